@@ -1,0 +1,6 @@
+//! Async drivers for devices (feature `embassy`), over the traits of `embedded-io-async`: no executor, no clock and no
+//! heap of their own.
+
+mod serial;
+
+pub use serial::{Buffers, Error, serve_lines};

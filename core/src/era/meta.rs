@@ -1,0 +1,51 @@
+//! `params._meta` (MCP 2026-07-28 basic/index, "Request metadata"): the keys that the engine reads.
+
+use crate::json::{self, Fields, Item, Kind, Reader, Repeated};
+use crate::rpc::{Error, Missing, Param};
+
+/// What a request says of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meta {
+    keys: Fields<2>,
+}
+
+impl Meta {
+    /// Reads the value of `_meta`, if it is an object.
+    ///
+    /// # Errors
+    /// Where the text is malformed.
+    pub fn read(&mut self, reader: &mut Reader<'_>) -> Result<Option<Item>, json::Error> {
+        self.keys.read(reader, &KEYS, |_, _| Ok(None))
+    }
+
+    /// The version that the request claims: the value of the key, a string or not.
+    ///
+    /// # Errors
+    /// If the key is there twice.
+    pub fn claim(&self) -> Result<Option<Item>, Error> {
+        self.keys.get(PROTOCOL_VERSION).map_err(|Repeated| Error::Param(Param::Meta))
+    }
+
+    /// Whether one of the keys is there that only the modern era knows.
+    pub fn is_modern(&self) -> bool {
+        !matches!((self.keys.get(PROTOCOL_VERSION), self.keys.get(CLIENT_CAPABILITIES)), (Ok(None), Ok(None)))
+    }
+
+    /// Checks the two keys that each modern request must have, and returns the version string.
+    ///
+    /// # Errors
+    /// [`Error::Meta`] names the missing one.
+    // MCP 2026-07-28 basic/index: "protocolVersion" and "clientCapabilities" are required in each request.
+    pub fn check(&self) -> Result<Item, Error> {
+        let claim = self.claim()?.filter(|item| item.kind() == Kind::String);
+        let version = claim.ok_or(Error::Meta(Missing::ProtocolVersion))?;
+        match self.keys.get(CLIENT_CAPABILITIES) {
+            Ok(Some(item)) if item.kind() == Kind::Object => Ok(version),
+            _ => Err(Error::Meta(Missing::ClientCapabilities)),
+        }
+    }
+}
+
+const KEYS: [&str; 2] = [Missing::ProtocolVersion.name(), Missing::ClientCapabilities.name()];
+const PROTOCOL_VERSION: usize = 0;
+const CLIENT_CAPABILITIES: usize = 1;

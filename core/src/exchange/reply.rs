@@ -1,0 +1,176 @@
+//! An answer and the way it is sent. A tool's result was written in place; everything else is emitted piece by piece
+//! from flash and from the body, through a buffer of any size, and its length is known before.
+
+use crate::era::Version;
+use crate::http;
+use crate::json::{Decimal, Span};
+use crate::mcp::{self, Server};
+use crate::rpc::{self, Error, Section, Unanswerable, head, section};
+
+/// What is to be sent.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Reply {
+    status: u16,
+    id: Option<Span>,
+    shape: Shape,
+    /// The number that a size error names.
+    limit: Decimal,
+}
+
+/// What an answer says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// It stands in the sink, between these offsets.
+    Written(usize, usize),
+    /// An error.
+    Error(Error),
+    /// `{}`
+    Empty,
+    /// The answer to `initialize`.
+    Initialize(Version),
+    /// The answer to `server/discover`.
+    Discover,
+    /// The answer to `tools/list`.
+    Tools(Version),
+}
+
+impl Reply {
+    pub(super) fn result(id: Span, shape: Shape) -> Self {
+        Self { status: http::OK, id: Some(id), shape, limit: Decimal::new(0) }
+    }
+
+    pub(super) fn written(start: usize, end: usize) -> Self {
+        Self { status: http::OK, id: None, shape: Shape::Written(start, end), limit: Decimal::new(0) }
+    }
+
+    pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {
+        let limit = match refused.error {
+            Error::TooLarge(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
+            _ => 0,
+        };
+        let status = http::status(refused.error, version);
+        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit: Decimal::new(limit) }
+    }
+
+    /// The answer to a request that was refused for its head.
+    pub fn refused(refusal: http::Refusal) -> Self {
+        let error = Shape::Error(refusal.error());
+        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::new(0) }
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The error that it reports, for the log.
+    pub const fn error_reported(&self) -> Option<Error> {
+        match self.shape {
+            Shape::Error(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The revision that it agrees on, if it is the answer to a handshake.
+    pub const fn agreed(&self) -> Option<Version> {
+        match self.shape {
+            Shape::Initialize(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// The bytes of the answer: `body` is what it answers, `written` what stands in the sink of the call.
+    pub fn emit<'a>(&'a self, server: &'a Server<'a>, body: &'a [u8], written: &'a [u8]) -> Emission<'a> {
+        Emission { reply: self, server, body, written, section: 0, piece: 0, offset: 0 }
+    }
+}
+
+/// The bytes of an answer on their way out.
+#[derive(Clone, Debug)]
+pub struct Emission<'a> {
+    reply: &'a Reply,
+    server: &'a Server<'a>,
+    body: &'a [u8],
+    written: &'a [u8],
+    section: usize,
+    piece: usize,
+    offset: usize,
+}
+
+impl<'a> Emission<'a> {
+    /// Number of bytes that are left to come.
+    pub fn len(&self) -> usize {
+        let mut rest = self.clone();
+        let mut len = 0;
+        rest.pieces(|piece| {
+            len += piece.len();
+            piece.len()
+        });
+        len
+    }
+
+    /// Whether everything has come.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the next bytes to the front of `buffer` and says how many; 0 when everything has come (or `buffer` is
+    /// empty).
+    pub fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let mut used = 0;
+        self.pieces(|piece| {
+            let free = buffer.get_mut(used..).unwrap_or_default();
+            let taken = piece.len().min(free.len());
+            for (slot, byte) in free.iter_mut().zip(piece) {
+                *slot = *byte;
+            }
+            used += taken;
+            taken
+        });
+        used
+    }
+
+    /// Hands out the pieces, each from where the last one was left, until one is not taken whole.
+    fn pieces(&mut self, mut take: impl FnMut(&'a [u8]) -> usize) {
+        while let Some(section) = self.section_at(self.section) {
+            while let Some(piece) = section.get(self.piece) {
+                let rest = piece.get(self.offset..).unwrap_or_default();
+                let taken = if rest.is_empty() { 0 } else { take(rest) };
+                if taken < rest.len() {
+                    self.offset += taken;
+                    return;
+                }
+                self.offset = 0;
+                self.piece += 1;
+            }
+            self.piece = 0;
+            self.section += 1;
+        }
+    }
+
+    /// The answer in sections: the front of a result, what the result says, the closing brace.
+    fn section_at(&self, at: usize) -> Option<Section<'a>> {
+        let id = self.reply.id;
+        match (self.reply.shape, at) {
+            (Shape::Written(start, end), 0) => Some(section([self.written.get(start..end).unwrap_or_default()])),
+            (Shape::Written(..), _) => None,
+            (Shape::Error(error), 0) => {
+                Some(rpc::error(&Unanswerable { error, id }, self.body, Version::MODERN_LIST, &self.reply.limit))
+            }
+            (Shape::Error(_), _) => None,
+            (_, 0) => Some(section(head(id.map_or(b"null", |id| id.of(self.body))))),
+            (Shape::Tools(version), at) => match mcp::list(self.server, version, at - 1) {
+                Some(section) => Some(section),
+                None => (at == self.server.tools().len() + 3).then(|| section([b"}"])),
+            },
+            (shape, 1) => Some(match shape {
+                Shape::Initialize(version) => mcp::initialize(self.server, version),
+                Shape::Discover => mcp::discover(self.server),
+                _ => section([b"{}"]),
+            }),
+            (_, 2) => Some(section([b"}"])),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Headers that mirror the body, so that a proxy can route without parsing (MCP 2026-07-28 streamable-http, "Standard
+//! headers"). What a proxy decided by a header must hold for the body, so the two are compared before anything runs.
+
+use super::{Facts, Field};
+use crate::json::Text;
+use crate::rpc::{Error, Header, HeaderFault};
+
+/// Checks the headers of a modern request against the method and, where the method has one, the name in its body.
+///
+/// # Errors
+/// [`Error::Header`] names the first header that is missing or does not fit.
+pub fn agree(facts: &Facts<'_>, method: Text<'_>, name: Option<Text<'_>>) -> Result<(), Error> {
+    present(Header::ProtocolVersion, facts.protocol_version)?;
+    let mirrored = present(Header::Method, facts.mcp_method)?;
+    if !core::str::from_utf8(mirrored).is_ok_and(|mirrored| method.is(mirrored)) {
+        return Err(Error::Header(Header::Method, HeaderFault::Differs));
+    }
+    match name {
+        Some(name) => name_agrees(present(Header::Name, facts.mcp_name)?, name),
+        None => Ok(()),
+    }
+}
+
+/// The value of a header that must be there once, with nothing in it but what a header value may hold.
+fn present<'h>(header: Header, field: Field<'h>) -> Result<&'h [u8], Error> {
+    let fault = match field {
+        Field::Absent => HeaderFault::Missing,
+        Field::Repeated => HeaderFault::Repeated,
+        Field::Once(value) if value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) => return Ok(value),
+        Field::Once(_) => HeaderFault::Malformed,
+    };
+    Err(Error::Header(header, fault))
+}
+
+// MCP 2026-07-28 streamable-http, "Value encoding": =?base64?…?= holds UTF-8; a half sentinel is literal text.
+fn name_agrees(value: &[u8], name: Text<'_>) -> Result<(), Error> {
+    let encoded = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?="));
+    let same = match encoded {
+        None => core::str::from_utf8(value).is_ok_and(|value| name.is(value)),
+        Some(encoded) => {
+            let mut decoded = Decoder::new(encoded).ok_or(Error::Header(Header::Name, HeaderFault::Malformed))?;
+            let mut utf8 = [0; 4];
+            // Both sides are compared as bytes, a character of the name at a time: no buffer for the whole name.
+            let prefix =
+                name.chars().all(|char| char.encode_utf8(&mut utf8).bytes().all(|byte| decoded.next() == Some(byte)));
+            prefix && decoded.next().is_none()
+        }
+    };
+    if same { Ok(()) } else { Err(Error::Header(Header::Name, HeaderFault::Differs)) }
+}
+
+/// The bytes of a Base64 text (RFC 4648 §4), checked as a whole before the first one is given out.
+struct Decoder<'h> {
+    groups: core::slice::Iter<'h, [u8; 4]>,
+    ready: [u8; 3],
+    at: usize,
+    len: usize,
+}
+
+impl<'h> Decoder<'h> {
+    /// `None` unless the text is whole groups of the standard alphabet, padded, with no bits left over.
+    fn new(text: &'h [u8]) -> Option<Self> {
+        let (groups, []) = text.as_chunks::<4>() else {
+            return None;
+        };
+        let (last, front) = match groups.split_last() {
+            Some((last, front)) => (last, front),
+            None => return Some(Self { groups: groups.iter(), ready: [0; 3], at: 0, len: 0 }),
+        };
+        let whole = front.iter().all(|group| matches!(decode(group), Some((_, 3))));
+        (whole && decode(last).is_some()).then_some(Self { groups: groups.iter(), ready: [0; 3], at: 0, len: 0 })
+    }
+}
+
+impl Iterator for Decoder<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.at == self.len {
+            (self.ready, self.len) = decode(self.groups.next()?)?;
+            self.at = 0;
+        }
+        let byte = self.ready.get(self.at).copied()?;
+        self.at += 1;
+        Some(byte)
+    }
+}
+
+/// Three bytes out of four characters, and how many of them count.
+fn decode(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
+    let [a, b, c, d] = *group;
+    let (len, c, d) = match (c, d) {
+        (b'=', b'=') => (1, b'A', b'A'),
+        (c, b'=') => (2, c, b'A'),
+        (c, d) => (3, c, d),
+    };
+    let bits = sextet(a)? << 18 | sextet(b)? << 12 | sextet(c)? << 6 | sextet(d)?;
+    let [_, x, y, z] = bits.to_be_bytes();
+    // RFC 4648 §3.5: bits that pad must be zero, or two texts would mean the same bytes.
+    let canonical = match len {
+        1 => y == 0 && z == 0,
+        2 => z == 0,
+        _ => true,
+    };
+    canonical.then_some(([x, y, z], len))
+}
+
+fn sextet(char: u8) -> Option<u32> {
+    let value = match char {
+        b'A'..=b'Z' => char - b'A',
+        b'a'..=b'z' => char - b'a' + 26,
+        b'0'..=b'9' => char - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Value;
+
+    fn compare(header: &'static str, name: &str) -> Result<(), HeaderFault> {
+        let mut facts = Facts::new(b"POST");
+        facts.note(b"mcp-protocol-version", b"2026-07-28");
+        facts.note(b"Mcp-Method", b"tools/call");
+        facts.note(b"Mcp-Name", header.as_bytes());
+        let method = Value::parse(br#""tools/c\u0061ll""#).unwrap().text().unwrap();
+        let name = Value::parse(name.as_bytes()).unwrap().text().unwrap();
+        agree(&facts, method, Some(name)).map_err(|error| match error {
+            Error::Header(Header::Name, fault) => fault,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn names_agree_as_texts_whether_plain_or_encoded() {
+        use HeaderFault::{Differs, Malformed};
+        for (header, name, outcome) in [
+            ("echo", r#""echo""#, Ok(())),
+            ("  echo\t", r#""\u0065cho""#, Ok(())),
+            ("Echo", r#""echo""#, Err(Differs)),
+            ("", r#""""#, Ok(())),
+            ("=?base64?WsO8cmljaA==?=", "\"Z\u{fc}rich\"", Ok(())),
+            ("=?base64?WsO8cmljaA==?=", r#""Zurich""#, Err(Differs)),
+            ("=?base64?WsO8cmlj?=", "\"Z\u{fc}rich\"", Err(Differs)),
+            ("=?base64??=", r#""""#, Ok(())),
+            ("=?base64?WsO8cmljaA?=", "\"Z\u{fc}rich\"", Err(Malformed)),
+            ("=?base64?WsO8cmljaB==?=", "\"Z\u{fc}rich\"", Err(Malformed)),
+            ("=?base64?WsO8*mlj?=", r#""x""#, Err(Malformed)),
+            ("=?base64?ZQ==ZQ==?=", r#""ee""#, Err(Malformed)),
+            ("=?base64?ZQ==", r#""=?base64?ZQ==""#, Ok(())),
+            ("=?BASE64?ZQ==?=", r#""e""#, Err(Differs)),
+            ("Z\u{fc}rich", "\"Z\u{fc}rich\"", Err(Malformed)),
+        ] {
+            assert_eq!(compare(header, name), outcome, "{header} against {name}");
+        }
+    }
+}

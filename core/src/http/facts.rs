@@ -1,0 +1,78 @@
+//! The head of a request, reduced to what the engine reads.
+
+/// The method of an HTTP request, as far as MCP tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `POST`: carries a message.
+    Post,
+    /// Anything else.
+    Other,
+}
+
+/// A header field that may be there once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Field<'h> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// Its value, without the white space around it (RFC 9110 §5.5).
+    Once(&'h [u8]),
+    /// It is there more than once: no reader can know which one another reader took.
+    Repeated,
+}
+
+/// The facts of a request's head. Made by an adapter, which [`note`](Facts::note)s each field as it meets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'h> {
+    /// The method.
+    pub verb: Verb,
+    /// `Host`, or the `:authority` of HTTP/2.
+    pub host: Field<'h>,
+    /// `Origin`: sent by browsers, names the page that calls.
+    pub origin: Field<'h>,
+    /// `Content-Type`
+    pub content_type: Field<'h>,
+    /// `MCP-Protocol-Version`
+    pub protocol_version: Field<'h>,
+    /// `Mcp-Method`
+    pub mcp_method: Field<'h>,
+    /// `Mcp-Name`
+    pub mcp_name: Field<'h>,
+}
+
+impl<'h> Facts<'h> {
+    /// A head with no fields yet.
+    pub fn new(method: &[u8]) -> Self {
+        Self {
+            // RFC 9110 §9.1: method names are case-sensitive.
+            verb: if method == b"POST" { Verb::Post } else { Verb::Other },
+            host: Field::Absent,
+            origin: Field::Absent,
+            content_type: Field::Absent,
+            protocol_version: Field::Absent,
+            mcp_method: Field::Absent,
+            mcp_name: Field::Absent,
+        }
+    }
+
+    /// Takes note of a header field; fields that the engine does not read are passed over.
+    pub fn note(&mut self, name: &[u8], value: &'h [u8]) {
+        // The names differ in length, so at most one comparison is made for each field.
+        let (known, field): (&[u8], _) = match name.len() {
+            4 => (b"host", &mut self.host),
+            6 => (b"origin", &mut self.origin),
+            8 => (b"mcp-name", &mut self.mcp_name),
+            10 => (b"mcp-method", &mut self.mcp_method),
+            12 => (b"content-type", &mut self.content_type),
+            20 => (b"mcp-protocol-version", &mut self.protocol_version),
+            _ => return,
+        };
+        // RFC 9110 §5.1: field names are case-insensitive.
+        if name.eq_ignore_ascii_case(known) {
+            *field = match field {
+                Field::Absent => Field::Once(value.trim_ascii()),
+                _ => Field::Repeated,
+            };
+        }
+    }
+}

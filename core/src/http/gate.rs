@@ -1,0 +1,174 @@
+//! The door: what is decided from a request's head alone, before a byte of the body is read.
+
+use super::{Facts, Field, Verb};
+use crate::auth::{Access, Authenticated};
+use crate::rpc::Error;
+
+/// Who may come to the door, and how he is known there.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy<'a> {
+    /// The names by which this server is called in `Host`, without port; empty if any name will do.
+    ///
+    /// MCP basic/transports, security: a server on loopback or in a local network is reached by pages of foreign sites
+    /// whose name was pointed at its address (DNS rebinding). They come with a foreign `Host`.
+    pub hosts: &'a [&'a str],
+    /// Origins of web pages that may call, written as browsers do (`https://app.example:8443`), besides those whose host
+    /// is one of `hosts`.
+    pub origins: &'a [&'a str],
+    /// How callers are told apart.
+    pub access: Access,
+}
+
+/// The names of a server that only its own machine reaches.
+pub const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
+
+/// What the door answers.
+#[derive(Debug)]
+pub enum Door<'h> {
+    /// Come in.
+    In(Authenticated<'h>),
+    /// Stay out.
+    Out(Refusal),
+}
+
+/// Why a request is refused for its head alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Another method than POST.
+    Verb,
+    /// `Host` is missing, repeated, or names another server.
+    Host,
+    /// `Origin` is repeated or names a page that may not call.
+    Origin,
+    /// The body is not declared as `application/json`.
+    MediaType,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            // MCP 2026-07-28 streamable-http: GET and DELETE SHOULD be answered with 405.
+            Self::Verb => 405,
+            // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with 403.
+            Self::Host | Self::Origin => 403,
+            Self::MediaType => 415,
+        }
+    }
+
+    /// The error that stands in the body of the answer.
+    pub const fn error(self) -> Error {
+        Error::Refused(match self {
+            Self::Verb => "Only POST is served here",
+            Self::Host => "Host is not a name of this server",
+            Self::Origin => "Origin may not call this server",
+            Self::MediaType => "Content-Type must be application/json",
+        })
+    }
+}
+
+/// Decides whether the request with these facts is let in.
+pub fn gate<'h>(facts: &Facts<'h>, policy: &Policy<'_>) -> Door<'h> {
+    match refusal(facts, policy) {
+        Some(refusal) => Door::Out(refusal),
+        None => Door::In(Authenticated::anonymous(&policy.access)),
+    }
+}
+
+fn refusal(facts: &Facts<'_>, policy: &Policy<'_>) -> Option<Refusal> {
+    let named = |host: &[u8]| policy.hosts.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
+    let host_fits = match facts.host {
+        Field::Once(authority) => policy.hosts.is_empty() || named(without_port(authority)),
+        Field::Absent => policy.hosts.is_empty(),
+        Field::Repeated => false,
+    };
+    let origin_fits = match facts.origin {
+        // Only browsers send it (MCP 2026-07-28 streamable-http, security: validate it if present).
+        Field::Absent => true,
+        Field::Once(origin) => {
+            policy.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+                || host_of(origin).is_some_and(named)
+        }
+        Field::Repeated => false,
+    };
+    let checks = [
+        (host_fits, Refusal::Host),
+        (origin_fits, Refusal::Origin),
+        (facts.verb == Verb::Post, Refusal::Verb),
+        (is_json(facts.content_type), Refusal::MediaType),
+    ];
+    checks.into_iter().find(|(fits, _)| !fits).map(|(_, refusal)| refusal)
+}
+
+/// The host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2).
+fn without_port(authority: &[u8]) -> &[u8] {
+    let end = match authority {
+        [b'[', ..] => authority.iter().position(|&byte| byte == b']').map(|at| at + 1),
+        _ => authority.iter().position(|&byte| byte == b':'),
+    };
+    end.and_then(|end| authority.get(..end)).unwrap_or(authority)
+}
+
+/// The host of an origin (RFC 6454 §7: scheme, `://`, host, optional port); `null` has none.
+fn host_of(origin: &[u8]) -> Option<&[u8]> {
+    let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"))?;
+    Some(without_port(authority))
+}
+
+/// RFC 9110 §8.3.1: type and subtype are case-insensitive, parameters may follow.
+fn is_json(content_type: Field<'_>) -> bool {
+    let Field::Once(value) = content_type else {
+        return false;
+    };
+    let media_type = value.split(|&byte| byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: Policy<'_> = Policy { hosts: LOOPBACK, origins: &["https://app.example"], access: Access::Anonymous };
+
+    fn outcome(changes: &[(&'static str, &'static str)]) -> Option<Refusal> {
+        let mut facts = Facts::new(b"POST");
+        for (name, value) in [("host", "localhost:8080"), ("content-type", "application/json")] {
+            if !changes.iter().any(|(changed, _)| *changed == name) {
+                facts.note(name.as_bytes(), value.as_bytes());
+            }
+        }
+        for (name, value) in changes {
+            facts.note(name.as_bytes(), value.as_bytes());
+        }
+        match gate(&facts, &HOME) {
+            Door::In(_) => None,
+            Door::Out(refusal) => Some(refusal),
+        }
+    }
+
+    #[test]
+    fn head_that_differs_in_one_field_meets_the_rule_of_that_field() {
+        for (changes, expected) in [
+            (&[][..], None),
+            (&[("host", "127.0.0.1")], None),
+            (&[("HOST", "LOCALHOST:1")], Some(Refusal::Host)), // two of them now
+            (&[("host", "LocalHost:1")], None),
+            (&[("host", "[::1]:8080")], None),
+            (&[("host", "evil.example")], Some(Refusal::Host)),
+            (&[("host", "localhost.evil.example")], Some(Refusal::Host)),
+            (&[("host", "")], Some(Refusal::Host)),
+            (&[("origin", "http://localhost:3000")], None),
+            (&[("origin", "https://app.example")], None),
+            (&[("origin", "https://app.example:8443")], Some(Refusal::Origin)),
+            (&[("origin", "http://evil.example")], Some(Refusal::Origin)),
+            (&[("origin", "null")], Some(Refusal::Origin)),
+            (&[("origin", "http://localhost"), ("origin", "http://localhost")], Some(Refusal::Origin)),
+            (&[("content-type", "Application/JSON ; charset=utf-8")], None),
+            (&[("content-type", "text/plain")], Some(Refusal::MediaType)),
+            (&[("content-type", "application/jsonx")], Some(Refusal::MediaType)),
+        ] {
+            assert_eq!(outcome(changes), expected, "{changes:?}");
+        }
+    }
+}

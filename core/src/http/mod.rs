@@ -1,0 +1,12 @@
+//! What HTTP means to MCP, as pure functions of header facts: which requests are let in, whether headers and body agree,
+//! and which status an answer has. Bytes and sockets belong to the adapters.
+
+mod agree;
+mod facts;
+mod gate;
+mod status;
+
+pub use agree::agree;
+pub use facts::{Facts, Field, Verb};
+pub use gate::{Door, LOOPBACK, Policy, Refusal, gate};
+pub use status::{ACCEPTED, OK, fields, status};

@@ -1,0 +1,132 @@
+//! Whole numbers, as JSON Schema understands them: `1.0` and `1e2` are integers, `1.5` is not.
+
+use super::{Kind, Value};
+
+/// A whole number with a sign. `-0` is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Integer {
+    negative: bool,
+    magnitude: u64,
+}
+
+/// Why a value is no [`Integer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAnInteger {
+    /// It is something else: another kind of value, or a number with a fraction.
+    OtherType,
+    /// It is a whole number, beyond 64 bits.
+    OutOfRange,
+}
+
+impl Integer {
+    /// The number as a type of the caller, if it has room for it.
+    pub fn to<T: TryFrom<i64> + TryFrom<u64>>(self) -> Option<T> {
+        if self.negative {
+            0i64.checked_sub_unsigned(self.magnitude).and_then(|value| T::try_from(value).ok())
+        } else {
+            T::try_from(self.magnitude).ok()
+        }
+    }
+}
+
+impl Value<'_> {
+    /// The value as a whole number. Nothing is rounded, clamped, or read out of a string.
+    ///
+    /// # Errors
+    /// [`NotAnInteger`] says whether the type or the size is wrong.
+    // JSON Schema 2020-12 §6.1.1: "integer" matches any number with a zero fractional part.
+    pub fn integer(&self) -> Result<Integer, NotAnInteger> {
+        if self.kind() != Kind::Number {
+            return Err(NotAnInteger::OtherType);
+        }
+        let (negative, digits) = match self.raw() {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        let (mantissa, exponent) = split(digits);
+        let whole = mantissa.iter().take_while(|&&byte| byte != b'.').count();
+        // How many digits stand in front of the point once the exponent has moved it.
+        let kept = exponent.saturating_add(i64::try_from(whole).unwrap_or(i64::MAX));
+        let mut magnitude = Some(0u64);
+        let mut place = 0i64;
+        for digit in mantissa.iter().filter(|&&byte| byte != b'.').map(|byte| u64::from(byte.wrapping_sub(b'0'))) {
+            if place < kept {
+                magnitude = magnitude.and_then(|value| value.checked_mul(10)?.checked_add(digit));
+            } else if digit != 0 {
+                return Err(NotAnInteger::OtherType);
+            }
+            place += 1;
+        }
+        while let Some(1..) = magnitude
+            && place < kept
+        {
+            magnitude = magnitude.and_then(|value| value.checked_mul(10));
+            place += 1;
+        }
+        let magnitude = magnitude.ok_or(NotAnInteger::OutOfRange)?;
+        Ok(Integer { negative, magnitude })
+    }
+}
+
+/// Mantissa digits with their point, and the exponent (saturated: beyond 64 bits all are alike).
+fn split(digits: &[u8]) -> (&[u8], i64) {
+    let mut parts = digits.splitn(2, |byte| matches!(byte, b'e' | b'E'));
+    let mantissa = parts.next().unwrap_or_default();
+    let exponent = parts.next().unwrap_or_default();
+    let mut value = 0i64;
+    for digit in exponent.iter().filter(|byte| byte.is_ascii_digit()) {
+        value = value.saturating_mul(10).saturating_add(i64::from(digit.wrapping_sub(b'0')));
+    }
+    (mantissa, if exponent.first() == Some(&b'-') { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_integers_however_they_are_written() {
+        for (written, value) in [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0", 0),
+            ("0e99999999999999999999", 0),
+            ("1.0", 1),
+            ("1e2", 100),
+            ("1.50e1", 15),
+            ("1200e-2", 12),
+            ("-9223372036854775808", i64::MIN),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            let read = Value::parse(written.as_bytes()).unwrap().integer().unwrap();
+            assert_eq!(read.to::<i64>(), Some(value), "{written}");
+        }
+    }
+
+    #[test]
+    fn fractions_and_too_large_numbers_are_refused() {
+        for (written, error) in [
+            ("1.5", NotAnInteger::OtherType),
+            ("1e-1", NotAnInteger::OtherType),
+            ("12e-2", NotAnInteger::OtherType),
+            ("1e-99999999999999999999", NotAnInteger::OtherType),
+            ("\"1\"", NotAnInteger::OtherType),
+            ("18446744073709551616", NotAnInteger::OutOfRange),
+            ("1e400", NotAnInteger::OutOfRange),
+            ("1e99999999999999999999", NotAnInteger::OutOfRange),
+        ] {
+            assert_eq!(Value::parse(written.as_bytes()).unwrap().integer(), Err(error), "{written}");
+        }
+    }
+
+    #[test]
+    fn number_beyond_the_callers_type_is_none() {
+        let value = |written: &'static str| Value::parse(written.as_bytes()).unwrap().integer().unwrap();
+        assert_eq!(value("255").to::<u8>(), Some(255));
+        assert_eq!(value("256").to::<u8>(), None);
+        assert_eq!(value("-1").to::<u8>(), None);
+        assert_eq!(value("-128").to::<i8>(), Some(-128));
+        assert_eq!(value("18446744073709551615").to::<u64>(), Some(u64::MAX));
+        assert_eq!(value("18446744073709551615").to::<i64>(), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! The contents of a string, compared and read without being unescaped first.
+
+use super::lex::hex;
+use super::write::Full;
+
+/// The inside of a string of a checked text. Compares as the text it means, so `"\u006dethod"` is `method`. The default is
+/// the empty text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) const fn from_raw(raw: &'a [u8], escaped: bool) -> Self {
+        Self { raw, escaped }
+    }
+
+    /// The bytes between the quotes as they were written, escapes included. They may stand between quotes again.
+    pub const fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The text as a borrowed string, if it was written without escapes.
+    pub fn plain(&self) -> Option<&'a str> {
+        if self.escaped { None } else { core::str::from_utf8(self.raw).ok() }
+    }
+
+    /// The characters the text means.
+    pub fn chars(&self) -> Chars<'a> {
+        Chars { rest: core::str::from_utf8(self.raw).unwrap_or_default().chars() }
+    }
+
+    /// Whether the text is `other`.
+    #[inline]
+    pub fn is(&self, other: &str) -> bool {
+        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other.as_bytes() }
+    }
+
+    /// The number of this text in a list.
+    pub fn position(&self, names: &[&str]) -> Option<usize> {
+        names.iter().position(|name| self.is(name))
+    }
+
+    /// Writes the text, unescaped, to the front of `buffer`.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit; it is never cut.
+    pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Full> {
+        let mut used = 0;
+        for char in self.chars() {
+            let free = buffer.get_mut(used..used + char.len_utf8()).ok_or(Full)?;
+            char.encode_utf8(free);
+            used += char.len_utf8();
+        }
+        buffer.get(..used).and_then(|text| core::str::from_utf8(text).ok()).ok_or(Full)
+    }
+}
+
+/// The characters of a [`Text`], escapes resolved.
+#[derive(Clone, Debug)]
+pub struct Chars<'a> {
+    rest: core::str::Chars<'a>,
+}
+
+impl Chars<'_> {
+    fn unit(&mut self) -> Option<u16> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = u8::try_from(self.rest.next()?).ok().and_then(hex)?;
+            unit = unit << 4 | digit;
+        }
+        Some(unit)
+    }
+
+    // The reader let only whole pairs pass, so a second unit that does not fit cannot come from a checked text.
+    fn unicode(&mut self) -> Option<char> {
+        let first = self.unit()?;
+        if !(0xD800..0xDC00).contains(&first) {
+            return char::from_u32(first.into());
+        }
+        self.rest.next()?;
+        self.rest.next()?;
+        let second = self.unit()?;
+        char::decode_utf16([first, second]).next()?.ok()
+    }
+}
+
+impl Iterator for Chars<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self.rest.next()? {
+            '\\' => match self.rest.next()? {
+                'b' => Some('\u{8}'),
+                'f' => Some('\u{c}'),
+                'n' => Some('\n'),
+                'r' => Some('\r'),
+                't' => Some('\t'),
+                'u' => self.unicode(),
+                same => Some(same),
+            },
+            plain => Some(plain),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Value;
+    use super::*;
+
+    fn text(json: &str) -> Text<'_> {
+        Value::parse(json.as_bytes()).unwrap().text().unwrap()
+    }
+
+    #[test]
+    fn escaped_texts_mean_what_they_say() {
+        assert!(text(r#""\u006dethod""#).is("method"));
+        assert!(text(r#""a\"\\\/\b\f\n\r\t""#).is("a\"\\/\u{8}\u{c}\n\r\t"));
+        assert!(text(r#""\ud83d\ude00 \u0000""#).is("\u{1f600} \0"));
+        assert!(!text(r#""a\n""#).is("a\\n"));
+    }
+
+    #[test]
+    fn text_longer_than_the_buffer_is_refused_not_cut() {
+        let smile = text(r#""ab\ud83d\ude00""#);
+        assert_eq!(smile.copy_to(&mut [0; 6]), Ok("ab\u{1f600}"));
+        assert_eq!(smile.copy_to(&mut [0; 5]), Err(Full));
+    }
+}

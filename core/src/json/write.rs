@@ -1,0 +1,306 @@
+//! Writing: where bytes go, and how a string is made fit to stand between quotes, at run time and at compile time.
+
+/// The place for the bytes is used up. Nothing was cut: who gets this takes the whole of his text back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Somewhere bytes can be put and taken back: a borrowed slice on a device, a growing buffer on a host.
+pub trait Sink {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// [`Full`] if they do not fit whole; then nothing is appended.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full>;
+
+    /// How many bytes stand in it.
+    fn len(&self) -> usize;
+
+    /// Whether nothing stands in it.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes back everything behind the first `len` bytes.
+    fn truncate(&mut self, len: usize);
+}
+
+/// A [`Sink`] over a slice of the caller.
+#[derive(Debug)]
+pub struct Slice<'a> {
+    buffer: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Slice<'a> {
+    /// An empty sink with room for `buffer.len()` bytes.
+    pub const fn new(buffer: &'a mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// What has been written.
+    pub fn written(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Sink for Slice<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let end = self.len.checked_add(bytes.len()).ok_or(Full)?;
+        let free = self.buffer.get_mut(self.len..end).ok_or(Full)?;
+        for (slot, byte) in free.iter_mut().zip(bytes) {
+            *slot = *byte;
+        }
+        self.len = end;
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+/// Puts `text` as the inside of a string: RFC 8259 §7 wants quote, backslash and control characters escaped.
+///
+/// # Errors
+/// [`Full`] if it does not fit; a part of it may then be written.
+pub fn escape(text: &str, out: &mut dyn Sink) -> Result<(), Full> {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| escape_of(byte).is_some()) {
+        let Some((plain, [special, behind @ ..])) = rest.split_at_checked(at) else {
+            break;
+        };
+        out.put(plain)?;
+        if let Some((escaped, len)) = escape_of(*special) {
+            out.put(escaped.get(..len).unwrap_or_default())?;
+        }
+        rest = behind;
+    }
+    out.put(rest)
+}
+
+/// The escape of a byte that needs one, and its length.
+const fn escape_of(byte: u8) -> Option<([u8; 6], usize)> {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0..0x20 => {
+            let low = byte & 0xF;
+            let digit = if low < 10 { b'0' + low } else { b'a' + low - 10 };
+            return Some(([b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), digit], 6));
+        }
+        _ => return None,
+    };
+    Some(([b'\\', letter, 0, 0, 0, 0], 2))
+}
+
+/// Text that may stand between quotes as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Escaped<'a>(&'a str);
+
+impl<'a> Escaped<'a> {
+    /// Takes a text that needs no escaping; `None` if it has a quote, a backslash or a control character.
+    pub const fn new(text: &'a str) -> Option<Self> {
+        if escaped_len(text) == text.len() { Some(Self(text)) } else { None }
+    }
+
+    /// The text, escapes included.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// Takes the inside of a string that `escape` or `join` has made.
+    ///
+    /// This is a promise of the caller: a quote in it would end the string early. It is a promise about output of one's
+    /// own server, so breaking it makes malformed answers, nothing worse.
+    pub const fn from_escaped(text: &'a str) -> Self {
+        Self(text)
+    }
+}
+
+const fn escaped_len(text: &str) -> usize {
+    let mut rest = text.as_bytes();
+    let mut len = 0;
+    while let [byte, behind @ ..] = rest {
+        len += match escape_of(*byte) {
+            Some((_, escaped)) => escaped,
+            None => 1,
+        };
+        rest = behind;
+    }
+    len
+}
+
+/// A piece of a text that is put together at compile time.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// Stands as it is.
+    Json(&'a str),
+    /// Is escaped, to stand between quotes.
+    Text(&'a str),
+    /// Lines of a doc comment: each loses the white space at its ends, and they are joined by one space, escaped.
+    Doc(&'a [&'a str]),
+}
+
+/// Length in bytes of what [`join`] makes.
+pub const fn joined_len(parts: &[Part<'_>]) -> usize {
+    let mut joiner = Joiner { out: &mut [], len: 0 };
+    joiner.parts(parts);
+    joiner.len
+}
+
+/// Puts parts together into an array, in a constant: the text then stands in flash.
+///
+/// `N` is [`joined_len`] of the same parts; a shorter array gets the front, a longer one zeros at its end.
+pub const fn join<const N: usize>(parts: &[Part<'_>]) -> [u8; N] {
+    let mut text = [0; N];
+    Joiner { out: &mut text, len: 0 }.parts(parts);
+    text
+}
+
+struct Joiner<'o> {
+    out: &'o mut [u8],
+    len: usize,
+}
+
+impl Joiner<'_> {
+    const fn parts(&mut self, mut parts: &[Part<'_>]) {
+        while let [part, rest @ ..] = parts {
+            match part {
+                Part::Json(json) => self.bytes(json.as_bytes()),
+                Part::Text(text) => self.escaped(text.as_bytes()),
+                Part::Doc(lines) => self.lines(lines),
+            }
+            parts = rest;
+        }
+    }
+
+    const fn lines(&mut self, mut lines: &[&str]) {
+        let mut first = true;
+        while let [line, rest @ ..] = lines {
+            let line = line.as_bytes().trim_ascii();
+            if !first && !line.is_empty() {
+                self.byte(b' ');
+            }
+            self.escaped(line);
+            first = first && line.is_empty();
+            lines = rest;
+        }
+    }
+
+    const fn escaped(&mut self, mut text: &[u8]) {
+        while let [byte, rest @ ..] = text {
+            match escape_of(*byte) {
+                Some((escape, len)) => self.bytes(escape.split_at(len).0),
+                None => self.byte(*byte),
+            }
+            text = rest;
+        }
+    }
+
+    const fn bytes(&mut self, mut bytes: &[u8]) {
+        while let [byte, rest @ ..] = bytes {
+            self.byte(*byte);
+            bytes = rest;
+        }
+    }
+
+    const fn byte(&mut self, byte: u8) {
+        if self.len < self.out.len() {
+            self.out[self.len] = byte;
+        }
+        self.len += 1;
+    }
+}
+
+/// A number in decimal, without formatting machinery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// Digits from the right end.
+    digits: [u8; 20],
+    len: usize,
+    negative: bool,
+}
+
+impl Decimal {
+    /// The digits of `value`, with its sign.
+    pub fn new(value: i64) -> Self {
+        let mut digits = [b'0'; 20];
+        let mut rest = value.unsigned_abs();
+        let mut len = 0;
+        for slot in digits.iter_mut().rev() {
+            *slot = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            len += 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        let negative = value < 0;
+        if negative {
+            // 19 digits at most, so there is room in front.
+            if let Some(sign) = digits.iter_mut().rev().nth(len) {
+                *sign = b'-';
+            }
+        }
+        Self { digits, len, negative }
+    }
+
+    /// The number as text.
+    pub fn as_bytes(&self) -> &[u8] {
+        let start = self.digits.len() - self.len - usize::from(self.negative);
+        self.digits.get(start..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HARD: &str = "quote \" backslash \\ line\n tab\t nul \0 esc \u{1b} \u{e9} \u{1f600}";
+
+    #[test]
+    fn escaped_at_run_time_and_at_compile_time_is_the_same_text() {
+        const PARTS: &[Part<'_>] = &[Part::Text(HARD)];
+        const JOINED: [u8; joined_len(PARTS)] = join(PARTS);
+        let mut buffer = [0; 128];
+        let mut out = Slice::new(&mut buffer);
+        escape(HARD, &mut out).unwrap();
+        assert_eq!(out.written(), JOINED);
+        assert_eq!(
+            core::str::from_utf8(&JOINED).unwrap(),
+            "quote \\\" backslash \\\\ line\\n tab\\t nul \\u0000 esc \\u001b \u{e9} \u{1f600}"
+        );
+    }
+
+    #[test]
+    fn doc_lines_are_trimmed_and_joined_by_one_space() {
+        const PARTS: &[Part<'_>] = &[Part::Doc(&[" First ", "", " second."])];
+        const JOINED: [u8; joined_len(PARTS)] = join(PARTS);
+        assert_eq!(JOINED, *b"First second.");
+    }
+
+    #[test]
+    fn sink_takes_exactly_its_size_and_refuses_one_byte_more_whole() {
+        let mut buffer = [0; 4];
+        let mut out = Slice::new(&mut buffer);
+        assert_eq!(out.put(b"abcd"), Ok(()));
+        out.truncate(2);
+        assert_eq!(out.put(b"xyz"), Err(Full));
+        assert_eq!(out.written(), b"ab");
+    }
+
+    #[test]
+    fn decimals_are_written_with_their_sign() {
+        for (value, text) in
+            [(0, "0"), (-32700, "-32700"), (i64::MAX, "9223372036854775807"), (i64::MIN, "-9223372036854775808")]
+        {
+            assert_eq!(Decimal::new(value).as_bytes(), text.as_bytes());
+        }
+    }
+}

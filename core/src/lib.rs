@@ -1,0 +1,81 @@
+//! An MCP server engine without std, without allocation and without I/O.
+//!
+//! Bytes of a message go in, small values come out: *run this tool*, *send this*, *nothing to do*. The engine keeps no
+//! reference to your bytes, calls none of your code, and has no clock; sockets, tasks and deadlines belong to whoever
+//! drives it. So the same code answers on a microcontroller and in a cloud host.
+//!
+//! ```text
+//! bytes → json → rpc → era → http (agree) → mcp → auth (scope) → exchange ⇢ your tool
+//! bytes ←──────────────── exchange (reply) ←────── tool (output) ←──────── result ⇠┘
+//! ```
+//!
+//! A module imports from modules to its left only:
+//! `limits | json | rpc | era | auth | http | tool | mcp | exchange | line | embassy`.
+//!
+//! # Example
+//!
+//! ```
+//! use attache_core::auth::{Access, Authenticated};
+//! use attache_core::exchange::{Origin, answer};
+//! use attache_core::json::{Escaped, Slice, Text};
+//! use attache_core::mcp::Server;
+//! use attache_core::tool::{Output, ToolResult};
+//!
+//! attache_core::args! { pub struct Echo<'a> { /** what to say */ text: Text<'a> } }
+//! attache_core::tools! { pub mod parrot for Parrot {
+//!     /// Say it again
+//!     #[read_only] fn echo(Echo<'_>);
+//! } }
+//!
+//! pub struct Parrot;
+//! impl Parrot {
+//!     fn echo(&self, said: Echo<'_>, out: &mut Output<'_>) -> ToolResult {
+//!         out.text_with(|block| block.echo(said.text))
+//!     }
+//! }
+//!
+//! const fn plain(text: &'static str) -> Escaped<'static> {
+//!     Escaped::new(text).expect("no quotes in it")
+//! }
+//! static SERVER: Server<'static> = Server::new(plain("parrot"), plain("1.0"), parrot::TOOLS);
+//!
+//! fn main() {
+//!     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{
+//!         "name":"echo","arguments":{"text":"hello"},"_meta":{
+//!         "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+//!         "io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+//!     let mut buffer = [0; 512];
+//!     let mut out = Slice::new(&mut buffer);
+//!     let who = Authenticated::anonymous(&Access::Anonymous);
+//!     let reply = answer(&SERVER, &who, Origin::Line(None), body, &mut out, |call, output| {
+//!         parrot::dispatch(&Parrot, call, output)
+//!     });
+//!     let reply = reply.expect("a request is answered");
+//!     let mut sent = [0; 512];
+//!     let len = reply.emit(&SERVER, body, out.written()).fill(&mut sent);
+//!     assert!(sent[..len].starts_with(br#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"hello"}]"#));
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
+//!
+//! # What it is not
+//!
+//! No client, no JSON document model, no HTTP framing, no scheduler. Message bodies are read whole: a body larger than
+//! the buffer for it is refused, never read in pieces.
+#![no_std]
+
+pub mod auth;
+#[cfg(feature = "embassy")]
+pub mod embassy;
+pub mod era;
+pub mod exchange;
+pub mod http;
+pub mod json;
+pub mod limits;
+pub mod line;
+pub mod mcp;
+pub mod rpc;
+pub mod tool;

@@ -1,0 +1,18 @@
+//! The numbers of the protocol engine, each with its reason. Nothing else in the crate is a number in code.
+
+/// Deepest nesting of arrays and objects that a message may have.
+///
+/// RFC 8259 §9 leaves the limit to the implementation. The open brackets live in the bits of one `u64`, so depth costs
+/// no stack; real requests stay below ten. A deeper message is refused with `-32700`.
+pub const DEPTH: u32 = 64;
+
+/// Longest name or method, in bytes, that an error message repeats to the peer.
+///
+/// A tool name has at most 128 characters (MCP 2026-07-28 server/tools); a longer one is left out of the text.
+pub const ECHOED_NAME: usize = 128;
+
+/// Milliseconds for which a client may keep the answers to `server/discover` and `tools/list`.
+///
+/// MCP 2026-07-28 server/utilities/caching asks for a hint and leaves the value open. A minute spares a slow device the
+/// repeated lists of one conversation, and a changed firmware is seen soon.
+pub const LIST_TTL_MS: &str = "60000";

@@ -1,0 +1,52 @@
+//! What a server says of itself: `server/discover` in the modern era, the answer to `initialize` in the legacy one.
+
+use super::Server;
+use crate::era::Version;
+use crate::limits;
+use crate::rpc::{Section, section};
+
+/// The result of `server/discover` (MCP 2026-07-28 server/discover, "DiscoverResult").
+pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
+    let [i0, i1, i2] = server.instructions();
+    let [s0, s1, s2, s3, s4] = server.info();
+    section([
+        br#"{"resultType":"complete","supportedVersions":["#,
+        Version::MODERN_LIST.as_bytes(),
+        br#"],"capabilities":"#,
+        server.capabilities(),
+        i0,
+        i1,
+        i2,
+        br#","ttlMs":"#,
+        limits::LIST_TTL_MS.as_bytes(),
+        br#","cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":"#,
+        s0,
+        s1,
+        s2,
+        s3,
+        s4,
+        b"}}",
+    ])
+}
+
+/// The result of `initialize` (MCP 2025-11-25 basic/lifecycle, "InitializeResult").
+pub fn initialize<'a>(server: &Server<'a>, version: Version) -> Section<'a> {
+    let [i0, i1, i2] = server.instructions();
+    let [s0, s1, s2, s3, s4] = server.info();
+    section([
+        br#"{"protocolVersion":""#,
+        version.as_str().as_bytes(),
+        br#"","capabilities":"#,
+        server.capabilities(),
+        br#","serverInfo":"#,
+        s0,
+        s1,
+        s2,
+        s3,
+        s4,
+        i0,
+        i1,
+        i2,
+        b"}",
+    ])
+}

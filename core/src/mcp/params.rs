@@ -1,0 +1,87 @@
+//! `params`: the members that some method reads, found in the same pass as the envelope around them.
+
+use crate::era::Meta;
+use crate::json::{self, Fields, Item, Kind, Reader, Repeated};
+use crate::rpc::{Error, Param};
+
+/// The places of the parameters. Which of them count depends on the method, so they are judged when they are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Params {
+    members: Fields<7>,
+    /// `_meta`, whose keys decide the era.
+    pub meta: Meta,
+}
+
+impl Params {
+    /// Reads the value of `params`, if it is an object.
+    ///
+    /// # Errors
+    /// Where the text is malformed.
+    pub fn read(&mut self, reader: &mut Reader<'_>) -> Result<Option<Item>, json::Error> {
+        let meta = &mut self.meta;
+        self.members.read(reader, &NAMES, |index, reader| if index == META { meta.read(reader) } else { Ok(None) })
+    }
+
+    /// Checks that `_meta`, if it is there, is an object and is there once.
+    ///
+    /// # Errors
+    /// [`Param::Meta`]
+    pub fn check_meta(&self) -> Result<(), Error> {
+        self.optional(META, Kind::Object, Param::Meta).map(|_| ())
+    }
+
+    /// `name` of a tool.
+    ///
+    /// # Errors
+    /// If it is missing or no string.
+    pub fn name(&self) -> Result<Item, Error> {
+        self.required(NAME, Kind::String, Param::Name)
+    }
+
+    /// `arguments` of a tool.
+    ///
+    /// # Errors
+    /// If it is no object.
+    pub fn arguments(&self) -> Result<Option<Item>, Error> {
+        self.optional(ARGUMENTS, Kind::Object, Param::Arguments)
+    }
+
+    /// `cursor` of a list. An empty string is a cursor too (MCP server/utilities/pagination).
+    ///
+    /// # Errors
+    /// If it is no string.
+    pub fn cursor(&self) -> Result<Option<Item>, Error> {
+        self.optional(CURSOR, Kind::String, Param::Cursor)
+    }
+
+    /// What `initialize` must say (MCP 2025-11-25 basic/lifecycle); answers the version it asks for.
+    ///
+    /// # Errors
+    /// If one of the three is missing or of the wrong type.
+    pub fn handshake(&self) -> Result<Item, Error> {
+        self.required(CAPABILITIES, Kind::Object, Param::Capabilities)?;
+        self.required(CLIENT_INFO, Kind::Object, Param::ClientInfo)?;
+        self.required(PROTOCOL_VERSION, Kind::String, Param::ProtocolVersion)
+    }
+
+    fn required(&self, index: usize, kind: Kind, param: Param) -> Result<Item, Error> {
+        self.optional(index, kind, param)?.ok_or(Error::Param(param))
+    }
+
+    fn optional(&self, index: usize, kind: Kind, param: Param) -> Result<Option<Item>, Error> {
+        match self.members.get(index) {
+            Ok(Some(item)) if item.kind() != kind => Err(Error::Param(param)),
+            Ok(item) => Ok(item),
+            Err(Repeated) => Err(Error::Param(param)),
+        }
+    }
+}
+
+const NAMES: [&str; 7] = ["_meta", "name", "arguments", "cursor", "protocolVersion", "capabilities", "clientInfo"];
+const META: usize = 0;
+const NAME: usize = 1;
+const ARGUMENTS: usize = 2;
+const CURSOR: usize = 3;
+const PROTOCOL_VERSION: usize = 4;
+const CAPABILITIES: usize = 5;
+const CLIENT_INFO: usize = 6;

@@ -1,0 +1,263 @@
+//! Every error the engine answers with, and the only table of codes.
+
+use crate::json::{self, Span};
+use core::fmt;
+
+/// The error codes of the protocol.
+///
+/// MCP 2026-07-28 basic/index, "Error Codes": of the range -32020 to -32099 only the defined three may be emitted, and
+/// nothing of -32000 to -32019.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Code {
+    /// -32700: the bytes are not JSON.
+    ParseError,
+    /// -32600: JSON, but no request.
+    InvalidRequest,
+    /// -32601: the method does not exist here.
+    MethodNotFound,
+    /// -32602: the parameters do not fit the method.
+    InvalidParams,
+    /// -32603: the server failed.
+    InternalError,
+    /// -32020: a header is missing, malformed or contradicts the body.
+    HeaderMismatch,
+    /// -32022: the request's protocol version is not served.
+    UnsupportedProtocolVersion,
+}
+
+impl Code {
+    /// The code as it is written in an answer.
+    pub const fn digits(self) -> &'static str {
+        match self {
+            Self::ParseError => "-32700",
+            Self::InvalidRequest => "-32600",
+            Self::MethodNotFound => "-32601",
+            Self::InvalidParams => "-32602",
+            Self::InternalError => "-32603",
+            Self::HeaderMismatch => "-32020",
+            Self::UnsupportedProtocolVersion => "-32022",
+        }
+    }
+}
+
+/// What is wrong with a message. Spans point into its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The body is not one JSON text.
+    NotJson(json::Error),
+    /// The body is an array: batches belong to revision 2025-03-26 alone.
+    Batch,
+    /// The body is neither object nor array.
+    NotAnObject,
+    /// `jsonrpc` is missing or not `"2.0"`.
+    Protocol,
+    /// `id` is not a string or an integer.
+    Id,
+    /// `method` is missing.
+    NoMethod,
+    /// `method` is not a string.
+    Method,
+    /// A member of the envelope is there twice.
+    RepeatedMember,
+    /// The message is a request and an answer at once.
+    RequestAndAnswer,
+    /// An answer came although nothing was asked.
+    UnexpectedAnswer,
+    /// The message is larger than the buffer for it, which has this many bytes.
+    TooLarge(usize),
+    /// A second `initialize` on a connection that is initialized.
+    AlreadyInitialized,
+    /// The method at this place is not served.
+    MethodNotFound(Span),
+    /// A member of `params` is missing, of the wrong type, or there twice.
+    Param(Param),
+    /// `_meta` lacks what revision 2026-07-28 requires in each request.
+    Meta(Missing),
+    /// No tool has the name at this place.
+    UnknownTool(Span),
+    /// The cursor was not issued here.
+    UnknownCursor,
+    /// A header does not fit the body.
+    Header(Header, HeaderFault),
+    /// The version at this place is not served; the span covers the string with its quotes.
+    UnsupportedVersion(Option<Span>),
+    /// The result does not fit into the buffer for it.
+    ResultTooLarge,
+    /// The adapter refused the request before its body was looked at, for this reason.
+    Refused(&'static str),
+}
+
+/// The members of `params` that methods read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Param {
+    /// `params` itself.
+    Params,
+    /// `_meta`.
+    Meta,
+    /// `name` of a tool.
+    Name,
+    /// `arguments` of a tool.
+    Arguments,
+    /// `cursor` of a list.
+    Cursor,
+    /// `protocolVersion` of `initialize`.
+    ProtocolVersion,
+    /// `capabilities` of `initialize`.
+    Capabilities,
+    /// `clientInfo` of `initialize`.
+    ClientInfo,
+}
+
+/// What a modern request must carry in `_meta` (MCP 2026-07-28 basic/index, "Request metadata").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No `io.modelcontextprotocol/protocolVersion` string.
+    ProtocolVersion,
+    /// No `io.modelcontextprotocol/clientCapabilities` object.
+    ClientCapabilities,
+}
+
+/// The headers that mirror the body (MCP 2026-07-28 basic/transports/streamable-http).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// `MCP-Protocol-Version`
+    ProtocolVersion,
+    /// `Mcp-Method`
+    Method,
+    /// `Mcp-Name`
+    Name,
+}
+
+/// What can be wrong with a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// It is not there.
+    Missing,
+    /// It is there more than once.
+    Repeated,
+    /// It holds bytes that no header value may hold, or a broken Base64 sentinel.
+    Malformed,
+    /// It says something else than the body.
+    Differs,
+}
+
+impl Error {
+    /// The code of the error.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::NotJson(_) => Code::ParseError,
+            Self::Batch
+            | Self::NotAnObject
+            | Self::Protocol
+            | Self::Id
+            | Self::NoMethod
+            | Self::Method
+            | Self::RepeatedMember
+            | Self::RequestAndAnswer
+            | Self::UnexpectedAnswer
+            | Self::TooLarge(_)
+            | Self::AlreadyInitialized
+            | Self::Refused(_) => Code::InvalidRequest,
+            Self::MethodNotFound(_) => Code::MethodNotFound,
+            Self::Param(_) | Self::Meta(_) | Self::UnknownTool(_) | Self::UnknownCursor => Code::InvalidParams,
+            Self::Header(..) => Code::HeaderMismatch,
+            Self::UnsupportedVersion(_) => Code::UnsupportedProtocolVersion,
+            Self::ResultTooLarge => Code::InternalError,
+        }
+    }
+
+    /// One sentence for the peer, in two pieces. It has no quote and no backslash.
+    pub const fn message(self) -> [&'static str; 2] {
+        match self {
+            Self::NotJson(error) => ["Body is not JSON: ", error.fault.rule()],
+            Self::Batch => ["Batches are not served: send one message at a time", ""],
+            Self::NotAnObject => ["A message must be a JSON object", ""],
+            Self::Protocol => ["Member 'jsonrpc' must be '2.0'", ""],
+            Self::Id => ["Member 'id' must be a string or an integer", ""],
+            Self::NoMethod => ["Member 'method' is missing", ""],
+            Self::Method => ["Member 'method' must be a string", ""],
+            Self::RepeatedMember => ["A member of the message is there twice", ""],
+            Self::RequestAndAnswer => ["A message has 'method', or 'result' or 'error', but not both", ""],
+            Self::UnexpectedAnswer => ["Nothing was asked, so no answer is taken", ""],
+            Self::TooLarge(_) => ["Message is larger than this server's limit in bytes", ""],
+            Self::AlreadyInitialized => ["This connection is already initialized", ""],
+            Self::MethodNotFound(_) => ["Method not found", ""],
+            Self::Param(Param::Params) => ["Member 'params' must be an object", ""],
+            Self::Param(param) => ["Missing, repeated or of the wrong type: params.", param.name()],
+            Self::Meta(missing) => ["Missing or of the wrong type: params._meta.", missing.name()],
+            Self::UnknownTool(_) => ["Unknown tool", ""],
+            Self::UnknownCursor => ["Unknown cursor: start again without one", ""],
+            Self::Header(header, fault) => [header.name(), fault.sentence()],
+            Self::UnsupportedVersion(_) => ["Protocol version not supported", ""],
+            Self::ResultTooLarge => ["Result is larger than this server's buffer for answers", ""],
+            Self::Refused(reason) => [reason, ""],
+        }
+    }
+
+    /// The name in the body that the message is about.
+    pub const fn about(self) -> Option<Span> {
+        match self {
+            Self::MethodNotFound(name) | Self::UnknownTool(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl Param {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Params => "",
+            Self::Meta => "_meta",
+            Self::Name => "name",
+            Self::Arguments => "arguments",
+            Self::Cursor => "cursor",
+            Self::ProtocolVersion => "protocolVersion",
+            Self::Capabilities => "capabilities",
+            Self::ClientInfo => "clientInfo",
+        }
+    }
+}
+
+impl Missing {
+    /// The key in `_meta`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProtocolVersion => "io.modelcontextprotocol/protocolVersion",
+            Self::ClientCapabilities => "io.modelcontextprotocol/clientCapabilities",
+        }
+    }
+}
+
+impl Header {
+    /// The name of the header field.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProtocolVersion => "MCP-Protocol-Version",
+            Self::Method => "Mcp-Method",
+            Self::Name => "Mcp-Name",
+        }
+    }
+}
+
+impl HeaderFault {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Missing => " is missing",
+            Self::Repeated => " is there more than once",
+            Self::Malformed => " is malformed",
+            Self::Differs => " differs from the body",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [what, which] = self.message();
+        write!(f, "{what}{which} ({})", self.code().digits())
+    }
+}
+
+impl core::error::Error for Error {}

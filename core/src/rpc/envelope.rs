@@ -1,0 +1,179 @@
+//! The outer object of a message: request, notification or answer (JSON-RPC 2.0 §4, §5).
+
+use super::{Error, Param};
+use crate::json::{self, Fields, Item, Kind, Reader, Repeated, Span};
+
+/// The members of a message, found in one pass and not yet judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope {
+    whole: Kind,
+    members: Fields<6>,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// It wants an answer.
+    Request(Request),
+    /// It wants none and must never get one (JSON-RPC 2.0 §4.1).
+    Notification,
+    /// It is an answer to a request of the server.
+    Answer,
+}
+
+/// The places of a request's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The id as it is written: it is echoed byte by byte, so no number loses a digit.
+    pub id: Span,
+    /// The method, a string.
+    pub method: Item,
+}
+
+/// A message that is refused, with its id if that could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswerable {
+    /// What is wrong.
+    pub error: Error,
+    /// Where the id stands. MCP basic/index: "echo the id" even of a refused request; without a readable one the
+    /// answer has none.
+    pub id: Option<Span>,
+}
+
+impl Envelope {
+    /// Reads a whole body. `params` is given the reader where the value of `params` begins and may read it; the value
+    /// is skipped where it answers `None`.
+    ///
+    /// # Errors
+    /// Where the body is not one JSON text.
+    pub fn read(
+        body: &[u8],
+        mut params: impl FnMut(&mut Reader<'_>) -> Result<Option<Item>, json::Error>,
+    ) -> Result<Self, json::Error> {
+        let mut reader = Reader::new(body)?;
+        let mut members = Fields::new();
+        let inside = |index, reader: &mut Reader<'_>| if index == PARAMS { params(reader) } else { Ok(None) };
+        let whole = match members.read(&mut reader, &MEMBERS, inside)? {
+            Some(object) => object,
+            None => reader.skip()?,
+        };
+        reader.end()?;
+        Ok(Self { whole: whole.kind(), members })
+    }
+
+    /// Judges what was read.
+    ///
+    /// # Errors
+    /// [`Unanswerable`] with the first broken rule.
+    pub fn message(&self, body: &[u8]) -> Result<Message, Unanswerable> {
+        let id = self.members.get(ID).ok().flatten().filter(|item| is_id(*item, body)).map(Item::span);
+        self.judge(body, id).map_err(|error| Unanswerable { error, id })
+    }
+
+    fn judge(&self, body: &[u8], id: Option<Span>) -> Result<Message, Error> {
+        match self.whole {
+            Kind::Object => {}
+            // MCP 2025-06-18 changelog: batching removed; one body is one message.
+            Kind::Array => return Err(Error::Batch),
+            _ => return Err(Error::NotAnObject),
+        }
+        // JSON-RPC 2.0 §4: "MUST be exactly '2.0'".
+        let protocol = self.member(JSONRPC)?.and_then(|item| item.of(body).text());
+        if !protocol.is_some_and(|text| text.is("2.0")) {
+            return Err(Error::Protocol);
+        }
+        let has_id = self.member(ID)?.is_some();
+        let answers = self.member(RESULT)?.is_some() || self.member(ERROR)?.is_some();
+        let method = match (self.member(METHOD)?, answers) {
+            (None, true) => return Ok(Message::Answer),
+            (None, false) => return Err(Error::NoMethod),
+            (Some(_), true) => return Err(Error::RequestAndAnswer),
+            (Some(method), false) if method.kind() == Kind::String => method,
+            (Some(_), false) => return Err(Error::Method),
+        };
+        match (has_id, id) {
+            (true, Some(id)) => Ok(Message::Request(Request { id, method })),
+            (true, None) => Err(Error::Id),
+            (false, _) => Ok(Message::Notification),
+        }
+    }
+
+    /// Checks that `params`, if it is there, is an object.
+    ///
+    /// # Errors
+    /// [`Param::Params`]: MCP uses no positional parameters.
+    pub fn check_params(&self) -> Result<(), Error> {
+        match self.member(PARAMS)? {
+            Some(params) if params.kind() != Kind::Object => Err(Error::Param(Param::Params)),
+            _ => Ok(()),
+        }
+    }
+
+    fn member(&self, index: usize) -> Result<Option<Item>, Error> {
+        self.members.get(index).map_err(|Repeated| Error::RepeatedMember)
+    }
+}
+
+/// MCP basic/index: "a string or integer ID", never null. An integer is one that is written as one: `1.0` would come
+/// back as another token than the one sent by a client that prints numbers its own way.
+fn is_id(item: Item, body: &[u8]) -> bool {
+    match item.kind() {
+        Kind::String => true,
+        Kind::Number => item.span().of(body).iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')),
+        _ => false,
+    }
+}
+
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+const JSONRPC: usize = 0;
+const ID: usize = 1;
+const METHOD: usize = 2;
+const PARAMS: usize = 3;
+const RESULT: usize = 4;
+const ERROR: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(body: &str) -> Result<Message, (Error, bool)> {
+        let envelope = Envelope::read(body.as_bytes(), |_| Ok(None)).unwrap();
+        envelope.message(body.as_bytes()).map_err(|refused| (refused.error, refused.id.is_some()))
+    }
+
+    #[test]
+    fn messages_that_break_a_rule_are_refused_by_its_name_and_with_a_readable_id() {
+        for (body, error, has_id) in [
+            ("[]", Error::Batch, false),
+            ("42", Error::NotAnObject, false),
+            ("{}", Error::Protocol, false),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"m"}"#, Error::Protocol, true),
+            (r#"{"JSONRPC":"2.0","ID":1,"METHOD":"m"}"#, Error::Protocol, false),
+            (r#"{"jsonrpc":"2.0","id":1}"#, Error::NoMethod, true),
+            (r#"{"jsonrpc":"2.0","id":"x","method":7}"#, Error::Method, true),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#, Error::Id, false),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"m"}"#, Error::Id, false),
+            (r#"{"jsonrpc":"2.0","id":1e400,"method":"m"}"#, Error::Id, false),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"m"}"#, Error::Id, false),
+            (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"m"}"#, Error::RepeatedMember, false),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"m","m\u0065thod":"n"}"#, Error::RepeatedMember, true),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"m","result":{}}"#, Error::RequestAndAnswer, true),
+        ] {
+            assert_eq!(judge(body), Err((error, has_id)), "{body}");
+        }
+    }
+
+    #[test]
+    fn unknown_members_may_repeat() {
+        let body = r#"{"x":1,"x":[2],"jsonrpc":"2.0","method":"m"}"#;
+        assert_eq!(judge(body), Ok(Message::Notification));
+    }
+
+    #[test]
+    fn request_members_are_found_in_any_order_and_spelling() {
+        let body = r#"{"params":{},"m\u0065thod":"a/b","id":9007199254740993,"jsonrpc":"2.0"}"#;
+        let Ok(Message::Request(request)) = judge(body) else { panic!("a request") };
+        assert_eq!(request.id.of(body.as_bytes()), b"9007199254740993");
+        assert!(request.method.of(body.as_bytes()).text().unwrap().is("a/b"));
+    }
+}

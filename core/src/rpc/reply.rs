@@ -1,0 +1,61 @@
+//! The parts of an answer. An answer is never built: it is a sequence of sections, each a handful of pieces that lie in
+//! flash or in the request's body, and whoever sends it copies piece after piece.
+
+use super::{Error, Unanswerable};
+use crate::json::Decimal;
+use crate::limits;
+
+/// Pieces that follow each other; empty ones count for nothing.
+pub type Section<'a> = [&'a [u8]; 16];
+
+/// Makes a section of up to sixteen pieces.
+pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
+    const { assert!(N <= 16) };
+    let mut section: Section<'a> = [b""; 16];
+    for (slot, piece) in section.iter_mut().zip(pieces) {
+        *slot = piece;
+    }
+    section
+}
+
+/// The front of a result, up to where the result object begins.
+pub const fn head(id: &[u8]) -> [&[u8]; 3] {
+    [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#]
+}
+
+/// A whole error answer. `supported` goes into the data of an unsupported version; `limit` is the number that a size
+/// error names.
+pub fn error<'a>(refused: &Unanswerable, body: &'a [u8], supported: &'static str, limit: &'a Decimal) -> Section<'a> {
+    let Unanswerable { error, id } = refused;
+    let [what, which] = error.message();
+    let about = error.about().filter(|name| name.len() <= limits::ECHOED_NAME);
+    let data: [&[u8]; 5] = match error {
+        Error::UnsupportedVersion(Some(requested)) => {
+            [br#","data":{"supported":["#, supported.as_bytes(), br#"],"requested":"#, requested.of(body), b"}"]
+        }
+        Error::UnsupportedVersion(None) => [br#","data":{"supported":["#, supported.as_bytes(), b"]}", b"", b""],
+        Error::TooLarge(_) => [br#","data":{"limit":"#, limit.as_bytes(), b"}", b"", b""],
+        _ => [b""; 5],
+    };
+    section([
+        match id {
+            Some(_) => br#"{"jsonrpc":"2.0","id":"#,
+            None => br#"{"jsonrpc":"2.0""#,
+        },
+        id.map_or(b"", |id| id.of(body)),
+        br#","error":{"code":"#,
+        error.code().digits().as_bytes(),
+        br#","message":""#,
+        what.as_bytes(),
+        which.as_bytes(),
+        about.map_or(b"", |_| b": "),
+        about.map_or(b"", |name| name.of(body)),
+        b"\"",
+        data[0],
+        data[1],
+        data[2],
+        data[3],
+        data[4],
+        b"}}",
+    ])
+}

@@ -1,0 +1,15 @@
+//! What an application offers: tools declared once, their arguments read and their results written in place.
+
+mod argument;
+mod call;
+mod declare;
+mod macros;
+mod output;
+mod schema;
+
+pub use argument::{Args, Argument, ArgumentError, Arguments, Expected, Nothing, Problem};
+pub use call::Call;
+pub use declare::{Hints, Tool};
+pub use output::{Output, TextBlock, ToolError, ToolResult};
+#[doc(hidden)]
+pub use schema::{Field, constant, schema, schema_len};
