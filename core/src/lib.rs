@@ -37,7 +37,7 @@
 //! const fn plain(text: &'static str) -> Escaped<'static> {
 //!     Escaped::new(text).expect("no quotes in it")
 //! }
-//! static SERVER: Server<'static> = Server::new(plain("parrot"), plain("1.0"), parrot::TOOLS);
+//! static SERVER: Server<'static> = Server::new(plain("parrot"), plain("1.0"), &parrot::TOOLS);
 //!
 //! fn main() {
 //!     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{

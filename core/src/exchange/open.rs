@@ -151,7 +151,7 @@ impl Opening<'_> {
         let name = self.params.name()?;
         let arguments = self.params.arguments()?;
         let text = name.of(self.body).text().ok_or(Error::Param(Param::Name))?;
-        let tool = self.server.find_tool(text).ok_or(Error::UnknownTool(name.inner()))?;
+        let tool = self.server.tools().find(text).ok_or(Error::UnknownTool(name.inner()))?;
         Ok(Ticket::new(authorize(self.who), request.id, version, tool, arguments))
     }
 }

@@ -1,20 +1,21 @@
 //! What a server is: constants, which lie in flash on a device.
 
-use crate::json::{Escaped, Text};
-use crate::tool::Tool;
+use crate::json::Escaped;
+use crate::tool::Catalogue;
+use core::fmt;
 
 /// A server as its application declares it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Server<'a> {
     name: Escaped<'a>,
     version: Escaped<'a>,
     instructions: Option<Escaped<'a>>,
-    tools: &'a [Tool<'a>],
+    tools: &'a (dyn Catalogue + Sync),
 }
 
 impl<'a> Server<'a> {
     /// A server with a name, a version of its own, and tools.
-    pub const fn new(name: Escaped<'a>, version: Escaped<'a>, tools: &'a [Tool<'a>]) -> Self {
+    pub const fn new(name: Escaped<'a>, version: Escaped<'a>, tools: &'a (dyn Catalogue + Sync)) -> Self {
         Self { name, version, instructions: None, tools }
     }
 
@@ -24,14 +25,9 @@ impl<'a> Server<'a> {
         Self { instructions: Some(instructions), ..self }
     }
 
-    /// The tools, in the order in which they are listed.
-    pub const fn tools(&self) -> &'a [Tool<'a>] {
+    /// The tools.
+    pub const fn tools(&self) -> &'a (dyn Catalogue + Sync) {
         self.tools
-    }
-
-    /// The number of the tool with this name. Names are case-sensitive (MCP server/tools).
-    pub(crate) fn find_tool(&self, name: Text<'_>) -> Option<usize> {
-        self.tools.iter().position(|tool| name.is(tool.name()))
     }
 
     /// `serverInfo` as JSON, in pieces.
@@ -41,7 +37,7 @@ impl<'a> Server<'a> {
     }
 
     /// The capabilities as JSON: what is declared is what is served.
-    pub(crate) const fn capabilities(&self) -> &'static [u8] {
+    pub(crate) fn capabilities(&self) -> &'static [u8] {
         if self.tools.is_empty() { b"{}" } else { br#"{"tools":{}}"# }
     }
 
@@ -51,5 +47,11 @@ impl<'a> Server<'a> {
             Some(text) => [br#","instructions":""#, text.as_str().as_bytes(), b"\""],
             None => [b""; 3],
         }
+    }
+}
+
+impl fmt::Debug for Server<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ pub fn list<'a>(server: &Server<'a>, version: Version, at: usize) -> Option<Sect
     let Some(before) = at.checked_sub(1) else {
         return Some(section([br#"{"tools":["#]));
     };
-    match tools.get(before) {
+    match tools.tool(before) {
         Some(tool) => {
             let [h0, h1, h2, h3] = tool.hints().members().map(str::as_bytes);
             let has_hints = [h0, h1, h2, h3].iter().any(|hint| !hint.is_empty());

@@ -1,6 +1,6 @@
 //! The description of a tool, as `tools/list` prints it. All of it is constant text, which lies in flash on a device.
 
-use crate::json::Escaped;
+use crate::json::{Escaped, Text};
 
 /// One tool (MCP server/tools, "Tool").
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,39 @@ const fn is_name(name: &str) -> bool {
         rest = behind;
     }
     !name.is_empty() && name.len() <= 128
+}
+
+/// The tools of a server: a table in flash on a device, a registry that may change on a host.
+///
+/// A tool keeps its number as long as a call of it may run.
+pub trait Catalogue {
+    /// How many tools there are.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tool with this number, in the order in which they are listed.
+    fn tool(&self, index: usize) -> Option<Tool<'_>>;
+
+    /// The number of the tool with this name. Names are case-sensitive (MCP server/tools).
+    fn find(&self, name: Text<'_>) -> Option<usize>;
+}
+
+impl Catalogue for &[Tool<'_>] {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn tool(&self, index: usize) -> Option<Tool<'_>> {
+        self.get(index).copied()
+    }
+
+    fn find(&self, name: Text<'_>) -> Option<usize> {
+        self.iter().position(|tool| name.is(tool.name))
+    }
 }
 
 /// What a client may assume of a tool, if it trusts the server (MCP server/tools, "ToolAnnotations"). What is not said

@@ -9,7 +9,7 @@ mod schema;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Expected, Nothing, Problem};
 pub use call::Call;
-pub use declare::{Hints, Tool};
+pub use declare::{Catalogue, Hints, Tool};
 pub use output::{Output, TextBlock, ToolError, ToolResult};
 #[doc(hidden)]
 pub use schema::{Field, constant, schema, schema_len};
