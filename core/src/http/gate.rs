@@ -4,17 +4,17 @@ use super::{Facts, Field, Verb};
 use crate::auth::{Access, Authenticated};
 use crate::rpc::Error;
 
-/// Who may come to the door, and how he is known there.
+/// Who may come to the door, and how he is known there. `S` is a string, borrowed or owned.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy<'a> {
+pub struct Policy<'a, S = &'static str> {
     /// The names by which this server is called in `Host`, without port; empty if any name will do.
     ///
     /// MCP basic/transports, security: a server on loopback or in a local network is reached by pages of foreign sites
     /// whose name was pointed at its address (DNS rebinding). They come with a foreign `Host`.
-    pub hosts: &'a [&'a str],
+    pub hosts: &'a [S],
     /// Origins of web pages that may call, written as browsers do (`https://app.example:8443`), besides those whose host
     /// is one of `hosts`.
-    pub origins: &'a [&'a str],
+    pub origins: &'a [S],
     /// How callers are told apart.
     pub access: Access,
 }
@@ -69,15 +69,15 @@ impl Refusal {
 }
 
 /// Decides whether the request with these facts is let in.
-pub fn gate<'h>(facts: &Facts<'h>, policy: &Policy<'_>) -> Door<'h> {
+pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
         Some(refusal) => Door::Out(refusal),
         None => Door::In(Authenticated::anonymous(&policy.access)),
     }
 }
 
-fn refusal(facts: &Facts<'_>, policy: &Policy<'_>) -> Option<Refusal> {
-    let named = |host: &[u8]| policy.hosts.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
+fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<Refusal> {
+    let named = |host: &[u8]| policy.hosts.iter().any(|name| name.as_ref().as_bytes().eq_ignore_ascii_case(host));
     let host_fits = match facts.host {
         Field::Once(authority) => policy.hosts.is_empty() || named(without_port(authority)),
         Field::Absent => policy.hosts.is_empty(),
@@ -87,7 +87,7 @@ fn refusal(facts: &Facts<'_>, policy: &Policy<'_>) -> Option<Refusal> {
         // Only browsers send it (MCP 2026-07-28 streamable-http, security: validate it if present).
         Field::Absent => true,
         Field::Once(origin) => {
-            policy.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+            policy.origins.iter().any(|allowed| allowed.as_ref().as_bytes().eq_ignore_ascii_case(origin))
                 || host_of(origin).is_some_and(named)
         }
         Field::Repeated => false,

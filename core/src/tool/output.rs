@@ -73,6 +73,11 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
+    /// Makes the result a failure that keeps the blocks it has and may get.
+    pub const fn mark_failed(&mut self) {
+        self.failed = true;
+    }
+
     /// Makes the result a failure whose only block is `reason`; what was written is taken back.
     ///
     /// # Errors
@@ -91,7 +96,7 @@ impl<'o> Output<'o> {
 
     fn fail_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
         self.sink.truncate(self.mark);
-        self.failed = true;
+        self.mark_failed();
         self.text_with(write)
     }
 

@@ -1,0 +1,44 @@
+//! MCP servers on any machine that runs Rust's standard library.
+//!
+//! A [`Server`] is a name and tools; a tool is an async closure with typed arguments. The protocol itself lives in
+//! [`attache_core`], which answers the same bytes the same way on a microcontroller.
+//!
+//! ```
+//! use attache_host::{Ctx, Server, ToolError};
+//! use schemars::JsonSchema;
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! struct SetTarget {
+//!     /// degrees Celsius
+//!     celsius: f64,
+//! }
+//!
+//! # fn main() {
+//! let router: axum::Router = axum::Router::new().merge(
+//!     Server::new("thermostat", "1.0")
+//!         .tool("set_target", "Set the target temperature", |target: SetTarget, _: Ctx| async move {
+//!             if !(5.0..=30.0).contains(&target.celsius) {
+//!                 return Err(ToolError::user("celsius must be from 5 to 30"));
+//!             }
+//!             Ok(format!("target is {} °C", target.celsius))
+//!         })
+//!         .routes(),
+//! );
+//! # let _ = router;
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `axum` (default): [`Server::routes`]. `cli` (default): the program `attache`. With default features off the crate is
+//! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
+
+pub mod http;
+pub mod limits;
+mod server;
+pub mod stdio;
+mod tools;
+
+pub use server::{Engine, Server};
+pub use tools::{AsyncTool, Content, Ctx, IntoToolOutput, NoArgs, ToolError, ToolOutput};
