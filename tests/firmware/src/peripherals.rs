@@ -1,0 +1,85 @@
+//! The LED (port F, pin 0) and the temperature sensor (an input of the ADC) of the lm3s6965.
+
+/// Switches the clocks of the two on, and the pin to output.
+pub fn set_up() {
+    write(RCGC0, read(RCGC0) | ADC_CLOCK);
+    write(RCGC1, read(RCGC1) | TIMER_0_CLOCK);
+    write(RCGC2, read(RCGC2) | PORT_F_CLOCK);
+    write(PORT_F + GPIO_DIRECTION, LED);
+    write(PORT_F + GPIO_DIGITAL, LED);
+    // Sequencer 3 takes one sample, of the sensor, when the timer says so: the emulated converter
+    // knows no other start.
+    write(ADC + ADC_ACTIVE, 0);
+    write(ADC + ADC_TRIGGER, ADC_BY_TIMER << 12);
+    write(ADC + ADC_CONTROL_3, ADC_SENSOR | ADC_INTERRUPT | ADC_END);
+    write(ADC + ADC_ACTIVE, SEQUENCER_3);
+    write(TIMER_0 + TIMER_MODE, TIMER_ONE_SHOT);
+    write(TIMER_0 + TIMER_LOAD, TICKS);
+}
+
+/// Switches the LED.
+pub fn light(on: bool) {
+    // Address bits 2 to 9 of the data register mask the pins that a write reaches.
+    write(PORT_F + (LED << 2), if on { LED } else { 0 });
+}
+
+/// Tenths of a degree Celsius; `None` if the converter does not answer or the sensor says less than 0 degrees, which
+/// this board does not survive.
+pub fn temperature() -> Option<u32> {
+    write(ADC + ADC_CLEAR, SEQUENCER_3);
+    write(TIMER_0 + TIMER_CONTROL, TIMER_ENABLE | TIMER_TRIGGERS_ADC);
+    // It takes some microseconds; this many looks take a good part of a second.
+    (0..1_000_000).find(|_| read(ADC + ADC_RAW_STATUS) & SEQUENCER_3 != 0)?;
+    let sample = read(ADC + ADC_FIFO_3) & 0x3FF;
+    // LM3S6965 data sheet, "Internal Temperature Sensor": 147.5 - 225 * sample / 1023.
+    1475u32.checked_sub(2250 * sample / 1023)
+}
+
+fn read(address: u32) -> u32 {
+    // SAFETY: one of the registers below: aligned, and occupied by no Rust object.
+    unsafe { (address as usize as *const u32).read_volatile() }
+}
+
+fn write(address: u32, value: u32) {
+    // SAFETY: as in `read`; none of them makes the peripheral access memory by itself.
+    unsafe { (address as usize as *mut u32).write_volatile(value) }
+}
+
+// System control.
+const RCGC0: u32 = 0x400F_E100;
+const RCGC1: u32 = 0x400F_E104;
+const RCGC2: u32 = 0x400F_E108;
+const ADC_CLOCK: u32 = 1 << 16;
+const TIMER_0_CLOCK: u32 = 1 << 16;
+const PORT_F_CLOCK: u32 = 1 << 5;
+
+// Port F.
+const PORT_F: u32 = 0x4002_5000;
+const GPIO_DIRECTION: u32 = 0x400;
+const GPIO_DIGITAL: u32 = 0x51C;
+const LED: u32 = 1 << 0;
+
+// Analog-to-digital converter.
+const ADC: u32 = 0x4003_8000;
+const ADC_ACTIVE: u32 = 0x00;
+const ADC_RAW_STATUS: u32 = 0x04;
+const ADC_CLEAR: u32 = 0x0C;
+const ADC_TRIGGER: u32 = 0x14;
+const ADC_CONTROL_3: u32 = 0xA4;
+const ADC_FIFO_3: u32 = 0xA8;
+const SEQUENCER_3: u32 = 1 << 3;
+const ADC_BY_TIMER: u32 = 5;
+const ADC_SENSOR: u32 = 1 << 3;
+const ADC_INTERRUPT: u32 = 1 << 2;
+const ADC_END: u32 = 1 << 1;
+
+// General-purpose timer 0, as one of 32 bits.
+const TIMER_0: u32 = 0x4003_0000;
+const TIMER_MODE: u32 = 0x04;
+const TIMER_CONTROL: u32 = 0x0C;
+const TIMER_LOAD: u32 = 0x28;
+const TIMER_ONE_SHOT: u32 = 1;
+const TIMER_ENABLE: u32 = 1 << 0;
+const TIMER_TRIGGERS_ADC: u32 = 1 << 5;
+/// Ten microseconds at the clock after reset.
+const TICKS: u32 = 125;
