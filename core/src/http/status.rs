@@ -1,7 +1,7 @@
 //! The status of an answer (MCP 2026-07-28 streamable-http). Where the protocol leaves it open, the comment says "customary".
 
 use crate::era::Version;
-use crate::rpc::Error;
+use crate::rpc::{Error, Param};
 
 /// The status of a result.
 pub const OK: u16 = 200;
@@ -29,6 +29,7 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         | Error::Header(..)
         | Error::UnsupportedVersion(_)
         | Error::Meta(_)
+        | Error::Param(Param::Params | Param::Meta)
         | Error::Refused(_) => 400,
         // Customary: what a method itself says of its parameters travels as an ordinary answer.
         Error::MethodNotFound(_)

@@ -3,7 +3,7 @@
 use crate::limits;
 use crate::server::{Answer, Engine};
 use attache_core::exchange::{Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Door, Facts, fields, gate};
+use attache_core::http::{ACCEPTED, Door, Facts, Refusal, fields, gate};
 use bytes::Bytes;
 use core::convert::Infallible;
 use core::pin::Pin;
@@ -55,7 +55,11 @@ where
 {
     let (head, body) = request.into_parts();
     if let Door::Out(refusal) = gate(&facts(&head), &engine.policy()) {
-        tracing::warn!(status = refusal.status(), ?refusal, "refused at the door");
+        match refusal {
+            // Legacy clients ask for a stream in passing, and take the refusal for an answer.
+            Refusal::Verb => tracing::debug!("refused {}", head.method),
+            _ => tracing::warn!(status = refusal.status(), ?refusal, "refused at the door"),
+        }
         return refuse(engine, &Reply::refused(refusal));
     }
     let body = match Limited::new(body, limits::BODY).collect().await {

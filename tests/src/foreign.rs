@@ -1,0 +1,141 @@
+//! The official clients of others against both homes, and the image on its emulated board.
+//!
+//! They need foreign programs. Where one is missing the test says which, and passes; `ATTACHE_FOREIGN=required`, as in
+//! CI, makes it fail instead.
+
+use crate::cases;
+use crate::conversations::check;
+use crate::homes::{Process, core};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in it")
+}
+
+/// The program `attache`, built beside these tests.
+fn attache() -> PathBuf {
+    let tests = std::env::current_exe().expect("a running program");
+    tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("attache")
+}
+
+/// Whether `path` is there; if not, says what is missing and how to get it.
+fn there(path: &Path, remedy: &str) -> bool {
+    if path.exists() {
+        return true;
+    }
+    missing(&format!("{} is missing: {remedy}", path.display()))
+}
+
+fn missing(sentence: &str) -> bool {
+    assert!(std::env::var_os("ATTACHE_FOREIGN").is_none_or(|wish| wish != "required"), "{sentence}");
+    // Past the test harness, which shows nothing of a test that passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {sentence}");
+    false
+}
+
+/// Both clients in both eras: `transport` is what they are to reach.
+fn clients(expect: &str, transport: &[&str]) {
+    let packages = root().join("target/foreign");
+    if !there(&packages, "run tests/foreign/setup") {
+        return;
+    }
+    let here = root().join("tests/foreign");
+    for era in ["modern", "legacy"] {
+        for (program, script) in
+            [(packages.join("venv/bin/python"), "client.py"), (PathBuf::from("node"), "client.mjs")]
+        {
+            let run = Command::new(program)
+                .arg(here.join(script))
+                .args(["--era", era, "--expect", expect])
+                .args(transport)
+                .stdin(Stdio::null())
+                .output()
+                .expect("tests/foreign/setup has installed it");
+            assert!(run.status.success(), "{script} {era}: {}", String::from_utf8_lossy(&run.stderr));
+        }
+    }
+}
+
+fn host_is_built() -> bool {
+    there(&attache(), "run cargo build -p attache-host, or test the whole workspace")
+}
+
+/// The script that boots the image, if the emulator is there.
+fn board() -> Option<PathBuf> {
+    let emulator = Command::new("qemu-system-arm").arg("--version").stdout(Stdio::null()).status();
+    let there = emulator.is_ok() || missing("qemu-system-arm is missing: apt-get install qemu-system-arm");
+    let run = root().join("tests/firmware/run");
+    let built = there && {
+        let build =
+            Command::new(&run).arg("--build").stdout(Stdio::null()).stderr(Stdio::piped()).output().expect("a script");
+        match build.status.code() {
+            Some(0) => true,
+            Some(2) => missing(String::from_utf8_lossy(&build.stderr).trim()),
+            _ => panic!("the image does not build: {}", String::from_utf8_lossy(&build.stderr)),
+        }
+    };
+    built.then_some(run)
+}
+
+#[test]
+fn official_clients_over_pipes_list_and_call_in_both_eras() {
+    if host_is_built() {
+        clients("host", &["stdio", "--", &attache().to_string_lossy(), "serve", "--stdio"]);
+    }
+}
+
+#[test]
+fn official_clients_over_http_list_and_call_in_both_eras() {
+    if !host_is_built() {
+        return;
+    }
+    let server = Process::start(Command::new(attache()).args(["serve", "--listen", "127.0.0.1:0"]));
+    let greeting = String::from_utf8(server.receive()).expect("UTF-8");
+    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+    clients("host", &["http", url]);
+}
+
+#[test]
+fn official_clients_over_the_boards_uart_list_and_call_in_both_eras() {
+    if let Some(board) = board() {
+        clients("device", &["stdio", "--", &board.to_string_lossy(), "--serial"]);
+    }
+}
+
+#[test]
+fn bad_line_on_the_boards_uart_is_answered_as_by_the_engine_here() {
+    let Some(run) = board() else {
+        return;
+    };
+    let mut board = Process::start(Command::new(run).arg("--serial").stderr(Stdio::null()));
+    let sentinel = cases::modern(r#"{"jsonrpc":"2.0","id":"sentinel","method":"server/discover","params":{«M»}}"#);
+    for case in cases::all().iter().filter(|case| !case.body.contains(&b'\n')) {
+        board.send(&case.body);
+        let answer = match case.answer {
+            // Silence is heard when the next answer is that of the next question.
+            cases::Answer::Silence => {
+                board.send(&sentinel);
+                let next = board.receive();
+                assert!(next.starts_with(br#"{"jsonrpc":"2.0","id":"sentinel""#), "{}", case.name);
+                continue;
+            }
+            _ => board.receive(),
+        };
+        check(case, &answer);
+        if let cases::Answer::Error(..) = case.answer {
+            let line = [case.body.as_slice(), b"\n"].concat();
+            assert_eq!(core::Line::new().ask(&line, 64).concat(), answer, "{}: two homes, two answers", case.name);
+        }
+    }
+    board.send(&vec![b'x'; 70_000]);
+    assert!(board.receive().ends_with(br#""data":{"limit":2048}}}"#));
+    board.send(&sentinel);
+    assert!(
+        board.receive().starts_with(br#"{"jsonrpc":"2.0","id":"sentinel","result""#),
+        "the next line is read whole"
+    );
+    assert!(board.close().success());
+}

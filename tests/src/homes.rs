@@ -1,0 +1,226 @@
+//! The places where the engine answers, each behind the same two questions: what comes back for a line, what for a POST.
+
+use crate::demo;
+use ::core::net::SocketAddr;
+use ::core::time::Duration;
+use attache_core::auth::{Access, Authenticated};
+use attache_core::exchange::{Next, Origin, Reply, answer, too_large};
+use attache_core::http::{ACCEPTED, Door, Facts, LOOPBACK, Policy, gate};
+use attache_core::json::Slice;
+use attache_core::line::{Connection, Cut, Lines};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+/// An answer over HTTP.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The headers of a modern client.
+pub(crate) fn headers<'a>(method: &'a str, tool: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+    let mut headers = vec![
+        ("host", "localhost"),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", method),
+    ];
+    headers.extend(tool.map(|tool| ("mcp-name", tool)));
+    headers
+}
+
+/// The engine by itself, driven as `exchange::answer` and `line` say.
+pub(crate) mod core {
+    use super::*;
+
+    /// A connection of lines whose buffer holds `LINE` bytes.
+    pub(crate) struct Line {
+        connection: Connection,
+        limit: usize,
+    }
+
+    impl Line {
+        pub(crate) fn new() -> Self {
+            Self { connection: Connection::new(), limit: 64 * 1024 }
+        }
+
+        /// What comes back for `stream`, cut into pieces of `size` bytes: the lines of the answers.
+        pub(crate) fn ask(&mut self, stream: &[u8], size: usize) -> Vec<Vec<u8>> {
+            let who = Authenticated::anonymous(&Access::Anonymous);
+            let mut buffer = vec![0; self.limit];
+            let mut lines = Lines::new(&mut buffer);
+            let mut answers = Vec::new();
+            for mut piece in stream.chunks(size) {
+                while let Some(cut) = lines.feed(&mut piece) {
+                    let Cut::Line(line) = cut else {
+                        answers.push(emitted(&too_large(self.limit), b"", b""));
+                        continue;
+                    };
+                    let mut out = vec![0; self.limit];
+                    let mut out = Slice::new(&mut out);
+                    match self.connection.open(&demo::SERVER, &who, line) {
+                        Next::Ack => {}
+                        Next::Reply(reply) => answers.push(emitted(&reply, line, b"")),
+                        Next::Call(mut ticket) => {
+                            let reply = match ticket.begin(line, &mut out) {
+                                Err(reply) => reply,
+                                Ok(mut output) => {
+                                    let result =
+                                        demo::tools::dispatch(&demo::Demo, ticket.call(line, &who), &mut output);
+                                    ticket.finish(&demo::SERVER, output, result)
+                                }
+                            };
+                            answers.push(emitted(&reply, line, out.written()));
+                        }
+                    }
+                }
+            }
+            answers
+        }
+    }
+
+    /// What comes back for a POST.
+    pub(crate) fn post(headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let mut facts = Facts::new(b"POST");
+        for (name, value) in headers {
+            facts.note(name.as_bytes(), value.as_bytes());
+        }
+        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+        let mut out = vec![0; 64 * 1024];
+        let mut out = Slice::new(&mut out);
+        let reply = match gate(&facts, &policy) {
+            Door::Out(refusal) => Some(Reply::refused(refusal)),
+            Door::In(who) => answer(&demo::SERVER, &who, Origin::Http(&facts), body, &mut out, |call, output| {
+                demo::tools::dispatch(&demo::Demo, call, output)
+            }),
+        };
+        match reply {
+            Some(reply) => Response { status: reply.status(), body: emitted(&reply, body, out.written()) },
+            None => Response { status: ACCEPTED, body: Vec::new() },
+        }
+    }
+
+    fn emitted(reply: &Reply, body: &[u8], written: &[u8]) -> Vec<u8> {
+        let mut emission = reply.emit(&demo::SERVER, body, written);
+        let mut bytes = vec![0; emission.len()];
+        assert_eq!(emission.fill(&mut bytes), bytes.len());
+        bytes
+    }
+}
+
+/// The host over a real socket.
+pub(crate) struct Http {
+    address: SocketAddr,
+}
+
+impl Http {
+    /// Starts a server on a free port of the loopback interface; it ends with the test.
+    pub(crate) fn start(server: attache_host::Server) -> Self {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                sender.send(listener.local_addr().expect("an address")).expect("the test waits");
+                let router: axum::Router = server.routes();
+                axum::serve(listener, router).await.expect("serves for ever");
+            });
+        });
+        Self { address: receiver.recv().expect("the server starts") }
+    }
+
+    /// What comes back for a POST on a connection of its own.
+    pub(crate) fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.send("POST", headers, body)
+    }
+
+    pub(crate) fn send(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let mut stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut head = format!("{verb} /mcp HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        stream.write_all(head.as_bytes()).expect("the head is taken");
+        stream.write_all(b"\r\n").expect("the head is taken");
+        // A server that refuses for the head may close before it has read a large body.
+        let _ = stream.write_all(body);
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        assert!(!answer.is_empty(), "no answer: {read:?}");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+        let head = ::core::str::from_utf8(&answer[..end]).expect("an ASCII head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Response { status, body: answer[end + 4..].to_vec() }
+    }
+}
+
+/// A program that answers lines on its standard output.
+pub(crate) struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Vec<u8>>,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let input = child.stdin.take();
+        let output: ChildStdout = child.stdout.take().expect("piped above");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let mut output = BufReader::new(output);
+            loop {
+                let mut line = Vec::new();
+                match output.read_until(b'\n', &mut line) {
+                    Ok(1..) if line.pop() == Some(b'\n') && sender.send(line).is_ok() => {}
+                    _ => return,
+                }
+            }
+        });
+        Self { child, input, lines }
+    }
+
+    /// Sends a line.
+    pub(crate) fn send(&mut self, line: &[u8]) {
+        let input = self.input.as_mut().expect("still open");
+        input
+            .write_all(line)
+            .and_then(|()| input.write_all(b"\n"))
+            .and_then(|()| input.flush())
+            .expect("the line is taken");
+    }
+
+    /// The next line that comes back.
+    pub(crate) fn receive(&self) -> Vec<u8> {
+        self.lines.recv_timeout(PATIENCE).expect("an answer in time")
+    }
+
+    /// Ends the input and waits for the program to end by itself.
+    pub(crate) fn close(mut self) -> std::process::ExitStatus {
+        drop(self.input.take());
+        let started = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the program does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone where the test has closed it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Far longer than any answer takes, also where an emulator shares a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
