@@ -1,0 +1,104 @@
+//! What a tool's closure may do, and what becomes of it: over lines, because there nothing else is in the way.
+
+use attache_host::{Content, Ctx, NoArgs, Server, ToolError, ToolOutput, stdio};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, duplex, split};
+
+/// The result of each call of a tool without arguments, in the order of their ids.
+async fn results(server: Server, tools: &[&str]) -> Vec<Value> {
+    let (here, there) = duplex(64 * 1024);
+    let (input, output) = split(there);
+    let serving = tokio::spawn(stdio::serve(server.build(), input, output));
+    let (answers, mut questions) = split(here);
+    for (id, tool) in tools.iter().enumerate() {
+        let question = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }}});
+        questions.write_all(format!("{question}\n").as_bytes()).await.expect("taken");
+    }
+    questions.shutdown().await.expect("closed");
+    let mut lines = BufReader::new(answers).lines();
+    let mut results = vec![Value::Null; tools.len()];
+    for _ in tools {
+        let line = lines.next_line().await.expect("readable").expect("an answer for each question");
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        let id = answer["id"].as_u64().expect("the id of a question");
+        results[usize::try_from(id).expect("small")] = answer["result"].clone();
+    }
+    serving.await.expect("no panic").expect("no failure");
+    results
+}
+
+#[tokio::test]
+async fn tool_that_panics_or_fails_answers_with_a_fixed_sentence_and_the_next_call_runs() {
+    let server = Server::new("t", "1")
+        .tool("panics", "d", |_: NoArgs, _: Ctx| async {
+            if true {
+                panic!("secret one")
+            }
+        })
+        .tool("fails", "d", |_: NoArgs, _: Ctx| async {
+            "x".parse::<u8>()?;
+            Ok::<_, ToolError>("unreachable")
+        })
+        .tool("refuses", "d", |_: NoArgs, _: Ctx| async { Err::<(), _>(ToolError::user("say \"please\"")) })
+        .tool("works", "d", |_: NoArgs, _: Ctx| async { "yes" });
+    let [panics, fails, refuses, works] =
+        results(server, &["panics", "fails", "refuses", "works"]).await.try_into().expect("four");
+    for result in [panics, fails] {
+        assert_eq!(result["isError"], true);
+        let text = result["content"][0]["text"].as_str().expect("a text");
+        assert!(text.starts_with("The tool failed.") && !text.contains("secret") && !text.contains("digit"), "{text}");
+    }
+    assert_eq!(refuses["isError"], true);
+    assert_eq!(refuses["content"][0]["text"], "say \"please\"");
+    assert_eq!(works["content"][0]["text"], "yes");
+    assert_eq!(works.get("isError"), None);
+}
+
+#[tokio::test]
+async fn tool_that_waits_does_not_hold_up_the_others() {
+    let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (waits, opens) = (gate.clone(), gate);
+    let server = Server::new("t", "1")
+        .tool("waits", "d", move |_: NoArgs, _: Ctx| {
+            let gate = waits.clone();
+            async move { gate.notified().await }
+        })
+        .tool("opens", "d", move |_: NoArgs, _: Ctx| {
+            opens.notify_one();
+            async { "open" }
+        });
+    let results = results(server, &["waits", "opens"]).await;
+    assert_eq!(results[0]["content"], json!([]));
+    assert_eq!(results[1]["content"][0]["text"], "open");
+}
+
+#[tokio::test]
+async fn output_of_several_blocks_keeps_their_order() {
+    let server = Server::new("t", "1").tool("two", "d", |_: NoArgs, _: Ctx| async {
+        ToolOutput::new(["a", "b"].map(|text| Content::Text(text.to_owned())))
+    });
+    let results = results(server, &["two"]).await;
+    assert_eq!(results[0]["content"], json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]));
+}
+
+#[test]
+#[should_panic(expected = "already a tool")]
+fn name_taken_twice_stops_the_program_at_its_start() {
+    let tool = |_: NoArgs, _: Ctx| async {};
+    let _ = Server::new("t", "1").tool("same", "d", tool).tool("same", "d", tool);
+}
+
+#[test]
+#[should_panic(expected = "must have 1 to 128 characters")]
+fn name_with_a_space_stops_the_program_at_its_start() {
+    let _ = Server::new("t", "1").tool("not a name", "d", |_: NoArgs, _: Ctx| async {});
+}
+
+#[test]
+#[should_panic(expected = "must be a struct with named fields")]
+fn arguments_that_are_no_object_stop_the_program_at_its_start() {
+    let _ = Server::new("t", "1").tool("number", "d", |_: u8, _: Ctx| async {});
+}
