@@ -34,11 +34,13 @@
 //! `axum` (default): [`Server::routes`]. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
+mod engine;
 pub mod http;
 pub mod limits;
 mod server;
 pub mod stdio;
 mod tools;
 
-pub use server::{Engine, Server};
+pub use engine::Engine;
+pub use server::Server;
 pub use tools::{AsyncTool, Content, Ctx, IntoToolOutput, NoArgs, ToolError, ToolOutput};

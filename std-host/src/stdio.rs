@@ -1,8 +1,8 @@
 //! MCP over standard input and output (MCP basic/transports/stdio), or any pair of byte streams: one message a line.
 //! Calls run side by side, each answer is one line, and nothing else is ever written.
 
+use crate::engine::{Engine, Pending};
 use crate::limits;
-use crate::server::{Engine, Pending};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Next, too_large};
 use attache_core::line::{Connection, Cut, Lines};

@@ -1,6 +1,6 @@
 //! Reading the arguments of a call. What a schema says and what is accepted here come from one declaration.
 
-use super::Field;
+use super::schema::{Expected, Field};
 use crate::json::{Error, Integer, Kind, Text, Value};
 
 /// The arguments of a call: a JSON object, or nothing.
@@ -97,17 +97,6 @@ pub trait Argument<'a>: Sized {
     fn absent() -> Option<Self> {
         None
     }
-}
-
-/// What a value must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// The `type` of JSON Schema.
-    pub json_type: &'static str,
-    /// Further members of the schema, each with a comma in front.
-    pub bounds: &'static str,
-    /// The same in words.
-    pub words: &'static str,
 }
 
 impl<'a> Argument<'a> for bool {

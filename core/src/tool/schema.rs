@@ -1,6 +1,5 @@
 //! JSON Schemas of declared arguments, put together at compile time.
 
-use super::Expected;
 use crate::json::{Part, join, joined_len};
 
 /// One declared argument.
@@ -14,6 +13,17 @@ pub struct Field {
     pub expected: Expected,
     /// Whether it may be left out, or `null`.
     pub optional: bool,
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The `type` of JSON Schema.
+    pub json_type: &'static str,
+    /// Further members of the schema, each with a comma in front.
+    pub bounds: &'static str,
+    /// The same in words.
+    pub words: &'static str,
 }
 
 /// Length in bytes of the schema of `fields`.

@@ -1,7 +1,7 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
+use crate::engine::{Answer, Engine};
 use crate::limits;
-use crate::server::{Answer, Engine};
 use attache_core::exchange::{Origin, Reply, open, too_large};
 use attache_core::http::{ACCEPTED, Door, Facts, Refusal, fields, gate};
 use bytes::Bytes;

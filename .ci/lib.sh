@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# What .ci/run and .ci/deep share.
+
+step() {
+    printf '\n=== %s (at %d s)\n' "$1" "$SECONDS"
+}
+
+# need_packages PROOF:PACKAGE… installs Debian's PACKAGE where PROOF, a command or a path, is not there.
+need_packages() {
+    local pair wanted=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || wanted+=("${pair##*:}")
+    done
+    [ ${#wanted[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || {
+        echo "please install: ${wanted[*]}" >&2
+        return 2
+    }
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}"
+}
+
+# The targets without an operating system for which core must build.
+bare_targets="thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabi riscv32imc-unknown-none-elf"
+
+# Whether the active toolchain has a precompiled core for all of them.
+has_bare_targets() {
+    local target
+    for target in $bare_targets; do
+        compgen -G "$(rustc --print target-libdir --target "$target")/libcore-*.rlib" >/dev/null || return 1
+    done
+}
