@@ -5,7 +5,7 @@ use crate::demo::{Demo, SERVER, tools};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Origin, answer};
 use attache_core::json::{Sink, Slice};
-use attache_core::tool::ToolError;
+use attache_core::tool::{ToolError, ToolResult};
 use serde_json::{Value, json};
 
 const WHO: Authenticated<'static> = Authenticated::anonymous(&Access::Anonymous);
@@ -99,4 +99,36 @@ fn handler_that_writes_nothing_has_an_empty_content() {
     assert!(reply.is_some());
     let answer: Value = serde_json::from_slice(out.written()).expect("JSON");
     assert_eq!(answer["result"]["content"], json!([]));
+}
+
+#[test]
+fn handler_that_goes_on_after_a_block_did_not_fit_sends_whole_blocks_only() {
+    let body = echo("x");
+    let long = "x".repeat(500);
+    let answered = |handler: &dyn Fn(&mut attache_core::tool::Output<'_>) -> ToolResult| -> Value {
+        let mut buffer = [0; 400];
+        let mut out = Slice::new(&mut buffer);
+        let reply = answer(&SERVER, &WHO, Origin::Line(None), &body, &mut out, |_, output| handler(output));
+        assert!(reply.is_some());
+        serde_json::from_slice(out.written()).expect("JSON")
+    };
+    let ignored = answered(&|out| {
+        let _ = out.text(&long);
+        Ok(())
+    });
+    assert_eq!(ignored["result"]["content"], json!([]));
+    let shorter = answered(&|out| out.text("first").and_then(|()| out.text(&long)).or_else(|_| out.text("too long")));
+    assert_eq!(
+        shorter["result"]["content"],
+        json!([{"type": "text", "text": "first"}, {"type": "text", "text": "too long"}])
+    );
+    let half = answered(&|out| {
+        let cut = out.text_with(|block| {
+            let _ = block.push("front").and_then(|()| block.push(&long));
+            Ok(())
+        });
+        assert_eq!(cut, Err(ToolError::Full));
+        out.text("none of it")
+    });
+    assert_eq!(half["result"]["content"], json!([{"type": "text", "text": "none of it"}]));
 }

@@ -38,12 +38,9 @@ fn name_agrees(value: &[u8], name: Text<'_>) -> Result<(), Error> {
     let same = match encoded {
         None => core::str::from_utf8(value).is_ok_and(|value| name.is(value)),
         Some(encoded) => {
-            let mut decoded = Decoder::new(encoded).ok_or(Error::Header(Header::Name, HeaderFault::Malformed))?;
-            let mut utf8 = [0; 4];
-            // Both sides are compared as bytes, a character of the name at a time: no buffer for the whole name.
-            let prefix =
-                name.chars().all(|char| char.encode_utf8(&mut utf8).bytes().all(|byte| decoded.next() == Some(byte)));
-            prefix && decoded.next().is_none()
+            let decoded = Decoder::new(encoded).ok_or(Error::Header(Header::Name, HeaderFault::Malformed))?;
+            // Byte by byte: no buffer for the whole name.
+            name.bytes().eq(decoded)
         }
     };
     if same { Ok(()) } else { Err(Error::Header(Header::Name, HeaderFault::Differs)) }

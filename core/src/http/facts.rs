@@ -70,9 +70,17 @@ impl<'h> Facts<'h> {
         // RFC 9110 §5.1: field names are case-insensitive.
         if name.eq_ignore_ascii_case(known) {
             *field = match field {
-                Field::Absent => Field::Once(value.trim_ascii()),
+                Field::Absent => Field::Once(trim(value)),
                 _ => Field::Repeated,
             };
         }
     }
+}
+
+// RFC 9110 §5.5: the white space around a value is spaces and tabs, and no part of it.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }

@@ -31,6 +31,14 @@ impl<'a> Text<'a> {
         Chars { rest: core::str::from_utf8(self.raw).unwrap_or_default().chars() }
     }
 
+    /// The UTF-8 bytes of the text.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.chars().flat_map(|char| {
+            let (bytes, len) = utf8(char);
+            bytes.into_iter().take(len)
+        })
+    }
+
     /// Whether the text is `other`.
     #[inline]
     pub fn is(&self, other: &str) -> bool {
@@ -48,12 +56,25 @@ impl<'a> Text<'a> {
     /// [`Full`] if it does not fit; it is never cut.
     pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Full> {
         let mut used = 0;
-        for char in self.chars() {
-            let free = buffer.get_mut(used..used + char.len_utf8()).ok_or(Full)?;
-            char.encode_utf8(free);
-            used += char.len_utf8();
+        for byte in self.bytes() {
+            *buffer.get_mut(used).ok_or(Full)? = byte;
+            used += 1;
         }
         buffer.get(..used).and_then(|text| core::str::from_utf8(text).ok()).ok_or(Full)
+    }
+}
+
+/// The bytes of a character, and how many count.
+///
+/// `char::encode_utf8` does the same into a slice, and checks its length: where it is not inlined, that is a panic.
+const fn utf8(char: char) -> ([u8; 4], usize) {
+    let code = char as u32;
+    let [a, b, c, d] = [(code >> 18) as u8, (code >> 12 & 0x3F) as u8, (code >> 6 & 0x3F) as u8, (code & 0x3F) as u8];
+    match char.len_utf8() {
+        1 => ([code as u8, 0, 0, 0], 1),
+        2 => ([0xC0 | c, 0x80 | d, 0, 0], 2),
+        3 => ([0xE0 | b, 0x80 | c, 0x80 | d, 0], 3),
+        _ => ([0xF0 | a, 0x80 | b, 0x80 | c, 0x80 | d], 4),
     }
 }
 
@@ -120,6 +141,14 @@ mod tests {
         assert!(text(r#""a\"\\\/\b\f\n\r\t""#).is("a\"\\/\u{8}\u{c}\n\r\t"));
         assert!(text(r#""\ud83d\ude00 \u0000""#).is("\u{1f600} \0"));
         assert!(!text(r#""a\n""#).is("a\\n"));
+    }
+
+    #[test]
+    fn every_character_is_encoded_as_the_standard_library_does() {
+        for char in (0..=0x0010_FFFF).filter_map(char::from_u32) {
+            let (bytes, len) = utf8(char);
+            assert_eq!(&bytes[..len], char.encode_utf8(&mut [0; 4]).as_bytes());
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Cut<'b> {
 pub struct Lines<'b> {
     buffer: &'b mut [u8],
     len: usize,
+    /// A carriage return has come that belongs to the line only if no line feed follows.
+    held: bool,
     state: State,
 }
 
@@ -32,7 +34,7 @@ enum State {
 impl<'b> Lines<'b> {
     /// A machine for lines of up to `buffer.len()` bytes, their end not counted.
     pub const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, len: 0, state: State::Reading }
+        Self { buffer, len: 0, held: false, state: State::Reading }
     }
 
     /// The longest line that fits, in bytes.
@@ -72,12 +74,22 @@ impl<'b> Lines<'b> {
     }
 
     fn append(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if core::mem::replace(&mut self.held, false) {
+            self.push(b"\r");
+        }
+        let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        self.held = text.len() < bytes.len();
+        self.push(text);
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
         if self.state == State::Skipping {
             return;
         }
         let free = self.buffer.get_mut(self.len..).unwrap_or_default();
-        // A carriage return may stand where the buffer ends.
-        let bytes = if bytes.len() > free.len() { bytes.strip_suffix(b"\r").unwrap_or(bytes) } else { bytes };
         if bytes.len() > free.len() {
             self.state = State::Skipping;
             return;
@@ -90,6 +102,7 @@ impl<'b> Lines<'b> {
 
     /// Notes the end of a line; `false` if the line was blank.
     fn end(&mut self) -> bool {
+        self.held = false;
         let blank = self.state == State::Reading && self.line().iter().all(u8::is_ascii_whitespace);
         if blank {
             self.len = 0;
@@ -105,8 +118,7 @@ impl<'b> Lines<'b> {
     }
 
     fn line(&self) -> &[u8] {
-        let line = self.buffer.get(..self.len).unwrap_or_default();
-        line.strip_suffix(b"\r").unwrap_or(line)
+        self.buffer.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -135,6 +147,15 @@ mod tests {
         let expected = [Line(b"ab"), Line(b"abcd"), TooLong, Line(b"xy"), TooLong, Line(b"z")];
         for size in 1..=stream.len() {
             check(stream, size, &expected);
+        }
+    }
+
+    #[test]
+    fn carriage_return_that_is_not_the_last_byte_of_a_line_belongs_to_it() {
+        for size in 1..=8 {
+            check(b"abcd\r\r\n", size, &[Cut::TooLong]);
+            check(b"abc\r\r\n", size, &[Cut::Line(b"abc\r")]);
+            check(b"a\rb\r\nc", size, &[Cut::Line(b"a\rb"), Cut::Line(b"c")]);
         }
     }
 

@@ -59,7 +59,7 @@ const fn is_name(name: &str) -> bool {
 
 /// The tools of a server: a table in flash on a device, a registry that may change on a host.
 ///
-/// A tool keeps its number as long as a call of it may run.
+/// A tool keeps its number as long as a call of it may run, and the whole stays as it is while an answer is emitted.
 pub trait Catalogue {
     /// How many tools there are.
     fn len(&self) -> usize;

@@ -62,15 +62,28 @@ impl<'o> Output<'o> {
     /// Adds a block of text that is written bit by bit, with [`TextBlock::push`] or `write!`.
     ///
     /// # Errors
-    /// What `write` says, or [`ToolError::Full`].
+    /// What `write` says; or [`ToolError::Full`] if a bit did not fit, whether `write` minds or not. The block is then
+    /// taken back whole, and a shorter one may be tried.
     pub fn text_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
+        let before = self.sink.len();
+        let written = self.block(write);
+        if written.is_err() {
+            self.sink.truncate(before);
+        }
+        Ok(written?)
+    }
+
+    fn block(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
         if self.sink.len() > self.mark {
             self.sink.put(b",")?;
         }
         self.sink.put(br#"{"type":"text","text":""#)?;
-        write(&mut TextBlock { sink: self.sink })?;
-        self.sink.put(br#""}"#)?;
-        Ok(())
+        let mut block = TextBlock { sink: self.sink, cut: false };
+        write(&mut block)?;
+        if block.cut {
+            return Err(Full);
+        }
+        self.sink.put(br#""}"#)
     }
 
     /// Makes the result a failure that keeps the blocks it has and may get.
@@ -91,7 +104,7 @@ impl<'o> Output<'o> {
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
     pub fn refuse(&mut self, error: ArgumentError<'_>) -> ToolResult {
-        self.fail_with(|block| error.sentence().into_iter().try_for_each(|piece| block.sink.put(piece)))
+        self.fail_with(|block| error.sentence().into_iter().try_for_each(|piece| block.put(piece)))
     }
 
     fn fail_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
@@ -119,6 +132,8 @@ impl fmt::Debug for Output<'_> {
 /// A block of text while it is written.
 pub struct TextBlock<'o> {
     sink: &'o mut (dyn Sink + Send),
+    /// Something did not fit, so what stands here is not the whole text.
+    cut: bool,
 }
 
 impl TextBlock<'_> {
@@ -127,7 +142,9 @@ impl TextBlock<'_> {
     /// # Errors
     /// [`Full`] if it does not fit.
     pub fn push(&mut self, text: &str) -> Result<(), Full> {
-        escape(text, self.sink)
+        let pushed = escape(text, self.sink);
+        self.cut |= pushed.is_err();
+        pushed
     }
 
     /// Appends a text that came in a message, exactly as it was written there.
@@ -135,7 +152,13 @@ impl TextBlock<'_> {
     /// # Errors
     /// [`Full`] if it does not fit.
     pub fn echo(&mut self, text: Text<'_>) -> Result<(), Full> {
-        self.sink.put(text.raw())
+        self.put(text.raw())
+    }
+
+    fn put(&mut self, escaped: &[u8]) -> Result<(), Full> {
+        let put = self.sink.put(escaped);
+        self.cut |= put.is_err();
+        put
     }
 }
 

@@ -1,0 +1,155 @@
+//! The envelope against a model of its rules over serde_json.
+
+use crate::document::Document;
+use attache_core::json::{Item, Kind, Value};
+use attache_core::mcp::Params;
+use attache_core::rpc::{Envelope, Error, Message, Param};
+use core::fmt;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Any bytes are judged as JSON-RPC and MCP say, and the places that the verdict names hold what they should.
+///
+/// # Panics
+/// Where they do not.
+pub fn envelope(input: &[u8]) {
+    let read = Envelope::read(input, |_| Ok(None));
+    let mut params = Params::default();
+    let with_params = Envelope::read(input, |reader| params.read(reader));
+    assert_eq!(read.as_ref().err(), with_params.as_ref().err(), "params skipped and params read");
+    assert_eq!(read.as_ref().err(), Value::parse(input).as_ref().err(), "an envelope and any other value");
+    let (Ok(envelope), Ok(with_params)) = (read, with_params) else { return };
+
+    let message = envelope.message(input);
+    assert_eq!(message, with_params.message(input));
+    assert_eq!(envelope.check_params(), with_params.check_params());
+    match Model::read(input) {
+        Model::Known(verdict, checked) => {
+            let ours = match message {
+                Ok(Message::Request(request)) => {
+                    Verdict::Request(document(request.id.of(input)), method(request.method, input))
+                }
+                Ok(Message::Notification) => Verdict::Notification,
+                Ok(Message::Answer) => Verdict::Answer,
+                Err(refused) => Verdict::Refused(refused.error, refused.id.map(|id| document(id.of(input)))),
+            };
+            assert_eq!(ours, verdict);
+            assert_eq!(envelope.check_params(), checked);
+        }
+        // Two readers could see two different messages.
+        Model::Ambiguous => assert!(message.is_err(), "{message:?}"),
+        Model::RepeatedElsewhere => {}
+    }
+}
+
+/// A piece of a message, read again on its own.
+fn document(raw: &[u8]) -> Document {
+    let ours = Document::ours(raw, |_| {}).expect("one value");
+    if let Ok(theirs) = Document::theirs(raw) {
+        assert_eq!(ours, theirs);
+    }
+    ours
+}
+
+fn method(item: Item, body: &[u8]) -> String {
+    assert_eq!(item.kind(), Kind::String);
+    let text: String = item.of(body).text().expect("a string").chars().collect();
+    assert_eq!(serde_json::from_slice::<String>(item.span().of(body)).ok().as_ref(), Some(&text));
+    assert_eq!(item.inner().len() + 2, item.span().len());
+    text
+}
+
+/// What a message is, with the values instead of their places.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Request(Document, String),
+    Notification,
+    Answer,
+    Refused(Error, Option<Document>),
+}
+
+/// What the model knows of a JSON text.
+#[derive(Clone, Debug)]
+pub(crate) enum Model {
+    /// The verdict, and what is to be said of `params`.
+    Known(Verdict, Result<(), Error>),
+    /// A member that decides what the message is occurs twice.
+    Ambiguous,
+    /// Another member of the envelope occurs twice.
+    RepeatedElsewhere,
+}
+
+impl Model {
+    /// Judges a text that is known to be JSON.
+    pub(crate) fn read(input: &[u8]) -> Self {
+        let refused = |error| Self::Known(Verdict::Refused(error, None), Ok(()));
+        match input.trim_ascii_start().first() {
+            Some(b'{') => {}
+            Some(b'[') => return refused(Error::Batch),
+            _ => return refused(Error::NotAnObject),
+        }
+        let members: Members<'_> = serde_json::from_slice(input).expect("an object");
+        let count = |name: &str| members.0.iter().filter(|(key, _)| key == name).count();
+        if ["jsonrpc", "id", "method"].iter().any(|name| count(name) > 1) {
+            return Self::Ambiguous;
+        }
+        if ["params", "result", "error"].iter().any(|name| count(name) > 1) {
+            return Self::RepeatedElsewhere;
+        }
+        let get = |name: &str| members.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.get());
+        let params = match get("params") {
+            Some(params) if !params.starts_with('{') => Err(Error::Param(Param::Params)),
+            _ => Ok(()),
+        };
+        Self::Known(judge(&get), params)
+    }
+}
+
+fn judge<'a>(get: &impl Fn(&str) -> Option<&'a str>) -> Verdict {
+    let string = |raw: &str| serde_json::from_str::<String>(raw).ok();
+    let whole = |raw: &str| {
+        !raw.contains(['.', 'e', 'E']) && raw.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+    };
+    let id = get("id").filter(|raw| raw.starts_with('"') || whole(raw)).map(|raw| document(raw.as_bytes()));
+    let answers = get("result").or(get("error")).is_some();
+    let error = match (get("method"), answers) {
+        _ if get("jsonrpc").and_then(string).as_deref() != Some("2.0") => Error::Protocol,
+        (Some(_), true) => Error::RequestAndAnswer,
+        (None, true) => return Verdict::Answer,
+        (None, false) => Error::NoMethod,
+        (Some(method), false) => match (string(method), get("id"), id.clone()) {
+            (None, ..) => Error::Method,
+            (Some(_), None, _) => return Verdict::Notification,
+            (Some(method), Some(_), Some(id)) => return Verdict::Request(id, method),
+            (Some(_), Some(_), None) => Error::Id,
+        },
+    };
+    Verdict::Refused(error, id)
+}
+
+/// The members of an object, each value as it was written.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Object)
+    }
+}
+
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<'de>, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Members(object))
+    }
+}
