@@ -134,7 +134,7 @@ impl<'a> Emission<'a> {
     /// Hands out the pieces, each from where the last one was left, until one is not taken whole.
     fn pieces(&mut self, mut take: impl FnMut(&'a [u8]) -> usize) {
         while let Some(section) = self.section_at(self.section) {
-            while let Some(piece) = section.get(self.piece) {
+            while let Some(piece) = section.pieces().get(self.piece) {
                 let rest = piece.get(self.offset..).unwrap_or_default();
                 let taken = if rest.is_empty() { 0 } else { take(rest) };
                 if taken < rest.len() {

@@ -72,17 +72,15 @@ impl Ticket {
     }
 
     fn tail(&self, server: &Server<'_>, failed: bool, sink: &mut dyn Sink) -> Result<(), Full> {
-        sink.put(b"]")?;
-        if failed {
-            sink.put(br#","isError":true"#)?;
-        }
+        sink.put(if failed { br#"],"isError":true"# } else { b"]" })?;
         // MCP 2026-07-28 basic/index: `resultType` in every result, `serverInfo` SHOULD be; older revisions know neither.
         if self.version.is_modern() {
             sink.put(br#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":"#)?;
             put_all(sink, server.info())?;
-            sink.put(b"}")?;
+            sink.put(b"}}}")
+        } else {
+            sink.put(b"}}")
         }
-        sink.put(b"}}")
     }
 
     fn too_large(&self) -> Reply {

@@ -56,18 +56,15 @@ impl<const N: usize> Fields<N> {
             return Ok(None);
         };
         while let Some(key) = reader.key()? {
-            let known = key.position(names);
-            let read = match known {
-                Some(index) => inside(index, reader)?,
-                None => None,
+            let Some(index) = key.position(names) else {
+                reader.skip()?;
+                continue;
             };
-            let item = match read {
+            let item = match inside(index, reader)? {
                 Some(item) => item,
                 None => reader.skip()?,
             };
-            if let Some(index) = known {
-                self.note(index, item);
-            }
+            self.note(index, item);
         }
         Ok(Some(Item::container(Kind::Object, start, reader.position())))
     }

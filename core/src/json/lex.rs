@@ -80,6 +80,14 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn whitespace(&mut self) {
+        // Most messages are written without any.
+        if let Some(0..=b' ') = self.peek() {
+            self.gap();
+        }
+    }
+
+    #[cold]
+    fn gap(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
@@ -88,9 +96,12 @@ impl<'a> Cursor<'a> {
     /// Steps over `byte` if it is the next one.
     #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
-        let next = self.peek() == Some(byte);
-        self.at += usize::from(next);
-        next
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            true
+        } else {
+            false
+        }
     }
 
     #[inline]
@@ -118,22 +129,28 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn string(&mut self) -> Result<bool, Error> {
         self.expect(b'"')?;
-        let mut escaped = false;
+        self.plain();
+        if self.eat(b'"') { Ok(false) } else { self.escaped_string() }
+    }
+
+    fn plain(&mut self) {
+        self.at += plain_prefix(self.input.get(self.at..).unwrap_or_default());
+    }
+
+    /// The rest of a string, from its first escape.
+    #[cold]
+    fn escaped_string(&mut self) -> Result<bool, Error> {
         loop {
-            let rest = self.input.get(self.at..).unwrap_or_default();
-            self.at += plain_prefix(rest);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(escaped);
+                    return Ok(true);
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
+                Some(b'\\') => self.escape()?,
                 Some(_) => return Err(self.fault(Fault::Control)),
                 None => return Err(self.fault(Fault::End)),
             }
+            self.plain();
         }
     }
 
@@ -224,16 +241,15 @@ pub(super) fn hex(digit: u8) -> Option<u16> {
 /// A word at a time, because most of a message is the inside of strings.
 #[inline]
 fn plain_prefix(bytes: &[u8]) -> usize {
-    let (words, tail) = bytes.as_chunks::<WORD>();
-    let mut plain = 0;
-    for word in words {
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk::<WORD>() {
         let marks = special(usize::from_le_bytes(*word));
         if marks != 0 {
-            return plain + (marks.trailing_zeros() / 8) as usize;
+            return bytes.len() - rest.len() + (marks.trailing_zeros() / 8) as usize;
         }
-        plain += WORD;
+        rest = behind;
     }
-    plain + tail.iter().take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
+    bytes.len() - rest.len() + rest.iter().take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
 }
 
 /// Sets the top bit of the lowest byte in `word` that ends a plain run. Bytes above that one may be marked wrongly by

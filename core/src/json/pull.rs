@@ -138,6 +138,9 @@ impl<'a> Value<'a> {
 
 /// Pulls values out of a JSON text, front to back.
 ///
+/// The small steps are always inlined: most of what they would hand to each other are results of three words, and a fifth
+/// of a request's instructions went into that.
+///
 /// What has been stepped over is well-formed; what lies ahead is not yet known. A whole text is good when
 /// [`end`](Reader::end) says so.
 #[derive(Clone, Debug)]
@@ -201,6 +204,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Where the text is malformed.
+    #[inline(always)]
     pub fn key(&mut self) -> Result<Option<Text<'a>>, Error> {
         if !self.entry()? {
             return Ok(None);
@@ -280,6 +284,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps to the next entry of the innermost bracket, over the comma; or over the closing bracket.
+    #[inline(always)]
     fn entry(&mut self) -> Result<bool, Error> {
         self.cursor.whitespace();
         let close = if self.objects & 1 == 1 { b'}' } else { b']' };
@@ -297,6 +302,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over a member's name and colon, up to its value.
+    #[inline(always)]
     fn name(&mut self) -> Result<Text<'a>, Error> {
         let start = self.position() + 1;
         let escaped = self.cursor.string()?;
@@ -307,6 +313,7 @@ impl<'a> Reader<'a> {
         Ok(name)
     }
 
+    #[inline(always)]
     fn scalar(&mut self, escaped: &mut bool) -> Result<Kind, Error> {
         match self.cursor.peek() {
             Some(b'"') => {

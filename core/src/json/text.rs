@@ -42,7 +42,12 @@ impl<'a> Text<'a> {
     /// Whether the text is `other`.
     #[inline]
     pub fn is(&self, other: &str) -> bool {
-        if self.escaped { self.chars().eq(other.chars()) } else { self.raw == other.as_bytes() }
+        if self.escaped { self.means(other) } else { self.raw == other.as_bytes() }
+    }
+
+    #[cold]
+    fn means(&self, other: &str) -> bool {
+        self.chars().eq(other.chars())
     }
 
     /// The number of this text in a list.

@@ -5,14 +5,25 @@ use super::{Error, Unanswerable};
 use crate::json::Decimal;
 use crate::limits;
 
-/// Pieces that follow each other; empty ones count for nothing.
-pub type Section<'a> = [&'a [u8]; 16];
+/// Up to sixteen pieces that follow each other; empty ones count for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'a> {
+    pieces: [&'a [u8]; 16],
+    len: usize,
+}
+
+impl<'a> Section<'a> {
+    /// The pieces.
+    pub fn pieces(&self) -> &[&'a [u8]] {
+        self.pieces.get(..self.len).unwrap_or_default()
+    }
+}
 
 /// Makes a section of up to sixteen pieces.
 pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
     const { assert!(N <= 16) };
-    let mut section: Section<'a> = [b""; 16];
-    for (slot, piece) in section.iter_mut().zip(pieces) {
+    let mut section = Section { pieces: [b""; 16], len: N };
+    for (slot, piece) in section.pieces.iter_mut().zip(pieces) {
         *slot = piece;
     }
     section

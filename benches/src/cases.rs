@@ -1,0 +1,213 @@
+//! The requests. Each is written out, with the answer by which it is known to be what it claims.
+
+use crate::{Bench, Buffers, ECHO, TWENTY};
+use attache_core::era::Version;
+
+/// What each modern request says of itself.
+macro_rules! meta {
+    () => {
+        concat!(
+            r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+            r#""io.modelcontextprotocol/clientCapabilities":{},"#,
+            r#""io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1.0.0"}}"#,
+        )
+    };
+}
+
+/// One request and what is known of its answer.
+#[derive(Debug)]
+pub struct Case {
+    /// What it is called by.
+    pub name: &'static str,
+    /// The request, without its head.
+    pub body: &'static str,
+    bench: &'static Bench,
+    origin: Origin,
+    starts: &'static str,
+    contains: &'static str,
+}
+
+#[derive(Debug)]
+enum Origin {
+    /// A POST with this head: the request line, the fields, the blank line.
+    Http(&'static str),
+    /// A line of a connection that has agreed on this.
+    Line(Option<Version>),
+}
+
+/// A case made ready to be run often: the head is cut into its fields, as a reader of HTTP would have done.
+#[derive(Debug)]
+pub struct Ready {
+    case: &'static Case,
+    head: Option<Vec<(&'static str, &'static str)>>,
+}
+
+impl Case {
+    /// Makes it ready.
+    pub fn ready(&'static self) -> Ready {
+        let head = match self.origin {
+            Origin::Http(head) => Some(head.lines().filter_map(|line| line.split_once(": ")).collect()),
+            Origin::Line(_) => None,
+        };
+        Ready { case: self, head }
+    }
+
+    /// Number of bytes of the request, its head included.
+    pub fn request_len(&self) -> usize {
+        self.body.len()
+            + match self.origin {
+                Origin::Http(head) => head.len(),
+                Origin::Line(_) => 0,
+            }
+    }
+
+    /// # Panics
+    /// If `answer` is not the answer to this request.
+    pub fn check(&self, answer: &[u8]) {
+        let answer = str::from_utf8(answer).expect("an answer is UTF-8");
+        let name = self.name;
+        assert!(answer.starts_with(self.starts), "{name}: {answer} starts with {}", self.starts);
+        assert!(answer.contains(self.contains), "{name}: {answer} has {} in it", self.contains);
+        assert!(answer.ends_with("}}"), "{name}: {answer} is whole");
+    }
+}
+
+impl Ready {
+    /// Runs it once; the answer goes to `send` a piece at a time.
+    pub fn run(&self, buffers: &mut Buffers, send: impl FnMut(&[u8])) {
+        let Case { bench, body, origin, .. } = self.case;
+        match (origin, &self.head) {
+            (Origin::Line(version), _) => bench.line(*version, body.as_bytes(), buffers, send),
+            (Origin::Http(_), head) => bench.post(head.as_deref().unwrap_or_default(), body.as_bytes(), buffers, send),
+        }
+    }
+}
+
+/// The case of this name.
+pub fn case(name: &str) -> Option<&'static Case> {
+    CASES.iter().find(|case| case.name == name)
+}
+
+/// All of them.
+pub static CASES: &[Case] = &[
+    Case {
+        name: "call",
+        body: CALL,
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: ECHOED,
+        contains: r#""resultType":"complete""#,
+    },
+    Case {
+        name: "call-http",
+        body: CALL,
+        bench: &ECHO,
+        origin: Origin::Http(HEAD),
+        starts: ECHOED,
+        contains: r#""resultType":"complete""#,
+    },
+    Case {
+        name: "legacy-call",
+        body: r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello from the far end"}}}"#,
+        bench: &ECHO,
+        origin: Origin::Line(Some(Version::V2025_11_25)),
+        starts: ECHOED,
+        contains: r#""}]}}"#,
+    },
+    Case {
+        name: "list",
+        body: concat!(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"#, meta!(), "}}"),
+        bench: &TWENTY,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"set_relay","description":""#,
+        contains: r#"{"name":"restart","description":"#,
+    },
+    Case {
+        name: "discover",
+        body: concat!(r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"#, meta!(), "}}"),
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","id":1,"result":{"#,
+        contains: r#""supportedVersions":["2026-07-28"]"#,
+    },
+    Case {
+        name: "not-json",
+        body: r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo",}}"#,
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","error":{"code":-32700,"#,
+        contains: "unexpected byte",
+    },
+    Case {
+        name: "unknown-tool",
+        body: concat!(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ecco","#, meta!(), "}}"),
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"#,
+        contains: "Unknown tool: ecco",
+    },
+    Case {
+        name: "unknown-method",
+        body: concat!(r#"{"jsonrpc":"2.0","id":1,"method":"tools/sing","params":{"#, meta!(), "}}"),
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"#,
+        contains: "Method not found: tools/sing",
+    },
+    Case {
+        name: "bad-version",
+        body: r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2027-01-01","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"#,
+        contains: r#""requested":"2027-01-01""#,
+    },
+    Case {
+        name: "bad-arguments",
+        body: concat!(
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":7},"#,
+            meta!(),
+            "}}"
+        ),
+        bench: &ECHO,
+        origin: Origin::Line(None),
+        starts: r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"Argument 'text' must be a string"}]"#,
+        contains: r#""isError":true"#,
+    },
+    Case {
+        name: "header-mismatch",
+        body: concat!(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"#, meta!(), "}}"),
+        bench: &ECHO,
+        origin: Origin::Http(HEAD),
+        starts: r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"#,
+        contains: "Mcp-Method differs from the body",
+    },
+];
+
+const ECHOED: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"hello from the far end"#;
+
+/// The request by which servers are compared, so its size is part of the comparison.
+const CALL: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"#,
+    r#""name":"echo","arguments":{"text":"hello from the far end of it!"},"#,
+    meta!(),
+    "}}"
+);
+const _: () = assert!(CALL.len() == 309);
+
+/// What a client sends in front of it.
+const HEAD: &str = concat!(
+    "POST /mcp HTTP/1.1\r\n",
+    "host: 127.0.0.1:8080\r\n",
+    "user-agent: mcp-client/1.10.0 (linux; x86_64)\r\n",
+    "accept: application/json, text/event-stream\r\n",
+    "accept-encoding: identity\r\n",
+    "content-type: application/json\r\n",
+    "content-length: 309\r\n",
+    "connection: keep-alive\r\n",
+    "mcp-protocol-version: 2026-07-28\r\n",
+    "mcp-method: tools/call\r\n",
+    "mcp-name: echo\r\n",
+    "\r\n",
+);
+const _: () = assert!(HEAD.len() == 314);

@@ -1,0 +1,10 @@
+//! The requests whose cost is measured, and a counter of allocations. `run` prints the table; the tests run the same
+//! requests to see that none allocates.
+
+mod allocations;
+mod cases;
+mod server;
+
+pub use allocations::{Counting, allocations};
+pub use cases::{CASES, Case, Ready, case};
+pub use server::{Bench, Buffers, ECHO, TWENTY};

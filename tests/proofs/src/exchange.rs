@@ -1,0 +1,106 @@
+//! `exchange`: the whole path, from a body to the bytes of the answer.
+
+use crate::foreign::Foreign;
+use crate::http::facts;
+use crate::server::{caller, dispatch, server, version};
+use crate::{keep, proofs};
+use attache_core::exchange::{Emission, Next, Origin, Reply, answer, open, too_large};
+use attache_core::http::{Door, LOOPBACK, Policy, Refusal, gate};
+use attache_core::json::{Sink, Slice};
+
+proofs! {
+    /// Any line of a connection, on which any handshake has been made.
+    fn proof_exchange_open_line(foreign, _out) {
+        let origin = Origin::Line(version(&mut foreign));
+        keep(open(server(), &caller(), origin, foreign.rest()));
+    }
+
+    /// Any body under any head.
+    fn proof_exchange_open_http(foreign, _out) {
+        let facts = facts(&mut foreign);
+        keep(open(server(), &caller(), Origin::Http(&facts), foreign.rest()));
+    }
+
+    /// A whole exchange over a line, with any tool and any buffer.
+    fn proof_exchange_call_line(foreign, out) {
+        let origin = Origin::Line(version(&mut foreign));
+        exchange(origin, &mut foreign, out);
+    }
+
+    /// A whole exchange over HTTP, with any tool and any buffer.
+    fn proof_exchange_call_http(foreign, out) {
+        let facts = facts(&mut foreign);
+        exchange(Origin::Http(&facts), &mut foreign, out);
+    }
+
+    /// The loop for handlers that answer at once.
+    fn proof_exchange_answer(foreign, out) {
+        let origin = Origin::Line(version(&mut foreign));
+        let body = foreign.piece();
+        let mut sink = Slice::new(out);
+        if let Some(reply) = answer(server(), &caller(), origin, body, &mut sink, dispatch) {
+            let mut piece = [0; 64];
+            emit(reply.emit(server(), body, sink.written()), &mut foreign, &mut piece);
+        }
+    }
+
+    /// The reply to a message of any size that was not read.
+    fn proof_exchange_too_large(foreign, out) {
+        let reply = too_large(foreign.number());
+        emit(reply.emit(server(), b"", b""), &mut foreign, out);
+    }
+
+    /// The reply to any head that the door refuses.
+    fn proof_exchange_refused(foreign, out) {
+        let facts = facts(&mut foreign);
+        match gate(&facts, &Policy { hosts: LOOPBACK, origins: &[], access: attache_core::auth::Access::Anonymous }) {
+            Door::In(who) => keep(who),
+            Door::Out(refusal) => refused(refusal, &mut foreign, out),
+        }
+    }
+}
+
+fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
+    let body = foreign.piece();
+    // What a driver hands in later may be another body than it handed in first: that is its mistake, not a panic.
+    let later = foreign.piece();
+    let (out, piece) = out.split_at_mut_checked(foreign.number()).unwrap_or_default();
+    let mut sink = Slice::new(out);
+    keep(sink.put(foreign.piece()));
+    let who = caller();
+    let reply = match open(server(), &who, origin, body) {
+        Next::Call(mut ticket) => match ticket.begin(later, &mut sink) {
+            Err(reply) => reply,
+            Ok(mut output) => {
+                let result = dispatch(ticket.call(later, &who), &mut output);
+                ticket.finish(server(), output, result)
+            }
+        },
+        Next::Reply(reply) => reply,
+        Next::Ack => return,
+    };
+    replied(&reply);
+    emit(reply.emit(server(), later, sink.written()), foreign, piece);
+}
+
+fn refused(refusal: Refusal, foreign: &mut Foreign<'_>, out: &mut [u8]) {
+    keep((refusal.status(), refusal.error()));
+    let reply = Reply::refused(refusal);
+    replied(&reply);
+    emit(reply.emit(server(), b"", b""), foreign, out);
+}
+
+fn replied(reply: &Reply) {
+    keep((reply.status(), reply.error_reported(), reply.agreed()));
+}
+
+/// Takes an answer through a buffer whose size changes from one piece to the next.
+fn emit(mut emission: Emission<'_>, foreign: &mut Foreign<'_>, buffer: &mut [u8]) {
+    keep((emission.len(), emission.is_empty()));
+    while !foreign.is_empty() {
+        let part = buffer.get_mut(..foreign.number()).unwrap_or_default();
+        keep(emission.fill(part));
+        keep((emission.len(), emission.is_empty()));
+    }
+    keep(emission.fill(buffer));
+}

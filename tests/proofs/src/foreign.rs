@@ -1,0 +1,46 @@
+//! Where a proof takes what a peer could send: bytes, and choices made by bytes.
+
+/// Input that is used up from its front. When it has ended, it gives zeros and empty pieces.
+pub(crate) struct Foreign<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Foreign<'a> {
+    pub(crate) const fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        let Some((byte, rest)) = self.rest.split_first() else {
+            return 0;
+        };
+        self.rest = rest;
+        *byte
+    }
+
+    /// Any number, not only small ones.
+    pub(crate) fn number(&mut self) -> usize {
+        usize::from_le_bytes(core::array::from_fn(|_| self.byte()))
+    }
+
+    /// Bytes up to the next zero byte.
+    pub(crate) fn piece(&mut self) -> &'a [u8] {
+        let mut parts = self.rest.splitn(2, |&byte| byte == 0);
+        let piece = parts.next().unwrap_or_default();
+        self.rest = parts.next().unwrap_or_default();
+        piece
+    }
+
+    /// A piece that is UTF-8, as the strings of an application are.
+    pub(crate) fn string(&mut self) -> &'a str {
+        core::str::from_utf8(self.piece()).unwrap_or_default()
+    }
+
+    pub(crate) const fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+}

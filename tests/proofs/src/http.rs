@@ -1,0 +1,61 @@
+//! `http`: facts, door, agreement, status.
+
+use crate::foreign::Foreign;
+use crate::{keep, proofs};
+use attache_core::auth::Access;
+use attache_core::http::{Facts, Policy, agree, fields, gate, status};
+use attache_core::json::Value;
+use attache_core::rpc::Envelope;
+
+proofs! {
+    /// Any head.
+    fn proof_http_facts(foreign, _out) {
+        keep(facts(&mut foreign));
+    }
+
+    /// Any head at the door of any server.
+    fn proof_http_gate(foreign, _out) {
+        let facts = facts(&mut foreign);
+        let hosts = [foreign.string(), foreign.string()];
+        let origins = [foreign.string(), foreign.string()];
+        let count = foreign.number();
+        let policy = Policy {
+            hosts: hosts.get(..count).unwrap_or(&hosts),
+            origins: origins.get(..count).unwrap_or(&origins),
+            access: Access::Anonymous,
+        };
+        keep(gate(&facts, &policy));
+    }
+
+    /// Any head against any method and name.
+    fn proof_http_agree(foreign, _out) {
+        let facts = facts(&mut foreign);
+        let mut text = || Value::parse(foreign.piece()).ok().and_then(|value| value.text());
+        let method = text().unwrap_or_default();
+        keep(agree(&facts, method, text()));
+    }
+
+    /// The status of what a message is refused for.
+    fn proof_http_status(foreign, _out) {
+        let body = foreign.piece();
+        if let Ok(envelope) = Envelope::read(body, |_| Ok(None))
+            && let Err(refused) = envelope.message(body)
+        {
+            let status = status(refused.error, crate::server::version(&mut foreign));
+            keep((status, fields(status)));
+        }
+        keep(fields(foreign.number() as u16));
+    }
+}
+
+/// A head of as many fields as come before an empty name.
+pub(crate) fn facts<'a>(foreign: &mut Foreign<'a>) -> Facts<'a> {
+    let mut facts = Facts::new(foreign.piece());
+    loop {
+        let name = foreign.piece();
+        if name.is_empty() {
+            return facts;
+        }
+        facts.note(name, foreign.piece());
+    }
+}

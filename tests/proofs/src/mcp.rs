@@ -1,0 +1,34 @@
+//! `mcp`: parameters, methods, and the texts of the lists.
+
+use crate::server::{server, version};
+use crate::{keep, proofs};
+use attache_core::era::Version;
+use attache_core::json::{Reader, Value};
+use attache_core::mcp::{Method, Params, discover, initialize, list};
+
+proofs! {
+    /// Any `params`, asked for everything that some method needs.
+    fn proof_mcp_params(foreign, _out) {
+        let mut params = Params::default();
+        if let Ok(mut reader) = Reader::new(foreign.rest()) {
+            keep(params.read(&mut reader));
+        }
+        keep((params.check_meta(), params.name(), params.arguments(), params.cursor(), params.handshake()));
+    }
+
+    /// Any method's name.
+    fn proof_mcp_method(foreign, _out) {
+        let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
+        if let Some(name) = Value::parse(foreign.rest()).ok().and_then(|value| value.text()) {
+            keep(Method::find(name, version, server()));
+        }
+    }
+
+    /// Any section of the list, also one far behind its end, and what a server says of itself.
+    fn proof_mcp_list(foreign, _out) {
+        let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
+        keep(list(server(), version, foreign.number()));
+        keep(discover(server()));
+        keep(initialize(server(), version));
+    }
+}

@@ -1,0 +1,41 @@
+//! `rpc`: the envelope, and the words of an error.
+
+use crate::{keep, proofs};
+use attache_core::era::Version;
+use attache_core::json::{Decimal, Reader, Slice};
+use attache_core::rpc::{self, Envelope};
+
+proofs! {
+    /// Any message, its `params` skipped or read halfway.
+    fn proof_rpc_envelope(foreign, _out) {
+        let body = foreign.piece();
+        let params = |reader: &mut Reader<'_>| match foreign.byte() % 3 {
+            0 => Ok(None),
+            1 => reader.skip().map(Some),
+            _ => reader.enter_object().map(|_| None),
+        };
+        match Envelope::read(body, params) {
+            Ok(envelope) => {
+                keep(envelope.check_params());
+                keep(envelope.message(body));
+                // Of another body than the one that was read.
+                keep(envelope.message(foreign.rest()));
+            }
+            Err(error) => keep(error),
+        }
+    }
+
+    /// An error answer with the words of whatever error the message gives.
+    fn proof_rpc_error(foreign, out) {
+        let body = foreign.piece();
+        if let Ok(envelope) = Envelope::read(body, |_| Ok(None))
+            && let Err(refused) = envelope.message(body)
+        {
+            let limit = Decimal::new(foreign.number() as i64);
+            keep(rpc::error(&refused, foreign.rest(), Version::MODERN_LIST, &limit));
+            keep((refused.error.code().digits(), refused.error.message(), refused.error.about()));
+        }
+        keep(rpc::section(rpc::head(body)));
+        keep(Slice::new(out));
+    }
+}

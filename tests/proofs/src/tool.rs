@@ -1,0 +1,91 @@
+//! `tool`: arguments read and results written, by every type and every way.
+
+use crate::server::{Any, Echo, Every, caller, dispatch, server};
+use crate::{keep, proofs};
+use attache_core::exchange::{Next, Origin, Ticket, open};
+use attache_core::json::Slice;
+use attache_core::tool::{Args, Arguments, Nothing, ToolError};
+
+proofs! {
+    /// Any arguments through the declared application: whichever tool is called, whatever it answers.
+    fn proof_tool_dispatch(foreign, out) {
+        with_ticket(foreign.piece(), |mut ticket| {
+            let body = foreign.piece();
+            let mut sink = Slice::new(out);
+            let who = caller();
+            if let Ok(mut output) = ticket.begin(body, &mut sink) {
+                keep(dispatch(ticket.call(body, &who), &mut output));
+            }
+        });
+    }
+
+    /// Any arguments as each declared type.
+    fn proof_tool_arguments(foreign, _out) {
+        with_ticket(foreign.piece(), |ticket| {
+            let who = caller();
+            let call = ticket.call(foreign.rest(), &who);
+            let arguments = call.arguments();
+            keep((call.tool(), call.version(), arguments.raw(), arguments.value()));
+            read::<Every<'_>>(arguments);
+            read::<Any<'_>>(arguments);
+            read::<Echo<'_>>(arguments);
+            read::<Nothing>(arguments);
+            keep(arguments.each(|name, value| {
+                keep((name, value));
+                Ok(true)
+            }));
+        });
+    }
+
+    /// Each way to write a result, in any order, into any buffer, ended in any way.
+    fn proof_tool_output(foreign, out) {
+        let body = foreign.piece();
+        with_ticket(body, |mut ticket| {
+            let mut sink = Slice::new(out);
+            let who = caller();
+            let arguments = ticket.call(body, &who).arguments();
+            let Ok(mut output) = ticket.begin(body, &mut sink) else {
+                return;
+            };
+            let mut result = Ok(());
+            while !foreign.is_empty() && result.is_ok() {
+                result = match foreign.byte() % 6 {
+                    0 => output.text(foreign.string()),
+                    1 => output.fail(foreign.string()),
+                    2 => output.text_with(|block| {
+                        block.push(foreign.string())?;
+                        core::fmt::Write::write_str(block, foreign.string()).map_err(|_| attache_core::json::Full)
+                    }),
+                    3 => match arguments.read::<Echo<'_>>() {
+                        Ok(said) => output.text_with(|block| block.echo(said.text)),
+                        Err(error) => output.refuse(error),
+                    },
+                    4 => Err(ToolError::Failed(core::hint::black_box("a reason"))),
+                    _ => Err(ToolError::Full),
+                };
+            }
+            keep(ticket.finish(server(), output, result));
+        });
+    }
+
+    /// The table of the tools, of which any can be asked.
+    fn proof_tool_table(foreign, _out) {
+        if let Some(tool) = server().tools().tool(foreign.number()) {
+            keep((tool.name(), tool.description(), tool.input_schema(), tool.hints()));
+        }
+        keep((server().tools().len(), server().tools().is_empty()));
+    }
+}
+
+fn with_ticket(body: &[u8], then: impl FnOnce(Ticket)) {
+    if let Next::Call(ticket) = open(server(), &caller(), Origin::Line(None), body) {
+        then(ticket);
+    }
+}
+
+fn read<'a, A: Args<'a>>(arguments: Arguments<'a>) {
+    match arguments.read::<A>() {
+        Ok(read) => keep(read),
+        Err(error) => keep(error.problem()),
+    }
+}
