@@ -39,11 +39,11 @@ struct Serve {
 
     /// A name by which clients call this server, without port; may be given more than once.
     ///
-    /// On a loopback address localhost, 127.0.0.1 and [::1] are served without being named.
+    /// On a loopback address, localhost and the loopback addresses are served without being named.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
-    /// An origin of web pages that may call, such as https://app.example; may be given more than once.
+    /// An origin of web pages that may call, such as `https://app.example`; may be given more than once.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
 }
