@@ -6,7 +6,7 @@ use attache_core::exchange::{Next, Origin, Reply, open};
 use attache_core::http::{Door, Facts, LOOPBACK, Policy, fields, gate};
 use attache_core::json::{Escaped, Slice, Text};
 use attache_core::mcp::Server;
-use attache_core::tool::{Call, Output, ToolResult};
+use attache_core::tool::{Call, Output, Tables, ToolResult};
 use core::hint::black_box;
 
 attache_core::args! {
@@ -106,13 +106,13 @@ const fn plain(text: &'static str) -> Escaped<'static> {
 
 /// A server with the one tool `echo`.
 pub static ECHO: Bench = Bench {
-    server: Server::new(plain("bench"), plain("1.0.0"), &echo::TOOLS),
+    server: Server::new(plain("bench"), plain("1.0.0"), &const { Tables::of_tools(echo::TOOLS) }),
     dispatch: |call, out| echo::dispatch(&Application, call, out),
 };
 
 /// A server with twenty tools of two arguments each.
 pub static TWENTY: Bench = Bench {
-    server: Server::new(plain("bench"), plain("1.0.0"), &twenty::TOOLS),
+    server: Server::new(plain("bench"), plain("1.0.0"), &const { Tables::of_tools(twenty::TOOLS) }),
     dispatch: |call, out| twenty::dispatch(&Application, call, out),
 };
 

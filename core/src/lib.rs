@@ -19,7 +19,7 @@
 //! use attache_core::exchange::{Origin, answer};
 //! use attache_core::json::{Escaped, Slice, Text};
 //! use attache_core::mcp::Server;
-//! use attache_core::tool::{Output, ToolResult};
+//! use attache_core::tool::{Output, Tables, ToolResult};
 //!
 //! attache_core::args! { pub struct Echo<'a> { /** what to say */ text: Text<'a> } }
 //! attache_core::tools! { pub mod parrot for Parrot {
@@ -37,7 +37,8 @@
 //! const fn plain(text: &'static str) -> Escaped<'static> {
 //!     Escaped::new(text).expect("no quotes in it")
 //! }
-//! static SERVER: Server<'static> = Server::new(plain("parrot"), plain("1.0"), &parrot::TOOLS);
+//! static OFFERS: Tables<'static> = Tables::of_tools(parrot::TOOLS);
+//! static SERVER: Server<'static> = Server::new(plain("parrot"), plain("1.0"), &OFFERS);
 //!
 //! fn main() {
 //!     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{

@@ -16,3 +16,13 @@ pub const ECHOED_NAME: usize = 128;
 /// MCP 2026-07-28 server/utilities/caching asks for a hint and leaves the value open. A minute spares a slow device the
 /// repeated lists of one conversation, and a changed firmware is seen soon.
 pub const LIST_TTL_MS: &str = "60000";
+
+/// Most groups of members that one entry of a list may have. They are sent in one section.
+pub const MEMBERS: usize = 7;
+
+/// Most values that one completion may have (MCP server/utilities/completion).
+pub const COMPLETIONS: usize = 100;
+
+/// Milliseconds for which a client may keep a resource that it has read: none, because what is read here is measured or
+/// changes otherwise.
+pub const READ_TTL_MS: &str = "0";

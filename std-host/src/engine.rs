@@ -1,7 +1,7 @@
 //! A finished server: what is asked of the protocol engine on its behalf, and the answers.
 
 use crate::limits;
-use crate::tools::{Registry, Run, ToolOutput, escaped};
+use crate::tools::{Outcome, Registry, Run};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Next, Reply, Ticket};
 use attache_core::http::{LOOPBACK, Policy};
@@ -16,7 +16,8 @@ pub struct Engine {
     name: String,
     version: String,
     instructions: Option<String>,
-    pub(crate) tools: Registry,
+    pub(crate) offers: Registry,
+    pub(crate) page: usize,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
     access: Access,
@@ -28,7 +29,8 @@ impl Engine {
             name: escaped(name),
             version: escaped(version),
             instructions: None,
-            tools: Registry::default(),
+            offers: Registry::default(),
+            page: usize::MAX,
             hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
             origins: Vec::new(),
             access: Access::Anonymous,
@@ -42,7 +44,7 @@ impl Engine {
     /// The server as the protocol engine sees it.
     pub(crate) fn view(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
-        let server = mcp::Server::new(text(&self.name), text(&self.version), &self.tools);
+        let server = mcp::Server::new(text(&self.name), text(&self.version), &self.offers).with_page(self.page);
         match &self.instructions {
             Some(instructions) => server.with_instructions(text(instructions)),
             None => server,
@@ -59,7 +61,7 @@ impl Engine {
             Next::Ack => None,
             Next::Reply(reply) => Some(Pending::Ready(Answer::emitted(&reply, self, &body))),
             Next::Call(ticket) => {
-                let run = self.tools.start(ticket.call(&body, who));
+                let run = self.offers.start(ticket.call(&body, who));
                 Some(Pending::Running { ticket, body, run })
             }
         }
@@ -97,12 +99,12 @@ impl Answer {
         Self { status: reply.status(), bytes: bytes.into() }
     }
 
-    fn of_call(mut ticket: Ticket, engine: &Engine, body: &[u8], output: &ToolOutput) -> Self {
-        let mut sink = Growing(Vec::with_capacity(output.size_hint()));
+    fn of_call(mut ticket: Ticket, engine: &Engine, body: &[u8], outcome: &Outcome) -> Self {
+        let mut sink = Growing(Vec::with_capacity(outcome.size_hint()));
         let reply = match ticket.begin(body, &mut sink) {
             Err(reply) => reply,
             Ok(mut out) => {
-                let written = output.write(&mut out);
+                let written = outcome.write(&mut out);
                 ticket.finish(&engine.view(), out, written)
             }
         };
@@ -132,4 +134,10 @@ impl Sink for Growing {
     fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
+}
+
+/// `text` as it may stand between the quotes of a JSON string.
+fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }

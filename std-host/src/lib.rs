@@ -43,4 +43,7 @@ mod tools;
 
 pub use engine::Engine;
 pub use server::Server;
-pub use tools::{AsyncTool, Content, Ctx, IntoToolOutput, NoArgs, ToolError, ToolOutput};
+pub use tools::{
+    Completing, Content, Contents, Ctx, Handler, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs, Prompt,
+    PromptOutput, Read, Resource, Role, Tool, ToolError, ToolOutput,
+};

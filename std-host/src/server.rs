@@ -1,7 +1,8 @@
 //! What a server is made of.
 
 use crate::engine::Engine;
-use crate::tools::{AsyncTool, IntoToolOutput};
+use crate::tools::{Completing, Handler, IntoToolOutput, Prompt, Resource, Tool, completion};
+use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -36,13 +37,67 @@ impl Server {
     /// If the name is taken, or is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the schema of the arguments is
     /// not that of an object. Each is a mistake in the program, found at its start.
     #[must_use]
-    pub fn tool<A, R, F>(mut self, name: &str, description: &str, handler: F) -> Self
+    pub fn tool<A, R, H>(self, name: &str, description: &str, handler: H) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
         R: IntoToolOutput,
-        F: AsyncTool<A, R>,
+        H: Handler<A, R>,
     {
-        self.engine.tools.add(name, description, handler);
+        self.with_tool(Tool::new(name, description, handler))
+    }
+
+    /// Adds a tool that says more of itself.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    #[must_use]
+    pub fn with_tool(mut self, tool: Tool) -> Self {
+        self.engine.offers.add(Kind::Tool, tool.finish());
+        self
+    }
+
+    /// Adds a prompt.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    #[must_use]
+    pub fn with_prompt(mut self, prompt: Prompt) -> Self {
+        self.engine.offers.add(Kind::Prompt, prompt.finish());
+        self
+    }
+
+    /// Adds a resource.
+    ///
+    /// # Panics
+    /// If the URI is taken.
+    #[must_use]
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.engine.offers.add(Kind::Resource, resource.finish("uri"));
+        self
+    }
+
+    /// Adds a template: it answers for every URI that fits it and has no resource of its own.
+    ///
+    /// # Panics
+    /// If there is the same template already.
+    #[must_use]
+    pub fn with_template(mut self, template: Resource) -> Self {
+        self.engine.offers.add(Kind::Template, template.finish("uriTemplate"));
+        self
+    }
+
+    /// Completes arguments of prompts and variables of templates: `handler` is given what is typed and answers what it could
+    /// become, best first. A hundred are sent at most.
+    #[must_use]
+    pub fn completion<H: Handler<Completing, Vec<String>>>(mut self, handler: H) -> Self {
+        self.engine.offers.complete_with(completion(handler));
+        self
+    }
+
+    /// Lists at most this many entries in one answer; clients ask for the rest. Without it a list comes whole.
+    #[must_use]
+    pub fn page(mut self, entries: usize) -> Self {
+        self.engine.page = entries;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use attache_core::json::{Decimal, Escaped, Full, Text};
 use attache_core::mcp::Server;
-use attache_core::tool::{Output, ToolError, ToolResult};
+use attache_core::tool::{Output, Tables, ToolError, ToolResult};
 
 attache_core::args! { pub struct Echo<'a> { /** what to say */ text: Text<'a> } }
 attache_core::args! { pub struct Add { a: i64, b: i64 } }
@@ -31,7 +31,8 @@ const fn plain(text: &'static str) -> Escaped<'static> {
     Escaped::new(text).expect("no quotes in it")
 }
 
-pub(crate) static SERVER: Server<'static> = Server::new(plain("demo"), plain("1.0"), &tools::TOOLS);
+pub(crate) static SERVER: Server<'static> =
+    Server::new(plain("demo"), plain("1.0"), &const { Tables::of_tools(tools::TOOLS) });
 
 /// The same for the host.
 pub(crate) fn host() -> attache_host::Server {

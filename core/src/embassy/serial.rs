@@ -53,7 +53,7 @@ pub async fn serve_lines<R: Read, W: Write, const LINE: usize, const OUT: usize>
     handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
 ) -> Result<(), Error<R::Error, W::Error>> {
     let mut lines = Lines::new(&mut buffers.line);
-    let mut peer = Peer { connection: Connection::new(), server, who, out: &mut buffers.out, tx, handler };
+    let mut peer = Peer { connection: Connection::outlasting(), server, who, out: &mut buffers.out, tx, handler };
     let mut piece = [0; PIECE];
     loop {
         let limit = lines.capacity();

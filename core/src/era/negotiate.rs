@@ -41,7 +41,10 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
         _ if handshake => Ok(Era::Handshake),
         // Of a request that only a modern client sends, say what it lacks.
         _ if meta.is_modern() || method.is(DISCOVER) => meta.check().map(|_| Era::Of(Version::V2026_07_28)),
-        Carrier::Http(Some(header)) => Version::parse(header).map(Era::Of).ok_or(Error::UnsupportedVersion(None)),
+        // MCP 2025-11-25 basic/transports: 400. Not -32022, whose list would name versions that no header can select.
+        Carrier::Http(Some(header)) => {
+            Version::parse(header).map(Era::Of).ok_or(Error::Header(Header::ProtocolVersion, HeaderFault::Unsupported))
+        }
         // MCP 2026-07-28 basic/transports/streamable-http: without a header the request could only be of 2025-03-26 or
         // older, which are not served here.
         Carrier::Http(None) => Err(Error::Header(Header::ProtocolVersion, HeaderFault::Missing)),
@@ -68,7 +71,7 @@ fn modern(meta: &Meta, carrier: Carrier<'_>, body: &[u8]) -> Result<Era, Error> 
     // through `_meta` has no meaning and is refused alike.
     match claimed.and_then(Version::named) {
         Some(version) if version.is_modern() => Ok(Era::Of(version)),
-        _ => Err(Error::UnsupportedVersion(Some(claim.span()))),
+        _ => Err(Error::UnsupportedVersion(claim.span())),
     }
 }
 

@@ -6,9 +6,10 @@ use super::ticket::Ticket;
 use crate::auth::{Authenticated, authorize};
 use crate::era::{Carrier, Era, Version, negotiate};
 use crate::http::{Facts, Field, agree};
-use crate::json::Text;
-use crate::mcp::{Method, Params, Server};
+use crate::json::{Fields, Item, Kind as Json, Span, Text};
+use crate::mcp::{Method, Page, Params, Server};
 use crate::rpc::{Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
+use crate::tool::{Kind, Operation};
 
 /// How a body came in.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +43,7 @@ pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, bo
         Ok((envelope, Message::Request(request))) => {
             Opening { server, who, origin, body, params: &params }.request(&envelope, request)
         }
-        // JSON-RPC 2.0 §4.1: a notification is never answered, whatever is in it.
-        Ok((_, Message::Notification)) => Next::Ack,
+        Ok((_, Message::Notification)) => notification(origin),
         Ok((_, Message::Answer)) => unexpected_answer(origin),
         Err(refused) => Next::Reply(Reply::error(refused, None)),
     }
@@ -52,6 +52,27 @@ pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, bo
 /// The reply to a message that is too large to be read: nothing is known of it.
 pub fn too_large(limit: usize) -> Reply {
     Reply::error(Unanswerable { error: Error::TooLarge(limit), id: None }, None)
+}
+
+/// JSON-RPC 2.0 §4.1: a notification is never answered, whatever is in it. But a POST is: one whose version header is not
+/// served MUST get 400 (MCP 2025-11-25 basic/transports, "Protocol Version Header").
+fn notification(origin: Origin<'_>) -> Next {
+    let fault = match origin {
+        Origin::Line(_) => None,
+        Origin::Http(facts) => match facts.protocol_version {
+            Field::Absent => None,
+            Field::Once(date) if Version::parse(date).is_some() => None,
+            Field::Once(_) => Some(HeaderFault::Unsupported),
+            Field::Repeated => Some(HeaderFault::Repeated),
+        },
+    };
+    match fault {
+        None => Next::Ack,
+        Some(fault) => {
+            let error = Error::Header(Header::ProtocolVersion, fault);
+            Next::Reply(Reply::error(Unanswerable { error, id: None }, None))
+        }
+    }
 }
 
 /// An answer to a question that was never asked. MCP 2025-11-25 basic/transports: answers are taken with 202; in the
@@ -124,22 +145,26 @@ impl Opening<'_> {
         if version.is_modern()
             && let Origin::Http(facts) = self.origin
         {
-            // MCP 2026-07-28 streamable-http: `Mcp-Name` mirrors `params.name` of a tools/call.
+            // MCP 2026-07-28 streamable-http: `Mcp-Name` mirrors the name or the URI that the request is about.
             let mirrored = match method {
-                Some(Method::CallTool) => self.params.name().ok().and_then(|item| item.of(self.body).text()),
+                Some(Method::CallTool | Method::GetPrompt) => self.params.name().ok(),
+                Some(Method::ReadResource) => self.params.uri().ok(),
                 _ => None,
             };
-            agree(facts, name, mirrored)?;
+            agree(facts, name, mirrored.and_then(|item| item.of(self.body).text()))?;
         }
         let method = method.ok_or(Error::MethodNotFound(request.method.inner()))?;
+        let ticket = |(operation, subject)| {
+            Next::Call(Ticket::new(authorize(self.who), request.id, version, operation, subject))
+        };
         let shape = match method {
-            Method::CallTool => return self.call(request, version).map(Next::Call),
-            Method::ListTools => {
-                // Everything stands on one page, so no cursor was ever issued.
-                if self.params.cursor()?.is_some() {
-                    return Err(Error::UnknownCursor);
-                }
-                Shape::Tools(version)
+            Method::CallTool => return self.tool().map(ticket),
+            Method::GetPrompt => return self.prompt().map(ticket),
+            Method::ReadResource => return self.resource(version).map(ticket),
+            Method::Complete => return self.completion().map(ticket),
+            Method::List(kind) => {
+                let cursor = self.params.cursor()?.map(|item| self.text(item));
+                Shape::List(Page::find(self.server, kind, version, cursor).ok_or(Error::UnknownCursor)?)
             }
             Method::Discover => Shape::Discover,
             Method::Ping => Shape::Empty,
@@ -147,11 +172,88 @@ impl Opening<'_> {
         Ok(Next::Reply(Reply::result(request.id, shape)))
     }
 
-    fn call(&self, request: Request, version: Version) -> Result<Ticket, Error> {
+    fn tool(&self) -> Result<(Operation, Option<Item>), Error> {
         let name = self.params.name()?;
         let arguments = self.params.arguments()?;
-        let text = name.of(self.body).text().ok_or(Error::Param(Param::Name))?;
-        let tool = self.server.tools().find(text).ok_or(Error::UnknownTool(name.inner()))?;
-        Ok(Ticket::new(authorize(self.who), request.id, version, tool, arguments))
+        let tool = self.find(Kind::Tool, name).ok_or(Error::UnknownTool(name.inner()))?;
+        Ok((Operation::Tool(tool), arguments))
     }
+
+    fn prompt(&self) -> Result<(Operation, Option<Item>), Error> {
+        let name = self.params.name()?;
+        let arguments = self.params.arguments()?;
+        let prompt = self.find(Kind::Prompt, name).ok_or(Error::UnknownPrompt(name.inner()))?;
+        Ok((Operation::Prompt(prompt), arguments))
+    }
+
+    /// A resource of its own goes before a template that fits.
+    fn resource(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {
+        let uri = self.params.uri()?;
+        let operation = match (self.find(Kind::Resource, uri), self.find(Kind::Template, uri)) {
+            (Some(resource), _) => Operation::Resource(resource),
+            (None, Some(template)) => Operation::Template(template),
+            (None, None) => return Err(no_resource(uri.inner(), version)),
+        };
+        Ok((operation, Some(uri)))
+    }
+
+    // MCP server/utilities/completion: the reference is a prompt's name, or the URI of a resource or a template.
+    fn completion(&self) -> Result<(Operation, Option<Item>), Error> {
+        let argument = self.params.argument()?;
+        let [name, value] = self.members(argument, ["name", "value"], Param::Argument)?;
+        name.zip(value).ok_or(Error::Param(Param::Argument))?;
+        let [of, name, uri] = self.members(self.params.reference()?, ["type", "name", "uri"], Param::Reference)?;
+        let of = of.map(|item| self.text(item)).ok_or(Error::Param(Param::Reference))?;
+        let kinds: &[Kind] = if of.is("ref/prompt") {
+            &[Kind::Prompt]
+        } else if of.is("ref/resource") {
+            &[Kind::Template, Kind::Resource]
+        } else {
+            return Err(Error::Param(Param::Reference));
+        };
+        let key = if of.is("ref/prompt") { name } else { uri }.ok_or(Error::Param(Param::Reference))?;
+        let found = kinds.iter().find_map(|&kind| Some(Operation::Complete(kind, self.find_exactly(kind, key)?)));
+        Ok((found.ok_or(Error::UnknownReference)?, Some(argument)))
+    }
+
+    /// The strings of an object under these names.
+    fn members<const N: usize>(
+        &self,
+        object: Item,
+        names: [&str; N],
+        param: Param,
+    ) -> Result<[Option<Item>; N], Error> {
+        let mut members = Fields::<N>::new();
+        let inside = object.of(self.body);
+        // The text was checked as part of the body.
+        let _ = members.read(&mut inside.reader(), &names, |_, _| Ok(None));
+        let mut found = [None; N];
+        for (index, slot) in found.iter_mut().enumerate() {
+            *slot = match members.get(index) {
+                Ok(Some(item)) if item.kind() != Json::String => return Err(Error::Param(param)),
+                Ok(item) => item.map(|item| item.within(object)),
+                Err(_) => return Err(Error::Param(param)),
+            };
+        }
+        Ok(found)
+    }
+
+    fn text(&self, item: Item) -> Text<'_> {
+        item.of(self.body).text().unwrap_or_default()
+    }
+
+    fn find(&self, kind: Kind, key: Item) -> Option<usize> {
+        self.server.offers().find(kind, self.text(key))
+    }
+
+    /// The entry whose key is this one itself, where a template would also find what fits it.
+    fn find_exactly(&self, kind: Kind, key: Item) -> Option<usize> {
+        let (offers, key) = (self.server.offers(), self.text(key));
+        (0..offers.len(kind)).find(|&index| offers.key(kind, index).is_some_and(|known| key.is(known)))
+    }
+}
+
+/// MCP 2026-07-28 server/resources: -32602; before, -32002.
+pub(super) fn no_resource(uri: Span, version: Version) -> Error {
+    if version.is_modern() { Error::UnknownResource(uri) } else { Error::UnknownResourceLegacy(uri) }
 }

@@ -4,7 +4,7 @@
 use crate::era::Version;
 use crate::http;
 use crate::json::{Decimal, Span};
-use crate::mcp::{self, Server};
+use crate::mcp::{self, Page, Server};
 use crate::rpc::{self, Error, Section, Unanswerable, head, section};
 
 /// What is to be sent.
@@ -31,8 +31,8 @@ pub(super) enum Shape {
     Initialize(Version),
     /// The answer to `server/discover`.
     Discover,
-    /// The answer to `tools/list`.
-    Tools(Version),
+    /// The answer to a list.
+    List(Page),
 }
 
 impl Reply {
@@ -133,6 +133,11 @@ impl<'a> Emission<'a> {
 
     /// Hands out the pieces, each from where the last one was left, until one is not taken whole.
     fn pieces(&mut self, mut take: impl FnMut(&'a [u8]) -> usize) {
+        if let Shape::Written(start, end) = self.reply.shape {
+            let rest = self.written.get(start..end).and_then(|whole| whole.get(self.offset..)).unwrap_or_default();
+            self.offset += take(rest);
+            return;
+        }
         while let Some(section) = self.section_at(self.section) {
             while let Some(piece) = section.pieces().get(self.piece) {
                 let rest = piece.get(self.offset..).unwrap_or_default();
@@ -152,20 +157,19 @@ impl<'a> Emission<'a> {
     /// The answer in sections: the front of a result, what the result says, the closing brace.
     fn section_at(&self, at: usize) -> Option<Section<'a>> {
         let id = self.reply.id;
-        match (self.reply.shape, at) {
-            (Shape::Written(start, end), 0) => Some(section([self.written.get(start..end).unwrap_or_default()])),
+        match (&self.reply.shape, at) {
             (Shape::Written(..), _) => None,
-            (Shape::Error(error), 0) => {
+            (&Shape::Error(error), 0) => {
                 Some(rpc::error(&Unanswerable { error, id }, self.body, Version::MODERN_LIST, &self.reply.limit))
             }
             (Shape::Error(_), _) => None,
             (_, 0) => Some(section(head(id.map_or(b"null", |id| id.of(self.body))))),
-            (Shape::Tools(version), at) => match mcp::list(self.server, version, at - 1) {
+            (Shape::List(page), at) => match page.section(self.server, at - 1) {
                 Some(section) => Some(section),
-                None => (at == self.server.tools().len() + 3).then(|| section([b"}"])),
+                None => page.section(self.server, at.checked_sub(2)?).map(|_| section([b"}"])),
             },
             (shape, 1) => Some(match shape {
-                Shape::Initialize(version) => mcp::initialize(self.server, version),
+                Shape::Initialize(version) => mcp::initialize(self.server, *version),
                 Shape::Discover => mcp::discover(self.server),
                 _ => section([b"{}"]),
             }),

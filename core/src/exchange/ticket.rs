@@ -1,15 +1,17 @@
 //! A call that may be run. The ticket holds places in the body, not the body: the driver may keep it, move it to
 //! another task, await, and hand the body in again when the result is written.
 
+use super::open::no_resource;
 use super::reply::Reply;
 use crate::auth::{Allowed, Authenticated};
 use crate::era::Version;
 use crate::json::{Full, Item, Sink, Span};
+use crate::limits;
 use crate::mcp::Server;
-use crate::rpc::{Error, Unanswerable, head};
-use crate::tool::{Arguments, Call, Output, ToolResult};
+use crate::rpc::{Error, Unanswerable};
+use crate::tool::{Call, End, Operation, Output, ToolError, ToolResult};
 
-/// Permission to run one tool once, and what is needed to answer.
+/// Permission to run one tool once, or to get one prompt, read one resource, complete one argument; and what is needed to answer.
 #[derive(Debug)]
 #[must_use]
 pub struct Ticket {
@@ -17,8 +19,9 @@ pub struct Ticket {
     _allowed: Allowed,
     id: Span,
     version: Version,
-    tool: usize,
-    arguments: Option<Item>,
+    operation: Operation,
+    /// The arguments, the URI, or the argument to be completed.
+    subject: Option<Item>,
     /// Where the answer begins in the sink, once it was begun.
     begun: usize,
 }
@@ -28,27 +31,34 @@ impl Ticket {
         allowed: Allowed,
         id: Span,
         version: Version,
-        tool: usize,
-        arguments: Option<Item>,
+        operation: Operation,
+        subject: Option<Item>,
     ) -> Self {
-        Self { _allowed: allowed, id, version, tool, arguments, begun: 0 }
+        Self { _allowed: allowed, id, version, operation, subject, begun: 0 }
     }
 
     /// The call, read from the body that the ticket was made from.
     pub fn call<'b>(&self, body: &'b [u8], who: &'b Authenticated<'b>) -> Call<'b> {
-        let arguments = Arguments::new(self.arguments.map(|item| item.of(body)));
-        Call::new(self.tool, self.version, arguments, who)
+        Call::new(self.operation, self.version, self.subject.map(|item| item.of(body)), who)
     }
 
     /// Begins the answer at the end of `out`, and gives the place for the handler's result.
     ///
     /// # Errors
     /// The answer that is to be sent instead if not even its front fits.
-    pub fn begin<'o>(&mut self, body: &[u8], out: &'o mut (dyn Sink + Send)) -> Result<Output<'o>, Reply> {
+    pub fn begin<'o>(&mut self, body: &'o [u8], out: &'o mut (dyn Sink + Send)) -> Result<Output<'o>, Reply> {
         self.begun = out.len();
-        let front = head(self.id.of(body)).into_iter().chain([br#"{"content":["#.as_slice()]);
-        match put_all(out, front) {
-            Ok(()) => Ok(Output::new(out)),
+        let content: &[u8] = match self.operation {
+            Operation::Tool(_) => br#","result":{"content":["#,
+            Operation::Prompt(_) => br#","result":{"messages":["#,
+            Operation::Resource(_) | Operation::Template(_) => br#","result":{"contents":["#,
+            Operation::Complete(..) => br#","result":{"completion":{"values":["#,
+        };
+        match put_all(out, [br#"{"jsonrpc":"2.0","id":"#, self.id.of(body), content]) {
+            Ok(()) => {
+                let uri = self.subject.map_or(b"".as_slice(), |item| item.inner().of(body));
+                Ok(Output::new(out, self.version, self.begun, self.id.of(body), uri))
+            }
             Err(Full) => {
                 out.truncate(self.begun);
                 Err(self.too_large())
@@ -60,31 +70,55 @@ impl Ticket {
     ///
     /// A result that does not fit becomes an error; it is never cut.
     pub fn finish(self, server: &Server<'_>, out: Output<'_>, result: ToolResult) -> Reply {
-        let (sink, content) = out.end(result);
-        let whole = content.and_then(|failed| self.tail(server, failed, sink));
-        match whole {
+        let (sink, content) = out.end(result, matches!(self.operation, Operation::Tool(_)));
+        let written = content.and_then(|end| self.tail(server, end, sink).map_err(ToolError::from));
+        match written {
             Ok(()) => Reply::written(self.begun, sink.len()),
-            Err(Full) => {
+            Err(error) => {
                 sink.truncate(self.begun);
-                self.too_large()
+                self.failed(error)
             }
         }
     }
 
-    fn tail(&self, server: &Server<'_>, failed: bool, sink: &mut dyn Sink) -> Result<(), Full> {
-        sink.put(if failed { br#"],"isError":true"# } else { b"]" })?;
-        // MCP 2026-07-28 basic/index: `resultType` in every result, `serverInfo` SHOULD be; older revisions know neither.
-        if self.version.is_modern() {
-            sink.put(br#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":"#)?;
-            put_all(sink, server.info())?;
-            sink.put(b"}}}")
-        } else {
-            sink.put(b"}}")
+    fn tail(&self, server: &Server<'_>, end: End, sink: &mut dyn Sink) -> Result<(), Full> {
+        if end.rejected {
+            return Ok(());
         }
+        sink.put(match (self.operation, end) {
+            (Operation::Complete(..), End { more: true, .. }) => br#"],"hasMore":true}"#,
+            (Operation::Complete(..), _) => br#"],"hasMore":false}"#,
+            (_, End { failed: true, closed: true, .. }) => br#","isError":true"#,
+            (_, End { failed: true, closed: false, .. }) => br#"],"isError":true"#,
+            (_, End { failed: false, closed: true, .. }) => b"",
+            (_, End { failed: false, closed: false, .. }) => b"]",
+        })?;
+        if !self.version.is_modern() {
+            return sink.put(b"}}");
+        }
+        // MCP 2026-07-28 server/utilities/caching: a resource that is read has its hints; what the others say is not kept.
+        if let Operation::Resource(_) | Operation::Template(_) = self.operation {
+            put_all(sink, [br#","ttlMs":"#, limits::READ_TTL_MS.as_bytes(), br#","cacheScope":"private""#])?;
+        }
+        // MCP 2026-07-28 basic/index: `resultType` in every result, `serverInfo` SHOULD be; older revisions know neither.
+        sink.put(br#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":"#)?;
+        put_all(sink, server.info())?;
+        sink.put(b"}}}")
+    }
+
+    fn failed(&self, error: ToolError) -> Reply {
+        let error = match (error, self.subject) {
+            (ToolError::NotFound, Some(uri)) => no_resource(uri.inner(), self.version),
+            (ToolError::NotFound, None) => Error::Failed("nothing was read"),
+            (ToolError::Failed(reason), _) => Error::Failed(reason),
+            (ToolError::Argument(name), _) => Error::Argument(name),
+            (ToolError::Full, _) => Error::ResultTooLarge,
+        };
+        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version))
     }
 
     fn too_large(&self) -> Reply {
-        Reply::error(Unanswerable { error: Error::ResultTooLarge, id: Some(self.id) }, Some(self.version))
+        self.failed(ToolError::Full)
     }
 }
 

@@ -2,7 +2,7 @@
 //! headers"). What a proxy decided by a header must hold for the body, so the two are compared before anything runs.
 
 use super::{Facts, Field};
-use crate::json::Text;
+use crate::json::{Base64, Text};
 use crate::rpc::{Error, Header, HeaderFault};
 
 /// Checks the headers of a modern request against the method and, where the method has one, the name in its body.
@@ -38,80 +38,12 @@ fn name_agrees(value: &[u8], name: Text<'_>) -> Result<(), Error> {
     let same = match encoded {
         None => core::str::from_utf8(value).is_ok_and(|value| name.is(value)),
         Some(encoded) => {
-            let decoded = Decoder::new(encoded).ok_or(Error::Header(Header::Name, HeaderFault::Malformed))?;
+            let decoded = Base64::decode(encoded).ok_or(Error::Header(Header::Name, HeaderFault::Malformed))?;
             // Byte by byte: no buffer for the whole name.
             name.bytes().eq(decoded)
         }
     };
     if same { Ok(()) } else { Err(Error::Header(Header::Name, HeaderFault::Differs)) }
-}
-
-/// The bytes of a Base64 text (RFC 4648 §4), checked as a whole before the first one is given out.
-struct Decoder<'h> {
-    groups: core::slice::Iter<'h, [u8; 4]>,
-    ready: [u8; 3],
-    at: usize,
-    len: usize,
-}
-
-impl<'h> Decoder<'h> {
-    /// `None` unless the text is whole groups of the standard alphabet, padded, with no bits left over.
-    fn new(text: &'h [u8]) -> Option<Self> {
-        let (groups, []) = text.as_chunks::<4>() else {
-            return None;
-        };
-        let (last, front) = match groups.split_last() {
-            Some((last, front)) => (last, front),
-            None => return Some(Self { groups: groups.iter(), ready: [0; 3], at: 0, len: 0 }),
-        };
-        let whole = front.iter().all(|group| matches!(decode(group), Some((_, 3))));
-        (whole && decode(last).is_some()).then_some(Self { groups: groups.iter(), ready: [0; 3], at: 0, len: 0 })
-    }
-}
-
-impl Iterator for Decoder<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        if self.at == self.len {
-            (self.ready, self.len) = decode(self.groups.next()?)?;
-            self.at = 0;
-        }
-        let byte = self.ready.get(self.at).copied()?;
-        self.at += 1;
-        Some(byte)
-    }
-}
-
-/// Three bytes out of four characters, and how many of them count.
-fn decode(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
-    let [a, b, c, d] = *group;
-    let (len, c, d) = match (c, d) {
-        (b'=', b'=') => (1, b'A', b'A'),
-        (c, b'=') => (2, c, b'A'),
-        (c, d) => (3, c, d),
-    };
-    let bits = sextet(a)? << 18 | sextet(b)? << 12 | sextet(c)? << 6 | sextet(d)?;
-    let [_, x, y, z] = bits.to_be_bytes();
-    // RFC 4648 §3.5: bits that pad must be zero, or two texts would mean the same bytes.
-    let canonical = match len {
-        1 => y == 0 && z == 0,
-        2 => z == 0,
-        _ => true,
-    };
-    canonical.then_some(([x, y, z], len))
-}
-
-fn sextet(char: u8) -> Option<u32> {
-    let value = match char {
-        b'A'..=b'Z' => char - b'A',
-        b'a'..=b'z' => char - b'a' + 26,
-        b'0'..=b'9' => char - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(value.into())
 }
 
 #[cfg(test)]

@@ -101,13 +101,13 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
     checks.into_iter().find(|(fits, _)| !fits).map(|(_, refusal)| refusal)
 }
 
-/// The host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2).
+/// The host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2). What is no port behind it belongs to
+/// the name, so that another reader of the field cannot see another host.
 fn without_port(authority: &[u8]) -> &[u8] {
-    let end = match authority {
-        [b'[', ..] => authority.iter().position(|&byte| byte == b']').map(|at| at + 1),
-        _ => authority.iter().position(|&byte| byte == b':'),
-    };
-    end.and_then(|end| authority.get(..end)).unwrap_or(authority)
+    match authority.iter().rposition(|&byte| byte == b':').and_then(|colon| authority.split_at_checked(colon)) {
+        Some((host, [_, port @ ..])) if port.iter().all(u8::is_ascii_digit) => host,
+        _ => authority,
+    }
 }
 
 /// The host of an origin (RFC 6454 §7: scheme, `://`, host, optional port); `null` has none.
@@ -156,6 +156,10 @@ mod tests {
             (&[("host", "LocalHost:1")], None),
             (&[("host", "[::1]:8080")], None),
             (&[("host", "evil.example")], Some(Refusal::Host)),
+            (&[("host", "[::1]")], None),
+            (&[("host", "[::1]evil.example")], Some(Refusal::Host)),
+            (&[("host", "localhost:80@evil.example")], Some(Refusal::Host)),
+            (&[("origin", "http://[::1].evil.example")], Some(Refusal::Origin)),
             (&[("host", "localhost.evil.example")], Some(Refusal::Host)),
             (&[("host", "")], Some(Refusal::Host)),
             (&[("origin", "http://localhost:3000")], None),

@@ -35,7 +35,13 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         Error::MethodNotFound(_)
         | Error::Param(_)
         | Error::UnknownTool(_)
+        | Error::UnknownPrompt(_)
+        | Error::UnknownResource(_)
+        | Error::UnknownResourceLegacy(_)
+        | Error::UnknownReference
         | Error::UnknownCursor
+        | Error::Argument(_)
+        | Error::Failed(_)
         | Error::AlreadyInitialized
         | Error::ResultTooLarge => OK,
     }

@@ -4,6 +4,7 @@
 //! pieces ([`Value`], [`Text`]); nothing is copied or built. Writing: [`Sink`] is where bytes go, `escape` makes any
 //! string fit between quotes, and `join` does the same at compile time for texts that live in flash.
 
+mod base64;
 mod fields;
 mod lex;
 mod number;
@@ -11,6 +12,7 @@ mod pull;
 mod text;
 mod write;
 
+pub use base64::{Base64, encode_base64};
 pub use fields::{Fields, Repeated};
 pub use lex::{Error, Fault};
 pub use number::{Integer, NotAnInteger};

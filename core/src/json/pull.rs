@@ -80,6 +80,12 @@ impl Item {
         }
     }
 
+    /// The same place in the text that `outer` was found in, where this was found in the text of `outer` alone.
+    pub(crate) fn within(self, outer: Self) -> Self {
+        let moved = |offset: u32| offset.saturating_add(outer.span.start);
+        Self { span: Span { start: moved(self.span.start), end: moved(self.span.end) }, ..self }
+    }
+
     /// The value itself, in the text it was found in.
     pub fn of(self, text: &[u8]) -> Value<'_> {
         Value { kind: self.kind, escaped: self.escaped, raw: self.span.of(text) }

@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
 
     /// The characters the text means.
     pub fn chars(&self) -> Chars<'a> {
-        Chars { rest: core::str::from_utf8(self.raw).unwrap_or_default().chars() }
+        Chars { rest: core::str::from_utf8(self.raw).unwrap_or_default().chars(), escaped: self.escaped }
     }
 
     /// The UTF-8 bytes of the text.
@@ -87,9 +87,17 @@ const fn utf8(char: char) -> ([u8; 4], usize) {
 #[derive(Clone, Debug)]
 pub struct Chars<'a> {
     rest: core::str::Chars<'a>,
+    escaped: bool,
 }
 
-impl Chars<'_> {
+impl<'a> Chars<'a> {
+    /// The text from here up to where `end` stands, which has gone on from here.
+    pub(crate) fn up_to(&self, end: &Self) -> Text<'a> {
+        let from = self.rest.as_str();
+        let len = from.len().saturating_sub(end.rest.as_str().len());
+        Text { raw: from.as_bytes().get(..len).unwrap_or_default(), escaped: self.escaped }
+    }
+
     fn unit(&mut self) -> Option<u16> {
         let mut unit = 0;
         for _ in 0..4 {

@@ -221,40 +221,37 @@ impl Joiner<'_> {
 /// A number in decimal, without formatting machinery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal {
-    /// Digits from the right end.
-    digits: [u8; 20],
-    len: usize,
-    negative: bool,
+    /// Digits and sign at the right end.
+    text: [u8; 20],
+    /// Where they begin.
+    start: u8,
 }
 
 impl Decimal {
     /// The digits of `value`, with its sign.
     pub fn new(value: i64) -> Self {
-        let mut digits = [b'0'; 20];
+        let mut text = [0; 20];
+        let mut start = 20;
         let mut rest = value.unsigned_abs();
-        let mut len = 0;
-        for slot in digits.iter_mut().rev() {
+        // 64 bits have 19 digits at most, so there is room for the sign.
+        for slot in text.iter_mut().rev() {
+            start -= 1;
+            if rest == 0 && start < 19 {
+                *slot = b'-';
+                break;
+            }
             *slot = b'0' + (rest % 10) as u8;
             rest /= 10;
-            len += 1;
-            if rest == 0 {
+            if rest == 0 && value >= 0 {
                 break;
             }
         }
-        let negative = value < 0;
-        if negative {
-            // 19 digits at most, so there is room in front.
-            if let Some(sign) = digits.iter_mut().rev().nth(len) {
-                *sign = b'-';
-            }
-        }
-        Self { digits, len, negative }
+        Self { text, start }
     }
 
     /// The number as text.
     pub fn as_bytes(&self) -> &[u8] {
-        let start = self.digits.len() - self.len - usize::from(self.negative);
-        self.digits.get(start..).unwrap_or_default()
+        self.text.get(usize::from(self.start)..).unwrap_or_default()
     }
 }
 

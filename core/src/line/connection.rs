@@ -4,6 +4,7 @@ use crate::auth::Authenticated;
 use crate::era::Version;
 use crate::exchange::{Next, Origin, open};
 use crate::mcp::Server;
+use crate::rpc::Error;
 
 /// The state of one connection.
 ///
@@ -12,17 +13,31 @@ use crate::mcp::Server;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Connection {
     agreed: Option<Version>,
+    /// The line stays when the peer goes, so a second handshake is another peer's first.
+    outlasts_peers: bool,
 }
 
 impl Connection {
-    /// A connection on which nothing was said yet.
+    /// A connection that ends with its peer, such as a pipe. A second `initialize` on it is an error.
     pub const fn new() -> Self {
-        Self { agreed: None }
+        Self { agreed: None, outlasts_peers: false }
+    }
+
+    /// A line that outlasts its peers, such as a UART: nobody tells when one goes and another comes, so `initialize`
+    /// begins anew each time.
+    pub const fn outlasting() -> Self {
+        Self { agreed: None, outlasts_peers: true }
     }
 
     /// Reads one line and decides what is to be done with it.
     pub fn open(&mut self, server: &Server<'_>, who: &Authenticated<'_>, line: &[u8]) -> Next {
-        let next = open(server, who, Origin::Line(self.agreed), line);
+        let mut next = open(server, who, Origin::Line(self.agreed), line);
+        if self.outlasts_peers
+            && let Next::Reply(reply) = &next
+            && reply.error_reported() == Some(Error::AlreadyInitialized)
+        {
+            next = open(server, who, Origin::Line(None), line);
+        }
         if let Next::Reply(reply) = &next {
             self.agreed = reply.agreed().or(self.agreed);
         }

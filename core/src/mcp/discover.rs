@@ -9,11 +9,16 @@ use crate::rpc::{Section, section};
 pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
     let [i0, i1, i2] = server.instructions();
     let [s0, s1, s2, s3, s4] = server.info();
+    let [c0, c1, c2, c3, c4] = server.capabilities();
     section([
         br#"{"resultType":"complete","supportedVersions":["#,
         Version::MODERN_LIST.as_bytes(),
-        br#"],"capabilities":"#,
-        server.capabilities(),
+        br#"],"capabilities":{"#,
+        c0,
+        c1,
+        c2,
+        c3,
+        c4,
         i0,
         i1,
         i2,
@@ -33,11 +38,16 @@ pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
 pub fn initialize<'a>(server: &Server<'a>, version: Version) -> Section<'a> {
     let [i0, i1, i2] = server.instructions();
     let [s0, s1, s2, s3, s4] = server.info();
+    let [c0, c1, c2, c3, c4] = server.capabilities();
     section([
         br#"{"protocolVersion":""#,
         version.as_str().as_bytes(),
-        br#"","capabilities":"#,
-        server.capabilities(),
+        br#"","capabilities":{"#,
+        c0,
+        c1,
+        c2,
+        c3,
+        c4,
         br#","serverInfo":"#,
         s0,
         s1,

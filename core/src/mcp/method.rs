@@ -3,6 +3,7 @@
 use super::Server;
 use crate::era::Version;
 use crate::json::Text;
+use crate::tool::Kind;
 
 /// A method that the engine serves, besides the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,34 +12,46 @@ pub enum Method {
     Discover,
     /// `ping`
     Ping,
-    /// `tools/list`
-    ListTools,
+    /// The list of one kind.
+    List(Kind),
     /// `tools/call`
     CallTool,
+    /// `prompts/get`
+    GetPrompt,
+    /// `resources/read`
+    ReadResource,
+    /// `completion/complete`
+    Complete,
 }
 
 impl Method {
     /// The method with this name, if `version` has it and `server` has declared the capability it belongs to.
     // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised is answered as unknown.
     pub fn find(name: Text<'_>, version: Version, server: &Server<'_>) -> Option<Self> {
-        let method = ALL.into_iter().find(|method| name.is(method.name()))?;
+        let (_, method) = METHODS.into_iter().find(|(known, _)| name.is(known))?;
+        let features = server.offers().features();
         let served = match method {
             Self::Discover => version.is_modern(),
             // MCP 2026-07-28 changelog: removed.
             Self::Ping => !version.is_modern(),
-            Self::ListTools | Self::CallTool => !server.tools().is_empty(),
+            Self::List(Kind::Tool) | Self::CallTool => features.tools,
+            Self::List(Kind::Prompt) | Self::GetPrompt => features.prompts,
+            Self::List(Kind::Resource | Kind::Template) | Self::ReadResource => features.resources,
+            Self::Complete => features.completions,
         };
         served.then_some(method)
     }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Discover => "server/discover",
-            Self::Ping => "ping",
-            Self::ListTools => "tools/list",
-            Self::CallTool => "tools/call",
-        }
-    }
 }
 
-const ALL: [Method; 4] = [Method::CallTool, Method::ListTools, Method::Discover, Method::Ping];
+const METHODS: [(&str, Method); 10] = [
+    ("tools/call", Method::CallTool),
+    ("tools/list", Method::List(Kind::Tool)),
+    ("resources/read", Method::ReadResource),
+    ("resources/list", Method::List(Kind::Resource)),
+    ("resources/templates/list", Method::List(Kind::Template)),
+    ("prompts/get", Method::GetPrompt),
+    ("prompts/list", Method::List(Kind::Prompt)),
+    ("completion/complete", Method::Complete),
+    ("server/discover", Method::Discover),
+    ("ping", Method::Ping),
+];

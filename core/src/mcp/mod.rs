@@ -1,13 +1,13 @@
 //! The Model Context Protocol above JSON-RPC: what a server is, which methods it serves, and what their results say.
 
 mod discover;
+mod list;
 mod method;
 mod params;
 mod server;
-mod tools;
 
 pub use discover::{discover, initialize};
+pub use list::Page;
 pub use method::Method;
 pub use params::Params;
 pub use server::Server;
-pub use tools::list;

@@ -7,7 +7,7 @@ use crate::rpc::{Error, Param};
 /// The places of the parameters. Which of them count depends on the method, so they are judged when they are asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Params {
-    members: Fields<7>,
+    members: Fields<10>,
     /// `_meta`, whose keys decide the era.
     pub meta: Meta,
 }
@@ -30,7 +30,7 @@ impl Params {
         self.optional(META, Kind::Object, Param::Meta).map(|_| ())
     }
 
-    /// `name` of a tool.
+    /// `name` of a tool or a prompt.
     ///
     /// # Errors
     /// If it is missing or no string.
@@ -38,7 +38,31 @@ impl Params {
         self.required(NAME, Kind::String, Param::Name)
     }
 
-    /// `arguments` of a tool.
+    /// `uri` of a resource.
+    ///
+    /// # Errors
+    /// If it is missing or no string.
+    pub fn uri(&self) -> Result<Item, Error> {
+        self.required(URI, Kind::String, Param::Uri)
+    }
+
+    /// `ref` of a completion.
+    ///
+    /// # Errors
+    /// If it is missing or no object.
+    pub fn reference(&self) -> Result<Item, Error> {
+        self.required(REFERENCE, Kind::Object, Param::Reference)
+    }
+
+    /// `argument` of a completion.
+    ///
+    /// # Errors
+    /// If it is missing or no object.
+    pub fn argument(&self) -> Result<Item, Error> {
+        self.required(ARGUMENT, Kind::Object, Param::Argument)
+    }
+
+    /// `arguments` of a tool or a prompt.
     ///
     /// # Errors
     /// If it is no object.
@@ -77,7 +101,8 @@ impl Params {
     }
 }
 
-const NAMES: [&str; 7] = ["_meta", "name", "arguments", "cursor", "protocolVersion", "capabilities", "clientInfo"];
+const NAMES: [&str; 10] =
+    ["_meta", "name", "arguments", "cursor", "protocolVersion", "capabilities", "clientInfo", "uri", "ref", "argument"];
 const META: usize = 0;
 const NAME: usize = 1;
 const ARGUMENTS: usize = 2;
@@ -85,3 +110,6 @@ const CURSOR: usize = 3;
 const PROTOCOL_VERSION: usize = 4;
 const CAPABILITIES: usize = 5;
 const CLIENT_INFO: usize = 6;
+const URI: usize = 7;
+const REFERENCE: usize = 8;
+const ARGUMENT: usize = 9;

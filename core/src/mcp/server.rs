@@ -1,7 +1,7 @@
 //! What a server is: constants, which lie in flash on a device.
 
 use crate::json::Escaped;
-use crate::tool::Catalogue;
+use crate::tool::{Catalogue, Features};
 use core::fmt;
 
 /// A server as its application declares it.
@@ -10,13 +10,21 @@ pub struct Server<'a> {
     name: Escaped<'a>,
     version: Escaped<'a>,
     instructions: Option<Escaped<'a>>,
-    tools: &'a (dyn Catalogue + Sync),
+    offers: &'a (dyn Catalogue + Sync),
+    page: usize,
 }
 
 impl<'a> Server<'a> {
-    /// A server with a name, a version of its own, and tools.
-    pub const fn new(name: Escaped<'a>, version: Escaped<'a>, tools: &'a (dyn Catalogue + Sync)) -> Self {
-        Self { name, version, instructions: None, tools }
+    /// A server with a name, a version of its own, and what it offers.
+    pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
+        Self { name, version, instructions: None, offers, page: usize::MAX }
+    }
+
+    /// The same server with at most `page` entries in one answer to a list; the rest is asked for with a cursor (MCP
+    /// server/utilities/pagination). None is taken for one.
+    #[must_use]
+    pub const fn with_page(self, page: usize) -> Self {
+        Self { page: if page == 0 { 1 } else { page }, ..self }
     }
 
     /// The same server with words for the model on how to use it (MCP server/discover, `instructions`).
@@ -25,9 +33,14 @@ impl<'a> Server<'a> {
         Self { instructions: Some(instructions), ..self }
     }
 
-    /// The tools.
-    pub const fn tools(&self) -> &'a (dyn Catalogue + Sync) {
-        self.tools
+    /// What it offers.
+    pub const fn offers(&self) -> &'a (dyn Catalogue + Sync) {
+        self.offers
+    }
+
+    /// Most entries of a list in one answer.
+    pub(crate) const fn page(&self) -> usize {
+        self.page
     }
 
     /// `serverInfo` as JSON, in pieces.
@@ -36,9 +49,22 @@ impl<'a> Server<'a> {
         [br#"{"name":""#, name, br#"","version":""#, version, br#""}"#]
     }
 
-    /// The capabilities as JSON: what is declared is what is served.
-    pub(crate) fn capabilities(&self) -> &'static [u8] {
-        if self.tools.is_empty() { b"{}" } else { br#"{"tools":{}}"# }
+    /// The capabilities as JSON, in pieces: what is declared is what is served.
+    pub(crate) fn capabilities(&self) -> [&'static [u8]; 5] {
+        let Features { tools, prompts, resources, completions } = self.offers.features();
+        let mut first = true;
+        let mut member = |there: bool, json: &'static [u8]| match there {
+            true if core::mem::replace(&mut first, false) => json.get(1..).unwrap_or_default(),
+            true => json,
+            false => b"",
+        };
+        [
+            member(completions, br#","completions":{}"#),
+            member(prompts, br#","prompts":{}"#),
+            member(resources, br#","resources":{}"#),
+            member(tools, br#","tools":{}"#),
+            b"}",
+        ]
     }
 
     /// `instructions` as a member with its comma, in pieces.

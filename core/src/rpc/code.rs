@@ -20,6 +20,8 @@ pub enum Code {
     InvalidParams,
     /// -32603: the server failed.
     InternalError,
+    /// -32002: there is no such resource; in revisions before 2026-07-28 alone.
+    ResourceNotFound,
     /// -32020: a header is missing, malformed or contradicts the body.
     HeaderMismatch,
     /// -32022: the request's protocol version is not served.
@@ -35,6 +37,7 @@ impl Code {
             Self::MethodNotFound => "-32601",
             Self::InvalidParams => "-32602",
             Self::InternalError => "-32603",
+            Self::ResourceNotFound => "-32002",
             Self::HeaderMismatch => "-32020",
             Self::UnsupportedProtocolVersion => "-32022",
         }
@@ -77,12 +80,24 @@ pub enum Error {
     Meta(Missing),
     /// No tool has the name at this place.
     UnknownTool(Span),
-    /// The cursor was not issued here.
+    /// No prompt has the name at this place.
+    UnknownPrompt(Span),
+    /// There is no resource with the URI at this place.
+    UnknownResource(Span),
+    /// The same, to a client of a revision before 2026-07-28.
+    UnknownResourceLegacy(Span),
+    /// What a completion refers to is not there.
+    UnknownReference,
+    /// The cursor was not issued here, or the list has changed since.
     UnknownCursor,
+    /// The argument of this name, of a prompt or a completion, does not fit.
+    Argument(&'static str),
+    /// The server failed, for a reason that the peer may know.
+    Failed(&'static str),
     /// A header does not fit the body.
     Header(Header, HeaderFault),
     /// The version at this place is not served; the span covers the string with its quotes.
-    UnsupportedVersion(Option<Span>),
+    UnsupportedVersion(Span),
     /// The result does not fit into the buffer for it.
     ResultTooLarge,
     /// The adapter refused the request before its body was looked at, for this reason.
@@ -103,6 +118,12 @@ pub enum Param {
     Arguments,
     /// `cursor` of a list.
     Cursor,
+    /// `uri` of a resource.
+    Uri,
+    /// `ref` of a completion.
+    Reference,
+    /// `argument` of a completion.
+    Argument,
     /// `protocolVersion` of `initialize`.
     ProtocolVersion,
     /// `capabilities` of `initialize`.
@@ -142,6 +163,8 @@ pub enum HeaderFault {
     Malformed,
     /// It says something else than the body.
     Differs,
+    /// It names a version that is not served here.
+    Unsupported,
 }
 
 impl Error {
@@ -162,14 +185,22 @@ impl Error {
             | Self::AlreadyInitialized
             | Self::Refused(_) => Code::InvalidRequest,
             Self::MethodNotFound(_) => Code::MethodNotFound,
-            Self::Param(_) | Self::Meta(_) | Self::UnknownTool(_) | Self::UnknownCursor => Code::InvalidParams,
+            Self::Param(_)
+            | Self::Meta(_)
+            | Self::UnknownTool(_)
+            | Self::UnknownPrompt(_)
+            | Self::UnknownResource(_)
+            | Self::UnknownReference
+            | Self::UnknownCursor
+            | Self::Argument(_) => Code::InvalidParams,
+            Self::UnknownResourceLegacy(_) => Code::ResourceNotFound,
             Self::Header(..) => Code::HeaderMismatch,
             Self::UnsupportedVersion(_) => Code::UnsupportedProtocolVersion,
-            Self::ResultTooLarge => Code::InternalError,
+            Self::ResultTooLarge | Self::Failed(_) => Code::InternalError,
         }
     }
 
-    /// One sentence for the peer, in two pieces. It has no quote and no backslash.
+    /// One sentence for the peer, in two pieces, as it may stand between quotes.
     pub const fn message(self) -> [&'static str; 2] {
         match self {
             Self::NotJson(error) => ["Body is not JSON: ", error.fault.rule()],
@@ -189,6 +220,11 @@ impl Error {
             Self::Param(param) => ["Missing, repeated or of the wrong type: params.", param.name()],
             Self::Meta(missing) => ["Missing or of the wrong type: params._meta.", missing.name()],
             Self::UnknownTool(_) => ["Unknown tool", ""],
+            Self::UnknownPrompt(_) => ["Unknown prompt", ""],
+            Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => ["No such resource", ""],
+            Self::UnknownReference => ["There is no such prompt or resource to complete for", ""],
+            Self::Argument(name) => ["Missing, repeated or not fitting: argument ", name],
+            Self::Failed(reason) => [reason, ""],
             Self::UnknownCursor => ["Unknown cursor: start again without one", ""],
             Self::Header(header, fault) => [header.name(), fault.sentence()],
             Self::UnsupportedVersion(_) => ["Protocol version not supported", ""],
@@ -200,7 +236,7 @@ impl Error {
     /// The name in the body that the message is about.
     pub const fn about(self) -> Option<Span> {
         match self {
-            Self::MethodNotFound(name) | Self::UnknownTool(name) => Some(name),
+            Self::MethodNotFound(name) | Self::UnknownTool(name) | Self::UnknownPrompt(name) => Some(name),
             _ => None,
         }
     }
@@ -214,6 +250,9 @@ impl Param {
             Self::Name => "name",
             Self::Arguments => "arguments",
             Self::Cursor => "cursor",
+            Self::Uri => "uri",
+            Self::Reference => "ref",
+            Self::Argument => "argument",
             Self::ProtocolVersion => "protocolVersion",
             Self::Capabilities => "capabilities",
             Self::ClientInfo => "clientInfo",
@@ -249,6 +288,7 @@ impl HeaderFault {
             Self::Repeated => " is there more than once",
             Self::Malformed => " is malformed",
             Self::Differs => " differs from the body",
+            Self::Unsupported => " names a version that is not served here",
         }
     }
 }

@@ -5,24 +5,38 @@ use super::{Error, Unanswerable};
 use crate::json::Decimal;
 use crate::limits;
 
-/// Up to sixteen pieces that follow each other; empty ones count for nothing.
+/// Most pieces of a section: as many as the longest answer of one section has.
+const MOST: usize = 20;
+
+/// Up to [`MOST`] pieces that follow each other; empty ones count for nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
-    pieces: [&'a [u8]; 16],
+    pieces: [&'a [u8]; MOST],
     len: usize,
 }
 
 impl<'a> Section<'a> {
+    /// A section with nothing in it.
+    pub const EMPTY: Self = Self { pieces: [b""; MOST], len: 0 };
+
+    /// Adds a piece; behind the last place it is dropped.
+    pub fn push(&mut self, piece: &'a [u8]) {
+        if let Some(slot) = self.pieces.get_mut(self.len) {
+            *slot = piece;
+            self.len += 1;
+        }
+    }
+
     /// The pieces.
     pub fn pieces(&self) -> &[&'a [u8]] {
         self.pieces.get(..self.len).unwrap_or_default()
     }
 }
 
-/// Makes a section of up to sixteen pieces.
+/// Makes a section of up to [`MOST`] pieces.
 pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
-    const { assert!(N <= 16) };
-    let mut section = Section { pieces: [b""; 16], len: N };
+    const { assert!(N <= MOST) };
+    let mut section = Section { pieces: [b""; MOST], len: N };
     for (slot, piece) in section.pieces.iter_mut().zip(pieces) {
         *slot = piece;
     }
@@ -41,10 +55,12 @@ pub fn error<'a>(refused: &Unanswerable, body: &'a [u8], supported: &'static str
     let [what, which] = error.message();
     let about = error.about().filter(|name| name.len() <= limits::ECHOED_NAME);
     let data: [&[u8]; 5] = match error {
-        Error::UnsupportedVersion(Some(requested)) => {
+        Error::UnsupportedVersion(requested) => {
             [br#","data":{"supported":["#, supported.as_bytes(), br#"],"requested":"#, requested.of(body), b"}"]
         }
-        Error::UnsupportedVersion(None) => [br#","data":{"supported":["#, supported.as_bytes(), b"]}", b"", b""],
+        Error::UnknownResource(uri) | Error::UnknownResourceLegacy(uri) => {
+            [br#","data":{"uri":""#, uri.of(body), br#""}"#, b"", b""]
+        }
         Error::TooLarge(_) => [br#","data":{"limit":"#, limit.as_bytes(), b"}", b"", b""],
         _ => [b""; 5],
     };

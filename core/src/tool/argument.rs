@@ -59,8 +59,10 @@ impl<'a> Arguments<'a> {
 pub trait Args<'a>: Sized {
     /// The single arguments.
     const FIELDS: &'static [Field];
-    /// The JSON Schema of the arguments.
+    /// The JSON Schema of the arguments, for a tool.
     const SCHEMA: &'static str;
+    /// The list of the arguments, for a prompt.
+    const PROMPT: &'static str;
 
     /// Reads the arguments of one call.
     ///
@@ -77,6 +79,7 @@ impl<'a> Args<'a> for Nothing {
     const FIELDS: &'static [Field] = &[];
     // MCP 2025-11-25 server/tools: the recommended schema of a tool without parameters.
     const SCHEMA: &'static str = r#"{"type":"object","additionalProperties":false}"#;
+    const PROMPT: &'static str = "[]";
 
     fn read(arguments: Arguments<'a>) -> Result<Self, ArgumentError<'a>> {
         arguments.each(|_, _| Ok(false)).map(|()| Self)
@@ -192,6 +195,14 @@ pub enum Problem {
 }
 
 impl<'a> ArgumentError<'a> {
+    /// The declared name of the argument; `None` if the peer made the name up.
+    pub const fn name(&self) -> Option<&'static str> {
+        match self.name {
+            Name::Declared(name) => Some(name),
+            Name::Peer(_) | Name::None => None,
+        }
+    }
+
     /// What is wrong.
     pub const fn problem(&self) -> Problem {
         self.problem

@@ -1,31 +1,48 @@
 //! What a handler is called with.
 
-use super::Arguments;
+use super::{Arguments, Kind, template};
 use crate::auth::Authenticated;
 use crate::era::Version;
+use crate::json::{Text, Value};
 
-/// One call of a tool: which, with what, by whom.
+/// What is to be done, with the number of what it is done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `tools/call` of a tool.
+    Tool(usize),
+    /// `prompts/get` of a prompt.
+    Prompt(usize),
+    /// `resources/read` of a resource.
+    Resource(usize),
+    /// `resources/read` of a URI that fits a template.
+    Template(usize),
+    /// `completion/complete` for an argument of a prompt or a variable of a template.
+    Complete(Kind, usize),
+}
+
+/// One call: what, with what, by whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'b> {
-    tool: usize,
+    operation: Operation,
     version: Version,
-    arguments: Arguments<'b>,
+    /// The arguments, the URI, or the argument to be completed.
+    subject: Option<Value<'b>>,
     who: &'b Authenticated<'b>,
 }
 
 impl<'b> Call<'b> {
     pub(crate) const fn new(
-        tool: usize,
+        operation: Operation,
         version: Version,
-        arguments: Arguments<'b>,
+        subject: Option<Value<'b>>,
         who: &'b Authenticated<'b>,
     ) -> Self {
-        Self { tool, version, arguments, who }
+        Self { operation, version, subject, who }
     }
 
-    /// The number of the tool in the server's table.
-    pub const fn tool(&self) -> usize {
-        self.tool
+    /// What is to be done.
+    pub const fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// The revision of the protocol that the caller speaks.
@@ -33,13 +50,80 @@ impl<'b> Call<'b> {
         self.version
     }
 
-    /// The arguments.
+    /// The arguments of a tool or a prompt; none for other calls.
     pub const fn arguments(&self) -> Arguments<'b> {
-        self.arguments
+        match self.operation {
+            Operation::Tool(_) | Operation::Prompt(_) => Arguments::new(self.subject),
+            _ => Arguments::new(None),
+        }
+    }
+
+    /// What is read, of a resource; the empty URI for other calls.
+    pub fn read(&self) -> Read<'b> {
+        let uri = match self.operation {
+            Operation::Resource(_) | Operation::Template(_) => self.subject.and_then(|uri| uri.text()),
+            _ => None,
+        };
+        Read { uri: uri.unwrap_or_default() }
+    }
+
+    /// What is to be completed; nothing for other calls.
+    pub fn completing(&self) -> Completing<'b> {
+        let mut completing = Completing { argument: Text::default(), value: Text::default() };
+        if let Operation::Complete(..) = self.operation {
+            // The engine has found both to be strings before it made the call.
+            let _ = Arguments::new(self.subject).each(|name, value| {
+                let text = value.text().unwrap_or_default();
+                if name.is("name") {
+                    completing.argument = text;
+                } else if name.is("value") {
+                    completing.value = text;
+                }
+                Ok(true)
+            });
+        }
+        completing
     }
 
     /// Who calls.
     pub const fn who(&self) -> &'b Authenticated<'b> {
         self.who
+    }
+}
+
+/// A resource that is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Read<'b> {
+    uri: Text<'b>,
+}
+
+impl<'b> Read<'b> {
+    /// The URI that was asked for.
+    pub const fn uri(&self) -> Text<'b> {
+        self.uri
+    }
+
+    /// What a variable of `template` stands for in the URI, percent signs untouched.
+    pub fn variable(&self, template: &str, name: &str) -> Option<Text<'b>> {
+        template::variable(template, self.uri, name)
+    }
+}
+
+/// An argument that is being typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Completing<'b> {
+    argument: Text<'b>,
+    value: Text<'b>,
+}
+
+impl<'b> Completing<'b> {
+    /// The name of the argument or variable.
+    pub const fn argument(&self) -> Text<'b> {
+        self.argument
+    }
+
+    /// What stands there so far.
+    pub const fn value(&self) -> Text<'b> {
+        self.value
     }
 }

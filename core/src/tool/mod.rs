@@ -1,16 +1,24 @@
-//! What an application offers: tools declared once, their arguments read and their results written in place.
+//! What an application offers: tools, prompts and resources declared once, their arguments read and their results written
+//! in place.
 
 mod argument;
 mod call;
-mod declare;
+mod entry;
+mod hints;
 mod macros;
 mod output;
+mod parts;
 mod schema;
+pub mod template;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
-pub use call::Call;
-pub use declare::{Catalogue, Hints, Tool};
-pub use output::{Output, TextBlock, ToolError, ToolResult};
+pub use call::{Call, Completing, Operation, Read};
+pub use entry::{Catalogue, Entry, Features, Kind, Member, Tables, is_tool_name};
+pub use hints::Hints;
+pub(crate) use output::End;
+pub use output::{Block, Contents, Messages, Output, Role, TextBlock, ToolError, ToolResult, Values};
+#[doc(hidden)]
+pub use parts::{prompt_parts, resource_parts, tool_parts};
 pub use schema::Expected;
 #[doc(hidden)]
-pub use schema::{Field, constant, schema, schema_len};
+pub use schema::{Field, constant, prompt, prompt_len, schema, schema_len};

@@ -1,20 +1,28 @@
-//! The result of a tool, written in place into the buffer that the caller of the engine lends.
+//! The result of a call, written in place into the buffer that the caller of the engine lends: blocks of content for a
+//! tool, messages for a prompt, contents for a resource, values for a completion.
 
 use super::ArgumentError;
-use crate::json::{Full, Sink, Text, escape};
+use crate::era::Version;
+use crate::json::{Decimal, Full, Sink, Text, encode_base64, escape};
+use crate::limits;
+use crate::rpc::Code;
 use core::fmt;
 
 /// What a handler ends with: `Ok` once the result stands in the [`Output`].
 pub type ToolResult = Result<(), ToolError>;
 
-/// Why a tool has no result.
+/// Why a call has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ToolError {
     /// The result does not fit into the buffer. The peer gets a protocol error, never a part of the result.
     Full,
-    /// The tool failed, and this is what the model may know of it: a result with `isError`.
+    /// It failed, and this is what the peer may know of it: a tool's result with `isError`, otherwise an internal error.
     Failed(&'static str),
+    /// There is no resource with the URI that was asked for.
+    NotFound,
+    /// A prompt's or a completion's argument of this name does not fit.
+    Argument(&'static str),
 }
 
 impl From<Full> for ToolError {
@@ -25,30 +33,64 @@ impl From<Full> for ToolError {
 
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the result does not fit into the buffer",
-            Self::Failed(reason) => reason,
-        })
+        match self {
+            Self::Full => f.write_str("the result does not fit into the buffer"),
+            Self::Failed(reason) => f.write_str(reason),
+            Self::NotFound => f.write_str("there is no such resource"),
+            Self::Argument(name) => write!(f, "argument {name} does not fit"),
+        }
     }
 }
 
 impl core::error::Error for ToolError {}
 
-/// Where a handler writes its result: the blocks of `content`, one after the other.
+/// Where a handler writes its result.
 ///
-/// A result may have no block at all; `content` is then an empty array.
+/// A tool's result is written here directly: blocks of `content`, one after the other. It may have none at all; `content`
+/// is then an empty array. [`messages`](Output::messages), [`contents`](Output::contents) and
+/// [`values`](Output::values) are the places for the results of the other calls.
 pub struct Output<'o> {
     sink: &'o mut (dyn Sink + Send),
+    version: Version,
+    /// Where the answer begins, and the id it carries.
+    begun: usize,
+    id: &'o [u8],
+    /// The URI that is read, as it was written; empty for other calls.
+    uri: &'o [u8],
     /// Where the content begins: what is written behind it can be taken back.
     mark: usize,
+    items: usize,
     failed: bool,
+    /// The content is closed, because something stands behind it.
+    closed: bool,
+    /// The answer is a whole error.
+    rejected: bool,
+}
+
+/// What stands at the end of a finished output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// The tool failed.
+    pub(crate) failed: bool,
+    /// The content array is closed already.
+    pub(crate) closed: bool,
+    /// More values were there than a completion may have.
+    pub(crate) more: bool,
+    /// The answer is a whole error already.
+    pub(crate) rejected: bool,
 }
 
 impl<'o> Output<'o> {
-    /// An output whose content begins at the end of `sink`.
-    pub(crate) fn new(sink: &'o mut (dyn Sink + Send)) -> Self {
+    /// An output behind the front of an answer, which began at `begun` with `id`; its content begins at the end of `sink`.
+    pub(crate) fn new(
+        sink: &'o mut (dyn Sink + Send),
+        version: Version,
+        begun: usize,
+        id: &'o [u8],
+        uri: &'o [u8],
+    ) -> Self {
         let mark = sink.len();
-        Self { sink, mark, failed: false }
+        Self { sink, version, begun, id, uri, mark, items: 0, failed: false, closed: false, rejected: false }
     }
 
     /// Adds a block of text.
@@ -65,25 +107,40 @@ impl<'o> Output<'o> {
     /// What `write` says; or [`ToolError::Full`] if a bit did not fit, whether `write` minds or not. The block is then
     /// taken back whole, and a shorter one may be tried.
     pub fn text_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
-        let before = self.sink.len();
-        let written = self.block(write);
-        if written.is_err() {
-            self.sink.truncate(before);
-        }
-        Ok(written?)
+        self.block(|block| block.text_with(write))
     }
 
-    fn block(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
-        if self.sink.len() > self.mark {
-            self.sink.put(b",")?;
+    /// Adds a block of any kind.
+    ///
+    /// # Errors
+    /// As [`text_with`](Output::text_with).
+    pub fn block(&mut self, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
+        if self.closed {
+            return Err(ToolError::Failed("a block came behind the structured content"));
         }
-        self.sink.put(br#"{"type":"text","text":""#)?;
-        let mut block = TextBlock { sink: self.sink, cut: false };
-        write(&mut block)?;
-        if block.cut {
-            return Err(Full);
+        self.item(b"", b"", write)
+    }
+
+    /// Ends the content with a structured result: `json` in a block of text, for clients that read no other, and as
+    /// `structuredContent` (MCP server/tools, "Structured Content"). To a legacy client only an object is structured
+    /// content. No block may follow.
+    ///
+    /// `json` is a promise of the caller: it stands in the answer as it is.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn structured(&mut self, json: &str) -> ToolResult {
+        self.text(json)?;
+        if self.version.is_modern() || json.starts_with('{') {
+            let before = self.sink.len();
+            let written = self.put_all([br#"],"structuredContent":"#.as_slice(), json.as_bytes()]);
+            if written.is_err() {
+                self.sink.truncate(before);
+            }
+            written?;
+            self.closed = true;
         }
-        self.sink.put(br#""}"#)
+        Ok(())
     }
 
     /// Makes the result a failure that keeps the blocks it has and may get.
@@ -109,17 +166,79 @@ impl<'o> Output<'o> {
 
     fn fail_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
         self.sink.truncate(self.mark);
+        self.items = 0;
+        self.closed = false;
         self.mark_failed();
         self.text_with(write)
     }
 
-    /// Ends the content: gives the sink back, and whether the tool failed, or that its result did not fit.
-    pub(crate) fn end(mut self, result: ToolResult) -> (&'o mut (dyn Sink + Send), Result<bool, Full>) {
-        let written = match result {
-            Err(ToolError::Failed(reason)) => self.fail(reason),
+    /// Answers with a protocol error instead of a result: for a prompt, a resource or a completion whose parameters do not
+    /// fit. What was written is taken back, and nothing may follow. Of a tool's arguments the model should hear in a result:
+    /// see [`fail`](Output::fail).
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn reject(&mut self, code: Code, message: &str) -> ToolResult {
+        self.sink.truncate(self.begun);
+        self.rejected = true;
+        self.put_all([br#"{"jsonrpc":"2.0","id":"#, self.id, br#","error":{"code":"#, code.digits().as_bytes()])?;
+        self.sink.put(br#","message":""#)?;
+        escape(message, self.sink)?;
+        Ok(self.sink.put(br#""}}"#)?)
+    }
+
+    /// The place for the messages of a prompt.
+    pub const fn messages(&mut self) -> Messages<'_, 'o> {
+        Messages { out: self }
+    }
+
+    /// The place for the contents of a resource.
+    pub const fn contents(&mut self) -> Contents<'_, 'o> {
+        Contents { out: self }
+    }
+
+    /// The place for the values of a completion.
+    pub const fn values(&mut self) -> Values<'_, 'o> {
+        Values { out: self }
+    }
+
+    /// One item of the list that the result is: what `write` writes, between `front` and `back`.
+    fn item(&mut self, front: &[u8], back: &[u8], write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
+        let before = self.sink.len();
+        let mut cut = false;
+        let comma: &[u8] = if self.items > 0 { b"," } else { b"" };
+        let written = self
+            .put_all([comma, front])
+            .and_then(|()| write(Block { sink: self.sink, cut: &mut cut }))
+            .and_then(|()| if cut { Err(Full) } else { self.sink.put(back) });
+        match written {
+            Ok(()) => self.items += 1,
+            Err(Full) => self.sink.truncate(before),
+        }
+        Ok(written?)
+    }
+
+    fn put_all<'p>(&mut self, pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<(), Full> {
+        pieces.into_iter().try_for_each(|piece| self.sink.put(piece))
+    }
+
+    /// Ends the content: gives the sink back, and how it ended.
+    pub(crate) fn end(
+        mut self,
+        result: ToolResult,
+        of_tool: bool,
+    ) -> (&'o mut (dyn Sink + Send), Result<End, ToolError>) {
+        let result = match result {
+            Err(ToolError::Failed(reason)) if of_tool => self.fail(reason),
             other => other,
         };
-        (self.sink, written.map(|()| self.failed).map_err(|_| Full))
+        let end = End {
+            failed: self.failed,
+            closed: self.closed,
+            more: self.items > limits::COMPLETIONS,
+            rejected: self.rejected,
+        };
+        (self.sink, result.map(|()| end))
     }
 }
 
@@ -129,11 +248,235 @@ impl fmt::Debug for Output<'_> {
     }
 }
 
-/// A block of text while it is written.
-pub struct TextBlock<'o> {
-    sink: &'o mut (dyn Sink + Send),
-    /// Something did not fit, so what stands here is not the whole text.
-    cut: bool,
+/// Who says a message of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// The messages of a prompt (MCP server/prompts, "PromptMessage"): one block each.
+#[derive(Debug)]
+pub struct Messages<'r, 'o> {
+    out: &'r mut Output<'o>,
+}
+
+impl Messages<'_, '_> {
+    /// Adds a message of text.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn text(&mut self, role: Role, text: &str) -> ToolResult {
+        self.message(role, |block| block.text(text))
+    }
+
+    /// Adds a message of any kind of block.
+    ///
+    /// # Errors
+    /// What `write` says; then the message is taken back whole.
+    pub fn message(&mut self, role: Role, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
+        let front: &[u8] = match role {
+            Role::User => br#"{"role":"user","content":"#,
+            Role::Assistant => br#"{"role":"assistant","content":"#,
+        };
+        self.out.item(front, b"}", write)
+    }
+}
+
+/// The contents of a resource (MCP server/resources, "ResourceContents"), under the URI that was asked for.
+#[derive(Debug)]
+pub struct Contents<'r, 'o> {
+    out: &'r mut Output<'o>,
+}
+
+impl Contents<'_, '_> {
+    /// Adds contents of text.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn text(&mut self, mime_type: &str, text: &str) -> ToolResult {
+        self.text_with(mime_type, |block| block.push(text))
+    }
+
+    /// Adds contents of text that is written bit by bit.
+    ///
+    /// # Errors
+    /// What `write` says; then the contents are taken back whole.
+    pub fn text_with(
+        &mut self,
+        mime_type: &str,
+        write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>,
+    ) -> ToolResult {
+        let uri = self.out.uri;
+        self.out.item(b"", b"", |block| block.contents(uri, mime_type, |block| block.text_member(write)))
+    }
+
+    /// Adds contents of bytes.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if they do not fit.
+    pub fn blob(&mut self, mime_type: &str, bytes: &[u8]) -> ToolResult {
+        let uri = self.out.uri;
+        self.out.item(b"", b"", |block| block.contents(uri, mime_type, |block| block.blob_member(bytes)))
+    }
+}
+
+/// The values of a completion (MCP server/utilities/completion), best first.
+#[derive(Debug)]
+pub struct Values<'r, 'o> {
+    out: &'r mut Output<'o>,
+}
+
+impl Values<'_, '_> {
+    /// Adds a value. Behind the hundredth the peer is only told that there are more.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn value(&mut self, value: &str) -> ToolResult {
+        if self.out.items >= limits::COMPLETIONS {
+            self.out.items = limits::COMPLETIONS + 1;
+            return Ok(());
+        }
+        self.out.item(b"\"", b"\"", |block| escape(value, block.sink))
+    }
+}
+
+/// A block of content that is to be written (MCP server/tools, "ContentBlock"). One call writes it whole.
+pub struct Block<'w> {
+    sink: &'w mut (dyn Sink + Send),
+    cut: &'w mut bool,
+}
+
+impl Block<'_> {
+    /// Text.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit, as of all the others.
+    pub fn text(self, text: &str) -> Result<(), Full> {
+        self.text_with(|block| block.push(text))
+    }
+
+    /// Text that is written bit by bit.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub fn text_with(mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"text""#)?;
+        self.text_member(write)?;
+        self.sink.put(b"}")
+    }
+
+    /// An image.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn image(self, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.media(br#"{"type":"image","data":""#, mime_type, bytes)
+    }
+
+    /// A sound.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn audio(self, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.media(br#"{"type":"audio","data":""#, mime_type, bytes)
+    }
+
+    fn media(self, front: &[u8], mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.sink.put(front)?;
+        encode_base64(bytes, self.sink)?;
+        self.sink.put(br#"","mimeType":""#)?;
+        escape(mime_type, self.sink)?;
+        self.sink.put(br#""}"#)
+    }
+
+    /// A pointer to a resource.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn link(self, uri: &str, name: &str) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"resource_link","uri":""#)?;
+        escape(uri, self.sink)?;
+        self.sink.put(br#"","name":""#)?;
+        escape(name, self.sink)?;
+        self.sink.put(br#""}"#)
+    }
+
+    /// A resource of text, in the result itself.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn resource_text(self, uri: &str, mime_type: &str, text: &str) -> Result<(), Full> {
+        self.resource(uri, mime_type, |block| block.text_member(|block| block.push(text)))
+    }
+
+    /// A resource of bytes, in the result itself.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn resource_blob(self, uri: &str, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.resource(uri, mime_type, |block| block.blob_member(bytes))
+    }
+
+    fn resource(
+        mut self,
+        uri: &str,
+        mime_type: &str,
+        member: impl FnOnce(&mut Block<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"resource","resource":{"uri":""#)?;
+        escape(uri, self.sink)?;
+        self.of_type(mime_type)?;
+        member(&mut self)?;
+        self.sink.put(b"}}")
+    }
+
+    /// One entry of a resource's contents; `uri` is the inside of a string already.
+    fn contents(
+        mut self,
+        uri: &[u8],
+        mime_type: &str,
+        member: impl FnOnce(&mut Block<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.sink.put(br#"{"uri":""#)?;
+        self.sink.put(uri)?;
+        self.of_type(mime_type)?;
+        member(&mut self)?;
+        self.sink.put(b"}")
+    }
+
+    fn of_type(&mut self, mime_type: &str) -> Result<(), Full> {
+        self.sink.put(br#"","mimeType":""#)?;
+        escape(mime_type, self.sink)?;
+        self.sink.put(b"\"")
+    }
+
+    fn text_member(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
+        self.sink.put(br#","text":""#)?;
+        write(&mut TextBlock { sink: self.sink, cut: self.cut })?;
+        self.sink.put(b"\"")
+    }
+
+    fn blob_member(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.sink.put(br#","blob":""#)?;
+        encode_base64(bytes, self.sink)?;
+        self.sink.put(b"\"")
+    }
+}
+
+impl fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").finish_non_exhaustive()
+    }
+}
+
+/// A text while it is written.
+pub struct TextBlock<'w> {
+    sink: &'w mut (dyn Sink + Send),
+    /// Set when something did not fit, so that what stands here is not the whole text.
+    cut: &'w mut bool,
 }
 
 impl TextBlock<'_> {
@@ -143,8 +486,16 @@ impl TextBlock<'_> {
     /// [`Full`] if it does not fit.
     pub fn push(&mut self, text: &str) -> Result<(), Full> {
         let pushed = escape(text, self.sink);
-        self.cut |= pushed.is_err();
+        *self.cut |= pushed.is_err();
         pushed
+    }
+
+    /// Appends a number in decimal.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn number(&mut self, number: i64) -> Result<(), Full> {
+        self.put(Decimal::new(number).as_bytes())
     }
 
     /// Appends a text that came in a message, exactly as it was written there.
@@ -157,7 +508,7 @@ impl TextBlock<'_> {
 
     fn put(&mut self, escaped: &[u8]) -> Result<(), Full> {
         let put = self.sink.put(escaped);
-        self.cut |= put.is_err();
+        *self.cut |= put.is_err();
         put
     }
 }

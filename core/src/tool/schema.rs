@@ -43,16 +43,59 @@ pub const fn schema<const N: usize>(fields: &[Field]) -> [u8; N] {
     let mut used = 0;
     let mut at = 0;
     while let Some(parts) = chunk(fields, at) {
-        let piece: [u8; N] = join(&parts);
-        let mut read = 0;
-        while read < joined_len(&parts) {
-            text[used] = piece[read];
-            used += 1;
-            read += 1;
-        }
+        used = copy(&mut text, used, &join::<N>(&parts), joined_len(&parts));
         at += 1;
     }
     text
+}
+
+/// Length in bytes of what [`prompt`] makes.
+pub const fn prompt_len(fields: &[Field]) -> usize {
+    let mut len = "[]".len();
+    let mut at = 0;
+    while at < fields.len() {
+        len += joined_len(&prompt_argument(fields, at));
+        at += 1;
+    }
+    len
+}
+
+/// `fields` as the arguments of a prompt (MCP server/prompts, "PromptArgument"); `N` is its [`prompt_len`].
+pub const fn prompt<const N: usize>(fields: &[Field]) -> [u8; N] {
+    let mut text = [0; N];
+    text[0] = b'[';
+    let mut used = 1;
+    let mut at = 0;
+    while at < fields.len() {
+        let parts = prompt_argument(fields, at);
+        used = copy(&mut text, used, &join::<N>(&parts), joined_len(&parts));
+        at += 1;
+    }
+    text[used] = b']';
+    text
+}
+
+const fn prompt_argument(fields: &[Field], at: usize) -> [Part<'static>; 6] {
+    let field = &fields[at];
+    let described = !field.doc.is_empty();
+    [
+        Part::Json(if at == 0 { "{\"name\":\"" } else { ",{\"name\":\"" }),
+        Part::Text(field.name),
+        Part::Json(if described { "\",\"description\":\"" } else { "" }),
+        Part::Doc(field.doc),
+        Part::Json("\",\"required\":"),
+        Part::Json(if field.optional { "false}" } else { "true}" }),
+    ]
+}
+
+/// Copies the front of `piece` to `text` behind its first `used` bytes, and answers how many are used then.
+const fn copy(text: &mut [u8], used: usize, piece: &[u8], len: usize) -> usize {
+    let mut read = 0;
+    while read < len {
+        text[used + read] = piece[read];
+        read += 1;
+    }
+    used + len
 }
 
 /// The text of a constant that [`schema`] or `join` has made.

@@ -8,7 +8,7 @@ use attache_core::exchange::{Origin, Reply, answer};
 use attache_core::http::Facts;
 use attache_core::json::{Escaped, Sink, Slice, Text, Value};
 use attache_core::mcp::Server;
-use attache_core::tool::{Output, ToolError, ToolResult};
+use attache_core::tool::{Operation, Output, Tables, ToolError, ToolResult};
 
 /// Any message over any carrier is answered as the protocol says, the same each time, through buffers of any size.
 ///
@@ -100,7 +100,10 @@ fn run(request: &Request<'_>, size: usize, pieces: &[usize]) -> Option<Sent> {
     let mut tool = None;
     let who = Authenticated::anonymous(&Access::Anonymous);
     let reply = answer(&SERVER, &who, request.origin, request.body, &mut out, |call, output| {
-        tool = Some(call.tool());
+        tool = match call.operation() {
+            Operation::Tool(tool) => Some(tool),
+            _ => None,
+        };
         demo::dispatch(&Demo, call, output)
     })?;
     let mut sent = pieces.iter().map(|size| emitted(&reply, request.body, out.written(), *size));
@@ -237,8 +240,8 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
         }
         "tools/call" => {
             let tool = sent.tool.and_then(|tool| demo::TOOLS.get(tool)).expect("a tool of the table");
-            assert_eq!(name, Some(tool.name()));
-            good_call(tool.name(), param(&["arguments"]), result);
+            assert_eq!(name, Some(tool.key()));
+            good_call(tool.key(), param(&["arguments"]), result);
         }
         _ => {}
     }
@@ -331,5 +334,8 @@ impl Demo {
 
 const OVERFLOW: &str = "the sum is beyond 64 bits";
 
-static SERVER: Server<'static> =
-    Server::new(Escaped::new("demo").expect("plain"), Escaped::new("1.0").expect("plain"), &demo::TOOLS);
+static SERVER: Server<'static> = Server::new(
+    Escaped::new("demo").expect("plain"),
+    Escaped::new("1.0").expect("plain"),
+    &const { Tables::of_tools(demo::TOOLS) },
+);

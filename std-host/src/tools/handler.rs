@@ -1,26 +1,27 @@
-//! What a tool's closure looks like, and what it is called with besides its arguments.
+//! What the closures look like, and what they are called with.
 
 use attache_core::era::Version;
+use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A closure that can be a tool. Every `Fn(A, Ctx) -> impl Future<Output = R>` is one.
-pub trait AsyncTool<A, R>: Send + Sync + 'static {
-    /// Runs the tool once.
-    fn run(&self, arguments: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static;
+/// A closure that answers. Every `Fn(A, Ctx) -> impl Future<Output = R>` is one.
+pub trait Handler<A, R>: Send + Sync + 'static {
+    /// Answers once.
+    fn run(&self, asked: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static;
 }
 
-impl<A, R, F, Fut> AsyncTool<A, R> for F
+impl<A, R, F, Fut> Handler<A, R> for F
 where
     F: Fn(A, Ctx) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    fn run(&self, arguments: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static {
-        self(arguments, ctx)
+    fn run(&self, asked: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static {
+        self(asked, ctx)
     }
 }
 
-/// What a tool may know of the call it runs for.
+/// What a handler may know of the call it runs for.
 #[derive(Clone, Copy, Debug)]
 pub struct Ctx {
     version: Version,
@@ -37,6 +38,65 @@ impl Ctx {
     }
 }
 
-/// The arguments of a tool that takes none.
+/// The arguments of what takes none.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct NoArgs {}
+
+/// What is read of a resource.
+#[derive(Clone, Debug)]
+pub struct Read {
+    uri: String,
+    variables: Vec<(String, String)>,
+}
+
+impl Read {
+    pub(super) const fn new(uri: String, variables: Vec<(String, String)>) -> Self {
+        Self { uri, variables }
+    }
+
+    /// The URI that was asked for.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// What a variable of the template stands for in the URI, percent signs untouched; empty if the template has none of
+    /// this name.
+    pub fn variable(&self, name: &str) -> &str {
+        self.variables.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// An argument that is being typed (MCP server/utilities/completion).
+#[derive(Clone, Debug)]
+pub struct Completing {
+    kind: Kind,
+    reference: String,
+    argument: String,
+    value: String,
+}
+
+impl Completing {
+    pub(super) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
+        Self { kind, reference, argument, value }
+    }
+
+    /// What it is an argument of: a prompt, a resource or a template.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The name of the prompt, or the URI or template.
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// The name of the argument or variable.
+    pub fn argument(&self) -> &str {
+        &self.argument
+    }
+
+    /// What stands there so far.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}

@@ -1,11 +1,19 @@
-//! Tools of a host: async closures with typed arguments.
+//! What a host offers: closures with typed arguments that answer as tools, prompts, resources and completions.
 
 mod arguments;
 mod handler;
+mod offer;
+mod outcome;
 mod output;
 mod registry;
 mod schema;
 
-pub use handler::{AsyncTool, Ctx, NoArgs};
-pub use output::{Content, IntoToolOutput, ToolError, ToolOutput};
-pub(crate) use registry::{Registry, Run, escaped};
+pub use handler::{Completing, Ctx, Handler, NoArgs, Read};
+pub(crate) use offer::completion;
+pub use offer::{Prompt, Resource, Tool};
+pub(crate) use outcome::{Outcome, Run};
+pub(crate) use output::Failure;
+pub use output::{
+    Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolError, ToolOutput,
+};
+pub(crate) use registry::{Completion, Registry};

@@ -1,50 +1,121 @@
-//! What a tool answers with.
+//! What handlers answer with.
 
-use attache_core::tool::{Output, ToolResult};
-use core::fmt;
+use super::outcome::{Outcome, logged};
+use attache_core::json::Full;
+use attache_core::tool::Contents as Place;
+use attache_core::tool::{Block, Messages, Output, ToolResult};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-/// The result of a tool: blocks of content, and whether they tell of a failure.
-#[derive(Clone, Debug, Default)]
-pub struct ToolOutput {
-    content: Vec<Content>,
-    failed: bool,
-}
+pub use attache_core::tool::Role;
 
-/// One block of a result (MCP server/tools, "Tool Result").
+/// One block of content (MCP server/tools, "ContentBlock").
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Content {
     /// Text for the model.
     Text(String),
+    /// An image.
+    Image {
+        /// Its media type, such as `image/png`.
+        mime_type: String,
+        /// The image; it is sent as Base64.
+        data: Vec<u8>,
+    },
+    /// A sound.
+    Audio {
+        /// Its media type, such as `audio/wav`.
+        mime_type: String,
+        /// The sound; it is sent as Base64.
+        data: Vec<u8>,
+    },
+    /// A pointer to a resource.
+    Link {
+        /// Where it can be read.
+        uri: String,
+        /// What it is called.
+        name: String,
+    },
+    /// A resource of text, in the result itself.
+    Resource {
+        /// Under which it would be read.
+        uri: String,
+        /// Its media type.
+        mime_type: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+impl Content {
+    /// Text for the model.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    fn write(&self, block: Block<'_>) -> Result<(), Full> {
+        match self {
+            Self::Text(text) => block.text(text),
+            Self::Image { mime_type, data } => block.image(mime_type, data),
+            Self::Audio { mime_type, data } => block.audio(mime_type, data),
+            Self::Link { uri, name } => block.link(uri, name),
+            Self::Resource { uri, mime_type, text } => block.resource_text(uri, mime_type, text),
+        }
+    }
+
+    fn size_hint(&self) -> usize {
+        const FRAME: usize = 64;
+        FRAME
+            + match self {
+                Self::Text(text) => text.len() + text.len() / 8,
+                Self::Image { data, .. } | Self::Audio { data, .. } => data.len() / 3 * 4,
+                Self::Link { uri, name } => uri.len() + name.len(),
+                Self::Resource { uri, text, .. } => uri.len() + text.len() + text.len() / 8,
+            }
+    }
+}
+
+/// The result of a tool: blocks of content, perhaps a structured value, and whether they tell of a failure.
+#[derive(Clone, Debug, Default)]
+pub struct ToolOutput {
+    content: Vec<Content>,
+    /// JSON.
+    structured: Option<String>,
+    failed: bool,
 }
 
 impl ToolOutput {
     /// A result of these blocks.
     pub fn new(content: impl IntoIterator<Item = Content>) -> Self {
-        Self { content: content.into_iter().collect(), failed: false }
+        Self { content: content.into_iter().collect(), ..Self::default() }
     }
 
     /// A failure that the model can read and act on.
     pub fn failed(reason: String) -> Self {
-        Self { content: vec![Content::Text(reason)], failed: true }
+        Self { content: vec![Content::Text(reason)], failed: true, ..Self::default() }
     }
 
     pub(crate) fn write(&self, out: &mut Output<'_>) -> ToolResult {
         if self.failed {
             out.mark_failed();
         }
-        self.content.iter().try_for_each(|Content::Text(text)| out.text(text))
+        self.content.iter().try_for_each(|content| out.block(|block| content.write(block)))?;
+        self.structured.iter().try_for_each(|json| out.structured(json))
     }
 
-    /// About how many bytes the whole answer will have.
     pub(crate) fn size_hint(&self) -> usize {
-        const AROUND: usize = 256;
-        self.content.iter().map(|Content::Text(text)| text.len() + text.len() / 8).sum::<usize>() + AROUND
+        let structured = self.structured.as_ref().map_or(0, |json| 3 * json.len());
+        self.content.iter().map(Content::size_hint).sum::<usize>() + structured
     }
 }
 
 /// What a tool's closure may end with.
 pub trait IntoToolOutput: Send + 'static {
+    /// The schema of the structured result, if there is one.
+    fn output_schema() -> Option<serde_json::Value> {
+        None
+    }
+
     /// The result that the peer gets.
     fn into_output(self) -> ToolOutput;
 }
@@ -55,9 +126,15 @@ impl IntoToolOutput for ToolOutput {
     }
 }
 
+impl IntoToolOutput for Content {
+    fn into_output(self) -> ToolOutput {
+        ToolOutput::new([self])
+    }
+}
+
 impl IntoToolOutput for String {
     fn into_output(self) -> ToolOutput {
-        ToolOutput::new([Content::Text(self)])
+        Content::Text(self).into_output()
     }
 }
 
@@ -73,7 +150,30 @@ impl IntoToolOutput for () {
     }
 }
 
+/// A structured result: the model gets it as JSON, and the tool is listed with the schema of the type.
+///
+/// Clients check it against that schema, so what serde writes must be what the schema says.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize + JsonSchema + Send + 'static> IntoToolOutput for Json<T> {
+    fn output_schema() -> Option<serde_json::Value> {
+        Some(schemars::schema_for!(T).to_value())
+    }
+
+    fn into_output(self) -> ToolOutput {
+        match serde_json::to_string(&self.0) {
+            Ok(json) => ToolOutput { structured: Some(json), ..ToolOutput::default() },
+            Err(error) => ToolError::from(error).into_output(),
+        }
+    }
+}
+
 impl<T: IntoToolOutput> IntoToolOutput for Result<T, ToolError> {
+    fn output_schema() -> Option<serde_json::Value> {
+        T::output_schema()
+    }
+
     fn into_output(self) -> ToolOutput {
         match self {
             Ok(output) => output.into_output(),
@@ -82,27 +182,33 @@ impl<T: IntoToolOutput> IntoToolOutput for Result<T, ToolError> {
     }
 }
 
-/// Why a tool failed.
+/// Why a handler failed.
 ///
 /// What `user` is given reaches the model. Any other error stays here: `?` turns it into one fixed sentence with an
 /// identifier, and its text goes to the log under that identifier, because it may hold what a peer must not see.
 #[derive(Clone, Debug)]
-pub struct ToolError(Cause);
+pub struct ToolError(Failure);
 
 #[derive(Clone, Debug)]
-enum Cause {
+pub(crate) enum Failure {
     User(String),
     Internal(String),
+    NotFound,
 }
 
 impl ToolError {
     /// A failure that the model may read, in words that let it do better.
     pub fn user(text: impl Into<String>) -> Self {
-        Self(Cause::User(text.into()))
+        Self(Failure::User(text.into()))
     }
 
-    pub(super) fn internal(cause: &dyn fmt::Display) -> Self {
-        Self(Cause::Internal(cause.to_string()))
+    /// There is no resource with the URI that was asked for.
+    pub const fn not_found() -> Self {
+        Self(Failure::NotFound)
+    }
+
+    pub(crate) fn into_failure(self) -> Failure {
+        self.0
     }
 }
 
@@ -114,32 +220,164 @@ impl<E: core::error::Error> From<E> for ToolError {
             cause = format!("{cause}: {inner}");
             source = inner.source();
         }
-        Self(Cause::Internal(cause))
+        Self(Failure::Internal(cause))
     }
 }
 
 impl IntoToolOutput for ToolError {
     fn into_output(self) -> ToolOutput {
-        self.0.into_output()
+        ToolOutput::failed(match self.0 {
+            Failure::User(text) => text,
+            Failure::Internal(cause) => logged("tool", &cause),
+            Failure::NotFound => "There is no such thing.".to_owned(),
+        })
     }
 }
 
-impl IntoToolOutput for Cause {
-    fn into_output(self) -> ToolOutput {
-        match self {
-            Self::User(text) => ToolOutput::failed(text),
-            Self::Internal(cause) => {
-                let id = correlation_id();
-                tracing::error!(correlation = %id, %cause, "a tool failed");
-                ToolOutput::failed(format!("The tool failed. The server's log has the cause under {id}."))
-            }
+/// The messages of a prompt.
+#[derive(Clone, Debug, Default)]
+pub struct PromptOutput(Vec<(Role, Content)>);
+
+impl PromptOutput {
+    /// A prompt of these messages.
+    pub fn new(messages: impl IntoIterator<Item = (Role, Content)>) -> Self {
+        Self(messages.into_iter().collect())
+    }
+
+    pub(crate) fn write(&self, out: &mut Messages<'_, '_>) -> ToolResult {
+        self.0.iter().try_for_each(|(role, content)| out.message(*role, |block| content.write(block)))
+    }
+
+    pub(crate) fn size_hint(&self) -> usize {
+        self.0.iter().map(|(_, content)| content.size_hint()).sum()
+    }
+}
+
+/// What a prompt's closure may end with.
+pub trait IntoPrompt: Send + 'static {
+    /// The messages, or why there are none.
+    ///
+    /// # Errors
+    /// What the closure says.
+    fn into_prompt(self) -> Result<PromptOutput, ToolError>;
+}
+
+impl IntoPrompt for PromptOutput {
+    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
+        Ok(self)
+    }
+}
+
+impl IntoPrompt for String {
+    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
+        Ok(PromptOutput::new([(Role::User, Content::Text(self))]))
+    }
+}
+
+impl IntoPrompt for &'static str {
+    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
+        self.to_owned().into_prompt()
+    }
+}
+
+impl<T: IntoPrompt> IntoPrompt for Result<T, ToolError> {
+    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
+        self.and_then(T::into_prompt)
+    }
+}
+
+/// The contents of a resource; they are sent under the URI that was asked for.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    body: Body,
+    mime_type: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+impl Contents {
+    /// Text, of the media type that the resource was declared with.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { body: Body::Text(text.into()), mime_type: None }
+    }
+
+    /// Bytes, of the media type that the resource was declared with; they are sent as Base64.
+    pub fn blob(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { body: Body::Blob(bytes.into()), mime_type: None }
+    }
+
+    /// The same, of another media type.
+    #[must_use]
+    pub fn with_mime_type(mut self, mime_type: &str) -> Self {
+        self.mime_type = Some(mime_type.to_owned());
+        self
+    }
+
+    /// The same, of this media type unless it has one of its own.
+    pub(crate) fn declared(mut self, mime_type: &str) -> Self {
+        self.mime_type.get_or_insert_with(|| mime_type.to_owned());
+        self
+    }
+
+    pub(crate) fn write(&self, out: &mut Place<'_, '_>) -> ToolResult {
+        let mime_type = self.mime_type.as_deref().unwrap_or_default();
+        match &self.body {
+            Body::Text(text) => out.text(mime_type, text),
+            Body::Blob(bytes) => out.blob(mime_type, bytes),
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> usize {
+        match &self.body {
+            Body::Text(text) => text.len() + text.len() / 8,
+            Body::Blob(bytes) => bytes.len() / 3 * 4,
         }
     }
 }
 
-/// A name for one failure, to be found again in the log. It is no secret and guards nothing.
-fn correlation_id() -> String {
-    use core::hash::{BuildHasher, Hasher};
-    // Each `RandomState` has other keys, so the hash of nothing differs each time.
-    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+/// What a resource's closure may end with.
+pub trait IntoContents: Send + 'static {
+    /// The contents, or why there are none.
+    ///
+    /// # Errors
+    /// What the closure says.
+    fn into_contents(self) -> Result<Contents, ToolError>;
+}
+
+impl IntoContents for Contents {
+    fn into_contents(self) -> Result<Contents, ToolError> {
+        Ok(self)
+    }
+}
+
+impl IntoContents for String {
+    fn into_contents(self) -> Result<Contents, ToolError> {
+        Ok(Contents::text(self))
+    }
+}
+
+impl IntoContents for &'static str {
+    fn into_contents(self) -> Result<Contents, ToolError> {
+        Ok(Contents::text(self))
+    }
+}
+
+impl IntoContents for Vec<u8> {
+    fn into_contents(self) -> Result<Contents, ToolError> {
+        Ok(Contents::blob(self))
+    }
+}
+
+impl<T: IntoContents> IntoContents for Result<T, ToolError> {
+    fn into_contents(self) -> Result<Contents, ToolError> {
+        self.and_then(T::into_contents)
+    }
+}
+
+pub(crate) fn tool_crashed(cause: &dyn core::fmt::Display) -> Outcome {
+    Outcome::Tool(ToolOutput::failed(logged("tool", cause)))
 }

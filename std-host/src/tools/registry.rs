@@ -1,122 +1,155 @@
-//! The tools of a server, by number and by name.
+//! What a server offers, by number and by name, and how each of it is run.
 
-use super::arguments::read;
-use super::schema::Schema;
-use super::{AsyncTool, Ctx, IntoToolOutput, ToolError, ToolOutput};
-use attache_core::json::{Escaped, Text};
-use attache_core::tool::{Arguments, Call, Catalogue, Tool};
+use super::outcome::{Run, crashed};
+use super::{Completing, Ctx};
+use attache_core::json::Text;
+use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Member, Operation, template};
 use core::fmt;
-use core::future::{poll_fn, ready};
-use core::panic::AssertUnwindSafe;
-use core::pin::Pin;
-use core::task::Poll;
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use core::future::ready;
 use std::collections::HashMap;
-use std::panic::catch_unwind;
-use std::sync::Arc;
 
-/// A tool that runs.
-pub(crate) type Run = Pin<Box<dyn Future<Output = ToolOutput> + Send>>;
-
-/// The tools, in the order in which they were added.
+/// All that a server offers.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    entries: Vec<Entry>,
+    tools: Shelf,
+    prompts: Shelf,
+    resources: Shelf,
+    templates: Shelf,
+    completion: Option<Completion>,
+}
+
+/// What there is of one kind, in the order in which it was added.
+#[derive(Debug, Default)]
+struct Shelf {
+    offers: Vec<Offer>,
     numbers: HashMap<String, usize>,
 }
 
-struct Entry {
-    name: String,
-    /// Escaped.
-    description: String,
-    schema: Arc<Schema>,
-    start: Start,
+/// One tool, prompt, resource or template.
+pub(crate) struct Offer {
+    /// Its name, URI or template.
+    pub(crate) key: String,
+    /// What lists print of it: members of a JSON object. Every revision that is served has them all.
+    pub(crate) members: String,
+    /// Reads what the call brings and runs the handler.
+    pub(crate) start: Box<dyn Fn(Asked<'_>, Ctx) -> Run + Send + Sync>,
 }
 
-/// Reads the arguments and starts the closure.
-type Start = Box<dyn Fn(Arguments<'_>, Ctx) -> Run + Send + Sync>;
+/// What a call brings.
+pub(crate) enum Asked<'b> {
+    /// The arguments of a tool or a prompt.
+    With(Arguments<'b>),
+    /// The URI of a resource, and what the variables of its template stand for.
+    Uri(String, Vec<(String, String)>),
+}
+
+/// Runs what completes arguments.
+pub(crate) struct Completion(pub(crate) Box<dyn Fn(Completing, Ctx) -> Run + Send + Sync>);
 
 impl Registry {
     /// # Panics
-    /// See [`Server::tool`](crate::Server::tool).
-    pub(crate) fn add<A, R, F>(&mut self, name: &str, description: &str, handler: F)
-    where
-        A: DeserializeOwned + JsonSchema + Send + 'static,
-        R: IntoToolOutput,
-        F: AsyncTool<A, R>,
-    {
-        let schema = Arc::new(Schema::of::<A>(name));
-        let rules = Arc::clone(&schema);
-        let start = move |arguments: Arguments<'_>, ctx| match read::<A>(arguments, &rules) {
-            Ok(arguments) => guarded(&handler, arguments, ctx),
-            Err(reason) => Box::pin(ready(ToolOutput::failed(reason))),
+    /// If the key is taken.
+    pub(crate) fn add(&mut self, kind: Kind, offer: Offer) {
+        let shelf = match kind {
+            Kind::Tool => &mut self.tools,
+            Kind::Prompt => &mut self.prompts,
+            Kind::Resource => &mut self.resources,
+            Kind::Template => &mut self.templates,
         };
-        let entry = Entry { name: name.to_owned(), description: escaped(description), schema, start: Box::new(start) };
-        assert!(entry.tool().is_some(), "tool name {name:?} must have 1 to 128 characters of A-Z a-z 0-9 _ - .");
-        let taken = self.numbers.insert(name.to_owned(), self.entries.len());
-        assert!(taken.is_none(), "there is already a tool {name:?}");
-        self.entries.push(entry);
+        let taken = shelf.numbers.insert(offer.key.clone(), shelf.offers.len());
+        let what = format!("{kind:?}").to_lowercase();
+        assert!(taken.is_none(), "there is already a {what} {:?}", offer.key);
+        shelf.offers.push(offer);
     }
 
-    /// Starts the tool that is called.
+    pub(crate) fn complete_with(&mut self, completion: Completion) {
+        self.completion = Some(completion);
+    }
+
+    /// Starts what is called.
     pub(crate) fn start(&self, call: Call<'_>) -> Run {
-        match self.entries.get(call.tool()) {
-            Some(entry) => (entry.start)(call.arguments(), Ctx::new(call.version())),
-            None => Box::pin(ready(ToolError::internal(&"a call of a tool that is not there").into_output())),
+        let ctx = Ctx::new(call.version());
+        let started = match call.operation() {
+            Operation::Tool(index) => self.run(Kind::Tool, index, Asked::With(call.arguments()), ctx),
+            Operation::Prompt(index) => self.run(Kind::Prompt, index, Asked::With(call.arguments()), ctx),
+            Operation::Resource(index) => {
+                self.run(Kind::Resource, index, Asked::Uri(owned(call.read().uri()), Vec::new()), ctx)
+            }
+            Operation::Template(index) => {
+                let uri = call.read().uri();
+                let template = self.key(Kind::Template, index).unwrap_or_default();
+                let variables = template::names(template)
+                    .filter_map(|name| Some((name.to_owned(), owned(template::variable(template, uri, name)?))));
+                self.run(Kind::Template, index, Asked::Uri(owned(uri), variables.collect()), ctx)
+            }
+            Operation::Complete(kind, index) => self.completion.as_ref().map(|completion| {
+                let typed = call.completing();
+                let reference = self.key(kind, index).unwrap_or_default().to_owned();
+                (completion.0)(Completing::new(kind, reference, owned(typed.argument()), owned(typed.value())), ctx)
+            }),
+        };
+        started.unwrap_or_else(|| Box::pin(ready(crashed(&"a call of something that is not there"))))
+    }
+
+    fn run(&self, kind: Kind, index: usize, asked: Asked<'_>, ctx: Ctx) -> Option<Run> {
+        Some((self.of(kind).offers.get(index)?.start)(asked, ctx))
+    }
+
+    const fn of(&self, kind: Kind) -> &Shelf {
+        match kind {
+            Kind::Tool => &self.tools,
+            Kind::Prompt => &self.prompts,
+            Kind::Resource => &self.resources,
+            Kind::Template => &self.templates,
         }
     }
 }
 
 impl Catalogue for Registry {
-    fn len(&self) -> usize {
-        self.entries.len()
+    fn len(&self, kind: Kind) -> usize {
+        self.of(kind).offers.len()
     }
 
-    fn tool(&self, index: usize) -> Option<Tool<'_>> {
-        self.entries.get(index)?.tool()
+    fn key(&self, kind: Kind, index: usize) -> Option<&str> {
+        Some(&self.of(kind).offers.get(index)?.key)
     }
 
-    fn find(&self, name: Text<'_>) -> Option<usize> {
-        match name.plain() {
-            Some(name) => self.numbers.get(name),
-            None => self.numbers.get(&name.chars().collect::<String>()),
+    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
+        let offer = self.of(kind).offers.get(index)?;
+        (group == 0).then(|| Member::always(&offer.members))
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            tools: !self.tools.offers.is_empty(),
+            prompts: !self.prompts.offers.is_empty(),
+            resources: !(self.resources.offers.is_empty() && self.templates.offers.is_empty()),
+            completions: self.completion.is_some(),
         }
-        .copied()
+    }
+
+    fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
+        let shelf = self.of(kind);
+        match (kind, key.plain()) {
+            (Kind::Template, _) => shelf.offers.iter().position(|offer| kind.finds(&offer.key, key)),
+            (_, Some(key)) => shelf.numbers.get(key).copied(),
+            (_, None) => shelf.numbers.get(&owned(key)).copied(),
+        }
     }
 }
 
-impl Entry {
-    fn tool(&self) -> Option<Tool<'_>> {
-        Tool::new(&self.name, Escaped::from_escaped(&self.description), &self.schema.text)
-    }
+fn owned(text: Text<'_>) -> String {
+    text.chars().collect()
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("name", &self.name).field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("Offer").field("key", &self.key).field("members", &self.members).finish_non_exhaustive()
     }
 }
 
-/// Runs the closure so that a panic in it ends this call and nothing else.
-fn guarded<A, R: IntoToolOutput, F: AsyncTool<A, R>>(handler: &F, arguments: A, ctx: Ctx) -> Run {
-    let panicked = |_| ToolError::internal(&"the handler panicked").into_output();
-    let run = match catch_unwind(AssertUnwindSafe(|| handler.run(arguments, ctx))) {
-        Ok(run) => run,
-        Err(panic) => return Box::pin(ready(panicked(panic))),
-    };
-    // A future that panicked is never polled again, so nobody sees what state it was left in.
-    let mut run = Box::pin(run);
-    Box::pin(poll_fn(move |context| {
-        match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context).map(IntoToolOutput::into_output))) {
-            Ok(poll) => poll,
-            Err(panic) => Poll::Ready(panicked(panic)),
-        }
-    }))
-}
-
-/// `text` as it may stand between the quotes of a JSON string.
-pub(crate) fn escaped(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completion").finish_non_exhaustive()
+    }
 }

@@ -1,13 +1,13 @@
 //! The schema of a tool's arguments, out of their Rust type.
 
 use schemars::JsonSchema;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A schema, and the names it allows.
 #[derive(Debug)]
 pub(super) struct Schema {
-    /// The schema as JSON.
-    pub(super) text: String,
+    /// The schema.
+    pub(super) value: Value,
     /// The names of the arguments; `None` if any name will do.
     pub(super) names: Option<Vec<String>>,
 }
@@ -32,6 +32,21 @@ impl Schema {
         }
         let properties = schema.get("properties").and_then(Value::as_object);
         let names = properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default();
-        Self { names: (!open).then_some(names), text: schema.as_value().to_string() }
+        Self { names: (!open).then_some(names), value: schema.to_value() }
+    }
+
+    /// The fields as the arguments of a prompt (MCP server/prompts, "PromptArgument").
+    pub(super) fn prompt_arguments(&self) -> Value {
+        let required = self.value["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let argument = |(name, property): (&String, &Value)| {
+            let mut argument = json!({ "name": name, "required": required.iter().any(|needed| needed == name) });
+            for member in ["description", "title"] {
+                if let Some(text) = property.get(member) {
+                    argument[member] = text.clone();
+                }
+            }
+            argument
+        };
+        self.value["properties"].as_object().map(|fields| fields.iter().map(argument).collect()).unwrap_or_default()
     }
 }

@@ -1,11 +1,13 @@
-//! What the board offers over MCP: its LED and its temperature sensor.
+//! What the board offers over MCP: its LED and its temperature sensor, as tools, resources and a prompt.
 
 use core::cell::Cell;
-use core::fmt::Write;
 
-use attache_core::json::{Escaped, Full};
+use attache_core::json::{Escaped, Full, Text};
 use attache_core::mcp::Server;
-use attache_core::tool::{Nothing, Output, ToolError, ToolResult};
+use attache_core::tool::{
+    Call, Completing, Contents, Messages, Nothing, Operation, Output, Read, Role, Tables, TextBlock, ToolError, ToolResult,
+    Values,
+};
 
 use crate::peripherals;
 
@@ -24,8 +26,36 @@ attache_core::tools! { pub mod tools for Application {
     #[read_only] #[closed_world] async fn temperature(Nothing);
 } }
 
+attache_core::args! {
+    /// Arguments of `explain`.
+    pub struct Explain<'a> {
+        /** `led` or `temperature` */ part: Text<'a>,
+    }
+}
+
+attache_core::prompts! { pub mod prompts for Application {
+    /// Explain a part of the board to a newcomer
+    async fn explain(Explain<'_>);
+} }
+
+attache_core::resources! { pub mod resources for Application {
+    /// What the tools have done since the start
+    "board://statistics" as "application/json" => async fn statistics;
+} templates {
+    /// The state of one part of the board
+    "board://state/{part}" as "text/plain" => async fn state;
+} }
+
+const STATE: &str = "board://state/{part}";
+const PARTS: [&str; 2] = ["led", "temperature"];
+
+static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
+    .with_prompts(prompts::PROMPTS)
+    .with_resources(resources::RESOURCES, resources::TEMPLATES)
+    .with_completions();
+
 /// The server, in flash.
-pub static SERVER: Server<'static> = Server::new(text("lm3s6965evb"), text(env!("CARGO_PKG_VERSION")), &tools::TOOLS);
+pub static SERVER: Server<'static> = Server::new(text("lm3s6965evb"), text(env!("CARGO_PKG_VERSION")), &OFFERS);
 
 const fn text(plain: &'static str) -> Escaped<'static> {
     Escaped::new(plain).expect("no quotes in it")
@@ -35,6 +65,7 @@ const fn text(plain: &'static str) -> Escaped<'static> {
 pub struct Application {
     /// What the tools have made of the LED.
     lit: Cell<bool>,
+    switched: Cell<u32>,
 }
 
 impl Application {
@@ -42,19 +73,81 @@ impl Application {
     pub fn new() -> Self {
         peripherals::set_up();
         peripherals::light(false);
-        Self { lit: Cell::new(false) }
+        Self { lit: Cell::new(false), switched: Cell::new(0) }
+    }
+
+    /// Answers a call, whatever it asks for.
+    pub async fn answer(&self, call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
+        match call.operation() {
+            Operation::Tool(_) => tools::dispatch(self, call, out).await,
+            Operation::Prompt(_) => prompts::dispatch(self, call, out).await,
+            Operation::Resource(_) | Operation::Template(_) => resources::dispatch(self, call, out).await,
+            Operation::Complete(..) => Self::complete(call.completing(), &mut out.values()),
+        }
     }
 
     async fn set_led(&self, wanted: SetLed, out: &mut Output<'_>) -> ToolResult {
         let lit = wanted.on && wanted.level != Some(0);
         if self.lit.replace(lit) != lit {
             peripherals::light(lit);
+            self.switched.set(self.switched.get().wrapping_add(1));
         }
         out.text("ok")
     }
 
     async fn temperature(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
-        let tenths = peripherals::temperature().ok_or(ToolError::Failed("the temperature sensor does not answer"))?;
-        out.text_with(|block| write!(block, "{}.{}", tenths / 10, tenths % 10).map_err(|_| Full))
+        let tenths = measured()?;
+        out.text_with(|block| degrees(block, tenths))
     }
+
+    async fn explain(&self, about: Explain<'_>, out: &mut Messages<'_, '_>) -> ToolResult {
+        if !PARTS.iter().any(|part| about.part.is(part)) {
+            return Err(ToolError::Argument("part"));
+        }
+        out.message(Role::User, |block| {
+            block.text_with(|text| {
+                text.push("Explain to a newcomer what this part of the lm3s6965evb board does: ")?;
+                text.echo(about.part)
+            })
+        })
+    }
+
+    async fn statistics(&self, _: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
+        out.text_with("application/json", |text| {
+            text.push("{\"switched\":")?;
+            text.number(self.switched.get().into())?;
+            text.push("}")
+        })
+    }
+
+    async fn state(&self, read: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
+        let part = read.variable(STATE, "part").ok_or(ToolError::NotFound)?;
+        if part.is("led") {
+            out.text("text/plain", if self.lit.get() { "on" } else { "off" })
+        } else if part.is("temperature") {
+            let tenths = measured()?;
+            out.text_with("text/plain", |text| degrees(text, tenths))
+        } else {
+            Err(ToolError::NotFound)
+        }
+    }
+
+    /// The parts that begin with what was typed: the only argument anywhere is one.
+    fn complete(typed: Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
+        let begins = |part: &str| {
+            let mut rest = part.chars();
+            typed.value().chars().all(|char| rest.next() == Some(char))
+        };
+        PARTS.into_iter().filter(|part| begins(part)).try_for_each(|part| out.value(part))
+    }
+}
+
+fn measured() -> Result<u32, ToolError> {
+    peripherals::temperature().ok_or(ToolError::Failed("the temperature sensor does not answer"))
+}
+
+fn degrees(text: &mut TextBlock<'_>, tenths: u32) -> Result<(), Full> {
+    text.number((tenths / 10).into())?;
+    text.push(".")?;
+    text.number((tenths % 10).into())
 }

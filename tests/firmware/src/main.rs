@@ -15,7 +15,7 @@ mod semihosting;
 mod uart;
 mod vectors;
 
-use application::{Application, SERVER, tools};
+use application::{Application, SERVER};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::embassy::{Buffers, serve_lines};
 use cortex_m_rt::entry;
@@ -40,7 +40,7 @@ async fn serve(rx: uart::Rx, tx: uart::Tx) {
     let who = Authenticated::anonymous(&Access::Anonymous);
     let (rx, tx) = mark::around(rx, tx);
     let served =
-        serve_lines(rx, tx, BUFFERS.take(), &SERVER, &who, async |call, out| tools::dispatch(&board, call, out).await);
+        serve_lines(rx, tx, BUFFERS.take(), &SERVER, &who, async |call, out| board.answer(call, out).await);
     // A UART neither ends nor fails, so this goes on for ever.
     let _ = served.await;
 }

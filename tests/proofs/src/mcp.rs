@@ -4,7 +4,8 @@ use crate::server::{server, version};
 use crate::{keep, proofs};
 use attache_core::era::Version;
 use attache_core::json::{Reader, Value};
-use attache_core::mcp::{Method, Params, discover, initialize, list};
+use attache_core::mcp::{Method, Page, Params, discover, initialize};
+use attache_core::tool::Kind;
 
 proofs! {
     /// Any `params`, asked for everything that some method needs.
@@ -14,6 +15,7 @@ proofs! {
             keep(params.read(&mut reader));
         }
         keep((params.check_meta(), params.name(), params.arguments(), params.cursor(), params.handshake()));
+        keep((params.uri(), params.reference(), params.argument()));
     }
 
     /// Any method's name.
@@ -27,7 +29,13 @@ proofs! {
     /// Any section of the list, also one far behind its end, and what a server says of itself.
     fn proof_mcp_list(foreign, _out) {
         let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
-        keep(list(server(), version, foreign.number()));
+        let at = foreign.number();
+        let cursor = Value::parse(foreign.rest()).ok().and_then(|value| value.text());
+        for kind in [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template] {
+            if let Some(page) = Page::find(server(), kind, version, cursor) {
+                keep(page.section(server(), at));
+            }
+        }
         keep(discover(server()));
         keep(initialize(server(), version));
     }

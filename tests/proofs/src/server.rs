@@ -4,7 +4,9 @@ use crate::foreign::Foreign;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::json::{Escaped, Text};
 use attache_core::mcp::Server;
-use attache_core::tool::{Nothing, Output, ToolError, ToolResult};
+use attache_core::tool::{
+    Completing, Contents, Messages, Nothing, Operation, Output, Read, Role, Tables, ToolError, ToolResult, Values,
+};
 use core::hint::black_box;
 
 attache_core::args! {
@@ -89,12 +91,59 @@ impl Application {
     }
 }
 
+attache_core::prompts! { pub(crate) mod scripts for Application {
+    /// Says it in every kind of block
+    fn blocks(Echo<'_>);
+} }
+
+attache_core::resources! { pub(crate) mod files for Application {
+    /// Text
+    "proof://text" as "text/plain" => fn text;
+} templates {
+    /// Bytes
+    "proof://bytes/{name}" as "application/octet-stream" => fn bytes;
+} }
+
+impl Application {
+    fn blocks(&self, said: Echo<'_>, out: &mut Messages<'_, '_>) -> ToolResult {
+        let text = said.text.plain().unwrap_or_default();
+        out.text(Role::User, text)?;
+        out.message(Role::Assistant, |block| block.image("image/png", said.text.raw()))?;
+        out.message(Role::User, |block| block.audio("audio/wav", said.text.raw()))?;
+        out.message(Role::User, |block| block.link(text, text))?;
+        out.message(Role::User, |block| block.resource_text(text, text, text))?;
+        out.message(Role::User, |block| block.resource_blob(text, text, said.text.raw()))
+    }
+
+    fn text(&self, read: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
+        out.text_with("text/plain", |block| block.echo(read.uri()))
+    }
+
+    fn bytes(&self, read: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
+        match read.variable("proof://bytes/{name}", "name") {
+            Some(name) => out.blob("application/octet-stream", name.raw()),
+            None => Err(ToolError::NotFound),
+        }
+    }
+
+    fn complete(&self, completing: Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
+        out.value(completing.argument().plain().unwrap_or_default())?;
+        out.value(completing.value().plain().ok_or(ToolError::Argument("value"))?)
+    }
+}
+
 const fn plain(text: &'static str) -> Escaped<'static> {
     Escaped::new(text).expect("no quotes in it")
 }
 
-static SERVER: Server<'static> =
-    Server::new(plain("proofs"), plain("1.0"), &every::TOOLS).with_instructions(plain("Nothing here is ever run."));
+static OFFERS: Tables<'static> = Tables::of_tools(every::TOOLS)
+    .with_prompts(scripts::PROMPTS)
+    .with_resources(files::RESOURCES, files::TEMPLATES)
+    .with_completions();
+
+static SERVER: Server<'static> = Server::new(plain("proofs"), plain("1.0"), &OFFERS)
+    .with_instructions(plain("Nothing here is ever run."))
+    .with_page(2);
 
 /// The server, of which the compiler knows nothing: any number of tools, any texts.
 pub(crate) fn server() -> &'static Server<'static> {
@@ -108,7 +157,13 @@ pub(crate) fn caller() -> Authenticated<'static> {
 
 /// A sink's worth of a handler's choices: any tool runs with the arguments that came.
 pub(crate) fn dispatch(call: attache_core::tool::Call<'_>, out: &mut Output<'_>) -> ToolResult {
-    every::dispatch(black_box(&Application), call, out)
+    let app = black_box(&Application);
+    match call.operation() {
+        Operation::Tool(_) => every::dispatch(app, call, out),
+        Operation::Prompt(_) => scripts::dispatch(app, call, out),
+        Operation::Resource(_) | Operation::Template(_) => files::dispatch(app, call, out),
+        Operation::Complete(..) => app.complete(call.completing(), &mut out.values()),
+    }
 }
 
 /// One of the revisions, or none.

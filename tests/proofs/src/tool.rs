@@ -3,8 +3,8 @@
 use crate::server::{Any, Echo, Every, caller, dispatch, server};
 use crate::{keep, proofs};
 use attache_core::exchange::{Next, Origin, Ticket, open};
-use attache_core::json::Slice;
-use attache_core::tool::{Args, Arguments, Nothing, ToolError};
+use attache_core::json::{Slice, Value};
+use attache_core::tool::{Args, Arguments, Kind, Nothing, ToolError, template};
 
 proofs! {
     /// Any arguments through the declared application: whichever tool is called, whatever it answers.
@@ -25,7 +25,7 @@ proofs! {
             let who = caller();
             let call = ticket.call(foreign.rest(), &who);
             let arguments = call.arguments();
-            keep((call.tool(), call.version(), arguments.raw(), arguments.value()));
+            keep((call.operation(), call.version(), arguments.raw(), arguments.value()));
             read::<Every<'_>>(arguments);
             read::<Any<'_>>(arguments);
             read::<Echo<'_>>(arguments);
@@ -68,12 +68,17 @@ proofs! {
         });
     }
 
-    /// The table of the tools, of which any can be asked.
+    /// The tables, of which any entry can be asked, and a template held against any URI.
     fn proof_tool_table(foreign, _out) {
-        if let Some(tool) = server().tools().tool(foreign.number()) {
-            keep((tool.name(), tool.description(), tool.input_schema(), tool.hints()));
+        for kind in [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template] {
+            let offers = server().offers();
+            keep((offers.key(kind, foreign.number()), offers.member(kind, foreign.number(), foreign.number())));
+            keep((offers.len(kind), offers.features(), offers.generation()));
         }
-        keep((server().tools().len(), server().tools().is_empty()));
+        if let Some(uri) = Value::parse(foreign.rest()).ok().and_then(|value| value.text()) {
+            keep(template::variable(core::hint::black_box("x://{a}/{b}"), uri, core::hint::black_box("b")));
+            keep(server().offers().find(Kind::Template, uri));
+        }
     }
 }
 

@@ -1,0 +1,139 @@
+//! Base64 (RFC 4648 §4) without a buffer: decoded byte by byte to be compared, encoded into a sink.
+
+use super::{Full, Sink};
+
+/// The bytes of a Base64 text, which is checked as a whole before the first one is given out.
+#[derive(Clone, Debug)]
+pub struct Base64<'a> {
+    groups: core::slice::Iter<'a, [u8; 4]>,
+    ready: [u8; 3],
+    at: usize,
+    len: usize,
+}
+
+impl<'a> Base64<'a> {
+    /// `None` unless `text` is whole groups of the standard alphabet, padded, with no bits left over.
+    pub fn decode(text: &'a [u8]) -> Option<Self> {
+        let (groups, []) = text.as_chunks::<4>() else {
+            return None;
+        };
+        let good = match groups.split_last() {
+            Some((last, front)) => {
+                front.iter().all(|group| matches!(triple(group), Some((_, 3)))) && triple(last).is_some()
+            }
+            None => true,
+        };
+        good.then(|| Self { groups: groups.iter(), ready: [0; 3], at: 0, len: 0 })
+    }
+}
+
+impl Iterator for Base64<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.at == self.len {
+            (self.ready, self.len) = triple(self.groups.next()?)?;
+            self.at = 0;
+        }
+        let byte = self.ready.get(self.at).copied()?;
+        self.at += 1;
+        Some(byte)
+    }
+}
+
+/// Three bytes out of four characters, and how many of them count.
+fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
+    let [a, b, c, d] = *group;
+    let (len, c, d) = match (c, d) {
+        (b'=', b'=') => (1, b'A', b'A'),
+        (c, b'=') => (2, c, b'A'),
+        (c, d) => (3, c, d),
+    };
+    let bits = sextet(a)? << 18 | sextet(b)? << 12 | sextet(c)? << 6 | sextet(d)?;
+    let [_, x, y, z] = bits.to_be_bytes();
+    // RFC 4648 §3.5: bits that pad must be zero, or two texts would mean the same bytes.
+    let canonical = match len {
+        1 => y == 0 && z == 0,
+        2 => z == 0,
+        _ => true,
+    };
+    canonical.then_some(([x, y, z], len))
+}
+
+fn sextet(char: u8) -> Option<u32> {
+    let value = match char {
+        b'A'..=b'Z' => char - b'A',
+        b'a'..=b'z' => char - b'a' + 26,
+        b'0'..=b'9' => char - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(value.into())
+}
+
+/// Puts `bytes` as Base64, padded.
+///
+/// # Errors
+/// [`Full`] if it does not fit; a part of it may then be written.
+pub fn encode_base64(bytes: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
+    let (groups, rest) = bytes.as_chunks::<3>();
+    for &[a, b, c] in groups {
+        out.put(&quad(a, b, c))?;
+    }
+    match *rest {
+        [a] => {
+            let [w, x, ..] = quad(a, 0, 0);
+            out.put(&[w, x, b'=', b'='])
+        }
+        [a, b] => {
+            let [w, x, y, _] = quad(a, b, 0);
+            out.put(&[w, x, y, b'='])
+        }
+        _ => Ok(()),
+    }
+}
+
+fn quad(a: u8, b: u8, c: u8) -> [u8; 4] {
+    let bits = u32::from_be_bytes([0, a, b, c]);
+    [bits >> 18, bits >> 12, bits >> 6, bits].map(|sextet| match (sextet & 0x3F) as u8 {
+        value @ 0..26 => b'A' + value,
+        value @ 26..52 => b'a' + (value - 26),
+        value @ 52..62 => b'0' + (value - 52),
+        62 => b'+',
+        _ => b'/',
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Slice;
+    use super::*;
+
+    #[test]
+    fn bytes_encoded_are_the_texts_of_rfc_4648_and_decode_to_themselves() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+            ("\u{fb}\u{ff}\u{3}~", "w7vDvwN+"),
+        ] {
+            let mut buffer = [0; 16];
+            let mut out = Slice::new(&mut buffer);
+            encode_base64(bytes.as_bytes(), &mut out).unwrap();
+            assert_eq!(out.written(), text.as_bytes());
+            assert!(Base64::decode(text.as_bytes()).unwrap().eq(bytes.bytes()));
+        }
+    }
+
+    #[test]
+    fn texts_that_are_not_canonical_base64_are_refused() {
+        for text in ["Z", "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 8=", "Zm8\n", "Zm_8"] {
+            assert!(Base64::decode(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+}

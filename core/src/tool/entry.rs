@@ -1,0 +1,199 @@
+//! What a server offers, as its lists print it: tools, prompts, resources and templates. All of it is constant text,
+//! which lies in flash on a device.
+
+use super::template;
+use crate::era::Version;
+use crate::json::Text;
+
+/// What can be offered and listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A tool, called by its name.
+    Tool,
+    /// A prompt, got by its name.
+    Prompt,
+    /// A resource, read by its URI.
+    Resource,
+    /// A template of URIs (RFC 6570 level 1), read by a URI that fits it.
+    Template,
+}
+
+impl Kind {
+    /// Whether an entry with the key `known` is found by `key`.
+    pub fn finds(self, known: &str, key: Text<'_>) -> bool {
+        match self {
+            Self::Template => template::fits(known, key),
+            _ => key.is(known),
+        }
+    }
+}
+
+/// One entry of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    key: &'a str,
+    members: &'a [Member<'a>],
+}
+
+/// Members of an entry that came into the protocol together.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// The first revision that has them.
+    pub since: Version,
+    /// One or more members of a JSON object, with commas between and none at the ends.
+    pub json: &'a str,
+}
+
+impl<'a> Member<'a> {
+    /// Members that every revision has.
+    pub const fn always(json: &'a str) -> Self {
+        Self { since: Version::V2025_11_25, json }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// An entry that is found by `key`: a name, a URI, or a URI template. For `members` see [`Catalogue::member`].
+    pub const fn new(key: &'a str, members: &'a [Member<'a>]) -> Self {
+        Self { key, members }
+    }
+
+    /// What finds it.
+    pub const fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// What lists print of it.
+    pub const fn members(&self) -> &'a [Member<'a>] {
+        self.members
+    }
+}
+
+/// Whether `name` may be the name of a tool: 1 to 128 characters of `A-Z a-z 0-9 _ - .` (MCP 2025-11-25 server/tools,
+/// "Tool Names").
+pub const fn is_tool_name(name: &str) -> bool {
+    let mut rest = name.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        if !matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.') {
+            return false;
+        }
+        rest = behind;
+    }
+    !name.is_empty() && name.len() <= 128
+}
+
+/// What a server offers: tables in flash on a device, registries that may change on a host.
+///
+/// An entry keeps its number as long as a call of it may run, and the whole stays as it is while an answer is emitted.
+pub trait Catalogue {
+    /// How many entries of a kind there are.
+    fn len(&self, kind: Kind) -> usize;
+
+    /// What finds an entry: its name, its URI, or its template. Entries are listed in the order of their numbers.
+    fn key(&self, kind: Kind, index: usize) -> Option<&str>;
+
+    /// One of the groups of members that the list prints of an entry, by its number; at most
+    /// [`limits::MEMBERS`](crate::limits::MEMBERS), the first of them in every revision.
+    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>>;
+
+    /// What the server declares that it can do.
+    fn features(&self) -> Features;
+
+    /// The number of the entry that `key` finds: the one with this name or URI, or the first template that fits it.
+    /// Names are case-sensitive (MCP server/tools).
+    fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
+        (0..self.len(kind)).find(|&index| self.key(kind, index).is_some_and(|known| kind.finds(known, key)))
+    }
+
+    /// Changes when the lists do, so that a cursor into an old list is noticed.
+    fn generation(&self) -> u32 {
+        0
+    }
+}
+
+/// What a server declares (MCP 2026-07-28 basic/index, "ServerCapabilities"). What is declared is served, and what is not
+/// is answered as unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `tools`
+    pub tools: bool,
+    /// `prompts`
+    pub prompts: bool,
+    /// `resources`
+    pub resources: bool,
+    /// `completions`
+    pub completions: bool,
+}
+
+/// The tables of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'a> {
+    tools: &'a [Entry<'a>],
+    prompts: &'a [Entry<'a>],
+    resources: &'a [Entry<'a>],
+    templates: &'a [Entry<'a>],
+    completions: bool,
+}
+
+impl<'a> Tables<'a> {
+    /// Tables with nothing in them.
+    pub const EMPTY: Self = Self { tools: &[], prompts: &[], resources: &[], templates: &[], completions: false };
+
+    /// Tables of tools alone.
+    pub const fn of_tools(tools: &'a [Entry<'a>]) -> Self {
+        Self { tools, ..Self::EMPTY }
+    }
+
+    /// The same with these prompts.
+    #[must_use]
+    pub const fn with_prompts(self, prompts: &'a [Entry<'a>]) -> Self {
+        Self { prompts, ..self }
+    }
+
+    /// The same with these resources and templates.
+    #[must_use]
+    pub const fn with_resources(self, resources: &'a [Entry<'a>], templates: &'a [Entry<'a>]) -> Self {
+        Self { resources, templates, ..self }
+    }
+
+    /// The same, with completion of arguments.
+    #[must_use]
+    pub const fn with_completions(self) -> Self {
+        Self { completions: true, ..self }
+    }
+
+    const fn of(&self, kind: Kind) -> &'a [Entry<'a>] {
+        match kind {
+            Kind::Tool => self.tools,
+            Kind::Prompt => self.prompts,
+            Kind::Resource => self.resources,
+            Kind::Template => self.templates,
+        }
+    }
+}
+
+impl Catalogue for Tables<'_> {
+    fn len(&self, kind: Kind) -> usize {
+        self.of(kind).len()
+    }
+
+    fn key(&self, kind: Kind, index: usize) -> Option<&str> {
+        self.of(kind).get(index).map(Entry::key)
+    }
+
+    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
+        self.of(kind).get(index)?.members().get(group).copied()
+    }
+
+    fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
+        self.of(kind).iter().position(|entry| kind.finds(entry.key, key))
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            tools: !self.tools.is_empty(),
+            prompts: !self.prompts.is_empty(),
+            resources: !(self.resources.is_empty() && self.templates.is_empty()),
+            completions: self.completions,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a client may assume of a tool.
+
+/// What a client may assume of a tool, if it trusts the server (MCP server/tools, "ToolAnnotations"). What is not said
+/// has the default of the protocol, which is the cautious one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hints {
+    /// `readOnlyHint`: it changes nothing. Default false.
+    pub read_only: Option<bool>,
+    /// `destructiveHint`: it may destroy something. Default true.
+    pub destructive: Option<bool>,
+    /// `idempotentHint`: calling it twice does no more than calling it once. Default false.
+    pub idempotent: Option<bool>,
+    /// `openWorldHint`: it deals with the world beyond the server. Default true.
+    pub open_world: Option<bool>,
+}
+
+impl Hints {
+    /// Nothing is said.
+    pub const NONE: Self = Self { read_only: None, destructive: None, idempotent: None, open_world: None };
+
+    /// The hints that are said, as one member of a JSON object with a comma in front, in pieces; empty if nothing is said.
+    pub const fn member(self) -> [&'static str; 6] {
+        if matches!(self, Self { read_only: None, destructive: None, idempotent: None, open_world: None }) {
+            return [""; 6];
+        }
+        let [a, b, c, d] = [self.read_only, self.destructive, self.idempotent, self.open_world];
+        [
+            r#","annotations":{"#,
+            said(a, true, r#""readOnlyHint":true"#, r#""readOnlyHint":false"#),
+            said(b, a.is_none(), r#","destructiveHint":true"#, r#","destructiveHint":false"#),
+            said(c, a.is_none() && b.is_none(), r#","idempotentHint":true"#, r#","idempotentHint":false"#),
+            said(d, a.is_none() && b.is_none() && c.is_none(), r#","openWorldHint":true"#, r#","openWorldHint":false"#),
+            "}",
+        ]
+    }
+}
+
+/// The member for a hint; the first that is said loses its comma.
+const fn said(hint: Option<bool>, first: bool, yes: &'static str, no: &'static str) -> &'static str {
+    let member = match hint {
+        Some(true) => yes,
+        Some(false) => no,
+        None => return "",
+    };
+    match member.as_bytes() {
+        [b',', ..] if first => member.split_at(1).1,
+        _ => member,
+    }
+}

@@ -1,0 +1,288 @@
+//! What a server offers, in the making: the members that lists print, and the closure that answers.
+
+use super::arguments::read;
+use super::outcome::{Outcome, crashed, guarded};
+use super::output::{IntoContents, IntoPrompt, IntoToolOutput, tool_crashed};
+use super::registry::{Asked, Offer};
+use super::schema::Schema;
+use super::{Completing, Completion, Handler, Read, ToolOutput};
+use attache_core::rpc::Code;
+use attache_core::tool::is_tool_name;
+use core::fmt;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// A tool in the making.
+pub struct Tool {
+    pub(crate) offer: Offer,
+    listed: Map<String, Value>,
+}
+
+impl Tool {
+    /// A tool: `description` is for the model, the schema of the arguments comes from their type, and that of a structured
+    /// result from the type in [`Json`](super::Json).
+    ///
+    /// # Panics
+    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or the arguments are not an object.
+    pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoToolOutput,
+        H: Handler<A, R>,
+    {
+        assert!(is_tool_name(name), "tool name {name:?} must have 1 to 128 characters of A-Z a-z 0-9 _ - .");
+        let schema = Schema::of::<A>(name);
+        let mut listed = Map::new();
+        listed.insert("inputSchema".to_owned(), schema.value.clone());
+        listed.insert("description".to_owned(), description.into());
+        if let Some(schema) = R::output_schema() {
+            listed.insert("outputSchema".to_owned(), schema);
+        }
+        let handler = Arc::new(handler);
+        let start = move |asked: Asked<'_>, ctx| {
+            guarded(
+                || {
+                    let Asked::With(arguments) = asked else {
+                        return Err(tool_crashed(&"a tool was read"));
+                    };
+                    let arguments =
+                        read::<A>(arguments, &schema).map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
+                    let run = handler.run(arguments, ctx);
+                    Ok(async { Outcome::Tool(run.await.into_output()) })
+                },
+                tool_crashed,
+            )
+        };
+        Self { offer: Offer { key: name.to_owned(), members: String::new(), start: Box::new(start) }, listed }
+    }
+
+    /// A name for people (`title`).
+    #[must_use]
+    pub fn title(self, title: &str) -> Self {
+        self.member("title", title.into())
+    }
+
+    /// Says that the tool changes nothing (`readOnlyHint`).
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        self.hint("readOnlyHint", true)
+    }
+
+    /// Says that calling it twice does no more than calling it once (`idempotentHint`).
+    #[must_use]
+    pub fn idempotent(self) -> Self {
+        self.hint("idempotentHint", true)
+    }
+
+    /// Says that it only adds and destroys nothing (`destructiveHint`).
+    #[must_use]
+    pub fn additive(self) -> Self {
+        self.hint("destructiveHint", false)
+    }
+
+    /// Says that it deals with nothing beyond the server (`openWorldHint`).
+    #[must_use]
+    pub fn closed_world(self) -> Self {
+        self.hint("openWorldHint", false)
+    }
+
+    /// Lists another schema than the one of the arguments' type: what the type does not enforce the handler has to.
+    ///
+    /// # Panics
+    /// If its root is not `"type": "object"`.
+    #[must_use]
+    pub fn input_schema(self, schema: Value) -> Self {
+        assert_eq!(
+            schema["type"], "object",
+            "the input schema of tool {:?} must have the root type object",
+            self.offer.key
+        );
+        self.member("inputSchema", schema)
+    }
+
+    /// `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src` and what belongs to it.
+    #[must_use]
+    pub fn icons(self, icons: Value) -> Self {
+        self.member("icons", icons)
+    }
+
+    /// `_meta` of the tool's entry in the list.
+    #[must_use]
+    pub fn meta(self, meta: Value) -> Self {
+        self.member("_meta", meta)
+    }
+
+    fn member(mut self, name: &str, value: Value) -> Self {
+        self.listed.insert(name.to_owned(), value);
+        self
+    }
+
+    fn hint(mut self, name: &str, value: bool) -> Self {
+        let hints = self.listed.entry("annotations").or_insert_with(|| json!({}));
+        hints[name] = value.into();
+        self
+    }
+
+    pub(crate) fn finish(self) -> Offer {
+        finish(self.offer, &[("name", None)], self.listed)
+    }
+}
+
+/// A prompt in the making.
+pub struct Prompt {
+    offer: Offer,
+    listed: Map<String, Value>,
+}
+
+impl Prompt {
+    /// A prompt: its arguments are the fields of `A`, which are texts, optional or not.
+    ///
+    /// # Panics
+    /// If the arguments are not an object.
+    pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoPrompt,
+        H: Handler<A, R>,
+    {
+        let schema = Schema::of::<A>(name);
+        let mut listed = Map::new();
+        listed.insert("description".to_owned(), description.into());
+        listed.insert("arguments".to_owned(), schema.prompt_arguments());
+        let handler = Arc::new(handler);
+        let start = move |asked: Asked<'_>, ctx| {
+            guarded(
+                || {
+                    let Asked::With(arguments) = asked else {
+                        return Err(crashed(&"a prompt was read"));
+                    };
+                    // MCP server/prompts, "Error Handling": arguments that are missing or do not fit are -32602.
+                    let arguments = read::<A>(arguments, &schema)
+                        .map_err(|reason| Outcome::Rejected(Code::InvalidParams, reason))?;
+                    let run = handler.run(arguments, ctx);
+                    Ok(async {
+                        match run.await.into_prompt() {
+                            Ok(prompt) => Outcome::Prompt(prompt),
+                            Err(error) => Outcome::of_failure(error.into_failure()),
+                        }
+                    })
+                },
+                crashed,
+            )
+        };
+        Self { offer: Offer { key: name.to_owned(), members: String::new(), start: Box::new(start) }, listed }
+    }
+
+    /// A name for people (`title`).
+    #[must_use]
+    pub fn title(mut self, title: &str) -> Self {
+        self.listed.insert("title".to_owned(), title.into());
+        self
+    }
+
+    pub(crate) fn finish(self) -> Offer {
+        finish(self.offer, &[("name", None)], self.listed)
+    }
+}
+
+/// A resource, or a template of resources, in the making.
+pub struct Resource {
+    offer: Offer,
+    name: String,
+    listed: Map<String, Value>,
+}
+
+impl Resource {
+    /// A resource: what it is read by, what it is called, what it is of.
+    ///
+    /// For a template `uri` has variables in braces (RFC 6570 level 1); [`Read::variable`] says what they stand for.
+    pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
+    where
+        R: IntoContents,
+        H: Handler<Read, R>,
+    {
+        let mut listed = Map::new();
+        listed.insert("mimeType".to_owned(), mime_type.into());
+        let mime_type: Arc<str> = mime_type.into();
+        let handler = Arc::new(handler);
+        let start = move |asked: Asked<'_>, ctx| {
+            let mime_type = Arc::clone(&mime_type);
+            guarded(
+                || {
+                    let Asked::Uri(uri, variables) = asked else {
+                        return Err(crashed(&"a resource was called"));
+                    };
+                    let run = handler.run(Read::new(uri, variables), ctx);
+                    Ok(async move {
+                        match run.await.into_contents() {
+                            Ok(contents) => Outcome::Read(contents.declared(&mime_type)),
+                            Err(error) => Outcome::of_failure(error.into_failure()),
+                        }
+                    })
+                },
+                crashed,
+            )
+        };
+        let offer = Offer { key: uri.to_owned(), members: String::new(), start: Box::new(start) };
+        Self { offer, name: name.to_owned(), listed }
+    }
+
+    /// What it holds, for the model (`description`).
+    #[must_use]
+    pub fn description(mut self, description: &str) -> Self {
+        self.listed.insert("description".to_owned(), description.into());
+        self
+    }
+
+    /// A name for people (`title`).
+    #[must_use]
+    pub fn title(mut self, title: &str) -> Self {
+        self.listed.insert("title".to_owned(), title.into());
+        self
+    }
+
+    pub(crate) fn finish(self, key: &'static str) -> Offer {
+        finish(self.offer, &[(key, None), ("name", Some(self.name))], self.listed)
+    }
+}
+
+/// Answers what is typed with what it could become.
+pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Completion {
+    let handler = Arc::new(handler);
+    Completion(Box::new(move |typed, ctx| {
+        guarded(
+            || {
+                let run = handler.run(typed, ctx);
+                Ok(async { Outcome::Values(run.await) })
+            },
+            crashed,
+        )
+    }))
+}
+
+/// Prints the members: the `first` ones (their value the key unless they have their own), then the others.
+fn finish(mut offer: Offer, first: &[(&str, Option<String>)], listed: Map<String, Value>) -> Offer {
+    let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_ref().unwrap_or(&offer.key).as_str())));
+    let first: Vec<_> = first.collect();
+    let members = first
+        .iter()
+        .map(|(name, value)| (*name, value))
+        .chain(listed.iter().map(|(name, value)| (name.as_str(), value)));
+    let printed: Vec<String> = members.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
+    offer.members = printed.join(",");
+    offer
+}
+
+macro_rules! debug_by_key {
+    ($($type:ident)*) => { $(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($type)).field("key", &self.offer.key).finish_non_exhaustive()
+            }
+        }
+    )* };
+}
+
+debug_by_key! { Tool Prompt Resource }

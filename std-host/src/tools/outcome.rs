@@ -1,0 +1,100 @@
+//! What became of a call, whatever was called, and how it is written.
+
+use super::{Contents, Failure, PromptOutput, ToolOutput};
+use attache_core::rpc::Code;
+use attache_core::tool::{Output, ToolError, ToolResult};
+use core::fmt;
+use core::future::{poll_fn, ready};
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::Poll;
+use std::panic::catch_unwind;
+
+/// A call that runs.
+pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// The result of a call.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Tool(ToolOutput),
+    Prompt(PromptOutput),
+    Read(Contents),
+    Values(Vec<String>),
+    /// A protocol error: nobody but a tool fails in a result.
+    Rejected(Code, String),
+    /// There is no such resource.
+    NotFound,
+}
+
+impl Outcome {
+    pub(crate) fn write(&self, out: &mut Output<'_>) -> ToolResult {
+        match self {
+            Self::Tool(output) => output.write(out),
+            Self::Prompt(output) => output.write(&mut out.messages()),
+            Self::Read(contents) => contents.write(&mut out.contents()),
+            Self::Values(values) => values.iter().try_for_each(|value| out.values().value(value)),
+            Self::Rejected(code, message) => out.reject(*code, message),
+            Self::NotFound => Err(ToolError::NotFound),
+        }
+    }
+
+    /// About how many bytes the whole answer will have.
+    pub(crate) fn size_hint(&self) -> usize {
+        const AROUND: usize = 256;
+        let inside = match self {
+            Self::Tool(output) => output.size_hint(),
+            Self::Prompt(output) => output.size_hint(),
+            Self::Read(contents) => contents.size_hint(),
+            Self::Values(values) => values.iter().map(|value| value.len() + 3).sum(),
+            Self::Rejected(..) | Self::NotFound => 0,
+        };
+        inside + AROUND
+    }
+
+    /// What a prompt, a resource or a completion that failed is answered with.
+    pub(crate) fn of_failure(failure: Failure) -> Self {
+        match failure {
+            Failure::User(text) => Self::Rejected(Code::InvalidParams, text),
+            Failure::Internal(cause) => crashed(&cause),
+            Failure::NotFound => Self::NotFound,
+        }
+    }
+}
+
+/// The answer to what failed for a reason that the peer must not see: one fixed sentence and a name under which the log has
+/// the reason.
+pub(crate) fn crashed(cause: &dyn fmt::Display) -> Outcome {
+    Outcome::Rejected(Code::InternalError, logged("request", cause))
+}
+
+/// Writes `cause` to the log, and gives the sentence for the peer.
+pub(crate) fn logged(what: &str, cause: &dyn fmt::Display) -> String {
+    use core::hash::{BuildHasher, Hasher};
+    // A name for one failure, to be found again: no secret, and it guards nothing. Each `RandomState` has other keys, so the
+    // hash of nothing differs each time.
+    let id = format!("{:016x}", std::hash::RandomState::new().build_hasher().finish());
+    tracing::error!(correlation = %id, %cause, "a {what} failed");
+    format!("The {what} failed. The server's log has the cause under {id}.")
+}
+
+/// Runs what `begin` begins so that a panic in it ends this call and nothing else; `failed` makes the outcome then.
+pub(crate) fn guarded<Fut>(
+    begin: impl FnOnce() -> Result<Fut, Outcome>,
+    failed: fn(&dyn fmt::Display) -> Outcome,
+) -> Run
+where
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    let panicked = move |_| failed(&"the handler panicked");
+    let run = match catch_unwind(AssertUnwindSafe(begin)) {
+        Ok(Ok(run)) => run,
+        Ok(Err(outcome)) => return Box::pin(ready(outcome)),
+        Err(panic) => return Box::pin(ready(panicked(panic))),
+    };
+    // A future that panicked is never polled again, so nobody sees what state it was left in.
+    let mut run = Box::pin(run);
+    Box::pin(poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
+        Ok(poll) => poll,
+        Err(panic) => Poll::Ready(panicked(panic)),
+    }))
+}
