@@ -156,7 +156,7 @@ impl Bench {
                 }
             }),
             Next::Reply(reply) => Some(reply),
-            Next::Ack => None,
+            Next::Listen(_) | Next::Cancel(_) | Next::Ack => None,
         }
     }
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A module imports from modules to its left only:
-//! `limits | json | rpc | era | auth | http | tool | mcp | exchange | line | embassy`.
+//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange | line | embassy`.
 //!
 //! # Example
 //!
@@ -61,6 +61,7 @@
 //! # Features
 //!
 //! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
+//! `seal`: values that come back unchanged or not at all.
 //!
 //! # What it is not
 //!
@@ -79,4 +80,6 @@ pub mod limits;
 pub mod line;
 pub mod mcp;
 pub mod rpc;
+#[cfg(feature = "seal")]
+pub mod seal;
 pub mod tool;

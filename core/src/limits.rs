@@ -26,3 +26,7 @@ pub const COMPLETIONS: usize = 100;
 /// Milliseconds for which a client may keep a resource that it has read: none, because what is read here is measured or
 /// changes otherwise.
 pub const READ_TTL_MS: &str = "0";
+
+/// Most arguments of one call that may be mirrored in headers (MCP 2026-07-28 server/tools, `x-mcp-header`). Each costs 32
+/// bytes of stack on a device.
+pub const MIRRORED: usize = 8;

@@ -1,6 +1,8 @@
 //! The command line: what it is called with, what it prints, and how it ends.
 
-use attache_host::{Ctx, Server, ToolError, stdio};
+mod listen;
+
+use attache_host::{Ctx, Server, ToolError, limits, stdio};
 use clap::{Args, Parser, Subcommand};
 use core::fmt;
 use core::net::SocketAddr;
@@ -81,12 +83,12 @@ impl Serve {
         let listener = TcpListener::bind(self.listen).await.map_err(|error| Problem::Listen(self.listen, error))?;
         let address = listener.local_addr().map_err(|error| Problem::Listen(self.listen, error))?;
         let router: axum::Router = self.server(address).routes();
+        // Before the greeting: whoever reads it may send one.
+        let mut signals = listen::Signals::take().map_err(Problem::Signals)?;
         let url = format!("http://{address}{}", self.path);
         println!("Serving MCP on {url} (stop with Ctrl-C)\n\nFor a client's mcp.json:\n{}", mcp_json(&url));
-        let stop = async {
-            let _ = tokio::signal::ctrl_c().await;
-        };
-        axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(Problem::Serve)
+        listen::serve(listener, router, limits::CONNECTIONS, &mut signals).await;
+        Ok(())
     }
 
     fn server(&self, address: SocketAddr) -> Server {
@@ -144,7 +146,7 @@ struct Add {
 enum Problem {
     Runtime(std::io::Error),
     Listen(SocketAddr, std::io::Error),
-    Serve(std::io::Error),
+    Signals(std::io::Error),
     Stdio(std::io::Error),
 }
 
@@ -156,8 +158,8 @@ impl fmt::Display for Problem {
                 write!(f, "{address} is in use: stop the other program, or choose another port with --listen")
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::Serve(error) => write!(f, "serving ended: {error}"),
-            Self::Stdio(error) => write!(f, "standard input or output failed: {error}"),
+            Self::Signals(error) => write!(f, "cannot wait for a signal to stop: {error}"),
+            Self::Stdio(error) => write!(f, "standard input or output: {error}"),
         }
     }
 }

@@ -1,16 +1,21 @@
 //! A finished server: what is asked of the protocol engine on its behalf, and the answers.
 
 use crate::limits;
-use crate::tools::{Outcome, Registry, Run};
+use crate::tools::{Change, Changes, Line, Outcome, Registry, Run};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::exchange::{Next, Reply, Ticket};
-use attache_core::http::{LOOPBACK, Policy};
+use attache_core::era::Version;
+use attache_core::exchange::{Listen, Next, Reply, Ticket};
+use attache_core::http::{LOOPBACK, OK, Policy};
 use attache_core::json::{Escaped, Full, Sink};
 use attache_core::mcp;
+use attache_core::seal::Key;
+use attache_core::tool::Kind;
 use bytes::Bytes;
+use core::fmt;
+use std::collections::VecDeque;
+use tokio::sync::{broadcast, mpsc};
 
 /// A finished server. It is shared by all connections and never changes.
-#[derive(Debug)]
 pub struct Engine {
     /// Escaped, as the version and the instructions are.
     name: String,
@@ -18,9 +23,17 @@ pub struct Engine {
     instructions: Option<String>,
     pub(crate) offers: Registry,
     pub(crate) page: usize,
+    pub(crate) changes: Changes,
+    key: Key,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
     access: Access,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("name", &self.name).field("offers", &self.offers).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -31,6 +44,8 @@ impl Engine {
             instructions: None,
             offers: Registry::default(),
             page: usize::MAX,
+            changes: Changes::new(),
+            key: random_key(),
             hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
             origins: Vec::new(),
             access: Access::Anonymous,
@@ -58,28 +73,131 @@ impl Engine {
     /// Starts what `next` asks for; `None` if there is nothing to answer.
     pub(crate) fn start(&self, next: Next, who: &Authenticated<'_>, body: Bytes) -> Option<Pending> {
         match next {
-            Next::Ack => None,
+            Next::Ack | Next::Cancel(_) => None,
             Next::Reply(reply) => Some(Pending::Ready(Answer::emitted(&reply, self, &body))),
             Next::Call(ticket) => {
-                let run = self.offers.start(ticket.call(&body, who));
-                Some(Pending::Running { ticket, body, run })
+                let (run, told) = self.offers.start(ticket.call(&body, who), &self.changes, &self.key);
+                Some(Pending::Running(Running { ticket: Some(ticket), body, run, told, outcome: None }))
             }
+            Next::Listen(listen) => Some(Pending::Listening(Listening::new(listen, body, &self.changes))),
         }
     }
 }
 
-/// An answer on its way. It needs nothing of the request any more but the body it holds.
+/// What is on its way to a peer. It needs nothing of the request any more but the body it holds.
 pub(crate) enum Pending {
     Ready(Answer),
-    Running { ticket: Ticket, body: Bytes, run: Run },
+    Running(Running),
+    Listening(Listening),
 }
 
-impl Pending {
-    /// The answer, when the tool has ended.
-    pub(crate) async fn answer(self, engine: &Engine) -> Answer {
-        match self {
-            Self::Ready(answer) => answer,
-            Self::Running { ticket, body, run } => Answer::of_call(ticket, engine, &body, &run.await),
+/// The next thing to be sent.
+pub(crate) enum Step {
+    /// A message, and others will follow.
+    Told(Bytes),
+    /// The last one.
+    Last(Answer),
+}
+
+/// A call that runs.
+pub(crate) struct Running {
+    ticket: Option<Ticket>,
+    body: Bytes,
+    run: Run,
+    /// What the handler tells meanwhile.
+    told: mpsc::Receiver<Bytes>,
+    /// How it ended, while something that was told before is still to be sent.
+    outcome: Option<Outcome>,
+}
+
+impl Running {
+    /// The revision of the protocol that the caller speaks.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.ticket.as_ref().map(Ticket::version)
+    }
+
+    /// The next thing to be sent. Nothing is lost if the future is dropped.
+    pub(crate) async fn step(&mut self, engine: &Engine) -> Step {
+        while self.outcome.is_none() {
+            tokio::select! {
+                biased;
+                Some(message) = self.told.recv() => return Step::Told(message),
+                outcome = &mut self.run => self.outcome = Some(outcome),
+            }
+        }
+        match (self.told.try_recv(), self.outcome.take(), self.ticket.take()) {
+            (Ok(message), outcome, ticket) => {
+                (self.outcome, self.ticket) = (outcome, ticket);
+                Step::Told(message)
+            }
+            (Err(_), Some(outcome), Some(ticket)) => Step::Last(Answer::of_call(ticket, engine, &self.body, &outcome)),
+            // Asked again behind its last step, it has nothing to say.
+            _ => Step::Last(Answer { status: OK, bytes: Bytes::new() }),
+        }
+    }
+}
+
+/// A subscription that is open.
+pub(crate) struct Listening {
+    listen: Listen,
+    body: Bytes,
+    changes: broadcast::Receiver<Change>,
+    /// Messages that are due.
+    due: VecDeque<Bytes>,
+}
+
+impl Listening {
+    fn new(listen: Listen, body: Bytes, changes: &Changes) -> Self {
+        let mut listening = Self { listen, body, changes: changes.listen(), due: VecDeque::new() };
+        // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
+        listening.tell(|listen, body, out| listen.acknowledge(body, out));
+        listening
+    }
+
+    /// What is answered where there is no room for it.
+    pub(crate) fn refuse(&self, engine: &Engine) -> Bytes {
+        Answer::emitted(&self.listen.refuse(), engine, &self.body).bytes
+    }
+
+    pub(crate) fn id(&self) -> Vec<u8> {
+        self.listen.id(&self.body).to_vec()
+    }
+
+    /// The next thing to be sent. Nothing is lost if the future is dropped.
+    pub(crate) async fn step(&mut self, engine: &Engine) -> Step {
+        loop {
+            if let Some(message) = self.due.pop_front() {
+                return Step::Told(message);
+            }
+            match self.changes.recv().await {
+                Ok(Change::List(kind)) => self.changed(kind),
+                Ok(Change::Resource(uri)) if self.listen.wants_uri(&self.body, &uri) => {
+                    self.tell(|listen, body, out| mcp::updated(&uri, listen.id(body), out));
+                }
+                Ok(Change::Resource(_)) => {}
+                // What was missed is not known: any list may have changed.
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().for_each(|kind| self.changed(kind));
+                }
+                Err(broadcast::error::RecvError::Closed) => {
+                    let mut last = Line(Vec::new());
+                    let _ = self.listen.end(&engine.view(), &self.body, &mut last);
+                    return Step::Last(Answer { status: OK, bytes: last.0.into() });
+                }
+            }
+        }
+    }
+
+    fn changed(&mut self, kind: Kind) {
+        if self.listen.wants(kind) {
+            self.tell(|listen, body, out| mcp::list_changed(kind, listen.id(body), out));
+        }
+    }
+
+    fn tell(&mut self, write: impl FnOnce(&Listen, &[u8], &mut dyn Sink) -> Result<(), Full>) {
+        let mut message = Line(Vec::new());
+        if write(&self.listen, &self.body, &mut message).is_ok() {
+            self.due.push_back(message.0.into());
         }
     }
 }
@@ -99,7 +217,7 @@ impl Answer {
         Self { status: reply.status(), bytes: bytes.into() }
     }
 
-    fn of_call(mut ticket: Ticket, engine: &Engine, body: &[u8], outcome: &Outcome) -> Self {
+    pub(crate) fn of_call(mut ticket: Ticket, engine: &Engine, body: &[u8], outcome: &Outcome) -> Self {
         let mut sink = Growing(Vec::with_capacity(outcome.size_hint()));
         let reply = match ticket.begin(body, &mut sink) {
             Err(reply) => reply,
@@ -134,6 +252,16 @@ impl Sink for Growing {
     fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
+}
+
+/// A key that lives as long as the process: what it has sealed is void after a restart.
+///
+/// # Panics
+/// If the operating system has no randomness, for then nothing that is sealed could be trusted.
+fn random_key() -> Key {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+    Key::new(bytes)
 }
 
 /// `text` as it may stand between the quotes of a JSON string.

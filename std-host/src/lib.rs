@@ -41,9 +41,10 @@ mod server;
 pub mod stdio;
 mod tools;
 
+pub use attache_core::tool::Level;
 pub use engine::Engine;
 pub use server::Server;
 pub use tools::{
-    Completing, Content, Contents, Ctx, Handler, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs, Prompt,
-    PromptOutput, Read, Resource, Role, Tool, ToolError, ToolOutput,
+    Ask, Changes, Completing, Content, Contents, Ctx, Elicited, Handler, IntoContents, IntoPrompt, IntoToolOutput,
+    Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Tool, ToolError, ToolOutput,
 };

@@ -1,7 +1,7 @@
 //! What a server is made of.
 
 use crate::engine::Engine;
-use crate::tools::{Completing, Handler, IntoToolOutput, Prompt, Resource, Tool, completion};
+use crate::tools::{Changes, Completing, Handler, IntoToolOutput, Prompt, Resource, Tool, completion};
 use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -92,6 +92,26 @@ impl Server {
     pub fn completion<H: Handler<Completing, Vec<String>>>(mut self, handler: H) -> Self {
         self.engine.offers.complete_with(completion(handler));
         self
+    }
+
+    /// Lets handlers write to the log of clients that ask for it ([`Ctx::log`](crate::Ctx::log)).
+    #[must_use]
+    pub const fn logging(mut self) -> Self {
+        self.engine.offers.logging = true;
+        self
+    }
+
+    /// Lets clients subscribe to changes of the lists and of resources; the program tells of them by
+    /// [`changes`](Server::changes).
+    #[must_use]
+    pub const fn subscriptions(mut self) -> Self {
+        self.engine.offers.subscriptions = true;
+        self
+    }
+
+    /// The handle by which subscriptions are told of changes. Handlers have it as [`Ctx::changes`](crate::Ctx::changes).
+    pub fn changes(&self) -> Changes {
+        self.engine.changes.clone()
     }
 
     /// Lists at most this many entries in one answer; clients ask for the rest. Without it a list comes whole.

@@ -1,37 +1,53 @@
 //! MCP over standard input and output (MCP basic/transports/stdio), or any pair of byte streams: one message a line.
 //! Calls run side by side, each answer is one line, and nothing else is ever written.
+//!
+//! What has come in and is not yet answered in writing has a place, and there are as many places as the limits say. A
+//! place goes with the call and its answer up to the writer, so a tool never waits for a slow reader of its answer; only
+//! the reading of lines does.
 
-use crate::engine::{Engine, Pending};
+use crate::engine::{Engine, Listening, Pending, Step};
 use crate::limits;
 use attache_core::auth::{Access, Authenticated};
-use attache_core::exchange::{Next, too_large};
+use attache_core::exchange::{Next, Ticket, too_large};
 use attache_core::line::{Connection, Cut, Lines};
 use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-/// Serves one connection until `input` ends; then running calls have
-/// [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to answer.
+/// Serves one connection until `input` ends; then the calls that came have
+/// [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to end, and their answers [`STDIO_DRAIN`](crate::limits::STDIO_DRAIN) to be
+/// written. It ends at once when `output` takes nothing more.
+///
+/// [`LINE_CALLS`](crate::limits::LINE_CALLS) calls run at once. Further ones wait for their turn while other messages are
+/// still answered; only when [`LINE_WAITING`](crate::limits::LINE_WAITING) wait is nothing read.
 ///
 /// # Errors
-/// If reading or writing fails.
+/// If reading or writing fails, or if calls that came were not answered in time.
 pub async fn serve(
     engine: Arc<Engine>,
     mut input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
 ) -> io::Result<()> {
-    let (answers, outbox) = mpsc::channel(limits::LINE_CALLS);
-    let writer = tokio::spawn(write_lines(output, outbox));
-    let mut peer = Peer { engine, connection: Connection::new(), answers, calls: JoinSet::new() };
+    let (answers, outbox) = mpsc::unbounded_channel();
+    let mut writer = Writer(tokio::spawn(write_lines(output, outbox)));
+    let mut peer = Peer::new(engine, answers);
     let mut buffer = vec![0; limits::BODY];
     let mut lines = Lines::new(&mut buffer);
     let mut piece = vec![0; PIECE];
     loop {
-        let read = input.read(&mut piece).await?;
+        let read = tokio::select! {
+            read = input.read(&mut piece) => read?,
+            ended = &mut writer.0 => return ended.map_err(io::Error::other)?,
+            Some(_) = peer.running.join_next() => {
+                peer.fill();
+                continue;
+            }
+        };
         let mut fresh = piece.get(..read).unwrap_or_default();
         while let Some(cut) = lines.feed(&mut fresh) {
             peer.take(cut).await;
@@ -42,61 +58,165 @@ pub async fn serve(
             }
             break;
         }
-        if writer.is_finished() {
-            break;
+    }
+    let rest = async {
+        while peer.running.join_next().await.is_some() {
+            peer.fill();
         }
+    };
+    let in_time = timeout(limits::STDIO_GRACE, rest).await.is_ok();
+    let dropped = peer.running.len() + peer.waiting.len();
+    // With the peer go the calls that still run, and the last sender: the writer ends when it has written what is there.
+    drop(peer);
+    match timeout(limits::STDIO_DRAIN, &mut writer.0).await {
+        Ok(written) => written.map_err(io::Error::other)??,
+        Err(_) => return Err(late("answers were not taken in time")),
     }
-    let Peer { answers, mut calls, .. } = peer;
-    let rest = async { while calls.join_next().await.is_some() {} };
-    if timeout(limits::STDIO_GRACE, rest).await.is_err() {
-        tracing::warn!(calls = calls.len(), "input has ended; calls that still ran were dropped");
-        calls.shutdown().await;
+    match in_time {
+        true => Ok(()),
+        false => Err(late(&format!("input has ended, and {dropped} calls that did not end in time were dropped"))),
     }
-    drop(answers);
-    writer.await.map_err(io::Error::other)?
 }
 
-/// Bytes read at a time.
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+/// Bytes read or written at a time.
 const PIECE: usize = 64 * 1024;
+
+/// An answer, and the place of its message, which is free when it is written.
+type Placed = (Bytes, OwnedSemaphorePermit);
 
 struct Peer {
     engine: Arc<Engine>,
     connection: Connection,
-    answers: mpsc::Sender<Bytes>,
-    calls: JoinSet<()>,
+    answers: mpsc::UnboundedSender<Placed>,
+    /// Places of calls.
+    calls: Arc<Semaphore>,
+    /// Places of other messages.
+    others: Arc<Semaphore>,
+    running: JoinSet<()>,
+    /// In the order in which they came.
+    waiting: VecDeque<(Ticket, Bytes, OwnedSemaphorePermit)>,
+    listening: JoinSet<()>,
+    /// What can be cancelled, by the id of its request as it was written.
+    by_id: HashMap<Vec<u8>, AbortHandle>,
 }
 
 impl Peer {
+    fn new(engine: Arc<Engine>, answers: mpsc::UnboundedSender<Placed>) -> Self {
+        Self {
+            engine,
+            connection: Connection::new(),
+            answers,
+            calls: Arc::new(Semaphore::new(limits::LINE_CALLS + limits::LINE_WAITING)),
+            others: Arc::new(Semaphore::new(limits::LINE_ANSWERS)),
+            running: JoinSet::new(),
+            waiting: VecDeque::new(),
+            listening: JoinSet::new(),
+            by_id: HashMap::new(),
+        }
+    }
+
     async fn take(&mut self, cut: Cut<'_>) {
-        // Whoever holds the other end of a pipe was let in by the operating system.
-        let who = Authenticated::anonymous(&Access::Anonymous);
         let (next, line) = match cut {
             Cut::TooLong => (Next::Reply(too_large(limits::BODY)), Bytes::new()),
-            Cut::Line(line) => (self.connection.open(&self.engine.view(), &who, line), Bytes::copy_from_slice(line)),
+            Cut::Line(line) => (self.connection.open(&self.engine.view(), &who(), line), Bytes::copy_from_slice(line)),
         };
-        let answers = self.answers.clone();
-        // A writer that is gone has told its error already, so a send that fails is no news.
-        match self.engine.start(next, &who, line) {
-            None => {}
-            Some(Pending::Ready(answer)) => {
-                let _ = answers.send(answer.bytes).await;
-            }
-            Some(pending) => {
-                while self.calls.try_join_next().is_some() {}
-                while self.calls.len() >= limits::LINE_CALLS {
-                    self.calls.join_next().await;
+        if let Next::Cancel(id) = next {
+            return self.cancel(id.of(&line));
+        }
+        let places = if let Next::Call(_) = next { &self.calls } else { &self.others };
+        // Nobody closes it.
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
+        if let Next::Call(ticket) = next {
+            self.waiting.push_back((ticket, line, place));
+            return self.fill();
+        }
+        match self.engine.start(next, &who(), line) {
+            // A writer that is gone has told its error already, so a send that fails is no news.
+            Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
+            Some(Pending::Listening(listening)) => self.listen(listening, place),
+            Some(Pending::Running(_)) | None => {}
+        }
+    }
+
+    /// Starts the calls that wait, as long as there is room.
+    fn fill(&mut self) {
+        while self.running.try_join_next().is_some() {}
+        self.by_id.retain(|_, task| !task.is_finished());
+        while self.running.len() < limits::LINE_CALLS
+            && let Some((ticket, line, place)) = self.waiting.pop_front()
+            && let id = ticket.id(&line).to_vec()
+            && let Some(Pending::Running(mut running)) = self.engine.start(Next::Call(ticket), &who(), line)
+        {
+            let (engine, answers, others) = (Arc::clone(&self.engine), self.answers.clone(), Arc::clone(&self.others));
+            let task = self.running.spawn(async move {
+                loop {
+                    match running.step(&engine).await {
+                        Step::Told(message) => tell(message, &answers, &others).await,
+                        Step::Last(answer) => break drop(answers.send((answer.bytes, place))),
+                    }
                 }
-                let engine = Arc::clone(&self.engine);
-                self.calls.spawn(async move {
-                    let _ = answers.send(pending.answer(&engine).await.bytes).await;
-                });
+            });
+            self.by_id.insert(id, task);
+        }
+    }
+
+    fn listen(&mut self, mut listening: Listening, place: OwnedSemaphorePermit) {
+        while self.listening.try_join_next().is_some() {}
+        if self.listening.len() >= limits::LINE_LISTENS {
+            let _ = self.answers.send((listening.refuse(&self.engine), place));
+            return;
+        }
+        let (engine, answers, others) = (Arc::clone(&self.engine), self.answers.clone(), Arc::clone(&self.others));
+        let id = listening.id();
+        let task = self.listening.spawn(async move {
+            loop {
+                match listening.step(&engine).await {
+                    Step::Told(message) => tell(message, &answers, &others).await,
+                    Step::Last(answer) => break tell(answer.bytes, &answers, &others).await,
+                }
             }
+        });
+        self.by_id.insert(id, task);
+    }
+
+    /// MCP 2026-07-28 basic/patterns/cancellation: stop it, and send nothing more for it. What is unknown is ignored.
+    fn cancel(&mut self, id: &[u8]) {
+        self.waiting.retain(|(ticket, line, _)| ticket.id(line) != id);
+        if let Some(task) = self.by_id.remove(id) {
+            task.abort();
         }
     }
 }
 
-async fn write_lines(mut output: impl AsyncWrite + Unpin, mut outbox: mpsc::Receiver<Bytes>) -> io::Result<()> {
-    while let Some(answer) = outbox.recv().await {
+/// Sends a message that is no answer; it takes a place of its own, so that a slow reader slows its sender down.
+async fn tell(message: Bytes, answers: &mpsc::UnboundedSender<Placed>, others: &Arc<Semaphore>) {
+    if let Ok(place) = Arc::clone(others).acquire_owned().await {
+        let _ = answers.send((message, place));
+    }
+}
+
+/// Whoever holds the other end of a pipe was let in by the operating system.
+const fn who() -> Authenticated<'static> {
+    Authenticated::anonymous(&Access::Anonymous)
+}
+
+/// The task that writes. It must not outlive the connection: it holds the output open.
+struct Writer(JoinHandle<io::Result<()>>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn write_lines(output: impl AsyncWrite + Unpin, mut outbox: mpsc::UnboundedReceiver<Placed>) -> io::Result<()> {
+    // Answers that are there together go out together.
+    let mut output = BufWriter::with_capacity(PIECE, output);
+    while let Some((answer, _place)) = outbox.recv().await {
         output.write_all(&answer).await?;
         output.write_all(b"\n").await?;
         if outbox.is_empty() {

@@ -6,12 +6,18 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, duplex, split};
 
 /// The result of each call of a tool without arguments, in the order of their ids.
 async fn results(server: Server, tools: &[&str]) -> Vec<Value> {
-    let (here, there) = duplex(64 * 1024);
+    let calls: Vec<_> = tools.iter().map(|tool| (*tool, json!({}))).collect();
+    results_of(server, &calls).await
+}
+
+/// The result of each call, in the order of their ids.
+async fn results_of(server: Server, calls: &[(&str, Value)]) -> Vec<Value> {
+    let (here, there) = duplex(1024 * 1024);
     let (input, output) = split(there);
     let serving = tokio::spawn(stdio::serve(server.build(), input, output));
     let (answers, mut questions) = split(here);
-    for (id, tool) in tools.iter().enumerate() {
-        let question = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "_meta": {
+    for (id, (tool, arguments)) in calls.iter().enumerate() {
+        let question = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments, "_meta": {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
         }}});
@@ -19,8 +25,8 @@ async fn results(server: Server, tools: &[&str]) -> Vec<Value> {
     }
     questions.shutdown().await.expect("closed");
     let mut lines = BufReader::new(answers).lines();
-    let mut results = vec![Value::Null; tools.len()];
-    for _ in tools {
+    let mut results = vec![Value::Null; calls.len()];
+    for _ in calls {
         let line = lines.next_line().await.expect("readable").expect("an answer for each question");
         let answer: Value = serde_json::from_str(&line).expect("JSON");
         let id = answer["id"].as_u64().expect("the id of a question");
@@ -55,6 +61,28 @@ async fn tool_that_panics_or_fails_answers_with_a_fixed_sentence_and_the_next_ca
     assert_eq!(refuses["content"][0]["text"], "say \"please\"");
     assert_eq!(works["content"][0]["text"], "yes");
     assert_eq!(works.get("isError"), None);
+}
+
+#[derive(schemars::JsonSchema)]
+struct Trap {}
+
+impl<'de> serde::Deserialize<'de> for Trap {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("secret two")
+    }
+}
+
+#[tokio::test]
+async fn arguments_whose_reading_panics_answer_with_the_fixed_sentence_and_the_next_call_runs() {
+    let server = Server::new("t", "1").tool("trap", "d", |_: Trap, _: Ctx| async {}).tool(
+        "works",
+        "d",
+        |_: NoArgs, _: Ctx| async { "yes" },
+    );
+    let [trap, works] = results(server, &["trap", "works"]).await.try_into().expect("two");
+    let text = trap["content"][0]["text"].as_str().expect("a text");
+    assert!(text.starts_with("The tool failed.") && !text.contains("secret"), "{text}");
+    assert_eq!(works["content"][0]["text"], "yes");
 }
 
 #[tokio::test]
@@ -101,4 +129,55 @@ fn name_with_a_space_stops_the_program_at_its_start() {
 #[should_panic(expected = "must be a struct with named fields")]
 fn arguments_that_are_no_object_stop_the_program_at_its_start() {
     let _ = Server::new("t", "1").tool("number", "d", |_: u8, _: Ctx| async {});
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Table {
+    #[expect(dead_code, reason = "only its type matters")]
+    rows: std::collections::BTreeMap<String, u8>,
+}
+
+#[tokio::test]
+async fn call_with_a_long_name_that_does_not_fit_is_answered_with_the_beginning_of_it() {
+    let long = "n".repeat(100_000);
+    let server = || Server::new("t", "1").tool("table", "d", |_: Table, _: Ctx| async {});
+    for arguments in [json!({"rows": {&long: "x"}}), json!({&long: 1})] {
+        let [result] = results_of(server(), &[("table", arguments)]).await.try_into().expect("one");
+        let text = result["content"][0]["text"].as_str().expect("a text");
+        assert!(text.contains(&"n".repeat(100)) && text.len() < 500, "{text}");
+    }
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Move {
+    steps: u8,
+    #[serde(flatten)]
+    way: Way,
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(tag = "way", rename_all = "snake_case")]
+enum Way {
+    Up { speed: f64 },
+    Down,
+}
+
+#[tokio::test]
+async fn argument_flattened_out_of_an_enum_is_taken_and_an_unknown_one_is_refused() {
+    let server = Server::new("t", "1").tool("move", "d", |wanted: Move, _: Ctx| async move {
+        match wanted.way {
+            Way::Up { speed } => format!("up {} at {speed}", wanted.steps),
+            Way::Down => format!("down {}", wanted.steps),
+        }
+    });
+    let calls = [
+        json!({"steps": 2, "way": "up", "speed": 1.5}),
+        json!({"way": "down", "steps": 1}),
+        json!({"steps": 2, "way": "up", "speed": 1.5, "sped": 1}),
+    ];
+    let results = results_of(server, &calls.map(|arguments| ("move", arguments))).await;
+    let texts = results.iter().map(|result| result["content"][0]["text"].as_str().expect("a text"));
+    let [up, down, refused] = texts.collect::<Vec<_>>().try_into().expect("three");
+    assert_eq!((up, down), ("up 2 at 1.5", "down 1"));
+    assert!(refused.contains("'sped'") && refused.contains("speed"), "{refused}");
 }

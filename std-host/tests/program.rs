@@ -111,6 +111,93 @@ fn wrong_flags_stop_the_start_with_the_flag_by_name() {
     }
 }
 
+#[cfg(unix)]
+impl Running {
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// How the program ended, and how long that took.
+    fn ended(&mut self) -> (std::process::ExitStatus, Duration) {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return (status, started.elapsed());
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A connection on which this much of a request was sent.
+    fn begin(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address()).expect("it listens");
+        stream.write_all(request.as_bytes()).expect("taken");
+        // Nothing tells when it has been read.
+        std::thread::sleep(Duration::from_millis(100));
+        stream
+    }
+}
+
+#[cfg(unix)]
+const WITHOUT_ITS_BODY: &str =
+    "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+
+#[cfg(unix)]
+#[test]
+fn signal_to_stop_ends_an_idle_server_at_once_and_well() {
+    for name in ["TERM", "INT"] {
+        let mut server = Running::start();
+        let _idle = server.begin("");
+        server.signal(name);
+        let (status, time) = server.ended();
+        assert!(status.success() && time < Duration::from_secs(2), "{name}: {status} after {time:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn half_open_request_holds_the_stop_up_no_longer_than_the_grace_and_is_answered_within_it() {
+    let mut server = Running::start();
+    let mut completed = server.begin(WITHOUT_ITS_BODY);
+    let _stalled = server.begin(WITHOUT_ITS_BODY);
+    server.signal("TERM");
+    std::thread::sleep(Duration::from_millis(100));
+    completed.write_all(b"        ").expect("taken");
+    let mut answer = String::new();
+    completed.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let (status, time) = server.ended();
+    let grace = attache_host::limits::STOP_GRACE;
+    assert!(status.success() && time > grace / 2 && time < grace + Duration::from_secs(2), "{status} after {time:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn second_signal_ends_the_server_whatever_is_open() {
+    let mut server = Running::start();
+    let _stalled = server.begin(WITHOUT_ITS_BODY);
+    server.signal("INT");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.child.try_wait().expect("a child"), None);
+    server.signal("TERM");
+    let (status, time) = server.ended();
+    assert!(status.success() && time < Duration::from_secs(2), "{status} after {time:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn head_that_does_not_end_in_time_loses_its_connection() {
+    let server = Running::start();
+    let mut stream = server.begin("POST /mcp HTTP/1.1\r\nhost: loc");
+    let limit = attache_host::limits::HEAD_TIME;
+    stream.set_read_timeout(Some(limit + Duration::from_secs(5))).expect("a timeout");
+    let started = Instant::now();
+    stream.read_to_end(&mut Vec::new()).expect("the end of the connection");
+    assert!(started.elapsed() > limit / 2, "{:?}", started.elapsed());
+}
+
 #[test]
 fn help_names_every_flag_of_serve() {
     let run = attache(&["serve", "--help"]).output().expect("the program runs");

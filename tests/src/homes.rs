@@ -63,7 +63,7 @@ pub(crate) mod core {
                     let mut out = vec![0; self.limit];
                     let mut out = Slice::new(&mut out);
                     match self.connection.open(&demo::SERVER, &who, line) {
-                        Next::Ack => {}
+                        Next::Listen(_) | Next::Cancel(_) | Next::Ack => {}
                         Next::Reply(reply) => answers.push(emitted(&reply, line, b"")),
                         Next::Call(mut ticket) => {
                             let reply = match ticket.begin(line, &mut out) {

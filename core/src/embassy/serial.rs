@@ -90,7 +90,8 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult> Peer<'_, W, 
             return send(&mut self.tx, &too_large(limit), self.server, b"", b"").await;
         };
         match self.connection.open(self.server, self.who, line) {
-            Next::Ack => Ok(()),
+            // One call at a time: when its cancellation is read it has been answered.
+            Next::Listen(_) | Next::Cancel(_) | Next::Ack => Ok(()),
             Next::Reply(reply) => send(&mut self.tx, &reply, self.server, line, b"").await,
             Next::Call(mut ticket) => {
                 let mut out = Slice::new(self.out);

@@ -6,7 +6,7 @@ use crate::rpc::{Error, Missing, Param};
 /// What a request says of itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Meta {
-    keys: Fields<2>,
+    keys: Fields<3>,
 }
 
 impl Meta {
@@ -24,6 +24,18 @@ impl Meta {
     /// If the key is there twice.
     pub fn claim(&self) -> Result<Option<Item>, Error> {
         self.keys.get(PROTOCOL_VERSION).map_err(|Repeated| Error::Param(Param::Meta))
+    }
+
+    /// The level from which on the request wants to hear log messages.
+    ///
+    /// # Errors
+    /// If it is no string, or there twice.
+    pub fn log_level(&self) -> Result<Option<Item>, Error> {
+        match self.keys.get(LOG_LEVEL) {
+            Ok(Some(item)) if item.kind() != Kind::String => Err(Error::Param(Param::LogLevel)),
+            Ok(item) => Ok(item),
+            Err(Repeated) => Err(Error::Param(Param::LogLevel)),
+        }
     }
 
     /// Whether one of the keys is there that only the modern era knows.
@@ -46,6 +58,8 @@ impl Meta {
     }
 }
 
-const KEYS: [&str; 2] = [Missing::ProtocolVersion.name(), Missing::ClientCapabilities.name()];
+const KEYS: [&str; 3] =
+    [Missing::ProtocolVersion.name(), Missing::ClientCapabilities.name(), "io.modelcontextprotocol/logLevel"];
 const PROTOCOL_VERSION: usize = 0;
 const CLIENT_CAPABILITIES: usize = 1;
+const LOG_LEVEL: usize = 2;

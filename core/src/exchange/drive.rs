@@ -20,7 +20,8 @@ pub fn answer(
     let mut ticket = match open(server, who, origin, body) {
         Next::Call(ticket) => ticket,
         Next::Reply(reply) => return Some(reply),
-        Next::Ack => return None,
+        // Neither a subscription nor a cancellation means anything to a handler that answers at once.
+        Next::Listen(_) | Next::Cancel(_) | Next::Ack => return None,
     };
     Some(match ticket.begin(body, out) {
         Err(reply) => reply,

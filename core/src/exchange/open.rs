@@ -1,15 +1,16 @@
 //! From a body to what is to be done with it. The checks stand in the order of MCP 2026-07-28 basic/versioning and
 //! basic/transports; each refusal carries the id if it could be read.
 
+use super::listen::{Listen, is_strings};
 use super::reply::{Reply, Shape};
 use super::ticket::Ticket;
 use crate::auth::{Authenticated, authorize};
 use crate::era::{Carrier, Era, Version, negotiate};
-use crate::http::{Facts, Field, agree};
-use crate::json::{Fields, Item, Kind as Json, Span, Text};
+use crate::http::{Facts, Field, agree, param_agrees};
+use crate::json::{Fields, Item, Kind as Json, Repeated, Span, Text};
 use crate::mcp::{Method, Page, Params, Server};
 use crate::rpc::{Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
-use crate::tool::{Kind, Operation};
+use crate::tool::{Kind, Level, Operation};
 
 /// How a body came in.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,11 @@ pub enum Next {
     Call(Ticket),
     /// Send this.
     Reply(Reply),
+    /// Keep a stream open and tell what changes.
+    Listen(Listen),
+    /// Stop the call or the subscription whose request id is written like this, on this connection, and answer it no more;
+    /// if there is none, do nothing. Over HTTP this is an [`Ack`](Next::Ack).
+    Cancel(Span),
     /// Nothing: over HTTP an empty answer with status 202.
     Ack,
 }
@@ -41,9 +47,12 @@ pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, bo
     };
     match message {
         Ok((envelope, Message::Request(request))) => {
-            Opening { server, who, origin, body, params: &params }.request(&envelope, request)
+            Opening { server, who, origin, body, params: &params, object: envelope.params() }
+                .request(&envelope, request)
         }
-        Ok((_, Message::Notification)) => notification(origin),
+        Ok((envelope, Message::Notification(method))) => {
+            notification(origin, method.of(body).text(), envelope.params(), body)
+        }
         Ok((_, Message::Answer)) => unexpected_answer(origin),
         Err(refused) => Next::Reply(Reply::error(refused, None)),
     }
@@ -56,9 +65,17 @@ pub fn too_large(limit: usize) -> Reply {
 
 /// JSON-RPC 2.0 §4.1: a notification is never answered, whatever is in it. But a POST is: one whose version header is not
 /// served MUST get 400 (MCP 2025-11-25 basic/transports, "Protocol Version Header").
-fn notification(origin: Origin<'_>) -> Next {
+fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
     let fault = match origin {
-        Origin::Line(_) => None,
+        // MCP 2026-07-28 basic/patterns/cancellation: what names no running request is ignored.
+        Origin::Line(_) => {
+            let cancels = method.is_some_and(|method| method.is("notifications/cancelled"));
+            let id = params.filter(|_| cancels).and_then(|params| fields(params, ["requestId"], body).ok());
+            return match id {
+                Some([Some(id)]) if matches!(id.kind(), Json::String | Json::Number) => Next::Cancel(id.span()),
+                _ => Next::Ack,
+            };
+        }
         Origin::Http(facts) => match facts.protocol_version {
             Field::Absent => None,
             Field::Once(date) if Version::parse(date).is_some() => None,
@@ -97,6 +114,8 @@ struct Opening<'a> {
     origin: Origin<'a>,
     body: &'a [u8],
     params: &'a Params,
+    /// Where `params` stands as a whole.
+    object: Option<Item>,
 }
 
 impl Opening<'_> {
@@ -134,7 +153,10 @@ impl Opening<'_> {
     // MCP 2025-11-25 basic/lifecycle, "Version Negotiation": the version asked for if it is served, else the newest
     // that is; never an echo of one that is not, and never a modern one, which knows no handshake.
     fn handshake(&self, request: Request) -> Result<Next, Error> {
-        let asked = self.params.handshake()?.of(self.body).text().and_then(Version::named);
+        self.look_up("capabilities", Json::Object, Param::Capabilities)?;
+        self.look_up("clientInfo", Json::Object, Param::ClientInfo)?;
+        let asked = self.look_up("protocolVersion", Json::String, Param::ProtocolVersion)?;
+        let asked = Version::named(self.text(asked));
         let agreed = asked.filter(|version| !version.is_modern()).unwrap_or(Version::NEWEST_LEGACY);
         Ok(Next::Reply(Reply::result(request.id, Shape::Initialize(agreed))))
     }
@@ -154,14 +176,21 @@ impl Opening<'_> {
             agree(facts, name, mirrored.and_then(|item| item.of(self.body).text()))?;
         }
         let method = method.ok_or(Error::MethodNotFound(request.method.inner()))?;
+        // MCP 2026-07-28 server/utilities/logging: a level that there is not is -32602.
+        if let Some(level) = self.params.meta.log_level()?
+            && Level::named(self.text(level)).is_none()
+        {
+            return Err(Error::Param(Param::LogLevel));
+        }
         let ticket = |(operation, subject)| {
-            Next::Call(Ticket::new(authorize(self.who), request.id, version, operation, subject))
+            Next::Call(Ticket::new(authorize(self.who), request.id, version, operation, self.object, subject))
         };
         let shape = match method {
-            Method::CallTool => return self.tool().map(ticket),
+            Method::CallTool => return self.tool(version).map(ticket),
             Method::GetPrompt => return self.prompt().map(ticket),
             Method::ReadResource => return self.resource(version).map(ticket),
             Method::Complete => return self.completion().map(ticket),
+            Method::Listen => return self.listen(request).map(Next::Listen),
             Method::List(kind) => {
                 let cursor = self.params.cursor()?.map(|item| self.text(item));
                 Shape::List(Page::find(self.server, kind, version, cursor).ok_or(Error::UnknownCursor)?)
@@ -172,11 +201,27 @@ impl Opening<'_> {
         Ok(Next::Reply(Reply::result(request.id, shape)))
     }
 
-    fn tool(&self) -> Result<(Operation, Option<Item>), Error> {
+    fn tool(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {
         let name = self.params.name()?;
         let arguments = self.params.arguments()?;
         let tool = self.find(Kind::Tool, name).ok_or(Error::UnknownTool(name.inner()))?;
+        if version.is_modern()
+            && let Origin::Http(facts) = self.origin
+        {
+            self.params_agree(facts, tool, arguments)?;
+        }
         Ok((Operation::Tool(tool), arguments))
+    }
+
+    /// Compares the headers that mirror arguments of the tool.
+    fn params_agree(&self, facts: &Facts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
+        let offers = self.server.offers();
+        (0..).map_while(|number| offers.mirror(tool, number)).try_for_each(|mirror| {
+            let arguments = arguments.map(|arguments| arguments.of(self.body));
+            let path = mirror.path.split('/').skip(1);
+            let argument = path.fold(arguments, |outer, name| outer.and_then(|outer| outer.member(name)));
+            param_agrees(facts.param(mirror.header), argument)
+        })
     }
 
     fn prompt(&self) -> Result<(Operation, Option<Item>), Error> {
@@ -199,10 +244,11 @@ impl Opening<'_> {
 
     // MCP server/utilities/completion: the reference is a prompt's name, or the URI of a resource or a template.
     fn completion(&self) -> Result<(Operation, Option<Item>), Error> {
-        let argument = self.params.argument()?;
+        let argument = self.look_up("argument", Json::Object, Param::Argument)?;
         let [name, value] = self.members(argument, ["name", "value"], Param::Argument)?;
         name.zip(value).ok_or(Error::Param(Param::Argument))?;
-        let [of, name, uri] = self.members(self.params.reference()?, ["type", "name", "uri"], Param::Reference)?;
+        let reference = self.look_up("ref", Json::Object, Param::Reference)?;
+        let [of, name, uri] = self.members(reference, ["type", "name", "uri"], Param::Reference)?;
         let of = of.map(|item| self.text(item)).ok_or(Error::Param(Param::Reference))?;
         let kinds: &[Kind] = if of.is("ref/prompt") {
             &[Kind::Prompt]
@@ -216,6 +262,27 @@ impl Opening<'_> {
         Ok((found.ok_or(Error::UnknownReference)?, Some(argument)))
     }
 
+    // MCP 2026-07-28 basic/patterns/subscriptions: types that are not asked for, or not offered, are left out of what is
+    // acknowledged.
+    fn listen(&self, request: Request) -> Result<Listen, Error> {
+        let asked = self.look_up("notifications", Json::Object, Param::Notifications)?;
+        let names = ["toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions"];
+        let [tools, prompts, resources, uris] =
+            fields(asked, names, self.body).map_err(|Repeated| Error::Param(Param::Notifications))?;
+        let features = self.server.offers().features();
+        let uris = uris.filter(|_| features.subscribe && features.resources);
+        if uris.is_some_and(|uris| !is_strings(uris, self.body)) {
+            return Err(Error::Param(Param::Notifications));
+        }
+        let wants = |asked: Option<Item>, offered: bool| match asked.map(|item| item.of(self.body)) {
+            Some(value) if value.kind() != Json::Bool => Err(Error::Param(Param::Notifications)),
+            value => Ok(offered && features.list_changed && value.and_then(|value| value.bool()) == Some(true)),
+        };
+        let lists =
+            [wants(tools, features.tools)?, wants(prompts, features.prompts)?, wants(resources, features.resources)?];
+        Ok(Listen::new(request.id, lists, uris))
+    }
+
     /// The strings of an object under these names.
     fn members<const N: usize>(
         &self,
@@ -223,19 +290,16 @@ impl Opening<'_> {
         names: [&str; N],
         param: Param,
     ) -> Result<[Option<Item>; N], Error> {
-        let mut members = Fields::<N>::new();
-        let inside = object.of(self.body);
-        // The text was checked as part of the body.
-        let _ = members.read(&mut inside.reader(), &names, |_, _| Ok(None));
-        let mut found = [None; N];
-        for (index, slot) in found.iter_mut().enumerate() {
-            *slot = match members.get(index) {
-                Ok(Some(item)) if item.kind() != Json::String => return Err(Error::Param(param)),
-                Ok(item) => item.map(|item| item.within(object)),
-                Err(_) => return Err(Error::Param(param)),
-            };
-        }
-        Ok(found)
+        let found = fields(object, names, self.body).map_err(|Repeated| Error::Param(param))?;
+        let strings = found.into_iter().flatten().all(|item| item.kind() == Json::String);
+        if strings { Ok(found) } else { Err(Error::Param(param)) }
+    }
+
+    /// A member of `params` that must be there once and of this kind.
+    fn look_up(&self, name: &str, kind: Json, param: Param) -> Result<Item, Error> {
+        let params = self.object.ok_or(Error::Param(param))?;
+        let [found] = fields(params, [name], self.body).map_err(|Repeated| Error::Param(param))?;
+        found.filter(|item| item.kind() == kind).ok_or(Error::Param(param))
     }
 
     fn text(&self, item: Item) -> Text<'_> {
@@ -251,6 +315,18 @@ impl Opening<'_> {
         let (offers, key) = (self.server.offers(), self.text(key));
         (0..offers.len(kind)).find(|&index| offers.key(kind, index).is_some_and(|known| key.is(known)))
     }
+}
+
+/// The values of an object under these names, each there once or not at all.
+fn fields<const N: usize>(object: Item, names: [&str; N], body: &[u8]) -> Result<[Option<Item>; N], Repeated> {
+    let mut members = Fields::<N>::new();
+    // The text was checked as part of the body.
+    let _ = members.read(&mut object.of(body).reader(), &names, |_, _| Ok(None));
+    let mut found = [None; N];
+    for (index, slot) in found.iter_mut().enumerate() {
+        *slot = members.get(index)?.map(|item| item.within(object));
+    }
+    Ok(found)
 }
 
 /// MCP 2026-07-28 server/resources: -32602; before, -32002.

@@ -40,8 +40,8 @@ impl Reply {
         Self { status: http::OK, id: Some(id), shape, limit: Decimal::new(0) }
     }
 
-    pub(super) fn written(start: usize, end: usize) -> Self {
-        Self { status: http::OK, id: None, shape: Shape::Written(start, end), limit: Decimal::new(0) }
+    pub(super) fn written(status: u16, start: usize, end: usize) -> Self {
+        Self { status, id: None, shape: Shape::Written(start, end), limit: Decimal::new(0) }
     }
 
     pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {

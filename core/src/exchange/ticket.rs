@@ -5,11 +5,12 @@ use super::open::no_resource;
 use super::reply::Reply;
 use crate::auth::{Allowed, Authenticated};
 use crate::era::Version;
+use crate::http;
 use crate::json::{Full, Item, Sink, Span};
 use crate::limits;
 use crate::mcp::Server;
 use crate::rpc::{Error, Unanswerable};
-use crate::tool::{Call, End, Operation, Output, ToolError, ToolResult};
+use crate::tool::{Call, End, Instead, Operation, Output, ToolError, ToolResult};
 
 /// Permission to run one tool once, or to get one prompt, read one resource, complete one argument; and what is needed to answer.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Ticket {
     id: Span,
     version: Version,
     operation: Operation,
+    /// `params`, where what the call may ask about itself is looked up when it does.
+    params: Option<Item>,
     /// The arguments, the URI, or the argument to be completed.
     subject: Option<Item>,
     /// Where the answer begins in the sink, once it was begun.
@@ -32,14 +35,26 @@ impl Ticket {
         id: Span,
         version: Version,
         operation: Operation,
+        params: Option<Item>,
         subject: Option<Item>,
     ) -> Self {
-        Self { _allowed: allowed, id, version, operation, subject, begun: 0 }
+        Self { _allowed: allowed, id, version, operation, params, subject, begun: 0 }
     }
 
     /// The call, read from the body that the ticket was made from.
     pub fn call<'b>(&self, body: &'b [u8], who: &'b Authenticated<'b>) -> Call<'b> {
-        Call::new(self.operation, self.version, self.subject.map(|item| item.of(body)), who)
+        let [params, subject] = [self.params, self.subject].map(|item| item.map(|item| item.of(body)));
+        Call::new(self.operation, self.version, params, subject, who)
+    }
+
+    /// The id of the request, as it was written.
+    pub fn id<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        self.id.of(body)
+    }
+
+    /// The revision of the protocol that the caller speaks.
+    pub const fn version(&self) -> Version {
+        self.version
     }
 
     /// Begins the answer at the end of `out`, and gives the place for the handler's result.
@@ -73,7 +88,7 @@ impl Ticket {
         let (sink, content) = out.end(result, matches!(self.operation, Operation::Tool(_)));
         let written = content.and_then(|end| self.tail(server, end, sink).map_err(ToolError::from));
         match written {
-            Ok(()) => Reply::written(self.begun, sink.len()),
+            Ok(status) => Reply::written(status, self.begun, sink.len()),
             Err(error) => {
                 sink.truncate(self.begun);
                 self.failed(error)
@@ -81,9 +96,15 @@ impl Ticket {
         }
     }
 
-    fn tail(&self, server: &Server<'_>, end: End, sink: &mut dyn Sink) -> Result<(), Full> {
-        if end.rejected {
-            return Ok(());
+    /// Writes what stands behind the content, and answers the status.
+    fn tail(&self, server: &Server<'_>, end: End, sink: &mut dyn Sink) -> Result<u16, Full> {
+        match end.instead {
+            None => {}
+            Some(Instead::Error(code)) => return Ok(http::rejected(code)),
+            Some(Instead::Questions) => {
+                sink.put(br#","resultType":"input_required""#)?;
+                return self.meta(server, sink);
+            }
         }
         sink.put(match (self.operation, end) {
             (Operation::Complete(..), End { more: true, .. }) => br#"],"hasMore":true}"#,
@@ -94,16 +115,24 @@ impl Ticket {
             (_, End { failed: false, closed: false, .. }) => b"]",
         })?;
         if !self.version.is_modern() {
-            return sink.put(b"}}");
+            sink.put(b"}}")?;
+            return Ok(http::OK);
         }
         // MCP 2026-07-28 server/utilities/caching: a resource that is read has its hints; what the others say is not kept.
         if let Operation::Resource(_) | Operation::Template(_) = self.operation {
             put_all(sink, [br#","ttlMs":"#, limits::READ_TTL_MS.as_bytes(), br#","cacheScope":"private""#])?;
         }
-        // MCP 2026-07-28 basic/index: `resultType` in every result, `serverInfo` SHOULD be; older revisions know neither.
-        sink.put(br#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":"#)?;
+        // MCP 2026-07-28 basic/index: `resultType` in every result; older revisions do not know it.
+        sink.put(br#","resultType":"complete""#)?;
+        self.meta(server, sink)
+    }
+
+    /// `serverInfo`, which SHOULD be in each modern result (MCP 2026-07-28 basic/index), and the end of the answer.
+    fn meta(&self, server: &Server<'_>, sink: &mut dyn Sink) -> Result<u16, Full> {
+        sink.put(br#","_meta":{"io.modelcontextprotocol/serverInfo":"#)?;
         put_all(sink, server.info())?;
-        sink.put(b"}}}")
+        sink.put(b"}}}")?;
+        Ok(http::OK)
     }
 
     fn failed(&self, error: ToolError) -> Reply {

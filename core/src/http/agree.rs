@@ -2,7 +2,7 @@
 //! headers"). What a proxy decided by a header must hold for the body, so the two are compared before anything runs.
 
 use super::{Facts, Field};
-use crate::json::{Base64, Text};
+use crate::json::{Base64, Kind, Text, Value};
 use crate::rpc::{Error, Header, HeaderFault};
 
 /// Checks the headers of a modern request against the method and, where the method has one, the name in its body.
@@ -16,7 +16,7 @@ pub fn agree(facts: &Facts<'_>, method: Text<'_>, name: Option<Text<'_>>) -> Res
         return Err(Error::Header(Header::Method, HeaderFault::Differs));
     }
     match name {
-        Some(name) => name_agrees(present(Header::Name, facts.mcp_name)?, name),
+        Some(name) => text_agrees(Header::Name, present(Header::Name, facts.mcp_name)?, name),
         None => Ok(()),
     }
 }
@@ -32,24 +32,51 @@ fn present<'h>(header: Header, field: Field<'h>) -> Result<&'h [u8], Error> {
     Err(Error::Header(header, fault))
 }
 
+/// Checks a header against the argument that it mirrors; `argument` is `None` if the call has none.
+///
+/// # Errors
+/// [`Error::Header`] if it is missing, or there without its argument, or does not fit.
+// MCP 2026-07-28 streamable-http, "Custom headers": absent or null in the body means that no header is expected.
+pub fn param_agrees(field: Field<'_>, argument: Option<Value<'_>>) -> Result<(), Error> {
+    let Some(argument) = argument.filter(|argument| argument.kind() != Kind::Null) else {
+        return match field {
+            Field::Absent => Ok(()),
+            _ => Err(Error::Header(Header::Param, HeaderFault::Differs)),
+        };
+    };
+    let value = present(Header::Param, field)?;
+    let same = match argument.text() {
+        Some(text) => return text_agrees(Header::Param, value, text),
+        // Numbers are compared as numbers: `42.0` is `42`.
+        None if argument.kind() == Kind::Number => {
+            match (Value::parse(value).map(|value| value.integer()), argument.integer()) {
+                (Ok(Ok(header)), Ok(body)) => header == body,
+                _ => value == argument.raw(),
+            }
+        }
+        None => value == argument.raw(),
+    };
+    if same { Ok(()) } else { Err(Error::Header(Header::Param, HeaderFault::Differs)) }
+}
+
 // MCP 2026-07-28 streamable-http, "Value encoding": =?base64?…?= holds UTF-8; a half sentinel is literal text.
-fn name_agrees(value: &[u8], name: Text<'_>) -> Result<(), Error> {
+fn text_agrees(header: Header, value: &[u8], text: Text<'_>) -> Result<(), Error> {
     let encoded = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?="));
     let same = match encoded {
-        None => core::str::from_utf8(value).is_ok_and(|value| name.is(value)),
+        None => core::str::from_utf8(value).is_ok_and(|value| text.is(value)),
         Some(encoded) => {
-            let decoded = Base64::decode(encoded).ok_or(Error::Header(Header::Name, HeaderFault::Malformed))?;
-            // Byte by byte: no buffer for the whole name.
-            name.bytes().eq(decoded)
+            let decoded = Base64::decode(encoded).ok_or(Error::Header(header, HeaderFault::Malformed))?;
+            // Byte by byte: no buffer for the whole text.
+            text.bytes().eq(decoded)
         }
     };
-    if same { Ok(()) } else { Err(Error::Header(Header::Name, HeaderFault::Differs)) }
+    if same { Ok(()) } else { Err(Error::Header(header, HeaderFault::Differs)) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Value;
+    use crate::limits;
 
     fn compare(header: &'static str, name: &str) -> Result<(), HeaderFault> {
         let mut facts = Facts::new(b"POST");
@@ -62,6 +89,52 @@ mod tests {
             Error::Header(Header::Name, fault) => fault,
             other => panic!("{other:?}"),
         })
+    }
+
+    #[test]
+    fn mirrored_arguments_agree_as_the_values_they_are() {
+        use HeaderFault::{Differs, Malformed, Missing, Repeated};
+        for (fields, argument, outcome) in [
+            (&["eu-west"][..], Some(r#""eu-west""#), Ok(())),
+            (&["us"], Some(r#""eu""#), Err(Differs)),
+            (&["=?base64?WsO8cmljaA==?="], Some("\"Z\u{fc}rich\""), Ok(())),
+            (&["=?base64?WsO8cmljaA=?="], Some("\"Z\u{fc}rich\""), Err(Malformed)),
+            (&["42"], Some("42.0"), Ok(())),
+            (&["4.2e1"], Some("42"), Ok(())),
+            (&["43"], Some("42"), Err(Differs)),
+            (&["x"], Some("42"), Err(Differs)),
+            (&["true"], Some("true"), Ok(())),
+            (&["True"], Some("true"), Err(Differs)),
+            (&[], Some("true"), Err(Missing)),
+            (&["a", "a"], Some(r#""a""#), Err(Repeated)),
+            (&[], None, Ok(())),
+            (&[], Some("null"), Ok(())),
+            (&["null"], Some("null"), Err(Differs)),
+            (&["a"], None, Err(Differs)),
+        ] {
+            let mut facts = Facts::new(b"POST");
+            for value in fields {
+                facts.note(b"Mcp-Param-Region", value.as_bytes());
+            }
+            let argument = argument.map(|json| Value::parse(json.as_bytes()).unwrap());
+            let outcome = outcome.map_err(|fault| Error::Header(Header::Param, fault));
+            assert_eq!(param_agrees(facts.param("region"), argument), outcome, "{fields:?} against {argument:?}");
+        }
+    }
+
+    #[test]
+    fn mirrored_argument_behind_more_headers_than_are_kept_is_refused() {
+        let names: [[u8; 11]; limits::MIRRORED + 1] = core::array::from_fn(|at| {
+            let mut name = *b"mcp-param-a";
+            name[10] += at as u8;
+            name
+        });
+        let mut facts = Facts::new(b"POST");
+        for name in &names {
+            facts.note(name, b"1");
+        }
+        assert_eq!(facts.param("h"), Field::Once(b"1"));
+        assert_eq!(facts.param("i"), Field::Repeated);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The head of a request, reduced to what the engine reads.
 
+use crate::limits;
+
 /// The method of an HTTP request, as far as MCP tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -38,6 +40,10 @@ pub struct Facts<'h> {
     pub mcp_method: Field<'h>,
     /// `Mcp-Name`
     pub mcp_name: Field<'h>,
+    /// The `Mcp-Param-…` fields, by the rest of their names.
+    params: [(&'h [u8], Field<'h>); limits::MIRRORED],
+    /// There are more of them than there is room for.
+    more_params: bool,
 }
 
 impl<'h> Facts<'h> {
@@ -52,11 +58,13 @@ impl<'h> Facts<'h> {
             protocol_version: Field::Absent,
             mcp_method: Field::Absent,
             mcp_name: Field::Absent,
+            params: [(b"", Field::Absent); limits::MIRRORED],
+            more_params: false,
         }
     }
 
     /// Takes note of a header field; fields that the engine does not read are passed over.
-    pub fn note(&mut self, name: &[u8], value: &'h [u8]) {
+    pub fn note(&mut self, name: &'h [u8], value: &'h [u8]) {
         // The names differ in length, so at most one comparison is made for each field.
         let (known, field): (&[u8], _) = match name.len() {
             4 => (b"host", &mut self.host),
@@ -65,7 +73,7 @@ impl<'h> Facts<'h> {
             10 => (b"mcp-method", &mut self.mcp_method),
             12 => (b"content-type", &mut self.content_type),
             20 => (b"mcp-protocol-version", &mut self.protocol_version),
-            _ => return,
+            _ => return self.note_param(name, value),
         };
         // RFC 9110 §5.1: field names are case-insensitive.
         if name.eq_ignore_ascii_case(known) {
@@ -73,9 +81,39 @@ impl<'h> Facts<'h> {
                 Field::Absent => Field::Once(trim(value)),
                 _ => Field::Repeated,
             };
+        } else {
+            self.note_param(name, value);
+        }
+    }
+
+    fn note_param(&mut self, name: &'h [u8], value: &'h [u8]) {
+        let Some((prefix, name)) = name.split_at_checked(PARAM.len()) else {
+            return;
+        };
+        if !prefix.eq_ignore_ascii_case(PARAM) {
+            return;
+        }
+        let known = |of: &[u8]| of.is_empty() || of.eq_ignore_ascii_case(name);
+        match self.params.iter_mut().find(|(of, _)| known(of)) {
+            Some((of, field @ Field::Absent)) => (*of, *field) = (name, Field::Once(trim(value))),
+            Some((_, field)) => *field = Field::Repeated,
+            None => self.more_params = true,
+        }
+    }
+
+    /// The field `Mcp-Param-{name}`. Where there were too many to keep, one that was not kept counts as repeated: it may be
+    /// there or not.
+    pub fn param(&self, name: &str) -> Field<'h> {
+        let found = self.params.iter().find(|(of, _)| of.eq_ignore_ascii_case(name.as_bytes()));
+        match found {
+            Some((_, field)) => *field,
+            None if self.more_params => Field::Repeated,
+            None => Field::Absent,
         }
     }
 }
+
+const PARAM: &[u8] = b"mcp-param-";
 
 // RFC 9110 §5.5: the white space around a value is spaces and tabs, and no part of it.
 fn trim(mut value: &[u8]) -> &[u8] {

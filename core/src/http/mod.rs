@@ -4,9 +4,10 @@
 mod agree;
 mod facts;
 mod gate;
+pub mod sse;
 mod status;
 
-pub use agree::agree;
+pub use agree::{agree, param_agrees};
 pub use facts::{Facts, Field, Verb};
 pub use gate::{Door, LOOPBACK, Policy, Refusal, gate};
-pub use status::{ACCEPTED, OK, fields, status};
+pub use status::{ACCEPTED, OK, fields, rejected, status};

@@ -1,7 +1,7 @@
 //! The status of an answer (MCP 2026-07-28 streamable-http). Where the protocol leaves it open, the comment says "customary".
 
 use crate::era::Version;
-use crate::rpc::{Error, Param};
+use crate::rpc::{Code, Error, Param};
 
 /// The status of a result.
 pub const OK: u16 = 200;
@@ -44,6 +44,15 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         | Error::Failed(_)
         | Error::AlreadyInitialized
         | Error::ResultTooLarge => OK,
+    }
+}
+
+/// The status of an error that a handler has answered with.
+// MCP 2026-07-28 basic/index: 400 where the client has not declared what the request needs.
+pub const fn rejected(code: Code) -> u16 {
+    match code {
+        Code::MissingClientCapability => 400,
+        _ => OK,
     }
 }
 

@@ -130,6 +130,19 @@ impl<'a> Value<'a> {
         Some(Text::from_raw(inside, self.escaped))
     }
 
+    /// The value of the first member with this name, if this is an object that has one.
+    pub fn member(&self, name: &str) -> Option<Value<'a>> {
+        let mut reader = self.reader();
+        reader.enter_object().ok()??;
+        while let Some(key) = reader.key().ok()? {
+            let item = reader.skip().ok()?;
+            if key.is(name) {
+                return Some(item.of(self.raw));
+            }
+        }
+        None
+    }
+
     /// The truth value, if this is one.
     pub fn bool(&self) -> Option<bool> {
         (self.kind == Kind::Bool).then_some(self.raw == b"true")
@@ -178,6 +191,21 @@ impl<'a> Reader<'a> {
     /// Offset of the next byte.
     pub const fn position(&self) -> usize {
         self.cursor.at
+    }
+
+    /// The kind of the value that stands next, judged by its first byte: nothing behind that byte is checked yet. `None`
+    /// if no value begins there.
+    pub fn kind(&mut self) -> Option<Kind> {
+        self.cursor.whitespace();
+        Some(match self.cursor.peek()? {
+            b'n' => Kind::Null,
+            b't' | b'f' => Kind::Bool,
+            b'-' | b'0'..=b'9' => Kind::Number,
+            b'"' => Kind::String,
+            b'[' => Kind::Array,
+            b'{' => Kind::Object,
+            _ => return None,
+        })
     }
 
     /// Steps into the object that stands next and answers where it starts; `None` if something else stands there.
@@ -349,6 +377,19 @@ mod tests {
     fn nesting_at_the_limit_passes_and_one_more_is_refused() {
         assert!(depth(limits::DEPTH as usize).is_ok());
         assert_eq!(depth(limits::DEPTH as usize + 1).map_err(|error| error.fault), Err(Fault::Depth));
+    }
+
+    #[test]
+    fn value_looked_at_before_it_is_skipped_has_the_kind_it_turns_out_to_have() {
+        for text in ["null", "true", "false", "-1", "0.5", "\"a\"", "[1]", "{\"a\":1}", " \n[]"] {
+            let mut reader = Reader::new(text.as_bytes()).unwrap();
+            let kind = reader.kind();
+            assert_eq!(kind, reader.skip().ok().map(Item::kind), "{text}");
+            assert!(kind.is_some(), "{text}");
+        }
+        for text in ["", " ", "]", "}", ",", ":", "+1", "N", "x"] {
+            assert_eq!(Reader::new(text.as_bytes()).unwrap().kind(), None, "{text}");
+        }
     }
 
     #[test]

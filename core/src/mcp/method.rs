@@ -22,6 +22,8 @@ pub enum Method {
     ReadResource,
     /// `completion/complete`
     Complete,
+    /// `subscriptions/listen`
+    Listen,
 }
 
 impl Method {
@@ -38,12 +40,14 @@ impl Method {
             Self::List(Kind::Prompt) | Self::GetPrompt => features.prompts,
             Self::List(Kind::Resource | Kind::Template) | Self::ReadResource => features.resources,
             Self::Complete => features.completions,
+            // MCP 2026-07-28 basic/patterns/subscriptions: where nothing could ever be delivered the method is unknown.
+            Self::Listen => version.is_modern() && (features.list_changed || features.subscribe),
         };
         served.then_some(method)
     }
 }
 
-const METHODS: [(&str, Method); 10] = [
+const METHODS: [(&str, Method); 11] = [
     ("tools/call", Method::CallTool),
     ("tools/list", Method::List(Kind::Tool)),
     ("resources/read", Method::ReadResource),
@@ -54,4 +58,5 @@ const METHODS: [(&str, Method); 10] = [
     ("completion/complete", Method::Complete),
     ("server/discover", Method::Discover),
     ("ping", Method::Ping),
+    ("subscriptions/listen", Method::Listen),
 ];

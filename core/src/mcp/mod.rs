@@ -3,11 +3,14 @@
 mod discover;
 mod list;
 mod method;
+mod notify;
 mod params;
 mod server;
 
 pub use discover::{discover, initialize};
 pub use list::Page;
 pub use method::Method;
+pub(crate) use notify::tag;
+pub use notify::{list_changed, message, progress, updated};
 pub use params::Params;
 pub use server::Server;

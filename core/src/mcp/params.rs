@@ -1,4 +1,5 @@
-//! `params`: the members that some method reads, found in the same pass as the envelope around them.
+//! `params`: the members that most calls read, found in the same pass as the envelope around them. What few methods read
+//! they look up themselves: each name that is known here costs every request.
 
 use crate::era::Meta;
 use crate::json::{self, Fields, Item, Kind, Reader, Repeated};
@@ -7,7 +8,7 @@ use crate::rpc::{Error, Param};
 /// The places of the parameters. Which of them count depends on the method, so they are judged when they are asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Params {
-    members: Fields<10>,
+    members: Fields<5>,
     /// `_meta`, whose keys decide the era.
     pub meta: Meta,
 }
@@ -46,22 +47,6 @@ impl Params {
         self.required(URI, Kind::String, Param::Uri)
     }
 
-    /// `ref` of a completion.
-    ///
-    /// # Errors
-    /// If it is missing or no object.
-    pub fn reference(&self) -> Result<Item, Error> {
-        self.required(REFERENCE, Kind::Object, Param::Reference)
-    }
-
-    /// `argument` of a completion.
-    ///
-    /// # Errors
-    /// If it is missing or no object.
-    pub fn argument(&self) -> Result<Item, Error> {
-        self.required(ARGUMENT, Kind::Object, Param::Argument)
-    }
-
     /// `arguments` of a tool or a prompt.
     ///
     /// # Errors
@@ -78,16 +63,6 @@ impl Params {
         self.optional(CURSOR, Kind::String, Param::Cursor)
     }
 
-    /// What `initialize` must say (MCP 2025-11-25 basic/lifecycle); answers the version it asks for.
-    ///
-    /// # Errors
-    /// If one of the three is missing or of the wrong type.
-    pub fn handshake(&self) -> Result<Item, Error> {
-        self.required(CAPABILITIES, Kind::Object, Param::Capabilities)?;
-        self.required(CLIENT_INFO, Kind::Object, Param::ClientInfo)?;
-        self.required(PROTOCOL_VERSION, Kind::String, Param::ProtocolVersion)
-    }
-
     fn required(&self, index: usize, kind: Kind, param: Param) -> Result<Item, Error> {
         self.optional(index, kind, param)?.ok_or(Error::Param(param))
     }
@@ -101,15 +76,9 @@ impl Params {
     }
 }
 
-const NAMES: [&str; 10] =
-    ["_meta", "name", "arguments", "cursor", "protocolVersion", "capabilities", "clientInfo", "uri", "ref", "argument"];
-const META: usize = 0;
-const NAME: usize = 1;
-const ARGUMENTS: usize = 2;
-const CURSOR: usize = 3;
-const PROTOCOL_VERSION: usize = 4;
-const CAPABILITIES: usize = 5;
-const CLIENT_INFO: usize = 6;
-const URI: usize = 7;
-const REFERENCE: usize = 8;
-const ARGUMENT: usize = 9;
+const NAMES: [&str; 5] = ["name", "arguments", "_meta", "uri", "cursor"];
+const NAME: usize = 0;
+const ARGUMENTS: usize = 1;
+const META: usize = 2;
+const URI: usize = 3;
+const CURSOR: usize = 4;

@@ -1,5 +1,6 @@
 //! What a server is: constants, which lie in flash on a device.
 
+use crate::era::Version;
 use crate::json::Escaped;
 use crate::tool::{Catalogue, Features};
 use core::fmt;
@@ -49,9 +50,12 @@ impl<'a> Server<'a> {
         [br#"{"name":""#, name, br#"","version":""#, version, br#""}"#]
     }
 
-    /// The capabilities as JSON, in pieces: what is declared is what is served.
-    pub(crate) fn capabilities(&self) -> [&'static [u8]; 5] {
-        let Features { tools, prompts, resources, completions } = self.offers.features();
+    /// The members of the capabilities, in pieces: what is declared is what is served. Changes are told to subscriptions, which
+    /// only the modern era has.
+    pub(crate) fn capabilities(&self, version: Version) -> [&'static [u8]; 5] {
+        let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
+            self.offers.features();
+        let (list_changed, subscribe) = (list_changed && version.is_modern(), subscribe && version.is_modern());
         let mut first = true;
         let mut member = |there: bool, json: &'static [u8]| match there {
             true if core::mem::replace(&mut first, false) => json.get(1..).unwrap_or_default(),
@@ -60,10 +64,18 @@ impl<'a> Server<'a> {
         };
         [
             member(completions, br#","completions":{}"#),
-            member(prompts, br#","prompts":{}"#),
-            member(resources, br#","resources":{}"#),
-            member(tools, br#","tools":{}"#),
-            b"}",
+            member(logging && version.is_modern(), br#","logging":{}"#),
+            member(prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
+            member(
+                resources,
+                match (list_changed, subscribe) {
+                    (true, true) => br#","resources":{"listChanged":true,"subscribe":true}"#,
+                    (true, false) => br#","resources":{"listChanged":true}"#,
+                    (false, true) => br#","resources":{"subscribe":true}"#,
+                    (false, false) => br#","resources":{}"#,
+                },
+            ),
+            member(tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
         ]
     }
 

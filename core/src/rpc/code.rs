@@ -24,6 +24,8 @@ pub enum Code {
     ResourceNotFound,
     /// -32020: a header is missing, malformed or contradicts the body.
     HeaderMismatch,
+    /// -32021: the client has not declared what the request needs.
+    MissingClientCapability,
     /// -32022: the request's protocol version is not served.
     UnsupportedProtocolVersion,
 }
@@ -39,6 +41,7 @@ impl Code {
             Self::InternalError => "-32603",
             Self::ResourceNotFound => "-32002",
             Self::HeaderMismatch => "-32020",
+            Self::MissingClientCapability => "-32021",
             Self::UnsupportedProtocolVersion => "-32022",
         }
     }
@@ -124,6 +127,10 @@ pub enum Param {
     Reference,
     /// `argument` of a completion.
     Argument,
+    /// `notifications` of a subscription.
+    Notifications,
+    /// `io.modelcontextprotocol/logLevel` in `_meta`.
+    LogLevel,
     /// `protocolVersion` of `initialize`.
     ProtocolVersion,
     /// `capabilities` of `initialize`.
@@ -150,6 +157,8 @@ pub enum Header {
     Method,
     /// `Mcp-Name`
     Name,
+    /// One of `Mcp-Param-…`
+    Param,
 }
 
 /// What can be wrong with a header.
@@ -253,6 +262,8 @@ impl Param {
             Self::Uri => "uri",
             Self::Reference => "ref",
             Self::Argument => "argument",
+            Self::Notifications => "notifications",
+            Self::LogLevel => "_meta.io.modelcontextprotocol/logLevel",
             Self::ProtocolVersion => "protocolVersion",
             Self::Capabilities => "capabilities",
             Self::ClientInfo => "clientInfo",
@@ -277,6 +288,7 @@ impl Header {
             Self::ProtocolVersion => "MCP-Protocol-Version",
             Self::Method => "Mcp-Method",
             Self::Name => "Mcp-Name",
+            Self::Param => "An Mcp-Param header",
         }
     }
 }

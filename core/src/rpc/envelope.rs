@@ -15,8 +15,8 @@ pub struct Envelope {
 pub enum Message {
     /// It wants an answer.
     Request(Request),
-    /// It wants none and must never get one (JSON-RPC 2.0 §4.1).
-    Notification,
+    /// It wants none and must never get one (JSON-RPC 2.0 §4.1). The place is its method's.
+    Notification(Item),
     /// It is an answer to a request of the server.
     Answer,
 }
@@ -94,7 +94,7 @@ impl Envelope {
         match (has_id, id) {
             (true, Some(id)) => Ok(Message::Request(Request { id, method })),
             (true, None) => Err(Error::Id),
-            (false, _) => Ok(Message::Notification),
+            (false, _) => Ok(Message::Notification(method)),
         }
     }
 
@@ -107,6 +107,11 @@ impl Envelope {
             Some(params) if params.kind() != Kind::Object => Err(Error::Param(Param::Params)),
             _ => Ok(()),
         }
+    }
+
+    /// Where `params` stands.
+    pub fn params(&self) -> Option<Item> {
+        self.members.get(PARAMS).ok().flatten()
     }
 
     fn member(&self, index: usize) -> Result<Option<Item>, Error> {
@@ -166,7 +171,7 @@ mod tests {
     #[test]
     fn unknown_members_may_repeat() {
         let body = r#"{"x":1,"x":[2],"jsonrpc":"2.0","method":"m"}"#;
-        assert_eq!(judge(body), Ok(Message::Notification));
+        assert!(matches!(judge(body), Ok(Message::Notification(_))));
     }
 
     #[test]

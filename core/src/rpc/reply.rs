@@ -6,7 +6,7 @@ use crate::json::Decimal;
 use crate::limits;
 
 /// Most pieces of a section: as many as the longest answer of one section has.
-const MOST: usize = 20;
+const MOST: usize = 21;
 
 /// Up to [`MOST`] pieces that follow each other; empty ones count for nothing.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
 //! What a handler is called with.
 
-use super::{Arguments, Kind, template};
+use super::{Arguments, Kind, Level, template};
 use crate::auth::Authenticated;
 use crate::era::Version;
-use crate::json::{Text, Value};
+use crate::json::{Kind as Json, Text, Value};
 
 /// What is to be done, with the number of what it is done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Operation {
 pub struct Call<'b> {
     operation: Operation,
     version: Version,
+    /// `params` of the request.
+    params: Option<Value<'b>>,
     /// The arguments, the URI, or the argument to be completed.
     subject: Option<Value<'b>>,
     who: &'b Authenticated<'b>,
@@ -34,10 +36,11 @@ impl<'b> Call<'b> {
     pub(crate) const fn new(
         operation: Operation,
         version: Version,
+        params: Option<Value<'b>>,
         subject: Option<Value<'b>>,
         who: &'b Authenticated<'b>,
     ) -> Self {
-        Self { operation, version, subject, who }
+        Self { operation, version, params, subject, who }
     }
 
     /// What is to be done.
@@ -83,6 +86,37 @@ impl<'b> Call<'b> {
             });
         }
         completing
+    }
+
+    /// The token by which the caller wants to hear of progress, as it was written.
+    pub fn progress_token(&self) -> Option<&'b [u8]> {
+        let token = self.meta("progressToken")?;
+        matches!(token.kind(), Json::String | Json::Number).then(|| token.raw())
+    }
+
+    /// The level from which on the caller wants to hear log messages; `None` if it wants none.
+    pub fn log_level(&self) -> Option<Level> {
+        let name = self.meta("io.modelcontextprotocol/logLevel")?.text()?;
+        Level::named(name)
+    }
+
+    /// What the client can be asked for during this request: an object in the shape of `ClientCapabilities`.
+    pub fn client_capabilities(&self) -> Option<Value<'b>> {
+        self.meta("io.modelcontextprotocol/clientCapabilities")
+    }
+
+    /// The answers to what an earlier try of this request asked (MCP 2026-07-28 basic/patterns/mrtr): an object.
+    pub fn input_responses(&self) -> Option<Value<'b>> {
+        self.params?.member("inputResponses")
+    }
+
+    /// What an earlier try of this request gave the client to keep. It comes from outside: check it before it is believed.
+    pub fn request_state(&self) -> Option<Text<'b>> {
+        self.params?.member("requestState")?.text()
+    }
+
+    fn meta(&self, key: &str) -> Option<Value<'b>> {
+        self.params?.member("_meta")?.member(key)
     }
 
     /// Who calls.

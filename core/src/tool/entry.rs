@@ -104,10 +104,25 @@ pub trait Catalogue {
         (0..self.len(kind)).find(|&index| self.key(kind, index).is_some_and(|known| kind.finds(known, key)))
     }
 
+    /// One of the arguments of a tool that clients mirror in a header, by its number (MCP 2026-07-28 server/tools,
+    /// `x-mcp-header`).
+    fn mirror(&self, _tool: usize, _number: usize) -> Option<Mirror<'_>> {
+        None
+    }
+
     /// Changes when the lists do, so that a cursor into an old list is noticed.
     fn generation(&self) -> u32 {
         0
     }
+}
+
+/// An argument that clients mirror in a header, so that a proxy can route by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Mirror<'a> {
+    /// The header is `Mcp-Param-` and this.
+    pub header: &'a str,
+    /// Where the argument stands: the names of the properties on the way, with a slash in front of each.
+    pub path: &'a str,
 }
 
 /// What a server declares (MCP 2026-07-28 basic/index, "ServerCapabilities"). What is declared is served, and what is not
@@ -122,6 +137,12 @@ pub struct Features {
     pub resources: bool,
     /// `completions`
     pub completions: bool,
+    /// `logging`: calls may write to the log of the client that asks for it.
+    pub logging: bool,
+    /// `listChanged` of tools, prompts and resources: open subscriptions hear of changes.
+    pub list_changed: bool,
+    /// `subscribe` of resources: open subscriptions hear of updates.
+    pub subscribe: bool,
 }
 
 /// The tables of a device.
@@ -194,6 +215,7 @@ impl Catalogue for Tables<'_> {
             prompts: !self.prompts.is_empty(),
             resources: !(self.resources.is_empty() && self.templates.is_empty()),
             completions: self.completions,
+            ..Features::default()
         }
     }
 }

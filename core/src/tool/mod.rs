@@ -5,6 +5,7 @@ mod argument;
 mod call;
 mod entry;
 mod hints;
+mod level;
 mod macros;
 mod output;
 mod parts;
@@ -13,10 +14,11 @@ pub mod template;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
 pub use call::{Call, Completing, Operation, Read};
-pub use entry::{Catalogue, Entry, Features, Kind, Member, Tables, is_tool_name};
+pub use entry::{Catalogue, Entry, Features, Kind, Member, Mirror, Tables, is_tool_name};
 pub use hints::Hints;
-pub(crate) use output::End;
+pub use level::Level;
 pub use output::{Block, Contents, Messages, Output, Role, TextBlock, ToolError, ToolResult, Values};
+pub(crate) use output::{End, Instead};
 #[doc(hidden)]
 pub use parts::{prompt_parts, resource_parts, tool_parts};
 pub use schema::Expected;

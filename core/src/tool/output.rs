@@ -63,8 +63,17 @@ pub struct Output<'o> {
     failed: bool,
     /// The content is closed, because something stands behind it.
     closed: bool,
-    /// The answer is a whole error.
-    rejected: bool,
+    /// Something else than a result stands in the sink.
+    instead: Option<Instead>,
+}
+
+/// What an answer can be instead of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instead {
+    /// A whole error.
+    Error(Code),
+    /// Questions to the client.
+    Questions,
 }
 
 /// What stands at the end of a finished output.
@@ -76,8 +85,8 @@ pub(crate) struct End {
     pub(crate) closed: bool,
     /// More values were there than a completion may have.
     pub(crate) more: bool,
-    /// The answer is a whole error already.
-    pub(crate) rejected: bool,
+    /// What stands there instead of a result.
+    pub(crate) instead: Option<Instead>,
 }
 
 impl<'o> Output<'o> {
@@ -90,7 +99,7 @@ impl<'o> Output<'o> {
         uri: &'o [u8],
     ) -> Self {
         let mark = sink.len();
-        Self { sink, version, begun, id, uri, mark, items: 0, failed: false, closed: false, rejected: false }
+        Self { sink, version, begun, id, uri, mark, items: 0, failed: false, closed: false, instead: None }
     }
 
     /// Adds a block of text.
@@ -173,18 +182,42 @@ impl<'o> Output<'o> {
     }
 
     /// Answers with a protocol error instead of a result: for a prompt, a resource or a completion whose parameters do not
-    /// fit. What was written is taken back, and nothing may follow. Of a tool's arguments the model should hear in a result:
-    /// see [`fail`](Output::fail).
+    /// fit, and for a client that cannot be asked for what the call needs. What was written is taken back, and nothing may
+    /// follow. Of a tool's arguments the model should hear in a result: see [`fail`](Output::fail). `data` is JSON.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
-    pub fn reject(&mut self, code: Code, message: &str) -> ToolResult {
-        self.sink.truncate(self.begun);
-        self.rejected = true;
-        self.put_all([br#"{"jsonrpc":"2.0","id":"#, self.id, br#","error":{"code":"#, code.digits().as_bytes()])?;
+    pub fn reject(&mut self, code: Code, message: &str, data: Option<&str>) -> ToolResult {
+        self.replace(Instead::Error(code), br#","error":{"code":"#)?;
+        self.sink.put(code.digits().as_bytes())?;
         self.sink.put(br#","message":""#)?;
         escape(message, self.sink)?;
-        Ok(self.sink.put(br#""}}"#)?)
+        self.sink.put(b"\"")?;
+        if let Some(data) = data {
+            self.put_all([br#","data":"#.as_slice(), data.as_bytes()])?;
+        }
+        Ok(self.sink.put(b"}}")?)
+    }
+
+    /// Answers that the client must give something first (MCP 2026-07-28 basic/patterns/mrtr). `requests` is a JSON object of
+    /// what is asked, by key; `state` comes back with the answers. What was written is taken back, and nothing may follow.
+    /// Not for a completion, nor for a legacy client.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn ask(&mut self, requests: &str, state: Option<&str>) -> ToolResult {
+        self.replace(Instead::Questions, br#","result":{"inputRequests":"#)?;
+        self.sink.put(requests.as_bytes())?;
+        if let Some(state) = state {
+            self.put_all([br#","requestState":""#.as_slice(), state.as_bytes(), b"\""])?;
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, instead: Instead, front: &[u8]) -> Result<(), Full> {
+        self.sink.truncate(self.begun);
+        self.instead = Some(instead);
+        self.put_all([br#"{"jsonrpc":"2.0","id":"#, self.id, front])
     }
 
     /// The place for the messages of a prompt.
@@ -210,7 +243,7 @@ impl<'o> Output<'o> {
         let written = self
             .put_all([comma, front])
             .and_then(|()| write(Block { sink: self.sink, cut: &mut cut }))
-            .and_then(|()| if cut { Err(Full) } else { self.sink.put(back) });
+            .and_then(|()| if cut { Err(Full) } else { self.put_all([back]) });
         match written {
             Ok(()) => self.items += 1,
             Err(Full) => self.sink.truncate(before),
@@ -219,7 +252,7 @@ impl<'o> Output<'o> {
     }
 
     fn put_all<'p>(&mut self, pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<(), Full> {
-        pieces.into_iter().try_for_each(|piece| self.sink.put(piece))
+        pieces.into_iter().filter(|piece| !piece.is_empty()).try_for_each(|piece| self.sink.put(piece))
     }
 
     /// Ends the content: gives the sink back, and how it ended.
@@ -236,7 +269,7 @@ impl<'o> Output<'o> {
             failed: self.failed,
             closed: self.closed,
             more: self.items > limits::COMPLETIONS,
-            rejected: self.rejected,
+            instead: self.instead,
         };
         (self.sink, result.map(|()| end))
     }
@@ -362,10 +395,10 @@ impl Block<'_> {
     ///
     /// # Errors
     /// What `write` says.
-    pub fn text_with(mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
-        self.sink.put(br#"{"type":"text""#)?;
-        self.text_member(write)?;
-        self.sink.put(b"}")
+    pub fn text_with(self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"text","text":""#)?;
+        write(&mut TextBlock { sink: self.sink, cut: self.cut })?;
+        self.sink.put(br#""}"#)
     }
 
     /// An image.

@@ -29,7 +29,7 @@ pub fn envelope(input: &[u8]) {
                 Ok(Message::Request(request)) => {
                     Verdict::Request(document(request.id.of(input)), method(request.method, input))
                 }
-                Ok(Message::Notification) => Verdict::Notification,
+                Ok(Message::Notification(_)) => Verdict::Notification,
                 Ok(Message::Answer) => Verdict::Answer,
                 Err(refused) => Verdict::Refused(refused.error, refused.id.map(|id| document(id.of(input)))),
             };

@@ -1,6 +1,7 @@
 //! Streamable HTTP (MCP 2026-07-28 basic/transports/streamable-http) as a tower service: one POST a message, answered
-//! as JSON.
+//! as JSON, or as a stream of events once a handler has told something.
 
 mod service;
+mod stream;
 
 pub use service::McpService;

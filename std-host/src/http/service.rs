@@ -1,18 +1,23 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use crate::engine::{Answer, Engine};
+use super::stream::{Source, Stream};
+use crate::engine::{Answer, Engine, Pending, Step};
 use crate::limits;
+use attache_core::auth::Authenticated;
+use attache_core::era::Version;
 use attache_core::exchange::{Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Door, Facts, Refusal, fields, gate};
-use bytes::Bytes;
+use attache_core::http::{ACCEPTED, Door, Facts, Refusal, fields, gate, sse};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
-use core::pin::Pin;
+use core::fmt;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Either, Full};
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// The endpoint of one server. It looks at no path: whoever mounts it has done so.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<AnswerBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -43,45 +48,124 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
-        Box::pin(async move { Ok(answer(&engine, request).await) })
+        Box::pin(async move { Ok(answer(engine, request).await.map(AnswerBody)) })
     }
 }
 
-async fn answer<B>(engine: &Engine, request: Request<B>) -> Response<Full<Bytes>>
+/// A whole answer, or a stream of events.
+type Answered = Either<Full<Bytes>, Stream>;
+
+/// The body of an answer.
+pub struct AnswerBody(Answered);
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // Both sides fail in no way; `Either` says so with a box.
+        Pin::new(&mut self.0).poll_frame(context).map(|frame| frame.and_then(Result::ok).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerBody").finish_non_exhaustive()
+    }
+}
+
+async fn answer<B>(engine: Arc<Engine>, request: Request<B>) -> Response<Answered>
 where
     B: Body + Send,
     B::Data: Send,
-    B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    if let Door::Out(refusal) = gate(&facts(&head), &engine.policy()) {
-        match refusal {
-            // Legacy clients ask for a stream in passing, and take the refusal for an answer.
-            Refusal::Verb => tracing::debug!("refused {}", head.method),
-            _ => tracing::warn!(status = refusal.status(), ?refusal, "refused at the door"),
+    let facts = facts(&head);
+    let who = match gate(&facts, &engine.policy()) {
+        Door::In(who) => who,
+        Door::Out(refusal) => {
+            match refusal {
+                // Legacy clients ask for a stream in passing, and take the refusal for an answer.
+                Refusal::Verb => tracing::debug!("refused {}", head.method),
+                _ => tracing::warn!(status = refusal.status(), ?refusal, "refused at the door"),
+            }
+            return refuse(&engine, &Reply::refused(refusal));
         }
-        return refuse(engine, &Reply::refused(refusal));
+    };
+    let body = match timeout(limits::BODY_TIME, read(body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(Unread::TooLarge)) => return refuse(&engine, &too_large(limits::BODY)),
+        // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
+        // that is what the peer is told.
+        Ok(Err(Unread::BrokenOff)) => return serve(engine, &facts, &who, Bytes::new()).await,
+        Err(_) => {
+            let mut response = serve(engine, &facts, &who, Bytes::new()).await;
+            *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+            return response;
+        }
+    };
+    serve(engine, &facts, &who, body).await
+}
+
+/// Why a body was not read to its end.
+enum Unread {
+    /// There is more than [`limits::BODY`].
+    TooLarge,
+    /// The peer broke off, or broke the framing.
+    BrokenOff,
+}
+
+/// Reads a body whole. Its pieces are copied together: each may hold a buffer many times its size.
+async fn read<B: Body>(body: B) -> Result<Bytes, Unread> {
+    let mut body = pin!(body);
+    let mut bytes = BytesMut::new();
+    if body.size_hint().lower() > limits::BODY as u64 {
+        return Err(Unread::TooLarge);
     }
-    let body = match Limited::new(body, limits::BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return refuse(engine, &too_large(limits::BODY)),
-        // The peer broke off, or broke the framing: there is nobody to answer, or nothing to answer to.
-        Err(_) => return response(StatusCode::BAD_REQUEST.as_u16(), Bytes::new()),
-    };
-    let pending = {
-        // The door is asked again because its answer borrows from the head, and must not outlive an await.
-        let facts = facts(&head);
-        match gate(&facts, &engine.policy()) {
-            Door::In(who) => engine.start(open(&engine.view(), &who, Origin::Http(&facts), &body), &who, body.clone()),
-            Door::Out(refusal) => return refuse(engine, &Reply::refused(refusal)),
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::BrokenOff)?;
+        // Trailers say nothing that is asked for here.
+        let Ok(data) = frame.into_data() else { continue };
+        if data.remaining() > limits::BODY - bytes.len() {
+            return Err(Unread::TooLarge);
         }
-    };
-    match pending {
-        Some(pending) => {
-            let Answer { status, bytes } = pending.answer(engine).await;
-            response(status, bytes)
+        bytes.put(data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Answers a body that has come in.
+async fn serve(engine: Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>, body: Bytes) -> Response<Answered> {
+    let next = open(&engine.view(), who, Origin::Http(facts), &body);
+    let mut source = match engine.start(next, who, body) {
+        None => return response(ACCEPTED, Bytes::new()),
+        Some(Pending::Ready(Answer { status, bytes })) => return response(status, bytes),
+        // A subscription is a stream whatever it says first.
+        Some(Pending::Listening(listening)) => return stream(engine, None, Source::Listening(listening)),
+        // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
+        // call with it.
+        Some(Pending::Running(running)) if running.version().is_some_and(Version::is_modern) => {
+            Source::Running(running)
         }
-        None => response(ACCEPTED, Bytes::new()),
+        Some(Pending::Running(running)) => Source::detached(running, Arc::clone(&engine)),
+    };
+    // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
+    match source.step(&engine).await {
+        Some(Step::Last(Answer { status, bytes })) => response(status, bytes),
+        Some(Step::Told(first)) => stream(engine, Some(first), source),
+        // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either.
+        None => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
     }
 }
 
@@ -99,16 +183,26 @@ fn facts(head: &Parts) -> Facts<'_> {
     facts
 }
 
-fn refuse(engine: &Engine, reply: &Reply) -> Response<Full<Bytes>> {
+fn refuse(engine: &Engine, reply: &Reply) -> Response<Answered> {
     let Answer { status, bytes } = Answer::emitted(reply, engine, b"");
     response(status, bytes)
 }
 
-fn response(status: u16, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+fn response(status: u16, body: Bytes) -> Response<Answered> {
+    let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in fields(status) {
+    head(&mut response, fields(status));
+    response
+}
+
+fn stream(engine: Arc<Engine>, first: Option<Bytes>, source: Source) -> Response<Answered> {
+    let mut response = Response::new(Either::Right(Stream::new(engine, first, source)));
+    head(&mut response, sse::FIELDS);
+    response
+}
+
+fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
+    for (name, value) in fields {
         response.headers_mut().insert(*name, HeaderValue::from_static(value));
     }
-    response
 }

@@ -2,9 +2,11 @@
 //! integer, `1.5` is not, and nothing is rounded, clamped, or read out of a string.
 
 use super::schema::Schema;
-use attache_core::json::{Kind, NotAnInteger, Reader, Text, Value};
+use crate::limits;
+use attache_core::json::{self, Kind, NotAnInteger, Reader, Text, Value};
 use attache_core::tool::Arguments;
-use core::fmt;
+use core::fmt::{self, Write as _};
+use serde::de::value::Error as Plain;
 use serde::de::{self, DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor};
 
 /// Reads the arguments of a call; the error is a sentence for the model.
@@ -14,11 +16,13 @@ pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schem
     }
     let empty = Value::parse(b"{}").map_err(|error| error.to_string())?;
     let value = arguments.value().unwrap_or(empty);
-    A::deserialize(Node(value)).or_else(|_| {
+    A::deserialize(Node(&mut Source::of(value))).or_else(|_| {
         // Once more, now keeping track of the way to the fault: only mistakes pay for their explanation.
-        serde_path_to_error::deserialize(Node(value)).map_err(|error| match error.path().to_string().as_str() {
-            "." => format!("The arguments do not fit: {}", error.inner()),
-            path => format!("Argument '{path}' does not fit: {}", error.inner()),
+        serde_path_to_error::deserialize(Node(&mut Source::of(value))).map_err(|error| {
+            match error.path().to_string().as_str() {
+                "." => format!("The arguments do not fit: {}", error.inner()),
+                path => format!("Argument '{}' does not fit: {}", echoed(path.chars()), error.inner()),
+            }
         })
     })
 }
@@ -32,7 +36,7 @@ fn known(arguments: Arguments<'_>, names: &[String]) -> Result<(), String> {
     for (name, _) in Members::of(object) {
         match names.iter().zip(&mut seen).find(|(known, _)| name.is(known)) {
             None => {
-                let name: String = name.chars().collect();
+                let name = echoed(name.chars());
                 let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                 return Err(format!("This tool has no argument '{name}'; its arguments are: {known}"));
             }
@@ -68,101 +72,186 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The elements of an array.
-struct Elements<'a> {
-    raw: &'a [u8],
-    reader: Reader<'a>,
+/// A text that is read once, front to back, by whoever wants the value that stands next.
+#[derive(Clone)]
+struct Source<'de> {
+    text: &'de [u8],
+    reader: Reader<'de>,
+    /// Whether the last value that was given away has been read to its end.
+    done: bool,
 }
 
-impl<'a> Elements<'a> {
-    fn of(array: Value<'a>) -> Self {
-        let mut reader = array.reader();
-        let _ = reader.enter_array();
-        Self { raw: array.raw(), reader }
+impl<'de> Source<'de> {
+    fn of(value: Value<'de>) -> Self {
+        Self { text: value.raw(), reader: value.reader(), done: false }
     }
-}
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = Node<'a>;
-
-    fn next(&mut self) -> Option<Node<'a>> {
-        if !self.reader.element().ok()? {
-            return None;
+    /// Gives the next value away.
+    ///
+    /// A type may leave its value, or swallow the error in the middle of it and go on with a default. Then the reader goes
+    /// back and steps over the value, so that the next one is found where it stands.
+    fn give<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        let before = self.reader.clone();
+        self.done = false;
+        let given = seed.deserialize(Node(self))?;
+        if !self.done {
+            self.reader = before;
+            self.take()?;
         }
-        Some(Node(self.reader.skip().ok()?.of(self.raw)))
+        Ok(given)
+    }
+
+    /// Reads the next value whole.
+    fn take(&mut self) -> Result<Value<'de>, Error> {
+        let value = self.reader.skip()?.of(self.text);
+        self.done = true;
+        Ok(value)
+    }
+
+    /// Lets `visit` read what stands in a bracket, and closes it.
+    fn inside<T>(&mut self, visit: impl FnOnce(&mut Entries<'_, 'de>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut entries = Entries { source: self, ended: false };
+        let visited = visit(&mut entries);
+        // What was read last lies inside.
+        entries.source.done = false;
+        let value = visited?;
+        // What an element is to an array, a member is to an object.
+        if entries.element()? {
+            return Err(Error("there is more than fits".to_owned()));
+        }
+        self.done = true;
+        Ok(value)
     }
 }
 
-/// A value of the engine's reader, as serde sees it.
-#[derive(Clone, Copy)]
-struct Node<'de>(Value<'de>);
+/// The elements of an array, or the members of an object, while they are read.
+struct Entries<'s, 'de> {
+    source: &'s mut Source<'de>,
+    /// The bracket has closed: to ask for more would read what stands behind it.
+    ended: bool,
+}
 
-impl<'de> Node<'de> {
+impl<'de> Entries<'_, 'de> {
+    fn element(&mut self) -> Result<bool, Error> {
+        self.ended = self.ended || !self.source.reader.element()?;
+        Ok(!self.ended)
+    }
+
+    fn key(&mut self) -> Result<Option<Text<'de>>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let key = self.source.reader.key()?;
+        self.ended = key.is_none();
+        Ok(key)
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for Entries<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        if !self.element()? {
+            return Ok(None);
+        }
+        self.source.give(seed).map(Some)
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        match self.key()? {
+            Some(name) => seed.deserialize(Name(name)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        self.source.give(seed)
+    }
+}
+
+/// The value that stands next, as serde sees it. Nested ones are read by the same reader, so each byte is read once,
+/// however deep it lies.
+struct Node<'s, 'de>(&'s mut Source<'de>);
+
+impl<'de> Node<'_, 'de> {
+    fn kind(&mut self) -> Option<Kind> {
+        self.0.reader.kind()
+    }
+
+    /// The error for a value of another type than `visitor` wants. It steps over the value, for types that take a default
+    /// instead.
     fn expected<V: Visitor<'de>>(self, visitor: &V) -> Error {
-        let text = self.text();
-        let unexpected = match self.0.kind() {
-            Kind::Null => Unexpected::Unit,
-            Kind::Bool => Unexpected::Bool(self.0.bool() == Some(true)),
-            Kind::Number => match self.float() {
-                Ok(number) => Unexpected::Float(number),
-                Err(_) => Unexpected::Other("number"),
-            },
-            Kind::String => Unexpected::Str(text.as_deref().unwrap_or_default()),
-            Kind::Array => Unexpected::Seq,
-            Kind::Object => Unexpected::Map,
-        };
-        Error::invalid_type(unexpected, visitor)
-    }
-
-    fn text(self) -> Option<String> {
-        Some(self.0.text()?.chars().collect())
-    }
-
-    fn float(self) -> Result<f64, Error> {
-        let written = core::str::from_utf8(self.0.raw()).unwrap_or_default();
-        match written.parse() {
-            Ok(number) if f64::is_finite(number) => Ok(number),
-            _ => Err(Error(format!("{written} is out of range"))),
-        }
-    }
-
-    fn visit_text<V: Visitor<'de>>(text: Text<'de>, visitor: V) -> Result<V::Value, Error> {
-        match text.plain() {
-            Some(text) => visitor.visit_borrowed_str(text),
-            None => visitor.visit_string(text.chars().collect()),
+        match self.0.take() {
+            Ok(value) => expected(value, visitor),
+            Err(error) => error,
         }
     }
 
     fn visit_integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.integer() {
-            Ok(integer) => match (integer.to::<u64>(), integer.to::<i64>()) {
-                (Some(number), _) => visitor.visit_u64(number),
-                (None, Some(number)) => visitor.visit_i64(number),
-                (None, None) => Err(self.out_of_range()),
-            },
-            Err(NotAnInteger::OutOfRange) => Err(self.out_of_range()),
-            Err(NotAnInteger::OtherType) => Err(self.expected(&visitor)),
-        }
-    }
-
-    fn out_of_range(self) -> Error {
-        Error(format!("{} is out of range", String::from_utf8_lossy(self.0.raw())))
+        visit_integer(self.0.take()?, visitor)
     }
 
     fn visit_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let mut elements = de::value::SeqDeserializer::new(Elements::of(self.0));
-        let value = visitor.visit_seq(&mut elements)?;
-        elements.end()?;
-        Ok(value)
+        self.0.reader.enter_array()?;
+        self.0.inside(|elements| visitor.visit_seq(elements))
     }
 
     fn visit_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let pairs = Members::of(self.0).map(|(name, value)| (Name(name), Node(value)));
-        let mut members = de::value::MapDeserializer::new(pairs);
-        let value = visitor.visit_map(&mut members)?;
-        members.end()?;
-        Ok(value)
+        self.0.reader.enter_object()?;
+        self.0.inside(|members| visitor.visit_map(members))
     }
+}
+
+fn expected<'de, V: Visitor<'de>>(value: Value<'_>, visitor: &V) -> Error {
+    let text = value.text().map(|text| echoed(text.chars()));
+    let unexpected = match value.kind() {
+        Kind::Null => Unexpected::Unit,
+        Kind::Bool => Unexpected::Bool(value.bool() == Some(true)),
+        Kind::Number => match float(value) {
+            Ok(number) => Unexpected::Float(number),
+            Err(_) => Unexpected::Other("number"),
+        },
+        Kind::String => Unexpected::Str(text.as_deref().unwrap_or_default()),
+        Kind::Array => Unexpected::Seq,
+        Kind::Object => Unexpected::Map,
+    };
+    Error::invalid_type(unexpected, visitor)
+}
+
+fn float(value: Value<'_>) -> Result<f64, Error> {
+    let written = core::str::from_utf8(value.raw()).unwrap_or_default();
+    match written.parse() {
+        Ok(number) if f64::is_finite(number) => Ok(number),
+        _ => Err(out_of_range(value)),
+    }
+}
+
+fn visit_text<'de, V: Visitor<'de>>(text: Text<'de>, visitor: V) -> Result<V::Value, Error> {
+    match text.plain() {
+        Some(text) => visitor.visit_borrowed_str(text),
+        None => visitor.visit_string(text.chars().collect()),
+    }
+}
+
+fn visit_integer<'de, V: Visitor<'de>>(value: Value<'de>, visitor: V) -> Result<V::Value, Error> {
+    match value.integer() {
+        Ok(integer) => match (integer.to::<u64>(), integer.to::<i64>()) {
+            (Some(number), _) => visitor.visit_u64(number),
+            (None, Some(number)) => visitor.visit_i64(number),
+            (None, None) => Err(out_of_range(value)),
+        },
+        Err(NotAnInteger::OutOfRange) => Err(out_of_range(value)),
+        Err(NotAnInteger::OtherType) => Err(expected(value, &visitor)),
+    }
+}
+
+fn out_of_range(value: Value<'_>) -> Error {
+    let written = core::str::from_utf8(value.raw()).unwrap_or_default();
+    Error(format!("{} is out of range", echoed(written.chars())))
 }
 
 /// Visitors of whole numbers: one way for all widths, the visitor knows its own bounds.
@@ -174,23 +263,26 @@ macro_rules! integers {
     )* };
 }
 
-impl<'de> de::Deserializer<'de> for Node<'de> {
+impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
     type Error = Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.kind() {
-            Kind::Null => visitor.visit_unit(),
-            Kind::Bool => visitor.visit_bool(self.0.bool() == Some(true)),
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        match self.kind() {
+            Some(Kind::Array) => return self.visit_seq(visitor),
+            Some(Kind::Object) => return self.visit_map(visitor),
+            _ => {}
+        }
+        let value = self.0.take()?;
+        match value.kind() {
+            Kind::Bool => visitor.visit_bool(value.bool() == Some(true)),
             // A type that takes any number is told how it was written: with a fraction or exponent, it is a float.
-            Kind::Number => match self.0.integer() {
-                Ok(_) if !self.0.raw().iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => {
-                    self.visit_integer(visitor)
-                }
-                _ => visitor.visit_f64(self.float()?),
+            // Without, it is an integer, and one beyond 64 bits is refused: a float in its place would be another number.
+            Kind::Number => match value.raw().iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+                true => visitor.visit_f64(float(value)?),
+                false => visit_integer(value, visitor),
             },
-            Kind::String => Self::visit_text(self.0.text().unwrap_or_default(), visitor),
-            Kind::Array => self.visit_seq(visitor),
-            Kind::Object => self.visit_map(visitor),
+            Kind::String => visit_text(value.text().unwrap_or_default(), visitor),
+            _ => visitor.visit_unit(),
         }
     }
 
@@ -199,20 +291,33 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_f64(visitor)
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.kind() {
-            Kind::Number => visitor.visit_f64(self.float()?),
+    fn deserialize_f32<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        match self.kind() {
+            Some(Kind::Number) => {
+                let value = self.0.take()?;
+                // The visitor narrows it, and would make an infinity of what is too large.
+                match float(value)? {
+                    number if (number as f32).is_infinite() => Err(out_of_range(value)),
+                    number => visitor.visit_f64(number),
+                }
+            }
             _ => Err(self.expected(&visitor)),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.kind() {
-            Kind::Null => visitor.visit_none(),
+    fn deserialize_f64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        match self.kind() {
+            Some(Kind::Number) => visitor.visit_f64(float(self.0.take()?)?),
+            _ => Err(self.expected(&visitor)),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        match self.kind() {
+            Some(Kind::Null) => {
+                self.0.take()?;
+                visitor.visit_none()
+            }
             _ => visitor.visit_some(self),
         }
     }
@@ -223,38 +328,31 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
 
     // A variant is its name, or an object whose only member is its name: serde's own representation.
     fn deserialize_enum<V: Visitor<'de>>(
-        self,
+        mut self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.0.kind() {
-            Kind::String => Name(self.0.text().unwrap_or_default()).deserialize_enum("", &[], visitor),
-            Kind::Object => {
-                let mut members = Members::of(self.0);
-                match (members.next(), members.next()) {
-                    (Some((name, value)), None) => visitor.visit_enum(Variant { name, value }),
-                    _ => Err(Error::invalid_value(Unexpected::Map, &"an object with one member")),
-                }
+        match self.kind() {
+            Some(Kind::String) => Name(self.0.take()?.text().unwrap_or_default()).deserialize_enum("", &[], visitor),
+            Some(Kind::Object) => {
+                self.0.reader.enter_object()?;
+                self.0.inside(|members| match members.key()? {
+                    Some(name) => visitor.visit_enum(Variant { name, source: &mut *members.source }),
+                    None => Err(Error::invalid_value(Unexpected::Map, &"an object with one member")),
+                })
             }
             _ => Err(self.expected(&visitor)),
         }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.0.take()?;
         visitor.visit_unit()
     }
 
     serde::forward_to_deserialize_any! {
         bool i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
-    }
-}
-
-impl<'de> IntoDeserializer<'de, Error> for Node<'de> {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
     }
 }
 
@@ -266,7 +364,7 @@ impl<'de> de::Deserializer<'de> for Name<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        Node::visit_text(self.0, visitor)
+        visit_text(self.0, visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -285,41 +383,33 @@ impl<'de> de::Deserializer<'de> for Name<'de> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Error> for Name<'de> {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
 /// `{"name": value}` as a variant of an enum.
-struct Variant<'de> {
+struct Variant<'s, 'de> {
     name: Text<'de>,
-    value: Value<'de>,
+    source: &'s mut Source<'de>,
 }
 
-impl<'de> de::EnumAccess<'de> for Variant<'de> {
+impl<'s, 'de> de::EnumAccess<'de> for Variant<'s, 'de> {
     type Error = Error;
-    type Variant = Node<'de>;
+    type Variant = Node<'s, 'de>;
 
-    fn variant_seed<V: de::DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Node<'de>), Error> {
-        Ok((seed.deserialize(Name(self.name))?, Node(self.value)))
+    fn variant_seed<V: de::DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Node<'s, 'de>), Error> {
+        Ok((seed.deserialize(Name(self.name))?, Node(self.source)))
     }
 }
 
-impl<'de> de::VariantAccess<'de> for Node<'de> {
+impl<'de> de::VariantAccess<'de> for Node<'_, 'de> {
     type Error = Error;
 
     fn unit_variant(self) -> Result<(), Error> {
-        match self.0.kind() {
+        match self.0.take()?.kind() {
             Kind::Null => Ok(()),
             _ => Err(Error("this variant has no value".to_owned())),
         }
     }
 
     fn newtype_variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self)
+        self.0.give(seed)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
@@ -343,9 +433,78 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+impl From<json::Error> for Error {
+    fn from(error: json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The sentences are serde's; only what they repeat is shortened.
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        let mut reason = Shortened { text: String::new(), room: limits::REASON };
+        // It refuses more than there is room for, so that no more than that is made.
+        let _ = write!(reason, "{message}");
+        Self(reason.text)
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        shortened(unexpected, |unexpected| Plain::invalid_type(unexpected, wanted))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        shortened(unexpected, |unexpected| Plain::invalid_value(unexpected, wanted))
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        Self(Plain::unknown_variant(&echoed(variant.chars()), known).to_string())
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        Self(Plain::unknown_field(&echoed(field.chars()), known).to_string())
+    }
+}
+
+fn shortened(unexpected: Unexpected<'_>, say: impl FnOnce(Unexpected<'_>) -> Plain) -> Error {
+    let said = match unexpected {
+        Unexpected::Str(text) => say(Unexpected::Str(&echoed(text.chars()))),
+        Unexpected::Other(text) => say(Unexpected::Other(&echoed(text.chars()))),
+        short => say(short),
+    };
+    Error(said.to_string())
+}
+
+/// As much of a text of the caller as is repeated to the model.
+fn echoed(text: impl Iterator<Item = char>) -> String {
+    let mut short = Shortened { text: String::new(), room: limits::ECHOED };
+    for char in text {
+        if short.write_char(char).is_err() {
+            break;
+        }
+    }
+    short.text
+}
+
+/// A text that ends with an ellipsis where it became too long.
+struct Shortened {
+    text: String,
+    /// Characters that may still come.
+    room: usize,
+}
+
+impl fmt::Write for Shortened {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for char in text.chars() {
+            match self.room.checked_sub(1) {
+                Some(room) => self.room = room,
+                None => {
+                    self.text.push('…');
+                    return Err(fmt::Error);
+                }
+            }
+            self.text.push(char);
+        }
+        Ok(())
     }
 }
 
@@ -370,7 +529,7 @@ mod tests {
     }
 
     fn from<T: DeserializeOwned>(json: &str) -> Result<T, String> {
-        T::deserialize(Node(Value::parse(json.as_bytes()).unwrap())).map_err(|error| error.0)
+        T::deserialize(Node(&mut Source::of(Value::parse(json.as_bytes()).unwrap()))).map_err(|error| error.0)
     }
 
     /// What serde_json makes of a text, we make of it; where the two part ways is in the test below.
@@ -398,10 +557,83 @@ mod tests {
         same_as_serde_json::<(bool, char)>(r#"[true,"x"]"#);
         same_as_serde_json::<(bool, char)>(r#"[true,"x",1]"#);
         same_as_serde_json::<std::collections::BTreeMap<String, f64>>(r#"{"a":1,"b":2.5}"#);
+        same_as_serde_json::<[u8; 2]>("[1]");
+        same_as_serde_json::<Vec<Mode>>(r#" [ {"level" : 7} , "off" , { "off" : null } , {"pair":[1,"b"] } ] "#);
+        same_as_serde_json::<Vec<Mode>>(r#"[{"level":7,"off":null},"off"]"#);
+        same_as_serde_json::<Vec<(u8, serde::de::IgnoredAny)>>(r#"[[1,{"a":[]}],[2,"b"]]"#);
+        same_as_serde_json::<Vec<(u8, u8)>>("[[1,2,3],[4,5]]");
         same_as_serde_json::<bool>("1");
         same_as_serde_json::<String>("1");
         same_as_serde_json::<f64>(r#""1""#);
         same_as_serde_json::<f64>("1e400");
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Lenient {
+        #[serde(deserialize_with = "or_default")]
+        level: Vec<u8>,
+        #[serde(deserialize_with = "or_default")]
+        mode: u8,
+        name: String,
+    }
+
+    fn or_default<'de, T: Deserialize<'de> + Default, D: de::Deserializer<'de>>(value: D) -> Result<T, D::Error> {
+        Ok(T::deserialize(value).unwrap_or_default())
+    }
+
+    #[test]
+    fn value_left_in_the_middle_by_its_type_does_not_disturb_the_next() {
+        for level in ["[1,[2],3]", r#"{"a":[1]}"#, r#""x""#, "[[[1,2]]]", "[256]"] {
+            let lenient = from::<Lenient>(&format!(r#"{{"level":{level},"mode":{{"a":[]}},"name":"n"}}"#));
+            assert_eq!(lenient, Ok(Lenient { level: vec![], mode: 0, name: "n".to_owned() }), "{level}");
+        }
+    }
+
+    #[test]
+    fn value_nested_deep_costs_no_more_than_a_flat_one_of_its_size() {
+        const SIZE: usize = 1024 * 1024;
+        const LEVELS: usize = 60;
+        let time = |levels: usize| {
+            let json = format!("{}\"{}\"{}", "[".repeat(levels), "x".repeat(SIZE), "]".repeat(levels));
+            let text = Value::parse(json.as_bytes()).unwrap();
+            // The best of several: a busy machine can hold up any one of them.
+            (0..5)
+                .map(|_| {
+                    let started = std::time::Instant::now();
+                    serde_json::Value::deserialize(Node(&mut Source::of(text))).unwrap();
+                    started.elapsed()
+                })
+                .min()
+                .unwrap()
+        };
+        let (flat, deep) = (time(1), time(LEVELS));
+        assert!(deep < 5 * flat, "{deep:?} is not near {flat:?}");
+    }
+
+    #[test]
+    fn mistake_with_a_long_name_or_value_is_told_with_the_beginning_of_it() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Closed {}
+
+        let long = "é".repeat(100_000);
+        let shown = format!("{}…", "é".repeat(limits::ECHOED));
+        let digits = "9".repeat(100_000);
+        let name_of_integers = from::<std::collections::BTreeMap<u8, u8>>(&format!(r#"{{"{long}":1}}"#));
+        for (said, shown) in [
+            (from::<u8>(&format!(r#""{long}""#)).unwrap_err(), &shown),
+            (from::<char>(&format!(r#""{long}""#)).unwrap_err(), &shown),
+            (from::<Mode>(&format!(r#""{long}""#)).unwrap_err(), &shown),
+            (from::<Mode>(&format!(r#"{{"{long}":1}}"#)).unwrap_err(), &shown),
+            (from::<Closed>(&format!(r#"{{"{long}":1}}"#)).unwrap_err(), &shown),
+            (name_of_integers.unwrap_err(), &shown),
+            (from::<u8>(&digits).unwrap_err(), &format!("{}…", "9".repeat(limits::ECHOED))),
+            (Error::custom(&long).0, &format!("{}…", "é".repeat(limits::REASON))),
+        ] {
+            assert!(said.contains(shown.as_str()), "{said}");
+            assert!(said.chars().count() <= limits::REASON + 1, "{said}");
+        }
+        assert_eq!(from::<u8>(r#""abc""#).unwrap_err(), "invalid type: string \"abc\", expected u8");
     }
 
     #[test]
@@ -411,5 +643,17 @@ mod tests {
         assert!(from::<i64>("1.5").is_err());
         assert!(from::<i64>("1e30").is_err());
         assert!(from::<i64>("9223372036854775808").is_err());
+    }
+
+    #[test]
+    fn number_too_large_for_any_type_it_could_become_is_refused_not_rounded() {
+        use serde_json::Value;
+        assert_eq!(from::<Value>("18446744073709551615"), Ok(u64::MAX.into()));
+        assert_eq!(from::<Value>("18446744073709551616"), Err("18446744073709551616 is out of range".to_owned()));
+        assert_eq!(from::<Value>("-9223372036854775808"), Ok(i64::MIN.into()));
+        assert!(from::<Value>("-9223372036854775809").is_err());
+        assert_eq!(from::<f32>("3.4028235e38"), Ok(f32::MAX));
+        assert_eq!(from::<f32>("3.5e38"), Err("3.5e38 is out of range".to_owned()));
+        assert_eq!(from::<f32>("-1e300"), Err("-1e300 is out of range".to_owned()));
     }
 }

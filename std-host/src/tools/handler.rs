@@ -1,9 +1,16 @@
 //! What the closures look like, and what they are called with.
 
+use super::ask::{Ask, Asking, Elicited};
+use super::changes::Changes;
+use super::events::Events;
+use super::output::ToolError;
 use attache_core::era::Version;
-use attache_core::tool::Kind;
+use attache_core::tool::{Kind, Level};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// A closure that answers. Every `Fn(A, Ctx) -> impl Future<Output = R>` is one.
 pub trait Handler<A, R>: Send + Sync + 'static {
@@ -21,20 +28,84 @@ where
     }
 }
 
-/// What a handler may know of the call it runs for.
-#[derive(Clone, Copy, Debug)]
+/// The call that a handler runs for: what it may know of it, tell it, and ask it. Clones are of the same call.
+#[derive(Clone, Debug)]
 pub struct Ctx {
     version: Version,
+    events: Arc<Events>,
+    pub(super) asking: Arc<Asking>,
+    changes: Changes,
 }
 
 impl Ctx {
-    pub(super) const fn new(version: Version) -> Self {
-        Self { version }
+    pub(super) fn new(version: Version, events: Events, asking: Arc<Asking>, changes: Changes) -> Self {
+        Self { version, events: Arc::new(events), asking, changes }
     }
 
     /// The revision of the protocol that the caller speaks.
     pub const fn version(&self) -> Version {
         self.version
+    }
+
+    /// Tells the caller how far the call is, if it wants to hear: `progress` of `total`, in any unit. What does not exceed the
+    /// progress told last is not sent. Waits while the caller is behind.
+    pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        self.events.progress(progress, total, message).await;
+    }
+
+    /// Writes to the caller's log, if it wants to hear messages of this level. No secrets, no personal data: it leaves the
+    /// server. Waits while the caller is behind.
+    pub async fn log(&self, level: Level, data: impl Serialize + Sync) {
+        self.events.log(level, None, &data).await;
+    }
+
+    /// Asks the client. The first time the call ends here, with the question: return the error with `?`. The client makes the
+    /// call again with the answer, and then this gives it. So what stands before it runs twice; `key` must be the same each
+    /// time, and of this question alone.
+    ///
+    /// # Errors
+    /// To be returned: the question, or that the client cannot be asked.
+    pub fn ask(&self, key: &str, ask: Ask) -> Result<Value, ToolError> {
+        self.ask_all([(key, ask)]).map(|[answer]| answer)
+    }
+
+    /// Asks several things at once.
+    ///
+    /// # Errors
+    /// As [`ask`](Ctx::ask).
+    pub fn ask_all<const N: usize>(&self, questions: [(&str, Ask); N]) -> Result<[Value; N], ToolError> {
+        self.asking.ask(questions)
+    }
+
+    /// Whether the client can be asked this.
+    pub fn can_ask(&self, ask: &Ask) -> bool {
+        self.asking.can(ask)
+    }
+
+    /// Asks the person, as [`ask`](Ctx::ask) does, and reads what came back.
+    ///
+    /// # Errors
+    /// As [`ask`](Ctx::ask); or if what came back is no answer of a person.
+    pub fn elicit(&self, key: &str, message: &str, schema: Value) -> Result<Elicited, ToolError> {
+        Elicited::of(&self.ask(key, Ask::form(message, schema))?)
+    }
+
+    /// Keeps `value` for when the client comes back with answers. It travels sealed with the client, who can read it.
+    ///
+    /// # Errors
+    /// If serde cannot write it.
+    pub fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
+        self.asking.keep(value)
+    }
+
+    /// What an earlier run of this call kept.
+    pub fn kept<T: DeserializeOwned>(&self) -> Option<T> {
+        self.asking.kept()
+    }
+
+    /// The handle by which subscriptions are told of changes.
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
     }
 }
 

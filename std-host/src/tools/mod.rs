@@ -1,6 +1,9 @@
 //! What a host offers: closures with typed arguments that answer as tools, prompts, resources and completions.
 
 mod arguments;
+mod ask;
+mod changes;
+mod events;
 mod handler;
 mod offer;
 mod outcome;
@@ -8,11 +11,15 @@ mod output;
 mod registry;
 mod schema;
 
+pub use ask::{Ask, Elicited};
+pub(crate) use changes::Change;
+pub use changes::Changes;
+pub(crate) use events::Line;
 pub use handler::{Completing, Ctx, Handler, NoArgs, Read};
 pub(crate) use offer::completion;
 pub use offer::{Prompt, Resource, Tool};
 pub(crate) use outcome::{Outcome, Run};
-pub(crate) use output::Failure;
+use output::Failure;
 pub use output::{
     Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolError, ToolOutput,
 };

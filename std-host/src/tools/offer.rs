@@ -1,11 +1,11 @@
 //! What a server offers, in the making: the members that lists print, and the closure that answers.
 
 use super::arguments::read;
-use super::outcome::{Outcome, crashed, guarded};
-use super::output::{IntoContents, IntoPrompt, IntoToolOutput, tool_crashed};
-use super::registry::{Asked, Offer};
+use super::outcome::{Outcome, crashed, guarded, tool_crashed};
+use super::output::{IntoContents, IntoPrompt, IntoToolOutput};
+use super::registry::{Asked, Offer, Sealer};
 use super::schema::Schema;
-use super::{Completing, Completion, Handler, Read, ToolOutput};
+use super::{Completing, Completion, Ctx, Handler, Read, ToolOutput};
 use attache_core::rpc::Code;
 use attache_core::tool::is_tool_name;
 use core::fmt;
@@ -41,7 +41,7 @@ impl Tool {
             listed.insert("outputSchema".to_owned(), schema);
         }
         let handler = Arc::new(handler);
-        let start = move |asked: Asked<'_>, ctx| {
+        let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
             guarded(
                 || {
                     let Asked::With(arguments) = asked else {
@@ -50,12 +50,20 @@ impl Tool {
                     let arguments =
                         read::<A>(arguments, &schema).map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
                     let run = handler.run(arguments, ctx);
-                    Ok(async { Outcome::Tool(run.await.into_output()) })
+                    Ok(async move {
+                        match run.await.into_output() {
+                            Ok(output) => Outcome::Tool(output),
+                            Err(error) => Outcome::of_failure(error.into_failure(), true, || sealer.seal()),
+                        }
+                    })
                 },
                 tool_crashed,
             )
         };
-        Self { offer: Offer { key: name.to_owned(), members: String::new(), start: Box::new(start) }, listed }
+        Self {
+            offer: Offer { key: name.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) },
+            listed,
+        }
     }
 
     /// A name for people (`title`).
@@ -125,8 +133,30 @@ impl Tool {
         self
     }
 
-    pub(crate) fn finish(self) -> Offer {
+    /// # Panics
+    /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
+    pub(crate) fn finish(mut self) -> Offer {
+        mirrors(&self.listed["inputSchema"], "", &mut self.offer.mirrors);
         finish(self.offer, &[("name", None)], self.listed)
+    }
+}
+
+/// Collects the arguments that are mirrored in headers, by their way through `properties`.
+fn mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}/{name}");
+        if let Some(header) = property.get("x-mcp-header") {
+            let header = header.as_str().unwrap_or_default();
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert!(!header.is_empty() && header.bytes().all(token), "x-mcp-header of {path} must be a header name");
+            let fits = property["type"].as_str().is_some_and(|of| ["string", "integer", "boolean"].contains(&of));
+            assert!(fits, "{path} has an x-mcp-header, so it must be a string, an integer or a boolean");
+            let taken = found.iter().any(|(known, _)| known.eq_ignore_ascii_case(header));
+            assert!(!taken, "x-mcp-header {header:?} is there twice");
+            assert!(!name.contains('/'), "{path} has an x-mcp-header, so its name must have no slash");
+            found.push((header.to_owned(), path.clone()));
+        }
+        mirrors(property, &path, found);
     }
 }
 
@@ -152,7 +182,7 @@ impl Prompt {
         listed.insert("description".to_owned(), description.into());
         listed.insert("arguments".to_owned(), schema.prompt_arguments());
         let handler = Arc::new(handler);
-        let start = move |asked: Asked<'_>, ctx| {
+        let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
             guarded(
                 || {
                     let Asked::With(arguments) = asked else {
@@ -162,17 +192,20 @@ impl Prompt {
                     let arguments = read::<A>(arguments, &schema)
                         .map_err(|reason| Outcome::Rejected(Code::InvalidParams, reason))?;
                     let run = handler.run(arguments, ctx);
-                    Ok(async {
+                    Ok(async move {
                         match run.await.into_prompt() {
                             Ok(prompt) => Outcome::Prompt(prompt),
-                            Err(error) => Outcome::of_failure(error.into_failure()),
+                            Err(error) => Outcome::of_failure(error.into_failure(), false, || sealer.seal()),
                         }
                     })
                 },
                 crashed,
             )
         };
-        Self { offer: Offer { key: name.to_owned(), members: String::new(), start: Box::new(start) }, listed }
+        Self {
+            offer: Offer { key: name.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) },
+            listed,
+        }
     }
 
     /// A name for people (`title`).
@@ -207,7 +240,7 @@ impl Resource {
         listed.insert("mimeType".to_owned(), mime_type.into());
         let mime_type: Arc<str> = mime_type.into();
         let handler = Arc::new(handler);
-        let start = move |asked: Asked<'_>, ctx| {
+        let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
             let mime_type = Arc::clone(&mime_type);
             guarded(
                 || {
@@ -218,14 +251,14 @@ impl Resource {
                     Ok(async move {
                         match run.await.into_contents() {
                             Ok(contents) => Outcome::Read(contents.declared(&mime_type)),
-                            Err(error) => Outcome::of_failure(error.into_failure()),
+                            Err(error) => Outcome::of_failure(error.into_failure(), false, || sealer.seal()),
                         }
                     })
                 },
                 crashed,
             )
         };
-        let offer = Offer { key: uri.to_owned(), members: String::new(), start: Box::new(start) };
+        let offer = Offer { key: uri.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) };
         Self { offer, name: name.to_owned(), listed }
     }
 
@@ -251,7 +284,7 @@ impl Resource {
 /// Answers what is typed with what it could become.
 pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Completion {
     let handler = Arc::new(handler);
-    Completion(Box::new(move |typed, ctx| {
+    Completion(Box::new(move |typed, ctx: Ctx| {
         guarded(
             || {
                 let run = handler.run(typed, ctx);

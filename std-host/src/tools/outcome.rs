@@ -8,6 +8,7 @@ use core::future::{poll_fn, ready};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::Poll;
+use serde_json::{Value, json};
 use std::panic::catch_unwind;
 
 /// A call that runs.
@@ -22,6 +23,10 @@ pub(crate) enum Outcome {
     Values(Vec<String>),
     /// A protocol error: nobody but a tool fails in a result.
     Rejected(Code, String),
+    /// The client has not declared a capability: JSON that says which.
+    Needs(String),
+    /// The client is asked: the questions and the sealed state.
+    Asks(String, Option<String>),
     /// There is no such resource.
     NotFound,
 }
@@ -33,7 +38,11 @@ impl Outcome {
             Self::Prompt(output) => output.write(&mut out.messages()),
             Self::Read(contents) => contents.write(&mut out.contents()),
             Self::Values(values) => values.iter().try_for_each(|value| out.values().value(value)),
-            Self::Rejected(code, message) => out.reject(*code, message),
+            Self::Rejected(code, message) => out.reject(*code, message, None),
+            Self::Needs(data) => {
+                out.reject(Code::MissingClientCapability, "The client has not declared what this needs", Some(data))
+            }
+            Self::Asks(questions, state) => out.ask(questions, state.as_deref()),
             Self::NotFound => Err(ToolError::NotFound),
         }
     }
@@ -46,19 +55,31 @@ impl Outcome {
             Self::Prompt(output) => output.size_hint(),
             Self::Read(contents) => contents.size_hint(),
             Self::Values(values) => values.iter().map(|value| value.len() + 3).sum(),
-            Self::Rejected(..) | Self::NotFound => 0,
+            Self::Asks(questions, state) => questions.len() + state.as_ref().map_or(0, String::len),
+            Self::Needs(_) | Self::Rejected(..) | Self::NotFound => 0,
         };
         inside + AROUND
     }
 
-    /// What a prompt, a resource or a completion that failed is answered with.
-    pub(crate) fn of_failure(failure: Failure) -> Self {
+    /// What a call that failed is answered with. Of a tool's failure the model hears in a result; `seal` makes the state that goes
+    /// out with questions.
+    pub(super) fn of_failure(failure: Failure, of_tool: bool, seal: impl FnOnce() -> Option<String>) -> Self {
         match failure {
-            Failure::User(text) => Self::Rejected(Code::InvalidParams, text),
+            Failure::User(text) if of_tool => Self::Tool(ToolOutput::failed(text)),
+            Failure::User(text) | Failure::Invalid(text) => Self::Rejected(Code::InvalidParams, text),
+            Failure::Internal(cause) if of_tool => tool_crashed(&cause),
             Failure::Internal(cause) => crashed(&cause),
+            Failure::NotFound if of_tool => Self::Tool(ToolOutput::failed("There is no such thing.".to_owned())),
             Failure::NotFound => Self::NotFound,
+            Failure::Asks(questions) => Self::Asks(Value::from(questions).to_string(), seal()),
+            Failure::Needs(capability) => Self::Needs(json!({ "requiredCapabilities": capability }).to_string()),
         }
     }
+}
+
+/// What a tool that failed for a reason that the peer must not see is answered with.
+pub(super) fn tool_crashed(cause: &dyn fmt::Display) -> Outcome {
+    Outcome::Tool(ToolOutput::failed(logged("tool", cause)))
 }
 
 /// The answer to what failed for a reason that the peer must not see: one fixed sentence and a name under which the log has
@@ -68,7 +89,7 @@ pub(crate) fn crashed(cause: &dyn fmt::Display) -> Outcome {
 }
 
 /// Writes `cause` to the log, and gives the sentence for the peer.
-pub(crate) fn logged(what: &str, cause: &dyn fmt::Display) -> String {
+fn logged(what: &str, cause: &dyn fmt::Display) -> String {
     use core::hash::{BuildHasher, Hasher};
     // A name for one failure, to be found again: no secret, and it guards nothing. Each `RandomState` has other keys, so the
     // hash of nothing differs each time.

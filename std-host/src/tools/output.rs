@@ -1,11 +1,11 @@
 //! What handlers answer with.
 
-use super::outcome::{Outcome, logged};
 use attache_core::json::Full;
 use attache_core::tool::Contents as Place;
 use attache_core::tool::{Block, Messages, Output, ToolResult};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 pub use attache_core::tool::Role;
 
@@ -112,41 +112,44 @@ impl ToolOutput {
 /// What a tool's closure may end with.
 pub trait IntoToolOutput: Send + 'static {
     /// The schema of the structured result, if there is one.
-    fn output_schema() -> Option<serde_json::Value> {
+    fn output_schema() -> Option<Value> {
         None
     }
 
-    /// The result that the peer gets.
-    fn into_output(self) -> ToolOutput;
+    /// The result that the peer gets, or why there is none.
+    ///
+    /// # Errors
+    /// What the closure says.
+    fn into_output(self) -> Result<ToolOutput, ToolError>;
 }
 
 impl IntoToolOutput for ToolOutput {
-    fn into_output(self) -> ToolOutput {
-        self
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
+        Ok(self)
     }
 }
 
 impl IntoToolOutput for Content {
-    fn into_output(self) -> ToolOutput {
-        ToolOutput::new([self])
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
+        Ok(ToolOutput::new([self]))
     }
 }
 
 impl IntoToolOutput for String {
-    fn into_output(self) -> ToolOutput {
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
         Content::Text(self).into_output()
     }
 }
 
 impl IntoToolOutput for &'static str {
-    fn into_output(self) -> ToolOutput {
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
         self.to_owned().into_output()
     }
 }
 
 impl IntoToolOutput for () {
-    fn into_output(self) -> ToolOutput {
-        ToolOutput::default()
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
+        Ok(ToolOutput::default())
     }
 }
 
@@ -157,28 +160,22 @@ impl IntoToolOutput for () {
 pub struct Json<T>(pub T);
 
 impl<T: Serialize + JsonSchema + Send + 'static> IntoToolOutput for Json<T> {
-    fn output_schema() -> Option<serde_json::Value> {
+    fn output_schema() -> Option<Value> {
         Some(schemars::schema_for!(T).to_value())
     }
 
-    fn into_output(self) -> ToolOutput {
-        match serde_json::to_string(&self.0) {
-            Ok(json) => ToolOutput { structured: Some(json), ..ToolOutput::default() },
-            Err(error) => ToolError::from(error).into_output(),
-        }
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
+        Ok(ToolOutput { structured: Some(serde_json::to_string(&self.0)?), ..ToolOutput::default() })
     }
 }
 
 impl<T: IntoToolOutput> IntoToolOutput for Result<T, ToolError> {
-    fn output_schema() -> Option<serde_json::Value> {
+    fn output_schema() -> Option<Value> {
         T::output_schema()
     }
 
-    fn into_output(self) -> ToolOutput {
-        match self {
-            Ok(output) => output.into_output(),
-            Err(error) => error.into_output(),
-        }
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
+        self.and_then(T::into_output)
     }
 }
 
@@ -194,6 +191,12 @@ pub(crate) enum Failure {
     User(String),
     Internal(String),
     NotFound,
+    /// The client sent what cannot be.
+    Invalid(String),
+    /// The client must answer this first.
+    Asks(Map<String, Value>),
+    /// The client has not declared this capability.
+    Needs(Value),
 }
 
 impl ToolError {
@@ -205,6 +208,10 @@ impl ToolError {
     /// There is no resource with the URI that was asked for.
     pub const fn not_found() -> Self {
         Self(Failure::NotFound)
+    }
+
+    pub(super) const fn from_failure(failure: Failure) -> Self {
+        Self(failure)
     }
 
     pub(crate) fn into_failure(self) -> Failure {
@@ -221,16 +228,6 @@ impl<E: core::error::Error> From<E> for ToolError {
             source = inner.source();
         }
         Self(Failure::Internal(cause))
-    }
-}
-
-impl IntoToolOutput for ToolError {
-    fn into_output(self) -> ToolOutput {
-        ToolOutput::failed(match self.0 {
-            Failure::User(text) => text,
-            Failure::Internal(cause) => logged("tool", &cause),
-            Failure::NotFound => "There is no such thing.".to_owned(),
-        })
     }
 }
 
@@ -376,8 +373,4 @@ impl<T: IntoContents> IntoContents for Result<T, ToolError> {
     fn into_contents(self) -> Result<Contents, ToolError> {
         self.and_then(T::into_contents)
     }
-}
-
-pub(crate) fn tool_crashed(cause: &dyn core::fmt::Display) -> Outcome {
-    Outcome::Tool(ToolOutput::failed(logged("tool", cause)))
 }

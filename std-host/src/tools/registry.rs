@@ -1,12 +1,20 @@
 //! What a server offers, by number and by name, and how each of it is run.
 
-use super::outcome::{Run, crashed};
+use super::ask::{Asking, Binding, seal};
+use super::changes::Changes;
+use super::events::Events;
+use super::outcome::{Outcome, Run, crashed};
 use super::{Completing, Ctx};
 use attache_core::json::Text;
-use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Member, Operation, template};
+use attache_core::rpc::Code;
+use attache_core::seal::Key;
+use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Member, Mirror, Operation, template};
+use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
 use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// All that a server offers.
 #[derive(Debug, Default)]
@@ -16,6 +24,8 @@ pub(crate) struct Registry {
     resources: Shelf,
     templates: Shelf,
     completion: Option<Completion>,
+    pub(crate) logging: bool,
+    pub(crate) subscriptions: bool,
 }
 
 /// What there is of one kind, in the order in which it was added.
@@ -31,9 +41,14 @@ pub(crate) struct Offer {
     pub(crate) key: String,
     /// What lists print of it: members of a JSON object. Every revision that is served has them all.
     pub(crate) members: String,
+    /// The arguments that clients mirror in headers: header and path.
+    pub(crate) mirrors: Vec<(String, String)>,
     /// Reads what the call brings and runs the handler.
-    pub(crate) start: Box<dyn Fn(Asked<'_>, Ctx) -> Run + Send + Sync>,
+    pub(crate) start: Start,
 }
+
+/// What runs a handler.
+pub(crate) type Start = Box<dyn Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync>;
 
 /// What a call brings.
 pub(crate) enum Asked<'b> {
@@ -41,6 +56,19 @@ pub(crate) enum Asked<'b> {
     With(Arguments<'b>),
     /// The URI of a resource, and what the variables of its template stand for.
     Uri(String, Vec<(String, String)>),
+}
+
+/// Seals what a call leaves with its client.
+pub(crate) struct Sealer {
+    key: Key,
+    binding: Binding,
+    asking: Arc<Asking>,
+}
+
+impl Sealer {
+    pub(super) fn seal(&self) -> Option<String> {
+        seal(&self.binding, &self.key, &self.asking.state()?)
+    }
 }
 
 /// Runs what completes arguments.
@@ -66,21 +94,27 @@ impl Registry {
         self.completion = Some(completion);
     }
 
-    /// Starts what is called.
-    pub(crate) fn start(&self, call: Call<'_>) -> Run {
-        let ctx = Ctx::new(call.version());
+    /// Starts what is called; what it tells meanwhile comes out of the receiver.
+    pub(crate) fn start(&self, call: Call<'_>, changes: &Changes, key: &Key) -> (Run, mpsc::Receiver<Bytes>) {
+        let (events, told) = Events::new(&call);
+        let asking = match Asking::of(&call, key) {
+            Ok(asking) => Arc::new(asking),
+            Err(reason) => return (Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason))), told),
+        };
+        let sealer = Sealer { key: key.clone(), binding: Binding::of(&call), asking: Arc::clone(&asking) };
+        let ctx = Ctx::new(call.version(), events, asking, changes.clone());
         let started = match call.operation() {
-            Operation::Tool(index) => self.run(Kind::Tool, index, Asked::With(call.arguments()), ctx),
-            Operation::Prompt(index) => self.run(Kind::Prompt, index, Asked::With(call.arguments()), ctx),
+            Operation::Tool(index) => self.run(Kind::Tool, index, Asked::With(call.arguments()), ctx, sealer),
+            Operation::Prompt(index) => self.run(Kind::Prompt, index, Asked::With(call.arguments()), ctx, sealer),
             Operation::Resource(index) => {
-                self.run(Kind::Resource, index, Asked::Uri(owned(call.read().uri()), Vec::new()), ctx)
+                self.run(Kind::Resource, index, Asked::Uri(owned(call.read().uri()), Vec::new()), ctx, sealer)
             }
             Operation::Template(index) => {
                 let uri = call.read().uri();
                 let template = self.key(Kind::Template, index).unwrap_or_default();
                 let variables = template::names(template)
                     .filter_map(|name| Some((name.to_owned(), owned(template::variable(template, uri, name)?))));
-                self.run(Kind::Template, index, Asked::Uri(owned(uri), variables.collect()), ctx)
+                self.run(Kind::Template, index, Asked::Uri(owned(uri), variables.collect()), ctx, sealer)
             }
             Operation::Complete(kind, index) => self.completion.as_ref().map(|completion| {
                 let typed = call.completing();
@@ -88,11 +122,11 @@ impl Registry {
                 (completion.0)(Completing::new(kind, reference, owned(typed.argument()), owned(typed.value())), ctx)
             }),
         };
-        started.unwrap_or_else(|| Box::pin(ready(crashed(&"a call of something that is not there"))))
+        (started.unwrap_or_else(|| Box::pin(ready(crashed(&"a call of something that is not there")))), told)
     }
 
-    fn run(&self, kind: Kind, index: usize, asked: Asked<'_>, ctx: Ctx) -> Option<Run> {
-        Some((self.of(kind).offers.get(index)?.start)(asked, ctx))
+    fn run(&self, kind: Kind, index: usize, asked: Asked<'_>, ctx: Ctx, sealer: Sealer) -> Option<Run> {
+        Some((self.of(kind).offers.get(index)?.start)(asked, ctx, sealer))
     }
 
     const fn of(&self, kind: Kind) -> &Shelf {
@@ -125,7 +159,15 @@ impl Catalogue for Registry {
             prompts: !self.prompts.offers.is_empty(),
             resources: !(self.resources.offers.is_empty() && self.templates.offers.is_empty()),
             completions: self.completion.is_some(),
+            logging: self.logging,
+            list_changed: self.subscriptions,
+            subscribe: self.subscriptions,
         }
+    }
+
+    fn mirror(&self, tool: usize, number: usize) -> Option<Mirror<'_>> {
+        let (header, path) = self.tools.offers.get(tool)?.mirrors.get(number)?;
+        Some(Mirror { header, path })
     }
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {

@@ -77,7 +77,7 @@ fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
             }
         },
         Next::Reply(reply) => reply,
-        Next::Ack => return,
+        Next::Listen(_) | Next::Cancel(_) | Next::Ack => return,
     };
     replied(&reply);
     emit(reply.emit(server(), later, sink.written()), foreign, piece);

@@ -14,8 +14,7 @@ proofs! {
         if let Ok(mut reader) = Reader::new(foreign.rest()) {
             keep(params.read(&mut reader));
         }
-        keep((params.check_meta(), params.name(), params.arguments(), params.cursor(), params.handshake()));
-        keep((params.uri(), params.reference(), params.argument()));
+        keep((params.check_meta(), params.name(), params.arguments(), params.cursor(), params.uri()));
     }
 
     /// Any method's name.

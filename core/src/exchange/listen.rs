@@ -1,0 +1,118 @@
+//! An open subscription (MCP 2026-07-28 basic/patterns/subscriptions): what it wants to hear, and what it is sent first and
+//! last. Like a ticket it holds places in the body of the request that opened it.
+
+use super::reply::Reply;
+use crate::era::Version;
+use crate::json::{Full, Item, Kind as Json, Reader, Sink, Span};
+use crate::mcp::{Server, tag};
+use crate::rpc::{Error, Unanswerable};
+use crate::tool::Kind;
+
+/// What `subscriptions/listen` asked for, as far as the server has it to give.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Listen {
+    id: Span,
+    tools: bool,
+    prompts: bool,
+    resources: bool,
+    /// The array of URIs.
+    uris: Option<Item>,
+}
+
+impl Listen {
+    pub(super) const fn new(id: Span, [tools, prompts, resources]: [bool; 3], uris: Option<Item>) -> Self {
+        Self { id, tools, prompts, resources, uris }
+    }
+
+    /// The id of the request, as it was written: the name of the subscription.
+    pub fn id<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        self.id.of(body)
+    }
+
+    /// The answer where there is no room for another subscription.
+    pub fn refuse(&self) -> Reply {
+        let error = Error::Failed("Too many subscriptions are open: end one of them first");
+        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(Version::V2026_07_28))
+    }
+
+    /// Whether it wants to hear that a list has changed.
+    pub const fn wants(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Tool => self.tools,
+            Kind::Prompt => self.prompts,
+            Kind::Resource | Kind::Template => self.resources,
+        }
+    }
+
+    /// Whether it wants to hear that the resource with this URI has changed.
+    pub fn wants_uri(&self, body: &[u8], uri: &str) -> bool {
+        let Some(array) = self.uris.map(|uris| uris.of(body)) else {
+            return false;
+        };
+        !each(&mut array.reader(), |item| !item.of(array.raw()).text().is_some_and(|known| known.is(uri)))
+    }
+
+    /// The first message: which part of the request is honoured.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit; a part of it may then be written.
+    pub fn acknowledge(&self, body: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
+        out.put(
+            br#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"#,
+        )?;
+        let mut comma: &[u8] = b"";
+        for (wanted, member) in [
+            (self.tools, br#""toolsListChanged":true"#.as_slice()),
+            (self.prompts, br#""promptsListChanged":true"#),
+            (self.resources, br#""resourcesListChanged":true"#),
+        ] {
+            if wanted {
+                out.put(core::mem::replace(&mut comma, b","))?;
+                out.put(member)?;
+            }
+        }
+        if let Some(uris) = self.uris {
+            out.put(comma)?;
+            out.put(br#""resourceSubscriptions":"#)?;
+            out.put(uris.of(body).raw())?;
+        }
+        out.put(b"},")?;
+        tag(self.id.of(body), out)?;
+        out.put(b"}}")
+    }
+
+    /// The last message, when the server ends the subscription.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit; a part of it may then be written.
+    pub fn end(&self, server: &Server<'_>, body: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
+        let id = self.id.of(body);
+        out.put(br#"{"jsonrpc":"2.0","id":"#)?;
+        out.put(id)?;
+        out.put(br#","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"#)?;
+        out.put(id)?;
+        out.put(br#","io.modelcontextprotocol/serverInfo":"#)?;
+        server.info().into_iter().try_for_each(|piece| out.put(piece))?;
+        out.put(b"}}}")
+    }
+}
+
+/// Whether an array holds strings and nothing else.
+pub(super) fn is_strings(array: Item, body: &[u8]) -> bool {
+    each(&mut array.of(body).reader(), |item| item.kind() == Json::String)
+}
+
+/// Whether `good` is true of each element of the array that stands next.
+fn each(reader: &mut Reader<'_>, mut good: impl FnMut(Item) -> bool) -> bool {
+    if !matches!(reader.enter_array(), Ok(Some(_))) {
+        return false;
+    }
+    while let Ok(true) = reader.element() {
+        match reader.skip() {
+            Ok(item) if good(item) => {}
+            _ => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,14 @@
+//! Server-sent events (HTML Living Standard §9.2), as far as MCP uses them: one message of one line in one event.
+
+/// Stands in front of a message.
+pub const FRONT: &[u8] = b"event: message\ndata: ";
+
+/// Stands behind it and ends the event.
+pub const BACK: &[u8] = b"\n\n";
+
+/// A comment, which says nothing and keeps the connection open (MCP 2026-07-28 streamable-http encourages it).
+pub const KEEP_ALIVE: &[u8] = b":\n\n";
+
+/// The header fields of an answer that is a stream. Buffering proxies are asked not to (MCP 2026-07-28 streamable-http).
+pub const FIELDS: &[(&str, &str)] =
+    &[("content-type", "text/event-stream"), ("cache-control", "no-cache"), ("x-accel-buffering", "no")];

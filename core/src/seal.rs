@@ -1,0 +1,109 @@
+//! Small values that leave the server and come back, and must not have been made or changed by anybody else (feature
+//! `seal`): the state of a call that waits for its client (MCP 2026-07-28 basic/patterns/mrtr).
+//!
+//! A sealed value is Base64 of: one byte of format (1), the second since 1970 after which it is void (eight bytes, big-endian),
+//! the value, and 32 bytes of HMAC-SHA256. The MAC also covers what the value is bound to, each part with its length in front.
+//! The value is authenticated, not hidden.
+
+use crate::json::{Base64, Full, Sink, Slice, Text, encode_base64};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// The key of a server. It has no `Debug`, so that it reaches no log.
+#[derive(Clone)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// A key of 32 random bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Seals `value` until `expires`, bound to `to`. `scratch` needs 41 bytes more than the value has.
+    ///
+    /// # Errors
+    /// [`Full`] if `scratch` or `out` is too small.
+    pub fn seal(
+        &self,
+        to: &[&[u8]],
+        expires: u64,
+        value: &[u8],
+        scratch: &mut [u8],
+        out: &mut dyn Sink,
+    ) -> Result<(), Full> {
+        let mut sealed = Slice::new(scratch);
+        sealed.put(&[FORMAT])?;
+        sealed.put(&expires.to_be_bytes())?;
+        sealed.put(value)?;
+        let mac = self.mac(to, sealed.written()).finalize().into_bytes();
+        sealed.put(&mac)?;
+        encode_base64(sealed.written(), out)
+    }
+
+    /// The value that was sealed with the same key and binding and is not void at `now`, written to the front of `scratch`.
+    ///
+    /// `None` whatever is wrong, also if `scratch` is too small.
+    pub fn open<'s>(&self, to: &[&[u8]], now: u64, sealed: Text<'_>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+        let mut len = 0;
+        for byte in Base64::decode(sealed.plain()?.as_bytes())? {
+            *scratch.get_mut(len)? = byte;
+            len += 1;
+        }
+        let (front, mac) = scratch.get(..len)?.split_at_checked(len.checked_sub(32)?)?;
+        // Compared in constant time by the library.
+        self.mac(to, front).verify_slice(mac).ok()?;
+        let (format, rest) = front.split_first()?;
+        let (expires, value) = rest.split_first_chunk()?;
+        (*format == FORMAT && now <= u64::from_be_bytes(*expires)).then_some(value)
+    }
+
+    fn mac(&self, to: &[&[u8]], front: &[u8]) -> Hmac<Sha256> {
+        // A block of 64 bytes is what a key of 32 is padded to, and takes no check of its length.
+        let mut block = [0; 64];
+        for (slot, byte) in block.iter_mut().zip(self.0) {
+            *slot = byte;
+        }
+        let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into());
+        for part in to {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.update(front);
+        mac
+    }
+}
+
+const FORMAT: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Value;
+
+    #[test]
+    fn sealed_value_opens_with_the_same_key_binding_and_time_alone() {
+        let key = Key::new([7; 32]);
+        let bound: [&[u8]; 2] = [b"tool", b"{}"];
+        let mut buffer = [b'"'; 128];
+        let mut scratch = [0; 64];
+        let mut out = Slice::new(&mut buffer[1..]);
+        key.seal(&bound, 1000, b"value", &mut scratch, &mut out).unwrap();
+        let len = out.len();
+        let open = |key: &Key, to: &[&[u8]], now, text: &[u8]| {
+            let quoted = Value::parse(text).unwrap();
+            let mut scratch = [0; 64];
+            key.open(to, now, quoted.text().unwrap(), &mut scratch).map(|value| value == b"value")
+        };
+        let sealed = &buffer[..len + 2];
+        assert_eq!(open(&key, &bound, 1000, sealed), Some(true));
+        assert_eq!(open(&key, &bound, 1001, sealed), None, "void");
+        assert_eq!(open(&Key::new([8; 32]), &bound, 0, sealed), None, "another key");
+        assert_eq!(open(&key, &[b"too", b"l{}"], 0, sealed), None, "another binding");
+        for at in 1..=len {
+            let mut changed = buffer;
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(open(&key, &bound, 0, &changed[..len + 2]), None, "byte {at} changed");
+        }
+        assert_eq!(open(&key, &bound, 0, b"\"\""), None);
+    }
+}

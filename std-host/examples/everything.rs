@@ -1,0 +1,358 @@
+//! Everything that the public conformance suite asks a server for, under the names it uses.
+//!
+//! `cargo run --release -p attache-host --example everything -- --listen 127.0.0.1:8080`
+
+use attache_host::{
+    Ask, Completing, Content, Contents, Ctx, Elicited, Level, NoArgs, Prompt, PromptOutput, Read, Resource, Role,
+    Server, Tool, ToolError, ToolOutput,
+};
+use core::time::Duration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let address = match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => "127.0.0.1:8080".to_owned(),
+        (Some("--listen"), Some(address)) => address,
+        _ => return Err(std::io::Error::other("usage: everything [--listen ADDR]")),
+    };
+    let server = questions(resources(prompts(tools(Server::new("everything", "1.0").logging().subscriptions()))));
+    let router: axum::Router = server.routes();
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("Serving MCP on http://{}/mcp", listener.local_addr()?);
+    axum::serve(listener, router).await
+}
+
+fn tools(server: Server) -> Server {
+    server
+        .tool("test_simple_text", "One text", |_: NoArgs, _: Ctx| async {
+            "This is a simple text response for testing."
+        })
+        .tool("test_image_content", "One image", |_: NoArgs, _: Ctx| async { image() })
+        .tool("test_audio_content", "One sound", |_: NoArgs, _: Ctx| async {
+            Content::Audio { mime_type: "audio/wav".to_owned(), data: WAV.to_vec() }
+        })
+        .tool("test_embedded_resource", "One embedded resource", |_: NoArgs, _: Ctx| async {
+            embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")
+        })
+        .tool("test_multiple_content_types", "A text, an image and a resource", |_: NoArgs, _: Ctx| async {
+            ToolOutput::new([
+                Content::text("Multiple content types test:"),
+                image(),
+                embedded("test://mixed-content-resource", "application/json", r#"{"test":"data","value":123}"#),
+            ])
+        })
+        .tool("test_error_handling", "Fails on purpose", |_: NoArgs, _: Ctx| async {
+            Err::<(), _>(ToolError::user("This tool intentionally returns an error for testing"))
+        })
+        .tool("test_tool_with_progress", "Tells of its progress", |_: NoArgs, ctx: Ctx| async move {
+            for progress in [0.0, 50.0, 100.0] {
+                ctx.progress(progress, Some(100.0), None).await;
+                sleep(STEP).await;
+            }
+            "Done."
+        })
+        .tool("test_logging_tool", "Writes to the client's log, if it wants that", |_: NoArgs, ctx: Ctx| async move {
+            ctx.log(Level::Info, "Tool execution started").await;
+            sleep(STEP).await;
+            ctx.log(Level::Info, "Tool execution completed").await;
+            "Logged."
+        })
+        .tool("test_tool_with_logging", "Writes three messages to the client's log", |_: NoArgs, ctx: Ctx| async move {
+            for message in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
+                ctx.log(Level::Info, message).await;
+                sleep(STEP).await;
+            }
+            "Logged."
+        })
+        .tool(
+            "test_trigger_tool_change",
+            "Tells subscriptions that the tools have changed",
+            |_: NoArgs, ctx: Ctx| async move {
+                ctx.changes().tools();
+            },
+        )
+        .tool(
+            "test_trigger_prompt_change",
+            "Tells subscriptions that the prompts have changed",
+            |_: NoArgs, ctx: Ctx| async move {
+                ctx.changes().prompts();
+            },
+        )
+        .tool("test_x_mcp_header", "Mirrors an argument in a header", |of: Region, _: Ctx| async move {
+            format!("region: {}", of.region.unwrap_or_default())
+        })
+        .with_tool(
+            Tool::new(
+                "json_schema_2020_12_tool",
+                "Lists a schema with many keywords",
+                |contact: Contact, _: Ctx| async move { format!("{contact:?}") },
+            )
+            .input_schema(json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "$defs": {"address": {
+                    "$anchor": "addressDef",
+                    "type": "object",
+                    "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+                }},
+                "properties": {
+                    "name": {"type": "string"},
+                    "address": {"$ref": "#/$defs/address"},
+                    "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+                    "phone": {"type": "string"},
+                    "email": {"type": "string"},
+                },
+                "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+                "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+                "then": {"required": ["phone"]},
+                "else": {"required": ["email"]},
+                "additionalProperties": false,
+            })),
+        )
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Region {
+    /// where to run
+    #[serde(default)]
+    #[schemars(with = "String", extend("x-mcp-header" = "Region"))]
+    region: Option<String>,
+}
+
+/// What `json_schema_2020_12_tool` takes; its schema says more of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "printed")]
+struct Contact {
+    name: Option<String>,
+    address: Option<Value>,
+    contact_method: Option<String>,
+    phone: Option<String>,
+    email: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct TwoArguments {
+    /// the first
+    arg1: String,
+    /// the second
+    arg2: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ResourceUri {
+    /// the URI to embed
+    #[serde(rename = "resourceUri")]
+    resource_uri: String,
+}
+
+fn prompts(server: Server) -> Server {
+    server
+        .with_prompt(Prompt::new("test_simple_prompt", "No arguments", |_: NoArgs, _: Ctx| async {
+            "This is a simple prompt for testing."
+        }))
+        .with_prompt(Prompt::new(
+            "test_prompt_with_arguments",
+            "Two arguments",
+            |of: TwoArguments, _: Ctx| async move {
+                format!("Prompt with arguments: arg1='{}', arg2='{}'", of.arg1, of.arg2)
+            },
+        ))
+        .with_prompt(Prompt::new(
+            "test_prompt_with_embedded_resource",
+            "Embeds a resource",
+            |of: ResourceUri, _: Ctx| async move {
+                user([
+                    embedded(&of.resource_uri, "text/plain", "Embedded resource content for testing."),
+                    Content::text("Please process the embedded resource above."),
+                ])
+            },
+        ))
+        .with_prompt(Prompt::new("test_prompt_with_image", "Shows an image", |_: NoArgs, _: Ctx| async {
+            user([image(), Content::text("Please analyze the image above.")])
+        }))
+        .with_prompt(Prompt::new(
+            "test_input_required_result_prompt",
+            "Asks for its context",
+            |_: NoArgs, ctx: Ctx| async move {
+                let context = ask_text(&ctx, "user_context", "What context should the prompt use?", "context")?;
+                Ok::<_, ToolError>(format!("Context: {context}"))
+            },
+        ))
+        .completion(|typed: Completing, _: Ctx| async move {
+            ["test", "testing"]
+                .into_iter()
+                .filter(|value| value.starts_with(typed.value()))
+                .map(str::to_owned)
+                .collect()
+        })
+}
+
+fn resources(server: Server) -> Server {
+    server
+        .with_resource(
+            Resource::new("test://static-text", "Static text", "text/plain", |_: Read, _: Ctx| async {
+                "This is the content of the static text resource."
+            })
+            .description("A text that never changes"),
+        )
+        .with_resource(
+            Resource::new("test://static-binary", "Static image", "image/png", |_: Read, _: Ctx| async {
+                Contents::blob(PNG)
+            })
+            .description("An image that never changes"),
+        )
+        .with_resource(
+            Resource::new("test://watched-resource", "Watched", "text/plain", |_: Read, _: Ctx| async { "Watch me." })
+                .description("A text to subscribe to"),
+        )
+        .with_template(
+            Resource::new(
+                "test://template/{id}/data",
+                "Template",
+                "application/json",
+                |read: Read, _: Ctx| async move {
+                    let id = read.variable("id");
+                    json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")}).to_string()
+                },
+            )
+            .description("Data by number"),
+        )
+}
+
+/// The tools that ask the client.
+fn questions(server: Server) -> Server {
+    server
+        .tool("test_missing_capability", "Needs the client's model", |_: NoArgs, ctx: Ctx| async move {
+            if !ctx.can_ask(&sample()) {
+                ctx.ask("needed", sample())?;
+            }
+            Ok::<_, ToolError>("The client has a model.")
+        })
+        .tool("test_streaming_elicitation", "Asks the person", |_: NoArgs, ctx: Ctx| async move {
+            ctx.progress(1.0, None, None).await;
+            ask_text(&ctx, "user_name", "What is your name?", "name")
+        })
+        .tool("test_input_required_result_elicitation", "Asks for a name", |_: NoArgs, ctx: Ctx| async move {
+            let name = ask_text(&ctx, "user_name", "What is your name?", "name")?;
+            Ok::<_, ToolError>(format!("Hello, {name}!"))
+        })
+        .tool("test_input_required_result_sampling", "Asks the client's model", |_: NoArgs, ctx: Ctx| async move {
+            let answer = ctx.ask("capital_question", sample())?;
+            Ok::<_, ToolError>(answer["content"]["text"].as_str().unwrap_or_default().to_owned())
+        })
+        .tool("test_input_required_result_list_roots", "Asks for the roots", |_: NoArgs, ctx: Ctx| async move {
+            let roots = ctx.ask("client_roots", Ask::Roots)?;
+            Ok::<_, ToolError>(roots["roots"].to_string())
+        })
+        .tool(
+            "test_input_required_result_request_state",
+            "Keeps something meanwhile",
+            |_: NoArgs, ctx: Ctx| async move {
+                ask_ok(&ctx)?;
+                Ok::<_, ToolError>(if ctx.kept::<u8>() == Some(1) { "state-ok" } else { "state-lost" })
+            },
+        )
+        .tool(
+            "test_input_required_result_tampered_state",
+            "Keeps something meanwhile",
+            |_: NoArgs, ctx: Ctx| async move {
+                ask_ok(&ctx)?;
+                Ok::<_, ToolError>("The state is whole.")
+            },
+        )
+        .tool(
+            "test_input_required_result_multiple_inputs",
+            "Asks three things at once",
+            |_: NoArgs, ctx: Ctx| async move {
+                ctx.keep(&1)?;
+                let [name, greeting, roots] = ctx.ask_all([
+                    ("user_name", Ask::form("What is your name?", schema("name", "string"))),
+                    ("greeting", Ask::sample("Generate a greeting", 50)),
+                    ("client_roots", Ask::Roots),
+                ])?;
+                Ok::<_, ToolError>(format!("{name} {greeting} {roots}"))
+            },
+        )
+        .tool(
+            "test_input_required_result_multi_round",
+            "Asks one thing after the other",
+            |_: NoArgs, ctx: Ctx| async move {
+                ctx.keep(&1)?;
+                let name = ask_text(&ctx, "step1", "Step 1: What is your name?", "name")?;
+                ctx.keep(&2)?;
+                let color = ask_text(&ctx, "step2", "Step 2: What is your favorite color?", "color")?;
+                Ok::<_, ToolError>(format!("{name} likes {color}."))
+            },
+        )
+        .tool(
+            "test_input_required_result_capabilities",
+            "Asks what the client can answer",
+            |_: NoArgs, ctx: Ctx| async move {
+                let form = Ask::form("What is your name?", schema("name", "string"));
+                if ctx.can_ask(&sample()) {
+                    ctx.ask("capital_question", sample())?;
+                } else if ctx.can_ask(&form) {
+                    ctx.ask("user_name", form)?;
+                }
+                Ok::<_, ToolError>("Asked.")
+            },
+        )
+}
+
+fn ask_ok(ctx: &Ctx) -> Result<(), ToolError> {
+    if ctx.kept::<u8>().is_none() {
+        ctx.keep(&1)?;
+    }
+    ctx.elicit("confirm", "Go on?", schema("ok", "boolean")).map(|_| ())
+}
+
+/// What the person fills into the only field of a form.
+fn ask_text(ctx: &Ctx, key: &str, message: &str, field: &str) -> Result<String, ToolError> {
+    match ctx.elicit(key, message, schema(field, "string"))? {
+        Elicited::Accepted(content) => match content.get(field).and_then(Value::as_str) {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(ToolError::user(format!("{field} is missing in the answer"))),
+        },
+        _ => Err(ToolError::user("the person did not answer")),
+    }
+}
+
+fn sample() -> Ask {
+    Ask::sample("What is the capital of France?", 100)
+}
+
+/// The schema of a form with one field.
+fn schema(field: &str, of: &str) -> Value {
+    json!({"type": "object", "properties": {field: {"type": of}}, "required": [field]})
+}
+
+fn user(contents: impl IntoIterator<Item = Content>) -> PromptOutput {
+    PromptOutput::new(contents.into_iter().map(|content| (Role::User, content)))
+}
+
+fn image() -> Content {
+    Content::Image { mime_type: "image/png".to_owned(), data: PNG.to_vec() }
+}
+
+fn embedded(uri: &str, mime_type: &str, text: &str) -> Content {
+    Content::Resource { uri: uri.to_owned(), mime_type: mime_type.to_owned(), text: text.to_owned() }
+}
+
+/// About as long as the suite expects between two events.
+const STEP: Duration = Duration::from_millis(50);
+
+/// One red pixel.
+const PNG: &[u8] = &[
+    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 0x0D, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 1, 0, 0, 0, 1, 8,
+    2, 0, 0, 0, 0x90, 0x77, 0x53, 0xDE, 0, 0, 0, 0x0C, 0x49, 0x44, 0x41, 0x54, 8, 0xD7, 0x63, 0xF8, 0xCF, 0xC0, 0, 0,
+    3, 1, 1, 0, 0x18, 0xDD, 0x8D, 0xB0, 0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82,
+];
+
+/// A sound of no samples: mono, 8 kHz, 8 bits.
+const WAV: &[u8] = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\0\0\0\0";

@@ -1,0 +1,250 @@
+//! Asking the client in the middle of a call (MCP 2026-07-28 basic/patterns/mrtr): the call ends with questions, and the client
+//! makes it again with the answers. What was answered before travels with it, sealed.
+
+use super::output::{Failure, ToolError};
+use attache_core::json::Text;
+use attache_core::seal::Key;
+use attache_core::tool::Call;
+use core::time::Duration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A question to the client.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Ask {
+    /// A form for the person (`elicitation/create`). `schema` is an object schema whose properties are flat. Never ask for
+    /// secrets here: the client sees the answer.
+    Form {
+        /// What the person reads.
+        message: String,
+        /// What is asked for.
+        schema: Value,
+    },
+    /// A page that the person is to open (`elicitation/create`, mode `url`).
+    Url {
+        /// What the person reads.
+        message: String,
+        /// The page.
+        url: String,
+    },
+    /// Words of the client's model (`sampling/createMessage`): the parameters of the request.
+    Sample(Value),
+    /// The client's roots (`roots/list`).
+    Roots,
+}
+
+impl Ask {
+    /// A form.
+    pub fn form(message: &str, schema: Value) -> Self {
+        Self::Form { message: message.to_owned(), schema }
+    }
+
+    /// Words of the client's model for one message of a person.
+    pub fn sample(prompt: &str, max_tokens: u32) -> Self {
+        let message = json!({ "role": "user", "content": { "type": "text", "text": prompt } });
+        Self::Sample(json!({ "messages": [message], "maxTokens": max_tokens }))
+    }
+
+    fn request(&self) -> Value {
+        match self {
+            Self::Form { message, schema } => json!({
+                "method": "elicitation/create",
+                "params": { "mode": "form", "message": message, "requestedSchema": schema },
+            }),
+            Self::Url { message, url } => json!({
+                "method": "elicitation/create",
+                "params": { "mode": "url", "message": message, "url": url },
+            }),
+            Self::Sample(params) => json!({ "method": "sampling/createMessage", "params": params }),
+            Self::Roots => json!({ "method": "roots/list" }),
+        }
+    }
+
+    /// What the client must have declared, if it has not.
+    // MCP 2026-07-28 basic/patterns/mrtr: only what this request's capabilities declare. An empty `elicitation` means forms.
+    fn missing(&self, declared: &Value) -> Option<Value> {
+        let (there, needed) = match self {
+            Self::Form { .. } => {
+                let elicitation = declared["elicitation"].as_object();
+                let forms = elicitation.is_some_and(|modes| modes.is_empty() || modes.contains_key("form"));
+                (forms, json!({ "elicitation": {} }))
+            }
+            Self::Url { .. } => (declared["elicitation"]["url"].is_object(), json!({ "elicitation": { "url": {} } })),
+            Self::Sample(_) => (declared["sampling"].is_object(), json!({ "sampling": {} })),
+            Self::Roots => (declared["roots"].is_object(), json!({ "roots": {} })),
+        };
+        (!there).then_some(needed)
+    }
+}
+
+/// What a person did with a form or a page.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Elicited {
+    /// Filled it in, or agreed to open it.
+    Accepted(Map<String, Value>),
+    /// Said no.
+    Declined,
+    /// Went away.
+    Cancelled,
+}
+
+impl Elicited {
+    /// Reads the answer to an [`Ask::Form`] or an [`Ask::Url`].
+    ///
+    /// # Errors
+    /// If it is no such answer.
+    pub fn of(answer: &Value) -> Result<Self, ToolError> {
+        match answer["action"].as_str() {
+            Some("accept") => Ok(Self::Accepted(answer["content"].as_object().cloned().unwrap_or_default())),
+            Some("decline") => Ok(Self::Declined),
+            Some("cancel") => Ok(Self::Cancelled),
+            _ => Err(ToolError::from_failure(Failure::Invalid("an input response has no action".to_owned()))),
+        }
+    }
+}
+
+/// The questions and answers of one call.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    modern: bool,
+    declared: Value,
+    /// What the client answered, now and before.
+    answers: Map<String, Value>,
+    /// What the handler gave to keep, before and now.
+    kept: Mutex<Option<Value>>,
+    before: bool,
+}
+
+impl Asking {
+    /// Reads what came with the call. The error is a sentence for the peer.
+    pub(crate) fn of(call: &Call<'_>, key: &Key) -> Result<Self, String> {
+        let value = |raw: &[u8]| serde_json::from_slice::<Value>(raw).unwrap_or_default();
+        let mut answers = Map::new();
+        let mut kept = None;
+        let state = call.request_state();
+        if let Some(state) = state {
+            let State { a, s } =
+                open(call, key, state).ok_or("requestState is void: make the request anew, without it")?;
+            (answers, kept) = (a, s);
+        }
+        match call.input_responses().map(|responses| value(responses.raw())) {
+            None => {}
+            Some(Value::Object(fresh)) => {
+                if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
+                    return Err(format!(
+                        "inputResponses.{} must be an object",
+                        key.chars().take(64).collect::<String>()
+                    ));
+                }
+                answers.extend(fresh);
+            }
+            Some(_) => return Err("inputResponses must be an object".to_owned()),
+        }
+        Ok(Self {
+            modern: call.version().is_modern(),
+            declared: call.client_capabilities().map(|declared| value(declared.raw())).unwrap_or_default(),
+            answers,
+            kept: Mutex::new(kept),
+            before: state.is_some(),
+        })
+    }
+
+    /// The answers to all of `questions`, or the failure that asks them.
+    pub(crate) fn ask<const N: usize>(&self, questions: [(&str, Ask); N]) -> Result<[Value; N], ToolError> {
+        let mut open = Map::new();
+        for (key, ask) in &questions {
+            if self.answers.contains_key(*key) {
+                continue;
+            }
+            if !self.modern {
+                return Err(ToolError::user(
+                    "this needs an answer of the client, which clients of older revisions cannot give",
+                ));
+            }
+            if let Some(needed) = ask.missing(&self.declared) {
+                return Err(ToolError::from_failure(Failure::Needs(needed)));
+            }
+            open.insert((*key).to_owned(), ask.request());
+        }
+        if !open.is_empty() {
+            return Err(ToolError::from_failure(Failure::Asks(open)));
+        }
+        Ok(questions.map(|(key, _)| self.answers.get(key).cloned().unwrap_or_default()))
+    }
+
+    pub(crate) fn can(&self, ask: &Ask) -> bool {
+        self.modern && ask.missing(&self.declared).is_none()
+    }
+
+    pub(crate) fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(serde_json::to_value(value)?);
+        Ok(())
+    }
+
+    pub(crate) fn kept<T: DeserializeOwned>(&self) -> Option<T> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().and_then(|kept| serde_json::from_value(kept.clone()).ok())
+    }
+
+    /// What goes out with questions: the answers so far and what is kept; nothing if there is neither.
+    pub(crate) fn state(&self) -> Option<Value> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let worth = self.before || kept.is_some() || !self.answers.is_empty();
+        worth.then(|| json!({ "a": self.answers, "s": kept }))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct State {
+    a: Map<String, Value>,
+    s: Option<Value>,
+}
+
+/// Seals the state of a call.
+pub(crate) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String> {
+    let value = state.to_string();
+    let expires = now().checked_add(LIFE)?.as_secs();
+    let mut scratch = vec![0; value.len() + 64];
+    let mut sealed = super::events::Line(Vec::new());
+    key.seal(&binding.parts(), expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
+    String::from_utf8(sealed.0).ok()
+}
+
+fn open(call: &Call<'_>, key: &Key, sealed: Text<'_>) -> Option<State> {
+    let mut scratch = vec![0; sealed.raw().len()];
+    let value = key.open(&Binding::of(call).parts(), now().as_secs(), sealed, &mut scratch)?;
+    serde_json::from_slice(value).ok()
+}
+
+/// What a state belongs to: another call cannot use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    operation: String,
+    subject: Vec<u8>,
+}
+
+impl Binding {
+    pub(crate) fn of(call: &Call<'_>) -> Self {
+        let subject = match call.read().uri().raw() {
+            [] => call.arguments().raw(),
+            uri => uri,
+        };
+        Self { operation: format!("{:?}", call.operation()), subject: subject.to_vec() }
+    }
+
+    fn parts(&self) -> [&[u8]; 2] {
+        [self.operation.as_bytes(), &self.subject]
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// How long a person may take to answer.
+const LIFE: Duration = Duration::from_secs(15 * 60);

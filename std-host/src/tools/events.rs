@@ -1,0 +1,86 @@
+//! What a running call tells its caller before its result: progress and log messages.
+
+use attache_core::json::{Full, Sink};
+use attache_core::mcp;
+use attache_core::tool::{Call, Level};
+use bytes::Bytes;
+use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// The way of one call to its caller.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// As it was written.
+    token: Option<Vec<u8>>,
+    level: Option<Level>,
+    /// The progress told last.
+    last: Mutex<f64>,
+    sender: mpsc::Sender<Bytes>,
+}
+
+impl Events {
+    pub(crate) fn new(call: &Call<'_>) -> (Self, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let token = call.progress_token().map(<[u8]>::to_vec);
+        (Self { token, level: call.log_level(), last: Mutex::new(f64::NEG_INFINITY), sender }, receiver)
+    }
+
+    pub(crate) async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        let Some(token) = &self.token else {
+            return;
+        };
+        // MCP basic/patterns/progress: "MUST increase with each notification"; what cannot be written is no progress either.
+        let grows = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let grows = progress.is_finite() && progress > *last;
+            if grows {
+                *last = progress;
+            }
+            grows
+        };
+        if grows {
+            let total = total.filter(|total| total.is_finite()).map(|total| total.to_string());
+            self.send(|out| mcp::progress(token, &progress.to_string(), total.as_deref(), message, out)).await;
+        }
+    }
+
+    pub(crate) async fn log(&self, level: Level, logger: Option<&str>, data: &impl Serialize) {
+        // MCP 2026-07-28 server/utilities/logging: nothing unless the request asked, and nothing below what it asked for.
+        if self.level.is_none_or(|asked| level < asked) {
+            return;
+        }
+        if let Ok(data) = serde_json::to_string(data) {
+            self.send(|out| mcp::message(level, logger, &data, out)).await;
+        }
+    }
+
+    async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
+        let mut message = Line(Vec::new());
+        if write(&mut message).is_ok() {
+            // A caller who is gone need not be told.
+            let _ = self.sender.send(message.0.into()).await;
+        }
+    }
+}
+
+/// Messages that wait for a caller who does not read; the handler waits behind them.
+const WAITING: usize = 16;
+
+/// A sink without a limit, for messages of our own making.
+pub(crate) struct Line(pub(crate) Vec<u8>);
+
+impl Sink for Line {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+}

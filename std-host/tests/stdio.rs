@@ -1,0 +1,177 @@
+//! Lines, and what becomes of them when a peer is fast, slow or gone.
+
+use attache_host::{Ctx, NoArgs, Server, stdio};
+use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use serde_json::{Value, json};
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader, duplex, empty};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+fn call(id: usize, tool: &str) -> String {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"name": tool, "_meta": meta});
+    format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}))
+}
+
+fn ping(id: usize) -> String {
+    format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "ping"}))
+}
+
+/// A server whose tool `waits` tells that it has begun, and takes a permit to end.
+fn waiting() -> (Server, Arc<AtomicUsize>, Arc<Semaphore>) {
+    let (begun, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (begins, waits) = (Arc::clone(&begun), Arc::clone(&leave));
+    let server = Server::new("t", "1").tool("waits", "d", move |_: NoArgs, _: Ctx| {
+        let number = begins.fetch_add(1, Ordering::Relaxed);
+        let leave = Arc::clone(&waits);
+        async move {
+            leave.acquire().await.expect("open").forget();
+            number.to_string()
+        }
+    });
+    (server, begun, leave)
+}
+
+/// Output that counts how often it is written to.
+struct Counting(Arc<AtomicUsize>);
+
+impl AsyncWrite for Counting {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_there_together_are_written_together() {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let lines: String = (0..200).map(ping).collect();
+    let output = Counting(Arc::clone(&writes));
+    stdio::serve(Server::new("t", "1").build(), lines.as_bytes(), output).await.expect("no failure");
+    assert!(writes.load(Ordering::Relaxed) < 20, "{writes:?}");
+}
+
+/// Output that is closed.
+struct Closed;
+
+impl AsyncWrite for Closed {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn output_that_is_closed_ends_the_server_while_its_input_stays_open() {
+    let (mut questions, input) = duplex(1024);
+    questions.write_all(ping(1).as_bytes()).await.expect("taken");
+    let serving = timeout(Duration::from_secs(60), stdio::serve(Server::new("t", "1").build(), input, Closed));
+    let error = serving.await.expect("it ends").expect_err("a failure");
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_beyond_the_limit_wait_in_order_while_pings_are_answered() {
+    const CALLS: usize = attache_host::limits::LINE_CALLS;
+    let (server, begun, leave) = waiting();
+    let (mut questions, input) = duplex(64 * 1024);
+    let (output, answers) = duplex(64 * 1024);
+    let serving = tokio::spawn(stdio::serve(server.build(), input, output));
+    let mut lines = BufReader::new(answers).lines();
+    let beyond = attache_host::limits::LINE_WAITING;
+    for id in 0..CALLS + beyond {
+        questions.write_all(call(id, "waits").as_bytes()).await.expect("taken");
+    }
+    questions.write_all(ping(1000).as_bytes()).await.expect("taken");
+    let mut answer = async || -> Value {
+        let line = timeout(Duration::from_secs(60), lines.next_line()).await.expect("in time");
+        serde_json::from_str(&line.expect("readable").expect("an answer")).expect("JSON")
+    };
+    assert_eq!(answer().await["id"], 1000);
+    assert_eq!(begun.load(Ordering::Relaxed), CALLS);
+    leave.add_permits(CALLS + beyond);
+    drop(questions);
+    let mut seen = vec![false; CALLS + beyond];
+    for _ in 0..CALLS + beyond {
+        let answer = answer().await;
+        let id = answer["id"].as_u64().expect("an id");
+        // The tool was started as often before as calls came before this one.
+        assert_eq!(answer["result"]["content"][0]["text"], id.to_string());
+        seen[usize::try_from(id).expect("small")] = true;
+    }
+    assert!(seen.into_iter().all(|seen| seen));
+    serving.await.expect("no panic").expect("no failure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn input_that_ends_while_a_call_runs_on_gives_it_the_grace_and_then_a_failure() {
+    let (server, begun, _leave) = waiting();
+    let lines = call(1, "waits") + &ping(2);
+    let (output, answers) = duplex(1024);
+    let started = Instant::now();
+    let served = stdio::serve(server.build(), io::Cursor::new(lines), output).await;
+    assert_eq!(served.expect_err("an answer is missing").kind(), io::ErrorKind::TimedOut);
+    assert_eq!((started.elapsed(), begun.load(Ordering::Relaxed)), (attache_host::limits::STDIO_GRACE, 1));
+    let mut lines = BufReader::new(answers).lines();
+    assert!(lines.next_line().await.expect("readable").expect("the answer of the ping").contains("\"id\":2"));
+    assert_eq!(lines.next_line().await.expect("readable"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_never_taken_hold_the_end_up_no_longer_than_the_drain() {
+    let (server, _, leave) = waiting();
+    leave.add_permits(100);
+    let lines: String = (0..100).map(|id| call(id, "waits")).collect();
+    // Nobody reads, and not even one answer fits.
+    let (output, _answers) = duplex(16);
+    let started = Instant::now();
+    let served = stdio::serve(server.build(), io::Cursor::new(lines), output).await;
+    assert_eq!(served.expect_err("answers are missing").kind(), io::ErrorKind::TimedOut);
+    // The tools have long ended, so the grace for them is not waited for.
+    assert_eq!(started.elapsed(), attache_host::limits::STDIO_DRAIN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_taken_late_but_in_time_are_all_there() {
+    let (server, _, leave) = waiting();
+    leave.add_permits(100);
+    let lines: String = (0..100).map(|id| call(id, "waits")).collect();
+    let (output, answers) = duplex(16);
+    let serving = tokio::spawn(stdio::serve(server.build(), io::Cursor::new(lines), output));
+    tokio::time::sleep(attache_host::limits::STDIO_DRAIN / 2).await;
+    let mut lines = BufReader::new(answers).lines();
+    let mut count = 0;
+    while lines.next_line().await.expect("readable").is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 100);
+    serving.await.expect("no panic").expect("no failure");
+}
+
+#[tokio::test]
+async fn input_that_is_empty_ends_without_a_failure() {
+    stdio::serve(Server::new("t", "1").build(), empty(), tokio::io::sink()).await.expect("no failure");
+}
