@@ -60,3 +60,6 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Subscriptions that may be open on one connection of lines.
 pub const LINE_LISTENS: usize = 32;
+
+/// Threads that one blocking tool may use: so many of its calls run at once.
+pub const BLOCKING: usize = 16;

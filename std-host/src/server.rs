@@ -1,7 +1,7 @@
 //! What a server is made of.
 
 use crate::engine::Engine;
-use crate::tools::{Changes, Completing, Handler, IntoToolOutput, Prompt, Resource, Tool, completion};
+use crate::tools::{Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Tool, blocking, completion};
 use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -44,6 +44,22 @@ impl Server {
         H: Handler<A, R>,
     {
         self.with_tool(Tool::new(name, description, handler))
+    }
+
+    /// Adds a tool whose closure takes its time without awaiting: it runs on threads of its own, of which there are
+    /// [`BLOCKING`](crate::limits::BLOCKING) for each such tool; further calls wait. A call that is cancelled runs to its end,
+    /// unheard.
+    ///
+    /// # Panics
+    /// As [`tool`](Server::tool).
+    #[must_use]
+    pub fn tool_blocking<A, R, F>(self, name: &str, description: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoToolOutput,
+        F: Fn(A, Ctx) -> R + Send + Sync + 'static,
+    {
+        self.with_tool(Tool::new(name, description, blocking(handler)))
     }
 
     /// Adds a tool that says more of itself.

@@ -104,6 +104,31 @@ async fn tool_that_waits_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
+async fn tool_that_blocks_its_thread_holds_up_nobody_and_its_panic_is_a_fixed_sentence() {
+    let (opens, waits) = std::sync::mpsc::channel();
+    let waits = std::sync::Mutex::new(waits);
+    let server = Server::new("t", "1")
+        .tool_blocking("waits", "d", move |_: NoArgs, _: Ctx| {
+            let waits = waits.lock().expect("not poisoned");
+            waits.recv_timeout(core::time::Duration::from_secs(10)).expect("the other tool runs meanwhile")
+        })
+        .tool_blocking("panics", "d", |_: NoArgs, _: Ctx| {
+            if true {
+                panic!("secret")
+            }
+        })
+        .tool("opens", "d", move |_: NoArgs, _: Ctx| {
+            let opens = opens.clone();
+            async move { opens.send("open").expect("somebody waits") }
+        });
+    let results = results(server, &["waits", "panics", "opens"]).await;
+    assert_eq!(results[0]["content"][0]["text"], "open");
+    assert_eq!(results[1]["isError"], true);
+    assert!(!results[1]["content"][0]["text"].as_str().expect("a text").contains("secret"));
+    assert_eq!(results[2]["content"], json!([]));
+}
+
+#[tokio::test]
 async fn output_of_several_blocks_keeps_their_order() {
     let server = Server::new("t", "1").tool("two", "d", |_: NoArgs, _: Ctx| async {
         ToolOutput::new(["a", "b"].map(|text| Content::Text(text.to_owned())))

@@ -4,13 +4,17 @@ use super::ask::{Ask, Asking, Elicited};
 use super::changes::Changes;
 use super::events::Events;
 use super::output::ToolError;
+use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 /// A closure that answers. Every `Fn(A, Ctx) -> impl Future<Output = R>` is one.
 pub trait Handler<A, R>: Send + Sync + 'static {
@@ -25,6 +29,34 @@ where
 {
     fn run(&self, asked: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static {
         self(asked, ctx)
+    }
+}
+
+/// A closure that answers without awaiting, on threads of its own.
+pub(crate) fn blocking<A, R, F>(handler: F) -> impl Handler<A, R>
+where
+    A: Send + 'static,
+    R: Send + 'static,
+    F: Fn(A, Ctx) -> R + Send + Sync + 'static,
+{
+    let handler = Arc::new(handler);
+    let threads = Arc::new(Semaphore::new(limits::BLOCKING));
+    move |asked: A, ctx: Ctx| {
+        let (handler, threads) = (Arc::clone(&handler), Arc::clone(&threads));
+        async move {
+            // Nobody closes it. The permit goes with the thread, not with the call that waits for it.
+            let permit = threads.acquire_owned().await;
+            let answer = spawn_blocking(move || {
+                let answer = handler(asked, ctx);
+                drop(permit);
+                answer
+            });
+            match answer.await {
+                Ok(answer) => answer,
+                // The guard around every handler makes of it what it makes of all panics.
+                Err(error) => resume_unwind(error.into_panic()),
+            }
+        }
     }
 }
 

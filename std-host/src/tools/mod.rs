@@ -15,6 +15,7 @@ pub use ask::{Ask, Elicited};
 pub(crate) use changes::Change;
 pub use changes::Changes;
 pub(crate) use events::Line;
+pub(crate) use handler::blocking;
 pub use handler::{Completing, Ctx, Handler, NoArgs, Read};
 pub(crate) use offer::completion;
 pub use offer::{Prompt, Resource, Tool};
