@@ -206,3 +206,20 @@ async fn argument_flattened_out_of_an_enum_is_taken_and_an_unknown_one_is_refuse
     assert_eq!((up, down), ("up 2 at 1.5", "down 1"));
     assert!(refused.contains("'sped'") && refused.contains("speed"), "{refused}");
 }
+
+#[tokio::test]
+async fn argument_beyond_what_the_schema_says_reaches_no_tool_and_is_named() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Target {
+        #[schemars(range(min = 5, max = 30))]
+        celsius: f64,
+    }
+    let server =
+        Server::new("t", "1").tool("set", "d", |target: Target, _: Ctx| async move { target.celsius.to_string() });
+    let call = |celsius: f64| json!({"celsius": celsius});
+    let results = results_of(server, &[("set", call(21.5)), ("set", call(31.0))]).await;
+    assert_eq!(results[0]["content"][0]["text"], "21.5");
+    assert_eq!(results[1]["isError"], true);
+    let text = results[1]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.contains("'celsius'") && text.contains("30"), "{text}");
+}

@@ -9,6 +9,7 @@ mod offer;
 mod outcome;
 mod output;
 mod registry;
+mod rules;
 mod schema;
 
 pub use ask::{Ask, Elicited};

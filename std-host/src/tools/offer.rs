@@ -4,6 +4,7 @@ use super::arguments::read;
 use super::outcome::{Outcome, crashed, guarded, tool_crashed};
 use super::output::{IntoContents, IntoPrompt, IntoToolOutput};
 use super::registry::{Asked, Offer, Sealer};
+use super::rules::{Rules, rules};
 use super::schema::Schema;
 use super::{Completing, Completion, Ctx, Handler, Read, ToolOutput};
 use attache_core::rpc::Code;
@@ -12,12 +13,16 @@ use core::fmt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A tool in the making.
 pub struct Tool {
     pub(crate) offer: Offer,
     listed: Map<String, Value>,
+    /// The schema is not the one of the arguments' type.
+    own_schema: bool,
+    /// What it says beyond the type; set when the tool is finished.
+    rules: Arc<OnceLock<Rules>>,
 }
 
 impl Tool {
@@ -41,12 +46,18 @@ impl Tool {
             listed.insert("outputSchema".to_owned(), schema);
         }
         let handler = Arc::new(handler);
+        let rules = Arc::new(OnceLock::<Rules>::new());
+        let checked = Arc::clone(&rules);
         let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
             guarded(
                 || {
                     let Asked::With(arguments) = asked else {
                         return Err(tool_crashed(&"a tool was read"));
                     };
+                    if let Some(rules) = checked.get() {
+                        let refused = |reason| Outcome::Tool(ToolOutput::failed(reason));
+                        rules.check(arguments.raw()).map_err(refused)?;
+                    }
                     let arguments =
                         read::<A>(arguments, &schema).map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
                     let run = handler.run(arguments, ctx);
@@ -60,10 +71,8 @@ impl Tool {
                 tool_crashed,
             )
         };
-        Self {
-            offer: Offer { key: name.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) },
-            listed,
-        }
+        let offer = Offer { key: name.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) };
+        Self { offer, listed, own_schema: false, rules }
     }
 
     /// A name for people (`title`).
@@ -96,12 +105,13 @@ impl Tool {
         self.hint("openWorldHint", false)
     }
 
-    /// Lists another schema than the one of the arguments' type: what the type does not enforce the handler has to.
+    /// Lists another schema than the one of the arguments' type (feature `schema`). Arguments must fit both.
     ///
     /// # Panics
-    /// If its root is not `"type": "object"`.
+    /// If its root is not `"type": "object"`; and, when the tool is added, if it is no schema.
     #[must_use]
-    pub fn input_schema(self, schema: Value) -> Self {
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.own_schema = true;
         assert_eq!(
             schema["type"], "object",
             "the input schema of tool {:?} must have the root type object",
@@ -136,7 +146,12 @@ impl Tool {
     /// # Panics
     /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
     pub(crate) fn finish(mut self) -> Offer {
-        mirrors(&self.listed["inputSchema"], "", &mut self.offer.mirrors);
+        let schema = &self.listed["inputSchema"];
+        mirrors(schema, "", &mut self.offer.mirrors);
+        if let Some(rules) = rules(&self.offer.key, schema, self.own_schema) {
+            // Nobody else sets it.
+            let _ = self.rules.set(rules);
+        }
         finish(self.offer, &[("name", None)], self.listed)
     }
 }

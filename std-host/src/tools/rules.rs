@@ -1,0 +1,173 @@
+//! What a schema says beyond the Rust type of the arguments: bounds, patterns, conditions. Decided once, when the tool is
+//! added; a tool whose schema says no more than its type never pays for it.
+
+use serde_json::Value;
+
+/// Whether `schema`, which was derived from a type, says something that reading the arguments into that type does not
+/// enforce.
+pub(super) fn says_more(schema: &Value) -> bool {
+    let Some(members) = schema.as_object() else {
+        return false;
+    };
+    let format = members.get("format").and_then(Value::as_str).unwrap_or_default();
+    members.iter().any(|(keyword, value)| match keyword.as_str() {
+        // Words about the schema, and what serde enforces by itself.
+        "$schema"
+        | "$defs"
+        | "$ref"
+        | "title"
+        | "description"
+        | "default"
+        | "examples"
+        | "deprecated"
+        | "type"
+        | "required"
+        | "format"
+        | "enum"
+        | "const"
+        | "unevaluatedProperties"
+        | "x-mcp-header" => keyword == "$defs" && value.as_object().is_some_and(|types| types.values().any(says_more)),
+        "properties" => value.as_object().is_some_and(|properties| properties.values().any(says_more)),
+        "items" | "additionalProperties" => says_more(value),
+        "oneOf" | "anyOf" | "allOf" | "prefixItems" => {
+            value.as_array().is_some_and(|parts| parts.iter().any(says_more))
+        }
+        // The bounds of the number's own type.
+        "minimum" => !is_bound(format, value, false),
+        "maximum" => !is_bound(format, value, true),
+        // The length of a tuple.
+        "minItems" | "maxItems" => {
+            let places = members.get("prefixItems").and_then(Value::as_array).map(Vec::len);
+            places.is_none() || value.as_u64().and_then(|len| usize::try_from(len).ok()) != places
+        }
+        _ => true,
+    })
+}
+
+/// Whether `value` is the end of the range of the integer type that `format` names, as schemars writes it.
+fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
+    let (signed, bits) = match format.strip_prefix("uint") {
+        Some(bits) => (false, bits),
+        None => (true, format.strip_prefix("int").unwrap_or_default()),
+    };
+    if !signed && !upper {
+        return value.as_f64() == Some(0.0);
+    }
+    let Ok(bits @ 1..=64) = bits.parse::<u32>() else {
+        return false;
+    };
+    let bound: i128 = match (signed, upper) {
+        (false, _) => (1 << bits) - 1,
+        (true, false) => -(1 << (bits - 1)),
+        (true, true) => (1 << (bits - 1)) - 1,
+    };
+    value.as_i64().map(i128::from).or(value.as_u64().map(i128::from)) == Some(bound)
+}
+
+/// A schema that is checked against.
+#[derive(Debug)]
+pub(super) struct Rules {
+    #[cfg(feature = "schema")]
+    validator: jsonschema::Validator,
+}
+
+impl Rules {
+    /// # Panics
+    /// If the schema is none, or refers to another one that is not in it, or if feature `schema` is off.
+    // MCP 2026-07-28 basic/index: 2020-12 unless `$schema` says otherwise; nothing is fetched.
+    #[cfg(feature = "schema")]
+    pub(super) fn new(tool: &str, schema: &Value) -> Self {
+        match jsonschema::validator_for(schema) {
+            Ok(validator) => Self { validator },
+            Err(error) => panic!("the schema of tool {tool:?} cannot be used: {error}"),
+        }
+    }
+
+    /// # Panics
+    /// Always: what cannot be checked must not look as if it were.
+    #[cfg(not(feature = "schema"))]
+    pub(super) fn new(tool: &str, _: &Value) -> Self {
+        panic!(
+            "the schema of tool {tool:?} says more than its type enforces: switch feature `schema` of attache-host on"
+        )
+    }
+
+    /// Checks arguments. The error is a sentence for the model.
+    pub(super) fn check(&self, arguments: &[u8]) -> Result<(), String> {
+        #[cfg(feature = "schema")]
+        {
+            let value: Value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
+            self.validator.validate(&value).map_err(|error| {
+                let reason: String = error.masked().to_string().chars().take(crate::limits::REASON).collect();
+                match error.instance_path().as_str() {
+                    "" => format!("The arguments do not fit: {reason}"),
+                    path => format!("Argument '{}' does not fit: {reason}", path.trim_start_matches('/')),
+                }
+            })
+        }
+        #[cfg(not(feature = "schema"))]
+        {
+            let _ = arguments;
+            Ok(())
+        }
+    }
+}
+
+/// The rules of a schema, if it has any beyond its type; `own` if it was not derived from the type.
+pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
+    (own || says_more(schema)).then(|| Rules::new(tool, schema))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::Schema;
+    use super::*;
+    use schemars::JsonSchema;
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Types {
+        a: u8,
+        b: Option<i64>,
+        c: Vec<f32>,
+        d: Mode,
+        e: std::collections::BTreeMap<String, u16>,
+        f: Option<Box<Types>>,
+        g: (bool, String),
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    enum Mode {
+        Off,
+        Level(u32),
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Ranged {
+        #[schemars(range(min = 5, max = 30))]
+        celsius: i32,
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Nested {
+        inner: Vec<Patterned>,
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Patterned {
+        #[schemars(regex(pattern = "^a+$"))]
+        text: String,
+    }
+
+    #[test]
+    fn schema_of_plain_types_says_no_more_than_they_enforce_and_bounds_and_patterns_do() {
+        let of = |schema: Schema| says_more(&schema.value);
+        assert!(of(Schema::of::<Ranged>("t")));
+        assert!(of(Schema::of::<Nested>("t")));
+        assert!(!of(Schema::of::<Types>("t")), "{}", Schema::of::<Types>("t").value);
+    }
+}
