@@ -7,7 +7,7 @@ use super::ticket::Ticket;
 use crate::auth::{Authenticated, authorize};
 use crate::era::{Carrier, Era, Version, negotiate};
 use crate::http::{Facts, Field, agree, param_agrees};
-use crate::json::{Fields, Item, Kind as Json, Repeated, Span, Text};
+use crate::json::{Item, Kind as Json, Repeated, Span, Text, Value};
 use crate::mcp::{Method, Page, Params, Server};
 use crate::rpc::{Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};
@@ -217,9 +217,7 @@ impl Opening<'_> {
     fn params_agree(&self, facts: &Facts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
         let offers = self.server.offers();
         (0..).map_while(|number| offers.mirror(tool, number)).try_for_each(|mirror| {
-            let arguments = arguments.map(|arguments| arguments.of(self.body));
-            let path = mirror.path.split('/').skip(1);
-            let argument = path.fold(arguments, |outer, name| outer.and_then(|outer| outer.member(name)));
+            let argument = arguments.and_then(|arguments| at_path(arguments.of(self.body), mirror.path));
             param_agrees(facts.param(mirror.header), argument)
         })
     }
@@ -317,16 +315,44 @@ impl Opening<'_> {
     }
 }
 
+/// What stands in `value` at the end of a path of property names, with a slash in front of each.
+fn at_path<'b>(value: Value<'b>, path: &str) -> Option<Value<'b>> {
+    let mut found = value;
+    let mut rest = path.strip_prefix('/');
+    while let Some(path) = rest {
+        let (name, behind) = path.split_once('/').map_or((path, None), |(name, behind)| (name, Some(behind)));
+        found = found.member(name)?;
+        rest = behind;
+    }
+    Some(found)
+}
+
 /// The values of an object under these names, each there once or not at all.
 fn fields<const N: usize>(object: Item, names: [&str; N], body: &[u8]) -> Result<[Option<Item>; N], Repeated> {
-    let mut members = Fields::<N>::new();
-    // The text was checked as part of the body.
-    let _ = members.read(&mut object.of(body).reader(), &names, |_, _| Ok(None));
     let mut found = [None; N];
-    for (index, slot) in found.iter_mut().enumerate() {
-        *slot = members.get(index)?.map(|item| item.within(object));
-    }
+    pick(object, &names, body, &mut found)?;
     Ok(found)
+}
+
+/// The part of [`fields`] that is compiled once.
+fn pick(object: Item, names: &[&str], body: &[u8], found: &mut [Option<Item>]) -> Result<(), Repeated> {
+    let mut reader = object.of(body).reader();
+    // The text was checked as part of the body, so no error comes from it.
+    if !matches!(reader.enter_object(), Ok(Some(_))) {
+        return Ok(());
+    }
+    while let Ok(Some(key)) = reader.key() {
+        let Ok(item) = reader.skip() else {
+            return Ok(());
+        };
+        if let Some(slot) = key.position(names).and_then(|index| found.get_mut(index)) {
+            if slot.is_some() {
+                return Err(Repeated);
+            }
+            *slot = Some(item.within(object));
+        }
+    }
+    Ok(())
 }
 
 /// MCP 2026-07-28 server/resources: -32602; before, -32002.

@@ -37,26 +37,26 @@ pub(super) enum Shape {
 
 impl Reply {
     pub(super) fn result(id: Span, shape: Shape) -> Self {
-        Self { status: http::OK, id: Some(id), shape, limit: Decimal::new(0) }
+        Self { status: http::OK, id: Some(id), shape, limit: Decimal::EMPTY }
     }
 
     pub(super) fn written(status: u16, start: usize, end: usize) -> Self {
-        Self { status, id: None, shape: Shape::Written(start, end), limit: Decimal::new(0) }
+        Self { status, id: None, shape: Shape::Written(start, end), limit: Decimal::EMPTY }
     }
 
     pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {
         let limit = match refused.error {
-            Error::TooLarge(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
-            _ => 0,
+            Error::TooLarge(limit) => Decimal::new(i64::try_from(limit).unwrap_or(i64::MAX)),
+            _ => Decimal::EMPTY,
         };
         let status = http::status(refused.error, version);
-        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit: Decimal::new(limit) }
+        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit }
     }
 
     /// The answer to a request that was refused for its head.
     pub fn refused(refusal: http::Refusal) -> Self {
         let error = Shape::Error(refusal.error());
-        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::new(0) }
+        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY }
     }
 
     /// The HTTP status.

@@ -228,6 +228,9 @@ pub struct Decimal {
 }
 
 impl Decimal {
+    /// No digits at all, where a number is not needed.
+    pub const EMPTY: Self = Self { text: [0; 20], start: 20 };
+
     /// The digits of `value`, with its sign.
     pub fn new(value: i64) -> Self {
         let mut text = [0; 20];
