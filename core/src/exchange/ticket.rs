@@ -101,19 +101,19 @@ impl Ticket {
         match end.instead {
             None => {}
             Some(Instead::Error(code)) => return Ok(http::rejected(code)),
-            Some(Instead::Questions) => {
-                sink.put(br#","resultType":"input_required""#)?;
-                return self.meta(server, sink);
-            }
+            Some(Instead::Questions) => return self.meta(server, ASKED, sink),
         }
-        sink.put(match (self.operation, end) {
+        let end: &[u8] = match (self.operation, end) {
             (Operation::Complete(..), End { more: true, .. }) => br#"],"hasMore":true}"#,
             (Operation::Complete(..), _) => br#"],"hasMore":false}"#,
             (_, End { failed: true, closed: true, .. }) => br#","isError":true"#,
             (_, End { failed: true, closed: false, .. }) => br#"],"isError":true"#,
             (_, End { failed: false, closed: true, .. }) => b"",
             (_, End { failed: false, closed: false, .. }) => b"]",
-        })?;
+        };
+        if !end.is_empty() {
+            sink.put(end)?;
+        }
         if !self.version.is_modern() {
             sink.put(b"}}")?;
             return Ok(http::OK);
@@ -123,15 +123,13 @@ impl Ticket {
             put_all(sink, [br#","ttlMs":"#, limits::READ_TTL_MS.as_bytes(), br#","cacheScope":"private""#])?;
         }
         // MCP 2026-07-28 basic/index: `resultType` in every result; older revisions do not know it.
-        sink.put(br#","resultType":"complete""#)?;
-        self.meta(server, sink)
+        self.meta(server, COMPLETE, sink)
     }
 
-    /// `serverInfo`, which SHOULD be in each modern result (MCP 2026-07-28 basic/index), and the end of the answer.
-    fn meta(&self, server: &Server<'_>, sink: &mut dyn Sink) -> Result<u16, Full> {
-        sink.put(br#","_meta":{"io.modelcontextprotocol/serverInfo":"#)?;
-        put_all(sink, server.info())?;
-        sink.put(b"}}}")?;
+    /// What stands behind a modern result: `front`, `serverInfo`, and the end of the answer.
+    fn meta(&self, server: &Server<'_>, front: &[u8], sink: &mut dyn Sink) -> Result<u16, Full> {
+        let [_, name, between, version, _] = server.info();
+        put_all(sink, [front, name, between, version, br#""}}}}"#])?;
         Ok(http::OK)
     }
 
@@ -154,3 +152,7 @@ impl Ticket {
 fn put_all<'a>(sink: &mut (impl Sink + ?Sized), pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Full> {
     pieces.into_iter().try_for_each(|piece| sink.put(piece))
 }
+
+// MCP 2026-07-28 basic/index: `serverInfo` SHOULD be in the `_meta` of each result.
+const COMPLETE: &[u8] = br#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;
+const ASKED: &[u8] = br#","resultType":"input_required","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;
