@@ -272,7 +272,7 @@ fn legacy_request_over_http_is_served_by_its_header() {
         (bare, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), 400, Some(-32600)),
         (bare, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), 400, Some(-32020)),
         (bare, r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#.to_owned(), 400, Some(-32602)),
-        (&future[..], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), 400, Some(-32022)),
+        (&future[..], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), 400, Some(-32020)),
         (
             &legacy[..],
             r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#.to_owned(),
