@@ -138,7 +138,8 @@ impl<'a> Emission<'a> {
             self.offset += take(rest);
             return;
         }
-        while let Some(section) = self.section_at(self.section) {
+        let mut section = Section::EMPTY;
+        while self.section_at(self.section, &mut section) {
             while let Some(piece) = section.pieces().get(self.piece) {
                 let rest = piece.get(self.offset..).unwrap_or_default();
                 let taken = if rest.is_empty() { 0 } else { take(rest) };
@@ -154,27 +155,27 @@ impl<'a> Emission<'a> {
         }
     }
 
-    /// The answer in sections: the front of a result, what the result says, the closing brace.
-    fn section_at(&self, at: usize) -> Option<Section<'a>> {
+    /// Makes `section` the one of the answer at this number: the front of a result, what the result says, the closing brace.
+    /// `false` behind the last.
+    fn section_at(&self, at: usize, into: &mut Section<'a>) -> bool {
         let id = self.reply.id;
+        into.clear();
         match (&self.reply.shape, at) {
-            (Shape::Written(..), _) => None,
-            (&Shape::Error(error), 0) => {
-                Some(rpc::error(&Unanswerable { error, id }, self.body, Version::MODERN_LIST, &self.reply.limit))
+            (Shape::Error(error), 0) => {
+                let refused = Unanswerable { error: *error, id };
+                *into = rpc::error(&refused, self.body, Version::MODERN_LIST, &self.reply.limit);
             }
-            (Shape::Error(_), _) => None,
-            (_, 0) => Some(section(head(id.map_or(b"null", |id| id.of(self.body))))),
-            (Shape::List(page), at) => match page.section(self.server, at - 1) {
-                Some(section) => Some(section),
-                None => page.section(self.server, at.checked_sub(2)?).map(|_| section([b"}"])),
-            },
-            (shape, 1) => Some(match shape {
-                Shape::Initialize(version) => mcp::initialize(self.server, *version),
-                Shape::Discover => mcp::discover(self.server),
-                _ => section([b"{}"]),
-            }),
-            (_, 2) => Some(section([b"}"])),
-            _ => None,
+            (Shape::Written(..), _) | (Shape::Error(_), _) => return false,
+            (_, 0) => *into = section(head(id.map_or(b"null", |id| id.of(self.body)))),
+            (Shape::List(page), at) if page.section(self.server, at - 1, into) => {}
+            (Shape::List(page), at) if at == page.sections() + 1 => into.push(b"}"),
+            (Shape::List(_), _) => return false,
+            (Shape::Initialize(version), 1) => *into = mcp::initialize(self.server, *version),
+            (Shape::Discover, 1) => *into = mcp::discover(self.server),
+            (Shape::Empty, 1) => into.push(b"{}"),
+            (_, 2) => into.push(b"}"),
+            _ => return false,
         }
+        true
     }
 }

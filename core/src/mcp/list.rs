@@ -41,28 +41,34 @@ impl Page {
         Some(Self { kind, version, start, end, next })
     }
 
-    /// Section `at` of the page: the front, one for each entry, the back; `None` behind that.
-    pub fn section<'a>(&'a self, server: &Server<'a>, at: usize) -> Option<Section<'a>> {
+    /// How many sections there are.
+    pub const fn sections(&self) -> usize {
+        self.end.saturating_sub(self.start) + 2
+    }
+
+    /// Makes `section` section `at` of the page: the front, one for each entry, the back; `false` behind that.
+    pub fn section<'a>(&'a self, server: &Server<'a>, at: usize, section: &mut Section<'a>) -> bool {
         let Some(before) = at.checked_sub(1) else {
-            return Some(section([match self.kind {
+            section.push(match self.kind {
                 Kind::Tool => br#"{"tools":["#,
                 Kind::Prompt => br#"{"prompts":["#,
                 Kind::Resource => br#"{"resources":["#,
                 Kind::Template => br#"{"resourceTemplates":["#,
-            }]));
+            });
+            return true;
         };
         let index = self.start.saturating_add(before);
         match index.checked_sub(self.end) {
-            None => Some(self.entry(server, index)),
-            Some(0) => Some(self.back(server)),
-            Some(_) => None,
+            None => self.entry(server, index, section),
+            Some(0) => *section = self.back(server),
+            Some(_) => return false,
         }
+        true
     }
 
-    fn entry<'a>(&self, server: &Server<'a>, index: usize) -> Section<'a> {
+    fn entry<'a>(&self, server: &Server<'a>, index: usize, section: &mut Section<'a>) {
         let offers = server.offers();
         let members = (0..limits::MEMBERS).map_while(|group| offers.member(self.kind, index, group));
-        let mut section = Section::EMPTY;
         let mut front: &[u8] = if index == self.start { b"{" } else { b",{" };
         // What came later than the client's revision is left out; the first group is in every revision.
         for member in members.filter(|member| member.since <= self.version) {
@@ -70,7 +76,6 @@ impl Page {
             section.push(member.json.as_bytes());
         }
         section.push(b"}");
-        section
     }
 
     fn back<'a>(&'a self, server: &Server<'a>) -> Section<'a> {

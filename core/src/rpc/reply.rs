@@ -19,6 +19,11 @@ impl<'a> Section<'a> {
     /// A section with nothing in it.
     pub const EMPTY: Self = Self { pieces: [b""; MOST], len: 0 };
 
+    /// Takes all pieces out.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// Adds a piece; behind the last place it is dropped.
     pub fn push(&mut self, piece: &'a [u8]) {
         if let Some(slot) = self.pieces.get_mut(self.len) {

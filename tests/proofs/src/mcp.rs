@@ -4,6 +4,7 @@ use crate::server::{server, version};
 use crate::{keep, proofs};
 use attache_core::era::Version;
 use attache_core::json::{Reader, Value};
+use attache_core::rpc::Section;
 use attache_core::mcp::{Method, Page, Params, discover, initialize};
 use attache_core::tool::Kind;
 
@@ -32,7 +33,8 @@ proofs! {
         let cursor = Value::parse(foreign.rest()).ok().and_then(|value| value.text());
         for kind in [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template] {
             if let Some(page) = Page::find(server(), kind, version, cursor) {
-                keep(page.section(server(), at));
+                let mut section = Section::EMPTY;
+                keep((page.section(server(), at, &mut section), section.pieces().len(), page.sections()));
             }
         }
         keep(discover(server()));
