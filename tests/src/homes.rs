@@ -166,6 +166,11 @@ impl Http {
         Answering { status, headers, body: BufReader::new(Body { stream, left: (!chunked).then_some(usize::MAX) }) }
     }
 
+    /// Sends a POST and reads nothing; dropping the connection closes it.
+    pub(crate) fn begin(&self, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+        self.connect("POST", headers, body)
+    }
+
     fn connect(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
