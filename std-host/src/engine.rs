@@ -175,9 +175,14 @@ impl Listening {
                     self.tell(|listen, body, out| mcp::updated(&uri, listen.id(body), out));
                 }
                 Ok(Change::Resource(_)) => {}
-                // What was missed is not known: any list may have changed.
+                // What was missed is not known: any list may have changed, and any resource.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().for_each(|kind| self.changed(kind));
+                    let mut uris = Vec::new();
+                    self.listen.each_uri(&self.body, |uri| uris.push(uri.chars().collect::<String>()));
+                    for uri in uris {
+                        self.tell(|listen, body, out| mcp::updated(&uri, listen.id(body), out));
+                    }
                 }
                 Err(broadcast::error::RecvError::Closed) => {
                     let mut last = Line(Vec::new());

@@ -139,6 +139,39 @@ impl Http {
     }
 
     pub(crate) fn send(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let mut stream = self.connect(verb, headers, body);
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        assert!(!answer.is_empty(), "no answer: {read:?}");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+        let head = ::core::str::from_utf8(&answer[..end]).expect("an ASCII head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Response { status, body: answer[end + 4..].to_vec() }
+    }
+
+    /// Sends a POST on a connection of its own, and reads the head of what comes back.
+    pub(crate) fn open(&self, headers: &[(&str, &str)], body: &[u8]) -> Answering {
+        let mut stream = BufReader::new(self.connect("POST", headers, body));
+        let mut line = || {
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("a line of the head");
+            line.trim_end().to_owned()
+        };
+        let status = line().split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let mut headers = Vec::new();
+        while let Some((name, value)) = line().split_once(": ") {
+            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        Answering { status, headers, body: BufReader::new(Body { stream, left: (!chunked).then_some(usize::MAX) }) }
+    }
+
+    /// Sends a POST and reads nothing; dropping the connection closes it.
+    pub(crate) fn begin(&self, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+        self.connect("POST", headers, body)
+    }
+
+    fn connect(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut head = format!("{verb} /mcp HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
@@ -149,13 +182,76 @@ impl Http {
         stream.write_all(b"\r\n").expect("the head is taken");
         // A server that refuses for the head may close before it has read a large body.
         let _ = stream.write_all(body);
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        assert!(!answer.is_empty(), "no answer: {read:?}");
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
-        let head = ::core::str::from_utf8(&answer[..end]).expect("an ASCII head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Response { status, body: answer[end + 4..].to_vec() }
+        stream
+    }
+}
+
+/// An answer over HTTP while it comes in; dropping it closes the connection.
+pub(crate) struct Answering {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    body: BufReader<Body>,
+}
+
+impl Answering {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The message in the next event; `None` at the end of the stream. Comments are passed over.
+    pub(crate) fn event(&mut self) -> Option<serde_json::Value> {
+        let mut message = None;
+        loop {
+            let mut line = String::new();
+            let len = self.body.read_line(&mut line).expect("an event in time");
+            assert!(len > 0 || message.is_none(), "an event without its end");
+            match line.trim_end_matches('\n') {
+                "" if len == 0 || message.is_some() => return message,
+                line => {
+                    if let Some(data) = line.strip_prefix("data: ") {
+                        assert!(message.is_none(), "one line of data an event");
+                        message = Some(serde_json::from_str(data).expect("JSON"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All the events that are left.
+    pub(crate) fn events(mut self) -> Vec<serde_json::Value> {
+        ::core::iter::from_fn(|| self.event()).collect()
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.body.read_to_end(&mut rest).expect("a whole body");
+        rest
+    }
+}
+
+/// A body, taken out of its chunks (RFC 9112 §7.1).
+struct Body {
+    stream: BufReader<TcpStream>,
+    /// Bytes left of this chunk; `None` in front of the first.
+    left: Option<usize>,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left.is_none() {
+            let mut size = String::new();
+            self.stream.read_line(&mut size)?;
+            self.left = Some(usize::from_str_radix(size.trim_end(), 16).map_err(std::io::Error::other)?);
+        }
+        let (left, len) = (self.left.unwrap_or_default(), buffer.len());
+        let read = self.stream.read(&mut buffer[..len.min(left)])?;
+        self.left = Some(left - read);
+        if read > 0 && left == read {
+            self.stream.read_line(&mut String::new())?;
+            self.left = None;
+        }
+        Ok(read)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::reply::Reply;
 use crate::era::Version;
-use crate::json::{Full, Item, Kind as Json, Reader, Sink, Span};
+use crate::json::{Full, Item, Kind as Json, Reader, Sink, Span, Text};
 use crate::mcp::{Server, tag};
 use crate::rpc::{Error, Unanswerable};
 use crate::tool::Kind;
@@ -51,6 +51,16 @@ impl Listen {
             return false;
         };
         !each(&mut array.reader(), |item| !item.of(array.raw()).text().is_some_and(|known| known.is(uri)))
+    }
+
+    /// Gives each URI that it wants to hear of to `take`.
+    pub fn each_uri(&self, body: &[u8], mut take: impl FnMut(Text<'_>)) {
+        if let Some(array) = self.uris.map(|uris| uris.of(body)) {
+            each(&mut array.reader(), |item| {
+                item.of(array.raw()).text().into_iter().for_each(&mut take);
+                true
+            });
+        }
     }
 
     /// The first message: which part of the request is honoured.

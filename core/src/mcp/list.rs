@@ -28,10 +28,10 @@ impl Page {
         let (len, generation) = (offers.len(kind), offers.generation());
         let start = match cursor {
             None => 0,
-            // A cursor is the generation of the lists and the number of an entry. It opens nothing that the list without
-            // one does not show, so it needs no seal.
+            // A cursor is the generation of the lists, a letter for the list, and the number of an entry. It opens nothing
+            // that the list without one does not show, so it needs no seal.
             Some(cursor) => {
-                let (of, start) = cursor.plain()?.split_once('.')?;
+                let (of, start) = cursor.plain()?.split_once(letter(kind))?;
                 let start: usize = start.parse().ok()?;
                 (of.parse() == Ok(generation) && start < len).then_some(start)?
             }
@@ -81,7 +81,9 @@ impl Page {
     fn back<'a>(&'a self, server: &Server<'a>) -> Section<'a> {
         let [c0, c1, c2, c3, c4]: [&[u8]; 5] = match &self.next {
             None => [b"]", b"", b"", b"", b""],
-            Some([generation, next]) => [br#"],"nextCursor":""#, generation.as_bytes(), b".", next.as_bytes(), b"\""],
+            Some([generation, next]) => {
+                [br#"],"nextCursor":""#, generation.as_bytes(), letter(self.kind).as_bytes(), next.as_bytes(), b"\""]
+            }
         };
         if !self.version.is_modern() {
             return section([c0, c1, c2, c3, c4, b"}"]);
@@ -103,5 +105,15 @@ impl Page {
             s4,
             b"}}",
         ])
+    }
+}
+
+/// What stands in a cursor for the list that it was issued for.
+const fn letter(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Tool => "t",
+        Kind::Prompt => "p",
+        Kind::Resource => "r",
+        Kind::Template => "m",
     }
 }

@@ -110,9 +110,10 @@ impl<'b> Call<'b> {
         self.params?.member("inputResponses")
     }
 
-    /// What an earlier try of this request gave the client to keep. It comes from outside: check it before it is believed.
-    pub fn request_state(&self) -> Option<Text<'b>> {
-        self.params?.member("requestState")?.text()
+    /// What an earlier try of this request gave the client to keep: a string, if the client is sound. It comes from outside:
+    /// check it before it is believed.
+    pub fn request_state(&self) -> Option<Value<'b>> {
+        self.params?.member("requestState")
     }
 
     fn meta(&self, key: &str) -> Option<Value<'b>> {

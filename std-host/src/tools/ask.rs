@@ -128,8 +128,10 @@ impl Asking {
         let mut kept = None;
         let state = call.request_state();
         if let Some(state) = state {
-            let State { a, s } =
-                open(call, key, state).ok_or("requestState is void: make the request anew, without it")?;
+            let State { a, s } = state
+                .text()
+                .and_then(|state| open(call, key, state))
+                .ok_or("requestState is void: make the request anew, without it")?;
             (answers, kept) = (a, s);
         }
         match call.input_responses().map(|responses| value(responses.raw())) {

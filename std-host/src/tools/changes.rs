@@ -49,5 +49,6 @@ impl Changes {
     }
 }
 
-/// Changes that a slow subscription may be behind; beyond that it is told of each list at once.
+/// Changes that a slow subscription may be behind; beyond that it is told of each list and resource that it
+/// listens for at once.
 const BACKLOG: usize = 256;

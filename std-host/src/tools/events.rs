@@ -20,10 +20,15 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(call: &Call<'_>) -> (Self, mpsc::Receiver<Bytes>) {
+    /// `logging`: whether the server has declared that it may write to the client's log.
+    pub(crate) fn new(call: &Call<'_>, logging: bool) -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let token = call.progress_token().map(<[u8]>::to_vec);
-        (Self { token, level: call.log_level(), last: Mutex::new(f64::NEG_INFINITY), sender }, receiver)
+        // MCP server/utilities/logging: a server that sends log messages MUST declare it.
+        (
+            Self { token, level: call.log_level().filter(|_| logging), last: Mutex::new(f64::NEG_INFINITY), sender },
+            receiver,
+        )
     }
 
     pub(crate) async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {

@@ -96,7 +96,7 @@ impl Registry {
 
     /// Starts what is called; what it tells meanwhile comes out of the receiver.
     pub(crate) fn start(&self, call: Call<'_>, changes: &Changes, key: &Key) -> (Run, mpsc::Receiver<Bytes>) {
-        let (events, told) = Events::new(&call);
+        let (events, told) = Events::new(&call, self.logging);
         let asking = match Asking::of(&call, key) {
             Ok(asking) => Arc::new(asking),
             Err(reason) => return (Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason))), told),
