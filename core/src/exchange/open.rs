@@ -217,10 +217,14 @@ impl Opening<'_> {
     fn params_agree(&self, facts: &Facts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
         let offers = self.server.offers();
         (0..).map_while(|number| offers.mirror(tool, number)).try_for_each(|mirror| {
-            let arguments = arguments.map(|arguments| arguments.of(self.body));
-            let path = mirror.path.split('/').skip(1);
-            let argument = path.fold(arguments, |outer, name| outer.and_then(|outer| outer.member(name)));
-            param_agrees(facts.param(mirror.header), argument)
+            // An argument that is there twice is two arguments: a tool may take the one that was not compared.
+            let inner = |outer: Option<Item>, name| match outer {
+                Some(outer) => fields(outer, [name], self.body).map(|[inner]| inner),
+                None => Ok(None),
+            };
+            let argument = mirror.path.split('/').skip(1).try_fold(arguments, inner);
+            let argument = argument.map_err(|Repeated| Error::Header(Header::Param, HeaderFault::Differs))?;
+            param_agrees(facts.param(mirror.header), argument.map(|argument| argument.of(self.body)))
         })
     }
 
