@@ -82,10 +82,18 @@ impl Listen {
                 out.put(member)?;
             }
         }
-        if let Some(uris) = self.uris {
+        if let Some(array) = self.uris.map(|uris| uris.of(body)) {
             out.put(comma)?;
-            out.put(br#""resourceSubscriptions":"#)?;
-            out.put(uris.of(body).raw())?;
+            out.put(br#""resourceSubscriptions":["#)?;
+            // One by one, without what stands between them: a line feed there would end the event of a stream.
+            let mut put = Ok(());
+            let mut comma: &[u8] = b"";
+            each(&mut array.reader(), |item| {
+                put = out.put(core::mem::replace(&mut comma, b",")).and_then(|()| out.put(item.span().of(array.raw())));
+                put.is_ok()
+            });
+            put?;
+            out.put(b"]")?;
         }
         out.put(b"},")?;
         tag(self.id.of(body), out)?;

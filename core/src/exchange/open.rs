@@ -217,8 +217,10 @@ impl Opening<'_> {
     fn params_agree(&self, facts: &Facts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
         let offers = self.server.offers();
         (0..).map_while(|number| offers.mirror(tool, number)).try_for_each(|mirror| {
-            let argument = arguments.and_then(|arguments| at_path(arguments.of(self.body), mirror.path));
-            param_agrees(facts.param(mirror.header), argument)
+            // An argument that is there twice is two arguments: a tool may take the one that was not compared.
+            let argument = at_path(arguments, mirror.path, self.body);
+            let argument = argument.map_err(|Repeated| Error::Header(Header::Param, HeaderFault::Differs))?;
+            param_agrees(facts.param(mirror.header), argument.map(|argument| argument.of(self.body)))
         })
     }
 
@@ -315,16 +317,16 @@ impl Opening<'_> {
     }
 }
 
-/// What stands in `value` at the end of a path of property names, with a slash in front of each.
-fn at_path<'b>(value: Value<'b>, path: &str) -> Option<Value<'b>> {
-    let mut found = value;
+/// What stands in `object` at the end of a path of property names, with a slash in front of each.
+fn at_path(object: Option<Item>, path: &str, body: &[u8]) -> Result<Option<Item>, Repeated> {
+    let mut found = object;
     let mut rest = path.strip_prefix('/');
-    while let Some(path) = rest {
+    while let (Some(outer), Some(path)) = (found, rest) {
         let (name, behind) = path.split_once('/').map_or((path, None), |(name, behind)| (name, Some(behind)));
-        found = found.member(name)?;
+        [found] = fields(outer, [name], body)?;
         rest = behind;
     }
-    Some(found)
+    Ok(found)
 }
 
 /// The values of an object under these names, each there once or not at all.

@@ -101,6 +101,7 @@ mod tests {
             (&["=?base64?WsO8cmljaA=?="], Some("\"Z\u{fc}rich\""), Err(Malformed)),
             (&["42"], Some("42.0"), Ok(())),
             (&["4.2e1"], Some("42"), Ok(())),
+            (&["-0"], Some("0.0"), Ok(())),
             (&["43"], Some("42"), Err(Differs)),
             (&["x"], Some("42"), Err(Differs)),
             (&["true"], Some("true"), Ok(())),
@@ -135,6 +136,14 @@ mod tests {
         }
         assert_eq!(facts.param("h"), Field::Once(b"1"));
         assert_eq!(facts.param("i"), Field::Repeated);
+    }
+
+    #[test]
+    fn mirrored_argument_behind_a_header_without_a_name_is_seen() {
+        let mut facts = Facts::new(b"POST");
+        facts.note(b"Mcp-Param-", b"a");
+        facts.note(b"Mcp-Param-Region", b"eu");
+        assert_eq!(facts.param("region"), Field::Once(b"eu"));
     }
 
     #[test]

@@ -93,8 +93,9 @@ impl<'h> Facts<'h> {
         if !prefix.eq_ignore_ascii_case(PARAM) {
             return;
         }
-        let known = |of: &[u8]| of.is_empty() || of.eq_ignore_ascii_case(name);
-        match self.params.iter_mut().find(|(of, _)| known(of)) {
+        // A place is free as long as its field is absent: the name alone does not say so, for `Mcp-Param-` is one too.
+        let known = |(of, field): &&mut (&[u8], Field<'_>)| *field == Field::Absent || of.eq_ignore_ascii_case(name);
+        match self.params.iter_mut().find(known) {
             Some((of, field @ Field::Absent)) => (*of, *field) = (name, Field::Once(trim(value))),
             Some((_, field)) => *field = Field::Repeated,
             None => self.more_params = true,

@@ -64,7 +64,7 @@ impl Value<'_> {
             place += 1;
         }
         let magnitude = magnitude.ok_or(NotAnInteger::OutOfRange)?;
-        Ok(Integer { negative, magnitude })
+        Ok(Integer { negative: negative && magnitude != 0, magnitude })
     }
 }
 

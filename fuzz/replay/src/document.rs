@@ -86,13 +86,6 @@ impl Document {
             _ => None,
         }
     }
-
-    pub(crate) fn first(&self) -> Option<&Self> {
-        match self {
-            Self::Array(elements) => elements.first(),
-            _ => None,
-        }
-    }
 }
 
 // The depth is bounded by the limit of the engine, so a test may recurse.

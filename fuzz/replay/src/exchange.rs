@@ -1,14 +1,16 @@
 //! A whole exchange with a small application: whatever comes in, what goes out is a good answer to it, or nothing.
 
+use crate::application::{self, GENERATION, MIRRORED, OFFERS, OVERFLOW, PAGE, SERVER, prompts, resources, tools};
 use crate::document::Document;
 use crate::envelope::{Model, Verdict};
+use crate::headers::{Line, head, slow_field, slow_mirror, slow_param, unwrapped};
+use crate::schema;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
-use attache_core::exchange::{Origin, Reply, answer};
-use attache_core::http::Facts;
-use attache_core::json::{Escaped, Sink, Slice, Text, Value};
-use attache_core::mcp::Server;
-use attache_core::tool::{Operation, Output, Tables, ToolError, ToolResult};
+use attache_core::exchange::{Next, Origin, Reply, answer, open};
+use attache_core::http::{Facts, Field};
+use attache_core::json::{Sink, Slice, Value};
+use attache_core::tool::{Catalogue, Kind, Operation};
 
 /// Any message over any carrier is answered as the protocol says, the same each time, through buffers of any size.
 ///
@@ -32,27 +34,9 @@ pub fn exchange(input: &[u8]) {
     }
 }
 
-type Header<'a> = (&'a [u8], &'a [u8]);
-
-/// Cuts the lines `name: value` off the front, up to a blank line.
-fn head(mut rest: &[u8]) -> (Vec<Header<'_>>, &[u8]) {
-    let mut headers = Vec::new();
-    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        let (line, behind) = (rest[..end].trim_ascii_end(), &rest[end + 1..]);
-        rest = behind;
-        if line.is_empty() {
-            break;
-        }
-        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
-            headers.push((&line[..colon], &line[colon + 1..]));
-        }
-    }
-    (headers, rest)
-}
-
 struct Request<'a> {
     origin: Origin<'a>,
-    headers: &'a [Header<'a>],
+    headers: &'a [Line<'a>],
     body: &'a [u8],
 }
 
@@ -62,20 +46,26 @@ struct Sent {
     status: u16,
     bytes: Vec<u8>,
     agreed: Option<Version>,
-    /// The tool that ran.
-    tool: Option<usize>,
+    /// What the application was called for.
+    operation: Option<Operation>,
     /// How much of the buffer was used.
     written: usize,
 }
 
 fn check(request: &Request<'_>) {
-    // An echoed text is never longer than the body it stood in.
-    let reference = run(request, request.body.len() + 4096, &[4096, 1, 7]);
-    assert_eq!(run(request, request.body.len() + 4096, &[4096]), reference, "asked twice");
+    // What is echoed stands there twice at most, and is never longer than the body.
+    let reference = run(request, ROOM + 2 * request.body.len(), &[4096, 1, 7]);
+    assert_eq!(run(request, ROOM + 2 * request.body.len(), &[4096]), reference, "asked twice");
     let sizes = reference.as_ref().map_or(0, |sent| sent.written);
     for size in [0, 40, 200, 4096, sizes, sizes.saturating_sub(1)] {
         let sent = run(request, size, &[4096]);
         match (&reference, &sent) {
+            // An error that took the place of a result stands in no buffer; the front of the result needed room before.
+            (Some(whole), Some(sent)) if whole.operation.is_some() && whole.written == 0 => {
+                let code = |sent: &Sent| good_reply(sent).at(&["error", "code"]).and_then(Document::whole);
+                assert!(sent.bytes == whole.bytes || code(sent) == Some(-32603), "{sent:?}");
+                assert_eq!(good_reply(sent).get("id"), good_reply(whole).get("id"));
+            }
             (Some(whole), Some(sent)) if size < whole.written => {
                 let reply = good_reply(sent);
                 assert_eq!(reply.at(&["error", "code"]).and_then(Document::whole), Some(-32603), "cut: {reply:?}");
@@ -97,19 +87,16 @@ fn check(request: &Request<'_>) {
 fn run(request: &Request<'_>, size: usize, pieces: &[usize]) -> Option<Sent> {
     let mut buffer = vec![0xAA; size];
     let mut out = Slice::new(&mut buffer);
-    let mut tool = None;
+    let mut operation = None;
     let who = Authenticated::anonymous(&Access::Anonymous);
     let reply = answer(&SERVER, &who, request.origin, request.body, &mut out, |call, output| {
-        tool = match call.operation() {
-            Operation::Tool(tool) => Some(tool),
-            _ => None,
-        };
-        demo::dispatch(&Demo, call, output)
+        operation = Some(call.operation());
+        application::answer(call, output)
     })?;
     let mut sent = pieces.iter().map(|size| emitted(&reply, request.body, out.written(), *size));
     let bytes = sent.next().expect("one size");
     sent.for_each(|again| assert_eq!(again, bytes, "sent in other pieces"));
-    Some(Sent { status: reply.status(), bytes, agreed: reply.agreed(), tool, written: out.len() })
+    Some(Sent { status: reply.status(), bytes, agreed: reply.agreed(), operation, written: out.len() })
 }
 
 fn emitted(reply: &Reply, body: &[u8], written: &[u8], size: usize) -> Vec<u8> {
@@ -150,7 +137,7 @@ fn good_reply(sent: &Sent) -> Document {
     match reply.get("error") {
         Some(error) => {
             let code = error.get("code").and_then(Document::whole);
-            let codes = [-32700, -32600, -32601, -32602, -32603, -32020, -32022];
+            let codes = [-32700, -32600, -32601, -32602, -32603, -32002, -32020, -32021, -32022];
             assert!(code.is_some_and(|code| codes.contains(&code)), "{reply:?}");
             assert!(error.get("message").and_then(Document::string).is_some_and(|text| !text.is_empty()), "{reply:?}");
             assert!(matches!(sent.status, 200 | 400 | 404 | 413), "{sent:?}");
@@ -169,6 +156,9 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
     let reply = sent.map(good_reply);
     let code = reply.as_ref().and_then(|reply| reply.at(&["error", "code"])).and_then(Document::whole);
     let id = reply.as_ref().and_then(|reply| reply.get("id"));
+    if let Some(sent) = sent.filter(|_| code.is_some()) {
+        good_error(sent, code);
+    }
     if Value::parse(request.body).is_err() {
         assert_eq!((code, id), (Some(-32700), None));
         return;
@@ -184,6 +174,9 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
         }
         Model::Known(Verdict::Refused(_, expected), _) => assert_eq!((code, id), (Some(-32600), expected.as_ref())),
         Model::Known(Verdict::Request(expected, method), params) => {
+            if reply.is_none() {
+                return listens(request, &method);
+            }
             assert_eq!(id, Some(&expected));
             if params.is_err() {
                 assert_eq!(code, Some(-32602));
@@ -204,27 +197,36 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
     let claim = param(&["_meta", "io.modelcontextprotocol/protocolVersion"]);
     assert!(claim.is_none() || claim.and_then(Document::string) == Some("2026-07-28"), "{claim:?}");
     let modern = claim.is_some();
-    assert_eq!(result.get("resultType").and_then(Document::string), modern.then_some("complete"));
-    assert_eq!(sent.tool.is_some(), method == "tools/call");
+    let asks = sent.operation == tool("confirm") && modern && param(&["inputResponses"]).is_none();
+    let kind = if asks { "input_required" } else { "complete" };
+    assert_eq!(result.get("resultType").and_then(Document::string), modern.then_some(kind));
     assert_eq!(sent.agreed.is_some(), method == "initialize");
-    let served = match method {
-        "initialize" => !modern,
-        "ping" => !modern,
-        "server/discover" => modern,
-        "tools/list" | "tools/call" => modern || !matches!(request.origin, Origin::Line(None)),
-        _ => false,
-    };
-    assert!(served, "{method}");
+    let Some(definition) = definition(method, modern, asks) else { panic!("{method} is served") };
+    let version = if modern { Version::V2026_07_28 } else { Version::V2025_11_25 };
+    schema::conforms(version, "JSONRPCResultResponse", &sent.bytes);
+    if let Ok(message) = serde_json::from_slice::<serde_json::Value>(&sent.bytes) {
+        schema::conforms_value(version, definition, &message["result"]);
+    }
+    assert!(modern || !matches!(request.origin, Origin::Line(None)) || matches!(method, "initialize" | "ping"));
 
     let name = param(&["name"]).and_then(Document::string);
+    let uri = param(&["uri"]).and_then(Document::string);
     if let Origin::Http(_) = request.origin {
         if modern {
             // MCP 2026-07-28 streamable-http: a proxy has decided by these headers, so they hold for the body.
             assert_eq!(header(request, "MCP-Protocol-Version").as_deref(), Some(&b"2026-07-28"[..]));
             assert_eq!(header(request, "Mcp-Method").as_deref(), Some(method.as_bytes()));
-            if method == "tools/call" {
-                let mirrored = header(request, "Mcp-Name").map(unwrapped);
-                assert_eq!(mirrored.as_deref(), name.map(str::as_bytes));
+            let about = match method {
+                "tools/call" | "prompts/get" => name,
+                "resources/read" => uri,
+                _ => None,
+            };
+            if let Some(about) = about {
+                let mirrored = header(request, "Mcp-Name").and_then(|value| unwrapped(&value));
+                assert_eq!(mirrored.as_deref(), Some(about.as_bytes()));
+            }
+            if sent.operation == tool("route") {
+                good_mirrors(request);
             }
         } else if method != "initialize" {
             assert_eq!(header(request, "MCP-Protocol-Version").as_deref(), Some(&b"2025-11-25"[..]));
@@ -234,23 +236,186 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
         "initialize" => {
             assert_eq!(result.get("protocolVersion").and_then(Document::string), Some("2025-11-25"));
         }
-        "tools/list" => {
-            let first = result.get("tools").and_then(Document::first).and_then(|tool| tool.get("name"));
-            assert_eq!(first.and_then(Document::string), Some("echo"));
+        "tools/list" => good_list(Kind::Tool, "tools", "name", param(&["cursor"]), result),
+        "prompts/list" => good_list(Kind::Prompt, "prompts", "name", param(&["cursor"]), result),
+        "resources/list" => good_list(Kind::Resource, "resources", "uri", param(&["cursor"]), result),
+        "resources/templates/list" => {
+            good_list(Kind::Template, "resourceTemplates", "uriTemplate", param(&["cursor"]), result);
         }
         "tools/call" => {
-            let tool = sent.tool.and_then(|tool| demo::TOOLS.get(tool)).expect("a tool of the table");
-            assert_eq!(name, Some(tool.key()));
-            good_call(tool.key(), param(&["arguments"]), result);
+            let Some(Operation::Tool(index)) = sent.operation else { panic!("{:?}", sent.operation) };
+            let key = tools::TOOLS[index].key();
+            assert_eq!(name, Some(key));
+            good_call(key, param(&["arguments"]), result);
         }
-        _ => {}
+        "prompts/get" => {
+            let Some(Operation::Prompt(index)) = sent.operation else { panic!("{:?}", sent.operation) };
+            assert_eq!(name, Some(prompts::PROMPTS[index].key()));
+            good_prompt(name, param(&["arguments"]), result);
+        }
+        "resources/read" => good_contents(sent, uri.expect("a URI"), result),
+        "completion/complete" => {
+            assert!(matches!(sent.operation, Some(Operation::Complete(..))));
+            good_completion(param(&["argument", "value"]).and_then(Document::string).expect("a value"), result);
+        }
+        _ => assert_eq!(sent.operation, None),
     }
+}
+
+/// How much more room than the echoed text any answer needs: the longest completion.
+const ROOM: usize = 4096;
+
+/// Silence is the answer to a subscription alone.
+fn listens(request: &Request<'_>, method: &str) {
+    assert_eq!(method, "subscriptions/listen");
+    let who = Authenticated::anonymous(&Access::Anonymous);
+    assert!(matches!(open(&SERVER, &who, request.origin, request.body), Next::Listen(_)));
+}
+
+/// Checks an error by the schema of both revisions, and by the definition of its code.
+fn good_error(sent: &Sent, code: Option<i128>) {
+    schema::conforms(Version::V2025_11_25, "JSONRPCErrorResponse", &sent.bytes);
+    schema::conforms(Version::V2026_07_28, "JSONRPCErrorResponse", &sent.bytes);
+    let (whole, part) = match code {
+        Some(-32020) => (Some("HeaderMismatchError"), None),
+        Some(-32021) => (Some("MissingRequiredClientCapabilityError"), None),
+        Some(-32022) => (Some("UnsupportedProtocolVersionError"), None),
+        Some(-32700) => (None, Some("ParseError")),
+        Some(-32600) => (None, Some("InvalidRequestError")),
+        Some(-32601) => (None, Some("MethodNotFoundError")),
+        Some(-32602) => (None, Some("InvalidParamsError")),
+        Some(-32603) => (None, Some("InternalError")),
+        _ => (None, None),
+    };
+    if let Some(definition) = whole {
+        schema::conforms(Version::V2026_07_28, definition, &sent.bytes);
+    }
+    if let Some(definition) = part
+        && let Ok(message) = serde_json::from_slice::<serde_json::Value>(&sent.bytes)
+    {
+        schema::conforms_value(Version::V2026_07_28, definition, &message["error"]);
+    }
+}
+
+/// What the schema calls the result of a method, if the revision has it.
+fn definition(method: &str, modern: bool, asks: bool) -> Option<&'static str> {
+    Some(match method {
+        "initialize" if !modern => "InitializeResult",
+        "ping" if !modern => "EmptyResult",
+        "server/discover" if modern => "DiscoverResult",
+        _ if asks => "InputRequiredResult",
+        "tools/list" => "ListToolsResult",
+        "tools/call" => "CallToolResult",
+        "prompts/list" => "ListPromptsResult",
+        "prompts/get" => "GetPromptResult",
+        "resources/list" => "ListResourcesResult",
+        "resources/templates/list" => "ListResourceTemplatesResult",
+        "resources/read" => "ReadResourceResult",
+        "completion/complete" => "CompleteResult",
+        _ => return None,
+    })
+}
+
+fn tool(name: &str) -> Option<Operation> {
+    tools::TOOLS.iter().position(|tool| tool.key() == name).map(Operation::Tool)
+}
+
+/// Checks that each header mirrors each argument of its name, so that no reader of either sees another value.
+fn good_mirrors(request: &Request<'_>) {
+    let body = Value::parse(request.body).expect("read before");
+    let arguments = body.member("params").and_then(|params| params.member("arguments"));
+    for (header, path) in MIRRORED {
+        let field = slow_param(request.headers, header);
+        let mut values = Vec::new();
+        let _ = Document::ours(arguments.map_or(b"{}", |arguments| arguments.raw()), |_| {}).map(|document| {
+            let Document::Object(members) = document else { return };
+            values.extend(members.into_iter().filter(|(name, _)| *name == path[1..]));
+        });
+        assert!(values.len() < 2, "{path} is there twice");
+        let argument = arguments.and_then(|arguments| arguments.member(&path[1..]));
+        assert_eq!(slow_mirror(field, argument), Ok(()), "{header}");
+    }
+}
+
+/// Checks a page of a list.
+fn good_list(kind: Kind, list: &str, key: &str, cursor: Option<&Document>, result: &Document) {
+    let start = match cursor.and_then(Document::string) {
+        None => 0,
+        Some(cursor) => {
+            let (generation, start) = cursor.split_once('.').expect("a cursor of ours");
+            assert_eq!(generation.parse(), Ok(GENERATION));
+            start.parse().expect("a number")
+        }
+    };
+    let expected: Vec<&str> =
+        (start..OFFERS.len(kind)).take(PAGE).filter_map(|index| OFFERS.key(kind, index)).collect();
+    assert!(!expected.is_empty(), "a page with nothing on it");
+    let Some(Document::Array(entries)) = result.get(list) else { panic!("{result:?}") };
+    let listed: Vec<&str> = entries.iter().filter_map(|entry| entry.get(key)?.string()).collect();
+    assert_eq!(listed, expected);
+    let next = start + PAGE;
+    let next = (next < OFFERS.len(kind)).then(|| format!("{GENERATION}.{next}"));
+    assert_eq!(result.get("nextCursor").and_then(Document::string), next.as_deref());
+}
+
+/// Checks what a prompt says, given its arguments.
+fn good_prompt(prompt: Option<&str>, arguments: Option<&Document>, result: &Document) {
+    let Some(Document::Array(messages)) = result.get("messages") else { panic!("{result:?}") };
+    match prompt {
+        Some("greet") => {
+            let who = arguments.and_then(|arguments| arguments.get("who")).and_then(Document::string);
+            assert_eq!(messages.len(), 2);
+            assert_eq!(messages[0].at(&["content", "text"]).and_then(Document::string), who);
+            let tone = arguments.and_then(|arguments| arguments.get("tone")).and_then(Document::string);
+            assert_eq!(messages[1].at(&["content", "text"]).and_then(Document::string), tone);
+        }
+        Some("silence") => assert!(messages.is_empty()),
+        other => panic!("{other:?} has a result"),
+    }
+}
+
+/// Checks what was read from which place.
+fn good_contents(sent: &Sent, uri: &str, result: &Document) {
+    let Some(Document::Array(contents)) = result.get("contents") else { panic!("{result:?}") };
+    let texts: Vec<Option<&str>> = contents.iter().map(|entry| entry.get("text").and_then(Document::string)).collect();
+    for entry in contents {
+        assert_eq!(entry.get("uri").and_then(Document::string), Some(uri));
+    }
+    match sent.operation {
+        Some(Operation::Resource(index)) => {
+            assert_eq!(uri, resources::RESOURCES[index].key());
+            assert_ne!(uri, "demo://gone");
+        }
+        Some(Operation::Template(0)) => {
+            let id = uri.strip_prefix("demo://item/").and_then(|rest| rest.strip_suffix("/part")).expect("it fits");
+            assert!(!id.is_empty() && !id.contains(['/', '?', '#']) && id != "none");
+            assert_eq!(texts, [Some(id)]);
+        }
+        Some(Operation::Template(1)) => {
+            let (day, level) = uri.strip_prefix("demo://").and_then(|rest| rest.split_once('-')).expect("it fits");
+            assert_eq!(texts, [Some(day), Some(level)]);
+            assert!(!day.is_empty() && !level.is_empty() && ![day, level].concat().contains(['/', '?', '#']));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Checks the values of a completion.
+fn good_completion(typed: &str, result: &Document) {
+    let all: Vec<String> = application::candidates().filter(|value| value.starts_with(typed)).collect();
+    let Some(Document::Array(values)) = result.at(&["completion", "values"]) else { panic!("{result:?}") };
+    let values: Vec<&str> = values.iter().filter_map(Document::string).collect();
+    assert_eq!(values, all.iter().take(100).collect::<Vec<_>>());
+    assert_eq!(result.at(&["completion", "hasMore"]), Some(&Document::Bool(all.len() > 100)));
 }
 
 /// Checks what a tool says, given its arguments.
 fn good_call(tool: &str, arguments: Option<&Document>, result: &Document) {
-    let said = result.get("content").and_then(Document::first).and_then(|block| block.get("text"));
-    let said = said.and_then(Document::string).expect("one block of text");
+    let Some(Document::Array(blocks)) = result.get("content") else {
+        return assert!(result.get("inputRequests").is_some(), "{result:?}");
+    };
+    let texts: Vec<&str> = blocks.iter().filter_map(|block| block.get("text")?.string()).collect();
+    let said = *texts.first().expect("a block of text");
     let failed = result.get("isError") == Some(&Document::Bool(true));
     let members = match arguments {
         Some(Document::Object(members)) => members.as_slice(),
@@ -275,67 +440,29 @@ fn good_call(tool: &str, arguments: Option<&Document>, result: &Document) {
             }
         }
         ("add", _) => assert!(failed, "{said}"),
+        ("route", members) if !failed => {
+            let region = members.iter().find(|(name, _)| name == "region").and_then(|(_, value)| value.string());
+            assert_eq!(said, region.unwrap_or_default());
+            assert_eq!(texts.len(), 3);
+        }
+        ("show", []) => assert_eq!((failed, blocks.len()), (false, 6)),
+        ("measure", []) => {
+            assert_eq!((failed, texts.as_slice()), (false, ["measured", r#"{"celsius":21.5}"#].as_slice()));
+            assert!(result.at(&["structuredContent", "celsius"]).is_some());
+        }
+        ("confirm", []) => {
+            let last = if failed { "nobody can be asked" } else { "confirmed" };
+            assert_eq!(texts.last(), Some(&last));
+        }
+        ("route" | "show" | "measure" | "confirm" | "demand", _) => assert!(failed, "{said}"),
         _ => panic!("{tool}"),
     }
 }
 
 /// The value of a header that is there once.
 fn header(request: &Request<'_>, name: &str) -> Option<Vec<u8>> {
-    let mut values = request.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
-    match (values.next(), values.next()) {
-        (Some((_, value)), None) => Some(value.trim_ascii().to_vec()),
+    match slow_field(request.headers, name) {
+        Field::Once(value) => Some(value.to_vec()),
         _ => None,
     }
 }
-
-/// The name that a header stands for: the inside of `=?base64?…?=` decoded, anything else as it is.
-fn unwrapped(value: Vec<u8>) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let Some(encoded) = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?=")) else {
-        return value;
-    };
-    let digits = encoded.iter().filter(|char| **char != b'=');
-    let bits: String = digits
-        .map(|char| format!("{:06b}", ALPHABET.iter().position(|known| known == char).expect("Base64")))
-        .collect();
-    let bytes = bits.as_bytes().chunks_exact(8);
-    bytes.map(|byte| u8::from_str_radix(core::str::from_utf8(byte).expect("bits"), 2).expect("bits")).collect()
-}
-
-attache_core::args! { struct Echo<'a> { /** what to say */ text: Text<'a> } }
-attache_core::args! { struct Add { /** one summand */ a: i64, /** the other */ b: i64 } }
-attache_core::tools! { mod demo for Demo {
-    /// Say it again
-    #[read_only] fn echo(Echo<'_>);
-    /// The sum of two integers
-    #[read_only] #[idempotent] fn add(Add);
-} }
-
-struct Demo;
-
-impl Demo {
-    fn echo(&self, said: Echo<'_>, out: &mut Output<'_>) -> ToolResult {
-        out.text_with(|block| block.echo(said.text))
-    }
-
-    fn add(&self, summands: Add, out: &mut Output<'_>) -> ToolResult {
-        match summands.a.checked_add(summands.b) {
-            Some(sum) => {
-                out.text(&sum.to_string())?;
-                out.text("that is all")
-            }
-            None => {
-                out.text("not sent")?;
-                Err(ToolError::Failed(OVERFLOW))
-            }
-        }
-    }
-}
-
-const OVERFLOW: &str = "the sum is beyond 64 bits";
-
-static SERVER: Server<'static> = Server::new(
-    Escaped::new("demo").expect("plain"),
-    Escaped::new("1.0").expect("plain"),
-    &const { Tables::of_tools(demo::TOOLS) },
-);

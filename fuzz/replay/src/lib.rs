@@ -5,14 +5,22 @@
 //! libFuzzer. Each one compares the engine with a second reader that shares no code with it: serde_json, exact decimal
 //! arithmetic on strings, or a slow model of the same rules.
 
+mod application;
 mod decimal;
 mod document;
 mod envelope;
 mod exchange;
+mod headers;
 mod json;
 mod lines;
+mod listen;
+mod schema;
+mod state;
 
 pub use envelope::envelope;
 pub use exchange::exchange;
+pub use headers::headers;
 pub use json::json;
 pub use lines::lines;
+pub use listen::listen;
+pub use state::state;

@@ -26,6 +26,21 @@ fn lines_seeds_and_mutations_replayed_hold() {
     replay("lines", attache_fuzz_replay::lines);
 }
 
+#[test]
+fn headers_seeds_and_mutations_replayed_hold() {
+    replay("headers", attache_fuzz_replay::headers);
+}
+
+#[test]
+fn state_seeds_and_mutations_replayed_hold() {
+    replay("state", attache_fuzz_replay::state);
+}
+
+#[test]
+fn listen_seeds_and_mutations_replayed_hold() {
+    replay("listen", attache_fuzz_replay::listen);
+}
+
 fn replay(target: &str, check: fn(&[u8])) {
     let seeds = inputs("seeds", target);
     assert!(!seeds.is_empty(), "{target} has no seeds");
@@ -145,6 +160,18 @@ const TOKENS: &[&str] = &[
     "\u{feff}",
     "\u{1f600}",
     "Mcp-Name: echo\n",
+    "Mcp-Param-Region: eu\n",
+    "Mcp-Param-: eu\n",
+    "Mcp-Param-Count: 42.0\n",
+    "\"region\":\"eu\",",
+    "\"uri\":\"demo://monday-7\"",
+    "\"cursor\":\"7.2\"",
+    "\"toolsListChanged\":true,",
+    "\"resourceSubscriptions\":[\"demo://plain\"]",
+    "resources/read",
+    "prompts/get",
+    "subscriptions/listen",
+    "completion/complete",
     "=?base64?ZWNobw==?=",
     "18446744073709551616",
 ];

@@ -1,0 +1,277 @@
+//! The facts of a head and their comparison with a body, against a slow reading of the same lines.
+
+use crate::decimal;
+use crate::schema;
+use attache_core::auth::Access;
+use attache_core::era::Version;
+use attache_core::exchange::Reply;
+use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, Refusal, Verb, agree, fields, gate, param_agrees};
+use attache_core::json::{Kind, Text, Value};
+use attache_core::limits;
+use attache_core::rpc::{Error, Header, HeaderFault};
+
+/// Whatever stands in the headers, the door decides as the rules say, and a header passes exactly if it says what the
+/// body says.
+///
+/// The first byte chooses the method: an even digit is POST. Then come header lines up to a blank one, and then three
+/// lines of JSON: the method, the name, and the argument that `Mcp-Param-Region` mirrors. A line that is no JSON counts as
+/// absent.
+///
+/// # Panics
+/// Where it is not so.
+pub fn headers(input: &[u8]) {
+    let Some((verb, rest)) = input.split_first() else { return };
+    let (headers, body) = head(rest);
+    let verb: &[u8] = if verb % 2 == 0 { b"POST" } else { b"GET" };
+    let mut facts = Facts::new(verb);
+    headers.iter().for_each(|(name, value)| facts.note(name, value));
+    assert_eq!(facts.verb == Verb::Post, verb == b"POST");
+    for (name, field) in [
+        ("Host", facts.host),
+        ("Origin", facts.origin),
+        ("Content-Type", facts.content_type),
+        ("MCP-Protocol-Version", facts.protocol_version),
+        ("Mcp-Method", facts.mcp_method),
+        ("Mcp-Name", facts.mcp_name),
+    ] {
+        assert_eq!(field, slow_field(&headers, name), "{name}");
+    }
+    door(&facts, &headers);
+
+    let mut lines = body.split(|byte| *byte == b'\n');
+    let mut line = || Value::parse(lines.next().unwrap_or_default()).ok();
+    let (method, name, argument) = (line(), line(), line());
+    if let Some(method) = method.and_then(|method| method.text()) {
+        let name = name.and_then(|name| name.text());
+        assert_eq!(agree(&facts, method, name), slow_agreement(&headers, method, name));
+    }
+    let field = slow_param(&headers, "Region");
+    assert_eq!(facts.param("Region"), field);
+    assert_eq!(facts.param("rEGION"), field);
+    assert_eq!(
+        param_agrees(field, argument),
+        slow_mirror(field, argument).map_err(|fault| Error::Header(Header::Param, fault))
+    );
+}
+
+/// A field's name and value, as they came.
+pub(crate) type Line<'a> = (&'a [u8], &'a [u8]);
+
+/// Cuts the lines `name: value` off the front, up to a blank line.
+pub(crate) fn head(mut rest: &[u8]) -> (Vec<Line<'_>>, &[u8]) {
+    let mut headers = Vec::new();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (line, behind) = (rest[..end].trim_ascii_end(), &rest[end + 1..]);
+        rest = behind;
+        if line.is_empty() {
+            break;
+        }
+        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+            headers.push((&line[..colon], &line[colon + 1..]));
+        }
+    }
+    (headers, rest)
+}
+
+/// The field with this name, looked up in the lines.
+pub(crate) fn slow_field<'a>(headers: &[Line<'a>], name: &str) -> Field<'a> {
+    let values: Vec<&[u8]> =
+        headers.iter().filter(|(key, _)| lower(key) == lower(name.as_bytes())).map(|(_, value)| *value).collect();
+    match values[..] {
+        [] => Field::Absent,
+        [value] => Field::Once(trimmed(value)),
+        _ => Field::Repeated,
+    }
+}
+
+/// `Mcp-Param-{name}`: with more of them than the engine keeps, the later ones may be there or not.
+pub(crate) fn slow_param<'a>(headers: &[Line<'a>], name: &str) -> Field<'a> {
+    let prefix = b"mcp-param-".to_vec();
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for (key, _) in headers {
+        let key = lower(key);
+        if key.starts_with(&prefix) && !kept.contains(&key) {
+            kept.push(key);
+        }
+    }
+    let wanted = [prefix, lower(name.as_bytes())].concat();
+    match kept.iter().position(|key| *key == wanted) {
+        Some(at) if at < limits::MIRRORED => slow_field(headers, &format!("Mcp-Param-{name}")),
+        _ if kept.len() > limits::MIRRORED => Field::Repeated,
+        _ => Field::Absent,
+    }
+}
+
+fn lower(name: &[u8]) -> Vec<u8> {
+    name.iter().map(u8::to_ascii_lowercase).collect()
+}
+
+/// RFC 9110 §5.5: spaces and tabs, nothing else.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let white = |byte: &u8| matches!(byte, b' ' | b'\t');
+    match (value.iter().position(|byte| !white(byte)), value.iter().rposition(|byte| !white(byte))) {
+        (Some(first), Some(last)) => &value[first..=last],
+        _ => b"",
+    }
+}
+
+fn door(facts: &Facts<'_>, headers: &[Line<'_>]) {
+    for hosts in [LOOPBACK, &[]] {
+        let policy = Policy { hosts, origins: &["https://app.example"], access: Access::Anonymous };
+        let refusal = match gate(facts, &policy) {
+            Door::In(_) => None,
+            Door::Out(refusal) => Some(refusal),
+        };
+        assert_eq!(refusal, slow_refusal(facts.verb, headers, hosts), "{hosts:?}");
+        let Some(refusal) = refusal else { continue };
+        let reply = Reply::refused(refusal);
+        assert!(matches!(reply.status(), 403 | 405 | 415));
+        assert_eq!(reply.status() == 405, fields(reply.status()).contains(&("allow", "POST")));
+        let mut sent = vec![0; 512];
+        let len = reply.emit(&crate::application::SERVER, b"", b"").fill(&mut sent);
+        for version in [Version::V2025_11_25, Version::V2026_07_28] {
+            schema::conforms(version, "JSONRPCErrorResponse", &sent[..len]);
+        }
+    }
+}
+
+fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refusal> {
+    let own = |authority: &str| {
+        let authority = authority.to_ascii_lowercase();
+        hosts.iter().any(|host| match authority.strip_prefix(host) {
+            Some("") => true,
+            Some(rest) => rest.strip_prefix(':').is_some_and(|port| port.chars().all(|digit| digit.is_ascii_digit())),
+            None => false,
+        })
+    };
+    // No name of ours has anything in it that is not ASCII.
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let host = match slow_field(headers, "host") {
+        Field::Absent => hosts.is_empty(),
+        Field::Once(value) => hosts.is_empty() || own(&text(value)),
+        Field::Repeated => false,
+    };
+    let origin = match slow_field(headers, "origin") {
+        Field::Absent => true,
+        Field::Once(value) => {
+            let value = text(value);
+            let behind = ["http://", "https://"].into_iter().find_map(|scheme| value.strip_prefix(scheme));
+            value.to_ascii_lowercase() == "https://app.example" || behind.is_some_and(own)
+        }
+        Field::Repeated => false,
+    };
+    let json = match slow_field(headers, "content-type") {
+        Field::Once(value) => {
+            let value = text(value).to_ascii_lowercase();
+            value
+                .split(';')
+                .next()
+                .is_some_and(|media| media.trim_matches(|char: char| char.is_ascii_whitespace()) == "application/json")
+        }
+        _ => false,
+    };
+    match (host, origin, verb, json) {
+        (false, ..) => Some(Refusal::Host),
+        (_, false, ..) => Some(Refusal::Origin),
+        (_, _, Verb::Other, _) => Some(Refusal::Verb),
+        (_, _, _, false) => Some(Refusal::MediaType),
+        (true, true, Verb::Post, true) => None,
+    }
+}
+
+fn slow_agreement(headers: &[Line<'_>], method: Text<'_>, name: Option<Text<'_>>) -> Result<(), Error> {
+    let fault = |header| move |fault| Error::Header(header, fault);
+    good(slow_field(headers, "MCP-Protocol-Version")).map_err(fault(Header::ProtocolVersion))?;
+    let mirrored = good(slow_field(headers, "Mcp-Method")).map_err(fault(Header::Method))?;
+    if mirrored != string(method).as_bytes() {
+        return Err(Error::Header(Header::Method, HeaderFault::Differs));
+    }
+    let Some(name) = name else { return Ok(()) };
+    let value = good(slow_field(headers, "Mcp-Name")).map_err(fault(Header::Name))?;
+    slow_text(value, &string(name)).map_err(fault(Header::Name))
+}
+
+fn string(text: Text<'_>) -> String {
+    serde_json::from_slice(&[b"\"", text.raw(), b"\""].concat()).expect("a string")
+}
+
+/// A value that is there once and is printable.
+fn good(field: Field<'_>) -> Result<&[u8], HeaderFault> {
+    match field {
+        Field::Absent => Err(HeaderFault::Missing),
+        Field::Repeated => Err(HeaderFault::Repeated),
+        Field::Once(value) if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte > 0x7E) => {
+            Err(HeaderFault::Malformed)
+        }
+        Field::Once(value) => Ok(value),
+    }
+}
+
+fn slow_text(value: &[u8], text: &str) -> Result<(), HeaderFault> {
+    let decoded = unwrapped(value).ok_or(HeaderFault::Malformed)?;
+    if decoded == text.as_bytes() { Ok(()) } else { Err(HeaderFault::Differs) }
+}
+
+/// Whether a header says what an argument says; see `param_agrees`.
+pub(crate) fn slow_mirror(field: Field<'_>, argument: Option<Value<'_>>) -> Result<(), HeaderFault> {
+    let argument = match argument {
+        Some(argument) if argument.kind() != Kind::Null => argument,
+        _ if field == Field::Absent => return Ok(()),
+        _ => return Err(HeaderFault::Differs),
+    };
+    let value = good(field)?;
+    let same = match (argument.kind(), core::str::from_utf8(value), core::str::from_utf8(argument.raw())) {
+        (Kind::String, ..) => return slow_text(value, &string(argument.text().expect("a string"))),
+        (Kind::Number, Ok(header), Ok(body)) => {
+            header == body || whole(header).is_some_and(|header| Some(header) == whole(body))
+        }
+        _ => value == argument.raw(),
+    };
+    if same { Ok(()) } else { Err(HeaderFault::Differs) }
+}
+
+/// The whole number that a text is, if it is one that fits.
+fn whole(text: &str) -> Option<i128> {
+    // The grammar of numbers is serde_json's affair here, their value that of the decimal reader.
+    serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
+    let text = text.trim_ascii();
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then_some(())?;
+    let (negative, magnitude) = decimal::whole(text).ok()?;
+    Some(if negative { -i128::from(magnitude) } else { magnitude.into() })
+}
+
+/// What a header value stands for: the inside of `=?base64?…?=` decoded, anything else as it is; `None` if the inside is
+/// no Base64.
+pub(crate) fn unwrapped(value: &[u8]) -> Option<Vec<u8>> {
+    let Some(encoded) = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?=")) else {
+        return Some(value.to_vec());
+    };
+    let digits = encoded.split(|char| *char == b'=').next().unwrap_or_default();
+    let sextets: Option<String> =
+        digits.iter().map(|char| Some(format!("{:06b}", ALPHABET.iter().position(|known| known == char)?))).collect();
+    let bytes = numbers(sextets?.as_bytes(), 8);
+    // Only what encodes back to the same text was canonical.
+    (base64(&bytes) == encoded).then_some(bytes)
+}
+
+/// `bytes` as Base64, by way of a string of bits.
+pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
+    let mut bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+    while bits.len() % 6 != 0 {
+        bits.push('0');
+    }
+    let mut text: Vec<u8> =
+        numbers(bits.as_bytes(), 6).into_iter().map(|sextet| ALPHABET[usize::from(sextet)]).collect();
+    while text.len() % 4 != 0 {
+        text.push(b'=');
+    }
+    text
+}
+
+/// The numbers of `width` binary digits each; what is left over is dropped.
+fn numbers(bits: &[u8], width: usize) -> Vec<u8> {
+    let chunks = bits.chunks_exact(width);
+    chunks.map(|bits| bits.iter().fold(0, |number, bit| number << 1 | (bit & 1))).collect()
+}
+
+pub(crate) const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -1,0 +1,52 @@
+//! The protocol's own JSON Schema, as a judge of what is sent.
+
+use attache_core::era::Version;
+use jsonschema::Validator;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// Checks that `json` is what `definition` of a revision describes. A number that serde_json cannot hold is passed over
+/// with the message around it: ids are echoed in any size.
+///
+/// # Panics
+/// Where it is not.
+pub(crate) fn conforms(version: Version, definition: &'static str, json: &[u8]) {
+    let value: Value = match serde_json::from_slice(json) {
+        Ok(value) => value,
+        Err(error) if error.to_string().starts_with("number out of range") => return,
+        Err(error) => panic!("{error}: {}", json.escape_ascii()),
+    };
+    conforms_value(version, definition, &value);
+}
+
+/// The same for a part of a message.
+pub(crate) fn conforms_value(version: Version, definition: &'static str, value: &Value) {
+    if let Err(error) = validator(version, definition).validate(value) {
+        panic!("no {definition} of {}: {error} at {}: {value}", version.as_str(), error.instance_path());
+    }
+}
+
+/// The validator of one definition, compiled when it is first asked for.
+fn validator(version: Version, definition: &'static str) -> Arc<Validator> {
+    static COMPILED: Mutex<BTreeMap<(&str, &str), Arc<Validator>>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().expect("nothing panics under the lock");
+    let slot = compiled.entry((version.as_str(), definition));
+    slot.or_insert_with(|| {
+        let mut schema = schema(version).clone();
+        schema["$ref"] = format!("#/$defs/{definition}").into();
+        Arc::new(jsonschema::validator_for(&schema).expect("a schema"))
+    })
+    .clone()
+}
+
+fn schema(version: Version) -> &'static Value {
+    static MODERN: OnceLock<Value> = OnceLock::new();
+    static LEGACY: OnceLock<Value> = OnceLock::new();
+    let (slot, text) = if version.is_modern() {
+        (&MODERN, include_str!("../../../tests/schema/2026-07-28.json"))
+    } else {
+        (&LEGACY, include_str!("../../../tests/schema/2025-11-25.json"))
+    };
+    slot.get_or_init(|| serde_json::from_str(text).expect("JSON"))
+}
