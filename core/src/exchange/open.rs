@@ -7,7 +7,7 @@ use super::ticket::Ticket;
 use crate::auth::{Authenticated, authorize};
 use crate::era::{Carrier, Era, Version, negotiate};
 use crate::http::{Facts, Field, agree, param_agrees};
-use crate::json::{Item, Kind as Json, Repeated, Span, Text, Value};
+use crate::json::{Item, Kind as Json, Repeated, Span, Text};
 use crate::mcp::{Method, Page, Params, Server};
 use crate::rpc::{Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};

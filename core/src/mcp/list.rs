@@ -31,7 +31,7 @@ impl Page {
             // A cursor is the generation of the lists, a letter for the list, and the number of an entry. It opens nothing
             // that the list without one does not show, so it needs no seal.
             Some(cursor) => {
-                let (of, start) = cursor.plain()?.split_once(letter(kind))?;
+                let (of, start) = cursor.plain()?.split_once(letter(kind).0)?;
                 let start: usize = start.parse().ok()?;
                 (of.parse() == Ok(generation) && start < len).then_some(start)?
             }
@@ -82,7 +82,7 @@ impl Page {
         let [c0, c1, c2, c3, c4]: [&[u8]; 5] = match &self.next {
             None => [b"]", b"", b"", b"", b""],
             Some([generation, next]) => {
-                [br#"],"nextCursor":""#, generation.as_bytes(), letter(self.kind).as_bytes(), next.as_bytes(), b"\""]
+                [br#"],"nextCursor":""#, generation.as_bytes(), letter(self.kind).1, next.as_bytes(), b"\""]
             }
         };
         if !self.version.is_modern() {
@@ -109,11 +109,11 @@ impl Page {
 }
 
 /// What stands in a cursor for the list that it was issued for.
-const fn letter(kind: Kind) -> &'static str {
+const fn letter(kind: Kind) -> (char, &'static [u8]) {
     match kind {
-        Kind::Tool => "t",
-        Kind::Prompt => "p",
-        Kind::Resource => "r",
-        Kind::Template => "m",
+        Kind::Tool => ('t', b"t"),
+        Kind::Prompt => ('p', b"p"),
+        Kind::Resource => ('r', b"r"),
+        Kind::Template => ('m', b"m"),
     }
 }

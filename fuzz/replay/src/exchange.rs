@@ -339,10 +339,17 @@ fn good_mirrors(request: &Request<'_>) {
 
 /// Checks a page of a list.
 fn good_list(kind: Kind, list: &str, key: &str, cursor: Option<&Document>, result: &Document) {
+    // A cursor says which list it belongs to.
+    let letter = match kind {
+        Kind::Tool => "t",
+        Kind::Prompt => "p",
+        Kind::Resource => "r",
+        Kind::Template => "m",
+    };
     let start = match cursor.and_then(Document::string) {
         None => 0,
         Some(cursor) => {
-            let (generation, start) = cursor.split_once('.').expect("a cursor of ours");
+            let (generation, start) = cursor.split_once(letter).expect("a cursor of ours");
             assert_eq!(generation.parse(), Ok(GENERATION));
             start.parse().expect("a number")
         }
@@ -354,7 +361,7 @@ fn good_list(kind: Kind, list: &str, key: &str, cursor: Option<&Document>, resul
     let listed: Vec<&str> = entries.iter().filter_map(|entry| entry.get(key)?.string()).collect();
     assert_eq!(listed, expected);
     let next = start + PAGE;
-    let next = (next < OFFERS.len(kind)).then(|| format!("{GENERATION}.{next}"));
+    let next = (next < OFFERS.len(kind)).then(|| format!("{GENERATION}{letter}{next}"));
     assert_eq!(result.get("nextCursor").and_then(Document::string), next.as_deref());
 }
 
