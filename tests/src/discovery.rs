@@ -81,3 +81,22 @@ fn notification_is_taken_without_mirrored_headers_and_refused_with_a_version_tha
     let answer: Value = serde_json::from_slice(&refused.rest()).expect("JSON");
     assert_eq!((answer["error"]["code"].is_i64(), answer.get("id")), (true, None), "{answer}");
 }
+
+// VER-02, VER-03, VER-04, RPC-06
+#[test]
+fn version_that_is_not_served_over_http_is_refused_with_versions_that_discovery_names() {
+    let client = Client::of(server());
+    let served = client.result("server/discover", json!({}))["supportedVersions"].take();
+    for version in ["v999.0.0", "2099-01-01"] {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": version});
+        let body = request("v", "tools/list", json!({"_meta": meta})).to_string();
+        let mut head = headers("tools/list", None);
+        head.retain(|(name, _)| *name != "mcp-protocol-version");
+        head.push(("mcp-protocol-version", version));
+        let answer = client.0.open(&head, body.as_bytes());
+        assert_eq!(answer.status, 400, "{version}");
+        let answer: Value = serde_json::from_slice(&answer.rest()).expect("JSON");
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("v"), &json!(-32022)), "{answer}");
+        assert_eq!(answer["error"]["data"], json!({"supported": served, "requested": version}));
+    }
+}

@@ -2,9 +2,10 @@
 
 use crate::homes::{Http, headers};
 use crate::modern::request;
+use ::core::panic::AssertUnwindSafe;
 use attache_host::{Ctx, Server, Tool};
 use serde_json::{Map, Value, json};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 /// A server whose only tool lists these properties, and takes whatever comes.
 fn listing(schema: Value) -> Server {
