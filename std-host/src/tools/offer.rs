@@ -148,6 +148,8 @@ impl Tool {
     pub(crate) fn finish(mut self) -> Offer {
         let schema = &self.listed["inputSchema"];
         mirrors(schema, "", &mut self.offer.mirrors);
+        let reached = self.offer.mirrors.len() == annotated(schema);
+        assert!(reached, "x-mcp-header of tool {:?} must be on a property of properties alone", self.offer.key);
         if let Some(rules) = rules(&self.offer.key, schema, self.own_schema) {
             // Nobody else sets it.
             let _ = self.rules.set(rules);
@@ -172,6 +174,27 @@ fn mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
             found.push((header.to_owned(), path.clone()));
         }
         mirrors(property, &path, found);
+    }
+}
+
+/// How many annotations there are in a schema, wherever they stand.
+fn annotated(schema: &Value) -> usize {
+    match schema {
+        Value::Array(schemas) => schemas.iter().map(annotated).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("x-mcp-header", _) => 1,
+                // The names in here are not keywords.
+                ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(schemas)) => {
+                    schemas.values().map(annotated).sum()
+                }
+                // What is in here is no schema.
+                ("default" | "const" | "enum" | "examples", _) => 0,
+                _ => annotated(value),
+            })
+            .sum(),
+        _ => 0,
     }
 }
 
