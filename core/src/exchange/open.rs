@@ -2,7 +2,7 @@
 //! basic/transports; each refusal carries the id if it could be read.
 
 use super::listen::{Listen, is_strings};
-use super::reply::{Reply, Shape};
+use super::reply::{Reply, Shape, no_resource};
 use super::ticket::Ticket;
 use crate::auth::{Authenticated, authorize};
 use crate::era::{Carrier, Era, Version, negotiate};
@@ -355,9 +355,4 @@ fn pick(object: Item, names: &[&str], body: &[u8], found: &mut [Option<Item>]) -
         }
     }
     Ok(())
-}
-
-/// MCP 2026-07-28 server/resources: -32602; before, -32002.
-pub(super) fn no_resource(uri: Span, version: Version) -> Error {
-    if version.is_modern() { Error::UnknownResource(uri) } else { Error::UnknownResourceLegacy(uri) }
 }

@@ -179,3 +179,8 @@ impl<'a> Emission<'a> {
         true
     }
 }
+
+/// MCP 2026-07-28 server/resources: -32602; before, -32002.
+pub(super) fn no_resource(uri: Span, version: Version) -> Error {
+    if version.is_modern() { Error::UnknownResource(uri) } else { Error::UnknownResourceLegacy(uri) }
+}

@@ -1,8 +1,7 @@
 //! A call that may be run. The ticket holds places in the body, not the body: the driver may keep it, move it to
 //! another task, await, and hand the body in again when the result is written.
 
-use super::open::no_resource;
-use super::reply::Reply;
+use super::reply::{Reply, no_resource};
 use crate::auth::{Allowed, Authenticated};
 use crate::era::Version;
 use crate::http;

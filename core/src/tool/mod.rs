@@ -2,6 +2,7 @@
 //! in place.
 
 mod argument;
+mod block;
 mod call;
 mod entry;
 mod hints;
@@ -13,11 +14,12 @@ mod schema;
 pub mod template;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
+pub use block::{Block, TextBlock};
 pub use call::{Call, Completing, Operation, Read};
 pub use entry::{Catalogue, Entry, Features, Kind, Member, Mirror, Tables, is_tool_name};
 pub use hints::Hints;
 pub use level::Level;
-pub use output::{Block, Contents, Messages, Output, Role, TextBlock, ToolError, ToolResult, Values};
+pub use output::{Contents, Messages, Output, Role, ToolError, ToolResult, Values};
 pub(crate) use output::{End, Instead};
 #[doc(hidden)]
 pub use parts::{prompt_parts, resource_parts, tool_parts};

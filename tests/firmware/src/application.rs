@@ -5,8 +5,8 @@ use core::cell::Cell;
 use attache_core::json::{Escaped, Full, Text};
 use attache_core::mcp::Server;
 use attache_core::tool::{
-    Call, Completing, Contents, Messages, Nothing, Operation, Output, Read, Role, Tables, TextBlock, ToolError, ToolResult,
-    Values,
+    Call, Completing, Contents, Messages, Nothing, Operation, Output, Read, Role, Tables, TextBlock, ToolError,
+    ToolResult, Values,
 };
 
 use crate::peripherals;

@@ -39,8 +39,7 @@ async fn serve(rx: uart::Rx, tx: uart::Tx) {
     // Whoever holds the other end of the cable was let in by whoever plugged it.
     let who = Authenticated::anonymous(&Access::Anonymous);
     let (rx, tx) = mark::around(rx, tx);
-    let served =
-        serve_lines(rx, tx, BUFFERS.take(), &SERVER, &who, async |call, out| board.answer(call, out).await);
+    let served = serve_lines(rx, tx, BUFFERS.take(), &SERVER, &who, async |call, out| board.answer(call, out).await);
     // A UART neither ends nor fails, so this goes on for ever.
     let _ = served.await;
 }

@@ -4,8 +4,8 @@ use crate::server::{server, version};
 use crate::{keep, proofs};
 use attache_core::era::Version;
 use attache_core::json::{Reader, Value};
-use attache_core::rpc::Section;
 use attache_core::mcp::{Method, Page, Params, discover, initialize};
+use attache_core::rpc::Section;
 use attache_core::tool::Kind;
 
 proofs! {

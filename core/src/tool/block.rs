@@ -1,0 +1,189 @@
+//! One block of content, and a text while it is written, in place.
+
+use crate::json::{Decimal, Full, Sink, Text, encode_base64, escape};
+use core::fmt;
+
+/// A block of content that is to be written (MCP server/tools, "ContentBlock"). One call writes it whole.
+pub struct Block<'w> {
+    pub(super) sink: &'w mut (dyn Sink + Send),
+    pub(super) cut: &'w mut bool,
+}
+
+impl Block<'_> {
+    /// Text.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit, as of all the others.
+    pub fn text(self, text: &str) -> Result<(), Full> {
+        self.text_with(|block| block.push(text))
+    }
+
+    /// Text that is written bit by bit.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub fn text_with(self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"text","text":""#)?;
+        write(&mut TextBlock { sink: self.sink, cut: self.cut })?;
+        self.sink.put(br#""}"#)
+    }
+
+    /// An image.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn image(self, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.media(br#"{"type":"image","data":""#, mime_type, bytes)
+    }
+
+    /// A sound.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn audio(self, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.media(br#"{"type":"audio","data":""#, mime_type, bytes)
+    }
+
+    fn media(self, front: &[u8], mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.sink.put(front)?;
+        encode_base64(bytes, self.sink)?;
+        self.sink.put(br#"","mimeType":""#)?;
+        escape(mime_type, self.sink)?;
+        self.sink.put(br#""}"#)
+    }
+
+    /// A pointer to a resource.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn link(self, uri: &str, name: &str) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"resource_link","uri":""#)?;
+        escape(uri, self.sink)?;
+        self.sink.put(br#"","name":""#)?;
+        escape(name, self.sink)?;
+        self.sink.put(br#""}"#)
+    }
+
+    /// A resource of text, in the result itself.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn resource_text(self, uri: &str, mime_type: &str, text: &str) -> Result<(), Full> {
+        self.resource(uri, mime_type, |block| block.text_member(|block| block.push(text)))
+    }
+
+    /// A resource of bytes, in the result itself.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn resource_blob(self, uri: &str, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        self.resource(uri, mime_type, |block| block.blob_member(bytes))
+    }
+
+    fn resource(
+        mut self,
+        uri: &str,
+        mime_type: &str,
+        member: impl FnOnce(&mut Block<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.sink.put(br#"{"type":"resource","resource":{"uri":""#)?;
+        escape(uri, self.sink)?;
+        self.of_type(mime_type)?;
+        member(&mut self)?;
+        self.sink.put(b"}}")
+    }
+
+    /// One entry of a resource's contents; `uri` is the inside of a string already.
+    pub(super) fn contents(
+        mut self,
+        uri: &[u8],
+        mime_type: &str,
+        member: impl FnOnce(&mut Block<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.sink.put(br#"{"uri":""#)?;
+        self.sink.put(uri)?;
+        self.of_type(mime_type)?;
+        member(&mut self)?;
+        self.sink.put(b"}")
+    }
+
+    fn of_type(&mut self, mime_type: &str) -> Result<(), Full> {
+        self.sink.put(br#"","mimeType":""#)?;
+        escape(mime_type, self.sink)?;
+        self.sink.put(b"\"")
+    }
+
+    pub(super) fn text_member(
+        &mut self,
+        write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.sink.put(br#","text":""#)?;
+        write(&mut TextBlock { sink: self.sink, cut: self.cut })?;
+        self.sink.put(b"\"")
+    }
+
+    pub(super) fn blob_member(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.sink.put(br#","blob":""#)?;
+        encode_base64(bytes, self.sink)?;
+        self.sink.put(b"\"")
+    }
+}
+
+impl fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").finish_non_exhaustive()
+    }
+}
+
+/// A text while it is written.
+pub struct TextBlock<'w> {
+    sink: &'w mut (dyn Sink + Send),
+    /// Set when something did not fit, so that what stands here is not the whole text.
+    cut: &'w mut bool,
+}
+
+impl TextBlock<'_> {
+    /// Appends `text`.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn push(&mut self, text: &str) -> Result<(), Full> {
+        let pushed = escape(text, self.sink);
+        *self.cut |= pushed.is_err();
+        pushed
+    }
+
+    /// Appends a number in decimal.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn number(&mut self, number: i64) -> Result<(), Full> {
+        self.put(Decimal::new(number).as_bytes())
+    }
+
+    /// Appends a text that came in a message, exactly as it was written there.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn echo(&mut self, text: Text<'_>) -> Result<(), Full> {
+        self.put(text.raw())
+    }
+
+    pub(super) fn put(&mut self, escaped: &[u8]) -> Result<(), Full> {
+        let put = self.sink.put(escaped);
+        *self.cut |= put.is_err();
+        put
+    }
+}
+
+impl fmt::Write for TextBlock<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text).map_err(|Full| fmt::Error)
+    }
+}
+
+impl fmt::Debug for TextBlock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextBlock").finish_non_exhaustive()
+    }
+}
