@@ -156,7 +156,7 @@ fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refu
         Field::Once(value) => {
             let value = text(value);
             let behind = ["http://", "https://"].into_iter().find_map(|scheme| value.strip_prefix(scheme));
-            value.to_ascii_lowercase() == "https://app.example" || behind.is_some_and(own)
+            value.eq_ignore_ascii_case("https://app.example") || behind.is_some_and(own)
         }
         Field::Repeated => false,
     };
@@ -257,12 +257,12 @@ pub(crate) fn unwrapped(value: &[u8]) -> Option<Vec<u8>> {
 /// `bytes` as Base64, by way of a string of bits.
 pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     let mut bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
-    while bits.len() % 6 != 0 {
+    while !bits.len().is_multiple_of(6) {
         bits.push('0');
     }
     let mut text: Vec<u8> =
         numbers(bits.as_bytes(), 6).into_iter().map(|sextet| ALPHABET[usize::from(sextet)]).collect();
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push(b'=');
     }
     text

@@ -137,7 +137,7 @@ fn changes(sealed: &[u8], change: u8) -> Vec<Vec<u8>> {
     let at = usize::from(change) % sealed.len();
     texts.push(sealed[..at].to_vec());
     texts.push(sealed[at + 1..].to_vec());
-    texts.push([sealed, &[b'=']].concat());
+    texts.push([sealed, b"="].concat());
     texts.push([sealed, b"AAAA"].concat());
     texts.push([b"AAAA", sealed].concat());
     texts.push(sealed.strip_suffix(b"=").unwrap_or(b"").to_vec());
