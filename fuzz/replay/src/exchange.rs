@@ -165,7 +165,18 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
     }
     assert_ne!(code, Some(-32700));
     match Model::read(request.body) {
-        Model::Known(Verdict::Notification, _) => assert_eq!(reply, None, "a notification is never answered"),
+        Model::Known(Verdict::Notification, _) => {
+            // A notification is never answered, but a POST is whose version is not served.
+            let unserved = matches!(request.origin, Origin::Http(_))
+                && match slow_field(request.headers, "MCP-Protocol-Version") {
+                    Field::Absent => false,
+                    Field::Once(version) => !matches!(version, b"2025-11-25" | b"2026-07-28"),
+                    Field::Repeated => true,
+                };
+            assert_eq!((code, id), (unserved.then_some(-32020), None));
+            assert_eq!(reply.is_some(), unserved);
+            assert!(sent.is_none_or(|sent| sent.status == 400));
+        }
         Model::Known(Verdict::Answer, _) => {
             assert!(
                 reply.is_none() || (matches!(request.origin, Origin::Http(_)) && code == Some(-32600)),
