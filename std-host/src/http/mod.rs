@@ -4,4 +4,4 @@
 mod service;
 mod stream;
 
-pub use service::McpService;
+pub use service::{AnswerBody, McpService};
