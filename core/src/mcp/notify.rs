@@ -32,7 +32,7 @@ pub fn progress(
     out.put(b"}}")
 }
 
-/// `notifications/message`: `data` is JSON.
+/// `notifications/message`: `data` is JSON on one line.
 ///
 /// # Errors
 /// [`Full`] if it does not fit.

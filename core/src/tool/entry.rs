@@ -40,7 +40,7 @@ pub struct Entry<'a> {
 pub struct Member<'a> {
     /// The first revision that has them.
     pub since: Version,
-    /// One or more members of a JSON object, with commas between and none at the ends.
+    /// One or more members of a JSON object on one line, with commas between and none at the ends.
     pub json: &'a str,
 }
 

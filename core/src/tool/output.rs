@@ -135,7 +135,7 @@ impl<'o> Output<'o> {
     /// `structuredContent` (MCP server/tools, "Structured Content"). To a legacy client only an object is structured
     /// content. No block may follow.
     ///
-    /// `json` is a promise of the caller: it stands in the answer as it is.
+    /// `json` is a promise of the caller: it stands in the answer as it is, so it must be JSON on one line.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -184,7 +184,7 @@ impl<'o> Output<'o> {
 
     /// Answers with a protocol error instead of a result: for a prompt, a resource or a completion whose parameters do not
     /// fit, and for a client that cannot be asked for what the call needs. What was written is taken back, and nothing may
-    /// follow. Of a tool's arguments the model should hear in a result: see [`fail`](Output::fail). `data` is JSON.
+    /// follow. Of a tool's arguments the model should hear in a result: see [`fail`](Output::fail). `data` is JSON on one line.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -201,7 +201,7 @@ impl<'o> Output<'o> {
     }
 
     /// Answers that the client must give something first (MCP 2026-07-28 basic/patterns/mrtr). `requests` is a JSON object of
-    /// what is asked, by key; `state` comes back with the answers. What was written is taken back, and nothing may follow.
+    /// what is asked, by key, on one line; `state` comes back with the answers. What was written is taken back, and nothing may follow.
     /// Not for a completion, nor for a legacy client.
     ///
     /// # Errors
