@@ -8,7 +8,7 @@ use crate::limits;
 /// Most pieces of a section: as many as the longest answer of one section has.
 const MOST: usize = 21;
 
-/// Up to [`MOST`] pieces that follow each other; empty ones count for nothing.
+/// A few pieces that follow each other; empty ones count for nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
     pieces: [&'a [u8]; MOST],
@@ -38,7 +38,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Makes a section of up to [`MOST`] pieces.
+/// Makes a section of these pieces; how many it can hold is checked at compile time.
 pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
     const { assert!(N <= MOST) };
     let mut section = Section { pieces: [b""; MOST], len: N };
