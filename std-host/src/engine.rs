@@ -1,7 +1,8 @@
 //! A finished server: what is asked of the protocol engine on its behalf, and the answers.
 
 use crate::limits;
-use crate::tools::{Change, Changes, Line, Outcome, Registry, Run};
+use crate::sink::Growing;
+use crate::tools::{Change, Changes, Outcome, Registry, Run};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
 use attache_core::exchange::{Listen, Next, Reply, Ticket};
@@ -76,7 +77,7 @@ impl Engine {
             Next::Ack | Next::Cancel(_) => None,
             Next::Reply(reply) => Some(Pending::Ready(Answer::emitted(&reply, self, &body))),
             Next::Call(ticket) => {
-                let (run, told) = self.offers.start(ticket.call(&body, who), &self.changes, &self.key);
+                let (run, told) = self.offers.start(&body, ticket.call(&body, who), &self.changes, &self.key);
                 Some(Pending::Running(Running { ticket: Some(ticket), body, run, told, outcome: None }))
             }
             Next::Listen(listen) => Some(Pending::Listening(Listening::new(listen, body, &self.changes))),
@@ -185,9 +186,9 @@ impl Listening {
                     }
                 }
                 Err(broadcast::error::RecvError::Closed) => {
-                    let mut last = Line(Vec::new());
+                    let mut last = Growing::unlimited();
                     let _ = self.listen.end(&engine.view(), &self.body, &mut last);
-                    return Step::Last(Answer { status: OK, bytes: last.0.into() });
+                    return Step::Last(Answer { status: OK, bytes: last.bytes.into() });
                 }
             }
         }
@@ -200,9 +201,9 @@ impl Listening {
     }
 
     fn tell(&mut self, write: impl FnOnce(&Listen, &[u8], &mut dyn Sink) -> Result<(), Full>) {
-        let mut message = Line(Vec::new());
+        let mut message = Growing::unlimited();
         if write(&self.listen, &self.body, &mut message).is_ok() {
-            self.due.push_back(message.0.into());
+            self.due.push_back(message.bytes.into());
         }
     }
 }
@@ -223,7 +224,7 @@ impl Answer {
     }
 
     pub(crate) fn of_call(mut ticket: Ticket, engine: &Engine, body: &[u8], outcome: &Outcome) -> Self {
-        let mut sink = Growing(Vec::with_capacity(outcome.size_hint()));
+        let mut sink = Growing::new(outcome.size_hint(), limits::RESULT);
         let reply = match ticket.begin(body, &mut sink) {
             Err(reply) => reply,
             Ok(mut out) => {
@@ -233,29 +234,8 @@ impl Answer {
         };
         match reply.error_reported() {
             Some(_) => Self::emitted(&reply, engine, body),
-            None => Self { status: reply.status(), bytes: sink.0.into() },
+            None => Self { status: reply.status(), bytes: sink.bytes.into() },
         }
-    }
-}
-
-/// A sink that grows, up to the largest result.
-struct Growing(Vec<u8>);
-
-impl Sink for Growing {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        if bytes.len() > limits::RESULT - self.0.len() {
-            return Err(Full);
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
     }
 }
 

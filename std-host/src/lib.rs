@@ -38,6 +38,7 @@ mod engine;
 pub mod http;
 pub mod limits;
 mod server;
+mod sink;
 pub mod stdio;
 mod tools;
 

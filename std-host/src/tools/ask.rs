@@ -2,9 +2,11 @@
 //! makes it again with the answers. What was answered before travels with it, sealed.
 
 use super::output::{Failure, ToolError};
+use crate::sink::Growing;
 use attache_core::json::Text;
 use attache_core::seal::Key;
-use attache_core::tool::Call;
+use attache_core::tool::{Call, Operation};
+use bytes::Bytes;
 use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,7 +114,8 @@ impl Elicited {
 #[derive(Debug)]
 pub(crate) struct Asking {
     modern: bool,
-    declared: Value,
+    /// The capabilities that the client has declared, unread: few calls ask.
+    declared: Bytes,
     /// What the client answered, now and before.
     answers: Map<String, Value>,
     /// What the handler gave to keep, before and now.
@@ -122,19 +125,18 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// Reads what came with the call. The error is a sentence for the peer.
-    pub(crate) fn of(call: &Call<'_>, key: &Key) -> Result<Self, String> {
-        let value = |raw: &[u8]| serde_json::from_slice::<Value>(raw).unwrap_or_default();
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>, key: &Key) -> Result<Self, String> {
         let mut answers = Map::new();
         let mut kept = None;
         let state = call.request_state();
         if let Some(state) = state {
             let State { a, s } = state
                 .text()
-                .and_then(|state| open(call, key, state))
+                .and_then(|state| open(body, call, key, state))
                 .ok_or("requestState is void: make the request anew, without it")?;
             (answers, kept) = (a, s);
         }
-        match call.input_responses().map(|responses| value(responses.raw())) {
+        match call.input_responses().map(|responses| parsed(responses.raw())) {
             None => {}
             Some(Value::Object(fresh)) => {
                 if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
@@ -149,7 +151,7 @@ impl Asking {
         }
         Ok(Self {
             modern: call.version().is_modern(),
-            declared: call.client_capabilities().map(|declared| value(declared.raw())).unwrap_or_default(),
+            declared: call.client_capabilities().map(|declared| body.slice_ref(declared.raw())).unwrap_or_default(),
             answers,
             kept: Mutex::new(kept),
             before: state.is_some(),
@@ -168,7 +170,7 @@ impl Asking {
                     "this needs an answer of the client, which clients of older revisions cannot give",
                 ));
             }
-            if let Some(needed) = ask.missing(&self.declared) {
+            if let Some(needed) = ask.missing(&parsed(&self.declared)) {
                 return Err(ToolError::from_failure(Failure::Needs(needed)));
             }
             open.insert((*key).to_owned(), ask.request());
@@ -180,7 +182,7 @@ impl Asking {
     }
 
     pub(crate) fn can(&self, ask: &Ask) -> bool {
-        self.modern && ask.missing(&self.declared).is_none()
+        self.modern && ask.missing(&parsed(&self.declared)).is_none()
     }
 
     pub(crate) fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
@@ -201,6 +203,11 @@ impl Asking {
     }
 }
 
+/// A value that was checked with the message it came in.
+fn parsed(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap_or_default()
+}
+
 #[derive(serde::Deserialize)]
 struct State {
     a: Map<String, Value>,
@@ -212,35 +219,41 @@ pub(crate) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String
     let value = state.to_string();
     let expires = now().checked_add(LIFE)?.as_secs();
     let mut scratch = vec![0; value.len() + 64];
-    let mut sealed = super::events::Line(Vec::new());
-    key.seal(&binding.parts(), expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
-    String::from_utf8(sealed.0).ok()
+    let mut sealed = Growing::unlimited();
+    let operation = binding.operation();
+    key.seal(&[operation.as_bytes(), &binding.subject], expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
+    String::from_utf8(sealed.bytes).ok()
 }
 
-fn open(call: &Call<'_>, key: &Key, sealed: Text<'_>) -> Option<State> {
+fn open(body: &Bytes, call: &Call<'_>, key: &Key, sealed: Text<'_>) -> Option<State> {
     let mut scratch = vec![0; sealed.raw().len()];
-    let value = key.open(&Binding::of(call).parts(), now().as_secs(), sealed, &mut scratch)?;
+    let binding = Binding::of(body, call);
+    let operation = binding.operation();
+    let value = key.open(&[operation.as_bytes(), &binding.subject], now().as_secs(), sealed, &mut scratch)?;
     serde_json::from_slice(value).ok()
 }
 
 /// What a state belongs to: another call cannot use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
-    operation: String,
-    subject: Vec<u8>,
+    operation: Operation,
+    /// The arguments or the URI: a part of the body, not a copy.
+    subject: Bytes,
 }
 
 impl Binding {
-    pub(crate) fn of(call: &Call<'_>) -> Self {
-        let subject = match call.read().uri().raw() {
-            [] => call.arguments().raw(),
-            uri => uri,
+    /// What the state of `call` belongs to, which was read from `body`.
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>) -> Self {
+        let subject = match (call.read().uri().raw(), call.arguments().value()) {
+            ([], Some(arguments)) => body.slice_ref(arguments.raw()),
+            ([], None) => Bytes::from_static(b"{}"),
+            (uri, _) => body.slice_ref(uri),
         };
-        Self { operation: format!("{:?}", call.operation()), subject: subject.to_vec() }
+        Self { operation: call.operation(), subject }
     }
 
-    fn parts(&self) -> [&[u8]; 2] {
-        [self.operation.as_bytes(), &self.subject]
+    fn operation(&self) -> String {
+        format!("{:?}", self.operation)
     }
 }
 

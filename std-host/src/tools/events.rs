@@ -1,5 +1,6 @@
 //! What a running call tells its caller before its result: progress and log messages.
 
+use crate::sink::Growing;
 use attache_core::json::{Full, Sink};
 use attache_core::mcp;
 use attache_core::tool::{Call, Level};
@@ -61,31 +62,13 @@ impl Events {
     }
 
     async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
-        let mut message = Line(Vec::new());
+        let mut message = Growing::unlimited();
         if write(&mut message).is_ok() {
             // A caller who is gone need not be told.
-            let _ = self.sender.send(message.0.into()).await;
+            let _ = self.sender.send(message.bytes.into()).await;
         }
     }
 }
 
 /// Messages that wait for a caller who does not read; the handler waits behind them.
 const WAITING: usize = 16;
-
-/// A sink without a limit, for messages of our own making.
-pub(crate) struct Line(pub(crate) Vec<u8>);
-
-impl Sink for Line {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-}

@@ -15,7 +15,6 @@ mod schema;
 pub use ask::{Ask, Elicited};
 pub(crate) use changes::Change;
 pub use changes::Changes;
-pub(crate) use events::Line;
 pub(crate) use handler::blocking;
 pub use handler::{Completing, Ctx, Handler, NoArgs, Read};
 pub(crate) use offer::completion;

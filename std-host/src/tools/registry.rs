@@ -94,14 +94,20 @@ impl Registry {
         self.completion = Some(completion);
     }
 
-    /// Starts what is called; what it tells meanwhile comes out of the receiver.
-    pub(crate) fn start(&self, call: Call<'_>, changes: &Changes, key: &Key) -> (Run, mpsc::Receiver<Bytes>) {
+    /// Starts what is called, a call read from `body`; what it tells meanwhile comes out of the receiver.
+    pub(crate) fn start(
+        &self,
+        body: &Bytes,
+        call: Call<'_>,
+        changes: &Changes,
+        key: &Key,
+    ) -> (Run, mpsc::Receiver<Bytes>) {
         let (events, told) = Events::new(&call, self.logging);
-        let asking = match Asking::of(&call, key) {
+        let asking = match Asking::of(body, &call, key) {
             Ok(asking) => Arc::new(asking),
             Err(reason) => return (Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason))), told),
         };
-        let sealer = Sealer { key: key.clone(), binding: Binding::of(&call), asking: Arc::clone(&asking) };
+        let sealer = Sealer { key: key.clone(), binding: Binding::of(body, &call), asking: Arc::clone(&asking) };
         let ctx = Ctx::new(call.version(), events, asking, changes.clone());
         let started = match call.operation() {
             Operation::Tool(index) => self.run(Kind::Tool, index, Asked::With(call.arguments()), ctx, sealer),
