@@ -14,15 +14,15 @@ use attache_core::tool::Kind;
 use bytes::Bytes;
 use core::fmt;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
 
-/// A finished server. It is shared by all connections and never changes.
+/// A finished server, shared by all connections. What it offers may change, and nothing else does.
 pub struct Engine {
     /// Escaped, as the version and the instructions are.
     name: String,
     version: String,
     instructions: Option<String>,
-    pub(crate) offers: Registry,
     pub(crate) page: usize,
     pub(crate) changes: Changes,
     key: Key,
@@ -33,7 +33,7 @@ pub struct Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("name", &self.name).field("offers", &self.offers).finish_non_exhaustive()
+        f.debug_struct("Engine").field("name", &self.name).field("changes", &self.changes).finish_non_exhaustive()
     }
 }
 
@@ -43,7 +43,6 @@ impl Engine {
             name: escaped(name),
             version: escaped(version),
             instructions: None,
-            offers: Registry::default(),
             page: usize::MAX,
             changes: Changes::new(),
             key: random_key(),
@@ -57,30 +56,70 @@ impl Engine {
         self.instructions = Some(escaped(text));
     }
 
-    /// The server as the protocol engine sees it.
-    pub(crate) fn view(&self) -> mcp::Server<'_> {
-        let text = Escaped::from_escaped;
-        let server = mcp::Server::new(text(&self.name), text(&self.version), &self.offers).with_page(self.page);
-        match &self.instructions {
-            Some(instructions) => server.with_instructions(text(instructions)),
-            None => server,
-        }
+    /// The server as it is now.
+    pub(crate) fn now(self: &Arc<Self>) -> Moment {
+        Moment { engine: Arc::clone(self), offers: self.changes.offers() }
     }
 
     pub(crate) fn policy(&self) -> Policy<'_, String> {
         Policy { hosts: &self.hosts, origins: &self.origins, access: self.access }
     }
+}
 
-    /// Starts what `next` asks for; `None` if there is nothing to answer.
-    pub(crate) fn start(&self, next: Next, who: &Authenticated<'_>, body: Bytes) -> Option<Pending> {
+/// A server at one moment. A request is served by what was offered when it came, whatever is added or removed meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    engine: Arc<Engine>,
+    offers: Arc<Registry>,
+}
+
+impl Moment {
+    /// The server as the protocol engine sees it.
+    pub(crate) fn server(&self) -> mcp::Server<'_> {
+        let text = Escaped::from_escaped;
+        let Engine { name, version, instructions, page, .. } = &*self.engine;
+        let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page);
+        match instructions {
+            Some(instructions) => server.with_instructions(text(instructions)),
+            None => server,
+        }
+    }
+
+    /// Starts what `next` asks for, which this moment's server has made of `body`; `None` if there is nothing to answer.
+    pub(crate) fn start(self, next: Next, who: &Authenticated<'_>, body: Bytes) -> Option<Pending> {
         match next {
             Next::Ack | Next::Cancel(_) => None,
-            Next::Reply(reply) => Some(Pending::Ready(Answer::emitted(&reply, self, &body))),
+            Next::Reply(reply) => Some(Pending::Ready(self.emitted(&reply, &body))),
             Next::Call(ticket) => {
-                let (run, told) = self.offers.start(&body, ticket.call(&body, who), &self.changes, &self.key);
-                Some(Pending::Running(Running { ticket: Some(ticket), body, run, told, outcome: None }))
+                let Engine { changes, key, .. } = &*self.engine;
+                let (run, told) = self.offers.start(&body, ticket.call(&body, who), changes, key);
+                Some(Pending::Running(Running { moment: self, ticket: Some(ticket), body, run, told, outcome: None }))
             }
-            Next::Listen(listen) => Some(Pending::Listening(Listening::new(listen, body, &self.changes))),
+            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body))),
+        }
+    }
+
+    /// A reply that is emitted, whole.
+    pub(crate) fn emitted(&self, reply: &Reply, body: &[u8]) -> Answer {
+        let server = self.server();
+        let mut emission = reply.emit(&server, body, b"");
+        let mut bytes = vec![0; emission.len()];
+        emission.fill(&mut bytes);
+        Answer { status: reply.status(), bytes: bytes.into() }
+    }
+
+    fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome) -> Answer {
+        let mut sink = Growing::new(outcome.size_hint(), limits::RESULT);
+        let reply = match ticket.begin(body, &mut sink) {
+            Err(reply) => reply,
+            Ok(mut out) => {
+                let written = outcome.write(&mut out);
+                ticket.finish(&self.server(), out, written)
+            }
+        };
+        match reply.error_reported() {
+            Some(_) => self.emitted(&reply, body),
+            None => Answer { status: reply.status(), bytes: sink.bytes.into() },
         }
     }
 }
@@ -102,6 +141,7 @@ pub(crate) enum Step {
 
 /// A call that runs.
 pub(crate) struct Running {
+    moment: Moment,
     ticket: Option<Ticket>,
     body: Bytes,
     run: Run,
@@ -118,7 +158,7 @@ impl Running {
     }
 
     /// The next thing to be sent. Nothing is lost if the future is dropped.
-    pub(crate) async fn step(&mut self, engine: &Engine) -> Step {
+    pub(crate) async fn step(&mut self) -> Step {
         while self.outcome.is_none() {
             tokio::select! {
                 biased;
@@ -131,33 +171,36 @@ impl Running {
                 (self.outcome, self.ticket) = (outcome, ticket);
                 Step::Told(message)
             }
-            (Err(_), Some(outcome), Some(ticket)) => Step::Last(Answer::of_call(ticket, engine, &self.body, &outcome)),
+            (Err(_), Some(outcome), Some(ticket)) => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
             // Asked again behind its last step, it has nothing to say.
             _ => Step::Last(Answer { status: OK, bytes: Bytes::new() }),
         }
     }
 }
 
-/// A subscription that is open.
+/// A subscription that is open. It keeps nothing of what was offered when it began.
 pub(crate) struct Listening {
+    engine: Arc<Engine>,
     listen: Listen,
     body: Bytes,
-    changes: broadcast::Receiver<Change>,
+    /// Nothing where all subscriptions were ended before this one began.
+    changes: Option<broadcast::Receiver<Change>>,
     /// Messages that are due.
     due: VecDeque<Bytes>,
 }
 
 impl Listening {
-    fn new(listen: Listen, body: Bytes, changes: &Changes) -> Self {
-        let mut listening = Self { listen, body, changes: changes.listen(), due: VecDeque::new() };
+    fn new(engine: Arc<Engine>, listen: Listen, body: Bytes) -> Self {
+        let changes = engine.changes.listen();
+        let mut listening = Self { engine, listen, body, changes, due: VecDeque::new() };
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         listening.tell(|listen, body, out| listen.acknowledge(body, out));
         listening
     }
 
     /// What is answered where there is no room for it.
-    pub(crate) fn refuse(&self, engine: &Engine) -> Bytes {
-        Answer::emitted(&self.listen.refuse(), engine, &self.body).bytes
+    pub(crate) fn refuse(&self) -> Bytes {
+        self.engine.now().emitted(&self.listen.refuse(), &self.body).bytes
     }
 
     pub(crate) fn id(&self) -> Vec<u8> {
@@ -165,33 +208,37 @@ impl Listening {
     }
 
     /// The next thing to be sent. Nothing is lost if the future is dropped.
-    pub(crate) async fn step(&mut self, engine: &Engine) -> Step {
+    pub(crate) async fn step(&mut self) -> Step {
         loop {
             if let Some(message) = self.due.pop_front() {
                 return Step::Told(message);
             }
-            match self.changes.recv().await {
+            let change = match &mut self.changes {
+                Some(changes) => changes.recv().await,
+                None => Ok(Change::End),
+            };
+            match change {
                 Ok(Change::List(kind)) => self.changed(kind),
-                Ok(Change::Resource(uri)) if self.listen.wants_uri(&self.body, &uri) => {
-                    self.tell(|listen, body, out| mcp::updated(&uri, listen.id(body), out));
-                }
+                Ok(Change::Resource(uri)) if self.listen.wants_uri(&self.body, &uri) => self.updated(&uri),
                 Ok(Change::Resource(_)) => {}
                 // What was missed is not known: any list may have changed, and any resource.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().for_each(|kind| self.changed(kind));
                     let mut uris = Vec::new();
                     self.listen.each_uri(&self.body, |uri| uris.push(uri.chars().collect::<String>()));
-                    for uri in uris {
-                        self.tell(|listen, body, out| mcp::updated(&uri, listen.id(body), out));
-                    }
+                    uris.iter().for_each(|uri| self.updated(uri));
                 }
-                Err(broadcast::error::RecvError::Closed) => {
+                Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => {
                     let mut last = Growing::unlimited();
-                    let _ = self.listen.end(&engine.view(), &self.body, &mut last);
+                    let _ = self.listen.end(&self.engine.now().server(), &self.body, &mut last);
                     return Step::Last(Answer { status: OK, bytes: last.bytes.into() });
                 }
             }
         }
+    }
+
+    fn updated(&mut self, uri: &str) {
+        self.tell(|listen, body, out| mcp::updated(uri, listen.id(body), out));
     }
 
     fn changed(&mut self, kind: Kind) {
@@ -212,31 +259,6 @@ impl Listening {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) bytes: Bytes,
-}
-
-impl Answer {
-    pub(crate) fn emitted(reply: &Reply, engine: &Engine, body: &[u8]) -> Self {
-        let server = engine.view();
-        let mut emission = reply.emit(&server, body, b"");
-        let mut bytes = vec![0; emission.len()];
-        emission.fill(&mut bytes);
-        Self { status: reply.status(), bytes: bytes.into() }
-    }
-
-    pub(crate) fn of_call(mut ticket: Ticket, engine: &Engine, body: &[u8], outcome: &Outcome) -> Self {
-        let mut sink = Growing::new(outcome.size_hint(), limits::RESULT);
-        let reply = match ticket.begin(body, &mut sink) {
-            Err(reply) => reply,
-            Ok(mut out) => {
-                let written = outcome.write(&mut out);
-                ticket.finish(&engine.view(), out, written)
-            }
-        };
-        match reply.error_reported() {
-            Some(_) => Self::emitted(&reply, engine, body),
-            None => Self { status: reply.status(), bytes: sink.bytes.into() },
-        }
-    }
 }
 
 /// A key that lives as long as the process: what it has sealed is void after a restart.

@@ -1,8 +1,9 @@
 //! What a server is made of.
 
 use crate::engine::Engine;
-use crate::tools::{Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Tool, blocking, completion};
-use attache_core::tool::Kind;
+use crate::tools::{
+    Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Taken, Tool, blocking, completion,
+};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -67,8 +68,8 @@ impl Server {
     /// # Panics
     /// If the name is taken.
     #[must_use]
-    pub fn with_tool(mut self, tool: Tool) -> Self {
-        self.engine.offers.add(Kind::Tool, tool.finish());
+    pub fn with_tool(self, tool: Tool) -> Self {
+        added(self.engine.changes.add_tool(tool));
         self
     }
 
@@ -77,8 +78,8 @@ impl Server {
     /// # Panics
     /// If the name is taken.
     #[must_use]
-    pub fn with_prompt(mut self, prompt: Prompt) -> Self {
-        self.engine.offers.add(Kind::Prompt, prompt.finish());
+    pub fn with_prompt(self, prompt: Prompt) -> Self {
+        added(self.engine.changes.add_prompt(prompt));
         self
     }
 
@@ -87,8 +88,8 @@ impl Server {
     /// # Panics
     /// If the URI is taken.
     #[must_use]
-    pub fn with_resource(mut self, resource: Resource) -> Self {
-        self.engine.offers.add(Kind::Resource, resource.finish("uri"));
+    pub fn with_resource(self, resource: Resource) -> Self {
+        added(self.engine.changes.add_resource(resource));
         self
     }
 
@@ -97,35 +98,36 @@ impl Server {
     /// # Panics
     /// If there is the same template already.
     #[must_use]
-    pub fn with_template(mut self, template: Resource) -> Self {
-        self.engine.offers.add(Kind::Template, template.finish("uriTemplate"));
+    pub fn with_template(self, template: Resource) -> Self {
+        added(self.engine.changes.add_template(template));
         self
     }
 
     /// Completes arguments of prompts and variables of templates: `handler` is given what is typed and answers what it could
     /// become, best first. A hundred are sent at most.
     #[must_use]
-    pub fn completion<H: Handler<Completing, Vec<String>>>(mut self, handler: H) -> Self {
-        self.engine.offers.complete_with(completion(handler));
+    pub fn completion<H: Handler<Completing, Vec<String>>>(self, handler: H) -> Self {
+        self.engine.changes.edit(|offers| offers.complete_with(completion(handler)));
         self
     }
 
     /// Lets handlers write to the log of clients that ask for it ([`Ctx::log`](crate::Ctx::log)).
     #[must_use]
-    pub const fn logging(mut self) -> Self {
-        self.engine.offers.logging = true;
+    pub fn logging(self) -> Self {
+        self.engine.changes.edit(|offers| offers.logging = true);
         self
     }
 
-    /// Lets clients subscribe to changes of the lists and of resources; the program tells of them by
+    /// Lets clients subscribe to changes of the lists and of resources; the program makes them, or tells of them, by
     /// [`changes`](Server::changes).
     #[must_use]
-    pub const fn subscriptions(mut self) -> Self {
-        self.engine.offers.subscriptions = true;
+    pub fn subscriptions(self) -> Self {
+        self.engine.changes.edit(|offers| offers.subscriptions = true);
         self
     }
 
-    /// The handle by which subscriptions are told of changes. Handlers have it as [`Ctx::changes`](crate::Ctx::changes).
+    /// The handle by which the program adds and removes tools, prompts and resources while the server runs, and tells
+    /// subscriptions of changes. Handlers have it as [`Ctx::changes`](crate::Ctx::changes).
     pub fn changes(&self) -> Changes {
         self.engine.changes.clone()
     }
@@ -173,5 +175,12 @@ impl Server {
     pub fn routes<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
         let path = self.path.clone();
         axum::Router::new().route_service(&path, crate::http::McpService::new(self.build()))
+    }
+}
+
+/// A name that is taken is a mistake in the program, found at its start.
+fn added(added: Result<(), Taken>) {
+    if let Err(taken) = added {
+        panic!("{taken}");
     }
 }

@@ -5,7 +5,7 @@
 //! place goes with the call and its answer up to the writer, so a tool never waits for a slow reader of its answer; only
 //! the reading of lines does.
 
-use crate::engine::{Engine, Listening, Pending, Step};
+use crate::engine::{Engine, Listening, Moment, Pending, Step};
 use crate::limits;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Next, Ticket, too_large};
@@ -88,6 +88,14 @@ const PIECE: usize = 64 * 1024;
 /// An answer, and the place of its message, which is free when it is written.
 type Placed = (Bytes, OwnedSemaphorePermit);
 
+/// A call that waits for its turn, with the server as it was when it came.
+struct Waiting {
+    moment: Moment,
+    ticket: Ticket,
+    line: Bytes,
+    place: OwnedSemaphorePermit,
+}
+
 struct Peer {
     engine: Arc<Engine>,
     connection: Connection,
@@ -98,7 +106,7 @@ struct Peer {
     others: Arc<Semaphore>,
     running: JoinSet<()>,
     /// In the order in which they came.
-    waiting: VecDeque<(Ticket, Bytes, OwnedSemaphorePermit)>,
+    waiting: VecDeque<Waiting>,
     listening: JoinSet<()>,
     /// What can be cancelled, by the id of its request as it was written.
     by_id: HashMap<Vec<u8>, AbortHandle>,
@@ -120,9 +128,10 @@ impl Peer {
     }
 
     async fn take(&mut self, cut: Cut<'_>) {
+        let moment = self.engine.now();
         let (next, line) = match cut {
             Cut::TooLong => (Next::Reply(too_large(limits::BODY)), Bytes::new()),
-            Cut::Line(line) => (self.connection.open(&self.engine.view(), &who(), line), Bytes::copy_from_slice(line)),
+            Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
         };
         if let Next::Cancel(id) = next {
             return self.cancel(id.of(&line));
@@ -131,10 +140,10 @@ impl Peer {
         // Nobody closes it.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
         if let Next::Call(ticket) = next {
-            self.waiting.push_back((ticket, line, place));
+            self.waiting.push_back(Waiting { moment, ticket, line, place });
             return self.fill();
         }
-        match self.engine.start(next, &who(), line) {
+        match moment.start(next, &who(), line) {
             // A writer that is gone has told its error already, so a send that fails is no news.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
@@ -147,14 +156,14 @@ impl Peer {
         while self.running.try_join_next().is_some() {}
         self.by_id.retain(|_, task| !task.is_finished());
         while self.running.len() < limits::LINE_CALLS
-            && let Some((ticket, line, place)) = self.waiting.pop_front()
+            && let Some(Waiting { moment, ticket, line, place }) = self.waiting.pop_front()
             && let id = ticket.id(&line).to_vec()
-            && let Some(Pending::Running(mut running)) = self.engine.start(Next::Call(ticket), &who(), line)
+            && let Some(Pending::Running(mut running)) = moment.start(Next::Call(ticket), &who(), line)
         {
-            let (engine, answers, others) = (Arc::clone(&self.engine), self.answers.clone(), Arc::clone(&self.others));
+            let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
             let task = self.running.spawn(async move {
                 loop {
-                    match running.step(&engine).await {
+                    match running.step().await {
                         Step::Told(message) => tell(message, &answers, &others).await,
                         Step::Last(answer) => break drop(answers.send((answer.bytes, place))),
                     }
@@ -167,14 +176,14 @@ impl Peer {
     fn listen(&mut self, mut listening: Listening, place: OwnedSemaphorePermit) {
         while self.listening.try_join_next().is_some() {}
         if self.listening.len() >= limits::LINE_LISTENS {
-            let _ = self.answers.send((listening.refuse(&self.engine), place));
+            let _ = self.answers.send((listening.refuse(), place));
             return;
         }
-        let (engine, answers, others) = (Arc::clone(&self.engine), self.answers.clone(), Arc::clone(&self.others));
+        let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
         let id = listening.id();
         let task = self.listening.spawn(async move {
             loop {
-                match listening.step(&engine).await {
+                match listening.step().await {
                     Step::Told(message) => tell(message, &answers, &others).await,
                     Step::Last(answer) => break tell(answer.bytes, &answers, &others).await,
                 }
@@ -185,7 +194,7 @@ impl Peer {
 
     /// MCP 2026-07-28 basic/patterns/cancellation: stop it, and send nothing more for it. What is unknown is ignored.
     fn cancel(&mut self, id: &[u8]) {
-        self.waiting.retain(|(ticket, line, _)| ticket.id(line) != id);
+        self.waiting.retain(|call| call.ticket.id(&call.line) != id);
         if let Some(task) = self.by_id.remove(id) {
             task.abort();
         }

@@ -14,6 +14,7 @@ mod mirrors;
 mod modern;
 mod questions;
 mod reading;
+mod registration;
 mod results;
 mod streams;
 mod subscriptions;

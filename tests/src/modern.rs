@@ -98,7 +98,12 @@ impl Pipe {
     }
 
     pub(crate) async fn say(&mut self, message: &Value) {
-        self.out.write_all(format!("{message}\n").as_bytes()).await.expect("the line is taken");
+        self.say_all(&format!("{message}\n")).await;
+    }
+
+    /// Writes lines at once.
+    pub(crate) async fn say_all(&mut self, lines: &str) {
+        self.out.write_all(lines.as_bytes()).await.expect("the lines are taken");
     }
 
     pub(crate) async fn ask(&mut self, id: impl Into<Value>, method: &str, params: Value) {

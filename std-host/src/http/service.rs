@@ -108,14 +108,14 @@ where
         Ok(Err(Unread::TooLarge)) => return refuse(&engine, &too_large(limits::BODY)),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
-        Ok(Err(Unread::BrokenOff)) => return serve(engine, &facts, &who, Bytes::new()).await,
+        Ok(Err(Unread::BrokenOff)) => return serve(&engine, &facts, &who, Bytes::new()).await,
         Err(_) => {
-            let mut response = serve(engine, &facts, &who, Bytes::new()).await;
+            let mut response = serve(&engine, &facts, &who, Bytes::new()).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return response;
         }
     };
-    serve(engine, &facts, &who, body).await
+    serve(&engine, &facts, &who, body).await
 }
 
 /// Why a body was not read to its end.
@@ -146,24 +146,25 @@ async fn read<B: Body>(body: B) -> Result<Bytes, Unread> {
 }
 
 /// Answers a body that has come in.
-async fn serve(engine: Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>, body: Bytes) -> Response<Answered> {
-    let next = open(&engine.view(), who, Origin::Http(facts), &body);
-    let mut source = match engine.start(next, who, body) {
+async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>, body: Bytes) -> Response<Answered> {
+    let moment = engine.now();
+    let next = open(&moment.server(), who, Origin::Http(facts), &body);
+    let mut source = match moment.start(next, who, body) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes })) => return response(status, bytes),
         // A subscription is a stream whatever it says first.
-        Some(Pending::Listening(listening)) => return stream(engine, None, Source::Listening(listening)),
+        Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening)),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
         Some(Pending::Running(running)) if running.version().is_some_and(Version::is_modern) => {
             Source::Running(running)
         }
-        Some(Pending::Running(running)) => Source::detached(running, Arc::clone(&engine)),
+        Some(Pending::Running(running)) => Source::detached(running),
     };
     // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
-    match source.step(&engine).await {
+    match source.step().await {
         Some(Step::Last(Answer { status, bytes })) => response(status, bytes),
-        Some(Step::Told(first)) => stream(engine, Some(first), source),
+        Some(Step::Told(first)) => stream(Some(first), source),
         // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either.
         None => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
     }
@@ -183,8 +184,8 @@ fn facts(head: &Parts) -> Facts<'_> {
     facts
 }
 
-fn refuse(engine: &Engine, reply: &Reply) -> Response<Answered> {
-    let Answer { status, bytes } = Answer::emitted(reply, engine, b"");
+fn refuse(engine: &Arc<Engine>, reply: &Reply) -> Response<Answered> {
+    let Answer { status, bytes } = engine.now().emitted(reply, b"");
     response(status, bytes)
 }
 
@@ -195,8 +196,8 @@ fn response(status: u16, body: Bytes) -> Response<Answered> {
     response
 }
 
-fn stream(engine: Arc<Engine>, first: Option<Bytes>, source: Source) -> Response<Answered> {
-    let mut response = Response::new(Either::Right(Stream::new(engine, first, source)));
+fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
+    let mut response = Response::new(Either::Right(Stream::new(first, source)));
     head(&mut response, sse::FIELDS);
     response
 }

@@ -1,6 +1,6 @@
 //! Answers that come in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response stream").
 
-use crate::engine::{Engine, Listening, Running, Step};
+use crate::engine::{Listening, Running, Step};
 use crate::limits;
 use attache_core::http::sse;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,7 +8,6 @@ use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame};
-use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -25,11 +24,11 @@ pub(super) enum Source {
 impl Source {
     /// A call that goes on when nobody reads what it says.
     // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
-    pub(super) fn detached(mut running: Running, engine: Arc<Engine>) -> Self {
+    pub(super) fn detached(mut running: Running) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
             loop {
-                let step = running.step(&engine).await;
+                let step = running.step().await;
                 let last = matches!(step, Step::Last(_));
                 let _ = sender.send(step).await;
                 if last {
@@ -41,11 +40,11 @@ impl Source {
     }
 
     /// The next thing to be sent; `None` if the runtime has ended the call.
-    pub(super) async fn step(&mut self, engine: &Engine) -> Option<Step> {
+    pub(super) async fn step(&mut self) -> Option<Step> {
         match self {
-            Self::Running(running) => Some(running.step(engine).await),
+            Self::Running(running) => Some(running.step().await),
             Self::Detached(steps) => steps.recv().await,
-            Self::Listening(listening) => Some(listening.step(engine).await),
+            Self::Listening(listening) => Some(listening.step().await),
         }
     }
 }
@@ -55,23 +54,22 @@ type Next = Pin<Box<dyn Future<Output = (Option<Source>, Bytes)> + Send>>;
 
 /// The body of an answer in several messages.
 pub(super) struct Stream {
-    engine: Arc<Engine>,
     next: Option<Next>,
 }
 
 impl Stream {
     /// A stream of what `source` gives, behind the message that was `first`.
-    pub(super) fn new(engine: Arc<Engine>, first: Option<Bytes>, source: Source) -> Self {
+    pub(super) fn new(first: Option<Bytes>, source: Source) -> Self {
         let next: Next = match first {
             Some(message) => Box::pin(core::future::ready((Some(source), event(&message)))),
-            None => Box::pin(frame(Arc::clone(&engine), source)),
+            None => Box::pin(frame(source)),
         };
-        Self { engine, next: Some(next) }
+        Self { next: Some(next) }
     }
 }
 
-async fn frame(engine: Arc<Engine>, mut source: Source) -> (Option<Source>, Bytes) {
-    match timeout(limits::KEEP_ALIVE, source.step(&engine)).await {
+async fn frame(mut source: Source) -> (Option<Source>, Bytes) {
+    match timeout(limits::KEEP_ALIVE, source.step()).await {
         Err(_) => (Some(source), Bytes::from_static(sse::KEEP_ALIVE)),
         Ok(Some(Step::Told(message))) => (Some(source), event(&message)),
         Ok(Some(Step::Last(answer))) => (None, event(&answer.bytes)),
@@ -101,8 +99,7 @@ impl Body for Stream {
         let Poll::Ready((source, bytes)) = next.as_mut().poll(context) else {
             return Poll::Pending;
         };
-        let engine = Arc::clone(&self.engine);
-        self.next = source.map(|source| Box::pin(frame(engine, source)) as Next);
+        self.next = source.map(|source| Box::pin(frame(source)) as Next);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }

@@ -2,16 +2,17 @@
 //! makes it again with the answers. What was answered before travels with it, sealed.
 
 use super::output::{Failure, ToolError};
+use super::registry::Offer;
 use crate::sink::Growing;
 use attache_core::json::Text;
 use attache_core::seal::Key;
-use attache_core::tool::{Call, Operation};
+use attache_core::tool::{Call, Kind};
 use bytes::Bytes;
 use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A question to the client.
@@ -125,14 +126,14 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// Reads what came with the call. The error is a sentence for the peer.
-    pub(crate) fn of(body: &Bytes, call: &Call<'_>, key: &Key) -> Result<Self, String> {
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>, key: &Key, binding: &Binding) -> Result<Self, String> {
         let mut answers = Map::new();
         let mut kept = None;
         let state = call.request_state();
         if let Some(state) = state {
             let State { a, s } = state
                 .text()
-                .and_then(|state| open(body, call, key, state))
+                .and_then(|state| open(binding, key, state))
                 .ok_or("requestState is void: make the request anew, without it")?;
             (answers, kept) = (a, s);
         }
@@ -220,40 +221,45 @@ pub(crate) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String
     let expires = now().checked_add(LIFE)?.as_secs();
     let mut scratch = vec![0; value.len() + 64];
     let mut sealed = Growing::unlimited();
-    let operation = binding.operation();
-    key.seal(&[operation.as_bytes(), &binding.subject], expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
+    key.seal(&binding.parts(), expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
     String::from_utf8(sealed.bytes).ok()
 }
 
-fn open(body: &Bytes, call: &Call<'_>, key: &Key, sealed: Text<'_>) -> Option<State> {
+fn open(binding: &Binding, key: &Key, sealed: Text<'_>) -> Option<State> {
     let mut scratch = vec![0; sealed.raw().len()];
-    let binding = Binding::of(body, call);
-    let operation = binding.operation();
-    let value = key.open(&[operation.as_bytes(), &binding.subject], now().as_secs(), sealed, &mut scratch)?;
+    let value = key.open(&binding.parts(), now().as_secs(), sealed, &mut scratch)?;
     serde_json::from_slice(value).ok()
 }
 
 /// What a state belongs to: another call cannot use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
-    operation: Operation,
+    kind: Kind,
+    /// What is called: its name, not its number, which another may have by the time the client is back.
+    offer: Arc<Offer>,
     /// The arguments or the URI: a part of the body, not a copy.
     subject: Bytes,
 }
 
 impl Binding {
-    /// What the state of `call` belongs to, which was read from `body`.
-    pub(crate) fn of(body: &Bytes, call: &Call<'_>) -> Self {
+    /// What the state of `call` belongs to, which was read from `body` and calls `offer`.
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>, kind: Kind, offer: &Arc<Offer>) -> Self {
         let subject = match (call.read().uri().raw(), call.arguments().value()) {
             ([], Some(arguments)) => body.slice_ref(arguments.raw()),
             ([], None) => Bytes::from_static(b"{}"),
             (uri, _) => body.slice_ref(uri),
         };
-        Self { operation: call.operation(), subject }
+        Self { kind, offer: Arc::clone(offer), subject }
     }
 
-    fn operation(&self) -> String {
-        format!("{:?}", self.operation)
+    fn parts(&self) -> [&[u8]; 3] {
+        let kind: &[u8] = match self.kind {
+            Kind::Tool => b"tool",
+            Kind::Prompt => b"prompt",
+            Kind::Resource => b"resource",
+            Kind::Template => b"template",
+        };
+        [kind, self.offer.key.as_bytes(), &self.subject]
     }
 }
 

@@ -1,35 +1,134 @@
-//! What has changed, told to whoever listens.
+//! What a running server offers, and the changes of it that open subscriptions hear of.
 
+use super::offer::{Prompt, Resource, Tool};
+use super::registry::{Offer, Registry, Taken};
 use attache_core::tool::Kind;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::broadcast;
 
-/// A handle by which the program tells open subscriptions what has changed. Clones tell the same subscriptions.
+/// A handle by which the program changes what a server offers while it runs, and tells open subscriptions what has changed.
+/// Clones are of the same server.
+///
+/// A request that has begun goes on with what was offered when it came.
 #[derive(Clone, Debug)]
-pub struct Changes(broadcast::Sender<Change>);
+pub struct Changes(Arc<Live>);
+
+#[derive(Debug)]
+struct Live {
+    offers: RwLock<Arc<Registry>>,
+    told: broadcast::Sender<Change>,
+    ended: AtomicBool,
+}
 
 /// One change.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     List(Kind),
     Resource(String),
+    /// Nothing will change any more.
+    End,
 }
 
 impl Changes {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        Self(Arc::new(Live {
+            offers: RwLock::default(),
+            told: broadcast::Sender::new(BACKLOG),
+            ended: AtomicBool::new(false),
+        }))
     }
 
-    /// The list of tools has changed.
+    /// What is offered now.
+    pub(crate) fn offers(&self) -> Arc<Registry> {
+        Arc::clone(&self.0.offers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what is offered. Requests that hold what was offered before keep it.
+    pub(crate) fn edit<R>(&self, edit: impl FnOnce(&mut Registry) -> R) -> R {
+        edit(Arc::make_mut(&mut self.0.offers.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Adds a tool.
+    ///
+    /// # Errors
+    /// If there is already one of its name.
+    ///
+    /// # Panics
+    /// As [`Server::with_tool`](crate::Server::with_tool), but for a name that is taken.
+    pub fn add_tool(&self, tool: Tool) -> Result<(), Taken> {
+        self.add(Kind::Tool, tool.finish())
+    }
+
+    /// Takes the tool of this name away; `false` if there is none. Calls of it that run are not disturbed.
+    pub fn remove_tool(&self, name: &str) -> bool {
+        self.remove(Kind::Tool, name)
+    }
+
+    /// Adds a prompt.
+    ///
+    /// # Errors
+    /// If there is already one of its name.
+    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), Taken> {
+        self.add(Kind::Prompt, prompt.finish())
+    }
+
+    /// Takes the prompt of this name away; `false` if there is none.
+    pub fn remove_prompt(&self, name: &str) -> bool {
+        self.remove(Kind::Prompt, name)
+    }
+
+    /// Adds a resource.
+    ///
+    /// # Errors
+    /// If there is already one of its URI.
+    pub fn add_resource(&self, resource: Resource) -> Result<(), Taken> {
+        self.add(Kind::Resource, resource.finish("uri"))
+    }
+
+    /// Takes the resource of this URI away; `false` if there is none.
+    pub fn remove_resource(&self, uri: &str) -> bool {
+        self.remove(Kind::Resource, uri)
+    }
+
+    /// Adds a template.
+    ///
+    /// # Errors
+    /// If there is already the same one.
+    pub fn add_template(&self, template: Resource) -> Result<(), Taken> {
+        self.add(Kind::Template, template.finish("uriTemplate"))
+    }
+
+    /// Takes this template away; `false` if it is not there.
+    pub fn remove_template(&self, template: &str) -> bool {
+        self.remove(Kind::Template, template)
+    }
+
+    fn add(&self, kind: Kind, offer: Offer) -> Result<(), Taken> {
+        self.edit(|offers| offers.add(kind, offer))?;
+        self.tell(Change::List(kind));
+        Ok(())
+    }
+
+    fn remove(&self, kind: Kind, key: &str) -> bool {
+        let removed = self.edit(|offers| offers.remove(kind, key));
+        if removed {
+            self.tell(Change::List(kind));
+        }
+        removed
+    }
+
+    /// The list of tools has changed otherwise: what it says of a tool, or to whom.
     pub fn tools(&self) {
         self.tell(Change::List(Kind::Tool));
     }
 
-    /// The list of prompts has changed.
+    /// The list of prompts has changed otherwise.
     pub fn prompts(&self) {
         self.tell(Change::List(Kind::Prompt));
     }
 
-    /// The list of resources or of templates has changed.
+    /// The list of resources or of templates has changed otherwise.
     pub fn resources(&self) {
         self.tell(Change::List(Kind::Resource));
     }
@@ -39,13 +138,23 @@ impl Changes {
         self.tell(Change::Resource(uri.into()));
     }
 
-    fn tell(&self, change: Change) {
-        // Nobody listens: nobody is told.
-        let _ = self.0.send(change);
+    /// Ends all subscriptions with their result, those that are still to come at once: for a server that is about to stop.
+    // MCP 2026-07-28 basic/patterns/subscriptions: a server that ends a subscription SHOULD send its result.
+    pub fn end_subscriptions(&self) {
+        self.0.ended.store(true, Ordering::SeqCst);
+        self.tell(Change::End);
     }
 
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Change> {
-        self.0.subscribe()
+    fn tell(&self, change: Change) {
+        // Nobody listens: nobody is told.
+        let _ = self.0.told.send(change);
+    }
+
+    /// What changes from now on; nothing if all subscriptions were ended.
+    pub(crate) fn listen(&self) -> Option<broadcast::Receiver<Change>> {
+        // In this order: an end that comes between is in the receiver, too.
+        let changes = self.0.told.subscribe();
+        (!self.0.ended.load(Ordering::SeqCst)).then_some(changes)
     }
 }
 

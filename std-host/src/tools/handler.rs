@@ -135,7 +135,7 @@ impl Ctx {
         self.asking.kept()
     }
 
-    /// The handle by which subscriptions are told of changes.
+    /// The handle by which the program adds and removes what is offered, and tells subscriptions of changes.
     pub const fn changes(&self) -> &Changes {
         &self.changes
     }

@@ -24,4 +24,5 @@ use output::Failure;
 pub use output::{
     Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolError, ToolOutput,
 };
+pub use registry::Taken;
 pub(crate) use registry::{Completion, Registry};

@@ -13,27 +13,48 @@ use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// All that a server offers.
-#[derive(Debug, Default)]
+/// All that a server offers at one moment. A copy shares the closures with it.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     tools: Shelf,
     prompts: Shelf,
     resources: Shelf,
     templates: Shelf,
-    completion: Option<Completion>,
+    completion: Option<Arc<Completion>>,
     pub(crate) logging: bool,
     pub(crate) subscriptions: bool,
+    /// Grows whenever a list changes.
+    generation: u32,
 }
 
 /// What there is of one kind, in the order in which it was added.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Shelf {
-    offers: Vec<Offer>,
+    offers: Vec<Arc<Offer>>,
     numbers: HashMap<String, usize>,
+    /// There was something once: the capability stays when the last of it goes, for clients keep what they were told.
+    declared: bool,
 }
+
+/// There is already something of this kind under the same name, URI or template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    kind: Kind,
+    key: String,
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = format!("{:?}", self.kind).to_lowercase();
+        write!(f, "there is already a {kind} {:?}", self.key)
+    }
+}
+
+impl core::error::Error for Taken {}
 
 /// One tool, prompt, resource or template.
 pub(crate) struct Offer {
@@ -75,23 +96,34 @@ impl Sealer {
 pub(crate) struct Completion(pub(crate) Box<dyn Fn(Completing, Ctx) -> Run + Send + Sync>);
 
 impl Registry {
-    /// # Panics
+    /// # Errors
     /// If the key is taken.
-    pub(crate) fn add(&mut self, kind: Kind, offer: Offer) {
-        let shelf = match kind {
-            Kind::Tool => &mut self.tools,
-            Kind::Prompt => &mut self.prompts,
-            Kind::Resource => &mut self.resources,
-            Kind::Template => &mut self.templates,
+    pub(crate) fn add(&mut self, kind: Kind, offer: Offer) -> Result<(), Taken> {
+        let shelf = self.of_mut(kind);
+        match shelf.numbers.entry(offer.key.clone()) {
+            Entry::Occupied(taken) => return Err(Taken { kind, key: taken.key().clone() }),
+            Entry::Vacant(free) => free.insert(shelf.offers.len()),
         };
-        let taken = shelf.numbers.insert(offer.key.clone(), shelf.offers.len());
-        let what = format!("{kind:?}").to_lowercase();
-        assert!(taken.is_none(), "there is already a {what} {:?}", offer.key);
-        shelf.offers.push(offer);
+        shelf.offers.push(Arc::new(offer));
+        shelf.declared = true;
+        self.generation = self.generation.wrapping_add(1);
+        Ok(())
+    }
+
+    /// `false` if there is nothing under this key.
+    pub(crate) fn remove(&mut self, kind: Kind, key: &str) -> bool {
+        let shelf = self.of_mut(kind);
+        let Some(number) = shelf.numbers.remove(key) else {
+            return false;
+        };
+        shelf.offers.remove(number);
+        shelf.numbers.values_mut().filter(|other| **other > number).for_each(|other| *other -= 1);
+        self.generation = self.generation.wrapping_add(1);
+        true
     }
 
     pub(crate) fn complete_with(&mut self, completion: Completion) {
-        self.completion = Some(completion);
+        self.completion = Some(Arc::new(completion));
     }
 
     /// Starts what is called, a call read from `body`; what it tells meanwhile comes out of the receiver.
@@ -103,36 +135,55 @@ impl Registry {
         key: &Key,
     ) -> (Run, mpsc::Receiver<Bytes>) {
         let (events, told) = Events::new(&call, self.logging);
-        let asking = match Asking::of(body, &call, key) {
+        let (kind, index) = match call.operation() {
+            Operation::Tool(index) => (Kind::Tool, index),
+            Operation::Prompt(index) => (Kind::Prompt, index),
+            Operation::Resource(index) => (Kind::Resource, index),
+            Operation::Template(index) => (Kind::Template, index),
+            Operation::Complete(kind, index) => (kind, index),
+        };
+        let Some(offer) = self.of(kind).offers.get(index) else {
+            return (Box::pin(ready(crashed(&"a call of something that is not there"))), told);
+        };
+        let binding = Binding::of(body, &call, kind, offer);
+        let asking = match Asking::of(body, &call, key, &binding) {
             Ok(asking) => Arc::new(asking),
             Err(reason) => return (Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason))), told),
         };
-        let sealer = Sealer { key: key.clone(), binding: Binding::of(body, &call), asking: Arc::clone(&asking) };
+        let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
         let ctx = Ctx::new(call.version(), events, asking, changes.clone());
-        let started = match call.operation() {
-            Operation::Tool(index) => self.run(Kind::Tool, index, Asked::With(call.arguments()), ctx, sealer),
-            Operation::Prompt(index) => self.run(Kind::Prompt, index, Asked::With(call.arguments()), ctx, sealer),
-            Operation::Resource(index) => {
-                self.run(Kind::Resource, index, Asked::Uri(owned(call.read().uri()), Vec::new()), ctx, sealer)
+        let uri = call.read().uri();
+        let run = match call.operation() {
+            Operation::Tool(_) | Operation::Prompt(_) => (offer.start)(Asked::With(call.arguments()), ctx, sealer),
+            Operation::Resource(_) => (offer.start)(Asked::Uri(owned(uri), Vec::new()), ctx, sealer),
+            Operation::Template(_) => {
+                let variables = template::names(&offer.key)
+                    .filter_map(|name| Some((name.to_owned(), owned(template::variable(&offer.key, uri, name)?))));
+                (offer.start)(Asked::Uri(owned(uri), variables.collect()), ctx, sealer)
             }
-            Operation::Template(index) => {
-                let uri = call.read().uri();
-                let template = self.key(Kind::Template, index).unwrap_or_default();
-                let variables = template::names(template)
-                    .filter_map(|name| Some((name.to_owned(), owned(template::variable(template, uri, name)?))));
-                self.run(Kind::Template, index, Asked::Uri(owned(uri), variables.collect()), ctx, sealer)
-            }
-            Operation::Complete(kind, index) => self.completion.as_ref().map(|completion| {
+            Operation::Complete(..) => {
                 let typed = call.completing();
-                let reference = self.key(kind, index).unwrap_or_default().to_owned();
-                (completion.0)(Completing::new(kind, reference, owned(typed.argument()), owned(typed.value())), ctx)
-            }),
+                let [argument, value] = [typed.argument(), typed.value()].map(owned);
+                self.complete(Completing::new(kind, offer.key.clone(), argument, value), ctx)
+            }
         };
-        (started.unwrap_or_else(|| Box::pin(ready(crashed(&"a call of something that is not there")))), told)
+        (run, told)
     }
 
-    fn run(&self, kind: Kind, index: usize, asked: Asked<'_>, ctx: Ctx, sealer: Sealer) -> Option<Run> {
-        Some((self.of(kind).offers.get(index)?.start)(asked, ctx, sealer))
+    fn complete(&self, typed: Completing, ctx: Ctx) -> Run {
+        match &self.completion {
+            Some(completion) => (completion.0)(typed, ctx),
+            None => Box::pin(ready(crashed(&"a completion, of which there is none"))),
+        }
+    }
+
+    const fn of_mut(&mut self, kind: Kind) -> &mut Shelf {
+        match kind {
+            Kind::Tool => &mut self.tools,
+            Kind::Prompt => &mut self.prompts,
+            Kind::Resource => &mut self.resources,
+            Kind::Template => &mut self.templates,
+        }
     }
 
     const fn of(&self, kind: Kind) -> &Shelf {
@@ -161,14 +212,18 @@ impl Catalogue for Registry {
 
     fn features(&self) -> Features {
         Features {
-            tools: !self.tools.offers.is_empty(),
-            prompts: !self.prompts.offers.is_empty(),
-            resources: !(self.resources.offers.is_empty() && self.templates.offers.is_empty()),
+            tools: self.tools.declared,
+            prompts: self.prompts.declared,
+            resources: self.resources.declared || self.templates.declared,
             completions: self.completion.is_some(),
             logging: self.logging,
             list_changed: self.subscriptions,
             subscribe: self.subscriptions,
         }
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
     }
 
     fn mirror(&self, tool: usize, number: usize) -> Option<Mirror<'_>> {
