@@ -107,7 +107,9 @@ async fn call_that_waits_or_runs_is_answered_though_its_tool_and_those_before_it
         let handle = handle.clone();
         async move {
             // The first of the calls takes away its own tool and all before it.
-            ["a", "b", "last"].map(|name| handle.remove_tool(name));
+            for name in ["a", "b", "last"] {
+                handle.remove_tool(name);
+            }
             ctx.progress(1.0, None, None).await;
             tokio::task::yield_now().await;
             "done"
