@@ -227,6 +227,9 @@ fn answers_that_are_malformed_are_a_protocol_error() {
         json!({"name": {}}),
         json!({"name": {"action": "maybe"}}),
         json!({"name": {"action": 7}}),
+        json!({"name": {"action": "accept"}}),
+        json!({"name": accepted("other", "Ada")}),
+        json!({"name": {"action": "accept", "content": {"name": 7}}}),
     ] {
         for (method, params) in [
             ("tools/call", with("plain", json!({"inputResponses": answers}))),
@@ -234,6 +237,50 @@ fn answers_that_are_malformed_are_a_protocol_error() {
         ] {
             assert_eq!(client.refusal(method, params), (200, -32602), "{method} {answers}");
         }
+    }
+    for (tool, answers) in [
+        ("url", json!({"page": {"action": "open"}})),
+        ("sample", json!({"answer": {"content": {"type": "text", "text": "x"}}})),
+        ("sample", json!({"answer": {"role": "assistant", "content": "x"}})),
+        ("roots", json!({"roots": {}})),
+        ("roots", json!({"roots": {"roots": [{"name": "x"}]}})),
+    ] {
+        let params = with(tool, json!({"inputResponses": answers}));
+        assert_eq!(client.refusal("tools/call", params), (200, -32602), "{tool} {answers}");
+    }
+}
+
+// ELI-08
+#[test]
+fn answer_that_does_not_fit_its_form_is_refused_with_the_field_to_mend() {
+    let client = Client::of(asking());
+    let answers = json!({"name": {"action": "accept", "content": {"name": 7}}});
+    let (_, error) = client.error("tools/call", with("plain", json!({"inputResponses": answers})));
+    assert_eq!(error["message"], "inputResponses.name: field \"name\" must be a text");
+}
+
+// ELI-02, ELI-06
+#[test]
+fn question_that_no_client_may_be_asked_is_a_failure_of_the_tool() {
+    let nested = json!({"type": "object", "properties": {"x": {"type": "object"}}});
+    for (ask, good) in [
+        (Ask::form("?", nested), false),
+        (Ask::form("?", json!({"type": "string"})), false),
+        (Ask::form("?", form("x")), true),
+        (Ask::Url { message: "?".to_owned(), url: "https://a.example/x?y=1".to_owned() }, true),
+        (Ask::Url { message: "?".to_owned(), url: "http://127.0.0.1:8080/x".to_owned() }, true),
+        (Ask::Url { message: "?".to_owned(), url: "http://a.example/x".to_owned() }, false),
+        (Ask::Url { message: "?".to_owned(), url: "javascript:alert(1)".to_owned() }, false),
+        (Ask::Url { message: "?".to_owned(), url: "/relative".to_owned() }, false),
+    ] {
+        let described = format!("{ask:?}");
+        let client = Client::of(Server::new("s", "1").tool("asks", "d", move |_: NoArgs, ctx: Ctx| {
+            let ask = ask.clone();
+            async move { ctx.ask("x", ask).map(|_| "answered") }
+        }));
+        let result = client.result("tools/call", with("asks", json!({})));
+        assert_eq!(result["resultType"] == "input_required", good, "{described}: {result}");
+        assert_eq!(result["isError"] == true, !good, "{described}: {result}");
     }
 }
 

@@ -1,9 +1,11 @@
 //! Asking the client in the middle of a call (MCP 2026-07-28 basic/patterns/mrtr): the call ends with questions, and the client
 //! makes it again with the answers. What was answered before travels with it, sealed.
 
+use super::form;
 use super::output::{Failure, ToolError};
 use super::registry::Offer;
 use crate::sink::Growing;
+use attache_core::http::LOOPBACK;
 use attache_core::json::Text;
 use attache_core::seal::Key;
 use attache_core::tool::{Call, Kind};
@@ -67,6 +69,41 @@ impl Ask {
         }
     }
 
+    /// Checks that clients can show it. The error is for the log: the mistake is the handler's.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Form { schema, .. } => form::check(schema),
+            // MCP 2026-07-28 client/elicitation: a valid URL, HTTPS outside of development.
+            Self::Url { url, .. } => match url.parse::<http::Uri>().ok().filter(|url| url.scheme().is_some()) {
+                Some(url) if url.scheme_str() == Some("https") || is_local(&url) => Ok(()),
+                _ => Err(format!("page {url:?} must have an https URL")),
+            },
+            Self::Sample(_) | Self::Roots => Ok(()),
+        }
+    }
+
+    /// Checks what came back. The error is a sentence for the peer.
+    // MCP 2026-07-28 basic/patterns/mrtr: answers are validated, and malformed ones are an error.
+    fn fits(&self, answer: &Value) -> Result<(), String> {
+        match self {
+            Self::Form { schema, .. } => match Elicited::read(answer)? {
+                Elicited::Accepted(content) => form::fits(schema, &content),
+                Elicited::Declined | Elicited::Cancelled => Ok(()),
+            },
+            Self::Url { .. } => Elicited::read(answer).map(|_| ()),
+            Self::Sample(_) => {
+                match answer["role"].is_string() && answer["content"].is_object() | answer["content"].is_array() {
+                    true => Ok(()),
+                    false => Err("a message of the model must have role and content".to_owned()),
+                }
+            }
+            Self::Roots => match answer["roots"].as_array() {
+                Some(roots) if roots.iter().all(|root| root["uri"].is_string()) => Ok(()),
+                _ => Err("roots must be an array of objects with a uri".to_owned()),
+            },
+        }
+    }
+
     /// What the client must have declared, if it has not.
     // MCP 2026-07-28 basic/patterns/mrtr: only what this request's capabilities declare. An empty `elicitation` means forms.
     fn missing(&self, declared: &Value) -> Option<Value> {
@@ -82,6 +119,11 @@ impl Ask {
         };
         (!there).then_some(needed)
     }
+}
+
+/// Whether a page is one of this machine, as in development.
+fn is_local(url: &http::Uri) -> bool {
+    url.scheme_str() == Some("http") && url.host().is_some_and(|host| LOOPBACK.contains(&host))
 }
 
 /// What a person did with a form or a page.
@@ -102,11 +144,15 @@ impl Elicited {
     /// # Errors
     /// If it is no such answer.
     pub fn of(answer: &Value) -> Result<Self, ToolError> {
+        Self::read(answer).map_err(|reason| ToolError::from_failure(Failure::Invalid(reason)))
+    }
+
+    fn read(answer: &Value) -> Result<Self, String> {
         match answer["action"].as_str() {
             Some("accept") => Ok(Self::Accepted(answer["content"].as_object().cloned().unwrap_or_default())),
             Some("decline") => Ok(Self::Declined),
             Some("cancel") => Ok(Self::Cancelled),
-            _ => Err(ToolError::from_failure(Failure::Invalid("an input response has no action".to_owned()))),
+            _ => Err("action must be accept, decline or cancel".to_owned()),
         }
     }
 }
@@ -163,9 +209,12 @@ impl Asking {
     pub(crate) fn ask<const N: usize>(&self, questions: [(&str, Ask); N]) -> Result<[Value; N], ToolError> {
         let mut open = Map::new();
         for (key, ask) in &questions {
-            if self.answers.contains_key(*key) {
+            if let Some(answer) = self.answers.get(*key) {
+                let unfit = |fault| Failure::Invalid(format!("inputResponses.{key}: {fault}"));
+                ask.fits(answer).map_err(|fault| ToolError::from_failure(unfit(fault)))?;
                 continue;
             }
+            ask.check().map_err(|fault| ToolError::from_failure(Failure::Internal(fault)))?;
             if !self.modern {
                 return Err(ToolError::user(
                     "this needs an answer of the client, which clients of older revisions cannot give",

@@ -4,6 +4,7 @@ mod arguments;
 mod ask;
 mod changes;
 mod events;
+mod form;
 mod handler;
 mod offer;
 mod outcome;
