@@ -79,8 +79,12 @@ impl Moment {
         let text = Escaped::from_escaped;
         let Engine { name, version, instructions, page, .. } = &*self.engine;
         let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page);
-        match instructions {
+        let server = match instructions {
             Some(instructions) => server.with_instructions(text(instructions)),
+            None => server,
+        };
+        match self.offers.extensions.printed() {
+            Some(extensions) => server.with_extensions(extensions),
             None => server,
         }
     }

@@ -47,5 +47,5 @@ pub use engine::Engine;
 pub use server::Server;
 pub use tools::{
     Ask, Changes, Completing, Content, Contents, Ctx, Elicited, Handler, IntoContents, IntoPrompt, IntoToolOutput,
-    Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Taken, Tool, ToolError, ToolOutput,
+    Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Taken, Tool, ToolError, ToolOutput, TraceContext,
 };

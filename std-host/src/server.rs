@@ -126,6 +126,18 @@ impl Server {
         self
     }
 
+    /// Declares an extension of the protocol by its identifier, such as `com.example/name`, and its settings. What it means is
+    /// the business of the handlers: see [`Ctx::extension`](crate::Ctx::extension).
+    ///
+    /// # Panics
+    /// If the identifier has no prefix or breaks the grammar of keys (MCP 2026-07-28 basic/index), or is declared already, or
+    /// the settings are not an object.
+    #[must_use]
+    pub fn extension(self, identifier: &str, settings: serde_json::Value) -> Self {
+        self.engine.changes.edit(|offers| Arc::make_mut(&mut offers.extensions).declare(identifier, settings));
+        self
+    }
+
     /// The handle by which the program adds and removes tools, prompts and resources while the server runs, and tells
     /// subscriptions of changes. Handlers have it as [`Ctx::changes`](crate::Ctx::changes).
     pub fn changes(&self) -> Changes {

@@ -10,6 +10,7 @@ mod discovery;
 mod foreign;
 mod homes;
 mod listing;
+mod metadata;
 mod mirrors;
 mod modern;
 mod questions;

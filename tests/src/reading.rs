@@ -311,7 +311,8 @@ fn completion_of_what_is_not_there_is_refused() {
 // HDR-02, HDR-03, HDR-04, HDR-05, HDR-06, HDR-07, HDR-08, RPC-06
 #[test]
 fn name_header_that_does_not_mirror_the_prompt_or_the_uri_is_refused() {
-    let server = prompts().with_resource(Resource::new("at://é", "e", "text/plain", |_: Read, _: Ctx| async { "é" }));
+    let server =
+        prompts().with_template(Resource::new("at://{x}", "e", "text/plain", |_: Read, _: Ctx| async { "é" }));
     let host = Http::start(server);
     let prompt = request("h", "prompts/get", json!({"name": "diagnose", "arguments": {"relay": "3"}}));
     let resource = request("h", "resources/read", json!({"uri": "at://é"}));

@@ -9,7 +9,7 @@ use crate::rpc::{Section, section};
 pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
     let [i0, i1, i2] = server.instructions();
     let [s0, s1, s2, s3, s4] = server.info();
-    let [c0, c1, c2, c3, c4] = server.capabilities(Version::V2026_07_28);
+    let [c0, c1, c2, c3, c4, c5, c6] = server.capabilities(Version::V2026_07_28);
     section([
         br#"{"resultType":"complete","supportedVersions":["#,
         Version::MODERN_LIST.as_bytes(),
@@ -23,6 +23,8 @@ pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
         c2,
         c3,
         c4,
+        c5,
+        c6,
         br#"},"ttlMs":"#,
         limits::LIST_TTL_MS.as_bytes(),
         br#","cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":"#,
@@ -39,7 +41,7 @@ pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
 pub fn initialize<'a>(server: &Server<'a>, version: Version) -> Section<'a> {
     let [i0, i1, i2] = server.instructions();
     let [s0, s1, s2, s3, s4] = server.info();
-    let [c0, c1, c2, c3, c4] = server.capabilities(version);
+    let [c0, c1, c2, c3, c4, c5, c6] = server.capabilities(version);
     section([
         br#"{"protocolVersion":""#,
         version.as_str().as_bytes(),
@@ -49,6 +51,8 @@ pub fn initialize<'a>(server: &Server<'a>, version: Version) -> Section<'a> {
         c2,
         c3,
         c4,
+        c5,
+        c6,
         br#"},"serverInfo":"#,
         s0,
         s1,

@@ -13,12 +13,13 @@ pub struct Server<'a> {
     instructions: Option<Escaped<'a>>,
     offers: &'a (dyn Catalogue + Sync),
     page: usize,
+    extensions: Option<&'a str>,
 }
 
 impl<'a> Server<'a> {
     /// A server with a name, a version of its own, and what it offers.
     pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
-        Self { name, version, instructions: None, offers, page: usize::MAX }
+        Self { name, version, instructions: None, offers, page: usize::MAX, extensions: None }
     }
 
     /// The same server with at most `page` entries in one answer to a list; the rest is asked for with a cursor (MCP
@@ -32,6 +33,13 @@ impl<'a> Server<'a> {
     #[must_use]
     pub const fn with_instructions(self, instructions: Escaped<'a>) -> Self {
         Self { instructions: Some(instructions), ..self }
+    }
+
+    /// The same server with extensions of the protocol (MCP 2026-07-28 basic/versioning, "Extensions"): a JSON object on one line
+    /// of their identifiers and settings. Older revisions know none.
+    #[must_use]
+    pub const fn with_extensions(self, extensions: &'a str) -> Self {
+        Self { extensions: Some(extensions), ..self }
     }
 
     /// What it offers.
@@ -52,7 +60,8 @@ impl<'a> Server<'a> {
 
     /// The members of the capabilities, in pieces: what is declared is what is served. Changes are told to subscriptions, which
     /// only the modern era has.
-    pub(crate) fn capabilities(&self, version: Version) -> [&'static [u8]; 5] {
+    pub(crate) fn capabilities(&self, version: Version) -> [&'a [u8]; 7] {
+        let extensions = self.extensions.filter(|_| version.is_modern());
         let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
             self.offers.features();
         let (list_changed, subscribe) = (list_changed && version.is_modern(), subscribe && version.is_modern());
@@ -76,6 +85,8 @@ impl<'a> Server<'a> {
                 },
             ),
             member(tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
+            member(extensions.is_some(), br#","extensions":"#),
+            extensions.unwrap_or_default().as_bytes(),
         ]
     }
 

@@ -116,8 +116,13 @@ impl<'b> Call<'b> {
         self.params?.member("requestState")
     }
 
+    /// What the request says of itself (`_meta`): an object.
+    pub fn metadata(&self) -> Option<Value<'b>> {
+        self.params?.member("_meta")
+    }
+
     fn meta(&self, key: &str) -> Option<Value<'b>> {
-        self.params?.member("_meta")?.member(key)
+        self.metadata()?.member(key)
     }
 
     /// Who calls.

@@ -291,6 +291,16 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// As it is written in a message.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// The messages of a prompt (MCP server/prompts, "PromptMessage"): one block each.
 #[derive(Debug)]
 pub struct Messages<'r, 'o> {

@@ -92,7 +92,8 @@ impl Ask {
             },
             Self::Url { .. } => Elicited::read(answer).map(|_| ()),
             Self::Sample(_) => {
-                match answer["role"].is_string() && answer["content"].is_object() | answer["content"].is_array() {
+                let content = answer["content"].is_object() || answer["content"].is_array();
+                match content && answer["role"].is_string() {
                     true => Ok(()),
                     false => Err("a message of the model must have role and content".to_owned()),
                 }

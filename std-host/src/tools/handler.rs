@@ -3,14 +3,15 @@
 use super::ask::{Ask, Asking, Elicited};
 use super::changes::Changes;
 use super::events::Events;
-use super::output::ToolError;
+use super::metadata::{Extensions, Metadata, TraceContext};
+use super::output::{Failure, ToolError};
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -63,17 +64,15 @@ where
 /// The call that a handler runs for: what it may know of it, tell it, and ask it. Clones are of the same call.
 #[derive(Clone, Debug)]
 pub struct Ctx {
-    version: Version,
-    events: Arc<Events>,
+    pub(super) version: Version,
+    pub(super) events: Arc<Events>,
     pub(super) asking: Arc<Asking>,
-    changes: Changes,
+    pub(super) metadata: Metadata,
+    pub(super) extensions: Arc<Extensions>,
+    pub(super) changes: Changes,
 }
 
 impl Ctx {
-    pub(super) fn new(version: Version, events: Events, asking: Arc<Asking>, changes: Changes) -> Self {
-        Self { version, events: Arc::new(events), asking, changes }
-    }
-
     /// The revision of the protocol that the caller speaks.
     pub const fn version(&self) -> Version {
         self.version
@@ -133,6 +132,32 @@ impl Ctx {
     /// What an earlier run of this call kept.
     pub fn kept<T: DeserializeOwned>(&self) -> Option<T> {
         self.asking.kept()
+    }
+
+    /// What the client declares of this extension of the protocol, if both sides have declared it
+    /// ([`Server::extension`](crate::Server::extension)); otherwise the call is to be served as if there were none.
+    // MCP 2026-07-28 basic/versioning, "Extensions": active only when both sides declare it.
+    pub fn extension(&self, identifier: &str) -> Option<Value> {
+        self.metadata.extension(identifier).filter(|_| self.extensions.has(identifier))
+    }
+
+    /// The same, for a call that cannot do without it.
+    ///
+    /// # Errors
+    /// To be returned: what the client would have to declare.
+    pub fn require_extension(&self, identifier: &str) -> Result<Value, ToolError> {
+        let missing = || Failure::Needs(json!({ "extensions": { identifier: {} } }));
+        self.extension(identifier).ok_or_else(|| ToolError::from_failure(missing()))
+    }
+
+    /// The trace that the call belongs to, if its client says so in a well-formed `traceparent`.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.metadata.trace()
+    }
+
+    /// The value of a key of the request's `_meta`, for keys that are agreed on with clients.
+    pub fn metadata(&self, key: &str) -> Option<Value> {
+        self.metadata.get(key)
     }
 
     /// The handle by which the program adds and removes what is offered, and tells subscriptions of changes.

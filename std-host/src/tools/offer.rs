@@ -1,12 +1,13 @@
 //! What a server offers, in the making: the members that lists print, and the closure that answers.
 
 use super::arguments::read;
+use super::metadata::check_keys;
 use super::outcome::{Outcome, crashed, guarded, tool_crashed};
 use super::output::{IntoContents, IntoPrompt, IntoToolOutput};
 use super::registry::{Asked, Offer, Sealer};
 use super::rules::{Rules, rules};
 use super::schema::Schema;
-use super::{Completing, Completion, Ctx, Handler, Read, ToolOutput};
+use super::{Completing, Completion, Ctx, Handler, Read, Role, ToolOutput};
 use attache_core::rpc::Code;
 use attache_core::tool::is_tool_name;
 use core::fmt;
@@ -121,14 +122,22 @@ impl Tool {
     }
 
     /// `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src` and what belongs to it.
+    ///
+    /// # Panics
+    /// If a `src` is neither an `https:` nor a `data:` URL: clients show no others.
     #[must_use]
     pub fn icons(self, icons: Value) -> Self {
+        check_icons(&self.offer.key, &icons);
         self.member("icons", icons)
     }
 
     /// `_meta` of the tool's entry in the list.
+    ///
+    /// # Panics
+    /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
     #[must_use]
     pub fn meta(self, meta: Value) -> Self {
+        check_keys(&self.offer.key, &meta);
         self.member("_meta", meta)
     }
 
@@ -248,8 +257,32 @@ impl Prompt {
 
     /// A name for people (`title`).
     #[must_use]
-    pub fn title(mut self, title: &str) -> Self {
-        self.listed.insert("title".to_owned(), title.into());
+    pub fn title(self, title: &str) -> Self {
+        self.member("title", title.into())
+    }
+
+    /// `icons`, as of a [`Tool`].
+    ///
+    /// # Panics
+    /// As [`Tool::icons`].
+    #[must_use]
+    pub fn icons(self, icons: Value) -> Self {
+        check_icons(&self.offer.key, &icons);
+        self.member("icons", icons)
+    }
+
+    /// `_meta` of the entry in the list.
+    ///
+    /// # Panics
+    /// As [`Tool::meta`].
+    #[must_use]
+    pub fn meta(self, meta: Value) -> Self {
+        check_keys(&self.offer.key, &meta);
+        self.member("_meta", meta)
+    }
+
+    fn member(mut self, name: &str, value: Value) -> Self {
+        self.listed.insert(name.to_owned(), value);
         self
     }
 
@@ -269,11 +302,15 @@ impl Resource {
     /// A resource: what it is read by, what it is called, what it is of.
     ///
     /// For a template `uri` has variables in braces (RFC 6570 level 1); [`Read::variable`] says what they stand for.
+    ///
+    /// # Panics
+    /// If `uri` is no URI with a scheme (RFC 3986).
     pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
     where
         R: IntoContents,
         H: Handler<Read, R>,
     {
+        assert!(is_uri(uri), "{uri:?} must be a URI such as board://log");
         let mut listed = Map::new();
         listed.insert("mimeType".to_owned(), mime_type.into());
         let mime_type: Arc<str> = mime_type.into();
@@ -302,21 +339,78 @@ impl Resource {
 
     /// What it holds, for the model (`description`).
     #[must_use]
-    pub fn description(mut self, description: &str) -> Self {
-        self.listed.insert("description".to_owned(), description.into());
-        self
+    pub fn description(self, description: &str) -> Self {
+        self.member("description", description.into())
     }
 
     /// A name for people (`title`).
     #[must_use]
-    pub fn title(mut self, title: &str) -> Self {
-        self.listed.insert("title".to_owned(), title.into());
+    pub fn title(self, title: &str) -> Self {
+        self.member("title", title.into())
+    }
+
+    /// `icons`, as of a [`Tool`].
+    ///
+    /// # Panics
+    /// As [`Tool::icons`].
+    #[must_use]
+    pub fn icons(self, icons: Value) -> Self {
+        check_icons(&self.offer.key, &icons);
+        self.member("icons", icons)
+    }
+
+    /// `_meta` of the entry in the list.
+    ///
+    /// # Panics
+    /// As [`Tool::meta`].
+    #[must_use]
+    pub fn meta(self, meta: Value) -> Self {
+        check_keys(&self.offer.key, &meta);
+        self.member("_meta", meta)
+    }
+
+    /// How many bytes it has, before any encoding (`size`); not of a template.
+    #[must_use]
+    pub fn size(self, bytes: u64) -> Self {
+        self.member("size", bytes.into())
+    }
+
+    /// Whom it is for, `user` or `assistant` or both, and how much it matters, from 0 to 1 (`annotations`).
+    #[must_use]
+    pub fn audience(self, audience: &[Role], priority: f64) -> Self {
+        let audience: Vec<_> = audience.iter().map(|role| role.name()).collect();
+        self.member("annotations", json!({ "audience": audience, "priority": priority.clamp(0.0, 1.0) }))
+    }
+
+    fn member(mut self, name: &str, value: Value) -> Self {
+        self.listed.insert(name.to_owned(), value);
         self
     }
 
     pub(crate) fn finish(self, key: &'static str) -> Offer {
         finish(self.offer, &[(key, None), ("name", Some(self.name))], self.listed)
     }
+}
+
+/// RFC 3986 §3: a scheme, a colon, and then nothing but what a URI may hold; braces are those of templates.
+// MCP 2025-06-18 and later, server/resources: custom schemes MUST conform to it.
+fn is_uri(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        return false;
+    };
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let in_rest = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%{}".contains(&byte);
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(in_scheme)
+        && !rest.is_empty()
+        && rest.bytes().all(in_rest)
+}
+
+/// MCP 2025-11-25 basic/index, "Icons": clients MUST refuse other schemes.
+fn check_icons(of: &str, icons: &Value) {
+    let sources = icons.as_array().map(|icons| icons.iter().map(|icon| icon["src"].as_str().unwrap_or_default()));
+    let good = sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")));
+    assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
 }
 
 /// Answers what is typed with what it could become.

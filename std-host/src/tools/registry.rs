@@ -3,6 +3,7 @@
 use super::ask::{Asking, Binding, seal};
 use super::changes::Changes;
 use super::events::Events;
+use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
 use super::{Completing, Ctx};
 use attache_core::json::Text;
@@ -27,6 +28,7 @@ pub(crate) struct Registry {
     completion: Option<Arc<Completion>>,
     pub(crate) logging: bool,
     pub(crate) subscriptions: bool,
+    pub(crate) extensions: Arc<Extensions>,
     /// Grows whenever a list changes.
     generation: u32,
 }
@@ -151,7 +153,14 @@ impl Registry {
             Err(reason) => return (Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason))), told),
         };
         let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
-        let ctx = Ctx::new(call.version(), events, asking, changes.clone());
+        let ctx = Ctx {
+            version: call.version(),
+            events: Arc::new(events),
+            asking,
+            metadata: Metadata::of(body, &call),
+            extensions: Arc::clone(&self.extensions),
+            changes: changes.clone(),
+        };
         let uri = call.read().uri();
         let run = match call.operation() {
             Operation::Tool(_) | Operation::Prompt(_) => (offer.start)(Asked::With(call.arguments()), ctx, sealer),

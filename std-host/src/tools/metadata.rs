@@ -1,0 +1,188 @@
+//! What a request says of itself (MCP 2026-07-28 basic/index, `_meta`) besides what the protocol engine reads: extensions of
+//! the client, the trace that the call belongs to, keys of applications.
+
+use attache_core::tool::Call;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+/// `_meta` of one request, unread: few calls ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata(Bytes);
+
+impl Metadata {
+    /// That of `call`, which was read from `body`.
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>) -> Self {
+        Self(call.metadata().map(|object| body.slice_ref(object.raw())).unwrap_or_default())
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Value> {
+        self.members().remove(key)
+    }
+
+    /// What the client declares of an extension.
+    pub(crate) fn extension(&self, identifier: &str) -> Option<Value> {
+        let settings = self.get("io.modelcontextprotocol/clientCapabilities")?["extensions"][identifier].take();
+        settings.is_object().then_some(settings)
+    }
+
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        let mut members = self.members();
+        let mut text = |key: &str| match members.remove(key) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let parent = text("traceparent").filter(|parent| is_traceparent(parent))?;
+        Some(TraceContext { parent, state: text("tracestate"), baggage: text("baggage") })
+    }
+
+    fn members(&self) -> Map<String, Value> {
+        // It was checked with the message it came in.
+        serde_json::from_slice(&self.0).unwrap_or_default()
+    }
+}
+
+/// The trace that a call belongs to (W3C Trace Context, Baggage), as its client says: to be passed on, not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TraceContext {
+    /// `traceparent`: well-formed.
+    pub parent: String,
+    /// `tracestate`
+    pub state: Option<String>,
+    /// `baggage`
+    pub baggage: Option<String>,
+}
+
+/// W3C Trace Context §3.2: version, trace id, parent id and flags in lower-case hexadecimal; neither id is zero, and version
+/// `ff` is none. Later versions may have more behind.
+fn is_traceparent(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let mut hex = |len: usize| {
+        let digits =
+            |part: &&str| part.len() == len && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        parts.next().filter(digits)
+    };
+    let (Some(version), Some(trace), Some(span), Some(_)) = (hex(2), hex(32), hex(16), hex(2)) else {
+        return false;
+    };
+    let zero = |id: &str| id.bytes().all(|byte| byte == b'0');
+    version != "ff" && !zero(trace) && !zero(span) && (version != "00" || parts.next().is_none())
+}
+
+/// The extensions of the protocol that a server has declared, by identifier, with their settings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extensions {
+    declared: Map<String, Value>,
+    /// As JSON; empty if there are none.
+    printed: String,
+}
+
+impl Extensions {
+    /// # Panics
+    /// If the identifier is none, or declared already, or the settings are not an object.
+    pub(crate) fn declare(&mut self, identifier: &str, settings: Value) {
+        let sound = identifier.contains('/') && is_key(identifier);
+        assert!(sound, "extension {identifier:?} must be named like com.example/name");
+        assert!(settings.is_object(), "the settings of extension {identifier:?} must be an object");
+        let before = self.declared.insert(identifier.to_owned(), settings);
+        assert!(before.is_none(), "extension {identifier:?} is declared already");
+        self.printed = serde_json::to_string(&self.declared).unwrap_or_default();
+    }
+
+    pub(crate) fn has(&self, identifier: &str) -> bool {
+        self.declared.contains_key(identifier)
+    }
+
+    pub(crate) fn printed(&self) -> Option<&str> {
+        (!self.printed.is_empty()).then_some(&self.printed)
+    }
+}
+
+/// Checks the keys that an application writes into a `_meta`.
+///
+/// # Panics
+/// If one breaks the grammar, or has a prefix that belongs to the protocol.
+pub(crate) fn check_keys(what: &str, meta: &Value) {
+    let members = meta.as_object();
+    assert!(members.is_some(), "_meta of {what} must be an object");
+    for key in members.into_iter().flatten().map(|(key, _)| key) {
+        assert!(
+            is_key(key),
+            "key {key:?} in _meta of {what} must be a name, or a name behind a prefix like com.example/"
+        );
+        assert!(!is_reserved(key), "key {key:?} in _meta of {what} has a prefix that belongs to the protocol");
+    }
+}
+
+/// MCP 2025-06-18 and later, basic/index, "General fields": dot-separated labels before a slash, each beginning with a letter
+/// and ending with a letter or digit, hyphens inside; then a name that begins and ends with a letter or digit, or is empty.
+fn is_key(key: &str) -> bool {
+    let ends = |text: &str| {
+        let alphanumeric = |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());
+        alphanumeric(text.chars().next()) && alphanumeric(text.chars().next_back())
+    };
+    let label = |label: &str| {
+        let inside = |char: char| char.is_ascii_alphanumeric() || char == '-';
+        label.starts_with(|char: char| char.is_ascii_alphabetic()) && ends(label) && label.chars().all(inside)
+    };
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let inside = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    prefix.is_none_or(|prefix| prefix.split('.').all(label))
+        && (name.is_empty() && prefix.is_some() || ends(name) && name.chars().all(inside))
+}
+
+/// "A prefix whose second label is `modelcontextprotocol` or `mcp` is reserved."
+fn is_reserved(key: &str) -> bool {
+    let second = key.split_once('/').and_then(|(prefix, _)| prefix.split('.').nth(1));
+    matches!(second, Some("modelcontextprotocol" | "mcp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traceparent_that_breaks_a_rule_is_none() {
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        for (text, good) in [
+            (format!("00-{trace}-{span}-01"), true),
+            (format!("01-{trace}-{span}-01-what-came-later"), true),
+            (format!("00-{trace}-{span}-01-more"), false),
+            (format!("ff-{trace}-{span}-01"), false),
+            (format!("00-{}-{span}-01", "0".repeat(32)), false),
+            (format!("00-{trace}-{}-01", "0".repeat(16)), false),
+            (format!("00-{}-{span}-01", trace.to_uppercase()), false),
+            (format!("00-{trace}-{span}"), false),
+            (format!("00-{trace}-{span}-1"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_traceparent(&text), good, "{text}");
+        }
+    }
+
+    // META-07, EXT-01
+    #[test]
+    fn key_that_breaks_the_grammar_is_none_and_one_of_the_protocol_is_reserved() {
+        for (key, good, reserved) in [
+            ("name", true, false),
+            ("a_b-c.d", true, false),
+            ("com.example/name", true, false),
+            ("com.example.mcp/name", true, false),
+            ("com.example/", true, false),
+            ("x/y", true, false),
+            ("io.modelcontextprotocol/x", true, true),
+            ("dev.mcp/x", true, true),
+            ("com.mcp.tools/x", true, true),
+            ("", false, false),
+            ("/name", false, false),
+            ("1com/name", false, false),
+            ("com-/name", false, false),
+            ("com..example/name", false, false),
+            ("com.example/na me", false, false),
+            ("com.example/-name", false, false),
+            ("com.example/a/b", false, false),
+        ] {
+            assert_eq!((is_key(key), is_reserved(key)), (good, reserved), "{key:?}");
+        }
+    }
+}
