@@ -313,3 +313,69 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RPC-16, RPC-17, RPC-18, RPC-19
+    #[test]
+    fn code_is_one_that_the_protocol_defines() {
+        use Code::*;
+        for code in [
+            ParseError,
+            InvalidRequest,
+            MethodNotFound,
+            InvalidParams,
+            InternalError,
+            ResourceNotFound,
+            HeaderMismatch,
+            MissingClientCapability,
+            UnsupportedProtocolVersion,
+        ] {
+            let number: i32 = code.digits().parse().unwrap();
+            let allowed = match code {
+                // Only in answers to revisions before 2026-07-28.
+                ResourceNotFound => number == -32002,
+                _ => matches!(number, -32700 | -32603..=-32600 | -32022..=-32020),
+            };
+            assert!(allowed, "{code:?}");
+        }
+    }
+
+    // RPC-22
+    #[test]
+    fn message_is_one_short_sentence() {
+        let span = json::Reader::new(b"1").unwrap().skip().unwrap().span();
+        for error in [
+            Error::Batch,
+            Error::NotAnObject,
+            Error::Protocol,
+            Error::Id,
+            Error::NoMethod,
+            Error::Method,
+            Error::RepeatedMember,
+            Error::RequestAndAnswer,
+            Error::UnexpectedAnswer,
+            Error::TooLarge(1),
+            Error::AlreadyInitialized,
+            Error::MethodNotFound(span),
+            Error::Param(Param::Params),
+            Error::Param(Param::LogLevel),
+            Error::Meta(Missing::ClientCapabilities),
+            Error::UnknownTool(span),
+            Error::UnknownPrompt(span),
+            Error::UnknownResource(span),
+            Error::UnknownReference,
+            Error::UnknownCursor,
+            Error::Argument("x"),
+            Error::Header(Header::ProtocolVersion, HeaderFault::Unsupported),
+            Error::UnsupportedVersion(span),
+            Error::ResultTooLarge,
+        ] {
+            let [what, which] = error.message();
+            assert!(what.starts_with(|first: char| first.is_ascii_uppercase()), "{error}");
+            assert!(what.len() + which.len() <= 100 && !what.contains(['\n', '"']) && !what.contains(". "), "{error}");
+        }
+    }
+}

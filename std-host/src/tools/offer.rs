@@ -108,6 +108,9 @@ impl Tool {
 
     /// Lists another schema than the one of the arguments' type (feature `schema`). Arguments must fit both.
     ///
+    /// Its dialect is 2020-12, unless `$schema` names draft 4, 6, 7 or 2019-09. Nothing is fetched: a `$ref` must lead to a
+    /// place in the schema itself.
+    ///
     /// # Panics
     /// If its root is not `"type": "object"`; and, when the tool is added, if it is no schema.
     #[must_use]

@@ -170,4 +170,45 @@ mod tests {
         assert!(of(Schema::of::<Nested>("t")));
         assert!(!of(Schema::of::<Types>("t")), "{}", Schema::of::<Types>("t").value);
     }
+
+    // SCH-02
+    #[test]
+    #[cfg(feature = "schema")]
+    fn schema_derived_from_a_type_is_valid_in_its_dialect() {
+        for schema in [Schema::of::<Types>("t"), Schema::of::<Ranged>("t"), Schema::of::<Nested>("t")] {
+            assert_eq!(schema.value["$schema"], "https://json-schema.org/draft/2020-12/schema");
+            assert!(jsonschema::meta::is_valid(&schema.value), "{}", schema.value);
+        }
+    }
+
+    // SCH-01, SCH-03, SCH-04, SCH-05
+    #[test]
+    #[cfg(feature = "schema")]
+    fn schema_of_a_dialect_that_is_known_is_checked_by_it_and_any_other_stops_the_program_at_its_start() {
+        let rules = |schema: Value| std::panic::catch_unwind(|| Rules::new("t", &schema)).ok();
+        let x = |of: Value| serde_json::json!({"type": "object", "properties": {"x": of}});
+        // 2020-12 unless `$schema` says otherwise: in draft 7 `prefixItems` is no keyword.
+        let tuple = x(serde_json::json!({"prefixItems": [{"type": "string"}]}));
+        let with = |dialect: &str| {
+            let mut schema = tuple.clone();
+            schema["$schema"] = dialect.into();
+            schema
+        };
+        for (schema, refuses) in [
+            (tuple.clone(), true),
+            (with("https://json-schema.org/draft/2020-12/schema"), true),
+            (with("http://json-schema.org/draft-07/schema#"), false),
+        ] {
+            let rules = rules(schema.clone()).unwrap_or_else(|| panic!("{schema}"));
+            assert_eq!(rules.check(br#"{"x":[7]}"#).is_err(), refuses, "{schema}");
+        }
+        for schema in [
+            with("https://a.example/dialect"),
+            x(serde_json::json!({"$ref": "https://a.example/elsewhere"})),
+            x(serde_json::json!({"$ref": "#/$defs/nowhere"})),
+            x(serde_json::json!({"type": "text"})),
+        ] {
+            assert!(rules(schema.clone()).is_none(), "{schema}");
+        }
+    }
 }
