@@ -30,3 +30,16 @@ pub const READ_TTL_MS: &str = "0";
 /// Most arguments of one call that may be mirrored in headers (MCP 2026-07-28 server/tools, `x-mcp-header`). Each costs 32
 /// bytes of stack on a device.
 pub const MIRRORED: usize = 8;
+
+/// Bytes that are kept free behind a text that was streamed: what stands behind the content of a modern result is 150 bytes and
+/// the server's name and version.
+pub const TAIL: usize = 256;
+
+/// Longest id of a subscription on a device, in bytes, quotes included: a UUID has 38. It is kept as long as the subscription.
+pub const LISTEN_ID: usize = 64;
+
+/// Most resources of a device whose updates are told. Which of them a subscription wants is kept in the bits of one word.
+pub const UPDATED: usize = 32;
+
+/// Most tasks of a device that wait for changes at once: one a connection. More still work, with needless wake-ups.
+pub const WAITING: usize = 4;

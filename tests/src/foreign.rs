@@ -6,7 +6,8 @@
 use crate::cases;
 use crate::conversations::check;
 use crate::homes::{Process, core};
-use serde_json::Value;
+use crate::modern::request;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -230,5 +231,55 @@ fn bad_line_on_the_boards_uart_is_answered_as_by_the_engine_here() {
         board.receive().starts_with(br#"{"jsonrpc":"2.0","id":"sentinel","result""#),
         "the next line is read whole"
     );
+    assert!(board.close().success());
+}
+
+#[test]
+fn resource_longer_than_any_buffer_of_the_board_comes_whole_and_its_changes_are_told() {
+    let Some(run) = board() else {
+        return;
+    };
+    let mut board = Process::start(Command::new(run).arg("--serial").stderr(Stdio::null()));
+    let mut ask = |message: Value| -> Value {
+        board.send(message.to_string().as_bytes());
+        serde_json::from_slice(&board.receive()).expect("JSON")
+    };
+    let answer = ask(request(1, "resources/read", json!({"uri": "board://flash"})));
+    let text = answer["result"]["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    assert!(text.len() > 20_000, "{} bytes", text.len());
+    let pages: Vec<&str> = text.split_terminator('\n').collect();
+    assert_eq!(pages.len(), 256);
+    for (number, page) in pages.iter().enumerate() {
+        assert!(page.starts_with(&format!("at 0x{:08x} stand ", 1024 * number)), "{page}");
+    }
+    let uris = json!(["board://statistics", "board://state/led"]);
+    for id in [2, 3] {
+        let answer =
+            ask(request(id, "subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}})));
+        assert_eq!(answer["method"], "notifications/subscriptions/acknowledged");
+    }
+    let answer = ask(request(4, "subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}})));
+    assert!(
+        answer["error"]["message"].as_str().is_some_and(|said| said.contains("Too many subscriptions")),
+        "{answer}"
+    );
+    let led = |id, on| request(id, "tools/call", json!({"name": "set_led", "arguments": {"on": on}}));
+    assert_eq!(ask(led(5, true))["result"]["content"][0]["text"], "ok");
+    for (id, uri) in [(2, 0), (2, 1), (3, 0), (3, 1)] {
+        let told: Value = serde_json::from_slice(&board.receive()).expect("JSON");
+        assert_eq!(told["method"], "notifications/resources/updated");
+        assert_eq!(told["params"]["uri"], uris[uri]);
+        assert_eq!(told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], id);
+    }
+    for id in [2, 3] {
+        let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+        board.send(cancel.to_string().as_bytes());
+    }
+    board.send(led(6, false).to_string().as_bytes());
+    board.send(led(7, false).to_string().as_bytes());
+    for id in [6, 7] {
+        let answer: Value = serde_json::from_slice(&board.receive()).expect("JSON");
+        assert_eq!(answer["id"], id, "what was cancelled hears nothing more");
+    }
     assert!(board.close().success());
 }

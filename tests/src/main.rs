@@ -6,6 +6,7 @@ mod allocations;
 mod cases;
 mod conversations;
 mod demo;
+mod device;
 mod discovery;
 mod foreign;
 mod homes;

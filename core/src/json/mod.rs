@@ -18,4 +18,5 @@ pub use lex::{Error, Fault};
 pub use number::{Integer, NotAnInteger};
 pub use pull::{Item, Kind, Reader, Span, Value};
 pub use text::{Chars, Text};
+pub(crate) use write::escape_bytes;
 pub use write::{Decimal, Escaped, Full, Part, Sink, Slice, escape, join, joined_len};

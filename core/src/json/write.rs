@@ -1,5 +1,7 @@
 //! Writing: where bytes go, and how a string is made fit to stand between quotes, at run time and at compile time.
 
+use core::task::{Context, Poll};
+
 /// The place for the bytes is used up. Nothing was cut: who gets this takes the whole of his text back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -20,8 +22,18 @@ pub trait Sink {
         self.len() == 0
     }
 
-    /// Takes back everything behind the first `len` bytes.
+    /// Takes back everything behind the first `len` bytes. What was sent on cannot be taken back: whoever tries gets no more
+    /// room.
     fn truncate(&mut self, len: usize);
+
+    /// Makes room for a result that is streamed: sends on what stands in it and is ready when that is done. All of it still
+    /// counts in [`len`](Sink::len).
+    ///
+    /// # Errors
+    /// [`Full`] if nothing stands in it, or it has no way to send on what is not whole yet; then it is ready at once.
+    fn poll_room(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Full>> {
+        Poll::Ready(Err(Full))
+    }
 }
 
 /// A [`Sink`] over a slice of the caller.
@@ -35,6 +47,12 @@ impl<'a> Slice<'a> {
     /// An empty sink with room for `buffer.len()` bytes.
     pub const fn new(buffer: &'a mut [u8]) -> Self {
         Self { buffer, len: 0 }
+    }
+
+    /// Empties it, and gives it as it was.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::new(&mut []))
     }
 
     /// What has been written.
@@ -68,7 +86,11 @@ impl Sink for Slice<'_> {
 /// # Errors
 /// [`Full`] if it does not fit; a part of it may then be written.
 pub fn escape(text: &str, out: &mut dyn Sink) -> Result<(), Full> {
-    let mut rest = text.as_bytes();
+    escape_bytes(text.as_bytes(), out)
+}
+
+/// The same for a part of a text that may begin and end inside a character.
+pub(crate) fn escape_bytes(mut rest: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
     while let Some(at) = rest.iter().position(|&byte| escape_of(byte).is_some()) {
         let Some((plain, [special, behind @ ..])) = rest.split_at_checked(at) else {
             break;

@@ -107,6 +107,14 @@ impl Block<'_> {
         self.sink.put(b"}")
     }
 
+    /// The front of contents of text, up to where the text begins.
+    pub(super) fn open_text(mut self, uri: &[u8], mime_type: &str) -> Result<(), Full> {
+        self.sink.put(br#"{"uri":""#)?;
+        self.sink.put(uri)?;
+        self.of_type(mime_type)?;
+        self.sink.put(br#","text":""#)
+    }
+
     fn of_type(&mut self, mime_type: &str) -> Result<(), Full> {
         self.sink.put(br#"","mimeType":""#)?;
         escape(mime_type, self.sink)?;
@@ -137,9 +145,9 @@ impl fmt::Debug for Block<'_> {
 
 /// A text while it is written.
 pub struct TextBlock<'w> {
-    sink: &'w mut (dyn Sink + Send),
+    pub(super) sink: &'w mut (dyn Sink + Send),
     /// Set when something did not fit, so that what stands here is not the whole text.
-    cut: &'w mut bool,
+    pub(super) cut: &'w mut bool,
 }
 
 impl TextBlock<'_> {

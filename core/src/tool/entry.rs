@@ -153,11 +153,13 @@ pub struct Tables<'a> {
     resources: &'a [Entry<'a>],
     templates: &'a [Entry<'a>],
     completions: bool,
+    subscriptions: bool,
 }
 
 impl<'a> Tables<'a> {
     /// Tables with nothing in them.
-    pub const EMPTY: Self = Self { tools: &[], prompts: &[], resources: &[], templates: &[], completions: false };
+    pub const EMPTY: Self =
+        Self { tools: &[], prompts: &[], resources: &[], templates: &[], completions: false, subscriptions: false };
 
     /// Tables of tools alone.
     pub const fn of_tools(tools: &'a [Entry<'a>]) -> Self {
@@ -180,6 +182,13 @@ impl<'a> Tables<'a> {
     #[must_use]
     pub const fn with_completions(self) -> Self {
         Self { completions: true, ..self }
+    }
+
+    /// The same, with subscriptions to resources: whoever drives the engine tells them of updates. The lists lie in flash and
+    /// never change.
+    #[must_use]
+    pub const fn with_subscriptions(self) -> Self {
+        Self { subscriptions: true, ..self }
     }
 
     const fn of(&self, kind: Kind) -> &'a [Entry<'a>] {
@@ -215,6 +224,7 @@ impl Catalogue for Tables<'_> {
             prompts: !self.prompts.is_empty(),
             resources: !(self.resources.is_empty() && self.templates.is_empty()),
             completions: self.completions,
+            subscribe: self.subscriptions,
             ..Features::default()
         }
     }

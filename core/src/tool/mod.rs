@@ -11,6 +11,7 @@ mod macros;
 mod output;
 mod parts;
 mod schema;
+mod streaming;
 pub mod template;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
@@ -26,3 +27,4 @@ pub use parts::{prompt_parts, resource_parts, tool_parts};
 pub use schema::Expected;
 #[doc(hidden)]
 pub use schema::{Field, constant, prompt, prompt_len, schema, schema_len};
+pub use streaming::Streaming;

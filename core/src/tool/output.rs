@@ -3,6 +3,7 @@
 
 use super::ArgumentError;
 use super::block::{Block, TextBlock};
+use super::streaming::Streaming;
 use crate::era::Version;
 use crate::json::{Full, Sink, escape};
 use crate::limits;
@@ -62,10 +63,22 @@ pub struct Output<'o> {
     mark: usize,
     items: usize,
     failed: bool,
-    /// The content is closed, because something stands behind it.
-    closed: bool,
+    content: Content,
     /// Something else than a result stands in the sink.
     instead: Option<Instead>,
+}
+
+/// What may be written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Another item.
+    Open,
+    /// Nothing, because something stands behind the content.
+    Closed,
+    /// More of the text that is streamed.
+    Streaming,
+    /// Nothing: what stands in the sink is no whole answer.
+    Spoilt,
 }
 
 /// What an answer can be instead of a result.
@@ -100,7 +113,7 @@ impl<'o> Output<'o> {
         uri: &'o [u8],
     ) -> Self {
         let mark = sink.len();
-        Self { sink, version, begun, id, uri, mark, items: 0, failed: false, closed: false, instead: None }
+        Self { sink, version, begun, id, uri, mark, items: 0, failed: false, content: Content::Open, instead: None }
     }
 
     /// Adds a block of text.
@@ -125,10 +138,24 @@ impl<'o> Output<'o> {
     /// # Errors
     /// As [`text_with`](Output::text_with).
     pub fn block(&mut self, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
-        if self.closed {
-            return Err(ToolError::Failed("a block came behind the structured content"));
-        }
         self.item(b"", b"", write)
+    }
+
+    /// Adds a block of text that may be longer than the buffer: on a device it goes out piece by piece while the handler runs.
+    /// Once a piece is on its way the result cannot be taken back; a call that fails behind it ends with a broken line or
+    /// connection, and an error where there is room for one. To report a failure in what was streamed, use
+    /// [`mark_failed`](Output::mark_failed).
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if not even its front fits.
+    pub fn stream(&mut self) -> Result<Streaming<'_>, ToolError> {
+        self.item(b"", b"", |block| block.sink.put(br#"{"type":"text","text":""#))?;
+        Ok(self.streaming())
+    }
+
+    fn streaming(&mut self) -> Streaming<'_> {
+        self.content = Content::Streaming;
+        Streaming::new(self.sink, &mut self.content)
     }
 
     /// Ends the content with a structured result: `json` in a block of text, for clients that read no other, and as
@@ -148,7 +175,7 @@ impl<'o> Output<'o> {
                 self.sink.truncate(before);
             }
             written?;
-            self.closed = true;
+            self.content = Content::Closed;
         }
         Ok(())
     }
@@ -175,9 +202,12 @@ impl<'o> Output<'o> {
     }
 
     fn fail_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
+        if self.instead.is_some() {
+            return Err(ToolError::Failed(FOLLOWS));
+        }
         self.sink.truncate(self.mark);
         self.items = 0;
-        self.closed = false;
+        self.content = Content::Open;
         self.mark_failed();
         self.text_with(write)
     }
@@ -197,7 +227,9 @@ impl<'o> Output<'o> {
         if let Some(data) = data {
             self.put_all([br#","data":"#.as_slice(), data.as_bytes()])?;
         }
-        Ok(self.sink.put(b"}}")?)
+        self.sink.put(b"}}")?;
+        self.content = Content::Closed;
+        Ok(())
     }
 
     /// Answers that the client must give something first (MCP 2026-07-28 basic/patterns/mrtr). `requests` is a JSON object of
@@ -212,12 +244,14 @@ impl<'o> Output<'o> {
         if let Some(state) = state {
             self.put_all([br#","requestState":""#.as_slice(), state.as_bytes(), b"\""])?;
         }
+        self.content = Content::Closed;
         Ok(())
     }
 
     fn replace(&mut self, instead: Instead, front: &[u8]) -> Result<(), Full> {
         self.sink.truncate(self.begun);
         self.instead = Some(instead);
+        self.content = Content::Spoilt;
         self.put_all([br#"{"jsonrpc":"2.0","id":"#, self.id, front])
     }
 
@@ -238,6 +272,9 @@ impl<'o> Output<'o> {
 
     /// One item of the list that the result is: what `write` writes, between `front` and `back`.
     fn item(&mut self, front: &[u8], back: &[u8], write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
+        if self.content != Content::Open {
+            return Err(ToolError::Failed(FOLLOWS));
+        }
         let before = self.sink.len();
         let mut cut = false;
         let comma: &[u8] = if self.items > 0 { b"," } else { b"" };
@@ -262,13 +299,16 @@ impl<'o> Output<'o> {
         result: ToolResult,
         of_tool: bool,
     ) -> (&'o mut (dyn Sink + Send), Result<End, ToolError>) {
-        let result = match result {
-            Err(ToolError::Failed(reason)) if of_tool => self.fail(reason),
-            other => other,
+        let result = match (self.content, result) {
+            (Content::Streaming, Ok(())) => Err(ToolError::Failed("a text that was streamed has no end")),
+            (Content::Spoilt, Ok(())) => Err(ToolError::Full),
+            // Where it cannot be said in a result, for what was streamed is on its way, it is said in an error.
+            (_, Err(ToolError::Failed(reason))) if of_tool => self.fail(reason).map_err(|_| ToolError::Failed(reason)),
+            (_, other) => other,
         };
         let end = End {
             failed: self.failed,
-            closed: self.closed,
+            closed: self.content == Content::Closed,
             more: self.items > limits::COMPLETIONS,
             instead: self.instead,
         };
@@ -281,6 +321,8 @@ impl fmt::Debug for Output<'_> {
         f.debug_struct("Output").field("mark", &self.mark).field("failed", &self.failed).finish_non_exhaustive()
     }
 }
+
+const FOLLOWS: &str = "nothing may follow what was written last";
 
 /// Who says a message of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,6 +397,16 @@ impl Contents<'_, '_> {
     ) -> ToolResult {
         let uri = self.out.uri;
         self.out.item(b"", b"", |block| block.contents(uri, mime_type, |block| block.text_member(write)))
+    }
+
+    /// Adds contents of text that may be longer than the buffer, as [`Output::stream`] does.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if not even their front fits.
+    pub fn stream(&mut self, mime_type: &str) -> Result<Streaming<'_>, ToolError> {
+        let uri = self.out.uri;
+        self.out.item(b"", b"", |block| block.open_text(uri, mime_type))?;
+        Ok(self.out.streaming())
     }
 
     /// Adds contents of bytes.

@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use attache_core::embassy::Changes;
 use attache_core::json::{Escaped, Full, Text};
 use attache_core::mcp::Server;
 use attache_core::tool::{
@@ -41,18 +42,26 @@ attache_core::prompts! { pub mod prompts for Application {
 attache_core::resources! { pub mod resources for Application {
     /// What the tools have done since the start
     "board://statistics" as "application/json" => async fn statistics;
+    /// What stands in the flash, one line a page: longer than any buffer of the board
+    "board://flash" as "text/plain" => async fn flash;
 } templates {
     /// The state of one part of the board
     "board://state/{part}" as "text/plain" => async fn state;
 } }
 
+const STATISTICS: &str = "board://statistics";
 const STATE: &str = "board://state/{part}";
+const LED: &str = "board://state/led";
 const PARTS: [&str; 2] = ["led", "temperature"];
 
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
     .with_prompts(prompts::PROMPTS)
     .with_resources(resources::RESOURCES, resources::TEMPLATES)
-    .with_completions();
+    .with_completions()
+    .with_subscriptions();
+
+/// What the tools change. The temperature changes by itself, and nobody notices.
+pub static CHANGES: Changes<2> = Changes::new([STATISTICS, LED]);
 
 /// The server, in flash.
 pub static SERVER: Server<'static> = Server::new(text("lm3s6965evb"), text(env!("CARGO_PKG_VERSION")), &OFFERS);
@@ -91,6 +100,8 @@ impl Application {
         if self.lit.replace(lit) != lit {
             peripherals::light(lit);
             self.switched.set(self.switched.get().wrapping_add(1));
+            CHANGES.updated(LED);
+            CHANGES.updated(STATISTICS);
         }
         out.text("ok")
     }
@@ -118,6 +129,23 @@ impl Application {
             text.number(self.switched.get().into())?;
             text.push("}")
         })
+    }
+
+    async fn flash(&self, _: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
+        let mut text = out.stream("text/plain")?;
+        for page in peripherals::flash() {
+            text.piece(|line| {
+                line.push("at ")?;
+                hex(line, page.address)?;
+                line.push(" stand ")?;
+                line.number(page.used.into())?;
+                line.push(" words that are not erased, and the sum of all of them is ")?;
+                hex(line, page.sum)?;
+                line.push("\n")
+            })
+            .await?;
+        }
+        text.end().await
     }
 
     async fn state(&self, read: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
@@ -150,4 +178,11 @@ fn degrees(text: &mut TextBlock<'_>, tenths: u32) -> Result<(), Full> {
     text.number((tenths / 10).into())?;
     text.push(".")?;
     text.number((tenths % 10).into())
+}
+
+fn hex(text: &mut TextBlock<'_>, number: u32) -> Result<(), Full> {
+    const DIGITS: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
+    text.push("0x")?;
+    let digits = (0..8).rev().filter_map(|place| DIGITS.get((number >> (4 * place) & 0xF) as usize));
+    digits.copied().try_for_each(|digit| text.push(digit))
 }

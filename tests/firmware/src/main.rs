@@ -15,7 +15,7 @@ mod semihosting;
 mod uart;
 mod vectors;
 
-use application::{Application, SERVER};
+use application::{Application, CHANGES, SERVER};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::embassy::{Buffers, serve_lines};
 use cortex_m_rt::entry;
@@ -34,12 +34,13 @@ fn main() -> ! {
 
 #[embassy_executor::task]
 async fn serve(rx: uart::Rx, tx: uart::Tx) {
-    static BUFFERS: ConstStaticCell<Buffers<2048, 2048>> = ConstStaticCell::new(Buffers::new());
+    static BUFFERS: ConstStaticCell<Buffers<2048, 2048, 2>> = ConstStaticCell::new(Buffers::new());
     let board = Application::new();
     // Whoever holds the other end of the cable was let in by whoever plugged it.
     let who = Authenticated::anonymous(&Access::Anonymous);
     let (rx, tx) = mark::around(rx, tx);
-    let served = serve_lines(rx, tx, BUFFERS.take(), &SERVER, &who, async |call, out| board.answer(call, out).await);
+    let served =
+        serve_lines(rx, tx, BUFFERS.take(), &CHANGES, &SERVER, &who, async |call, out| board.answer(call, out).await);
     // A UART neither ends nor fails, so this goes on for ever.
     let _ = served.await;
 }

@@ -1,4 +1,4 @@
-//! The LED (port F, pin 0) and the temperature sensor (an input of the ADC) of the lm3s6965.
+//! The LED (port F, pin 0), the temperature sensor (an input of the ADC) and the flash of the lm3s6965.
 
 /// Switches the clocks of the two on, and the pin to output.
 pub fn set_up() {
@@ -35,8 +35,32 @@ pub fn temperature() -> Option<u32> {
     1475u32.checked_sub(2250 * sample / 1023)
 }
 
+/// One page of the flash, which is the least that can be erased.
+#[derive(Clone, Copy)]
+pub struct Page {
+    /// Where it begins.
+    pub address: u32,
+    /// Words with a bit that is not 1, as erased ones are.
+    pub used: u32,
+    /// Sum of its words.
+    pub sum: u32,
+}
+
+/// All pages, each read when it is asked for.
+pub fn flash() -> impl Iterator<Item = Page> {
+    (0..FLASH).step_by(PAGE as usize).map(|address| {
+        let words = (address..address + PAGE).step_by(4).map(read);
+        words.fold(Page { address, used: 0, sum: 0 }, |page, word| Page {
+            used: page.used + u32::from(word != u32::MAX),
+            sum: page.sum.wrapping_add(word),
+            ..page
+        })
+    })
+}
+
 fn read(address: u32) -> u32 {
-    // SAFETY: one of the registers below: aligned, and occupied by no Rust object.
+    // SAFETY: a word of the flash, which nobody writes, or one of the registers below: aligned, and none of a Rust object
+    // that changes.
     unsafe { (address as usize as *const u32).read_volatile() }
 }
 
@@ -44,6 +68,10 @@ fn write(address: u32, value: u32) {
     // SAFETY: as in `read`; none of them makes the peripheral access memory by itself.
     unsafe { (address as usize as *mut u32).write_volatile(value) }
 }
+
+// Flash.
+const FLASH: u32 = 256 * 1024;
+const PAGE: u32 = 1024;
 
 // System control.
 const RCGC0: u32 = 0x400F_E100;

@@ -49,7 +49,7 @@ proofs! {
             };
             let mut result = Ok(());
             while !foreign.is_empty() && result.is_ok() {
-                result = match foreign.byte() % 6 {
+                result = match foreign.byte() % 7 {
                     0 => output.text(foreign.string()),
                     1 => output.fail(foreign.string()),
                     2 => output.text_with(|block| {
@@ -61,6 +61,7 @@ proofs! {
                         Err(error) => output.refuse(error),
                     },
                     4 => Err(ToolError::Failed(core::hint::black_box("a reason"))),
+                    5 => output.stream().map(keep),
                     _ => Err(ToolError::Full),
                 };
             }

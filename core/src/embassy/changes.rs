@@ -1,0 +1,86 @@
+//! What changes on a device, told by the application from wherever it notices.
+
+use crate::limits;
+use core::cell::RefCell;
+use core::fmt;
+use core::task::{Context, Poll};
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::waitqueue::MultiWakerRegistration;
+
+/// The resources that change, and when each did so last. Put it in a `static`: tasks and interrupts tell it, subscriptions hear
+/// of it.
+///
+/// Changes that come faster than they can be sent are told once: a subscription hears that a resource is another, and reads it.
+pub struct Changes<const URIS: usize> {
+    uris: [&'static str; URIS],
+    times: Mutex<CriticalSectionRawMutex, RefCell<Times<URIS>>>,
+}
+
+/// Time is counted in changes.
+struct Times<const URIS: usize> {
+    now: u64,
+    changed: [u64; URIS],
+    waiting: MultiWakerRegistration<{ limits::WAITING }>,
+}
+
+impl<const URIS: usize> Changes<URIS> {
+    /// Of the resources with these URIs, at most [`limits::UPDATED`]. One of a template is written as it is read.
+    pub const fn new(uris: [&'static str; URIS]) -> Self {
+        const { assert!(URIS <= limits::UPDATED) };
+        let times = Times { now: 0, changed: [0; URIS], waiting: MultiWakerRegistration::new() };
+        Self { uris, times: Mutex::new(RefCell::new(times)) }
+    }
+
+    /// Tells that the resource with this URI has changed. `false` if it is none of those that were declared.
+    pub fn updated(&self, uri: &str) -> bool {
+        let Some(which) = self.uris.iter().position(|known| *known == uri) else {
+            return false;
+        };
+        self.times.lock(|times| {
+            let mut times = times.borrow_mut();
+            times.now += 1;
+            let now = times.now;
+            times.changed.iter_mut().skip(which).take(1).for_each(|changed| *changed = now);
+            times.waiting.wake();
+        });
+        true
+    }
+
+    /// Those whose URIs fit, as bits.
+    pub(super) fn which(&self, mut fits: impl FnMut(&str) -> bool) -> u32 {
+        self.uris.iter().rev().fold(0, |bits, uri| bits << 1 | u32::from(fits(uri)))
+    }
+
+    /// Those that have changed since `heard`, as bits, and the number of changes so far.
+    pub(super) fn since(&self, heard: u64) -> (u32, u64) {
+        self.times.lock(|times| {
+            let times = times.borrow();
+            let bits = times.changed.iter().rev().fold(0, |bits, &changed| bits << 1 | u32::from(changed > heard));
+            (bits, times.now)
+        })
+    }
+
+    /// The URI of the lowest bit of `bits`.
+    pub(super) fn lowest(&self, bits: u32) -> Option<&'static str> {
+        self.uris.get(bits.trailing_zeros() as usize).copied()
+    }
+
+    /// Ready when something has changed since `heard`.
+    pub(super) fn poll(&self, heard: u64, context: &mut Context<'_>) -> Poll<()> {
+        self.times.lock(|times| {
+            let mut times = times.borrow_mut();
+            if times.now > heard {
+                return Poll::Ready(());
+            }
+            times.waiting.register(context.waker());
+            Poll::Pending
+        })
+    }
+}
+
+impl<const URIS: usize> fmt::Debug for Changes<URIS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").field("uris", &self.uris).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! An open subscription on a device: its id, and which of the declared resources it wants to hear of. The request itself is
+//! forgotten once it is acknowledged.
+
+use super::Changes;
+use crate::exchange::{Listen, Reply};
+use crate::json::{Full, Sink, Slice};
+use crate::limits;
+use crate::mcp;
+use core::task::{Context, Poll};
+
+/// One subscription.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscription {
+    id: [u8; limits::LISTEN_ID],
+    len: usize,
+    wanted: u32,
+    /// What of it has changed and is not told yet.
+    pending: u32,
+    /// Changes up to this one are in there or told.
+    heard: u64,
+}
+
+impl Subscription {
+    /// Opens it, and puts its acknowledgement into `out`.
+    ///
+    /// # Errors
+    /// The answer to send instead, if the id cannot be kept, or a message that it will need does not fit into `out`.
+    pub(super) fn open<const URIS: usize>(
+        listen: &Listen,
+        body: &[u8],
+        changes: &Changes<URIS>,
+        out: &mut Slice<'_>,
+    ) -> Result<Self, Reply> {
+        let asked = listen.id(body);
+        let mut id = [0; limits::LISTEN_ID];
+        let mut kept = Slice::new(&mut id);
+        kept.put(asked)
+            .map_err(|Full| listen.refuse_for("The id is longer than 64 bytes, which is what is kept of it here"))?;
+        let mut fits = Ok(());
+        let wanted = changes.which(|uri| {
+            let wanted = listen.wants_uri(body, uri);
+            if wanted && fits.is_ok() {
+                fits = mcp::updated(uri, asked, out);
+                out.truncate(0);
+            }
+            wanted
+        });
+        let acknowledged = fits.and_then(|()| listen.acknowledge(body, out));
+        acknowledged
+            .map_err(|Full| listen.refuse_for("The messages of this subscription do not fit into the buffer"))?;
+        let (_, heard) = changes.since(0);
+        Ok(Self { id, len: asked.len(), wanted, pending: 0, heard })
+    }
+
+    /// The id, as it was written.
+    pub(super) fn id(&self) -> &[u8] {
+        self.id.get(..self.len).unwrap_or_default()
+    }
+
+    /// Takes note of what has changed.
+    pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
+        let (changed, now) = changes.since(self.heard);
+        self.pending |= changed & self.wanted;
+        self.heard = now;
+    }
+
+    /// Puts the next message into the empty `out`; `false` if there is none.
+    pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
+        let Some(uri) = changes.lowest(self.pending) else {
+            return false;
+        };
+        self.pending &= self.pending.wrapping_sub(1);
+        // That it fits was tried when this was opened.
+        mcp::updated(uri, self.id(), out).is_ok()
+    }
+
+    /// Ready when there is something to take note of.
+    pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
+        changes.poll(self.heard, context)
+    }
+}
+
+/// The subscriptions of one connection.
+#[derive(Debug)]
+pub(super) struct Subscriptions<const COUNT: usize> {
+    open: [Option<Subscription>; COUNT],
+}
+
+impl<const COUNT: usize> Subscriptions<COUNT> {
+    pub(super) const fn new() -> Self {
+        Self { open: [None; COUNT] }
+    }
+
+    /// Opens another and puts its acknowledgement into `out`. One with the same id makes room for it.
+    ///
+    /// # Errors
+    /// The answer to send instead.
+    pub(super) fn open<const URIS: usize>(
+        &mut self,
+        listen: &Listen,
+        body: &[u8],
+        changes: &Changes<URIS>,
+        out: &mut Slice<'_>,
+    ) -> Result<(), Reply> {
+        self.cancel(listen.id(body));
+        let place = self.open.iter_mut().find(|place| place.is_none()).ok_or_else(|| listen.refuse())?;
+        *place = Some(Subscription::open(listen, body, changes, out)?);
+        Ok(())
+    }
+
+    /// Ends the one with this id, if there is one; nothing more is told to it.
+    pub(super) fn cancel(&mut self, id: &[u8]) {
+        for place in self.open.iter_mut().filter(|place| place.is_some_and(|open| open.id() == id)) {
+            *place = None;
+        }
+    }
+
+    /// Ends all of them.
+    pub(super) fn clear(&mut self) {
+        self.open = [None; COUNT];
+    }
+
+    /// Takes note of what has changed.
+    pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
+        self.open.iter_mut().flatten().for_each(|open| open.note(changes));
+    }
+
+    /// Puts the next message into the empty `out`; `false` if there is none.
+    pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
+        self.open.iter_mut().flatten().any(|open| open.next(changes, out))
+    }
+
+    /// Ready when there is something to take note of.
+    pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
+        let ready = self.open.iter().flatten().any(|open| open.poll(changes, context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,87 @@
+//! A text that is longer than the buffer it is written into.
+
+use super::ToolResult;
+use super::block::TextBlock;
+use super::output::Content;
+use crate::json::{Full, Sink, escape_bytes};
+use crate::limits;
+use core::fmt;
+use core::future::poll_fn;
+
+/// A text while it is streamed (see [`Output::stream`](super::Output::stream)). Whenever the buffer is full its writer waits
+/// until it has gone out; a buffer that grows is never full, so the same handler serves both.
+///
+/// It must be ended: a text that was not is an error, never a shorter text.
+pub struct Streaming<'w> {
+    sink: &'w mut (dyn Sink + Send),
+    content: &'w mut Content,
+}
+
+impl<'w> Streaming<'w> {
+    pub(super) fn new(sink: &'w mut (dyn Sink + Send), content: &'w mut Content) -> Self {
+        Self { sink, content }
+    }
+
+    /// Appends `text`, of any length.
+    ///
+    /// # Errors
+    /// [`Full`] if the buffer has no way out, or is smaller than a few characters.
+    pub async fn push(&mut self, text: &str) -> Result<(), Full> {
+        for run in text.as_bytes().chunks(RUN) {
+            self.put(|sink| escape_bytes(run, sink)).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends what `write` writes at once, which is at most a buffer full. It is called again where it did not fit.
+    ///
+    /// # Errors
+    /// [`Full`] as of [`push`](Streaming::push), or if it does not fit into an empty buffer.
+    pub async fn piece(&mut self, write: impl Fn(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
+        self.put(|sink| {
+            let mut cut = false;
+            write(&mut TextBlock { sink, cut: &mut cut })?;
+            if cut { Err(Full) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Ends the text.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`](super::ToolError::Full) as of [`push`](Streaming::push).
+    pub async fn end(mut self) -> ToolResult {
+        self.put(|sink| sink.put(br#""}"#)).await?;
+        // What stands behind the content is written without waiting. A buffer that is smaller is empty now at least.
+        let _ = self.put(reserve).await;
+        *self.content = Content::Open;
+        Ok(())
+    }
+
+    async fn put(&mut self, write: impl Fn(&mut (dyn Sink + Send)) -> Result<(), Full>) -> Result<(), Full> {
+        loop {
+            let before = self.sink.len();
+            if write(self.sink).is_ok() {
+                return Ok(());
+            }
+            self.sink.truncate(before);
+            poll_fn(|context| self.sink.poll_room(context)).await?;
+        }
+    }
+}
+
+fn reserve(sink: &mut (dyn Sink + Send)) -> Result<(), Full> {
+    let before = sink.len();
+    sink.put(&[0; limits::TAIL])?;
+    sink.truncate(before);
+    Ok(())
+}
+
+/// Bytes that are escaped together; what does not fit as a whole waits for room as a whole.
+const RUN: usize = 16;
+
+impl fmt::Debug for Streaming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").finish_non_exhaustive()
+    }
+}
