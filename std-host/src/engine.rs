@@ -1,6 +1,7 @@
 //! A finished server: what is asked of the protocol engine on its behalf, and the answers.
 
 use crate::limits;
+use crate::piped::{Part, Piped, Way};
 use crate::sink::Growing;
 use crate::tools::{Change, Changes, Outcome, Registry, Run};
 use attache_core::auth::{Access, Authenticated};
@@ -97,7 +98,16 @@ impl Moment {
             Next::Call(ticket) => {
                 let Engine { changes, key, .. } = &*self.engine;
                 let (run, told) = self.offers.start(&body, ticket.call(&body, who), changes, key);
-                Some(Pending::Running(Running { moment: self, ticket: Some(ticket), body, run, told, outcome: None }))
+                Some(Pending::Running(Running {
+                    moment: self,
+                    ticket: Some(ticket),
+                    body,
+                    run,
+                    told,
+                    outcome: None,
+                    piped: None,
+                    way: Way::Pieces,
+                }))
             }
             Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body))),
         }
@@ -112,7 +122,7 @@ impl Moment {
         Answer { status: reply.status(), bytes: bytes.into() }
     }
 
-    fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome) -> Answer {
+    pub(crate) fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome) -> Answer {
         let mut sink = Growing::new(outcome.size_hint(), limits::RESULT);
         let reply = match ticket.begin(body, &mut sink) {
             Err(reply) => reply,
@@ -139,8 +149,12 @@ pub(crate) enum Pending {
 pub(crate) enum Step {
     /// A message, and others will follow.
     Told(Bytes),
-    /// The last one.
+    /// A piece of the last message, and others will follow.
+    Piece(Bytes),
+    /// The last one, or what is left of it.
     Last(Answer),
+    /// There is no more, though the last message is not whole.
+    Broken,
 }
 
 /// A call that runs.
@@ -153,6 +167,9 @@ pub(crate) struct Running {
     told: mpsc::Receiver<Bytes>,
     /// How it ended, while something that was told before is still to be sent.
     outcome: Option<Outcome>,
+    /// Its answer, once that is sent while it is written.
+    piped: Option<Piped>,
+    way: Way,
 }
 
 impl Running {
@@ -161,8 +178,16 @@ impl Running {
         self.ticket.as_ref().map(Ticket::version)
     }
 
+    /// Has each message come whole.
+    pub(crate) const fn whole(&mut self) {
+        self.way = Way::Whole;
+    }
+
     /// The next thing to be sent. Nothing is lost if the future is dropped.
     pub(crate) async fn step(&mut self) -> Step {
+        if let Some(piped) = &mut self.piped {
+            return Self::piece(piped).await;
+        }
         while self.outcome.is_none() {
             tokio::select! {
                 biased;
@@ -175,9 +200,25 @@ impl Running {
                 (self.outcome, self.ticket) = (outcome, ticket);
                 Step::Told(message)
             }
-            (Err(_), Some(outcome), Some(ticket)) => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
+            (Err(_), Some(mut outcome), Some(ticket)) => match outcome.take_stream() {
+                None => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
+                Some(text) => {
+                    let piped = Piped::new(self.moment.clone(), ticket, self.body.clone(), text, self.way);
+                    Self::piece(self.piped.insert(piped)).await
+                }
+            },
             // Asked again behind its last step, it has nothing to say.
             _ => Step::Last(Answer { status: OK, bytes: Bytes::new() }),
+        }
+    }
+}
+
+impl Running {
+    async fn piece(piped: &mut Piped) -> Step {
+        match piped.next().await {
+            Part::Piece(bytes) => Step::Piece(bytes),
+            Part::Last(answer) => Step::Last(answer),
+            Part::Broken => Step::Broken,
         }
     }
 }

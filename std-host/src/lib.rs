@@ -37,6 +37,7 @@
 mod engine;
 pub mod http;
 pub mod limits;
+mod piped;
 mod server;
 mod sink;
 pub mod stdio;
@@ -47,5 +48,6 @@ pub use engine::Engine;
 pub use server::Server;
 pub use tools::{
     Ask, Changes, Completing, Content, Contents, Ctx, Elicited, Handler, IntoContents, IntoPrompt, IntoToolOutput,
-    Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Taken, Tool, ToolError, ToolOutput, TraceContext,
+    Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Streamed, Taken, Tool, ToolError, ToolOutput,
+    TraceContext,
 };

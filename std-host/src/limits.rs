@@ -63,3 +63,6 @@ pub const LINE_LISTENS: usize = 32;
 
 /// Threads that one blocking tool may use: so many of its calls run at once.
 pub const BLOCKING: usize = 16;
+
+/// Bytes of a streamed result that are sent on together: a few packets, so that a client reads it as it comes.
+pub const PIECE: usize = 64 * 1024;

@@ -160,12 +160,15 @@ impl Peer {
             && let id = ticket.id(&line).to_vec()
             && let Some(Pending::Running(mut running)) = moment.start(Next::Call(ticket), &who(), line)
         {
+            running.whole();
             let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
             let task = self.running.spawn(async move {
                 loop {
                     match running.step().await {
                         Step::Told(message) => tell(message, &answers, &others).await,
                         Step::Last(answer) => break drop(answers.send((answer.bytes, place))),
+                        // They come whole.
+                        Step::Piece(_) | Step::Broken => {}
                     }
                 }
             });
@@ -186,6 +189,7 @@ impl Peer {
                 match listening.step().await {
                     Step::Told(message) => tell(message, &answers, &others).await,
                     Step::Last(answer) => break tell(answer.bytes, &answers, &others).await,
+                    Step::Piece(_) | Step::Broken => {}
                 }
             }
         });

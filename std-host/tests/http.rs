@@ -30,7 +30,7 @@ where
         .expect("a request");
     let Ok(response) = McpService::new(Server::new("t", "1").build()).call(request).await;
     let status = response.status();
-    let Ok(body) = response.into_body().collect().await;
+    let body = response.into_body().collect().await.expect("a whole body");
     (status, serde_json::from_slice(&body.to_bytes()).unwrap_or_default())
 }
 

@@ -228,6 +228,13 @@ impl Answering {
         self.body.read_to_end(&mut rest).expect("a whole body");
         rest
     }
+
+    /// What comes until the connection is broken off in the middle of the body.
+    pub(crate) fn until_broken(mut self) -> Vec<u8> {
+        let mut came = Vec::new();
+        self.body.read_to_end(&mut came).expect_err("a body that is not whole");
+        came
+    }
 }
 
 /// A body, taken out of its chunks (RFC 9112 §7.1).

@@ -18,6 +18,7 @@ mod questions;
 mod reading;
 mod registration;
 mod results;
+mod streamed;
 mod streams;
 mod subscriptions;
 mod vectors;

@@ -5,3 +5,4 @@ mod service;
 mod stream;
 
 pub use service::{AnswerBody, McpService};
+pub use stream::Broken;

@@ -1,12 +1,12 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::stream::{Source, Stream};
+use super::stream::{Broken, Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
 use crate::limits;
 use attache_core::auth::Authenticated;
 use attache_core::era::Version;
 use attache_core::exchange::{Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Door, Facts, Refusal, fields, gate, sse};
+use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, fields, gate, sse};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
 use core::fmt;
@@ -60,14 +60,11 @@ pub struct AnswerBody(Answered);
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // Both sides fail in no way; `Either` says so with a box.
-        Pin::new(&mut self.0).poll_frame(context).map(|frame| frame.and_then(Result::ok).map(Ok))
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        // Only a stream fails, and in one way alone; `Either` boxes it.
+        Pin::new(&mut self.0).poll_frame(context).map_err(|_| Broken)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -165,8 +162,14 @@ async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>,
     match source.step().await {
         Some(Step::Last(Answer { status, bytes })) => response(status, bytes),
         Some(Step::Told(first)) => stream(Some(first), source),
-        // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either.
-        None => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
+        Some(Step::Piece(first)) => {
+            let mut response = Response::new(Either::Right(Stream::pieces(first, source)));
+            head(&mut response, fields(OK));
+            response
+        }
+        // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either. What has not begun
+        // does not break.
+        None | Some(Step::Broken) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
     }
 }
 
@@ -197,7 +200,7 @@ fn response(status: u16, body: Bytes) -> Response<Answered> {
 }
 
 fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
-    let mut response = Response::new(Either::Right(Stream::new(first, source)));
+    let mut response = Response::new(Either::Right(Stream::events(first, source)));
     head(&mut response, sse::FIELDS);
     response
 }

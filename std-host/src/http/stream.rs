@@ -3,8 +3,9 @@
 use crate::engine::{Listening, Running, Step};
 use crate::limits;
 use attache_core::http::sse;
-use bytes::{BufMut, Bytes, BytesMut};
-use core::convert::Infallible;
+use bytes::Bytes;
+use core::fmt;
+use core::future::ready;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame};
@@ -29,7 +30,7 @@ impl Source {
         tokio::spawn(async move {
             loop {
                 let step = running.step().await;
-                let last = matches!(step, Step::Last(_));
+                let last = matches!(step, Step::Last(_) | Step::Broken);
                 let _ = sender.send(step).await;
                 if last {
                     break;
@@ -49,57 +50,93 @@ impl Source {
     }
 }
 
-/// The next frame, and where those behind it come from.
-type Next = Pin<Box<dyn Future<Output = (Option<Source>, Bytes)> + Send>>;
+/// What stands between the messages of an answer, and where in them it is.
+#[derive(Clone, Copy)]
+pub(super) enum Framing {
+    /// Nothing: the answer is one message, of which pieces come.
+    Plain,
+    /// Events, and the next one has not begun.
+    Between,
+    /// Events, and a piece of the next one has gone out.
+    Inside,
+}
 
-/// The body of an answer in several messages.
+/// The body of an answer in several messages, or in several pieces.
 pub(super) struct Stream {
     next: Option<Next>,
 }
 
-impl Stream {
-    /// A stream of what `source` gives, behind the message that was `first`.
-    pub(super) fn new(first: Option<Bytes>, source: Source) -> Self {
-        let next: Next = match first {
-            Some(message) => Box::pin(core::future::ready((Some(source), event(&message)))),
-            None => Box::pin(frame(source)),
-        };
-        Self { next: Some(next) }
+/// The next frame, and where those behind it come from.
+type Next = Pin<Box<dyn Future<Output = (Option<(Source, Framing)>, Result<Bytes, Broken>)> + Send>>;
+
+/// The answer cannot be made whole, so its connection has to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the result failed after a part of it was sent")
     }
 }
 
-async fn frame(mut source: Source) -> (Option<Source>, Bytes) {
-    match timeout(limits::KEEP_ALIVE, source.step()).await {
-        Err(_) => (Some(source), Bytes::from_static(sse::KEEP_ALIVE)),
-        Ok(Some(Step::Told(message))) => (Some(source), event(&message)),
-        Ok(Some(Step::Last(answer))) => (None, event(&answer.bytes)),
-        Ok(None) => (None, Bytes::new()),
+impl core::error::Error for Broken {}
+
+impl Stream {
+    /// A stream of events: what `source` gives, behind the message that was `first`.
+    pub(super) fn events(first: Option<Bytes>, source: Source) -> Self {
+        let next: Next = match first {
+            Some(message) => Box::pin(ready((Some((source, Framing::Between)), Ok(event(&message))))),
+            None => Box::pin(frame(source, Framing::Between)),
+        };
+        Self { next: Some(next) }
+    }
+
+    /// One message, behind the piece of it that was `first`.
+    pub(super) fn pieces(first: Bytes, source: Source) -> Self {
+        Self { next: Some(Box::pin(ready((Some((source, Framing::Plain)), Ok(first))))) }
+    }
+}
+
+async fn frame(mut source: Source, framing: Framing) -> (Option<(Source, Framing)>, Result<Bytes, Broken>) {
+    use Framing::{Between, Inside, Plain};
+    let step = match framing {
+        // Only between events a comment can be sent.
+        Between => timeout(limits::KEEP_ALIVE, source.step()).await,
+        Plain | Inside => Ok(source.step().await),
+    };
+    match (step, framing) {
+        (Err(_), _) => (Some((source, Between)), Ok(Bytes::from_static(sse::KEEP_ALIVE))),
+        (Ok(Some(Step::Told(message))), _) => (Some((source, Between)), Ok(event(&message))),
+        (Ok(Some(Step::Piece(piece))), Between) => (Some((source, Inside)), Ok(joined(&[sse::FRONT, &piece]))),
+        (Ok(Some(Step::Piece(piece))), _) => (Some((source, framing)), Ok(piece)),
+        (Ok(Some(Step::Last(answer))), Plain) => (None, Ok(answer.bytes)),
+        (Ok(Some(Step::Last(answer))), Between) => (None, Ok(event(&answer.bytes))),
+        (Ok(Some(Step::Last(answer))), Inside) => (None, Ok(joined(&[&answer.bytes, sse::BACK]))),
+        (Ok(Some(Step::Broken)), _) => (None, Err(Broken)),
+        (Ok(None), _) => (None, Ok(Bytes::new())),
     }
 }
 
 fn event(message: &[u8]) -> Bytes {
-    let mut event = BytesMut::with_capacity(sse::FRONT.len() + message.len() + sse::BACK.len());
-    event.put(sse::FRONT);
-    event.put(message);
-    event.put(sse::BACK);
-    event.freeze()
+    joined(&[sse::FRONT, message, sse::BACK])
+}
+
+fn joined(parts: &[&[u8]]) -> Bytes {
+    parts.concat().into()
 }
 
 impl Body for Stream {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let Some(next) = &mut self.next else {
             return Poll::Ready(None);
         };
-        let Poll::Ready((source, bytes)) = next.as_mut().poll(context) else {
+        let Poll::Ready((rest, frame)) = next.as_mut().poll(context) else {
             return Poll::Pending;
         };
-        self.next = source.map(|source| Box::pin(frame(source)) as Next);
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+        self.next = rest.map(|(source, framing)| Box::pin(self::frame(source, framing)) as Next);
+        Poll::Ready(Some(frame.map(Frame::data)))
     }
 }

@@ -13,6 +13,7 @@ mod output;
 mod registry;
 mod rules;
 mod schema;
+mod streamed;
 
 pub use ask::{Ask, Elicited};
 pub(crate) use changes::Change;
@@ -22,10 +23,11 @@ pub use handler::{Completing, Ctx, Handler, NoArgs, Read};
 pub use metadata::TraceContext;
 pub(crate) use offer::completion;
 pub use offer::{Prompt, Resource, Tool};
-pub(crate) use outcome::{Outcome, Run};
+pub(crate) use outcome::{Outcome, Run, StreamedText};
 use output::Failure;
 pub use output::{
     Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolError, ToolOutput,
 };
 pub use registry::Taken;
 pub(crate) use registry::{Completion, Registry};
+pub use streamed::Streamed;

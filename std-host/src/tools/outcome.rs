@@ -1,6 +1,6 @@
 //! What became of a call, whatever was called, and how it is written.
 
-use super::{Contents, Failure, PromptOutput, ToolOutput};
+use super::{Contents, Failure, PromptOutput, Streamed, ToolOutput};
 use attache_core::rpc::Code;
 use attache_core::tool::{Output, ToolError, ToolResult};
 use core::fmt;
@@ -31,6 +31,19 @@ pub(crate) enum Outcome {
     NotFound,
 }
 
+/// A text that is sent while it is made: the contents of a resource of this media type, or without one the result of a tool.
+pub(crate) struct StreamedText {
+    pub(crate) text: Streamed,
+    pub(crate) mime_type: Option<String>,
+}
+
+impl StreamedText {
+    /// What is answered where it has failed before anything was sent.
+    pub(crate) fn failed(&self, error: super::ToolError) -> Outcome {
+        Outcome::of_failure(error.into_failure(), self.mime_type.is_none(), || None)
+    }
+}
+
 impl Outcome {
     pub(crate) fn write(&self, out: &mut Output<'_>) -> ToolResult {
         match self {
@@ -44,6 +57,18 @@ impl Outcome {
             }
             Self::Asks(questions, state) => out.ask(questions, state.as_deref()),
             Self::NotFound => Err(ToolError::NotFound),
+        }
+    }
+
+    /// The text that is to be sent while it is made, if there is one.
+    pub(crate) fn take_stream(&mut self) -> Option<StreamedText> {
+        match self {
+            Self::Tool(output) => output.take_stream().map(|text| StreamedText { text, mime_type: None }),
+            Self::Read(contents) => {
+                let mime_type = Some(contents.mime_type().to_owned());
+                contents.take_stream().map(|text| StreamedText { text, mime_type })
+            }
+            _ => None,
         }
     }
 

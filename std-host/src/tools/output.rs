@@ -1,5 +1,6 @@
 //! What handlers answer with.
 
+use super::streamed::Streamed;
 use attache_core::json::Full;
 use attache_core::tool::Contents as Place;
 use attache_core::tool::{Block, Messages, Output, ToolResult};
@@ -76,12 +77,14 @@ impl Content {
 }
 
 /// The result of a tool: blocks of content, perhaps a structured value, and whether they tell of a failure.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ToolOutput {
     content: Vec<Content>,
     /// JSON.
     structured: Option<String>,
     failed: bool,
+    /// A text instead of all that.
+    streamed: Option<Streamed>,
 }
 
 impl ToolOutput {
@@ -93,6 +96,14 @@ impl ToolOutput {
     /// A failure that the model can read and act on.
     pub fn failed(reason: String) -> Self {
         Self { content: vec![Content::Text(reason)], failed: true, ..Self::default() }
+    }
+
+    pub(super) fn streamed(text: Streamed) -> Self {
+        Self { streamed: Some(text), ..Self::default() }
+    }
+
+    pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
+        self.streamed.take()
     }
 
     pub(crate) fn write(&self, out: &mut Output<'_>) -> ToolResult {
@@ -210,6 +221,10 @@ impl ToolError {
         Self(Failure::NotFound)
     }
 
+    pub(super) fn internal(cause: &str) -> Self {
+        Self(Failure::Internal(cause.to_owned()))
+    }
+
     pub(super) const fn from_failure(failure: Failure) -> Self {
         Self(failure)
     }
@@ -284,16 +299,18 @@ impl<T: IntoPrompt> IntoPrompt for Result<T, ToolError> {
 }
 
 /// The contents of a resource; they are sent under the URI that was asked for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Contents {
     body: Body,
     mime_type: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Body {
     Text(String),
     Blob(Vec<u8>),
+    /// Taken out before the rest is written.
+    Streamed(Option<Streamed>),
 }
 
 impl Contents {
@@ -305,6 +322,22 @@ impl Contents {
     /// Bytes, of the media type that the resource was declared with; they are sent as Base64.
     pub fn blob(bytes: impl Into<Vec<u8>>) -> Self {
         Self { body: Body::Blob(bytes.into()), mime_type: None }
+    }
+
+    /// Text that is sent while it is made, of the media type that the resource was declared with.
+    pub const fn streamed(text: Streamed) -> Self {
+        Self { body: Body::Streamed(Some(text)), mime_type: None }
+    }
+
+    pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
+        match &mut self.body {
+            Body::Streamed(text) => text.take(),
+            Body::Text(_) | Body::Blob(_) => None,
+        }
+    }
+
+    pub(crate) fn mime_type(&self) -> &str {
+        self.mime_type.as_deref().unwrap_or_default()
     }
 
     /// The same, of another media type.
@@ -321,10 +354,10 @@ impl Contents {
     }
 
     pub(crate) fn write(&self, out: &mut Place<'_, '_>) -> ToolResult {
-        let mime_type = self.mime_type.as_deref().unwrap_or_default();
         match &self.body {
-            Body::Text(text) => out.text(mime_type, text),
-            Body::Blob(bytes) => out.blob(mime_type, bytes),
+            Body::Text(text) => out.text(self.mime_type(), text),
+            Body::Blob(bytes) => out.blob(self.mime_type(), bytes),
+            Body::Streamed(_) => Ok(()),
         }
     }
 
@@ -332,6 +365,7 @@ impl Contents {
         match &self.body {
             Body::Text(text) => text.len() + text.len() / 8,
             Body::Blob(bytes) => bytes.len() / 3 * 4,
+            Body::Streamed(_) => 0,
         }
     }
 }

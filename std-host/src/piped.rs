@@ -1,0 +1,158 @@
+//! An answer that is sent while it is written.
+
+use crate::engine::{Answer, Moment};
+use crate::limits;
+use crate::tools::{Streamed, StreamedText, ToolError};
+use attache_core::exchange::Ticket;
+use attache_core::json::{Full, Sink};
+use attache_core::tool::{Output, Streaming, ToolResult};
+use bytes::Bytes;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The next part of an answer.
+pub(crate) enum Part {
+    /// Others follow.
+    Piece(Bytes),
+    /// The last one; the whole answer if there was none before.
+    Last(Answer),
+    /// There is no more, though the answer is not whole.
+    Broken,
+}
+
+/// How a text that is sent while it is made goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Piece by piece.
+    Pieces,
+    /// In one message, which is kept until it is whole: a line cannot be broken off without ending what else goes over it.
+    Whole,
+}
+
+/// An answer on its way. Dropped, it ends.
+pub(crate) struct Piped {
+    write: Pin<Box<dyn Future<Output = Part> + Send>>,
+    /// What the writer has ended with.
+    last: Option<Part>,
+    /// What the writer has put there to be taken. Both are polled by one task, so nobody has to be woken.
+    slot: Slot,
+}
+
+type Slot = Arc<Mutex<Option<Bytes>>>;
+
+impl Piped {
+    /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives.
+    pub(crate) fn new(moment: Moment, ticket: Ticket, body: Bytes, text: StreamedText, way: Way) -> Self {
+        let slot = Slot::default();
+        let sink = Pipe { bytes: Vec::new(), gone: 0, spoilt: false, way, slot: Arc::clone(&slot) };
+        Self { write: Box::pin(write(moment, ticket, body, text, sink)), last: None, slot }
+    }
+
+    /// The next part. Nothing is lost if the future is dropped.
+    pub(crate) async fn next(&mut self) -> Part {
+        poll_fn(|context| {
+            if self.last.is_none()
+                && let Poll::Ready(last) = self.write.as_mut().poll(context)
+            {
+                self.last = Some(last);
+            }
+            // What was written before comes before.
+            let piece = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take().map(Part::Piece);
+            piece.or_else(|| self.last.take()).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+async fn write(moment: Moment, mut ticket: Ticket, body: Bytes, mut text: StreamedText, mut sink: Pipe) -> Part {
+    let reply = match ticket.begin(&body, &mut sink) {
+        Err(reply) => reply,
+        Ok(mut out) => match fill(&mut text, &mut out).await {
+            Ok(written) => ticket.finish(&moment.server(), out, written),
+            Err(error) => {
+                let failed = text.failed(error);
+                return if sink.gone == 0 { Part::Last(moment.of_call(ticket, &body, &failed)) } else { Part::Broken };
+            }
+        },
+    };
+    match (reply.error_reported(), sink.gone) {
+        (None, _) => Part::Last(Answer { status: reply.status(), bytes: sink.bytes.into() }),
+        (Some(_), 0) => Part::Last(moment.emitted(&reply, &body)),
+        (Some(_), _) => Part::Broken,
+    }
+}
+
+/// Writes the result. The outer error is the stream's, the inner one that of the place for it.
+async fn fill(text: &mut StreamedText, out: &mut Output<'_>) -> Result<ToolResult, ToolError> {
+    let StreamedText { text, mime_type } = text;
+    match mime_type {
+        None => match out.stream() {
+            Ok(to) => copy(text, to).await,
+            Err(full) => Ok(Err(full)),
+        },
+        Some(mime_type) => match out.contents().stream(mime_type) {
+            Ok(to) => copy(text, to).await,
+            Err(full) => Ok(Err(full)),
+        },
+    }
+}
+
+async fn copy(text: &mut Streamed, mut to: Streaming<'_>) -> Result<ToolResult, ToolError> {
+    while let Some(piece) = text.next().await {
+        if let Err(Full) = to.push(&piece?).await {
+            return Ok(Err(Full.into()));
+        }
+    }
+    Ok(to.end().await)
+}
+
+/// A sink that sends on what stands in it whenever it is full.
+struct Pipe {
+    bytes: Vec<u8>,
+    /// How much was sent on.
+    gone: usize,
+    /// Something was to be taken back that was sent on.
+    spoilt: bool,
+    way: Way,
+    slot: Slot,
+}
+
+impl Sink for Pipe {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let room = match self.way {
+            Way::Pieces => limits::PIECE,
+            Way::Whole => limits::RESULT,
+        };
+        if self.spoilt || bytes.len() > room.saturating_sub(self.bytes.len()) {
+            return Err(Full);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.gone + self.bytes.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        match len.checked_sub(self.gone) {
+            Some(len) => self.bytes.truncate(len),
+            None => self.spoilt = true,
+        }
+    }
+
+    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Full>> {
+        if self.bytes.is_empty() || self.spoilt || self.way == Way::Whole {
+            return Poll::Ready(Err(Full));
+        }
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() {
+            return Poll::Pending;
+        }
+        self.gone += self.bytes.len();
+        *slot = Some(core::mem::take(&mut self.bytes).into());
+        Poll::Ready(Ok(()))
+    }
+}
