@@ -115,6 +115,24 @@ fn content_of_every_kind_is_written_alike_in_a_tool_and_in_a_prompt() {
     assert_eq!(result["messages"], Value::from(messages));
 }
 
+// META-07
+#[test]
+fn block_that_says_more_of_itself_is_the_block_with_that() {
+    let server = Server::new("s", "1").tool("all", "d", |_: NoArgs, _: Ctx| async {
+        let blocks = blocks().into_iter();
+        ToolOutput::new(
+            blocks.map(|block| block.audience(&[Role::User, Role::Assistant], 0.5).meta(&json!({"a.b/c": "}"}))),
+        )
+    });
+    let result = Client::of(server).result("tools/call", json!({"name": "all"}));
+    let more = |mut block: Value| {
+        block["annotations"] = json!({"audience": ["user", "assistant"], "priority": 0.5});
+        block["_meta"] = json!({"a.b/c": "}"});
+        block
+    };
+    assert_eq!(result["content"], written().into_iter().map(more).collect::<Value>());
+}
+
 #[derive(Serialize, JsonSchema)]
 struct Measured {
     celsius: f64,

@@ -28,6 +28,21 @@ impl Block<'_> {
         self.sink.put(br#""}"#)
     }
 
+    /// The block that `write` writes, with more members, such as `annotations` and `_meta`: members of a JSON object on one
+    /// line, with commas between and none at the ends. That they are is a promise of the caller; they stand in the answer as they
+    /// are.
+    ///
+    /// # Errors
+    /// What `write` says, or [`Full`].
+    pub fn with(self, members: &str, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> Result<(), Full> {
+        write(Block { sink: self.sink, cut: self.cut })?;
+        // Every block ends with the brace that closes its object.
+        self.sink.truncate(self.sink.len().saturating_sub(1));
+        self.sink.put(b",")?;
+        self.sink.put(members.as_bytes())?;
+        self.sink.put(b"}")
+    }
+
     /// An image.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::arguments::read;
 use super::metadata::check_keys;
 use super::outcome::{Outcome, crashed, guarded, tool_crashed};
-use super::output::{IntoContents, IntoPrompt, IntoToolOutput};
+use super::output::{IntoContents, IntoPrompt, IntoToolOutput, annotations};
 use super::registry::{Asked, Offer, Sealer};
 use super::rules::{Rules, rules};
 use super::schema::Schema;
@@ -381,8 +381,7 @@ impl Resource {
     /// Whom it is for, `user` or `assistant` or both, and how much it matters, from 0 to 1 (`annotations`).
     #[must_use]
     pub fn audience(self, audience: &[Role], priority: f64) -> Self {
-        let audience: Vec<_> = audience.iter().map(|role| role.name()).collect();
-        self.member("annotations", json!({ "audience": audience, "priority": priority.clamp(0.0, 1.0) }))
+        self.member("annotations", annotations(audience, priority))
     }
 
     fn member(mut self, name: &str, value: Value) -> Self {

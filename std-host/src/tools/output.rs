@@ -1,12 +1,13 @@
 //! What handlers answer with.
 
+use super::metadata::check_keys;
 use super::streamed::Streamed;
 use attache_core::json::Full;
 use attache_core::tool::Contents as Place;
 use attache_core::tool::{Block, Messages, Output, ToolResult};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use attache_core::tool::Role;
 
@@ -46,6 +47,9 @@ pub enum Content {
         /// What it says.
         text: String,
     },
+    /// Another block that says more of itself: see [`audience`](Content::audience) and [`meta`](Content::meta).
+    #[doc(hidden)]
+    With(Box<Content>, String),
 }
 
 impl Content {
@@ -54,8 +58,32 @@ impl Content {
         Self::Text(text.into())
     }
 
+    /// The same block, with whom it is for and how much it matters, from 0 to 1 (`annotations`).
+    #[must_use]
+    pub fn audience(self, audience: &[Role], priority: f64) -> Self {
+        self.with("annotations", &annotations(audience, priority))
+    }
+
+    /// The same block, with words for the client about it (`_meta`).
+    ///
+    /// # Panics
+    /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
+    #[must_use]
+    pub fn meta(self, meta: &Value) -> Self {
+        check_keys("a block", meta);
+        self.with("_meta", meta)
+    }
+
+    fn with(self, name: &str, value: &Value) -> Self {
+        match self {
+            Self::With(block, members) => Self::With(block, format!("{members},\"{name}\":{value}")),
+            block => Self::With(Box::new(block), format!("\"{name}\":{value}")),
+        }
+    }
+
     fn write(&self, block: Block<'_>) -> Result<(), Full> {
         match self {
+            Self::With(content, members) => block.with(members, |block| content.write(block)),
             Self::Text(text) => block.text(text),
             Self::Image { mime_type, data } => block.image(mime_type, data),
             Self::Audio { mime_type, data } => block.audio(mime_type, data),
@@ -68,12 +96,19 @@ impl Content {
         const FRAME: usize = 64;
         FRAME
             + match self {
+                Self::With(content, members) => content.size_hint() + members.len(),
                 Self::Text(text) => text.len() + text.len() / 8,
                 Self::Image { data, .. } | Self::Audio { data, .. } => data.len() / 3 * 4,
                 Self::Link { uri, name } => uri.len() + name.len(),
                 Self::Resource { uri, text, .. } => uri.len() + text.len() + text.len() / 8,
             }
     }
+}
+
+/// MCP server/resources, "Annotations".
+pub(super) fn annotations(audience: &[Role], priority: f64) -> Value {
+    let audience: Vec<_> = audience.iter().map(|role| role.name()).collect();
+    json!({ "audience": audience, "priority": priority.clamp(0.0, 1.0) })
 }
 
 /// The result of a tool: blocks of content, perhaps a structured value, and whether they tell of a failure.
