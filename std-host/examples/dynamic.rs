@@ -1,0 +1,45 @@
+//! Tools that come and go while the server runs: one for each sensor that is plugged in. Run it and point a client that listens
+//! for changes at `http://127.0.0.1:8080/mcp`.
+
+use attache_host::{Changes, Ctx, NoArgs, Server, Taken, Tool, ToolError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Deserialize, JsonSchema)]
+struct Sensor {
+    /// where it is, such as `cellar`
+    place: String,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let server = Server::new("sensors", "1.0")
+        .subscriptions()
+        .tool("plug", "Plug a sensor in", |sensor: Sensor, ctx: Ctx| async move {
+            plug(ctx.changes(), &sensor.place).map_err(|taken| ToolError::user(taken.to_string()))?;
+            Ok::<_, ToolError>("plugged in")
+        })
+        .tool("unplug", "Unplug a sensor", |sensor: Sensor, ctx: Ctx| async move {
+            match ctx.changes().remove_tool(&name(&sensor.place)) {
+                true => Ok("unplugged"),
+                false => Err(ToolError::user("there is no sensor of that place")),
+            }
+        });
+    // The program itself changes it by the same handle.
+    plug(&server.changes(), "attic").expect("the first of its name");
+    let router: axum::Router = server.routes();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    axum::serve(listener, router).await
+}
+
+/// Adds the tool of a sensor, and tells clients that listen.
+fn plug(changes: &Changes, place: &str) -> Result<(), Taken> {
+    let words = format!("Temperature in the {place}, in degrees Celsius");
+    changes.add_tool(Tool::new(&name(place), &words, |_: NoArgs, _: Ctx| async { "20.5" }).read_only())
+}
+
+/// A name that tools may have, whatever the place is called.
+fn name(place: &str) -> String {
+    let plain = place.chars().filter(char::is_ascii_alphanumeric).take(100);
+    format!("temperature_{}", plain.collect::<String>())
+}
