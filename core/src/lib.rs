@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A module imports from modules to its left only:
-//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange | line | embassy`.
+//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange | http1 | line | embassy`.
 //!
 //! # Example
 //!
@@ -61,11 +61,11 @@
 //! # Features
 //!
 //! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
-//! `seal`: values that come back unchanged or not at all.
+//! `http1`: HTTP/1.1 on the wire, for devices. `seal`: values that come back unchanged or not at all.
 //!
 //! # What it is not
 //!
-//! No client, no JSON document model, no HTTP framing, no scheduler. Message bodies are read whole: a body larger than
+//! No client, no JSON document model, no scheduler. Message bodies are read whole: a body larger than
 //! the buffer for it is refused, never read in pieces.
 #![no_std]
 
@@ -75,6 +75,8 @@ pub mod embassy;
 pub mod era;
 pub mod exchange;
 pub mod http;
+#[cfg(feature = "http1")]
+pub mod http1;
 pub mod json;
 pub mod limits;
 pub mod line;

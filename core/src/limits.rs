@@ -43,3 +43,12 @@ pub const UPDATED: usize = 32;
 
 /// Most tasks of a device that wait for changes at once: one a connection. More still work, with needless wake-ups.
 pub const WAITING: usize = 4;
+
+/// Most bytes of a body that are skipped because they do not fit, so that the connection survives. More are not waited for.
+pub const SKIPPED: usize = 64 * 1024;
+
+/// Most digits of the size of a chunk, zeros in front included: 256 MiB, far more than any body that is taken.
+pub const CHUNK_DIGITS: u8 = 7;
+
+/// Most bytes of an extension of a chunk, and of all that stands behind the last chunk. Both are thrown away.
+pub const CHUNK_WORDS: u8 = 128;

@@ -10,6 +10,7 @@ mod device;
 mod discovery;
 mod foreign;
 mod homes;
+mod http1;
 mod listing;
 mod metadata;
 mod mirrors;

@@ -49,6 +49,11 @@ impl<'a> Slice<'a> {
         Self { buffer, len: 0 }
     }
 
+    /// How many bytes more it takes.
+    pub const fn room(&self) -> usize {
+        self.buffer.len().saturating_sub(self.len)
+    }
+
     /// Empties it, and gives it as it was.
     #[must_use]
     pub fn take(&mut self) -> Self {

@@ -32,6 +32,11 @@ fn headers_seeds_and_mutations_replayed_hold() {
 }
 
 #[test]
+fn http1_seeds_and_mutations_replayed_hold() {
+    replay("http1", attache_fuzz_replay::http1);
+}
+
+#[test]
 fn state_seeds_and_mutations_replayed_hold() {
     replay("state", attache_fuzz_replay::state);
 }

@@ -14,6 +14,7 @@ mod era;
 mod exchange;
 mod foreign;
 mod http;
+mod http1;
 mod json;
 mod line;
 mod mcp;

@@ -1,0 +1,215 @@
+//! The head of a request: collected in a buffer of the caller, read once it is whole.
+
+use super::Fault;
+use crate::http::{Facts, Field};
+
+/// Collects the head of one request after the other.
+#[derive(Debug)]
+pub struct Heads<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+}
+
+/// What a head says.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'h> {
+    /// What the engine reads of it.
+    pub facts: Facts<'h>,
+    /// The path, without a query.
+    pub path: &'h str,
+    /// Where the body ends.
+    pub framing: Framing,
+    /// The client wants to send another request behind this one.
+    pub keep_alive: bool,
+    /// The client waits for a word before it sends the body (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+}
+
+/// Where a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// After so many bytes; a body that is not there has none.
+    Length(usize),
+    /// With its last chunk.
+    Chunked,
+}
+
+impl<'b> Heads<'b> {
+    /// A collector of heads of up to `buffer.len()` bytes.
+    pub const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// Forgets what it has, for the next request.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Takes bytes from the front of `input` up to the end of the head, and moves `input` behind what was taken; `true` when the
+    /// head is whole.
+    ///
+    /// # Errors
+    /// [`Fault::HeadTooLarge`]; [`Fault::Head`] for a line that ends without a carriage return (RFC 9112 §2.2 leaves it to the
+    /// reader whether that is a line; not every proxy thinks so).
+    pub fn feed(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
+        while !input.is_empty() {
+            let end = input.iter().position(|&byte| byte == b'\n');
+            let taken = end.map_or(input.len(), |end| end.saturating_add(1));
+            let (line, rest) = input.split_at_checked(taken).unwrap_or((input, &[]));
+            *input = rest;
+            self.push(line)?;
+            if end.is_none() {
+                continue;
+            }
+            match self.collected() {
+                // RFC 9112 §2.2: empty lines before the request line are ignored.
+                b"\r\n" => self.len = 0,
+                [.., b'\r', b'\n', b'\r', b'\n'] => return Ok(true),
+                [.., b'\r', b'\n'] => {}
+                _ => return Err(Fault::Head),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a head has begun.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let free = self.buffer.get_mut(self.len..).unwrap_or_default();
+        if bytes.len() > free.len() {
+            return Err(Fault::HeadTooLarge);
+        }
+        for (slot, byte) in free.iter_mut().zip(bytes) {
+            *slot = *byte;
+        }
+        self.len = self.len.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    fn collected(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+
+    /// Reads the head, once it is whole.
+    ///
+    /// # Errors
+    /// Every [`Fault`] but those of a body.
+    pub fn request(&self) -> Result<Request<'_>, Fault> {
+        let (line, mut rest) = split_line(self.collected()).ok_or(Fault::Head)?;
+        let (method, target) = request_line(line)?;
+        let mut wire = Wire::default();
+        let mut facts = Facts::new(method);
+        // The empty line is the last one.
+        while let Some((line, behind)) = split_line(rest).filter(|(line, _)| !line.is_empty()) {
+            let (name, value) = field(line).ok_or(Fault::Head)?;
+            facts.note(name, value);
+            wire.note(name, value)?;
+            rest = behind;
+        }
+        // RFC 9112 §3.2: "MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
+        // request message that contains more than one".
+        let Field::Once(_) = facts.host else {
+            return Err(Fault::Host);
+        };
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        let framing = wire.framing()?;
+        Ok(Request { facts, path, framing, keep_alive: !wire.close, expects_continue: wire.expects_continue })
+    }
+}
+
+/// The first line of `text`, which a carriage return and a line feed end, and what stands behind it.
+fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().position(|&byte| byte == b'\n')?;
+    let (line, rest) = text.split_at_checked(end)?;
+    Some((line.strip_suffix(b"\r")?, rest.get(1..)?))
+}
+
+/// RFC 9112 §3: method, target and version, with one space between; the method and the target of the request.
+fn request_line(line: &[u8]) -> Result<(&[u8], &str), Fault> {
+    let mut words = line.splitn(3, |&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
+        return Err(Fault::Head);
+    };
+    let target = core::str::from_utf8(target).unwrap_or_default();
+    if !is_token(method) || target.is_empty() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Fault::Head);
+    }
+    match version {
+        b"HTTP/1.1" => Ok((method, target)),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Err(Fault::Version)
+        }
+        _ => Err(Fault::Head),
+    }
+}
+
+/// RFC 9112 §5: a name, a colon right behind it, a value. A line that continues another begins with a space, and so has no name.
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, rest) = line.split_at_checked(colon)?;
+    let value = rest.get(1..)?;
+    // RFC 9110 §5.5: no control characters but the tab.
+    let plain = value.iter().all(|&byte| byte == b'\t' || byte >= b' ' && byte != 0x7F);
+    (is_token(name) && plain).then_some((name, value))
+}
+
+/// RFC 9110 §5.6.2
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// The fields that speak of the connection.
+#[derive(Default)]
+struct Wire {
+    length: Option<usize>,
+    chunked: bool,
+    close: bool,
+    expects_continue: bool,
+}
+
+impl Wire {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let value = value.trim_ascii();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            // RFC 9112 §6.3: a list of equal lengths may be taken, and need not.
+            let before = self.length.replace(decimal(value).ok_or(Fault::Framing)?);
+            if before.is_some() { Err(Fault::Framing) } else { Ok(()) }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if core::mem::replace(&mut self.chunked, true) {
+                return Err(Fault::Framing);
+            }
+            if value.eq_ignore_ascii_case(b"chunked") { Ok(()) } else { Err(Fault::Coding) }
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            let mut options = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+            self.close |= options.any(|option| option.eq_ignore_ascii_case(b"close"));
+            Ok(())
+        } else if name.eq_ignore_ascii_case(b"expect") {
+            self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+            if self.expects_continue { Ok(()) } else { Err(Fault::Expectation) }
+        } else {
+            Ok(())
+        }
+    }
+
+    // RFC 9112 §6.3: a message with both "might indicate an attempt to perform request smuggling"; a server MAY reject it.
+    const fn framing(&self) -> Result<Framing, Fault> {
+        match (self.length, self.chunked) {
+            (Some(_), true) => Err(Fault::Framing),
+            (None, true) => Ok(Framing::Chunked),
+            (Some(length), false) => Ok(Framing::Length(length)),
+            (None, false) => Ok(Framing::Length(0)),
+        }
+    }
+}
+
+/// RFC 9110 §8.6: one or more digits and nothing else. A length beyond the machine's numbers is the largest of them.
+fn decimal(text: &[u8]) -> Option<usize> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digit = |number: usize, byte: &u8| number.saturating_mul(10).saturating_add(usize::from(byte & 0xF));
+    Some(text.iter().fold(0, digit))
+}
