@@ -1,8 +1,14 @@
 //! The command line: what it is called with, what it prints, and how it ends.
 
+mod heads;
 mod listen;
+mod pace;
+mod socket;
+#[cfg_attr(unix, path = "cli/unix.rs")]
+#[cfg_attr(not(unix), path = "cli/elsewhere.rs")]
+mod system;
 
-use attache_host::{Ctx, Server, ToolError, limits, stdio};
+use attache_host::{Ctx, Limits, Server, ToolError, stdio};
 use clap::{Args, Parser, Subcommand};
 use core::fmt;
 use core::net::SocketAddr;
@@ -82,12 +88,15 @@ impl Serve {
     async fn http(self) -> Result<(), Problem> {
         let listener = TcpListener::bind(self.listen).await.map_err(|error| Problem::Listen(self.listen, error))?;
         let address = listener.local_addr().map_err(|error| Problem::Listen(self.listen, error))?;
-        let router: axum::Router = self.server(address).routes();
+        let limits = Limits::default();
+        let server = self.server(address).limits(limits.clone());
+        let changes = server.changes();
+        let router = server.routes().fallback(listen::not_found);
         // Before the greeting: whoever reads it may send one.
-        let mut signals = listen::Signals::take().map_err(Problem::Signals)?;
+        let mut signals = system::Signals::take().map_err(Problem::Signals)?;
         let url = format!("http://{address}{}", self.path);
         println!("Serving MCP on {url} (stop with Ctrl-C)\n\nFor a client's mcp.json:\n{}", mcp_json(&url));
-        listen::serve(listener, router, limits::CONNECTIONS, &mut signals).await;
+        listen::serve(listener, router, &limits, &mut signals, || changes.end_subscriptions()).await;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A finished server: what is asked of the protocol engine on its behalf, and the answers.
 
-use crate::limits;
+use crate::admission::{Admission, Place};
+use crate::limits::{self, Limits};
 use crate::piped::{Part, Piped, Way};
 use crate::sink::Growing;
 use crate::tools::{Change, Changes, Outcome, Registry, Run};
@@ -10,6 +11,7 @@ use attache_core::exchange::{Listen, Next, Reply, Ticket};
 use attache_core::http::{LOOPBACK, OK, Policy};
 use attache_core::json::{Escaped, Full, Sink};
 use attache_core::mcp;
+use attache_core::rpc::Code;
 use attache_core::seal::Key;
 use attache_core::tool::Kind;
 use bytes::Bytes;
@@ -17,6 +19,7 @@ use core::fmt;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, sleep_until};
 
 /// A finished server, shared by all connections. What it offers may change, and nothing else does.
 pub struct Engine {
@@ -30,6 +33,8 @@ pub struct Engine {
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
     access: Access,
+    limits: Limits,
+    pub(crate) admission: Admission,
 }
 
 impl fmt::Debug for Engine {
@@ -50,7 +55,19 @@ impl Engine {
             hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
             origins: Vec::new(),
             access: Access::Anonymous,
+            limits: Limits::default(),
+            admission: Admission::new(&Limits::default()),
         }
+    }
+
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        self.admission = Admission::new(&limits);
+        self.limits = limits;
+    }
+
+    /// What callers may cost.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn instruct(&mut self, text: &str) {
@@ -90,26 +107,31 @@ impl Moment {
         }
     }
 
-    /// Starts what `next` asks for, which this moment's server has made of `body`; `None` if there is nothing to answer.
-    pub(crate) fn start(self, next: Next, who: &Authenticated<'_>, body: Bytes) -> Option<Pending> {
+    /// Starts what `next` asks for, which this moment's server has made of `body`; `None` if there is nothing to answer. It keeps
+    /// its `place` until its end.
+    pub(crate) fn start(self, next: Next, who: &Authenticated<'_>, body: Bytes, place: Place) -> Option<Pending> {
         match next {
             Next::Ack | Next::Cancel(_) => None,
             Next::Reply(reply) => Some(Pending::Ready(self.emitted(&reply, &body))),
             Next::Call(ticket) => {
                 let Engine { changes, key, .. } = &*self.engine;
                 let (run, told) = self.offers.start(&body, ticket.call(&body, who), changes, key);
+                let deadline = Instant::now() + self.engine.limits.call_time;
+                let ticket = Some(ticket);
                 Some(Pending::Running(Running {
                     moment: self,
-                    ticket: Some(ticket),
+                    ticket,
                     body,
                     run,
                     told,
                     outcome: None,
                     piped: None,
                     way: Way::Pieces,
+                    deadline,
+                    place,
                 }))
             }
-            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body))),
+            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body, place))),
         }
     }
 
@@ -170,6 +192,9 @@ pub(crate) struct Running {
     /// Its answer, once that is sent while it is written.
     piped: Option<Piped>,
     way: Way,
+    deadline: Instant,
+    #[expect(dead_code, reason = "held until the call has ended")]
+    place: Place,
 }
 
 impl Running {
@@ -193,6 +218,8 @@ impl Running {
                 biased;
                 Some(message) = self.told.recv() => return Step::Told(message),
                 outcome = &mut self.run => self.outcome = Some(outcome),
+                // Asked last, so that a call that does not wait needs no timer.
+                () = async { sleep_until(self.deadline).await } => self.outcome = Some(overdue()),
             }
         }
         match (self.told.try_recv(), self.outcome.take(), self.ticket.take()) {
@@ -232,12 +259,14 @@ pub(crate) struct Listening {
     changes: Option<broadcast::Receiver<Change>>,
     /// Messages that are due.
     due: VecDeque<Bytes>,
+    #[expect(dead_code, reason = "held until the subscription has ended")]
+    place: Place,
 }
 
 impl Listening {
-    fn new(engine: Arc<Engine>, listen: Listen, body: Bytes) -> Self {
+    fn new(engine: Arc<Engine>, listen: Listen, body: Bytes, place: Place) -> Self {
         let changes = engine.changes.listen();
-        let mut listening = Self { engine, listen, body, changes, due: VecDeque::new() };
+        let mut listening = Self { engine, listen, body, changes, due: VecDeque::new(), place };
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         listening.tell(|listen, body, out| listen.acknowledge(body, out));
         listening
@@ -304,6 +333,12 @@ impl Listening {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) bytes: Bytes,
+}
+
+/// What a call is answered with that takes longer than it may; its handler is dropped.
+fn overdue() -> Outcome {
+    tracing::warn!("a call took longer than the limit and was ended");
+    Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
 
 /// A key that lives as long as the process: what it has sealed is void after a restart.

@@ -34,6 +34,7 @@
 //! `axum` (default): [`Server::routes`]. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
+mod admission;
 mod engine;
 pub mod http;
 pub mod limits;
@@ -45,6 +46,7 @@ mod tools;
 
 pub use attache_core::tool::Level;
 pub use engine::Engine;
+pub use limits::{Limits, Rate};
 pub use server::Server;
 pub use tools::{
     Ask, Changes, Completing, Content, Contents, Ctx, Elicited, Handler, IntoContents, IntoPrompt, IntoToolOutput,

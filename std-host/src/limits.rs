@@ -1,6 +1,161 @@
-//! The numbers of the host, each with its reason.
+//! The numbers of the host, each with its reason. What an operator may set is in [`Limits`]; the rest is fixed.
 
 use core::time::Duration;
+
+/// What a server spends on its callers at most. Every field has a default that is safe to leave as it is, and a method of the
+/// same name that replaces it:
+///
+/// ```
+/// # use attache_host::Limits;
+/// let limits = Limits::default().body(64 * 1024).calls(16);
+/// ```
+///
+/// Those of connections are kept by the program `attache`; a service that is mounted elsewhere has the listener there keep
+/// such limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Largest body of a request, in bytes; default [`BODY`].
+    pub body: usize,
+    /// How long a body may take to come in whole, however it trickles; default [`BODY_TIME`].
+    pub body_time: Duration,
+    /// Calls of tools, prompts, resources and completions that run at once; default [`CALLS`].
+    pub calls: usize,
+    /// Calls that wait for one of those that run to end; further ones are refused at once; default [`CALLS_WAITING`].
+    pub calls_waiting: usize,
+    /// How long a call waits at most before it is refused; default [`CALL_WAIT`].
+    pub call_wait: Duration,
+    /// How long a call may take before it is ended with an error; default [`CALL_TIME`].
+    pub call_time: Duration,
+    /// Subscriptions that are open at once over HTTP; default [`STREAMS`].
+    pub streams: usize,
+    /// How many requests one caller may make; default none, for whoever embeds the service knows what stands in front of it.
+    pub rate: Option<Rate>,
+    /// Connections at once; further ones wait; default [`CONNECTIONS`].
+    pub connections: usize,
+    /// Largest head of a request, in bytes; default [`HEAD`].
+    pub head: usize,
+    /// Most header fields of a request; default [`FIELDS`].
+    pub fields: usize,
+    /// How long a head may take to come in whole, and the first one from the beginning of the connection; default
+    /// [`HEAD_TIME`].
+    pub head_time: Duration,
+    /// How long a connection may lie idle between two requests; default [`IDLE_TIME`].
+    pub idle_time: Duration,
+    /// How long a peer may take no byte of an answer before it is cut; default [`STALL_TIME`].
+    pub stall_time: Duration,
+    /// Requests that are open at once on one HTTP/2 connection; default [`MULTIPLEXED`].
+    pub multiplexed: usize,
+    /// How long requests may take that are open when the program is asked to stop; default [`STOP_GRACE`].
+    pub stop_grace: Duration,
+}
+
+/// A bucket of requests for each caller: it is full at the beginning, each request takes one out, and it fills up steadily.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests that come back in a second; at least one.
+    pub per_second: u32,
+    /// Requests that a full bucket holds; at least one.
+    pub burst: u32,
+}
+
+/// What callers on other machines may do by default: more than an agent does, less than what keeps a core busy.
+impl Default for Rate {
+    fn default() -> Self {
+        Self { per_second: 50, burst: 200 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: BODY,
+            body_time: BODY_TIME,
+            calls: CALLS,
+            calls_waiting: CALLS_WAITING,
+            call_wait: CALL_WAIT,
+            call_time: CALL_TIME,
+            streams: STREAMS,
+            rate: None,
+            connections: CONNECTIONS,
+            head: HEAD,
+            fields: FIELDS,
+            head_time: HEAD_TIME,
+            idle_time: IDLE_TIME,
+            stall_time: STALL_TIME,
+            multiplexed: MULTIPLEXED,
+            stop_grace: STOP_GRACE,
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($name:ident: $kind:ty),* $(,)?) => {
+        impl Limits {
+            $(
+                #[doc = concat!("Replaces the field `", stringify!($name), "`.")]
+                #[must_use]
+                pub fn $name(mut self, $name: impl Into<$kind>) -> Self {
+                    self.$name = $name.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    body: usize, body_time: Duration, calls: usize, calls_waiting: usize, call_wait: Duration, call_time: Duration,
+    streams: usize, rate: Option<Rate>, connections: usize, head: usize, fields: usize, head_time: Duration,
+    idle_time: Duration, stall_time: Duration, multiplexed: usize, stop_grace: Duration,
+}
+
+/// Calls that run at once: a call that waits costs little, one that computes has a core for itself at best, and a thousand
+/// open files and database connections are what systems allow.
+pub const CALLS: usize = 512;
+
+/// Calls that wait for their turn: as many as run. A longer queue is only answered later, and its clients have gone by then.
+pub const CALLS_WAITING: usize = 512;
+
+/// How long a call waits for its turn: longer than most calls take, shorter than clients are patient.
+pub const CALL_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a call may take: platforms cut requests after four minutes, and whoever works longer tells its progress to
+/// nobody by then. Longer work has a limit of its own that its author knows.
+pub const CALL_TIME: Duration = Duration::from_secs(600);
+
+/// Subscriptions open at once: each holds a few kilobytes and no connection of its own over HTTP/2.
+pub const STREAMS: usize = 8192;
+
+/// Largest head of a request, in bytes: mirrored arguments and tokens are a few kilobytes, and other servers stop at 8 to 64.
+pub const HEAD: usize = 64 * 1024;
+
+/// Most header fields of a request: clients and proxies send about twenty.
+pub const FIELDS: usize = 100;
+
+/// How long a connection may lie idle between two requests: what proxies and clients keep one for.
+pub const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// How long a peer may take no byte of an answer: longer than any network is silent that still works.
+pub const STALL_TIME: Duration = Duration::from_secs(30);
+
+/// What the system keeps of an answer on its way, in bytes. It tells of room only when a third is free, so with its own megabytes
+/// a slow reader would look as one that takes nothing. Enough for two megabytes a second to the other side of the world.
+pub const SEND_BUFFER: usize = 256 * 1024;
+
+/// Requests open at once on one HTTP/2 connection: what browsers and proxies expect to have (RFC 9113 §6.5.2: at least 100).
+pub const MULTIPLEXED: usize = 100;
+
+/// Streams of one HTTP/2 connection that the peer may reset before they were looked at; beyond that it is cut. Clients reset
+/// what they no longer want, but not twenty at once.
+pub const RESETS: usize = 20;
+
+/// Callers whose buckets are kept apart; beyond that those share one that are not known. A few dozen bytes each.
+pub const CALLERS: usize = 16 * 1024;
+
+/// How long a connection that was refused in the middle of a message is still listened to, so that the refusal is read and not
+/// lost in a reset (RFC 9112 §9.6).
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// Largest body or line that is read, in bytes: what the big SDKs take, so that nothing they send is refused here.
 pub const BODY: usize = 4 * 1024 * 1024;
@@ -9,8 +164,7 @@ pub const BODY: usize = 4 * 1024 * 1024;
 /// and then holds a connection and a buffer for ever.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// How long the head of a request may take to come in, and a connection to lie idle between two: a head is one packet or
-/// two, and whoever has been silent longer opens a new connection.
+/// How long the head of a request may take to come in: it is one packet or two.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// Connections that the program serves at once; further ones wait. Each is a few tens of kilobytes while it is idle, and

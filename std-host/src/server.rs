@@ -1,6 +1,7 @@
 //! What a server is made of.
 
 use crate::engine::Engine;
+use crate::limits::Limits;
 use crate::tools::{
     Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Taken, Tool, blocking, completion,
 };
@@ -174,6 +175,13 @@ impl Server {
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
         self.engine.origins = origins.into_iter().collect();
+        self
+    }
+
+    /// What callers may cost, instead of the defaults.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.engine.limit(limits);
         self
     }
 

@@ -143,7 +143,7 @@ impl Peer {
             self.waiting.push_back(Waiting { moment, ticket, line, place });
             return self.fill();
         }
-        match moment.start(next, &who(), line) {
+        match moment.start(next, &who(), line, None) {
             // A writer that is gone has told its error already, so a send that fails is no news.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
@@ -158,7 +158,7 @@ impl Peer {
         while self.running.len() < limits::LINE_CALLS
             && let Some(Waiting { moment, ticket, line, place }) = self.waiting.pop_front()
             && let id = ticket.id(&line).to_vec()
-            && let Some(Pending::Running(mut running)) = moment.start(Next::Call(ticket), &who(), line)
+            && let Some(Pending::Running(mut running)) = moment.start(Next::Call(ticket), &who(), line, None)
         {
             running.whole();
             let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));

@@ -32,12 +32,15 @@ impl Listen {
 
     /// The answer where there is no room for another subscription.
     pub fn refuse(&self) -> Reply {
-        self.refuse_for("Too many subscriptions are open: end one of them first")
+        self.refused(Error::Busy("Too many subscriptions are open: end one of them first"))
     }
 
     /// The answer where this subscription cannot be kept, for a reason that the peer may know.
     pub fn refuse_for(&self, reason: &'static str) -> Reply {
-        let error = Error::Failed(reason);
+        self.refused(Error::Failed(reason))
+    }
+
+    fn refused(&self, error: Error) -> Reply {
         Reply::error(Unanswerable { error, id: Some(self.id) }, Some(Version::V2026_07_28))
     }
 

@@ -56,6 +56,12 @@ impl Ticket {
         self.version
     }
 
+    /// The answer where there is no room for another call.
+    pub fn refuse(self) -> Reply {
+        let error = Error::Busy("Too many calls are running: try again later");
+        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version))
+    }
+
     /// Begins the answer at the end of `out`, and gives the place for the handler's result.
     ///
     /// # Errors

@@ -43,6 +43,12 @@ pub enum Refusal {
     Origin,
     /// The body is not declared as `application/json`.
     MediaType,
+    /// `Transfer-Encoding` says anything else than `chunked`, once: another reader may see another end of the message.
+    Framing,
+    /// There are more header fields than the transport takes.
+    Fields,
+    /// The caller has sent more requests than it may.
+    Rate,
 }
 
 impl Refusal {
@@ -54,6 +60,11 @@ impl Refusal {
             // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with 403.
             Self::Host | Self::Origin => 403,
             Self::MediaType => 415,
+            // RFC 9112 §6.1: what does not end with `chunked` MUST be answered with 400.
+            Self::Framing => 400,
+            // RFC 6585 §5 and §4.
+            Self::Fields => 431,
+            Self::Rate => 429,
         }
     }
 
@@ -64,6 +75,9 @@ impl Refusal {
             Self::Host => "Host is not a name of this server",
             Self::Origin => "Origin may not call this server",
             Self::MediaType => "Content-Type must be application/json",
+            Self::Framing => "Transfer-Encoding must be chunked, and be there once",
+            Self::Fields => "There are too many header fields",
+            Self::Rate => "There are too many requests: wait as long as Retry-After says",
         })
     }
 }

@@ -13,6 +13,8 @@ pub const ACCEPTED: u16 = 202;
 pub fn status(error: Error, version: Option<Version>) -> u16 {
     match error {
         Error::TooLarge(_) => 413,
+        // Customary: the same request may be taken later.
+        Error::Busy(_) => 503,
         // "404 with a -32601 body identifies a modern server". To a legacy client a 404 means that its session is gone
         // (MCP 2025-11-25 basic/transports, Session Management), so there it is an ordinary answer.
         Error::MethodNotFound(_) if version.is_some_and(Version::is_modern) => 404,
@@ -63,6 +65,8 @@ pub const fn fields(status: u16) -> &'static [(&'static str, &'static str)] {
         ACCEPTED => &[],
         // RFC 9110 §15.5.6: a 405 MUST name the methods that are served.
         405 => &[TYPE, ("allow", "POST")],
+        // RFC 9110 §10.2.3: in seconds. A place is free as soon as any call ends.
+        503 => &[TYPE, ("retry-after", "1")],
         _ => &[TYPE],
     }
 }

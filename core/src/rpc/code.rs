@@ -97,6 +97,8 @@ pub enum Error {
     Argument(&'static str),
     /// The server failed, for a reason that the peer may know.
     Failed(&'static str),
+    /// There is no room for it now, for this reason: it may be sent again later.
+    Busy(&'static str),
     /// A header does not fit the body.
     Header(Header, HeaderFault),
     /// The version at this place is not served; the span covers the string with its quotes.
@@ -205,7 +207,7 @@ impl Error {
             Self::UnknownResourceLegacy(_) => Code::ResourceNotFound,
             Self::Header(..) => Code::HeaderMismatch,
             Self::UnsupportedVersion(_) => Code::UnsupportedProtocolVersion,
-            Self::ResultTooLarge | Self::Failed(_) => Code::InternalError,
+            Self::ResultTooLarge | Self::Failed(_) | Self::Busy(_) => Code::InternalError,
         }
     }
 
@@ -233,7 +235,7 @@ impl Error {
             Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => ["No such resource", ""],
             Self::UnknownReference => ["There is no such prompt or resource to complete for", ""],
             Self::Argument(name) => ["Missing, repeated or not fitting: argument ", name],
-            Self::Failed(reason) => [reason, ""],
+            Self::Failed(reason) | Self::Busy(reason) => [reason, ""],
             Self::UnknownCursor => ["Unknown cursor: start again without one", ""],
             Self::Header(header, fault) => [header.name(), fault.sentence()],
             Self::UnsupportedVersion(_) => ["Protocol version not supported", ""],

@@ -1,21 +1,44 @@
-//! HTTP/1.1 connections: how many there are, how long they may take, and how they end.
+//! Connections: how many there are, how long they may take, and how they end.
 
-use attache_host::limits;
-use core::pin::pin;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use std::io;
+use super::heads::Heads;
+use super::pace::{Cut, Open, Pace};
+use super::socket::Socket;
+use super::system::Signals;
+use attache_host::http::Peer;
+use attache_host::{Limits, limits};
+use axum::body::Body;
+use bytes::Bytes;
+use core::net::IpAddr;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
+use tower_service::Service;
 
-/// Serves up to `room` connections at once until a signal comes; then the requests that have begun have
-/// [`STOP_GRACE`](limits::STOP_GRACE) to be answered, or until a second signal.
-pub(super) async fn serve(listener: TcpListener, router: axum::Router, room: usize, signals: &mut Signals) {
-    let room = Arc::new(Semaphore::new(room));
+/// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
+/// [`stop_grace`](Limits::stop_grace) to be answered, or until a second signal.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    limits: &Limits,
+    signals: &mut Signals,
+    stopped: impl FnOnce(),
+) {
+    if let Err(error) = socket2::SockRef::from(&listener).set_send_buffer_size(limits::SEND_BUFFER) {
+        tracing::warn!(%error, "slow readers may be cut early: the send buffer of connections is as the system has it");
+    }
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let limits = Arc::new(limits.clone());
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
     loop {
@@ -30,8 +53,11 @@ pub(super) async fn serve(listener: TcpListener, router: axum::Router, room: usi
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => {
-                let serving = connection(stream, router.clone(), stopping.clone());
+            Ok((stream, peer)) => {
+                // Answers are written whole, so nothing is won by waiting for more.
+                let _ = stream.set_nodelay(true);
+                let serving =
+                    connection(stream, Some(peer.ip()), router.clone(), Arc::clone(&limits), stopping.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
@@ -45,9 +71,10 @@ pub(super) async fn serve(listener: TcpListener, router: axum::Router, room: usi
     }
     // From here on connections are refused, and those that are open learn of the stop.
     drop((listener, stop));
+    stopped();
     let ended = async { while connections.join_next().await.is_some() {} };
     let in_time = tokio::select! {
-        in_time = timeout(limits::STOP_GRACE, ended) => in_time.is_ok(),
+        in_time = timeout(limits.stop_grace, ended) => in_time.is_ok(),
         () = signals.next() => false,
     };
     if !in_time {
@@ -55,16 +82,38 @@ pub(super) async fn serve(listener: TcpListener, router: axum::Router, room: usi
     }
 }
 
-async fn connection(stream: TcpStream, router: axum::Router, mut stopping: watch::Receiver<()>) {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits::HEAD_TIME);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        // Nothing is ever sent: the sender is dropped.
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Option<IpAddr>,
+    router: axum::Router,
+    limits: Arc<Limits>,
+    mut stopping: watch::Receiver<()>,
+) {
+    let pace = Pace::new(&limits);
+    let socket = Socket::new(stream, Arc::clone(&pace), limits.stall_time);
+    let service = Paced { router, pace: Arc::clone(&pace), peer };
+    let builder = builder(&limits);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Heads::new(socket, Arc::clone(&pace))), service));
+    let mut stops = false;
+    let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| tokio::time::Instant::now())));
+    let served = loop {
+        tokio::select! {
+            served = connection.as_mut() => break served,
+            // Nothing is ever sent: the sender is dropped.
+            _ = stopping.changed(), if !stops => {
+                stops = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = looks.as_mut() => match pace.look() {
+                Ok(next) => looks.as_mut().reset(next),
+                // HTTP/2 takes leave; whatever it says has to be said at once.
+                Err(Cut::Idle) => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = timeout(limits::LINGER, connection).await;
+                    return;
+                }
+                Err(cut) => return tracing::debug!(?cut, "a connection was cut"),
+            },
         }
     };
     // The peer broke off or was too slow; whether that matters is known to him alone.
@@ -73,40 +122,123 @@ async fn connection(stream: TcpStream, router: axum::Router, mut stopping: watch
     }
 }
 
-/// The signals that ask the program to stop: Ctrl-C, and what service managers send.
-pub(super) struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Heads have their time from the first byte on, see `Pace`.
+        .header_read_timeout(None)
+        .max_buf_size(limits.head)
+        .max_headers(limits.fields);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(u32::try_from(limits.multiplexed).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits::RESETS);
+    builder
 }
 
-impl Signals {
-    /// From here on these signals do not end the program by themselves.
-    #[cfg(unix)]
-    pub(super) fn take() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
+/// The router behind the pace of one connection.
+#[derive(Clone, Debug)]
+struct Paced {
+    router: axum::Router,
+    pace: Arc<Pace>,
+    peer: Option<IpAddr>,
+}
 
-    /// From here on these signals do not end the program by themselves.
-    #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, reason = "the same for all systems")]
-    pub(super) fn take() -> io::Result<Self> {
-        Ok(Self {})
-    }
+impl hyper::service::Service<Request<Incoming>> for Paced {
+    type Response = Response<PacedBody>;
+    type Error = core::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let multiplexed = request.version() == Version::HTTP_2;
+        let open = self.pace.begin(multiplexed);
+        let headers = request.headers();
+        let length = headers.contains_key(CONTENT_LENGTH).then_some(());
+        let is_framed =
+            multiplexed || (length.is_none() && !headers.contains_key(TRANSFER_ENCODING)) || self.pace.framed(length);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
         }
+        let mut router = self.router.clone();
+        Box::pin(async move {
+            let response = match is_framed {
+                true => router.call(request.map(Body::new)).await?,
+                false => two_lengths(),
+            };
+            if response.headers().contains_key(CONNECTION) {
+                open.pace().leave_unread();
+            }
+            let mut owed = false;
+            open.pace().owe(&mut owed, multiplexed);
+            Ok(response.map(|body| PacedBody { body, open, multiplexed, owed }))
+        })
+    }
+}
+
+/// The answer on other paths than those that are served.
+pub(super) async fn not_found(version: Version) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    // The body of the request is not read.
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// RFC 9112 §6.3: a message with both may be refused, and its connection is closed in any case.
+fn two_lengths() -> Response<Body> {
+    const BODY: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Content-Length and Transfer-Encoding exclude each other"}}"#;
+    let mut response = Response::new(Body::from(Bytes::from_static(BODY.as_bytes())));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The body of an answer; the request is open until it is dropped.
+#[derive(Debug)]
+struct PacedBody {
+    body: Body,
+    open: Open,
+    multiplexed: bool,
+    owed: bool,
+}
+
+impl http_body::Body for PacedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        // To HTTP/1 the socket itself says when nothing is taken.
+        if !this.multiplexed {
+            return Pin::new(&mut this.body).poll_frame(context);
+        }
+        let frame = Pin::new(&mut this.body).poll_frame(context);
+        this.open.pace().owe(&mut this.owed, frame.is_ready());
+        frame
     }
 
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for PacedBody {
+    fn drop(&mut self) {
+        self.open.pace().owe(&mut self.owed, false);
     }
 }
 
@@ -115,28 +247,156 @@ mod tests {
     use super::*;
     use core::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
+    use tokio::time::Instant;
+
+    const SHORT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_secs(20);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    /// A client of a router that is served within these limits. The server lives as long as the test's runtime.
+    async fn client(router: axum::Router, limits: Limits) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            serve(listener, router, &limits, &mut Signals::take().unwrap(), || ()).await;
+        });
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    /// How long the connection stays open, and what still comes.
+    async fn rest(mut client: TcpStream) -> (Duration, Vec<u8>) {
+        let (started, mut bytes) = (Instant::now(), Vec::new());
+        let _ = timeout(LONG, client.read_to_end(&mut bytes)).await.expect("the end of the connection");
+        (started.elapsed(), bytes)
+    }
+
+    /// Tells when it is dropped.
+    struct Witness(mpsc::UnboundedSender<()>);
+
+    impl Drop for Witness {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    /// An answer without end.
+    struct Endless(#[expect(dead_code, reason = "dropped with the answer")] Witness);
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = core::convert::Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])))))
+        }
+    }
+
+    fn endless() -> (axum::Router, mpsc::UnboundedReceiver<()>) {
+        let (tell, told) = mpsc::unbounded_channel();
+        let answer = move || {
+            let witness = Witness(tell.clone());
+            async move { Response::new(Body::new(Endless(witness))) }
+        };
+        (axum::Router::new().route("/", axum::routing::get(answer)), told)
+    }
 
     #[tokio::test]
     async fn connection_beyond_the_limit_waits_until_another_has_ended() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(async move {
-            let mut signals = Signals::take().unwrap();
-            serve(listener, axum::Router::new(), 1, &mut signals).await;
-        });
-        const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
         let mut answer = [0; 12];
-        let mut first = TcpStream::connect(address).await.unwrap();
+        let mut first = client(axum::Router::new(), Limits::default().connections(1_usize)).await;
         first.write_all(REQUEST).await.unwrap();
         first.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 404");
-        let mut second = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(first.peer_addr().unwrap()).await.unwrap();
         second.write_all(REQUEST).await.unwrap();
         let waits = timeout(Duration::from_millis(200), second.read_exact(&mut answer)).await;
         assert!(waits.is_err());
         drop(first);
-        timeout(Duration::from_secs(10), second.read_exact(&mut answer)).await.unwrap().unwrap();
+        timeout(LONG, second.read_exact(&mut answer)).await.unwrap().unwrap();
         assert_eq!(&answer, b"HTTP/1.1 404");
-        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn reader_that_takes_nothing_is_cut_and_its_answer_dropped() {
+        // RFC 9113: the preface, settings with a window of 0, and GET / as fields of the static table and a literal.
+        let http2 = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
+            b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
+            b"\0\0\x06\x01\x05\0\0\0\x01\x82\x84\x86\x01\x01a",
+        ]
+        .concat();
+        for request in [REQUEST, &http2] {
+            let (router, mut dropped) = endless();
+            let mut client = client(router, Limits::default().stall_time(SHORT)).await;
+            let started = Instant::now();
+            client.write_all(request).await.unwrap();
+            timeout(LONG, dropped.recv()).await.expect("it is dropped");
+            assert!(started.elapsed() >= SHORT, "{:?}", started.elapsed());
+        }
+    }
+
+    #[tokio::test]
+    async fn reader_that_takes_a_little_now_and_then_is_not_cut() {
+        let (router, mut dropped) = endless();
+        let stall_time = Duration::from_secs(1);
+        let mut client = client(router, Limits::default().stall_time(stall_time)).await;
+        client.write_all(REQUEST).await.unwrap();
+        let started = Instant::now();
+        // Steps as small as these keep the system from waiting for larger ones on the way.
+        let mut some = vec![0; 32 * 1024];
+        while started.elapsed() < stall_time * 5 / 2 {
+            client.read_exact(&mut some).await.unwrap();
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(dropped.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn head_has_its_time_from_the_first_byte_and_idleness_another() {
+        let limits = || Limits::default().head_time(SHORT).idle_time(SHORT * 4);
+        for (sent, limit) in [(b"".as_slice(), SHORT), (b"GET / HT", SHORT), (REQUEST, SHORT * 4)] {
+            let mut client = client(axum::Router::new(), limits()).await;
+            client.write_all(sent).await.unwrap();
+            let (time, _) = rest(client).await;
+            assert!(time > limit / 2 && time < limit * 3, "{:?}: {time:?}", str::from_utf8(sent));
+        }
+    }
+
+    #[tokio::test]
+    async fn head_that_trickles_is_cut_although_it_never_stops() {
+        let mut client = client(axum::Router::new(), Limits::default().head_time(SHORT)).await;
+        let started = Instant::now();
+        while client.write_all(b"x").await.is_ok() {
+            sleep(SHORT / 10).await;
+            assert!(started.elapsed() < LONG, "it is not cut");
+        }
+    }
+
+    #[tokio::test]
+    async fn call_that_takes_long_is_not_idle() {
+        let answer = || async {
+            sleep(SHORT * 3).await;
+            "done"
+        };
+        let router = axum::Router::new().route("/", axum::routing::get(answer));
+        let limits = Limits::default().idle_time(SHORT).head_time(SHORT).stall_time(SHORT);
+        let mut client = client(router, limits).await;
+        client.write_all(REQUEST).await.unwrap();
+        let (_, answer) = rest(client).await;
+        assert!(answer.ends_with(b"done"), "{:?}", String::from_utf8_lossy(&answer));
+    }
+
+    #[tokio::test]
+    async fn refusal_of_a_body_that_is_still_coming_arrives() {
+        let router = axum::Router::new().fallback(|| async { two_lengths() });
+        let mut client = client(router, Limits::default()).await;
+        client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2000000\r\n\r\n").await.unwrap();
+        for _ in 0..100 {
+            client.write_all(&[b'x'; 10_000]).await.unwrap();
+        }
+        let (_, answer) = rest(client).await;
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{:?}", String::from_utf8_lossy(&answer));
     }
 }

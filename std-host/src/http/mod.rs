@@ -4,5 +4,5 @@
 mod service;
 mod stream;
 
-pub use service::{AnswerBody, McpService};
+pub use service::{AnswerBody, McpService, Peer};
 pub use stream::Broken;

@@ -2,22 +2,27 @@
 
 use super::stream::{Broken, Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
-use crate::limits;
 use attache_core::auth::Authenticated;
-use attache_core::era::Version;
+use attache_core::era::Version as Revision;
 use attache_core::exchange::{Origin, Reply, open, too_large};
 use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, fields, gate, sse};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
 use core::fmt;
+use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Full};
 use std::sync::Arc;
 use tokio::time::timeout;
+
+/// The address that a request came from. Whoever accepts the connection puts it into the request's extensions; the limit of
+/// requests ([`Limits::rate`](crate::Limits)) tells callers apart by it, and counts all as one that come without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// The endpoint of one server. It looks at no path: whoever mounts it has done so.
 #[derive(Clone, Debug)]
@@ -88,6 +93,10 @@ where
     B::Data: Send,
 {
     let (head, body) = request.into_parts();
+    let unread = |response| closing(response, head.version);
+    if let Some(refused) = refused(&engine, &head) {
+        return unread(refused);
+    }
     let facts = facts(&head);
     let who = match gate(&facts, &engine.policy()) {
         Door::In(who) => who,
@@ -97,44 +106,77 @@ where
                 Refusal::Verb => tracing::debug!("refused {}", head.method),
                 _ => tracing::warn!(status = refusal.status(), ?refusal, "refused at the door"),
             }
-            return refuse(&engine, &Reply::refused(refusal));
+            return unread(refuse(&engine, &Reply::refused(refusal)));
         }
     };
-    let body = match timeout(limits::BODY_TIME, read(body)).await {
+    let limits = engine.limits();
+    let body = match timeout(limits.body_time, read(body, limits.body)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(Unread::TooLarge)) => return refuse(&engine, &too_large(limits::BODY)),
+        Ok(Err(Unread::TooLarge)) => return unread(refuse(&engine, &too_large(limits.body))),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
-        Ok(Err(Unread::BrokenOff)) => return serve(&engine, &facts, &who, Bytes::new()).await,
+        Ok(Err(Unread::BrokenOff)) => return unread(serve(&engine, &facts, &who, Bytes::new()).await),
         Err(_) => {
             let mut response = serve(&engine, &facts, &who, Bytes::new()).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
-            return response;
+            return unread(response);
         }
     };
     serve(&engine, &facts, &who, body).await
 }
 
+/// What the transport asks of a head, before anybody looks at what it means: the answer if it does not fit.
+fn refused(engine: &Arc<Engine>, head: &Parts) -> Option<Response<Answered>> {
+    let refused = |refusal: Refusal| {
+        tracing::warn!(status = refusal.status(), ?refusal, "refused at the door");
+        refuse(engine, &Reply::refused(refusal))
+    };
+    // RFC 9112 §6.1: codings before `chunked`, and several fields, are ways to have two readers see two messages.
+    let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
+        return Some(refused(Refusal::Framing));
+    }
+    if head.headers.len() > engine.limits().fields {
+        return Some(refused(Refusal::Fields));
+    }
+    let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
+    let wait = engine.admission.count(caller).err()?;
+    let mut response = refused(Refusal::Rate);
+    // RFC 9110 §10.2.3: in whole seconds.
+    response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    Some(response)
+}
+
+/// An answer to a request that was not read to its end: what follows on its connection is nobody's message.
+fn closing(mut response: Response<Answered>, version: Version) -> Response<Answered> {
+    // RFC 9113 §8.2.2: in HTTP/2 a stream ends without its connection.
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 /// Why a body was not read to its end.
 enum Unread {
-    /// There is more than [`limits::BODY`].
+    /// There is more than the limit.
     TooLarge,
     /// The peer broke off, or broke the framing.
     BrokenOff,
 }
 
 /// Reads a body whole. Its pieces are copied together: each may hold a buffer many times its size.
-async fn read<B: Body>(body: B) -> Result<Bytes, Unread> {
+async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
     let mut body = pin!(body);
     let mut bytes = BytesMut::new();
-    if body.size_hint().lower() > limits::BODY as u64 {
+    if body.size_hint().lower() > limit as u64 {
         return Err(Unread::TooLarge);
     }
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
         // Trailers say nothing that is asked for here.
         let Ok(data) = frame.into_data() else { continue };
-        if data.remaining() > limits::BODY - bytes.len() {
+        if data.remaining() > limit - bytes.len() {
             return Err(Unread::TooLarge);
         }
         bytes.put(data);
@@ -146,14 +188,15 @@ async fn read<B: Body>(body: B) -> Result<Bytes, Unread> {
 async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>, body: Bytes) -> Response<Answered> {
     let moment = engine.now();
     let next = open(&moment.server(), who, Origin::Http(facts), &body);
-    let mut source = match moment.start(next, who, body) {
+    let (next, place) = engine.admission.place(next).await;
+    let mut source = match moment.start(next, who, body, place) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes })) => return response(status, bytes),
         // A subscription is a stream whatever it says first.
         Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening)),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
-        Some(Pending::Running(running)) if running.version().is_some_and(Version::is_modern) => {
+        Some(Pending::Running(running)) if running.version().is_some_and(Revision::is_modern) => {
             Source::Running(running)
         }
         Some(Pending::Running(running)) => Source::detached(running),

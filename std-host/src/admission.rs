@@ -1,0 +1,163 @@
+//! Who may come in now: places for calls and subscriptions, and how often a caller may come.
+
+use crate::limits::{CALLERS, Limits, Rate};
+use attache_core::exchange::Next;
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+/// The places of one server, as its limits say.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    calls: Arc<Semaphore>,
+    waiting: Semaphore,
+    wait: Duration,
+    streams: Arc<Semaphore>,
+    buckets: Option<Buckets>,
+}
+
+/// A place. It is free again when this is dropped.
+pub(crate) type Place = Option<OwnedSemaphorePermit>;
+
+impl Admission {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let places = |number: usize| number.min(Semaphore::MAX_PERMITS);
+        Self {
+            calls: Arc::new(Semaphore::new(places(limits.calls))),
+            waiting: Semaphore::new(places(limits.calls_waiting)),
+            wait: limits.call_wait,
+            streams: Arc::new(Semaphore::new(places(limits.streams))),
+            buckets: limits.rate.map(Buckets::new),
+        }
+    }
+
+    /// Finds a place for what is to be done; where there is none, it is refused instead.
+    pub(crate) async fn place(&self, next: Next) -> (Next, Place) {
+        match next {
+            Next::Call(ticket) => match self.call().await {
+                Some(place) => (Next::Call(ticket), Some(place)),
+                None => (Next::Reply(ticket.refuse()), None),
+            },
+            Next::Listen(listen) => match Arc::clone(&self.streams).try_acquire_owned() {
+                Ok(place) => (Next::Listen(listen), Some(place)),
+                Err(_) => (Next::Reply(listen.refuse()), None),
+            },
+            other => (other, None),
+        }
+    }
+
+    async fn call(&self) -> Place {
+        if let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() {
+            return Some(place);
+        }
+        let _waiting = self.waiting.try_acquire().ok()?;
+        timeout(self.wait, Arc::clone(&self.calls).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Counts a request of `caller`; callers that are not known count as one.
+    ///
+    /// # Errors
+    /// How long to wait if there were too many.
+    pub(crate) fn count(&self, caller: Option<IpAddr>) -> Result<(), Duration> {
+        self.buckets.as_ref().map_or(Ok(()), |buckets| buckets.take(caller, Instant::now()))
+    }
+}
+
+/// The buckets of all callers. Of each only the moment is kept at which it is full again.
+#[derive(Debug)]
+struct Buckets {
+    /// How long one request takes to come back.
+    each: Duration,
+    /// How long an empty bucket takes to fill up.
+    whole: Duration,
+    full_at: Mutex<HashMap<Option<IpAddr>, Instant>>,
+}
+
+impl Buckets {
+    fn new(rate: Rate) -> Self {
+        let each = Duration::from_secs(1) / rate.per_second.max(1);
+        Self { each, whole: each * rate.burst.max(1), full_at: Mutex::default() }
+    }
+
+    fn take(&self, caller: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut caller = caller.map(network);
+        if full_at.len() >= CALLERS && !full_at.contains_key(&caller) {
+            full_at.retain(|_, full_at| *full_at > now);
+            // More callers than can be told apart share the bucket of the unknown ones.
+            if full_at.len() >= CALLERS {
+                caller = None;
+            }
+        }
+        let bucket = full_at.entry(caller).or_insert(now);
+        let taken = (*bucket).max(now) + self.each;
+        match (taken - now).checked_sub(self.whole) {
+            None | Some(Duration::ZERO) => {
+                *bucket = taken;
+                Ok(())
+            }
+            Some(wait) => Err(wait),
+        }
+    }
+}
+
+/// One caller has a whole IPv6 network of 64 bits to call from.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(address: &str) -> Option<IpAddr> {
+        Some(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn caller_that_has_emptied_its_bucket_waits_and_others_do_not() {
+        let buckets = Buckets::new(Rate { per_second: 2, burst: 3 });
+        let now = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(buckets.take(caller("192.0.2.1"), now), Ok(()));
+        }
+        assert_eq!(buckets.take(caller("192.0.2.1"), now), Err(Duration::from_millis(500)));
+        assert_eq!(buckets.take(caller("::ffff:192.0.2.1"), now), Err(Duration::from_millis(500)));
+        assert_eq!(buckets.take(caller("192.0.2.2"), now), Ok(()));
+        let later = now + Duration::from_millis(500);
+        assert_eq!(buckets.take(caller("192.0.2.1"), later), Ok(()));
+        assert!(buckets.take(caller("192.0.2.1"), later).is_err());
+        let rested = now + Duration::from_secs(3600);
+        assert_eq!((0..9).filter(|_| buckets.take(caller("192.0.2.1"), rested).is_ok()).count(), 3);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_caller() {
+        let buckets = Buckets::new(Rate { per_second: 1, burst: 1 });
+        let now = Instant::now();
+        assert_eq!(buckets.take(caller("2001:db8::1"), now), Ok(()));
+        assert!(buckets.take(caller("2001:db8::ffff:2"), now).is_err());
+        assert_eq!(buckets.take(caller("2001:db8:0:1::1"), now), Ok(()));
+    }
+
+    #[test]
+    fn callers_beyond_those_that_are_told_apart_share_one_bucket_until_others_are_full_again() {
+        let buckets = Buckets::new(Rate { per_second: 1, burst: 1 });
+        let now = Instant::now();
+        for number in 0..CALLERS {
+            let address = IpAddr::V4((0x0a00_0000 + u32::try_from(number).expect("few")).into());
+            assert_eq!(buckets.take(Some(address), now), Ok(()));
+        }
+        assert_eq!(buckets.take(caller("192.0.2.1"), now), Ok(()));
+        assert!(buckets.take(caller("192.0.2.2"), now).is_err());
+        let later = now + Duration::from_secs(2);
+        assert_eq!(buckets.take(caller("192.0.2.1"), later), Ok(()));
+        assert_eq!(buckets.take(caller("192.0.2.2"), later), Ok(()));
+    }
+}

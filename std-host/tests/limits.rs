@@ -1,0 +1,132 @@
+//! What a server does when it is asked for more than its limits allow.
+
+use attache_host::http::{McpService, Peer};
+use attache_host::{Ctx, Limits, NoArgs, Rate, Server};
+use core::time::Duration;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tower_service::Service;
+
+type Answer = Response<attache_host::http::AnswerBody>;
+
+fn request(method: &str, params: Value) -> Request<Full<bytes::Bytes>> {
+    let mut params = params;
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}
+    });
+    let name = params["name"].as_str().unwrap_or("none").to_owned();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    Request::post("/")
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", method)
+        .header("mcp-name", name)
+        .body(Full::from(body))
+        .expect("a request")
+}
+
+async fn send(mut service: McpService, request: Request<Full<bytes::Bytes>>) -> Answer {
+    let Ok(answer) = service.call(request).await;
+    answer
+}
+
+async fn error(answer: Answer) -> (StatusCode, Option<String>, Value) {
+    let retry = answer.headers().get("retry-after").map(|value| value.to_str().expect("digits").to_owned());
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap_or_else(|_| panic!("it breaks off"));
+    let body: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+    (status, retry, body["error"]["code"].clone())
+}
+
+/// A server with one tool that ends when it is let.
+fn server(limits: Limits) -> (McpService, Arc<Semaphore>, Arc<Semaphore>) {
+    let (begun, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (begins, waits) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let server = Server::new("t", "1").limits(limits).subscriptions().tool("slow", "d", move |_: NoArgs, _: Ctx| {
+        let (begins, waits) = (Arc::clone(&begins), Arc::clone(&waits));
+        async move {
+            begins.add_permits(1);
+            waits.acquire().await.expect("open").forget();
+        }
+    });
+    (McpService::new(server.build()), begun, go_on)
+}
+
+fn call() -> Request<Full<bytes::Bytes>> {
+    request("tools/call", json!({"name": "slow"}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_beyond_the_limit_waits_its_time_and_is_refused_and_one_beyond_those_that_wait_at_once() {
+    let wait = Duration::from_secs(5);
+    let (service, begun, go_on) = server(Limits::default().calls(1_usize).calls_waiting(1_usize).call_wait(wait));
+    let running = tokio::spawn(send(service.clone(), call()));
+    begun.acquire().await.expect("open").forget();
+    let waiting = tokio::spawn(send(service.clone(), call()));
+    tokio::task::yield_now().await;
+    let started = tokio::time::Instant::now();
+    let busy = (StatusCode::SERVICE_UNAVAILABLE, Some("1".to_owned()), json!(-32603));
+    assert_eq!(error(send(service.clone(), call()).await).await, busy);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(send(service.clone(), request("tools/list", json!({}))).await.status(), StatusCode::OK);
+    assert_eq!(error(waiting.await.expect("an answer")).await, busy);
+    assert_eq!(started.elapsed(), wait);
+    // Its turn comes when the other ends.
+    let waiting = tokio::spawn(send(service.clone(), call()));
+    go_on.add_permits(2);
+    assert_eq!(running.await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(waiting.await.expect("an answer").status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_takes_longer_than_it_may_is_ended_with_an_error_and_its_place_is_free() {
+    let (service, _, _) = server(Limits::default().calls(1_usize).call_time(Duration::from_secs(7)));
+    for _ in 0..2 {
+        let started = tokio::time::Instant::now();
+        let (_, _, code) = error(send(service.clone(), call()).await).await;
+        assert_eq!((started.elapsed(), code), (Duration::from_secs(7), json!(-32603)));
+    }
+}
+
+#[tokio::test]
+async fn subscription_beyond_the_limit_is_refused_until_another_has_ended() {
+    let (service, ..) = server(Limits::default().streams(1_usize));
+    let listen = || request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    let first = send(service.clone(), listen()).await;
+    assert_eq!(first.status(), StatusCode::OK);
+    let refused = error(send(service.clone(), listen()).await).await;
+    assert_eq!(refused, (StatusCode::SERVICE_UNAVAILABLE, Some("1".to_owned()), json!(-32603)));
+    drop(first);
+    assert_eq!(send(service, listen()).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_that_comes_too_often_is_refused_with_how_long_to_wait_and_others_are_not() {
+    let (service, ..) = server(Limits::default().rate(Rate { per_second: 1, burst: 2 }));
+    let from = |address: &str| {
+        let mut request = request("tools/list", json!({}));
+        request.extensions_mut().insert(Peer(address.parse().expect("an address")));
+        send(service.clone(), request)
+    };
+    for _ in 0..2 {
+        assert_eq!(from("192.0.2.1").await.status(), StatusCode::OK);
+    }
+    let (status, retry, code) = error(from("192.0.2.1").await).await;
+    assert_eq!((status, retry.as_deref(), code), (StatusCode::TOO_MANY_REQUESTS, Some("2"), json!(-32600)));
+    assert_eq!(from("192.0.2.2").await.status(), StatusCode::OK);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(from("192.0.2.1").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn body_over_a_limit_that_was_set_is_refused_before_it_is_read() {
+    let (service, ..) = server(Limits::default().body(10_usize));
+    let answer = send(service, request("tools/list", json!({}))).await;
+    assert_eq!(answer.headers().get("connection").map(|value| value.as_bytes()), Some(b"close".as_slice()));
+    assert_eq!(error(answer).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
