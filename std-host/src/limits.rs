@@ -95,8 +95,8 @@ macro_rules! setters {
             $(
                 #[doc = concat!("Replaces the field `", stringify!($name), "`.")]
                 #[must_use]
-                pub fn $name(mut self, $name: impl Into<$kind>) -> Self {
-                    self.$name = $name.into();
+                pub const fn $name(mut self, $name: $kind) -> Self {
+                    self.$name = $name;
                     self
                 }
             )*

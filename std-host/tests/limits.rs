@@ -107,7 +107,7 @@ async fn subscription_beyond_the_limit_is_refused_until_another_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn caller_that_comes_too_often_is_refused_with_how_long_to_wait_and_others_are_not() {
-    let (service, ..) = server(Limits::default().rate(Rate { per_second: 1, burst: 2 }));
+    let (service, ..) = server(Limits::default().rate(Some(Rate { per_second: 1, burst: 2 })));
     let from = |address: &str| {
         let mut request = request("tools/list", json!({}));
         request.extensions_mut().insert(Peer(address.parse().expect("an address")));
