@@ -1,21 +1,32 @@
 //! The command line: what it is called with, what it prints, and how it ends.
 
+mod config;
 mod heads;
+mod health;
 mod listen;
+mod listener;
+mod log;
 mod pace;
 mod socket;
 #[cfg_attr(unix, path = "cli/unix.rs")]
 #[cfg_attr(not(unix), path = "cli/elsewhere.rs")]
 mod system;
+mod tls;
 
-use attache_host::{Ctx, Limits, Server, ToolError, stdio};
+use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
 use clap::{Args, Parser, Subcommand};
+use config::{Config, Endpoint, Fault, Flags, Layers, Rates};
 use core::fmt;
-use core::net::SocketAddr;
+use health::Ready;
+use listen::Serving;
+use listener::Listener;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::net::TcpListener;
+use std::sync::Arc;
+use tls::Certificate;
 
 /// An MCP server for any machine.
 #[derive(Debug, Parser)]
@@ -28,97 +39,172 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the demo tools `echo` and `add` over HTTP or standard input and output.
+    ///
+    /// Each setting may be given as a flag, as a variable of the environment, or as a key of attache.toml, and counts in this
+    /// order. `attache config` prints what counts and where it comes from.
     Serve(Serve),
+    /// Print the configuration that `serve` would run with, and where each value comes from.
+    Config(Show),
+    /// Ask a running server whether it is ready; fails if it is not.
+    Health(Health),
 }
 
 #[derive(Args, Debug)]
 struct Serve {
-    /// Address and port to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
-
-    /// Path of the endpoint.
-    #[arg(long, default_value = "/mcp", value_parser = absolute_path)]
-    path: String,
-
     /// Serve one client on standard input and output instead of HTTP.
     #[arg(long, conflicts_with_all = ["listen", "path", "allow_host", "allow_origin"])]
     stdio: bool,
 
-    /// A name by which clients call this server, without port; may be given more than once.
-    ///
-    /// On a loopback address, localhost and the loopback addresses are served without being named.
-    #[arg(long, value_name = "NAME")]
-    allow_host: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
 
-    /// An origin of web pages that may call, such as `https://app.example`; may be given more than once.
-    #[arg(long, value_name = "ORIGIN")]
-    allow_origin: Vec<String>,
+#[derive(Args, Debug)]
+struct Settings {
+    /// The file of the configuration; attache.toml in the working directory is read without being named.
+    #[arg(long, value_name = "FILE", env = "ATTACHE_CONFIG")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Debug)]
+struct Show {
+    /// Print the JSON Schema of the file instead.
+    #[arg(long)]
+    schema: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args, Debug)]
+struct Health {
+    /// The server, such as http://127.0.0.1:8080.
+    url: String,
 }
 
 /// Reads the command line, runs, and says how it went.
 pub(crate) fn run() -> ExitCode {
-    let Command::Serve(serve) = Cli::parse().command;
-    // Standard output belongs to the protocol.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    match serve.run() {
+    let ran = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Config(show) => show.run(),
+        Command::Health(health) => health.run(),
+    };
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("attache: {problem}");
-            ExitCode::FAILURE
+            problem.code()
         }
+    }
+}
+
+impl Settings {
+    fn layers(&self) -> Result<Layers, Problem> {
+        Layers::read(&self.flags, self.config.as_deref()).map_err(Problem::Config)
+    }
+}
+
+impl Show {
+    fn run(&self) -> Result<(), Problem> {
+        if self.schema {
+            println!("{:#}", config::schema());
+            return Ok(());
+        }
+        let layers = self.settings.layers()?;
+        layers.config().map_err(Problem::Config)?;
+        print!("{}", layers.print());
+        Ok(())
+    }
+}
+
+impl Health {
+    fn run(&self) -> Result<(), Problem> {
+        let said = health::ask(&self.url).map_err(Problem::Health)?;
+        println!("{said}");
+        Ok(())
     }
 }
 
 impl Serve {
     fn run(self) -> Result<(), Problem> {
+        let config = self.settings.layers()?.config().map_err(Problem::Config)?;
+        log::start(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
-            if self.stdio {
-                stdio::serve(demo().build(), tokio::io::stdin(), tokio::io::stdout()).await.map_err(Problem::Stdio)
-            } else {
-                self.http().await
+            match (self.stdio, config.servers.first()) {
+                (true, Some(first)) => {
+                    let server = demo(first).limits(config.limits).build();
+                    stdio::serve(server, tokio::io::stdin(), tokio::io::stdout()).await.map_err(Problem::Stdio)
+                }
+                _ => http(config).await,
             }
         });
         // A read of standard input cannot be called off, and must not hold up the end.
         runtime.shutdown_background();
         served
     }
+}
 
-    async fn http(self) -> Result<(), Problem> {
-        let listener = TcpListener::bind(self.listen).await.map_err(|error| Problem::Listen(self.listen, error))?;
-        let address = listener.local_addr().map_err(|error| Problem::Listen(self.listen, error))?;
-        let limits = Limits::default();
-        let server = self.server(address).limits(limits.clone());
-        let changes = server.changes();
-        let router = server.routes().fallback(listen::not_found);
-        // Before the greeting: whoever reads it may send one.
-        let mut signals = system::Signals::take().map_err(Problem::Signals)?;
-        let url = format!("http://{address}{}", self.path);
-        println!("Serving MCP on {url} (stop with Ctrl-C)\n\nFor a client's mcp.json:\n{}", mcp_json(&url));
-        listen::serve(listener, router, &limits, &mut signals, || changes.end_subscriptions()).await;
-        Ok(())
+async fn http(config: Config) -> Result<(), Problem> {
+    let listener = Listener::bind(&config.listen).await?;
+    let is_local = listener.is_local();
+    let limits = match config.rates {
+        Rates::Auto if is_local => config.limits.clone(),
+        Rates::Auto => config.limits.clone().rate(Some(Rate::default())),
+        Rates::Off => config.limits.clone(),
+        Rates::Of(rate) => config.limits.clone().rate(Some(rate)),
+    };
+    let ready = Ready::default();
+    let mut router = ready.routes();
+    let mut changes = Vec::new();
+    for endpoint in &config.servers {
+        let server = server(endpoint, &listener).limits(limits.clone());
+        changes.push(server.changes());
+        router = router.merge(server.routes());
     }
+    // Before the greeting: whoever reads it may send one.
+    let mut signals = system::Signals::take().map_err(Problem::Signals)?;
+    let tls = config.tls.as_ref().map(Certificate::read).transpose().map_err(Problem::Config)?;
+    if let Some(certificate) = tls.clone() {
+        tokio::spawn(certificate.follow(system::Reload::take().map_err(Problem::Signals)?));
+    }
+    greet(&listener, &config.servers, if tls.is_some() { "https" } else { "http" });
+    let stop = || {
+        ready.stop();
+        changes.iter().for_each(Changes::end_subscriptions);
+    };
+    let serving = Serving { router: router.fallback(listen::not_found), limits: Arc::new(limits), tls };
+    listen::serve(listener, serving, &mut signals, stop).await;
+    Ok(())
+}
 
-    fn server(&self, address: SocketAddr) -> Server {
-        let server = demo().path(&self.path).origins(self.allow_origin.clone());
-        if address.ip().is_loopback() {
-            let own = attache_core::http::LOOPBACK.iter().map(ToString::to_string);
-            return server.hosts(own.chain(self.allow_host.clone()));
+fn greet(listener: &Listener, servers: &[Endpoint], scheme: &str) {
+    for Endpoint { path, .. } in servers {
+        match listener.address() {
+            Some(address) => {
+                let url = format!("{scheme}://{address}{path}");
+                println!("Serving MCP on {url} (stop with Ctrl-C)\n\nFor a client's mcp.json:\n{}", mcp_json(&url));
+            }
+            None => println!("Serving MCP on {path} of {listener} (stop with Ctrl-C)"),
         }
-        eprintln!("attache: warning: anybody who reaches {address} may call the tools");
-        if self.allow_host.is_empty() {
-            eprintln!("attache: warning: any Host is served; name yours with --allow-host");
-        }
-        server.hosts(self.allow_host.clone())
     }
 }
 
-fn absolute_path(path: &str) -> Result<String, String> {
-    match path.starts_with('/') && !path.contains(['{', '}', '*', '?', '#']) {
-        true => Ok(path.to_owned()),
-        false => Err("a path begins with / and has none of { } * ? #".to_owned()),
+fn server(endpoint: &Endpoint, listener: &Listener) -> Server {
+    let server = demo(endpoint).path(&endpoint.path).origins(endpoint.origins.clone());
+    let named = endpoint.hosts.clone();
+    if listener.is_local() {
+        let own = attache_core::http::LOOPBACK.iter().map(ToString::to_string);
+        return server.hosts(own.chain(named));
     }
+    eprintln!("attache: warning: anybody who reaches {listener} may call the tools");
+    if named.is_empty() {
+        eprintln!("attache: warning: any Host is served; name yours with --allow-host");
+    }
+    server.hosts(named)
 }
 
 fn mcp_json(url: &str) -> String {
@@ -126,14 +212,22 @@ fn mcp_json(url: &str) -> String {
     format!("{config:#}")
 }
 
-/// The tools that `serve` offers.
-fn demo() -> Server {
-    Server::new("attache", env!("CARGO_PKG_VERSION"))
-        .tool("echo", "Repeat a text exactly", |echo: Echo, _: Ctx| async move { echo.text })
-        .tool("add", "Add two integers", |add: Add, _: Ctx| async move {
+/// A server with those of the demo tools that its configuration names.
+fn demo(endpoint: &Endpoint) -> Server {
+    let server = Server::new(&endpoint.name, env!("CARGO_PKG_VERSION"));
+    let server = match &endpoint.instructions {
+        Some(text) => server.instructions(text),
+        None => server,
+    };
+    endpoint.tools.iter().fold(server, |server, tool| match tool.as_str() {
+        "echo" => server.tool("echo", "Repeat a text exactly", |echo: Echo, _: Ctx| async move { echo.text }),
+        "add" => server.tool("add", "Add two integers", |add: Add, _: Ctx| async move {
             let sum = add.a.checked_add(add.b).ok_or(ToolError::user("the sum of a and b is beyond 64 bits"))?;
             Ok::<_, ToolError>(sum.to_string())
-        })
+        }),
+        // The configuration was checked for it.
+        _ => server,
+    })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -153,22 +247,36 @@ struct Add {
 /// Why the program ends with a failure, and what to do about it.
 #[derive(Debug)]
 enum Problem {
-    Runtime(std::io::Error),
-    Listen(SocketAddr, std::io::Error),
-    Signals(std::io::Error),
-    Stdio(std::io::Error),
+    Config(Fault),
+    Runtime(io::Error),
+    Listen(config::Listen, io::Error),
+    Signals(io::Error),
+    Stdio(io::Error),
+    Health(String),
+}
+
+impl Problem {
+    /// As clap has it for wrong flags: 2 for what was written wrong.
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Config(fault) => write!(f, "{fault}"),
             Self::Runtime(error) => write!(f, "cannot start the runtime: {error}"),
-            Self::Listen(address, error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                write!(f, "{address} is in use: stop the other program, or choose another port with --listen")
+            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "{address} is in use: stop the other program, or choose another with --listen")
             }
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Signals(error) => write!(f, "cannot wait for a signal to stop: {error}"),
             Self::Stdio(error) => write!(f, "standard input or output: {error}"),
+            Self::Health(why) => f.write_str(why),
         }
     }
 }

@@ -130,6 +130,9 @@ pub const STREAMS: usize = 8192;
 /// Largest head of a request, in bytes: mirrored arguments and tokens are a few kilobytes, and other servers stop at 8 to 64.
 pub const HEAD: usize = 64 * 1024;
 
+/// Least that a head must be allowed: what hyper reads at once.
+pub const HEAD_LEAST: usize = 8 * 1024;
+
 /// Most header fields of a request: clients and proxies send about twenty.
 pub const FIELDS: usize = 100;
 

@@ -1,14 +1,15 @@
 //! What other systems than Unix have instead.
 
+use super::listener::{Listener, Stream};
+use core::fmt;
 use std::io;
+use std::path::Path;
 
 /// What asks the program to stop: Ctrl-C.
 #[derive(Debug)]
 pub(crate) struct Signals {}
 
 impl Signals {
-    /// The same as on Unix.
-    #[expect(clippy::unnecessary_wraps, reason = "the same for all systems")]
     pub(crate) fn take() -> io::Result<Self> {
         Ok(Self {})
     }
@@ -16,4 +17,48 @@ impl Signals {
     pub(crate) async fn next(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
+}
+
+/// No signal asks to read files again.
+#[derive(Debug)]
+pub(crate) struct Reload {}
+
+impl Reload {
+    pub(crate) fn take() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    pub(crate) async fn next(&mut self) {
+        core::future::pending().await
+    }
+}
+
+/// There are no Unix sockets.
+#[derive(Debug)]
+pub(crate) enum Local {}
+
+impl Local {
+    pub(crate) fn bind(_: &Path) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match *self {}
+    }
+}
+
+impl fmt::Display for Local {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+/// No service manager hands sockets over.
+pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
+    Ok(None)
+}
+
+/// Who reads a file is not in its mode.
+pub(crate) fn others_read(_: &Path) -> io::Result<bool> {
+    Ok(false)
 }

@@ -1,9 +1,11 @@
 //! Connections: how many there are, how long they may take, and how they end.
 
 use super::heads::Heads;
+use super::listener::{Listener, Stream};
 use super::pace::{Cut, Open, Pace};
 use super::socket::Socket;
 use super::system::Signals;
+use super::tls::Certificate;
 use attache_host::http::Peer;
 use attache_host::{Limits, limits};
 use axum::body::Body;
@@ -18,27 +20,27 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
+
+/// What all connections have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Serving {
+    pub(super) router: axum::Router,
+    pub(super) limits: Arc<Limits>,
+    pub(super) tls: Option<Certificate>,
+}
 
 /// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
 /// [`stop_grace`](Limits::stop_grace) to be answered, or until a second signal.
-pub(super) async fn serve(
-    listener: TcpListener,
-    router: axum::Router,
-    limits: &Limits,
-    signals: &mut Signals,
-    stopped: impl FnOnce(),
-) {
-    if let Err(error) = socket2::SockRef::from(&listener).set_send_buffer_size(limits::SEND_BUFFER) {
+pub(super) async fn serve(listener: Listener, serving: Serving, signals: &mut Signals, stopped: impl FnOnce()) {
+    if let Err(error) = listener.bound_buffers() {
         tracing::warn!(%error, "slow readers may be cut early: the send buffer of connections is as the system has it");
     }
-    let room = Arc::new(Semaphore::new(limits.connections));
-    let limits = Arc::new(limits.clone());
+    let limits = Arc::clone(&serving.limits);
+    let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
     loop {
@@ -54,12 +56,9 @@ pub(super) async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                // Answers are written whole, so nothing is won by waiting for more.
-                let _ = stream.set_nodelay(true);
-                let serving =
-                    connection(stream, Some(peer.ip()), router.clone(), Arc::clone(&limits), stopping.clone());
+                let connection = serving.clone().connection(stream, peer, stopping.clone());
                 connections.spawn(async move {
-                    serving.await;
+                    connection.await;
                     drop(place);
                 });
             }
@@ -69,6 +68,7 @@ pub(super) async fn serve(
             }
         }
     }
+    tracing::info!("stopping");
     // From here on connections are refused, and those that are open learn of the stop.
     drop((listener, stop));
     stopped();
@@ -82,43 +82,57 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    peer: Option<IpAddr>,
-    router: axum::Router,
-    limits: Arc<Limits>,
-    mut stopping: watch::Receiver<()>,
-) {
-    let pace = Pace::new(&limits);
-    let socket = Socket::new(stream, Arc::clone(&pace), limits.stall_time);
-    let service = Paced { router, pace: Arc::clone(&pace), peer };
-    let builder = builder(&limits);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Heads::new(socket, Arc::clone(&pace))), service));
-    let mut stops = false;
-    let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| tokio::time::Instant::now())));
-    let served = loop {
-        tokio::select! {
-            served = connection.as_mut() => break served,
-            // Nothing is ever sent: the sender is dropped.
-            _ = stopping.changed(), if !stops => {
-                stops = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = looks.as_mut() => match pace.look() {
-                Ok(next) => looks.as_mut().reset(next),
-                // HTTP/2 takes leave; whatever it says has to be said at once.
-                Err(Cut::Idle) => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = timeout(limits::LINGER, connection).await;
-                    return;
-                }
-                Err(cut) => return tracing::debug!(?cut, "a connection was cut"),
-            },
+impl Serving {
+    async fn connection(self, stream: Box<dyn Stream>, peer: Option<IpAddr>, stopping: watch::Receiver<()>) {
+        let pace = Pace::new(&self.limits);
+        let socket = Socket::new(stream, Arc::clone(&pace), self.limits.stall_time);
+        let Some(tls) = &self.tls else {
+            return self.requests(socket, pace, peer, stopping).await;
+        };
+        match timeout(self.limits.head_time, tls.acceptor().accept(socket)).await {
+            Ok(Ok(stream)) => self.requests(stream, pace, peer, stopping).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
-    };
-    // The peer broke off or was too slow; whether that matters is known to him alone.
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended");
+    }
+
+    async fn requests(
+        &self,
+        stream: impl Stream + 'static,
+        pace: Arc<Pace>,
+        peer: Option<IpAddr>,
+        mut stopping: watch::Receiver<()>,
+    ) {
+        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
+        let service = Paced { router: self.router.clone(), pace: Arc::clone(&pace), peer };
+        let builder = builder(&self.limits);
+        let mut connection = pin!(builder.serve_connection(stream, service));
+        let mut stops = false;
+        let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| Instant::now())));
+        let served = loop {
+            tokio::select! {
+                served = connection.as_mut() => break served,
+                // Nothing is ever sent: the sender is dropped.
+                _ = stopping.changed(), if !stops => {
+                    stops = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = looks.as_mut() => match pace.look() {
+                    Ok(next) => looks.as_mut().reset(next),
+                    // HTTP/2 takes leave; whatever it says has to be said at once.
+                    Err(Cut::Idle) => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = timeout(limits::LINGER, connection).await;
+                        return;
+                    }
+                    Err(cut) => return tracing::debug!(?cut, "a connection was cut"),
+                },
+            }
+        };
+        // The peer broke off or was too slow; whether that matters is known to him alone.
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended");
+        }
     }
 }
 
@@ -163,6 +177,8 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(Peer(peer));
         }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (begun, peer) = (Instant::now(), self.peer);
         let mut router = self.router.clone();
         Box::pin(async move {
             let response = match is_framed {
@@ -174,7 +190,8 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
             }
             let mut owed = false;
             open.pace().owe(&mut owed, multiplexed);
-            Ok(response.map(|body| PacedBody { body, open, multiplexed, owed }))
+            let exchange = Exchange { status: response.status(), method, path, begun, peer };
+            Ok(response.map(|body| PacedBody { body, open, multiplexed, owed, exchange }))
         })
     }
 }
@@ -207,7 +224,30 @@ struct PacedBody {
     open: Open,
     multiplexed: bool,
     owed: bool,
+    #[expect(dead_code, reason = "written when it is dropped")]
+    exchange: Exchange,
 }
+
+/// What the log has of one exchange.
+#[derive(Debug)]
+struct Exchange {
+    status: StatusCode,
+    method: http::Method,
+    path: String,
+    begun: Instant,
+    peer: Option<IpAddr>,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Self { status, method, path, begun, peer } = self;
+        let milliseconds = begun.elapsed().as_millis();
+        tracing::debug!(target: EXCHANGES, status = status.as_u16(), %method, path, milliseconds, ?peer, "exchange");
+    }
+}
+
+/// Under this name exchanges are in the log.
+pub(super) const EXCHANGES: &str = "attache::exchange";
 
 impl http_body::Body for PacedBody {
     type Data = Bytes;
@@ -247,9 +287,8 @@ mod tests {
     use super::*;
     use core::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::mpsc;
-    use tokio::time::Instant;
 
     const SHORT: Duration = Duration::from_millis(300);
     const LONG: Duration = Duration::from_secs(20);
@@ -260,7 +299,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            serve(listener, router, &limits, &mut Signals::take().unwrap(), || ()).await;
+            let serving = Serving { router, limits: Arc::new(limits), tls: None };
+            serve(Listener::tcp(listener).unwrap(), serving, &mut Signals::take().unwrap(), || ()).await;
         });
         TcpStream::connect(address).await.unwrap()
     }

@@ -1,6 +1,12 @@
-//! What only Unix has: signals that stop and reload.
+//! What only Unix has: signals that stop and reload, local sockets, sockets of a service manager, permissions of files.
 
+use super::listener::{Listener, Stream};
+use core::fmt;
+use std::fs;
 use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the program to stop: Ctrl-C, and what service managers send.
@@ -22,4 +28,85 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// The signal that asks the program to read its files again.
+#[derive(Debug)]
+pub(crate) struct Reload(Signal);
+
+impl Reload {
+    pub(crate) fn take() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    pub(crate) async fn next(&mut self) {
+        let _ = self.0.recv().await;
+    }
+}
+
+/// A Unix socket that listens. Its file goes with it, if it is still the same.
+#[derive(Debug)]
+pub(crate) struct Local {
+    listener: UnixListener,
+    /// Nothing if a service manager made it.
+    file: Option<(PathBuf, u64)>,
+}
+
+impl Local {
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        // What a program left behind that was killed answers nobody.
+        let is_left = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+            && std::os::unix::net::UnixStream::connect(path)
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        if is_left {
+            fs::remove_file(path)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        let inode = fs::symlink_metadata(path)?.ino();
+        Ok(Self { listener, file: Some((path.to_owned(), inode)) })
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(Box::new(self.listener.accept().await?.0))
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Some((path, inode)) = &self.file
+            && fs::symlink_metadata(path).is_ok_and(|file| file.ino() == *inode)
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some((path, _)) => write!(f, "unix:{}", path.display()),
+            None => f.write_str("the socket of the service manager"),
+        }
+    }
+}
+
+/// The first socket that a service manager has handed over (`LISTEN_FDS`, sd_listen_fds(3)).
+pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
+    let mut handed_over = listenfd::ListenFd::from_env();
+    if handed_over.len() == 0 {
+        return Ok(None);
+    }
+    if let Ok(Some(listener)) = handed_over.take_tcp_listener(0) {
+        listener.set_nonblocking(true)?;
+        return Listener::tcp(TcpListener::from_std(listener)?).map(Some);
+    }
+    let Some(listener) = handed_over.take_unix_listener(0)? else { return Ok(None) };
+    listener.set_nonblocking(true)?;
+    Ok(Some(Listener::Local(Local { listener: UnixListener::from_std(listener)?, file: None })))
+}
+
+/// Whether other users may read the file.
+pub(crate) fn others_read(file: &Path) -> io::Result<bool> {
+    const OTHERS: u32 = 0o007;
+    Ok(fs::metadata(file)?.permissions().mode() & OTHERS != 0)
 }

@@ -20,7 +20,21 @@ pub struct Running {
 
 impl Running {
     pub fn start() -> Self {
-        let mut child = attache(&["serve", "--listen", "127.0.0.1:0"]).spawn().expect("the program starts");
+        Self::with(&[])
+    }
+
+    /// With these flags besides.
+    pub fn with(flags: &[&str]) -> Self {
+        Self::greeting(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat())
+    }
+
+    /// Listening there.
+    pub fn on(listen: &str) -> Self {
+        Self::greeting(&["serve", "--listen", listen])
+    }
+
+    fn greeting(arguments: &[&str]) -> Self {
+        let mut child = attache(arguments).spawn().expect("the program starts");
         let mut greeting = String::new();
         let output = child.stdout.as_mut().expect("piped above");
         BufReader::new(output).read_line(&mut greeting).expect("a greeting");

@@ -1,0 +1,234 @@
+//! The configuration: one table of settings, four places to write them, one typed value for the program.
+
+mod fault;
+mod layers;
+mod schema;
+mod settings;
+mod value;
+
+pub(super) use fault::Fault;
+pub(super) use layers::Layers;
+pub(super) use schema::schema;
+use settings::{Kind, SETTINGS, Setting};
+pub(super) use value::{Listen, Rates};
+
+use attache_host::Limits;
+use clap::{Arg, ArgAction, ArgMatches};
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+/// What the program does.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) listen: Listen,
+    pub(super) limits: Limits,
+    pub(super) rates: Rates,
+    pub(super) servers: Vec<Endpoint>,
+    pub(super) tls: Option<Tls>,
+    pub(super) log_level: String,
+    pub(super) log_json: bool,
+    pub(super) log_exchanges: bool,
+}
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) instructions: Option<String>,
+    pub(super) tools: Vec<String>,
+    pub(super) hosts: Vec<String>,
+    pub(super) origins: Vec<String>,
+}
+
+/// The files of TLS.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+/// The flags of all settings, as the command line has them.
+#[derive(Debug, Default)]
+pub(super) struct Flags(Vec<(&'static Setting, Vec<String>)>);
+
+impl clap::Args for Flags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        SETTINGS.iter().fold(command, |command, setting| {
+            let default = match setting.default {
+                "" => String::new(),
+                default => format!("; default {default}"),
+            };
+            let places = format!("{}{default} [{}, key {}]", setting.help, setting.variable(), setting.key);
+            let action = if setting.kind == Kind::List { ArgAction::Append } else { ArgAction::Set };
+            command.arg(
+                Arg::new(setting.key).long(setting.flag()).value_name(setting.kind.name()).help(places).action(action),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given =
+            |setting: &'static Setting| Some((setting, matches.get_many::<String>(setting.key)?.cloned().collect()));
+        Ok(Self(SETTINGS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The tools that the program has to offer.
+const TOOLS: [&str; 2] = ["echo", "add"];
+
+/// The file that is read where it lies in the working directory and none is named.
+const FILE: &str = "attache.toml";
+
+impl Layers {
+    /// All that was written: in `flags`, in the environment, and in the `file` or [`FILE`].
+    pub(super) fn read(flags: &Flags, file: Option<&Path>) -> Result<Self, Fault> {
+        let mut layers = Self::default();
+        for (setting, texts) in &flags.0 {
+            layers.flag(setting, texts.clone())?;
+        }
+        layers.variables(|name| std::env::var(name).ok())?;
+        let path = file.unwrap_or_else(|| Path::new(FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => layers.file(path, &text)?,
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
+        }
+        Ok(layers)
+    }
+
+    /// All settings as the file would have them, and behind each where it comes from.
+    pub(super) fn print(&self) -> String {
+        let line = |setting: &Setting, server: Option<usize>| {
+            let given = self.get(setting, server);
+            let mut quoted = given.texts.iter().map(|text| serde_json::Value::from(text.as_str()).to_string());
+            let value = match setting.kind {
+                Kind::List => format!("[{}]", quoted.collect::<Vec<_>>().join(", ")),
+                _ => quoted.next()?,
+            };
+            Some(format!("{} = {value}  # {}\n", setting.key, given.origin))
+        };
+        let mut printed: String = SETTINGS.iter().filter_map(|setting| line(setting, None)).collect();
+        for server in 0..self.servers() {
+            printed.push_str("\n[[server]]\n");
+            let own = SETTINGS.iter().filter(|setting| setting.of == settings::Of::Server);
+            printed.extend(own.filter_map(|setting| line(setting, Some(server))));
+        }
+        printed
+    }
+
+    /// The typed value of all settings.
+    pub(super) fn config(&self) -> Result<Config, Fault> {
+        let limits = Limits::default()
+            .body(self.size("limits.body"))
+            .body_time(self.time("limits.body_time"))
+            .head(self.size("limits.head"))
+            .fields(self.count("limits.fields"))
+            .head_time(self.time("limits.head_time"))
+            .idle_time(self.time("limits.idle_time"))
+            .stall_time(self.time("limits.stall_time"))
+            .connections(self.count("limits.connections"))
+            .multiplexed(self.count("limits.multiplexed"))
+            .calls(self.count("limits.calls"))
+            .calls_waiting(self.count("limits.calls_waiting"))
+            .call_wait(self.time("limits.call_wait"))
+            .call_time(self.time("limits.call_time"))
+            .streams(self.count("limits.streams"))
+            .stop_grace(self.time("limits.stop_grace"));
+        if limits.head < attache_host::limits::HEAD_LEAST {
+            return Err(self.fault("limits.head", "must be 8KiB at least"));
+        }
+        Ok(Config {
+            listen: value::listen(&self.text("listen"))
+                .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
+            rates: value::rate(&self.text("limits.rate")).unwrap_or(Rates::Auto),
+            limits,
+            servers: self.endpoints()?,
+            tls: self.tls()?,
+            log_level: self.text("log.level"),
+            log_json: self.text("log.format") == "json",
+            log_exchanges: self.text("log.exchanges") == "true",
+        })
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>, Fault> {
+        let numbers: Vec<Option<usize>> = match self.servers() {
+            0 => vec![None],
+            servers => (0..servers).map(Some).collect(),
+        };
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        for number in numbers {
+            let texts = |key: &str| self.given(key, number).texts;
+            let text = |key: &str| texts(key).into_iter().next();
+            let path = text("path").unwrap_or_default();
+            if endpoints.iter().any(|other| other.path == path) {
+                let origin = self.given("path", number).origin;
+                return Err(Fault::at(origin, format!("two servers have the path {path}: give each its own")));
+            }
+            let tools = texts("tools");
+            if let Some(unknown) = tools.iter().find(|tool| !TOOLS.contains(&tool.as_str())) {
+                let what = format!("there is no tool {unknown:?}: choose from {}", TOOLS.join(", "));
+                return Err(Fault::at(self.given("tools", number).origin, what));
+            }
+            endpoints.push(Endpoint {
+                path,
+                name: text("name").unwrap_or_default(),
+                instructions: text("instructions"),
+                tools,
+                hosts: texts("allow_host"),
+                origins: texts("allow_origin"),
+            });
+        }
+        Ok(endpoints)
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, Fault> {
+        let file = |key: &str| self.given(key, None).texts.into_iter().next().map(PathBuf::from);
+        match (file("tls.certificate"), file("tls.key"), file("tls.client_ca")) {
+            (Some(certificate), Some(key), client_ca) => Ok(Some(Tls { certificate, key, client_ca })),
+            (None, None, None) => Ok(None),
+            (Some(_), None, _) => Err(self.fault("tls.certificate", "needs tls.key beside it")),
+            (None, Some(_), _) => Err(self.fault("tls.key", "needs tls.certificate beside it")),
+            (None, None, Some(_)) => Err(self.fault("tls.client_ca", "needs tls.certificate and tls.key beside it")),
+        }
+    }
+
+    fn given(&self, key: &str, server: Option<usize>) -> layers::Given {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        self.get(setting.expect("a key of the table"), server)
+    }
+
+    fn fault(&self, key: &str, what: &str) -> Fault {
+        Fault::at(self.given(key, None).origin, format!("{key} {what}"))
+    }
+
+    fn text(&self, key: &str) -> String {
+        self.given(key, None).texts.into_iter().next().unwrap_or_default()
+    }
+
+    // All of them were checked when they were read.
+    fn size(&self, key: &str) -> usize {
+        value::size(&self.text(key)).unwrap_or(usize::MAX)
+    }
+
+    fn count(&self, key: &str) -> usize {
+        self.text(key).parse().unwrap_or(usize::MAX)
+    }
+
+    fn time(&self, key: &str) -> Duration {
+        value::time(&self.text(key)).unwrap_or(Duration::MAX)
+    }
+}

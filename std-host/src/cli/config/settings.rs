@@ -1,0 +1,138 @@
+//! Every setting, once: flags, variables, keys of the file, its schema and its documentation come from this table.
+
+/// One setting.
+#[derive(Debug)]
+pub(in crate::cli) struct Setting {
+    /// The key in the file, with dots between tables.
+    pub(in crate::cli) key: &'static str,
+    pub(in crate::cli) kind: Kind,
+    /// As it would be written; empty if there is none.
+    pub(in crate::cli) default: &'static str,
+    /// One sentence.
+    pub(in crate::cli) help: &'static str,
+    /// Whether a `[[server]]` may have its own.
+    pub(in crate::cli) of: Of,
+}
+
+/// What a setting belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Of {
+    Program,
+    /// Each `[[server]]` may have its own; what stands outside of them holds for those that have none.
+    Server,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Kind {
+    /// `127.0.0.1:8080`, or `unix:/run/attache.sock`.
+    Listen,
+    /// `/mcp`
+    Path,
+    /// Bytes: `4MiB`, `64KiB`, `100`.
+    Size,
+    /// A number.
+    Count,
+    /// `500ms`, `30s`, `5min`.
+    Time,
+    /// The path of a file.
+    File,
+    /// One line of text.
+    Text,
+    /// Several texts; an array in the file, commas in a variable, a repeated flag.
+    List,
+    /// `50/200`: requests that come back in a second, and those that a caller may save up; `off`; or `auto`.
+    Rate,
+    /// `true` or `false`.
+    Switch,
+    /// One of these.
+    Choice(&'static [&'static str]),
+}
+
+impl Setting {
+    /// `limits.head_time` becomes `limits-head-time`.
+    pub(in crate::cli) fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// `limits.head_time` becomes `ATTACHE_LIMITS_HEAD_TIME`.
+    pub(in crate::cli) fn variable(&self) -> String {
+        format!("ATTACHE_{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+const fn program(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, kind, default, help, of: Of::Program }
+}
+
+const fn server(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, kind, default, help, of: Of::Server }
+}
+
+/// The table. A test holds the defaults of limits against those of the library.
+pub(in crate::cli) const SETTINGS: &[Setting] = &[
+    program(
+        "listen",
+        Kind::Listen,
+        "127.0.0.1:8080",
+        "Where to listen: address and port, or unix:PATH; port 0 takes a free one; a service manager that hands a socket over goes first",
+    ),
+    server("path", Kind::Path, "/mcp", "Path of the endpoint"),
+    server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
+    server("instructions", Kind::Text, "", "Words for the model on how to use the server"),
+    server("tools", Kind::List, "echo,add", "The demo tools to offer"),
+    server(
+        "allow_host",
+        Kind::List,
+        "",
+        "Names by which clients call the server, without port; on a loopback address its own names are served besides",
+    ),
+    server("allow_origin", Kind::List, "", "Origins of web pages that may call, such as https://app.example"),
+    program("limits.body", Kind::Size, "4MiB", "Largest body of a request"),
+    program("limits.body_time", Kind::Time, "30s", "How long a body may take to come in whole"),
+    program("limits.head", Kind::Size, "64KiB", "Largest head of a request, 8KiB at least"),
+    program("limits.fields", Kind::Count, "100", "Most header fields of a request"),
+    program("limits.head_time", Kind::Time, "10s", "How long a head may take to come in whole"),
+    program("limits.idle_time", Kind::Time, "60s", "How long a connection may lie idle between requests"),
+    program("limits.stall_time", Kind::Time, "30s", "How long a peer may take no byte of an answer before it is cut"),
+    program("limits.connections", Kind::Count, "2048", "Connections at once; further ones wait"),
+    program("limits.multiplexed", Kind::Count, "100", "Requests at once on one HTTP/2 connection"),
+    program("limits.calls", Kind::Count, "512", "Calls that run at once, for each server"),
+    program("limits.calls_waiting", Kind::Count, "512", "Calls that wait for those to end; further ones get 503"),
+    program("limits.call_wait", Kind::Time, "5s", "How long a call waits before it gets 503"),
+    program("limits.call_time", Kind::Time, "600s", "How long a call may take before it is ended"),
+    program("limits.streams", Kind::Count, "8192", "Subscriptions at once, for each server"),
+    program(
+        "limits.rate",
+        Kind::Rate,
+        "auto",
+        "Requests of one caller, SECOND/BURST, or off; auto is off on a loopback address and 50/200 elsewhere",
+    ),
+    program("limits.stop_grace", Kind::Time, "10s", "How long requests may take that are open at the stop"),
+    program(
+        "tls.certificate",
+        Kind::File,
+        "",
+        "PEM file with the certificate chain; with it HTTPS is served, and nothing else",
+    ),
+    program("tls.key", Kind::File, "", "PEM file with the private key, readable by nobody else"),
+    program(
+        "tls.client_ca",
+        Kind::File,
+        "",
+        "PEM file with the authorities whose client certificates are asked for and required",
+    ),
+    program("log.format", Kind::Choice(&["text", "json"]), "text", "How the log is written, on standard error"),
+    program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "What the log is told"),
+    program("log.exchanges", Kind::Switch, "false", "Whether each exchange has a line in the log"),
+];
+
+/// The names between which a mistyped one is looked for.
+pub(in crate::cli) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
+    let (score, known) = scored.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (score > ALIKE).then_some(known)
+}
+
+/// From here on two names are alike enough for one to be a slip of the other.
+const ALIKE: f64 = 0.75;

@@ -1,0 +1,110 @@
+//! TLS 1.2 and 1.3: the certificate is read again when its files change or a signal says so, and connections that are open keep
+//! the one they began with.
+
+use super::config::{Fault, Tls};
+use super::system;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+use tokio::time::{Duration, sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+
+/// What new connections are greeted with.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    files: Tls,
+    now: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Which file does not do, and what to do about it.
+    pub(super) fn read(files: &Tls) -> Result<Self, Fault> {
+        let now = Arc::new(RwLock::new(Arc::new(config(files)?)));
+        Ok(Self { files: files.clone(), now })
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+
+    /// Reads the files again whenever they have changed or the signal comes. What cannot be used is told, and the old certificate
+    /// stays.
+    pub(super) async fn follow(self, mut reload: system::Reload) {
+        let mut seen = self.changed();
+        loop {
+            let asked = tokio::select! {
+                () = reload.next() => true,
+                () = sleep(LOOK) => false,
+            };
+            let changed = self.changed();
+            if !asked && changed == seen {
+                continue;
+            }
+            seen = changed;
+            match config(&self.files) {
+                Ok(fresh) => {
+                    *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+                    tracing::info!("the certificate was read again");
+                }
+                Err(fault) => tracing::error!(%fault, "the certificate was not read again, the old one stays"),
+            }
+        }
+    }
+
+    fn changed(&self) -> [Option<SystemTime>; 3] {
+        let Tls { certificate, key, client_ca } = &self.files;
+        let of = |file: &Path| std::fs::metadata(file).and_then(|file| file.modified()).ok();
+        [of(certificate), of(key), client_ca.as_deref().and_then(of)]
+    }
+}
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+fn config(files: &Tls) -> Result<ServerConfig, Fault> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Fault::of(error.to_string()))?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for authority in chain(file)? {
+                roots.add(authority).map_err(|error| fault(file, &error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, &error))?)
+        }
+    };
+    if system::others_read(&files.key).map_err(|error| fault(&files.key, &error))? {
+        let path = files.key.display();
+        return Err(Fault::of(format!("tls.key {path} can be read by other users: chmod 600 {path}")));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
+    let certificate = chain(&files.certificate)?;
+    let mut config = builder.with_single_cert(certificate, key).map_err(|error| fault(&files.certificate, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(fault(file, &io::Error::other("there is no PEM certificate in it"))),
+        Ok(chain) => Ok(chain),
+        Err(error) => Err(fault(file, &error)),
+    }
+}
+
+fn fault(file: &Path, error: &dyn core::fmt::Display) -> Fault {
+    Fault::of(format!("TLS: {} cannot be used: {error}", file.display()))
+}

@@ -1,0 +1,224 @@
+//! How the program is reached: TLS, HTTP/2, Unix sockets, sockets that were handed over; with curl and openssl as peers.
+#![cfg(unix)]
+
+mod running;
+
+use core::time::Duration;
+use running::{Running, attache};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+/// A directory of its own.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("attache-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+
+    /// A certificate for localhost that has signed itself, of the common name, and its key.
+    fn certificate(&self, name: &str) {
+        let run = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+            .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+            .args(["-keyout", &self.file("key.pem"), "-out", &self.file("certificate.pem")])
+            .output()
+            .expect("openssl runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        chmod(&self.0.join("key.pem"), 0o600);
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn chmod(file: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).expect("own file");
+}
+
+/// What curl says of a legacy ping: status, version of HTTP, and the common name of the certificate.
+fn curl(arguments: &[&str], url: &str) -> String {
+    let run = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "--data", BODY])
+        .args(["-H", "content-type: application/json", "-H", "mcp-protocol-version: 2025-11-25"])
+        .args(arguments)
+        .arg(url)
+        .output()
+        .expect("curl runs");
+    String::from_utf8_lossy(&run.stdout).into_owned()
+}
+
+#[test]
+fn plain_http_speaks_both_versions() {
+    let server = Running::start();
+    let url = format!("http://{}/mcp", server.address());
+    assert_eq!(curl(&["--http1.1"], &url), "200 1.1");
+    assert_eq!(curl(&["--http2-prior-knowledge"], &url), "200 2");
+}
+
+#[test]
+fn tls_speaks_both_versions_of_both_and_reads_its_certificate_again_when_asked() {
+    let directory = Directory::new("tls");
+    directory.certificate("first");
+    let (certificate, key) = (directory.file("certificate.pem"), directory.file("key.pem"));
+    let server = Running::with(&["--tls-certificate", &certificate, "--tls-key", &key]);
+    let port =
+        server.greeting.split("https://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next()).expect("a port");
+    let url = format!("https://localhost:{port}/mcp");
+    let trusting = ["--cacert", &certificate];
+    assert_eq!(curl(&[&trusting[..], &["--http1.1"]].concat(), &url), "200 1.1");
+    assert_eq!(curl(&[&trusting[..], &["--http2"]].concat(), &url), "200 2");
+    assert_eq!(curl(&[&trusting[..], &["--tls-max", "1.2"]].concat(), &url), "200 2");
+    assert_eq!(curl(&["--tls-max", "1.1", "-k"], &url), "000 0");
+    assert_eq!(curl(&["--http1.1"], &format!("http://localhost:{port}/mcp")), "000 0");
+    // curl trusts the new one alone from here on.
+    directory.certificate("second");
+    let sent = Command::new("kill").args(["-s", "HUP", &server.child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    let started = Instant::now();
+    while curl(&trusting, &url) != "200 2" {
+        assert!(started.elapsed() < Duration::from_secs(4), "the certificate is not read again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // One that cannot be used changes nothing.
+    std::fs::write(&key, "no key").expect("own file");
+    let sent = Command::new("kill").args(["-s", "HUP", &server.child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(curl(&trusting, &url), "200 2");
+}
+
+#[test]
+fn client_certificate_is_required_where_an_authority_is_named() {
+    let directory = Directory::new("mutual");
+    directory.certificate("both");
+    let (certificate, key) = (directory.file("certificate.pem"), directory.file("key.pem"));
+    let tls = ["--tls-certificate", &certificate, "--tls-key", &key, "--tls-client-ca", &certificate];
+    let server = Running::with(&tls);
+    let port =
+        server.greeting.split("https://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next()).expect("a port");
+    let url = format!("https://localhost:{port}/mcp");
+    let trusting = ["--cacert", &certificate];
+    assert_eq!(curl(&trusting, &url), "000 0");
+    // One that the authority has signed: it is no authority itself.
+    let (client, client_key) = (directory.file("client.pem"), directory.file("client-key.pem"));
+    let run = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=client", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-CA", &certificate, "-CAkey", &key, "-keyout", &client_key, "-out", &client])
+        .output()
+        .expect("openssl runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(curl(&[&trusting[..], &["--cert", &client, "--key", &client_key]].concat(), &url), "200 2");
+}
+
+#[test]
+fn key_that_others_can_read_and_files_that_are_none_stop_the_start_with_the_remedy() {
+    let directory = Directory::new("keys");
+    directory.certificate("keys");
+    let (certificate, key) = (directory.file("certificate.pem"), directory.file("key.pem"));
+    let said = |certificate: &str, key: &str| {
+        let run =
+            attache(&["serve", "--listen", "127.0.0.1:0", "--tls-certificate", certificate, "--tls-key", key]).output();
+        let run = run.expect("the program runs");
+        assert_eq!(run.status.code(), Some(2));
+        String::from_utf8_lossy(&run.stderr).into_owned()
+    };
+    assert!(said(&key, &key).contains("no PEM certificate"));
+    assert!(said(&certificate, "/nowhere.pem").contains("/nowhere.pem"));
+    chmod(Path::new(&key), 0o644);
+    assert!(said(&certificate, &key).contains(&format!("chmod 600 {key}")));
+}
+
+#[test]
+fn unix_socket_serves_and_takes_the_place_of_one_that_was_left_behind_and_goes_with_the_program() {
+    let directory = Directory::new("socket");
+    let socket = directory.file("attache.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("left behind"));
+    let mut server = Running::on(&format!("unix:{socket}"));
+    assert_eq!(curl(&["--unix-socket", &socket], "http://localhost/mcp"), "200 1.1");
+    let second = attache(&["serve", "--listen", &format!("unix:{socket}")]).output().expect("the program runs");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use"), "{second:?}");
+    let sent = Command::new("kill").args(["-s", "TERM", &server.child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success() && server.child.wait().expect("it ends").success());
+    assert!(!Path::new(&socket).exists());
+}
+
+#[test]
+fn socket_that_a_service_manager_hands_over_is_served() {
+    // What sd_listen_fds(3) says: the socket is descriptor 3, and LISTEN_PID names the process.
+    let program = env!("CARGO_BIN_EXE_attache");
+    let script = "import os,socket,sys\ns=socket.socket(); s.bind(('127.0.0.1',0)); s.listen()\nos.dup2(s.fileno(),3); os.set_inheritable(3,True)\nos.environ.update(LISTEN_FDS='1',LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1],[sys.argv[1],'serve'])";
+    let mut child =
+        Command::new("python3").args(["-c", script, program]).stdout(Stdio::piped()).spawn().expect("python3 runs");
+    let mut greeting = String::new();
+    BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut greeting).expect("a greeting");
+    let url = greeting.split_whitespace().find(|word| word.starts_with("http://")).expect("a URL").to_owned();
+    assert!(!url.contains(":8080"), "{url}");
+    let answer = curl(&[], &url);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(answer, "200 1.1");
+}
+
+#[test]
+fn health_is_told_to_whoever_asks_and_to_the_exit_code() {
+    let server = Running::start();
+    let url = format!("http://{}", server.address());
+    for path in ["/healthz", "/readyz"] {
+        let run = Command::new("curl")
+            .args(["-s", "-w", "%{http_code}", &format!("{url}{path}")])
+            .output()
+            .expect("curl runs");
+        assert!(String::from_utf8_lossy(&run.stdout).ends_with("200"), "{path}");
+    }
+    let run = attache(&["health", &url]).output().expect("the program runs");
+    assert!(run.status.success() && run.stdout == b"ready\n", "{run:?}");
+    drop(server);
+    let run = attache(&["health", &url]).output().expect("the program runs");
+    assert!(!run.status.success() && String::from_utf8_lossy(&run.stderr).contains("not healthy"), "{run:?}");
+}
+
+#[test]
+fn two_servers_in_one_process_have_their_own_tools() {
+    let directory = Directory::new("two");
+    let file = directory.file("two.toml");
+    std::fs::write(&file, "[[server]]\npath = \"/a\"\ntools = [\"add\"]\n[[server]]\npath = \"/b\"\nallow_origin = [\"https://app.example\"]\n").expect("own file");
+    let server = Running::with(&["--config", &file]);
+    let calls = |path: &str, origin: &str| {
+        let echo =
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hi"}}}"#;
+        let run = Command::new("curl")
+            .args([
+                "-s",
+                "--data",
+                echo,
+                "-H",
+                "content-type: application/json",
+                "-H",
+                "mcp-protocol-version: 2025-11-25",
+            ])
+            .args(["-H", &format!("origin: {origin}"), &format!("http://{}{path}", server.address())])
+            .output()
+            .expect("curl runs");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    assert!(calls("/a", "http://localhost").contains("Unknown tool"));
+    assert!(calls("/b", "http://localhost").contains("\"text\":\"hi\""));
+    assert!(calls("/a", "https://app.example").contains("Origin"));
+    assert!(calls("/b", "https://app.example").contains("\"text\":\"hi\""));
+}
