@@ -44,14 +44,14 @@ fn entry(number: u32) -> String {
     format!("{number}: \"quoted\" and \\ back and \ttab and \u{1} and é and 😀\n")
 }
 
-fn entries(lines: u32) -> String {
+pub(crate) fn entries(lines: u32) -> String {
     (0..lines).map(entry).collect()
 }
 
-struct Board;
+pub(crate) struct Board;
 
 impl Board {
-    async fn answer(&self, call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
+    pub(crate) async fn answer(&self, call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
         match call.operation() {
             Operation::Tool(_) => tools::dispatch(self, call, out).await,
             _ => resources::dispatch(self, call, out).await,
@@ -127,12 +127,12 @@ const fn plain(text: &'static str) -> Escaped<'static> {
 
 static OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, resources::TEMPLATES).with_subscriptions();
-static SERVER: Server<'static> = Server::new(plain("board"), plain("1"), &OFFERS);
+pub(crate) static SERVER: Server<'static> = Server::new(plain("board"), plain("1"), &OFFERS);
 
 /// What changes on the board.
-type Topics = Changes<2>;
+pub(crate) type Topics = Changes<2>;
 
-fn topics() -> Topics {
+pub(crate) fn topics() -> Topics {
     Changes::new(["board://log", "board://led"])
 }
 
@@ -193,16 +193,16 @@ fn with_board<const OUT: usize, F: Future<Output = ()>>(width: usize, topics: &T
     });
 }
 
-fn call(id: u32, tool: &str, lines: u32) -> Value {
+pub(crate) fn call(id: u32, tool: &str, lines: u32) -> Value {
     let arguments = if tool == "lump" { json!({}) } else { json!({"lines": lines}) };
     request(id, "tools/call", json!({"name": tool, "arguments": arguments}))
 }
 
-fn read(id: u32, uri: &str) -> Value {
+pub(crate) fn read(id: u32, uri: &str) -> Value {
     request(id, "resources/read", json!({"uri": uri}))
 }
 
-fn listen(id: impl Into<Value>, uris: &[&str]) -> Value {
+pub(crate) fn listen(id: impl Into<Value>, uris: &[&str]) -> Value {
     request(id, "subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}}))
 }
 

@@ -133,6 +133,15 @@ impl Http {
         Self { address: receiver.recv().expect("the server starts") }
     }
 
+    /// One that is already there.
+    pub(crate) const fn at(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What comes back for a POST on a connection of its own.
     pub(crate) fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Response {
         self.send("POST", headers, body)

@@ -8,6 +8,7 @@ mod conversations;
 mod demo;
 mod device;
 mod discovery;
+mod endpoint;
 mod foreign;
 mod homes;
 mod http1;

@@ -2,9 +2,23 @@
 //! heap of their own.
 
 mod changes;
+#[cfg(feature = "embassy-net")]
+mod http;
+#[cfg(feature = "embassy-net")]
+mod net;
 mod outbox;
+#[cfg(feature = "embassy-net")]
+mod room;
 mod serial;
+#[cfg(feature = "embassy-net")]
+mod source;
 mod subscription;
 
 pub use changes::Changes;
+#[cfg(feature = "embassy-net")]
+pub use http::{Deadlines, End, HttpBuffers, Site, serve_connection};
+#[cfg(feature = "embassy-net")]
+pub use net::{Resources, serve};
+#[cfg(feature = "embassy-net")]
+pub use room::Room;
 pub use serial::{Buffers, Error, serve_lines};

@@ -59,6 +59,11 @@ impl Reply {
         Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY }
     }
 
+    /// The answer to a request that is understood no further than its bytes.
+    pub fn unreadable(status: u16, reason: &'static str) -> Self {
+        Self { status, id: None, shape: Shape::Error(Error::Refused(reason)), limit: Decimal::EMPTY }
+    }
+
     /// The HTTP status.
     pub const fn status(&self) -> u16 {
         self.status

@@ -1,0 +1,80 @@
+//! What the connections of one endpoint share: who waits for a place, and how many stay open for good.
+
+use crate::limits;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+use embassy_sync::waitqueue::MultiWakerRegistration;
+
+/// The places of an endpoint. One for all its connections, which run on one executor.
+pub struct Room {
+    /// Sockets that wait for a client.
+    free: Cell<usize>,
+    /// Connections that are about to end because somebody waits.
+    leaving: Cell<usize>,
+    /// Subscriptions that may still be opened.
+    listens: Cell<usize>,
+    idle: RefCell<MultiWakerRegistration<{ limits::WAITING }>>,
+}
+
+impl Room {
+    /// Room for `sockets` connections at once. All but one of them may be subscriptions, so that calls always get through.
+    pub const fn new(sockets: usize) -> Self {
+        Self {
+            free: Cell::new(sockets),
+            leaving: Cell::new(0),
+            listens: Cell::new(sockets.saturating_sub(1)),
+            idle: RefCell::new(MultiWakerRegistration::new()),
+        }
+    }
+
+    /// A client has come.
+    pub fn enter(&self) {
+        self.free.set(self.free.get().saturating_sub(1));
+        if self.free.get() == 0 {
+            self.idle.borrow_mut().wake();
+        }
+    }
+
+    /// A socket waits for a client again.
+    pub fn leave(&self) {
+        self.leaving.set(self.leaving.get().saturating_sub(1));
+        self.free.set(self.free.get().saturating_add(1));
+    }
+
+    /// Ready when no socket waits for a client: then whoever asks makes room, and ends.
+    pub(super) async fn crowded(&self) {
+        poll_fn(|context| {
+            if self.free.get() == 0 && self.leaving.get() == 0 {
+                self.leaving.set(1);
+                return Poll::Ready(());
+            }
+            self.idle.borrow_mut().register(context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// A place for a subscription, as long as what is returned lives; `None` if there is none.
+    pub(super) fn listen(&self) -> Option<Listening<'_>> {
+        let left = self.listens.get().checked_sub(1)?;
+        self.listens.set(left);
+        Some(Listening(self))
+    }
+}
+
+/// The place of a subscription.
+pub(super) struct Listening<'r>(&'r Room);
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.listens.set(self.0.listens.get().saturating_add(1));
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("free", &self.free).field("listens", &self.listens).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,437 @@
+//! The driver for devices over HTTP: the board of [`device`](crate::device) behind real sockets.
+
+use crate::cases::{self, Answer};
+use crate::conversations::check;
+use crate::device::{Board, SERVER, Topics, call, entries, listen, read, topics};
+use crate::homes::{Http, core, headers};
+use crate::modern::request;
+use crate::{demo, device};
+use ::core::time::Duration;
+use attache_core::auth::Access;
+use attache_core::embassy::{Deadlines, End, HttpBuffers, Room, Site, serve_connection};
+use attache_core::http::{LOOPBACK, Policy};
+use attache_core::mcp::Server;
+use attache_core::tool::{Call, Output, ToolResult};
+use bytes::Bytes;
+use embassy_time::Duration as Ticks;
+use embedded_io_adapters::tokio_1::FromTokio;
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+use tokio::io::AsyncWriteExt;
+
+/// Starts a board with so many sockets on a free port of the loopback interface; it ends with the test.
+fn boot<H>(
+    server: &'static Server<'static>,
+    topics: &'static Topics,
+    sockets: usize,
+    deadlines: Deadlines,
+    handler: H,
+) -> Http
+where
+    H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult + Send + 'static,
+{
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let listener = Rc::new(tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+            sender.send(listener.local_addr().expect("an address")).expect("the test waits");
+            let (room, handler) = (Rc::new(Room::new(sockets)), Rc::new(handler));
+            for _ in 0..sockets {
+                let (listener, room, handler) = (Rc::clone(&listener), Rc::clone(&room), Rc::clone(&handler));
+                tokio::task::spawn_local(async move {
+                    let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+                    let site = Site { path: "/mcp", policy, deadlines };
+                    let mut buffers = Box::new(HttpBuffers::<1024, 2048, 512>::new());
+                    loop {
+                        let (socket, _) = listener.accept().await.expect("a client");
+                        socket.set_nodelay(true).expect("a socket");
+                        room.enter();
+                        let (rx, tx) = socket.into_split();
+                        let io = (FromTokio::new(rx), FromTokio::new(tx));
+                        let end = serve_connection(io, &mut buffers, &room, topics, server, &site, &*handler).await;
+                        // Dropping the halves closes the connection. A reset cannot be told from that by the client below, which
+                        // knows from the framing whether an answer is whole.
+                        assert!(matches!(end, End::Close | End::Abort));
+                        room.leave();
+                    }
+                });
+            }
+            ::core::future::pending::<()>().await;
+        });
+    });
+    Http::at(receiver.recv().expect("the board boots"))
+}
+
+fn board(sockets: usize, deadlines: Deadlines) -> (Http, &'static Topics) {
+    let topics: &'static Topics = Box::leak(Box::new(topics()));
+    (boot(&SERVER, topics, sockets, deadlines, async |call, out| Board.answer(call, out).await), topics)
+}
+
+/// The same, quick to lose its patience.
+const IMPATIENT: Deadlines = Deadlines {
+    head: Ticks::from_millis(300),
+    body: Ticks::from_millis(300),
+    idle: Ticks::from_millis(300),
+    call: Ticks::from_millis(300),
+    write: Ticks::from_millis(300),
+    comment: Ticks::from_millis(100),
+};
+
+fn head_of(message: &Value) -> Vec<(&str, &str)> {
+    let name = message["params"]["name"].as_str().or(message["params"]["uri"].as_str());
+    headers(message["method"].as_str().expect("a method"), name)
+}
+
+/// A request as it stands on the wire, on a connection that is kept.
+fn wire(message: &Value, fields: &str) -> Vec<u8> {
+    let body = message.to_string();
+    let mut head = format!("POST /mcp HTTP/1.1\r\ncontent-length: {}\r\n{fields}", body.len());
+    for (name, value) in head_of(message) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    (head + "\r\n" + &body).into_bytes()
+}
+
+fn ask(http: &Http, message: &Value) -> Value {
+    let response = http.post(&head_of(message), message.to_string().as_bytes());
+    serde_json::from_slice(&response.body).expect("JSON")
+}
+
+/// What comes on the connection until it is closed.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut came = Vec::new();
+    // A reset ends it too.
+    let _ = stream.read_to_end(&mut came);
+    String::from_utf8(came).expect("UTF-8")
+}
+
+/// Reads from the connection until `word` has come `times` times.
+fn until(stream: &mut TcpStream, word: &str, times: usize) -> String {
+    let mut came = Vec::new();
+    let mut byte = [0];
+    while String::from_utf8_lossy(&came).matches(word).count() < times {
+        assert_eq!(stream.read(&mut byte).expect("in time"), 1, "closed behind {:?}", String::from_utf8_lossy(&came));
+        came.push(byte[0]);
+    }
+    String::from_utf8(came).expect("UTF-8")
+}
+
+#[test]
+fn bad_body_to_a_board_is_answered_like_by_the_engine_byte_for_byte() {
+    let topics: &'static Topics = Box::leak(Box::new(topics()));
+    let board = boot(&demo::SERVER, topics, 2, Deadlines::DEFAULT, async |call, out| {
+        demo::tools::dispatch(&demo::Demo, call, out)
+    });
+    for case in cases::all() {
+        let headers = headers(case.method, case.tool);
+        let (came, engine) = (board.post(&headers, &case.body), core::post(&headers, &case.body));
+        assert_eq!((came.status, came.body.as_slice()), (engine.status, engine.body.as_slice()), "{}", case.name);
+        assert_eq!(came.status, case.status, "{}", case.name);
+        if !matches!(case.answer, Answer::Silence) {
+            check(&case, &came.body);
+        }
+    }
+    for (verb, name, value) in [
+        ("GET", "accept", "text/event-stream"),
+        ("DELETE", "accept", "*/*"),
+        ("POST", "origin", "http://evil.example"),
+        ("POST", "host", "evil.example"),
+        ("POST", "content-type", "text/plain"),
+    ] {
+        let mut headers = headers("tools/list", None);
+        headers.retain(|(known, _)| *known != name);
+        headers.push((name, value));
+        let body = request(1, "tools/list", json!({})).to_string();
+        let came = board.send(verb, &headers, body.as_bytes());
+        if verb == "POST" {
+            let engine = core::post(&headers, body.as_bytes());
+            assert_eq!((came.status, came.body), (engine.status, engine.body), "{name}: {value}");
+        } else {
+            assert_eq!(came.status, 405);
+        }
+    }
+}
+
+#[test]
+fn client_of_others_calls_and_reads_on_one_connection() {
+    let (board, _) = board(2, Deadlines::DEFAULT);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(board.address()).await.expect("the board listens");
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let (mut client, connection) = hyper::client::conn::http1::handshake(io).await.expect("a connection");
+        tokio::spawn(connection);
+        for round in 0..3 {
+            for (message, wanted) in [
+                (call(round, "log", 1), entries(1)),
+                (call(round, "log", 100), entries(100)),
+                (read(round, "board://log"), entries(400)),
+            ] {
+                let mut head = hyper::Request::post("/mcp");
+                for (name, value) in head_of(&message) {
+                    head = head.header(name, value);
+                }
+                let request = head.body(Full::new(Bytes::from(message.to_string()))).expect("a request");
+                client.ready().await.expect("the connection is kept");
+                let response = client.send_request(request).await.expect("an answer");
+                assert_eq!(response.status(), 200);
+                let chunked = response.headers().contains_key("transfer-encoding");
+                assert_eq!(chunked, wanted.len() > 512, "what fits has a length");
+                let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+                let answer: Value = serde_json::from_slice(&body).expect("JSON");
+                let result = &answer["result"];
+                let text = if result["content"].is_array() { &result["content"] } else { &result["contents"] };
+                assert_eq!(text[0]["text"], wanted);
+            }
+        }
+    });
+}
+
+#[test]
+fn requests_sent_together_are_answered_in_their_order() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+    let mut requests: Vec<u8> = (0..4).flat_map(|id| wire(&call(id, "log", 40 * id), "")).collect();
+    requests.extend(wire(&call(4, "log", 1), "connection: close\r\n"));
+    stream.write_all(&requests).expect("they are taken");
+    let came = rest(&mut stream);
+    let at: Vec<usize> = (0..5).map(|id| came.find(&format!("\"id\":{id},")).expect("an answer")).collect();
+    assert!(at.is_sorted(), "{at:?}");
+    assert_eq!(came.matches("HTTP/1.1 200 ").count(), 5);
+}
+
+#[test]
+fn call_that_fails_behind_its_first_piece_ends_without_the_last_chunk() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    for tool in ["torn", "endless", "regretted", "rejected", "lump"] {
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.write_all(&wire(&call(1, tool, 100), "")).expect("it is taken");
+        let came = rest(&mut stream);
+        assert!(came.contains("transfer-encoding: chunked"), "{tool}: {came}");
+        assert!(!came.ends_with("0\r\n\r\n"), "{tool}: {came}");
+        // Before a piece has gone out it is a whole answer.
+        if tool != "lump" {
+            let answer = ask(&board, &call(2, tool, 1));
+            assert!(answer["result"]["isError"] == true || answer["error"].is_object(), "{tool}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    let good = wire(&call(1, "log", 1), "");
+    let with = |fields: &str| wire(&call(1, "log", 1), fields);
+    for (bytes, status) in [
+        (b"hello\r\n\r\n".to_vec(), 400),
+        (with("content-length: 1\r\n"), 400),
+        (with("transfer-encoding: chunked\r\n"), 400),
+        (with("host: another\r\n"), 400),
+        (with("x : y\r\n"), 400),
+        (with("expect: miracles\r\n"), 417),
+        (with(&format!("x: {}\r\n", "y".repeat(1024))), 431),
+        (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9999999\r\n\r\n".to_vec(), 413),
+        (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n".to_vec(), 501),
+        (b"POST /mcp HTTP/1.0\r\nhost: localhost\r\n\r\n".to_vec(), 505),
+        (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nx\r\n".to_vec(), 400),
+    ] {
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        // What follows is never read as a request.
+        stream.write_all(&[bytes.as_slice(), &good].concat()).expect("it is taken");
+        let came = rest(&mut stream);
+        assert!(came.starts_with(&format!("HTTP/1.1 {status} ")), "{}: {came}", String::from_utf8_lossy(&bytes));
+        assert_eq!(came.matches("content-length: ").count(), 1, "{came}");
+        assert!(came.contains("connection: close\r\n") && came.contains(r#""error":{"code":-32"#), "{came}");
+    }
+}
+
+#[test]
+fn connection_survives_a_body_that_is_too_large_and_a_path_that_is_not_there() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+    let large = json!({"x": "y".repeat(9000), "method": "tools/list"});
+    stream.write_all(&wire(&large, "")).expect("it is taken");
+    let elsewhere = String::from_utf8(wire(&call(1, "log", 1), "")).expect("UTF-8").replacen("/mcp", "/", 1);
+    stream.write_all(elsewhere.as_bytes()).expect("it is taken");
+    stream.write_all(&wire(&call(7, "log", 1), "connection: close\r\n")).expect("it is taken");
+    let came = rest(&mut stream);
+    let statuses: Vec<&str> = came.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["413", "404", "200"], "{came}");
+    assert!(came.contains(r#""data":{"limit":2048}"#) && came.contains(r#""id":7,"result""#), "{came}");
+}
+
+#[test]
+fn client_that_waits_for_a_word_gets_it_before_its_body_or_a_refusal_instead() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    let message = call(1, "log", 1);
+    let request = wire(&message, "expect: 100-continue\r\nconnection: close\r\n");
+    let (head, body) = request.split_at(request.len() - message.to_string().len());
+    let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+    stream.write_all(head).expect("it is taken");
+    assert_eq!(until(&mut stream, "\r\n\r\n", 1), "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(body).expect("it is taken");
+    assert!(rest(&mut stream).starts_with("HTTP/1.1 200 "));
+
+    for (change, status) in [(("localhost", "evil.example"), 403), (("content-length: ", "content-length: 9"), 413)] {
+        let head = String::from_utf8(head.to_vec()).expect("UTF-8").replacen(change.0, change.1, 1);
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.write_all(head.as_bytes()).expect("it is taken");
+        assert!(rest(&mut stream).starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}
+
+#[test]
+fn subscription_hears_over_http_and_leaves_a_socket_for_calls() {
+    let (board, topics) = board(2, IMPATIENT);
+    let listening = listen(7, &["board://led"]);
+    let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+    stream.write_all(&wire(&listening, "")).expect("it is taken");
+    let came = until(&mut stream, "event: message\n", 1);
+    assert!(came.starts_with("HTTP/1.1 200 ") && came.contains("content-type: text/event-stream\r\n"), "{came}");
+    // All but one may be subscriptions.
+    let refused = ask(&board, &listen(8, &["board://led"]));
+    assert!(refused["error"]["message"].as_str().is_some_and(|said| said.contains("Too many")), "{refused}");
+    topics.updated("board://led");
+    topics.updated("board://log");
+    let came = until(&mut stream, "\n\n\r\n", 2);
+    assert!(came.contains(
+        r#"data: {"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"board://led","#
+    ));
+    assert!(came.contains(r#""io.modelcontextprotocol/subscriptionId":7"#) && !came.contains("board://log"), "{came}");
+    // It stays open longer than any deadline, by comments.
+    let came = until(&mut stream, "\r\n:\n\n\r\n", 6);
+    assert!(!came.contains("data:"), "{came}");
+    assert_eq!(ask(&board, &call(9, "log", 1))["id"], 9);
+    drop(stream);
+    let started = Instant::now();
+    loop {
+        let mut again = TcpStream::connect(board.address()).expect("the board listens");
+        again.write_all(&wire(&listening, "")).expect("it is taken");
+        if until(&mut again, "\n", 1).starts_with("HTTP/1.1 200") && until(&mut again, "\"", 4).contains("jsonrpc") {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "the place of one that has gone is free");
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn modern_client_that_goes_stops_its_call_and_a_legacy_one_does_not() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    static ENDED: AtomicUsize = AtomicUsize::new(0);
+    struct Alive;
+    impl Drop for Alive {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let topics: &'static Topics = Box::leak(Box::new(device::topics()));
+    let board = boot(&SERVER, topics, 1, Deadlines::DEFAULT, async |_, out| {
+        STARTED.fetch_add(1, Ordering::SeqCst);
+        let alive = Alive;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        ::core::mem::forget(alive);
+        ENDED.fetch_add(1, Ordering::SeqCst);
+        out.text("done")
+    });
+    let wait = |counter: &AtomicUsize, count: usize| {
+        let started = Instant::now();
+        while counter.load(Ordering::SeqCst) < count {
+            assert!(started.elapsed() < PATIENCE, "it never comes");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let legacy = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "log", "arguments": {"lines": 1}}});
+    for (message, fields, ended, dropped) in [(call(1, "log", 1), "", 0, 1), (legacy, "x: y\r\n", 1, 1)] {
+        let mut request = String::from_utf8(wire(&message, fields)).expect("UTF-8");
+        if ended == 1 {
+            request = request.replace("2026-07-28", "2025-11-25");
+        }
+        let before = STARTED.load(Ordering::SeqCst);
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.write_all(request.as_bytes()).expect("it is taken");
+        wait(&STARTED, before + 1);
+        stream.shutdown(Shutdown::Both).expect("it closes");
+        wait(&ENDED, ended);
+        wait(&DROPPED, dropped);
+        assert_eq!((ENDED.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (ended, dropped));
+    }
+}
+
+#[test]
+fn client_that_keeps_the_board_waiting_loses_its_connection_and_nobody_else_does() {
+    let (board, _) = board(2, Deadlines { call: Ticks::from_secs(60), ..IMPATIENT });
+    let request = wire(&call(1, "log", 1), "");
+    // Nothing at all; a part of a head; a part of a body.
+    for sent in [&b""[..], &request[..30], &request[..request.len() - 1]] {
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.write_all(sent).expect("it is taken");
+        let started = Instant::now();
+        assert_eq!(ask(&board, &call(2, "log", 1))["id"], 2);
+        assert_eq!(rest(&mut stream), "");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+    // Nothing behind an answer.
+    let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+    stream.write_all(&request).expect("it is taken");
+    let came = rest(&mut stream);
+    assert_eq!(came.matches("HTTP/1.1 200 ").count(), 1, "{came}");
+    assert!(!came.contains("connection: close"), "it was kept for a while");
+}
+
+#[test]
+fn client_that_takes_nothing_of_its_answer_is_cut_off() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let (mut near, far) = tokio::io::duplex(4096);
+        near.write_all(&wire(&call(1, "log", 1000), "")).await.expect("it is taken");
+        let (rx, tx) = tokio::io::split(far);
+        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+        let site = Site { path: "/mcp", policy, deadlines: IMPATIENT };
+        let mut buffers = HttpBuffers::<1024, 2048, 512>::new();
+        let (room, topics) = (Room::new(1), topics());
+        let io = (FromTokio::new(rx), FromTokio::new(tx));
+        let handler = async |call: Call<'_>, out: &mut Output<'_>| Board.answer(call, out).await;
+        let end = serve_connection(io, &mut buffers, &room, &topics, &SERVER, &site, handler).await;
+        assert_eq!(end, End::Abort, "what has gone out is no answer");
+    });
+}
+
+#[test]
+fn call_that_takes_too_long_is_answered_with_an_error() {
+    let topics: &'static Topics = Box::leak(Box::new(device::topics()));
+    let board = boot(&SERVER, topics, 1, IMPATIENT, async |_, out| {
+        out.text("so far")?;
+        ::core::future::pending().await
+    });
+    let answer = ask(&board, &call(3, "log", 1));
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(
+        answer["result"]["content"],
+        json!([{"type": "text", "text": "The call took longer than this server allows"}])
+    );
+}
+
+#[test]
+fn idle_connection_makes_room_for_the_next_client() {
+    let (board, _) = board(2, Deadlines::DEFAULT);
+    let mut kept: Vec<TcpStream> = Vec::new();
+    for id in 0..10 {
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(&wire(&call(id, "log", 1), "")).expect("it is taken");
+        let came = until(&mut stream, "}}}}", 1);
+        assert!(came.contains(&format!("\"id\":{id},")), "{came}");
+        kept.push(stream);
+    }
+}
