@@ -1,7 +1,7 @@
 """The firmware image running in QEMU: start it, wait until it listens, stop it.
 
-Run as a program (`board.py ELF LINGER`, which `run` does) it connects the board's UART to standard
-input and output.
+Run as a program (which `run` does) it connects the board's UART to standard input and output
+(`board.py ELF --linger SECONDS`), or a port of this machine to the board's port 80 (`board.py ELF --port N`).
 """
 
 import array
@@ -27,12 +27,12 @@ class Stopped(Exception):
 class Board:
     """One emulator. `input` and `output` are the UART's ends, `monitor` a QMP socket if asked for."""
 
-    def __init__(self, elf, arguments=(), monitor=False):
+    def __init__(self, elf, arguments=(), monitor=False, port=None):
         semihosting, theirs = socket.socketpair()
         passed = [theirs]
         command = [
             QEMU, "-M", "lm3s6965evb", "-nographic", "-monitor", "none", "-serial", "stdio",
-            "-nic", "none",
+            "-nic", f"user,model=stellaris,hostfwd=tcp:127.0.0.1:{port}-:80" if port else "none",
             "-chardev", f"socket,id=semihosting,fd={theirs.fileno()}",
             "-semihosting-config", "enable=on,target=native,chardev=semihosting",
             *arguments,
@@ -153,12 +153,16 @@ def _exit_on_signal(number, _frame):
 
 
 def main():
-    elf, linger = sys.argv[1], float(sys.argv[2])
+    elf, mode, value = sys.argv[1:4]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_on_signal)
     try:
-        with Board(elf) as board:
-            connect(board, 0, 1, linger)
+        with Board(elf, port=value if mode == "--port" else None) as board:
+            if mode == "--port":
+                print(f"the board answers on http://127.0.0.1:{value}/mcp", flush=True)
+                board.process.wait()
+                raise Stopped
+            connect(board, 0, 1, float(value))
     except Stopped:
         sys.exit("run: the board stopped: its firmware panicked or faulted, or QEMU failed")
 

@@ -8,7 +8,7 @@ use crate::modern::request;
 use crate::{demo, device};
 use ::core::time::Duration;
 use attache_core::auth::Access;
-use attache_core::embassy::{Deadlines, End, HttpBuffers, Room, Site, serve_connection};
+use attache_core::embassy::{Deadlines, End, Endpoint, HttpBuffers, Room, Site, serve_connection};
 use attache_core::http::{LOOPBACK, Policy};
 use attache_core::mcp::Server;
 use attache_core::tool::{Call, Output, ToolResult};
@@ -42,24 +42,25 @@ where
         local.block_on(&runtime, async {
             let listener = Rc::new(tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
             sender.send(listener.local_addr().expect("an address")).expect("the test waits");
-            let (room, handler) = (Rc::new(Room::new(sockets)), Rc::new(handler));
+            let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+            let site = Site { path: "/mcp", policy, deadlines };
+            let endpoint = Rc::new(Endpoint { server, changes: topics, site, room: Room::new(sockets) });
+            let handler = Rc::new(handler);
             for _ in 0..sockets {
-                let (listener, room, handler) = (Rc::clone(&listener), Rc::clone(&room), Rc::clone(&handler));
+                let (listener, endpoint, handler) = (Rc::clone(&listener), Rc::clone(&endpoint), Rc::clone(&handler));
                 tokio::task::spawn_local(async move {
-                    let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
-                    let site = Site { path: "/mcp", policy, deadlines };
                     let mut buffers = Box::new(HttpBuffers::<1024, 2048, 512>::new());
                     loop {
                         let (socket, _) = listener.accept().await.expect("a client");
                         socket.set_nodelay(true).expect("a socket");
-                        room.enter();
+                        endpoint.room.enter();
                         let (rx, tx) = socket.into_split();
                         let io = (FromTokio::new(rx), FromTokio::new(tx));
-                        let end = serve_connection(io, &mut buffers, &room, topics, server, &site, &*handler).await;
+                        let end = serve_connection(io, &mut buffers, &endpoint, &*handler).await;
                         // Dropping the halves closes the connection. A reset cannot be told from that by the client below, which
                         // knows from the framing whether an answer is whole.
                         assert!(matches!(end, End::Close | End::Abort));
-                        room.leave();
+                        endpoint.room.leave();
                     }
                 });
             }
@@ -325,7 +326,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn modern_client_that_goes_stops_its_call_and_a_legacy_one_does_not() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use ::core::sync::atomic::{AtomicUsize, Ordering};
     static STARTED: AtomicUsize = AtomicUsize::new(0);
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
     static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -399,10 +400,11 @@ fn client_that_takes_nothing_of_its_answer_is_cut_off() {
         let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
         let site = Site { path: "/mcp", policy, deadlines: IMPATIENT };
         let mut buffers = HttpBuffers::<1024, 2048, 512>::new();
-        let (room, topics) = (Room::new(1), topics());
+        let topics = topics();
+        let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: Room::new(1) };
         let io = (FromTokio::new(rx), FromTokio::new(tx));
         let handler = async |call: Call<'_>, out: &mut Output<'_>| Board.answer(call, out).await;
-        let end = serve_connection(io, &mut buffers, &room, &topics, &SERVER, &site, handler).await;
+        let end = serve_connection(io, &mut buffers, &endpoint, handler).await;
         assert_eq!(end, End::Abort, "what has gone out is no answer");
     });
 }

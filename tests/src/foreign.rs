@@ -5,7 +5,7 @@
 
 use crate::cases;
 use crate::conversations::check;
-use crate::homes::{Process, core};
+use crate::homes::{Http, Process, core, headers};
 use crate::modern::request;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -196,6 +196,52 @@ fn official_clients_over_http_list_and_call_in_both_eras() {
 fn official_clients_over_the_boards_uart_list_and_call_in_both_eras() {
     if let Some(board) = board() {
         clients("device", &["stdio", "--", &board.to_string_lossy(), "--serial"]);
+    }
+}
+
+/// The image with a port of this machine forwarded to its Ethernet, and its URL.
+fn boot(run: &Path) -> (Process, String) {
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let board = Process::start(Command::new(run).args(["--port", &port.to_string()]).stderr(Stdio::null()));
+    let greeting = String::from_utf8(board.receive()).expect("UTF-8");
+    let url =
+        greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL").to_owned();
+    (board, url)
+}
+
+#[test]
+fn official_clients_over_the_boards_ethernet_list_and_call_in_both_eras() {
+    if let Some(run) = board() {
+        let (_board, url) = boot(&run);
+        clients("device", &["http", &url]);
+    }
+}
+
+#[test]
+fn bad_body_over_the_boards_ethernet_is_answered_as_by_the_engine_here() {
+    let Some(run) = board() else {
+        return;
+    };
+    let (_board, url) = boot(&run);
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/mcp")).expect("host and port");
+    let board = Http::at(address.parse().expect("an address"));
+    for case in cases::all() {
+        let headers = headers(case.method, case.tool);
+        let came = board.post(&headers, &case.body);
+        assert_eq!(came.status, case.status, "{}: {}", case.name, String::from_utf8_lossy(&came.body));
+        if let cases::Answer::Error(..) = case.answer {
+            assert_eq!(came.body, core::post(&headers, &case.body).body, "{}: two homes, two answers", case.name);
+        }
+    }
+    let large = board.post(&headers("tools/list", None), &vec![b'x'; 3000]);
+    assert!(large.status == 413 && large.body.ends_with(br#""data":{"limit":2048}}}"#));
+    // One connection after the other, each closed by the client.
+    let list = request(1, "resources/read", json!({"uri": "board://flash"}));
+    for _ in 0..200 {
+        let came = board.open(&headers("resources/read", Some("board://flash")), list.to_string().as_bytes());
+        assert_eq!(came.status, 200);
+        assert!(came.rest().len() > 20_000);
     }
 }
 

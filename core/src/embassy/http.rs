@@ -18,7 +18,7 @@ use core::task::Poll;
 use embassy_time::{Duration, Instant, with_deadline, with_timeout};
 use embedded_io_async::{Read, Write};
 
-/// What an endpoint is.
+/// Where an endpoint answers, and for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// Where requests go, such as `/mcp`. What comes elsewhere is answered with 404.
@@ -27,6 +27,19 @@ pub struct Site<'a> {
     pub policy: Policy<'a>,
     /// How long a client may keep a connection waiting.
     pub deadlines: Deadlines,
+}
+
+/// An endpoint: one for all its connections, which run on one executor.
+#[derive(Debug)]
+pub struct Endpoint<'a, const URIS: usize> {
+    /// What answers.
+    pub server: &'a Server<'a>,
+    /// What its subscriptions hear of.
+    pub changes: &'a Changes<URIS>,
+    /// Where and for whom it answers.
+    pub site: Site<'a>,
+    /// How many at once.
+    pub room: Room,
 }
 
 /// How long things may take. What takes longer costs the client its connection, and nobody else anything.
@@ -104,12 +117,10 @@ pub async fn serve_connection<
 >(
     (rx, tx): (R, W),
     buffers: &mut HttpBuffers<HEAD, BODY, OUT>,
-    room: &Room,
-    changes: &Changes<URIS>,
-    server: &Server<'_>,
-    site: &Site<'_>,
+    endpoint: &Endpoint<'_, URIS>,
     handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
 ) -> End {
+    let Endpoint { server, changes, site, room } = endpoint;
     let to = To { tx, server, deadline: site.deadlines.write };
     let mut peer = Peer { source: Source::new(rx), to, room, changes, site, handler };
     match peer.serve(&mut buffers.head, &mut buffers.body, &mut buffers.out).await {

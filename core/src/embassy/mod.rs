@@ -16,9 +16,9 @@ mod subscription;
 
 pub use changes::Changes;
 #[cfg(feature = "embassy-net")]
-pub use http::{Deadlines, End, HttpBuffers, Site, serve_connection};
+pub use http::{Deadlines, End, Endpoint, HttpBuffers, Site, serve_connection};
 #[cfg(feature = "embassy-net")]
-pub use net::{Resources, serve};
+pub use net::{Socket, serve};
 #[cfg(feature = "embassy-net")]
 pub use room::Room;
 pub use serial::{Buffers, Error, serve_lines};

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use cortex_m::{asm, interrupt};
-use embassy_executor::{SpawnToken, raw};
+use embassy_executor::{Spawner, raw};
 use static_cell::StaticCell;
 
 static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
@@ -22,10 +22,10 @@ fn pender(_context: *mut ()) {
     PENDED.store(true, Ordering::Release);
 }
 
-/// Runs `task`, and the tasks it spawns, for ever.
-pub fn run<S>(task: SpawnToken<S>) -> ! {
+/// Runs the tasks that `spawn` spawns, and those that they spawn, for ever.
+pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
     let executor: &'static raw::Executor = EXECUTOR.init(raw::Executor::new(core::ptr::null_mut()));
-    executor.spawner().spawn(task);
+    spawn(executor.spawner());
     loop {
         // Cleared before the poll: a task woken during the poll must make another one follow.
         PENDED.store(false, Ordering::Release);

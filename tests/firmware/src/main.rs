@@ -1,12 +1,14 @@
-//! Firmware for QEMU's `lm3s6965evb` board: an MCP server on UART0.
+//! Firmware for QEMU's `lm3s6965evb` board: an MCP server on UART0 and on its Ethernet.
 //!
-//! `application.rs` is what a firmware engineer writes; the rest is the board's half: start-up,
-//! vectors, an executor that sleeps, the serial port as two `embedded-io-async` halves.
+//! `application.rs` is what a firmware engineer writes; the rest is the board's half: start-up, vectors, an executor that
+//! sleeps, a clock, the serial port as two `embedded-io-async` halves, the Ethernet controller as a driver of `embassy-net`.
 
 #![no_std]
 #![no_main]
 
 mod application;
+mod clock;
+mod ethernet;
 mod executor;
 mod fault;
 mod mark;
@@ -17,30 +19,98 @@ mod vectors;
 
 use application::{Application, CHANGES, SERVER};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::embassy::{Buffers, serve_lines};
+use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
+use attache_core::http::Policy;
+use attache_core::tool::{Call, Output};
+use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use static_cell::ConstStaticCell;
+use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use ethernet::Ethernet;
+use static_cell::{ConstStaticCell, StaticCell};
+
+/// The board's address in the emulator's network, which forwards a port of its machine to it.
+const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
+
+/// The names by which the board is reached: its address, and that of the forwarded port.
+const SITE: Site<'_> = Site {
+    path: "/mcp",
+    policy: Policy { hosts: &["localhost", "127.0.0.1", "10.0.2.15"], origins: &[], access: Access::Anonymous },
+    deadlines: Deadlines::DEFAULT,
+};
+
+const SOCKETS: usize = 4;
+
+/// Head, body and result.
+type Memory = Socket<1024, 2048, 2048>;
 
 #[entry]
 fn main() -> ! {
-    let (rx, tx) = uart::open();
-    let Ok(task) = serve(rx, tx) else {
+    let Some(peripherals) = Peripherals::take() else {
         semihosting::fail();
     };
-    // From here on no input is lost: the port is set up and its interrupt fills the ring.
-    semihosting::ready();
-    executor::run(task)
+    clock::start(peripherals.SYST);
+    let (rx, tx) = uart::open();
+    let (stack, network) = network();
+    executor::run(|spawner| {
+        static BOARD: StaticCell<Application> = StaticCell::new();
+        static ENDPOINT: StaticCell<Endpoint<'_, 2>> = StaticCell::new();
+        static MEMORY: ConstStaticCell<[Memory; SOCKETS]> = ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
+        let board: &Application = BOARD.init(Application::new());
+        let endpoint: &Endpoint<'_, 2> =
+            ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site: SITE, room: Room::new(SOCKETS) });
+        spawner.spawn(task(line(board, rx, tx)));
+        spawner.spawn(task(run(network)));
+        for memory in MEMORY.take() {
+            spawner.spawn(task(socket(board, stack, memory, endpoint)));
+        }
+        // From here on no input is lost: the interrupts of both ports are on, and what comes waits for the tasks.
+        semihosting::ready();
+    })
+}
+
+/// A task whose place in its pool is free, as all are at the start.
+fn task<S, E>(task: Result<S, E>) -> S {
+    task.unwrap_or_else(|_| semihosting::fail())
+}
+
+fn network() -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
+    static ETHERNET: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+    let ethernet = ETHERNET.take();
+    ethernet.open();
+    let address =
+        StaticConfigV4 { address: Ipv4Cidr::new(ADDRESS, 24), gateway: Some(GATEWAY), dns_servers: Default::default() };
+    // It chooses numbers of TCP that should be hard to guess. The emulated board has no source of randomness, and no foe in
+    // its network; a real one takes its own.
+    let seed = 0x4174_7461_6368_e921;
+    embassy_net::new(ethernet, Config::ipv4_static(address), RESOURCES.take(), seed)
 }
 
 #[embassy_executor::task]
-async fn serve(rx: uart::Rx, tx: uart::Tx) {
+async fn run(mut network: Runner<'static, &'static mut Ethernet>) {
+    network.run().await
+}
+
+#[embassy_executor::task(pool_size = SOCKETS)]
+async fn socket(
+    board: &'static Application,
+    stack: Stack<'static>,
+    socket: &'static mut Memory,
+    endpoint: &'static Endpoint<'static, 2>,
+) {
+    let handler = async |call: Call<'_>, out: &mut Output<'_>| board.answer(call, out).await;
+    serve((stack, 80), socket, endpoint, handler).await;
+}
+
+#[embassy_executor::task]
+async fn line(board: &'static Application, rx: uart::Rx, tx: uart::Tx) {
     static BUFFERS: ConstStaticCell<Buffers<2048, 2048, 2>> = ConstStaticCell::new(Buffers::new());
-    let board = Application::new();
     // Whoever holds the other end of the cable was let in by whoever plugged it.
     let who = Authenticated::anonymous(&Access::Anonymous);
     let (rx, tx) = mark::around(rx, tx);
-    let served =
-        serve_lines(rx, tx, BUFFERS.take(), &CHANGES, &SERVER, &who, async |call, out| board.answer(call, out).await);
+    let handler = async |call: Call<'_>, out: &mut Output<'_>| board.answer(call, out).await;
+    let served = serve_lines(rx, tx, BUFFERS.take(), &CHANGES, &SERVER, &who, handler);
     // A UART neither ends nor fails, so this goes on for ever.
     let _ = served.await;
 }

@@ -2,12 +2,13 @@
 
 use cortex_m::interrupt::InterruptNumber;
 
-use crate::uart;
+use crate::{ethernet, uart};
 
 /// The interrupts in use.
 #[derive(Clone, Copy)]
 pub enum Interrupt {
     Uart0 = 5,
+    Ethernet = 42,
 }
 
 // SAFETY: the discriminants are the board's fixed interrupt numbers.
@@ -26,6 +27,7 @@ type Handler = extern "C" fn();
 const fn table() -> [Option<Handler>; LINES] {
     let mut table = [None; LINES];
     table[Interrupt::Uart0 as usize] = Some(uart::interrupt as Handler);
+    table[Interrupt::Ethernet as usize] = Some(ethernet::interrupt as Handler);
     table
 }
 

@@ -1,0 +1,183 @@
+//! The Ethernet controller of the lm3s6965, as a driver for `embassy-net`.
+//!
+//! Its interrupt says that a frame has come; the network's task then takes frames out of the FIFO until it is empty, for a frame
+//! that waits asks for no second interrupt. There is no state of the link, and no filter of addresses.
+
+use core::task::Context;
+
+use cortex_m::peripheral::NVIC;
+use embassy_net::driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::waitqueue::GenericAtomicWaker;
+
+use crate::vectors::Interrupt;
+
+/// Longest frame, without checksum: of 1500 bytes of content.
+const FRAME: usize = 1514;
+
+/// A frame as it passes the FIFO, in words: two bytes of length, the frame, and on the way in four bytes of checksum.
+const WORDS: usize = (2 + FRAME + 4).div_ceil(4);
+
+static WAKER: GenericAtomicWaker<CriticalSectionRawMutex> = GenericAtomicWaker::new(CriticalSectionRawMutex::new());
+
+/// The controller. A reply is built while the request it answers is still held, hence two buffers.
+pub struct Ethernet {
+    rx: [u8; 4 * WORDS],
+    tx: [u8; 4 * WORDS],
+}
+
+impl Ethernet {
+    /// Empty buffers.
+    pub const fn new() -> Self {
+        Self { rx: [0; 4 * WORDS], tx: [0; 4 * WORDS] }
+    }
+
+    /// Sets the controller up and enables its interrupt.
+    pub fn open(&mut self) {
+        Register::InterruptMask.write(0);
+        Register::ReceiveControl.write(RX_RESET);
+        Register::ReceiveControl.write(0);
+        Register::Interrupts.write(ALL_INTERRUPTS);
+        Register::TransmitControl.write(TX_ENABLE | TX_PAD | TX_CHECKSUM);
+        Register::ReceiveControl.write(RX_ENABLE | RX_MULTICAST);
+        Register::InterruptMask.write(RX_INTERRUPT);
+        // SAFETY: the handler is in the vector table, and no critical section relies on this mask.
+        unsafe { NVIC::unmask(Interrupt::Ethernet) };
+    }
+
+    /// Takes the next frame out of the FIFO and says how long it is; `None` if there is none. One that is too long is dropped.
+    fn take(&mut self) -> Option<usize> {
+        while Register::Packets.read() & PACKETS != 0 {
+            let mut word = Register::Data.read();
+            let whole = (word & 0xFFFF) as usize;
+            let words = whole.div_ceil(4);
+            // All of its words must be read, wherever they go.
+            for at in 0..words {
+                if at > 0 {
+                    word = Register::Data.read();
+                }
+                if let Some(slot) = self.rx.get_mut(4 * at..4 * at + 4) {
+                    slot.copy_from_slice(&word.to_le_bytes());
+                }
+            }
+            if let Some(len) = whole.checked_sub(2 + 4).filter(|len| *len <= FRAME) {
+                return Some(len);
+            }
+        }
+        None
+    }
+}
+
+impl Driver for &'static mut Ethernet {
+    type RxToken<'a> = Received<'a>;
+    type TxToken<'a> = Sending<'a>;
+
+    fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Sending<'_>)> {
+        // Before the look: a frame that comes behind it wakes.
+        WAKER.register(context.waker());
+        let len = self.take()?;
+        let Ethernet { rx, tx } = &mut **self;
+        Some((Received(&mut rx[2..2 + len]), Sending(tx)))
+    }
+
+    fn transmit(&mut self, _: &mut Context<'_>) -> Option<Sending<'_>> {
+        Some(Sending(&mut self.tx))
+    }
+
+    fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
+        LinkState::Up
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.max_transmission_unit = FRAME;
+        capabilities
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        let [a, b, c, d] = Register::Address0.read().to_le_bytes();
+        let [e, f, ..] = Register::Address1.read().to_le_bytes();
+        HardwareAddress::Ethernet([a, b, c, d, e, f])
+    }
+}
+
+/// A frame that has come.
+pub struct Received<'a>(&'a mut [u8]);
+
+impl RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, read: F) -> R {
+        read(self.0)
+    }
+}
+
+/// Room for a frame that is to go.
+pub struct Sending<'a>(&'a mut [u8; 4 * WORDS]);
+
+impl TxToken for Sending<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
+        let written = write(&mut self.0[2..2 + len]);
+        // The length is that of the content, without the fourteen bytes of addresses and type.
+        self.0[..2].copy_from_slice(&(len.saturating_sub(14) as u16).to_le_bytes());
+        for word in self.0.chunks_exact(4).take((2 + len).div_ceil(4)) {
+            Register::Data.write(u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        }
+        Register::Transmit.write(1);
+        // The emulated one has sent it by now.
+        while Register::Transmit.read() & 1 != 0 {}
+        written
+    }
+}
+
+/// Handler of [`Interrupt::Ethernet`].
+pub extern "C" fn interrupt() {
+    Register::Interrupts.write(RX_INTERRUPT);
+    WAKER.wake();
+}
+
+/// Offsets of the controller's registers.
+#[derive(Clone, Copy)]
+enum Register {
+    Interrupts = 0x00,
+    InterruptMask = 0x04,
+    ReceiveControl = 0x08,
+    TransmitControl = 0x0C,
+    Data = 0x10,
+    Address0 = 0x14,
+    Address1 = 0x18,
+    Packets = 0x34,
+    Transmit = 0x38,
+}
+
+impl Register {
+    fn address(self) -> *mut u32 {
+        const ETHERNET: usize = 0x4004_8000;
+        (ETHERNET + self as usize) as *mut u32
+    }
+
+    fn read(self) -> u32 {
+        // SAFETY: an aligned register of the board's Ethernet controller, which no Rust object occupies.
+        unsafe { self.address().read_volatile() }
+    }
+
+    fn write(self, value: u32) {
+        // SAFETY: as in `read`; the controller does not access memory by itself.
+        unsafe { self.address().write_volatile(value) }
+    }
+}
+
+// Interrupts, InterruptMask.
+const RX_INTERRUPT: u32 = 1 << 0;
+const ALL_INTERRUPTS: u32 = 0x7F;
+
+// ReceiveControl.
+const RX_ENABLE: u32 = 1 << 0;
+const RX_MULTICAST: u32 = 1 << 1;
+const RX_RESET: u32 = 1 << 4;
+
+// TransmitControl.
+const TX_ENABLE: u32 = 1 << 0;
+const TX_PAD: u32 = 1 << 1;
+const TX_CHECKSUM: u32 = 1 << 2;
+
+// Packets.
+const PACKETS: u32 = 0x3F;
