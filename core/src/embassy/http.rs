@@ -1,107 +1,23 @@
 //! MCP over HTTP/1.1, on one connection of any kind.
 
 use super::Changes;
+use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
 use super::outbox::{Outbox, Rest, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
+use super::to::{LAST_CHUNK, To};
 use crate::auth::Authenticated;
 use crate::exchange::{Listen, Next, Origin, Reply, Ticket, open, too_large};
-use crate::http::{ACCEPTED, Door, OK, Policy, gate, sse};
-use crate::http1::{After, Body, Content, Fault, Framing, Heads, chunk, head};
+use crate::http::{ACCEPTED, Door, OK, gate, sse};
+use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Sink, Slice};
-use crate::mcp::Server;
 use crate::tool::{Call, Output, ToolError, ToolResult};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
-use embassy_time::{Duration, Instant, with_deadline, with_timeout};
+use embassy_time::{Instant, with_deadline, with_timeout};
 use embedded_io_async::{Read, Write};
-
-/// Where an endpoint answers, and for whom.
-#[derive(Clone, Copy, Debug)]
-pub struct Site<'a> {
-    /// Where requests go, such as `/mcp`. What comes elsewhere is answered with 404.
-    pub path: &'a str,
-    /// Who is let in. Name the hosts by which the board is reached: its address, its mDNS name, a forwarded `localhost`.
-    pub policy: Policy<'a>,
-    /// How long a client may keep a connection waiting.
-    pub deadlines: Deadlines,
-}
-
-/// An endpoint: one for all its connections, which run on one executor.
-#[derive(Debug)]
-pub struct Endpoint<'a, const URIS: usize> {
-    /// What answers.
-    pub server: &'a Server<'a>,
-    /// What its subscriptions hear of.
-    pub changes: &'a Changes<URIS>,
-    /// Where and for whom it answers.
-    pub site: Site<'a>,
-    /// How many at once.
-    pub room: Room,
-}
-
-/// How long things may take. What takes longer costs the client its connection, and nobody else anything.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadlines {
-    /// From the first byte of a head to its last; for the first head from the beginning of the connection.
-    pub head: Duration,
-    /// For a whole body.
-    pub body: Duration,
-    /// Between two requests.
-    pub idle: Duration,
-    /// For a handler. The client gets an error then.
-    pub call: Duration,
-    /// For the client to take what is sent, each time the buffer towards it is full.
-    pub write: Duration,
-    /// Between two comments on a stream that is silent otherwise.
-    pub comment: Duration,
-}
-
-impl Deadlines {
-    /// For people's clients in a local network.
-    pub const DEFAULT: Self = Self {
-        head: Duration::from_secs(5),
-        body: Duration::from_secs(10),
-        idle: Duration::from_secs(60),
-        call: Duration::from_secs(60),
-        write: Duration::from_secs(10),
-        comment: Duration::from_secs(15),
-    };
-}
-
-/// The memory of one connection.
-///
-/// `HEAD` is the longest head of a request in bytes, `BODY` the longest body, `OUT` the longest result that is not streamed.
-#[derive(Debug)]
-pub struct HttpBuffers<const HEAD: usize, const BODY: usize, const OUT: usize> {
-    head: [u8; HEAD],
-    body: [u8; BODY],
-    out: [u8; OUT],
-}
-
-impl<const HEAD: usize, const BODY: usize, const OUT: usize> HttpBuffers<HEAD, BODY, OUT> {
-    /// Empty buffers.
-    pub const fn new() -> Self {
-        Self { head: [0; HEAD], body: [0; BODY], out: [0; OUT] }
-    }
-}
-
-impl<const HEAD: usize, const BODY: usize, const OUT: usize> Default for HttpBuffers<HEAD, BODY, OUT> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// What is to be done with a connection that has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Close it, so that what was sent still arrives.
-    Close,
-    /// Reset it: the last answer is not whole, and the client must not take it for one.
-    Abort,
-}
 
 /// Serves one connection until it ends. `rx` must lose nothing when a read is dropped before it is ready, as sockets do not.
 ///
@@ -358,71 +274,3 @@ async fn first<T>(
     })
     .await
 }
-
-/// The way to the client.
-struct To<'a, W> {
-    tx: W,
-    server: &'a Server<'a>,
-    deadline: Duration,
-}
-
-impl<W: Write> To<'_, W> {
-    async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
-        let put = with_timeout(self.deadline, self.tx.write_all(bytes)).await;
-        put.map_err(|_| Gone)?.map_err(|_| Gone)
-    }
-
-    async fn flush(&mut self) -> Result<(), Gone> {
-        with_timeout(self.deadline, self.tx.flush()).await.map_err(|_| Gone)?.map_err(|_| Gone)
-    }
-
-    async fn head(&mut self, status: u16, content: Content, after: After) -> Result<(), Gone> {
-        let mut buffer = [0; HEAD];
-        let mut out = Slice::new(&mut buffer);
-        head(status, content, after, &mut out).map_err(|_| Gone)?;
-        self.put(out.written()).await
-    }
-
-    /// Sends a whole answer.
-    async fn reply(&mut self, reply: &Reply, after: After, body: &[u8], written: &[u8]) -> Result<After, Gone> {
-        let mut emission = reply.emit(self.server, body, written);
-        self.head(reply.status(), Content::Message(emission.len()), after).await?;
-        let mut piece = [0; PIECE];
-        loop {
-            let len = emission.fill(&mut piece);
-            if len == 0 {
-                break;
-            }
-            self.put(piece.get(..len).unwrap_or_default()).await?;
-        }
-        self.flush().await?;
-        Ok(after)
-    }
-
-    /// Sends one chunk of these parts; nothing if they are empty, for that would be the last.
-    async fn chunk(&mut self, parts: &[&[u8]]) -> Result<(), Gone> {
-        let len = parts.iter().map(|part| part.len()).sum();
-        if len == 0 {
-            return Ok(());
-        }
-        self.put(&chunk(len)).await?;
-        for part in parts {
-            self.put(part).await?;
-        }
-        self.put(b"\r\n").await
-    }
-
-    async fn event(&mut self, message: &[u8]) -> Result<(), Gone> {
-        self.chunk(&[sse::FRONT, message, sse::BACK]).await?;
-        self.flush().await
-    }
-}
-
-/// RFC 9112 §7.1: without a trailer.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-/// Bytes of an answer moved at a time, on the stack of the task.
-const PIECE: usize = 64;
-
-/// What the head of every answer fits into.
-const HEAD: usize = 192;

@@ -3,6 +3,8 @@
 
 mod changes;
 #[cfg(feature = "embassy-net")]
+mod endpoint;
+#[cfg(feature = "embassy-net")]
 mod http;
 #[cfg(feature = "embassy-net")]
 mod net;
@@ -13,10 +15,14 @@ mod serial;
 #[cfg(feature = "embassy-net")]
 mod source;
 mod subscription;
+#[cfg(feature = "embassy-net")]
+mod to;
 
 pub use changes::Changes;
 #[cfg(feature = "embassy-net")]
-pub use http::{Deadlines, End, Endpoint, HttpBuffers, Site, serve_connection};
+pub use endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
+#[cfg(feature = "embassy-net")]
+pub use http::serve_connection;
 #[cfg(feature = "embassy-net")]
 pub use net::{Socket, serve};
 #[cfg(feature = "embassy-net")]

@@ -1,6 +1,7 @@
 //! MCP over HTTP on the sockets of `embassy-net`.
 
-use super::http::{End, Endpoint, HttpBuffers, serve_connection};
+use super::endpoint::{End, Endpoint, HttpBuffers};
+use super::http::serve_connection;
 use crate::tool::{Call, Output, ToolResult};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;

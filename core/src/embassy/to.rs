@@ -1,0 +1,85 @@
+//! The way to the client of an HTTP connection: answers, chunks, events.
+
+use super::source::Gone;
+use crate::exchange::Reply;
+use crate::http::sse;
+use crate::http1::{After, Content, chunk, head};
+use crate::json::Slice;
+use crate::mcp::Server;
+use embassy_time::{Duration, with_timeout};
+use embedded_io_async::Write;
+
+/// The way to the client.
+pub(super) struct To<'a, W> {
+    pub(super) tx: W,
+    pub(super) server: &'a Server<'a>,
+    /// For the client to take what is sent.
+    pub(super) deadline: Duration,
+}
+
+impl<W: Write> To<'_, W> {
+    pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        let put = with_timeout(self.deadline, self.tx.write_all(bytes)).await;
+        put.map_err(|_| Gone)?.map_err(|_| Gone)
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+        with_timeout(self.deadline, self.tx.flush()).await.map_err(|_| Gone)?.map_err(|_| Gone)
+    }
+
+    pub(super) async fn head(&mut self, status: u16, content: Content, after: After) -> Result<(), Gone> {
+        let mut buffer = [0; HEAD];
+        let mut out = Slice::new(&mut buffer);
+        head(status, content, after, &mut out).map_err(|_| Gone)?;
+        self.put(out.written()).await
+    }
+
+    /// Sends a whole answer.
+    pub(super) async fn reply(
+        &mut self,
+        reply: &Reply,
+        after: After,
+        body: &[u8],
+        written: &[u8],
+    ) -> Result<After, Gone> {
+        let mut emission = reply.emit(self.server, body, written);
+        self.head(reply.status(), Content::Message(emission.len()), after).await?;
+        let mut piece = [0; PIECE];
+        loop {
+            let len = emission.fill(&mut piece);
+            if len == 0 {
+                break;
+            }
+            self.put(piece.get(..len).unwrap_or_default()).await?;
+        }
+        self.flush().await?;
+        Ok(after)
+    }
+
+    /// Sends one chunk of these parts; nothing if they are empty, for that would be the last.
+    pub(super) async fn chunk(&mut self, parts: &[&[u8]]) -> Result<(), Gone> {
+        let len = parts.iter().map(|part| part.len()).sum();
+        if len == 0 {
+            return Ok(());
+        }
+        self.put(&chunk(len)).await?;
+        for part in parts {
+            self.put(part).await?;
+        }
+        self.put(b"\r\n").await
+    }
+
+    pub(super) async fn event(&mut self, message: &[u8]) -> Result<(), Gone> {
+        self.chunk(&[sse::FRONT, message, sse::BACK]).await?;
+        self.flush().await
+    }
+}
+
+/// RFC 9112 §7.1: without a trailer.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Bytes of an answer moved at a time, on the stack of the task.
+const PIECE: usize = 64;
+
+/// What the head of every answer fits into.
+const HEAD: usize = 192;
