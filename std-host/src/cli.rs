@@ -6,6 +6,7 @@ mod health;
 mod listen;
 mod listener;
 mod log;
+mod metrics;
 mod pace;
 mod socket;
 #[cfg_attr(unix, path = "cli/unix.rs")]
@@ -20,6 +21,7 @@ use core::fmt;
 use health::Ready;
 use listen::Serving;
 use listener::Listener;
+use metrics::Metrics;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::io;
@@ -176,7 +178,14 @@ async fn http(config: Config) -> Result<(), Problem> {
         ready.stop();
         changes.iter().for_each(Changes::end_subscriptions);
     };
-    let serving = Serving { router: router.fallback(listen::not_found), limits: Arc::new(limits), tls };
+    let (limits, metrics) = (Arc::new(limits), Arc::<Metrics>::default());
+    if let Some(at) = config.metrics {
+        // Its own requests are none of the server's.
+        let (router, limits) = (metrics.routes().fallback(listen::not_found), Arc::clone(&limits));
+        let aside = Serving { router, limits, tls: None, metrics: Arc::default() };
+        tokio::spawn(aside.aside(Listener::address_of_its_own(at).await?));
+    }
+    let serving = Serving { router: router.fallback(listen::not_found), limits, tls, metrics };
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
 }

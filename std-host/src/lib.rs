@@ -42,6 +42,7 @@ mod piped;
 mod server;
 mod sink;
 pub mod stdio;
+pub mod testing;
 mod tools;
 
 pub use attache_core::tool::Level;

@@ -222,3 +222,23 @@ fn two_servers_in_one_process_have_their_own_tools() {
     assert!(calls("/a", "https://app.example").contains("Origin"));
     assert!(calls("/b", "https://app.example").contains("\"text\":\"hi\""));
 }
+
+#[test]
+fn figures_are_read_on_a_listener_of_their_own_and_count_requests_by_status() {
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").to_string();
+    let server = Running::with(&["--metrics-listen", &free]);
+    let url = format!("http://{}", server.address());
+    assert_eq!(curl(&[], &format!("{url}/mcp")), "200 1.1");
+    assert_eq!(curl(&[], &format!("{url}/other")), "404 1.1");
+    assert_eq!(curl(&[], &format!("{url}/metrics")), "404 1.1");
+    let run = Command::new("curl").args(["-s", &format!("http://{free}/metrics")]).output().expect("curl runs");
+    let text = String::from_utf8_lossy(&run.stdout);
+    for line in [
+        "attache_requests_total{status=\"200\"} 1",
+        "attache_requests_total{status=\"404\"} 2",
+        "attache_connections_total 3",
+    ] {
+        assert!(text.lines().any(|printed| printed == line), "{line}\n{text}");
+    }
+}

@@ -29,6 +29,7 @@ pub(super) struct Config {
     pub(super) log_level: String,
     pub(super) log_json: bool,
     pub(super) log_exchanges: bool,
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 /// One server.
@@ -160,6 +161,7 @@ impl Layers {
             tls: self.tls()?,
             log_level: self.text("log.level"),
             log_json: self.text("log.format") == "json",
+            metrics: self.text("metrics.listen").parse().ok(),
             log_exchanges: self.text("log.exchanges") == "true",
         })
     }

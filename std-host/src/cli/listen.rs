@@ -2,6 +2,7 @@
 
 use super::heads::Heads;
 use super::listener::{Listener, Stream};
+use super::metrics::Metrics;
 use super::pace::{Cut, Open, Pace};
 use super::socket::Socket;
 use super::system::Signals;
@@ -31,6 +32,7 @@ pub(super) struct Serving {
     pub(super) router: axum::Router,
     pub(super) limits: Arc<Limits>,
     pub(super) tls: Option<Certificate>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
@@ -57,9 +59,10 @@ pub(super) async fn serve(listener: Listener, serving: Serving, signals: &mut Si
         match accepted {
             Ok((stream, peer)) => {
                 let connection = serving.clone().connection(stream, peer, stopping.clone());
+                let connected = serving.metrics.connected();
                 connections.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, connected));
                 });
             }
             Err(error) => {
@@ -83,6 +86,20 @@ pub(super) async fn serve(listener: Listener, serving: Serving, signals: &mut Si
 }
 
 impl Serving {
+    /// Serves what an operator reads, beside the rest and until the program ends.
+    pub(super) async fn aside(self, listener: Listener) {
+        let (_stop, stopping) = watch::channel(());
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => drop(tokio::spawn(self.clone().connection(stream, peer, stopping.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    sleep(limits::ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
     async fn connection(self, stream: Box<dyn Stream>, peer: Option<IpAddr>, stopping: watch::Receiver<()>) {
         let pace = Pace::new(&self.limits);
         let socket = Socket::new(stream, Arc::clone(&pace), self.limits.stall_time);
@@ -104,7 +121,8 @@ impl Serving {
         mut stopping: watch::Receiver<()>,
     ) {
         let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
-        let service = Paced { router: self.router.clone(), pace: Arc::clone(&pace), peer };
+        let metrics = Arc::clone(&self.metrics);
+        let service = Paced { router: self.router.clone(), pace: Arc::clone(&pace), peer, metrics };
         let builder = builder(&self.limits);
         let mut connection = pin!(builder.serve_connection(stream, service));
         let mut stops = false;
@@ -160,6 +178,7 @@ struct Paced {
     router: axum::Router,
     pace: Arc<Pace>,
     peer: Option<IpAddr>,
+    metrics: Arc<Metrics>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Paced {
@@ -178,7 +197,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
             request.extensions_mut().insert(Peer(peer));
         }
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (begun, peer) = (Instant::now(), self.peer);
+        let (begun, peer, metrics) = (Instant::now(), self.peer, Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
             let response = match is_framed {
@@ -190,7 +209,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
             }
             let mut owed = false;
             open.pace().owe(&mut owed, multiplexed);
-            let exchange = Exchange { status: response.status(), method, path, begun, peer };
+            let exchange = Exchange { status: response.status(), method, path, begun, peer, metrics };
             Ok(response.map(|body| PacedBody { body, open, multiplexed, owed, exchange }))
         })
     }
@@ -228,7 +247,7 @@ struct PacedBody {
     exchange: Exchange,
 }
 
-/// What the log has of one exchange.
+/// What the log and the figures have of one exchange.
 #[derive(Debug)]
 struct Exchange {
     status: StatusCode,
@@ -236,12 +255,15 @@ struct Exchange {
     path: String,
     begun: Instant,
     peer: Option<IpAddr>,
+    metrics: Arc<Metrics>,
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let Self { status, method, path, begun, peer } = self;
-        let milliseconds = begun.elapsed().as_millis();
+        let Self { status, method, path, begun, peer, metrics } = self;
+        let time = begun.elapsed();
+        metrics.answered(*status, time);
+        let milliseconds = time.as_millis();
         tracing::debug!(target: EXCHANGES, status = status.as_u16(), %method, path, milliseconds, ?peer, "exchange");
     }
 }
@@ -299,7 +321,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            let serving = Serving { router, limits: Arc::new(limits), tls: None };
+            let serving = Serving { router, limits: Arc::new(limits), tls: None, metrics: Arc::default() };
             serve(Listener::tcp(listener).unwrap(), serving, &mut Signals::take().unwrap(), || ()).await;
         });
         TcpStream::connect(address).await.unwrap()

@@ -36,6 +36,12 @@ impl Listener {
         bound.await.map_err(|error| Problem::Listen(at.clone(), error))
     }
 
+    /// Listens there, whatever was handed over.
+    pub(super) async fn address_of_its_own(at: SocketAddr) -> Result<Self, Problem> {
+        let bound = async { Self::tcp(TcpListener::bind(at).await?) };
+        bound.await.map_err(|error| Problem::Listen(Listen::Tcp(at), error))
+    }
+
     pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self::Tcp(listener, address))

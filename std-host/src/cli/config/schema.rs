@@ -53,7 +53,7 @@ fn of(setting: &Setting) -> Value {
         Kind::Rate => json!({"type": "string", "pattern": "^(auto|off|[0-9]+/[0-9]+)$"}),
         Kind::Path => json!({"type": "string", "pattern": "^/[^{}*?# ]*$"}),
         Kind::Choice(choices) => json!({"enum": choices}),
-        Kind::Listen | Kind::File | Kind::Text => json!({"type": "string"}),
+        Kind::Listen | Kind::Address | Kind::File | Kind::Text => json!({"type": "string"}),
     };
     schema["description"] = Value::from(setting.help);
     if !setting.default.is_empty() && setting.kind != Kind::List {

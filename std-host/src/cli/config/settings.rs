@@ -27,6 +27,8 @@ pub(in crate::cli) enum Of {
 pub(in crate::cli) enum Kind {
     /// `127.0.0.1:8080`, or `unix:/run/attache.sock`.
     Listen,
+    /// `127.0.0.1:9090`
+    Address,
     /// `/mcp`
     Path,
     /// Bytes: `4MiB`, `64KiB`, `100`.
@@ -125,6 +127,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     program("log.format", Kind::Choice(&["text", "json"]), "text", "How the log is written, on standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "What the log is told"),
     program("log.exchanges", Kind::Switch, "false", "Whether each exchange has a line in the log"),
+    program("metrics.listen", Kind::Address, "", "Where Prometheus reads /metrics; nowhere by default"),
 ];
 
 /// The names between which a mistyped one is looked for.

@@ -89,6 +89,7 @@ impl Kind {
     pub(super) fn takes(self, text: &str) -> bool {
         match self {
             Self::Listen => listen(text).is_some(),
+            Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Path => path(text).is_some(),
             Self::Size => size(text).is_some(),
             // What there is none of can never be had.
@@ -106,6 +107,7 @@ impl Kind {
     pub(super) fn wanted(self) -> String {
         let words = match self {
             Self::Listen => "an address and port, such as 127.0.0.1:8080, or unix:/run/attache.sock",
+            Self::Address => "an address and port, such as 127.0.0.1:9090",
             Self::Path => "a path that begins with / and has no space and none of { } * ? #",
             Self::Size => "a number of bytes, such as 4MiB, 64KiB or 100",
             Self::Count => "a whole number above 0",
@@ -123,7 +125,7 @@ impl Kind {
     /// What stands for a value in the help.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Listen => "ADDR",
+            Self::Listen | Self::Address => "ADDR",
             Self::Path => "PATH",
             Self::Size => "BYTES",
             Self::Count => "N",

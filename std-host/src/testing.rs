@@ -1,0 +1,142 @@
+//! A client in memory, for tests of a server's tools: no socket, no port, no handshake.
+//!
+//! ```
+//! use attache_host::testing::Client;
+//! use attache_host::{Ctx, NoArgs, Server};
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let server = Server::new("t", "1").tool("pi", "Pi, roughly", |_: NoArgs, _: Ctx| async { "3.14" });
+//! let result = Client::of(server).call("pi", json!({})).await.expect("a result");
+//! assert_eq!(result["content"][0]["text"], "3.14");
+//! # }
+//! ```
+
+use crate::engine::{Answer, Engine, Pending, Step};
+use crate::{Server, stdio};
+use attache_core::exchange::{Origin, open};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A client of revision 2026-07-28 that sends what a real one sends, and gets what it would get over standard input and output.
+#[derive(Clone, Debug)]
+pub struct Client {
+    engine: Arc<Engine>,
+    capabilities: Value,
+    told: Vec<Value>,
+}
+
+impl Client {
+    /// A client of this server. It can do nothing that a server may ask for until [`capable`](Client::capable) says so.
+    pub fn of(server: Server) -> Self {
+        Self { engine: server.build(), capabilities: json!({}), told: Vec::new() }
+    }
+
+    /// Declares these capabilities, such as `{"elicitation": {"form": {}}}`.
+    #[must_use]
+    pub fn capable(mut self, capabilities: Value) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Calls a tool and gives its result, which may be a failure (`isError`) or a question (`inputRequests`).
+    ///
+    /// # Errors
+    /// The error of the protocol.
+    pub async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value, Value> {
+        self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
+    }
+
+    /// Sends any request and gives its result.
+    ///
+    /// # Errors
+    /// The error of the protocol.
+    ///
+    /// # Panics
+    /// If `params` is no object, or the request opens a subscription, which has no end.
+    pub async fn request(&mut self, method: &str, mut params: Value) -> Result<Value, Value> {
+        let meta = &mut params["_meta"];
+        meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let body = Bytes::from(message.to_string());
+        let who = stdio::who();
+        let moment = self.engine.now();
+        let next = open(&moment.server(), &who, Origin::Line(None), &body);
+        let answer = match moment.start(next, &who, body, None).expect("a request has an answer") {
+            Pending::Ready(answer) => answer.bytes.to_vec(),
+            Pending::Running(mut running) => {
+                let mut answer = Vec::new();
+                loop {
+                    match running.step().await {
+                        Step::Told(message) => self.told.push(read(&message)),
+                        Step::Piece(piece) => answer.extend_from_slice(&piece),
+                        Step::Last(Answer { bytes, .. }) => {
+                            answer.extend_from_slice(&bytes);
+                            break answer;
+                        }
+                        Step::Broken => panic!("the answer of {method} broke off"),
+                    }
+                }
+            }
+            Pending::Listening(_) => panic!("a subscription has no end to wait for"),
+        };
+        let mut answer = read(&answer);
+        match answer.get("error") {
+            Some(_) => Err(answer["error"].take()),
+            None => Ok(answer["result"].take()),
+        }
+    }
+
+    /// The notifications that came with the answers so far, progress and log messages, and forgets them.
+    pub fn told(&mut self) -> Vec<Value> {
+        core::mem::take(&mut self.told)
+    }
+}
+
+fn read(message: &[u8]) -> Value {
+    serde_json::from_slice(message).expect("the engine writes JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ctx, Elicited, NoArgs, ToolError};
+
+    #[tokio::test]
+    async fn client_sees_results_failures_errors_and_what_is_told_meanwhile() {
+        let server = Server::new("t", "1")
+            .tool("fine", "d", |_: NoArgs, ctx: Ctx| async move {
+                ctx.progress(1.0, None, None).await;
+                "done"
+            })
+            .tool("fails", "d", |_: NoArgs, _: Ctx| async { Err::<(), _>(ToolError::user("no")) });
+        let mut client = Client::of(server);
+        let params = json!({"name": "fine", "_meta": {"progressToken": 7}});
+        let result = client.request("tools/call", params).await.unwrap();
+        assert_eq!(result["content"][0]["text"], "done");
+        assert_eq!(client.told()[0]["params"]["progressToken"], 7);
+        assert!(client.told().is_empty());
+        assert_eq!(client.call("fails", json!({})).await.unwrap()["isError"], true);
+        assert_eq!(client.call("none", json!({})).await.unwrap_err()["code"], -32602);
+    }
+
+    #[tokio::test]
+    async fn client_that_declares_it_is_asked() {
+        let server = Server::new("t", "1").tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
+            let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}});
+            match ctx.elicit("sure", "Sure?", schema)? {
+                Elicited::Accepted(_) => Ok("yes"),
+                _ => Err(ToolError::user("no")),
+            }
+        });
+        let mut client = Client::of(server).capable(json!({"elicitation": {"form": {}}}));
+        let asked = client.call("asks", json!({})).await.unwrap();
+        assert_eq!(asked["resultType"], "input_required");
+        let answers = json!({"sure": {"action": "accept", "content": {"sure": true}}});
+        let again = json!({"name": "asks", "arguments": {}, "inputResponses": answers});
+        assert_eq!(client.request("tools/call", again).await.unwrap()["content"][0]["text"], "yes");
+    }
+}

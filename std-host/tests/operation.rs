@@ -1,0 +1,188 @@
+//! What an operator relies on: bad peers do not hurt good ones, what they held comes back, and an end is an end.
+#![cfg(target_os = "linux")]
+
+mod running;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use running::Running;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+const CALL: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hi"}}}"#;
+
+fn request(body: &str) -> String {
+    format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nmcp-protocol-version: 2025-11-25\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Sends a request on a connection that stays open, and reads the status of its answer.
+fn exchange(stream: &mut TcpStream, body: &str) -> std::io::Result<u16> {
+    stream.write_all(request(body).as_bytes())?;
+    let mut answer = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        let read = stream.read(&mut answer[length..])?;
+        length += read;
+        let text = String::from_utf8_lossy(&answer[..length]);
+        if let Some((head, rest)) = text.split_once("\r\n\r\n") {
+            let field = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if rest.len() >= field.and_then(|digits| digits.parse().ok()).unwrap_or(0) {
+                return Ok(head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0));
+            }
+        }
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+impl Running {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.set_nodelay(true).expect("a socket");
+        stream
+    }
+
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process").count()
+    }
+
+    fn resident_kilobytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let figure = status.split("VmRSS:").nth(1).and_then(|rest| rest.split_whitespace().next());
+        figure.and_then(|digits| digits.parse().ok()).expect("a number")
+    }
+}
+
+#[test]
+fn silent_half_open_and_trickling_peers_do_not_delay_a_call_and_their_descriptors_come_back() {
+    let server = Running::start();
+    assert_eq!(exchange(&mut server.connect(), CALL).expect("an answer"), 200);
+    std::thread::sleep(Duration::from_millis(200));
+    let before = server.descriptors();
+    let silent: Vec<_> = (0..300).map(|_| server.connect()).collect();
+    let half_open: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(&request(CALL).as_bytes()[..150]).expect("taken");
+            stream
+        })
+        .collect();
+    let mut trickling: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    let over = AtomicBool::new(false);
+    let mut times = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for byte in request(CALL).as_bytes() {
+                trickling.iter_mut().for_each(|stream| drop(stream.write_all(&[*byte])));
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        for _ in 0..40 {
+            let started = Instant::now();
+            assert_eq!(exchange(&mut server.connect(), CALL).expect("an answer"), 200);
+            times.push(started.elapsed());
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    times.sort();
+    // A busy machine holds up some of them; what peers hold up they hold up all.
+    assert!(times[times.len() / 2] < Duration::from_millis(50), "{times:?}");
+    assert!(server.descriptors() >= before + 450);
+    drop((silent, half_open, trickling));
+    let started = Instant::now();
+    while server.descriptors() > before {
+        assert!(started.elapsed() < Duration::from_secs(5), "{} of {before}", server.descriptors());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn memory_is_flat_over_requests_of_every_kind() {
+    let server = Running::start();
+    let unknown = CALL.replace("echo", "ecco");
+    let round = |times: usize| {
+        let mut stream = server.connect();
+        for _ in 0..times {
+            for (body, status) in [(CALL, 200), (&unknown, 200), ("{", 400), (r#"{"jsonrpc":"2.0","method":"x"}"#, 202)]
+            {
+                assert_eq!(exchange(&mut stream, body).expect("an answer"), status);
+            }
+        }
+        for _ in 0..times / 10 {
+            let mut refused = server.connect();
+            refused.write_all(b"GET /mcp HTTP/1.1\r\nhost: evil.example\r\n\r\n").expect("taken");
+            let mut answer = Vec::new();
+            refused.read_to_end(&mut answer).expect("an answer");
+            assert!(answer.starts_with(b"HTTP/1.1 403"));
+        }
+    };
+    round(1000);
+    let before = server.resident_kilobytes();
+    round(4000);
+    let after = server.resident_kilobytes();
+    assert!(after < before + 2048, "{before} kB, then {after} kB");
+}
+
+#[test]
+fn program_that_was_killed_under_load_is_back_on_its_port_at_once() {
+    let mut server = Running::start();
+    let address = server.address().to_owned();
+    let streams: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = server.connect();
+            assert_eq!(exchange(&mut stream, CALL).expect("an answer"), 200);
+            stream.write_all(request(CALL).as_bytes()).expect("taken");
+            stream
+        })
+        .collect();
+    server.child.kill().expect("a child");
+    server.child.wait().expect("it ends");
+    // The best of several: a busy machine can hold up any one of them.
+    let fastest = (0..5)
+        .map(|_| {
+            let started = Instant::now();
+            let again = Running::on(&address);
+            assert_eq!(exchange(&mut again.connect(), CALL).expect("an answer"), 200);
+            started.elapsed()
+        })
+        .min();
+    assert!(fastest < Some(Duration::from_millis(200)), "{fastest:?}");
+    drop(streams);
+}
+
+#[test]
+fn stop_with_two_hundred_requests_under_way_answers_them_all() {
+    let mut server = Running::start();
+    let body = request(CALL);
+    let (most, last) = body.split_at(body.len() - 1);
+    let mut streams: Vec<_> = (0..200)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(most.as_bytes()).expect("taken");
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let sent = std::process::Command::new("kill").args(["-s", "TERM", &server.child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(TcpStream::connect(server.address()).is_err(), "new connections are refused");
+    for stream in &mut streams {
+        stream.write_all(last.as_bytes()).expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert!(server.child.wait().expect("it ends").success());
+}
