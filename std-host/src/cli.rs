@@ -133,7 +133,7 @@ impl Health {
 impl Serve {
     fn run(self) -> Result<(), Problem> {
         let config = self.settings.layers()?.config().map_err(Problem::Config)?;
-        log::start(&config);
+        let _log = log::start(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
@@ -173,6 +173,7 @@ async fn http(config: Config) -> Result<(), Problem> {
     if let Some(certificate) = tls.clone() {
         tokio::spawn(certificate.follow(system::Reload::take().map_err(Problem::Signals)?));
     }
+    tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, &config.servers, if tls.is_some() { "https" } else { "http" });
     let stop = || {
         ready.stop();

@@ -156,6 +156,9 @@ pub const RESETS: usize = 20;
 /// Callers whose buckets are kept apart; beyond that those share one that are not known. A few dozen bytes each.
 pub const CALLERS: usize = 16 * 1024;
 
+/// Lines of the log that wait to be written; what comes then is dropped and counted. A megabyte or two.
+pub const LOG_LINES: usize = 8192;
+
 /// How long a connection that was refused in the middle of a message is still listened to, so that the refusal is read and not
 /// lost in a reset (RFC 9112 §9.6).
 pub const LINGER: Duration = Duration::from_secs(1);

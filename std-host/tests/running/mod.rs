@@ -34,7 +34,19 @@ impl Running {
     }
 
     fn greeting(arguments: &[&str]) -> Self {
-        let mut child = attache(arguments).spawn().expect("the program starts");
+        Self::of(attache(arguments))
+    }
+
+    /// Started by this command; what it logs is thrown away.
+    pub fn of(mut command: Command) -> Self {
+        command.stderr(Stdio::null());
+        Self::logging(command)
+    }
+
+    /// Started by this command; what it logs is to be read by the test.
+    pub fn logging(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
         let mut greeting = String::new();
         let output = child.stdout.as_mut().expect("piped above");
         BufReader::new(output).read_line(&mut greeting).expect("a greeting");
