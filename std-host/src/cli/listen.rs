@@ -103,9 +103,21 @@ impl Serving {
     async fn connection(self, stream: Box<dyn Stream>, peer: Option<IpAddr>, stopping: watch::Receiver<()>) {
         let pace = Pace::new(&self.limits);
         let socket = Socket::new(stream, Arc::clone(&pace), self.limits.stall_time);
-        let Some(tls) = &self.tls else {
-            return self.requests(socket, pace, peer, stopping).await;
-        };
+        match &self.tls {
+            None => self.requests(socket, pace, peer, stopping).await,
+            // In a box: a plain connection must not be as large as one with TLS.
+            Some(tls) => Box::pin(self.encrypted(tls, socket, pace, peer, stopping)).await,
+        }
+    }
+
+    async fn encrypted(
+        &self,
+        tls: &Certificate,
+        socket: Socket<Box<dyn Stream>>,
+        pace: Arc<Pace>,
+        peer: Option<IpAddr>,
+        stopping: watch::Receiver<()>,
+    ) {
         match timeout(self.limits.head_time, tls.acceptor().accept(socket)).await {
             Ok(Ok(stream)) => self.requests(stream, pace, peer, stopping).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
