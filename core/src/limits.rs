@@ -52,3 +52,20 @@ pub const CHUNK_DIGITS: u8 = 7;
 
 /// Most bytes of an extension of a chunk, and of all that stands behind the last chunk. Both are thrown away.
 pub const CHUNK_WORDS: u8 = 128;
+
+/// Longest id of a request, in bytes as it was written, under which a call of a legacy client can be cancelled: the ids of SDKs
+/// are numbers or UUIDs, and the table of running calls keeps each.
+pub const REQUEST_ID: usize = 64;
+
+/// Most questions that a call may ask a legacy client at once: one bit each in the table of running calls.
+pub const QUESTIONS: usize = 32;
+
+/// Most messages in a batch (MCP 2025-03-26 basic/index): a batch is one request to whoever counts requests.
+pub const BATCH: usize = 32;
+
+/// Characters of a session id: Base64 of 63 bytes.
+pub const SESSION_ID: usize = 84;
+
+/// Seconds for which a session id is good: a working day and the night behind it. Afterwards its client begins anew, which the
+/// protocol tells it with 404.
+pub const SESSION_LIFE: u64 = 24 * 60 * 60;

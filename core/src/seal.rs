@@ -10,13 +10,20 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 /// The key of a server. It has no `Debug`, so that it reaches no log.
+///
+/// What the MAC makes of the key alone is made once: it is half of the work for a short value.
 #[derive(Clone)]
-pub struct Key([u8; 32]);
+pub struct Key(Hmac<Sha256>);
 
 impl Key {
     /// A key of 32 random bytes.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        // A block of 64 bytes is what a key of 32 is padded to, and takes no check of its length.
+        let mut block = [0; 64];
+        for (slot, byte) in block.iter_mut().zip(bytes) {
+            *slot = byte;
+        }
+        Self(<Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into()))
     }
 
     /// Seals `value` until `expires`, bound to `to`. `scratch` needs 41 bytes more than the value has.
@@ -44,8 +51,19 @@ impl Key {
     ///
     /// `None` whatever is wrong, also if `scratch` is too small.
     pub fn open<'s>(&self, to: &[&[u8]], now: u64, sealed: Text<'_>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
+        self.open_until(to, now, sealed.plain()?.as_bytes(), scratch).map(|(_, value)| value)
+    }
+
+    /// The same of bytes that came otherwise than in a message, with the second after which the value is void.
+    pub fn open_until<'s>(
+        &self,
+        to: &[&[u8]],
+        now: u64,
+        sealed: &[u8],
+        scratch: &'s mut [u8],
+    ) -> Option<(u64, &'s [u8])> {
         let mut len = 0;
-        for byte in Base64::decode(sealed.plain()?.as_bytes())? {
+        for byte in Base64::decode(sealed)? {
             *scratch.get_mut(len)? = byte;
             len += 1;
         }
@@ -54,16 +72,12 @@ impl Key {
         self.mac(to, front).verify_slice(mac).ok()?;
         let (format, rest) = front.split_first()?;
         let (expires, value) = rest.split_first_chunk()?;
-        (*format == FORMAT && now <= u64::from_be_bytes(*expires)).then_some(value)
+        let expires = u64::from_be_bytes(*expires);
+        (*format == FORMAT && now <= expires).then_some((expires, value))
     }
 
     fn mac(&self, to: &[&[u8]], front: &[u8]) -> Hmac<Sha256> {
-        // A block of 64 bytes is what a key of 32 is padded to, and takes no check of its length.
-        let mut block = [0; 64];
-        for (slot, byte) in block.iter_mut().zip(self.0) {
-            *slot = byte;
-        }
-        let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into());
+        let mut mac = self.0.clone();
         for part in to {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);

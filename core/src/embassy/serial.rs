@@ -4,7 +4,7 @@ use super::Changes;
 use super::outbox::{Outbox, Rest, Way};
 use super::subscription::Subscriptions;
 use crate::auth::Authenticated;
-use crate::exchange::{Next, Reply, Ticket, too_large};
+use crate::exchange::{Batch, Next, Reply, Ticket, too_large};
 use crate::json::{Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
@@ -132,7 +132,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         self.subscriptions.note(self.changes);
         let mut out = Slice::new(self.out);
         while self.subscriptions.next(self.changes, &mut out) {
-            end_line(&mut self.tx, out.written()).await?;
+            end_line(&mut self.tx, out.written(), LINE_END).await?;
             out.truncate(0);
         }
         Ok(())
@@ -140,34 +140,56 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
 
     async fn answer(&mut self, cut: Cut<'_>, limit: usize) -> Result<(), W::Error> {
         let Cut::Line(line) = cut else {
-            return send(&mut self.tx, &too_large(limit), self.server, b"", b"").await;
+            return send(&mut self.tx, &too_large(limit), self.server, b"", b"", LINE_END).await;
         };
         match self.connection.open(self.server, self.who, line) {
-            Next::Ack => Ok(()),
+            Next::Batch(batch) => self.batch(batch, line).await,
+            next => self.serve(next, line, LINE_END).await,
+        }
+    }
+
+    /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
+    async fn batch(&mut self, batch: Batch, line: &[u8]) -> Result<(), W::Error> {
+        let mut front: &[u8] = b"[";
+        for message in batch.messages(line) {
+            let next = self.connection.open_batched(self.server, self.who, message);
+            if let Next::Call(_) | Next::Reply(_) | Next::Remember(..) = next {
+                self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
+            }
+            self.serve(next, message, b"").await?;
+        }
+        if front == b"," { end_line(&mut self.tx, b"]", LINE_END).await } else { Ok(()) }
+    }
+
+    /// Serves one message; `end` stands behind its answer.
+    async fn serve(&mut self, next: Next, line: &[u8], end: &[u8]) -> Result<(), W::Error> {
+        match next {
+            // Nothing is asked here, and no batch stands in another.
+            Next::Answer(..) | Next::Batch(_) | Next::Ack => Ok(()),
             // One call at a time: when its cancellation is read it has been answered.
             Next::Cancel(id) => {
                 self.subscriptions.cancel(id.of(line));
                 Ok(())
             }
-            Next::Reply(reply) => {
+            Next::Reply(reply) | Next::Remember(_, reply) => {
                 // Another peer has come: what its predecessor wanted to hear is nothing to it.
                 if reply.agreed().is_some() {
                     self.subscriptions.clear();
                 }
-                send(&mut self.tx, &reply, self.server, line, b"").await
+                send(&mut self.tx, &reply, self.server, line, b"", end).await
             }
             Next::Listen(listen) => {
                 let mut out = Slice::new(self.out);
                 match self.subscriptions.open(&listen, line, self.changes, &mut out) {
-                    Ok(()) => end_line(&mut self.tx, out.written()).await,
-                    Err(reply) => send(&mut self.tx, &reply, self.server, line, b"").await,
+                    Ok(()) => end_line(&mut self.tx, out.written(), end).await,
+                    Err(reply) => send(&mut self.tx, &reply, self.server, line, b"", end).await,
                 }
             }
-            Next::Call(ticket) => self.call(ticket, line).await,
+            Next::Call(ticket) => self.call(ticket, line, end).await,
         }
     }
 
-    async fn call(&mut self, mut ticket: Ticket, line: &[u8]) -> Result<(), W::Error> {
+    async fn call(&mut self, mut ticket: Ticket, line: &[u8], end: &[u8]) -> Result<(), W::Error> {
         let way = Way::new();
         let mut outbox = Outbox::new(self.out, &way);
         let reply = match ticket.begin(line, &mut outbox) {
@@ -181,21 +203,23 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             }
         };
         match outbox.rest() {
-            Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written).await,
-            Rest::Tail(written) => end_line(&mut self.tx, written).await,
+            Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written, end).await,
+            Rest::Tail(written) => end_line(&mut self.tx, written, end).await,
             Rest::Broken => {
                 // What has gone out lacks its closing braces at least, so no reader takes this line for an answer.
-                end_line(&mut self.tx, b"").await?;
-                send(&mut self.tx, &reply, self.server, line, b"").await
+                end_line(&mut self.tx, b"", LINE_END).await?;
+                send(&mut self.tx, &reply, self.server, line, b"", end).await
             }
         }
     }
 }
 
-/// Sends `rest` and the end of a line.
-async fn end_line<W: Write>(tx: &mut W, rest: &[u8]) -> Result<(), W::Error> {
+const LINE_END: &[u8] = b"\n";
+
+/// Sends `rest` and the end of a line, or of a message in a batch.
+async fn end_line<W: Write>(tx: &mut W, rest: &[u8], end: &[u8]) -> Result<(), W::Error> {
     tx.write_all(rest).await?;
-    tx.write_all(b"\n").await?;
+    tx.write_all(end).await?;
     tx.flush().await
 }
 
@@ -205,6 +229,7 @@ async fn send<W: Write>(
     server: &Server<'_>,
     line: &[u8],
     written: &[u8],
+    end: &[u8],
 ) -> Result<(), W::Error> {
     let mut emission = reply.emit(server, line, written);
     let mut piece = [0; PIECE];
@@ -215,5 +240,5 @@ async fn send<W: Write>(
         }
         tx.write_all(piece.get(..len).unwrap_or_default()).await?;
     }
-    end_line(tx, b"").await
+    end_line(tx, b"", end).await
 }

@@ -40,7 +40,7 @@ impl Subscription {
         let wanted = changes.which(|uri| {
             let wanted = listen.wants_uri(body, uri);
             if wanted && fits.is_ok() {
-                fits = mcp::updated(uri, asked, out);
+                fits = mcp::updated(uri, Some(asked), out);
                 out.truncate(0);
             }
             wanted
@@ -71,7 +71,7 @@ impl Subscription {
         };
         self.pending &= self.pending.wrapping_sub(1);
         // That it fits was tried when this was opened.
-        mcp::updated(uri, self.id(), out).is_ok()
+        mcp::updated(uri, Some(self.id()), out).is_ok()
     }
 
     /// Ready when there is something to take note of.

@@ -1,10 +1,14 @@
 //! Which revision of MCP a request belongs to. The era is a property of each request, not of a connection
 //! (MCP 2026-07-28 basic/versioning): the modern one names its version in `_meta`, the legacy ones in a handshake.
 
+mod client;
 mod meta;
 mod negotiate;
+mod session;
 mod version;
 
+pub use client::Client;
 pub use meta::Meta;
 pub use negotiate::{Carrier, Era, INITIALIZE, negotiate};
+pub use session::Session;
 pub use version::Version;

@@ -18,6 +18,8 @@ pub enum Era {
 pub enum Carrier<'a> {
     /// One HTTP POST, with the value of its `MCP-Protocol-Version` header.
     Http(Option<&'a [u8]>),
+    /// One HTTP POST of a session that has agreed on this revision, with the value of the same header.
+    Session(Version, Option<&'a [u8]>),
     /// A line of a connection, with the revision of its handshake if there was one.
     Line(Option<Version>),
 }
@@ -32,6 +34,15 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
     }
     let handshake = method.is(INITIALIZE);
     match carrier {
+        // MCP 2025-11-25 basic/lifecycle: a session has one handshake.
+        Carrier::Session(..) if handshake => Err(Error::AlreadyInitialized),
+        // MCP 2025-06-18 basic/transports: the header MUST name what was agreed on; before, there is none.
+        Carrier::Session(version, Some(header)) => match Version::parse(header) {
+            Some(named) if named == version => Ok(Era::Of(version)),
+            Some(_) => Err(Error::Header(Header::ProtocolVersion, HeaderFault::Session)),
+            None => Err(Error::Header(Header::ProtocolVersion, HeaderFault::Unsupported)),
+        },
+        Carrier::Session(version, None) => Ok(Era::Of(version)),
         // A header alone never makes a request modern: the body is the source of truth.
         Carrier::Http(Some(header)) if Version::parse(header).is_some_and(Version::is_modern) => match handshake {
             true => Err(Error::Header(Header::ProtocolVersion, HeaderFault::Differs)),
@@ -45,9 +56,8 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
         Carrier::Http(Some(header)) => {
             Version::parse(header).map(Era::Of).ok_or(Error::Header(Header::ProtocolVersion, HeaderFault::Unsupported))
         }
-        // MCP 2026-07-28 basic/transports/streamable-http: without a header the request could only be of 2025-03-26 or
-        // older, which are not served here.
-        Carrier::Http(None) => Err(Error::Header(Header::ProtocolVersion, HeaderFault::Missing)),
+        // MCP 2025-06-18 basic/transports: a request with no header, of which nothing else is known, is of 2025-03-26.
+        Carrier::Http(None) => Ok(Era::Of(Version::V2025_03_26)),
         Carrier::Line(Some(version)) => Ok(Era::Of(version)),
         // MCP 2025-11-25 basic/lifecycle: before the handshake a client may send nothing but pings.
         Carrier::Line(None) if method.is(PING) => Ok(Era::Of(Version::NEWEST_LEGACY)),
@@ -59,7 +69,7 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
 fn modern(meta: &Meta, carrier: Carrier<'_>, body: &[u8]) -> Result<Era, Error> {
     let claim = meta.check()?;
     let claimed = claim.of(body).text();
-    if let Carrier::Http(Some(header)) = carrier {
+    if let Carrier::Http(Some(header)) | Carrier::Session(_, Some(header)) = carrier {
         let header = core::str::from_utf8(header).ok();
         let same = claimed.is_some_and(|claimed| header.is_some_and(|header| claimed.is(header)));
         // MCP 2026-07-28 streamable-http, "Protocol Version Header": "MUST match".

@@ -6,7 +6,13 @@ use crate::json::Text;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Version {
-    /// 2025-11-25, opened by a handshake.
+    /// 2024-11-05, the first one. A handshake opens it, as all before 2026-07-28.
+    V2024_11_05,
+    /// 2025-03-26: batches, hints of tools, sound. The only one that knows batches.
+    V2025_03_26,
+    /// 2025-06-18: structured results, titles, links, questions to the person.
+    V2025_06_18,
+    /// 2025-11-25: icons, pages to open, streams that are resumed by design.
     V2025_11_25,
     /// 2026-07-28, stateless: each request carries its version.
     V2026_07_28,
@@ -22,11 +28,16 @@ impl Version {
     /// `_meta`, where it has no meaning.
     pub const MODERN_LIST: &'static str = r#""2026-07-28""#;
 
-    const ALL: [Self; 2] = [Self::V2025_11_25, Self::V2026_07_28];
+    /// The newest first: it is asked for most.
+    const ALL: [Self; 5] =
+        [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
 
     /// The date by which the protocol names the revision.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::V2024_11_05 => "2024-11-05",
+            Self::V2025_03_26 => "2025-03-26",
+            Self::V2025_06_18 => "2025-06-18",
             Self::V2025_11_25 => "2025-11-25",
             Self::V2026_07_28 => "2026-07-28",
         }
@@ -40,6 +51,11 @@ impl Version {
     /// The revision that a string of a message names.
     pub fn named(text: Text<'_>) -> Option<Self> {
         Self::ALL.into_iter().find(|version| text.is(version.as_str()))
+    }
+
+    /// Whether several messages may come in one array (MCP 2025-03-26 basic/index, "Batching"; removed by 2025-06-18).
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::V2025_03_26)
     }
 
     /// Whether requests of this revision stand for themselves, without a handshake.

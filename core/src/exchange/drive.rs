@@ -2,8 +2,10 @@
 
 use super::{Next, Origin, Reply, open};
 use crate::auth::Authenticated;
+use crate::era::Version;
 use crate::json::Sink;
 use crate::mcp::Server;
+use crate::rpc::Error;
 use crate::tool::{Call, Output, ToolResult};
 
 /// Reads `body`, runs `handler` if it calls a tool, and says what to send; `None` if nothing is.
@@ -20,8 +22,10 @@ pub fn answer(
     let mut ticket = match open(server, who, origin, body) {
         Next::Call(ticket) => ticket,
         Next::Reply(reply) => return Some(reply),
-        // Neither a subscription nor a cancellation means anything to a handler that answers at once.
-        Next::Listen(_) | Next::Cancel(_) | Next::Ack => return None,
+        Next::Remember(_, reply) => return Some(reply),
+        // Nothing else means anything to a handler that answers at once. A batch has many answers, and there is place for one.
+        Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Ack => return None,
+        Next::Batch(_) => return Some(Reply::refusing(Error::Batch, None, Version::V2025_03_26)),
     };
     Some(match ticket.begin(body, out) {
         Err(reply) => reply,

@@ -1,15 +1,16 @@
 //! From a body to what is to be done with it. The checks stand in the order of MCP 2026-07-28 basic/versioning and
 //! basic/transports; each refusal carries the id if it could be read.
 
+use super::Batch;
 use super::listen::{Listen, is_strings};
 use super::reply::{Reply, Shape, no_resource};
 use super::ticket::Ticket;
 use crate::auth::{Authenticated, authorize};
-use crate::era::{Carrier, Era, Version, negotiate};
+use crate::era::{Carrier, Client, Era, Session, Version, negotiate};
 use crate::http::{Facts, Field, agree, param_agrees};
 use crate::json::{Item, Kind as Json, Repeated, Span, Text};
 use crate::mcp::{Method, Page, Params, Server};
-use crate::rpc::{Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
+use crate::rpc::{Answer, Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};
 
 /// How a body came in.
@@ -19,6 +20,24 @@ pub enum Origin<'h> {
     Http(&'h Facts<'h>),
     /// As a line of a connection, with the revision its handshake has agreed on, if there was one.
     Line(Option<Version>),
+    /// As the body of an HTTP POST with this head, in this session.
+    Session(&'h Facts<'h>, Session),
+}
+
+impl Origin<'_> {
+    /// Whether a body may be a batch.
+    fn has_batches(&self) -> bool {
+        match self {
+            Self::Line(agreed) => agreed.is_some_and(Version::has_batches),
+            Self::Session(_, session) => session.version.has_batches(),
+            // MCP 2025-06-18 basic/transports: without a header a request is of 2025-03-26.
+            Self::Http(facts) => match facts.protocol_version {
+                Field::Absent => true,
+                Field::Once(date) => Version::parse(date).is_some_and(Version::has_batches),
+                Field::Repeated => false,
+            },
+        }
+    }
 }
 
 /// What is to be done with a body.
@@ -31,15 +50,49 @@ pub enum Next {
     Reply(Reply),
     /// Keep a stream open and tell what changes.
     Listen(Listen),
-    /// Stop the call or the subscription whose request id is written like this, on this connection, and answer it no more;
-    /// if there is none, do nothing. Over HTTP this is an [`Ack`](Next::Ack).
+    /// Stop the call or the subscription whose request id is written like this, on this connection or in this session, and
+    /// answer it no more; if there is none, do nothing. Over HTTP without a session this is an [`Ack`](Next::Ack).
     Cancel(Span),
+    /// Give this to the call that has asked the question with this number ([`Inflight::ask`](super::Inflight::ask)), in this
+    /// session or on this connection. A home that asks nothing takes it for an [`Ack`](Next::Ack).
+    Answer(u64, Result<Item, Item>),
+    /// Remember this of the session or connection, then send the reply.
+    Remember(Wish, Reply),
+    /// Serve the messages of the batch one after the other.
+    Batch(Batch),
     /// Nothing: over HTTP an empty answer with status 202.
     Ack,
 }
 
+/// What a legacy client wants to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// The level from which on it wants to hear log messages.
+    Level(Level),
+    /// It wants to hear of changes of the resource with this URI, a string of the body.
+    Subscribe(Item),
+    /// It does not any more.
+    Unsubscribe(Item),
+}
+
 /// Reads a message and decides what is to be done with it.
 pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8]) -> Next {
+    opened(server, who, origin, body, Place::Alone)
+}
+
+/// The same for a message of a [`Batch`] that came from `origin`.
+pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, message: &[u8]) -> Next {
+    opened(server, who, origin, message, Place::Batched)
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Alone,
+    Batched,
+}
+
+fn opened(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8], place: Place) -> Next {
     let mut params = Params::default();
     let message = match Envelope::read(body, |reader| params.read(reader)) {
         Ok(envelope) => envelope.message(body).map(|message| (envelope, message)),
@@ -47,13 +100,19 @@ pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, bo
     };
     match message {
         Ok((envelope, Message::Request(request))) => {
-            Opening { server, who, origin, body, params: &params, object: envelope.params() }
+            Opening { server, who, origin, body, params: &params, object: envelope.params(), place }
                 .request(&envelope, request)
         }
         Ok((envelope, Message::Notification(method))) => {
             notification(origin, method.of(body).text(), envelope.params(), body)
         }
-        Ok((_, Message::Answer)) => unexpected_answer(origin),
+        Ok((_, Message::Answer(answer))) => answered(origin, answer, body),
+        Err(Unanswerable { error: Error::Batch, .. }) if place == Place::Alone && origin.has_batches() => {
+            match Batch::read(body) {
+                Ok(batch) => Next::Batch(batch),
+                Err(error) => Next::Reply(Reply::error(Unanswerable { error, id: None }, None)),
+            }
+        }
         Err(refused) => Next::Reply(Reply::error(refused, None)),
     }
 }
@@ -67,15 +126,15 @@ pub fn too_large(limit: usize) -> Reply {
 /// served MUST get 400 (MCP 2025-11-25 basic/transports, "Protocol Version Header").
 fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
     let fault = match origin {
-        // MCP 2026-07-28 basic/patterns/cancellation: what names no running request is ignored.
-        Origin::Line(_) => {
-            let cancels = method.is_some_and(|method| method.is("notifications/cancelled"));
-            let id = params.filter(|_| cancels).and_then(|params| fields(params, ["requestId"], body).ok());
-            return match id {
-                Some([Some(id)]) if matches!(id.kind(), Json::String | Json::Number) => Next::Cancel(id.span()),
-                _ => Next::Ack,
-            };
-        }
+        Origin::Line(_) => return cancellation(method, params, body),
+        Origin::Session(facts, session) => match facts.protocol_version {
+            Field::Absent => return cancellation(method, params, body),
+            Field::Once(date) if date == session.version.as_str().as_bytes() => {
+                return cancellation(method, params, body);
+            }
+            Field::Once(_) => Some(HeaderFault::Session),
+            Field::Repeated => Some(HeaderFault::Repeated),
+        },
         Origin::Http(facts) => match facts.protocol_version {
             Field::Absent => None,
             Field::Once(date) if Version::parse(date).is_some() => None,
@@ -92,10 +151,26 @@ fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Ite
     }
 }
 
-/// An answer to a question that was never asked. MCP 2025-11-25 basic/transports: answers are taken with 202; in the
-/// modern era a client sends none at all. On a line nobody waits, and an answer to an answer would be noise.
-fn unexpected_answer(origin: Origin<'_>) -> Next {
+/// MCP basic/patterns/cancellation (basic/utilities/cancellation before 2026-07-28): what names no running request is ignored.
+fn cancellation(method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
+    let cancels = method.is_some_and(|method| method.is("notifications/cancelled"));
+    let id = params.filter(|_| cancels).and_then(|params| fields(params, ["requestId"], body).ok());
+    match id {
+        Some([Some(id)]) if matches!(id.kind(), Json::String | Json::Number) => Next::Cancel(id.span()),
+        _ => Next::Ack,
+    }
+}
+
+/// An answer. Where no session tells whose it is nobody waits: MCP 2025-11-25 basic/transports takes it with 202, and in the
+/// modern era a client sends none at all.
+fn answered(origin: Origin<'_>, answer: Answer, body: &[u8]) -> Next {
+    let question = || {
+        // The numbers of our own questions; no question has the number 0.
+        let number = answer.id.filter(|id| id.kind() == Json::Number)?.of(body).integer().ok()?;
+        number.to::<u64>()
+    };
     match origin {
+        Origin::Line(_) | Origin::Session(..) => Next::Answer(question().unwrap_or(0), answer.outcome),
         Origin::Http(facts) => {
             let legacy = matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(|version| !version.is_modern()));
             match legacy {
@@ -103,7 +178,6 @@ fn unexpected_answer(origin: Origin<'_>) -> Next {
                 false => Next::Reply(Reply::error(Unanswerable { error: Error::UnexpectedAnswer, id: None }, None)),
             }
         }
-        Origin::Line(_) => Next::Ack,
     }
 }
 
@@ -116,12 +190,17 @@ struct Opening<'a> {
     params: &'a Params,
     /// Where `params` stands as a whole.
     object: Option<Item>,
+    place: Place,
 }
 
 impl Opening<'_> {
     fn request(&self, envelope: &Envelope, request: Request) -> Next {
         let refuse = |error, version| Next::Reply(Reply::error(Unanswerable { error, id: Some(request.id) }, version));
         let era = match self.era(envelope, request) {
+            // MCP 2025-03-26 basic/lifecycle: `initialize` MUST NOT be part of a batch.
+            Ok(Era::Handshake | Era::Of(Version::V2026_07_28)) if self.place == Place::Batched => {
+                return refuse(Error::Batched, None);
+            }
             Ok(era) => era,
             Err(error) => return refuse(error, None),
         };
@@ -136,6 +215,11 @@ impl Opening<'_> {
         self.params.check_meta()?;
         let carrier = match self.origin {
             Origin::Line(agreed) => Carrier::Line(agreed),
+            Origin::Session(facts, session) => match facts.protocol_version {
+                Field::Absent => Carrier::Session(session.version, None),
+                Field::Once(version) => Carrier::Session(session.version, Some(version)),
+                Field::Repeated => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Repeated)),
+            },
             Origin::Http(facts) => match facts.protocol_version {
                 Field::Absent => Carrier::Http(None),
                 Field::Once(version) => Carrier::Http(Some(version)),
@@ -153,12 +237,13 @@ impl Opening<'_> {
     // MCP 2025-11-25 basic/lifecycle, "Version Negotiation": the version asked for if it is served, else the newest
     // that is; never an echo of one that is not, and never a modern one, which knows no handshake.
     fn handshake(&self, request: Request) -> Result<Next, Error> {
-        self.look_up("capabilities", Json::Object, Param::Capabilities)?;
+        let capabilities = self.look_up("capabilities", Json::Object, Param::Capabilities)?;
         self.look_up("clientInfo", Json::Object, Param::ClientInfo)?;
         let asked = self.look_up("protocolVersion", Json::String, Param::ProtocolVersion)?;
         let asked = Version::named(self.text(asked));
         let agreed = asked.filter(|version| !version.is_modern()).unwrap_or(Version::NEWEST_LEGACY);
-        Ok(Next::Reply(Reply::result(request.id, Shape::Initialize(agreed))))
+        let client = Client::declared(capabilities.of(self.body));
+        Ok(Next::Reply(Reply::result(request.id, Shape::Initialize(agreed, client))))
     }
 
     fn method(&self, request: Request, version: Version) -> Result<Next, Error> {
@@ -197,8 +282,30 @@ impl Opening<'_> {
             }
             Method::Discover => Shape::Discover,
             Method::Ping => Shape::Empty,
+            Method::SetLevel | Method::Subscribe | Method::Unsubscribe => return self.wish(method, request),
         };
         Ok(Next::Reply(Reply::result(request.id, shape)))
+    }
+
+    /// What is to be remembered needs something to remember it of.
+    fn wish(&self, method: Method, request: Request) -> Result<Next, Error> {
+        let wish = match method {
+            Method::SetLevel => {
+                let level = self.look_up("level", Json::String, Param::Level)?;
+                Wish::Level(Level::named(self.text(level)).ok_or(Error::Param(Param::Level))?)
+            }
+            Method::Subscribe => {
+                let uri = self.params.uri()?;
+                let known = self.find(Kind::Resource, uri).or_else(|| self.find(Kind::Template, uri));
+                known.ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
+                Wish::Subscribe(uri)
+            }
+            _ => Wish::Unsubscribe(self.params.uri()?),
+        };
+        match self.origin {
+            Origin::Http(_) => Err(Error::NoSession),
+            _ => Ok(Next::Remember(wish, Reply::result(request.id, Shape::Empty))),
+        }
     }
 
     fn tool(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {

@@ -1,7 +1,7 @@
 //! An answer and the way it is sent. A tool's result was written in place; everything else is emitted piece by piece
 //! from flash and from the body, through a buffer of any size, and its length is known before.
 
-use crate::era::Version;
+use crate::era::{Client, Version};
 use crate::http;
 use crate::json::{Decimal, Span};
 use crate::mcp::{self, Page, Server};
@@ -27,8 +27,8 @@ pub(super) enum Shape {
     Error(Error),
     /// `{}`
     Empty,
-    /// The answer to `initialize`.
-    Initialize(Version),
+    /// The answer to `initialize`, and what its client can be asked for.
+    Initialize(Version, Client),
     /// The answer to `server/discover`.
     Discover,
     /// The answer to a list.
@@ -80,9 +80,22 @@ impl Reply {
     /// The revision that it agrees on, if it is the answer to a handshake.
     pub const fn agreed(&self) -> Option<Version> {
         match self.shape {
-            Shape::Initialize(version) => Some(version),
+            Shape::Initialize(version, _) => Some(version),
             _ => None,
         }
+    }
+
+    /// What the client can be asked for, if it is the answer to a handshake; otherwise nothing.
+    pub const fn client(&self) -> Client {
+        match self.shape {
+            Shape::Initialize(_, client) => client,
+            _ => Client::NONE,
+        }
+    }
+
+    /// The answer to a message of a legacy client that the adapter could not serve; with the id of the request if it is one.
+    pub fn refusing(error: Error, id: Option<Span>, version: Version) -> Self {
+        Self::error(Unanswerable { error, id }, Some(version))
     }
 
     /// The bytes of the answer: `body` is what it answers, `written` what stands in the sink of the call.
@@ -175,7 +188,7 @@ impl<'a> Emission<'a> {
             (Shape::List(page), at) if page.section(self.server, at - 1, into) => {}
             (Shape::List(page), at) if at == page.sections() + 1 => into.push(b"}"),
             (Shape::List(_), _) => return false,
-            (Shape::Initialize(version), 1) => *into = mcp::initialize(self.server, *version),
+            (Shape::Initialize(version, _), 1) => *into = mcp::initialize(self.server, *version),
             (Shape::Discover, 1) => *into = mcp::discover(self.server),
             (Shape::Empty, 1) => into.push(b"{}"),
             (_, 2) => into.push(b"}"),

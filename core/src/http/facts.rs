@@ -7,6 +7,10 @@ use crate::limits;
 pub enum Verb {
     /// `POST`: carries a message.
     Post,
+    /// `GET`: opens or resumes the stream of a legacy session.
+    Get,
+    /// `DELETE`: ends a legacy session.
+    Delete,
     /// Anything else.
     Other,
 }
@@ -36,6 +40,10 @@ pub struct Facts<'h> {
     pub content_type: Field<'h>,
     /// `MCP-Protocol-Version`
     pub protocol_version: Field<'h>,
+    /// `Mcp-Session-Id`
+    pub session: Field<'h>,
+    /// `Last-Event-ID`
+    pub last_event: Field<'h>,
     /// `Mcp-Method`
     pub mcp_method: Field<'h>,
     /// `Mcp-Name`
@@ -51,11 +59,18 @@ impl<'h> Facts<'h> {
     pub fn new(method: &[u8]) -> Self {
         Self {
             // RFC 9110 §9.1: method names are case-sensitive.
-            verb: if method == b"POST" { Verb::Post } else { Verb::Other },
+            verb: match method {
+                b"POST" => Verb::Post,
+                b"GET" => Verb::Get,
+                b"DELETE" => Verb::Delete,
+                _ => Verb::Other,
+            },
             host: Field::Absent,
             origin: Field::Absent,
             content_type: Field::Absent,
             protocol_version: Field::Absent,
+            session: Field::Absent,
+            last_event: Field::Absent,
             mcp_method: Field::Absent,
             mcp_name: Field::Absent,
             params: [(b"", Field::Absent); limits::MIRRORED],
@@ -72,6 +87,8 @@ impl<'h> Facts<'h> {
             8 => (b"mcp-name", &mut self.mcp_name),
             10 => (b"mcp-method", &mut self.mcp_method),
             12 => (b"content-type", &mut self.content_type),
+            13 => (b"last-event-id", &mut self.last_event),
+            14 => (b"mcp-session-id", &mut self.session),
             20 => (b"mcp-protocol-version", &mut self.protocol_version),
             _ => return self.note_param(name, value),
         };

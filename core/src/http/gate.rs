@@ -90,6 +90,15 @@ pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Doo
     }
 }
 
+/// The same for a request without a body, where legacy sessions have streams to open and can be ended.
+pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
+    match refusal(facts, policy) {
+        Some(refusal @ (Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
+        _ if matches!(facts.verb, Verb::Get | Verb::Delete) => Door::In(Authenticated::anonymous(&policy.access)),
+        _ => Door::Out(Refusal::Verb),
+    }
+}
+
 fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<Refusal> {
     let named = |host: &[u8]| policy.hosts.iter().any(|name| name.as_ref().as_bytes().eq_ignore_ascii_case(host));
     let host_fits = match facts.host {

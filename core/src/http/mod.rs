@@ -9,5 +9,5 @@ mod status;
 
 pub use agree::{agree, param_agrees};
 pub use facts::{Facts, Field, Verb};
-pub use gate::{Door, LOOPBACK, Policy, Refusal, gate};
+pub use gate::{Door, LOOPBACK, Policy, Refusal, gate, gate_session};
 pub use status::{ACCEPTED, OK, fields, rejected, status};

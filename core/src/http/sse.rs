@@ -12,3 +12,14 @@ pub const KEEP_ALIVE: &[u8] = b":\n\n";
 /// The header fields of an answer that is a stream. Buffering proxies are asked not to (MCP 2026-07-28 streamable-http).
 pub const FIELDS: &[(&str, &str)] =
     &[("content-type", "text/event-stream"), ("cache-control", "no-cache"), ("x-accel-buffering", "no")];
+
+/// Stands in front of an event's id, which a client gives back in `Last-Event-ID` to resume its stream.
+pub const ID: &[u8] = b"id: ";
+
+/// An event with an id and nothing else stands in front of a stream that can be resumed from its start (MCP 2025-11-25
+/// basic/transports): this is what comes behind the id.
+pub const PRIMING: &[u8] = b"\ndata: \n\n";
+
+/// What comes in front of that event where the server is about to close the connection: milliseconds after which the client is
+/// to come back.
+pub const RETRY: &[u8] = b"retry: 500\n";

@@ -13,6 +13,8 @@ pub const ACCEPTED: u16 = 202;
 pub fn status(error: Error, version: Option<Version>) -> u16 {
     match error {
         Error::TooLarge(_) => 413,
+        // MCP 2025-11-25 basic/transports, "Session Management": 404 means that the session is gone, and nothing else.
+        Error::UnknownSession => 404,
         // Customary: the same request may be taken later.
         Error::Busy(_) => 503,
         // "404 with a -32601 body identifies a modern server". To a legacy client a 404 means that its session is gone
@@ -28,6 +30,9 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         | Error::RepeatedMember
         | Error::RequestAndAnswer
         | Error::UnexpectedAnswer
+        | Error::BatchSize
+        | Error::NoSession
+        | Error::Elsewhere
         | Error::Header(..)
         | Error::UnsupportedVersion(_)
         | Error::Meta(_)
@@ -45,6 +50,9 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         | Error::Argument(_)
         | Error::Failed(_)
         | Error::AlreadyInitialized
+        | Error::Batched
+        | Error::IdInUse
+        | Error::IdTooLong
         | Error::ResultTooLarge => OK,
     }
 }

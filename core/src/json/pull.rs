@@ -22,7 +22,7 @@ pub enum Kind {
 }
 
 /// A range of bytes of a text that is handed in again when it is read. 32 bits: no body is larger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     start: u32,
     end: u32,

@@ -24,6 +24,12 @@ pub enum Method {
     Complete,
     /// `subscriptions/listen`
     Listen,
+    /// `logging/setLevel`
+    SetLevel,
+    /// `resources/subscribe`
+    Subscribe,
+    /// `resources/unsubscribe`
+    Unsubscribe,
 }
 
 impl Method {
@@ -31,7 +37,7 @@ impl Method {
     // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised is answered as unknown.
     pub fn find(name: Text<'_>, version: Version, server: &Server<'_>) -> Option<Self> {
         let (_, method) = METHODS.into_iter().find(|(known, _)| name.is(known))?;
-        let features = server.offers().features();
+        let features = server.features(version);
         let served = match method {
             Self::Discover => version.is_modern(),
             // MCP 2026-07-28 changelog: removed.
@@ -42,12 +48,15 @@ impl Method {
             Self::Complete => features.completions,
             // MCP 2026-07-28 basic/patterns/subscriptions: where nothing could ever be delivered the method is unknown.
             Self::Listen => version.is_modern() && (features.list_changed || features.subscribe),
+            // MCP 2026-07-28 changelog: replaced by `subscriptions/listen` and a key of `_meta`.
+            Self::SetLevel => !version.is_modern() && features.logging,
+            Self::Subscribe | Self::Unsubscribe => !version.is_modern() && features.resources && features.subscribe,
         };
         served.then_some(method)
     }
 }
 
-const METHODS: [(&str, Method); 11] = [
+const METHODS: [(&str, Method); 14] = [
     ("tools/call", Method::CallTool),
     ("tools/list", Method::List(Kind::Tool)),
     ("resources/read", Method::ReadResource),
@@ -59,4 +68,7 @@ const METHODS: [(&str, Method); 11] = [
     ("server/discover", Method::Discover),
     ("ping", Method::Ping),
     ("subscriptions/listen", Method::Listen),
+    ("logging/setLevel", Method::SetLevel),
+    ("resources/subscribe", Method::Subscribe),
+    ("resources/unsubscribe", Method::Unsubscribe),
 ];

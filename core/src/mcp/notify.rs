@@ -1,7 +1,7 @@
 //! Notifications that a server sends: progress and log messages of a call, and what a subscription hears. Each is one whole
 //! message, put into a sink.
 
-use crate::json::{Full, Sink, escape};
+use crate::json::{Decimal, Full, Sink, escape};
 use crate::tool::{Kind, Level};
 
 /// `notifications/progress` for the request whose token is `token`, as it was written. `progress` and `total` are JSON numbers;
@@ -51,32 +51,55 @@ pub fn message(level: Level, logger: Option<&str>, data: &str, out: &mut dyn Sin
 }
 
 /// What a subscription hears of a list that has changed; `subscription` is the id of the request that opened it, as it was
-/// written.
+/// written. Legacy clients hear it without one.
 ///
 /// # Errors
 /// [`Full`] if it does not fit.
-pub fn list_changed(kind: Kind, subscription: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
+pub fn list_changed(kind: Kind, subscription: Option<&[u8]>, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(match kind {
-        Kind::Tool => br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"#.as_slice(),
-        Kind::Prompt => br#"{"jsonrpc":"2.0","method":"notifications/prompts/list_changed","params":{"#,
-        Kind::Resource | Kind::Template => {
-            br#"{"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{"#
-        }
+        Kind::Tool => br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed""#.as_slice(),
+        Kind::Prompt => br#"{"jsonrpc":"2.0","method":"notifications/prompts/list_changed""#,
+        Kind::Resource | Kind::Template => br#"{"jsonrpc":"2.0","method":"notifications/resources/list_changed""#,
     })?;
+    let Some(subscription) = subscription else {
+        return out.put(b"}");
+    };
+    out.put(br#","params":{"#)?;
     tag(subscription, out)?;
     out.put(b"}}")
 }
 
-/// What a subscription hears of a resource that has changed.
+/// What a subscription hears of a resource that has changed. Legacy clients hear it without the subscription's id.
 ///
 /// # Errors
 /// [`Full`] if it does not fit.
-pub fn updated(uri: &str, subscription: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
+pub fn updated(uri: &str, subscription: Option<&[u8]>, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(br#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":""#)?;
     escape(uri, out)?;
-    out.put(b"\",")?;
-    tag(subscription, out)?;
+    out.put(b"\"")?;
+    if let Some(subscription) = subscription {
+        out.put(b",")?;
+        tag(subscription, out)?;
+    }
     out.put(b"}}")
+}
+
+/// A request to a legacy client: a question with its number, which the answer brings back. `method` is plain, `params` a JSON
+/// object on one line.
+///
+/// # Errors
+/// [`Full`] if it does not fit.
+pub fn question(number: u64, method: &str, params: Option<&str>, out: &mut dyn Sink) -> Result<(), Full> {
+    out.put(br#"{"jsonrpc":"2.0","id":"#)?;
+    out.put(Decimal::new(i64::try_from(number).unwrap_or(i64::MAX)).as_bytes())?;
+    out.put(br#","method":""#)?;
+    out.put(method.as_bytes())?;
+    out.put(b"\"")?;
+    if let Some(params) = params {
+        out.put(br#","params":"#)?;
+        out.put(params.as_bytes())?;
+    }
+    out.put(b"}")
 }
 
 // MCP 2026-07-28 basic/patterns/subscriptions: the id stands on everything that is sent for a subscription.

@@ -14,12 +14,13 @@ pub struct Server<'a> {
     offers: &'a (dyn Catalogue + Sync),
     page: usize,
     extensions: Option<&'a str>,
+    sessions: bool,
 }
 
 impl<'a> Server<'a> {
     /// A server with a name, a version of its own, and what it offers.
     pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
-        Self { name, version, instructions: None, offers, page: usize::MAX, extensions: None }
+        Self { name, version, instructions: None, offers, page: usize::MAX, extensions: None, sessions: false }
     }
 
     /// The same server with at most `page` entries in one answer to a list; the rest is asked for with a cursor (MCP
@@ -42,6 +43,22 @@ impl<'a> Server<'a> {
         Self { extensions: Some(extensions), ..self }
     }
 
+    /// The same server, driven by a home that keeps what legacy clients ask it to: a level for their log, and what they have
+    /// subscribed to. Without it those clients are not offered either.
+    #[must_use]
+    pub const fn with_sessions(self) -> Self {
+        Self { sessions: true, ..self }
+    }
+
+    /// What is offered to clients of `version`.
+    pub(crate) fn features(&self, version: Version) -> Features {
+        let features = self.offers.features();
+        match version.is_modern() || self.sessions {
+            true => features,
+            false => Features { logging: false, list_changed: false, subscribe: false, ..features },
+        }
+    }
+
     /// What it offers.
     pub const fn offers(&self) -> &'a (dyn Catalogue + Sync) {
         self.offers
@@ -58,13 +75,11 @@ impl<'a> Server<'a> {
         [br#"{"name":""#, name, br#"","version":""#, version, br#""}"#]
     }
 
-    /// The members of the capabilities, in pieces: what is declared is what is served. Changes are told to subscriptions, which
-    /// only the modern era has.
+    /// The members of the capabilities, in pieces: what is declared is what is served.
     pub(crate) fn capabilities(&self, version: Version) -> [&'a [u8]; 7] {
         let extensions = self.extensions.filter(|_| version.is_modern());
         let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
-            self.offers.features();
-        let (list_changed, subscribe) = (list_changed && version.is_modern(), subscribe && version.is_modern());
+            self.features(version);
         let mut first = true;
         let mut member = |there: bool, json: &'static [u8]| match there {
             true if core::mem::replace(&mut first, false) => json.get(1..).unwrap_or_default(),
@@ -72,8 +87,9 @@ impl<'a> Server<'a> {
             false => b"",
         };
         [
-            member(completions, br#","completions":{}"#),
-            member(logging && version.is_modern(), br#","logging":{}"#),
+            // The method is as old as the protocol, its capability is not.
+            member(completions && version >= Version::V2025_03_26, br#","completions":{}"#),
+            member(logging, br#","logging":{}"#),
             member(prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
             member(
                 resources,

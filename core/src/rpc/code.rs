@@ -55,6 +55,10 @@ pub enum Error {
     NotJson(json::Error),
     /// The body is an array: batches belong to revision 2025-03-26 alone.
     Batch,
+    /// A batch is empty, has too many messages, or has arrays in it.
+    BatchSize,
+    /// A message of a batch that must not be in one: the handshake, or a request of revision 2026-07-28.
+    Batched,
     /// The body is neither object nor array.
     NotAnObject,
     /// `jsonrpc` is missing or not `"2.0"`.
@@ -75,6 +79,16 @@ pub enum Error {
     TooLarge(usize),
     /// A second `initialize` on a connection that is initialized.
     AlreadyInitialized,
+    /// The id is that of a request of the same session that still runs.
+    IdInUse,
+    /// The id is longer than the table of running calls keeps.
+    IdTooLong,
+    /// What is asked for needs a session, and there is none.
+    NoSession,
+    /// The session id was never issued to this caller, or is void.
+    UnknownSession,
+    /// What is meant is not known here, and the session was opened by another replica or before a restart.
+    Elsewhere,
     /// The method at this place is not served.
     MethodNotFound(Span),
     /// A member of `params` is missing, of the wrong type, or there twice.
@@ -133,6 +147,8 @@ pub enum Param {
     Notifications,
     /// `io.modelcontextprotocol/logLevel` in `_meta`.
     LogLevel,
+    /// `level` of `logging/setLevel`.
+    Level,
     /// `protocolVersion` of `initialize`.
     ProtocolVersion,
     /// `capabilities` of `initialize`.
@@ -176,6 +192,8 @@ pub enum HeaderFault {
     Differs,
     /// It names a version that is not served here.
     Unsupported,
+    /// It names another version than the session has agreed on.
+    Session,
 }
 
 impl Error {
@@ -194,6 +212,13 @@ impl Error {
             | Self::UnexpectedAnswer
             | Self::TooLarge(_)
             | Self::AlreadyInitialized
+            | Self::BatchSize
+            | Self::Batched
+            | Self::IdInUse
+            | Self::IdTooLong
+            | Self::NoSession
+            | Self::UnknownSession
+            | Self::Elsewhere
             | Self::Refused(_) => Code::InvalidRequest,
             Self::MethodNotFound(_) => Code::MethodNotFound,
             Self::Param(_)
@@ -216,6 +241,13 @@ impl Error {
         match self {
             Self::NotJson(error) => ["Body is not JSON: ", error.fault.rule()],
             Self::Batch => ["Batches are not served: send one message at a time", ""],
+            Self::BatchSize => ["A batch must have 1 to 32 messages, and no arrays", ""],
+            Self::Batched => ["This message must not come in a batch", ""],
+            Self::IdInUse => ["Member 'id' is that of a request that still runs", ""],
+            Self::IdTooLong => ["Member 'id' is longer than 64 bytes", ""],
+            Self::NoSession => ["Header Mcp-Session-Id is missing", ""],
+            Self::UnknownSession => ["Session not found: initialize again, without a session id", ""],
+            Self::Elsewhere => ["Not known to this replica: the session needs affinity to the one that opened it", ""],
             Self::NotAnObject => ["A message must be a JSON object", ""],
             Self::Protocol => ["Member 'jsonrpc' must be '2.0'", ""],
             Self::Id => ["Member 'id' must be a string or an integer", ""],
@@ -265,6 +297,7 @@ impl Param {
             Self::Reference => "ref",
             Self::Argument => "argument",
             Self::Notifications => "notifications",
+            Self::Level => "level",
             Self::LogLevel => "_meta.io.modelcontextprotocol/logLevel",
             Self::ProtocolVersion => "protocolVersion",
             Self::Capabilities => "capabilities",
@@ -302,6 +335,7 @@ impl HeaderFault {
             Self::Repeated => " is there more than once",
             Self::Malformed => " is malformed",
             Self::Differs => " differs from the body",
+            Self::Session => " differs from what the session has agreed on",
             Self::Unsupported => " names a version that is not served here",
         }
     }
@@ -361,6 +395,13 @@ mod tests {
             Error::UnexpectedAnswer,
             Error::TooLarge(1),
             Error::AlreadyInitialized,
+            Error::BatchSize,
+            Error::Batched,
+            Error::IdInUse,
+            Error::IdTooLong,
+            Error::NoSession,
+            Error::UnknownSession,
+            Error::Elsewhere,
             Error::MethodNotFound(span),
             Error::Param(Param::Params),
             Error::Param(Param::LogLevel),

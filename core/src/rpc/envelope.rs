@@ -18,7 +18,16 @@ pub enum Message {
     /// It wants none and must never get one (JSON-RPC 2.0 §4.1). The place is its method's.
     Notification(Item),
     /// It is an answer to a request of the server.
-    Answer,
+    Answer(Answer),
+}
+
+/// The places of an answer's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The id of the request that it answers.
+    pub id: Option<Item>,
+    /// The result, or the error.
+    pub outcome: Result<Item, Item>,
 }
 
 /// The places of a request's members.
@@ -83,13 +92,17 @@ impl Envelope {
             return Err(Error::Protocol);
         }
         let has_id = self.member(ID)?.is_some();
-        let answers = self.member(RESULT)?.is_some() || self.member(ERROR)?.is_some();
-        let method = match (self.member(METHOD)?, answers) {
-            (None, true) => return Ok(Message::Answer),
-            (None, false) => return Err(Error::NoMethod),
-            (Some(_), true) => return Err(Error::RequestAndAnswer),
-            (Some(method), false) if method.kind() == Kind::String => method,
-            (Some(_), false) => return Err(Error::Method),
+        // JSON-RPC 2.0 §5: one of both. What has an error is no success.
+        let outcome = match (self.member(ERROR)?, self.member(RESULT)?) {
+            (Some(error), _) => Some(Err(error)),
+            (None, result) => result.map(Ok),
+        };
+        let method = match (self.member(METHOD)?, outcome) {
+            (None, Some(outcome)) => return Ok(Message::Answer(Answer { id: self.member(ID)?, outcome })),
+            (None, None) => return Err(Error::NoMethod),
+            (Some(_), Some(_)) => return Err(Error::RequestAndAnswer),
+            (Some(method), None) if method.kind() == Kind::String => method,
+            (Some(_), None) => return Err(Error::Method),
         };
         match (has_id, id) {
             (true, Some(id)) => Ok(Message::Request(Request { id, method })),

@@ -5,5 +5,5 @@ mod envelope;
 mod reply;
 
 pub use code::{Code, Error, Header, HeaderFault, Missing, Param};
-pub use envelope::{Envelope, Message, Request, Unanswerable};
+pub use envelope::{Answer, Envelope, Message, Request, Unanswerable};
 pub use reply::{Section, error, head, section};

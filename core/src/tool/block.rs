@@ -1,5 +1,6 @@
 //! One block of content, and a text while it is written, in place.
 
+use crate::era::Version;
 use crate::json::{Decimal, Full, Sink, Text, encode_base64, escape};
 use core::fmt;
 
@@ -7,6 +8,8 @@ use core::fmt;
 pub struct Block<'w> {
     pub(super) sink: &'w mut (dyn Sink + Send),
     pub(super) cut: &'w mut bool,
+    /// Whoever reads it knows the blocks of this revision alone.
+    pub(super) version: Version,
 }
 
 impl Block<'_> {
@@ -51,11 +54,18 @@ impl Block<'_> {
         self.media(br#"{"type":"image","data":""#, mime_type, bytes)
     }
 
-    /// A sound.
+    /// A sound. Clients of 2024-11-05, which know none, are told what they miss.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
     pub fn audio(self, mime_type: &str, bytes: &[u8]) -> Result<(), Full> {
+        if self.version < Version::V2025_03_26 {
+            return self.text_with(|text| {
+                ["A sound of type ", mime_type, ", which your client cannot take"]
+                    .into_iter()
+                    .try_for_each(|piece| text.push(piece))
+            });
+        }
         self.media(br#"{"type":"audio","data":""#, mime_type, bytes)
     }
 
@@ -67,11 +77,14 @@ impl Block<'_> {
         self.sink.put(br#""}"#)
     }
 
-    /// A pointer to a resource.
+    /// A pointer to a resource; a text with its name and URI for clients of revisions before 2025-06-18.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
     pub fn link(self, uri: &str, name: &str) -> Result<(), Full> {
+        if self.version < Version::V2025_06_18 {
+            return self.text_with(|text| [name, ": ", uri].into_iter().try_for_each(|piece| text.push(piece)));
+        }
         self.sink.put(br#"{"type":"resource_link","uri":""#)?;
         escape(uri, self.sink)?;
         self.sink.put(br#"","name":""#)?;

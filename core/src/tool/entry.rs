@@ -47,7 +47,12 @@ pub struct Member<'a> {
 impl<'a> Member<'a> {
     /// Members that every revision has.
     pub const fn always(json: &'a str) -> Self {
-        Self { since: Version::V2025_11_25, json }
+        Self::since(Version::V2024_11_05, json)
+    }
+
+    /// Members that came with the revision `since`.
+    pub const fn since(since: Version, json: &'a str) -> Self {
+        Self { since, json }
     }
 }
 

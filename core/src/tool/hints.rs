@@ -18,14 +18,14 @@ impl Hints {
     /// Nothing is said.
     pub const NONE: Self = Self { read_only: None, destructive: None, idempotent: None, open_world: None };
 
-    /// The hints that are said, as one member of a JSON object with a comma in front, in pieces; empty if nothing is said.
+    /// The hints that are said, as one member of a JSON object, in pieces; empty if nothing is said.
     pub const fn member(self) -> [&'static str; 6] {
         if matches!(self, Self { read_only: None, destructive: None, idempotent: None, open_world: None }) {
             return [""; 6];
         }
         let [a, b, c, d] = [self.read_only, self.destructive, self.idempotent, self.open_world];
         [
-            r#","annotations":{"#,
+            r#""annotations":{"#,
             said(a, true, r#""readOnlyHint":true"#, r#""readOnlyHint":false"#),
             said(b, a.is_none(), r#","destructiveHint":true"#, r#","destructiveHint":false"#),
             said(c, a.is_none() && b.is_none(), r#","idempotentHint":true"#, r#","idempotentHint":false"#),

@@ -119,7 +119,7 @@ macro_rules! __args {
 /// }
 /// fn main() {
 ///     assert_eq!(board::TOOLS[0].key(), "set_led");
-///     assert!(board::TOOLS[0].members()[0].json.starts_with(r#""name":"set_led","title":"LED","description":"Switch"#));
+///     assert!(board::TOOLS[0].members()[0].json.starts_with(r#""name":"set_led","description":"Switch"#));
 /// }
 /// ```
 #[macro_export]
@@ -163,9 +163,11 @@ macro_rules! __tools {
                     (hints, title)
                 };
                 const PARTS: &[$crate::json::Part<'static>] = &$crate::tool::tool_parts(
-                    stringify!($tool), SAID.1, &[$($doc),+], <$args as $crate::tool::Args<'_>>::SCHEMA, SAID.0,
+                    stringify!($tool), &[$($doc),+], <$args as $crate::tool::Args<'_>>::SCHEMA,
                 );
-                $crate::__members!(PARTS)
+                const TITLE: &[$crate::json::Part<'static>] = &$crate::tool::title_parts(SAID.1);
+                const HINTS: &[$crate::json::Part<'static>] = &$crate::tool::hint_parts(SAID.0);
+                $crate::__members!(PARTS, TITLE, HINTS)
             }) ),+ ];
 
             /// Runs the tool that is called.
@@ -251,9 +253,10 @@ macro_rules! __prompts {
             /// The table of the prompts, in the order of their declaration.
             pub const PROMPTS: &[$crate::tool::Entry<'static>] = &[ $( $crate::tool::Entry::new(stringify!($prompt), {
                 const PARTS: &[$crate::json::Part<'static>] = &$crate::tool::prompt_parts(
-                    stringify!($prompt), concat!($($title)?), &[$($doc),+], <$args as $crate::tool::Args<'_>>::PROMPT,
+                    stringify!($prompt), &[$($doc),+], <$args as $crate::tool::Args<'_>>::PROMPT,
                 );
-                $crate::__members!(PARTS)
+                const TITLE: &[$crate::json::Part<'static>] = &$crate::tool::title_parts(concat!($($title)?));
+                $crate::__members!(PARTS, TITLE, &[])
             }) ),+ ];
 
             /// Writes the prompt that is got.
@@ -390,14 +393,31 @@ macro_rules! __resources {
     };
 }
 
-/// The members of an entry, out of parts that are constants.
+/// The members of an entry, out of parts that are constants: those of every revision, the title, the hints.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __members {
-    ($parts:ident) => {{
+    ($parts:expr) => {{
         const TEXT: [u8; $crate::json::joined_len($parts)] = $crate::json::join($parts);
         const MEMBERS: &[$crate::tool::Member<'static>] =
             &[$crate::tool::Member::always($crate::tool::constant(&TEXT))];
+        MEMBERS
+    }};
+    ($parts:expr, $title:expr, $hints:expr) => {{
+        use $crate::era::Version;
+        use $crate::tool::Member;
+        const TITLE_TEXT: [u8; $crate::json::joined_len($title)] = $crate::json::join($title);
+        const HINTS_TEXT: [u8; $crate::json::joined_len($hints)] = $crate::json::join($hints);
+        const ALWAYS: Member<'static> = $crate::__members!($parts)[0];
+        const TITLED: Member<'static> = Member::since(Version::V2025_06_18, $crate::tool::constant(&TITLE_TEXT));
+        const HINTED: Member<'static> = Member::since(Version::V2025_03_26, $crate::tool::constant(&HINTS_TEXT));
+        // A group with nothing in it would leave its comma.
+        const MEMBERS: &[Member<'static>] = match (TITLED.json.is_empty(), HINTED.json.is_empty()) {
+            (true, true) => &[ALWAYS],
+            (false, true) => &[ALWAYS, TITLED],
+            (true, false) => &[ALWAYS, HINTED],
+            (false, false) => &[ALWAYS, TITLED, HINTED],
+        };
         MEMBERS
     }};
 }

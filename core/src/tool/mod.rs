@@ -23,7 +23,7 @@ pub use level::Level;
 pub use output::{Contents, Messages, Output, Role, ToolError, ToolResult, Values};
 pub(crate) use output::{End, Instead};
 #[doc(hidden)]
-pub use parts::{prompt_parts, resource_parts, tool_parts};
+pub use parts::{hint_parts, prompt_parts, resource_parts, title_parts, tool_parts};
 pub use schema::Expected;
 #[doc(hidden)]
 pub use schema::{Field, constant, prompt, prompt_len, schema, schema_len};

@@ -159,8 +159,8 @@ impl<'o> Output<'o> {
     }
 
     /// Ends the content with a structured result: `json` in a block of text, for clients that read no other, and as
-    /// `structuredContent` (MCP server/tools, "Structured Content"). To a legacy client only an object is structured
-    /// content. No block may follow.
+    /// `structuredContent` (MCP server/tools, "Structured Content"), which revisions before 2025-06-18 do not know and those
+    /// before 2026-07-28 only of objects. No block may follow.
     ///
     /// `json` is a promise of the caller: it stands in the answer as it is, so it must be JSON on one line.
     ///
@@ -168,7 +168,8 @@ impl<'o> Output<'o> {
     /// [`ToolError::Full`] if it does not fit.
     pub fn structured(&mut self, json: &str) -> ToolResult {
         self.text(json)?;
-        if self.version.is_modern() || json.starts_with('{') {
+        let legacy = || self.version >= Version::V2025_06_18 && json.starts_with('{');
+        if self.version.is_modern() || legacy() {
             let before = self.sink.len();
             let written = self.put_all([br#"],"structuredContent":"#.as_slice(), json.as_bytes()]);
             if written.is_err() {
@@ -280,7 +281,7 @@ impl<'o> Output<'o> {
         let comma: &[u8] = if self.items > 0 { b"," } else { b"" };
         let written = self
             .put_all([comma, front])
-            .and_then(|()| write(Block { sink: self.sink, cut: &mut cut }))
+            .and_then(|()| write(Block { sink: self.sink, cut: &mut cut, version: self.version }))
             .and_then(|()| if cut { Err(Full) } else { self.put_all([back]) });
         match written {
             Ok(()) => self.items += 1,

@@ -4,51 +4,45 @@ use super::Hints;
 use crate::json::Part;
 
 /// A tool (MCP server/tools, "Tool").
-pub const fn tool_parts(
-    name: &'static str,
-    title: &'static str,
-    doc: &'static [&'static str],
-    schema: &'static str,
-    hints: Hints,
-) -> [Part<'static>; 14] {
-    let [t0, t1, t2] = title_member(title);
-    let [h0, h1, h2, h3, h4, h5] = hints.member();
+pub const fn tool_parts(name: &'static str, doc: &'static [&'static str], schema: &'static str) -> [Part<'static>; 6] {
     [
         Part::Json("\"name\":\""),
         Part::Text(name),
-        t0,
-        t1,
-        t2,
+        Part::Json("\",\"description\":\""),
         Part::Doc(doc),
         Part::Json("\",\"inputSchema\":"),
         Part::Json(schema),
-        Part::Json(h0),
-        Part::Json(h1),
-        Part::Json(h2),
-        Part::Json(h3),
-        Part::Json(h4),
-        Part::Json(h5),
     ]
 }
 
 /// A prompt (MCP server/prompts, "Prompt").
 pub const fn prompt_parts(
     name: &'static str,
-    title: &'static str,
     doc: &'static [&'static str],
     arguments: &'static str,
-) -> [Part<'static>; 8] {
-    let [t0, t1, t2] = title_member(title);
+) -> [Part<'static>; 6] {
     [
         Part::Json("\"name\":\""),
         Part::Text(name),
-        t0,
-        t1,
-        t2,
+        Part::Json("\",\"description\":\""),
         Part::Doc(doc),
         Part::Json("\",\"arguments\":"),
         Part::Json(arguments),
     ]
+}
+
+/// A name for people, which revisions before 2025-06-18 do not know; nothing if there is none.
+pub const fn title_parts(title: &'static str) -> [Part<'static>; 3] {
+    match title.is_empty() {
+        true => [Part::Json(""); 3],
+        false => [Part::Json("\"title\":\""), Part::Text(title), Part::Json("\"")],
+    }
+}
+
+/// What may be assumed of a tool, which revision 2024-11-05 does not know; nothing if nothing is said.
+pub const fn hint_parts(hints: Hints) -> [Part<'static>; 6] {
+    let [h0, h1, h2, h3, h4, h5] = hints.member();
+    [Part::Json(h0), Part::Json(h1), Part::Json(h2), Part::Json(h3), Part::Json(h4), Part::Json(h5)]
 }
 
 /// A resource or a template (MCP server/resources, "Resource", "ResourceTemplate").
@@ -71,14 +65,5 @@ pub const fn resource_parts(
         Part::Json("\",\"mimeType\":\""),
         Part::Text(mime_type),
         Part::Json("\""),
-    ]
-}
-
-/// Ends the name, says the title if there is one, and begins the description.
-const fn title_member(title: &'static str) -> [Part<'static>; 3] {
-    [
-        Part::Json(if title.is_empty() { "" } else { "\",\"title\":\"" }),
-        Part::Text(title),
-        Part::Json("\",\"description\":\""),
     ]
 }

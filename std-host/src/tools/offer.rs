@@ -8,12 +8,14 @@ use super::registry::{Asked, Offer, Sealer};
 use super::rules::{Rules, rules};
 use super::schema::Schema;
 use super::{Completing, Completion, Ctx, Handler, Read, Role, ToolOutput};
+use attache_core::era::Version;
 use attache_core::rpc::Code;
 use attache_core::tool::is_tool_name;
 use core::fmt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// A tool in the making.
@@ -72,7 +74,7 @@ impl Tool {
                 tool_crashed,
             )
         };
-        let offer = Offer { key: name.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) };
+        let offer = Offer { key: name.to_owned(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) };
         Self { offer, listed, own_schema: false, rules }
     }
 
@@ -253,7 +255,7 @@ impl Prompt {
             )
         };
         Self {
-            offer: Offer { key: name.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) },
+            offer: Offer { key: name.to_owned(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) },
             listed,
         }
     }
@@ -336,7 +338,7 @@ impl Resource {
                 crashed,
             )
         };
-        let offer = Offer { key: uri.to_owned(), members: String::new(), mirrors: Vec::new(), start: Box::new(start) };
+        let offer = Offer { key: uri.to_owned(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) };
         Self { offer, name: name.to_owned(), listed }
     }
 
@@ -437,9 +439,25 @@ fn finish(mut offer: Offer, first: &[(&str, Option<String>)], listed: Map<String
         .iter()
         .map(|(name, value)| (*name, value))
         .chain(listed.iter().map(|(name, value)| (name.as_str(), value)));
-    let printed: Vec<String> = members.map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
-    offer.members = printed.join(",");
+    let of_tool = listed.contains_key("inputSchema");
+    let mut groups = BTreeMap::<Version, Vec<String>>::new();
+    for (name, value) in members {
+        groups.entry(since(name, value, of_tool)).or_default().push(format!("{}:{value}", Value::from(name)));
+    }
+    offer.members = groups.into_iter().map(|(since, members)| (since, members.join(","))).collect();
     offer
+}
+
+/// The first revision whose clients know this member of an entry.
+fn since(name: &str, value: &Value, of_tool: bool) -> Version {
+    match name {
+        "annotations" if of_tool => Version::V2025_03_26,
+        // Before 2026-07-28 only an object is a structured result.
+        "outputSchema" if value["type"] != "object" => Version::V2026_07_28,
+        "outputSchema" | "title" | "_meta" => Version::V2025_06_18,
+        "icons" => Version::V2025_11_25,
+        _ => Version::V2024_11_05,
+    }
 }
 
 macro_rules! debug_by_key {

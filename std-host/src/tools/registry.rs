@@ -6,6 +6,7 @@ use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
 use super::{Completing, Ctx};
+use attache_core::era::Version;
 use attache_core::json::Text;
 use attache_core::rpc::Code;
 use attache_core::seal::Key;
@@ -62,8 +63,8 @@ impl core::error::Error for Taken {}
 pub(crate) struct Offer {
     /// Its name, URI or template.
     pub(crate) key: String,
-    /// What lists print of it: members of a JSON object. Every revision that is served has them all.
-    pub(crate) members: String,
+    /// What lists print of it: members of a JSON object, by the revision that brought them, the oldest first.
+    pub(crate) members: Vec<(Version, String)>,
     /// The arguments that clients mirror in headers: header and path.
     pub(crate) mirrors: Vec<(String, String)>,
     /// Reads what the call brings and runs the handler.
@@ -215,8 +216,8 @@ impl Catalogue for Registry {
     }
 
     fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
-        let offer = self.of(kind).offers.get(index)?;
-        (group == 0).then(|| Member::always(&offer.members))
+        let (since, members) = self.of(kind).offers.get(index)?.members.get(group)?;
+        Some(Member::since(*since, members))
     }
 
     fn features(&self) -> Features {

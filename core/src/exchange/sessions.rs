@@ -1,0 +1,139 @@
+//! What is remembered of legacy sessions. A session that only calls needs nothing of it while none of its calls runs: what was
+//! agreed on travels in its id.
+
+use crate::era::Session;
+use crate::tool::Level;
+
+/// The sessions of which something is remembered, `SLOTS` at most: those that have set a level, that have ended before their
+/// time, and those that hold their slot because a call runs, a stream is open, or a resource is subscribed to.
+#[derive(Debug)]
+pub struct Sessions<const SLOTS: usize = 2> {
+    slots: [Slot; SLOTS],
+    /// All slots in use stand below it, so that an empty table is not searched.
+    top: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    name: [u8; 16],
+    ends: u64,
+    level: Option<Level>,
+    holds: u32,
+    ended: bool,
+}
+
+impl Slot {
+    const FREE: Self = Self { name: [0; 16], ends: 0, level: None, holds: 0, ended: false };
+
+    const fn is_free(&self) -> bool {
+        self.level.is_none() && self.holds == 0 && !self.ended
+    }
+}
+
+/// Why nothing can be remembered of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkept {
+    /// All slots are in use.
+    Full,
+    /// Its client has ended it.
+    Ended,
+}
+
+impl<const SLOTS: usize> Sessions<SLOTS> {
+    /// A table with nothing in it.
+    pub const fn new() -> Self {
+        Self { slots: [Slot::FREE; SLOTS], top: 0 }
+    }
+
+    /// Whether the client has ended it. MCP 2025-11-25 basic/transports: from then on its id MUST be answered with 404.
+    pub fn has_ended(&self, session: &Session) -> bool {
+        self.slot(session.name).is_some_and(|slot| slot.ended)
+    }
+
+    /// The level from which on the session wants to hear log messages; `None` if it has set none.
+    pub fn level(&self, session: &Session) -> Option<Level> {
+        self.slot(session.name)?.level
+    }
+
+    /// Keeps the slot until it is [released](Sessions::release) as often as it was held.
+    ///
+    /// # Errors
+    /// If it has ended, or there is no slot for it.
+    pub fn hold(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
+        let slot = self.take(session, now)?;
+        slot.holds = slot.holds.saturating_add(1);
+        Ok(())
+    }
+
+    /// Undoes one [`hold`](Sessions::hold).
+    pub fn release(&mut self, session: &Session) {
+        if let Some(slot) = self.slots.iter_mut().take(self.top).find(|slot| slot.is(session.name)) {
+            slot.holds = slot.holds.saturating_sub(1);
+        }
+        self.lower();
+    }
+
+    /// Sets the level.
+    ///
+    /// # Errors
+    /// As [`hold`](Sessions::hold).
+    pub fn set_level(&mut self, session: &Session, level: Level, now: u64) -> Result<(), Unkept> {
+        self.take(session, now)?.level = Some(level);
+        Ok(())
+    }
+
+    /// Ends it: its slot is kept until its id is void.
+    ///
+    /// # Errors
+    /// As [`hold`](Sessions::hold).
+    pub fn end(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
+        let slot = self.take(session, now)?;
+        (slot.ended, slot.level) = (true, None);
+        Ok(())
+    }
+
+    fn slot(&self, name: [u8; 16]) -> Option<&Slot> {
+        self.slots.iter().take(self.top).find(|slot| slot.is(name))
+    }
+
+    /// The slot of the session, or a free one; of sessions whose ids are void nothing is remembered but what they hold.
+    fn take(&mut self, session: &Session, now: u64) -> Result<&mut Slot, Unkept> {
+        let known = self.slots.iter().take(self.top).position(|slot| slot.is(session.name));
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let free = |slot: &Slot| slot.is_free() || slot.holds == 0 && slot.ends < now;
+                let index = self.slots.iter().position(free).ok_or(Unkept::Full)?;
+                let slot = self.slots.get_mut(index).ok_or(Unkept::Full)?;
+                *slot = Slot { name: session.name, ends: session.ends, ..Slot::FREE };
+                self.top = self.top.max(index.saturating_add(1));
+                index
+            }
+        };
+        match self.slots.get_mut(index) {
+            Some(slot) if slot.ended => Err(Unkept::Ended),
+            Some(slot) => Ok(slot),
+            None => Err(Unkept::Full),
+        }
+    }
+
+    fn lower(&mut self) {
+        while let Some(last) = self.top.checked_sub(1)
+            && self.slots.get(last).is_none_or(Slot::is_free)
+        {
+            self.top = last;
+        }
+    }
+}
+
+impl Slot {
+    fn is(&self, name: [u8; 16]) -> bool {
+        self.name == name && !self.is_free()
+    }
+}
+
+impl<const SLOTS: usize> Default for Sessions<SLOTS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
