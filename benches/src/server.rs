@@ -155,8 +155,8 @@ impl Bench {
                     ticket.finish(&self.server, output, result)
                 }
             }),
-            Next::Reply(reply) => Some(reply),
-            Next::Listen(_) | Next::Cancel(_) | Next::Ack => None,
+            Next::Reply(reply) | Next::Remember(_, reply) => Some(reply),
+            Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Batch(_) | Next::Ack => None,
         }
     }
 

@@ -49,7 +49,8 @@ impl Admission {
         }
     }
 
-    async fn call(&self) -> Place {
+    /// Finds a place for a call.
+    pub(crate) async fn call(&self) -> Place {
         if let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() {
             return Some(place);
         }

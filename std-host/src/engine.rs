@@ -1,17 +1,19 @@
 //! A finished server: what is asked of the protocol engine on its behalf, and the answers.
 
 use crate::admission::{Admission, Place};
+use crate::legacy::{Asked, Client, Legacy, Logs, Memory, Signal, now};
 use crate::limits::{self, Limits};
 use crate::piped::{Part, Piped, Way};
 use crate::sink::Growing;
-use crate::tools::{Change, Changes, Outcome, Registry, Run};
+use crate::tools::{Change, Changes, Outcome, Registry, Run, Started};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::era::Version;
-use attache_core::exchange::{Listen, Next, Reply, Ticket};
+use attache_core::era::{Client as Capabilities, Session, Version};
+use attache_core::exchange::{Listen, Next, Reply, Ticket, Wish};
 use attache_core::http::{LOOPBACK, OK, Policy};
-use attache_core::json::{Escaped, Full, Sink};
+use attache_core::json::{Escaped, Full, Item, Sink};
+use attache_core::limits::SESSION_LIFE;
 use attache_core::mcp;
-use attache_core::rpc::Code;
+use attache_core::rpc::{Code, Error};
 use attache_core::seal::Key;
 use attache_core::tool::Kind;
 use bytes::Bytes;
@@ -29,7 +31,12 @@ pub struct Engine {
     instructions: Option<String>,
     pub(crate) page: usize,
     pub(crate) changes: Changes,
-    key: Key,
+    /// The first one seals, all open.
+    keys: Vec<Key>,
+    /// Tells this process from others that have the same keys.
+    home: [u8; 4],
+    memory: Arc<Memory>,
+    pub(crate) logs: Logs,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
     access: Access,
@@ -51,7 +58,10 @@ impl Engine {
             instructions: None,
             page: usize::MAX,
             changes: Changes::new(),
-            key: random_key(),
+            keys: vec![Key::new(random())],
+            home: random(),
+            memory: Arc::default(),
+            logs: Logs::default(),
             hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
             origins: Vec::new(),
             access: Access::Anonymous,
@@ -72,6 +82,41 @@ impl Engine {
 
     pub(crate) fn instruct(&mut self, text: &str) {
         self.instructions = Some(escaped(text));
+    }
+
+    /// Seals with the first of these keys, and opens what any of them has sealed.
+    pub(crate) fn seal_with(&mut self, keys: Vec<Key>) {
+        assert!(!keys.is_empty(), "a server needs a key to seal with");
+        self.keys = keys;
+    }
+
+    /// The key that seals.
+    fn key(&self) -> &Key {
+        // There is one from the beginning, and never none.
+        &self.keys[0]
+    }
+
+    /// A new session of a client, with what its handshake has agreed on.
+    pub(crate) fn session(&self, version: Version, client: Capabilities) -> Session {
+        Session { version, client, name: random(), home: self.home, ends: now() + SESSION_LIFE }
+    }
+
+    /// What the server has to do with the client of a session.
+    pub(crate) fn client(&self, session: Session) -> Client {
+        Client::new(session, self.home, Arc::clone(&self.memory))
+    }
+
+    /// The id of a session, for this caller.
+    pub(crate) fn session_id(&self, session: &Session, who: &Authenticated<'_>) -> Option<String> {
+        let mut id = Growing::unlimited();
+        session.seal(self.key(), who.identity(), &mut id).ok()?;
+        String::from_utf8(id.bytes).ok()
+    }
+
+    /// The session with this id, if it is one of this caller and has not ended.
+    pub(crate) fn open_session(&self, id: &[u8], who: &Authenticated<'_>) -> Option<Client> {
+        let client = self.client(Session::open(&self.keys, who.identity(), now(), id)?);
+        (!client.has_ended()).then_some(client)
     }
 
     /// The server as it is now.
@@ -96,7 +141,7 @@ impl Moment {
     pub(crate) fn server(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
         let Engine { name, version, instructions, page, .. } = &*self.engine;
-        let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page);
+        let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
         let server = match instructions {
             Some(instructions) => server.with_instructions(text(instructions)),
             None => server,
@@ -108,14 +153,47 @@ impl Moment {
     }
 
     /// Starts what `next` asks for, which this moment's server has made of `body`; `None` if there is nothing to answer. It keeps
-    /// its `place` until its end.
-    pub(crate) fn start(self, next: Next, who: &Authenticated<'_>, body: Bytes, place: Place) -> Option<Pending> {
+    /// its `place` until its end. `client` is that of a legacy session, whose message it is.
+    pub(crate) fn start(
+        self,
+        next: Next,
+        who: &Authenticated<'_>,
+        body: Bytes,
+        place: Place,
+        client: Option<&Client>,
+    ) -> Option<Pending> {
         match next {
-            Next::Ack | Next::Cancel(_) => None,
+            // Whoever reads batches has its messages started one by one.
+            Next::Ack | Next::Batch(_) => None,
+            Next::Cancel(id) => self.done(client?.cancel(id.of(&body)), client?),
+            Next::Answer(question, outcome) => {
+                let read = |item: Item| serde_json::from_slice(item.of(&body).raw()).unwrap_or_default();
+                self.done(client?.answer(question, outcome.map(read).map_err(read)), client?)
+            }
+            Next::Remember(wish, reply) => {
+                let uri = || match wish {
+                    Wish::Subscribe(uri) | Wish::Unsubscribe(uri) => {
+                        uri.of(&body).text().unwrap_or_default().chars().collect()
+                    }
+                    Wish::Level(_) => String::new(),
+                };
+                let reply = match client?.remember(wish, uri) {
+                    Ok(()) => reply,
+                    Err(error) => reply.instead(error),
+                };
+                Some(Pending::Ready(self.emitted(&reply, &body)))
+            }
             Next::Reply(reply) => Some(Pending::Ready(self.emitted(&reply, &body))),
             Next::Call(ticket) => {
-                let Engine { changes, key, .. } = &*self.engine;
-                let (run, told) = self.offers.start(&body, ticket.call(&body, who), changes, key);
+                let client = client.filter(|_| !ticket.version().is_modern());
+                let call = match client.map(|client| client.begin(ticket.id(&body))).transpose() {
+                    Ok(call) => call,
+                    Err(error) => return Some(Pending::Ready(self.emitted(&ticket.refuse_for(error), &body))),
+                };
+                let (changes, key) = (&self.engine.changes, self.engine.key());
+                let Started { run, told, again } =
+                    self.offers.start(&body, ticket.call(&body, who), changes, key, client);
+                let legacy = call.zip(again).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let deadline = Instant::now() + self.engine.limits.call_time;
                 let ticket = Some(ticket);
                 Some(Pending::Running(Running {
@@ -129,10 +207,17 @@ impl Moment {
                     way: Way::Pieces,
                     deadline,
                     place,
+                    legacy,
                 }))
             }
             Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body, place))),
         }
+    }
+
+    /// The answer to a message that is not a request: none, if all went well.
+    fn done(&self, done: Result<(), Error>, client: &Client) -> Option<Pending> {
+        let reply = Reply::refusing(done.err()?, None, client.session.version);
+        Some(Pending::Ready(self.emitted(&reply, b"")))
     }
 
     /// A reply that is emitted, whole.
@@ -177,6 +262,8 @@ pub(crate) enum Step {
     Last(Answer),
     /// There is no more, though the last message is not whole.
     Broken,
+    /// There is no more: the client has cancelled the call.
+    Gone,
 }
 
 /// A call that runs.
@@ -195,6 +282,7 @@ pub(crate) struct Running {
     deadline: Instant,
     #[expect(dead_code, reason = "held until the call has ended")]
     place: Place,
+    legacy: Option<Box<Legacy>>,
 }
 
 impl Running {
@@ -213,6 +301,9 @@ impl Running {
         if let Some(piped) = &mut self.piped {
             return Self::piece(piped).await;
         }
+        if let Some(step) = self.legacy_step().await {
+            return step;
+        }
         while self.outcome.is_none() {
             tokio::select! {
                 biased;
@@ -222,6 +313,8 @@ impl Running {
                 () = async { sleep_until(self.deadline).await } => self.outcome = Some(overdue()),
             }
         }
+        // Its place in the table is free before its answer goes out.
+        self.legacy = None;
         match (self.told.try_recv(), self.outcome.take(), self.ticket.take()) {
             (Ok(message), outcome, ticket) => {
                 (self.outcome, self.ticket) = (outcome, ticket);
@@ -237,6 +330,41 @@ impl Running {
             // Asked again behind its last step, it has nothing to say.
             _ => Step::Last(Answer { status: OK, bytes: Bytes::new() }),
         }
+    }
+}
+
+impl Running {
+    /// The next step of a call that a legacy client can cancel and be asked by; nothing once its outcome is there.
+    async fn legacy_step(&mut self) -> Option<Step> {
+        let legacy = self.legacy.as_deref_mut()?;
+        while self.outcome.is_none() {
+            if let Some(question) = legacy.due.pop_front() {
+                return Some(Step::Told(question));
+            }
+            let asked = tokio::select! {
+                biased;
+                Some(message) = self.told.recv() => return Some(Step::Told(message)),
+                signal = legacy.call.signal() => match signal {
+                    Signal::Cancel => return Some(Step::Gone),
+                    Signal::Answer(at, outcome) => legacy.answered(at, outcome),
+                },
+                outcome = &mut self.run => match outcome {
+                    Outcome::Asks(questions, _) => {
+                        // A person has the time of a person.
+                        self.deadline += limits::ANSWERS;
+                        legacy.ask(questions)
+                    }
+                    outcome => Asked::Ends(outcome),
+                },
+                () = async { sleep_until(self.deadline).await } => Asked::Ends(overdue()),
+            };
+            match asked {
+                Asked::Waits => {}
+                Asked::Again(run) => self.run = run,
+                Asked::Ends(outcome) => self.outcome = Some(outcome),
+            }
+        }
+        None
     }
 }
 
@@ -312,12 +440,12 @@ impl Listening {
     }
 
     fn updated(&mut self, uri: &str) {
-        self.tell(|listen, body, out| mcp::updated(uri, listen.id(body), out));
+        self.tell(|listen, body, out| mcp::updated(uri, Some(listen.id(body)), out));
     }
 
     fn changed(&mut self, kind: Kind) {
         if self.listen.wants(kind) {
-            self.tell(|listen, body, out| mcp::list_changed(kind, listen.id(body), out));
+            self.tell(|listen, body, out| mcp::list_changed(kind, Some(listen.id(body)), out));
         }
     }
 
@@ -341,14 +469,14 @@ fn overdue() -> Outcome {
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
 
-/// A key that lives as long as the process: what it has sealed is void after a restart.
+/// Random bytes: a key made of them lives as long as the process, and what it has sealed is void after a restart.
 ///
 /// # Panics
 /// If the operating system has no randomness, for then nothing that is sealed could be trusted.
-fn random_key() -> Key {
-    let mut bytes = [0; 32];
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives randomness");
-    Key::new(bytes)
+    bytes
 }
 
 /// `text` as it may stand between the quotes of a JSON string.

@@ -37,6 +37,7 @@
 mod admission;
 mod engine;
 pub mod http;
+mod legacy;
 pub mod limits;
 mod piped;
 mod server;

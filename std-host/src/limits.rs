@@ -226,3 +226,25 @@ pub const BLOCKING: usize = 16;
 
 /// Bytes of a streamed result that are sent on together: a few packets, so that a client reads it as it comes.
 pub const PIECE: usize = 64 * 1024;
+
+/// Legacy sessions of which something is remembered at once: those with a level, a subscription, an open stream or a call that
+/// runs, and those that were ended before their time. 40 bytes each; sessions that only call are not counted.
+pub const SESSIONS: usize = 4096;
+
+/// Calls of legacy sessions that run at once: each has a task and a place of 120 bytes in a table.
+pub const LEGACY_CALLS: usize = 1024;
+
+/// Resources that one legacy session may be subscribed to.
+pub const SUBSCRIPTIONS: usize = 256;
+
+/// Streams of legacy calls whose messages are kept for clients that come back.
+pub const KEPT_STREAMS: usize = 256;
+
+/// Messages that are kept of one stream.
+pub const KEPT_EVENTS: usize = 64;
+
+/// Bytes that are kept of one stream, besides its newest message.
+pub const KEPT_BYTES: usize = 256 * 1024;
+
+/// How long a legacy client may take for its answers to what a call has asked: a person reads and types.
+pub const ANSWERS: Duration = Duration::from_secs(15 * 60);

@@ -5,6 +5,7 @@ use crate::limits::Limits;
 use crate::tools::{
     Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Taken, Tool, blocking, completion,
 };
+use attache_core::seal::Key;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -143,6 +144,19 @@ impl Server {
     /// subscriptions of changes. Handlers have it as [`Ctx::changes`](crate::Ctx::changes).
     pub fn changes(&self) -> Changes {
         self.engine.changes.clone()
+    }
+
+    /// Seals session ids, and what waits with clients for their answers, with the first of these keys of 32 random bytes, and opens
+    /// what any of them has sealed. Without it each start of the program has a key of its own, so sessions end with it; replicas
+    /// that are to serve each other's sessions need the same keys. To change a key, put the new one in front, and take the old one
+    /// away a day later.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn seal_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        self.engine.seal_with(keys.into_iter().map(Key::new).collect());
+        self
     }
 
     /// Lists at most this many entries in one answer; clients ask for the rest. Without it a list comes whole.

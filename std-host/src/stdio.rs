@@ -6,9 +6,11 @@
 //! the reading of lines does.
 
 use crate::engine::{Engine, Listening, Moment, Pending, Step};
+use crate::legacy::{Client, Hearing, batched};
 use crate::limits;
 use attache_core::auth::{Access, Authenticated};
-use attache_core::exchange::{Next, Ticket, too_large};
+use attache_core::era::Session;
+use attache_core::exchange::{Batch, Next, Ticket, too_large};
 use attache_core::line::{Connection, Cut, Lines};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -110,6 +112,18 @@ struct Peer {
     listening: JoinSet<()>,
     /// What can be cancelled, by the id of its request as it was written.
     by_id: HashMap<Vec<u8>, AbortHandle>,
+    /// Who has made a handshake.
+    client: Option<Client>,
+    /// It hears of changes.
+    heard: bool,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if let Some(client) = &self.client {
+            client.forget();
+        }
+    }
 }
 
 impl Peer {
@@ -124,6 +138,8 @@ impl Peer {
             waiting: VecDeque::new(),
             listening: JoinSet::new(),
             by_id: HashMap::new(),
+            client: None,
+            heard: false,
         }
     }
 
@@ -133,22 +149,69 @@ impl Peer {
             Cut::TooLong => (Next::Reply(too_large(limits::BODY)), Bytes::new()),
             Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
         };
-        if let Next::Cancel(id) = next {
-            return self.cancel(id.of(&line));
+        self.hear();
+        match &next {
+            Next::Cancel(id) => return self.cancel(id.of(&line)),
+            // Nobody waits to be told that an answer was not expected.
+            Next::Answer(..) => return drop(moment.start(next, &who(), line, None, self.client.as_ref())),
+            // What a second handshake would agree on is refused before.
+            Next::Reply(reply) => {
+                if let Some(version) = reply.agreed() {
+                    let session = self.engine.session(version, reply.client());
+                    self.client = Some(self.engine.client(Session { ends: u64::MAX, ..session }));
+                }
+            }
+            _ => {}
         }
-        let places = if let Next::Call(_) = next { &self.calls } else { &self.others };
+        let places = if let Next::Call(_) | Next::Batch(_) = next { &self.calls } else { &self.others };
         // Nobody closes it.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
         if let Next::Call(ticket) = next {
             self.waiting.push_back(Waiting { moment, ticket, line, place });
             return self.fill();
         }
-        match moment.start(next, &who(), line, None) {
+        if let Next::Batch(batch) = next {
+            return self.batch(&moment, batch, &line, place);
+        }
+        match moment.start(next, &who(), line, None, self.client.as_ref()) {
             // A writer that is gone has told its error already, so a send that fails is no news.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
             Some(Pending::Running(_)) | None => {}
         }
+    }
+
+    /// Serves the messages of a batch in their order; their answers make up one line.
+    fn batch(&mut self, moment: &Moment, batch: Batch, line: &Bytes, place: OwnedSemaphorePermit) {
+        let pending = batch.messages(line).filter_map(|message| {
+            let next = self.connection.open_batched(&moment.server(), &who(), message);
+            moment.clone().start(next, &who(), line.slice_ref(message), None, self.client.as_ref())
+        });
+        let pending: Vec<_> = pending.collect();
+        let answers = self.answers.clone();
+        self.running.spawn(async move {
+            if let Some(bytes) = batched(pending).await {
+                let _ = answers.send((bytes, place));
+            }
+        });
+    }
+
+    /// Lets a legacy client hear what changes, from its first message behind the handshake on (MCP 2025-11-25 basic/lifecycle:
+    /// before it has said that it is ready, nothing is sent to it).
+    fn hear(&mut self) {
+        let Some(client) = self.client.as_ref().filter(|_| !self.heard) else {
+            return;
+        };
+        self.heard = true;
+        let Ok(Some(mut hearing)) = Hearing::open(client.clone(), &self.engine.changes) else {
+            return;
+        };
+        let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
+        self.listening.spawn(async move {
+            while let Some(message) = hearing.next().await {
+                tell(message, &answers, &others).await;
+            }
+        });
     }
 
     /// Starts the calls that wait, as long as there is room.
@@ -157,9 +220,16 @@ impl Peer {
         self.by_id.retain(|_, task| !task.is_finished());
         while self.running.len() < limits::LINE_CALLS
             && let Some(Waiting { moment, ticket, line, place }) = self.waiting.pop_front()
-            && let id = ticket.id(&line).to_vec()
-            && let Some(Pending::Running(mut running)) = moment.start(Next::Call(ticket), &who(), line, None)
         {
+            let id = ticket.id(&line).to_vec();
+            let mut running = match moment.start(Next::Call(ticket), &who(), line, None, self.client.as_ref()) {
+                Some(Pending::Running(running)) => running,
+                Some(Pending::Ready(answer)) => {
+                    let _ = self.answers.send((answer.bytes, place));
+                    continue;
+                }
+                Some(Pending::Listening(_)) | None => continue,
+            };
             running.whole();
             let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
             let task = self.running.spawn(async move {
@@ -169,6 +239,7 @@ impl Peer {
                         Step::Last(answer) => break drop(answers.send((answer.bytes, place))),
                         // They come whole.
                         Step::Piece(_) | Step::Broken => {}
+                        Step::Gone => break,
                     }
                 }
             });
@@ -189,7 +260,7 @@ impl Peer {
                 match listening.step().await {
                     Step::Told(message) => tell(message, &answers, &others).await,
                     Step::Last(answer) => break tell(answer.bytes, &answers, &others).await,
-                    Step::Piece(_) | Step::Broken => {}
+                    Step::Piece(_) | Step::Broken | Step::Gone => {}
                 }
             }
         });
@@ -199,8 +270,11 @@ impl Peer {
     /// MCP 2026-07-28 basic/patterns/cancellation: stop it, and send nothing more for it. What is unknown is ignored.
     fn cancel(&mut self, id: &[u8]) {
         self.waiting.retain(|call| call.ticket.id(&call.line) != id);
-        if let Some(task) = self.by_id.remove(id) {
-            task.abort();
+        match (self.by_id.remove(id), &self.client) {
+            (Some(task), _) => task.abort(),
+            // In a batch, perhaps.
+            (None, Some(client)) => drop(client.cancel(id)),
+            (None, None) => {}
         }
     }
 }

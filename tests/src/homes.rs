@@ -63,8 +63,8 @@ pub(crate) mod core {
                     let mut out = vec![0; self.limit];
                     let mut out = Slice::new(&mut out);
                     match self.connection.open(&demo::SERVER, &who, line) {
-                        Next::Listen(_) | Next::Cancel(_) | Next::Ack => {}
-                        Next::Reply(reply) => answers.push(emitted(&reply, line, b"")),
+                        Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Batch(_) | Next::Ack => {}
+                        Next::Reply(reply) | Next::Remember(_, reply) => answers.push(emitted(&reply, line, b"")),
                         Next::Call(mut ticket) => {
                             let reply = match ticket.begin(line, &mut out) {
                                 Err(reply) => reply,
@@ -160,7 +160,12 @@ impl Http {
 
     /// Sends a POST on a connection of its own, and reads the head of what comes back.
     pub(crate) fn open(&self, headers: &[(&str, &str)], body: &[u8]) -> Answering {
-        let mut stream = BufReader::new(self.connect("POST", headers, body));
+        self.open_as("POST", headers, body)
+    }
+
+    /// The same of any method.
+    pub(crate) fn open_as(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> Answering {
+        let mut stream = BufReader::new(self.connect(verb, headers, body));
         let mut line = || {
             let mut line = String::new();
             stream.read_line(&mut line).expect("a line of the head");
@@ -172,7 +177,12 @@ impl Http {
             headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
         let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-        Answering { status, headers, body: BufReader::new(Body { stream, left: (!chunked).then_some(usize::MAX) }) }
+        Answering {
+            status,
+            headers,
+            last_event: None,
+            body: BufReader::new(Body { stream, left: (!chunked).then_some(usize::MAX) }),
+        }
     }
 
     /// Sends a POST and reads nothing; dropping the connection closes it.
@@ -199,6 +209,8 @@ impl Http {
 pub(crate) struct Answering {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
+    /// The id of the event that came last, if events have ids.
+    pub(crate) last_event: Option<String>,
     body: BufReader<Body>,
 }
 
@@ -216,8 +228,13 @@ impl Answering {
             assert!(len > 0 || message.is_none(), "an event without its end");
             match line.trim_end_matches('\n') {
                 "" if len == 0 || message.is_some() => return message,
+                // An event with an id alone.
+                "" => {}
                 line => {
-                    if let Some(data) = line.strip_prefix("data: ") {
+                    if let Some(id) = line.strip_prefix("id: ") {
+                        self.last_event = Some(id.to_owned());
+                    }
+                    if let Some(data) = line.strip_prefix("data: ").filter(|data| !data.is_empty()) {
                         assert!(message.is_none(), "one line of data an event");
                         message = Some(serde_json::from_str(data).expect("JSON"));
                     }

@@ -20,6 +20,8 @@ mod questions;
 mod reading;
 mod registration;
 mod results;
+mod revisions;
+mod sessions;
 mod streamed;
 mod streams;
 mod subscriptions;

@@ -375,7 +375,7 @@ fn question_that_the_client_did_not_declare_is_refused_with_what_is_needed() {
 
 // MRTR-01, LEG-05, LEG-09
 #[test]
-fn legacy_client_gets_an_error_and_never_a_question() {
+fn legacy_client_without_a_session_gets_an_error_and_never_a_question() {
     let client = Client::of(asking());
     let legacy = [("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")];
     let ask = |method: &str, params: Value| -> Value {
@@ -385,7 +385,11 @@ fn legacy_client_gets_an_error_and_never_a_question() {
     for params in [json!({"name": "plain"}), json!({"name": "plain", "_meta": {"x": 1}})] {
         let answer = ask("tools/call", params);
         assert_eq!(answer["result"]["isError"], true, "{answer}");
-        assert!(answer["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("older revisions")));
+        assert!(
+            answer["result"]["content"][0]["text"]
+                .as_str()
+                .is_some_and(|text| text.contains("has not said that it can"))
+        );
         assert_eq!((answer["result"].get("inputRequests"), answer["result"].get("resultType")), (None, None));
     }
     for (method, params) in

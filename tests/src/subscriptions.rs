@@ -268,7 +268,7 @@ async fn subscription_that_fell_behind_is_told_of_each_resource_it_wants() {
 
 // LEG-09
 #[test]
-fn legacy_client_is_offered_no_subscriptions() {
+fn legacy_client_has_no_subscriptions_and_needs_a_session_for_its_own_kind() {
     let client = Client::of(changing().0);
     let legacy = [("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")];
     let ask = |method: &str, params: Value| -> Value {
@@ -276,11 +276,14 @@ fn legacy_client_is_offered_no_subscriptions() {
         serde_json::from_slice(&client.0.post(&legacy, body.as_bytes()).body).expect("JSON")
     };
     assert_eq!(ask("subscriptions/listen", json!({"notifications": everything()}))["error"]["code"], -32601);
-    assert_eq!(ask("resources/subscribe", json!({"uri": "at://1"}))["error"]["code"], -32601);
+    assert_eq!(ask("resources/subscribe", json!({"uri": "at://1"}))["error"]["code"], -32600);
     let hello =
         json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
     assert_eq!(
         ask("initialize", hello)["result"]["capabilities"],
-        json!({"tools": {}, "prompts": {}, "resources": {}})
+        json!({
+            "tools": {"listChanged": true}, "prompts": {"listChanged": true},
+            "resources": {"listChanged": true, "subscribe": true},
+        })
     );
 }

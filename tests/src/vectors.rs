@@ -436,8 +436,8 @@ fn carried_out(next: Next, body: &[u8]) -> Option<Vec<u8>> {
     let mut buffer = [0; 4096];
     let mut out = Slice::new(&mut buffer);
     let reply = match next {
-        Next::Listen(_) | Next::Cancel(_) | Next::Ack => return None,
-        Next::Reply(reply) => reply,
+        Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Batch(_) | Next::Ack => return None,
+        Next::Reply(reply) | Next::Remember(_, reply) => reply,
         Next::Call(mut ticket) => match ticket.begin(body, &mut out) {
             Err(reply) => reply,
             Ok(mut output) => {

@@ -93,6 +93,11 @@ impl Reply {
         }
     }
 
+    /// The answer to the same message of a legacy client if it could not be done what is answered.
+    pub fn instead(&self, error: Error) -> Self {
+        Self::refusing(error, self.id, Version::NEWEST_LEGACY)
+    }
+
     /// The answer to a message of a legacy client that the adapter could not serve; with the id of the request if it is one.
     pub fn refusing(error: Error, id: Option<Span>, version: Version) -> Self {
         Self::error(Unanswerable { error, id }, Some(version))

@@ -92,6 +92,14 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         Ok(())
     }
 
+    /// Forgets the level that it has set, when nobody will ask any more.
+    pub fn forget(&mut self, session: &Session) {
+        if let Some(slot) = self.slots.iter_mut().take(self.top).find(|slot| slot.is(session.name)) {
+            slot.level = None;
+        }
+        self.lower();
+    }
+
     fn slot(&self, name: [u8; 16]) -> Option<&Slot> {
         self.slots.iter().take(self.top).find(|slot| slot.is(name))
     }

@@ -58,7 +58,11 @@ impl Ticket {
 
     /// The answer where there is no room for another call.
     pub fn refuse(self) -> Reply {
-        let error = Error::Busy("Too many calls are running: try again later");
+        self.refuse_for(Error::Busy("Too many calls are running: try again later"))
+    }
+
+    /// The answer of a call that the adapter cannot run for this reason.
+    pub fn refuse_for(self, error: Error) -> Reply {
         Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version))
     }
 

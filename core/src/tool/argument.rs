@@ -8,7 +8,8 @@ use crate::json::{Error, Integer, Kind, Text, Value};
 pub struct Arguments<'a>(Option<Value<'a>>);
 
 impl<'a> Arguments<'a> {
-    pub(crate) const fn new(object: Option<Value<'a>>) -> Self {
+    /// The arguments that an object holds.
+    pub const fn new(object: Option<Value<'a>>) -> Self {
         Self(object)
     }
 

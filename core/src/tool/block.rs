@@ -38,7 +38,7 @@ impl Block<'_> {
     /// # Errors
     /// What `write` says, or [`Full`].
     pub fn with(self, members: &str, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> Result<(), Full> {
-        write(Block { sink: self.sink, cut: self.cut })?;
+        write(Block { sink: self.sink, cut: self.cut, version: self.version })?;
         // Every block ends with the brace that closes its object.
         self.sink.truncate(self.sink.len().saturating_sub(1));
         self.sink.put(b",")?;

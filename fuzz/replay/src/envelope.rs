@@ -30,7 +30,7 @@ pub fn envelope(input: &[u8]) {
                     Verdict::Request(document(request.id.of(input)), method(request.method, input))
                 }
                 Ok(Message::Notification(_)) => Verdict::Notification,
-                Ok(Message::Answer) => Verdict::Answer,
+                Ok(Message::Answer(_)) => Verdict::Answer,
                 Err(refused) => Verdict::Refused(refused.error, refused.id.map(|id| document(id.of(input)))),
             };
             assert_eq!(ours, verdict);

@@ -173,7 +173,7 @@ fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refu
     match (host, origin, verb, json) {
         (false, ..) => Some(Refusal::Host),
         (_, false, ..) => Some(Refusal::Origin),
-        (_, _, Verb::Other, _) => Some(Refusal::Verb),
+        (_, _, Verb::Get | Verb::Delete | Verb::Other, _) => Some(Refusal::Verb),
         (_, _, _, false) => Some(Refusal::MediaType),
         (true, true, Verb::Post, true) => None,
     }

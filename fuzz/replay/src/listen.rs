@@ -164,10 +164,10 @@ fn honoured(listen: &Listen, server: &Server<'_>, body: &[u8], wanted: &Wanted) 
         (Kind::Resource, "ResourceListChangedNotification"),
         (Kind::Template, "ResourceListChangedNotification"),
     ] {
-        messages.push(told(raw, definition, |out| list_changed(kind, raw, out)));
+        messages.push(told(raw, definition, |out| list_changed(kind, Some(raw), out)));
     }
     for uri in uris.iter().map(String::as_str).chain([""]) {
-        let message = told(raw, "ResourceUpdatedNotification", |out| updated(uri, raw, out));
+        let message = told(raw, "ResourceUpdatedNotification", |out| updated(uri, Some(raw), out));
         assert_eq!(message.at(&["params", "uri"]).and_then(Document::string), Some(uri));
         messages.push(message);
     }

@@ -2,6 +2,7 @@
 //! as JSON, or as a stream of events once a handler has told something.
 
 mod service;
+mod session;
 mod stream;
 
 pub use service::{AnswerBody, McpService, Peer};

@@ -1,11 +1,12 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
+use super::session;
 use super::stream::{Broken, Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
-use attache_core::exchange::{Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, fields, gate, sse};
+use attache_core::exchange::{Next, Origin, Reply, open, too_large};
+use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, Verb, fields, gate, sse};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
 use core::fmt;
@@ -58,7 +59,7 @@ where
 }
 
 /// A whole answer, or a stream of events.
-type Answered = Either<Full<Bytes>, Stream>;
+pub(super) type Answered = Either<Full<Bytes>, Stream>;
 
 /// The body of an answer.
 pub struct AnswerBody(Answered);
@@ -98,15 +99,13 @@ where
         return unread(refused);
     }
     let facts = facts(&head);
+    if let Verb::Get | Verb::Delete = facts.verb {
+        return session::bodiless(&engine, &facts, &head);
+    }
     let who = match gate(&facts, &engine.policy()) {
         Door::In(who) => who,
         Door::Out(refusal) => {
-            match refusal {
-                // Legacy clients ask for a stream in passing, and take the refusal for an answer.
-                Refusal::Verb => tracing::debug!("refused {}", head.method),
-                _ => tracing::warn!(status = refusal.status(), ?refusal, "refused at the door"),
-            }
-            return unread(refuse(&engine, &Reply::refused(refusal)));
+            return unread(refuse_at_door(&engine, refusal));
         }
     };
     let limits = engine.limits();
@@ -186,12 +185,33 @@ async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
 
 /// Answers a body that has come in.
 async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>, body: Bytes) -> Response<Answered> {
+    let client = match session::of(engine, facts, who) {
+        Ok(client) => client,
+        Err(error) => return refuse(engine, &Reply::refusing(error, None, Revision::NEWEST_LEGACY)),
+    };
+    let origin = match &client {
+        Some(client) => Origin::Session(facts, client.session),
+        None => Origin::Http(facts),
+    };
     let moment = engine.now();
-    let next = open(&moment.server(), who, Origin::Http(facts), &body);
+    let next = open(&moment.server(), who, origin, &body);
+    if let Next::Batch(batch) = next {
+        return session::batch(engine, batch, who, origin, &body, client.as_ref()).await;
+    }
+    let agreed = match &next {
+        Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
+        _ => None,
+    };
     let (next, place) = engine.admission.place(next).await;
-    let mut source = match moment.start(next, who, body, place) {
+    let mut source = match moment.start(next, who, body, place, client.as_ref()) {
         None => return response(ACCEPTED, Bytes::new()),
-        Some(Pending::Ready(Answer { status, bytes })) => return response(status, bytes),
+        Some(Pending::Ready(Answer { status, bytes })) => {
+            let mut response = response(status, bytes);
+            if let Some(session) = agreed {
+                session::name(engine, &session, who, &mut response);
+            }
+            return response;
+        }
         // A subscription is a stream whatever it says first.
         Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening)),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
@@ -199,7 +219,10 @@ async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>,
         Some(Pending::Running(running)) if running.version().is_some_and(Revision::is_modern) => {
             Source::Running(running)
         }
-        Some(Pending::Running(running)) => Source::detached(running),
+        Some(Pending::Running(running)) => match &client {
+            None => Source::detached(running),
+            Some(client) => return session::call(engine, running, client).await,
+        },
     };
     // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
     match source.step().await {
@@ -211,8 +234,8 @@ async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>,
             response
         }
         // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either. What has not begun
-        // does not break.
-        None | Some(Step::Broken) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
+        // does not break, and what has no session is not cancelled.
+        None | Some(Step::Broken | Step::Gone) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
     }
 }
 
@@ -230,25 +253,35 @@ fn facts(head: &Parts) -> Facts<'_> {
     facts
 }
 
-fn refuse(engine: &Arc<Engine>, reply: &Reply) -> Response<Answered> {
+pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal) -> Response<Answered> {
+    tracing::warn!(status = refusal.status(), ?refusal, "refused at the door");
+    let mut response = refuse(engine, &Reply::refused(refusal));
+    if refusal == Refusal::Verb {
+        // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
+        response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    }
+    response
+}
+
+pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply) -> Response<Answered> {
     let Answer { status, bytes } = engine.now().emitted(reply, b"");
     response(status, bytes)
 }
 
-fn response(status: u16, body: Bytes) -> Response<Answered> {
+pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
     let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     head(&mut response, fields(status));
     response
 }
 
-fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
+pub(super) fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
     let mut response = Response::new(Either::Right(Stream::events(first, source)));
     head(&mut response, sse::FIELDS);
     response
 }
 
-fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
+pub(super) fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
     for (name, value) in fields {
         response.headers_mut().insert(*name, HeaderValue::from_static(value));
     }

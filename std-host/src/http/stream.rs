@@ -1,6 +1,7 @@
 //! Answers that come in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response stream").
 
 use crate::engine::{Listening, Running, Step};
+use crate::legacy::{Hearing, Logged, Reader};
 use crate::limits;
 use attache_core::http::sse;
 use bytes::Bytes;
@@ -20,6 +21,18 @@ pub(super) enum Source {
     Detached(mpsc::Receiver<Step>),
     /// A subscription.
     Listening(Listening),
+    /// A call of a legacy session, whose messages are kept.
+    Logged {
+        reader: Reader,
+        /// The message that came first, and its number.
+        due: Option<(u64, Bytes)>,
+        /// The stream begins with an event that has an id and nothing else.
+        primed: bool,
+    },
+    /// What belongs to none of the calls of a legacy session.
+    Hearing(Hearing),
+    /// Nothing.
+    Ended,
 }
 
 impl Source {
@@ -30,7 +43,7 @@ impl Source {
         tokio::spawn(async move {
             loop {
                 let step = running.step().await;
-                let last = matches!(step, Step::Last(_) | Step::Broken);
+                let last = matches!(step, Step::Last(_) | Step::Broken | Step::Gone);
                 let _ = sender.send(step).await;
                 if last {
                     break;
@@ -46,8 +59,36 @@ impl Source {
             Self::Running(running) => Some(running.step().await),
             Self::Detached(steps) => steps.recv().await,
             Self::Listening(listening) => Some(listening.step().await),
+            Self::Hearing(hearing) => hearing.next().await.map(Step::Told),
+            Self::Logged { .. } | Self::Ended => None,
         }
     }
+
+    /// The next event, framed; `None` if there is no other.
+    async fn event(&mut self) -> Option<(Bytes, Rest)> {
+        let Self::Logged { reader, due, primed } = self else {
+            return None;
+        };
+        if core::mem::replace(primed, false) {
+            return Some((joined(&[sse::ID, reader.id(0).as_bytes(), sse::PRIMING]), Rest::Follows));
+        }
+        let (number, message, rest) = match due.take() {
+            Some((number, message)) => (number, message, Rest::Follows),
+            None => match reader.next().await {
+                Logged::Message(number, message) => (number, message, Rest::Follows),
+                Logged::Last(number, message, _) => (number, message, Rest::None),
+                Logged::Gone => return None,
+            },
+        };
+        let id = reader.id(number);
+        Some((joined(&[sse::ID, id.as_bytes(), b"\n", sse::FRONT, &message, sse::BACK]), rest))
+    }
+}
+
+/// What comes behind an event.
+enum Rest {
+    Follows,
+    None,
 }
 
 /// What stands between the messages of an answer, and where in them it is.
@@ -99,6 +140,14 @@ impl Stream {
 
 async fn frame(mut source: Source, framing: Framing) -> (Option<(Source, Framing)>, Result<Bytes, Broken>) {
     use Framing::{Between, Inside, Plain};
+    if let Source::Logged { .. } = source {
+        return match timeout(limits::KEEP_ALIVE, source.event()).await {
+            Err(_) => (Some((source, Between)), Ok(Bytes::from_static(sse::KEEP_ALIVE))),
+            Ok(Some((event, Rest::Follows))) => (Some((source, Between)), Ok(event)),
+            Ok(Some((event, Rest::None))) => (None, Ok(event)),
+            Ok(None) => (None, Ok(Bytes::new())),
+        };
+    }
     let step = match framing {
         // Only between events a comment can be sent.
         Between => timeout(limits::KEEP_ALIVE, source.step()).await,
@@ -113,7 +162,7 @@ async fn frame(mut source: Source, framing: Framing) -> (Option<(Source, Framing
         (Ok(Some(Step::Last(answer))), Between) => (None, Ok(event(&answer.bytes))),
         (Ok(Some(Step::Last(answer))), Inside) => (None, Ok(joined(&[&answer.bytes, sse::BACK]))),
         (Ok(Some(Step::Broken)), _) => (None, Err(Broken)),
-        (Ok(None), _) => (None, Ok(Bytes::new())),
+        (Ok(None | Some(Step::Gone)), _) => (None, Ok(Bytes::new())),
     }
 }
 

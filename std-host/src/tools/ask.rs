@@ -5,6 +5,7 @@ use super::form;
 use super::output::{Failure, ToolError};
 use super::registry::Offer;
 use crate::sink::Growing;
+use attache_core::era::{Client, Version};
 use attache_core::http::LOOPBACK;
 use attache_core::json::Text;
 use attache_core::seal::Key;
@@ -105,6 +106,16 @@ impl Ask {
         }
     }
 
+    /// The first revision before 2026-07-28 that has it, and what its client must have declared.
+    const fn legacy(&self) -> (Version, Client) {
+        match self {
+            Self::Form { .. } => (Version::V2025_06_18, Client::FORMS),
+            Self::Url { .. } => (Version::V2025_11_25, Client::PAGES),
+            Self::Sample(_) => (Version::V2024_11_05, Client::SAMPLING),
+            Self::Roots => (Version::V2024_11_05, Client::ROOTS),
+        }
+    }
+
     /// What the client must have declared, if it has not.
     // MCP 2026-07-28 basic/patterns/mrtr: only what this request's capabilities declare. An empty `elicitation` means forms.
     fn missing(&self, declared: &Value) -> Option<Value> {
@@ -158,12 +169,43 @@ impl Elicited {
     }
 }
 
+/// How a client is asked.
+#[derive(Clone, Debug)]
+enum Way {
+    /// By the result of the call. These are the capabilities that it has declared, unread: few calls ask.
+    Result(Bytes),
+    /// By requests of their own, of what its handshake has declared.
+    Requests(Version, Client),
+    /// Not at all: it has made no handshake that is known here.
+    None,
+}
+
+impl Way {
+    /// What the client has not declared of what `ask` needs; `None` if it can be asked.
+    fn missing(&self, ask: &Ask) -> Option<Missing> {
+        match self {
+            Self::Result(declared) => ask.missing(&parsed(declared)).map(Missing::Capability),
+            Self::Requests(version, client) => {
+                let (since, needed) = ask.legacy();
+                (*version < since || !client.has(needed)).then_some(Missing::Legacy)
+            }
+            Self::None => Some(Missing::Legacy),
+        }
+    }
+}
+
+/// Why a client cannot be asked.
+enum Missing {
+    /// It has not declared this.
+    Capability(Value),
+    /// It is of an older revision and has not said that it can answer.
+    Legacy,
+}
+
 /// The questions and answers of one call.
 #[derive(Debug)]
 pub(crate) struct Asking {
-    modern: bool,
-    /// The capabilities that the client has declared, unread: few calls ask.
-    declared: Bytes,
+    asked: Way,
     /// What the client answered, now and before.
     answers: Map<String, Value>,
     /// What the handler gave to keep, before and now.
@@ -173,7 +215,13 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// Reads what came with the call. The error is a sentence for the peer.
-    pub(crate) fn of(body: &Bytes, call: &Call<'_>, key: &Key, binding: &Binding) -> Result<Self, String> {
+    pub(crate) fn of(
+        body: &Bytes,
+        call: &Call<'_>,
+        key: &Key,
+        binding: &Binding,
+        client: Option<Client>,
+    ) -> Result<Self, String> {
         let mut answers = Map::new();
         let mut kept = None;
         let state = call.request_state();
@@ -198,8 +246,14 @@ impl Asking {
             Some(_) => return Err("inputResponses must be an object".to_owned()),
         }
         Ok(Self {
-            modern: call.version().is_modern(),
-            declared: call.client_capabilities().map(|declared| body.slice_ref(declared.raw())).unwrap_or_default(),
+            asked: match (call.version(), client) {
+                (version, _) if version.is_modern() => {
+                    let declared = call.client_capabilities();
+                    Way::Result(declared.map(|declared| body.slice_ref(declared.raw())).unwrap_or_default())
+                }
+                (version, Some(client)) => Way::Requests(version, client),
+                (_, None) => Way::None,
+            },
             answers,
             kept: Mutex::new(kept),
             before: state.is_some(),
@@ -216,13 +270,14 @@ impl Asking {
                 continue;
             }
             ask.check().map_err(|fault| ToolError::from_failure(Failure::Internal(fault)))?;
-            if !self.modern {
-                return Err(ToolError::user(
-                    "this needs an answer of the client, which clients of older revisions cannot give",
-                ));
-            }
-            if let Some(needed) = ask.missing(&parsed(&self.declared)) {
-                return Err(ToolError::from_failure(Failure::Needs(needed)));
+            match self.asked.missing(ask) {
+                None => {}
+                Some(Missing::Capability(needed)) => return Err(ToolError::from_failure(Failure::Needs(needed))),
+                Some(Missing::Legacy) => {
+                    return Err(ToolError::user(
+                        "this needs an answer of the client, which has not said that it can give one",
+                    ));
+                }
             }
             open.insert((*key).to_owned(), ask.request());
         }
@@ -232,8 +287,16 @@ impl Asking {
         Ok(questions.map(|(key, _)| self.answers.get(key).cloned().unwrap_or_default()))
     }
 
+    /// The same call, run again with these answers too.
+    pub(crate) fn with(&self, fresh: Map<String, Value>) -> Self {
+        let mut answers = self.answers.clone();
+        answers.extend(fresh);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { asked: self.asked.clone(), answers, kept: Mutex::new(kept), before: true }
+    }
+
     pub(crate) fn can(&self, ask: &Ask) -> bool {
-        self.modern && ask.missing(&parsed(&self.declared)).is_none()
+        self.asked.missing(ask).is_none()
     }
 
     pub(crate) fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
@@ -300,6 +363,11 @@ impl Binding {
             (uri, _) => body.slice_ref(uri),
         };
         Self { kind, offer: Arc::clone(offer), subject }
+    }
+
+    /// The arguments or the URI as they were written.
+    pub(crate) fn subject(&self) -> &[u8] {
+        &self.subject
     }
 
     fn parts(&self) -> [&[u8]; 3] {

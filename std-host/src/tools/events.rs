@@ -1,6 +1,7 @@
 //! What a running call tells its caller before its result: progress and log messages.
 
 use crate::sink::Growing;
+use attache_core::era::Version;
 use attache_core::json::{Full, Sink};
 use attache_core::mcp;
 use attache_core::tool::{Call, Level};
@@ -15,6 +16,7 @@ pub(crate) struct Events {
     /// As it was written.
     token: Option<Vec<u8>>,
     level: Option<Level>,
+    version: Version,
     /// The progress told last.
     last: Mutex<f64>,
     sender: mpsc::Sender<Bytes>,
@@ -22,12 +24,20 @@ pub(crate) struct Events {
 
 impl Events {
     /// `logging`: whether the server has declared that it may write to the client's log.
-    pub(crate) fn new(call: &Call<'_>, logging: bool) -> (Self, mpsc::Receiver<Bytes>) {
+    /// `level` is that of a legacy session: in the modern era each call brings its own.
+    pub(crate) fn new(call: &Call<'_>, logging: bool, level: Option<Level>) -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(WAITING);
+        let asked = if call.version().is_modern() { call.log_level() } else { level };
         let token = call.progress_token().map(<[u8]>::to_vec);
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
         (
-            Self { token, level: call.log_level().filter(|_| logging), last: Mutex::new(f64::NEG_INFINITY), sender },
+            Self {
+                token,
+                level: asked.filter(|_| logging),
+                version: call.version(),
+                last: Mutex::new(f64::NEG_INFINITY),
+                sender,
+            },
             receiver,
         )
     }
@@ -46,6 +56,8 @@ impl Events {
             grows
         };
         if grows {
+            // MCP 2025-03-26 changelog: progress has words since.
+            let message = message.filter(|_| self.version >= Version::V2025_03_26);
             let total = total.filter(|total| total.is_finite()).map(|total| total.to_string());
             self.send(|out| mcp::progress(token, &progress.to_string(), total.as_deref(), message, out)).await;
         }

@@ -29,5 +29,5 @@ pub use output::{
     Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolError, ToolOutput,
 };
 pub use registry::Taken;
-pub(crate) use registry::{Completion, Registry};
+pub(crate) use registry::{Again, Completion, Registry, Started};
 pub use streamed::Streamed;

@@ -8,7 +8,7 @@ use core::future::{poll_fn, ready};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::Poll;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::panic::catch_unwind;
 
 /// A call that runs.
@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
     /// The client has not declared a capability: JSON that says which.
     Needs(String),
     /// The client is asked: the questions and the sealed state.
-    Asks(String, Option<String>),
+    Asks(Map<String, Value>, Option<String>),
     /// There is no such resource.
     NotFound,
 }
@@ -55,7 +55,7 @@ impl Outcome {
             Self::Needs(data) => {
                 out.reject(Code::MissingClientCapability, "The client has not declared what this needs", Some(data))
             }
-            Self::Asks(questions, state) => out.ask(questions, state.as_deref()),
+            Self::Asks(questions, state) => out.ask(&Value::from(questions.clone()).to_string(), state.as_deref()),
             Self::NotFound => Err(ToolError::NotFound),
         }
     }
@@ -80,7 +80,7 @@ impl Outcome {
             Self::Prompt(output) => output.size_hint(),
             Self::Read(contents) => contents.size_hint(),
             Self::Values(values) => values.iter().map(|value| value.len() + 3).sum(),
-            Self::Asks(questions, state) => questions.len() + state.as_ref().map_or(0, String::len),
+            Self::Asks(questions, state) => questions.len() * AROUND + state.as_ref().map_or(0, String::len),
             Self::Needs(_) | Self::Rejected(..) | Self::NotFound => 0,
         };
         inside + AROUND
@@ -96,7 +96,7 @@ impl Outcome {
             Failure::Internal(cause) => crashed(&cause),
             Failure::NotFound if of_tool => Self::Tool(ToolOutput::failed("There is no such thing.".to_owned())),
             Failure::NotFound => Self::NotFound,
-            Failure::Asks(questions) => Self::Asks(Value::from(questions).to_string(), seal()),
+            Failure::Asks(questions) => Self::Asks(questions, seal()),
             Failure::Needs(capability) => Self::Needs(json!({ "requiredCapabilities": capability }).to_string()),
         }
     }

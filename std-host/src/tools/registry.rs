@@ -5,15 +5,18 @@ use super::changes::Changes;
 use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
+use super::output::Failure;
 use super::{Completing, Ctx};
+use crate::legacy::Client;
 use attache_core::era::Version;
-use attache_core::json::Text;
+use attache_core::json::{self, Text};
 use attache_core::rpc::Code;
 use attache_core::seal::Key;
 use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Member, Mirror, Operation, template};
 use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -95,6 +98,48 @@ impl Sealer {
     }
 }
 
+/// A call that has been started.
+pub(crate) struct Started {
+    pub(crate) run: Run,
+    /// What it tells meanwhile.
+    pub(crate) told: mpsc::Receiver<Bytes>,
+    /// How it is run again, for a legacy client that is known here.
+    pub(crate) again: Option<Again>,
+}
+
+/// What it takes to run a call once more, with the answers to what it has asked.
+pub(crate) struct Again {
+    offer: Arc<Offer>,
+    kind: Kind,
+    /// The URI of a resource, and what the variables of its template stand for.
+    brought: Option<(String, Vec<(String, String)>)>,
+    ctx: Ctx,
+    key: Key,
+    binding: Binding,
+}
+
+impl Again {
+    pub(crate) fn run(&mut self, answers: Map<String, Value>) -> Run {
+        let asking = Arc::new(self.ctx.asking.with(answers));
+        self.ctx.asking = Arc::clone(&asking);
+        let sealer = Sealer { key: self.key.clone(), binding: self.binding.clone(), asking };
+        let ctx = self.ctx.clone();
+        match self.brought.clone() {
+            Some((uri, variables)) => (self.offer.start)(Asked::Uri(uri, variables), ctx, sealer),
+            None => {
+                // It was read as a part of the body before.
+                let arguments = Arguments::new(json::Value::parse(self.binding.subject()).ok());
+                (self.offer.start)(Asked::With(arguments), ctx, sealer)
+            }
+        }
+    }
+
+    /// What becomes of the call when its client cannot answer.
+    pub(crate) fn failed(&self, reason: String) -> Outcome {
+        Outcome::of_failure(Failure::User(reason), self.kind == Kind::Tool, || None)
+    }
+}
+
 /// Runs what completes arguments.
 pub(crate) struct Completion(pub(crate) Box<dyn Fn(Completing, Ctx) -> Run + Send + Sync>);
 
@@ -129,15 +174,16 @@ impl Registry {
         self.completion = Some(Arc::new(completion));
     }
 
-    /// Starts what is called, a call read from `body`; what it tells meanwhile comes out of the receiver.
+    /// Starts what is called, a call read from `body`. `client` is that of a legacy call, if it is known here.
     pub(crate) fn start(
         &self,
         body: &Bytes,
         call: Call<'_>,
         changes: &Changes,
         key: &Key,
-    ) -> (Run, mpsc::Receiver<Bytes>) {
-        let (events, told) = Events::new(&call, self.logging);
+        client: Option<&Client>,
+    ) -> Started {
+        let (events, told) = Events::new(&call, self.logging, client.and_then(Client::level));
         let (kind, index) = match call.operation() {
             Operation::Tool(index) => (Kind::Tool, index),
             Operation::Prompt(index) => (Kind::Prompt, index),
@@ -146,13 +192,18 @@ impl Registry {
             Operation::Complete(kind, index) => (kind, index),
         };
         let Some(offer) = self.of(kind).offers.get(index) else {
-            return (Box::pin(ready(crashed(&"a call of something that is not there"))), told);
+            let run = Box::pin(ready(crashed(&"a call of something that is not there")));
+            return Started { run, told, again: None };
         };
         let binding = Binding::of(body, &call, kind, offer);
-        let asking = match Asking::of(body, &call, key, &binding) {
+        let asking = match Asking::of(body, &call, key, &binding, client.map(|client| client.session.client)) {
             Ok(asking) => Arc::new(asking),
-            Err(reason) => return (Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason))), told),
+            Err(reason) => {
+                let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
+                return Started { run, told, again: None };
+            }
         };
+        let again = client.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
         let ctx = Ctx {
             version: call.version(),
@@ -163,21 +214,24 @@ impl Registry {
             changes: changes.clone(),
         };
         let uri = call.read().uri();
+        let again = again.map(|(key, binding)| {
+            let brought = match call.operation() {
+                Operation::Tool(_) | Operation::Prompt(_) => None,
+                _ => Some((owned(uri), variables(&offer.key, uri))),
+            };
+            Again { offer: Arc::clone(offer), kind, brought, ctx: ctx.clone(), key, binding }
+        });
         let run = match call.operation() {
             Operation::Tool(_) | Operation::Prompt(_) => (offer.start)(Asked::With(call.arguments()), ctx, sealer),
             Operation::Resource(_) => (offer.start)(Asked::Uri(owned(uri), Vec::new()), ctx, sealer),
-            Operation::Template(_) => {
-                let variables = template::names(&offer.key)
-                    .filter_map(|name| Some((name.to_owned(), owned(template::variable(&offer.key, uri, name)?))));
-                (offer.start)(Asked::Uri(owned(uri), variables.collect()), ctx, sealer)
-            }
+            Operation::Template(_) => (offer.start)(Asked::Uri(owned(uri), variables(&offer.key, uri)), ctx, sealer),
             Operation::Complete(..) => {
                 let typed = call.completing();
                 let [argument, value] = [typed.argument(), typed.value()].map(owned);
                 self.complete(Completing::new(kind, offer.key.clone(), argument, value), ctx)
             }
         };
-        (run, told)
+        Started { run, told, again }
     }
 
     fn complete(&self, typed: Completing, ctx: Ctx) -> Run {
@@ -249,6 +303,13 @@ impl Catalogue for Registry {
             (_, None) => shelf.numbers.get(&owned(key)).copied(),
         }
     }
+}
+
+/// What the variables of a template stand for in a URI.
+fn variables(template: &str, uri: Text<'_>) -> Vec<(String, String)> {
+    template::names(template)
+        .filter_map(|name| Some((name.to_owned(), owned(template::variable(template, uri, name)?))))
+        .collect()
 }
 
 fn owned(text: Text<'_>) -> String {

@@ -76,8 +76,8 @@ fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
                 ticket.finish(server(), output, result)
             }
         },
-        Next::Reply(reply) => reply,
-        Next::Listen(_) | Next::Cancel(_) | Next::Ack => return,
+        Next::Reply(reply) | Next::Remember(_, reply) => reply,
+        Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Batch(_) | Next::Ack => return,
     };
     replied(&reply);
     emit(reply.emit(server(), later, sink.written()), foreign, piece);

@@ -1,0 +1,147 @@
+//! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
+
+use super::service::{Answered, refuse, refuse_at_door, response, stream};
+use super::stream::Source;
+use crate::engine::{Engine, Running};
+use crate::legacy::{Client, Hearing, Log, Logged, batched, elsewhere};
+use attache_core::auth::Authenticated;
+use attache_core::era::{Session, Version};
+use attache_core::exchange::{Batch, Origin, Reply, open_batched};
+use attache_core::http::{ACCEPTED, Door, Facts, Field, OK, Refusal, Verb, gate_session};
+use attache_core::rpc::{Error, Header, HeaderFault};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use std::sync::Arc;
+
+/// The client whose session the request belongs to, if it belongs to one. What is of the modern era belongs to none, whatever
+/// stands in its head.
+pub(super) fn of(engine: &Engine, facts: &Facts<'_>, who: &Authenticated<'_>) -> Result<Option<Client>, Error> {
+    let modern = |field| matches!(field, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern));
+    match facts.session {
+        Field::Absent => Ok(None),
+        _ if modern(facts.protocol_version) => Ok(None),
+        Field::Repeated => Err(Error::Refused("Header Mcp-Session-Id is there more than once")),
+        // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
+        Field::Once(id) => engine.open_session(id, who).map(Some).ok_or(Error::UnknownSession),
+    }
+}
+
+/// Gives the answer to a handshake the id of its session.
+pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, response: &mut Response<Answered>) {
+    let id = engine.session_id(session, who).and_then(|id| HeaderValue::from_maybe_shared(Bytes::from(id)).ok());
+    if let Some(id) = id {
+        response.headers_mut().insert("mcp-session-id", id);
+    }
+}
+
+/// Runs a call of a session.
+pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client) -> Response<Answered> {
+    // What may have to be sent again is kept whole.
+    running.whole();
+    let log = Log::of(running, client.session.name, engine.logs.number());
+    let mut reader = log.read(0);
+    match reader.next().await {
+        Logged::Last(_, bytes, status) => response(status, bytes),
+        Logged::Message(number, message) => {
+            engine.logs.keep(&log);
+            // MCP 2025-11-25 basic/transports: an event with an id and no data first, so that the client can come back.
+            let primed = client.session.version >= Version::V2025_11_25;
+            stream(None, Source::Logged { reader, due: Some((number, message)), primed })
+        }
+        // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
+        Logged::Gone => stream(None, Source::Ended),
+    }
+}
+
+/// Serves the messages of a batch, in their order.
+pub(super) async fn batch(
+    engine: &Arc<Engine>,
+    batch: Batch,
+    who: &Authenticated<'_>,
+    origin: Origin<'_>,
+    body: &Bytes,
+    client: Option<&Client>,
+) -> Response<Answered> {
+    // They run one after the other, in one place.
+    let Some(place) = engine.admission.call().await else {
+        let error = Error::Busy("Too many calls are running: try again later");
+        return refuse(engine, &Reply::refusing(error, None, Version::V2025_03_26));
+    };
+    let moment = engine.now();
+    let pending = batch.messages(body).filter_map(|message| {
+        let next = open_batched(&moment.server(), who, origin, message);
+        moment.clone().start(next, who, body.slice_ref(message), None, client)
+    });
+    let pending = pending.collect();
+    // A disconnect is no cancellation.
+    let answers = tokio::spawn(async move {
+        let answers = batched(pending).await;
+        drop(place);
+        answers
+    });
+    match answers.await {
+        Ok(Some(bytes)) => response(OK, bytes),
+        Ok(None) => response(ACCEPTED, Bytes::new()),
+        Err(_) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
+    }
+}
+
+/// Serves a request without a body: it opens or resumes a stream, or ends a session.
+pub(super) fn bodiless(engine: &Arc<Engine>, facts: &Facts<'_>, head: &Parts) -> Response<Answered> {
+    let who = match gate_session(facts, &engine.policy()) {
+        Door::In(who) => who,
+        Door::Out(refusal) => return refuse_at_door(engine, refusal),
+    };
+    served(engine, facts, &who, head)
+        .unwrap_or_else(|error| refuse(engine, &Reply::refusing(error, None, Version::NEWEST_LEGACY)))
+}
+
+fn served(
+    engine: &Arc<Engine>,
+    facts: &Facts<'_>,
+    who: &Authenticated<'_>,
+    head: &Parts,
+) -> Result<Response<Answered>, Error> {
+    // MCP 2026-07-28 streamable-http: the modern era knows no other method than POST.
+    if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
+        return Ok(refuse_at_door(engine, Refusal::Verb));
+    }
+    let client = match (of(engine, facts, who)?, facts.protocol_version) {
+        (Some(client), _) => client,
+        // Nothing says that it is of a legacy client.
+        (None, Field::Absent) => return Ok(refuse_at_door(engine, Refusal::Verb)),
+        (None, _) => return Err(Error::NoSession),
+    };
+    match facts.protocol_version {
+        Field::Absent => {}
+        Field::Once(date) if date == client.session.version.as_str().as_bytes() => {}
+        _ => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Session)),
+    }
+    if facts.verb == Verb::Delete {
+        client.end()?;
+        return Ok(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new()));
+    }
+    let accepts = head.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut accepts = accepts.peekable();
+    if accepts.peek().is_some() && !accepts.any(|value| value.contains("text/event-stream") || value.contains("*/*")) {
+        return Ok(response(StatusCode::NOT_ACCEPTABLE.as_u16(), Bytes::new()));
+    }
+    match facts.last_event {
+        Field::Absent => match Hearing::open(client, &engine.changes)? {
+            Some(hearing) => Ok(stream(None, Source::Hearing(hearing))),
+            // Customary.
+            None => Ok(response(StatusCode::CONFLICT.as_u16(), Bytes::new())),
+        },
+        Field::Once(id) => {
+            let id = str::from_utf8(id).unwrap_or_default();
+            let reader = engine.logs.resume(client.session.name, id);
+            let unknown = || if client.is_at_home() { UNKNOWN_EVENT } else { elsewhere("event") };
+            let reader = reader.ok_or_else(unknown)?;
+            Ok(stream(None, Source::Logged { reader, due: None, primed: false }))
+        }
+        Field::Repeated => Err(UNKNOWN_EVENT),
+    }
+}
+
+const UNKNOWN_EVENT: Error = Error::Refused("Last-Event-ID names no event of this session that is still kept");

@@ -1,0 +1,208 @@
+//! One legacy client, as long as something is done for it.
+
+use super::Memory;
+use crate::limits;
+use attache_core::era::Session;
+use attache_core::exchange::{Busy, Place, Unkept, Wish};
+use attache_core::rpc::Error;
+use attache_core::tool::Level;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+
+/// A client in its session. Over HTTP the session came with the request; a connection of lines is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) session: Session,
+    /// That of this process.
+    pub(super) home: [u8; 4],
+    pub(super) memory: Arc<Memory>,
+}
+
+/// What reaches a call from outside.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// It is to stop, and to answer no more.
+    Cancel,
+    /// The answer to one of its questions, by the place of that among those it has asked together.
+    Answer(usize, Result<Value, Value>),
+}
+
+impl Client {
+    pub(crate) const fn new(session: Session, home: [u8; 4], memory: Arc<Memory>) -> Self {
+        Self { session, home, memory }
+    }
+
+    /// Whether the client has ended the session.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.memory.tables().sessions.has_ended(&self.session)
+    }
+
+    /// The level from which on it wants to hear log messages.
+    pub(crate) fn level(&self) -> Option<Level> {
+        self.memory.tables().sessions.level(&self.session)
+    }
+
+    /// Takes a place for a call with the id of its request as it was written.
+    pub(crate) fn begin(&self, id: &[u8]) -> Result<InFlight, Error> {
+        let mut tables = self.memory.tables();
+        tables.sessions.hold(&self.session, now()).map_err(unkept)?;
+        let place = match tables.calls.begin(self.session.name, id) {
+            Ok(place) => place,
+            Err(busy) => {
+                tables.sessions.release(&self.session);
+                return Err(match busy {
+                    Busy::Full => Error::Busy("Too many calls of sessions are running: try again later"),
+                    Busy::Taken => Error::IdInUse,
+                    Busy::LongId => Error::IdTooLong,
+                });
+            }
+        };
+        let (way, signals) = mpsc::unbounded_channel();
+        tables.ways.insert(place.index(), (self.session, way));
+        drop(tables);
+        Ok(InFlight { client: self.clone(), place, signals })
+    }
+
+    /// Remembers what the client wishes; `uri` is that of a subscription.
+    pub(crate) fn remember(&self, wish: Wish, uri: impl FnOnce() -> String) -> Result<(), Error> {
+        let mut tables = self.memory.tables();
+        let name = self.session.name;
+        match wish {
+            Wish::Level(level) => tables.sessions.set_level(&self.session, level, now()).map_err(unkept),
+            Wish::Subscribe(_) => {
+                let known = tables.subscribed.get(&name);
+                if known.is_some_and(|known| known.len() >= limits::SUBSCRIPTIONS) {
+                    return Err(Error::Busy("This session has too many subscriptions: end one of them first"));
+                }
+                if known.is_none() {
+                    tables.sessions.hold(&self.session, now()).map_err(unkept)?;
+                }
+                tables.subscribed.entry(name).or_default().insert(uri());
+                Ok(())
+            }
+            Wish::Unsubscribe(_) => {
+                if let Some(known) = tables.subscribed.get_mut(&name) {
+                    known.remove(&uri());
+                    if known.is_empty() {
+                        tables.subscribed.remove(&name);
+                        tables.sessions.release(&self.session);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops the call whose request has this id.
+    ///
+    /// # Errors
+    /// If there is none, and there might be one in another replica.
+    // MCP 2025-11-25 basic/utilities/cancellation: what names no running request is ignored.
+    pub(crate) fn cancel(&self, id: &[u8]) -> Result<(), Error> {
+        let tables = self.memory.tables();
+        match tables.calls.find(self.session.name, id).and_then(|place| tables.ways.get(&place.index())) {
+            Some((_, way)) => {
+                let _ = way.send(Signal::Cancel);
+                Ok(())
+            }
+            None if self.is_at_home() => Ok(()),
+            None => Err(elsewhere("cancellation")),
+        }
+    }
+
+    /// Gives an answer to the call that waits for it.
+    ///
+    /// # Errors
+    /// If none does: it was never asked here, or is answered.
+    pub(crate) fn answer(&self, question: u64, outcome: Result<Value, Value>) -> Result<(), Error> {
+        let mut tables = self.memory.tables();
+        let Some((place, at)) = tables.calls.answered(self.session.name, question) else {
+            return Err(if self.is_at_home() { Error::UnexpectedAnswer } else { elsewhere("answer") });
+        };
+        if let Some((_, way)) = tables.ways.get(&place.index()) {
+            let _ = way.send(Signal::Answer(at, outcome));
+        }
+        Ok(())
+    }
+
+    /// Ends the session: its calls are stopped, its streams closed, and its id is good for nothing more.
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        let mut tables = self.memory.tables();
+        tables.sessions.end(&self.session, now()).map_err(unkept)?;
+        tables.ways.values().filter(|(session, _)| *session == self.session).for_each(|(_, way)| {
+            let _ = way.send(Signal::Cancel);
+        });
+        tables.hearing.remove(&self.session.name);
+        if tables.subscribed.remove(&self.session.name).is_some() {
+            tables.sessions.release(&self.session);
+        }
+        Ok(())
+    }
+
+    /// Forgets all of it, when a connection has gone.
+    pub(crate) fn forget(&self) {
+        let mut tables = self.memory.tables();
+        if tables.subscribed.remove(&self.session.name).is_some() {
+            tables.sessions.release(&self.session);
+        }
+        tables.sessions.forget(&self.session);
+    }
+
+    /// Whether this process has opened the session: what it does not know of it, none does.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.session.home == self.home
+    }
+}
+
+/// A call in the table. Dropped, it frees its place.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(super) client: Client,
+    place: Place,
+    signals: mpsc::UnboundedReceiver<Signal>,
+}
+
+impl InFlight {
+    /// The next signal. Nothing is lost if the future is dropped.
+    pub(crate) async fn signal(&mut self) -> Signal {
+        // The sender goes with this value.
+        self.signals.recv().await.unwrap_or(Signal::Cancel)
+    }
+
+    /// The number of the first of so many questions.
+    pub(super) fn ask(&self, count: usize) -> Option<u64> {
+        self.client.memory.tables().calls.ask(self.place, count)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut tables = self.client.memory.tables();
+        tables.calls.end(self.place);
+        tables.ways.remove(&self.place.index());
+        tables.sessions.release(&self.client.session);
+    }
+}
+
+pub(super) fn unkept(unkept: Unkept) -> Error {
+    match unkept {
+        Unkept::Full => Error::Busy("Too many sessions have a level, a stream or a subscription: try again later"),
+        Unkept::Ended => Error::UnknownSession,
+    }
+}
+
+/// What only another replica can know, or this one before it was started anew.
+pub(crate) fn elsewhere(what: &str) -> Error {
+    tracing::warn!(
+        what,
+        "came for a session that was opened elsewhere: route sessions to the replica that opened them"
+    );
+    Error::Elsewhere
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,88 @@
+//! The stream on which a legacy client hears what belongs to none of its calls (MCP 2025-11-25 basic/transports, "Listening for
+//! Messages from the Server").
+
+use super::Client;
+use super::client::{now, unkept};
+use crate::sink::Growing;
+use crate::tools::{Change, Changes};
+use attache_core::json::{Full, Sink};
+use attache_core::mcp;
+use attache_core::rpc::Error;
+use attache_core::tool::Kind;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use tokio::sync::{broadcast, mpsc};
+
+/// An open stream. Dropped, it is closed.
+pub(crate) struct Hearing {
+    client: Client,
+    /// Nothing where all subscriptions were ended before.
+    changes: Option<broadcast::Receiver<Change>>,
+    /// Ends with the session.
+    open: mpsc::Receiver<()>,
+    due: VecDeque<Bytes>,
+}
+
+impl Hearing {
+    /// Opens it; `None` if the session has one: each message goes to one stream alone (MCP 2025-11-25 basic/transports,
+    /// "Multiple Connections").
+    pub(crate) fn open(client: Client, changes: &Changes) -> Result<Option<Self>, Error> {
+        let mut tables = client.memory.tables();
+        if tables.hearing.get(&client.session.name).is_some_and(|sender| !sender.is_closed()) {
+            return Ok(None);
+        }
+        tables.sessions.hold(&client.session, now()).map_err(unkept)?;
+        let (sender, open) = mpsc::channel(1);
+        tables.hearing.insert(client.session.name, sender);
+        drop(tables);
+        Ok(Some(Self { client, changes: changes.listen(), open, due: VecDeque::new() }))
+    }
+
+    /// The next message; `None` when the stream has ended. Nothing is lost if the future is dropped.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(message) = self.due.pop_front() {
+                return Some(message);
+            }
+            let changes = self.changes.as_mut()?;
+            let change = tokio::select! {
+                None = self.open.recv() => return None,
+                change = changes.recv() => change,
+            };
+            match change {
+                Ok(Change::List(kind)) => self.tell(|out| mcp::list_changed(kind, None, out)),
+                Ok(Change::Resource(uri)) if self.wants(&uri) => self.tell(|out| mcp::updated(&uri, None, out)),
+                Ok(Change::Resource(_)) => {}
+                // What was missed is not known: any list may have changed, and any resource.
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    for kind in [Kind::Tool, Kind::Prompt, Kind::Resource] {
+                        self.tell(|out| mcp::list_changed(kind, None, out));
+                    }
+                    let uris = self.client.memory.tables().subscribed.get(&self.client.session.name).cloned();
+                    for uri in uris.unwrap_or_default() {
+                        self.tell(|out| mcp::updated(&uri, None, out));
+                    }
+                }
+                Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    fn wants(&self, uri: &str) -> bool {
+        let tables = self.client.memory.tables();
+        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.contains(uri))
+    }
+
+    fn tell(&mut self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
+        let mut message = Growing::unlimited();
+        if write(&mut message).is_ok() {
+            self.due.push_back(message.bytes.into());
+        }
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        self.client.memory.tables().sessions.release(&self.client.session);
+    }
+}

@@ -1,0 +1,216 @@
+//! What was sent on the streams of calls, for clients that come back for what they have missed (MCP 2025-11-25
+//! basic/transports, "Resumability and Redelivery"). It is bounded: what has gone from it cannot be had again.
+
+use crate::engine::{Running, Step};
+use crate::limits;
+use bytes::Bytes;
+use core::fmt;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// The messages of one call.
+pub(crate) struct Log {
+    session: [u8; 16],
+    /// The number of the stream, in the ids of its events.
+    number: u64,
+    kept: Mutex<Kept>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Each with its number; the first one of a stream has 1.
+    events: VecDeque<(u64, Bytes)>,
+    bytes: usize,
+    /// The number of the last one that has come.
+    last: u64,
+    /// The number of the last one that a reader has taken.
+    taken: u64,
+    readers: usize,
+    /// No more will come; with the status of the answer, if there was one.
+    end: Option<Option<u16>>,
+}
+
+/// What a reader of a log meets.
+pub(crate) enum Logged {
+    /// A message, and its number.
+    Message(u64, Bytes),
+    /// The answer, its number, and its status.
+    Last(u64, Bytes, u16),
+    /// The call was stopped.
+    Gone,
+}
+
+impl Log {
+    /// Runs the call, whether anybody reads or not. MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
+    pub(crate) fn of(mut running: Running, session: [u8; 16], number: u64) -> Arc<Self> {
+        let log = Arc::new(Self { session, number, kept: Mutex::default(), news: Notify::new() });
+        let writer = Ended(Arc::clone(&log));
+        tokio::spawn(async move {
+            loop {
+                match running.step().await {
+                    Step::Told(message) => writer.0.push(message).await,
+                    Step::Last(answer) => break writer.0.finish(Some((answer.bytes, answer.status))),
+                    // Its messages come whole, so nothing comes in pieces.
+                    Step::Piece(_) | Step::Broken | Step::Gone => break,
+                }
+            }
+        });
+        log
+    }
+
+    /// Waits while a reader is behind.
+    async fn push(&self, message: Bytes) {
+        loop {
+            let news = self.news.notified();
+            {
+                let mut kept = self.kept();
+                if kept.readers == 0 || kept.last - kept.taken < BEHIND {
+                    kept.add(message);
+                    break;
+                }
+            }
+            news.await;
+        }
+        self.news.notify_waiters();
+    }
+
+    fn finish(&self, answer: Option<(Bytes, u16)>) {
+        let mut kept = self.kept();
+        if kept.end.is_none() {
+            kept.end = Some(answer.as_ref().map(|(_, status)| *status));
+            if let Some((message, _)) = answer {
+                kept.add(message);
+            }
+        }
+        drop(kept);
+        self.news.notify_waiters();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reader of what comes behind the event with this number.
+    pub(crate) fn read(self: &Arc<Self>, behind: u64) -> Reader {
+        let mut kept = self.kept();
+        kept.readers += 1;
+        kept.taken = kept.taken.max(behind);
+        drop(kept);
+        Reader { log: Arc::clone(self), behind }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, message: Bytes) {
+        self.last += 1;
+        self.bytes += message.len();
+        self.events.push_back((self.last, message));
+        // The newest stays, however large it is: somebody is about to read it.
+        while self.events.len() > limits::KEPT_EVENTS || self.bytes > limits::KEPT_BYTES && self.events.len() > 1 {
+            match self.events.pop_front() {
+                Some((_, gone)) => self.bytes -= gone.len(),
+                None => break,
+            }
+        }
+    }
+}
+
+/// How far a reader may be behind its call.
+const BEHIND: u64 = 16;
+
+/// However a call ends, its log does.
+struct Ended(Arc<Log>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.finish(None);
+    }
+}
+
+/// One that reads a log.
+pub(crate) struct Reader {
+    log: Arc<Log>,
+    behind: u64,
+}
+
+impl Reader {
+    /// What comes next. Nothing is lost if the future is dropped.
+    pub(crate) async fn next(&mut self) -> Logged {
+        loop {
+            let log = Arc::clone(&self.log);
+            let news = log.news.notified();
+            if let Some(logged) = self.there() {
+                log.news.notify_waiters();
+                return logged;
+            }
+            news.await;
+        }
+    }
+
+    fn there(&mut self) -> Option<Logged> {
+        let mut kept = self.log.kept();
+        let next = kept.events.iter().find(|(number, _)| *number > self.behind).cloned();
+        let Some((number, message)) = next else {
+            return kept.end.map(|_| Logged::Gone);
+        };
+        self.behind = number;
+        kept.taken = kept.taken.max(number);
+        Some(match kept.end {
+            Some(Some(status)) if number == kept.last => Logged::Last(number, message, status),
+            _ => Logged::Message(number, message),
+        })
+    }
+
+    /// The id of an event: the stream and the number in it.
+    pub(crate) fn id(&self, number: u64) -> String {
+        format!("{:x}-{number}", self.log.number)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.log.kept().readers -= 1;
+        self.log.news.notify_waiters();
+    }
+}
+
+/// The logs that clients may come back for.
+#[derive(Default)]
+pub(crate) struct Logs(Mutex<(u64, VecDeque<Arc<Log>>)>);
+
+impl Logs {
+    /// A number for the stream of a call.
+    pub(crate) fn number(&self) -> u64 {
+        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.0 += 1;
+        logs.0
+    }
+
+    /// Keeps a log; the oldest one that has ended goes when there are too many, or the oldest of all.
+    pub(crate) fn keep(&self, log: &Arc<Log>) {
+        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if logs.1.len() >= limits::KEPT_STREAMS {
+            let oldest = logs.1.iter().position(|log| log.kept().end.is_some()).unwrap_or(0);
+            logs.1.remove(oldest);
+        }
+        logs.1.push_back(Arc::clone(log));
+    }
+
+    /// The log of the session's stream with the event of this id, behind that event.
+    pub(crate) fn resume(&self, session: [u8; 16], id: &str) -> Option<Reader> {
+        let (number, event) = id.split_once('-')?;
+        let (number, event) = (u64::from_str_radix(number, 16).ok()?, event.parse().ok()?);
+        let logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = logs.1.iter().find(|log| log.session == session && log.number == number)?;
+        let last = log.kept().last;
+        (event <= last).then(|| log.read(event))
+    }
+}
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logs").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+//! The tables, which all connections share.
+
+use super::Signal;
+use crate::limits;
+use attache_core::era::Session;
+use attache_core::exchange::{Inflight, Sessions};
+use core::fmt;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// What is remembered of legacy clients.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Tables>);
+
+/// Each table is bounded by the limits.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(super) sessions: Box<Sessions<{ limits::SESSIONS }>>,
+    pub(super) calls: Box<Inflight<{ limits::LEGACY_CALLS }>>,
+    /// The ways to the calls that run, by the numbers of their places.
+    pub(super) ways: HashMap<usize, (Session, mpsc::UnboundedSender<Signal>)>,
+    /// The resources that sessions have subscribed to.
+    pub(super) subscribed: HashMap<[u8; 16], HashSet<String>>,
+    /// The sessions with an open stream; it ends when its sender is dropped.
+    pub(super) hearing: HashMap<[u8; 16], mpsc::Sender<()>>,
+}
+
+impl Memory {
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}

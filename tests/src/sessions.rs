@@ -1,0 +1,418 @@
+//! Legacy sessions over HTTP: what a session id is good for, and what a client is asked, told and spared in its session.
+
+use crate::homes::{Answering, Http, Response};
+use attache_host::{Ask, Ctx, Level, NoArgs, Resource, Server, ToolError};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+const JSON: [(&str, &str); 2] = [("host", "localhost"), ("content-type", "application/json")];
+
+/// Tools that do what is told of them here.
+fn server(stopped: &Arc<Notify>) -> Server {
+    let stopped = Arc::clone(stopped);
+    Server::new("sessions", "1")
+        .logging()
+        .subscriptions()
+        .tool("echo", "Answers at once", |_: NoArgs, _: Ctx| async { "echo" })
+        .tool("logs", "Logs twice", |_: NoArgs, ctx: Ctx| async move {
+            ctx.log(Level::Debug, "fine").await;
+            ctx.log(Level::Error, "coarse").await;
+            "done"
+        })
+        .tool("waits", "Waits until it is stopped", move |_: NoArgs, ctx: Ctx| {
+            let told = Told(Arc::clone(&stopped));
+            async move {
+                ctx.log(Level::Error, "waiting").await;
+                ::core::future::pending::<()>().await;
+                drop(told);
+            }
+        })
+        .tool("asks", "Asks twice", |_: NoArgs, ctx: Ctx| async move {
+            let form = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
+            let [first, roots] = ctx.ask_all([("who", Ask::form("Who?", form)), ("roots", Ask::Roots)])?;
+            let words = ctx.ask("words", Ask::sample("Say hello", 10))?;
+            let [name, uri, said] = [&first["content"]["name"], &roots["roots"][0]["uri"], &words["content"]["text"]]
+                .map(ToString::to_string);
+            Ok::<_, ToolError>(format!("{name} {uri} {said}"))
+        })
+        .tool("page", "Has a page opened", |_: NoArgs, ctx: Ctx| async move {
+            ctx.ask("page", Ask::Url { message: "Open it".into(), url: "https://example.com/".into() })?;
+            Ok::<_, ToolError>("opened")
+        })
+        .with_resource(Resource::new("at://one", "one", "text/plain", |_, _| async { "one" }))
+}
+
+/// Tells when it is dropped.
+struct Told(Arc<Notify>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// A client with a session.
+struct Client {
+    http: Arc<Http>,
+    session: String,
+    version: &'static str,
+}
+
+impl Client {
+    fn of(server: Server, version: &'static str) -> Self {
+        Self::at(Arc::new(Http::start(server)), version)
+    }
+
+    fn at(http: Arc<Http>, version: &'static str) -> Self {
+        let hello = json!({
+            "protocolVersion": version, "clientInfo": {"name": "t", "version": "1"},
+            "capabilities": {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}},
+        });
+        let body = request(0, "initialize", hello);
+        let answer = http.open(&JSON, &body);
+        let session = answer.header("mcp-session-id").expect("a session id").to_owned();
+        let answer: Value = serde_json::from_slice(&answer.rest()).expect("JSON");
+        assert_eq!(answer["result"]["protocolVersion"], version);
+        let client = Self { http, session, version };
+        assert_eq!(client.post(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).0, 202);
+        client
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let mut headers = JSON.to_vec();
+        headers.push(("mcp-session-id", &self.session));
+        // Revisions before 2025-06-18 know no such header.
+        if self.version >= "2025-06-18" {
+            headers.push(("mcp-protocol-version", self.version));
+        }
+        headers
+    }
+
+    fn post(&self, message: Value) -> (u16, Value) {
+        let Response { status, body } = self.http.post(&self.headers(), message.to_string().as_bytes());
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn ask(&self, method: &str, params: Value) -> (u16, Value) {
+        let body = request(1, method, params);
+        self.post(serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    fn open(&self, method: &str, params: Value) -> Answering {
+        self.http.open(&self.headers(), &request(1, method, params))
+    }
+
+    fn get(&self, more: &[(&str, &str)]) -> Answering {
+        let mut headers = self.headers();
+        headers.push(("accept", "text/event-stream"));
+        headers.extend(more);
+        self.http.open_as("GET", &headers, b"")
+    }
+
+    fn delete(&self) -> u16 {
+        self.http.send("DELETE", &self.headers(), b"").status
+    }
+
+    fn answer(&self, question: &Value, result: Value) -> u16 {
+        self.post(json!({"jsonrpc": "2.0", "id": question["id"], "result": result})).0
+    }
+}
+
+fn request(id: u64, method: &str, params: Value) -> Vec<u8> {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string().into()
+}
+
+fn call(name: &str) -> Value {
+    json!({"name": name})
+}
+
+const OLD: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+// LHTTP-07, LHTTP-09, LHTTP-10
+#[test]
+fn session_serves_until_it_is_deleted_and_is_gone_afterwards() {
+    for version in OLD {
+        let client = Client::of(server(&Arc::default()), version);
+        assert!(client.session.bytes().all(|byte| matches!(byte, 0x21..=0x7e)));
+        assert_eq!(client.ask("tools/call", call("echo")).0, 200, "{version}");
+        assert_eq!(client.delete(), 204, "{version}");
+        assert_eq!(client.ask("tools/call", call("echo")).0, 404, "{version}");
+        assert_eq!(client.post(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).0, 404);
+        assert_eq!(client.get(&[]).status, 404, "{version}");
+        assert_eq!(client.delete(), 404, "{version}");
+    }
+}
+
+// LHTTP-08, LHTTP-09, LHTTP-11
+#[test]
+fn session_id_that_was_never_issued_is_not_found() {
+    let client = Client::of(server(&Arc::default()), "2025-11-25");
+    let other = Client::of(server(&Arc::default()), "2025-11-25");
+    let mut tampered = client.session.clone();
+    tampered.replace_range(4..5, if &tampered[4..5] == "A" { "B" } else { "A" });
+    for id in ["", "x", &tampered, &client.session[1..], &other.session] {
+        let wrong = Client { http: Arc::clone(&client.http), session: id.to_owned(), version: client.version };
+        let (status, answer) = wrong.ask("tools/list", json!({}));
+        assert_eq!((status, &answer["error"]["code"]), (404, &json!(-32600)), "{id:?}");
+        assert_eq!(wrong.get(&[]).status, 404, "{id:?}");
+    }
+}
+
+#[test]
+fn what_needs_a_session_is_refused_without_one() {
+    let http = Http::start(server(&Arc::default()));
+    let mut headers = JSON.to_vec();
+    headers.push(("mcp-protocol-version", "2025-11-25"));
+    for (method, params) in [
+        ("logging/setLevel", json!({"level": "debug"})),
+        ("resources/subscribe", json!({"uri": "at://one"})),
+        ("resources/unsubscribe", json!({"uri": "at://one"})),
+    ] {
+        let Response { status, body } = http.post(&headers, &request(1, method, params));
+        assert_eq!(status, 400, "{method}: {}", String::from_utf8_lossy(&body));
+        assert!(String::from_utf8_lossy(&body).contains("Mcp-Session-Id"));
+    }
+    for verb in ["GET", "DELETE"] {
+        assert_eq!(http.send(verb, &headers, b"").status, 400, "{verb}");
+        // Nothing says that it is of a legacy client.
+        assert_eq!(http.send(verb, &JSON, b"").status, 405, "{verb}");
+    }
+}
+
+// LHTTP, "Protocol Version Header"
+#[test]
+fn header_that_names_another_version_than_the_session_is_refused() {
+    let client = Client::of(server(&Arc::default()), "2025-06-18");
+    for (version, status) in
+        [("2025-06-18", 200), ("2025-11-25", 400), ("2025-03-26", 400), ("2024-11-05", 400), ("2099-01-01", 400)]
+    {
+        let mut headers = JSON.to_vec();
+        headers.extend([("mcp-session-id", client.session.as_str()), ("mcp-protocol-version", version)]);
+        assert_eq!(client.http.post(&headers, &request(1, "ping", json!({}))).status, status, "{version}");
+    }
+    assert_eq!(client.ask("initialize", json!({})).1["error"]["code"], -32600, "a second handshake");
+}
+
+// LOG-01
+#[test]
+fn session_hears_log_messages_from_its_level_on_and_other_sessions_none() {
+    let client = Client::of(server(&Arc::default()), "2025-06-18");
+    let other = Client::at(Arc::clone(&client.http), "2025-06-18");
+    assert_eq!(client.open("tools/call", call("logs")).header("content-type"), Some("application/json"));
+    for (level, heard) in [("debug", 2), ("info", 1), ("error", 1), ("emergency", 0)] {
+        assert_eq!(client.ask("logging/setLevel", json!({"level": level})).1["result"], json!({}));
+        let answer = client.open("tools/call", call("logs"));
+        let messages = if heard == 0 { vec![] } else { answer.events() };
+        let logs: Vec<_> = messages.iter().filter(|message| message["method"] == "notifications/message").collect();
+        assert_eq!(logs.len(), heard, "{level}");
+        assert!(logs.iter().all(|message| message["params"]["data"].is_string()));
+        assert_eq!(other.open("tools/call", call("logs")).header("content-type"), Some("application/json"));
+    }
+    assert_eq!(client.ask("logging/setLevel", json!({"level": "loud"})).1["error"]["code"], -32602);
+    assert_eq!(client.ask("logging/setLevel", json!({})).1["error"]["code"], -32602);
+}
+
+// CAN-01, CAN-02
+#[test]
+fn call_is_stopped_by_a_notification_and_not_by_a_disconnect() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let stopped = Arc::new(Notify::new());
+    let within = |ms| {
+        let waiting = async { tokio::time::timeout(Duration::from_millis(ms), stopped.notified()).await };
+        runtime.block_on(waiting).is_ok()
+    };
+    let client = Client::of(server(&stopped), "2025-11-25");
+    let other = Client::at(Arc::clone(&client.http), "2025-11-25");
+    client.ask("logging/setLevel", json!({"level": "error"}));
+    let mut stream = client.open("tools/call", call("waits"));
+    assert_eq!(stream.event().expect("a message")["params"]["data"], "waiting");
+    drop(stream);
+    assert!(!within(100), "it goes on");
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+    assert_eq!(
+        client.ask("tools/call", call("waits")).1["error"]["message"],
+        "Member 'id' is that of a request that still runs"
+    );
+    assert_eq!(other.post(cancel.clone()).0, 202);
+    assert!(!within(100), "another session has other calls");
+    assert_eq!(client.post(cancel.clone()).0, 202);
+    assert!(within(5000), "it is stopped");
+    assert_eq!(client.post(cancel).0, 202, "what does not run any more is ignored");
+    // A stream that is open ends without an answer.
+    let mut stream = client.open("tools/call", call("waits"));
+    stream.event();
+    client.post(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}));
+    assert_eq!(stream.event(), None);
+    // And with its session every call ends.
+    assert!(within(5000));
+    let _stream = client.open("tools/call", call("waits"));
+    assert_eq!(client.delete(), 204);
+    assert!(within(5000));
+}
+
+// ELI-01, LHTTP-02
+#[test]
+fn questions_go_out_on_the_stream_of_their_call_and_answers_find_it() {
+    for version in ["2025-06-18", "2025-11-25"] {
+        let client = Client::of(server(&Arc::default()), version);
+        let mut stream = client.open("tools/call", call("asks"));
+        let [who, roots] = [stream.event(), stream.event()].map(|question| question.expect("a question"));
+        let (who, roots) = if who["method"] == "roots/list" { (roots, who) } else { (who, roots) };
+        assert_eq!(who["method"], "elicitation/create");
+        assert_eq!(who["params"]["mode"], if version == "2025-11-25" { json!("form") } else { Value::Null });
+        assert_eq!(roots["method"], "roots/list");
+        let stranger = Client::at(Arc::clone(&client.http), version);
+        let name = json!({"action": "accept", "content": {"name": "Ada"}});
+        assert_eq!(stranger.answer(&who, name.clone()), 400, "asked of another session");
+        assert_eq!(client.answer(&json!({"id": 999}), name.clone()), 400, "never asked");
+        assert_eq!(client.answer(&who, name.clone()), 202);
+        assert_eq!(client.answer(&who, name), 400, "answered before");
+        assert_eq!(client.answer(&roots, json!({"roots": [{"uri": "file:///a"}]})), 202);
+        let words = stream.event().expect("a question");
+        assert_eq!(words["method"], "sampling/createMessage");
+        assert_eq!(words["params"]["maxTokens"], 10);
+        let said = json!({"role": "assistant", "content": {"type": "text", "text": "hello"}, "model": "m"});
+        assert_eq!(client.answer(&words, said), 202);
+        let answer = stream.event().expect("an answer");
+        assert_eq!(answer["result"]["content"][0]["text"], r#""Ada" "file:///a" "hello""#, "{answer}");
+        assert_eq!(stream.event(), None);
+    }
+}
+
+#[test]
+fn question_that_the_client_refuses_fails_its_call() {
+    let client = Client::of(server(&Arc::default()), "2025-11-25");
+    let mut stream = client.open("tools/call", call("page"));
+    let page = stream.event().expect("a question");
+    assert_eq!(page["params"]["mode"], "url");
+    assert!(page["params"]["elicitationId"].is_string());
+    let refusal = json!({"code": -1, "message": "no pages here"});
+    assert_eq!(client.post(json!({"jsonrpc": "2.0", "id": page["id"], "error": refusal})).0, 202);
+    let answer = stream.event().expect("an answer");
+    assert_eq!(answer["result"]["isError"], true);
+    assert!(answer["result"]["content"][0]["text"].as_str().expect("text").contains("no pages here"));
+}
+
+#[test]
+fn client_is_not_asked_what_its_revision_does_not_know() {
+    for (version, tool) in [("2025-06-18", "page"), ("2025-03-26", "asks"), ("2024-11-05", "asks")] {
+        let client = Client::of(server(&Arc::default()), version);
+        let (status, answer) = client.ask("tools/call", call(tool));
+        assert_eq!((status, &answer["result"]["isError"]), (200, &json!(true)), "{version} {tool}: {answer}");
+    }
+}
+
+// LHTTP-01, LHTTP-04, SUB-01
+#[test]
+fn open_stream_hears_of_lists_and_of_what_was_subscribed_to() {
+    let server = server(&Arc::default());
+    let changes = server.changes();
+    let client = Client::of(server, "2025-11-25");
+    let mut stream = client.get(&[]);
+    assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
+    assert_eq!(client.get(&[]).status, 409, "each message goes to one stream");
+    changes.resource("at://one");
+    changes.tools();
+    assert_eq!(stream.event(), Some(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})));
+    let it = json!({"uri": "at://one"});
+    assert_eq!(client.ask("resources/subscribe", it.clone()).1["result"], json!({}));
+    changes.resource("at://one");
+    let updated = json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": it});
+    assert_eq!(stream.event(), Some(updated));
+    assert_eq!(client.ask("resources/unsubscribe", it).1["result"], json!({}));
+    changes.resource("at://one");
+    changes.prompts();
+    assert_eq!(stream.event().expect("a message")["method"], "notifications/prompts/list_changed");
+    let unknown = client.ask("resources/subscribe", json!({"uri": "at://none"})).1;
+    assert_eq!(unknown["error"]["code"], -32002);
+    assert_eq!(client.delete(), 204);
+    assert_eq!(stream.event(), None, "it ends with its session");
+}
+
+// LHTTP-05, LHTTP-06, LHTTP-12
+#[test]
+fn stream_that_broke_is_resumed_behind_the_event_that_came_last() {
+    let client = Client::of(server(&Arc::default()), "2025-11-25");
+    client.ask("logging/setLevel", json!({"level": "debug"}));
+    let mut stream = client.open("tools/call", call("logs"));
+    assert_eq!(stream.event().expect("a message")["params"]["data"], "fine");
+    let first = stream.last_event.clone().expect("an id");
+    drop(stream);
+    for _ in 0..2 {
+        let mut rest = client.get(&[("last-event-id", &first)]);
+        assert_eq!(rest.event().expect("a message")["params"]["data"], "coarse");
+        assert_eq!(rest.event().expect("an answer")["result"]["content"][0]["text"], "done");
+        assert_eq!(rest.event(), None);
+    }
+    // From the priming event on.
+    let start = first.replace("-1", "-0");
+    assert_eq!(client.get(&[("last-event-id", &start)]).events().len(), 3);
+    let stranger = Client::at(Arc::clone(&client.http), "2025-11-25");
+    for (who, id) in [(&stranger, first.as_str()), (&client, "ffff-1"), (&client, "nonsense"), (&client, "1-99")] {
+        assert_eq!(who.get(&[("last-event-id", id)]).status, 400, "{id}");
+    }
+}
+
+// LHTTP-12
+#[test]
+fn stream_begins_with_an_event_without_data_where_the_revision_has_it() {
+    for (version, primed) in [("2025-06-18", false), ("2025-11-25", true)] {
+        let client = Client::of(server(&Arc::default()), version);
+        client.ask("logging/setLevel", json!({"level": "debug"}));
+        let text = String::from_utf8(client.open("tools/call", call("logs")).rest()).expect("UTF-8");
+        let empty = text.lines().filter(|line| *line == "data: ").count();
+        assert_eq!(empty == 1, primed, "{text}");
+        assert_eq!(text.starts_with("id: ") && text.contains("-0\ndata: \n\n"), primed, "{text}");
+    }
+}
+
+// RPC-09
+#[test]
+fn batch_is_served_in_order_by_the_one_revision_that_has_it() {
+    let client = Client::of(server(&Arc::default()), "2025-03-26");
+    let ping = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let echo = json!({"jsonrpc": "2.0", "id": "e", "method": "tools/call", "params": call("echo")});
+    let hello = json!({"jsonrpc": "2.0", "id": 9, "method": "initialize", "params": {}});
+    let (status, answers) = client.post(json!([ping(1), note, echo, {"x": 1}, hello]));
+    let ids: Vec<_> = answers.as_array().expect("an array").iter().map(|answer| answer["id"].clone()).collect();
+    assert_eq!((status, ids), (200, vec![json!(1), json!("e"), Value::Null, json!(9)]), "{answers}");
+    assert_eq!(answers[1]["result"]["content"][0]["text"], "echo");
+    assert_eq!([&answers[2]["error"]["code"], &answers[3]["error"]["code"]], [&json!(-32600); 2]);
+    assert_eq!(client.post(json!([note, note])), (202, Value::Null));
+    let many = |len: u64| Value::from((0..len).map(ping).collect::<Vec<_>>());
+    assert_eq!(client.post(many(32)).1.as_array().map(Vec::len), Some(32));
+    for bad in [json!([]), many(33), json!([[ping(1)]])] {
+        let (status, answer) = client.post(bad);
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32600)));
+    }
+    for version in ["2024-11-05", "2025-06-18", "2025-11-25"] {
+        let client = Client::at(Arc::clone(&client.http), version);
+        assert_eq!(client.post(json!([ping(1)])).0, 400, "{version}");
+    }
+}
+
+#[test]
+fn session_survives_a_restart_with_the_same_key_and_what_only_the_old_process_knew_is_refused_clearly() {
+    let [old, new] = [[1; 32], [2; 32]];
+    let before = Client::of(server(&Arc::default()).seal_keys([old]), "2025-11-25");
+    let mut stream = before.open("tools/call", call("asks"));
+    let question = stream.event().expect("a question");
+    let rotated = Arc::new(Http::start(server(&Arc::default()).seal_keys([new, old])));
+    let after = Client { http: rotated, session: before.session.clone(), version: before.version };
+    assert_eq!(after.ask("tools/call", call("echo")).0, 200);
+    for message in [
+        json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "cancel"}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}),
+    ] {
+        let (status, answer) = after.post(message);
+        assert_eq!(status, 400);
+        assert!(answer["error"]["message"].as_str().expect("a message").contains("affinity"), "{answer}");
+    }
+    assert_eq!(after.get(&[("last-event-id", "1-1")]).status, 400);
+    let other = Arc::new(Http::start(server(&Arc::default()).seal_keys([new])));
+    let lost = Client { http: other, session: before.session.clone(), version: before.version };
+    assert_eq!(lost.ask("tools/call", call("echo")).0, 404);
+}
