@@ -20,7 +20,8 @@ async fn main() -> std::io::Result<()> {
         (Some("--listen"), Some(address)) => address,
         _ => return Err(std::io::Error::other("usage: everything [--listen ADDR]")),
     };
-    let server = questions(resources(prompts(tools(Server::new("everything", "1.0").logging().subscriptions()))));
+    let server = Server::new("everything", "1.0").logging().subscriptions();
+    let server = legacy(questions(resources(prompts(tools(server)))));
     let router: axum::Router = server.routes();
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("Serving MCP on http://{}/mcp", listener.local_addr()?);
@@ -303,6 +304,72 @@ fn questions(server: Server) -> Server {
                 Ok::<_, ToolError>("Asked.")
             },
         )
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Prompted {
+    prompt: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Message {
+    message: String,
+}
+
+/// The tools that the suite calls by the older revisions alone.
+fn legacy(server: Server) -> Server {
+    server
+        .tool("test_sampling", "Asks the client's model", |of: Prompted, ctx: Ctx| async move {
+            let answer = ctx.ask("prompt", Ask::sample(&of.prompt, 100))?;
+            Ok::<_, ToolError>(format!("LLM response: {}", answer["content"]["text"].as_str().unwrap_or_default()))
+        })
+        .tool("test_elicitation", "Asks the person", |of: Message, ctx: Ctx| async move {
+            let text = json!({"type": "string"});
+            let fields = json!({"username": text, "email": text});
+            let form = json!({"type": "object", "properties": fields, "required": ["username", "email"]});
+            let answer = ctx.ask("person", Ask::form(&of.message, form))?;
+            Ok::<_, ToolError>(format!("User response: {answer}"))
+        })
+        .tool("test_elicitation_sep1034_defaults", "Asks with defaults", |_: NoArgs, ctx: Ctx| async move {
+            form(
+                &ctx,
+                json!({
+                    "name": {"type": "string", "default": "John Doe"},
+                    "age": {"type": "integer", "default": 30},
+                    "score": {"type": "number", "default": 95.5},
+                    "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
+                    "verified": {"type": "boolean", "default": true},
+                }),
+            )
+        })
+        .tool("test_elicitation_sep1330_enums", "Asks for choices", |_: NoArgs, ctx: Ctx| async move {
+            let titled =
+                |values: [&str; 3]| Value::from(values.map(|value| json!({"const": value, "title": value})).to_vec());
+            form(
+                &ctx,
+                json!({
+                    "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
+                    "titledSingle": {"type": "string", "oneOf": titled(["value1", "value2", "value3"])},
+                    "legacyEnum": {
+                        "type": "string", "enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"],
+                    },
+                    "untitledMulti": {
+                        "type": "array", "items": {"type": "string", "enum": ["option1", "option2", "option3"]},
+                    },
+                    "titledMulti": {"type": "array", "items": {"anyOf": titled(["value1", "value2", "value3"])}},
+                }),
+            )
+        })
+        .tool("test_reconnection", "Takes its time", |_: NoArgs, ctx: Ctx| async move {
+            ctx.log(Level::Info, "Waiting").await;
+            sleep(2 * STEP).await;
+            "Done."
+        })
+}
+
+fn form(ctx: &Ctx, properties: Value) -> Result<String, ToolError> {
+    let answer = ctx.ask("form", Ask::form("Fill it in", json!({"type": "object", "properties": properties})))?;
+    Ok(format!("Elicitation completed: action={}, content={}", answer["action"], answer["content"]))
 }
 
 fn ask_ok(ctx: &Ctx) -> Result<(), ToolError> {

@@ -66,11 +66,18 @@ fn host_is_built() -> bool {
 }
 
 #[test]
-fn public_suite_for_2026_07_28_finds_no_fault_in_the_example() {
+fn public_suite_finds_no_fault_in_the_example() {
     let Some((_server, url)) = everything() else {
         return;
     };
-    for wanted in [&["--requirements", "2026-07-28"][..], &["--suite", "all", "--spec-version", "2026-07-28"]] {
+    for wanted in [
+        &["--requirements", "2026-07-28"][..],
+        &["--suite", "all", "--spec-version", "2026-07-28"],
+        &["--requirements", "2025-11-25"],
+        &["--suite", "all", "--spec-version", "2025-11-25"],
+        &["--suite", "all", "--spec-version", "2025-06-18"],
+        &["--suite", "all", "--spec-version", "2025-03-26"],
+    ] {
         let run = newer_node("conformance")
             .args(["server", "--url", &url])
             .args(wanted)

@@ -7,7 +7,7 @@ use crate::limits;
 ///
 /// A session is told by its name: over HTTP that of the [`Session`](crate::era::Session), on a line anything that tells one
 /// connection from the others. Calls are told by the ids of their requests as they were written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Inflight<const CALLS: usize = 2> {
     calls: [Option<Running>; CALLS],
     /// All calls stand below it, so that an empty table is not searched.

@@ -6,7 +6,7 @@ use crate::tool::Level;
 
 /// The sessions of which something is remembered, `SLOTS` at most: those that have set a level, that have ended before their
 /// time, and those that hold their slot because a call runs, a stream is open, or a resource is subscribed to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sessions<const SLOTS: usize = 2> {
     slots: [Slot; SLOTS],
     /// All slots in use stand below it, so that an empty table is not searched.
@@ -110,8 +110,9 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         let index = match known {
             Some(index) => index,
             None => {
-                let free = |slot: &Slot| slot.is_free() || slot.holds == 0 && slot.ends < now;
-                let index = self.slots.iter().position(free).ok_or(Unkept::Full)?;
+                let void = |slot: &Slot| slot.holds == 0 && slot.ends < now;
+                let free = self.slots.iter().position(Slot::is_free);
+                let index = free.or_else(|| self.slots.iter().position(void)).ok_or(Unkept::Full)?;
                 let slot = self.slots.get_mut(index).ok_or(Unkept::Full)?;
                 *slot = Slot { name: session.name, ends: session.ends, ..Slot::FREE };
                 self.top = self.top.max(index.saturating_add(1));

@@ -10,6 +10,7 @@ use attache_core::era::Version;
 use attache_core::exchange::{Next, Origin, Reply, answer, open};
 use attache_core::http::{Facts, Field};
 use attache_core::json::{Sink, Slice, Value};
+use attache_core::rpc::Error;
 use attache_core::tool::{Catalogue, Kind, Operation};
 
 /// Any message over any carrier is answered as the protocol says, the same each time, through buffers of any size.

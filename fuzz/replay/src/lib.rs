@@ -16,6 +16,7 @@ mod json;
 mod lines;
 mod listen;
 mod schema;
+mod sessions;
 mod state;
 
 pub use envelope::envelope;
@@ -25,4 +26,5 @@ pub use http1::http1;
 pub use json::json;
 pub use lines::lines;
 pub use listen::listen;
+pub use sessions::sessions;
 pub use state::state;

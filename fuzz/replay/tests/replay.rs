@@ -42,6 +42,11 @@ fn state_seeds_and_mutations_replayed_hold() {
 }
 
 #[test]
+fn sessions_seeds_and_mutations_replayed_hold() {
+    replay("sessions", attache_fuzz_replay::sessions);
+}
+
+#[test]
 fn listen_seeds_and_mutations_replayed_hold() {
     replay("listen", attache_fuzz_replay::listen);
 }
