@@ -1,10 +1,10 @@
 //! Legacy sessions over HTTP: what a session id is good for, and what a client is asked, told and spared in its session.
 
 use crate::homes::{Answering, Http, Response};
+use ::core::time::Duration;
 use attache_host::{Ask, Ctx, Level, NoArgs, Resource, Server, ToolError};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Notify;
 
 const JSON: [(&str, &str); 2] = [("host", "localhost"), ("content-type", "application/json")];
