@@ -65,7 +65,7 @@ impl Client {
         let who = stdio::who();
         let moment = self.engine.now();
         let next = open(&moment.server(), &who, Origin::Line(None), &body);
-        let answer = match moment.start(next, &who, body, None).expect("a request has an answer") {
+        let answer = match moment.start(next, &who, body, None, None).expect("a request has an answer") {
             Pending::Ready(answer) => answer.bytes.to_vec(),
             Pending::Running(mut running) => {
                 let mut answer = Vec::new();
@@ -77,7 +77,7 @@ impl Client {
                             answer.extend_from_slice(&bytes);
                             break answer;
                         }
-                        Step::Broken => panic!("the answer of {method} broke off"),
+                        Step::Broken | Step::Gone => panic!("the answer of {method} broke off"),
                     }
                 }
             }

@@ -8,10 +8,12 @@ use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::{LAST_CHUNK, To};
 use crate::auth::Authenticated;
+use crate::era::Version;
 use crate::exchange::{Listen, Next, Origin, Reply, Ticket, open, too_large};
 use crate::http::{ACCEPTED, Door, OK, gate, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Sink, Slice};
+use crate::rpc::Error;
 use crate::tool::{Call, Output, ToolError, ToolResult};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
@@ -143,8 +145,13 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         };
         let body = body.written();
         match open(self.to.server, &who, Origin::Http(&request.facts), body) {
-            Next::Ack | Next::Cancel(_) => self.to.head(ACCEPTED, Content::Nothing, after).await?,
-            Next::Reply(reply) => return self.to.reply(&reply, after, body, b"").await,
+            // Nothing is asked here.
+            Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.to.head(ACCEPTED, Content::Nothing, after).await?,
+            Next::Batch(_) => {
+                let refusal = Reply::refusing(Error::Batch, None, Version::V2025_03_26);
+                return self.to.reply(&refusal, after, b"", b"").await;
+            }
+            Next::Reply(reply) | Next::Remember(_, reply) => return self.to.reply(&reply, after, body, b"").await,
             Next::Listen(listen) => return self.listen(&listen, after, body, out).await,
             Next::Call(ticket) => return self.call(ticket, &who, after, body, out).await,
         }
