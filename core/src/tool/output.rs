@@ -3,48 +3,13 @@
 
 use super::ArgumentError;
 use super::block::{Block, TextBlock};
-use super::streaming::Streaming;
+use super::error::{ToolError, ToolResult};
+use super::streaming::{Content, Streaming};
 use crate::era::Version;
 use crate::json::{Full, Sink, escape};
 use crate::limits;
 use crate::rpc::Code;
 use core::fmt;
-
-/// What a handler ends with: `Ok` once the result stands in the [`Output`].
-pub type ToolResult = Result<(), ToolError>;
-
-/// Why a call has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ToolError {
-    /// The result does not fit into the buffer. The peer gets a protocol error, never a part of the result.
-    Full,
-    /// It failed, and this is what the peer may know of it: a tool's result with `isError`, otherwise an internal error.
-    Failed(&'static str),
-    /// There is no resource with the URI that was asked for.
-    NotFound,
-    /// A prompt's or a completion's argument of this name does not fit.
-    Argument(&'static str),
-}
-
-impl From<Full> for ToolError {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
-}
-
-impl fmt::Display for ToolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("the result does not fit into the buffer"),
-            Self::Failed(reason) => f.write_str(reason),
-            Self::NotFound => f.write_str("there is no such resource"),
-            Self::Argument(name) => write!(f, "argument {name} does not fit"),
-        }
-    }
-}
-
-impl core::error::Error for ToolError {}
 
 /// Where a handler writes its result.
 ///
@@ -66,19 +31,6 @@ pub struct Output<'o> {
     content: Content,
     /// Something else than a result stands in the sink.
     instead: Option<Instead>,
-}
-
-/// What may be written next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// Another item.
-    Open,
-    /// Nothing, because something stands behind the content.
-    Closed,
-    /// More of the text that is streamed.
-    Streaming,
-    /// Nothing: what stands in the sink is no whole answer.
-    Spoilt,
 }
 
 /// What an answer can be instead of a result.

@@ -1,8 +1,7 @@
 //! A text that is longer than the buffer it is written into.
 
-use super::ToolResult;
 use super::block::TextBlock;
-use super::output::Content;
+use super::error::ToolResult;
 use crate::json::{Full, Sink, escape_bytes};
 use crate::limits;
 use core::fmt;
@@ -79,6 +78,19 @@ fn reserve(sink: &mut (dyn Sink + Send)) -> Result<(), Full> {
 
 /// Bytes that are escaped together; what does not fit as a whole waits for room as a whole.
 const RUN: usize = 16;
+
+/// What may be written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Another item.
+    Open,
+    /// Nothing, because something stands behind the content.
+    Closed,
+    /// More of the text that is streamed.
+    Streaming,
+    /// Nothing: what stands in the sink is no whole answer.
+    Spoilt,
+}
 
 impl fmt::Debug for Streaming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

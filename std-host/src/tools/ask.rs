@@ -1,9 +1,8 @@
 //! Asking the client in the middle of a call (MCP 2026-07-28 basic/patterns/mrtr): the call ends with questions, and the client
 //! makes it again with the answers. What was answered before travels with it, sealed.
 
+use super::error::{Failure, ToolError};
 use super::form;
-use super::output::{Failure, ToolError};
-use super::registry::Offer;
 use crate::sink::Growing;
 use attache_core::era::{Client, Version};
 use attache_core::http::LOOPBACK;
@@ -349,20 +348,20 @@ fn open(binding: &Binding, key: &Key, sealed: Text<'_>) -> Option<State> {
 pub(crate) struct Binding {
     kind: Kind,
     /// What is called: its name, not its number, which another may have by the time the client is back.
-    offer: Arc<Offer>,
+    key: Arc<str>,
     /// The arguments or the URI: a part of the body, not a copy.
     subject: Bytes,
 }
 
 impl Binding {
-    /// What the state of `call` belongs to, which was read from `body` and calls `offer`.
-    pub(crate) fn of(body: &Bytes, call: &Call<'_>, kind: Kind, offer: &Arc<Offer>) -> Self {
+    /// What the state of `call` belongs to, which was read from `body` and calls what is found by `key`.
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>, kind: Kind, key: &Arc<str>) -> Self {
         let subject = match (call.read().uri().raw(), call.arguments().value()) {
             ([], Some(arguments)) => body.slice_ref(arguments.raw()),
             ([], None) => Bytes::from_static(b"{}"),
             (uri, _) => body.slice_ref(uri),
         };
-        Self { kind, offer: Arc::clone(offer), subject }
+        Self { kind, key: Arc::clone(key), subject }
     }
 
     /// The arguments or the URI as they were written.
@@ -377,7 +376,7 @@ impl Binding {
             Kind::Resource => b"resource",
             Kind::Template => b"template",
         };
-        [kind, self.offer.key.as_bytes(), &self.subject]
+        [kind, self.key.as_bytes(), &self.subject]
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a running server offers, and the changes of it that open subscriptions hear of.
 
-use super::offer::{Prompt, Resource, Tool};
 use super::registry::{Offer, Registry, Taken};
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -49,68 +48,13 @@ impl Changes {
         edit(Arc::make_mut(&mut self.0.offers.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Adds a tool.
-    ///
-    /// # Errors
-    /// If there is already one of its name.
-    ///
-    /// # Panics
-    /// As [`Server::with_tool`](crate::Server::with_tool), but for a name that is taken.
-    pub fn add_tool(&self, tool: Tool) -> Result<(), Taken> {
-        self.add(Kind::Tool, tool.finish())
-    }
-
-    /// Takes the tool of this name away; `false` if there is none. Calls of it that run are not disturbed.
-    pub fn remove_tool(&self, name: &str) -> bool {
-        self.remove(Kind::Tool, name)
-    }
-
-    /// Adds a prompt.
-    ///
-    /// # Errors
-    /// If there is already one of its name.
-    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), Taken> {
-        self.add(Kind::Prompt, prompt.finish())
-    }
-
-    /// Takes the prompt of this name away; `false` if there is none.
-    pub fn remove_prompt(&self, name: &str) -> bool {
-        self.remove(Kind::Prompt, name)
-    }
-
-    /// Adds a resource.
-    ///
-    /// # Errors
-    /// If there is already one of its URI.
-    pub fn add_resource(&self, resource: Resource) -> Result<(), Taken> {
-        self.add(Kind::Resource, resource.finish("uri"))
-    }
-
-    /// Takes the resource of this URI away; `false` if there is none.
-    pub fn remove_resource(&self, uri: &str) -> bool {
-        self.remove(Kind::Resource, uri)
-    }
-
-    /// Adds a template.
-    ///
-    /// # Errors
-    /// If there is already the same one.
-    pub fn add_template(&self, template: Resource) -> Result<(), Taken> {
-        self.add(Kind::Template, template.finish("uriTemplate"))
-    }
-
-    /// Takes this template away; `false` if it is not there.
-    pub fn remove_template(&self, template: &str) -> bool {
-        self.remove(Kind::Template, template)
-    }
-
-    fn add(&self, kind: Kind, offer: Offer) -> Result<(), Taken> {
+    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), Taken> {
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())
     }
 
-    fn remove(&self, kind: Kind, key: &str) -> bool {
+    pub(super) fn remove(&self, kind: Kind, key: &str) -> bool {
         let removed = self.edit(|offers| offers.remove(kind, key));
         if removed {
             self.tell(Change::List(kind));

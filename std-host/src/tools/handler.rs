@@ -2,9 +2,9 @@
 
 use super::ask::{Ask, Asking, Elicited};
 use super::changes::Changes;
+use super::error::{Failure, ToolError};
 use super::events::Events;
 use super::metadata::{Extensions, Metadata, TraceContext};
-use super::output::{Failure, ToolError};
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};

@@ -3,6 +3,7 @@
 mod arguments;
 mod ask;
 mod changes;
+mod error;
 mod events;
 mod form;
 mod handler;
@@ -18,16 +19,15 @@ mod streamed;
 pub use ask::{Ask, Elicited};
 pub(crate) use changes::Change;
 pub use changes::Changes;
+use error::Failure;
+pub use error::ToolError;
 pub(crate) use handler::blocking;
 pub use handler::{Completing, Ctx, Handler, NoArgs, Read};
 pub use metadata::TraceContext;
 pub(crate) use offer::completion;
 pub use offer::{Prompt, Resource, Tool};
 pub(crate) use outcome::{Outcome, Run, StreamedText};
-use output::Failure;
-pub use output::{
-    Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolError, ToolOutput,
-};
+pub use output::{Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolOutput};
 pub use registry::Taken;
 pub(crate) use registry::{Again, Completion, Registry, Started};
 pub use streamed::Streamed;

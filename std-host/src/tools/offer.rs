@@ -1,16 +1,17 @@
 //! What a server offers, in the making: the members that lists print, and the closure that answers.
 
 use super::arguments::read;
+use super::changes::Changes;
 use super::metadata::check_keys;
 use super::outcome::{Outcome, crashed, guarded, tool_crashed};
 use super::output::{IntoContents, IntoPrompt, IntoToolOutput, annotations};
-use super::registry::{Asked, Offer, Sealer};
+use super::registry::{Asked, Offer, Sealer, Taken};
 use super::rules::{Rules, rules};
 use super::schema::Schema;
 use super::{Completing, Completion, Ctx, Handler, Read, Role, ToolOutput};
 use attache_core::era::Version;
 use attache_core::rpc::Code;
-use attache_core::tool::is_tool_name;
+use attache_core::tool::{Kind, is_tool_name};
 use core::fmt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -74,7 +75,7 @@ impl Tool {
                 tool_crashed,
             )
         };
-        let offer = Offer { key: name.to_owned(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) };
+        let offer = Offer { key: name.into(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) };
         Self { offer, listed, own_schema: false, rules }
     }
 
@@ -255,7 +256,7 @@ impl Prompt {
             )
         };
         Self {
-            offer: Offer { key: name.to_owned(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) },
+            offer: Offer { key: name.into(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) },
             listed,
         }
     }
@@ -338,7 +339,7 @@ impl Resource {
                 crashed,
             )
         };
-        let offer = Offer { key: uri.to_owned(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) };
+        let offer = Offer { key: uri.into(), members: Vec::new(), mirrors: Vec::new(), start: Box::new(start) };
         Self { offer, name: name.to_owned(), listed }
     }
 
@@ -417,6 +418,63 @@ fn check_icons(of: &str, icons: &Value) {
     assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
 }
 
+impl Changes {
+    /// Adds a tool.
+    ///
+    /// # Errors
+    /// If there is already one of its name.
+    ///
+    /// # Panics
+    /// As [`Server::with_tool`](crate::Server::with_tool), but for a name that is taken.
+    pub fn add_tool(&self, tool: Tool) -> Result<(), Taken> {
+        self.add(Kind::Tool, tool.finish())
+    }
+
+    /// Takes the tool of this name away; `false` if there is none. Calls of it that run are not disturbed.
+    pub fn remove_tool(&self, name: &str) -> bool {
+        self.remove(Kind::Tool, name)
+    }
+
+    /// Adds a prompt.
+    ///
+    /// # Errors
+    /// If there is already one of its name.
+    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), Taken> {
+        self.add(Kind::Prompt, prompt.finish())
+    }
+
+    /// Takes the prompt of this name away; `false` if there is none.
+    pub fn remove_prompt(&self, name: &str) -> bool {
+        self.remove(Kind::Prompt, name)
+    }
+
+    /// Adds a resource.
+    ///
+    /// # Errors
+    /// If there is already one of its URI.
+    pub fn add_resource(&self, resource: Resource) -> Result<(), Taken> {
+        self.add(Kind::Resource, resource.finish("uri"))
+    }
+
+    /// Takes the resource of this URI away; `false` if there is none.
+    pub fn remove_resource(&self, uri: &str) -> bool {
+        self.remove(Kind::Resource, uri)
+    }
+
+    /// Adds a template.
+    ///
+    /// # Errors
+    /// If there is already the same one.
+    pub fn add_template(&self, template: Resource) -> Result<(), Taken> {
+        self.add(Kind::Template, template.finish("uriTemplate"))
+    }
+
+    /// Takes this template away; `false` if it is not there.
+    pub fn remove_template(&self, template: &str) -> bool {
+        self.remove(Kind::Template, template)
+    }
+}
+
 /// Answers what is typed with what it could become.
 pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Completion {
     let handler = Arc::new(handler);
@@ -433,7 +491,7 @@ pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Com
 
 /// Prints the members: the `first` ones (their value the key unless they have their own), then the others.
 fn finish(mut offer: Offer, first: &[(&str, Option<String>)], listed: Map<String, Value>) -> Offer {
-    let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_ref().unwrap_or(&offer.key).as_str())));
+    let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_deref().unwrap_or(&offer.key))));
     let first: Vec<_> = first.collect();
     let members = first
         .iter()

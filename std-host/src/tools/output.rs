@@ -1,5 +1,6 @@
 //! What handlers answer with.
 
+use super::error::ToolError;
 use super::metadata::check_keys;
 use super::streamed::Streamed;
 use attache_core::json::Full;
@@ -7,7 +8,7 @@ use attache_core::tool::Contents as Place;
 use attache_core::tool::{Block, Messages, Output, ToolResult};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub use attache_core::tool::Role;
 
@@ -133,10 +134,6 @@ impl ToolOutput {
         Self { content: vec![Content::Text(reason)], failed: true, ..Self::default() }
     }
 
-    pub(super) fn streamed(text: Streamed) -> Self {
-        Self { streamed: Some(text), ..Self::default() }
-    }
-
     pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
         self.streamed.take()
     }
@@ -199,6 +196,12 @@ impl IntoToolOutput for () {
     }
 }
 
+impl IntoToolOutput for Streamed {
+    fn into_output(self) -> Result<ToolOutput, ToolError> {
+        Ok(ToolOutput { streamed: Some(self), ..ToolOutput::default() })
+    }
+}
+
 /// A structured result: the model gets it as JSON, and the tool is listed with the schema of the type.
 ///
 /// Clients check it against that schema, so what serde writes must be what the schema says.
@@ -222,62 +225,6 @@ impl<T: IntoToolOutput> IntoToolOutput for Result<T, ToolError> {
 
     fn into_output(self) -> Result<ToolOutput, ToolError> {
         self.and_then(T::into_output)
-    }
-}
-
-/// Why a handler failed.
-///
-/// What `user` is given reaches the model. Any other error stays here: `?` turns it into one fixed sentence with an
-/// identifier, and its text goes to the log under that identifier, because it may hold what a peer must not see.
-#[derive(Clone, Debug)]
-pub struct ToolError(Failure);
-
-#[derive(Clone, Debug)]
-pub(crate) enum Failure {
-    User(String),
-    Internal(String),
-    NotFound,
-    /// The client sent what cannot be.
-    Invalid(String),
-    /// The client must answer this first.
-    Asks(Map<String, Value>),
-    /// The client has not declared this capability.
-    Needs(Value),
-}
-
-impl ToolError {
-    /// A failure that the model may read, in words that let it do better.
-    pub fn user(text: impl Into<String>) -> Self {
-        Self(Failure::User(text.into()))
-    }
-
-    /// There is no resource with the URI that was asked for.
-    pub const fn not_found() -> Self {
-        Self(Failure::NotFound)
-    }
-
-    pub(super) fn internal(cause: &str) -> Self {
-        Self(Failure::Internal(cause.to_owned()))
-    }
-
-    pub(super) const fn from_failure(failure: Failure) -> Self {
-        Self(failure)
-    }
-
-    pub(crate) fn into_failure(self) -> Failure {
-        self.0
-    }
-}
-
-impl<E: core::error::Error> From<E> for ToolError {
-    fn from(error: E) -> Self {
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause = format!("{cause}: {inner}");
-            source = inner.source();
-        }
-        Self(Failure::Internal(cause))
     }
 }
 
@@ -417,6 +364,12 @@ pub trait IntoContents: Send + 'static {
 impl IntoContents for Contents {
     fn into_contents(self) -> Result<Contents, ToolError> {
         Ok(self)
+    }
+}
+
+impl IntoContents for Streamed {
+    fn into_contents(self) -> Result<Contents, ToolError> {
+        Ok(Contents::streamed(self))
     }
 }
 

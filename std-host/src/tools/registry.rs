@@ -2,10 +2,10 @@
 
 use super::ask::{Asking, Binding, seal};
 use super::changes::Changes;
+use super::error::Failure;
 use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
-use super::output::Failure;
 use super::{Completing, Ctx};
 use crate::legacy::Client;
 use attache_core::era::Version;
@@ -41,7 +41,7 @@ pub(crate) struct Registry {
 #[derive(Clone, Debug, Default)]
 struct Shelf {
     offers: Vec<Arc<Offer>>,
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<Arc<str>, usize>,
     /// There was something once: the capability stays when the last of it goes, for clients keep what they were told.
     declared: bool,
 }
@@ -65,7 +65,7 @@ impl core::error::Error for Taken {}
 /// One tool, prompt, resource or template.
 pub(crate) struct Offer {
     /// Its name, URI or template.
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     /// What lists print of it: members of a JSON object, by the revision that brought them, the oldest first.
     pub(crate) members: Vec<(Version, String)>,
     /// The arguments that clients mirror in headers: header and path.
@@ -149,7 +149,7 @@ impl Registry {
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer) -> Result<(), Taken> {
         let shelf = self.of_mut(kind);
         match shelf.numbers.entry(offer.key.clone()) {
-            Entry::Occupied(taken) => return Err(Taken { kind, key: taken.key().clone() }),
+            Entry::Occupied(taken) => return Err(Taken { kind, key: taken.key().to_string() }),
             Entry::Vacant(free) => free.insert(shelf.offers.len()),
         };
         shelf.offers.push(Arc::new(offer));
@@ -195,7 +195,7 @@ impl Registry {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
             return Started { run, told, again: None };
         };
-        let binding = Binding::of(body, &call, kind, offer);
+        let binding = Binding::of(body, &call, kind, &offer.key);
         let asking = match Asking::of(body, &call, key, &binding, client.map(|client| client.session.client)) {
             Ok(asking) => Arc::new(asking),
             Err(reason) => {
@@ -228,7 +228,7 @@ impl Registry {
             Operation::Complete(..) => {
                 let typed = call.completing();
                 let [argument, value] = [typed.argument(), typed.value()].map(owned);
-                self.complete(Completing::new(kind, offer.key.clone(), argument, value), ctx)
+                self.complete(Completing::new(kind, offer.key.to_string(), argument, value), ctx)
             }
         };
         Started { run, told, again }
@@ -300,7 +300,7 @@ impl Catalogue for Registry {
         match (kind, key.plain()) {
             (Kind::Template, _) => shelf.offers.iter().position(|offer| kind.finds(&offer.key, key)),
             (_, Some(key)) => shelf.numbers.get(key).copied(),
-            (_, None) => shelf.numbers.get(&owned(key)).copied(),
+            (_, None) => shelf.numbers.get(owned(key).as_str()).copied(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A text that is sent while it is made, so that nobody ever holds it whole.
 
-use super::output::{Contents, IntoContents, IntoToolOutput, ToolError, ToolOutput};
+use super::error::ToolError;
 use core::fmt;
 use core::future::poll_fn;
 use core::panic::AssertUnwindSafe;
@@ -28,18 +28,6 @@ impl Streamed {
             poll.unwrap_or_else(|_| Some(Err(ToolError::internal("the stream of a result panicked"))).into())
         })
         .await
-    }
-}
-
-impl IntoToolOutput for Streamed {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput::streamed(self))
-    }
-}
-
-impl IntoContents for Streamed {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        Ok(Contents::streamed(self))
     }
 }
 

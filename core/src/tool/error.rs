@@ -1,0 +1,40 @@
+//! Why a call has no result.
+
+use crate::json::Full;
+use core::fmt;
+
+/// What a handler ends with: `Ok` once the result stands in the [`Output`].
+pub type ToolResult = Result<(), ToolError>;
+
+/// Why a call has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ToolError {
+    /// The result does not fit into the buffer. The peer gets a protocol error, never a part of the result.
+    Full,
+    /// It failed, and this is what the peer may know of it: a tool's result with `isError`, otherwise an internal error.
+    Failed(&'static str),
+    /// There is no resource with the URI that was asked for.
+    NotFound,
+    /// A prompt's or a completion's argument of this name does not fit.
+    Argument(&'static str),
+}
+
+impl From<Full> for ToolError {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the result does not fit into the buffer"),
+            Self::Failed(reason) => f.write_str(reason),
+            Self::NotFound => f.write_str("there is no such resource"),
+            Self::Argument(name) => write!(f, "argument {name} does not fit"),
+        }
+    }
+}
+
+impl core::error::Error for ToolError {}
