@@ -14,7 +14,7 @@ mod socket;
 mod system;
 mod tls;
 
-use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
+use attache_host::{Changes, Ctx, Rate, Server, ToolError, observe, stdio};
 use clap::{Args, Parser, Subcommand};
 use config::{Config, Endpoint, Fault, Flags, Layers, Rates};
 use core::fmt;
@@ -138,7 +138,7 @@ impl Serve {
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => {
-                    let server = demo(first).limits(config.limits).build();
+                    let server = logged(demo(first), config.log_exchanges).limits(config.limits).build();
                     stdio::serve(server, tokio::io::stdin(), tokio::io::stdout()).await.map_err(Problem::Stdio)
                 }
                 _ => http(config).await,
@@ -161,9 +161,13 @@ async fn http(config: Config) -> Result<(), Problem> {
     };
     let ready = Ready::default();
     let mut router = ready.routes();
+    let exchanges = Arc::<observe::Metrics>::default();
     let mut changes = Vec::new();
     for endpoint in &config.servers {
-        let server = server(endpoint, &listener).limits(limits.clone());
+        let mut server = logged(server(endpoint, &listener), config.log_exchanges).limits(limits.clone());
+        if config.metrics.is_some() {
+            server = server.observe(exchanges.clone());
+        }
         changes.push(server.changes());
         router = router.merge(server.routes());
     }
@@ -182,13 +186,18 @@ async fn http(config: Config) -> Result<(), Problem> {
     let (limits, metrics) = (Arc::new(limits), Arc::<Metrics>::default());
     if let Some(at) = config.metrics {
         // Its own requests are none of the server's.
-        let (router, limits) = (metrics.routes().fallback(listen::not_found), Arc::clone(&limits));
+        let (router, limits) = (metrics.routes(exchanges).fallback(listen::not_found), Arc::clone(&limits));
         let aside = Serving { router, limits, tls: None, metrics: Arc::default() };
         tokio::spawn(aside.aside(Listener::address_of_its_own(at).await?));
     }
     let serving = Serving { router: router.fallback(listen::not_found), limits, tls, metrics };
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
+}
+
+/// The server, each of whose exchanges has a line in the log if that is wanted.
+fn logged(server: Server, exchanges: bool) -> Server {
+    if exchanges { server.observe(Arc::new(observe::ExchangeLog)) } else { server }
 }
 
 fn greet(listener: &Listener, servers: &[Endpoint], scheme: &str) {

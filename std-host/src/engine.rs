@@ -3,6 +3,7 @@
 use crate::admission::{Admission, Place};
 use crate::legacy::{Asked, Client, Legacy, Logs, Memory, Signal, now};
 use crate::limits::{self, Limits};
+use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::piped::{Part, Piped, Way};
 use crate::sink::Growing;
 use crate::tools::{Change, Changes, Outcome, Registry, Run, Started};
@@ -42,6 +43,7 @@ pub struct Engine {
     access: Access,
     limits: Limits,
     pub(crate) admission: Admission,
+    observers: Arc<Observers>,
 }
 
 impl fmt::Debug for Engine {
@@ -67,6 +69,7 @@ impl Engine {
             access: Access::Anonymous,
             limits: Limits::default(),
             admission: Admission::new(&Limits::default()),
+            observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
         }
     }
 
@@ -82,6 +85,15 @@ impl Engine {
 
     pub(crate) fn instruct(&mut self, text: &str) {
         self.instructions = Some(escaped(text));
+    }
+
+    pub(crate) fn observe(&mut self, observer: Arc<dyn Observe>) {
+        Arc::make_mut(&mut self.observers).list.push(observer);
+    }
+
+    /// The record of a message that begins to come in.
+    pub(crate) fn watch(&self, transport: Transport) -> Watch {
+        Watch::new(&self.observers, transport)
     }
 
     /// Seals with the first of these keys, and opens what any of them has sealed.
@@ -152,6 +164,11 @@ impl Moment {
         }
     }
 
+    /// Notes for those who observe what a message is.
+    pub(crate) fn opened(&self, next: &Next, who: &Authenticated<'_>, body: &Bytes, watch: &mut Watch) {
+        watch.opened(next, who, &self.offers, body);
+    }
+
     /// Starts what `next` asks for, which this moment's server has made of `body`; `None` if there is nothing to answer. It keeps
     /// its `place` until its end. `client` is that of a legacy session, whose message it is.
     pub(crate) fn start(
@@ -161,14 +178,18 @@ impl Moment {
         body: Bytes,
         place: Place,
         client: Option<&Client>,
+        mut watch: Watch,
     ) -> Option<Pending> {
         match next {
             // Whoever reads batches has its messages started one by one.
-            Next::Ack | Next::Batch(_) => None,
-            Next::Cancel(id) => self.done(client?.cancel(id.of(&body)), client?),
+            Next::Ack | Next::Batch(_) => {
+                watch.taken();
+                None
+            }
+            Next::Cancel(id) => self.done(client?.cancel(id.of(&body)), client?, watch),
             Next::Answer(question, outcome) => {
                 let read = |item: Item| serde_json::from_slice(item.of(&body).raw()).unwrap_or_default();
-                self.done(client?.answer(question, outcome.map(read).map_err(read)), client?)
+                self.done(client?.answer(question, outcome.map(read).map_err(read)), client?, watch)
             }
             Next::Remember(wish, reply) => {
                 let uri = || match wish {
@@ -181,14 +202,17 @@ impl Moment {
                     Ok(()) => reply,
                     Err(error) => reply.instead(error),
                 };
-                Some(Pending::Ready(self.emitted(&reply, &body)))
+                Some(Pending::Ready(self.replied(&reply, &body, &mut watch)))
             }
-            Next::Reply(reply) => Some(Pending::Ready(self.emitted(&reply, &body))),
+            Next::Reply(reply) => Some(Pending::Ready(self.replied(&reply, &body, &mut watch))),
             Next::Call(ticket) => {
                 let client = client.filter(|_| !ticket.version().is_modern());
                 let call = match client.map(|client| client.begin(ticket.id(&body))).transpose() {
                     Ok(call) => call,
-                    Err(error) => return Some(Pending::Ready(self.emitted(&ticket.refuse_for(error), &body))),
+                    Err(error) => {
+                        let reply = ticket.refuse_for(error);
+                        return Some(Pending::Ready(self.replied(&reply, &body, &mut watch)));
+                    }
                 };
                 let (changes, key) = (&self.engine.changes, self.engine.key());
                 let Started { run, told, again } =
@@ -208,16 +232,34 @@ impl Moment {
                     deadline,
                     place,
                     legacy,
+                    watch,
                 }))
             }
-            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body, place))),
+            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body, place, watch))),
         }
     }
 
     /// The answer to a message that is not a request: none, if all went well.
-    fn done(&self, done: Result<(), Error>, client: &Client) -> Option<Pending> {
-        let reply = Reply::refusing(done.err()?, None, client.session.version);
-        Some(Pending::Ready(self.emitted(&reply, b"")))
+    fn done(&self, done: Result<(), Error>, client: &Client, mut watch: Watch) -> Option<Pending> {
+        match done {
+            Ok(()) => {
+                watch.taken();
+                None
+            }
+            Err(error) => {
+                let reply = Reply::refusing(error, None, client.session.version);
+                Some(Pending::Ready(self.replied(&reply, b"", &mut watch)))
+            }
+        }
+    }
+
+    /// A reply that is emitted, whole, and noted.
+    pub(crate) fn replied(&self, reply: &Reply, body: &[u8], watch: &mut Watch) -> Answer {
+        let answer = self.emitted(reply, body);
+        watch.replied(reply);
+        watch.status(answer.status);
+        watch.sent(answer.bytes.len());
+        answer
     }
 
     /// A reply that is emitted, whole.
@@ -226,7 +268,7 @@ impl Moment {
         let mut emission = reply.emit(&server, body, b"");
         let mut bytes = vec![0; emission.len()];
         emission.fill(&mut bytes);
-        Answer { status: reply.status(), bytes: bytes.into() }
+        Answer { status: reply.status(), bytes: bytes.into(), spoilt: reply.error_reported().map(Error::code) }
     }
 
     pub(crate) fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome) -> Answer {
@@ -240,7 +282,7 @@ impl Moment {
         };
         match reply.error_reported() {
             Some(_) => self.emitted(&reply, body),
-            None => Answer { status: reply.status(), bytes: sink.bytes.into() },
+            None => Answer::new(reply.status(), sink.bytes),
         }
     }
 }
@@ -283,6 +325,7 @@ pub(crate) struct Running {
     #[expect(dead_code, reason = "held until the call has ended")]
     place: Place,
     legacy: Option<Box<Legacy>>,
+    watch: Watch,
 }
 
 impl Running {
@@ -298,6 +341,20 @@ impl Running {
 
     /// The next thing to be sent. Nothing is lost if the future is dropped.
     pub(crate) async fn step(&mut self) -> Step {
+        let step = self.advance().await;
+        match &step {
+            Step::Told(bytes) | Step::Piece(bytes) => self.watch.sent(bytes.len()),
+            Step::Last(answer) => {
+                self.watch.sent(answer.bytes.len());
+                self.watch.answered(answer.status, answer.spoilt);
+            }
+            Step::Broken => self.watch.broke(),
+            Step::Gone => self.watch.gone(),
+        }
+        step
+    }
+
+    async fn advance(&mut self) -> Step {
         if let Some(piped) = &mut self.piped {
             return Self::piece(piped).await;
         }
@@ -315,6 +372,9 @@ impl Running {
         }
         // Its place in the table is free before its answer goes out.
         self.legacy = None;
+        if let Some(outcome) = &self.outcome {
+            self.watch.ran(outcome);
+        }
         match (self.told.try_recv(), self.outcome.take(), self.ticket.take()) {
             (Ok(message), outcome, ticket) => {
                 (self.outcome, self.ticket) = (outcome, ticket);
@@ -328,7 +388,7 @@ impl Running {
                 }
             },
             // Asked again behind its last step, it has nothing to say.
-            _ => Step::Last(Answer { status: OK, bytes: Bytes::new() }),
+            _ => Step::Last(Answer::new(OK, Vec::new())),
         }
     }
 }
@@ -389,20 +449,22 @@ pub(crate) struct Listening {
     due: VecDeque<Bytes>,
     #[expect(dead_code, reason = "held until the subscription has ended")]
     place: Place,
+    watch: Watch,
 }
 
 impl Listening {
-    fn new(engine: Arc<Engine>, listen: Listen, body: Bytes, place: Place) -> Self {
+    fn new(engine: Arc<Engine>, listen: Listen, body: Bytes, place: Place, mut watch: Watch) -> Self {
         let changes = engine.changes.listen();
-        let mut listening = Self { engine, listen, body, changes, due: VecDeque::new(), place };
+        watch.status(OK);
+        let mut listening = Self { engine, listen, body, changes, due: VecDeque::new(), place, watch };
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         listening.tell(|listen, body, out| listen.acknowledge(body, out));
         listening
     }
 
     /// What is answered where there is no room for it.
-    pub(crate) fn refuse(&self) -> Bytes {
-        self.engine.now().emitted(&self.listen.refuse(), &self.body).bytes
+    pub(crate) fn refuse(&mut self) -> Bytes {
+        self.engine.now().replied(&self.listen.refuse(), &self.body, &mut self.watch).bytes
     }
 
     pub(crate) fn id(&self) -> Vec<u8> {
@@ -413,6 +475,7 @@ impl Listening {
     pub(crate) async fn step(&mut self) -> Step {
         loop {
             if let Some(message) = self.due.pop_front() {
+                self.watch.sent(message.len());
                 return Step::Told(message);
             }
             let change = match &mut self.changes {
@@ -433,7 +496,9 @@ impl Listening {
                 Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => {
                     let mut last = Growing::unlimited();
                     let _ = self.listen.end(&self.engine.now().server(), &self.body, &mut last);
-                    return Step::Last(Answer { status: OK, bytes: last.bytes.into() });
+                    self.watch.sent(last.bytes.len());
+                    self.watch.taken();
+                    return Step::Last(Answer::new(OK, last.bytes));
                 }
             }
         }
@@ -461,6 +526,15 @@ impl Listening {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) bytes: Bytes,
+    /// The error that stands in it instead of what was to be answered.
+    pub(crate) spoilt: Option<Code>,
+}
+
+impl Answer {
+    /// One that says what it was to say.
+    pub(crate) fn new(status: u16, bytes: Vec<u8>) -> Self {
+        Self { status, bytes: bytes.into(), spoilt: None }
+    }
 }
 
 /// What a call is answered with that takes longer than it may; its handler is dropped.

@@ -31,7 +31,7 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `cli` (default): the program `attache`. With default features off the crate is
+//! `axum` (default): [`Server::routes`]. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
 mod admission;
@@ -39,6 +39,7 @@ mod engine;
 pub mod http;
 mod legacy;
 pub mod limits;
+pub mod observe;
 mod piped;
 mod server;
 mod sink;

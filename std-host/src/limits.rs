@@ -221,6 +221,13 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Subscriptions that may be open on one connection of lines.
 pub const LINE_LISTENS: usize = 32;
 
+/// How long a call may take before the log calls it slow: longer than most clients of a person wait without a word.
+pub const SLOW: Duration = Duration::from_secs(10);
+
+/// Names that metrics keep apart. They are declared ones, so only a server comes near it that keeps adding tools and taking them
+/// away; what is beyond is counted without its name.
+pub const NAMES: usize = 1024;
+
 /// Threads that one blocking tool may use: so many of its calls run at once.
 pub const BLOCKING: usize = 16;
 

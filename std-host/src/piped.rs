@@ -78,7 +78,7 @@ async fn write(moment: Moment, mut ticket: Ticket, body: Bytes, mut text: Stream
         },
     };
     match (reply.error_reported(), sink.gone) {
-        (None, _) => Part::Last(Answer { status: reply.status(), bytes: sink.bytes.into() }),
+        (None, _) => Part::Last(Answer::new(reply.status(), sink.bytes)),
         (Some(_), 0) => Part::Last(moment.emitted(&reply, &body)),
         (Some(_), _) => Part::Broken,
     }

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::limits::Limits;
+use crate::observe::Observe;
 use crate::tools::{
     Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Taken, Tool, blocking, completion,
 };
@@ -196,6 +197,13 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.engine.limit(limits);
+        self
+    }
+
+    /// Has `observer` hear of each message that is answered; there may be several.
+    #[must_use]
+    pub fn observe(mut self, observer: Arc<dyn Observe>) -> Self {
+        self.engine.observe(observer);
         self
     }
 

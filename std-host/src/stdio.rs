@@ -8,6 +8,7 @@
 use crate::engine::{Engine, Listening, Moment, Pending, Step};
 use crate::legacy::{Client, Hearing, batched};
 use crate::limits;
+use crate::observe::{Transport, Watch};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Session;
 use attache_core::exchange::{Batch, Next, Ticket, too_large};
@@ -96,6 +97,7 @@ struct Waiting {
     ticket: Ticket,
     line: Bytes,
     place: OwnedSemaphorePermit,
+    watch: Watch,
 }
 
 struct Peer {
@@ -145,15 +147,20 @@ impl Peer {
 
     async fn take(&mut self, cut: Cut<'_>) {
         let moment = self.engine.now();
+        let mut watch = self.engine.watch(Transport::Line);
         let (next, line) = match cut {
             Cut::TooLong => (Next::Reply(too_large(limits::BODY)), Bytes::new()),
             Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
         };
         self.hear();
+        moment.opened(&next, &who(), &line, &mut watch);
         match &next {
-            Next::Cancel(id) => return self.cancel(id.of(&line)),
+            Next::Cancel(id) => {
+                watch.taken();
+                return self.cancel(id.of(&line));
+            }
             // Nobody waits to be told that an answer was not expected.
-            Next::Answer(..) => return drop(moment.start(next, &who(), line, None, self.client.as_ref())),
+            Next::Answer(..) => return drop(moment.start(next, &who(), line, None, self.client.as_ref(), watch)),
             // What a second handshake would agree on is refused before.
             Next::Reply(reply) => {
                 if let Some(version) = reply.agreed() {
@@ -167,13 +174,14 @@ impl Peer {
         // Nobody closes it.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
         if let Next::Call(ticket) = next {
-            self.waiting.push_back(Waiting { moment, ticket, line, place });
+            self.waiting.push_back(Waiting { moment, ticket, line, place, watch });
             return self.fill();
         }
         if let Next::Batch(batch) = next {
+            watch.taken();
             return self.batch(&moment, batch, &line, place);
         }
-        match moment.start(next, &who(), line, None, self.client.as_ref()) {
+        match moment.start(next, &who(), line, None, self.client.as_ref(), watch) {
             // A writer that is gone has told its error already, so a send that fails is no news.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
@@ -185,7 +193,9 @@ impl Peer {
     fn batch(&mut self, moment: &Moment, batch: Batch, line: &Bytes, place: OwnedSemaphorePermit) {
         let pending = batch.messages(line).filter_map(|message| {
             let next = self.connection.open_batched(&moment.server(), &who(), message);
-            moment.clone().start(next, &who(), line.slice_ref(message), None, self.client.as_ref())
+            let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
+            moment.opened(&next, &who(), &message, &mut watch);
+            moment.clone().start(next, &who(), message, None, self.client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let answers = self.answers.clone();
@@ -219,10 +229,10 @@ impl Peer {
         while self.running.try_join_next().is_some() {}
         self.by_id.retain(|_, task| !task.is_finished());
         while self.running.len() < limits::LINE_CALLS
-            && let Some(Waiting { moment, ticket, line, place }) = self.waiting.pop_front()
+            && let Some(Waiting { moment, ticket, line, place, watch }) = self.waiting.pop_front()
         {
             let id = ticket.id(&line).to_vec();
-            let mut running = match moment.start(Next::Call(ticket), &who(), line, None, self.client.as_ref()) {
+            let mut running = match moment.start(Next::Call(ticket), &who(), line, None, self.client.as_ref(), watch) {
                 Some(Pending::Running(running)) => running,
                 Some(Pending::Ready(answer)) => {
                     let _ = self.answers.send((answer.bytes, place));

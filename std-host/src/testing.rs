@@ -14,6 +14,7 @@
 //! ```
 
 use crate::engine::{Answer, Engine, Pending, Step};
+use crate::observe::Transport;
 use crate::{Server, stdio};
 use attache_core::exchange::{Origin, open};
 use bytes::Bytes;
@@ -65,7 +66,9 @@ impl Client {
         let who = stdio::who();
         let moment = self.engine.now();
         let next = open(&moment.server(), &who, Origin::Line(None), &body);
-        let answer = match moment.start(next, &who, body, None, None).expect("a request has an answer") {
+        let mut watch = self.engine.watch(Transport::Line);
+        moment.opened(&next, &who, &body, &mut watch);
+        let answer = match moment.start(next, &who, body, None, None, watch).expect("a request has an answer") {
             Pending::Ready(answer) => answer.bytes.to_vec(),
             Pending::Running(mut running) => {
                 let mut answer = Vec::new();

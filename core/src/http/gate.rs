@@ -68,6 +68,19 @@ impl Refusal {
         }
     }
 
+    /// A name for it, for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verb => "verb",
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::MediaType => "media_type",
+            Self::Framing => "framing",
+            Self::Fields => "fields",
+            Self::Rate => "rate",
+        }
+    }
+
     /// The error that stands in the body of the answer.
     pub const fn error(self) -> Error {
         Error::Refused(match self {

@@ -276,6 +276,46 @@ impl Error {
         }
     }
 
+    /// A name for the rule that was broken, for logs and metrics: it is one of a fixed set, and stays what it is.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotJson(_) => "not_json",
+            Self::Batch => "batch",
+            Self::NotAnObject => "not_an_object",
+            Self::Protocol => "protocol",
+            Self::Id => "id",
+            Self::NoMethod => "no_method",
+            Self::Method => "method",
+            Self::RepeatedMember => "repeated_member",
+            Self::RequestAndAnswer => "request_and_answer",
+            Self::UnexpectedAnswer => "unexpected_answer",
+            Self::TooLarge(_) => "too_large",
+            Self::AlreadyInitialized => "already_initialized",
+            Self::MethodNotFound(_) => "method_not_found",
+            Self::Param(_) => "param",
+            Self::Meta(_) => "meta",
+            Self::UnknownTool(_) => "unknown_tool",
+            Self::UnknownPrompt(_) => "unknown_prompt",
+            Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => "unknown_resource",
+            Self::UnknownReference => "unknown_reference",
+            Self::UnknownCursor => "unknown_cursor",
+            Self::Argument(_) => "argument",
+            Self::Failed(_) => "failed",
+            Self::Busy(_) => "busy",
+            Self::BatchSize => "batch_size",
+            Self::Batched => "batched",
+            Self::IdInUse => "id_in_use",
+            Self::IdTooLong => "id_too_long",
+            Self::NoSession => "no_session",
+            Self::UnknownSession => "unknown_session",
+            Self::Elsewhere => "elsewhere",
+            Self::Header(..) => "header",
+            Self::UnsupportedVersion(_) => "unsupported_version",
+            Self::ResultTooLarge => "result_too_large",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// The name in the body that the message is about.
     pub const fn about(self) -> Option<Span> {
         match self {

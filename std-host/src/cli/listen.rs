@@ -208,8 +208,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(Peer(peer));
         }
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (begun, peer, metrics) = (Instant::now(), self.peer, Arc::clone(&self.metrics));
+        let (begun, metrics) = (Instant::now(), Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
             let response = match is_framed {
@@ -221,7 +220,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
             }
             let mut owed = false;
             open.pace().owe(&mut owed, multiplexed);
-            let exchange = Exchange { status: response.status(), method, path, begun, peer, metrics };
+            let exchange = Exchange { status: response.status(), begun, metrics };
             Ok(response.map(|body| PacedBody { body, open, multiplexed, owed, exchange }))
         })
     }
@@ -259,29 +258,19 @@ struct PacedBody {
     exchange: Exchange,
 }
 
-/// What the log and the figures have of one exchange.
+/// What the figures have of one exchange.
 #[derive(Debug)]
 struct Exchange {
     status: StatusCode,
-    method: http::Method,
-    path: String,
     begun: Instant,
-    peer: Option<IpAddr>,
     metrics: Arc<Metrics>,
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let Self { status, method, path, begun, peer, metrics } = self;
-        let time = begun.elapsed();
-        metrics.answered(*status, time);
-        let milliseconds = time.as_millis();
-        tracing::debug!(target: EXCHANGES, status = status.as_u16(), %method, path, milliseconds, ?peer, "exchange");
+        self.metrics.answered(self.status, self.begun.elapsed());
     }
 }
-
-/// Under this name exchanges are in the log.
-pub(super) const EXCHANGES: &str = "attache::exchange";
 
 impl http_body::Body for PacedBody {
     type Data = Bytes;

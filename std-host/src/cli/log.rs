@@ -2,20 +2,21 @@
 //! reads it slowly holds no request up; what does not fit is counted and dropped.
 
 use super::config::Config;
-use super::listen::EXCHANGES;
 use attache_host::limits;
+use attache_host::observe::ExchangeLog;
 use core::time::Duration;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// From here on what happens is written. What was said last is written when the guard is dropped.
 pub(super) fn start(config: &Config) -> WorkerGuard {
-    let exchanges = if config.log_exchanges { "debug" } else { "off" };
-    let filter = EnvFilter::new(format!("{},{EXCHANGES}={exchanges}", config.log_level));
+    let exchanges = if config.log_exchanges { "info" } else { "off" };
+    let filter = EnvFilter::new(format!("{},{}={exchanges}", config.log_level, ExchangeLog::TARGET));
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(limits::LOG_LINES).finish(std::io::stderr());
     let dropped = writer.error_counter();
-    let log = fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let log = fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).log_internal_errors(false);
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
     match config.log_json {
         true => log.json().init(),
         false => log.init(),

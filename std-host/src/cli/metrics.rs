@@ -1,6 +1,7 @@
 //! Figures for Prometheus (text exposition format 0.0.4), on a listener of their own. Every label has a fixed set of values, so no
 //! client can make a series.
 
+use attache_host::observe::Metrics as Exchanges;
 use axum::Router;
 use axum::routing::get;
 use core::fmt::Write;
@@ -59,10 +60,11 @@ impl Metrics {
         self.microseconds.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// `/metrics`.
-    pub(super) fn routes(self: &Arc<Self>) -> Router {
+    /// `/metrics`: these figures, and those of `exchanges`.
+    pub(super) fn routes(self: &Arc<Self>, exchanges: Arc<Exchanges>) -> Router {
         let metrics = Arc::clone(self);
-        let answer = move || async move { ([("content-type", "text/plain; version=0.0.4")], metrics.text()) };
+        let text = move || metrics.text() + &exchanges.text();
+        let answer = move || async move { ([("content-type", "text/plain; version=0.0.4")], text()) };
         Router::new().route("/metrics", get(answer))
     }
 

@@ -3,6 +3,7 @@
 use super::session;
 use super::stream::{Broken, Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
+use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Reply, open, too_large};
@@ -13,6 +14,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
+use core::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -93,58 +95,64 @@ where
     B: Body + Send,
     B::Data: Send,
 {
+    let mut watch = engine.watch(Transport::Http);
     let (head, body) = request.into_parts();
+    watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let unread = |response| closing(response, head.version);
-    if let Some(refused) = refused(&engine, &head) {
-        return unread(refused);
+    if let Some((refusal, wait)) = refused(&engine, &head) {
+        watch.refused(refusal.name());
+        let mut response = refuse(&engine, &Reply::refused(refusal), watch);
+        if let Some(wait) = wait {
+            // RFC 9110 §10.2.3: in whole seconds.
+            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        }
+        return unread(response);
     }
     let facts = facts(&head);
     if let Verb::Get | Verb::Delete = facts.verb {
-        return session::bodiless(&engine, &facts, &head);
+        return session::bodiless(&engine, &facts, &head, watch);
     }
     let who = match gate(&facts, &engine.policy()) {
         Door::In(who) => who,
         Door::Out(refusal) => {
-            return unread(refuse_at_door(&engine, refusal));
+            return unread(refuse_at_door(&engine, refusal, watch));
         }
     };
     let limits = engine.limits();
     let body = match timeout(limits.body_time, read(body, limits.body)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(Unread::TooLarge)) => return unread(refuse(&engine, &too_large(limits.body))),
+        Ok(Err(Unread::TooLarge)) => return unread(refuse(&engine, &too_large(limits.body), watch)),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
-        Ok(Err(Unread::BrokenOff)) => return unread(serve(&engine, &facts, &who, Bytes::new()).await),
+        Ok(Err(Unread::BrokenOff)) => {
+            watch.refused("broken_off");
+            return unread(serve(&engine, &facts, &who, Bytes::new(), watch).await);
+        }
         Err(_) => {
-            let mut response = serve(&engine, &facts, &who, Bytes::new()).await;
+            watch.refused("too_slow");
+            let mut response = serve(&engine, &facts, &who, Bytes::new(), watch).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
     };
-    serve(&engine, &facts, &who, body).await
+    serve(&engine, &facts, &who, body, watch).await
 }
 
-/// What the transport asks of a head, before anybody looks at what it means: the answer if it does not fit.
-fn refused(engine: &Arc<Engine>, head: &Parts) -> Option<Response<Answered>> {
-    let refused = |refusal: Refusal| {
-        tracing::warn!(status = refusal.status(), ?refusal, "refused at the door");
-        refuse(engine, &Reply::refused(refusal))
-    };
+/// What the transport asks of a head, before anybody looks at what it means: why it does not fit, and how long to wait until it
+/// will.
+fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)> {
     // RFC 9112 §6.1: codings before `chunked`, and several fields, are ways to have two readers see two messages.
     let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
-        return Some(refused(Refusal::Framing));
+        return Some((Refusal::Framing, None));
     }
     if head.headers.len() > engine.limits().fields {
-        return Some(refused(Refusal::Fields));
+        return Some((Refusal::Fields, None));
     }
     let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let wait = engine.admission.count(caller).err()?;
-    let mut response = refused(Refusal::Rate);
-    // RFC 9110 §10.2.3: in whole seconds.
-    response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-    Some(response)
+    Some((Refusal::Rate, Some(wait)))
 }
 
 /// An answer to a request that was not read to its end: what follows on its connection is nobody's message.
@@ -184,10 +192,16 @@ async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
 }
 
 /// Answers a body that has come in.
-async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>, body: Bytes) -> Response<Answered> {
+async fn serve(
+    engine: &Arc<Engine>,
+    facts: &Facts<'_>,
+    who: &Authenticated<'_>,
+    body: Bytes,
+    mut watch: Watch,
+) -> Response<Answered> {
     let client = match session::of(engine, facts, who) {
         Ok(client) => client,
-        Err(error) => return refuse(engine, &Reply::refusing(error, None, Revision::NEWEST_LEGACY)),
+        Err(error) => return refuse(engine, &Reply::refusing(error, None, Revision::NEWEST_LEGACY), watch),
     };
     let origin = match &client {
         Some(client) => Origin::Session(facts, client.session),
@@ -195,7 +209,9 @@ async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>,
     };
     let moment = engine.now();
     let next = open(&moment.server(), who, origin, &body);
+    moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
+        watch.taken();
         return session::batch(engine, batch, who, origin, &body, client.as_ref()).await;
     }
     let agreed = match &next {
@@ -203,9 +219,9 @@ async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>,
         _ => None,
     };
     let (next, place) = engine.admission.place(next).await;
-    let mut source = match moment.start(next, who, body, place, client.as_ref()) {
+    let mut source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
-        Some(Pending::Ready(Answer { status, bytes })) => {
+        Some(Pending::Ready(Answer { status, bytes, .. })) => {
             let mut response = response(status, bytes);
             if let Some(session) = agreed {
                 session::name(engine, &session, who, &mut response);
@@ -226,7 +242,7 @@ async fn serve(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>,
     };
     // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
     match source.step().await {
-        Some(Step::Last(Answer { status, bytes })) => response(status, bytes),
+        Some(Step::Last(Answer { status, bytes, .. })) => response(status, bytes),
         Some(Step::Told(first)) => stream(Some(first), source),
         Some(Step::Piece(first)) => {
             let mut response = Response::new(Either::Right(Stream::pieces(first, source)));
@@ -253,9 +269,9 @@ fn facts(head: &Parts) -> Facts<'_> {
     facts
 }
 
-pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal) -> Response<Answered> {
-    tracing::warn!(status = refusal.status(), ?refusal, "refused at the door");
-    let mut response = refuse(engine, &Reply::refused(refusal));
+pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
+    watch.refused(refusal.name());
+    let mut response = refuse(engine, &Reply::refused(refusal), watch);
     if refusal == Refusal::Verb {
         // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
         response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
@@ -263,8 +279,8 @@ pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal) -> Response
     response
 }
 
-pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply) -> Response<Answered> {
-    let Answer { status, bytes } = engine.now().emitted(reply, b"");
+pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply, mut watch: Watch) -> Response<Answered> {
+    let Answer { status, bytes, .. } = engine.now().replied(reply, b"", &mut watch);
     response(status, bytes)
 }
 

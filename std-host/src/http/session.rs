@@ -4,6 +4,7 @@ use super::service::{Answered, refuse, refuse_at_door, response, stream};
 use super::stream::Source;
 use crate::engine::{Engine, Running};
 use crate::legacy::{Client, Hearing, Log, Logged, batched, elsewhere};
+use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Origin, Reply, open_batched};
@@ -66,12 +67,14 @@ pub(super) async fn batch(
     // They run one after the other, in one place.
     let Some(place) = engine.admission.call().await else {
         let error = Error::Busy("Too many calls are running: try again later");
-        return refuse(engine, &Reply::refusing(error, None, Version::V2025_03_26));
+        return refuse(engine, &Reply::refusing(error, None, Version::V2025_03_26), engine.watch(Transport::Http));
     };
     let moment = engine.now();
     let pending = batch.messages(body).filter_map(|message| {
         let next = open_batched(&moment.server(), who, origin, message);
-        moment.clone().start(next, who, body.slice_ref(message), None, client)
+        let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
+        moment.opened(&next, who, &message, &mut watch);
+        moment.clone().start(next, who, message, None, client, watch)
     });
     let pending = pending.collect();
     // A disconnect is no cancellation.
@@ -88,13 +91,20 @@ pub(super) async fn batch(
 }
 
 /// Serves a request without a body: it opens or resumes a stream, or ends a session.
-pub(super) fn bodiless(engine: &Arc<Engine>, facts: &Facts<'_>, head: &Parts) -> Response<Answered> {
+pub(super) fn bodiless(engine: &Arc<Engine>, facts: &Facts<'_>, head: &Parts, mut watch: Watch) -> Response<Answered> {
     let who = match gate_session(facts, &engine.policy()) {
         Door::In(who) => who,
-        Door::Out(refusal) => return refuse_at_door(engine, refusal),
+        Door::Out(refusal) => return refuse_at_door(engine, refusal, watch),
     };
-    served(engine, facts, &who, head)
-        .unwrap_or_else(|error| refuse(engine, &Reply::refusing(error, None, Version::NEWEST_LEGACY)))
+    match served(engine, facts, &who, head) {
+        Ok(Some(response)) => {
+            watch.status(response.status().as_u16());
+            watch.taken();
+            response
+        }
+        Ok(None) => refuse_at_door(engine, Refusal::Verb, watch),
+        Err(error) => refuse(engine, &Reply::refusing(error, None, Version::NEWEST_LEGACY), watch),
+    }
 }
 
 fn served(
@@ -102,15 +112,15 @@ fn served(
     facts: &Facts<'_>,
     who: &Authenticated<'_>,
     head: &Parts,
-) -> Result<Response<Answered>, Error> {
+) -> Result<Option<Response<Answered>>, Error> {
     // MCP 2026-07-28 streamable-http: the modern era knows no other method than POST.
     if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
-        return Ok(refuse_at_door(engine, Refusal::Verb));
+        return Ok(None);
     }
     let client = match (of(engine, facts, who)?, facts.protocol_version) {
         (Some(client), _) => client,
         // Nothing says that it is of a legacy client.
-        (None, Field::Absent) => return Ok(refuse_at_door(engine, Refusal::Verb)),
+        (None, Field::Absent) => return Ok(None),
         (None, _) => return Err(Error::NoSession),
     };
     match facts.protocol_version {
@@ -120,25 +130,25 @@ fn served(
     }
     if facts.verb == Verb::Delete {
         client.end()?;
-        return Ok(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new()));
+        return Ok(Some(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new())));
     }
     let accepts = head.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut accepts = accepts.peekable();
     if accepts.peek().is_some() && !accepts.any(|value| value.contains("text/event-stream") || value.contains("*/*")) {
-        return Ok(response(StatusCode::NOT_ACCEPTABLE.as_u16(), Bytes::new()));
+        return Ok(Some(response(StatusCode::NOT_ACCEPTABLE.as_u16(), Bytes::new())));
     }
     match facts.last_event {
         Field::Absent => match Hearing::open(client, &engine.changes)? {
-            Some(hearing) => Ok(stream(None, Source::Hearing(hearing))),
+            Some(hearing) => Ok(Some(stream(None, Source::Hearing(hearing)))),
             // Customary.
-            None => Ok(response(StatusCode::CONFLICT.as_u16(), Bytes::new())),
+            None => Ok(Some(response(StatusCode::CONFLICT.as_u16(), Bytes::new()))),
         },
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
             let reader = engine.logs.resume(client.session.name, id);
             let unknown = || if client.is_at_home() { UNKNOWN_EVENT } else { elsewhere("event") };
             let reader = reader.ok_or_else(unknown)?;
-            Ok(stream(None, Source::Logged { reader, due: None, primed: false }))
+            Ok(Some(stream(None, Source::Logged { reader, due: None, primed: false })))
         }
         Field::Repeated => Err(UNKNOWN_EVENT),
     }

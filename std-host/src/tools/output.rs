@@ -134,6 +134,11 @@ impl ToolOutput {
         Self { content: vec![Content::Text(reason)], failed: true, ..Self::default() }
     }
 
+    /// Whether the tool says that it failed.
+    pub(crate) const fn is_error(&self) -> bool {
+        self.failed
+    }
+
     pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
         self.streamed.take()
     }

@@ -158,6 +158,11 @@ impl Registry {
         Ok(())
     }
 
+    /// What is offered under this number.
+    pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer>> {
+        self.of(kind).offers.get(index).cloned()
+    }
+
     /// `false` if there is nothing under this key.
     pub(crate) fn remove(&mut self, kind: Kind, key: &str) -> bool {
         let shelf = self.of_mut(kind);

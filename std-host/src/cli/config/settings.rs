@@ -126,7 +126,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     ),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "How the log is written, on standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "What the log is told"),
-    program("log.exchanges", Kind::Switch, "false", "Whether each exchange has a line in the log"),
+    program("log.exchanges", Kind::Switch, "false", "Whether each message that is answered has a line in the log"),
     program("metrics.listen", Kind::Address, "", "Where Prometheus reads /metrics; nowhere by default"),
 ];
 

@@ -1,0 +1,38 @@
+//! One line of the log for each exchange.
+
+use super::{Exchange, Observe};
+use attache_core::era::Version;
+use attache_core::rpc::Code;
+
+/// Writes each exchange to the log: an event of level INFO and of target [`ExchangeLog::TARGET`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExchangeLog;
+
+impl ExchangeLog {
+    /// The target of its events, by which subscribers tell them from others.
+    pub const TARGET: &'static str = "attache::exchange";
+}
+
+impl Observe for ExchangeLog {
+    fn exchange(&self, exchange: &Exchange<'_>) {
+        let Exchange { server, method, name, status, reason, received, sent, .. } = *exchange;
+        let microseconds = u64::try_from(exchange.took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: ExchangeLog::TARGET,
+            server,
+            transport = exchange.transport.as_str(),
+            peer = exchange.peer.map(display),
+            revision = exchange.revision.map(Version::as_str),
+            method,
+            name,
+            end = exchange.end.as_str(),
+            status,
+            code = exchange.code.map(Code::digits),
+            reason,
+            microseconds,
+            received,
+            sent,
+            "exchange"
+        );
+    }
+}

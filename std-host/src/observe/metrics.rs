@@ -1,0 +1,135 @@
+//! Counters and latencies in the text format of Prometheus.
+
+use super::{Exchange, Observe};
+use crate::limits;
+use core::fmt;
+use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// What is counted of all exchanges. The labels are words of the protocol and declared names, of which
+/// [`NAMES`](limits::NAMES) are kept apart at most: memory is bounded whatever peers send.
+pub struct Metrics {
+    registry: Registry,
+    exchanges: Family<Ended, Counter>,
+    refusals: Family<Refused, Counter>,
+    seconds: Family<Called, Histogram, fn() -> Histogram>,
+    received: Family<Of, Counter>,
+    sent: Family<Of, Counter>,
+    names: Mutex<HashSet<String>>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Of {
+    server: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Called {
+    server: String,
+    method: &'static str,
+    name: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Ended {
+    server: String,
+    transport: &'static str,
+    method: &'static str,
+    name: String,
+    end: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Refused {
+    server: String,
+    method: &'static str,
+    reason: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("attache"),
+            exchanges: Family::default(),
+            refusals: Family::default(),
+            seconds: Family::new_with_constructor(histogram),
+            received: Family::default(),
+            sent: Family::default(),
+            names: Mutex::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("exchanges", "Messages that were answered, by how they ended", metrics.exchanges.clone());
+        registry.register("refusals", "Messages that were refused, by the reason", metrics.refusals.clone());
+        registry.register("exchange_seconds", "Time from message to answer", metrics.seconds.clone());
+        registry.register("received_bytes", "Bytes of messages", metrics.received.clone());
+        registry.register("sent_bytes", "Bytes of answers", metrics.sent.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The media type of [`text`](Metrics::text).
+    pub const CONTENT_TYPE: &'static str = prometheus_text::CONTENT_TYPE;
+
+    /// `name`, or nothing if there are too many others.
+    fn label(&self, name: &str) -> String {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names.contains(name) {
+            if names.len() == limits::NAMES {
+                return String::new();
+            }
+            names.insert(name.to_owned());
+        }
+        name.to_owned()
+    }
+
+    /// All of it as Prometheus reads it (text format 0.0.4).
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // A `String` takes everything.
+        let _ = prometheus_text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Observe for Metrics {
+    fn exchange(&self, exchange: &Exchange<'_>) {
+        let server = || exchange.server.to_owned();
+        let Exchange { method, .. } = *exchange;
+        let name = exchange.name.map(|name| self.label(name)).unwrap_or_default();
+        let ended = Ended {
+            server: server(),
+            transport: exchange.transport.as_str(),
+            method,
+            name: name.clone(),
+            end: exchange.end.as_str(),
+        };
+        self.exchanges.get_or_create(&ended).inc();
+        // A subscription lasts as long as its client likes, which is no latency.
+        if method != "subscriptions/listen" {
+            let called = Called { server: server(), method, name };
+            self.seconds.get_or_create(&called).observe(exchange.took.as_secs_f64());
+        }
+        if let Some(reason) = exchange.reason {
+            self.refusals.get_or_create(&Refused { server: server(), method, reason }).inc();
+        }
+        let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.received.get_or_create(&Of { server: server() }).inc_by(bytes(exchange.received));
+        self.sent.get_or_create(&Of { server: server() }).inc_by(bytes(exchange.sent));
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// In seconds: from what a tool takes that only computes to what a person waits for.
+const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];

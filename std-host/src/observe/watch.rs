@@ -1,0 +1,230 @@
+//! The record of one message in the making.
+
+use super::{End, Exchange, Observers, Transport};
+use crate::limits;
+use crate::tools::{Metadata, Offer, Outcome, Registry};
+use attache_core::auth::Authenticated;
+use attache_core::era::Version;
+use attache_core::exchange::{Next, Reply};
+use attache_core::json::Text;
+use attache_core::mcp::Params;
+use attache_core::rpc::{Code, Envelope, Message};
+use attache_core::tool::{Kind, Operation};
+use bytes::Bytes;
+use core::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Goes with a message until it is answered, and tells when it is dropped. What nobody has ended by then was cancelled.
+pub(crate) struct Watch {
+    observers: Arc<Observers>,
+    began: Instant,
+    transport: Transport,
+    pub(crate) peer: Option<IpAddr>,
+    revision: Option<Version>,
+    method: &'static str,
+    offer: Option<Arc<Offer>>,
+    meta: Option<Metadata>,
+    end: End,
+    status: Option<u16>,
+    code: Option<Code>,
+    reason: Option<&'static str>,
+    received: usize,
+    sent: usize,
+}
+
+impl Watch {
+    pub(crate) fn new(observers: &Arc<Observers>, transport: Transport) -> Self {
+        Self {
+            observers: Arc::clone(observers),
+            began: Instant::now(),
+            transport,
+            peer: None,
+            revision: None,
+            method: NONE,
+            offer: None,
+            meta: None,
+            end: End::Cancelled,
+            status: None,
+            code: None,
+            reason: None,
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    /// The message is `body`, and `next` is to be done with it.
+    pub(crate) fn opened(&mut self, next: &Next, who: &Authenticated<'_>, offers: &Registry, body: &Bytes) {
+        self.received = body.len();
+        let refused = matches!(next, Next::Reply(reply) if reply.error_reported().is_some());
+        // Refusals are logged whoever observes, and they are told apart from what is normal by what they were about.
+        if self.observers.list.is_empty() && !refused {
+            return;
+        }
+        match next {
+            Next::Call(ticket) => {
+                let call = ticket.call(body, who);
+                self.revision = Some(call.version());
+                let (method, kind, index) = match call.operation() {
+                    Operation::Tool(index) => ("tools/call", Kind::Tool, index),
+                    Operation::Prompt(index) => ("prompts/get", Kind::Prompt, index),
+                    Operation::Resource(index) => ("resources/read", Kind::Resource, index),
+                    Operation::Template(index) => ("resources/read", Kind::Template, index),
+                    Operation::Complete(kind, index) => ("completion/complete", kind, index),
+                };
+                self.method = method;
+                self.offer = offers.offer(kind, index);
+                self.meta = Some(Metadata::of(body, &call));
+            }
+            _ => self.read(body),
+        }
+    }
+
+    /// Finds the method in a message that is not run. It was read before, but nothing that is kept of it says so.
+    fn read(&mut self, body: &[u8]) {
+        let mut params = Params::default();
+        let Ok(envelope) = Envelope::read(body, |reader| params.read(reader)) else { return };
+        let claim = params.meta.claim().ok().flatten().and_then(|item| item.of(body).text());
+        self.revision = claim.and_then(Version::named);
+        self.method = match envelope.message(body) {
+            Ok(Message::Request(request)) => request.method.of(body).text().map_or(NONE, known),
+            Ok(Message::Notification(method)) => method.of(body).text().map_or(NONE, known),
+            Ok(Message::Answer(_)) => "response",
+            Err(_) => NONE,
+        };
+    }
+
+    /// The message was taken, and there is nothing to answer.
+    pub(crate) fn taken(&mut self) {
+        self.end = End::Done;
+    }
+
+    /// `reply` is the answer.
+    pub(crate) fn replied(&mut self, reply: &Reply) {
+        match reply.error_reported() {
+            None => self.end = End::Done,
+            Some(error) => {
+                self.end = End::Refused;
+                self.code = Some(error.code());
+                // What was found before says it better.
+                self.reason = self.reason.or(Some(error.name()));
+            }
+        }
+    }
+
+    /// It is refused for this reason.
+    pub(crate) const fn refused(&mut self, reason: &'static str) {
+        self.reason = Some(reason);
+    }
+
+    /// The handler has ended with `outcome`.
+    pub(crate) fn ran(&mut self, outcome: &Outcome) {
+        (self.end, self.code) = match outcome {
+            Outcome::Tool(output) if output.is_error() => (End::Failed, None),
+            Outcome::Tool(_) | Outcome::Prompt(_) | Outcome::Read(_) | Outcome::Values(_) => (End::Done, None),
+            Outcome::Asks(..) => (End::Asked, None),
+            Outcome::Rejected(code, _) => (End::Rejected, Some(*code)),
+            Outcome::Needs(_) => (End::Rejected, Some(Code::MissingClientCapability)),
+            Outcome::NotFound => (End::Rejected, Some(Code::InvalidParams)),
+        };
+    }
+
+    /// The call was answered with this status; where its result could not be written, with an error of this code.
+    pub(crate) const fn answered(&mut self, status: u16, spoilt: Option<Code>) {
+        self.status = Some(status);
+        if spoilt.is_some() {
+            self.end = End::Rejected;
+            self.code = spoilt;
+        }
+    }
+
+    /// Its client has cancelled it.
+    pub(crate) const fn gone(&mut self) {
+        self.end = End::Cancelled;
+    }
+
+    /// The answer has broken off.
+    pub(crate) const fn broke(&mut self) {
+        self.end = End::Broken;
+    }
+
+    pub(crate) const fn sent(&mut self, bytes: usize) {
+        self.sent += bytes;
+    }
+
+    pub(crate) const fn status(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    fn log(&self, exchange: &Exchange<'_>) {
+        let Exchange { server, transport, method, status, .. } = *exchange;
+        let (transport, name) = (transport.as_str(), exchange.name);
+        let code = exchange.code.map(Code::digits);
+        match (exchange.end, exchange.reason) {
+            // Legacy clients ask for a stream in passing, and take the refusal for an answer.
+            (End::Refused, Some("verb")) => tracing::debug!(server, reason = "verb", status, "refused"),
+            (End::Refused, reason) => tracing::warn!(server, transport, method, reason, status, code, "refused"),
+            (End::Broken, _) => tracing::error!(server, transport, method, name, "an answer broke off"),
+            _ => {}
+        }
+        if exchange.took >= limits::SLOW && method != "subscriptions/listen" {
+            let seconds = exchange.took.as_secs_f64();
+            tracing::warn!(server, transport, method, name, seconds, "a slow call");
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let exchange = Exchange {
+            server: &self.observers.server,
+            transport: self.transport,
+            peer: self.peer,
+            revision: self.revision,
+            method: self.method,
+            name: self.offer.as_ref().map(|offer| offer.key.as_str()),
+            end: self.end,
+            status: self.status.filter(|_| self.transport == Transport::Http),
+            code: self.code,
+            reason: self.reason,
+            took: self.began.elapsed(),
+            received: self.received,
+            sent: self.sent,
+            meta: self.meta.as_ref(),
+        };
+        self.log(&exchange);
+        self.observers.list.iter().for_each(|observer| observer.exchange(&exchange));
+    }
+}
+
+/// A message whose method could not be read.
+const NONE: &str = "none";
+
+/// The method as the protocol writes it.
+fn known(name: Text<'_>) -> &'static str {
+    METHODS.into_iter().find(|known| name.is(known)).unwrap_or("unknown")
+}
+
+/// The methods that clients send, of all revisions, served here or not.
+const METHODS: [&str; 20] = [
+    "tools/call",
+    "tools/list",
+    "resources/read",
+    "resources/list",
+    "resources/templates/list",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "prompts/get",
+    "prompts/list",
+    "completion/complete",
+    "logging/setLevel",
+    "subscriptions/listen",
+    "server/discover",
+    "initialize",
+    "ping",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "notifications/elicitation/complete",
+];
