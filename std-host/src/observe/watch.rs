@@ -182,7 +182,7 @@ impl Drop for Watch {
             peer: self.peer,
             revision: self.revision,
             method: self.method,
-            name: self.offer.as_ref().map(|offer| offer.key.as_str()),
+            name: self.offer.as_ref().map(|offer| &*offer.key),
             end: self.end,
             status: self.status.filter(|_| self.transport == Transport::Http),
             code: self.code,
