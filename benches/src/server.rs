@@ -1,6 +1,6 @@
 //! The servers that are measured, and the path of one request through the engine.
 
-use attache_core::auth::{Access, Authenticated};
+use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::Version;
 use attache_core::exchange::{Next, Origin, Reply, open};
 use attache_core::http::{Door, Facts, LOOPBACK, Policy, fields, gate};
@@ -133,11 +133,12 @@ impl Bench {
         for (name, value) in head {
             facts.note(name.as_bytes(), value.as_bytes());
         }
-        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
         let mut out = Slice::new(&mut buffers.result);
         let reply = match gate(&facts, &policy) {
             Door::In(who) => self.reply(&who, Origin::Http(&facts), body, &mut out),
             Door::Out(refusal) => Some(Reply::refused(refusal)),
+            Door::NeedKey(_) => unreachable!("nothing has to be shown"),
         };
         if let Some(reply) = reply {
             black_box((reply.status(), fields(reply.status())));

@@ -62,7 +62,8 @@
 //!
 //! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
 //! `embassy-net`: the one for HTTP.
-//! `http1`: HTTP/1.1 on the wire, for devices. `seal`: values that come back unchanged or not at all.
+//! `http1`: HTTP/1.1 on the wire, for devices. `seal`: values that come back unchanged or not at all. `rs256`, `es256`, `eddsa`:
+//! signatures of tokens by these algorithms.
 //!
 //! # What it is not
 //!

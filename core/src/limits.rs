@@ -69,3 +69,16 @@ pub const SESSION_ID: usize = 84;
 /// Seconds for which a session id is good: a working day and the night behind it. Afterwards its client begins anew, which the
 /// protocol tells it with 404.
 pub const SESSION_LIFE: u64 = 24 * 60 * 60;
+
+/// Seconds by which the clocks of an issuer and of this server may differ, unless the policy says otherwise. Machines that keep
+/// time by NTP differ by less than one; RFC 7519 §4.1.4 asks for no more than a few minutes.
+pub const LEEWAY: u64 = 60;
+
+/// Most pairs of a broad scope and one that it includes. They are worked out in the bits of one `u64`.
+pub const IMPLIED: usize = 64;
+
+/// Smallest RSA modulus in bits (RFC 7518 §3.3: "2048 bits or larger MUST be used").
+pub const RSA_BITS: usize = 2048;
+
+/// Largest RSA modulus in bits. A signature of 4096 bits takes four times as long to check as one of 2048.
+pub const RSA_MAX_BITS: usize = 4096;

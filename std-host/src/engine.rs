@@ -7,7 +7,7 @@ use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::piped::{Part, Piped, Way};
 use crate::sink::Growing;
 use crate::tools::{Change, Changes, Outcome, Registry, Run, Started};
-use attache_core::auth::{Access, Authenticated};
+use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Listen, Next, Reply, Ticket, Wish};
 use attache_core::http::{LOOPBACK, OK, Policy};
@@ -40,10 +40,10 @@ pub struct Engine {
     pub(crate) logs: Logs,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
-    access: Access,
     limits: Limits,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
+    gate: Gate,
 }
 
 impl fmt::Debug for Engine {
@@ -66,10 +66,10 @@ impl Engine {
             logs: Logs::default(),
             hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
             origins: Vec::new(),
-            access: Access::Anonymous,
             limits: Limits::default(),
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
+            gate: Gate::Open(Access::Anonymous),
         }
     }
 
@@ -137,7 +137,7 @@ impl Engine {
     }
 
     pub(crate) fn policy(&self) -> Policy<'_, String> {
-        Policy { hosts: &self.hosts, origins: &self.origins, access: self.access }
+        Policy { hosts: &self.hosts, origins: &self.origins, access: self.gate }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::homes::{Http, core, headers};
 use crate::modern::request;
 use crate::{demo, device};
 use ::core::time::Duration;
-use attache_core::auth::Access;
+use attache_core::auth::{Access, Gate};
 use attache_core::embassy::{Deadlines, End, Endpoint, HttpBuffers, Room, Site, serve_connection};
 use attache_core::http::{LOOPBACK, Policy};
 use attache_core::mcp::Server;
@@ -42,7 +42,7 @@ where
         local.block_on(&runtime, async {
             let listener = Rc::new(tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
             sender.send(listener.local_addr().expect("an address")).expect("the test waits");
-            let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+            let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
             let site = Site { path: "/mcp", policy, deadlines };
             let endpoint = Rc::new(Endpoint { server, changes: topics, site, room: Room::new(sockets) });
             let handler = Rc::new(handler);
@@ -397,7 +397,7 @@ fn client_that_takes_nothing_of_its_answer_is_cut_off() {
         let (mut near, far) = tokio::io::duplex(4096);
         near.write_all(&wire(&call(1, "log", 1000), "")).await.expect("it is taken");
         let (rx, tx) = tokio::io::split(far);
-        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Access::Anonymous };
+        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
         let site = Site { path: "/mcp", policy, deadlines: IMPATIENT };
         let mut buffers = HttpBuffers::<1024, 2048, 512>::new();
         let topics = topics();

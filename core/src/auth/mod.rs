@@ -1,9 +1,44 @@
 //! Who calls, and what he may do. Two questions at two places: the door asks the first before a byte of the body is
 //! read, dispatch asks the second when the tool is known. Each answer is a value that only this module can make, and
 //! nothing behind goes on without it: the absence of an error is not evidence of a check.
+//!
+//! A token goes from [`Bearer`] over [`Claimed`] and [`Candidate`] to [`Verified`]; a key from [`Shown`] straight to
+//! [`Authenticated`].
 
+mod base64url;
+mod bearer;
+mod claims;
+mod denied;
+#[cfg(feature = "eddsa")]
+mod eddsa;
+#[cfg(feature = "es256")]
+mod es256;
+mod jwk;
+mod jws;
+mod key;
 mod principal;
+#[cfg(feature = "rs256")]
+mod rs256;
+mod rules;
 mod scope;
+mod token;
+mod verify;
 
-pub use principal::{Access, Authenticated};
-pub use scope::{Allowed, authorize};
+pub use base64url::{NotDecoded, decode as decode_base64url};
+pub use bearer::Bearer;
+pub use claims::Claims;
+pub use denied::{Denied, Fault, Kind};
+#[cfg(feature = "eddsa")]
+pub use eddsa::EdDsa;
+#[cfg(feature = "es256")]
+pub use es256::Es256;
+pub use jwk::{Jwk, Public};
+pub use jws::Jws;
+pub use key::{ApiKey, Shown, digest};
+pub use principal::{Access, Authenticated, Gate};
+#[cfg(feature = "rs256")]
+pub use rs256::Rs256;
+pub use rules::{ANY, Rules};
+pub use scope::{Allowed, Need, authorize};
+pub use token::{Candidate, Claimed, Verified};
+pub use verify::{Algorithm, Forged, Verify};

@@ -10,7 +10,7 @@ use super::to::{LAST_CHUNK, To};
 use crate::auth::Authenticated;
 use crate::era::Version;
 use crate::exchange::{Listen, Next, Origin, Reply, Ticket, open, too_large};
-use crate::http::{ACCEPTED, Door, OK, gate, sse};
+use crate::http::{ACCEPTED, Door, OK, Refusal, gate, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Sink, Slice};
 use crate::rpc::Error;
@@ -116,6 +116,8 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let door = match gate(&request.facts, &self.site.policy) {
             _ if request.path != self.site.path => Err(Reply::unreadable(404, "There is nothing at this path")),
             Door::In(who) => Ok(who),
+            // This driver has no keys to check anything by, so what has to be shown lets nobody in.
+            Door::NeedKey(_) => Err(Reply::refused(Refusal::Undecided)),
             Door::Out(refusal) => Err(Reply::refused(refusal)),
         };
         let limit = body.len();

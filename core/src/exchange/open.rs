@@ -5,7 +5,7 @@ use super::Batch;
 use super::listen::{Listen, is_strings};
 use super::reply::{Reply, Shape, no_resource};
 use super::ticket::Ticket;
-use crate::auth::{Authenticated, authorize};
+use crate::auth::{Allowed, Authenticated, Denied, authorize};
 use crate::era::{Carrier, Client, Era, Session, Version, negotiate};
 use crate::http::{Facts, Field, agree, param_agrees};
 use crate::json::{Item, Kind as Json, Repeated, Span, Text};
@@ -267,8 +267,9 @@ impl Opening<'_> {
         {
             return Err(Error::Param(Param::LogLevel));
         }
-        let ticket = |(operation, subject)| {
-            Next::Call(Ticket::new(authorize(self.who), request.id, version, operation, self.object, subject))
+        let ticket = |(operation, subject)| match self.allowed(operation) {
+            Ok(allowed) => Next::Call(Ticket::new(allowed, request.id, version, operation, self.object, subject)),
+            Err(denied) => Next::Reply(Reply::forbidden(request.id, operation, denied)),
         };
         let shape = match method {
             Method::CallTool => return self.tool(version).map(ticket),
@@ -306,6 +307,13 @@ impl Opening<'_> {
             Origin::Http(_) => Err(Error::NoSession),
             _ => Ok(Next::Remember(wish, Reply::result(request.id, Shape::Empty))),
         }
+    }
+
+    fn allowed(&self, operation: Operation) -> Result<Allowed, Denied<'static>> {
+        let offers = self.server.offers();
+        let (kind, index) = operation.entry();
+        let needs = (0..).map_while(|number| offers.need(kind, index, number));
+        authorize(self.who, needs, |number| offers.implied(number))
     }
 
     fn tool(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {

@@ -1,11 +1,13 @@
 //! An answer and the way it is sent. A tool's result was written in place; everything else is emitted piece by piece
 //! from flash and from the body, through a buffer of any size, and its length is known before.
 
+use crate::auth::Denied;
 use crate::era::{Client, Version};
 use crate::http;
 use crate::json::{Decimal, Span};
 use crate::mcp::{self, Page, Server};
 use crate::rpc::{self, Error, Section, Unanswerable, head, section};
+use crate::tool::Operation;
 
 /// What is to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,10 @@ pub struct Reply {
     shape: Shape,
     /// The number that a size error names.
     limit: Decimal,
+    /// The refusal of a caller who may not do this.
+    refusal: Option<http::Refusal>,
+    /// What that is.
+    operation: Option<Operation>,
 }
 
 /// What an answer says.
@@ -37,11 +43,18 @@ pub(super) enum Shape {
 
 impl Reply {
     pub(super) fn result(id: Span, shape: Shape) -> Self {
-        Self { status: http::OK, id: Some(id), shape, limit: Decimal::EMPTY }
+        Self { status: http::OK, id: Some(id), shape, limit: Decimal::EMPTY, refusal: None, operation: None }
     }
 
     pub(super) fn written(status: u16, start: usize, end: usize) -> Self {
-        Self { status, id: None, shape: Shape::Written(start, end), limit: Decimal::EMPTY }
+        Self {
+            status,
+            id: None,
+            shape: Shape::Written(start, end),
+            limit: Decimal::EMPTY,
+            refusal: None,
+            operation: None,
+        }
     }
 
     pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {
@@ -50,18 +63,37 @@ impl Reply {
             _ => Decimal::EMPTY,
         };
         let status = http::status(refused.error, version);
-        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit }
+        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit, refusal: None, operation: None }
     }
 
     /// The answer to a request that was refused for its head.
     pub fn refused(refusal: http::Refusal) -> Self {
         let error = Shape::Error(refusal.error());
-        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY }
+        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY, refusal: None, operation: None }
+    }
+
+    /// The answer to a request whose caller may not do what it asks for.
+    pub(super) fn forbidden(id: Span, operation: Operation, denied: Denied<'static>) -> Self {
+        let refusal = http::Refusal::from(denied);
+        Self { id: Some(id), refusal: Some(refusal), operation: Some(operation), ..Self::refused(refusal) }
+    }
+
+    /// The refusal of a caller who may not do what was asked for, and what that is, if that is what it says. What the operation
+    /// needs belongs in the challenge.
+    pub fn denied(&self) -> Option<(http::Refusal, Operation)> {
+        self.refusal.zip(self.operation)
     }
 
     /// The answer to a request that is understood no further than its bytes.
     pub fn unreadable(status: u16, reason: &'static str) -> Self {
-        Self { status, id: None, shape: Shape::Error(Error::Refused(reason)), limit: Decimal::EMPTY }
+        Self {
+            status,
+            id: None,
+            shape: Shape::Error(Error::Refused(reason)),
+            limit: Decimal::EMPTY,
+            refusal: None,
+            operation: None,
+        }
     }
 
     /// The HTTP status.

@@ -38,6 +38,10 @@ pub struct Facts<'h> {
     pub origin: Field<'h>,
     /// `Content-Type`
     pub content_type: Field<'h>,
+    /// `Authorization`
+    pub authorization: Field<'h>,
+    /// `X-Functions-Key`: an API key, by the name that function platforms have for it.
+    pub key: Field<'h>,
     /// `MCP-Protocol-Version`
     pub protocol_version: Field<'h>,
     /// `Mcp-Session-Id`
@@ -68,6 +72,8 @@ impl<'h> Facts<'h> {
             host: Field::Absent,
             origin: Field::Absent,
             content_type: Field::Absent,
+            authorization: Field::Absent,
+            key: Field::Absent,
             protocol_version: Field::Absent,
             session: Field::Absent,
             last_event: Field::Absent,
@@ -80,15 +86,19 @@ impl<'h> Facts<'h> {
 
     /// Takes note of a header field; fields that the engine does not read are passed over.
     pub fn note(&mut self, name: &'h [u8], value: &'h [u8]) {
-        // The names differ in length, so at most one comparison is made for each field.
+        // The names differ in length, or in their first letter, so at most one comparison is made for each field.
         let (known, field): (&[u8], _) = match name.len() {
             4 => (b"host", &mut self.host),
             6 => (b"origin", &mut self.origin),
             8 => (b"mcp-name", &mut self.mcp_name),
             10 => (b"mcp-method", &mut self.mcp_method),
             12 => (b"content-type", &mut self.content_type),
+            13 if name.first().is_some_and(|first| first.eq_ignore_ascii_case(&b'a')) => {
+                (b"authorization", &mut self.authorization)
+            }
             13 => (b"last-event-id", &mut self.last_event),
             14 => (b"mcp-session-id", &mut self.session),
+            15 => (b"x-functions-key", &mut self.key),
             20 => (b"mcp-protocol-version", &mut self.protocol_version),
             _ => return self.note_param(name, value),
         };

@@ -1,7 +1,7 @@
 //! The door: what is decided from a request's head alone, before a byte of the body is read.
 
 use super::{Facts, Field, Verb};
-use crate::auth::{Access, Authenticated};
+use crate::auth::{Authenticated, Bearer, Denied, Gate, Kind, Shown};
 use crate::rpc::Error;
 
 /// Who may come to the door, and how he is known there. `S` is a string, borrowed or owned.
@@ -15,8 +15,8 @@ pub struct Policy<'a, S = &'static str> {
     /// Origins of web pages that may call, written as browsers do (`https://app.example:8443`), besides those whose host
     /// is one of `hosts`.
     pub origins: &'a [S],
-    /// How callers are told apart.
-    pub access: Access,
+    /// What callers have to show.
+    pub access: Gate,
 }
 
 /// The names of a server that only its own machine reaches.
@@ -27,8 +27,21 @@ pub const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 pub enum Door<'h> {
     /// Come in.
     In(Authenticated<'h>),
+    /// Show that what you hold is good: the adapter has the keys.
+    NeedKey(Unverified<'h>),
     /// Stay out.
     Out(Refusal),
+}
+
+/// What came with a request to say who calls, in the shape that the policy asks for. It is in order, and not checked.
+#[derive(Clone, Copy, Debug)]
+pub enum Unverified<'h> {
+    /// A token.
+    Token(Bearer<'h>),
+    /// A key.
+    Key(Shown<'h>),
+    /// A key and a token, and neither will do without the other.
+    Both(Shown<'h>, Bearer<'h>),
 }
 
 /// Why a request is refused for its head alone.
@@ -49,6 +62,35 @@ pub enum Refusal {
     Fields,
     /// The caller has sent more requests than it may.
     Rate,
+    /// `Authorization` or `X-Functions-Key` is malformed or there more than once.
+    Credentials,
+    /// No token came.
+    NoToken,
+    /// The token is not good. Why is for the log.
+    BadToken,
+    /// No key came, or none that is known.
+    NoKey,
+    /// The token lacks a scope of what was asked for.
+    Scope,
+    /// The caller is known and may not call.
+    Forbidden,
+    /// The keys by which the token would be checked cannot be had now.
+    Undecided,
+}
+
+impl From<Denied<'_>> for Refusal {
+    /// What the peer learns: whatever is wrong with a token, its refusals look alike.
+    fn from(denied: Denied<'_>) -> Self {
+        match (denied.kind(), denied) {
+            (_, Denied::NoKey | Denied::UnknownKey) => Self::NoKey,
+            (_, Denied::Scope) => Self::Scope,
+            (Kind::Malformed, _) => Self::Credentials,
+            (Kind::Absent, _) => Self::NoToken,
+            (Kind::Invalid, _) => Self::BadToken,
+            (Kind::Forbidden, _) => Self::Forbidden,
+            (Kind::Undecided, _) => Self::Undecided,
+        }
+    }
 }
 
 impl Refusal {
@@ -65,6 +107,11 @@ impl Refusal {
             // RFC 6585 §5 and §4.
             Self::Fields => 431,
             Self::Rate => 429,
+            // RFC 6750 §3.1: 400 invalid_request, 401 invalid_token, 403 insufficient_scope.
+            Self::Credentials => 400,
+            Self::NoToken | Self::BadToken | Self::NoKey => 401,
+            Self::Scope | Self::Forbidden => 403,
+            Self::Undecided => 503,
         }
     }
 
@@ -78,6 +125,13 @@ impl Refusal {
             Self::Framing => "framing",
             Self::Fields => "fields",
             Self::Rate => "rate",
+            Self::Credentials => "credentials",
+            Self::NoToken => "no token",
+            Self::BadToken => "token",
+            Self::NoKey => "key",
+            Self::Scope => "scope",
+            Self::Forbidden => "forbidden",
+            Self::Undecided => "undecided",
         }
     }
 
@@ -91,15 +145,55 @@ impl Refusal {
             Self::Framing => "Transfer-Encoding must be chunked, and be there once",
             Self::Fields => "There are too many header fields",
             Self::Rate => "There are too many requests: wait as long as Retry-After says",
+            Self::Credentials => "Authorization must be Bearer and one token, once",
+            Self::NoToken => "An access token is needed",
+            Self::BadToken => "The access token is not valid",
+            Self::NoKey => "A valid key is needed in X-Functions-Key",
+            Self::Scope => "The access token lacks a scope",
+            Self::Forbidden => "The caller may not do this",
+            Self::Undecided => "The access token cannot be checked now: try again",
         })
     }
 }
 
 /// Decides whether the request with these facts is let in.
 pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
-    match refusal(facts, policy) {
-        Some(refusal) => Door::Out(refusal),
-        None => Door::In(Authenticated::anonymous(&policy.access)),
+    if let Some(refusal) = refusal(facts, policy) {
+        return Door::Out(refusal);
+    }
+    ask(facts, policy.access)
+}
+
+/// Asks the caller for what `gate` wants to be shown.
+fn ask<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
+    match gate {
+        Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
+        gate => match credentials(facts, gate) {
+            Ok(shown) => Door::NeedKey(shown),
+            Err(denied) => Door::Out(denied.into()),
+        },
+    }
+}
+
+/// What the caller shows of what `gate` asks for.
+fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Denied<'static>> {
+    let token = match facts.authorization {
+        Field::Absent => None,
+        Field::Once(value) => Bearer::parse(value)?,
+        // RFC 6750 §3.1: invalid_request.
+        Field::Repeated => return Err(Denied::Malformed),
+    };
+    let key = match facts.key {
+        Field::Absent | Field::Once(b"") => None,
+        Field::Once(value) => Some(Shown::new(value)),
+        Field::Repeated => return Err(Denied::Malformed),
+    };
+    match (gate, token, key) {
+        (Gate::Both, Some(token), Some(key)) => Ok(Unverified::Both(key, token)),
+        (Gate::Token | Gate::Either, Some(token), _) => Ok(Unverified::Token(token)),
+        (Gate::Key | Gate::Either, _, Some(key)) => Ok(Unverified::Key(key)),
+        (Gate::Key, _, None) | (Gate::Both, Some(_), None) => Err(Denied::NoKey),
+        _ => Err(Denied::NoToken),
     }
 }
 
@@ -107,7 +201,7 @@ pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Doo
 pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
         Some(refusal @ (Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
-        _ if matches!(facts.verb, Verb::Get | Verb::Delete) => Door::In(Authenticated::anonymous(&policy.access)),
+        _ if matches!(facts.verb, Verb::Get | Verb::Delete) => ask(facts, policy.access),
         _ => Door::Out(Refusal::Verb),
     }
 }
@@ -164,8 +258,10 @@ fn is_json(content_type: Field<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Access;
 
-    const HOME: Policy<'_> = Policy { hosts: LOOPBACK, origins: &["https://app.example"], access: Access::Anonymous };
+    const HOME: Policy<'_> =
+        Policy { hosts: LOOPBACK, origins: &["https://app.example"], access: Gate::Open(Access::Anonymous) };
 
     fn outcome(changes: &[(&'static str, &'static str)]) -> Option<Refusal> {
         let mut facts = Facts::new(b"POST");
@@ -178,7 +274,7 @@ mod tests {
             facts.note(name.as_bytes(), value.as_bytes());
         }
         match gate(&facts, &HOME) {
-            Door::In(_) => None,
+            Door::In(_) | Door::NeedKey(_) => None,
             Door::Out(refusal) => Some(refusal),
         }
     }

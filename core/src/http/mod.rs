@@ -2,12 +2,16 @@
 //! and which status an answer has. Bytes and sockets belong to the adapters.
 
 mod agree;
+mod challenge;
 mod facts;
 mod gate;
+mod metadata;
 pub mod sse;
 mod status;
 
 pub use agree::{agree, param_agrees};
+pub use challenge::challenge;
 pub use facts::{Facts, Field, Verb};
-pub use gate::{Door, LOOPBACK, Policy, Refusal, gate, gate_session};
+pub use gate::{Door, LOOPBACK, Policy, Refusal, Unverified, gate, gate_session};
+pub use metadata::{Resource, metadata};
 pub use status::{ACCEPTED, OK, fields, rejected, status};

@@ -20,6 +20,19 @@ pub enum Operation {
     Complete(Kind, usize),
 }
 
+impl Operation {
+    /// What it is done with.
+    pub const fn entry(self) -> (Kind, usize) {
+        match self {
+            Self::Tool(index) => (Kind::Tool, index),
+            Self::Prompt(index) => (Kind::Prompt, index),
+            Self::Resource(index) => (Kind::Resource, index),
+            Self::Template(index) => (Kind::Template, index),
+            Self::Complete(kind, index) => (kind, index),
+        }
+    }
+}
+
 /// One call: what, with what, by whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'b> {

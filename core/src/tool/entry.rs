@@ -2,6 +2,7 @@
 //! which lies in flash on a device.
 
 use super::template;
+use crate::auth::Need;
 use crate::era::Version;
 use crate::json::Text;
 
@@ -33,6 +34,7 @@ impl Kind {
 pub struct Entry<'a> {
     key: &'a str,
     members: &'a [Member<'a>],
+    needs: &'a [Need<'a>],
 }
 
 /// Members of an entry that came into the protocol together.
@@ -59,7 +61,18 @@ impl<'a> Member<'a> {
 impl<'a> Entry<'a> {
     /// An entry that is found by `key`: a name, a URI, or a URI template. For `members` see [`Catalogue::member`].
     pub const fn new(key: &'a str, members: &'a [Member<'a>]) -> Self {
-        Self { key, members }
+        Self { key, members, needs: &[] }
+    }
+
+    /// The same, for callers whose token has all of `needs`.
+    #[must_use]
+    pub const fn with_needs(self, needs: &'a [Need<'a>]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// What it asks of the token of its caller.
+    pub const fn needs(&self) -> &'a [Need<'a>] {
+        self.needs
     }
 
     /// What finds it.
@@ -115,6 +128,17 @@ pub trait Catalogue {
         None
     }
 
+    /// One of the scopes and roles that an entry asks of the token of its caller, by its number.
+    fn need(&self, _kind: Kind, _index: usize, _number: usize) -> Option<Need<'_>> {
+        None
+    }
+
+    /// One of the pairs of scopes of which the first includes the second, by its number; at most
+    /// [`limits::IMPLIED`](crate::limits::IMPLIED).
+    fn implied(&self, _number: usize) -> Option<(&str, &str)> {
+        None
+    }
+
     /// Changes when the lists do, so that a cursor into an old list is noticed.
     fn generation(&self) -> u32 {
         0
@@ -159,12 +183,20 @@ pub struct Tables<'a> {
     templates: &'a [Entry<'a>],
     completions: bool,
     subscriptions: bool,
+    implied: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Tables<'a> {
     /// Tables with nothing in them.
-    pub const EMPTY: Self =
-        Self { tools: &[], prompts: &[], resources: &[], templates: &[], completions: false, subscriptions: false };
+    pub const EMPTY: Self = Self {
+        tools: &[],
+        prompts: &[],
+        resources: &[],
+        templates: &[],
+        completions: false,
+        subscriptions: false,
+        implied: &[],
+    };
 
     /// Tables of tools alone.
     pub const fn of_tools(tools: &'a [Entry<'a>]) -> Self {
@@ -196,6 +228,12 @@ impl<'a> Tables<'a> {
         Self { subscriptions: true, ..self }
     }
 
+    /// The same, with scopes of which the first includes the second.
+    #[must_use]
+    pub const fn with_implied(self, implied: &'a [(&'a str, &'a str)]) -> Self {
+        Self { implied, ..self }
+    }
+
     const fn of(&self, kind: Kind) -> &'a [Entry<'a>] {
         match kind {
             Kind::Tool => self.tools,
@@ -221,6 +259,14 @@ impl Catalogue for Tables<'_> {
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
         self.of(kind).iter().position(|entry| kind.finds(entry.key, key))
+    }
+
+    fn need(&self, kind: Kind, index: usize, number: usize) -> Option<Need<'_>> {
+        self.of(kind).get(index)?.needs().get(number).copied()
+    }
+
+    fn implied(&self, number: usize) -> Option<(&str, &str)> {
+        self.implied.get(number).copied()
     }
 
     fn features(&self) -> Features {

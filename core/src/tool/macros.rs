@@ -94,7 +94,8 @@ macro_rules! __args {
 /// Declares the tools of an application: a module with their table, and the function that runs the one that is called.
 ///
 /// The doc comment is the description. Attributes: `title = "…"`, and the hints `read_only`, `idempotent`, `additive` (never
-/// destructive), `closed_world`. The functions are methods of the application type; one that is missing or takes other
+/// destructive), `closed_world`; and `scope("…")` and `role("…")`, each of which may be there more than once: what the token of a
+/// caller must have ([`Need`](crate::auth::Need)). The functions are methods of the application type; one that is missing or takes other
 /// arguments does not compile. They are all `fn`, or all `async fn`.
 ///
 /// ```
@@ -125,17 +126,17 @@ macro_rules! __args {
 #[macro_export]
 macro_rules! tools {
     ( $vis:vis mod $module:ident for $app:ident {
-        $( $(#[doc = $doc:literal])+ $(#[$hint:ident $(= $value:literal)?])* fn $tool:ident ( $args:ty ); )+
+        $( $(#[doc = $doc:literal])+ $(#[$hint:ident $(= $value:literal)? $(($need:literal))?])* fn $tool:ident ( $args:ty ); )+
     } ) => {
         $crate::__tools! {
-            $vis mod $module for $app [] $( { [$($doc),+] [$($hint $(= $value)?)*] $tool $args, } )+
+            $vis mod $module for $app [] $( { [$($doc),+] [$($hint $(= $value)? $(($need))?)*] $tool $args, } )+
         }
     };
     ( $vis:vis mod $module:ident for $app:ident {
-        $( $(#[doc = $doc:literal])+ $(#[$hint:ident $(= $value:literal)?])* async fn $tool:ident ( $args:ty ); )+
+        $( $(#[doc = $doc:literal])+ $(#[$hint:ident $(= $value:literal)? $(($need:literal))?])* async fn $tool:ident ( $args:ty ); )+
     } ) => {
         $crate::__tools! {
-            $vis mod $module for $app [async] $( { [$($doc),+] [$($hint $(= $value)?)*] $tool $args, .await } )+
+            $vis mod $module for $app [async] $( { [$($doc),+] [$($hint $(= $value)? $(($need))?)*] $tool $args, .await } )+
         }
     };
 }
@@ -145,7 +146,7 @@ macro_rules! tools {
 macro_rules! __tools {
     (
         $vis:vis mod $module:ident for $app:ident [$($kind:tt)?]
-        $( { [$($doc:literal),+] [$($hint:ident $(= $value:literal)?)*] $tool:ident $args:ty, $($wait:tt)* } )+
+        $( { [$($doc:literal),+] [$($hint:ident $(= $value:literal)? $(($need:literal))?)*] $tool:ident $args:ty, $($wait:tt)* } )+
     ) => {
         #[doc = concat!("The tools of [`", stringify!($app), "`].")]
         $vis mod $module {
@@ -159,7 +160,7 @@ macro_rules! __tools {
                 const SAID: ($crate::tool::Hints, &str) = {
                     let mut hints = $crate::tool::Hints::NONE;
                     let mut title = "";
-                    $( $crate::__hint!(hints title $hint $(= $value)?); )*
+                    $( $crate::__hint!(hints title $hint $(= $value)? $(($need))?); )*
                     (hints, title)
                 };
                 const PARTS: &[$crate::json::Part<'static>] = &$crate::tool::tool_parts(
@@ -168,7 +169,7 @@ macro_rules! __tools {
                 const TITLE: &[$crate::json::Part<'static>] = &$crate::tool::title_parts(SAID.1);
                 const HINTS: &[$crate::json::Part<'static>] = &$crate::tool::hint_parts(SAID.0);
                 $crate::__members!(PARTS, TITLE, HINTS)
-            }) ),+ ];
+            }).with_needs(&[ $( $( $crate::__need!($hint $need), )? )* ]) ),+ ];
 
             /// Runs the tool that is called.
             ///
@@ -439,5 +440,19 @@ macro_rules! __hint {
     };
     ($hints:ident $title:ident title = $value:literal) => {
         $title = $value;
+    };
+    // What is asked of the caller is no hint: it stands in no list.
+    ($hints:ident $title:ident scope ($need:literal)) => {};
+    ($hints:ident $title:ident role ($need:literal)) => {};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __need {
+    (scope $scope:literal) => {
+        $crate::auth::Need::Scope($scope)
+    };
+    (role $role:literal) => {
+        $crate::auth::Need::Role($role)
     };
 }

@@ -2,7 +2,7 @@
 
 use crate::decimal;
 use crate::schema;
-use attache_core::auth::Access;
+use attache_core::auth::{Access, Gate};
 use attache_core::era::Version;
 use attache_core::exchange::Reply;
 use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, Refusal, Verb, agree, fields, gate, param_agrees};
@@ -117,9 +117,10 @@ fn trimmed(value: &[u8]) -> &[u8] {
 
 fn door(facts: &Facts<'_>, headers: &[Line<'_>]) {
     for hosts in [LOOPBACK, &[]] {
-        let policy = Policy { hosts, origins: &["https://app.example"], access: Access::Anonymous };
+        let policy = Policy { hosts, origins: &["https://app.example"], access: Gate::Open(Access::Anonymous) };
         let refusal = match gate(facts, &policy) {
             Door::In(_) => None,
+            Door::NeedKey(_) => unreachable!("nothing has to be shown"),
             Door::Out(refusal) => Some(refusal),
         };
         assert_eq!(refusal, slow_refusal(facts.verb, headers, hosts), "{hosts:?}");

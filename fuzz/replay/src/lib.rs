@@ -18,6 +18,7 @@ mod listen;
 mod schema;
 mod sessions;
 mod state;
+mod token;
 
 pub use envelope::envelope;
 pub use exchange::exchange;
@@ -28,3 +29,4 @@ pub use lines::lines;
 pub use listen::listen;
 pub use sessions::sessions;
 pub use state::state;
+pub use token::token;

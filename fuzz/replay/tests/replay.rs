@@ -51,6 +51,11 @@ fn listen_seeds_and_mutations_replayed_hold() {
     replay("listen", attache_fuzz_replay::listen);
 }
 
+#[test]
+fn token_seeds_and_mutations_replayed_hold() {
+    replay("token", attache_fuzz_replay::token);
+}
+
 fn replay(target: &str, check: fn(&[u8])) {
     let seeds = inputs("seeds", target);
     assert!(!seeds.is_empty(), "{target} has no seeds");

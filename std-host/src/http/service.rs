@@ -114,6 +114,7 @@ where
     }
     let who = match gate(&facts, &engine.policy()) {
         Door::In(who) => who,
+        Door::NeedKey(_) => return unread(refuse_at_door(&engine, Refusal::Undecided, watch)),
         Door::Out(refusal) => {
             return unread(refuse_at_door(&engine, refusal, watch));
         }

@@ -94,6 +94,7 @@ pub(super) async fn batch(
 pub(super) fn bodiless(engine: &Arc<Engine>, facts: &Facts<'_>, head: &Parts, mut watch: Watch) -> Response<Answered> {
     let who = match gate_session(facts, &engine.policy()) {
         Door::In(who) => who,
+        Door::NeedKey(_) => return refuse_at_door(engine, Refusal::Undecided, watch),
         Door::Out(refusal) => return refuse_at_door(engine, refusal, watch),
     };
     match served(engine, facts, &who, head) {

@@ -189,13 +189,7 @@ impl Registry {
         client: Option<&Client>,
     ) -> Started {
         let (events, told) = Events::new(&call, self.logging, client.and_then(Client::level));
-        let (kind, index) = match call.operation() {
-            Operation::Tool(index) => (Kind::Tool, index),
-            Operation::Prompt(index) => (Kind::Prompt, index),
-            Operation::Resource(index) => (Kind::Resource, index),
-            Operation::Template(index) => (Kind::Template, index),
-            Operation::Complete(kind, index) => (kind, index),
-        };
+        let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
             return Started { run, told, again: None };

@@ -18,7 +18,7 @@ mod uart;
 mod vectors;
 
 use application::{Application, CHANGES, SERVER};
-use attache_core::auth::{Access, Authenticated};
+use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
 use attache_core::http::Policy;
 use attache_core::tool::{Call, Output};
@@ -35,7 +35,11 @@ const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 /// The names by which the board is reached: its address, and that of the forwarded port.
 const SITE: Site<'_> = Site {
     path: "/mcp",
-    policy: Policy { hosts: &["localhost", "127.0.0.1", "10.0.2.15"], origins: &[], access: Access::Anonymous },
+    policy: Policy {
+        hosts: &["localhost", "127.0.0.1", "10.0.2.15"],
+        origins: &[],
+        access: Gate::Open(Access::Anonymous),
+    },
     deadlines: Deadlines::DEFAULT,
 };
 

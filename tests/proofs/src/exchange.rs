@@ -53,8 +53,9 @@ proofs! {
     /// The reply to any head that the door refuses.
     fn proof_exchange_refused(foreign, out) {
         let facts = facts(&mut foreign);
-        match gate(&facts, &Policy { hosts: LOOPBACK, origins: &[], access: attache_core::auth::Access::Anonymous }) {
+        match gate(&facts, &Policy { hosts: LOOPBACK, origins: &[], access: attache_core::auth::Gate::Open(attache_core::auth::Access::Anonymous) }) {
             Door::In(who) => keep(who),
+            Door::NeedKey(shown) => keep(shown),
             Door::Out(refusal) => refused(refusal, &mut foreign, out),
         }
     }

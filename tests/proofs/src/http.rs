@@ -2,7 +2,7 @@
 
 use crate::foreign::Foreign;
 use crate::{keep, proofs};
-use attache_core::auth::Access;
+use attache_core::auth::{Access, Gate};
 use attache_core::http::{Facts, Policy, agree, fields, gate, status};
 use attache_core::json::Value;
 use attache_core::rpc::Envelope;
@@ -22,7 +22,7 @@ proofs! {
         let policy = Policy {
             hosts: hosts.get(..count).unwrap_or(&hosts),
             origins: origins.get(..count).unwrap_or(&origins),
-            access: Access::Anonymous,
+            access: Gate::Open(Access::Anonymous),
         };
         keep(gate(&facts, &policy));
     }

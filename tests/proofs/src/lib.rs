@@ -10,6 +10,7 @@
 //! crate. Nothing a proof computes may be dropped either, so it ends in [`keep`].
 #![no_std]
 
+mod auth;
 mod era;
 mod exchange;
 mod foreign;

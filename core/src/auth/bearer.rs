@@ -1,0 +1,83 @@
+//! The `Authorization` header (RFC 6750 §2.1).
+
+use super::Denied;
+use core::fmt;
+
+/// A token that came with a request, and of which nothing is known yet. It has no `Debug` that shows it.
+#[derive(Clone, Copy)]
+pub struct Bearer<'h>(&'h [u8]);
+
+impl<'h> Bearer<'h> {
+    /// Reads the value of an `Authorization` header; `None` if it belongs to another scheme.
+    ///
+    /// # Errors
+    /// [`Denied::Malformed`] if the scheme is `Bearer` and no token follows, or more than one.
+    pub fn parse(value: &'h [u8]) -> Result<Option<Self>, Denied<'static>> {
+        let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
+            return Ok(None);
+        };
+        // RFC 9110 §11.1: scheme names are case-insensitive.
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
+            return Ok(None);
+        }
+        match rest {
+            [] => Err(Denied::Malformed),
+            [b' ', ..] => {
+                let token = rest.trim_ascii_start();
+                if is_token(token) { Ok(Some(Self(token))) } else { Err(Denied::Malformed) }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The token as it came. Keep it out of logs.
+    pub const fn as_bytes(&self) -> &'h [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Bearer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(..)")
+    }
+}
+
+const SCHEME: &[u8] = b"Bearer";
+
+// RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+fn is_token(text: &[u8]) -> bool {
+    let mut front = text;
+    while let [rest @ .., b'='] = front {
+        front = rest;
+    }
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    !front.is_empty() && front.iter().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_a_token_another_scheme_or_malformed() {
+        for (value, expected) in [
+            ("Bearer a.b.c", Ok(Some("a.b.c"))),
+            ("bEARER   a.b-_~+/c==", Ok(Some("a.b-_~+/c=="))),
+            ("Basic YTpi", Ok(None)),
+            ("", Ok(None)),
+            ("Bear", Ok(None)),
+            ("BearerToken", Ok(None)),
+            ("Bearer", Err(Denied::Malformed)),
+            ("Bearer ", Err(Denied::Malformed)),
+            ("Bearer =", Err(Denied::Malformed)),
+            ("Bearer a b", Err(Denied::Malformed)),
+            ("Bearer a,b", Err(Denied::Malformed)),
+            ("Bearer \"a\"", Err(Denied::Malformed)),
+            ("Bearer a=b", Err(Denied::Malformed)),
+            ("Bearer a\u{e9}", Err(Denied::Malformed)),
+        ] {
+            let parsed = Bearer::parse(value.as_bytes()).map(|token| token.map(|token| token.as_bytes()));
+            assert_eq!(parsed, expected.map(|token| token.map(str::as_bytes)), "{value}");
+        }
+    }
+}

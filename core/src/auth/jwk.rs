@@ -1,0 +1,96 @@
+//! Public keys as issuers publish them (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+
+use super::base64url::decode;
+use super::verify::Algorithm;
+use crate::json::{Kind, Text, Value};
+
+/// A key that checks signatures, taken out of its JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Jwk<'k> {
+    /// Its name; empty if it has none.
+    pub kid: Text<'k>,
+    /// What it is.
+    pub public: Public<'k>,
+}
+
+/// The numbers of a public key, big-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Public<'k> {
+    /// RSA, for RS256: modulus and exponent.
+    Rsa(&'k [u8], &'k [u8]),
+    /// A point on P-256, for ES256.
+    P256(&'k [u8; 32], &'k [u8; 32]),
+    /// A point on Ed25519, for EdDSA.
+    Ed25519(&'k [u8; 32]),
+}
+
+impl Public<'_> {
+    /// The algorithm it is for.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa(..) => Algorithm::Rs256,
+            Self::P256(..) => Algorithm::Es256,
+            Self::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+}
+
+impl<'k> Jwk<'k> {
+    /// Reads a key; its numbers go to `scratch`, of which a key of 4096 bits needs 515 bytes.
+    ///
+    /// `None` for a key that is malformed, or is not for checking signatures by one of the [`Algorithm`]s: sets hold keys for
+    /// others, and whoever reads a set passes over what he has no use for (RFC 7517 §5).
+    pub fn read(value: &Value<'k>, scratch: &'k mut [u8]) -> Option<Self> {
+        let text = |name| value.member(name).and_then(|member| member.text());
+        let allows = |name, wanted: &str| match value.member(name) {
+            None => true,
+            Some(member) => member.text().is_some_and(|text| text.is(wanted)),
+        };
+        // RFC 7517 §4.2, §4.3: what a key is not meant for, it does not do.
+        let operations = value.member("key_ops").is_none_or(|operations| has(operations, "verify"));
+        if !operations || !allows("use", "sig") {
+            return None;
+        }
+        let mut rest = scratch;
+        let mut number = |name| {
+            let len = decode(text(name)?.plain()?.as_bytes(), rest).ok()?;
+            let (number, behind) = core::mem::take(&mut rest).split_at_mut_checked(len)?;
+            rest = behind;
+            Some(&*number)
+        };
+        let kty = text("kty")?;
+        let public = if kty.is("RSA") {
+            Public::Rsa(number("n")?, number("e")?)
+        } else if kty.is("EC") && allows("crv", "P-256") {
+            Public::P256(number("x")?.try_into().ok()?, number("y")?.try_into().ok()?)
+        } else if kty.is("OKP") && allows("crv", "Ed25519") {
+            Public::Ed25519(number("x")?.try_into().ok()?)
+        } else {
+            return None;
+        };
+        let kid = match value.member("kid") {
+            None => Text::default(),
+            Some(kid) => kid.text()?,
+        };
+        allows("alg", public.algorithm().name()).then_some(Self { kid, public })
+    }
+}
+
+fn has(list: Value<'_>, wanted: &str) -> bool {
+    let mut reader = list.reader();
+    if !matches!(reader.enter_array(), Ok(Some(_))) {
+        return false;
+    }
+    while let Ok(true) = reader.element() {
+        match reader.skip() {
+            Ok(item)
+                if item.kind() == Kind::String && item.of(list.raw()).text().is_some_and(|text| text.is(wanted)) =>
+            {
+                return true;
+            }
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,138 @@
+//! The compact form of a signed token (RFC 7515 §7.1): three parts of Base64url with dots between.
+
+use super::base64url::{NotDecoded, decode};
+use super::denied::{Denied, Fault};
+use super::verify::Verify;
+use crate::json::{Fields, Item, Reader, Text, Value};
+
+/// A token taken apart. The signature is not checked yet, and nothing that is in it is believed.
+#[derive(Clone, Copy)]
+pub struct Jws<'t> {
+    /// What is signed: the first two parts as they came.
+    signed: &'t [u8],
+    header: Header<'t>,
+    /// What is said.
+    payload: &'t [u8],
+    signature: &'t [u8],
+}
+
+/// What is read of the header.
+#[derive(Clone, Copy)]
+struct Header<'t> {
+    alg: Text<'t>,
+    kid: Text<'t>,
+}
+
+impl<'t> Jws<'t> {
+    /// Takes `token` apart; what is in it goes to `scratch`, which needs three quarters of the token's length.
+    ///
+    /// # Errors
+    /// What of its form, or of its header, is not as it must be.
+    pub fn read(token: &'t [u8], scratch: &'t mut [u8]) -> Result<Self, Denied<'t>> {
+        let mut parts = token.split(|&byte| byte == b'.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Denied::NotCompact);
+        };
+        // The first two parts and the dot between.
+        let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        let (header, scratch) = part(header, scratch)?;
+        let (payload, scratch) = part(payload, scratch)?;
+        let (signature, _) = part(signature, scratch)?;
+        Ok(Self { signed, header: Header::read(header)?, payload, signature })
+    }
+
+    /// The name of the key that it says it was signed by; empty if it names none.
+    pub const fn kid(&self) -> Text<'t> {
+        self.header.kid
+    }
+
+    /// The algorithm that it says it was signed by: it helps to choose among keys without names, and decides nothing.
+    pub const fn alg(&self) -> Text<'t> {
+        self.header.alg
+    }
+
+    /// What it says, once the signature is good.
+    ///
+    /// # Errors
+    /// [`Denied::Algorithm`] or [`Denied::Signature`].
+    pub fn verify(&self, key: &(impl Verify + ?Sized)) -> Result<&'t [u8], Denied<'t>> {
+        // RFC 8725 §3.1: the key decides, and the token has to agree.
+        if !self.header.alg.is(key.algorithm().name()) {
+            return Err(Denied::Algorithm { key: key.algorithm(), came: self.header.alg.raw() });
+        }
+        key.verify(self.signed, self.signature).map_err(|_| Denied::Signature)?;
+        Ok(self.payload)
+    }
+
+    /// What it says, before anybody knows whether it is true.
+    pub(super) const fn unverified(&self) -> &'t [u8] {
+        self.payload
+    }
+}
+
+fn part<'s>(text: &[u8], scratch: &'s mut [u8]) -> Result<(&'s [u8], &'s mut [u8]), Denied<'static>> {
+    let len = decode(text, scratch).map_err(|error| match error {
+        NotDecoded::NotCanonical => Denied::NotBase64url,
+        NotDecoded::Full => Denied::TooLong,
+    })?;
+    let (part, rest) = scratch.split_at_mut_checked(len).ok_or(Denied::TooLong)?;
+    Ok((part, rest))
+}
+
+impl core::fmt::Debug for Jws<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Jws").finish_non_exhaustive()
+    }
+}
+
+/// The members of a header that are read. Those that carry or fetch a key (`jku`, `jwk`, `x5u`, `x5c`) are not: a token does not
+/// say by which key it is to be believed (RFC 8725 §3.10).
+const MEMBERS: [&str; 7] = ["alg", "kid", "typ", "crit", "b64", "zip", "nonce"];
+
+impl<'t> Header<'t> {
+    fn read(text: &'t [u8]) -> Result<Self, Denied<'t>> {
+        let fields = object(text, &MEMBERS)?;
+        let member = |index: usize| match fields.get(index) {
+            Ok(member) => Ok(member.map(|item: Item| item.of(text))),
+            Err(_) => Err(Denied::Header(MEMBERS.get(index).copied().unwrap_or_default(), Fault::Repeated)),
+        };
+        let string = |value: Value<'t>, name| value.text().ok_or(Denied::Header(name, Fault::Type));
+        let [alg, kid, typ] = [member(0)?, member(1)?, member(2)?];
+        // RFC 7515 §4.1.11: extensions that are not understood MUST be refused, and none is understood here. What RFC 7797 and RFC
+        // 7516 add would change what is signed, whether it is listed as critical or not.
+        for (index, name) in (3..).zip(["crit", "b64", "zip", "nonce"]) {
+            if member(index)?.is_some() {
+                return Err(Denied::Extension(name));
+            }
+        }
+        if let Some(typ) = typ {
+            // RFC 7515 §4.1.9: `application/` may be left out; media types are case-insensitive.
+            let name = string(typ, "typ")?;
+            let name = name.plain().unwrap_or_default().as_bytes();
+            let name = match name.split_at_checked(12) {
+                Some((prefix, rest)) if prefix.eq_ignore_ascii_case(b"application/") => rest,
+                _ => name,
+            };
+            if !(name.eq_ignore_ascii_case(b"jwt") || name.eq_ignore_ascii_case(b"at+jwt")) {
+                return Err(Denied::Type(typ.raw()));
+            }
+        }
+        let alg = string(alg.ok_or(Denied::Header("alg", Fault::Missing))?, "alg")?;
+        let kid = kid.map_or(Ok(Text::default()), |kid| string(kid, "kid"))?;
+        Ok(Self { alg, kid })
+    }
+}
+
+/// The members of a text that is one JSON object and nothing else, by their number in `names`.
+pub(super) fn object<const N: usize>(text: &[u8], names: &[&str; N]) -> Result<Fields<N>, Denied<'static>> {
+    let read = || {
+        let mut fields = Fields::new();
+        let mut reader = Reader::new(text).ok()?;
+        fields.read(&mut reader, names, |_, _| Ok(None)).ok()??;
+        reader.end().ok()?;
+        Some(fields)
+    };
+    read().ok_or(Denied::NotAnObject)
+}

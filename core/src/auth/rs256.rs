@@ -1,0 +1,216 @@
+//! RS256 (feature `rs256`): RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2.2), for the exponent 65537 and moduli of 2048 to 4096
+//! bits. Everything here is public, so nothing has to take the same time.
+
+use super::{Algorithm, Forged, Verify};
+use crate::limits::{RSA_BITS, RSA_MAX_BITS};
+use sha2::{Digest, Sha256};
+
+/// An RSA public key with the exponent 65537. Borrows its modulus, which may lie in flash.
+#[derive(Clone, Copy, Debug)]
+pub struct Rs256<'k> {
+    modulus: &'k [u8],
+}
+
+impl<'k> Rs256<'k> {
+    /// A key from modulus and exponent (`n` and `e` of a JWK), big-endian.
+    ///
+    /// `None` if the exponent is not 65537, or if the modulus is even, begins with a zero byte, has not
+    /// [`RSA_BITS`] to [`RSA_MAX_BITS`] bits, or is one of those that can be factored (ROCA, CVE-2017-15361).
+    pub const fn new(modulus: &'k [u8], exponent: &[u8]) -> Option<Self> {
+        let (Some(first), Some(last)) = (modulus.first(), modulus.last()) else {
+            return None;
+        };
+        let bits = modulus.len() * 8 - first.leading_zeros() as usize;
+        let good = *first != 0 && *last & 1 == 1 && bits >= RSA_BITS && bits <= RSA_MAX_BITS;
+        if good && matches!(exponent, [1, 0, 1]) && !is_roca(modulus) { Some(Self { modulus }) } else { None }
+    }
+}
+
+/// Whether a modulus looks as if its primes were made by the library of CVE-2017-15361: modulo each of these primes it is a power
+/// of 65537. One good modulus in 2 to the power of 27 looks so, too.
+const fn is_roca(modulus: &[u8]) -> bool {
+    let mut primes: &[u32] = &[11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+    while let [prime, rest @ ..] = primes {
+        let (mut remainder, mut bytes) = (0, modulus);
+        while let [byte, behind @ ..] = bytes {
+            remainder = (remainder << 8 | *byte as u32) % *prime;
+            bytes = behind;
+        }
+        let mut power = 1;
+        while power != remainder {
+            power = power * 65537 % *prime;
+            if power == 1 {
+                return false;
+            }
+        }
+        primes = rest;
+    }
+    true
+}
+
+impl Verify for Rs256<'_> {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Rs256
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {
+        // RFC 8017 §8.2.2 step 1: as long as the modulus, not a byte less or more.
+        if signature.len() != self.modulus.len() {
+            return Err(Forged);
+        }
+        let hash: [u8; 32] = Sha256::digest(message).into();
+        // The numbers lie on the stack, so a small key takes the small frame.
+        match self.modulus.len() {
+            ..=256 => opens_to::<64>(self.modulus, signature, &hash),
+            257..=384 => opens_to::<96>(self.modulus, signature, &hash),
+            _ => opens_to::<128>(self.modulus, signature, &hash),
+        }
+    }
+}
+
+/// Raises `signature` to the 65537th power and compares it with the encoding of `hash`, in numbers of `N` words.
+#[inline(never)]
+fn opens_to<const N: usize>(modulus: &[u8], signature: &[u8], hash: &[u8; 32]) -> Result<(), Forged> {
+    let field = Field::<N> { inverse: inverse(modulus), modulus: words(modulus) };
+    let signature = words(signature);
+    // Step 2a, RSAVP1: a representative at or above the modulus is out of range.
+    if !less(&signature, &field.modulus) {
+        return Err(Forged);
+    }
+    let mut power = field.times(&signature, &field.one_squared());
+    let once = power;
+    for _ in 0..16 {
+        power = field.times(&power, &power);
+    }
+    power = field.times(&power, &once);
+    let mut plain_one = [0; N];
+    if let Some(lowest) = plain_one.first_mut() {
+        *lowest = 1;
+    }
+    power = field.times(&power, &plain_one);
+    if encodes(&power, modulus.len(), hash) { Ok(()) } else { Err(Forged) }
+}
+
+/// Whether `number`, as `len` bytes, is the encoding of `hash` (RFC 8017 §9.2): `00 01 FF … FF 00`, what the hash is, the hash.
+/// The encoding is made and compared, never parsed: there is nothing to be lenient about.
+fn encodes<const N: usize>(number: &[u32; N], len: usize, hash: &[u8; 32]) -> bool {
+    let padding = len.saturating_sub(3 + DIGEST_INFO.len() + hash.len());
+    let expected = [0, 1].into_iter().chain(core::iter::repeat_n(0xFF, padding)).chain([0]);
+    let expected = expected.chain(DIGEST_INFO.iter().copied()).chain(hash.iter().copied());
+    let bytes = number.iter().rev().flat_map(|word| word.to_be_bytes());
+    let (zeros, number) = (bytes.clone().take(N * 4 - len), bytes.skip(N * 4 - len));
+    zeros.eq(core::iter::repeat_n(0, N * 4 - len)) && number.eq(expected)
+}
+
+/// SHA-256 as DER says it (RFC 8017 §9.2, note 1).
+const DIGEST_INFO: &[u8] =
+    &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
+
+/// Arithmetic modulo an odd number, by Montgomery's method with `R` = 2 to the power of 32·N. Words stand lowest first.
+struct Field<const N: usize> {
+    modulus: [u32; N],
+    /// What the modulus has to be multiplied by to be -1 modulo 2 to the power of 32.
+    inverse: u32,
+}
+
+impl<const N: usize> Field<N> {
+    /// `a·b/R`. Both are below the modulus, and so is the product.
+    fn times(&self, a: &[u32; N], b: &[u32; N]) -> [u32; N] {
+        let mut sum = [0u32; N];
+        let mut top = 0u32;
+        for &factor in a {
+            let mut carry = 0u64;
+            for (word, &other) in sum.iter_mut().zip(b) {
+                carry += u64::from(*word) + u64::from(factor) * u64::from(other);
+                *word = carry as u32;
+                carry >>= 32;
+            }
+            let high = u64::from(top) + carry;
+            // A multiple of the modulus clears the lowest word, and all move down by it.
+            let lowest = sum.first().copied().unwrap_or_default();
+            let factor = u64::from(lowest.wrapping_mul(self.inverse));
+            let mut carry = 0u64;
+            let mut below: Option<&mut u32> = None;
+            for (word, &other) in sum.iter_mut().zip(&self.modulus) {
+                carry += u64::from(*word) + factor * u64::from(other);
+                if let Some(below) = below {
+                    *below = carry as u32;
+                }
+                carry >>= 32;
+                below = Some(word);
+            }
+            carry += high;
+            if let Some(last) = below {
+                *last = carry as u32;
+            }
+            top = (carry >> 32) as u32;
+        }
+        if top != 0 || !less(&sum, &self.modulus) {
+            subtract(&mut sum, &self.modulus);
+        }
+        sum
+    }
+
+    /// `R²`, by which numbers are brought into the form that [`times`](Self::times) keeps them in.
+    fn one_squared(&self) -> [u32; N] {
+        // 2·R to the power of 32·N is R² (as 2 to that power is R): so double until 2·R and a few steps more, then square.
+        let bits = 32 * N;
+        let mut power = [0; N];
+        let top = self.modulus.iter().rposition(|&word| word != 0).unwrap_or_default();
+        let high = self.modulus.get(top).map_or(0, |word| 31 - word.leading_zeros());
+        if let Some(word) = power.get_mut(top) {
+            // The highest power of two that is below the modulus: it is odd, so not one itself.
+            *word = 1 << high;
+        }
+        let (odd, squarings) = (bits >> bits.trailing_zeros(), bits.trailing_zeros());
+        for _ in 0..bits - (32 * top + high as usize) + odd {
+            self.double(&mut power);
+        }
+        for _ in 0..squarings {
+            power = self.times(&power, &power);
+        }
+        power
+    }
+
+    fn double(&self, number: &mut [u32; N]) {
+        let mut carry = 0;
+        for word in number.iter_mut() {
+            (*word, carry) = (*word << 1 | carry, *word >> 31);
+        }
+        if carry != 0 || !less(number, &self.modulus) {
+            subtract(number, &self.modulus);
+        }
+    }
+}
+
+fn less<const N: usize>(a: &[u32; N], b: &[u32; N]) -> bool {
+    a.iter().rev().lt(b.iter().rev())
+}
+
+fn subtract<const N: usize>(number: &mut [u32; N], by: &[u32; N]) {
+    let mut borrow = false;
+    for (word, &by) in number.iter_mut().zip(by) {
+        let (less, first) = word.overflowing_sub(by);
+        let (less, second) = less.overflowing_sub(borrow.into());
+        (*word, borrow) = (less, first || second);
+    }
+}
+
+/// The words of a big-endian number, lowest first.
+fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    let mut words = [0; N];
+    for (word, chunk) in words.iter_mut().zip(bytes.rchunks(4)) {
+        *word = chunk.iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    }
+    words
+}
+
+/// `-1/modulus` modulo 2 to the power of 32: each step of Newton's method doubles the bits that are right.
+fn inverse(modulus: &[u8]) -> u32 {
+    let [lowest] = words::<1>(modulus);
+    let mut inverse: u32 = 1;
+    for _ in 0..5 {
+        inverse = inverse.wrapping_mul(2u32.wrapping_sub(lowest.wrapping_mul(inverse)));
+    }
+    inverse.wrapping_neg()
+}

@@ -1,0 +1,166 @@
+//! A token on its way from unknown to believed. Each step is a value of its own that only the step before can make:
+//! [`Bearer`] → [`Claimed`] → [`Candidate`] → [`Verified`]. Cheap checks come first, so that a token that fails them costs no
+//! signature and fetches no key.
+
+use super::bearer::Bearer;
+use super::claims::{Claims, Found};
+use super::denied::Denied;
+use super::jws::Jws;
+use super::rules::Rules;
+use super::verify::Verify;
+use crate::json::Text;
+use core::fmt;
+use sha2::{Digest, Sha256};
+
+/// What a token claims. Nothing of it is believed.
+pub struct Claimed<'t> {
+    jws: Jws<'t>,
+    found: Found,
+}
+
+impl<'h> Bearer<'h> {
+    /// Reads what the token claims; `scratch` needs three quarters of its length. `scopes_in` as in [`Rules`].
+    ///
+    /// # Errors
+    /// What of its form is not as it must be.
+    pub fn read<'t>(self, scopes_in: Option<&str>, scratch: &'t mut [u8]) -> Result<Claimed<'t>, Denied<'t>>
+    where
+        'h: 't,
+    {
+        let jws = Jws::read(self.as_bytes(), scratch)?;
+        let found = Found::read(jws.unverified(), scopes_in)?;
+        Ok(Claimed { jws, found })
+    }
+}
+
+impl<'t> Claimed<'t> {
+    /// Whether `rules` are those of the token's issuer.
+    pub fn is_of<S: AsRef<str>>(&self, rules: &Rules<'_, S>) -> bool {
+        rules.believes(&self.claims())
+    }
+
+    /// Who is said to have issued it.
+    pub fn issuer(&self) -> Text<'_> {
+        self.claims().issuer()
+    }
+
+    /// Does the checks that need no key. `now` is in seconds since 1970; `None` where the clock is not trusted.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn check<'r, S: AsRef<str>>(
+        &'t self,
+        rules: &'r Rules<'r, S>,
+        now: Option<u64>,
+    ) -> Result<Candidate<'t, 'r, S>, Denied<'t>> {
+        rules.check(&self.claims(), now)?;
+        Ok(Candidate { claimed: self, rules })
+    }
+
+    fn claims(&self) -> Claims<'_> {
+        Claims { text: self.jws.unverified(), found: &self.found }
+    }
+}
+
+/// A token that lacks nothing but a key to check it by.
+pub struct Candidate<'t, 'r, S> {
+    claimed: &'t Claimed<'t>,
+    rules: &'r Rules<'r, S>,
+}
+
+impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
+    /// The name of the key that it says it was signed by; empty if it names none.
+    pub fn kid(&self) -> Text<'t> {
+        self.claimed.jws.kid()
+    }
+
+    /// The algorithm that it says it was signed by: it helps to choose among keys without names, and decides nothing.
+    pub fn alg(&self) -> Text<'t> {
+        self.claimed.jws.alg()
+    }
+
+    /// What is said of the tenant: a key may be for one alone.
+    pub fn tenant(&self) -> Text<'t> {
+        self.claimed.claims().tenant()
+    }
+
+    /// Checks the signature, and then whether its holder may call at all.
+    ///
+    /// # Errors
+    /// [`Denied::Algorithm`], [`Denied::Signature`], or the rule that keeps the holder out.
+    pub fn verify(self, key: &(impl Verify + ?Sized)) -> Result<Verified<&'t [u8]>, Denied<'t>> {
+        let payload = self.claimed.jws.verify(key)?;
+        let claims = self.claimed.claims();
+        self.rules.admit(&claims)?;
+        let identity = identity(&claims);
+        Ok(Verified { payload, found: self.claimed.found, identity, generation: self.rules.generation })
+    }
+}
+
+/// A token that was checked, to be kept until it comes again. It holds the claims in a `B`, which is made of them by nobody else.
+pub struct Verified<B> {
+    payload: B,
+    found: Found,
+    identity: [u8; 32],
+    generation: u32,
+}
+
+impl<B: AsRef<[u8]>> Verified<B> {
+    /// The same, in memory of its own.
+    ///
+    /// # Errors
+    /// What `C` says where the claims do not fit.
+    pub fn keep<'a, C: TryFrom<&'a [u8]>>(&'a self) -> Result<Verified<C>, C::Error> {
+        let Self { found, identity, generation, .. } = *self;
+        Ok(Verified { payload: C::try_from(self.payload.as_ref())?, found, identity, generation })
+    }
+
+    /// The second since 1970 from which on it is void.
+    pub const fn expires(&self) -> u64 {
+        self.found.exp
+    }
+
+    /// What must still hold when it is used: keys and policy are the same, and it is the time for it.
+    pub(super) fn holds<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> Result<(), Denied<'static>> {
+        if self.generation != rules.generation {
+            return Err(Denied::Outdated);
+        }
+        rules.in_time(&self.found, now)
+    }
+
+    pub(super) fn claims(&self) -> Claims<'_> {
+        Claims { text: self.payload.as_ref(), found: &self.found }
+    }
+
+    pub(super) const fn identity(&self) -> &[u8; 32] {
+        &self.identity
+    }
+}
+
+/// Issuer, subject and application, each with its length in front.
+fn identity(claims: &Claims<'_>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [claims.issuer(), claims.subject(), claims.application()] {
+        hash.update((part.bytes().count() as u64).to_be_bytes());
+        part.bytes().for_each(|byte| hash.update([byte]));
+    }
+    hash.finalize().into()
+}
+
+impl fmt::Debug for Claimed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claimed").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Candidate<'_, '_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate").finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Debug for Verified<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").field("expires", &self.found.exp).finish_non_exhaustive()
+    }
+}

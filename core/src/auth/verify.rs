@@ -1,0 +1,42 @@
+//! Signatures. What makes them good is a library's business, or a few lines where none is small enough; which algorithm is used
+//! is decided by the key, never by the token.
+
+/// What a key is for (RFC 7518 §3.1, RFC 8037 §3.1). `none` and shared secrets are not here: a server that only reads tokens
+/// has no use for them, and a public key taken for a secret is an old trick (RFC 8725 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256; the signature is `r` and `s`, 32 bytes each.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// Its name in `alg`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
+/// The signature is not good, for whatever reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forged;
+
+/// A public key, with the one algorithm that it is for.
+pub trait Verify {
+    /// The algorithm.
+    fn algorithm(&self) -> Algorithm;
+
+    /// Checks that `signature` was made over `message` by the holder of the private key.
+    ///
+    /// # Errors
+    /// [`Forged`] if it was not.
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged>;
+}

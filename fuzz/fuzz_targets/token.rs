@@ -1,0 +1,4 @@
+//! Tokens and what they claim.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| attache_fuzz_replay::token(input));

@@ -1,0 +1,145 @@
+//! What a caller may do, asked when the tool is known: scopes, the ones that include others, and roles.
+
+use crate::tokens::{HEADER, NOW, RULES, key, token};
+use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
+use attache_core::exchange::{Origin, answer};
+use attache_core::http::{Facts, Refusal};
+use attache_core::json::{Escaped, Slice};
+use attache_core::mcp::Server;
+use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, ToolResult};
+
+attache_core::tools! { pub(crate) mod plant for Plant {
+    /// For everybody
+    fn look(Nothing);
+    /// For who may read
+    #[read_only] #[scope("plant.read")] fn measure(Nothing);
+    /// For who may do both
+    #[scope("plant.read")] #[scope("plant.write")] fn switch(Nothing);
+    /// For those in charge
+    #[role("operator")] fn stop(Nothing);
+    /// For those in charge, by an application that may write
+    #[role("operator")] #[scope("plant.write")] fn start(Nothing);
+} }
+
+pub(crate) struct Plant;
+
+impl Plant {
+    fn look(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("done")
+    }
+    fn measure(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("done")
+    }
+    fn switch(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("done")
+    }
+    fn stop(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("done")
+    }
+    fn start(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("done")
+    }
+}
+
+const fn plain(text: &'static str) -> Escaped<'static> {
+    Escaped::new(text).expect("no quotes in it")
+}
+
+// `all` is over `admin`, which is over both; and a circle, which leads nowhere.
+const IMPLIED: &[(&str, &str)] = &[
+    ("plant.admin", "plant.read"),
+    ("plant.admin", "plant.write"),
+    ("all", "plant.admin"),
+    ("circle.a", "circle.b"),
+    ("circle.b", "circle.a"),
+];
+static OFFERS: Tables<'static> = Tables::of_tools(plant::TOOLS).with_implied(IMPLIED);
+static SERVER: Server<'static> = Server::new(plain("plant"), plain("1"), &OFFERS);
+
+/// What a call of `tool` by `who` comes to: the status, and why it was denied.
+fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operation)>) {
+    let body = format!(
+        concat!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"#,
+            r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+        ),
+        tool = tool
+    );
+    let mut facts = Facts::new(b"POST");
+    for (name, value) in [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", tool)] {
+        facts.note(name.as_bytes(), value.as_bytes());
+    }
+    let mut buffer = [0; 512];
+    let mut out = Slice::new(&mut buffer);
+    let run = |call: attache_core::tool::Call<'_>, out: &mut Output<'_>| plant::dispatch(&Plant, call, out);
+    let reply = answer(&SERVER, who, Origin::Http(&facts), body.as_bytes(), &mut out, run).unwrap();
+    (reply.status(), reply.denied())
+}
+
+fn holder(extra: &str) -> Verified<Vec<u8>> {
+    let claims = format!(
+        r#"{{"iss":"https://id.example","sub":"ada","aud":"https://api.example/mcp","exp":{},"azp":"app"{extra}}}"#,
+        NOW + 600
+    );
+    let header = format!("Bearer {}", token(HEADER, &claims));
+    let mut scratch = [0; 1024];
+    let claimed = Bearer::parse(header.as_bytes()).unwrap().unwrap().read(None, &mut scratch).unwrap();
+    claimed.check(&RULES, Some(NOW)).unwrap().verify(&key()).unwrap().keep().unwrap_or_else(|never| match never {})
+}
+
+#[test]
+fn tool_is_run_for_callers_whose_token_has_what_it_needs() {
+    const TOOLS: [&str; 5] = ["look", "measure", "switch", "stop", "start"];
+    const SCOPE: Option<Refusal> = Some(Refusal::Scope);
+    const ROLE: Option<Refusal> = Some(Refusal::Forbidden);
+    let rows: &[(&str, [Option<Refusal>; 5])] = &[
+        ("", [None, SCOPE, SCOPE, ROLE, ROLE]),
+        (r#","scp":"plant.read""#, [None, None, SCOPE, ROLE, ROLE]),
+        (r#","scp":"plant.write""#, [None, SCOPE, SCOPE, ROLE, ROLE]),
+        (r#","scp":"plant.write plant.read""#, [None, None, None, ROLE, ROLE]),
+        (r#","scope":["plant.write","plant.read"]"#, [None, None, None, ROLE, ROLE]),
+        (r#","scp":"plant.readx xplant.read plant.rea""#, [None, SCOPE, SCOPE, ROLE, ROLE]),
+        (r#","scp":"plant.\u0072ead""#, [None, None, SCOPE, ROLE, ROLE]),
+        (r#","scp":"plant.admin""#, [None, None, None, ROLE, ROLE]),
+        (r#","scp":"all""#, [None, None, None, ROLE, ROLE]),
+        (r#","scp":"circle.a circle.b""#, [None, SCOPE, SCOPE, ROLE, ROLE]),
+        (r#","roles":["operator"]"#, [None, SCOPE, SCOPE, None, SCOPE]),
+        (r#","roles":"operator","scp":"plant.write""#, [None, SCOPE, SCOPE, None, None]),
+        (r#","roles":["operators","Operator"]"#, [None, SCOPE, SCOPE, ROLE, ROLE]),
+        // An application that acts for itself is asked for roles alone.
+        (r#","idtyp":"app""#, [None, None, None, ROLE, ROLE]),
+        (r#","idtyp":"app","roles":["operator"]"#, [None, None, None, None, None]),
+    ];
+    for (extra, expected) in rows {
+        let verified = holder(extra);
+        let who = Authenticated::token(&verified);
+        for (index, (tool, expected)) in TOOLS.into_iter().zip(expected).enumerate() {
+            let (status, denied) = called(&who, tool);
+            assert_eq!(denied, expected.map(|denied| (denied, Operation::Tool(index))), "{tool} with {extra}");
+            assert_eq!(status, if expected.is_some() { 403 } else { 200 }, "{tool} with {extra}");
+        }
+    }
+}
+
+#[test]
+fn callers_without_a_token_may_use_what_the_door_lets_them_to() {
+    let keys = [ApiKey::new("ci", digest(b"secret"))];
+    for who in [Authenticated::anonymous(&Access::Anonymous), Shown::new(b"secret").check(&keys).unwrap()] {
+        for tool in ["look", "measure", "switch", "stop", "start"] {
+            assert_eq!(called(&who, tool), (200, None), "{tool}");
+        }
+    }
+}
+
+#[test]
+fn what_a_tool_needs_is_there_for_the_challenge_and_in_no_list() {
+    let needs = |index| (0..).map_while(move |number| OFFERS.need(Kind::Tool, index, number));
+    assert!(needs(0).eq([]));
+    assert!(needs(2).eq([Need::Scope("plant.read"), Need::Scope("plant.write")]));
+    assert!(needs(4).eq([Need::Role("operator"), Need::Scope("plant.write")]));
+    let listed = plant::TOOLS.iter().flat_map(|tool| tool.members()).map(|member| member.json);
+    assert!(
+        listed.clone().count() == 5
+            && listed.into_iter().all(|json| !json.contains("plant.") && !json.contains("operator"))
+    );
+}

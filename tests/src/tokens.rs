@@ -1,0 +1,473 @@
+//! Tokens and keys at the door: what each rule refuses. Every row differs from a good token in one thing.
+
+use attache_core::auth::{
+    ANY, Access, ApiKey, Authenticated, Bearer, Denied, Es256, Fault, Gate, Kind, Rules, Shown, Verified, digest,
+};
+use attache_core::http::{Door, Facts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate, metadata};
+use attache_core::json::Slice;
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
+
+pub(crate) const NOW: u64 = 1_800_000_000;
+const SERVER: &str = "https://api.example/mcp";
+const TENANT: &str = "66666666-7777-8888-9999-000000000000";
+pub(crate) const RULES: Rules<'_> =
+    Rules { issuers: &["https://id.example"], audiences: &[SERVER], applications: &["app"], ..Rules::NONE };
+
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
+    }
+    text
+}
+
+fn signing() -> SigningKey {
+    SigningKey::from_slice(&[7; 32]).unwrap()
+}
+
+pub(crate) fn key() -> Es256 {
+    let point = signing().verifying_key().to_encoded_point(false);
+    Es256::new((*point.x().unwrap()).as_ref(), (*point.y().unwrap()).as_ref()).unwrap()
+}
+
+pub(crate) fn token(header: &str, claims: &str) -> String {
+    let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    let signature: Signature = signing().sign(signed.as_bytes());
+    format!("{signed}.{}", base64url(&signature.to_bytes()))
+}
+
+pub(crate) const HEADER: &str = r#"{"alg":"ES256","kid":"k1","typ":"at+jwt"}"#;
+
+/// The claims of a good token, with these members instead of, or besides, its own; `null` takes one away.
+fn claims(changes: &str) -> String {
+    let good = [
+        ("iss", r#""https://id.example""#.to_owned()),
+        ("sub", r#""ada""#.to_owned()),
+        ("aud", format!("{SERVER:?}")),
+        ("exp", (NOW + 600).to_string()),
+        ("azp", r#""app""#.to_owned()),
+        ("scp", r#""read write""#.to_owned()),
+    ];
+    let kept = good.iter().filter(|(name, _)| !changes.contains(&format!("{name:?}:")));
+    let kept = kept.map(|(name, value)| format!("{name:?}:{value}"));
+    let changes = changes.split_terminator(';').filter(|change| !change.ends_with(":null")).map(str::to_owned);
+    format!("{{{}}}", kept.chain(changes).collect::<Vec<_>>().join(","))
+}
+
+/// What becomes of a token at [`NOW`].
+fn judge<'t>(token: &'t str, rules: &Rules<'_>, scratch: &'t mut [u8]) -> Result<Verified<Vec<u8>>, String> {
+    judge_at(token, rules, Some(NOW), scratch)
+}
+
+fn judge_at(token: &str, rules: &Rules<'_>, now: Option<u64>, scratch: &mut [u8]) -> Result<Verified<Vec<u8>>, String> {
+    let Ok(Some(bearer)) = Bearer::parse(format!("Bearer {token}").leak().as_bytes()) else {
+        return Err("no bearer".to_owned());
+    };
+    let said = |denied: Denied<'_>| format!("{:?} {denied}", denied.kind());
+    let claimed = bearer.read(rules.scopes_in, scratch).map_err(said)?;
+    let verified = claimed.check(rules, now).and_then(|candidate| candidate.verify(&key())).map_err(said)?;
+    Ok(verified.keep().unwrap_or_else(|never| match never {}))
+}
+
+fn outcome(token: &str, rules: &Rules<'_>) -> Result<(), String> {
+    judge(token, rules, &mut [0; 2048]).map(|_| ())
+}
+
+#[test]
+fn claim_that_is_missing_of_another_type_or_there_twice_is_refused() {
+    assert_eq!(outcome(&token(HEADER, &claims("")), &RULES), Ok(()));
+    let rows = [
+        (r#""iss":null"#, "iss", Fault::Missing),
+        (r#""iss":1"#, "iss", Fault::Type),
+        (r#""iss":["https://id.example"]"#, "iss", Fault::Type),
+        (r#""iss":"https://id.example";"iss":"https://id.example""#, "iss", Fault::Repeated),
+        (r#""iss":"https://id.example";"\u0069ss":"https://id.example""#, "iss", Fault::Repeated),
+        (r#""sub":1"#, "sub", Fault::Type),
+        (r#""sub":"a";"sub":"b""#, "sub", Fault::Repeated),
+        (r#""aud":null"#, "aud", Fault::Missing),
+        (r#""aud":{}"#, "aud", Fault::Type),
+        (r#""aud":["https://api.example/mcp",1]"#, "aud", Fault::Type),
+        (r#""aud":"https://api.example/mcp";"aud":"x""#, "aud", Fault::Repeated),
+        (r#""exp":null"#, "exp", Fault::Missing),
+        (r#""exp":"1800000600""#, "exp", Fault::Type),
+        (r#""exp":-1"#, "exp", Fault::Type),
+        (r#""exp":18e8"#, "exp", Fault::Type),
+        (r#""exp":99999999999999999999"#, "exp", Fault::Type),
+        (r#""exp":true"#, "exp", Fault::Type),
+        (r#""exp":1800000600;"exp":1800000600"#, "exp", Fault::Repeated),
+        (r#""nbf":"1""#, "nbf", Fault::Type),
+        (r#""nbf":1;"nbf":1"#, "nbf", Fault::Repeated),
+        (r#""iat":[]"#, "iat", Fault::Type),
+        (r#""iat":1;"iat":1"#, "iat", Fault::Repeated),
+        (r#""tid":1"#, "tid", Fault::Type),
+        (r#""tid":"a";"tid":"a""#, "tid", Fault::Repeated),
+        (r#""oid":{}"#, "oid", Fault::Type),
+        (r#""oid":"a";"oid":"a""#, "oid", Fault::Repeated),
+        (r#""azp":1"#, "azp", Fault::Type),
+        (r#""azp":"app";"azp":"app""#, "azp", Fault::Repeated),
+        (r#""azp":"app";"appid":"other""#, "azp, appid or client_id", Fault::Repeated),
+        (r#""azp":"app";"client_id":"other""#, "azp, appid or client_id", Fault::Repeated),
+        (r#""scp":1"#, "scp", Fault::Type),
+        (r#""scp":["a",null]"#, "scp", Fault::Type),
+        (r#""scp":"a";"scp":"b""#, "scp", Fault::Repeated),
+        (r#""scope":{}"#, "scope", Fault::Type),
+        (r#""roles":1"#, "roles", Fault::Type),
+        (r#""roles":["a"];"roles":["b"]"#, "roles", Fault::Repeated),
+        (r#""groups":{}"#, "groups", Fault::Type),
+        (r#""groups":["a"];"groups":["b"]"#, "groups", Fault::Repeated),
+        (r#""idtyp":1"#, "idtyp", Fault::Type),
+        (r#""idtyp":"app";"idtyp":"user""#, "idtyp", Fault::Repeated),
+    ];
+    for (change, name, fault) in rows {
+        let expected = format!("Invalid {}", Denied::Claim(name, fault));
+        assert_eq!(outcome(&token(HEADER, &claims(change)), &RULES), Err(expected), "{change}");
+    }
+}
+
+#[test]
+fn claims_of_other_shapes_that_mean_the_same_pass() {
+    for change in [
+        r#""aud":["other","https://api.example/mcp"]"#,
+        r#""aud":"https:\/\/api.example\/mcp""#,
+        r#""\u0069ss":"https://id.example";"iss":null"#,
+        r#""exp":1800000600.25"#,
+        r#""azp":null;"appid":"app""#,
+        r#""azp":null;"client_id":"app""#,
+        r#""azp":"app";"client_id":"app""#,
+        r#""unknown":1;"unknown":2"#,
+        r#""sub":null"#,
+    ] {
+        assert_eq!(outcome(&token(HEADER, &claims(change)), &RULES), Ok(()), "{change}");
+    }
+}
+
+#[test]
+fn token_one_second_beside_its_time_is_refused() {
+    let leeway = RULES.leeway;
+    for (change, now, expected) in [
+        (r#""exp":1000"#, 1000 + leeway - 1, Ok(())),
+        (r#""exp":1000"#, 1000 + leeway, Err(Denied::Expired(0))),
+        (r#""exp":1000"#, 1000 + leeway + 5, Err(Denied::Expired(5))),
+        (r#""exp":9000;"nbf":1000"#, 1000 - leeway, Ok(())),
+        (r#""exp":9000;"nbf":1000"#, 1000 - leeway - 1, Err(Denied::NotYet(1))),
+        (r#""exp":9000;"iat":1000"#, 1000 - leeway, Ok(())),
+        (r#""exp":9000;"iat":1000"#, 1000 - leeway - 1, Err(Denied::NotYet(1))),
+        (r#""exp":18446744073709551615"#, u64::MAX - 1, Ok(())),
+        (r#""exp":9000;"nbf":18446744073709551615"#, 0, Err(Denied::NotYet(u64::MAX - leeway))),
+    ] {
+        let token = token(HEADER, &claims(change));
+        let judged = judge_at(&token, &RULES, Some(now), &mut [0; 2048]).map(|_| ());
+        assert_eq!(judged, expected.map_err(|denied| format!("Invalid {denied}")), "{change} at {now}");
+    }
+    let judged = judge_at(&token(HEADER, &claims("")), &RULES, None, &mut [0; 2048]).map(|_| ());
+    assert_eq!(judged, Err(format!("Invalid {}", Denied::NoClock)));
+}
+
+#[test]
+fn header_that_asks_for_anything_special_is_refused() {
+    for (header, expected) in [
+        (r#"{"alg":"ES256"}"#, None),
+        (r#"{"alg":"ES256","typ":"JWT"}"#, None),
+        (r#"{"alg":"ES256","typ":"application/AT+JWT"}"#, None),
+        (r#"{"\u0061lg":"ES256"}"#, None),
+        // Where the key is to be found is not for the token to say; it is passed over.
+        (r#"{"alg":"ES256","jku":"https://evil.example","x5u":"https://evil.example","jwk":{},"x5c":[]}"#, None),
+        (r#"{"typ":"JWT"}"#, Some(Denied::Header("alg", Fault::Missing))),
+        (r#"{"alg":1}"#, Some(Denied::Header("alg", Fault::Type))),
+        (r#"{"alg":"ES256","alg":"ES256"}"#, Some(Denied::Header("alg", Fault::Repeated))),
+        (r#"{"alg":"ES256","\u0061lg":"none"}"#, Some(Denied::Header("alg", Fault::Repeated))),
+        (r#"{"alg":"ES256","kid":1}"#, Some(Denied::Header("kid", Fault::Type))),
+        (r#"{"alg":"ES256","kid":"a","kid":"b"}"#, Some(Denied::Header("kid", Fault::Repeated))),
+        (r#"{"alg":"ES256","typ":"dpop+jwt"}"#, Some(Denied::Type(b"\"dpop+jwt\""))),
+        (r#"{"alg":"ES256","typ":[]}"#, Some(Denied::Header("typ", Fault::Type))),
+        (r#"{"alg":"ES256","crit":["exp"]}"#, Some(Denied::Extension("crit"))),
+        (r#"{"alg":"ES256","crit":[]}"#, Some(Denied::Extension("crit"))),
+        (r#"{"alg":"ES256","b64":false,"crit":["b64"]}"#, Some(Denied::Extension("crit"))),
+        (r#"{"alg":"ES256","b64":true}"#, Some(Denied::Extension("b64"))),
+        (r#"{"alg":"ES256","zip":"DEF"}"#, Some(Denied::Extension("zip"))),
+        (r#"{"alg":"ES256","nonce":"x"}"#, Some(Denied::Extension("nonce"))),
+        (r#"{"alg":"ES256"} x"#, Some(Denied::NotAnObject)),
+        (r#"["ES256"]"#, Some(Denied::NotAnObject)),
+        ("", Some(Denied::NotAnObject)),
+    ] {
+        let expected = expected.map_or(Ok(()), |denied| Err(format!("Invalid {denied}")));
+        assert_eq!(outcome(&token(header, &claims("")), &RULES), expected, "{header}");
+    }
+}
+
+#[test]
+fn token_that_is_changed_in_form_is_refused() {
+    let good = token(HEADER, &claims(""));
+    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    // The last character of a signature of 64 bytes has four bits to spare.
+    let spare = format!("{}{}", &signature[..85], char::from(signature.as_bytes()[85] + 1));
+    for (changed, expected) in [
+        (format!("{header}.{payload}"), Denied::NotCompact),
+        (format!("{header}.{payload}.{signature}.x.y"), Denied::NotCompact),
+        (format!("{header}..{payload}.{signature}"), Denied::NotCompact),
+        (format!("{header}.{payload}.{signature}=="), Denied::NotBase64url),
+        (format!("{header}.{payload}.{spare}"), Denied::NotBase64url),
+        (format!("{header}.{payload}.+{}", &signature[1..]), Denied::NotBase64url),
+        (format!("{header}.{payload}."), Denied::Signature),
+        (format!("{header}.{payload}.{}", &signature[..84]), Denied::Signature),
+        (format!("{header}.{}.{signature}", base64url(claims(r#""sub":"eve""#).as_bytes())), Denied::Signature),
+        (format!("{}.{payload}.{signature}", base64url(br#"{"alg":"ES256"}"#)), Denied::Signature),
+        (format!("{header}.{payload}.{}", "A".repeat(4000)), Denied::TooLong),
+    ] {
+        assert_eq!(outcome(&changed, &RULES), Err(format!("Invalid {expected}")), "{changed}");
+    }
+    for at in 0..good.len() {
+        let mut changed = good.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        assert!(outcome(core::str::from_utf8(&changed).unwrap(), &RULES).is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn token_of_another_issuer_or_for_another_server_is_refused() {
+    for (change, expected) in [
+        (r#""iss":"https://id.example/""#, Denied::Issuer(b"https://id.example/")),
+        (r#""iss":"https://ID.example""#, Denied::Issuer(b"https://ID.example")),
+        (r#""iss":"""#, Denied::Issuer(b"")),
+        (r#""aud":"https://api.example/mcp/""#, Denied::Audience(br#""https://api.example/mcp/""#)),
+        (r#""aud":"https://api.example""#, Denied::Audience(br#""https://api.example""#)),
+        (r#""aud":[]"#, Denied::Audience(b"[]")),
+        (r#""aud":["a","b"]"#, Denied::Audience(br#"["a","b"]"#)),
+    ] {
+        assert_eq!(outcome(&token(HEADER, &claims(change)), &RULES), Err(format!("Invalid {expected}")), "{change}");
+    }
+}
+
+const TEMPLATE: &[&str] = &["https://id.example/{tenantid}/v2.0"];
+const APP_ONLY: &str = r#""scp":null;"idtyp":"app";"oid":"s";"sub":"s""#;
+
+#[test]
+fn holder_of_a_good_token_calls_as_the_policy_says() {
+    let tenant = format!(r#""iss":"https://id.example/{TENANT}/v2.0";"tid":"{TENANT}""#);
+    let odd = r#""iss":"https://id.example/a/../b/v2.0";"tid":"a/../b""#;
+    let role = format!(r#"{APP_ONLY};"roles":["r"]"#);
+    let any = Rules { applications: &[ANY], ..RULES };
+    let rows: &[(&str, Rules<'_>, Result<(), Denied<'_>>)] = &[
+        (r#""azp":"other""#, RULES, Err(Denied::Application(b"other"))),
+        (r#""azp":null"#, RULES, Err(Denied::Application(b""))),
+        (r#""azp":"other""#, any, Ok(())),
+        (r#""azp":null"#, any, Ok(())),
+        // `*` says "any" only where it stands alone; beside others it is the name of one.
+        (r#""azp":"other""#, Rules { applications: &["app", ANY], ..RULES }, Err(Denied::Application(b"other"))),
+        // Without a list, only the application itself: it is its own audience.
+        ("", Rules { applications: &[], ..RULES }, Err(Denied::Application(b"app"))),
+        (r#""aud":"app""#, Rules { applications: &[], audiences: &["app"], ..RULES }, Ok(())),
+        (APP_ONLY, RULES, Ok(())),
+        (APP_ONLY, any, Err(Denied::AppWithoutRole)),
+        (r#""scp":null;"oid":"s";"sub":"s""#, any, Err(Denied::AppWithoutRole)),
+        (&role, any, Ok(())),
+        (&tenant, Rules { issuers: TEMPLATE, tenants: &[TENANT], ..RULES }, Ok(())),
+        (&tenant, Rules { issuers: TEMPLATE, tenants: &[ANY], ..RULES }, Ok(())),
+        (&tenant, Rules { issuers: TEMPLATE, ..RULES }, Err(Denied::Tenant(TENANT.as_bytes()))),
+        (&tenant, Rules { issuers: TEMPLATE, tenants: &["other"], ..RULES }, Err(Denied::Tenant(TENANT.as_bytes()))),
+        (
+            odd,
+            Rules { issuers: TEMPLATE, tenants: &[ANY], ..RULES },
+            Err(Denied::Issuer(b"https://id.example/a/../b/v2.0")),
+        ),
+        ("", Rules { tenants: &[TENANT], ..RULES }, Err(Denied::Tenant(b""))),
+        ("", Rules { identities: &["ada"], ..RULES }, Ok(())),
+        ("", Rules { identities: &["eve"], ..RULES }, Err(Denied::Principal(b"ada"))),
+        // Where there is an `oid`, it is who is meant: the subject is another for each application.
+        (r#""oid":"o1""#, Rules { identities: &["o1"], ..RULES }, Ok(())),
+        (r#""oid":"o1""#, Rules { identities: &["ada"], ..RULES }, Err(Denied::Principal(b"o1"))),
+        (r#""groups":["g1","g2"]"#, Rules { groups: &["g2"], ..RULES }, Ok(())),
+        (r#""groups":["g1"]"#, Rules { groups: &["g2"], ..RULES }, Err(Denied::Principal(b"ada"))),
+        (r#""groups":["g1"]"#, Rules { groups: &["g2"], identities: &["ada"], ..RULES }, Ok(())),
+        (r#""hasgroups":true"#, Rules { groups: &["g2"], ..RULES }, Err(Denied::GroupsOverage)),
+        (r#""_claim_names":{"groups":"src1"}"#, Rules { groups: &["g2"], ..RULES }, Err(Denied::GroupsOverage)),
+    ];
+    for (change, rules, expected) in rows {
+        let expected = expected.map_err(|denied| {
+            let kind = if matches!(denied, Denied::Issuer(_)) { Kind::Invalid } else { Kind::Forbidden };
+            format!("{kind:?} {denied}")
+        });
+        assert_eq!(outcome(&token(HEADER, &claims(change)), rules), expected, "{change} {rules:?}");
+    }
+}
+
+#[test]
+fn policy_is_asked_only_when_the_signature_is_good() {
+    let forged = token(HEADER, &claims(r#""azp":"other""#));
+    let (signed, _) = forged.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", "A".repeat(86));
+    assert_eq!(outcome(&forged, &RULES), Err(format!("Invalid {}", Denied::Signature)));
+}
+
+#[test]
+fn verified_token_used_again_is_held_against_time_and_generation() {
+    let verified = judge(&token(HEADER, &claims("")), &RULES, &mut [0; 2048]).unwrap();
+    let again = |rules: &Rules<'_>, now| Authenticated::cached(&verified, rules, now).map(|_| ());
+    assert_eq!(again(&RULES, Some(NOW)), Ok(()));
+    assert_eq!(again(&Rules { generation: 1, ..RULES }, Some(NOW)), Err(Denied::Outdated));
+    assert_eq!(again(&RULES, Some(NOW + 600 + RULES.leeway)), Err(Denied::Expired(0)));
+    assert_eq!(again(&RULES, None), Err(Denied::NoClock));
+    let who = Authenticated::token(&verified);
+    let claims = who.claims().unwrap();
+    assert!(claims.subject().is("ada") && claims.application().is("app") && claims.issuer().is("https://id.example"));
+    assert!(claims.has_scope("read") && claims.has_scope("write") && !claims.has_scope("rea") && !claims.has_scope(""));
+}
+
+#[test]
+fn identity_tells_subjects_applications_and_issuers_apart() {
+    let identity = |change: &str| {
+        let any = Rules { issuers: &["https://id.example", "i"], applications: &[ANY], ..RULES };
+        let verified = judge(&token(HEADER, &claims(change)), &any, &mut [0; 2048]).unwrap();
+        Authenticated::token(&verified).identity().to_vec()
+    };
+    let all = ["", r#""sub":"eve""#, r#""azp":"other""#, r#""iss":"i""#, r#""sub":"adaa";"azp":"pp""#].map(identity);
+    assert!((0..5).all(|a| (0..a).all(|b| all[a] != all[b])));
+    assert_eq!(all[0], identity(r#""exp":1800000700;"scp":"other""#));
+    assert_eq!(Authenticated::anonymous(&Access::Anonymous).identity(), b"");
+}
+
+#[test]
+fn key_that_is_known_lets_in_under_its_name() {
+    let keys = [ApiKey::new("ci", digest(b"first")), ApiKey::new("ops", digest(b"second"))];
+    let name = |value: &'static [u8]| Shown::new(value).check(&keys).map(|who| who.key_name().unwrap().to_owned());
+    assert_eq!(name(b"first"), Ok("ci".to_owned()));
+    assert_eq!(name(b"second"), Ok("ops".to_owned()));
+    for other in [&b""[..], b"firs", b"first ", b"First", &digest(b"first").leak()[..]] {
+        assert_eq!(name(other), Err(Denied::UnknownKey));
+    }
+    assert_eq!(Shown::new(b"first").check::<&str>(&[]).map(|_| ()), Err(Denied::UnknownKey));
+}
+
+trait Leak {
+    fn leak(self) -> &'static mut [u8];
+}
+
+impl Leak for [u8; 32] {
+    fn leak(self) -> &'static mut [u8] {
+        Vec::from(self).leak()
+    }
+}
+
+/// What a door with this gate answers to a head with these fields besides the usual ones.
+fn at_the_door(gate_kind: Gate, fields: &[(&'static str, &'static str)]) -> Result<&'static str, Refusal> {
+    let mut facts = Facts::new(b"POST");
+    for (name, value) in [("host", "localhost"), ("content-type", "application/json")].iter().chain(fields) {
+        facts.note(name.as_bytes(), value.as_bytes());
+    }
+    match gate(&facts, &Policy { hosts: LOOPBACK, origins: &[], access: gate_kind }) {
+        Door::In(_) => Ok("in"),
+        Door::NeedKey(Unverified::Token(_)) => Ok("token"),
+        Door::NeedKey(Unverified::Key(_)) => Ok("key"),
+        Door::NeedKey(Unverified::Both(..)) => Ok("both"),
+        Door::Out(refusal) => Err(refusal),
+    }
+}
+
+#[test]
+fn credentials_are_asked_for_as_the_gate_says() {
+    const TOKEN: (&str, &str) = ("Authorization", "Bearer a.b.c");
+    const KEY: (&str, &str) = ("X-Functions-Key", "secret");
+    for (gate, fields, expected) in [
+        (Gate::Open(Access::Anonymous), &[TOKEN, KEY][..], Ok("in")),
+        (Gate::Token, &[], Err(Refusal::NoToken)),
+        (Gate::Token, &[KEY], Err(Refusal::NoToken)),
+        (Gate::Token, &[TOKEN], Ok("token")),
+        (Gate::Token, &[TOKEN, TOKEN], Err(Refusal::Credentials)),
+        (Gate::Token, &[("authorization", "Basic YTpi")], Err(Refusal::NoToken)),
+        (Gate::Token, &[("authorization", "Bearer a b")], Err(Refusal::Credentials)),
+        (Gate::Key, &[], Err(Refusal::NoKey)),
+        (Gate::Key, &[TOKEN], Err(Refusal::NoKey)),
+        (Gate::Key, &[KEY], Ok("key")),
+        (Gate::Key, &[("x-functions-key", "")], Err(Refusal::NoKey)),
+        (Gate::Key, &[KEY, KEY], Err(Refusal::Credentials)),
+        (Gate::Either, &[], Err(Refusal::NoToken)),
+        (Gate::Either, &[TOKEN], Ok("token")),
+        (Gate::Either, &[KEY], Ok("key")),
+        (Gate::Either, &[KEY, TOKEN], Ok("token")),
+        (Gate::Both, &[], Err(Refusal::NoToken)),
+        (Gate::Both, &[TOKEN], Err(Refusal::NoKey)),
+        (Gate::Both, &[KEY], Err(Refusal::NoToken)),
+        (Gate::Both, &[KEY, TOKEN], Ok("both")),
+    ] {
+        assert_eq!(at_the_door(gate, fields), expected, "{gate:?} {fields:?}");
+    }
+}
+
+#[test]
+fn challenge_says_what_is_missing_and_never_why() {
+    let resource = Resource::new("https://gw.example:8443/plant/mcp").unwrap();
+    let said = |refusal, resource: Option<&Resource<'_>>, scopes: &[&'static str]| {
+        let mut buffer = [0; 256];
+        let mut out = Slice::new(&mut buffer);
+        challenge(refusal, resource, scopes.iter().copied(), &mut out).unwrap();
+        String::from_utf8(out.written().to_vec()).unwrap()
+    };
+    const WHERE: &str = r#"resource_metadata="https://gw.example:8443/.well-known/oauth-protected-resource/plant/mcp""#;
+    for (refusal, scopes, expected) in [
+        (Refusal::NoToken, &[][..], format!("Bearer {WHERE}")),
+        (Refusal::NoToken, &["a", "b"], format!(r#"Bearer {WHERE}, scope="a b""#)),
+        (Refusal::NoToken, &["offline_access", "a"], format!(r#"Bearer {WHERE}, scope="a""#)),
+        (Refusal::BadToken, &["a"], format!(r#"Bearer error="invalid_token", {WHERE}, scope="a""#)),
+        (Refusal::Credentials, &[], format!(r#"Bearer error="invalid_request", {WHERE}"#)),
+        (Refusal::Scope, &["w"], format!(r#"Bearer error="insufficient_scope", {WHERE}, scope="w""#)),
+        (Refusal::NoKey, &["a"], r#"Key realm="mcp", header="x-functions-key""#.to_owned()),
+        (Refusal::Forbidden, &["a"], String::new()),
+        (Refusal::Host, &["a"], String::new()),
+    ] {
+        assert_eq!(said(refusal, Some(&resource), scopes), expected, "{refusal:?}");
+    }
+    assert_eq!(said(Refusal::NoToken, None, &[]), "Bearer");
+    assert_eq!(said(Refusal::NoToken, None, &["a", "b"]), r#"Bearer scope="a b""#);
+    assert_eq!(said(Refusal::BadToken, None, &[]), r#"Bearer error="invalid_token""#);
+    assert_eq!(said(Refusal::BadToken, None, &["a"]), r#"Bearer error="invalid_token", scope="a""#);
+}
+
+#[test]
+fn metadata_names_the_endpoint_and_its_issuers() {
+    let said = |url, issuers: &[&'static str], scopes: &[&'static str]| {
+        let mut buffer = [0; 512];
+        let mut out = Slice::new(&mut buffer);
+        let resource = Resource::new(url).unwrap();
+        metadata(&resource, issuers.iter().copied(), scopes.iter().copied(), &mut out).unwrap();
+        String::from_utf8(out.written().to_vec()).unwrap()
+    };
+    assert_eq!(
+        said("https://gw.example/plant/mcp", &["https://id.example"], &["relay:read", "offline_access"]),
+        concat!(
+            r#"{"resource":"https://gw.example/plant/mcp","authorization_servers":["https://id.example"],"#,
+            r#""scopes_supported":["relay:read"],"bearer_methods_supported":["header"]}"#
+        )
+    );
+    assert_eq!(
+        said("https://gw.example", &["https://a.example", "https://b.example"], &[]),
+        concat!(
+            r#"{"resource":"https://gw.example","authorization_servers":["https://a.example","https://b.example"],"#,
+            r#""bearer_methods_supported":["header"]}"#
+        )
+    );
+}
+
+#[test]
+fn metadata_path_stands_between_host_and_path() {
+    for (url, expected) in [
+        ("https://a.example/mcp", Some("https://a.example/.well-known/oauth-protected-resource/mcp")),
+        ("HTTPS://A.example:1/x/y", Some("HTTPS://A.example:1/.well-known/oauth-protected-resource/x/y")),
+        ("https://a.example", Some("https://a.example/.well-known/oauth-protected-resource")),
+        ("https://a.example/", Some("https://a.example/.well-known/oauth-protected-resource")),
+        ("http://[::1]:80/mcp", Some("http://[::1]:80/.well-known/oauth-protected-resource/mcp")),
+        ("a.example/mcp", None),
+        ("ftp://a.example/mcp", None),
+        ("https:///mcp", None),
+        ("https://a.example/mcp#x", None),
+        ("https://a.example/mcp?x", None),
+        ("https://a.example/\"", None),
+        ("https://a.example/\u{e9}", None),
+        ("https://a.example/ b", None),
+    ] {
+        let url = Resource::new(url).map(|resource| resource.metadata_url().concat());
+        assert_eq!(url.as_deref(), expected);
+    }
+}
