@@ -126,7 +126,7 @@ impl Refusal {
             Self::Fields => "fields",
             Self::Rate => "rate",
             Self::Credentials => "credentials",
-            Self::NoToken => "no token",
+            Self::NoToken => "no_token",
             Self::BadToken => "token",
             Self::NoKey => "key",
             Self::Scope => "scope",
