@@ -7,8 +7,10 @@ use crate::cases;
 use crate::conversations::check;
 use crate::homes::{Http, Process, core, headers};
 use crate::modern::request;
+use ::core::time::Duration;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -250,6 +252,40 @@ fn bad_body_over_the_boards_ethernet_is_answered_as_by_the_engine_here() {
         assert_eq!(came.status, 200);
         assert!(came.rest().len() > 20_000);
     }
+}
+
+#[test]
+fn client_that_comes_when_every_socket_of_the_board_is_taken_waits_and_is_served() {
+    let Some(run) = board() else {
+        return;
+    };
+    let (_board, url) = boot(&run);
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/mcp")).expect("host and port");
+    let board = Http::at(address.parse().expect("an address"));
+    let ask = || board.post(&headers("tools/list", None), request(1, "tools/list", json!({})).to_string().as_bytes());
+    // The emulator's own door takes one at a time and turns away who comes too fast, before the board hears of it.
+    let pace = || std::thread::sleep(Duration::from_millis(50));
+    // On each socket one that vanishes in the middle of a head: it holds the socket until its deadline.
+    let silent: Vec<_> = (0..4)
+        .map(|_| {
+            let mut silent = TcpStream::connect(board.address()).expect("the board listens");
+            silent.write_all(b"POST /mcp HTTP/1.1\r\nhost: ").expect("it is taken");
+            pace();
+            silent
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..20)
+            .map(|_| {
+                pace();
+                scope.spawn(ask)
+            })
+            .collect();
+        for client in clients {
+            assert_eq!(client.join().expect("an answer, no reset").status, 200);
+        }
+    });
+    drop(silent);
 }
 
 #[test]

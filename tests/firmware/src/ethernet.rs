@@ -3,13 +3,15 @@
 //! Its interrupt says that a frame has come; the network's task then takes frames out of the FIFO until it is empty, for a frame
 //! that waits asks for no second interrupt. There is no state of the link, and no filter of addresses.
 
-use core::task::Context;
+use core::task::{Context, Waker};
 
 use cortex_m::peripheral::NVIC;
 use embassy_net::driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::waitqueue::GenericAtomicWaker;
+use embassy_time::Instant;
 
+use crate::backlog::Backlog;
 use crate::vectors::Interrupt;
 
 /// Longest frame, without checksum: of 1500 bytes of content.
@@ -24,12 +26,13 @@ static WAKER: GenericAtomicWaker<CriticalSectionRawMutex> = GenericAtomicWaker::
 pub struct Ethernet {
     rx: [u8; 4 * WORDS],
     tx: [u8; 4 * WORDS],
+    backlog: Backlog,
 }
 
 impl Ethernet {
     /// Empty buffers.
     pub const fn new() -> Self {
-        Self { rx: [0; 4 * WORDS], tx: [0; 4 * WORDS] }
+        Self { rx: [0; 4 * WORDS], tx: [0; 4 * WORDS], backlog: Backlog::new() }
     }
 
     /// Sets the controller up and enables its interrupt.
@@ -43,6 +46,23 @@ impl Ethernet {
         Register::InterruptMask.write(RX_INTERRUPT);
         // SAFETY: the handler is in the vector table, and no critical section relies on this mask.
         unsafe { NVIC::unmask(Interrupt::Ethernet) };
+    }
+
+    /// The next frame for the stack, in `rx`: its length. Else, one that waits: then `waker` is called when its time comes.
+    fn next(&mut self, waker: &Waker) -> Option<usize> {
+        let now = Instant::now();
+        if let Some(len) = self.take() {
+            self.backlog.note(&self.rx[2..2 + len], now);
+            return Some(len);
+        }
+        if let Some(frame) = self.backlog.next(now) {
+            self.rx[2..2 + frame.len()].copy_from_slice(frame);
+            return Some(frame.len());
+        }
+        if let Some(due) = self.backlog.due() {
+            embassy_time_driver::schedule_wake(due.as_ticks(), waker);
+        }
+        None
     }
 
     /// Takes the next frame out of the FIFO and says how long it is; `None` if there is none. One that is too long is dropped.
@@ -75,13 +95,13 @@ impl Driver for &'static mut Ethernet {
     fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Sending<'_>)> {
         // Before the look: a frame that comes behind it wakes.
         WAKER.register(context.waker());
-        let len = self.take()?;
-        let Ethernet { rx, tx } = &mut **self;
-        Some((Received(&mut rx[2..2 + len]), Sending(tx)))
+        let len = self.next(context.waker())?;
+        let Ethernet { rx, tx, backlog } = &mut **self;
+        Some((Received(&mut rx[2..2 + len]), Sending { tx, answers: Some(backlog) }))
     }
 
     fn transmit(&mut self, _: &mut Context<'_>) -> Option<Sending<'_>> {
-        Some(Sending(&mut self.tx))
+        Some(Sending { tx: &mut self.tx, answers: None })
     }
 
     fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
@@ -111,14 +131,22 @@ impl RxToken for Received<'_> {
 }
 
 /// Room for a frame that is to go.
-pub struct Sending<'a>(&'a mut [u8; 4 * WORDS]);
+pub struct Sending<'a> {
+    tx: &'a mut [u8; 4 * WORDS],
+    /// Of a frame that answers the one received with it: who may have to wait for that answer.
+    answers: Option<&'a mut Backlog>,
+}
 
 impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
-        let written = write(&mut self.0[2..2 + len]);
+        let Self { tx, answers } = self;
+        let written = write(&mut tx[2..2 + len]);
+        if answers.is_some_and(|backlog| !backlog.lets_through(&tx[2..2 + len], Instant::now())) {
+            return written;
+        }
         // The length is that of the content, without the fourteen bytes of addresses and type.
-        self.0[..2].copy_from_slice(&(len.saturating_sub(14) as u16).to_le_bytes());
-        for word in self.0.chunks_exact(4).take((2 + len).div_ceil(4)) {
+        tx[..2].copy_from_slice(&(len.saturating_sub(14) as u16).to_le_bytes());
+        for word in tx.chunks_exact(4).take((2 + len).div_ceil(4)) {
             Register::Data.write(u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
         }
         Register::Transmit.write(1);

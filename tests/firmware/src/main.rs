@@ -7,6 +7,7 @@
 #![no_main]
 
 mod application;
+mod backlog;
 mod clock;
 mod ethernet;
 mod executor;

@@ -1,0 +1,136 @@
+//! Keeps clients waiting who come when every socket is taken.
+//!
+//! The stack has no backlog: it resets such a client, even one that comes while the socket before it is still closing. So
+//! the driver keeps a copy of each SYN while the stack looks at it. If the answer is a reset, that is not sent, and the SYN
+//! is offered again until a socket takes it. The stack's own answer tells, so nobody has to count free sockets.
+
+use embassy_time::{Duration, Instant};
+
+/// Who may wait: the 20 clients at once that the board is measured by, and some.
+const PLACES: usize = 24;
+
+/// Longest SYN kept: Ethernet, IPv4 without options, TCP with 24 bytes of options. Linux sends 20 of them.
+const LONGEST: usize = 14 + 20 + 20 + 24;
+
+/// Between two offers. A socket is taken for about a millisecond by a short call.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a client waits before it hears the reset after all, such as one that asks for a port where nothing listens. Longer
+/// than silent clients may hold their sockets (`Deadlines::head`, and the closing).
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The SYNs that wait.
+pub struct Backlog {
+    places: [Place; PLACES],
+    /// Index of the one that the stack is looking at.
+    offered: Option<usize>,
+}
+
+struct Place {
+    frame: [u8; LONGEST],
+    /// 0 if the place is free.
+    len: usize,
+    since: Instant,
+    /// When it is offered again.
+    due: Instant,
+}
+
+impl Place {
+    const FREE: Self = Self { frame: [0; LONGEST], len: 0, since: Instant::MIN, due: Instant::MIN };
+
+    const fn is_taken(&self) -> bool {
+        self.len > 0
+    }
+
+    fn frame(&self) -> &[u8] {
+        self.frame.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Backlog {
+    /// Nobody waits.
+    pub const fn new() -> Self {
+        Self { places: [Place::FREE; PLACES], offered: None }
+    }
+
+    /// Notes a frame that the stack is given now. A SYN that was sent again stays in its place.
+    pub fn note(&mut self, frame: &[u8], now: Instant) {
+        self.settle();
+        if tcp_flags(frame).is_none_or(|flags| flags & (SYN | ACK) != SYN) {
+            return;
+        }
+        let again = self.places.iter().position(|place| place.is_taken() && client(place.frame()) == client(frame));
+        let Some(at) = again.or_else(|| self.places.iter().position(|place| !place.is_taken())) else {
+            return;
+        };
+        if let Some(place) = self.places.get_mut(at)
+            && let Some(copy) = place.frame.get_mut(..frame.len())
+        {
+            copy.copy_from_slice(frame);
+            if !place.is_taken() {
+                place.since = now;
+            }
+            place.len = frame.len();
+            self.offered = Some(at);
+        }
+    }
+
+    /// The next SYN to offer again, which the stack must be given now; the one that has waited longest first.
+    pub fn next(&mut self, now: Instant) -> Option<&[u8]> {
+        self.settle();
+        let due = self.places.iter().enumerate().filter(|(_, place)| place.is_taken() && place.due <= now);
+        let (at, _) = due.min_by_key(|(_, place)| place.since)?;
+        self.offered = Some(at);
+        self.places.get(at).map(Place::frame)
+    }
+
+    /// When [`Backlog::next`] will have one.
+    pub fn due(&self) -> Option<Instant> {
+        self.places.iter().filter(|place| place.is_taken()).map(|place| place.due).min()
+    }
+
+    /// Whether the stack's answer to what it was given is to be sent. If it is not, the client waits.
+    pub fn lets_through(&mut self, answer: &[u8], now: Instant) -> bool {
+        let Some(place) = self.offered.and_then(|at| self.places.get(at)) else {
+            return true;
+        };
+        let refused = tcp_flags(answer).is_some_and(|flags| flags & RST != 0);
+        if !refused || now >= place.since.saturating_add(PATIENCE) {
+            return true;
+        }
+        // One refusal speaks for all who wait for that port.
+        let refusing = port(place.frame());
+        for place in self.places.iter_mut().filter(|place| port(place.frame()) == refusing) {
+            place.due = now + PAUSE;
+        }
+        self.offered = None;
+        false
+    }
+
+    /// What was offered and not refused is with a socket now.
+    fn settle(&mut self) {
+        if let Some(place) = self.offered.take().and_then(|at| self.places.get_mut(at)) {
+            place.len = 0;
+        }
+    }
+}
+
+/// The addresses and ports of a TCP frame without options of IP.
+fn client(frame: &[u8]) -> Option<&[u8]> {
+    frame.get(26..38)
+}
+
+/// The port that a client asks for.
+fn port(frame: &[u8]) -> Option<[u8; 2]> {
+    frame.get(36..38)?.try_into().ok()
+}
+
+/// The flags of TCP over IPv4 without options, first fragment or whole; `None` for any other frame.
+fn tcp_flags(frame: &[u8]) -> Option<u8> {
+    let is_tcp = frame.get(12..15)? == [0x08, 0x00, 0x45] && *frame.get(23)? == 6;
+    is_tcp.then(|| frame.get(47).copied()).flatten()
+}
+
+const SYN: u8 = 1 << 1;
+const RST: u8 = 1 << 2;
+const ACK: u8 = 1 << 4;
