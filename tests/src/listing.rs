@@ -121,8 +121,8 @@ impl Catalogue for Growing {
         Some("same")
     }
 
-    fn member(&self, _: Kind, _: usize, group: usize) -> Option<Member<'_>> {
-        (group == 0).then_some(Member::always(r#""name":"same","inputSchema":{"type":"object"}"#))
+    fn members<'s>(&'s self, _: Kind, _: usize, take: &mut dyn FnMut(Member<'s>)) {
+        take(Member::always(r#""name":"same","inputSchema":{"type":"object"}"#));
     }
 
     fn features(&self) -> Features {

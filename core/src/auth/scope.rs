@@ -40,6 +40,7 @@ pub fn authorize<'n>(
     }
 }
 
+#[cold]
 #[inline(never)]
 fn by_claims<'n>(
     claims: &Claims<'_>,

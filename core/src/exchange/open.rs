@@ -94,19 +94,17 @@ enum Place {
 
 fn opened(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8], place: Place) -> Next {
     let mut params = Params::default();
-    let message = match Envelope::read(body, |reader| params.read(reader)) {
-        Ok(envelope) => envelope.message(body).map(|message| (envelope, message)),
-        Err(error) => Err(Unanswerable { error: Error::NotJson(error), id: None }),
+    let envelope = match Envelope::read(body, |reader| params.read(reader)) {
+        Ok(envelope) => envelope,
+        Err(error) => return Next::Reply(Reply::error(Unanswerable { error: Error::NotJson(error), id: None }, None)),
     };
-    match message {
-        Ok((envelope, Message::Request(request))) => {
+    match envelope.message(body) {
+        Ok(Message::Request(request)) => {
             Opening { server, who, origin, body, params: &params, object: envelope.params(), place }
                 .request(&envelope, request)
         }
-        Ok((envelope, Message::Notification(method))) => {
-            notification(origin, method.of(body).text(), envelope.params(), body)
-        }
-        Ok((_, Message::Answer(answer))) => answered(origin, answer, body),
+        Ok(Message::Notification(method)) => notification(origin, method.of(body).text(), envelope.params(), body),
+        Ok(Message::Answer(answer)) => answered(origin, answer, body),
         Err(Unanswerable { error: Error::Batch, .. }) if place == Place::Alone && origin.has_batches() => {
             match Batch::read(body) {
                 Ok(batch) => Next::Batch(batch),

@@ -18,10 +18,6 @@ pub struct Reply {
     shape: Shape,
     /// The number that a size error names.
     limit: Decimal,
-    /// The refusal of a caller who may not do this.
-    refusal: Option<http::Refusal>,
-    /// What that is.
-    operation: Option<Operation>,
 }
 
 /// What an answer says.
@@ -31,6 +27,8 @@ pub(super) enum Shape {
     Written(usize, usize),
     /// An error.
     Error(Error),
+    /// The caller may not do this.
+    Denied(http::Refusal, Operation),
     /// `{}`
     Empty,
     /// The answer to `initialize`, and what its client can be asked for.
@@ -43,18 +41,11 @@ pub(super) enum Shape {
 
 impl Reply {
     pub(super) fn result(id: Span, shape: Shape) -> Self {
-        Self { status: http::OK, id: Some(id), shape, limit: Decimal::EMPTY, refusal: None, operation: None }
+        Self { status: http::OK, id: Some(id), shape, limit: Decimal::EMPTY }
     }
 
     pub(super) fn written(status: u16, start: usize, end: usize) -> Self {
-        Self {
-            status,
-            id: None,
-            shape: Shape::Written(start, end),
-            limit: Decimal::EMPTY,
-            refusal: None,
-            operation: None,
-        }
+        Self { status, id: None, shape: Shape::Written(start, end), limit: Decimal::EMPTY }
     }
 
     pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {
@@ -63,37 +54,33 @@ impl Reply {
             _ => Decimal::EMPTY,
         };
         let status = http::status(refused.error, version);
-        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit, refusal: None, operation: None }
+        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit }
     }
 
     /// The answer to a request that was refused for its head.
     pub fn refused(refusal: http::Refusal) -> Self {
         let error = Shape::Error(refusal.error());
-        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY, refusal: None, operation: None }
+        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY }
     }
 
     /// The answer to a request whose caller may not do what it asks for.
     pub(super) fn forbidden(id: Span, operation: Operation, denied: Denied<'static>) -> Self {
         let refusal = http::Refusal::from(denied);
-        Self { id: Some(id), refusal: Some(refusal), operation: Some(operation), ..Self::refused(refusal) }
+        Self { id: Some(id), shape: Shape::Denied(refusal, operation), ..Self::refused(refusal) }
     }
 
     /// The refusal of a caller who may not do what was asked for, and what that is, if that is what it says. What the operation
     /// needs belongs in the challenge.
     pub fn denied(&self) -> Option<(http::Refusal, Operation)> {
-        self.refusal.zip(self.operation)
+        match self.shape {
+            Shape::Denied(refusal, operation) => Some((refusal, operation)),
+            _ => None,
+        }
     }
 
     /// The answer to a request that is understood no further than its bytes.
     pub fn unreadable(status: u16, reason: &'static str) -> Self {
-        Self {
-            status,
-            id: None,
-            shape: Shape::Error(Error::Refused(reason)),
-            limit: Decimal::EMPTY,
-            refusal: None,
-            operation: None,
-        }
+        Self { status, id: None, shape: Shape::Error(Error::Refused(reason)), limit: Decimal::EMPTY }
     }
 
     /// The HTTP status.
@@ -105,6 +92,7 @@ impl Reply {
     pub const fn error_reported(&self) -> Option<Error> {
         match self.shape {
             Shape::Error(error) => Some(error),
+            Shape::Denied(refusal, _) => Some(refusal.error()),
             _ => None,
         }
     }
@@ -215,12 +203,15 @@ impl<'a> Emission<'a> {
     fn section_at(&self, at: usize, into: &mut Section<'a>) -> bool {
         let id = self.reply.id;
         into.clear();
-        match (&self.reply.shape, at) {
-            (Shape::Error(error), 0) => {
-                let refused = Unanswerable { error: *error, id };
+        if let Some(error) = self.reply.error_reported() {
+            if at == 0 {
+                let refused = Unanswerable { error, id };
                 *into = rpc::error(&refused, self.body, Version::MODERN_LIST, &self.reply.limit);
             }
-            (Shape::Written(..), _) | (Shape::Error(_), _) => return false,
+            return at == 0;
+        }
+        match (&self.reply.shape, at) {
+            (Shape::Written(..), _) => return false,
             (_, 0) => *into = section(head(id.map_or(b"null", |id| id.of(self.body)))),
             (Shape::List(page), at) if page.section(self.server, at - 1, into) => {}
             (Shape::List(page), at) if at == page.sections() + 1 => into.push(b"}"),

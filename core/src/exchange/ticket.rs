@@ -117,12 +117,16 @@ impl Ticket {
             (Operation::Complete(..), _) => br#"],"hasMore":false}"#,
             (_, End { failed: true, closed: true, .. }) => br#","isError":true"#,
             (_, End { failed: true, closed: false, .. }) => br#"],"isError":true"#,
+            // The way of most results.
+            (Operation::Tool(_) | Operation::Prompt(_), End { failed: false, closed: false, .. })
+                if self.version.is_modern() =>
+            {
+                return self.meta(server, CLOSED, sink);
+            }
             (_, End { failed: false, closed: true, .. }) => b"",
             (_, End { failed: false, closed: false, .. }) => b"]",
         };
-        if !end.is_empty() {
-            sink.put(end)?;
-        }
+        sink.put(end)?;
         if !self.version.is_modern() {
             sink.put(b"}}")?;
             return Ok(http::OK);
@@ -163,5 +167,7 @@ fn put_all<'a>(sink: &mut (impl Sink + ?Sized), pieces: impl IntoIterator<Item =
 }
 
 // MCP 2026-07-28 basic/index: `serverInfo` SHOULD be in the `_meta` of each result.
-const COMPLETE: &[u8] = br#","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;
+const CLOSED: &[u8] = br#"],"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;
+/// The same without the bracket that closes the content.
+const COMPLETE: &[u8] = CLOSED.split_at(1).1;
 const ASKED: &[u8] = br#","resultType":"input_required","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;

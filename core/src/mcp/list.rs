@@ -68,13 +68,14 @@ impl Page {
 
     fn entry<'a>(&self, server: &Server<'a>, index: usize, section: &mut Section<'a>) {
         let offers = server.offers();
-        let members = (0..limits::MEMBERS).map_while(|group| offers.member(self.kind, index, group));
         let mut front: &[u8] = if index == self.start { b"{" } else { b",{" };
-        // What came later than the client's revision is left out; the first group is in every revision.
-        for member in members.filter(|member| member.since <= self.version) {
-            section.push(core::mem::replace(&mut front, b","));
-            section.push(member.json.as_bytes());
-        }
+        offers.members(self.kind, index, &mut |member| {
+            // What came later than the client's revision is left out; the first group is in every revision.
+            if member.since <= self.version {
+                section.push(core::mem::replace(&mut front, b","));
+                section.push(member.json.as_bytes());
+            }
+        });
         section.push(b"}");
     }
 

@@ -36,7 +36,7 @@ impl Method {
     /// The method with this name, if `version` has it and `server` has declared the capability it belongs to.
     // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised is answered as unknown.
     pub fn find(name: Text<'_>, version: Version, server: &Server<'_>) -> Option<Self> {
-        let (_, method) = METHODS.into_iter().find(|(known, _)| name.is(known))?;
+        let &(_, method) = METHODS.iter().find(|(known, _)| name.is(known))?;
         let features = server.features(version);
         let served = match method {
             Self::Discover => version.is_modern(),

@@ -59,7 +59,7 @@ impl<'a> Member<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// An entry that is found by `key`: a name, a URI, or a URI template. For `members` see [`Catalogue::member`].
+    /// An entry that is found by `key`: a name, a URI, or a URI template. For `members` see [`Catalogue::members`].
     pub const fn new(key: &'a str, members: &'a [Member<'a>]) -> Self {
         Self { key, members, needs: &[] }
     }
@@ -109,9 +109,9 @@ pub trait Catalogue {
     /// What finds an entry: its name, its URI, or its template. Entries are listed in the order of their numbers.
     fn key(&self, kind: Kind, index: usize) -> Option<&str>;
 
-    /// One of the groups of members that the list prints of an entry, by its number; at most
+    /// Gives each group of members that the list prints of an entry to `take`; at most
     /// [`limits::MEMBERS`](crate::limits::MEMBERS), the first of them in every revision.
-    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>>;
+    fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>));
 
     /// What the server declares that it can do.
     fn features(&self) -> Features;
@@ -253,8 +253,8 @@ impl Catalogue for Tables<'_> {
         self.of(kind).get(index).map(Entry::key)
     }
 
-    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
-        self.of(kind).get(index)?.members().get(group).copied()
+    fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>)) {
+        self.of(kind).get(index).into_iter().flat_map(Entry::members).for_each(|member| take(*member));
     }
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {

@@ -218,8 +218,8 @@ impl Catalogue for Offers {
         self.tables.key(kind, index)
     }
 
-    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
-        self.tables.member(kind, index, group)
+    fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>)) {
+        self.tables.members(kind, index, take);
     }
 
     fn features(&self) -> Features {

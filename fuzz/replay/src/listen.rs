@@ -63,8 +63,8 @@ impl Catalogue for Partial {
         OFFERS.key(kind, index)
     }
 
-    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
-        OFFERS.member(kind, index, group)
+    fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>)) {
+        OFFERS.members(kind, index, take);
     }
 
     fn features(&self) -> Features {

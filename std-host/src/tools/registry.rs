@@ -268,9 +268,10 @@ impl Catalogue for Registry {
         Some(&self.of(kind).offers.get(index)?.key)
     }
 
-    fn member(&self, kind: Kind, index: usize, group: usize) -> Option<Member<'_>> {
-        let (since, members) = self.of(kind).offers.get(index)?.members.get(group)?;
-        Some(Member::since(*since, members))
+    fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>)) {
+        let offer = self.of(kind).offers.get(index);
+        let members = offer.into_iter().flat_map(|offer| &offer.members);
+        members.for_each(|(since, members)| take(Member::since(*since, members)));
     }
 
     fn features(&self) -> Features {

@@ -73,7 +73,8 @@ proofs! {
     fn proof_tool_table(foreign, _out) {
         for kind in [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template] {
             let offers = server().offers();
-            keep((offers.key(kind, foreign.number()), offers.member(kind, foreign.number(), foreign.number())));
+            keep(offers.key(kind, foreign.number()));
+            offers.members(kind, foreign.number(), &mut |member| keep(member));
             keep((offers.len(kind), offers.features(), offers.generation()));
         }
         if let Some(uri) = Value::parse(foreign.rest()).ok().and_then(|value| value.text()) {
