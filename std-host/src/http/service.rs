@@ -110,7 +110,8 @@ where
     }
     let facts = facts(&head);
     if let Verb::Get | Verb::Delete = facts.verb {
-        return session::bodiless(&engine, &facts, &head, watch);
+        let response = session::bodiless(&engine, &facts, &head, watch);
+        return if response.status().is_success() { response } else { unread(response) };
     }
     let who = match gate(&facts, &engine.policy()) {
         Door::In(who) => who,
