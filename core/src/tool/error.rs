@@ -3,7 +3,7 @@
 use crate::json::Full;
 use core::fmt;
 
-/// What a handler ends with: `Ok` once the result stands in the [`Output`].
+/// What a handler ends with: `Ok` once the result stands in the [`Output`](super::Output).
 pub type ToolResult = Result<(), ToolError>;
 
 /// Why a call has no result.
