@@ -351,6 +351,8 @@ pub(crate) struct Binding {
     key: Arc<str>,
     /// The arguments or the URI: a part of the body, not a copy.
     subject: Bytes,
+    /// What tells the caller from all others; nothing for an anonymous one.
+    caller: Bytes,
 }
 
 impl Binding {
@@ -361,7 +363,7 @@ impl Binding {
             ([], None) => Bytes::from_static(b"{}"),
             (uri, _) => body.slice_ref(uri),
         };
-        Self { kind, key: Arc::clone(key), subject }
+        Self { kind, key: Arc::clone(key), subject, caller: Bytes::copy_from_slice(call.who().identity()) }
     }
 
     /// The arguments or the URI as they were written.
@@ -369,14 +371,15 @@ impl Binding {
         &self.subject
     }
 
-    fn parts(&self) -> [&[u8]; 3] {
+    // MCP 2026-07-28 basic/patterns/mrtr: bound to the principal and to the request.
+    fn parts(&self) -> [&[u8]; 4] {
         let kind: &[u8] = match self.kind {
             Kind::Tool => b"tool",
             Kind::Prompt => b"prompt",
             Kind::Resource => b"resource",
             Kind::Template => b"template",
         };
-        [kind, self.key.as_bytes(), &self.subject]
+        [kind, self.key.as_bytes(), &self.subject, &self.caller]
     }
 }
 
@@ -386,3 +389,38 @@ fn now() -> Duration {
 
 /// How long a person may take to answer.
 const LIFE: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ctx, NoArgs, Server};
+    use attache_core::auth::{Access, ApiKey, Authenticated, Shown, digest};
+    use attache_core::exchange::{Next, Origin, open};
+
+    // MRTR-07
+    #[test]
+    fn state_of_one_caller_is_void_for_another() {
+        let engine = Server::new("s", "1").tool("t", "d", |_: NoArgs, _: Ctx| async {}).build();
+        let (moment, name) = (engine.now(), Arc::from("t"));
+        let body = Bytes::from_static(
+            br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
+        );
+        let bound = |who: &Authenticated<'_>| match open(&moment.server(), who, Origin::Line(None), &body) {
+            Next::Call(ticket) => Binding::of(&body, &ticket.call(&body, who), Kind::Tool, &name),
+            other => panic!("{other:?}"),
+        };
+        let keys = [ApiKey::new("a", digest(b"first")), ApiKey::new("b", digest(b"second"))];
+        let shown = |secret| Shown::new(secret).check(&keys).expect("a known key");
+        let callers = [Authenticated::anonymous(&Access::Anonymous), shown(b"first"), shown(b"second")];
+        let key = Key::new([7; 32]);
+        for (of, giver) in callers.iter().enumerate() {
+            let sealed = seal(&bound(giver), &key, &json!({ "a": {}, "s": 1 })).expect("a state");
+            let quoted = Value::from(sealed).to_string();
+            let state = attache_core::json::Value::parse(quoted.as_bytes()).expect("JSON");
+            for (by, taker) in callers.iter().enumerate() {
+                let opened = super::open(&bound(taker), &key, state.text().expect("a text"));
+                assert_eq!(opened.is_some(), of == by, "of caller {of}, by caller {by}");
+            }
+        }
+    }
+}
