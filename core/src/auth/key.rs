@@ -1,7 +1,6 @@
 //! API keys: shared secrets, kept as digests and compared in constant time.
 
 use super::denied::Denied;
-use super::principal::Authenticated;
 use core::fmt;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
@@ -50,14 +49,6 @@ impl<'h> Shown<'h> {
             found.conditional_assign(&index, key.digest.ct_eq(&shown));
         }
         keys.get(found as usize).ok_or(Denied::UnknownKey)
-    }
-
-    /// Lets the holder of one of `keys` in.
-    ///
-    /// # Errors
-    /// [`Denied::UnknownKey`].
-    pub fn check<'k, S: AsRef<str>>(self, keys: &'k [ApiKey<S>]) -> Result<Authenticated<'k>, Denied<'static>> {
-        self.find(keys).map(Authenticated::key)
     }
 }
 

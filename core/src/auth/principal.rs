@@ -2,7 +2,7 @@
 
 use super::claims::Claims;
 use super::denied::Denied;
-use super::key::ApiKey;
+use super::key::{ApiKey, Shown};
 use super::rules::Rules;
 use super::token::Verified;
 
@@ -100,5 +100,15 @@ impl<'h> Authenticated<'h> {
             Who::Key { digest, .. } => digest,
             Who::Token { identity, .. } => identity,
         }
+    }
+}
+
+impl Shown<'_> {
+    /// Lets the holder of one of `keys` in.
+    ///
+    /// # Errors
+    /// [`Denied::UnknownKey`].
+    pub fn check<'k, S: AsRef<str>>(self, keys: &'k [ApiKey<S>]) -> Result<Authenticated<'k>, Denied<'static>> {
+        self.find(keys).map(Authenticated::key)
     }
 }

@@ -19,7 +19,3 @@ pub const ID: &[u8] = b"id: ";
 /// An event with an id and nothing else stands in front of a stream that can be resumed from its start (MCP 2025-11-25
 /// basic/transports): this is what comes behind the id.
 pub const PRIMING: &[u8] = b"\ndata: \n\n";
-
-/// What comes in front of that event where the server is about to close the connection: milliseconds after which the client is
-/// to come back.
-pub const RETRY: &[u8] = b"retry: 500\n";
