@@ -4,7 +4,7 @@
 use super::{Client, Version};
 #[cfg(feature = "seal")]
 use crate::{
-    json::{Full, Sink},
+    json::{Full, Sink, Slice},
     limits,
     seal::Key,
 };
@@ -34,33 +34,12 @@ impl Session {
     /// # Errors
     /// [`Full`] if it does not fit: it has [`SESSION_ID`](limits::SESSION_ID) characters.
     pub fn seal(&self, key: &Key, who: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
-        let [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15] = self.name;
-        let [h0, h1, h2, h3] = self.home;
-        let value: [u8; VALUE] = [
-            number(self.version),
-            self.client.bits(),
-            h0,
-            h1,
-            h2,
-            h3,
-            n0,
-            n1,
-            n2,
-            n3,
-            n4,
-            n5,
-            n6,
-            n7,
-            n8,
-            n9,
-            n10,
-            n11,
-            n12,
-            n13,
-            n14,
-            n15,
-        ];
-        key.seal(&[USE, who], self.ends, &value, &mut [0; VALUE + 41], out)
+        let mut value = [0; VALUE];
+        let mut parts = Slice::new(&mut value);
+        parts.put(&[number(self.version), self.client.bits()])?;
+        parts.put(&self.home)?;
+        parts.put(&self.name)?;
+        key.seal(&[USE, who], self.ends, parts.written(), &mut [0; VALUE + 41], out)
     }
 
     /// The session with this id, if one of `keys` has sealed it for this caller and it has not ended at `now`.
@@ -119,7 +98,6 @@ const fn named(number: u8) -> Option<Version> {
 #[cfg(all(test, feature = "seal"))]
 mod tests {
     use super::*;
-    use crate::json::Slice;
 
     const SESSION: Session = Session {
         version: Version::V2025_06_18,
