@@ -1,24 +1,24 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
+use super::answer::{AnswerBody, Answered, closing, head, refuse, refuse_at_door, response, stream};
 use super::session;
-use super::stream::{Broken, Source, Stream};
+use super::stream::{Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, Verb, fields, gate, sse};
+use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, Verb, fields, gate};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
-use core::fmt;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Either, Full};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Either};
 use std::sync::Arc;
 use tokio::time::timeout;
 
@@ -57,36 +57,6 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
         Box::pin(async move { Ok(answer(engine, request).await.map(AnswerBody)) })
-    }
-}
-
-/// A whole answer, or a stream of events.
-pub(super) type Answered = Either<Full<Bytes>, Stream>;
-
-/// The body of an answer.
-pub struct AnswerBody(Answered);
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        // Only a stream fails, and in one way alone; `Either` boxes it.
-        Pin::new(&mut self.0).poll_frame(context).map_err(|_| Broken)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
-}
-
-impl fmt::Debug for AnswerBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerBody").finish_non_exhaustive()
     }
 }
 
@@ -155,15 +125,6 @@ fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)>
     let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let wait = engine.admission.count(caller).err()?;
     Some((Refusal::Rate, Some(wait)))
-}
-
-/// An answer to a request that was not read to its end: what follows on its connection is nobody's message.
-fn closing(mut response: Response<Answered>, version: Version) -> Response<Answered> {
-    // RFC 9113 §8.2.2: in HTTP/2 a stream ends without its connection.
-    if version < Version::HTTP_2 {
-        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 /// Why a body was not read to its end.
@@ -269,38 +230,4 @@ fn facts(head: &Parts) -> Facts<'_> {
         facts.note(b"host", authority.as_str().as_bytes());
     }
     facts
-}
-
-pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
-    watch.refused(refusal.name());
-    let mut response = refuse(engine, &Reply::refused(refusal), watch);
-    if refusal == Refusal::Verb {
-        // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
-        response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-    }
-    response
-}
-
-pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply, mut watch: Watch) -> Response<Answered> {
-    let Answer { status, bytes, .. } = engine.now().replied(reply, b"", &mut watch);
-    response(status, bytes)
-}
-
-pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
-    let mut response = Response::new(Either::Left(Full::new(body)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    head(&mut response, fields(status));
-    response
-}
-
-pub(super) fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
-    let mut response = Response::new(Either::Right(Stream::events(first, source)));
-    head(&mut response, sse::FIELDS);
-    response
-}
-
-pub(super) fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
-    for (name, value) in fields {
-        response.headers_mut().insert(*name, HeaderValue::from_static(value));
-    }
 }

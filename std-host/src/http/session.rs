@@ -1,6 +1,6 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
-use super::service::{Answered, refuse, refuse_at_door, response, stream};
+use super::answer::{Answered, refuse, refuse_at_door, response, stream};
 use super::stream::Source;
 use crate::engine::{Engine, Running};
 use crate::legacy::{Client, Hearing, Log, Logged, batched, elsewhere};

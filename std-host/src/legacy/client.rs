@@ -1,6 +1,6 @@
 //! One legacy client, as long as something is done for it.
 
-use super::Memory;
+use super::memory::{Memory, Signal};
 use crate::limits;
 use attache_core::era::Session;
 use attache_core::exchange::{Busy, Place, Unkept, Wish};
@@ -18,15 +18,6 @@ pub(crate) struct Client {
     /// That of this process.
     pub(super) home: [u8; 4],
     pub(super) memory: Arc<Memory>,
-}
-
-/// What reaches a call from outside.
-#[derive(Debug)]
-pub(crate) enum Signal {
-    /// It is to stop, and to answer no more.
-    Cancel,
-    /// The answer to one of its questions, by the place of that among those it has asked together.
-    Answer(usize, Result<Value, Value>),
 }
 
 impl Client {

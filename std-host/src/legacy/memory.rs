@@ -1,10 +1,10 @@
 //! The tables, which all connections share.
 
-use super::Signal;
 use crate::limits;
 use attache_core::era::Session;
 use attache_core::exchange::{Inflight, Sessions};
 use core::fmt;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -24,6 +24,15 @@ pub(crate) struct Tables {
     pub(super) subscribed: HashMap<[u8; 16], HashSet<String>>,
     /// The sessions with an open stream; it ends when its sender is dropped.
     pub(super) hearing: HashMap<[u8; 16], mpsc::Sender<()>>,
+}
+
+/// What reaches a call from outside.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// It is to stop, and to answer no more.
+    Cancel,
+    /// The answer to one of its questions, by the place of that among those it has asked together.
+    Answer(usize, Result<Value, Value>),
 }
 
 impl Memory {

@@ -10,7 +10,7 @@ mod memory;
 
 pub(crate) use asking::{Asked, Legacy};
 pub(crate) use batch::batched;
-pub(crate) use client::{Client, InFlight, Signal, elsewhere, now};
+pub(crate) use client::{Client, InFlight, elsewhere, now};
 pub(crate) use hearing::Hearing;
 pub(crate) use log::{Log, Logged, Logs, Reader};
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, Signal};

@@ -1,0 +1,88 @@
+//! What goes back: the answer of the engine as an HTTP response.
+
+use super::stream::{Broken, Source, Stream};
+use crate::engine::{Answer, Engine};
+use crate::observe::Watch;
+use attache_core::exchange::Reply;
+use attache_core::http::{Refusal, fields, sse};
+use bytes::Bytes;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use http::{HeaderValue, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Full};
+use std::sync::Arc;
+
+/// A whole answer, or a stream of events.
+pub(super) type Answered = Either<Full<Bytes>, Stream>;
+
+/// The body of an answer.
+pub struct AnswerBody(pub(super) Answered);
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        // Only a stream fails, and in one way alone; `Either` boxes it.
+        Pin::new(&mut self.0).poll_frame(context).map_err(|_| Broken)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerBody").finish_non_exhaustive()
+    }
+}
+
+/// An answer to a request that was not read to its end: what follows on its connection is nobody's message.
+pub(super) fn closing(mut response: Response<Answered>, version: Version) -> Response<Answered> {
+    // RFC 9113 §8.2.2: in HTTP/2 a stream ends without its connection.
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
+    watch.refused(refusal.name());
+    let mut response = refuse(engine, &Reply::refused(refusal), watch);
+    if refusal == Refusal::Verb {
+        // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
+        response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+    }
+    response
+}
+
+pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply, mut watch: Watch) -> Response<Answered> {
+    let Answer { status, bytes, .. } = engine.now().replied(reply, b"", &mut watch);
+    response(status, bytes)
+}
+
+pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
+    let mut response = Response::new(Either::Left(Full::new(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    head(&mut response, fields(status));
+    response
+}
+
+pub(super) fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
+    let mut response = Response::new(Either::Right(Stream::events(first, source)));
+    head(&mut response, sse::FIELDS);
+    response
+}
+
+pub(super) fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
+    for (name, value) in fields {
+        response.headers_mut().insert(*name, HeaderValue::from_static(value));
+    }
+}
