@@ -40,7 +40,6 @@ pub mod http;
 mod legacy;
 pub mod limits;
 pub mod observe;
-mod piped;
 mod server;
 mod sink;
 pub mod stdio;

@@ -5,8 +5,8 @@
 //! place goes with the call and its answer up to the writer, so a tool never waits for a slow reader of its answer; only
 //! the reading of lines does.
 
-use crate::engine::{Engine, Listening, Moment, Pending, Step};
-use crate::legacy::{Client, Hearing, batched};
+use crate::engine::{Engine, Listening, Moment, Pending, Step, batched};
+use crate::legacy::{Client, Hearing};
 use crate::limits;
 use crate::observe::{Transport, Watch};
 use attache_core::auth::{Access, Authenticated};

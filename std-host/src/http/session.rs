@@ -2,8 +2,8 @@
 
 use super::answer::{Answered, refuse, refuse_at_door, response, stream};
 use super::stream::Source;
-use crate::engine::{Engine, Running};
-use crate::legacy::{Client, Hearing, Log, Logged, batched, elsewhere};
+use crate::engine::{Engine, Running, Step, batched};
+use crate::legacy::{Client, Hearing, Log, Logged, Writer, elsewhere};
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
@@ -40,7 +40,9 @@ pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, 
 pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client) -> Response<Answered> {
     // What may have to be sent again is kept whole.
     running.whole();
-    let log = Log::of(running, client.session.name, engine.logs.number());
+    let (log, writer) = Log::begin(client.session.name, engine.logs.number());
+    // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
+    tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
     match reader.next().await {
         Logged::Last(_, bytes, status) => response(status, bytes),
@@ -52,6 +54,17 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client)
         }
         // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
         Logged::Gone => stream(None, Source::Ended),
+    }
+}
+
+/// Runs a call whose messages come whole, whether anybody reads its log or not.
+async fn record(mut running: Running, log: Writer) {
+    loop {
+        match running.step().await {
+            Step::Told(message) => log.push(message).await,
+            Step::Last(answer) => break log.finish(answer.bytes, answer.status),
+            Step::Piece(_) | Step::Broken | Step::Gone => break,
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::memory::{Memory, Signal};
 use crate::limits;
+use crate::tools::Known;
 use attache_core::era::Session;
 use attache_core::exchange::{Busy, Place, Unkept, Wish};
 use attache_core::rpc::Error;
-use attache_core::tool::Level;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,9 +30,9 @@ impl Client {
         self.memory.tables().sessions.has_ended(&self.session)
     }
 
-    /// The level from which on it wants to hear log messages.
-    pub(crate) fn level(&self) -> Option<Level> {
-        self.memory.tables().sessions.level(&self.session)
+    /// What a call of it has to know.
+    pub(crate) fn known(&self) -> Known {
+        Known { client: self.session.client, level: self.memory.tables().sessions.level(&self.session) }
     }
 
     /// Takes a place for a call with the id of its request as it was written.

@@ -1,7 +1,6 @@
 //! What was sent on the streams of calls, for clients that come back for what they have missed (MCP 2025-11-25
 //! basic/transports, "Resumability and Redelivery"). It is bounded: what has gone from it cannot be had again.
 
-use crate::engine::{Running, Step};
 use crate::limits;
 use bytes::Bytes;
 use core::fmt;
@@ -43,21 +42,11 @@ pub(crate) enum Logged {
 }
 
 impl Log {
-    /// Runs the call, whether anybody reads or not. MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
-    pub(crate) fn of(mut running: Running, session: [u8; 16], number: u64) -> Arc<Self> {
+    /// A log that begins, and the one who writes it.
+    pub(crate) fn begin(session: [u8; 16], number: u64) -> (Arc<Self>, Writer) {
         let log = Arc::new(Self { session, number, kept: Mutex::default(), news: Notify::new() });
-        let writer = Ended(Arc::clone(&log));
-        tokio::spawn(async move {
-            loop {
-                match running.step().await {
-                    Step::Told(message) => writer.0.push(message).await,
-                    Step::Last(answer) => break writer.0.finish(Some((answer.bytes, answer.status))),
-                    // Its messages come whole, so nothing comes in pieces.
-                    Step::Piece(_) | Step::Broken | Step::Gone => break,
-                }
-            }
-        });
-        log
+        let writer = Writer(Arc::clone(&log));
+        (log, writer)
     }
 
     /// Waits while a reader is behind.
@@ -120,10 +109,22 @@ impl Kept {
 /// How far a reader may be behind its call.
 const BEHIND: u64 = 16;
 
-/// However a call ends, its log does.
-struct Ended(Arc<Log>);
+/// The one that writes a log. However it ends, the log does.
+pub(crate) struct Writer(Arc<Log>);
 
-impl Drop for Ended {
+impl Writer {
+    /// Adds a message. Waits while a reader is behind.
+    pub(crate) async fn push(&self, message: Bytes) {
+        self.0.push(message).await;
+    }
+
+    /// Adds the answer, with its status.
+    pub(crate) fn finish(&self, answer: Bytes, status: u16) {
+        self.0.finish(Some((answer, status)));
+    }
+}
+
+impl Drop for Writer {
     fn drop(&mut self) {
         self.0.finish(None);
     }

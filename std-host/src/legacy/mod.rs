@@ -2,15 +2,13 @@
 //! and what was sent to them and may be asked for again. A client of revision 2026-07-28 leaves nothing here.
 
 mod asking;
-mod batch;
 mod client;
 mod hearing;
 mod log;
 mod memory;
 
 pub(crate) use asking::{Asked, Legacy};
-pub(crate) use batch::batched;
 pub(crate) use client::{Client, InFlight, elsewhere, now};
 pub(crate) use hearing::Hearing;
-pub(crate) use log::{Log, Logged, Logs, Reader};
+pub(crate) use log::{Log, Logged, Logs, Reader, Writer};
 pub(crate) use memory::{Memory, Signal};

@@ -30,5 +30,5 @@ pub use offer::{Prompt, Resource, Tool};
 pub(crate) use outcome::{Outcome, Run, StreamedText};
 pub use output::{Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolOutput};
 pub use registry::Taken;
-pub(crate) use registry::{Again, Completion, Offer, Registry, Started};
+pub(crate) use registry::{Again, Completion, Known, Offer, Registry, Started};
 pub use streamed::Streamed;

@@ -7,12 +7,11 @@ use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
 use super::{Completing, Ctx};
-use crate::legacy::Client;
-use attache_core::era::Version;
+use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
 use attache_core::rpc::Code;
 use attache_core::seal::Key;
-use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Member, Mirror, Operation, template};
+use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Level, Member, Mirror, Operation, template};
 use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
@@ -98,6 +97,14 @@ impl Sealer {
     }
 }
 
+/// What was said before of a legacy client, which says it with no call.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) client: Client,
+    /// The level from which on it wants to hear log messages.
+    pub(crate) level: Option<Level>,
+}
+
 /// A call that has been started.
 pub(crate) struct Started {
     pub(crate) run: Run,
@@ -179,30 +186,30 @@ impl Registry {
         self.completion = Some(Arc::new(completion));
     }
 
-    /// Starts what is called, a call read from `body`. `client` is that of a legacy call, if it is known here.
+    /// Starts what is called, a call read from `body`. `known` is there for a legacy call whose client is known here.
     pub(crate) fn start(
         &self,
         body: &Bytes,
         call: Call<'_>,
         changes: &Changes,
         key: &Key,
-        client: Option<&Client>,
+        known: Option<Known>,
     ) -> Started {
-        let (events, told) = Events::new(&call, self.logging, client.and_then(Client::level));
+        let (events, told) = Events::new(&call, self.logging, known.and_then(|known| known.level));
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
             return Started { run, told, again: None };
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
-        let asking = match Asking::of(body, &call, key, &binding, client.map(|client| client.session.client)) {
+        let asking = match Asking::of(body, &call, key, &binding, known.map(|known| known.client)) {
             Ok(asking) => Arc::new(asking),
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
                 return Started { run, told, again: None };
             }
         };
-        let again = client.map(|_| (key.clone(), binding.clone()));
+        let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
         let ctx = Ctx {
             version: call.version(),

@@ -1,6 +1,7 @@
 //! Batches of revision 2025-03-26.
 
-use crate::engine::{Answer, Pending, Step};
+use super::answer::{Answer, Step};
+use super::pending::Pending;
 use bytes::Bytes;
 
 /// The answers to the messages of a batch, as one array; nothing if there is none (JSON-RPC 2.0 §6). What calls tell meanwhile

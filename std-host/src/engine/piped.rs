@@ -1,6 +1,7 @@
 //! An answer that is sent while it is written.
 
-use crate::engine::{Answer, Moment};
+use super::answer::Answer;
+use super::server::Moment;
 use crate::limits;
 use crate::tools::{Streamed, StreamedText, ToolError};
 use attache_core::exchange::Ticket;

@@ -1,0 +1,17 @@
+//! A finished server: what is asked of the protocol engine on its behalf, and the answers.
+
+mod answer;
+mod batch;
+mod listening;
+mod pending;
+mod piped;
+mod running;
+mod server;
+
+pub(crate) use answer::{Answer, Step};
+pub(crate) use batch::batched;
+pub(crate) use listening::Listening;
+pub(crate) use pending::Pending;
+pub(crate) use running::Running;
+pub use server::Engine;
+pub(crate) use server::Moment;
