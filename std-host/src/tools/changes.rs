@@ -1,6 +1,6 @@
 //! What a running server offers, and the changes of it that open subscriptions hear of.
 
-use super::registry::{Offer, Registry, Taken};
+use super::registry::{self, Taken};
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,6 +28,13 @@ pub(crate) enum Change {
     /// Nothing will change any more.
     End,
 }
+
+/// What is offered, by calls that can change it.
+pub(crate) type Registry = registry::Registry<Changes>;
+pub(crate) type Offer = registry::Offer<Changes>;
+pub(crate) type Completion = registry::Completion<Changes>;
+pub(crate) type Again = registry::Again<Changes>;
+pub(crate) type Started = registry::Started<Changes>;
 
 impl Changes {
     pub(crate) fn new() -> Self {

@@ -1,16 +1,15 @@
 //! What the closures look like, and what they are called with.
 
-use super::ask::{Ask, Asking, Elicited};
+use super::ask::{Ask, Elicited};
 use super::changes::Changes;
 use super::error::{Failure, ToolError};
-use super::events::Events;
-use super::metadata::{Extensions, Metadata, TraceContext};
+use super::metadata::TraceContext;
+use super::registry::Called;
 use crate::limits;
 use attache_core::era::Version;
-use attache_core::tool::{Kind, Level};
-use schemars::JsonSchema;
+use attache_core::tool::Level;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -63,31 +62,28 @@ where
 
 /// The call that a handler runs for: what it may know of it, tell it, and ask it. Clones are of the same call.
 #[derive(Clone, Debug)]
-pub struct Ctx {
-    pub(super) version: Version,
-    pub(super) events: Arc<Events>,
-    pub(super) asking: Arc<Asking>,
-    pub(super) metadata: Metadata,
-    pub(super) extensions: Arc<Extensions>,
-    pub(super) changes: Changes,
-}
+pub struct Ctx(Called<Changes>);
 
 impl Ctx {
+    pub(super) const fn of(call: Called<Changes>) -> Self {
+        Self(call)
+    }
+
     /// The revision of the protocol that the caller speaks.
     pub const fn version(&self) -> Version {
-        self.version
+        self.0.version
     }
 
     /// Tells the caller how far the call is, if it wants to hear: `progress` of `total`, in any unit. What does not exceed the
     /// progress told last is not sent. Waits while the caller is behind.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
-        self.events.progress(progress, total, message).await;
+        self.0.events.progress(progress, total, message).await;
     }
 
     /// Writes to the caller's log, if it wants to hear messages of this level. No secrets, no personal data: it leaves the
     /// server. Waits while the caller is behind.
     pub async fn log(&self, level: Level, data: impl Serialize + Sync) {
-        self.events.log(level, None, &data).await;
+        self.0.events.log(level, None, &data).await;
     }
 
     /// Asks the client. The first time the call ends here, with the question: return the error with `?`. The client makes the
@@ -105,12 +101,12 @@ impl Ctx {
     /// # Errors
     /// As [`ask`](Ctx::ask).
     pub fn ask_all<const N: usize>(&self, questions: [(&str, Ask); N]) -> Result<[Value; N], ToolError> {
-        self.asking.ask(questions)
+        self.0.asking.ask(questions)
     }
 
     /// Whether the client can be asked this.
     pub fn can_ask(&self, ask: &Ask) -> bool {
-        self.asking.can(ask)
+        self.0.asking.can(ask)
     }
 
     /// Asks the person, as [`ask`](Ctx::ask) does, and reads what came back.
@@ -126,19 +122,19 @@ impl Ctx {
     /// # Errors
     /// If serde cannot write it.
     pub fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
-        self.asking.keep(value)
+        self.0.asking.keep(value)
     }
 
     /// What an earlier run of this call kept.
     pub fn kept<T: DeserializeOwned>(&self) -> Option<T> {
-        self.asking.kept()
+        self.0.asking.kept()
     }
 
     /// What the client declares of this extension of the protocol, if both sides have declared it
     /// ([`Server::extension`](crate::Server::extension)); otherwise the call is to be served as if there were none.
     // MCP 2026-07-28 basic/versioning, "Extensions": active only when both sides declare it.
     pub fn extension(&self, identifier: &str) -> Option<Value> {
-        self.metadata.extension(identifier).filter(|_| self.extensions.has(identifier))
+        self.0.metadata.extension(identifier).filter(|_| self.0.extensions.has(identifier))
     }
 
     /// The same, for a call that cannot do without it.
@@ -152,79 +148,16 @@ impl Ctx {
 
     /// The trace that the call belongs to, if its client says so in a well-formed `traceparent`.
     pub fn trace(&self) -> Option<TraceContext> {
-        self.metadata.trace()
+        self.0.metadata.trace()
     }
 
     /// The value of a key of the request's `_meta`, for keys that are agreed on with clients.
     pub fn metadata(&self, key: &str) -> Option<Value> {
-        self.metadata.get(key)
+        self.0.metadata.get(key)
     }
 
     /// The handle by which the program adds and removes what is offered, and tells subscriptions of changes.
     pub const fn changes(&self) -> &Changes {
-        &self.changes
-    }
-}
-
-/// The arguments of what takes none.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-pub struct NoArgs {}
-
-/// What is read of a resource.
-#[derive(Clone, Debug)]
-pub struct Read {
-    uri: String,
-    variables: Vec<(String, String)>,
-}
-
-impl Read {
-    pub(super) const fn new(uri: String, variables: Vec<(String, String)>) -> Self {
-        Self { uri, variables }
-    }
-
-    /// The URI that was asked for.
-    pub fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    /// What a variable of the template stands for in the URI, percent signs untouched; empty if the template has none of
-    /// this name.
-    pub fn variable(&self, name: &str) -> &str {
-        self.variables.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
-}
-
-/// An argument that is being typed (MCP server/utilities/completion).
-#[derive(Clone, Debug)]
-pub struct Completing {
-    kind: Kind,
-    reference: String,
-    argument: String,
-    value: String,
-}
-
-impl Completing {
-    pub(super) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
-        Self { kind, reference, argument, value }
-    }
-
-    /// What it is an argument of: a prompt, a resource or a template.
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// The name of the prompt, or the URI or template.
-    pub fn reference(&self) -> &str {
-        &self.reference
-    }
-
-    /// The name of the argument or variable.
-    pub fn argument(&self) -> &str {
-        &self.argument
-    }
-
-    /// What stands there so far.
-    pub fn value(&self) -> &str {
-        &self.value
+        &self.0.changes
     }
 }

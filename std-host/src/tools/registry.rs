@@ -1,12 +1,11 @@
 //! What a server offers, by number and by name, and how each of it is run.
 
 use super::ask::{Asking, Binding, seal};
-use super::changes::Changes;
+use super::asked::Completing;
 use super::error::Failure;
 use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
-use super::{Completing, Ctx};
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
 use attache_core::rpc::Code;
@@ -21,14 +20,15 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// All that a server offers at one moment. A copy shares the closures with it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Registry {
-    tools: Shelf,
-    prompts: Shelf,
-    resources: Shelf,
-    templates: Shelf,
-    completion: Option<Arc<Completion>>,
+/// All that a server offers at one moment. A copy shares the closures with it. Each call is handed a `C`, by which it changes what
+/// is offered.
+#[derive(Clone, Debug)]
+pub(crate) struct Registry<C> {
+    tools: Shelf<C>,
+    prompts: Shelf<C>,
+    resources: Shelf<C>,
+    templates: Shelf<C>,
+    completion: Option<Arc<Completion<C>>>,
     pub(crate) logging: bool,
     pub(crate) subscriptions: bool,
     pub(crate) extensions: Arc<Extensions>,
@@ -37,12 +37,35 @@ pub(crate) struct Registry {
 }
 
 /// What there is of one kind, in the order in which it was added.
-#[derive(Clone, Debug, Default)]
-struct Shelf {
-    offers: Vec<Arc<Offer>>,
+#[derive(Clone, Debug)]
+struct Shelf<C> {
+    offers: Vec<Arc<Offer<C>>>,
     numbers: HashMap<Arc<str>, usize>,
     /// There was something once: the capability stays when the last of it goes, for clients keep what they were told.
     declared: bool,
+}
+
+// Derived, they would ask that `C` has a default.
+impl<C> Default for Registry<C> {
+    fn default() -> Self {
+        Self {
+            tools: Shelf::default(),
+            prompts: Shelf::default(),
+            resources: Shelf::default(),
+            templates: Shelf::default(),
+            completion: None,
+            logging: false,
+            subscriptions: false,
+            extensions: Arc::default(),
+            generation: 0,
+        }
+    }
+}
+
+impl<C> Default for Shelf<C> {
+    fn default() -> Self {
+        Self { offers: Vec::new(), numbers: HashMap::new(), declared: false }
+    }
 }
 
 /// There is already something of this kind under the same name, URI or template.
@@ -62,7 +85,7 @@ impl fmt::Display for Taken {
 impl core::error::Error for Taken {}
 
 /// One tool, prompt, resource or template.
-pub(crate) struct Offer {
+pub(crate) struct Offer<C> {
     /// Its name, URI or template.
     pub(crate) key: Arc<str>,
     /// What lists print of it: members of a JSON object, by the revision that brought them, the oldest first.
@@ -70,11 +93,22 @@ pub(crate) struct Offer {
     /// The arguments that clients mirror in headers: header and path.
     pub(crate) mirrors: Vec<(String, String)>,
     /// Reads what the call brings and runs the handler.
-    pub(crate) start: Start,
+    pub(crate) start: Start<C>,
 }
 
 /// What runs a handler.
-pub(crate) type Start = Box<dyn Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync>;
+pub(crate) type Start<C> = Box<dyn Fn(Asked<'_>, Called<C>, Sealer) -> Run + Send + Sync>;
+
+/// A call, as far as its handler has to do with it. Clones are of the same call.
+#[derive(Clone, Debug)]
+pub(crate) struct Called<C> {
+    pub(super) version: Version,
+    pub(super) events: Arc<Events>,
+    pub(super) asking: Arc<Asking>,
+    pub(super) metadata: Metadata,
+    pub(super) extensions: Arc<Extensions>,
+    pub(super) changes: C,
+}
 
 /// What a call brings.
 pub(crate) enum Asked<'b> {
@@ -106,37 +140,37 @@ pub(crate) struct Known {
 }
 
 /// A call that has been started.
-pub(crate) struct Started {
+pub(crate) struct Started<C> {
     pub(crate) run: Run,
     /// What it tells meanwhile.
     pub(crate) told: mpsc::Receiver<Bytes>,
     /// How it is run again, for a legacy client that is known here.
-    pub(crate) again: Option<Again>,
+    pub(crate) again: Option<Again<C>>,
 }
 
 /// What it takes to run a call once more, with the answers to what it has asked.
-pub(crate) struct Again {
-    offer: Arc<Offer>,
+pub(crate) struct Again<C> {
+    offer: Arc<Offer<C>>,
     kind: Kind,
     /// The URI of a resource, and what the variables of its template stand for.
     brought: Option<(String, Vec<(String, String)>)>,
-    ctx: Ctx,
+    call: Called<C>,
     key: Key,
     binding: Binding,
 }
 
-impl Again {
+impl<C: Clone> Again<C> {
     pub(crate) fn run(&mut self, answers: Map<String, Value>) -> Run {
-        let asking = Arc::new(self.ctx.asking.with(answers));
-        self.ctx.asking = Arc::clone(&asking);
+        let asking = Arc::new(self.call.asking.with(answers));
+        self.call.asking = Arc::clone(&asking);
         let sealer = Sealer { key: self.key.clone(), binding: self.binding.clone(), asking };
-        let ctx = self.ctx.clone();
+        let call = self.call.clone();
         match self.brought.clone() {
-            Some((uri, variables)) => (self.offer.start)(Asked::Uri(uri, variables), ctx, sealer),
+            Some((uri, variables)) => (self.offer.start)(Asked::Uri(uri, variables), call, sealer),
             None => {
                 // It was read as a part of the body before.
                 let arguments = Arguments::new(json::Value::parse(self.binding.subject()).ok());
-                (self.offer.start)(Asked::With(arguments), ctx, sealer)
+                (self.offer.start)(Asked::With(arguments), call, sealer)
             }
         }
     }
@@ -148,12 +182,12 @@ impl Again {
 }
 
 /// Runs what completes arguments.
-pub(crate) struct Completion(pub(crate) Box<dyn Fn(Completing, Ctx) -> Run + Send + Sync>);
+pub(crate) struct Completion<C>(pub(crate) Box<dyn Fn(Completing, Called<C>) -> Run + Send + Sync>);
 
-impl Registry {
+impl<C: Clone> Registry<C> {
     /// # Errors
     /// If the key is taken.
-    pub(crate) fn add(&mut self, kind: Kind, offer: Offer) -> Result<(), Taken> {
+    pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), Taken> {
         let shelf = self.of_mut(kind);
         match shelf.numbers.entry(offer.key.clone()) {
             Entry::Occupied(taken) => return Err(Taken { kind, key: taken.key().to_string() }),
@@ -166,7 +200,7 @@ impl Registry {
     }
 
     /// What is offered under this number.
-    pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer>> {
+    pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer<C>>> {
         self.of(kind).offers.get(index).cloned()
     }
 
@@ -182,7 +216,7 @@ impl Registry {
         true
     }
 
-    pub(crate) fn complete_with(&mut self, completion: Completion) {
+    pub(crate) fn complete_with(&mut self, completion: Completion<C>) {
         self.completion = Some(Arc::new(completion));
     }
 
@@ -191,10 +225,10 @@ impl Registry {
         &self,
         body: &Bytes,
         call: Call<'_>,
-        changes: &Changes,
+        changes: &C,
         key: &Key,
         known: Option<Known>,
-    ) -> Started {
+    ) -> Started<C> {
         let (events, told) = Events::new(&call, self.logging, known.and_then(|known| known.level));
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
@@ -211,7 +245,7 @@ impl Registry {
         };
         let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
-        let ctx = Ctx {
+        let called = Called {
             version: call.version(),
             events: Arc::new(events),
             asking,
@@ -225,29 +259,29 @@ impl Registry {
                 Operation::Tool(_) | Operation::Prompt(_) => None,
                 _ => Some((owned(uri), variables(&offer.key, uri))),
             };
-            Again { offer: Arc::clone(offer), kind, brought, ctx: ctx.clone(), key, binding }
+            Again { offer: Arc::clone(offer), kind, brought, call: called.clone(), key, binding }
         });
         let run = match call.operation() {
-            Operation::Tool(_) | Operation::Prompt(_) => (offer.start)(Asked::With(call.arguments()), ctx, sealer),
-            Operation::Resource(_) => (offer.start)(Asked::Uri(owned(uri), Vec::new()), ctx, sealer),
-            Operation::Template(_) => (offer.start)(Asked::Uri(owned(uri), variables(&offer.key, uri)), ctx, sealer),
+            Operation::Tool(_) | Operation::Prompt(_) => (offer.start)(Asked::With(call.arguments()), called, sealer),
+            Operation::Resource(_) => (offer.start)(Asked::Uri(owned(uri), Vec::new()), called, sealer),
+            Operation::Template(_) => (offer.start)(Asked::Uri(owned(uri), variables(&offer.key, uri)), called, sealer),
             Operation::Complete(..) => {
                 let typed = call.completing();
                 let [argument, value] = [typed.argument(), typed.value()].map(owned);
-                self.complete(Completing::new(kind, offer.key.to_string(), argument, value), ctx)
+                self.complete(Completing::new(kind, offer.key.to_string(), argument, value), called)
             }
         };
         Started { run, told, again }
     }
 
-    fn complete(&self, typed: Completing, ctx: Ctx) -> Run {
+    fn complete(&self, typed: Completing, call: Called<C>) -> Run {
         match &self.completion {
-            Some(completion) => (completion.0)(typed, ctx),
+            Some(completion) => (completion.0)(typed, call),
             None => Box::pin(ready(crashed(&"a completion, of which there is none"))),
         }
     }
 
-    const fn of_mut(&mut self, kind: Kind) -> &mut Shelf {
+    const fn of_mut(&mut self, kind: Kind) -> &mut Shelf<C> {
         match kind {
             Kind::Tool => &mut self.tools,
             Kind::Prompt => &mut self.prompts,
@@ -256,7 +290,7 @@ impl Registry {
         }
     }
 
-    const fn of(&self, kind: Kind) -> &Shelf {
+    const fn of(&self, kind: Kind) -> &Shelf<C> {
         match kind {
             Kind::Tool => &self.tools,
             Kind::Prompt => &self.prompts,
@@ -266,7 +300,7 @@ impl Registry {
     }
 }
 
-impl Catalogue for Registry {
+impl<C: Clone> Catalogue for Registry<C> {
     fn len(&self, kind: Kind) -> usize {
         self.of(kind).offers.len()
     }
@@ -323,13 +357,13 @@ fn owned(text: Text<'_>) -> String {
     text.chars().collect()
 }
 
-impl fmt::Debug for Offer {
+impl<C> fmt::Debug for Offer<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Offer").field("key", &self.key).field("members", &self.members).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Completion {
+impl<C> fmt::Debug for Completion<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Completion").finish_non_exhaustive()
     }

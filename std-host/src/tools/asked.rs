@@ -1,0 +1,68 @@
+//! What handlers are called with.
+
+use attache_core::tool::Kind;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The arguments of what takes none.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct NoArgs {}
+
+/// What is read of a resource.
+#[derive(Clone, Debug)]
+pub struct Read {
+    uri: String,
+    variables: Vec<(String, String)>,
+}
+
+impl Read {
+    pub(super) const fn new(uri: String, variables: Vec<(String, String)>) -> Self {
+        Self { uri, variables }
+    }
+
+    /// The URI that was asked for.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// What a variable of the template stands for in the URI, percent signs untouched; empty if the template has none of
+    /// this name.
+    pub fn variable(&self, name: &str) -> &str {
+        self.variables.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// An argument that is being typed (MCP server/utilities/completion).
+#[derive(Clone, Debug)]
+pub struct Completing {
+    kind: Kind,
+    reference: String,
+    argument: String,
+    value: String,
+}
+
+impl Completing {
+    pub(super) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
+        Self { kind, reference, argument, value }
+    }
+
+    /// What it is an argument of: a prompt, a resource or a template.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The name of the prompt, or the URI or template.
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// The name of the argument or variable.
+    pub fn argument(&self) -> &str {
+        &self.argument
+    }
+
+    /// What stands there so far.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}

@@ -1,0 +1,141 @@
+//! What tools, prompts and resources in the making have in common: the members that lists print.
+
+use super::changes::Offer;
+use super::handler::Ctx;
+use super::metadata::check_keys;
+use super::outcome::Run;
+use super::registry::{Asked, Sealer};
+use attache_core::era::Version;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// An entry of a list in the making, and what runs its handler.
+pub(super) struct Entry {
+    offer: Offer,
+    listed: Map<String, Value>,
+}
+
+impl Entry {
+    pub(super) fn new(
+        key: &str,
+        listed: Vec<(&str, Value)>,
+        start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static,
+    ) -> Self {
+        let start = Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer));
+        Self {
+            offer: Offer { key: key.into(), members: Vec::new(), mirrors: Vec::new(), start },
+            listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        }
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.offer.key
+    }
+
+    pub(super) fn get(&self, name: &str) -> &Value {
+        &self.listed[name]
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        self.listed.insert(name.to_owned(), value);
+    }
+
+    /// Sets one of the hints in the annotations of a tool.
+    pub(super) fn hint(&mut self, name: &str, value: bool) {
+        let hints = self.listed.entry("annotations").or_insert_with(|| json!({}));
+        hints[name] = value.into();
+    }
+
+    pub(super) fn icons(&mut self, icons: Value) {
+        check_icons(self.key(), &icons);
+        self.set("icons", icons);
+    }
+
+    pub(super) fn meta(&mut self, meta: Value) {
+        check_keys(self.key(), &meta);
+        self.set("_meta", meta);
+    }
+
+    /// Prints the members: the `first` ones (their value the key unless they have their own), then the others.
+    pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
+        let Self { mut offer, listed } = self;
+        let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_deref().unwrap_or(&offer.key))));
+        let first: Vec<_> = first.collect();
+        let members = first
+            .iter()
+            .map(|(name, value)| (*name, value))
+            .chain(listed.iter().map(|(name, value)| (name.as_str(), value)));
+        let of_tool = listed.contains_key("inputSchema");
+        let mut groups = BTreeMap::<Version, Vec<String>>::new();
+        for (name, value) in members {
+            groups.entry(since(name, value, of_tool)).or_default().push(format!("{}:{value}", Value::from(name)));
+        }
+        offer.members = groups.into_iter().map(|(since, members)| (since, members.join(","))).collect();
+        offer
+    }
+}
+
+/// MCP 2025-11-25 basic/index, "Icons": clients MUST refuse other schemes.
+fn check_icons(of: &str, icons: &Value) {
+    let sources = icons.as_array().map(|icons| icons.iter().map(|icon| icon["src"].as_str().unwrap_or_default()));
+    let good = sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")));
+    assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
+}
+
+/// The first revision whose clients know this member of an entry.
+fn since(name: &str, value: &Value, of_tool: bool) -> Version {
+    match name {
+        "annotations" if of_tool => Version::V2025_03_26,
+        // Before 2026-07-28 only an object is a structured result.
+        "outputSchema" if value["type"] != "object" => Version::V2026_07_28,
+        "outputSchema" | "title" | "_meta" => Version::V2025_06_18,
+        "icons" => Version::V2025_11_25,
+        _ => Version::V2024_11_05,
+    }
+}
+
+/// What all of them can say of themselves.
+macro_rules! listed {
+    ($type:ident) => {
+        impl $type {
+            /// A name for people (`title`).
+            #[must_use]
+            pub fn title(self, title: &str) -> Self {
+                self.member("title", title.into())
+            }
+
+            /// `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src` and what belongs to it.
+            ///
+            /// # Panics
+            /// If a `src` is neither an `https:` nor a `data:` URL: clients show no others.
+            #[must_use]
+            pub fn icons(mut self, icons: serde_json::Value) -> Self {
+                self.entry.icons(icons);
+                self
+            }
+
+            /// `_meta` of the entry in the list.
+            ///
+            /// # Panics
+            /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
+            #[must_use]
+            pub fn meta(mut self, meta: serde_json::Value) -> Self {
+                self.entry.meta(meta);
+                self
+            }
+
+            fn member(mut self, name: &str, value: serde_json::Value) -> Self {
+                self.entry.set(name, value);
+                self
+            }
+        }
+
+        impl core::fmt::Debug for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.debug_struct(stringify!($type)).field("key", &self.entry.key()).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(super) use listed;

@@ -1,0 +1,63 @@
+//! A prompt in the making.
+
+use super::arguments::read;
+use super::changes::Offer;
+use super::entry::{Entry, listed};
+use super::handler::Handler;
+use super::outcome::{Outcome, crashed, guarded};
+use super::output::IntoPrompt;
+use super::registry::{Asked, Sealer};
+use super::schema::Schema;
+use attache_core::rpc::Code;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A prompt in the making.
+pub struct Prompt {
+    entry: Entry,
+}
+
+impl Prompt {
+    /// A prompt: its arguments are the fields of `A`, which are texts, optional or not.
+    ///
+    /// # Panics
+    /// If the arguments are not an object.
+    pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoPrompt,
+        H: Handler<A, R>,
+    {
+        let schema = Schema::of::<A>(name);
+        let listed = vec![("description", description.into()), ("arguments", schema.prompt_arguments())];
+        let handler = Arc::new(handler);
+        let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
+            guarded(
+                || {
+                    let Asked::With(arguments) = asked else {
+                        return Err(crashed(&"a prompt was read"));
+                    };
+                    // MCP server/prompts, "Error Handling": arguments that are missing or do not fit are -32602.
+                    let arguments = read::<A>(arguments, &schema)
+                        .map_err(|reason| Outcome::Rejected(Code::InvalidParams, reason))?;
+                    let run = handler.run(arguments, ctx);
+                    Ok(async move {
+                        match run.await.into_prompt() {
+                            Ok(prompt) => Outcome::Prompt(prompt),
+                            Err(error) => Outcome::of_failure(error.into_failure(), false, || sealer.seal()),
+                        }
+                    })
+                },
+                crashed,
+            )
+        };
+        Self { entry: Entry::new(name, listed, start) }
+    }
+
+    pub(crate) fn finish(self) -> Offer {
+        self.entry.finish(&[("name", None)])
+    }
+}
+
+listed! { Prompt }

@@ -1,0 +1,92 @@
+//! A resource, or a template of resources, in the making.
+
+use super::asked::Read;
+use super::changes::Offer;
+use super::entry::{Entry, listed};
+use super::handler::Handler;
+use super::outcome::{Outcome, crashed, guarded};
+use super::output::{IntoContents, Role, annotations};
+use super::registry::{Asked, Sealer};
+use std::sync::Arc;
+
+/// A resource, or a template of resources, in the making.
+pub struct Resource {
+    entry: Entry,
+    name: String,
+}
+
+impl Resource {
+    /// A resource: what it is read by, what it is called, what it is of.
+    ///
+    /// For a template `uri` has variables in braces (RFC 6570 level 1); [`Read::variable`] says what they stand for.
+    ///
+    /// # Panics
+    /// If `uri` is no URI with a scheme (RFC 3986).
+    pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
+    where
+        R: IntoContents,
+        H: Handler<Read, R>,
+    {
+        assert!(is_uri(uri), "{uri:?} must be a URI such as board://log");
+        let listed = vec![("mimeType", mime_type.into())];
+        let mime_type: Arc<str> = mime_type.into();
+        let handler = Arc::new(handler);
+        let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
+            let mime_type = Arc::clone(&mime_type);
+            guarded(
+                || {
+                    let Asked::Uri(uri, variables) = asked else {
+                        return Err(crashed(&"a resource was called"));
+                    };
+                    let run = handler.run(Read::new(uri, variables), ctx);
+                    Ok(async move {
+                        match run.await.into_contents() {
+                            Ok(contents) => Outcome::Read(contents.declared(&mime_type)),
+                            Err(error) => Outcome::of_failure(error.into_failure(), false, || sealer.seal()),
+                        }
+                    })
+                },
+                crashed,
+            )
+        };
+        Self { entry: Entry::new(uri, listed, start), name: name.to_owned() }
+    }
+
+    /// What it holds, for the model (`description`).
+    #[must_use]
+    pub fn description(self, description: &str) -> Self {
+        self.member("description", description.into())
+    }
+
+    /// How many bytes it has, before any encoding (`size`); not of a template.
+    #[must_use]
+    pub fn size(self, bytes: u64) -> Self {
+        self.member("size", bytes.into())
+    }
+
+    /// Whom it is for, `user` or `assistant` or both, and how much it matters, from 0 to 1 (`annotations`).
+    #[must_use]
+    pub fn audience(self, audience: &[Role], priority: f64) -> Self {
+        self.member("annotations", annotations(audience, priority))
+    }
+
+    pub(crate) fn finish(self, key: &'static str) -> Offer {
+        self.entry.finish(&[(key, None), ("name", Some(self.name))])
+    }
+}
+
+listed! { Resource }
+
+/// RFC 3986 §3: a scheme, a colon, and then nothing but what a URI may hold; braces are those of templates.
+// MCP 2025-06-18 and later, server/resources: custom schemes MUST conform to it.
+fn is_uri(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else {
+        return false;
+    };
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let in_rest = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%{}".contains(&byte);
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(in_scheme)
+        && !rest.is_empty()
+        && rest.bytes().all(in_rest)
+}

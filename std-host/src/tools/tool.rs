@@ -1,0 +1,177 @@
+//! A tool in the making: what lists say of it, and the closure that answers.
+
+use super::arguments::read;
+use super::changes::Offer;
+use super::entry::{Entry, listed};
+use super::handler::Handler;
+use super::outcome::{Outcome, guarded, tool_crashed};
+use super::output::{IntoToolOutput, ToolOutput};
+use super::registry::{Asked, Sealer};
+use super::rules::Rules;
+use super::schema::Schema;
+use attache_core::tool::is_tool_name;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
+
+/// A tool in the making.
+pub struct Tool {
+    entry: Entry,
+    /// The schema is not the one of the arguments' type.
+    own_schema: bool,
+    /// What it says beyond the type; set when the tool is finished.
+    rules: Arc<OnceLock<Rules>>,
+}
+
+impl Tool {
+    /// A tool: `description` is for the model, the schema of the arguments comes from their type, and that of a structured
+    /// result from the type in [`Json`](super::Json).
+    ///
+    /// # Panics
+    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or the arguments are not an object.
+    pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoToolOutput,
+        H: Handler<A, R>,
+    {
+        assert!(is_tool_name(name), "tool name {name:?} must have 1 to 128 characters of A-Z a-z 0-9 _ - .");
+        let schema = Schema::of::<A>(name);
+        let mut listed = vec![("inputSchema", schema.value.clone()), ("description", description.into())];
+        listed.extend(R::output_schema().map(|schema| ("outputSchema", schema)));
+        let handler = Arc::new(handler);
+        let rules = Arc::new(OnceLock::<Rules>::new());
+        let checked = Arc::clone(&rules);
+        let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
+            guarded(
+                || {
+                    let Asked::With(arguments) = asked else {
+                        return Err(tool_crashed(&"a tool was read"));
+                    };
+                    if let Some(rules) = checked.get() {
+                        let refused = |reason| Outcome::Tool(ToolOutput::failed(reason));
+                        rules.check(arguments.raw()).map_err(refused)?;
+                    }
+                    let arguments =
+                        read::<A>(arguments, &schema).map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
+                    let run = handler.run(arguments, ctx);
+                    Ok(async move {
+                        match run.await.into_output() {
+                            Ok(output) => Outcome::Tool(output),
+                            Err(error) => Outcome::of_failure(error.into_failure(), true, || sealer.seal()),
+                        }
+                    })
+                },
+                tool_crashed,
+            )
+        };
+        Self { entry: Entry::new(name, listed, start), own_schema: false, rules }
+    }
+
+    /// Says that the tool changes nothing (`readOnlyHint`).
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        self.hint("readOnlyHint", true)
+    }
+
+    /// Says that calling it twice does no more than calling it once (`idempotentHint`).
+    #[must_use]
+    pub fn idempotent(self) -> Self {
+        self.hint("idempotentHint", true)
+    }
+
+    /// Says that it only adds and destroys nothing (`destructiveHint`).
+    #[must_use]
+    pub fn additive(self) -> Self {
+        self.hint("destructiveHint", false)
+    }
+
+    /// Says that it deals with nothing beyond the server (`openWorldHint`).
+    #[must_use]
+    pub fn closed_world(self) -> Self {
+        self.hint("openWorldHint", false)
+    }
+
+    /// Lists another schema than the one of the arguments' type (feature `schema`). Arguments must fit both.
+    ///
+    /// Its dialect is 2020-12, unless `$schema` names draft 4, 6, 7 or 2019-09. Nothing is fetched: a `$ref` must lead to a
+    /// place in the schema itself.
+    ///
+    /// # Panics
+    /// If its root is not `"type": "object"`; and, when the tool is added, if it is no schema.
+    #[must_use]
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.own_schema = true;
+        assert_eq!(
+            schema["type"],
+            "object",
+            "the input schema of tool {:?} must have the root type object",
+            self.entry.key()
+        );
+        self.member("inputSchema", schema)
+    }
+
+    fn hint(mut self, name: &str, value: bool) -> Self {
+        self.entry.hint(name, value);
+        self
+    }
+
+    /// # Panics
+    /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
+    pub(crate) fn finish(self) -> Offer {
+        let Self { entry, own_schema, rules } = self;
+        let schema = entry.get("inputSchema");
+        let mut found = Vec::new();
+        mirrors(schema, "", &mut found);
+        let reached = found.len() == annotated(schema);
+        assert!(reached, "x-mcp-header of tool {:?} must be on a property of properties alone", entry.key());
+        if let Some(found) = super::rules::rules(entry.key(), schema, own_schema) {
+            // Nobody else sets it.
+            let _ = rules.set(found);
+        }
+        Offer { mirrors: found, ..entry.finish(&[("name", None)]) }
+    }
+}
+
+listed! { Tool }
+
+/// Collects the arguments that are mirrored in headers, by their way through `properties`.
+fn mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}/{name}");
+        if let Some(header) = property.get("x-mcp-header") {
+            let header = header.as_str().unwrap_or_default();
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert!(!header.is_empty() && header.bytes().all(token), "x-mcp-header of {path} must be a header name");
+            let fits = property["type"].as_str().is_some_and(|of| ["string", "integer", "boolean"].contains(&of));
+            assert!(fits, "{path} has an x-mcp-header, so it must be a string, an integer or a boolean");
+            let taken = found.iter().any(|(known, _)| known.eq_ignore_ascii_case(header));
+            assert!(!taken, "x-mcp-header {header:?} is there twice");
+            assert!(!name.contains('/'), "{path} has an x-mcp-header, so its name must have no slash");
+            found.push((header.to_owned(), path.clone()));
+        }
+        mirrors(property, &path, found);
+    }
+}
+
+/// How many annotations there are in a schema, wherever they stand.
+fn annotated(schema: &Value) -> usize {
+    match schema {
+        Value::Array(schemas) => schemas.iter().map(annotated).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("x-mcp-header", _) => 1,
+                // The names in here are not keywords.
+                ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(schemas)) => {
+                    schemas.values().map(annotated).sum()
+                }
+                // What is in here is no schema.
+                ("default" | "const" | "enum" | "examples", _) => 0,
+                _ => annotated(value),
+            })
+            .sum(),
+        _ => 0,
+    }
+}
