@@ -16,14 +16,16 @@ mod tls;
 
 use attache_host::{Changes, Ctx, Rate, Server, ToolError, observe, stdio};
 use clap::{Args, Parser, Subcommand};
-use config::{Config, Endpoint, Fault, Flags, Layers, Rates};
+use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Secret};
 use core::fmt;
 use health::Ready;
+use hmac::{Hmac, Mac};
 use listen::Serving;
 use listener::Listener;
 use metrics::Metrics;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sha2::Sha256;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -138,7 +140,8 @@ impl Serve {
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => {
-                    let server = logged(demo(first), config.log_exchanges).limits(config.limits).build();
+                    let server = sealed(demo(first), first, config.seal.as_ref());
+                    let server = logged(server, config.log_exchanges).limits(config.limits).build();
                     stdio::serve(server, tokio::io::stdin(), tokio::io::stdout()).await.map_err(Problem::Stdio)
                 }
                 _ => http(config).await,
@@ -164,7 +167,8 @@ async fn http(config: Config) -> Result<(), Problem> {
     let exchanges = Arc::<observe::Metrics>::default();
     let mut changes = Vec::new();
     for endpoint in &config.servers {
-        let mut server = logged(server(endpoint, &listener), config.log_exchanges).limits(limits.clone());
+        let server = sealed(server(endpoint, &listener), endpoint, config.seal.as_ref());
+        let mut server = logged(server, config.log_exchanges).limits(limits.clone());
         if config.metrics.is_some() {
             server = server.observe(exchanges.clone());
         }
@@ -193,6 +197,20 @@ async fn http(config: Config) -> Result<(), Problem> {
     let serving = Serving { router: router.fallback(listen::not_found), limits, tls, metrics };
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
+}
+
+/// The server, which seals with the keys of the program. Each path has its own, made of them: what one server has sealed means
+/// nothing to another.
+fn sealed(server: Server, endpoint: &Endpoint, keys: Option<&Secret<Vec<[u8; 32]>>>) -> Server {
+    let own = |key: &[u8; 32]| {
+        let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(&endpoint.path));
+        // Keys of any length do.
+        mac.map_or(*key, |mac| mac.finalize().into_bytes().into())
+    };
+    match keys {
+        Some(Secret(keys)) => server.seal_keys(keys.iter().map(own)),
+        None => server,
+    }
 }
 
 /// The server, each of whose exchanges has a line in the log if that is wanted.

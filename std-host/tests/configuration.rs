@@ -76,6 +76,7 @@ fn mistake_stops_the_start_with_its_place_and_the_remedy() {
         ("[[server]]\n[[server]]\npath = \"/mcp\"", &[], &[], &["attache.toml:3", "two servers", "/mcp"]),
         ("tools = [\"ecco\"]", &[], &[], &["attache.toml:1", "ecco", "echo, add"]),
         ("tls.certificate = \"a.pem\"", &[], &[], &["attache.toml:1", "tls.key"]),
+        ("[seal]\nkeys = \"00\"", &[], &[], &["attache.toml:2", "seal.keys is a secret", "ATTACHE_SEAL_KEYS"]),
         ("", &["--limits-calls", "0"], &[], &["--limits-calls", "above 0"]),
         ("", &[], &[("ATTACHE_LIMITS_HEAD_TIME", "5")], &["ATTACHE_LIMITS_HEAD_TIME", "30s"]),
         ("", &["--config", "none.toml"], &[], &["none.toml"]),
@@ -95,11 +96,8 @@ fn schema_that_is_shipped_is_that_of_the_program_and_has_every_setting() {
     let shipped =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/attache.schema.json")).expect("it is there");
     let run = Directory::with("schema", "").run(&["config", "--schema"], &[]);
-    assert_eq!(
-        String::from_utf8_lossy(&run.stdout),
-        shipped,
-        "write it again: attache config --schema > std-host/attache.schema.json"
-    );
+    let same = String::from_utf8_lossy(&run.stdout) == shipped;
+    assert!(same, "write it again: attache config --schema > std-host/attache.schema.json");
     let schema: Value = serde_json::from_str(&shipped).expect("JSON");
     assert_eq!(schema["properties"]["limits"]["properties"]["body"]["default"], "4MiB");
 }

@@ -3,12 +3,14 @@
 mod fault;
 mod layers;
 mod schema;
+mod secret;
 mod settings;
 mod value;
 
 pub(super) use fault::Fault;
 pub(super) use layers::Layers;
 pub(super) use schema::schema;
+pub(super) use secret::{Secret, check_readers};
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
@@ -26,6 +28,8 @@ pub(super) struct Config {
     pub(super) rates: Rates,
     pub(super) servers: Vec<Endpoint>,
     pub(super) tls: Option<Tls>,
+    /// What sessions and questions are sealed with; made at the start where there is none.
+    pub(super) seal: Option<Secret<Vec<[u8; 32]>>>,
     pub(super) log_level: String,
     pub(super) log_json: bool,
     pub(super) log_exchanges: bool,
@@ -57,7 +61,7 @@ pub(super) struct Flags(Vec<(&'static Setting, Vec<String>)>);
 
 impl clap::Args for Flags {
     fn augment_args(command: clap::Command) -> clap::Command {
-        SETTINGS.iter().fold(command, |command, setting| {
+        SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret).fold(command, |command, setting| {
             let default = match setting.default {
                 "" => String::new(),
                 default => format!("; default {default}"),
@@ -79,7 +83,8 @@ impl clap::FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given =
             |setting: &'static Setting| Some((setting, matches.get_many::<String>(setting.key)?.cloned().collect()));
-        Ok(Self(SETTINGS.iter().filter_map(given).collect()))
+        let flags = SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret);
+        Ok(Self(flags.filter_map(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -90,6 +95,9 @@ impl clap::FromArgMatches for Flags {
 
 /// The tools that the program has to offer.
 const TOOLS: [&str; 2] = ["echo", "add"];
+
+const SEAL_KEYS: &str =
+    "the key to seal with must be 64 hexadecimal digits, and a second one may stand beside it: openssl rand -hex 32";
 
 /// The file that is read where it lies in the working directory and none is named.
 const FILE: &str = "attache.toml";
@@ -115,6 +123,10 @@ impl Layers {
     pub(super) fn print(&self) -> String {
         let line = |setting: &Setting, server: Option<usize>| {
             let given = self.get(setting, server);
+            if setting.kind == Kind::Secret {
+                let hidden = || format!("# {} (hidden) from {}\n", setting.key, given.origin);
+                return (!given.texts.is_empty()).then(hidden);
+            }
             let mut quoted = given.texts.iter().map(|text| serde_json::Value::from(text.as_str()).to_string());
             let value = match setting.kind {
                 Kind::List => format!("[{}]", quoted.collect::<Vec<_>>().join(", ")),
@@ -159,6 +171,7 @@ impl Layers {
             limits,
             servers: self.endpoints()?,
             tls: self.tls()?,
+            seal: self.seal()?,
             log_level: self.text("log.level"),
             log_json: self.text("log.format") == "json",
             metrics: self.text("metrics.listen").parse().ok(),
@@ -205,6 +218,22 @@ impl Layers {
             (Some(_), None, _) => Err(self.fault("tls.certificate", "needs tls.key beside it")),
             (None, Some(_), _) => Err(self.fault("tls.key", "needs tls.certificate beside it")),
             (None, None, Some(_)) => Err(self.fault("tls.client_ca", "needs tls.certificate and tls.key beside it")),
+        }
+    }
+
+    fn seal(&self) -> Result<Option<Secret<Vec<[u8; 32]>>>, Fault> {
+        let [file, keys] = ["seal.key_file", "seal.keys"].map(|key| self.given(key, None));
+        let (text, origin) = match (file.texts.is_empty(), keys.texts.into_iter().next()) {
+            (true, None) => return Ok(None),
+            (true, Some(text)) => (Secret(text), keys.origin),
+            (false, None) => (secret::read_file("seal.key_file", &file)?, file.origin),
+            (false, Some(_)) => {
+                return Err(Fault::at(keys.origin, "is there beside seal.key_file: give one of them".to_owned()));
+            }
+        };
+        match secret::keys(&text) {
+            Some(keys) => Ok(Some(keys)),
+            None => Err(Fault::at(origin, SEAL_KEYS.to_owned())),
         }
     }
 

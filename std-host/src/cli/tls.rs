@@ -1,7 +1,7 @@
 //! TLS 1.2 and 1.3: the certificate is read again when its files change or a signal says so, and connections that are open keep
 //! the one they began with.
 
-use super::config::{Fault, Tls};
+use super::config::{Fault, Tls, check_readers};
 use super::system;
 use std::io;
 use std::path::Path;
@@ -85,10 +85,7 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
             builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, &error))?)
         }
     };
-    if system::others_read(&files.key).map_err(|error| fault(&files.key, &error))? {
-        let path = files.key.display();
-        return Err(Fault::of(format!("tls.key {path} can be read by other users: chmod 600 {path}")));
-    }
+    check_readers("tls.key", &files.key)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
     let certificate = chain(&files.certificate)?;
     let mut config = builder.with_single_cert(certificate, key).map_err(|error| fault(&files.certificate, &error))?;

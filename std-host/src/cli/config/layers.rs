@@ -9,11 +9,18 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A value as it was written, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::cli) struct Given {
     /// One text, or those of a list.
     pub(in crate::cli) texts: Vec<String>,
     pub(in crate::cli) origin: Origin,
+}
+
+// The texts may be secret.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 /// Where a value was written.
@@ -154,6 +161,10 @@ impl File<'_> {
         let fitting = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
         let known = || SETTINGS.iter().filter(fitting);
         if let Some(setting) = known().find(|setting| setting.key == name) {
+            if setting.kind == super::Kind::Secret {
+                let what = format!("{name} is a secret, which does not stand here: give it as {}", setting.variable());
+                return Err(self.fault(key.span().start, what));
+            }
             let texts =
                 texts(value).ok_or_else(|| self.fault(at, format!("{name} must be {}", setting.kind.wanted())))?;
             let given = Given { texts, origin: self.origin(key.span().start) };

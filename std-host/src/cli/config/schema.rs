@@ -27,7 +27,7 @@ pub(in crate::cli) fn schema() -> Value {
 
 fn properties(settings: impl Iterator<Item = &'static Setting>) -> Map<String, Value> {
     let mut properties = Map::new();
-    for setting in settings {
+    for setting in settings.filter(|setting| setting.kind != Kind::Secret) {
         match setting.key.split_once('.') {
             None => {
                 properties.insert(setting.key.to_owned(), of(setting));
@@ -53,7 +53,7 @@ fn of(setting: &Setting) -> Value {
         Kind::Rate => json!({"type": "string", "pattern": "^(auto|off|[0-9]+/[0-9]+)$"}),
         Kind::Path => json!({"type": "string", "pattern": "^/[^{}*?# ]*$"}),
         Kind::Choice(choices) => json!({"enum": choices}),
-        Kind::Listen | Kind::Address | Kind::File | Kind::Text => json!({"type": "string"}),
+        Kind::Listen | Kind::Address | Kind::File | Kind::Text | Kind::Secret => json!({"type": "string"}),
     };
     schema["description"] = Value::from(setting.help);
     if !setting.default.is_empty() && setting.kind != Kind::List {

@@ -39,6 +39,9 @@ pub(in crate::cli) enum Kind {
     Time,
     /// The path of a file.
     File,
+    /// What nobody else may see. It comes from the environment alone: command lines are seen by every user, and files of
+    /// configuration by whoever keeps them. A setting of kind [`File`](Self::File) beside it names a file of its own.
+    Secret,
     /// One line of text.
     Text,
     /// Several texts; an array in the file, commas in a variable, a repeated flag.
@@ -124,6 +127,13 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "",
         "PEM file with the authorities whose client certificates are asked for and required",
     ),
+    program(
+        "seal.key_file",
+        Kind::File,
+        "",
+        "File with the key that seals sessions and questions, readable by nobody else: 64 hexadecimal digits (openssl rand -hex 32); a second one only opens. With it they outlive a restart, and every replica serves them",
+    ),
+    program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "How the log is written, on standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "What the log is told"),
     program("log.exchanges", Kind::Switch, "false", "Whether each message that is answered has a line in the log"),
