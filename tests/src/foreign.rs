@@ -40,27 +40,49 @@ fn missing(sentence: &str) -> bool {
     false
 }
 
-/// Both clients in both eras: `transport` is what they are to reach.
+/// Both of the newest clients in both eras: `transport` is what they are to reach.
 fn clients(expect: &str, transport: &[&str]) {
+    newest(expect, transport).into_iter().for_each(succeed);
+}
+
+fn newest(expect: &str, transport: &[&str]) -> Vec<Command> {
+    let Some(packages) = packages() else { return Vec::new() };
+    let programs = [(packages.join("venv/bin/python"), "client.py"), (PathBuf::from("node"), "client.mjs")];
+    let run = |era: &'static str| {
+        programs.iter().map(move |(program, script)| {
+            let mut run = Command::new(program);
+            run.arg(root().join("tests/foreign").join(script)).args(["--era", era, "--expect", expect]).args(transport);
+            run
+        })
+    };
+    ["modern", "legacy"].into_iter().flat_map(run).collect()
+}
+
+/// The clients of older generations, each of which knows one older revision as its newest.
+fn older(transport: &[&str]) -> Vec<Command> {
+    let Some(packages) = packages() else { return Vec::new() };
+    // Revision 2024-11-05 had another transport over HTTP.
+    let first = if transport.first() == Some(&"http") { 1 } else { 0 };
+    let generations = &["1.6.0", "1.9.4", "1.22.0", "1.30.0"][first..];
+    let python = generations.iter().map(|of| (packages.join("older").join(of).join("bin/python"), "older.py"));
+    let all = python.chain([(PathBuf::from("node"), "older.mjs")]);
+    let run = |(program, script): (PathBuf, &str)| {
+        let mut run = Command::new(program);
+        run.arg(root().join("tests/foreign").join(script)).args(transport);
+        run
+    };
+    all.map(run).collect()
+}
+
+fn succeed(mut run: Command) {
+    let ran = run.stdin(Stdio::null()).output().expect("tests/foreign/setup has installed it");
+    assert!(ran.status.success(), "{run:?}: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+/// What tests/foreign/setup has installed.
+fn packages() -> Option<PathBuf> {
     let packages = root().join("target/foreign");
-    if !there(&packages, "run tests/foreign/setup") {
-        return;
-    }
-    let here = root().join("tests/foreign");
-    for era in ["modern", "legacy"] {
-        for (program, script) in
-            [(packages.join("venv/bin/python"), "client.py"), (PathBuf::from("node"), "client.mjs")]
-        {
-            let run = Command::new(program)
-                .arg(here.join(script))
-                .args(["--era", era, "--expect", expect])
-                .args(transport)
-                .stdin(Stdio::null())
-                .output()
-                .expect("tests/foreign/setup has installed it");
-            assert!(run.status.success(), "{script} {era}: {}", String::from_utf8_lossy(&run.stderr));
-        }
-    }
+    there(&packages, "run tests/foreign/setup").then_some(packages)
 }
 
 fn host_is_built() -> bool {
@@ -199,6 +221,32 @@ fn official_clients_over_http_list_and_call_in_both_eras() {
     let greeting = String::from_utf8(server.receive()).expect("UTF-8");
     let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
     clients("host", &["http", url]);
+}
+
+#[test]
+fn clients_of_every_generation_are_served_by_one_server_at_the_same_time() {
+    if !host_is_built() {
+        return;
+    }
+    let server = Process::start(Command::new(attache()).args(["serve", "--listen", "127.0.0.1:0"]));
+    let greeting = String::from_utf8(server.receive()).expect("UTF-8");
+    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+    let all = newest("host", &["http", url]).into_iter().chain(older(&["http", url]));
+    std::thread::scope(|scope| {
+        for run in all {
+            scope.spawn(|| succeed(run));
+        }
+    });
+}
+
+#[test]
+fn clients_of_older_generations_have_all_that_their_revisions_know() {
+    if let Some((_server, url)) = everything() {
+        older(&["http", &url]).into_iter().for_each(succeed);
+    }
+    if host_is_built() {
+        older(&["stdio", "--", &attache().to_string_lossy(), "serve", "--stdio"]).into_iter().for_each(succeed);
+    }
 }
 
 #[test]
