@@ -52,6 +52,6 @@ pub use limits::{Limits, Rate};
 pub use server::Server;
 pub use tools::{
     Ask, Changes, Completing, Content, Contents, Ctx, Elicited, Handler, IntoContents, IntoPrompt, IntoToolOutput,
-    Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Streamed, Taken, Tool, ToolError, ToolOutput,
+    Json, NoArgs, Page, Prompt, PromptOutput, Read, Resource, Role, Streamed, Taken, Tool, ToolError, ToolOutput,
     TraceContext,
 };

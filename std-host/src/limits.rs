@@ -44,6 +44,9 @@ pub struct Limits {
     pub idle_time: Duration,
     /// How long a peer may take no byte of an answer before it is cut; default [`STALL_TIME`].
     pub stall_time: Duration,
+    /// How long a stream of a call stays open before a client of revision 2025-11-25 is asked to come back for the rest; default
+    /// [`STREAM_TIME`]. Less than the proxies in front allow keeps them from cutting it.
+    pub stream_time: Duration,
     /// Requests that are open at once on one HTTP/2 connection; default [`MULTIPLEXED`].
     pub multiplexed: usize,
     /// How long requests may take that are open when the program is asked to stop; default [`STOP_GRACE`].
@@ -83,6 +86,7 @@ impl Default for Limits {
             head_time: HEAD_TIME,
             idle_time: IDLE_TIME,
             stall_time: STALL_TIME,
+            stream_time: STREAM_TIME,
             multiplexed: MULTIPLEXED,
             stop_grace: STOP_GRACE,
         }
@@ -107,7 +111,7 @@ macro_rules! setters {
 setters! {
     body: usize, body_time: Duration, calls: usize, calls_waiting: usize, call_wait: Duration, call_time: Duration,
     streams: usize, rate: Option<Rate>, connections: usize, head: usize, fields: usize, head_time: Duration,
-    idle_time: Duration, stall_time: Duration, multiplexed: usize, stop_grace: Duration,
+    idle_time: Duration, stall_time: Duration, stream_time: Duration, multiplexed: usize, stop_grace: Duration,
 }
 
 /// Calls that run at once: a call that waits costs little, one that computes has a core for itself at best, and a thousand
@@ -218,6 +222,10 @@ pub const REASON: usize = 1024;
 /// How long a stream may be silent before a comment is sent: proxies take a connection that is silent for a minute for dead.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long a stream of a legacy call stays open. Longer than a call may take: clients that come back are younger than streams that
+/// break, so who wants it says so.
+pub const STREAM_TIME: Duration = Duration::from_secs(60 * 60);
+
 /// Subscriptions that may be open on one connection of lines.
 pub const LINE_LISTENS: usize = 32;
 
@@ -243,6 +251,9 @@ pub const LEGACY_CALLS: usize = 1024;
 
 /// Resources that one legacy session may be subscribed to.
 pub const SUBSCRIPTIONS: usize = 256;
+
+/// Pages that persons were sent to whose end their clients may still be told of; beyond it the oldest is forgotten.
+pub const PAGES: usize = 1024;
 
 /// Streams of legacy calls whose messages are kept for clients that come back.
 pub const KEPT_STREAMS: usize = 256;

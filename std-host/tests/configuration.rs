@@ -106,8 +106,18 @@ fn schema_that_is_shipped_is_that_of_the_program_and_has_every_setting() {
 fn defaults_of_limits_are_those_of_the_library() {
     use attache_host::Limits;
     let Limits { body, body_time, head, fields, head_time, idle_time, stall_time, .. } = Limits::default();
-    let Limits { connections, multiplexed, calls, calls_waiting, call_wait, call_time, streams, stop_grace, .. } =
-        Limits::default();
+    let Limits {
+        connections,
+        multiplexed,
+        stream_time,
+        calls,
+        calls_waiting,
+        call_wait,
+        call_time,
+        streams,
+        stop_grace,
+        ..
+    } = Limits::default();
     let run = Directory::with("defaults", "").run(&["config"], &[]);
     let printed = String::from_utf8_lossy(&run.stdout);
     let seconds = |time: core::time::Duration| format!("{}s", time.as_secs());
@@ -119,6 +129,7 @@ fn defaults_of_limits_are_those_of_the_library() {
         ("head_time", seconds(head_time)),
         ("idle_time", seconds(idle_time)),
         ("stall_time", seconds(stall_time)),
+        ("stream_time", seconds(stream_time)),
         ("connections", connections.to_string()),
         ("multiplexed", multiplexed.to_string()),
         ("calls", calls.to_string()),

@@ -1,7 +1,7 @@
 //! Calls that ask their client and are made again with the answers (MCP 2026-07-28 basic/patterns/mrtr).
 
 use crate::modern::{Client, able, request};
-use attache_host::{Ask, Ctx, Elicited, NoArgs, Prompt, Read, Resource, Server, ToolError};
+use attache_host::{Ask, Ctx, Elicited, NoArgs, Page, Prompt, Read, Resource, Server, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,6 +40,9 @@ fn asking() -> Server {
         .tool("url", "Opens a page", |_: NoArgs, ctx: Ctx| async move {
             let page = Ask::Url { message: "Open".to_owned(), url: "https://a.example/x".to_owned() };
             Ok::<_, ToolError>(format!("{:?}", Elicited::of(&ctx.ask("page", page)?)?))
+        })
+        .tool("sign_in", "Sends a person to sign in", |_: NoArgs, ctx: Ctx| async move {
+            Err::<(), _>(ctx.page_first(Page::new("visit-7", "Sign in", "https://a.example/sign-in")))
         })
         .tool("roots", "Asks for the roots", |_: NoArgs, ctx: Ctx| async move {
             Ok::<_, ToolError>(ctx.ask("roots", Ask::Roots)?["roots"].to_string())
@@ -119,6 +122,22 @@ fn call_that_asks_is_answered_with_questions_of_its_kind() {
             assert_eq!(result.get(absent), None, "{absent} in {result}");
         }
         assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "asking");
+    }
+}
+
+// ELI-02, MRTR-01, RPC-19
+#[test]
+fn person_that_has_to_go_to_a_page_first_is_asked_by_the_result_and_then_the_model_hears_how_it_stands() {
+    let client = Client::of(asking());
+    let page = json!({"method": "elicitation/create", "params": {
+        "mode": "url", "message": "Sign in", "url": "https://a.example/sign-in",
+    }});
+    let asked = client.result("tools/call", with("sign_in", json!({})));
+    assert_eq!(asked["inputRequests"], json!({"visit-7": page}), "{asked}");
+    for (action, said) in [("accept", "not done yet"), ("decline", "did not want"), ("cancel", "did not want")] {
+        let answers = json!({"inputResponses": {"visit-7": {"action": action}}});
+        let result = client.result("tools/call", with("sign_in", answers));
+        assert!(result["isError"] == true && text(&result).contains(said), "{action}: {result}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::homes::{Answering, Http, Response};
 use ::core::time::Duration;
-use attache_host::{Ask, Ctx, Level, NoArgs, Resource, Server, ToolError};
+use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Page, Resource, Server, ToolError};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -36,6 +36,14 @@ fn server(stopped: &Arc<Notify>) -> Server {
             let [name, uri, said] = [&first["content"]["name"], &roots["roots"][0]["uri"], &words["content"]["text"]]
                 .map(ToString::to_string);
             Ok::<_, ToolError>(format!("{name} {uri} {said}"))
+        })
+        .tool("slow", "Says nothing for a while", |_: NoArgs, _: Ctx| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "slow"
+        })
+        .tool("sign_in", "Sends a person to sign in", |_: NoArgs, ctx: Ctx| async move {
+            let page = Page::new("visit-7", "Sign in", "https://example.com/sign-in");
+            Err::<(), _>(ctx.page_first(page))
         })
         .tool("page", "Has a page opened", |_: NoArgs, ctx: Ctx| async move {
             ctx.ask("page", Ask::Url { message: "Open it".into(), url: "https://example.com/".into() })?;
@@ -353,6 +361,61 @@ fn stream_that_broke_is_resumed_behind_the_event_that_came_last() {
     for (who, id) in [(&stranger, first.as_str()), (&client, "ffff-1"), (&client, "nonsense"), (&client, "1-99")] {
         assert_eq!(who.get(&[("last-event-id", id)]).status, 400, "{id}");
     }
+}
+
+// LEG-08, RPC-19
+#[test]
+fn client_that_can_open_pages_is_sent_to_one_by_an_error_and_told_when_it_is_done() {
+    let server = server(&Arc::default());
+    let changes = server.changes();
+    let client = Client::of(server, "2025-11-25");
+    let stranger = Client::at(Arc::clone(&client.http), "2025-11-25");
+    let (mut stream, mut other) = (client.get(&[]), stranger.get(&[]));
+    let (status, answer) = client.ask("tools/call", call("sign_in"));
+    let page = json!({
+        "mode": "url", "elicitationId": "visit-7", "message": "Sign in", "url": "https://example.com/sign-in",
+    });
+    assert_eq!((status, &answer["error"]["code"]), (200, &json!(-32042)), "{answer}");
+    assert_eq!(answer["error"]["data"], json!({"elicitations": [page]}));
+    for _ in 0..2 {
+        changes.page_done("visit-7");
+    }
+    changes.tools();
+    let done = json!({
+        "jsonrpc": "2.0", "method": "notifications/elicitation/complete", "params": {"elicitationId": "visit-7"},
+    });
+    assert_eq!(stream.event(), Some(done));
+    for stream in [&mut stream, &mut other] {
+        assert_eq!(stream.event().expect("a message")["method"], "notifications/tools/list_changed");
+    }
+    let older = Client::at(Arc::clone(&client.http), "2025-06-18");
+    let (_, answer) = older.ask("tools/call", call("sign_in"));
+    let said = answer["result"]["content"][0]["text"].as_str().expect("words");
+    assert!(answer["result"]["isError"] == true && said.contains("https://example.com/sign-in"), "{answer}");
+}
+
+// LHTTP-12
+#[test]
+fn stream_that_is_open_too_long_is_closed_and_its_client_polls_for_the_rest() {
+    let limits = Limits::default().stream_time(Duration::from_millis(100));
+    let client = Client::of(server(&Arc::default()).limits(limits.clone()), "2025-11-25");
+    let first = client.open("tools/call", call("slow"));
+    assert_eq!(first.header("content-type"), Some("text/event-stream"));
+    let mut text = String::from_utf8(first.rest()).expect("UTF-8");
+    for polls in 1.. {
+        let id = text.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().expect("an id").to_owned();
+        let Some(answer) = text.lines().filter_map(|line| line.strip_prefix("data: {")).next() else {
+            assert!(text.ends_with(&format!("id: {id}\nretry: 1000\ndata: \n\n")), "{text}");
+            text = String::from_utf8(client.get(&[("last-event-id", &id)]).rest()).expect("UTF-8");
+            continue;
+        };
+        assert!(answer.contains("slow") && polls > 1, "{answer}");
+        break;
+    }
+    // Before, the server was not to close it.
+    let older = Client::of(server(&Arc::default()).limits(limits), "2025-06-18");
+    let (status, answer) = older.ask("tools/call", call("slow"));
+    assert_eq!((status, &answer["result"]["content"][0]["text"]), (200, &json!("slow")));
 }
 
 // LHTTP-12

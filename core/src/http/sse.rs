@@ -19,3 +19,7 @@ pub const ID: &[u8] = b"id: ";
 /// An event with an id and nothing else stands in front of a stream that can be resumed from its start (MCP 2025-11-25
 /// basic/transports): this is what comes behind the id.
 pub const PRIMING: &[u8] = b"\ndata: \n\n";
+
+/// The same of an event that is the last before the server closes the stream: the client is to come back a second later, and goes on
+/// behind that id (MCP 2025-11-25 basic/transports: a server SHOULD send `retry` before it closes).
+pub const POLL: &[u8] = b"\nretry: 1000\ndata: \n\n";

@@ -11,6 +11,6 @@ pub use discover::{discover, initialize};
 pub use list::Page;
 pub use method::Method;
 pub(crate) use notify::tag;
-pub use notify::{list_changed, message, progress, question, updated};
+pub use notify::{list_changed, message, page_done, progress, question, updated};
 pub use params::Params;
 pub use server::Server;

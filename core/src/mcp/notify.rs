@@ -84,6 +84,16 @@ pub fn updated(uri: &str, subscription: Option<&[u8]>, out: &mut dyn Sink) -> Re
     out.put(b"}}")
 }
 
+/// What a client of revision 2025-11-25 hears of a page that its person has been sent to: what was to be done there is done.
+///
+/// # Errors
+/// [`Full`] if it does not fit.
+pub fn page_done(id: &str, out: &mut dyn Sink) -> Result<(), Full> {
+    out.put(br#"{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":""#)?;
+    escape(id, out)?;
+    out.put(br#""}}"#)
+}
+
 /// A request to a legacy client: a question with its number, which the answer brings back. `method` is plain, `params` a JSON
 /// object on one line.
 ///

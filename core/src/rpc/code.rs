@@ -22,6 +22,8 @@ pub enum Code {
     InternalError,
     /// -32002: there is no such resource; in revisions before 2026-07-28 alone.
     ResourceNotFound,
+    /// -32042: a person has to go to a page first; in revision 2025-11-25 alone.
+    PageRequired,
     /// -32020: a header is missing, malformed or contradicts the body.
     HeaderMismatch,
     /// -32021: the client has not declared what the request needs.
@@ -40,6 +42,7 @@ impl Code {
             Self::InvalidParams => "-32602",
             Self::InternalError => "-32603",
             Self::ResourceNotFound => "-32002",
+            Self::PageRequired => "-32042",
             Self::HeaderMismatch => "-32020",
             Self::MissingClientCapability => "-32021",
             Self::UnsupportedProtocolVersion => "-32022",
@@ -405,6 +408,7 @@ mod tests {
             InvalidParams,
             InternalError,
             ResourceNotFound,
+            PageRequired,
             HeaderMismatch,
             MissingClientCapability,
             UnsupportedProtocolVersion,
@@ -413,6 +417,7 @@ mod tests {
             let allowed = match code {
                 // Only in answers to revisions before 2026-07-28.
                 ResourceNotFound => number == -32002,
+                PageRequired => number == -32042,
                 _ => matches!(number, -32700 | -32603..=-32600 | -32022..=-32020),
             };
             assert!(allowed, "{code:?}");

@@ -153,6 +153,7 @@ impl Layers {
             .head_time(self.time("limits.head_time"))
             .idle_time(self.time("limits.idle_time"))
             .stall_time(self.time("limits.stall_time"))
+            .stream_time(self.time("limits.stream_time"))
             .connections(self.count("limits.connections"))
             .multiplexed(self.count("limits.multiplexed"))
             .calls(self.count("limits.calls"))

@@ -63,7 +63,7 @@ impl Listening {
             match change {
                 Ok(Change::List(kind)) => self.changed(kind),
                 Ok(Change::Resource(uri)) if self.listen.wants_uri(&self.body, &uri) => self.updated(&uri),
-                Ok(Change::Resource(_)) => {}
+                Ok(Change::Resource(_) | Change::Page(_)) => {}
                 // What was missed is not known: any list may have changed, and any resource.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().for_each(|kind| self.changed(kind));

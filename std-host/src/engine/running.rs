@@ -120,7 +120,12 @@ impl Running {
                         self.deadline += limits::ANSWERS;
                         legacy.ask(questions)
                     }
-                    outcome => Asked::Ends(outcome),
+                    outcome => {
+                        if let Outcome::Page(page) = &outcome {
+                            legacy.call.note_page(page.id());
+                        }
+                        Asked::Ends(outcome)
+                    }
                 },
                 () = async { sleep_until(self.deadline).await } => Asked::Ends(overdue()),
             };

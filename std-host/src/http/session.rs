@@ -1,7 +1,7 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
 use super::answer::{Answered, refuse, refuse_at_door, response, stream};
-use super::stream::Source;
+use super::stream::{Source, next_until};
 use crate::engine::{Engine, Running, Step, batched};
 use crate::legacy::{Client, Hearing, Log, Logged, Writer, elsewhere};
 use crate::observe::{Transport, Watch};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The client whose session the request belongs to, if it belongs to one. What is of the modern era belongs to none, whatever
 /// stands in its head.
@@ -44,17 +45,25 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client)
     // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
-    match reader.next().await {
-        Logged::Last(_, bytes, status) => response(status, bytes),
-        Logged::Message(number, message) => {
-            engine.logs.keep(&log);
-            // MCP 2025-11-25 basic/transports: an event with an id and no data first, so that the client can come back.
-            let primed = client.session.version >= Version::V2025_11_25;
-            stream(None, Source::Logged { reader, due: Some((number, message)), primed })
-        }
+    let leave = leave(engine, client);
+    let due = match next_until(&mut reader, leave).await {
+        Some(Logged::Last(_, bytes, status)) => return response(status, bytes),
+        Some(Logged::Message(number, message)) => Some((number, message)),
+        // It says nothing for so long that its client is asked to come back.
+        None => None,
         // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
-        Logged::Gone => stream(None, Source::Ended),
-    }
+        Some(Logged::Gone) => return stream(None, Source::Ended),
+    };
+    engine.logs.keep(&log);
+    // MCP 2025-11-25 basic/transports: an event with an id and no data first, so that the client can come back.
+    let primed = client.session.version >= Version::V2025_11_25;
+    stream(None, Source::Logged { reader, due, primed, leave })
+}
+
+/// When the client is asked to come back for the rest of a stream that begins now. Before 2025-11-25 a stream had to stay open.
+fn leave(engine: &Engine, client: &Client) -> Option<Instant> {
+    let can_come_back = client.session.version >= Version::V2025_11_25;
+    can_come_back.then(|| Instant::now() + engine.limits().stream_time)
 }
 
 /// Runs a call whose messages come whole, whether anybody reads its log or not.
@@ -162,7 +171,8 @@ fn served(
             let reader = engine.logs.resume(client.session.name, id);
             let unknown = || if client.is_at_home() { UNKNOWN_EVENT } else { elsewhere("event") };
             let reader = reader.ok_or_else(unknown)?;
-            Ok(Some(stream(None, Source::Logged { reader, due: None, primed: false })))
+            let leave = leave(engine, &client);
+            Ok(Some(stream(None, Source::Logged { reader, due: None, primed: false, leave })))
         }
         Field::Repeated => Err(UNKNOWN_EVENT),
     }

@@ -11,7 +11,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Where the messages come from.
 pub(super) enum Source {
@@ -28,6 +28,8 @@ pub(super) enum Source {
         due: Option<(u64, Bytes)>,
         /// The stream begins with an event that has an id and nothing else.
         primed: bool,
+        /// When the client is to be sent away, to come back for the rest.
+        leave: Option<Instant>,
     },
     /// What belongs to none of the calls of a legacy session.
     Hearing(Hearing),
@@ -66,7 +68,7 @@ impl Source {
 
     /// The next event, framed; `None` if there is no other.
     async fn event(&mut self) -> Option<(Bytes, Rest)> {
-        let Self::Logged { reader, due, primed } = self else {
+        let Self::Logged { reader, due, primed, leave } = self else {
             return None;
         };
         if core::mem::replace(primed, false) {
@@ -74,14 +76,26 @@ impl Source {
         }
         let (number, message, rest) = match due.take() {
             Some((number, message)) => (number, message, Rest::Follows),
-            None => match reader.next().await {
-                Logged::Message(number, message) => (number, message, Rest::Follows),
-                Logged::Last(number, message, _) => (number, message, Rest::None),
-                Logged::Gone => return None,
+            None => match next_until(reader, *leave).await {
+                Some(Logged::Message(number, message)) => (number, message, Rest::Follows),
+                Some(Logged::Last(number, message, _)) => (number, message, Rest::None),
+                Some(Logged::Gone) => return None,
+                None => {
+                    let last = reader.id(reader.behind());
+                    return Some((joined(&[sse::ID, last.as_bytes(), sse::POLL]), Rest::None));
+                }
             },
         };
         let id = reader.id(number);
         Some((joined(&[sse::ID, id.as_bytes(), b"\n", sse::FRONT, &message, sse::BACK]), rest))
+    }
+}
+
+/// What `reader` meets next; `None` if there is nothing at that time.
+pub(super) async fn next_until(reader: &mut Reader, leave: Option<Instant>) -> Option<Logged> {
+    match leave {
+        None => Some(reader.next().await),
+        Some(leave) => timeout_at(leave, reader.next()).await.ok(),
     }
 }
 

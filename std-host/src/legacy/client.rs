@@ -162,6 +162,15 @@ impl InFlight {
         self.signals.recv().await.unwrap_or(Signal::Cancel)
     }
 
+    /// Remembers that the client was told of the page with this id.
+    pub(crate) fn note_page(&self, id: &str) {
+        let pages = &mut self.client.memory.tables().pages;
+        if pages.len() >= limits::PAGES {
+            pages.pop_front();
+        }
+        pages.push_back((id.to_owned(), self.client.session.name));
+    }
+
     /// The number of the first of so many questions.
     pub(super) fn ask(&self, count: usize) -> Option<u64> {
         self.client.memory.tables().calls.ask(self.place, count)

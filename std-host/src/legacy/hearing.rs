@@ -53,6 +53,11 @@ impl Hearing {
                 Ok(Change::List(kind)) => self.tell(|out| mcp::list_changed(kind, None, out)),
                 Ok(Change::Resource(uri)) if self.wants(&uri) => self.tell(|out| mcp::updated(&uri, None, out)),
                 Ok(Change::Resource(_)) => {}
+                Ok(Change::Page(id)) => {
+                    if self.awaits(&id) {
+                        self.tell(|out| mcp::page_done(&id, out));
+                    }
+                }
                 // What was missed is not known: any list may have changed, and any resource.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     for kind in [Kind::Tool, Kind::Prompt, Kind::Resource] {
@@ -71,6 +76,14 @@ impl Hearing {
     fn wants(&self, uri: &str) -> bool {
         let tables = self.client.memory.tables();
         tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.contains(uri))
+    }
+
+    /// Whether the client was told of the page with this id; it is told of its end once.
+    // MCP 2025-11-25 client/elicitation: MUST go only to the client that was asked.
+    fn awaits(&self, id: &str) -> bool {
+        let pages = &mut self.client.memory.tables().pages;
+        let place = pages.iter().position(|(page, session)| page == id && *session == self.client.session.name);
+        place.is_some_and(|place| pages.remove(place).is_some())
     }
 
     fn tell(&mut self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {

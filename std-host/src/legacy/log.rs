@@ -164,6 +164,11 @@ impl Reader {
         })
     }
 
+    /// The number of the last message that was taken.
+    pub(crate) const fn behind(&self) -> u64 {
+        self.behind
+    }
+
     /// The id of an event: the stream and the number in it.
     pub(crate) fn id(&self, number: u64) -> String {
         format!("{:x}-{number}", self.log.number)

@@ -5,7 +5,7 @@ use attache_core::era::Session;
 use attache_core::exchange::{Inflight, Sessions};
 use core::fmt;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,8 @@ pub(crate) struct Tables {
     pub(super) ways: HashMap<usize, (Session, mpsc::UnboundedSender<Signal>)>,
     /// The resources that sessions have subscribed to.
     pub(super) subscribed: HashMap<[u8; 16], HashSet<String>>,
+    /// The pages that persons were sent to, and the session of each; the newest is the last.
+    pub(super) pages: VecDeque<(String, [u8; 16])>,
     /// The sessions with an open stream; it ends when its sender is dropped.
     pub(super) hearing: HashMap<[u8; 16], mpsc::Sender<()>>,
 }

@@ -125,6 +125,7 @@ impl Watch {
             Outcome::Asks(..) => (End::Asked, None),
             Outcome::Rejected(code, _) => (End::Rejected, Some(*code)),
             Outcome::Needs(_) => (End::Rejected, Some(Code::MissingClientCapability)),
+            Outcome::Page(_) => (End::Asked, Some(Code::PageRequired)),
             Outcome::NotFound => (End::Rejected, Some(Code::InvalidParams)),
         };
     }

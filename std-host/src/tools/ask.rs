@@ -3,6 +3,7 @@
 
 use super::error::{Failure, ToolError};
 use super::form;
+use super::page::Page;
 use crate::sink::Growing;
 use attache_core::era::{Client, Version};
 use attache_core::http::LOOPBACK;
@@ -54,7 +55,7 @@ impl Ask {
         Self::Sample(json!({ "messages": [message], "maxTokens": max_tokens }))
     }
 
-    fn request(&self) -> Value {
+    pub(super) fn request(&self) -> Value {
         match self {
             Self::Form { message, schema } => json!({
                 "method": "elicitation/create",
@@ -264,7 +265,7 @@ impl Asking {
         let mut open = Map::new();
         for (key, ask) in &questions {
             if let Some(answer) = self.answers.get(*key) {
-                let unfit = |fault| Failure::Invalid(format!("inputResponses.{key}: {fault}"));
+                let unfit = |fault: String| Failure::Invalid(self.unfit(key, &fault));
                 ask.fits(answer).map_err(|fault| ToolError::from_failure(unfit(fault)))?;
                 continue;
             }
@@ -284,6 +285,39 @@ impl Asking {
             return Err(ToolError::from_failure(Failure::Asks(open)));
         }
         Ok(questions.map(|(key, _)| self.answers.get(key).cloned().unwrap_or_default()))
+    }
+
+    /// What becomes of a call that needs a person at a page first.
+    pub(super) fn page(&self, page: Page) -> ToolError {
+        let Page { id, message, url } = page;
+        let ask = Ask::Url { message: message.clone(), url: url.clone() };
+        if let Err(fault) = ask.check() {
+            return ToolError::from_failure(Failure::Internal(fault));
+        }
+        match (self.answers.get(&id).map(Elicited::read), self.asked.missing(&ask)) {
+            (Some(Err(fault)), _) => ToolError::from_failure(Failure::Invalid(self.unfit(&id, &fault))),
+            // MCP 2026-07-28 client/elicitation: to agree is not to have done it.
+            (Some(Ok(Elicited::Accepted(_))), _) => {
+                ToolError::user(format!("{message}: this is not done yet. Call again when it is."))
+            }
+            (Some(Ok(_)), _) => ToolError::user("The person did not want to open the page that this needs."),
+            (None, Some(Missing::Capability(needed))) => ToolError::from_failure(Failure::Needs(needed)),
+            (None, Some(Missing::Legacy)) => {
+                ToolError::user(format!("{message}: a person has to open {url}. Call again when that is done."))
+            }
+            (None, None) => ToolError::from_failure(match self.asked {
+                Way::Requests(..) => Failure::Page(Page { id, message, url }),
+                _ => Failure::Asks([(id, ask.request())].into_iter().collect()),
+            }),
+        }
+    }
+
+    /// A sentence for the peer on an answer that does not fit.
+    fn unfit(&self, key: &str, fault: &str) -> String {
+        match self.asked {
+            Way::Result(_) => format!("inputResponses.{key}: {fault}"),
+            Way::Requests(..) | Way::None => format!("The answer to question {key}: {fault}"),
+        }
     }
 
     /// The same call, run again with these answers too.

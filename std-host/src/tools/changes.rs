@@ -25,6 +25,8 @@ struct Live {
 pub(crate) enum Change {
     List(Kind),
     Resource(String),
+    /// What was to be done at the page of this id is done.
+    Page(String),
     /// Nothing will change any more.
     End,
 }
@@ -87,6 +89,12 @@ impl Changes {
     /// The resource with this URI has changed.
     pub fn resource(&self, uri: impl Into<String>) {
         self.tell(Change::Resource(uri.into()));
+    }
+
+    /// What a person was sent to a page for ([`Ctx::page_first`](crate::Ctx::page_first)) is done: the client that was told of the page
+    /// hears of it, if it is of revision 2025-11-25 and listens.
+    pub fn page_done(&self, id: impl Into<String>) {
+        self.tell(Change::Page(id.into()));
     }
 
     /// Ends all subscriptions with their result, those that are still to come at once: for a server that is about to stop.

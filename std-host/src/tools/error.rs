@@ -1,5 +1,6 @@
 //! Why a handler failed, and how much of it leaves the server.
 
+use super::page::Page;
 use serde_json::{Map, Value};
 
 /// Why a handler failed.
@@ -18,6 +19,8 @@ pub(crate) enum Failure {
     Invalid(String),
     /// The client must answer this first.
     Asks(Map<String, Value>),
+    /// A person has to go there first, and then the client makes the call anew.
+    Page(Page),
     /// The client has not declared this capability.
     Needs(Value),
 }

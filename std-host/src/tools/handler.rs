@@ -4,6 +4,7 @@ use super::ask::{Ask, Elicited};
 use super::changes::Changes;
 use super::error::{Failure, ToolError};
 use super::metadata::TraceContext;
+use super::page::Page;
 use super::registry::Called;
 use crate::limits;
 use attache_core::era::Version;
@@ -115,6 +116,28 @@ impl Ctx {
     /// As [`ask`](Ctx::ask); or if what came back is no answer of a person.
     pub fn elicit(&self, key: &str, message: &str, schema: Value) -> Result<Elicited, ToolError> {
         Elicited::of(&self.ask(key, Ask::form(message, schema))?)
+    }
+
+    /// Sends the person to a page before the call can go on, as to sign in or to pay: to be returned as the error. The call ends with
+    /// it, and the client makes it anew; whether the page has done its work is for the handler to know then.
+    ///
+    /// ```
+    /// # use attache_host::{Ctx, NoArgs, Page, Server, ToolError};
+    /// # fn signed_in() -> bool { false }
+    /// let server = Server::new("calendar", "1").tool("events", "Today's events", |_: NoArgs, ctx: Ctx| async move {
+    ///     if !signed_in() {
+    ///         let page = Page::new("3f1c5f0e", "Sign in to the calendar", "https://calendar.example/sign-in/3f1c5f0e");
+    ///         return Err(ctx.page_first(page));
+    ///     }
+    ///     Ok::<_, ToolError>("none")
+    /// });
+    /// ```
+    ///
+    /// Clients of revision 2026-07-28 are asked by the result of the call; those of 2025-11-25 get error -32042, and hear of
+    /// [`Changes::page_done`](crate::Changes::page_done). A model whose client can open no page is told the address.
+    // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error".
+    pub fn page_first(&self, page: Page) -> ToolError {
+        self.0.asking.page(page)
     }
 
     /// Keeps `value` for when the client comes back with answers. It travels sealed with the client, who can read it.

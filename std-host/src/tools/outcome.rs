@@ -1,5 +1,6 @@
 //! What became of a call, whatever was called, and how it is written.
 
+use super::page::Page;
 use super::{Contents, Failure, PromptOutput, Streamed, ToolOutput};
 use attache_core::rpc::Code;
 use attache_core::tool::{Output, ToolError, ToolResult};
@@ -27,6 +28,8 @@ pub(crate) enum Outcome {
     Needs(String),
     /// The client is asked: the questions and the sealed state.
     Asks(Map<String, Value>, Option<String>),
+    /// A person has to go there first, says a client of revision 2025-11-25.
+    Page(Page),
     /// There is no such resource.
     NotFound,
 }
@@ -56,6 +59,12 @@ impl Outcome {
                 out.reject(Code::MissingClientCapability, "The client has not declared what this needs", Some(data))
             }
             Self::Asks(questions, state) => out.ask(&Value::from(questions.clone()).to_string(), state.as_deref()),
+            // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error": pages alone stand in it.
+            Self::Page(Page { id, message, url }) => {
+                let page = json!({ "mode": "url", "elicitationId": id, "message": message, "url": url });
+                let data = json!({ "elicitations": [page] }).to_string();
+                out.reject(Code::PageRequired, "A person has to open a page first", Some(&data))
+            }
             Self::NotFound => Err(ToolError::NotFound),
         }
     }
@@ -81,7 +90,7 @@ impl Outcome {
             Self::Read(contents) => contents.size_hint(),
             Self::Values(values) => values.iter().map(|value| value.len() + 3).sum(),
             Self::Asks(questions, state) => questions.len() * AROUND + state.as_ref().map_or(0, String::len),
-            Self::Needs(_) | Self::Rejected(..) | Self::NotFound => 0,
+            Self::Needs(_) | Self::Rejected(..) | Self::Page(_) | Self::NotFound => 0,
         };
         inside + AROUND
     }
@@ -97,6 +106,7 @@ impl Outcome {
             Failure::NotFound if of_tool => Self::Tool(ToolOutput::failed("There is no such thing.".to_owned())),
             Failure::NotFound => Self::NotFound,
             Failure::Asks(questions) => Self::Asks(questions, seal()),
+            Failure::Page(page) => Self::Page(page),
             Failure::Needs(capability) => Self::Needs(json!({ "requiredCapabilities": capability }).to_string()),
         }
     }

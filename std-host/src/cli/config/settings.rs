@@ -100,6 +100,12 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     program("limits.head_time", Kind::Time, "10s", "How long a head may take to come in whole"),
     program("limits.idle_time", Kind::Time, "60s", "How long a connection may lie idle between requests"),
     program("limits.stall_time", Kind::Time, "30s", "How long a peer may take no byte of an answer before it is cut"),
+    program(
+        "limits.stream_time",
+        Kind::Time,
+        "3600s",
+        "How long the stream of a call stays open before a client of revision 2025-11-25 is asked to come back for the rest",
+    ),
     program("limits.connections", Kind::Count, "2048", "Connections at once; further ones wait"),
     program("limits.multiplexed", Kind::Count, "100", "Requests at once on one HTTP/2 connection"),
     program("limits.calls", Kind::Count, "512", "Calls that run at once, for each server"),
