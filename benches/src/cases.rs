@@ -1,5 +1,6 @@
 //! The requests. Each is written out, with the answer by which it is known to be what it claims.
 
+use crate::server::session_id;
 use crate::{Bench, Buffers, ECHO, TWENTY};
 use attache_core::era::Version;
 
@@ -31,6 +32,8 @@ pub struct Case {
 enum Origin {
     /// A POST with this head: the request line, the fields, the blank line.
     Http(&'static str),
+    /// A POST with this head in a session of this revision; the session id stands nowhere yet.
+    Session(&'static str, Version),
     /// A line of a connection that has agreed on this.
     Line(Option<Version>),
 }
@@ -39,17 +42,19 @@ enum Origin {
 #[derive(Debug)]
 pub struct Ready {
     case: &'static Case,
-    head: Option<Vec<(&'static str, &'static str)>>,
+    head: Vec<(&'static str, String)>,
 }
 
 impl Case {
     /// Makes it ready.
     pub fn ready(&'static self) -> Ready {
-        let head = match self.origin {
-            Origin::Http(head) => Some(head.lines().filter_map(|line| line.split_once(": ")).collect()),
-            Origin::Line(_) => None,
+        let (head, session) = match self.origin {
+            Origin::Http(head) => (head, None),
+            Origin::Session(head, version) => (head, Some(("mcp-session-id", session_id(version)))),
+            Origin::Line(_) => ("", None),
         };
-        Ready { case: self, head }
+        let fields = head.lines().filter_map(|line| line.split_once(": "));
+        Ready { case: self, head: fields.map(|(name, value)| (name, value.to_owned())).chain(session).collect() }
     }
 
     /// Number of bytes of the request, its head included.
@@ -57,6 +62,7 @@ impl Case {
         self.body.len()
             + match self.origin {
                 Origin::Http(head) => head.len(),
+                Origin::Session(head, version) => head.len() + "mcp-session-id: \r\n".len() + session_id(version).len(),
                 Origin::Line(_) => 0,
             }
     }
@@ -76,9 +82,9 @@ impl Ready {
     /// Runs it once; the answer goes to `send` a piece at a time.
     pub fn run(&self, buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let Case { bench, body, origin, .. } = self.case;
-        match (origin, &self.head) {
-            (Origin::Line(version), _) => bench.line(*version, body.as_bytes(), buffers, send),
-            (Origin::Http(_), head) => bench.post(head.as_deref().unwrap_or_default(), body.as_bytes(), buffers, send),
+        match origin {
+            Origin::Line(version) => bench.line(*version, body.as_bytes(), buffers, send),
+            Origin::Http(_) | Origin::Session(..) => bench.post(&self.head, body.as_bytes(), buffers, send),
         }
     }
 }
@@ -108,9 +114,17 @@ pub static CASES: &[Case] = &[
     },
     Case {
         name: "legacy-call",
-        body: r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello from the far end"}}}"#,
+        body: LEGACY_CALL,
         bench: &ECHO,
         origin: Origin::Line(Some(Version::V2025_11_25)),
+        starts: ECHOED,
+        contains: r#""}]}}"#,
+    },
+    Case {
+        name: "session-call",
+        body: LEGACY_CALL,
+        bench: &ECHO,
+        origin: Origin::Session(LEGACY_HEAD, Version::V2025_11_25),
         starts: ECHOED,
         contains: r#""}]}}"#,
     },
@@ -186,6 +200,8 @@ pub static CASES: &[Case] = &[
 
 const ECHOED: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"hello from the far end"#;
 
+const LEGACY_CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello from the far end"}}}"#;
+
 /// The request by which servers are compared, so its size is part of the comparison.
 const CALL: &str = concat!(
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"#,
@@ -211,3 +227,17 @@ const HEAD: &str = concat!(
     "\r\n",
 );
 const _: () = assert!(HEAD.len() == 314);
+
+/// What a client of revision 2025-11-25 sends in front of its call, besides its session.
+const LEGACY_HEAD: &str = concat!(
+    "POST /mcp HTTP/1.1\r\n",
+    "host: 127.0.0.1:8080\r\n",
+    "user-agent: mcp-client/1.10.0 (linux; x86_64)\r\n",
+    "accept: application/json, text/event-stream\r\n",
+    "accept-encoding: identity\r\n",
+    "content-type: application/json\r\n",
+    "content-length: 119\r\n",
+    "connection: keep-alive\r\n",
+    "mcp-protocol-version: 2025-11-25\r\n",
+    "\r\n",
+);

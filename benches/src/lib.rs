@@ -3,7 +3,7 @@
 
 mod allocations;
 mod cases;
-mod server;
+pub mod server;
 
 pub use allocations::{Counting, allocations};
 pub use cases::{CASES, Case, Ready, case};

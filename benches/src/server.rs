@@ -1,13 +1,15 @@
 //! The servers that are measured, and the path of one request through the engine.
 
 use attache_core::auth::{Access, Authenticated, Gate};
-use attache_core::era::Version;
+use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Next, Origin, Reply, open};
-use attache_core::http::{Door, Facts, LOOPBACK, Policy, fields, gate};
+use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, fields, gate};
 use attache_core::json::{Escaped, Slice, Text};
 use attache_core::mcp::Server;
+use attache_core::seal::Key;
 use attache_core::tool::{Call, Output, Tables, ToolResult};
 use core::hint::black_box;
+use std::sync::LazyLock;
 
 attache_core::args! {
     /// Arguments of `echo`.
@@ -116,6 +118,30 @@ pub static TWENTY: Bench = Bench {
     dispatch: |call, out| twenty::dispatch(&Application, call, out),
 };
 
+/// What sessions are sealed with.
+static KEYS: LazyLock<[Key; 1]> = LazyLock::new(|| [Key::new([7; 32])]);
+
+/// The second at which all requests come.
+const NOW: u64 = 1_800_000_000;
+
+/// The session of a request, if it names one: its id is opened, with one MAC over it.
+fn session(facts: &Facts<'_>, who: &Authenticated<'_>) -> Option<Session> {
+    match facts.session {
+        Field::Once(id) => Some(Session::open(&*KEYS, who.identity(), NOW, id).expect("an id of ours")),
+        _ => None,
+    }
+}
+
+/// The id of a session of this revision.
+pub fn session_id(version: Version) -> String {
+    let session = Session { version, client: Client::FORMS, name: [1; 16], home: [2; 4], ends: NOW + 60 };
+    let who = Authenticated::anonymous(&Access::Anonymous);
+    let mut room = [0; 128];
+    let mut id = Slice::new(&mut room);
+    session.seal(&KEYS[0], who.identity(), &mut id).expect("there is room");
+    String::from_utf8(id.written().to_vec()).expect("an id is ASCII")
+}
+
 impl Bench {
     /// Answers a line of a connection that has agreed on `version`, if it was opened by a handshake. The answer goes to
     /// `send` a piece at a time.
@@ -128,7 +154,7 @@ impl Bench {
     }
 
     /// Answers a POST with this head, as an adapter would: the door first, and the length before the answer.
-    pub fn post(&self, head: &[(&str, &str)], body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
+    pub fn post(&self, head: &[(&str, String)], body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let mut facts = Facts::new(b"POST");
         for (name, value) in head {
             facts.note(name.as_bytes(), value.as_bytes());
@@ -136,7 +162,10 @@ impl Bench {
         let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
         let mut out = Slice::new(&mut buffers.result);
         let reply = match gate(&facts, &policy) {
-            Door::In(who) => self.reply(&who, Origin::Http(&facts), body, &mut out),
+            Door::In(who) => match session(&facts, &who) {
+                Some(session) => self.reply(&who, Origin::Session(&facts, session), body, &mut out),
+                None => self.reply(&who, Origin::Http(&facts), body, &mut out),
+            },
             Door::Out(refusal) => Some(Reply::refused(refusal)),
             Door::NeedKey(_) => unreachable!("nothing has to be shown"),
         };

@@ -5,7 +5,7 @@
 //! the value, and 32 bytes of HMAC-SHA256. The MAC also covers what the value is bound to, each part with its length in front.
 //! The value is authenticated, not hidden.
 
-use crate::json::{Base64, Full, Sink, Slice, Text, encode_base64};
+use crate::json::{Full, Sink, Slice, Text, decode_base64, encode_base64};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -62,11 +62,7 @@ impl Key {
         sealed: &[u8],
         scratch: &'s mut [u8],
     ) -> Option<(u64, &'s [u8])> {
-        let mut len = 0;
-        for byte in Base64::decode(sealed)? {
-            *scratch.get_mut(len)? = byte;
-            len += 1;
-        }
+        let len = decode_base64(sealed, scratch)?;
         let (front, mac) = scratch.get(..len)?.split_at_checked(len.checked_sub(32)?)?;
         // Compared in constant time by the library.
         self.mac(to, front).verify_slice(mac).ok()?;

@@ -1,7 +1,7 @@
 //! What a server does when it is asked for more than its limits allow.
 
 use attache_host::http::{McpService, Peer};
-use attache_host::{Ctx, Limits, NoArgs, Rate, Server};
+use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, ToolError};
 use core::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -121,6 +121,81 @@ async fn caller_that_comes_too_often_is_refused_with_how_long_to_wait_and_others
     assert_eq!(from("192.0.2.2").await.status(), StatusCode::OK);
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(from("192.0.2.1").await.status(), StatusCode::OK);
+}
+
+/// A message of a legacy client.
+fn legacy(version: &str, session: Option<&str>, message: &Value) -> Request<Full<bytes::Bytes>> {
+    let mut request = Request::post("/").header("host", "localhost").header("content-type", "application/json");
+    if let Some(session) = session {
+        request = request.header("mcp-session-id", session).header("mcp-protocol-version", version);
+    }
+    request.body(Full::from(message.to_string())).expect("a request")
+}
+
+fn initialize(version: &str) -> Request<Full<bytes::Bytes>> {
+    let params = json!({
+        "protocolVersion": version, "capabilities": {"roots": {}}, "clientInfo": {"name": "c", "version": "1"},
+    });
+    legacy(version, None, &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_message_of_a_batch_counts_as_a_request_of_its_caller() {
+    let (service, ..) = server(Limits::default().rate(Some(Rate { per_second: 1, burst: 4 })));
+    let batch = |len: u64| {
+        let ping = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+        send(service.clone(), legacy("2025-03-26", None, &(0..len).map(ping).collect()))
+    };
+    assert_eq!(batch(3).await.status(), StatusCode::OK);
+    let (status, retry, _) = error(batch(3).await).await;
+    assert_eq!((status, retry.as_deref()), (StatusCode::TOO_MANY_REQUESTS, Some("2")));
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert_eq!(batch(4).await.status(), StatusCode::OK);
+}
+
+// LEG-10
+#[tokio::test(start_paused = true)]
+async fn question_that_a_legacy_client_does_not_answer_in_time_fails_its_call() {
+    let server = Server::new("t", "1").tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
+        ctx.ask("roots", Ask::Roots)?;
+        Ok::<_, ToolError>("answered")
+    });
+    let service = McpService::new(server.build());
+    let answer = send(service.clone(), initialize("2025-11-25")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "asks"}});
+    let started = tokio::time::Instant::now();
+    let answer = send(service, legacy("2025-11-25", Some(&session), &call)).await;
+    let body = answer.into_body().collect().await.unwrap_or_else(|_| panic!("it breaks off")).to_bytes();
+    let events = String::from_utf8_lossy(&body);
+    assert_eq!(started.elapsed(), attache_host::limits::ANSWERS);
+    let last = events.lines().filter_map(|line| line.strip_prefix("data: {")).next_back().expect("an answer");
+    assert!(last.contains("has not answered in time") && last.contains(r#""isError":true"#), "{events}");
+}
+
+/// Kilobytes of memory that the process has.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is there");
+    line.trim().split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+// A session lives in its id.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn hundred_thousand_handshakes_leave_memory_as_it_is() {
+    let (service, ..) = server(Limits::default());
+    let handshakes = async |count: u32| {
+        for _ in 0..count {
+            assert_eq!(send(service.clone(), initialize("2025-11-25")).await.status(), StatusCode::OK);
+        }
+    };
+    handshakes(1_000).await;
+    let before = resident();
+    handshakes(100_000).await;
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 2048, "{grown} KiB more");
 }
 
 #[tokio::test]

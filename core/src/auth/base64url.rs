@@ -1,6 +1,6 @@
 //! Base64url without padding (RFC 7515 §2), decoded into a buffer.
 
-use crate::json::Full;
+use crate::json::{Full, sextet};
 
 /// Why a text was not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub fn decode(text: &[u8], buffer: &mut [u8]) -> Result<usize, NotDecoded> {
     let mut bits: u32 = 0;
     let mut count = 0;
     for &char in text {
-        bits = bits << 6 | sextet(char).ok_or(NotDecoded::NotCanonical)?;
+        bits = bits << 6 | sextet(char, b"-_").ok_or(NotDecoded::NotCanonical)?;
         count += 6;
         if count >= 8 {
             count -= 8;
@@ -40,19 +40,6 @@ pub fn decode(text: &[u8], buffer: &mut [u8]) -> Result<usize, NotDecoded> {
     // RFC 4648 §3.5: bits left over must be zero, or two tokens would mean the same bytes. Six of them are one character
     // too many.
     if count == 6 || bits != 0 { Err(NotDecoded::NotCanonical) } else { Ok(len) }
-}
-
-// RFC 4648 §5.
-fn sextet(char: u8) -> Option<u32> {
-    let value = match char {
-        b'A'..=b'Z' => char - b'A',
-        b'a'..=b'z' => char - b'a' + 26,
-        b'0'..=b'9' => char - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(value.into())
 }
 
 #[cfg(test)]

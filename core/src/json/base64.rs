@@ -41,6 +41,30 @@ impl Iterator for Base64<'_> {
     }
 }
 
+/// Decodes `text` to the front of `buffer`, in one pass, and says how many bytes it has.
+///
+/// `None` where [`Base64::decode`] gives none, and if `buffer` is too small.
+#[cfg(feature = "seal")]
+pub(crate) fn decode_base64(text: &[u8], buffer: &mut [u8]) -> Option<usize> {
+    let room = buffer.len();
+    let (groups, []) = text.as_chunks::<4>() else {
+        return None;
+    };
+    let Some((last, front)) = groups.split_last() else {
+        return Some(0);
+    };
+    let mut rest = buffer;
+    for group in front {
+        let (place, behind) = rest.split_first_chunk_mut::<3>()?;
+        let [_, bytes @ ..] = bits(group)?.to_be_bytes();
+        *place = bytes;
+        rest = behind;
+    }
+    let (bytes, len) = triple(last)?;
+    rest.get_mut(..len)?.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+    Some(room - rest.len() + len)
+}
+
 /// Three bytes out of four characters, and how many of them count.
 fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
     let [a, b, c, d] = *group;
@@ -49,8 +73,7 @@ fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
         (c, b'=') => (2, c, b'A'),
         (c, d) => (3, c, d),
     };
-    let bits = sextet(a)? << 18 | sextet(b)? << 12 | sextet(c)? << 6 | sextet(d)?;
-    let [_, x, y, z] = bits.to_be_bytes();
+    let [_, x, y, z] = bits(&[a, b, c, d])?.to_be_bytes();
     // RFC 4648 §3.5: bits that pad must be zero, or two texts would mean the same bytes.
     let canonical = match len {
         1 => y == 0 && z == 0,
@@ -60,16 +83,23 @@ fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
     canonical.then_some(([x, y, z], len))
 }
 
-fn sextet(char: u8) -> Option<u32> {
+/// The 24 bits of four characters, none of which pads.
+fn bits(group: &[u8; 4]) -> Option<u32> {
+    let [a, b, c, d] = group.map(|char| sextet(char, b"+/"));
+    Some(a? << 18 | b? << 12 | c? << 6 | d?)
+}
+
+/// The six bits that a character stands for in the alphabet with these two last ones (RFC 4648 §4 or §5).
+pub(crate) const fn sextet(char: u8, last: &[u8; 2]) -> Option<u32> {
     let value = match char {
-        b'A'..=b'Z' => char - b'A',
         b'a'..=b'z' => char - b'a' + 26,
+        b'A'..=b'Z' => char - b'A',
         b'0'..=b'9' => char - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
+        _ if char == last[0] => 62,
+        _ if char == last[1] => 63,
         _ => return None,
     };
-    Some(value.into())
+    Some(value as u32)
 }
 
 /// Puts `bytes` as Base64, padded.
@@ -127,6 +157,13 @@ mod tests {
             encode_base64(bytes.as_bytes(), &mut out).unwrap();
             assert_eq!(out.written(), text.as_bytes());
             assert!(Base64::decode(text.as_bytes()).unwrap().eq(bytes.bytes()));
+            #[cfg(feature = "seal")]
+            for room in 0..8 {
+                let mut decoded = [0; 8];
+                let len = decode_base64(text.as_bytes(), &mut decoded[..room]);
+                assert_eq!(len, (room >= bytes.len()).then_some(bytes.len()), "{text}");
+                assert!(len.is_none_or(|len| decoded[..len] == *bytes.as_bytes()), "{text}");
+            }
         }
     }
 
@@ -134,6 +171,8 @@ mod tests {
     fn texts_that_are_not_canonical_base64_are_refused() {
         for text in ["Z", "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 8=", "Zm8\n", "Zm_8"] {
             assert!(Base64::decode(text.as_bytes()).is_none(), "{text}");
+            #[cfg(feature = "seal")]
+            assert_eq!(decode_base64(text.as_bytes(), &mut [0; 16]), None, "{text}");
         }
     }
 }

@@ -12,6 +12,9 @@ mod pull;
 mod text;
 mod write;
 
+#[cfg(feature = "seal")]
+pub(crate) use base64::decode_base64;
+pub(crate) use base64::sextet;
 pub use base64::{Base64, encode_base64};
 pub use fields::{Fields, Repeated};
 pub use lex::{Error, Fault};

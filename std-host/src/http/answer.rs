@@ -9,6 +9,7 @@ use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
@@ -60,6 +61,14 @@ pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: 
         // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
         response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
     }
+    response
+}
+
+/// The answer to a caller that comes too often, and is to wait for so long.
+pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> Response<Answered> {
+    let mut response = refuse_at_door(engine, Refusal::Rate, watch);
+    // RFC 9110 §10.2.3: in whole seconds.
+    response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     response
 }
 

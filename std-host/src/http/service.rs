@@ -1,6 +1,6 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::answer::{AnswerBody, Answered, closing, head, refuse, refuse_at_door, response, stream};
+use super::answer::{AnswerBody, Answered, closing, head, refuse, refuse_at_door, response, stream, too_often};
 use super::session;
 use super::stream::{Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
@@ -70,13 +70,10 @@ where
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let unread = |response| closing(response, head.version);
     if let Some((refusal, wait)) = refused(&engine, &head) {
-        watch.refused(refusal.name());
-        let mut response = refuse(&engine, &Reply::refused(refusal), watch);
-        if let Some(wait) = wait {
-            // RFC 9110 §10.2.3: in whole seconds.
-            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
-        }
-        return unread(response);
+        return unread(match wait {
+            Some(wait) => too_often(&engine, wait, watch),
+            None => refuse_at_door(&engine, refusal, watch),
+        });
     }
     let facts = facts(&head);
     if let Verb::Get | Verb::Delete = facts.verb {
@@ -174,8 +171,7 @@ async fn serve(
     let next = open(&moment.server(), who, origin, &body);
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
-        watch.taken();
-        return session::batch(engine, batch, who, origin, &body, client.as_ref()).await;
+        return session::batch(engine, batch, who, origin, &body, client.as_ref(), watch).await;
     }
     let agreed = match &next {
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),

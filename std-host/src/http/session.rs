@@ -1,6 +1,6 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
-use super::answer::{Answered, refuse, refuse_at_door, response, stream};
+use super::answer::{Answered, refuse, refuse_at_door, response, stream, too_often};
 use super::stream::{Source, next_until};
 use crate::engine::{Engine, Running, Step, batched};
 use crate::legacy::{Client, Hearing, Log, Logged, Writer, elsewhere};
@@ -85,7 +85,15 @@ pub(super) async fn batch(
     origin: Origin<'_>,
     body: &Bytes,
     client: Option<&Client>,
+    mut watch: Watch,
 ) -> Response<Answered> {
+    // The first one was counted with the request.
+    for _ in batch.messages(body).skip(1) {
+        if let Err(wait) = engine.admission.count(watch.peer) {
+            return too_often(engine, wait, watch);
+        }
+    }
+    watch.taken();
     // They run one after the other, in one place.
     let Some(place) = engine.admission.call().await else {
         let error = Error::Busy("Too many calls are running: try again later");

@@ -1,8 +1,8 @@
-//! `era`: versions, `_meta`, and the decision between the eras.
+//! `era`: versions, `_meta`, and the decision between the eras. The digest of a session id is a library's, outside the proof.
 
 use crate::server::version;
 use crate::{keep, proofs};
-use attache_core::era::{Carrier, Meta, Version, negotiate};
+use attache_core::era::{Carrier, Client, Meta, Version, negotiate};
 use attache_core::json::{Reader, Value};
 
 proofs! {
@@ -26,5 +26,12 @@ proofs! {
             _ => Carrier::Line(version(&mut foreign)),
         };
         keep(negotiate(method, &meta, carrier, foreign.rest()));
+    }
+
+    /// What any client says in its handshake that it is able to.
+    fn proof_era_client(foreign, _out) {
+        if let Ok(capabilities) = Value::parse(foreign.rest()) {
+            keep(Client::declared(capabilities));
+        }
     }
 }

@@ -4,9 +4,13 @@ use crate::foreign::Foreign;
 use crate::http::facts;
 use crate::server::{caller, dispatch, server, version};
 use crate::{keep, proofs};
-use attache_core::exchange::{Emission, Next, Origin, Reply, answer, open, too_large};
+use attache_core::era::{Client, Session, Version};
+use attache_core::exchange::{
+    Emission, Inflight, Next, Origin, Reply, Sessions, answer, open, open_batched, too_large,
+};
 use attache_core::http::{Door, LOOPBACK, Policy, Refusal, gate};
-use attache_core::json::{Sink, Slice};
+use attache_core::json::{Sink, Slice, Value};
+use attache_core::tool::Level;
 
 proofs! {
     /// Any line of a connection, on which any handshake has been made.
@@ -31,6 +35,64 @@ proofs! {
     fn proof_exchange_call_http(foreign, out) {
         let facts = facts(&mut foreign);
         exchange(Origin::Http(&facts), &mut foreign, out);
+    }
+
+    /// A whole exchange in a legacy session, with any tool and any buffer.
+    fn proof_exchange_call_session(foreign, out) {
+        let facts = facts(&mut foreign);
+        let session = session(&mut foreign);
+        exchange(Origin::Session(&facts, session), &mut foreign, out);
+    }
+
+    /// Any batch, and each of its messages.
+    fn proof_exchange_batch(foreign, _out) {
+        let facts = facts(&mut foreign);
+        let origin = Origin::Session(&facts, session(&mut foreign));
+        let (body, later) = (foreign.piece(), foreign.rest());
+        if let Next::Batch(batch) = open(server(), &caller(), origin, body) {
+            for message in batch.messages(later) {
+                keep(open_batched(server(), &caller(), origin, message));
+            }
+        }
+    }
+
+    /// Any operations on the table of calls, in any order.
+    fn proof_exchange_inflight(foreign, _out) {
+        let mut calls = Inflight::<2>::new();
+        let mut place = None;
+        while !foreign.is_empty() {
+            let name = [foreign.byte(); 16];
+            match foreign.byte() {
+                0 => place = calls.begin(name, foreign.piece()).ok(),
+                1 => place.into_iter().for_each(|place| calls.end(place)),
+                2 => keep(calls.find(name, foreign.piece())),
+                3 => keep(place.and_then(|place| calls.ask(place, foreign.number()))),
+                _ => keep(calls.answered(name, foreign.number() as u64)),
+            }
+        }
+        keep(calls);
+    }
+
+    /// Any operations on the table of sessions, in any order.
+    fn proof_exchange_sessions(foreign, _out) {
+        let mut sessions = Sessions::<2>::new();
+        while !foreign.is_empty() {
+            let (session, now) = (session(&mut foreign), foreign.number() as u64);
+            match foreign.byte() {
+                0 => keep(sessions.hold(&session, now)),
+                1 => sessions.release(&session),
+                2 => keep(sessions.end(&session, now)),
+                3 => sessions.forget(&session),
+                4 => keep((sessions.has_ended(&session), sessions.level(&session))),
+                _ => {
+                    let name = Value::parse(foreign.piece()).ok().and_then(|value| value.text());
+                    if let Some(level) = name.and_then(Level::named) {
+                        keep(sessions.set_level(&session, level, now));
+                    }
+                }
+            }
+        }
+        keep(sessions);
     }
 
     /// The loop for handlers that answer at once.
@@ -58,6 +120,16 @@ proofs! {
             Door::NeedKey(shown) => keep(shown),
             Door::Out(refusal) => refused(refusal, &mut foreign, out),
         }
+    }
+}
+
+fn session(foreign: &mut Foreign<'_>) -> Session {
+    Session {
+        version: version(foreign).unwrap_or(Version::V2025_03_26),
+        client: Client::NONE,
+        name: [foreign.byte(); 16],
+        home: [foreign.byte(); 4],
+        ends: foreign.number() as u64,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::foreign::Foreign;
 use crate::{keep, proofs};
 use attache_core::auth::{Access, Gate};
-use attache_core::http::{Facts, Policy, agree, fields, gate, status};
+use attache_core::http::{Facts, Policy, agree, fields, gate, gate_session, status};
 use attache_core::json::Value;
 use attache_core::rpc::Envelope;
 
@@ -25,6 +25,7 @@ proofs! {
             access: Gate::Open(Access::Anonymous),
         };
         keep(gate(&facts, &policy));
+        keep(gate_session(&facts, &policy));
     }
 
     /// Any head against any method and name.
