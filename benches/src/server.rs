@@ -154,10 +154,10 @@ impl Bench {
     }
 
     /// Answers a POST with this head, as an adapter would: the door first, and the length before the answer.
-    pub fn post(&self, head: &[(&str, String)], body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
+    pub fn post(&self, head: &[(&str, impl AsRef<str>)], body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let mut facts = Facts::new(b"POST");
         for (name, value) in head {
-            facts.note(name.as_bytes(), value.as_bytes());
+            facts.note(name.as_bytes(), value.as_ref().as_bytes());
         }
         let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
         let mut out = Slice::new(&mut buffers.result);

@@ -160,6 +160,34 @@ fn bad_body_to_a_board_is_answered_like_by_the_engine_byte_for_byte() {
     }
 }
 
+// RPC-09
+#[test]
+fn batch_to_a_board_is_answered_by_one_array_in_its_order() {
+    let topics: &'static Topics = Box::leak(Box::new(topics()));
+    let board = boot(&demo::SERVER, topics, 2, Deadlines::DEFAULT, async |call, out| {
+        demo::tools::dispatch(&demo::Demo, call, out)
+    });
+    let headers = [("host", "localhost"), ("content-type", "application/json")];
+    let post = |messages: Value| {
+        let came = board.post(&headers, messages.to_string().as_bytes());
+        (came.status, serde_json::from_slice::<Value>(&came.body).unwrap_or_default())
+    };
+    let ping = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let led = json!({"jsonrpc": "2.0", "id": "led", "method": "tools/call", "params": {"name": "echo", "arguments": {"text": "ok"}}});
+    let hello = json!({"jsonrpc": "2.0", "id": 9, "method": "initialize", "params": {}});
+    let (status, answers) = post(json!([note, ping(1), led, {"x": 1}, note, hello]));
+    let ids: Vec<_> = answers.as_array().expect("an array").iter().map(|answer| answer["id"].clone()).collect();
+    assert_eq!((status, ids), (200, vec![json!(1), json!("led"), Value::Null, json!(9)]), "{answers}");
+    assert_eq!(answers[1]["result"]["content"][0]["text"], "ok", "{answers}");
+    assert_eq!([&answers[2]["error"]["code"], &answers[3]["error"]["code"]], [&json!(-32600); 2]);
+    assert_eq!(post(json!([note, note])), (202, Value::Null));
+    for bad in [json!([]), json!([[ping(1)]])] {
+        let (status, answer) = post(bad);
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32600)));
+    }
+}
+
 #[test]
 fn client_of_others_calls_and_reads_on_one_connection() {
     let (board, _) = board(2, Deadlines::DEFAULT);

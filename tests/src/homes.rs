@@ -149,14 +149,8 @@ impl Http {
     }
 
     pub(crate) fn send(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
-        let mut stream = self.connect(verb, headers, body);
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        assert!(!answer.is_empty(), "no answer: {read:?}");
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
-        let head = ::core::str::from_utf8(&answer[..end]).expect("an ASCII head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Response { status, body: answer[end + 4..].to_vec() }
+        let answer = self.open_as(verb, headers, body);
+        Response { status: answer.status, body: answer.rest() }
     }
 
     /// Sends a POST on a connection of its own, and reads the head of what comes back.

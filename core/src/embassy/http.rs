@@ -6,14 +6,12 @@ use super::outbox::{Outbox, Rest, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
-use super::to::{LAST_CHUNK, To};
+use super::to::To;
 use crate::auth::Authenticated;
-use crate::era::Version;
-use crate::exchange::{Listen, Next, Origin, Reply, Ticket, open, too_large};
+use crate::exchange::{Batch, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
 use crate::http::{ACCEPTED, Door, OK, Refusal, gate, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Sink, Slice};
-use crate::rpc::Error;
 use crate::tool::{Call, Output, ToolError, ToolResult};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
@@ -146,19 +144,58 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Err(refusal) => return self.to.reply(&refusal, after, b"", b"").await,
         };
         let body = body.written();
-        match open(self.to.server, &who, Origin::Http(&request.facts), body) {
+        let origin = Origin::Http(&request.facts);
+        match open(self.to.server, &who, origin, body) {
             // Nothing is asked here.
-            Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.to.head(ACCEPTED, Content::Nothing, after).await?,
-            Next::Batch(_) => {
-                let refusal = Reply::refusing(Error::Batch, None, Version::V2025_03_26);
-                return self.to.reply(&refusal, after, b"", b"").await;
-            }
+            Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.accepted(after).await?,
+            Next::Batch(batch) => self.batch(batch, &who, origin, after, body, out).await?,
             Next::Reply(reply) | Next::Remember(_, reply) => return self.to.reply(&reply, after, body, b"").await,
             Next::Listen(listen) => return self.listen(&listen, after, body, out).await,
-            Next::Call(ticket) => return self.call(ticket, &who, after, body, out).await,
+            Next::Call(ticket) => self.call(ticket, &who, Place::Alone(after), body, out).await?,
         }
-        self.to.flush().await?;
         Ok(after)
+    }
+
+    /// There is nothing to answer.
+    async fn accepted(&mut self, after: After) -> Result<(), Gone> {
+        self.to.head(ACCEPTED, Content::Nothing, after).await?;
+        self.to.flush().await
+    }
+
+    /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
+    async fn batch(
+        &mut self,
+        batch: Batch,
+        who: &Authenticated<'_>,
+        origin: Origin<'_>,
+        after: After,
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Gone> {
+        let mut begun = false;
+        for message in batch.messages(body) {
+            let next = open_batched(self.to.server, who, origin, message);
+            let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
+                continue;
+            };
+            if begun {
+                self.to.chunk(&[b","]).await?;
+            } else {
+                self.to.head(OK, Content::Chunks, after).await?;
+                self.to.chunk(&[b"["]).await?;
+                begun = true;
+            }
+            match next {
+                Next::Call(ticket) => self.call(ticket, who, Place::Batched, message, out).await?,
+                Next::Reply(reply) | Next::Remember(_, reply) => self.to.part(&reply, message, b"").await?,
+                _ => {}
+            }
+        }
+        if !begun {
+            return self.accepted(after).await;
+        }
+        self.to.chunk(&[b"]"]).await?;
+        self.to.end().await
     }
 
     /// Reads a body; whether it fits.
@@ -185,15 +222,18 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         &mut self,
         mut ticket: Ticket,
         who: &Authenticated<'_>,
-        after: After,
+        place: Place,
         body: &[u8],
         out: &mut [u8],
-    ) -> Result<After, Gone> {
+    ) -> Result<(), Gone> {
         let way = Way::new();
         let mut outbox = Outbox::new(out, &way);
         let modern = ticket.version().is_modern();
         let Self { source, to, site, handler, .. } = self;
-        let mut begun = false;
+        let mut head = match place {
+            Place::Alone(after) => Some(after),
+            Place::Batched => None,
+        };
         let reply = match ticket.begin(body, &mut outbox) {
             Err(reply) => reply,
             Ok(mut output) => {
@@ -202,7 +242,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                     let running = pin!(with_timeout(
                         site.deadlines.call,
                         way.run(handling, async |piece| {
-                            if !core::mem::replace(&mut begun, true) {
+                            if let Some(after) = head.take() {
                                 to.head(OK, Content::Chunks, after).await?;
                             }
                             to.chunk(&[piece]).await
@@ -222,16 +262,15 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 ticket.finish(to.server, output, result)
             }
         };
-        match outbox.rest() {
-            Rest::Whole(written) => to.reply(&reply, after, body, written).await,
-            Rest::Tail(written) => {
+        match (outbox.rest(), place) {
+            (Rest::Whole(written), Place::Alone(after)) => to.reply(&reply, after, body, written).await.map(|_| ()),
+            (Rest::Whole(written), Place::Batched) => to.part(&reply, body, written).await,
+            (Rest::Tail(written), place) => {
                 to.chunk(&[written]).await?;
-                to.put(LAST_CHUNK).await?;
-                to.flush().await?;
-                Ok(after)
+                if let Place::Alone(_) = place { to.end().await } else { Ok(()) }
             }
             // The last chunk is missing, so no client takes this for an answer.
-            Rest::Broken => Err(Gone),
+            (Rest::Broken, _) => Err(Gone),
         }
     }
 
@@ -270,6 +309,15 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             self.to.flush().await?;
         }
     }
+}
+
+/// Where an answer stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It is what the request is answered with.
+    Alone(After),
+    /// In an array that has begun.
+    Batched,
 }
 
 /// The result of `one`, unless `other` is ready before.

@@ -1,7 +1,7 @@
 //! The way to the client of an HTTP connection: answers, chunks, events.
 
 use super::source::Gone;
-use crate::exchange::Reply;
+use crate::exchange::{Emission, Reply};
 use crate::http::sse;
 use crate::http1::{After, Content, chunk, head};
 use crate::json::Slice;
@@ -42,18 +42,36 @@ impl<W: Write> To<'_, W> {
         body: &[u8],
         written: &[u8],
     ) -> Result<After, Gone> {
-        let mut emission = reply.emit(self.server, body, written);
+        let emission = reply.emit(self.server, body, written);
         self.head(reply.status(), Content::Message(emission.len()), after).await?;
+        self.emission(emission).await?;
+        self.flush().await?;
+        Ok(after)
+    }
+
+    /// Sends an answer as one chunk.
+    pub(super) async fn part(&mut self, reply: &Reply, body: &[u8], written: &[u8]) -> Result<(), Gone> {
+        let emission = reply.emit(self.server, body, written);
+        self.put(&chunk(emission.len())).await?;
+        self.emission(emission).await?;
+        self.put(b"\r\n").await
+    }
+
+    async fn emission(&mut self, mut emission: Emission<'_>) -> Result<(), Gone> {
         let mut piece = [0; PIECE];
         loop {
             let len = emission.fill(&mut piece);
             if len == 0 {
-                break;
+                return Ok(());
             }
             self.put(piece.get(..len).unwrap_or_default()).await?;
         }
-        self.flush().await?;
-        Ok(after)
+    }
+
+    /// Ends an answer in chunks.
+    pub(super) async fn end(&mut self) -> Result<(), Gone> {
+        self.put(LAST_CHUNK).await?;
+        self.flush().await
     }
 
     /// Sends one chunk of these parts; nothing if they are empty, for that would be the last.
@@ -76,7 +94,7 @@ impl<W: Write> To<'_, W> {
 }
 
 /// RFC 9112 §7.1: without a trailer.
-pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Bytes of an answer moved at a time, on the stack of the task.
 const PIECE: usize = 64;
