@@ -173,6 +173,27 @@ async fn question_that_a_legacy_client_does_not_answer_in_time_fails_its_call() 
     assert!(last.contains("has not answered in time") && last.contains(r#""isError":true"#), "{events}");
 }
 
+#[tokio::test]
+async fn call_of_a_session_beyond_the_table_is_refused_with_when_to_try_again_and_others_go_on() {
+    let calls = attache_host::limits::LEGACY_CALLS;
+    let (service, begun, go_on) = server(Limits::default().calls(2 * calls));
+    let answer = send(service.clone(), initialize("2025-11-25")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    let call = |id: usize| {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "slow"}});
+        tokio::spawn(send(service.clone(), legacy("2025-11-25", Some(&session), &message)))
+    };
+    let running: Vec<_> = (0..calls).map(call).collect();
+    begun.acquire_many(u32::try_from(calls).expect("few")).await.expect("open").forget();
+    let (status, retry, code) = error(call(calls).await.expect("an answer")).await;
+    assert_eq!((status, retry.is_some(), code), (StatusCode::SERVICE_UNAVAILABLE, true, json!(-32603)));
+    go_on.add_permits(calls + 1);
+    for call in running {
+        assert_eq!(call.await.expect("an answer").status(), StatusCode::OK);
+    }
+    assert_eq!(call(calls).await.expect("an answer").status(), StatusCode::OK);
+}
+
 /// Kilobytes of memory that the process has.
 #[cfg(target_os = "linux")]
 fn resident() -> u64 {

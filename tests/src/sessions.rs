@@ -2,6 +2,7 @@
 
 use crate::homes::{Answering, Http, Response};
 use ::core::time::Duration;
+use attache_host::observe::Metrics;
 use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Page, Resource, Server, ToolError};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -457,13 +458,47 @@ fn batch_is_served_in_order_by_the_one_revision_that_has_it() {
     }
 }
 
+// LEG-05, RPC-07
+#[test]
+fn what_does_not_belong_into_a_session_is_refused_and_the_session_goes_on() {
+    let client = Client::of(server(&Arc::default()), "2025-11-25");
+    let mut running = client.open("tools/call", call("asks"));
+    let first = running.event().expect("a question");
+    let second = running.event().expect("a question");
+    let answer = |id: &Value| json!({"jsonrpc": "2.0", "id": id, "result": {"roots": []}});
+    let hello =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let request = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let form = &[&first, &second]
+        .into_iter()
+        .find(|question| question["method"] == "elicitation/create")
+        .expect("it asks")["id"];
+    let declined = json!({"jsonrpc": "2.0", "id": form, "result": {"action": "decline"}});
+    assert_eq!(client.post(declined).0, 202);
+    for (what, message, status, says) in [
+        ("a second handshake", request("initialize", hello), 200, "initialized"),
+        ("the id of a call that runs", request("tools/call", call("echo")), 200, "still runs"),
+        ("an answer to nothing", answer(&json!(999_999)), 400, "Nothing was asked"),
+        ("an answer with an id of another kind", answer(&json!("x")), 400, "Nothing was asked"),
+        ("an answer that has come before", answer(form), 400, "Nothing was asked"),
+        ("an empty batch", json!([]), 400, "atch"),
+    ] {
+        let (came, refusal) = client.post(message);
+        let said = refusal["error"]["message"].as_str().unwrap_or_default();
+        assert_eq!((came, &refusal["error"]["code"]), (status, &json!(-32600)), "{what}: {refusal}");
+        assert!(said.contains(says), "{what}: {said}");
+    }
+    assert_eq!(client.post(json!({"jsonrpc": "2.0", "id": 7, "method": "ping"})).1["result"], json!({}));
+}
+
 #[test]
 fn session_survives_a_restart_with_the_same_key_and_what_only_the_old_process_knew_is_refused_clearly() {
     let [old, new] = [[1; 32], [2; 32]];
     let before = Client::of(server(&Arc::default()).seal_keys([old]), "2025-11-25");
     let mut stream = before.open("tools/call", call("asks"));
     let question = stream.event().expect("a question");
-    let rotated = Arc::new(Http::start(server(&Arc::default()).seal_keys([new, old])));
+    let metrics = Arc::<Metrics>::default();
+    let rotated = Arc::new(Http::start(server(&Arc::default()).seal_keys([new, old]).observe(metrics.clone())));
     let after = Client { http: rotated, session: before.session.clone(), version: before.version };
     assert_eq!(after.ask("tools/call", call("echo")).0, 200);
     for message in [
@@ -475,6 +510,12 @@ fn session_survives_a_restart_with_the_same_key_and_what_only_the_old_process_kn
         assert!(answer["error"]["message"].as_str().expect("a message").contains("affinity"), "{answer}");
     }
     assert_eq!(after.get(&[("last-event-id", "1-1")]).status, 400);
+    let counted = metrics.text();
+    let counted: Vec<_> = counted.lines().filter(|line| line.contains(r#"reason="elsewhere""#)).collect();
+    assert!(
+        counted.len() >= 2 && counted.iter().all(|line| line.starts_with("attache_refusals_total{")),
+        "{counted:?}"
+    );
     let other = Arc::new(Http::start(server(&Arc::default()).seal_keys([new])));
     let lost = Client { http: other, session: before.session.clone(), version: before.version };
     assert_eq!(lost.ask("tools/call", call("echo")).0, 404);

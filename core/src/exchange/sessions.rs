@@ -82,11 +82,15 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         Ok(())
     }
 
-    /// Ends it: its slot is kept until its id is void.
+    /// Ends it: its slot is kept until its id is void. Half of the slots may be kept so, and the others are for sessions that live.
     ///
     /// # Errors
     /// As [`hold`](Sessions::hold).
     pub fn end(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
+        let gone = self.slots.iter().filter(|slot| slot.ended && slot.ends >= now).count();
+        if gone.saturating_mul(2) >= SLOTS.max(2) && !self.has_ended(session) {
+            return Err(Unkept::Full);
+        }
         let slot = self.take(session, now)?;
         (slot.ended, slot.level) = (true, None);
         Ok(())
@@ -104,7 +108,8 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         self.slots.iter().take(self.top).find(|slot| slot.is(name))
     }
 
-    /// The slot of the session, or a free one; of sessions whose ids are void nothing is remembered but what they hold.
+    /// The slot of the session, or a free one. Nothing is remembered of sessions whose ids are void but what they hold; and where there
+    /// is no room otherwise, the oldest session that holds nothing loses its level.
     fn take(&mut self, session: &Session, now: u64) -> Result<&mut Slot, Unkept> {
         let known = self.slots.iter().take(self.top).position(|slot| slot.is(session.name));
         let index = match known {
@@ -112,7 +117,8 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
             None => {
                 let void = |slot: &Slot| slot.holds == 0 && slot.ends < now;
                 let free = self.slots.iter().position(Slot::is_free);
-                let index = free.or_else(|| self.slots.iter().position(void)).ok_or(Unkept::Full)?;
+                let index =
+                    free.or_else(|| self.slots.iter().position(void)).or_else(|| self.quiet()).ok_or(Unkept::Full)?;
                 let slot = self.slots.get_mut(index).ok_or(Unkept::Full)?;
                 *slot = Slot { name: session.name, ends: session.ends, ..Slot::FREE };
                 self.top = self.top.max(index.saturating_add(1));
@@ -124,6 +130,12 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
             Some(slot) => Ok(slot),
             None => Err(Unkept::Full),
         }
+    }
+
+    /// The oldest session of which nothing but a level is remembered.
+    fn quiet(&self) -> Option<usize> {
+        let quiet = self.slots.iter().enumerate().filter(|(_, slot)| slot.holds == 0 && !slot.ended);
+        quiet.min_by_key(|(_, slot)| slot.ends).map(|(index, _)| index)
     }
 
     fn lower(&mut self) {

@@ -139,17 +139,26 @@ impl Both {
         let now = self.now;
         if self.known.get(&of).is_none_or(Known::is_free) {
             self.known.retain(|other, known| *other != of && !known.is_free());
-            if self.known.len() == 2 {
-                let void = self.known.iter().any(|(_, known)| known.holds == 0 && known.ends < now);
-                if !void {
-                    return Err(Unkept::Full);
-                }
+            if self.known.len() == 2 && self.leaving(of).is_empty() {
+                return Err(Unkept::Full);
             }
             let ends = now + 100;
             self.known.insert(of, Known { ends, ..Known::default() });
         }
         let known = self.known.entry(of).or_default();
         if known.ended { Err(Unkept::Ended) } else { Ok(known) }
+    }
+
+    /// The sessions one of which has to make room for another: those whose ids are void, or else the oldest that have but a level.
+    fn leaving(&self, of: u8) -> Vec<u8> {
+        let idle: Vec<_> = self.known.iter().filter(|(other, known)| **other != of && known.holds == 0).collect();
+        let void = |known: &Known| known.ends < self.now;
+        let oldest = idle.iter().filter(|(_, known)| !known.ended).map(|(_, known)| known.ends).min();
+        let leaves = |known: &Known| match idle.iter().any(|(_, known)| void(known)) {
+            true => void(known),
+            false => !known.ended && Some(known.ends) == oldest,
+        };
+        idle.iter().filter(|(_, known)| leaves(known)).map(|(other, _)| **other).collect()
     }
 
     /// Applies `table` and `model` to the session; which void session had to go is the business of the table.
@@ -170,9 +179,8 @@ impl Both {
         }
         assert_eq!(came, Ok(()));
         if self.known.len() > 2 {
-            let (sessions, now) = (&self.sessions, self.now);
-            let gone = self.known.iter().filter(|(other, known)| **other != of && known.holds == 0 && known.ends < now);
-            let gone: Vec<u8> = gone.map(|(other, _)| *other).filter(|&other| forgotten(sessions, other)).collect();
+            let mut gone = self.leaving(of);
+            gone.retain(|&other| forgotten(&self.sessions, other));
             assert_eq!(gone.len(), 1, "one has made room");
             self.known.retain(|other, _| !gone.contains(other));
         }
@@ -187,6 +195,12 @@ impl Both {
     }
 
     fn finish(&mut self, of: u8) {
+        // Half of the slots are for sessions that live.
+        let gone = self.known.values().filter(|known| known.ended && known.ends >= self.now).count();
+        if gone == 1 && !self.known.get(&of).is_some_and(|known| known.ended) {
+            assert_eq!(self.sessions.end(&session(of, self.now + 100), self.now), Err(Unkept::Full));
+            return;
+        }
         self.change(
             of,
             |table, session, now| table.end(session, now),
