@@ -31,10 +31,11 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
+//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
 mod admission;
+pub mod auth;
 mod engine;
 pub mod http;
 mod legacy;

@@ -266,3 +266,22 @@ pub const KEPT_BYTES: usize = 256 * 1024;
 
 /// How long a legacy client may take for its answers to what a call has asked: a person reads and types.
 pub const ANSWERS: Duration = Duration::from_secs(15 * 60);
+
+/// Fewest bytes of the value of an API key: as many as cannot be guessed, however they are written.
+pub const KEY: usize = 32;
+
+/// Access tokens that are remembered as checked, a few kilobytes each: those of the callers of an hour.
+pub const SEEN_TOKENS: usize = 4096;
+
+/// How soon the keys of an issuer are fetched again, if a token names one that is not among them: an issuer that has changed its keys
+/// is believed at once, and one that is asked for keys that it does not have is not asked more often.
+pub const FETCH_AGAIN: Duration = Duration::from_secs(10);
+
+/// When the keys of an issuer are fetched again though all are known that were asked for: what it has taken back is forgotten.
+pub const KEYS_STALE: Duration = Duration::from_secs(60 * 60);
+
+/// How long an issuer may take to say which keys it has, its metadata included: a client waits for it.
+pub const FETCH_TIME: Duration = Duration::from_secs(5);
+
+/// Most bytes of what an issuer publishes: the keys of the largest are a tenth of it.
+pub const FETCHED: usize = 512 * 1024;

@@ -1,5 +1,6 @@
 //! What a server is made of.
 
+use crate::auth::Auth;
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
@@ -193,6 +194,21 @@ impl Server {
         self
     }
 
+    /// Who may call over HTTP. Without it everybody who reaches the server may; standard input and output is for whoever has started
+    /// the program.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.engine.protect(auth);
+        self
+    }
+
+    /// A token with scope `broad` is as good as one with `narrow`, too. The first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
+    #[must_use]
+    pub fn implies(self, broad: &str, narrow: &str) -> Self {
+        self.engine.changes.edit(|offers| offers.implied.push((broad.to_owned(), narrow.to_owned())));
+        self
+    }
+
     /// What callers may cost, instead of the defaults.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -212,11 +228,20 @@ impl Server {
         Arc::new(self.engine)
     }
 
-    /// The endpoint, to be merged into a router.
+    /// The endpoint, to be merged into a router; and where access tokens are asked for, what tells clients where to get them, at the
+    /// well-known path that belongs to the public URL of the endpoint (RFC 9728 §3.1).
     #[cfg(feature = "axum")]
     pub fn routes<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
         let path = self.path.clone();
-        axum::Router::new().route_service(&path, crate::http::McpService::new(self.build()))
+        let engine = self.build();
+        let router = axum::Router::new().route_service(&path, crate::http::McpService::new(Arc::clone(&engine)));
+        match (engine.metadata(), engine.auth().resource()) {
+            (Some(metadata), Some(resource)) => {
+                let answer = move || async move { crate::http::metadata::answer(&metadata) };
+                router.route(&resource.metadata_path().concat(), axum::routing::get(answer))
+            }
+            _ => router,
+        }
     }
 }
 

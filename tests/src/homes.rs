@@ -160,7 +160,12 @@ impl Http {
 
     /// The same of any method.
     pub(crate) fn open_as(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> Answering {
-        let mut stream = BufReader::new(self.connect(verb, headers, body));
+        self.open_at(verb, "/mcp", headers, body)
+    }
+
+    /// The same at any path.
+    pub(crate) fn open_at(&self, verb: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answering {
+        let mut stream = BufReader::new(self.connect(verb, path, headers, body));
         let mut line = || {
             let mut line = String::new();
             stream.read_line(&mut line).expect("a line of the head");
@@ -182,13 +187,13 @@ impl Http {
 
     /// Sends a POST and reads nothing; dropping the connection closes it.
     pub(crate) fn begin(&self, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
-        self.connect("POST", headers, body)
+        self.connect("POST", "/mcp", headers, body)
     }
 
-    fn connect(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    fn connect(&self, verb: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let mut head = format!("{verb} /mcp HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let mut head = format!("{verb} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }

@@ -17,6 +17,7 @@ mod metadata;
 mod mirrors;
 mod modern;
 mod permissions;
+mod protection;
 mod questions;
 mod reading;
 mod registration;

@@ -34,8 +34,12 @@ pub(crate) fn key() -> Es256 {
 }
 
 pub(crate) fn token(header: &str, claims: &str) -> String {
+    signed_by(&signing(), header, claims)
+}
+
+pub(crate) fn signed_by(key: &SigningKey, header: &str, claims: &str) -> String {
     let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
-    let signature: Signature = signing().sign(signed.as_bytes());
+    let signature: Signature = key.sign(signed.as_bytes());
     format!("{signed}.{}", base64url(&signature.to_bytes()))
 }
 

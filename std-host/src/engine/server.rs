@@ -2,12 +2,13 @@
 
 use super::answer::Answer;
 use crate::admission::Admission;
+use crate::auth::Auth;
 use crate::legacy::{Client, Logs, Memory, now};
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::sink::Growing;
 use crate::tools::{Changes, Outcome, Registry};
-use attache_core::auth::{Access, Authenticated, Gate};
+use attache_core::auth::{Authenticated, Need};
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Next, Reply, Ticket};
 use attache_core::http::{LOOPBACK, Policy};
@@ -16,6 +17,7 @@ use attache_core::limits::SESSION_LIFE;
 use attache_core::mcp;
 use attache_core::rpc::Error;
 use attache_core::seal::Key;
+use attache_core::tool::{Catalogue, Operation};
 use bytes::Bytes;
 use core::fmt;
 use std::sync::Arc;
@@ -39,7 +41,7 @@ pub struct Engine {
     limits: Limits,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
-    gate: Gate,
+    auth: Auth,
 }
 
 impl fmt::Debug for Engine {
@@ -65,7 +67,7 @@ impl Engine {
             limits: Limits::default(),
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
-            gate: Gate::Open(Access::Anonymous),
+            auth: Auth::anonymous(),
         }
     }
 
@@ -85,6 +87,21 @@ impl Engine {
 
     pub(crate) fn observe(&mut self, observer: Arc<dyn Observe>) {
         Arc::make_mut(&mut self.observers).list.push(observer);
+    }
+
+    pub(crate) fn protect(&mut self, auth: Auth) {
+        self.auth = auth;
+    }
+
+    /// What callers have to show.
+    pub(crate) const fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// The metadata of the endpoint, in JSON (RFC 9728), where access tokens are asked for. It belongs at
+    /// `/.well-known/oauth-protected-resource`, followed by the path of the endpoint, for everybody to read.
+    pub fn metadata(&self) -> Option<String> {
+        self.auth.metadata()
     }
 
     /// The record of a message that begins to come in.
@@ -133,7 +150,7 @@ impl Engine {
     }
 
     pub(crate) fn policy(&self) -> Policy<'_, String> {
-        Policy { hosts: &self.hosts, origins: &self.origins, access: self.gate }
+        Policy { hosts: &self.hosts, origins: &self.origins, access: self.auth.gate() }
     }
 }
 
@@ -158,6 +175,16 @@ impl Moment {
             Some(extensions) => server.with_extensions(extensions),
             None => server,
         }
+    }
+
+    /// The scopes that `operation` needs.
+    pub(crate) fn scopes_of(&self, operation: Operation) -> impl Iterator<Item = &str> {
+        let (kind, index) = operation.entry();
+        let needs = (0..).map_while(move |number| self.offers.need(kind, index, number));
+        needs.filter_map(|need| match need {
+            Need::Scope(scope) => Some(scope),
+            Need::Role(_) => None,
+        })
     }
 
     /// Notes for those who observe what a message is.

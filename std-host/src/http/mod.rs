@@ -2,6 +2,10 @@
 //! as JSON, or as a stream of events once a handler has told something.
 
 mod answer;
+mod cors;
+mod door;
+#[cfg(feature = "axum")]
+pub(crate) mod metadata;
 mod service;
 mod session;
 mod stream;

@@ -1,6 +1,8 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
 use super::answer::{AnswerBody, Answered, closing, head, refuse, refuse_at_door, response, stream, too_often};
+use super::cors;
+use super::door::{Guest, demand, turn_away};
 use super::session;
 use super::stream::{Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
@@ -8,7 +10,7 @@ use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Door, Facts, OK, Refusal, Verb, fields, gate};
+use attache_core::http::{ACCEPTED, Facts, OK, Refusal, Verb, fields, gate};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
 use core::net::IpAddr;
@@ -56,55 +58,63 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
-        Box::pin(async move { Ok(answer(engine, request).await.map(AnswerBody)) })
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            if let Some(response) = cors::preflight(&engine, &head) {
+                return Ok(response.map(AnswerBody));
+            }
+            let mut response = answer(&engine, &head, body).await;
+            cors::expose(&engine, &head, &mut response);
+            Ok(response.map(AnswerBody))
+        })
     }
 }
 
-async fn answer<B>(engine: Arc<Engine>, request: Request<B>) -> Response<Answered>
+async fn answer<B>(engine: &Arc<Engine>, head: &Parts, body: B) -> Response<Answered>
 where
     B: Body + Send,
     B::Data: Send,
 {
     let mut watch = engine.watch(Transport::Http);
-    let (head, body) = request.into_parts();
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let unread = |response| closing(response, head.version);
-    if let Some((refusal, wait)) = refused(&engine, &head) {
+    if let Some((refusal, wait)) = refused(engine, head) {
         return unread(match wait {
-            Some(wait) => too_often(&engine, wait, watch),
-            None => refuse_at_door(&engine, refusal, watch),
+            Some(wait) => too_often(engine, wait, watch),
+            None => refuse_at_door(engine, refusal, watch),
         });
     }
-    let facts = facts(&head);
+    let facts = facts(head);
     if let Verb::Get | Verb::Delete = facts.verb {
-        let response = session::bodiless(&engine, &facts, &head, watch);
+        let response = session::bodiless(engine, &facts, head, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let who = match gate(&facts, &engine.policy()) {
-        Door::In(who) => who,
-        Door::NeedKey(_) => return unread(refuse_at_door(&engine, Refusal::Undecided, watch)),
-        Door::Out(refusal) => {
-            return unread(refuse_at_door(&engine, refusal, watch));
-        }
+    let guest = match Guest::at(gate(&facts, &engine.policy()), engine).await {
+        Ok(guest) => guest,
+        Err(refusal) => return unread(turn_away(engine, refusal, watch)),
+    };
+    let who = match guest.who(engine) {
+        Ok(who) => who,
+        Err(refusal) => return unread(turn_away(engine, refusal, watch)),
     };
     let limits = engine.limits();
     let body = match timeout(limits.body_time, read(body, limits.body)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(Unread::TooLarge)) => return unread(refuse(&engine, &too_large(limits.body), watch)),
+        Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, &too_large(limits.body), watch)),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
-            return unread(serve(&engine, &facts, &who, Bytes::new(), watch).await);
+            return unread(serve(engine, &facts, &who, Bytes::new(), watch).await);
         }
         Err(_) => {
             watch.refused("too_slow");
-            let mut response = serve(&engine, &facts, &who, Bytes::new(), watch).await;
+            let mut response = serve(engine, &facts, &who, Bytes::new(), watch).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
     };
-    serve(&engine, &facts, &who, body, watch).await
+    serve(engine, &facts, &who, body, watch).await
 }
 
 /// What the transport asks of a head, before anybody looks at what it means: why it does not fit, and how long to wait until it
@@ -172,6 +182,13 @@ async fn serve(
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
         return session::batch(engine, batch, who, origin, &body, client.as_ref(), watch).await;
+    }
+    if let Next::Reply(reply) = &next
+        && let Some((refusal, operation)) = reply.denied()
+    {
+        let mut response = refuse(engine, reply, watch);
+        demand(engine, refusal, moment.scopes_of(operation), &mut response);
+        return response;
     }
     let agreed = match &next {
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),

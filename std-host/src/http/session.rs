@@ -1,6 +1,7 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
 use super::answer::{Answered, refuse, refuse_at_door, response, stream, too_often};
+use super::door::{Guest, turn_away};
 use super::stream::{Source, next_until};
 use crate::engine::{Engine, Running, Step, batched};
 use crate::legacy::{Client, Hearing, Log, Logged, Writer, elsewhere};
@@ -8,7 +9,7 @@ use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Origin, Reply, open_batched};
-use attache_core::http::{ACCEPTED, Door, Facts, Field, OK, Refusal, Verb, gate_session};
+use attache_core::http::{ACCEPTED, Facts, Field, OK, Refusal, Verb, gate_session};
 use attache_core::rpc::{Error, Header, HeaderFault};
 use bytes::Bytes;
 use http::request::Parts;
@@ -121,11 +122,19 @@ pub(super) async fn batch(
 }
 
 /// Serves a request without a body: it opens or resumes a stream, or ends a session.
-pub(super) fn bodiless(engine: &Arc<Engine>, facts: &Facts<'_>, head: &Parts, mut watch: Watch) -> Response<Answered> {
-    let who = match gate_session(facts, &engine.policy()) {
-        Door::In(who) => who,
-        Door::NeedKey(_) => return refuse_at_door(engine, Refusal::Undecided, watch),
-        Door::Out(refusal) => return refuse_at_door(engine, refusal, watch),
+pub(super) async fn bodiless(
+    engine: &Arc<Engine>,
+    facts: &Facts<'_>,
+    head: &Parts,
+    mut watch: Watch,
+) -> Response<Answered> {
+    let guest = match Guest::at(gate_session(facts, &engine.policy()), engine).await {
+        Ok(guest) => guest,
+        Err(refusal) => return turn_away(engine, refusal, watch),
+    };
+    let who = match guest.who(engine) {
+        Ok(who) => who,
+        Err(refusal) => return turn_away(engine, refusal, watch),
     };
     match served(engine, facts, &who, head) {
         Ok(Some(response)) => {

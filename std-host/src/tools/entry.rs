@@ -4,7 +4,7 @@ use super::changes::Offer;
 use super::handler::Ctx;
 use super::metadata::check_keys;
 use super::outcome::Run;
-use super::registry::{Asked, Sealer};
+use super::registry::{Asked, Needed, Sealer};
 use attache_core::era::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ impl Entry {
     ) -> Self {
         let start = Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer));
         Self {
-            offer: Offer { key: key.into(), members: Vec::new(), mirrors: Vec::new(), start },
+            offer: Offer { key: key.into(), members: Vec::new(), mirrors: Vec::new(), needs: Vec::new(), start },
             listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
@@ -38,6 +38,10 @@ impl Entry {
 
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.listed.insert(name.to_owned(), value);
+    }
+
+    pub(super) fn need(&mut self, need: Needed) {
+        self.offer.needs.push(need);
     }
 
     /// Sets one of the hints in the annotations of a tool.
@@ -121,6 +125,22 @@ macro_rules! listed {
             #[must_use]
             pub fn meta(mut self, meta: serde_json::Value) -> Self {
                 self.entry.meta(meta);
+                self
+            }
+
+            /// Asks for a scope: a caller whose token lacks it gets 403, and is told by which scopes it may come back (MCP
+            /// basic/authorization, "Scope Challenge"). Several are all needed. An application that acts for itself has no
+            /// scopes, and is asked for none; nor are callers without a token.
+            #[must_use]
+            pub fn scope(mut self, scope: &str) -> Self {
+                self.entry.need(super::registry::Needed::Scope(scope.to_owned()));
+                self
+            }
+
+            /// Asks for a role: a caller whose token lacks it gets 403. Callers without a token are not asked.
+            #[must_use]
+            pub fn role(mut self, role: &str) -> Self {
+                self.entry.need(super::registry::Needed::Role(role.to_owned()));
                 self
             }
 

@@ -6,6 +6,7 @@ use super::error::{Failure, ToolError};
 use super::metadata::TraceContext;
 use super::page::Page;
 use super::registry::Called;
+use crate::auth::Caller;
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::Level;
@@ -167,6 +168,11 @@ impl Ctx {
     pub fn require_extension(&self, identifier: &str) -> Result<Value, ToolError> {
         let missing = || Failure::Needs(json!({ "extensions": { identifier: {} } }));
         self.extension(identifier).ok_or_else(|| ToolError::from_failure(missing()))
+    }
+
+    /// Who calls, as far as the server knows: see [`Server::auth`](crate::Server::auth).
+    pub const fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 
     /// The trace that the call belongs to, if its client says so in a well-formed `traceparent`.

@@ -6,6 +6,8 @@ use super::error::Failure;
 use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
+use crate::auth::Caller;
+use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
 use attache_core::rpc::Code;
@@ -32,6 +34,8 @@ pub(crate) struct Registry<C> {
     pub(crate) logging: bool,
     pub(crate) subscriptions: bool,
     pub(crate) extensions: Arc<Extensions>,
+    /// Scopes that include others: the broad one first.
+    pub(crate) implied: Vec<(String, String)>,
     /// Grows whenever a list changes.
     generation: u32,
 }
@@ -57,6 +61,7 @@ impl<C> Default for Registry<C> {
             logging: false,
             subscriptions: false,
             extensions: Arc::default(),
+            implied: Vec::new(),
             generation: 0,
         }
     }
@@ -92,8 +97,16 @@ pub(crate) struct Offer<C> {
     pub(crate) members: Vec<(Version, String)>,
     /// The arguments that clients mirror in headers: header and path.
     pub(crate) mirrors: Vec<(String, String)>,
+    /// What it asks of the token of its caller.
+    pub(crate) needs: Vec<Needed>,
     /// Reads what the call brings and runs the handler.
     pub(crate) start: Start<C>,
+}
+
+/// A scope or a role.
+pub(crate) enum Needed {
+    Scope(String),
+    Role(String),
 }
 
 /// What runs a handler.
@@ -107,6 +120,7 @@ pub(crate) struct Called<C> {
     pub(super) asking: Arc<Asking>,
     pub(super) metadata: Metadata,
     pub(super) extensions: Arc<Extensions>,
+    pub(super) caller: Caller,
     pub(super) changes: C,
 }
 
@@ -251,6 +265,7 @@ impl<C: Clone> Registry<C> {
             asking,
             metadata: Metadata::of(body, &call),
             extensions: Arc::clone(&self.extensions),
+            caller: Caller::of(call.who()),
             changes: changes.clone(),
         };
         let uri = call.read().uri();
@@ -334,6 +349,18 @@ impl<C: Clone> Catalogue for Registry<C> {
     fn mirror(&self, tool: usize, number: usize) -> Option<Mirror<'_>> {
         let (header, path) = self.tools.offers.get(tool)?.mirrors.get(number)?;
         Some(Mirror { header, path })
+    }
+
+    fn need(&self, kind: Kind, index: usize, number: usize) -> Option<Need<'_>> {
+        Some(match self.of(kind).offers.get(index)?.needs.get(number)? {
+            Needed::Scope(scope) => Need::Scope(scope),
+            Needed::Role(role) => Need::Role(role),
+        })
+    }
+
+    fn implied(&self, number: usize) -> Option<(&str, &str)> {
+        let (broad, narrow) = self.implied.get(number)?;
+        Some((broad, narrow))
     }
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {

@@ -1,0 +1,191 @@
+//! Who may call a server: access tokens of OAuth issuers, API keys, or both. The rules are those of
+//! [`attache_core::auth`]; here keys are fetched and kept, and what was checked is remembered.
+//!
+//! ```
+//! # #[cfg(feature = "auth")] {
+//! use attache_host::Server;
+//! use attache_host::auth::{Auth, Issuer, Tokens};
+//!
+//! let issuer = Issuer::discovered("https://id.example").applications(["desktop-app"]);
+//! let tokens = Tokens::of("https://api.example/mcp", issuer).scopes(["mcp.use"]);
+//! let server = Server::new("thermostat", "1").auth(Auth::tokens(tokens));
+//! # }
+//! ```
+
+mod caller;
+#[cfg(feature = "auth")]
+mod fetch;
+#[cfg(feature = "auth")]
+mod issuer;
+#[cfg(feature = "auth")]
+mod key_set;
+mod keys;
+#[cfg(feature = "auth")]
+mod seen;
+#[cfg(feature = "auth")]
+mod source;
+#[cfg(feature = "auth")]
+mod tokens;
+
+pub use caller::Caller;
+#[cfg(feature = "auth")]
+pub use issuer::Issuer;
+#[cfg(feature = "auth")]
+pub use key_set::NoKeys;
+pub use keys::Keys;
+#[cfg(feature = "auth")]
+pub use tokens::Tokens;
+
+use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Shown};
+use attache_core::http::{Refusal, Resource, Unverified};
+#[cfg(feature = "auth")]
+use seen::Seen;
+use std::sync::Arc;
+
+/// What callers have to show.
+#[derive(Debug)]
+pub struct Auth {
+    gate: Gate,
+    keys: Keys,
+    #[cfg(feature = "auth")]
+    tokens: Option<Tokens>,
+}
+
+impl Auth {
+    /// A key, in the header `X-Functions-Key`.
+    pub fn keys(keys: Keys) -> Self {
+        Self::of(Gate::Key, keys)
+    }
+
+    /// An access token, in the header `Authorization` (RFC 6750).
+    #[cfg(feature = "auth")]
+    pub fn tokens(tokens: Tokens) -> Self {
+        Self { tokens: Some(tokens), ..Self::of(Gate::Token, Keys::default()) }
+    }
+
+    /// A token or a key; where both come, the token counts.
+    #[cfg(feature = "auth")]
+    pub fn either(tokens: Tokens, keys: Keys) -> Self {
+        Self { tokens: Some(tokens), ..Self::of(Gate::Either, keys) }
+    }
+
+    /// A key, and a token besides, which says who calls.
+    #[cfg(feature = "auth")]
+    pub fn both(tokens: Tokens, keys: Keys) -> Self {
+        Self { tokens: Some(tokens), ..Self::of(Gate::Both, keys) }
+    }
+
+    /// Nothing: whoever reaches the server may call.
+    pub(crate) fn anonymous() -> Self {
+        Self::of(Gate::Open(Access::Anonymous), Keys::default())
+    }
+
+    fn of(gate: Gate, keys: Keys) -> Self {
+        Self {
+            gate,
+            keys,
+            #[cfg(feature = "auth")]
+            tokens: None,
+        }
+    }
+
+    pub(crate) const fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// The endpoint as its callers write it, where tokens are asked for.
+    pub(crate) fn resource(&self) -> Option<Resource<'_>> {
+        #[cfg(feature = "auth")]
+        return self.tokens.as_ref().map(Tokens::resource);
+        #[cfg(not(feature = "auth"))]
+        None
+    }
+
+    /// The scopes that a client needs for the most ordinary use.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+        #[cfg(feature = "auth")]
+        return self.tokens.iter().flat_map(Tokens::each_scope);
+        #[cfg(not(feature = "auth"))]
+        core::iter::empty()
+    }
+
+    /// The metadata of the endpoint (RFC 9728), where tokens are asked for.
+    pub(crate) fn metadata(&self) -> Option<String> {
+        #[cfg(feature = "auth")]
+        return self.tokens.as_ref().map(Tokens::metadata);
+        #[cfg(not(feature = "auth"))]
+        None
+    }
+
+    /// Finds out whether what came is good. What is wrong with it goes to the log, and how much of that the peer may know is the
+    /// refusal.
+    pub(crate) async fn check(&self, came: Unverified<'_>) -> Result<Evidence, Refusal> {
+        let evidence = match came {
+            Unverified::Key(shown) => self.key(shown),
+            #[cfg(feature = "auth")]
+            Unverified::Token(bearer) => self.token(bearer).await,
+            #[cfg(feature = "auth")]
+            Unverified::Both(shown, bearer) => match self.key(shown) {
+                // The token says who calls.
+                Ok(_) => self.token(bearer).await,
+                refused => refused,
+            },
+            #[cfg(not(feature = "auth"))]
+            Unverified::Token(_) | Unverified::Both(..) => Err(told(&Denied::KeyUnavailable)),
+        };
+        evidence
+    }
+
+    fn key(&self, shown: Shown<'_>) -> Result<Evidence, Refusal> {
+        let keys = self.keys.now();
+        match shown.check(&keys) {
+            Ok(_) => Ok(Evidence::Key(keys)),
+            Err(denied) => Err(told(&denied)),
+        }
+    }
+
+    #[cfg(feature = "auth")]
+    async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence, Refusal> {
+        match &self.tokens {
+            Some(tokens) => tokens.check(bearer).await.map(Evidence::Token),
+            None => Err(told(&Denied::KeyUnavailable)),
+        }
+    }
+
+    /// The caller that `evidence` of what `came` shows.
+    pub(crate) fn caller<'e>(
+        &self,
+        evidence: &'e Evidence,
+        came: &Unverified<'_>,
+    ) -> Result<Authenticated<'e>, Refusal> {
+        match (evidence, came) {
+            (Evidence::Key(keys), Unverified::Key(shown)) => shown.check(keys).map_err(|denied| told(&denied)),
+            #[cfg(feature = "auth")]
+            (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
+            // Evidence of a key is made of a key alone.
+            (Evidence::Key(_), _) => Err(Refusal::NoKey),
+        }
+    }
+}
+
+/// What proves who calls, kept as long as the request.
+pub(crate) enum Evidence {
+    /// One of these keys.
+    Key(Arc<[ApiKey<String>]>),
+    /// A token that was checked.
+    #[cfg(feature = "auth")]
+    Token(Arc<Seen>),
+}
+
+/// Writes to the log why a caller is kept out, and gives what the peer may know of it.
+fn told(denied: &Denied<'_>) -> Refusal {
+    tracing::info!(reason = %denied, "a caller was not let in");
+    Refusal::from(*denied)
+}
+
+/// Seconds since 1970.
+#[cfg(feature = "auth")]
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}

@@ -1,0 +1,61 @@
+//! Pages of other origins that may call (Fetch Standard §3.3), as [`Server::origins`](crate::Server::origins) says.
+
+use super::answer::Answered;
+use crate::engine::Engine;
+use attache_core::auth::{Access, Gate};
+use attache_core::http::{Door, Facts, Policy, gate};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::{Either, Full};
+
+/// The answer to a browser that asks whether a page may send a request. It has no credentials with it, so none are asked for.
+pub(super) fn preflight(engine: &Engine, head: &Parts) -> Option<Response<Answered>> {
+    let asks = head.method == Method::OPTIONS && head.headers.contains_key("access-control-request-method");
+    let origin = asks.then(|| allowed(engine, head)).flatten()?;
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"));
+    // A page may send any field; what comes in them is checked as it always is.
+    let asked = head.headers.get("access-control-request-headers").cloned();
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.unwrap_or(HeaderValue::from_static("content-type")));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    headers.insert(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
+    Some(response)
+}
+
+/// Lets the page that has sent the request read the answer, and the fields in it that its client needs.
+pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answered>) {
+    if let Some(origin) = allowed(engine, head) {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate, Retry-After"),
+        );
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+}
+
+/// The origin of the request, if there is one and it may call.
+fn allowed(engine: &Engine, head: &Parts) -> Option<HeaderValue> {
+    let origin = head.headers.get(ORIGIN)?;
+    // The door is asked, as it would be for a message that lacks nothing else.
+    let mut facts = Facts::new(b"POST");
+    facts.note(b"content-type", b"application/json");
+    for name in ["host", "origin"] {
+        head.headers.get_all(name).iter().for_each(|value| facts.note(name.as_bytes(), value.as_bytes()));
+    }
+    if let Some(authority) = head.uri.authority()
+        && !head.headers.contains_key(http::header::HOST)
+    {
+        facts.note(b"host", authority.as_str().as_bytes());
+    }
+    let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.policy() };
+    matches!(gate(&facts, &open), Door::In(_)).then(|| origin.clone())
+}

@@ -1,0 +1,468 @@
+//! A host that asks who calls: tokens of an issuer that is asked for its keys over HTTP, keys, and what is refused how.
+
+use crate::homes::{Answering, Http, Response};
+use crate::tokens::{base64url, signed_by};
+use ::core::sync::atomic::{AtomicUsize, Ordering};
+use ::core::time::Duration;
+use attache_host::auth::{Auth, Issuer, Keys, Tokens};
+use attache_host::{Ctx, NoArgs, Server, Tool, ToolError};
+use axum::http::Uri;
+use p256::ecdsa::SigningKey;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+const RESOURCE: &str = "https://api.example/base/mcp";
+/// Where an issuer of these tests has its metadata, and where its keys.
+const PLACE: &str = "/.well-known/openid-configuration";
+const KEYS: &str = "/keys";
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+fn signing(number: u8) -> SigningKey {
+    SigningKey::from_slice(&[number; 32]).expect("a key")
+}
+
+/// A set with the public halves of these keys, each named by its number.
+fn jwks(numbers: &[u8]) -> String {
+    let keys: Vec<Value> = numbers
+        .iter()
+        .map(|number| {
+            let point = signing(*number).verifying_key().to_encoded_point(false);
+            let [x, y] = [point.x(), point.y()].map(|half| base64url(half.expect("a point").as_slice()));
+            json!({"kty": "EC", "crv": "P-256", "use": "sig", "kid": number.to_string(), "x": x, "y": y})
+        })
+        .collect();
+    json!({"keys": keys}).to_string()
+}
+
+/// The claims of a good token of `issuer`, with these members instead of its own; `null` takes one away.
+fn claims(issuer: &str, changes: Value) -> String {
+    let mut claims = json!({
+        "iss": issuer, "sub": "ada", "aud": RESOURCE, "exp": now() + 600, "azp": "app", "scp": "use",
+    });
+    let all = claims.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        if value.is_null() {
+            all.remove(name)
+        } else {
+            all.insert(name.clone(), value.clone())
+        };
+    }
+    claims.to_string()
+}
+
+/// A token that key `number` has signed.
+fn token(number: u8, issuer: &str, changes: Value) -> String {
+    let header = json!({"alg": "ES256", "kid": number.to_string(), "typ": "at+jwt"}).to_string();
+    signed_by(&signing(number), &header, &claims(issuer, changes))
+}
+
+/// What an issuer does when it is asked.
+#[derive(Clone)]
+struct Site {
+    /// By path: status, headers, body.
+    pages: Arc<Mutex<Vec<(String, u16, Option<String>, String)>>>,
+    asked: Arc<AtomicUsize>,
+    delay: Arc<Mutex<Duration>>,
+}
+
+/// A site on a free port of this machine, and its URL.
+fn site() -> (Site, String) {
+    let site = Site { pages: Arc::default(), asked: Arc::default(), delay: Arc::default() };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let state = site.clone();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            sender.send(listener.local_addr().expect("an address")).expect("the test waits");
+            let answer = move |uri: Uri| {
+                let state = state.clone();
+                async move {
+                    state.asked.fetch_add(1, Ordering::SeqCst);
+                    let delay = *state.delay.lock().expect("not poisoned");
+                    tokio::time::sleep(delay).await;
+                    let pages = state.pages.lock().expect("not poisoned");
+                    let page = pages.iter().find(|(path, ..)| path == uri.path());
+                    let (status, location, body) = match page {
+                        Some((_, status, location, body)) => (*status, location.clone(), body.clone()),
+                        None => (404, None, String::new()),
+                    };
+                    let mut response = axum::http::Response::builder().status(status);
+                    if let Some(location) = location {
+                        response = response.header("location", location);
+                    }
+                    response.body(body).expect("a response")
+                }
+            };
+            axum::serve(listener, axum::Router::new().fallback(answer)).await.expect("serves for ever");
+        });
+    });
+    let address = receiver.recv().expect("the site starts");
+    (site, format!("http://{address}"))
+}
+
+impl Site {
+    fn put(&self, path: &str, body: impl ToString) {
+        self.answer(path, 200, None, body);
+    }
+
+    fn answer(&self, path: &str, status: u16, location: Option<String>, body: impl ToString) {
+        let mut pages = self.pages.lock().expect("not poisoned");
+        pages.retain(|(known, ..)| known != path);
+        pages.push((path.to_owned(), status, location, body.to_string()));
+    }
+
+    /// Publishes metadata of `issuer` at `path`, with keys behind it.
+    fn publish(&self, path: &str, issuer: &str, origin: &str, numbers: &[u8]) {
+        self.put(path, json!({"issuer": issuer, "jwks_uri": format!("{origin}/keys")}));
+        self.put("/keys", jwks(numbers));
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn tools(server: Server) -> Server {
+    let who = |_: NoArgs, ctx: Ctx| async move {
+        let caller = ctx.caller();
+        Ok::<_, ToolError>(format!("{:?} {:?} {:?}", caller.subject(), caller.key_name(), caller.claim("scp")))
+    };
+    let write = Tool::new("write", "Needs more", |_: NoArgs, _: Ctx| async { "written" }).scope("use").scope("write");
+    let run = Tool::new("run", "For operators", |_: NoArgs, _: Ctx| async { "ran" }).role("operator");
+    server.tool("who", "Who calls", who).with_tool(write).with_tool(run).implies("admin", "write")
+}
+
+/// A server that takes tokens of this issuer.
+fn protected(issuer: Issuer) -> Http {
+    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).scopes(["use"]);
+    Http::start(tools(Server::new("protected", "1")).auth(Auth::tokens(tokens)))
+}
+
+fn fixed() -> Issuer {
+    Issuer::with_keys("https://id.example", &jwks(&[1])).expect("keys")
+}
+
+fn call(http: &Http, name: &str, credentials: &[(&str, &str)]) -> Answering {
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let params = json!({"name": name, "_meta": meta});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let mut headers = vec![
+        ("host", "localhost"),
+        ("content-type", "application/json"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", name),
+    ];
+    headers.extend(credentials);
+    http.open(&headers, body.as_bytes())
+}
+
+/// The status of a call with this token.
+fn status(http: &Http, token: &str) -> u16 {
+    call(http, "who", &[("authorization", &format!("Bearer {token}"))]).status
+}
+
+fn text(answer: Answering) -> String {
+    let answer: Value = serde_json::from_slice(&answer.rest()).expect("JSON");
+    answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[test]
+fn caller_with_a_good_token_is_known_to_the_handler_and_one_without_learns_where_to_get_one() {
+    let http = protected(fixed());
+    let token = token(1, "https://id.example", json!({}));
+    for _ in 0..2 {
+        let answer = call(&http, "who", &[("authorization", &format!("Bearer {token}"))]);
+        assert_eq!(text(answer), r#"Some("ada") None Some(String("use"))"#);
+    }
+    let refused = call(&http, "who", &[]);
+    let metadata = "https://api.example/.well-known/oauth-protected-resource/base/mcp";
+    let challenge = format!(r#"Bearer resource_metadata="{metadata}", scope="use""#);
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(challenge.as_str())));
+    // The path of that URL, at this server.
+    let metadata = get(&http, "/.well-known/oauth-protected-resource/base/mcp", &[]);
+    assert_eq!((metadata.status, metadata.header("access-control-allow-origin")), (200, Some("*")));
+    let metadata: Value = serde_json::from_slice(&metadata.rest()).expect("JSON");
+    assert_eq!(metadata["resource"], RESOURCE);
+    assert_eq!(metadata["authorization_servers"], json!(["https://id.example"]));
+    assert_eq!(metadata["scopes_supported"], json!(["use"]));
+}
+
+fn get(http: &Http, path: &str, headers: &[(&str, &str)]) -> Answering {
+    let headers = [&[("host", "localhost")], headers].concat();
+    http.open_at("GET", path, &headers, b"")
+}
+
+#[test]
+fn token_that_breaks_a_rule_is_refused_like_every_other_one() {
+    let http = protected(fixed());
+    let issuer = "https://id.example";
+    let good = token(1, issuer, json!({}));
+    let (front, signature) = good.rsplit_once('.').expect("three parts");
+    let none = format!("{}.{}.", base64url(br#"{"alg":"none"}"#), base64url(claims(issuer, json!({})).as_bytes()));
+    let alike = call(&http, "who", &[("authorization", "Bearer x")]);
+    let alike = (alike.status, alike.header("www-authenticate").map(str::to_owned), alike.rest());
+    assert_eq!(alike.0, 401);
+    for (what, token) in [
+        ("unsigned", none),
+        ("signed by another key", token(2, issuer, json!({}))),
+        ("signed by another key of the same name", {
+            let header = json!({"alg": "ES256", "kid": "1"}).to_string();
+            signed_by(&signing(2), &header, &claims(issuer, json!({})))
+        }),
+        ("signature cut", format!("{front}.{}", &signature[..signature.len() - 4])),
+        ("of another issuer", token(1, "https://evil.example", json!({}))),
+        ("for another server", token(1, issuer, json!({"aud": "https://other.example"}))),
+        ("for nobody", token(1, issuer, json!({"aud": null}))),
+        ("expired", token(1, issuer, json!({"exp": now() - 61}))),
+        ("of the future", token(1, issuer, json!({"nbf": now() + 120}))),
+        ("without an end", token(1, issuer, json!({"exp": null}))),
+        ("with a key of its own", {
+            let header = json!({"alg": "ES256", "jwk": {"kty": "EC"}, "kid": "2"}).to_string();
+            signed_by(&signing(2), &header, &claims(issuer, json!({})))
+        }),
+        ("large", "a".repeat(100_000)),
+    ] {
+        let came = call(&http, "who", &[("authorization", &format!("Bearer {token}"))]);
+        let came = (came.status, came.header("www-authenticate").map(str::to_owned), came.rest());
+        // What is longer than the transport takes is refused by that.
+        assert!(came == alike || what == "large" && came.0 == 431, "{what}: {came:?}");
+    }
+    for (what, changes, expected) in [
+        ("a minute late", json!({"exp": now() - 50}), 200),
+        ("another application", json!({"azp": "other"}), 403),
+        ("no application", json!({"azp": null}), 403),
+    ] {
+        assert_eq!(status(&http, &token(1, issuer, changes)), expected, "{what}");
+    }
+    let twice = call(&http, "who", &[("authorization", &format!("Bearer {good}")), ("authorization", "Bearer x")]);
+    assert_eq!(twice.status, 400);
+}
+
+#[test]
+fn tool_that_needs_more_says_which_scopes_would_do() {
+    let http = protected(fixed());
+    let bearer = |changes| format!("Bearer {}", token(1, "https://id.example", changes));
+    let call = |name: &str, changes| call(&http, name, &[("authorization", &bearer(changes))]);
+    let refused = call("write", json!({}));
+    let challenge = refused.header("www-authenticate").expect("a challenge");
+    assert_eq!(refused.status, 403);
+    assert!(challenge.starts_with(r#"Bearer error="insufficient_scope", "#), "{challenge}");
+    assert!(challenge.ends_with(r#", scope="use write""#), "{challenge}");
+    assert_eq!(call("write", json!({"scp": "use write"})).status, 200);
+    assert_eq!(call("write", json!({"scp": "use admin"})).status, 200, "it includes the other");
+    let refused = call("run", json!({}));
+    assert_eq!((refused.status, refused.header("www-authenticate")), (403, None), "no token mends this");
+    assert_eq!(call("run", json!({"roles": ["operator"]})).status, 200);
+}
+
+#[test]
+fn keys_are_found_by_the_metadata_of_each_standard_and_by_no_other() {
+    for (path, place) in [
+        ("", "/.well-known/oauth-authorization-server"),
+        ("", "/.well-known/openid-configuration"),
+        ("/tenant/v2.0", "/.well-known/oauth-authorization-server/tenant/v2.0"),
+        ("/tenant/v2.0", "/.well-known/openid-configuration/tenant/v2.0"),
+        ("/tenant/v2.0", "/tenant/v2.0/.well-known/openid-configuration"),
+    ] {
+        let (site, origin) = site();
+        let issuer = format!("{origin}{path}");
+        site.publish(place, &issuer, &origin, &[1]);
+        let http = protected(Issuer::discovered(&issuer));
+        assert_eq!(status(&http, &token(1, &issuer, json!({}))), 200, "{place}");
+    }
+    for (what, spoil) in [
+        (
+            "of another issuer",
+            (|site, origin| site.publish(PLACE, "https://other.example", origin, &[1])) as fn(&Site, &str),
+        ),
+        ("that leads elsewhere", |site, origin| site.answer(PLACE, 302, Some(format!("{origin}/elsewhere")), "")),
+        ("that is none", |site, _| site.put(PLACE, "<html>")),
+        ("with keys that are none", |site, _| site.put(KEYS, "{}")),
+        ("with keys at a place that is not asked", |site, origin| {
+            site.put(PLACE, json!({"issuer": origin, "jwks_uri": "http://169.254.169.254/keys"}));
+        }),
+        ("with keys without end", |site, _| site.put(KEYS, " ".repeat(600 * 1024))),
+        ("with keys for something else", |site, _| site.put(KEYS, jwks(&[1]).replace("sig", "enc"))),
+    ] {
+        let (site, origin) = site_of(&[1]);
+        site.publish("/elsewhere", &origin, &origin, &[1]);
+        site.put(KEYS, jwks(&[1]));
+        spoil(&site, &origin);
+        let http = protected(Issuer::discovered(&origin));
+        // Nobody can tell whether the token is good.
+        assert_eq!(status(&http, &token(1, &origin, json!({}))), 503, "metadata {what}");
+    }
+}
+
+/// A site that is an issuer with these keys, and its URL.
+fn site_of(numbers: &[u8]) -> (Site, String) {
+    let (site, origin) = site();
+    site.publish("/.well-known/openid-configuration", &origin, &origin, numbers);
+    (site, origin)
+}
+
+#[test]
+fn issuer_is_asked_once_however_many_come_and_not_for_tokens_that_are_no_good_anyway() {
+    let (site, origin) = site_of(&[1]);
+    *site.delay.lock().expect("not poisoned") = Duration::from_millis(100);
+    let http = protected(Issuer::discovered(&origin));
+    for changes in [json!({"aud": "other"}), json!({"exp": 1}), json!({"sub": 7})] {
+        assert_eq!(status(&http, &token(1, &origin, changes)), 401);
+    }
+    assert_eq!(site.asked(), 0);
+    std::thread::scope(|scope| {
+        for number in 0..20 {
+            let (http, origin) = (&http, &origin);
+            scope.spawn(move || assert_eq!(status(http, &token(1, origin, json!({"sub": number.to_string()}))), 200));
+        }
+    });
+    // Metadata at its second place, and the keys.
+    assert_eq!(site.asked(), 3);
+    for unknown in 2..40 {
+        assert_eq!(status(&http, &token(unknown, &origin, json!({}))), 401);
+    }
+    assert_eq!(site.asked(), 3, "it was asked just now");
+}
+
+#[test]
+fn issuer_that_is_down_at_the_start_or_slow_stops_nothing_else() {
+    let (site, origin) = site_of(&[1]);
+    *site.delay.lock().expect("not poisoned") = Duration::from_secs(60);
+    let issuer = Issuer::discovered(&origin);
+    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).issuer(fixed().applications(["app"]));
+    let http = Http::start(tools(Server::new("two", "1")).auth(Auth::tokens(tokens)));
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| status(&http, &token(1, &origin, json!({}))));
+        assert_eq!(status(&http, &token(1, "https://id.example", json!({}))), 200);
+        assert!(started.elapsed() < Duration::from_secs(3));
+        assert_eq!(waiting.join().expect("an answer"), 503);
+    });
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    // Nobody waits for what was tried just now.
+    let started = Instant::now();
+    assert_eq!(status(&http, &token(1, &origin, json!({}))), 503);
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn new_key_is_believed_when_it_comes_and_one_that_is_gone_no_more() {
+    let (site, origin) = site_of(&[1]);
+    let http = protected(Issuer::discovered(&origin));
+    assert_eq!(status(&http, &token(1, &origin, json!({}))), 200);
+    site.put("/keys", jwks(&[2]));
+    std::thread::sleep(attache_host::limits::FETCH_AGAIN);
+    assert_eq!(status(&http, &token(2, &origin, json!({}))), 200);
+    assert_eq!(status(&http, &token(1, &origin, json!({}))), 401, "though it was seen before");
+    // What was known goes on when the issuer is gone.
+    site.answer("/keys", 500, None, "");
+    assert_eq!(status(&http, &token(2, &origin, json!({"sub": "bob"}))), 200);
+}
+
+#[test]
+fn key_lets_in_until_it_is_taken_away_and_its_refusal_sends_nobody_to_an_authorization_server() {
+    let keys = Keys::new([("ci", SECRET), ("ops", "fedcba9876543210fedcba9876543210")]);
+    let http = Http::start(tools(Server::new("keyed", "1")).auth(Auth::keys(keys.clone())));
+    let key = |value: &str| call(&http, "who", &[("x-functions-key", value)]);
+    assert_eq!(text(key(SECRET)), r#"None Some("ci") None"#);
+    for wrong in [None, Some("wrong"), Some("")] {
+        let refused = match wrong {
+            Some(value) => key(value),
+            None => call(&http, "who", &[]),
+        };
+        let challenge = refused.header("www-authenticate").expect("a challenge");
+        assert_eq!((refused.status, challenge), (401, r#"Key realm="mcp", header="x-functions-key""#));
+    }
+    assert_eq!(call(&http, "write", &[("x-functions-key", SECRET)]).status, 200, "a key has no scopes");
+    keys.replace([]);
+    assert_eq!(key(SECRET).status, 401);
+}
+
+#[test]
+fn both_gates_ask_for_both_and_either_for_one() {
+    let issuer = || fixed().applications(["app"]);
+    let token = format!("Bearer {}", token(1, "https://id.example", json!({})));
+    let (token, key) = (("authorization", token.as_str()), ("x-functions-key", SECRET));
+    let keys = || Keys::new([("ci", SECRET)]);
+    let both = Http::start(tools(Server::new("b", "1")).auth(Auth::both(Tokens::of(RESOURCE, issuer()), keys())));
+    let either = Http::start(tools(Server::new("e", "1")).auth(Auth::either(Tokens::of(RESOURCE, issuer()), keys())));
+    for (shown, of_both, of_either) in [
+        (&[token, key][..], 200, 200),
+        (&[token], 401, 200),
+        (&[key], 401, 200),
+        (&[], 401, 401),
+        (&[token, ("x-functions-key", "wrong")], 401, 200),
+        (&[("authorization", "Bearer x"), key], 401, 401),
+    ] {
+        let came = [&both, &either].map(|http| call(http, "who", shown).status);
+        assert_eq!(came, [of_both, of_either], "{shown:?}");
+    }
+}
+
+#[test]
+fn session_belongs_to_the_caller_who_has_opened_it() {
+    let http = protected(fixed());
+    let bearer = |subject: &str| format!("Bearer {}", token(1, "https://id.example", json!({"sub": subject})));
+    let (ada, bob) = (bearer("ada"), bearer("bob"));
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"},
+    }});
+    let plain = [("host", "localhost"), ("content-type", "application/json")];
+    let opened = http.open(&[&plain[..], &[("authorization", &ada)]].concat(), hello.to_string().as_bytes());
+    let session = opened.header("mcp-session-id").expect("a session").to_owned();
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string();
+    let in_session =
+        [&plain[..], &[("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")]].concat();
+    let with = |verb: &str, token: Option<&str>, body: &[u8]| {
+        let headers =
+            [&in_session[..], &token.map(|token| ("authorization", token)).into_iter().collect::<Vec<_>>()].concat();
+        let Response { status, .. } = http.send(verb, &headers, body);
+        status
+    };
+    assert_eq!(with("POST", Some(&ada), list.as_bytes()), 200);
+    assert_eq!(with("POST", Some(&bob), list.as_bytes()), 404);
+    for verb in ["DELETE", "GET"] {
+        assert_eq!(with(verb, None, b""), 401, "{verb}");
+        assert_eq!(with(verb, Some(&bob), b""), 404, "{verb}");
+    }
+    assert_eq!(with("DELETE", Some(&ada), b""), 204);
+}
+
+// AU-23
+#[test]
+fn page_that_may_call_is_told_so_before_and_can_read_what_it_is_refused_with() {
+    let tokens = Tokens::of(RESOURCE, fixed());
+    let server = tools(Server::new("web", "1")).auth(Auth::tokens(tokens)).origins(["https://app.example".to_owned()]);
+    let http = Http::start(server);
+    let ask = |origin: &str| {
+        let headers = [
+            ("host", "localhost"),
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,mcp-method"),
+        ];
+        http.open_as("OPTIONS", &headers, b"")
+    };
+    let preflight = ask("https://app.example");
+    assert_eq!(preflight.status, 204);
+    for (name, value) in [
+        ("access-control-allow-origin", "https://app.example"),
+        ("access-control-allow-headers", "authorization,mcp-method"),
+        ("access-control-allow-methods", "POST, GET, DELETE"),
+    ] {
+        assert_eq!(preflight.header(name), Some(value));
+    }
+    let foreign = ask("https://evil.example");
+    assert_eq!(foreign.header("access-control-allow-origin"), None);
+    assert_ne!(foreign.status, 204);
+    let refused = call(&http, "who", &[("origin", "https://app.example")]);
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, Some("https://app.example")));
+    assert!(refused.header("access-control-expose-headers").is_some_and(|all| all.contains("WWW-Authenticate")));
+}
