@@ -1,8 +1,10 @@
 //! The command line: what it is called with, what it prints, and how it ends.
 
+mod auth;
 mod config;
 mod heads;
 mod health;
+mod keys;
 mod listen;
 mod listener;
 mod log;
@@ -14,9 +16,10 @@ mod socket;
 mod system;
 mod tls;
 
+use ::http::header;
 use attache_host::{Changes, Ctx, Rate, Server, ToolError, observe, stdio};
 use clap::{Args, Parser, Subcommand};
-use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Secret};
+use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Required, Secret, Tls};
 use core::fmt;
 use health::Ready;
 use hmac::{Hmac, Mac};
@@ -49,6 +52,7 @@ enum Command {
     Serve(Serve),
     /// Print the configuration that `serve` would run with, and where each value comes from.
     Config(Show),
+    Key(keys::Key),
     /// Ask a running server whether it is ready; fails if it is not.
     Health(Health),
 }
@@ -94,6 +98,7 @@ pub(crate) fn run() -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Config(show) => show.run(),
+        Command::Key(key) => key.run().map_err(Problem::Config),
         Command::Health(health) => health.run(),
     };
     match ran {
@@ -166,11 +171,19 @@ async fn http(config: Config) -> Result<(), Problem> {
     let mut router = ready.routes();
     let exchanges = Arc::<observe::Metrics>::default();
     let mut changes = Vec::new();
+    let mut rooted = false;
     for endpoint in &config.servers {
-        let server = sealed(server(endpoint, &listener), endpoint, config.seal.as_ref());
+        let server = protected(server(endpoint, &listener), endpoint, &listener, config.tls.as_ref())?;
+        let server = sealed(server, endpoint, config.seal.as_ref());
         let mut server = logged(server, config.log_exchanges).limits(limits.clone());
         if config.metrics.is_some() {
             server = server.observe(exchanges.clone());
+        }
+        if let Some(metadata) = server.metadata().filter(|_| !core::mem::replace(&mut rooted, true)) {
+            // Clients that know nothing of paths look here.
+            let fields = [(header::CONTENT_TYPE, "application/json"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+            let answer = move || async move { (fields, metadata) };
+            router = router.route("/.well-known/oauth-protected-resource", axum::routing::get(answer));
         }
         changes.push(server.changes());
         router = router.merge(server.routes());
@@ -182,7 +195,7 @@ async fn http(config: Config) -> Result<(), Problem> {
         tokio::spawn(certificate.follow(system::Reload::take().map_err(Problem::Signals)?));
     }
     tracing::info!(%listener, servers = config.servers.len(), "serving");
-    greet(&listener, &config.servers, if tls.is_some() { "https" } else { "http" });
+    greet(&listener, &config.servers, config.tls.as_ref());
     let stop = || {
         ready.stop();
         changes.iter().for_each(Changes::end_subscriptions);
@@ -197,6 +210,38 @@ async fn http(config: Config) -> Result<(), Problem> {
     let serving = Serving { router: router.fallback(listen::not_found), limits, tls, metrics };
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
+}
+
+/// The server, with what its callers have to show.
+fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Option<&Tls>) -> Result<Server, Problem> {
+    let Endpoint { path, protection, .. } = endpoint;
+    let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let open = protection.required == Required::Nothing || by_certificate || listener.is_local();
+    if !protection.asks() && !open {
+        return Err(Problem::Config(Fault::of(format!(
+            "others reach {listener}, and nothing is asked of them: set auth.keys_file or auth.issuer, or let anybody call \
+             with --auth-require anonymous"
+        ))));
+    }
+    if let [any] = protection.applications.as_slice()
+        && any == "*"
+    {
+        eprintln!("attache: warning: any application that has a token for this server may call {path}");
+    }
+    let url = url(listener, path, tls);
+    match auth::of(protection, &url).map_err(Problem::Config)? {
+        Some(auth) => Ok(server.auth(auth)),
+        None => Ok(server),
+    }
+}
+
+/// The URL of an endpoint, as long as nothing says otherwise.
+fn url(listener: &Listener, path: &str, tls: Option<&Tls>) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    match listener.address() {
+        Some(address) => format!("{scheme}://{address}{path}"),
+        None => format!("{scheme}://localhost{path}"),
+    }
 }
 
 /// The server, which seals with the keys of the program. Each path has its own, made of them: what one server has sealed means
@@ -218,14 +263,16 @@ fn logged(server: Server, exchanges: bool) -> Server {
     if exchanges { server.observe(Arc::new(observe::ExchangeLog)) } else { server }
 }
 
-fn greet(listener: &Listener, servers: &[Endpoint], scheme: &str) {
-    for Endpoint { path, .. } in servers {
+fn greet(listener: &Listener, servers: &[Endpoint], tls: Option<&Tls>) {
+    for Endpoint { path, protection, .. } in servers {
+        let url = url(listener, path, tls);
+        let policy = auth::Words(protection, &url);
         match listener.address() {
-            Some(address) => {
-                let url = format!("{scheme}://{address}{path}");
-                println!("Serving MCP on {url} (stop with Ctrl-C)\n\nFor a client's mcp.json:\n{}", mcp_json(&url));
+            Some(_) => {
+                let json = mcp_json(&url, protection.keys_file.is_some());
+                println!("Serving MCP on {url} (stop with Ctrl-C)\n{policy}\n\nFor a client's mcp.json:\n{json}");
             }
-            None => println!("Serving MCP on {path} of {listener} (stop with Ctrl-C)"),
+            None => println!("Serving MCP on {path} of {listener} (stop with Ctrl-C)\n{policy}"),
         }
     }
 }
@@ -237,15 +284,21 @@ fn server(endpoint: &Endpoint, listener: &Listener) -> Server {
         let own = attache_core::http::LOOPBACK.iter().map(ToString::to_string);
         return server.hosts(own.chain(named));
     }
-    eprintln!("attache: warning: anybody who reaches {listener} may call the tools");
     if named.is_empty() {
         eprintln!("attache: warning: any Host is served; name yours with --allow-host");
     }
     server.hosts(named)
 }
 
-fn mcp_json(url: &str) -> String {
-    let config = serde_json::json!({ "servers": { "attache": { "type": "http", "url": url } } });
+/// How a client is told of the server; a key is asked of the person who uses it.
+fn mcp_json(url: &str, keyed: bool) -> String {
+    let mut config = serde_json::json!({ "servers": { "attache": { "type": "http", "url": url } } });
+    if keyed {
+        config["servers"]["attache"]["headers"] = serde_json::json!({ "x-functions-key": "${input:key}" });
+        config["inputs"] = serde_json::json!([
+            { "type": "promptString", "id": "key", "description": "Key of the server", "password": true },
+        ]);
+    }
     format!("{config:#}")
 }
 

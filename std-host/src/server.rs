@@ -209,6 +209,12 @@ impl Server {
         self
     }
 
+    /// The metadata of the endpoint, as [`Engine::metadata`]. [`routes`](Server::routes) serves it at the path that belongs to the
+    /// endpoint; where only one server is at a host, it may stand at `/.well-known/oauth-protected-resource` besides.
+    pub fn metadata(&self) -> Option<String> {
+        self.engine.metadata()
+    }
+
     /// What callers may cost, instead of the defaults.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {

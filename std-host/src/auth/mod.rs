@@ -120,7 +120,7 @@ impl Auth {
     /// Finds out whether what came is good. What is wrong with it goes to the log, and how much of that the peer may know is the
     /// refusal.
     pub(crate) async fn check(&self, came: Unverified<'_>) -> Result<Evidence, Refusal> {
-        let evidence = match came {
+        match came {
             Unverified::Key(shown) => self.key(shown),
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
@@ -132,8 +132,7 @@ impl Auth {
             },
             #[cfg(not(feature = "auth"))]
             Unverified::Token(_) | Unverified::Both(..) => Err(told(&Denied::KeyUnavailable)),
-        };
-        evidence
+        }
     }
 
     fn key(&self, shown: Shown<'_>) -> Result<Evidence, Refusal> {

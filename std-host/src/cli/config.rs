@@ -10,7 +10,7 @@ mod value;
 pub(super) use fault::Fault;
 pub(super) use layers::Layers;
 pub(super) use schema::schema;
-pub(super) use secret::{Secret, check_readers};
+pub(super) use secret::{Secret, bytes, check_readers};
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
@@ -45,6 +45,42 @@ pub(super) struct Endpoint {
     pub(super) tools: Vec<String>,
     pub(super) hosts: Vec<String>,
     pub(super) origins: Vec<String>,
+    pub(super) protection: Protection,
+}
+
+/// What callers have to show.
+#[derive(Debug)]
+pub(super) struct Protection {
+    pub(super) required: Required,
+    pub(super) keys_file: Option<PathBuf>,
+    pub(super) issuer: Option<String>,
+    pub(super) issuers: Vec<String>,
+    pub(super) jwks_file: Option<PathBuf>,
+    pub(super) resource: Option<String>,
+    pub(super) audiences: Vec<String>,
+    pub(super) applications: Vec<String>,
+    pub(super) tenants: Vec<String>,
+    pub(super) identities: Vec<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) scopes: Vec<String>,
+}
+
+/// How much of what is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Required {
+    /// All of it; nothing, if there is none.
+    All,
+    /// A token or a key.
+    Either,
+    /// Nothing, in words.
+    Nothing,
+}
+
+impl Protection {
+    /// Whether anything is asked of callers.
+    pub(super) const fn asks(&self) -> bool {
+        self.keys_file.is_some() || self.issuer.is_some()
+    }
 }
 
 /// The files of TLS.
@@ -206,6 +242,7 @@ impl Layers {
                 tools,
                 hosts: texts("allow_host"),
                 origins: texts("allow_origin"),
+                protection: self.protection(number)?,
             });
         }
         Ok(endpoints)
@@ -220,6 +257,68 @@ impl Layers {
             (None, Some(_), _) => Err(self.fault("tls.key", "needs tls.certificate beside it")),
             (None, None, Some(_)) => Err(self.fault("tls.client_ca", "needs tls.certificate and tls.key beside it")),
         }
+    }
+
+    fn protection(&self, server: Option<usize>) -> Result<Protection, Fault> {
+        let texts = |key: &str| self.given(key, server).texts;
+        let text = |key: &str| texts(key).into_iter().next();
+        let fault = |key: &str, what: &str| Fault::at(self.given(key, server).origin, format!("{key} {what}"));
+        let require = text("auth.require").unwrap_or_default();
+        let protection = Protection {
+            required: match require.as_str() {
+                "anonymous" => Required::Nothing,
+                "either" => Required::Either,
+                _ => Required::All,
+            },
+            keys_file: text("auth.keys_file").map(PathBuf::from),
+            issuer: text("auth.issuer"),
+            issuers: texts("auth.issuers"),
+            jwks_file: text("auth.jwks_file").map(PathBuf::from),
+            resource: text("auth.resource"),
+            audiences: texts("auth.audiences"),
+            applications: texts("auth.applications"),
+            tenants: texts("auth.tenants"),
+            identities: texts("auth.identities"),
+            groups: texts("auth.groups"),
+            scopes: texts("auth.scopes"),
+        };
+        if protection.required == Required::Nothing && protection.asks() {
+            return Err(fault(
+                "auth.require",
+                "is anonymous, and keys or an issuer are set beside it: take away one of them",
+            ));
+        }
+        let both = protection.keys_file.is_some() && protection.issuer.is_some();
+        if matches!(require.as_str(), "both" | "either") && !both {
+            return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
+        }
+        if protection.issuer.is_none() {
+            let for_tokens = [
+                "issuers",
+                "jwks_file",
+                "resource",
+                "audiences",
+                "applications",
+                "tenants",
+                "identities",
+                "groups",
+                "scopes",
+            ];
+            let set = for_tokens.map(|name| format!("auth.{name}")).into_iter().find(|key| !texts(key).is_empty());
+            if let Some(key) = set {
+                return Err(fault(&key, "means nothing without auth.issuer"));
+            }
+        }
+        let is_https = |url: &String| {
+            url.starts_with("https://") || url.starts_with("http://localhost") || url.starts_with("http://127.0.0.1")
+        };
+        if protection.issuer.as_ref().is_some_and(|issuer| !is_https(issuer)) {
+            return Err(fault("auth.issuer", "must be an https URL, or an http one of this machine"));
+        }
+        if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {
+            return Err(fault("auth.resource", "must be a URL such as https://api.example/mcp"));
+        }
+        Ok(protection)
     }
 
     fn seal(&self) -> Result<Option<Secret<Vec<[u8; 32]>>>, Fault> {

@@ -58,6 +58,11 @@ pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(None)
 }
 
+/// A new file.
+pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::File::create(path)
+}
+
 /// Who reads a file is not in its mode.
 pub(crate) fn others_read(_: &Path) -> io::Result<bool> {
     Ok(false)

@@ -39,11 +39,12 @@ pub(super) fn read_file(key: &str, file: &Given) -> Result<Secret<String>, Fault
 /// first; there are two at the most, and at least one.
 pub(super) fn keys(text: &Secret<String>) -> Option<Secret<Vec<[u8; 32]>>> {
     let words = text.0.split(|letter: char| letter.is_whitespace() || letter == ',').filter(|word| !word.is_empty());
-    let keys: Vec<[u8; 32]> = words.map(key).collect::<Option<_>>()?;
+    let keys: Vec<[u8; 32]> = words.map(bytes).collect::<Option<_>>()?;
     matches!(keys.len(), 1 | 2).then_some(Secret(keys))
 }
 
-fn key(word: &str) -> Option<[u8; 32]> {
+/// 32 bytes in 64 hexadecimal digits.
+pub(in crate::cli) fn bytes(word: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = word.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     (digits.len() == 64).then_some(())?;

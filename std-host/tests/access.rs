@@ -1,0 +1,206 @@
+//! Who may call the program: keys that come and go while it runs, tokens by a file of keys, and no start without protection where
+//! others reach it.
+#![cfg(unix)]
+
+use core::time::Duration;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use running::{Running, attache};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+mod running;
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("attache-access-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a command of `attache key`; what it has printed.
+fn key(file: &str, arguments: &[&str]) -> Result<String, String> {
+    let run = attache(&[&["key"], arguments, &["--keys-file", file]].concat()).output().expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if run.status.success() { Ok(text(&run.stdout)) } else { Err(text(&run.stderr)) }
+}
+
+/// The head of the answer to a list of the tools.
+fn list(server: &Running, path: &str, credentials: &str) -> String {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/list\r\n{credentials}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("the request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split("\r\n\r\n").next().unwrap_or_default().to_owned()
+}
+
+fn status(server: &Running, credentials: &str) -> u16 {
+    let head = list(server, "/mcp", credentials);
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+fn with_key(value: &str) -> String {
+    format!("x-functions-key: {value}\r\n")
+}
+
+/// Waits until a caller with these credentials gets this answer.
+fn becomes(server: &Running, credentials: &str, expected: u16) {
+    let started = Instant::now();
+    while status(server, credentials) != expected {
+        assert!(started.elapsed() < Duration::from_secs(10), "still {}", status(server, credentials));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn keys_come_and_go_while_the_server_runs() {
+    let directory = Directory::new("keys");
+    let file = directory.path("keys");
+    let first = key(&file, &["add", "ci"]).expect("a key");
+    assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    assert!(!fs::read_to_string(&file).expect("a text").contains(&first), "only a digest is kept");
+    let server = Running::with(&["--auth-keys-file", &file]);
+    assert_eq!([status(&server, ""), status(&server, &with_key("wrong"))], [401; 2]);
+    assert_eq!(status(&server, &with_key(&first)), 200);
+    assert!(list(&server, "/mcp", "").contains("www-authenticate: Key realm"));
+    let second = key(&file, &["add", "ops"]).expect("a key");
+    becomes(&server, &with_key(&second), 200);
+    assert_eq!(status(&server, &with_key(&first)), 200, "both live");
+    let renewed = key(&file, &["renew", "ci"]).expect("a key");
+    becomes(&server, &with_key(&renewed), 200);
+    assert_eq!(status(&server, &with_key(&first)), 401);
+    assert_eq!(key(&file, &["list"]).expect("names"), "ci\nops");
+    key(&file, &["remove", "ops"]).expect("it is there");
+    becomes(&server, &with_key(&second), 401);
+    assert_eq!(status(&server, &with_key(&renewed)), 200);
+    for (arguments, says) in [
+        (&["add", "ci"][..], "renew it"),
+        (&["remove", "none"], "attache key list"),
+        (&["renew", "none"], "attache key list"),
+        (&["add", "two words"], "one word"),
+    ] {
+        let said = key(&file, arguments).expect_err("a mistake");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+    // A file that makes no sense changes nothing.
+    fs::write(&file, "nonsense\n").expect("written");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(status(&server, &with_key(&renewed)), 200);
+}
+
+#[test]
+fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_none() {
+    let directory = Directory::new("open");
+    let (file, shown) = (directory.path("keys"), directory.path("shown"));
+    key(&file, &["add", "ci"]).expect("a key");
+    fs::copy(&file, &shown).expect("a copy");
+    fs::set_permissions(&shown, fs::Permissions::from_mode(0o644)).expect("its mode");
+    fs::write(directory.path("bad"), "ci 00\n").expect("written");
+    fs::set_permissions(directory.path("bad"), fs::Permissions::from_mode(0o600)).expect("its mode");
+    let bad = directory.path("bad");
+    for (flags, says) in [
+        (&[][..], &["0.0.0.0", "auth.keys_file", "auth.issuer", "--auth-require anonymous"][..]),
+        (&["--auth-keys-file", &shown], &["auth.keys_file", "chmod 600"]),
+        (&["--auth-keys-file", &bad], &["bad:1", "attache key add"]),
+        (&["--auth-keys-file", "/nowhere"], &["auth.keys_file", "/nowhere", "cannot be read"]),
+    ] {
+        let run = attache(&[&["serve", "--listen", "0.0.0.0:0"], flags].concat()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{flags:?}: {said}");
+        assert!(says.iter().all(|word| said.contains(word)), "{flags:?}: {said}");
+    }
+    for flags in [&["--auth-require", "anonymous"][..], &["--auth-keys-file", &file]] {
+        let running = Running::of(attache(&[&["serve", "--listen", "0.0.0.0:0"], flags].concat()));
+        assert!(running.greeting.starts_with("Serving MCP on http://0.0.0.0:"), "{}", running.greeting);
+    }
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
+    }
+    text
+}
+
+#[test]
+fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
+    let directory = Directory::new("tokens");
+    let random = SystemRandom::new();
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("a key");
+    let signing = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).expect("a key");
+    let point = signing.public_key().as_ref();
+    let jwk =
+        json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": base64url(&point[1..33]), "y": base64url(&point[33..])});
+    fs::write(directory.path("jwks"), json!({"keys": [jwk]}).to_string()).expect("written");
+    let resource = "https://api.example/mcp";
+    let token = |changes: Value| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let mut claims =
+            json!({"iss": "https://id.example", "sub": "ada", "aud": resource, "exp": now + 60, "azp": "app"});
+        changes.as_object().into_iter().flatten().for_each(|(name, value)| claims[name] = value.clone());
+        let header = json!({"alg": "ES256", "kid": "k"});
+        let signed =
+            format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
+        let signature = signing.sign(&random, signed.as_bytes()).expect("a signature");
+        format!("authorization: Bearer {signed}.{}\r\n", base64url(signature.as_ref()))
+    };
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-jwks-file", &directory.path("jwks")]);
+    command.args(["--auth-issuer", "https://id.example", "--auth-resource", resource, "--auth-applications", "app"]);
+    let mut server = Running::of({
+        command.args(["--auth-scopes", "mcp.use"]).stderr(Stdio::null());
+        command
+    });
+    let mut policy = String::new();
+    let output = server.child.stdout.as_mut().expect("piped");
+    BufReader::new(output).lines().map_while(Result::ok).take(4).for_each(|line| policy += &(line + "\n"));
+    for words in ["an access token of https://id.example", resource, "applications: app", "mcp.use"] {
+        assert!(policy.contains(words), "{policy}");
+    }
+    assert_eq!(status(&server, &token(json!({}))), 200);
+    assert_eq!(status(&server, &token(json!({"azp": "other"}))), 403);
+    assert_eq!(status(&server, &token(json!({"aud": "other"}))), 401);
+    let refused = list(&server, "/mcp", "");
+    let challenge = "www-authenticate: Bearer resource_metadata=\"https://api.example/.well-known/oauth-protected-resource/mcp\", scope=\"mcp.use\"";
+    assert!(refused.contains(challenge), "{refused}");
+    for path in ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"] {
+        let mut stream = TcpStream::connect(server.address()).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let body = answer.split("\r\n\r\n").nth(1).expect("a body");
+        let metadata: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        assert_eq!(metadata["resource"], resource, "{path}");
+    }
+}
