@@ -9,6 +9,7 @@ use attache_host::{Ctx, NoArgs, Server, Tool, ToolError};
 use axum::http::Uri;
 use p256::ecdsa::SigningKey;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -64,10 +65,17 @@ fn token(number: u8, issuer: &str, changes: Value) -> String {
 /// What an issuer does when it is asked.
 #[derive(Clone)]
 struct Site {
-    /// By path: status, headers, body.
-    pages: Arc<Mutex<Vec<(String, u16, Option<String>, String)>>>,
+    pages: Arc<Mutex<HashMap<String, Page>>>,
     asked: Arc<AtomicUsize>,
     delay: Arc<Mutex<Duration>>,
+}
+
+/// What is at a path.
+#[derive(Clone, Default)]
+struct Page {
+    status: u16,
+    location: Option<String>,
+    body: String,
 }
 
 /// A site on a free port of this machine, and its URL.
@@ -87,11 +95,8 @@ fn site() -> (Site, String) {
                     let delay = *state.delay.lock().expect("not poisoned");
                     tokio::time::sleep(delay).await;
                     let pages = state.pages.lock().expect("not poisoned");
-                    let page = pages.iter().find(|(path, ..)| path == uri.path());
-                    let (status, location, body) = match page {
-                        Some((_, status, location, body)) => (*status, location.clone(), body.clone()),
-                        None => (404, None, String::new()),
-                    };
+                    let nothing = Page { status: 404, ..Page::default() };
+                    let Page { status, location, body } = pages.get(uri.path()).cloned().unwrap_or(nothing);
                     let mut response = axum::http::Response::builder().status(status);
                     if let Some(location) = location {
                         response = response.header("location", location);
@@ -112,9 +117,8 @@ impl Site {
     }
 
     fn answer(&self, path: &str, status: u16, location: Option<String>, body: impl ToString) {
-        let mut pages = self.pages.lock().expect("not poisoned");
-        pages.retain(|(known, ..)| known != path);
-        pages.push((path.to_owned(), status, location, body.to_string()));
+        let page = Page { status, location, body: body.to_string() };
+        self.pages.lock().expect("not poisoned").insert(path.to_owned(), page);
     }
 
     /// Publishes metadata of `issuer` at `path`, with keys behind it.
