@@ -240,6 +240,25 @@ fn clients_of_every_generation_are_served_by_one_server_at_the_same_time() {
 }
 
 #[test]
+fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() {
+    let Some(packages) = packages().filter(|_| host_is_built()) else {
+        return;
+    };
+    for algorithm in ["ES256", "RS256"] {
+        let issuer = root().join("tests/foreign/issuer.mjs");
+        let issuer = Process::start(Command::new("node").arg(issuer).env("TOKEN_ALG", algorithm).stderr(Stdio::null()));
+        let name = String::from_utf8(issuer.receive()).expect("UTF-8");
+        let flags = ["serve", "--listen", "127.0.0.1:0", "--auth-applications", "*", "--auth-scopes", "mcp.use"];
+        let server = Process::start(Command::new(attache()).args(flags).args(["--auth-issuer", name.trim()]));
+        let greeting = String::from_utf8(server.receive()).expect("UTF-8");
+        let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+        let mut client = Command::new(packages.join("venv/bin/python"));
+        client.arg(root().join("tests/foreign/oauth.py")).arg(url);
+        succeed(client);
+    }
+}
+
+#[test]
 fn clients_of_older_generations_have_all_that_their_revisions_know() {
     if let Some((_server, url)) = everything() {
         older(&["http", &url]).into_iter().for_each(succeed);
