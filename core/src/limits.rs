@@ -82,3 +82,13 @@ pub const RSA_BITS: usize = 2048;
 
 /// Largest RSA modulus in bits. A signature of 4096 bits takes four times as long to check as one of 2048.
 pub const RSA_MAX_BITS: usize = 4096;
+
+/// Most bytes of the claims of a token that a device remembers as checked; larger ones it does not take. Access tokens of common
+/// issuers have 400 to 900.
+pub const CLAIMS: usize = 1024;
+
+/// Most signatures that a device checks in a burst.
+pub const SIGNATURES: u8 = 4;
+
+/// Milliseconds after which a device may check one more: two a second, each of which holds everything else up.
+pub const SIGNATURE_MS: u64 = 500;

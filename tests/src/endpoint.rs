@@ -8,7 +8,7 @@ use crate::modern::request;
 use crate::{demo, device};
 use ::core::time::Duration;
 use attache_core::auth::{Access, Gate};
-use attache_core::embassy::{Deadlines, End, Endpoint, HttpBuffers, Room, Site, serve_connection};
+use attache_core::embassy::{Deadlines, End, Endpoint, Guard, HttpBuffers, Room, Site, serve_connection};
 use attache_core::http::{LOOPBACK, Policy};
 use attache_core::mcp::Server;
 use attache_core::tool::{Call, Output, ToolResult};
@@ -35,6 +35,22 @@ fn boot<H>(
 where
     H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult + Send + 'static,
 {
+    let open = || (Gate::Open(Access::Anonymous), Guard::NONE);
+    guarded(server, topics, sockets, deadlines, open, handler)
+}
+
+/// The same, with what callers have to show.
+pub(crate) fn guarded<H>(
+    server: &'static Server<'static>,
+    topics: &'static Topics,
+    sockets: usize,
+    deadlines: Deadlines,
+    callers: impl FnOnce() -> (Gate, Guard<'static>) + Send + 'static,
+    handler: H,
+) -> Http
+where
+    H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult + Send + 'static,
+{
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -42,8 +58,9 @@ where
         local.block_on(&runtime, async {
             let listener = Rc::new(tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
             sender.send(listener.local_addr().expect("an address")).expect("the test waits");
-            let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
-            let site = Site { path: "/mcp", policy, deadlines };
+            let (access, guard) = callers();
+            let policy = Policy { hosts: LOOPBACK, origins: &[], access };
+            let site = Site { path: "/mcp", policy, guard, deadlines };
             let endpoint = Rc::new(Endpoint { server, changes: topics, site, room: Room::new(sockets) });
             let handler = Rc::new(handler);
             for _ in 0..sockets {
@@ -426,7 +443,7 @@ fn client_that_takes_nothing_of_its_answer_is_cut_off() {
         near.write_all(&wire(&call(1, "log", 1000), "")).await.expect("it is taken");
         let (rx, tx) = tokio::io::split(far);
         let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
-        let site = Site { path: "/mcp", policy, deadlines: IMPATIENT };
+        let site = Site { path: "/mcp", policy, guard: Guard::NONE, deadlines: IMPATIENT };
         let mut buffers = HttpBuffers::<1024, 2048, 512>::new();
         let topics = topics();
         let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: Room::new(1) };

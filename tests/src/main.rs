@@ -10,6 +10,7 @@ mod device;
 mod discovery;
 mod endpoint;
 mod foreign;
+mod guard;
 mod homes;
 mod http1;
 mod listing;

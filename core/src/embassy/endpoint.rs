@@ -1,6 +1,7 @@
 //! What an HTTP endpoint of a device is, and what a connection to it takes.
 
 use super::Changes;
+use super::guard::Guard;
 use super::room::Room;
 use crate::http::Policy;
 use crate::mcp::Server;
@@ -13,6 +14,8 @@ pub struct Site<'a> {
     pub path: &'a str,
     /// Who is let in. Name the hosts by which the board is reached: its address, its mDNS name, a forwarded `localhost`.
     pub policy: Policy<'a>,
+    /// What proves that who is let in is who he says he is: [`Guard::NONE`] where the policy asks for nothing.
+    pub guard: Guard<'a>,
     /// How long a client may keep a connection waiting.
     pub deadlines: Deadlines,
 }

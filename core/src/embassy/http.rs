@@ -2,16 +2,17 @@
 
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
+use super::guard::{Guest, Tokens};
 use super::outbox::{Outbox, Rest, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, Need};
 use crate::exchange::{Batch, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
-use crate::http::{ACCEPTED, Door, OK, Refusal, gate, sse};
+use crate::http::{ACCEPTED, Door, OK, Refusal, Verb, challenge, gate, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
-use crate::json::{Sink, Slice};
+use crate::json::{Full, Sink, Slice};
 use crate::tool::{Call, Output, ToolError, ToolResult};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
@@ -111,24 +112,30 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Err(fault) => return self.fault(fault).await,
         };
         let after = if request.keep_alive { After::KeepAlive } else { After::Close };
+        if let Some(tokens) = self.site.guard.tokens
+            && (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0))
+            && tokens.has_metadata_at(request.path)
+        {
+            return self.metadata(tokens, after, out).await;
+        }
+        let refused = |refusal| (Reply::refused(refusal), Some(refusal));
         let door = match gate(&request.facts, &self.site.policy) {
-            _ if request.path != self.site.path => Err(Reply::unreadable(404, "There is nothing at this path")),
-            Door::In(who) => Ok(who),
-            // This driver has no keys to check anything by, so what has to be shown lets nobody in.
-            Door::NeedKey(_) => Err(Reply::refused(Refusal::Undecided)),
-            Door::Out(refusal) => Err(Reply::refused(refusal)),
+            _ if request.path != self.site.path => Err((Reply::unreadable(404, "There is nothing at this path"), None)),
+            Door::In(who) => Ok(Guest::Known(who)),
+            // Nothing is in the buffer for the body yet.
+            Door::NeedKey(came) => self.site.guard.check(&came, body).map_err(refused),
+            Door::Out(refusal) => Err(refused(refusal)),
         };
         let limit = body.len();
         if request.expects_continue {
             // RFC 9110 §10.1.1: a final status tells the client to keep its body. Whether it does is its own affair, so what comes
             // next cannot be told from a request.
-            let refusal = match (&door, request.framing) {
-                (Err(refusal), _) => Some(*refusal),
-                (Ok(_), Framing::Length(length)) if length > limit => Some(too_large(limit)),
-                _ => None,
-            };
-            if let Some(refusal) = refusal {
-                return self.to.reply(&refusal, After::Close, b"", b"").await;
+            match (&door, request.framing) {
+                (Err((reply, refusal)), _) => return self.turn_away(reply, *refusal, After::Close, out).await,
+                (Ok(_), Framing::Length(length)) if length > limit => {
+                    return self.to.reply(&too_large(limit), After::Close, b"", b"").await;
+                }
+                _ => {}
             }
             self.to.put(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             self.to.flush().await?;
@@ -138,21 +145,67 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Ok(fits) => fits,
             Err(fault) => return self.fault(fault).await,
         };
-        let who = match door {
-            Ok(who) if fits => who,
+        let guest = match door {
+            Ok(guest) if fits => guest,
             Ok(_) => return self.to.reply(&too_large(limit), after, b"", b"").await,
-            Err(refusal) => return self.to.reply(&refusal, after, b"", b"").await,
+            Err((reply, refusal)) => return self.turn_away(&reply, refusal, after, out).await,
         };
+        let who = guest.who();
         let body = body.written();
         let origin = Origin::Http(&request.facts);
         match open(self.to.server, &who, origin, body) {
             // Nothing is asked here.
             Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.accepted(after).await?,
             Next::Batch(batch) => self.batch(batch, &who, origin, after, body, out).await?,
+            Next::Reply(reply) if reply.denied().is_some() => return self.forbid(&reply, after, body, out).await,
             Next::Reply(reply) | Next::Remember(_, reply) => return self.to.reply(&reply, after, body, b"").await,
             Next::Listen(listen) => return self.listen(&listen, after, body, out).await,
             Next::Call(ticket) => self.call(ticket, &who, Place::Alone(after), body, out).await?,
         }
+        Ok(after)
+    }
+
+    /// Refuses a request for what came, or did not come, in its head.
+    async fn turn_away(
+        &mut self,
+        reply: &Reply,
+        refusal: Option<Refusal>,
+        after: After,
+        out: &mut [u8],
+    ) -> Result<After, Gone> {
+        let Some(refusal) = refusal else {
+            return self.to.reply(reply, after, b"", b"").await;
+        };
+        let tokens = self.site.guard.tokens;
+        let scopes = tokens.map_or(&[] as &[&str], |tokens| tokens.scopes).iter().copied();
+        let resource = tokens.map(|tokens| &tokens.resource);
+        self.to.refuse(reply, after, b"", out, |to| challenge(refusal, resource, scopes, to)).await
+    }
+
+    /// Refuses a caller who may not do what he asks for.
+    async fn forbid(&mut self, reply: &Reply, after: After, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
+        let Some((refusal, operation)) = reply.denied() else {
+            return Ok(after);
+        };
+        let (offers, (kind, index)) = (self.to.server.offers(), operation.entry());
+        let needs = (0..).map_while(|number| offers.need(kind, index, number));
+        let scopes = needs.filter_map(|need| match need {
+            Need::Scope(scope) => Some(scope),
+            Need::Role(_) => None,
+        });
+        let resource = self.site.guard.tokens.map(|tokens| &tokens.resource);
+        self.to.refuse(reply, after, body, out, |to| challenge(refusal, resource, scopes, to)).await
+    }
+
+    /// Says where callers get their tokens (RFC 9728).
+    async fn metadata(&mut self, tokens: &Tokens<'_>, after: After, out: &mut [u8]) -> Result<After, Gone> {
+        let mut out = Slice::new(out);
+        let issuer = tokens.rules.issuers.iter().take(1).copied();
+        let fits = metadata(&tokens.resource, issuer, tokens.scopes.iter().copied(), &mut out);
+        fits.map_err(|Full| Gone)?;
+        self.to.head(OK, Content::Message(out.len()), after).await?;
+        self.to.put(out.written()).await?;
+        self.to.flush().await?;
         Ok(after)
     }
 

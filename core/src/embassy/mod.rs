@@ -5,6 +5,8 @@ mod changes;
 #[cfg(feature = "embassy-net")]
 mod endpoint;
 #[cfg(feature = "embassy-net")]
+mod guard;
+#[cfg(feature = "embassy-net")]
 mod http;
 #[cfg(feature = "embassy-net")]
 mod net;
@@ -21,6 +23,8 @@ mod to;
 pub use changes::Changes;
 #[cfg(feature = "embassy-net")]
 pub use endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
+#[cfg(feature = "embassy-net")]
+pub use guard::{Guard, Ration, Seen, Tokens};
 #[cfg(feature = "embassy-net")]
 pub use http::serve_connection;
 #[cfg(feature = "embassy-net")]

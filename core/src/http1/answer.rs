@@ -30,6 +30,15 @@ pub enum After {
 /// # Errors
 /// [`Full`] if it does not fit; 192 bytes always suffice.
 pub fn head(status: u16, content: Content, after: After, out: &mut dyn Sink) -> Result<(), Full> {
+    open_head(status, content, out)?;
+    close_head(after, out)
+}
+
+/// Writes the head but for its end: other fields may follow, and then [`close_head`].
+///
+/// # Errors
+/// As of [`head`].
+pub fn open_head(status: u16, content: Content, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(b"HTTP/1.1 ")?;
     out.put(Decimal::new(status.into()).as_bytes())?;
     // RFC 9112 §4: the reason phrase may be empty, and clients ignore it.
@@ -47,6 +56,14 @@ pub fn head(status: u16, content: Content, after: After, out: &mut dyn Sink) -> 
         Content::Message(len) => length(len, out)?,
         Content::Nothing => length(0, out)?,
     }
+    Ok(())
+}
+
+/// Writes the end of a head.
+///
+/// # Errors
+/// As of [`head`].
+pub fn close_head(after: After, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(match after {
         After::KeepAlive => b"\r\n",
         After::Close => b"connection: close\r\n\r\n",

@@ -9,7 +9,7 @@ mod body;
 mod fault;
 mod head;
 
-pub use answer::{After, Content, chunk, head};
+pub use answer::{After, Content, chunk, close_head, head, open_head};
 pub use body::Body;
 pub use fault::Fault;
 pub use head::{Framing, Heads, Request};

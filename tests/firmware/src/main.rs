@@ -20,7 +20,7 @@ mod vectors;
 
 use application::{Application, CHANGES, SERVER};
 use attache_core::auth::{Access, Authenticated, Gate};
-use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
+use attache_core::embassy::{Buffers, Deadlines, Endpoint, Guard, Room, Site, Socket, serve, serve_lines};
 use attache_core::http::Policy;
 use attache_core::tool::{Call, Output};
 use cortex_m::Peripherals;
@@ -41,6 +41,7 @@ const SITE: Site<'_> = Site {
         origins: &[],
         access: Gate::Open(Access::Anonymous),
     },
+    guard: Guard::NONE,
     deadlines: Deadlines::DEFAULT,
 };
 

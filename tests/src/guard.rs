@@ -1,0 +1,187 @@
+//! A device that asks who calls: keys and tokens by what lies in its flash, and a flood that it does not choke on.
+
+use crate::device::{Topics, topics};
+use crate::endpoint::guarded;
+use crate::homes::{Answering, Http};
+use crate::tokens::{HEADER, NOW, RULES, key, token};
+use ::core::sync::atomic::{AtomicU64, Ordering};
+use attache_core::auth::{ApiKey, Denied, Gate, Rules, Verify, digest};
+use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens};
+use attache_core::http::Resource;
+use attache_core::json::Escaped;
+use attache_core::mcp::Server;
+use attache_core::tool::{Nothing, Output, Tables, ToolResult};
+use serde_json::{Value, json};
+use std::sync::Mutex;
+
+struct Valve;
+
+attache_core::tools! { pub mod tools for Valve {
+    /// Look at it
+    #[read_only] fn look(Nothing);
+    /// Open it
+    #[scope("read")] #[scope("valve.open")] fn open(Nothing);
+} }
+
+impl Valve {
+    fn look(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("closed")
+    }
+    fn open(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+        out.text("open")
+    }
+}
+
+const fn plain(text: &'static str) -> Escaped<'static> {
+    Escaped::new(text).expect("no quotes in it")
+}
+
+static SERVER: Server<'static> = Server::new(plain("valve"), plain("1"), &const { Tables::of_tools(tools::TOOLS) });
+
+const SECRET: &str = "a key that nobody guesses";
+
+/// Why callers were kept out.
+static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn log(denied: &Denied<'_>) {
+    LOG.lock().expect("not poisoned").push(denied.to_string());
+}
+
+fn board(callers: impl FnOnce() -> (Gate, Guard<'static>) + Send + 'static) -> Http {
+    let topics: &'static Topics = Box::leak(Box::new(topics()));
+    guarded(&SERVER, topics, 3, Deadlines::DEFAULT, callers, async |call, out| tools::dispatch(&Valve, call, out))
+}
+
+fn keys() -> &'static [ApiKey] {
+    Box::leak(Box::new([ApiKey::new("spare", digest(b"another")), ApiKey::new("hand", digest(SECRET.as_bytes()))]))
+}
+
+/// The tokens of the tests' issuer, at a time that `now` tells.
+fn tokens(now: fn() -> Option<u64>) -> &'static Tokens<'static> {
+    let issuer_keys: &'static [(&str, &dyn Verify)] =
+        Box::leak(Box::new([("k1", &*Box::leak(Box::new(key())) as &dyn Verify)]));
+    Box::leak(Box::new(Tokens {
+        resource: Resource::new("https://api.example/mcp").expect("a URL"),
+        rules: Rules { scopes_in: None, ..RULES },
+        issuer_keys,
+        scopes: &["read"],
+        now,
+        seen: Box::leak(Box::new([const { Seen::new() }; 2])),
+        ration: Box::leak(Box::new(Ration::new())),
+    }))
+}
+
+fn call(board: &Http, tool: &str, credentials: &[(&str, &str)]) -> Answering {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}}).to_string();
+    let headers = [
+        &[("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")],
+        credentials,
+    ]
+    .concat();
+    board.open(&headers, body.as_bytes())
+}
+
+fn with(board: &Http, tool: &str, token: &str) -> Answering {
+    call(board, tool, &[("authorization", &format!("Bearer {token}"))])
+}
+
+fn claims(changes: &[(&str, Value)]) -> String {
+    let mut claims = json!({
+        "iss": "https://id.example", "sub": "ada", "aud": "https://api.example/mcp", "exp": NOW + 600, "azp": "app", "scp": "read",
+    });
+    changes.iter().for_each(|(name, value)| claims[*name] = value.clone());
+    claims.to_string()
+}
+
+fn good(changes: &[(&str, Value)]) -> String {
+    token(HEADER, &claims(changes))
+}
+
+#[test]
+fn key_opens_a_device_and_its_refusal_names_the_header() {
+    let board = board(|| (Gate::Key, Guard { keys: keys(), tokens: None, denied: log }));
+    assert_eq!(call(&board, "open", &[("x-functions-key", SECRET)]).status, 200, "a key has no scopes");
+    for wrong in [&[][..], &[("x-functions-key", "wrong")]] {
+        let refused = call(&board, "look", wrong);
+        let challenge = refused.header("www-authenticate");
+        assert_eq!((refused.status, challenge), (401, Some(r#"Key realm="mcp", header="x-functions-key""#)));
+        let answer: Value = serde_json::from_slice(&refused.rest()).expect("JSON");
+        assert!(answer["error"]["message"].as_str().is_some_and(|said| said.contains("X-Functions-Key")), "{answer}");
+    }
+}
+
+#[test]
+fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to_get_one() {
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    assert_eq!(with(&board, "look", &good(&[])).status, 200);
+    let refused = with(&board, "open", &good(&[]));
+    let resource = "https://api.example/.well-known/oauth-protected-resource/mcp";
+    let challenge =
+        format!(r#"Bearer error="insufficient_scope", resource_metadata="{resource}", scope="read valve.open""#);
+    assert_eq!((refused.status, refused.header("www-authenticate")), (403, Some(challenge.as_str())));
+    assert_eq!(with(&board, "open", &good(&[("scp", json!("read valve.open"))])).status, 200);
+    let refused = call(&board, "look", &[]);
+    let challenge = format!(r#"Bearer resource_metadata="{resource}", scope="read""#);
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(challenge.as_str())));
+    for path in ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"] {
+        let metadata = board.open_at("GET", path, &[("host", "localhost")], b"");
+        assert_eq!(metadata.status, 200);
+        let metadata: Value = serde_json::from_slice(&metadata.rest()).expect("JSON");
+        assert_eq!(metadata["authorization_servers"], json!(["https://id.example"]));
+        assert_eq!(metadata["resource"], "https://api.example/mcp");
+    }
+    assert_eq!(board.open_at("GET", "/.well-known/other", &[("host", "localhost")], b"").status, 404);
+}
+
+#[test]
+fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    let other = r#"{"alg":"ES256","kid":"other"}"#;
+    for (token, why) in [
+        (good(&[("exp", json!(NOW - 61))]), "the token expired 1 s ago"),
+        (good(&[("aud", json!("https://other.example"))]), "which is not this server"),
+        (good(&[("iss", json!("https://evil.example"))]), "which is not believed"),
+        (token(other, &claims(&[])), "the issuer has no key"),
+        ("nonsense".to_owned(), "not a signed one"),
+    ] {
+        assert_eq!(with(&board, "look", &token).status, 401, "{why}");
+        let log = LOG.lock().expect("not poisoned");
+        assert!(log.iter().any(|line| line.contains(why)), "{why}: {log:?}");
+    }
+}
+
+#[test]
+fn flood_of_forged_tokens_is_cut_off_and_callers_who_were_seen_go_on() {
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    let seen = good(&[]);
+    assert_eq!(with(&board, "look", &seen).status, 200);
+    let mut statuses = Vec::new();
+    for number in 0..30 {
+        let forged = good(&[("sub", json!(number))]);
+        let (front, _) = forged.rsplit_once('.').expect("three parts");
+        let subject = good(&[("sub", json!(number.to_string()))]);
+        let (other, _) = subject.rsplit_once('.').expect("three parts");
+        let signature = seen.rsplit_once('.').expect("three parts").1;
+        // The claim that is no string costs no signature; the other one does.
+        assert_eq!(with(&board, "look", &format!("{front}.{signature}")).status, 401);
+        statuses.push(with(&board, "look", &format!("{other}.{signature}")).status);
+        assert_eq!(with(&board, "look", &seen).status, 200);
+    }
+    assert!(statuses.contains(&401) && statuses.contains(&429), "{statuses:?}");
+    assert!(statuses.iter().filter(|status| **status == 401).count() < 15, "{statuses:?}");
+}
+
+#[test]
+fn without_a_clock_no_token_is_taken_and_one_that_was_seen_ends_with_its_time() {
+    static TIME: AtomicU64 = AtomicU64::new(0);
+    let now = || Some(TIME.load(Ordering::SeqCst)).filter(|now| *now > 0);
+    let board = board(move || (Gate::Token, Guard { keys: &[], tokens: Some(tokens(now)), denied: log }));
+    assert_eq!(with(&board, "look", &good(&[])).status, 401);
+    assert!(LOG.lock().expect("not poisoned").iter().any(|line| line.contains("the time is not known")));
+    TIME.store(NOW, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(with(&board, "look", &good(&[])).status, 200);
+    }
+    TIME.store(NOW + 661, Ordering::SeqCst);
+    assert_eq!(with(&board, "look", &good(&[])).status, 401);
+}
