@@ -4,6 +4,7 @@
 //! replaces configured flags, and the image would then be linked without its script.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, io};
 
 /// lm3s6965: the linker script of cortex-m-rt includes this file.
@@ -22,6 +23,8 @@ fn main() -> io::Result<()> {
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
     fs::write(Path::new(&out).join("memory.x"), MEMORY)?;
     fs::write(Path::new(&out).join("device.x"), DEVICE)?;
+    let built = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+    println!("cargo:rustc-env=BUILT={}", built.as_secs());
     println!("cargo:rustc-link-search={out}");
     println!("cargo:rustc-link-arg-bins=--nmagic");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");

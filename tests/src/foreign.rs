@@ -7,6 +7,7 @@ use crate::cases;
 use crate::conversations::check;
 use crate::homes::{Http, Process, core, headers};
 use crate::modern::request;
+use crate::tokens::{base64url, token};
 use ::core::time::Duration;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -277,9 +278,13 @@ fn official_clients_over_the_boards_uart_list_and_call_in_both_eras() {
 
 /// The image with a port of this machine forwarded to its Ethernet, and its URL.
 fn boot(run: &Path) -> (Process, String) {
+    boot_with(run, &[])
+}
+
+fn boot_with(run: &Path, flags: &[&str]) -> (Process, String) {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    let board = Process::start(Command::new(run).args(["--port", &port.to_string()]).stderr(Stdio::null()));
+    let board = Process::start(Command::new(run).args(["--port", &port.to_string()]).args(flags).stderr(Stdio::null()));
     let greeting = String::from_utf8(board.receive()).expect("UTF-8");
     let url =
         greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL").to_owned();
@@ -292,6 +297,73 @@ fn official_clients_over_the_boards_ethernet_list_and_call_in_both_eras() {
         let (_board, url) = boot(&run);
         clients("device", &["http", &url]);
     }
+}
+
+/// A token of the issuer whose key `test-issuer.pem` is, signed by a program of others.
+fn rs256(claims: &str) -> String {
+    let header = r#"{"alg":"RS256","kid":"rs256"}"#;
+    let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    let key = root().join("tests/firmware/test-issuer.pem");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["dgst", "-sha256", "-sign"]).arg(key).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut openssl = openssl.spawn().expect("openssl");
+    openssl.stdin.take().expect("piped").write_all(signed.as_bytes()).expect("it reads");
+    let signature = openssl.wait_with_output().expect("a signature").stdout;
+    format!("{signed}.{}", base64url(&signature))
+}
+
+#[test]
+fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
+    let Some(run) = board() else { return };
+    let built = Command::new(&run).args(["--build", "--guarded"]).output().expect("it runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let (_board, url) = boot_with(&run, &["--guarded"]);
+    let address = url.trim_start_matches("http://").split('/').next().and_then(|address| address.parse().ok());
+    let board = Http::at(address.expect("an address"));
+    let call = |tool: &str, credentials: &[(&str, &str)]| {
+        let params =
+            json!({"name": tool, "arguments": if tool == "set_led" { json!({"on": true}) } else { json!({}) }});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let plain =
+            [("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")];
+        board.open(&[&plain[..], credentials].concat(), body.as_bytes())
+    };
+    let with = |tool: &str, token: &str| call(tool, &[("authorization", &format!("Bearer {token}"))]).status;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims = |subject: &str, scope: &str, exp: u64| {
+        json!({
+            "iss": "https://id.example", "aud": "http://board.example/mcp", "sub": subject, "azp": "app", "scp": scope, "exp": exp,
+        })
+        .to_string()
+    };
+    let es256 = |claims: &str| token(r#"{"alg":"ES256","kid":"es256"}"#, claims);
+    let refused = call("temperature", &[]);
+    let metadata = "http://board.example/.well-known/oauth-protected-resource/mcp";
+    let challenge = format!(r#"Bearer resource_metadata="{metadata}", scope="board.use""#);
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(challenge.as_str())));
+    assert_eq!(call("set_led", &[("x-functions-key", "let the board be open to me")]).status, 200);
+    assert_eq!(call("set_led", &[("x-functions-key", "let me in")]).status, 401);
+    for sign in [&es256 as &dyn Fn(&str) -> String, &rs256] {
+        assert_eq!(with("temperature", &sign(&claims("ada", "board.use", now + 600))), 200);
+        assert_eq!(with("set_led", &sign(&claims("ada", "board.use", now + 600))), 403);
+        // A signature every half second.
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(with("set_led", &sign(&claims("ada", "board.use board.switch", now + 600))), 200);
+        assert_eq!(with("temperature", &sign(&claims("ada", "board.use", 1))), 401, "expired");
+    }
+    let seen = es256(&claims("bob", "board.use", now + 600));
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(with("temperature", &seen), 200);
+    let (_, signature) = seen.rsplit_once('.').expect("three parts");
+    let flood: Vec<u16> = (0..12)
+        .map(|number| {
+            let other = es256(&claims(&number.to_string(), "board.use", now + 600));
+            let (front, _) = other.rsplit_once('.').expect("three parts");
+            with("temperature", &format!("{front}.{signature}"))
+        })
+        .collect();
+    assert!(flood.contains(&429) && flood.iter().all(|status| [401, 429].contains(status)), "{flood:?}");
+    assert_eq!(with("temperature", &seen), 200);
 }
 
 #[test]

@@ -22,7 +22,7 @@ attache_core::args! {
 
 attache_core::tools! { pub mod tools for Application {
     /// Switch the status LED
-    #[idempotent] #[additive] #[closed_world] async fn set_led(SetLed);
+    #[idempotent] #[additive] #[closed_world] #[scope("board.switch")] async fn set_led(SetLed);
     /// Core temperature in degrees Celsius
     #[read_only] #[closed_world] async fn temperature(Nothing);
 } }

@@ -8,6 +8,8 @@
 
 mod application;
 mod backlog;
+#[cfg(feature = "guarded")]
+mod callers;
 mod clock;
 mod ethernet;
 mod executor;
@@ -19,8 +21,8 @@ mod uart;
 mod vectors;
 
 use application::{Application, CHANGES, SERVER};
-use attache_core::auth::{Access, Authenticated, Gate};
-use attache_core::embassy::{Buffers, Deadlines, Endpoint, Guard, Room, Site, Socket, serve, serve_lines};
+use attache_core::auth::{Access, Authenticated};
+use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
 use attache_core::http::Policy;
 use attache_core::tool::{Call, Output};
 use cortex_m::Peripherals;
@@ -34,18 +36,18 @@ const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
 /// The names by which the board is reached: its address, and that of the forwarded port.
-const SITE: Site<'_> = Site {
-    path: "/mcp",
-    policy: Policy {
-        hosts: &["localhost", "127.0.0.1", "10.0.2.15"],
-        origins: &[],
-        access: Gate::Open(Access::Anonymous),
-    },
-    guard: Guard::NONE,
-    deadlines: Deadlines::DEFAULT,
-};
+const HOSTS: &[&str] = &["localhost", "127.0.0.1", "10.0.2.15"];
 
-const SOCKETS: usize = 4;
+/// What callers over Ethernet have to show.
+#[cfg(not(feature = "guarded"))]
+const fn guard() -> (attache_core::auth::Gate, attache_core::embassy::Guard<'static>) {
+    (attache_core::auth::Gate::Open(Access::Anonymous), attache_core::embassy::Guard::NONE)
+}
+#[cfg(feature = "guarded")]
+use callers::guard;
+
+/// Signatures need stack, which the memory of two sockets makes room for.
+const SOCKETS: usize = if cfg!(feature = "guarded") { 2 } else { 4 };
 
 /// Head, body and result.
 type Memory = Socket<1024, 2048, 2048>;
@@ -63,8 +65,11 @@ fn main() -> ! {
         static ENDPOINT: StaticCell<Endpoint<'_, 2>> = StaticCell::new();
         static MEMORY: ConstStaticCell<[Memory; SOCKETS]> = ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
         let board: &Application = BOARD.init(Application::new());
+        let (access, guard) = guard();
+        let policy = Policy { hosts: HOSTS, origins: &[], access };
+        let site = Site { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
         let endpoint: &Endpoint<'_, 2> =
-            ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site: SITE, room: Room::new(SOCKETS) });
+            ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site, room: Room::new(SOCKETS) });
         spawner.spawn(task(line(board, rx, tx)));
         spawner.spawn(task(run(network)));
         for memory in MEMORY.take() {
