@@ -8,7 +8,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use running::{Running, attache};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -143,6 +143,37 @@ fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_
     }
 }
 
+#[test]
+fn policy_in_the_form_of_the_platform_is_taken_and_printed() {
+    let directory = Directory::new("platform");
+    let file = directory.path("auth.json");
+    let tenant = "66666666-7777-8888-9999-000000000000";
+    let settings = json!({"properties": {
+        "globalValidation": {"requireAuthentication": true, "unauthenticatedClientAction": "Return401"},
+        "identityProviders": {"azureActiveDirectory": {
+            "registration": {"openIdIssuer": format!("https://login.microsoftonline.com/{tenant}/v2.0"), "clientId": "app"},
+            "validation": {"defaultAuthorizationPolicy": {"allowedApplications": ["code"]}},
+        }},
+    }});
+    fs::write(&file, settings.to_string()).expect("written");
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth", &file]);
+    command.env("WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES", "api://app/use,api://app/more");
+    let mut server = Running::of(command);
+    let mut policy = String::new();
+    while !policy.contains("scopes that clients") {
+        assert!(server.output.read_line(&mut policy).expect("a line") > 0, "{policy}");
+    }
+    let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
+    for words in [issuer.as_str(), "audiences: app,", "applications: code", "api://app/use, api://app/more"] {
+        assert!(policy.contains(words), "{policy}");
+    }
+    let refused = list(&server, "/mcp", "");
+    assert!(
+        refused.starts_with("HTTP/1.1 401") && refused.contains(r#"scope="api://app/use api://app/more""#),
+        "{refused}"
+    );
+}
+
 fn base64url(bytes: &[u8]) -> String {
     const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
@@ -183,8 +214,9 @@ fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
         command
     });
     let mut policy = String::new();
-    let output = server.child.stdout.as_mut().expect("piped");
-    BufReader::new(output).lines().map_while(Result::ok).take(4).for_each(|line| policy += &(line + "\n"));
+    while !policy.contains("scopes that clients") {
+        assert!(server.output.read_line(&mut policy).expect("a line") > 0, "{policy}");
+    }
     for words in ["an access token of https://id.example", resource, "applications: app", "mcp.use"] {
         assert!(policy.contains(words), "{policy}");
     }

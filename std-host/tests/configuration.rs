@@ -77,6 +77,10 @@ fn mistake_stops_the_start_with_its_place_and_the_remedy() {
         ("tools = [\"ecco\"]", &[], &[], &["attache.toml:1", "ecco", "echo, add"]),
         ("tls.certificate = \"a.pem\"", &[], &[], &["attache.toml:1", "tls.key"]),
         ("[auth]\nscopes = [\"a\"]", &[], &[], &["attache.toml:2", "auth.scopes", "auth.issuer"]),
+        ("[auth]\nissuer = \"http://localhost.example\"", &[], &[], &["attache.toml:2", "auth.issuer", "https"]),
+        ("[auth]\nplatform_file = \"attache.toml\"", &[], &[], &["attache.toml", "is no JSON"]),
+        ("[auth]\nplatform_file = \"a\"\nscopes = [\"b\"]", &[], &[], &["attache.toml:3", "auth.platform_file"]),
+        ("", &["--auth", "none.json"], &[], &["none.json", "cannot be read"]),
         ("[auth]\nissuer = \"http://id.example\"", &[], &[], &["attache.toml:2", "auth.issuer", "https"]),
         (
             "[auth]\nissuer = \"https://i\"\nresource = \"mcp\"",

@@ -2,6 +2,7 @@
 
 mod fault;
 mod layers;
+mod platform;
 mod schema;
 mod secret;
 mod settings;
@@ -104,9 +105,9 @@ impl clap::Args for Flags {
             };
             let places = format!("{}{default} [{}, key {}]", setting.help, setting.variable(), setting.key);
             let action = if setting.kind == Kind::List { ArgAction::Append } else { ArgAction::Set };
-            command.arg(
-                Arg::new(setting.key).long(setting.flag()).value_name(setting.kind.name()).help(places).action(action),
-            )
+            let flag = Arg::new(setting.key).long(setting.flag()).value_name(setting.kind.name());
+            let flag = if setting.key == "auth.platform_file" { flag.visible_alias("auth") } else { flag };
+            command.arg(flag.help(places).action(action))
         })
     }
 
@@ -134,6 +135,10 @@ const TOOLS: [&str; 2] = ["echo", "add"];
 
 const SEAL_KEYS: &str =
     "the key to seal with must be 64 hexadecimal digits, and a second one may stand beside it: openssl rand -hex 32";
+
+/// Settings that mean something for access tokens alone.
+const OF_TOKENS: &[&str] =
+    &["issuers", "jwks_file", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
 
 /// The file that is read where it lies in the working directory and none is named.
 const FILE: &str = "attache.toml";
@@ -264,7 +269,7 @@ impl Layers {
         let text = |key: &str| texts(key).into_iter().next();
         let fault = |key: &str, what: &str| Fault::at(self.given(key, server).origin, format!("{key} {what}"));
         let require = text("auth.require").unwrap_or_default();
-        let protection = Protection {
+        let mut protection = Protection {
             required: match require.as_str() {
                 "anonymous" => Required::Nothing,
                 "either" => Required::Either,
@@ -282,6 +287,24 @@ impl Layers {
             groups: texts("auth.groups"),
             scopes: texts("auth.scopes"),
         };
+        let set = |names: &[&str]| names.iter().map(|name| format!("auth.{name}")).find(|key| !texts(key).is_empty());
+        if let Some(file) = text("auth.platform_file") {
+            if let Some(key) = set(&["issuer"]).or_else(|| set(OF_TOKENS)) {
+                return Err(fault(&key, "is there beside auth.platform_file: say it there, or without that file"));
+            }
+            let policy = platform::read(Path::new(&file), |name| std::env::var(name).ok())?;
+            protection = Protection {
+                issuer: Some(policy.issuer),
+                issuers: policy.issuers,
+                audiences: policy.audiences,
+                applications: policy.applications,
+                tenants: policy.tenants,
+                identities: policy.identities,
+                groups: policy.groups,
+                scopes: policy.scopes,
+                ..protection
+            };
+        }
         if protection.required == Required::Nothing && protection.asks() {
             return Err(fault(
                 "auth.require",
@@ -292,25 +315,15 @@ impl Layers {
         if matches!(require.as_str(), "both" | "either") && !both {
             return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
         }
-        if protection.issuer.is_none() {
-            let for_tokens = [
-                "issuers",
-                "jwks_file",
-                "resource",
-                "audiences",
-                "applications",
-                "tenants",
-                "identities",
-                "groups",
-                "scopes",
-            ];
-            let set = for_tokens.map(|name| format!("auth.{name}")).into_iter().find(|key| !texts(key).is_empty());
-            if let Some(key) = set {
-                return Err(fault(&key, "means nothing without auth.issuer"));
-            }
+        if protection.issuer.is_none()
+            && let Some(key) = set(OF_TOKENS).or_else(|| set(&["resource"]))
+        {
+            return Err(fault(&key, "means nothing without auth.issuer"));
         }
-        let is_https = |url: &String| {
-            url.starts_with("https://") || url.starts_with("http://localhost") || url.starts_with("http://127.0.0.1")
+        let is_https = |issuer: &String| {
+            let url = issuer.parse::<http::Uri>().unwrap_or_default();
+            let is_local = url.host().is_some_and(|host| attache_core::http::LOOPBACK.contains(&host));
+            url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && is_local
         };
         if protection.issuer.as_ref().is_some_and(|issuer| !is_https(issuer)) {
             return Err(fault("auth.issuer", "must be an https URL, or an http one of this machine"));

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 pub fn attache(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
@@ -16,6 +16,8 @@ pub struct Running {
     pub child: Child,
     /// What it has printed up to the line that names the URL, that line included.
     pub greeting: String,
+    /// What it prints afterwards.
+    pub output: BufReader<ChildStdout>,
 }
 
 impl Running {
@@ -48,9 +50,9 @@ impl Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut greeting = String::new();
-        let output = child.stdout.as_mut().expect("piped above");
-        BufReader::new(output).read_line(&mut greeting).expect("a greeting");
-        Self { child, greeting }
+        let mut output = BufReader::new(child.stdout.take().expect("piped above"));
+        output.read_line(&mut greeting).expect("a greeting");
+        Self { child, greeting, output }
     }
 
     pub fn address(&self) -> &str {

@@ -106,6 +106,12 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "File with the keys that let callers in, readable by nobody else: attache key add",
     ),
     server(
+        "auth.platform_file",
+        Kind::File,
+        "",
+        "Policy in the form of a function platform (authsettingsV2, or its auth.json), instead of the settings of tokens here",
+    ),
+    server(
         "auth.issuer",
         Kind::Text,
         "",
