@@ -223,9 +223,7 @@ fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Opti
              with --auth-require anonymous"
         ))));
     }
-    if let [any] = protection.applications.as_slice()
-        && any == "*"
-    {
+    if protection.policy.as_ref().is_some_and(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
         eprintln!("attache: warning: any application that has a token for this server may call {path}");
     }
     let url = url(listener, path, tls);

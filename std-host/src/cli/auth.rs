@@ -28,26 +28,27 @@ pub(super) fn of(protection: &Protection, url: &str) -> Result<Option<Auth>, Fau
 }
 
 fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
-    let Some(name) = &protection.issuer else { return Ok(None) };
+    let Some(policy) = &protection.policy else { return Ok(None) };
     let issuer = match &protection.jwks_file {
-        None => Issuer::discovered(name),
+        None => Issuer::discovered(&policy.issuer),
         Some(file) => {
             let path = file.display();
             let text = fs::read_to_string(file)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path} cannot be read: {error}")))?;
-            Issuer::with_keys(name, &text).map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
+            Issuer::with_keys(&policy.issuer, &text)
+                .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };
     let list = |list: &[String]| list.to_vec();
     let issuer = issuer
-        .issuers(list(&protection.issuers))
-        .audiences(list(&protection.audiences))
-        .applications(list(&protection.applications))
-        .tenants(list(&protection.tenants))
-        .identities(list(&protection.identities))
-        .groups(list(&protection.groups));
+        .issuers(list(&policy.issuers))
+        .audiences(list(&policy.audiences))
+        .applications(list(&policy.applications))
+        .tenants(list(&policy.tenants))
+        .identities(list(&policy.identities))
+        .groups(list(&policy.groups));
     let resource = protection.resource.as_deref().unwrap_or(url);
-    Ok(Some(Tokens::of(resource, issuer).scopes(list(&protection.scopes))))
+    Ok(Some(Tokens::of(resource, issuer).scopes(list(&policy.scopes))))
 }
 
 /// The policy in words, for whoever starts the server.
@@ -57,33 +58,31 @@ impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(protection, url) = self;
         let key = protection.keys_file.as_ref().map(|file| format!("a key of {}", file.display()));
-        let token = protection.issuer.as_ref().map(|issuer| format!("an access token of {issuer}"));
+        let token = protection.policy.as_ref().map(|policy| format!("an access token of {}", policy.issuer));
         let and = if protection.required == Required::Either { "or" } else { "and" };
         match (protection.required, token, key) {
             (Required::Nothing, ..) | (_, None, None) => return f.write_str("Anybody who reaches it may call."),
             (_, Some(token), Some(key)) => write!(f, "Callers need {token} {and} {key}.")?,
             (_, Some(one), None) | (_, None, Some(one)) => write!(f, "Callers need {one}.")?,
         }
-        if protection.issuer.is_none() {
-            return Ok(());
-        }
+        let Some(policy) = &protection.policy else { return Ok(()) };
         let all = |list: &[String]| list.join(", ");
-        let mut audiences = protection.audiences.clone();
+        let mut audiences = policy.audiences.clone();
         audiences.push(protection.resource.as_deref().unwrap_or(url).to_owned());
         write!(f, "\n  audiences: {}", all(&audiences))?;
-        match protection.applications.as_slice() {
+        match policy.applications.as_slice() {
             [] => f.write_str("\n  applications: only one whose id is an audience (set auth.applications)")?,
             [any] if any == "*" => f.write_str("\n  applications: any that has a token for this server")?,
             listed => write!(f, "\n  applications: {}", all(listed))?,
         }
         for (name, list) in
-            [("tenants", &protection.tenants), ("identities", &protection.identities), ("groups", &protection.groups)]
+            [("tenants", &policy.tenants), ("identities", &policy.identities), ("groups", &policy.groups)]
         {
             if !list.is_empty() {
                 write!(f, "\n  {name}: {}", all(list))?;
             }
         }
-        match protection.scopes.as_slice() {
+        match policy.scopes.as_slice() {
             [] => f.write_str("\n  scopes that clients are told to ask for: none (set auth.scopes)"),
             scopes => write!(f, "\n  scopes that clients are told to ask for: {}", all(scopes)),
         }

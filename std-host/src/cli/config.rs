@@ -54,10 +54,18 @@ pub(super) struct Endpoint {
 pub(super) struct Protection {
     pub(super) required: Required,
     pub(super) keys_file: Option<PathBuf>,
-    pub(super) issuer: Option<String>,
-    pub(super) issuers: Vec<String>,
+    pub(super) policy: Option<Policy>,
+    /// The file with the keys of the issuer, where they are not to be fetched.
     pub(super) jwks_file: Option<PathBuf>,
+    /// The public URL of the endpoint.
     pub(super) resource: Option<String>,
+}
+
+/// What is asked of access tokens.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Policy {
+    pub(super) issuer: String,
+    pub(super) issuers: Vec<String>,
     pub(super) audiences: Vec<String>,
     pub(super) applications: Vec<String>,
     pub(super) tenants: Vec<String>,
@@ -80,7 +88,7 @@ pub(super) enum Required {
 impl Protection {
     /// Whether anything is asked of callers.
     pub(super) const fn asks(&self) -> bool {
-        self.keys_file.is_some() || self.issuer.is_some()
+        self.keys_file.is_some() || self.policy.is_some()
     }
 }
 
@@ -269,63 +277,58 @@ impl Layers {
         let text = |key: &str| texts(key).into_iter().next();
         let fault = |key: &str, what: &str| Fault::at(self.given(key, server).origin, format!("{key} {what}"));
         let require = text("auth.require").unwrap_or_default();
-        let mut protection = Protection {
+        let set = |names: &[&str]| names.iter().map(|name| format!("auth.{name}")).find(|key| !texts(key).is_empty());
+        let policy = match (text("auth.platform_file"), text("auth.issuer")) {
+            (Some(file), issuer) => {
+                if let Some(key) = issuer.map(|_| "auth.issuer".to_owned()).or_else(|| set(OF_TOKENS)) {
+                    return Err(fault(&key, "is there beside auth.platform_file: say it there, or without that file"));
+                }
+                Some(platform::read(Path::new(&file), |name| std::env::var(name).ok())?)
+            }
+            (None, Some(issuer)) => Some(Policy {
+                issuer,
+                issuers: texts("auth.issuers"),
+                audiences: texts("auth.audiences"),
+                applications: texts("auth.applications"),
+                tenants: texts("auth.tenants"),
+                identities: texts("auth.identities"),
+                groups: texts("auth.groups"),
+                scopes: texts("auth.scopes"),
+            }),
+            (None, None) => None,
+        };
+        let protection = Protection {
             required: match require.as_str() {
                 "anonymous" => Required::Nothing,
                 "either" => Required::Either,
                 _ => Required::All,
             },
             keys_file: text("auth.keys_file").map(PathBuf::from),
-            issuer: text("auth.issuer"),
-            issuers: texts("auth.issuers"),
+            policy,
             jwks_file: text("auth.jwks_file").map(PathBuf::from),
             resource: text("auth.resource"),
-            audiences: texts("auth.audiences"),
-            applications: texts("auth.applications"),
-            tenants: texts("auth.tenants"),
-            identities: texts("auth.identities"),
-            groups: texts("auth.groups"),
-            scopes: texts("auth.scopes"),
         };
-        let set = |names: &[&str]| names.iter().map(|name| format!("auth.{name}")).find(|key| !texts(key).is_empty());
-        if let Some(file) = text("auth.platform_file") {
-            if let Some(key) = set(&["issuer"]).or_else(|| set(OF_TOKENS)) {
-                return Err(fault(&key, "is there beside auth.platform_file: say it there, or without that file"));
-            }
-            let policy = platform::read(Path::new(&file), |name| std::env::var(name).ok())?;
-            protection = Protection {
-                issuer: Some(policy.issuer),
-                issuers: policy.issuers,
-                audiences: policy.audiences,
-                applications: policy.applications,
-                tenants: policy.tenants,
-                identities: policy.identities,
-                groups: policy.groups,
-                scopes: policy.scopes,
-                ..protection
-            };
-        }
         if protection.required == Required::Nothing && protection.asks() {
             return Err(fault(
                 "auth.require",
                 "is anonymous, and keys or an issuer are set beside it: take away one of them",
             ));
         }
-        let both = protection.keys_file.is_some() && protection.issuer.is_some();
+        let both = protection.keys_file.is_some() && protection.policy.is_some();
         if matches!(require.as_str(), "both" | "either") && !both {
             return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
         }
-        if protection.issuer.is_none()
+        if protection.policy.is_none()
             && let Some(key) = set(OF_TOKENS).or_else(|| set(&["resource"]))
         {
             return Err(fault(&key, "means nothing without auth.issuer"));
         }
-        let is_https = |issuer: &String| {
+        let is_https = |issuer: &str| {
             let url = issuer.parse::<http::Uri>().unwrap_or_default();
             let is_local = url.host().is_some_and(|host| attache_core::http::LOOPBACK.contains(&host));
             url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && is_local
         };
-        if protection.issuer.as_ref().is_some_and(|issuer| !is_https(issuer)) {
+        if protection.policy.as_ref().is_some_and(|policy| !is_https(&policy.issuer)) {
             return Err(fault("auth.issuer", "must be an https URL, or an http one of this machine"));
         }
         if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {

@@ -1,10 +1,10 @@
 //! Where values come from: flag before variable before file before default; and where each has come from.
 
-use super::fault::Fault;
+use super::fault::{Fault, Origin};
 use super::settings::{Of, SETTINGS, Setting, nearest};
 use core::fmt;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -20,26 +20,6 @@ pub(in crate::cli) struct Given {
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
-    }
-}
-
-/// Where a value was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Origin {
-    Flag(String),
-    Variable(String),
-    File(PathBuf, usize),
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => write!(f, "--{flag}"),
-            Self::Variable(name) => f.write_str(name),
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Default => f.write_str("default"),
-        }
     }
 }
 

@@ -1,24 +1,11 @@
 //! The policy in the form of a function platform with built-in authorization: `authsettingsV2`, as the body of its resource or as
 //! `auth.json`. What it says and is not served here stops the start; nothing is passed over.
 
-use super::Fault;
+use super::{Fault, Policy};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// What is taken of it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Policy {
-    pub(super) issuer: String,
-    pub(super) issuers: Vec<String>,
-    pub(super) audiences: Vec<String>,
-    pub(super) applications: Vec<String>,
-    pub(super) tenants: Vec<String>,
-    pub(super) identities: Vec<String>,
-    pub(super) groups: Vec<String>,
-    pub(super) scopes: Vec<String>,
-}
 
 /// Scopes that clients are told to ask for, with commas or spaces between.
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
