@@ -50,6 +50,8 @@ enum Command {
     /// Each setting may be given as a flag, as a variable of the environment, or as a key of attache.toml, and counts in this
     /// order. `attache config` prints what counts and where it comes from.
     Serve(Serve),
+    /// Print what a client's mcp.json has to say of the servers that `serve` would run with this configuration.
+    McpJson(Settings),
     /// Print the configuration that `serve` would run with, and where each value comes from.
     Config(Show),
     Key(keys::Key),
@@ -98,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Config(show) => show.run(),
+        Command::McpJson(settings) => settings.print_mcp_json(),
         Command::Key(key) => key.run().map_err(Problem::Config),
         Command::Health(health) => health.run(),
     };
@@ -113,6 +116,22 @@ pub(crate) fn run() -> ExitCode {
 impl Settings {
     fn layers(&self) -> Result<Layers, Problem> {
         Layers::read(&self.flags, self.config.as_deref()).map_err(Problem::Config)
+    }
+}
+
+impl Settings {
+    fn print_mcp_json(&self) -> Result<(), Problem> {
+        let config = self.layers()?.config().map_err(Problem::Config)?;
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        for Endpoint { path, protection, .. } in &config.servers {
+            let url = match (&protection.resource, &config.listen) {
+                (Some(url), _) => url.clone(),
+                (None, config::Listen::Tcp(address)) => format!("{scheme}://{address}{path}"),
+                (None, config::Listen::Unix(_)) => format!("{scheme}://localhost{path}"),
+            };
+            println!("{}", mcp_json(&url, protection.keys_file.is_some()));
+        }
+        Ok(())
     }
 }
 

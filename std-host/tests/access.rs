@@ -144,6 +144,22 @@ fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_
 }
 
 #[test]
+fn client_is_told_of_a_server_by_its_public_url_and_asked_for_a_key_where_there_are_keys() {
+    let file = "/etc/attache/keys";
+    for (flags, key) in [
+        (&["--auth-keys-file", file][..], true),
+        (&["--auth-issuer", "https://id.example", "--auth-resource", "https://api.example/mcp"], false),
+    ] {
+        let run = attache(&[&["mcp-json"], flags].concat()).output().expect("it runs");
+        let json: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+        let server = &json["servers"]["attache"];
+        let url = if key { "http://127.0.0.1:8080/mcp" } else { "https://api.example/mcp" };
+        assert_eq!((&server["type"], &server["url"]), (&json!("http"), &json!(url)));
+        assert_eq!((server["headers"]["x-functions-key"].is_string(), json["inputs"].is_array()), (key, key), "{json}");
+    }
+}
+
+#[test]
 fn policy_in_the_form_of_the_platform_is_taken_and_printed() {
     let directory = Directory::new("platform");
     let file = directory.path("auth.json");

@@ -247,6 +247,12 @@ fn token_that_breaks_a_rule_is_refused_like_every_other_one() {
     }
     let twice = call(&http, "who", &[("authorization", &format!("Bearer {good}")), ("authorization", "Bearer x")]);
     assert_eq!(twice.status, 400);
+    let headers = [("host", "localhost"), ("content-type", "application/json")];
+    let bearer = format!("Bearer {good}");
+    for more in [&[][..], &[("authorization", bearer.as_str())]] {
+        let answer = http.open_at("POST", &format!("/mcp?access_token={good}"), &[&headers[..], more].concat(), b"{}");
+        assert_eq!(answer.status, 400, "a token in the query");
+    }
 }
 
 #[test]

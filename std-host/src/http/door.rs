@@ -19,9 +19,11 @@ pub(super) enum Guest<'h> {
 }
 
 impl<'h> Guest<'h> {
-    /// Does what the door asks for.
-    pub(super) async fn at(door: Door<'h>, engine: &Engine) -> Result<Self, Refusal> {
+    /// Does what the door asks for. `query` is that of the request.
+    pub(super) async fn at(door: Door<'h>, query: Option<&str>, engine: &Engine) -> Result<Self, Refusal> {
         match door {
+            // MCP basic/authorization: access tokens MUST NOT be in the query; RFC 6750 §3.1: invalid_request.
+            Door::NeedKey(_) | Door::Out(Refusal::NoToken) if has_token(query) => Err(Refusal::Credentials),
             Door::In(who) => Ok(Self::Anybody(who)),
             Door::Out(refusal) => Err(refusal),
             Door::NeedKey(came) => engine.auth().check(came).await.map(|evidence| Self::Known(came, evidence)),
@@ -34,6 +36,10 @@ impl<'h> Guest<'h> {
             Self::Known(came, evidence) => engine.auth().caller(evidence, came),
         }
     }
+}
+
+fn has_token(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token")))
 }
 
 /// The answer to a request that is refused at the door, with what its client needs to do better.

@@ -89,7 +89,7 @@ where
         let response = session::bodiless(engine, &facts, head, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let guest = match Guest::at(gate(&facts, &engine.policy()), engine).await {
+    let guest = match Guest::at(gate(&facts, &engine.policy()), head.uri.query(), engine).await {
         Ok(guest) => guest,
         Err(refusal) => return unread(turn_away(engine, refusal, watch)),
     };

@@ -128,7 +128,7 @@ pub(super) async fn bodiless(
     head: &Parts,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let guest = match Guest::at(gate_session(facts, &engine.policy()), engine).await {
+    let guest = match Guest::at(gate_session(facts, &engine.policy()), head.uri.query(), engine).await {
         Ok(guest) => guest,
         Err(refusal) => return turn_away(engine, refusal, watch),
     };
