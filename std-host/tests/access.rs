@@ -110,6 +110,11 @@ fn keys_come_and_go_while_the_server_runs() {
         let said = key(&file, arguments).expect_err("a mistake");
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
+    // Two do not change it at the same time.
+    let lock = format!("{file}.new");
+    fs::write(&lock, "").expect("written");
+    assert!(key(&file, &["add", "late"]).expect_err("it is locked").contains(&lock));
+    fs::remove_file(&lock).expect("removed");
     // A file that makes no sense changes nothing.
     fs::write(&file, "nonsense\n").expect("written");
     std::thread::sleep(Duration::from_secs(2));

@@ -12,8 +12,9 @@ pub(super) fn of(protection: &Protection, url: &str) -> Result<Option<Auth>, Fau
     let keys = match &protection.keys_file {
         None => None,
         Some(file) => {
-            let keys = Keys::of_digests(keys::read(file)?);
-            tokio::spawn(keys::follow(file.clone(), keys.clone()));
+            let digests = keys::read(file)?;
+            let keys = Keys::of_digests(digests.clone());
+            tokio::spawn(keys::follow(file.clone(), digests, keys.clone()));
             Some(keys)
         }
     };

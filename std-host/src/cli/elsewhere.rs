@@ -58,9 +58,9 @@ pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(None)
 }
 
-/// A new file.
+/// A new file; an error if there is one already.
 pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
-    std::fs::File::create(path)
+    std::fs::File::create_new(path)
 }
 
 /// Who reads a file is not in its mode.

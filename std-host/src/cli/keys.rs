@@ -9,7 +9,6 @@ use core::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use tokio::time::{Duration, sleep};
 
 /// Makes and removes the keys by which callers are let in. A server that runs with the file takes each change within a few seconds.
@@ -54,18 +53,20 @@ impl Key {
                 if keys.iter().any(|(known, _)| known == name) {
                     return Err(format!("there is a key {name:?} already: renew it, or choose another name"));
                 }
-                keys.push((name.clone(), made()?));
-                Ok(())
+                let value = made()?;
+                keys.push((name.clone(), digest(value.as_bytes())));
+                Ok(Some(value))
             }),
             Command::Renew(Named { name, file }) => change(&file.keys_file, |keys| {
                 let key = keys.iter_mut().find(|(known, _)| known == name).ok_or_else(|| unknown(name))?;
-                key.1 = made()?;
-                Ok(())
+                let value = made()?;
+                key.1 = digest(value.as_bytes());
+                Ok(Some(value))
             }),
             Command::Remove(Named { name, file }) => change(&file.keys_file, |keys| {
                 let before = keys.len();
                 keys.retain(|(known, _)| known != name);
-                if keys.len() < before { Ok(()) } else { Err(unknown(name)) }
+                if keys.len() < before { Ok(None) } else { Err(unknown(name)) }
             }),
             Command::List(file) => {
                 read(&file.keys_file)?.iter().for_each(|(name, _)| println!("{name}"));
@@ -79,15 +80,14 @@ fn unknown(name: &str) -> String {
     format!("there is no key {name:?}: `attache key list` prints those that there are")
 }
 
-type Digests = Vec<(String, [u8; 32])>;
+/// The keys of a file, by name.
+pub(super) type Digests = Vec<(String, [u8; 32])>;
 
-/// A new value, which goes to standard output; and its digest.
-fn made() -> Result<[u8; 32], String> {
+/// A new value.
+fn made() -> Result<String, String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
-    let value = hexadecimal(&bytes);
-    println!("{value}");
-    Ok(digest(value.as_bytes()))
+    Ok(hexadecimal(&bytes))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -98,21 +98,47 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// Changes the file, whole or not at all.
-fn change(path: &Path, change: impl FnOnce(&mut Digests) -> Result<(), String>) -> Result<(), Fault> {
+/// Changes the file, whole or not at all, and then prints the value that the change has made.
+fn change(path: &Path, change: impl FnOnce(&mut Digests) -> Result<Option<String>, String>) -> Result<(), Fault> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let fresh = PathBuf::from(name);
+    // As long as it is there nobody else changes the file.
+    let mut file = system::create_private(&fresh).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Fault::of(format!(
+            "{} is there: another `attache key` is at work, or one was killed, and then it may be removed",
+            fresh.display()
+        )),
+        _ => cannot(path, "written", &error),
+    })?;
+    let changed = changed(path, change).and_then(|(keys, value)| {
+        let text: String = keys.iter().map(|(name, digest)| format!("{name} {}\n", hexadecimal(digest))).collect();
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        written.and_then(|()| fs::rename(&fresh, path)).map_err(|error| cannot(path, "written", &error))?;
+        Ok(value)
+    });
+    match changed {
+        Ok(value) => {
+            value.iter().for_each(|value| println!("{value}"));
+            Ok(())
+        }
+        Err(fault) => {
+            let _ = fs::remove_file(&fresh);
+            Err(fault)
+        }
+    }
+}
+
+fn changed(
+    path: &Path,
+    change: impl FnOnce(&mut Digests) -> Result<Option<String>, String>,
+) -> Result<(Digests, Option<String>), Fault> {
     let mut keys = if path.exists() { read(path)? } else { Digests::new() };
-    change(&mut keys).map_err(Fault::of)?;
+    let value = change(&mut keys).map_err(Fault::of)?;
     if let Some((name, _)) = keys.iter().find(|(name, _)| name.is_empty() || name.contains(char::is_whitespace)) {
         return Err(Fault::of(format!("the name of a key must be one word, and {name:?} is none")));
     }
-    let text: String = keys.iter().map(|(name, digest)| format!("{name} {}\n", hexadecimal(digest))).collect();
-    let fresh = path.with_extension("new");
-    let written = system::create_private(&fresh).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    });
-    written.map_err(|error| cannot(path, "written", &error))
+    Ok((keys, value))
 }
 
 /// The keys in the file.
@@ -140,26 +166,31 @@ fn cannot(path: &Path, what: &str, error: &io::Error) -> Fault {
     Fault::of(format!("auth.keys_file {} cannot be {what}: {error}", path.display()))
 }
 
-/// Reads the file again whenever it has changed. What cannot be read is told, and the old keys stay.
-pub(super) async fn follow(path: PathBuf, keys: Keys) {
-    let changed = || fs::metadata(&path).and_then(|file| file.modified()).ok();
-    let mut seen: Option<SystemTime> = changed();
+/// Reads the file again and again, and takes what it says instead of what it said `before`. What cannot be read is told, and the old
+/// keys stay.
+pub(super) async fn follow(path: PathBuf, mut before: Digests, keys: Keys) {
+    let mut told = None;
     loop {
         sleep(LOOK).await;
-        let now = changed();
-        if now == seen {
-            continue;
-        }
-        seen = now;
         match read(&path) {
             Ok(fresh) => {
-                tracing::info!(keys = fresh.len(), "the keys of callers were read again");
-                keys.replace(fresh);
+                told = None;
+                if fresh != before {
+                    tracing::info!(keys = fresh.len(), "the keys of callers were read again");
+                    keys.replace(fresh.clone());
+                    before = fresh;
+                }
             }
-            Err(fault) => tracing::error!(%fault, "the keys of callers were not read again, the old ones stay"),
+            Err(fault) => {
+                let fault = fault.to_string();
+                if told.as_ref() != Some(&fault) {
+                    tracing::error!(%fault, "the keys of callers were not read again, the old ones stay");
+                    told = Some(fault);
+                }
+            }
         }
     }
 }
 
-/// How often the file is looked at: who takes a key away wants it gone.
+/// How often the file is read, which is short: who takes a key away wants it gone.
 const LOOK: Duration = Duration::from_secs(1);

@@ -105,11 +105,9 @@ pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(Some(Listener::Local(Local { listener: UnixListener::from_std(listener)?, file: None })))
 }
 
-/// A new file that nobody else may read.
+/// A new file that nobody else may read; an error if there is one already.
 pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
-    // One that is left of a run that was killed may have another mode.
-    let _ = fs::remove_file(path);
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

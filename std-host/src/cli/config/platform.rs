@@ -1,5 +1,6 @@
 //! The policy in the form of a function platform with built-in authorization: `authsettingsV2`, as the body of its resource or as
-//! `auth.json`. What it says and is not served here stops the start; nothing is passed over.
+//! `auth.json`. What it says and is not served here stops the start. Passed over is only what signs people in by a browser: clients of
+//! tools sign in at the issuer.
 
 use super::{Fault, Policy};
 use serde::Deserialize;
@@ -126,10 +127,20 @@ pub(super) fn read(path: &Path, variable: impl Fn(&str) -> Option<String>) -> Re
 fn parsed(text: &str) -> Result<Policy, String> {
     let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
     // The body of the resource has the settings one level deeper.
-    let settings = match whole.get_mut("properties") {
-        Some(properties) => properties.take(),
+    let mut settings = match whole.get_mut("properties").map(Value::take) {
+        Some(properties) => {
+            let envelope = ["id", "kind", "location", "name", "properties", "systemData", "tags", "type"];
+            let mut members = whole.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+            if let Some(other) = members.find(|name| !envelope.contains(name)) {
+                return Err(format!(
+                    "{other} stands beside properties, which has all settings: put it there or take it away"
+                ));
+            }
+            properties
+        }
         None => whole,
     };
+    without_nulls(&mut settings);
     let settings: Settings = serde_path_to_error::deserialize(settings).map_err(|error| {
         let path = error.path().to_string();
         format!("{path}: {}", error.inner())
@@ -149,6 +160,18 @@ fn parsed(text: &str) -> Result<Policy, String> {
     served("httpSettings.forwardProxy.convention", convention, "NoProxy".to_owned())
         .map_err(|error| format!("{error}; say by auth.resource what the public URL is"))?;
     one_of(identity_providers)
+}
+
+/// Takes away what is null, which means that it is not set.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
 }
 
 /// Refuses a value that means something which is not done here.
@@ -217,7 +240,15 @@ fn of_custom(key: &str, custom: &Custom) -> Result<Policy, String> {
     let OpenIdConnect { well_known_open_id_configuration: known, issuer, .. } =
         &custom.registration.open_id_connect_configuration;
     let inside = format!("{key}.registration.openIdConnectConfiguration");
+    if custom.registration.open_id_connect_configuration.certification_uri.is_some() {
+        return Err(format!(
+            "{inside}.certificationUri is not served: keys are found by the issuer's metadata, or set auth.jwks_file"
+        ));
+    }
     let issuer = match (issuer, known) {
+        (Some(issuer), Some(url)) if !url.starts_with(issuer.trim_end_matches('/')) => {
+            return Err(format!("{inside} names issuer {issuer} and metadata of another one, {url}: keep one of them"));
+        }
         (Some(issuer), _) => issuer.clone(),
         (None, Some(url)) => url
             .strip_suffix("/.well-known/openid-configuration")
@@ -269,7 +300,8 @@ mod tests {
             r#","platform":{"enabled":true,"runtimeVersion":"~1"},"globalValidation":{"requireAuthentication":true,"unauthenticatedClientAction":"Return401"}"#,
         );
         let resource = format!(r#"{{"name":"authsettingsV2","properties":{plain}}}"#);
-        for text in [plain, resource] {
+        let exported = plain.replacen('{', r#"{"login":null,"httpSettings":{"forwardProxy":null},"#, 1);
+        for text in [plain, resource, exported] {
             let policy = parsed(&text).unwrap();
             assert_eq!(policy.issuer, format!("https://login.microsoftonline.com/{TENANT}/v2.0"));
             assert_eq!(policy.issuers, [format!("https://sts.windows.net/{TENANT}/")]);
@@ -308,6 +340,12 @@ mod tests {
             ),
             (entra(r#","httpSettings":{"routes":{"apiPrefix":7}}"#), &["httpSettings.routes.apiPrefix"]),
             (entra("").replace("\"registration\"", "\"registrations\""), &["azureActiveDirectory", "registrations"]),
+            (format!(r#"{{"properties":{},"platform":{{}}}}"#, entra("")), &["platform stands beside properties"]),
+            (
+                r#"{"identityProviders":{"customOpenIdConnectProviders":{"id":{"registration":{"clientId":"a",
+                "openIdConnectConfiguration":{"issuer":"https://id.example","certificationUri":"https://id.example/k"}}}}}}"#.to_owned(),
+                &["customOpenIdConnectProviders.id", "certificationUri"],
+            ),
             (entra("").replace("clientId", "clientSecretSettingName"), &["clientId is missing"]),
             (
                 entra("").replace(r#""identityProviders":{"#, r#""identityProviders":{"google":{"registration":{}},"#),
