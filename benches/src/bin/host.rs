@@ -77,7 +77,7 @@ fn token() -> (Auth, String) {
     let [x, y] = [&point[1..33], &point[33..]].map(base64url);
     let keys = format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","kid":"k","x":"{x}","y":"{y}"}}]}}"#);
     let issuer = Issuer::with_keys("https://id.example", &keys).expect("keys").applications(["app"]);
-    let fill = "x".repeat(257);
+    let fill = "x".repeat(313);
     let claims = format!(
         r#"{{"iss":"https://id.example","aud":"https://api.example/mcp","exp":4000000000,"sub":"ada","azp":"app","scp":"use","x":"{fill}"}}"#
     );

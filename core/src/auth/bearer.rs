@@ -50,13 +50,38 @@ fn is_token(text: &[u8]) -> bool {
     while let [rest @ .., b'='] = front {
         front = rest;
     }
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    !front.is_empty() && front.iter().all(allowed)
+    !front.is_empty() && front.iter().all(|byte| is_allowed(*byte))
 }
+
+/// Whether a byte is one of those of which tokens are made. They are long, and looked at with each request.
+fn is_allowed(byte: u8) -> bool {
+    ALLOWED.get(usize::from(byte >> 5)).is_some_and(|word| word >> (byte & 31) & 1 == 1)
+}
+
+/// A bit for each byte that is allowed.
+const ALLOWED: [u32; 8] = {
+    let mut words = [0; 8];
+    let mut byte = 0u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/') {
+            words[(byte >> 5) as usize] |= 1 << (byte & 31);
+        }
+        byte += 1;
+    }
+    words
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // RFC 6750 §2.1: b64token
+    #[test]
+    fn bytes_of_a_token_are_those_of_its_rule() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_allowed(byte), byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte), "{byte}");
+        }
+    }
 
     #[test]
     fn header_is_a_token_another_scheme_or_malformed() {
