@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub struct Guard<'a> {
     /// The keys that let callers in.
     pub keys: &'a [ApiKey],
-    /// The tokens that do.
+    /// The tokens that do; they take one of the features `rs256`, `es256` and `eddsa`.
     pub tokens: Option<&'a Tokens<'a>>,
     /// Hears why a caller was kept out. It is for the log of the device; its client is not told.
     pub denied: fn(&Denied<'_>),
@@ -136,6 +136,11 @@ impl Guest<'_> {
 }
 
 impl<'a> Guard<'a> {
+    /// The tokens that let callers in. An image that can check no signature takes none, and has nothing for them in it.
+    pub(super) fn tokens(&self) -> Option<&'a Tokens<'a>> {
+        if cfg!(any(feature = "rs256", feature = "es256", feature = "eddsa")) { self.tokens } else { None }
+    }
+
     /// Finds out whether what `came` is good; `scratch` is for the token.
     pub(super) fn check(&self, came: &Unverified<'_>, scratch: &mut [u8]) -> Result<Guest<'a>, Refusal> {
         match came {
@@ -151,7 +156,7 @@ impl<'a> Guard<'a> {
     }
 
     fn token(&self, bearer: Bearer<'_>, scratch: &mut [u8]) -> Result<Guest<'a>, Refusal> {
-        let Some(tokens) = self.tokens else {
+        let Some(tokens) = self.tokens() else {
             return Err(self.told(&Denied::KeyUnavailable));
         };
         let now = (tokens.now)();

@@ -112,7 +112,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Err(fault) => return self.fault(fault).await,
         };
         let after = if request.keep_alive { After::KeepAlive } else { After::Close };
-        if let Some(tokens) = self.site.guard.tokens
+        if let Some(tokens) = self.site.guard.tokens()
             && (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0))
             && tokens.has_metadata_at(request.path)
         {
@@ -176,7 +176,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let Some(refusal) = refusal else {
             return self.to.reply(reply, after, b"", b"").await;
         };
-        let tokens = self.site.guard.tokens;
+        let tokens = self.site.guard.tokens();
         let scopes = tokens.map_or(&[] as &[&str], |tokens| tokens.scopes).iter().copied();
         let resource = tokens.map(|tokens| &tokens.resource);
         self.to.refuse(reply, after, b"", out, |to| challenge(refusal, resource, scopes, to)).await
@@ -193,7 +193,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Need::Scope(scope) => Some(scope),
             Need::Role(_) => None,
         });
-        let resource = self.site.guard.tokens.map(|tokens| &tokens.resource);
+        let resource = self.site.guard.tokens().map(|tokens| &tokens.resource);
         self.to.refuse(reply, after, body, out, |to| challenge(refusal, resource, scopes, to)).await
     }
 
