@@ -194,31 +194,6 @@ async fn call_of_a_session_beyond_the_table_is_refused_with_when_to_try_again_an
     assert_eq!(call(calls).await.expect("an answer").status(), StatusCode::OK);
 }
 
-/// Kilobytes of memory that the process has.
-#[cfg(target_os = "linux")]
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is there");
-    line.trim().split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
-}
-
-// A session lives in its id.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn hundred_thousand_handshakes_leave_memory_as_it_is() {
-    let (service, ..) = server(Limits::default());
-    let handshakes = async |count: u32| {
-        for _ in 0..count {
-            assert_eq!(send(service.clone(), initialize("2025-11-25")).await.status(), StatusCode::OK);
-        }
-    };
-    handshakes(1_000).await;
-    let before = resident();
-    handshakes(100_000).await;
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 2048, "{grown} KiB more");
-}
-
 #[tokio::test]
 async fn body_over_a_limit_that_was_set_is_refused_before_it_is_read() {
     let (service, ..) = server(Limits::default().body(10_usize));
