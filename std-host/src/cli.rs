@@ -16,11 +16,11 @@ mod socket;
 mod system;
 mod tls;
 
-use ::http::header;
 use attache_host::{Changes, Ctx, Rate, Server, ToolError, observe, stdio};
 use clap::{Args, Parser, Subcommand};
 use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Required, Secret, Tls};
 use core::fmt;
+use core::net::SocketAddr;
 use health::Ready;
 use hmac::{Hmac, Mac};
 use listen::Serving;
@@ -117,18 +117,16 @@ impl Settings {
     fn layers(&self) -> Result<Layers, Problem> {
         Layers::read(&self.flags, self.config.as_deref()).map_err(Problem::Config)
     }
-}
 
-impl Settings {
     fn print_mcp_json(&self) -> Result<(), Problem> {
         let config = self.layers()?.config().map_err(Problem::Config)?;
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let address = match config.listen {
+            config::Listen::Tcp(address) => Some(address),
+            config::Listen::Unix(_) => None,
+        };
         for Endpoint { path, protection, .. } in &config.servers {
-            let url = match (&protection.resource, &config.listen) {
-                (Some(url), _) => url.clone(),
-                (None, config::Listen::Tcp(address)) => format!("{scheme}://{address}{path}"),
-                (None, config::Listen::Unix(_)) => format!("{scheme}://localhost{path}"),
-            };
+            let own = || url(address, path, config.tls.as_ref());
+            let url = protection.resource.clone().unwrap_or_else(own);
             println!("{}", mcp_json(&url, protection.keys_file.is_some()));
         }
         Ok(())
@@ -198,11 +196,8 @@ async fn http(config: Config) -> Result<(), Problem> {
         if config.metrics.is_some() {
             server = server.observe(exchanges.clone());
         }
-        if let Some(metadata) = server.metadata().filter(|_| !core::mem::replace(&mut rooted, true)) {
-            // Clients that know nothing of paths look here.
-            let fields = [(header::CONTENT_TYPE, "application/json"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-            let answer = move || async move { (fields, metadata) };
-            router = router.route("/.well-known/oauth-protected-resource", axum::routing::get(answer));
+        if let Some(metadata) = server.root_metadata().filter(|_| !core::mem::replace(&mut rooted, true)) {
+            router = router.merge(metadata);
         }
         changes.push(server.changes());
         router = router.merge(server.routes());
@@ -245,7 +240,7 @@ fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Opti
     if protection.policy.as_ref().is_some_and(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
         eprintln!("attache: warning: any application that has a token for this server may call {path}");
     }
-    let url = url(listener, path, tls);
+    let url = url(listener.address(), path, tls);
     match auth::of(protection, &url).map_err(Problem::Config)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
@@ -253,9 +248,9 @@ fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Opti
 }
 
 /// The URL of an endpoint, as long as nothing says otherwise.
-fn url(listener: &Listener, path: &str, tls: Option<&Tls>) -> String {
+fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) -> String {
     let scheme = if tls.is_some() { "https" } else { "http" };
-    match listener.address() {
+    match address {
         Some(address) => format!("{scheme}://{address}{path}"),
         None => format!("{scheme}://localhost{path}"),
     }
@@ -282,7 +277,7 @@ fn logged(server: Server, exchanges: bool) -> Server {
 
 fn greet(listener: &Listener, servers: &[Endpoint], tls: Option<&Tls>) {
     for Endpoint { path, protection, .. } in servers {
-        let url = url(listener, path, tls);
+        let url = url(listener.address(), path, tls);
         let policy = auth::Words(protection, &url);
         match listener.address() {
             Some(_) => {

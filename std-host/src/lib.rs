@@ -36,6 +36,7 @@
 
 mod admission;
 pub mod auth;
+mod clock;
 mod engine;
 pub mod http;
 mod legacy;

@@ -209,12 +209,6 @@ impl Server {
         self
     }
 
-    /// The metadata of the endpoint, as [`Engine::metadata`]. [`routes`](Server::routes) serves it at the path that belongs to the
-    /// endpoint; where only one server is at a host, it may stand at `/.well-known/oauth-protected-resource` besides.
-    pub fn metadata(&self) -> Option<String> {
-        self.engine.metadata()
-    }
-
     /// What callers may cost, instead of the defaults.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -241,14 +235,32 @@ impl Server {
         let path = self.path.clone();
         let engine = self.build();
         let router = axum::Router::new().route_service(&path, crate::http::McpService::new(Arc::clone(&engine)));
-        match (engine.metadata(), engine.auth().resource()) {
-            (Some(metadata), Some(resource)) => {
-                let answer = move || async move { crate::http::metadata::answer(&metadata) };
-                router.route(&resource.metadata_path().concat(), axum::routing::get(answer))
-            }
-            _ => router,
+        match engine.auth().resource().and_then(|resource| metadata(&engine, &resource.metadata_path().concat())) {
+            Some(metadata) => router.merge(metadata),
+            None => router,
         }
     }
+
+    /// The metadata of the endpoint for clients that look for it at the root of the host, to be merged into a router by one server of
+    /// it; nothing where no access tokens are asked for. That at the path of the endpoint is among its [`routes`](Server::routes).
+    #[cfg(feature = "axum")]
+    pub fn root_metadata<S: Clone + Send + Sync + 'static>(&self) -> Option<axum::Router<S>> {
+        metadata(&self.engine, "/.well-known/oauth-protected-resource")
+    }
+}
+
+/// The metadata of the endpoint at this path (RFC 9728): public, and for pages of any origin to read.
+#[cfg(feature = "axum")]
+fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
+    use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+    let metadata = engine.metadata()?;
+    let fields = [
+        (CONTENT_TYPE, "application/json"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (CACHE_CONTROL, "public, max-age=300"),
+    ];
+    let answer = move || async move { (fields, metadata) };
+    Some(axum::Router::new().route(path, axum::routing::get(answer)))
 }
 
 /// A name that is taken is a mistake in the program, found at its start.

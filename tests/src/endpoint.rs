@@ -300,7 +300,8 @@ fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed()
 
 #[test]
 fn connection_survives_a_body_that_is_too_large_and_a_path_that_is_not_there() {
-    let (board, _) = board(1, Deadlines::DEFAULT);
+    // With one socket, a connection that waits for its next request would give way to the next client.
+    let (board, _) = board(2, Deadlines::DEFAULT);
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     let large = json!({"x": "y".repeat(9000), "method": "tools/list"});
     stream.write_all(&wire(&large, "")).expect("it is taken");

@@ -8,12 +8,12 @@ use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
-use crate::auth::{Authenticated, Need};
+use crate::auth::Authenticated;
 use crate::exchange::{Batch, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
 use crate::http::{ACCEPTED, Door, OK, Refusal, Verb, challenge, gate, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Full, Sink, Slice};
-use crate::tool::{Call, Output, ToolError, ToolResult};
+use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
@@ -187,12 +187,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let Some((refusal, operation)) = reply.denied() else {
             return Ok(after);
         };
-        let (offers, (kind, index)) = (self.to.server.offers(), operation.entry());
-        let needs = (0..).map_while(|number| offers.need(kind, index, number));
-        let scopes = needs.filter_map(|need| match need {
-            Need::Scope(scope) => Some(scope),
-            Need::Role(_) => None,
-        });
+        let scopes = scopes(self.to.server.offers(), operation);
         let resource = self.site.guard.tokens().map(|tokens| &tokens.resource);
         self.to.refuse(reply, after, body, out, |to| challenge(refusal, resource, scopes, to)).await
     }

@@ -1,7 +1,7 @@
 //! What a handler is called with.
 
-use super::{Arguments, Kind, Level, template};
-use crate::auth::Authenticated;
+use super::{Arguments, Catalogue, Kind, Level, template};
+use crate::auth::{Authenticated, Need};
 use crate::era::Version;
 use crate::json::{Kind as Json, Text, Value};
 
@@ -31,6 +31,16 @@ impl Operation {
             Self::Complete(kind, index) => (kind, index),
         }
     }
+}
+
+/// The scopes that `operation` needs: what a challenge to a caller who lacks one of them says (MCP basic/authorization).
+pub fn scopes(offers: &dyn Catalogue, operation: Operation) -> impl Iterator<Item = &str> {
+    let (kind, index) = operation.entry();
+    let needs = (0..).map_while(move |number| offers.need(kind, index, number));
+    needs.filter_map(|need| match need {
+        Need::Scope(scope) => Some(scope),
+        Need::Role(_) => None,
+    })
 }
 
 /// One call: what, with what, by whom.

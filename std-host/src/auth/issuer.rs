@@ -41,11 +41,14 @@ impl Issuer {
     /// # Panics
     /// If `issuer` is no `https` URL; `http` will do for `localhost`.
     pub fn discovered(issuer: &str) -> Self {
-        assert!(
-            super::fetch::is_allowed(issuer),
-            "issuer {issuer:?} must be an https URL, or an http one of this machine"
-        );
+        assert!(Self::may_be_asked(issuer), "issuer {issuer:?} must be an https URL, or an http one of this machine");
         Self::with(issuer, Source::fetched(Fetcher::new(issuer)))
+    }
+
+    /// Whether an issuer with this identifier may be asked for its keys: by https, or on this machine, and not at an address that means
+    /// something else to each machine.
+    pub fn may_be_asked(issuer: &str) -> bool {
+        super::fetch::is_allowed(issuer)
     }
 
     /// An issuer whose keys are given as a set in JSON (RFC 7517): nothing is fetched.

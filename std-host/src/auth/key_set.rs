@@ -20,10 +20,8 @@ pub(super) struct Key {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Numbers {
-    Rsa {
-        modulus: Vec<u8>,
-        exponent: Vec<u8>,
-    },
+    /// A modulus; the exponent is 65537.
+    Rsa(Vec<u8>),
     /// An uncompressed point.
     P256([u8; 65]),
     Ed25519([u8; 32]),
@@ -84,6 +82,9 @@ impl KeySet {
     }
 }
 
+/// 65537, the only exponent of RSA keys that are taken.
+const EXPONENT: [u8; 3] = [1, 0, 1];
+
 /// Bytes of the largest modulus and its exponent.
 const NUMBERS: usize = 1024;
 
@@ -91,9 +92,7 @@ impl Key {
     fn of(jwk: Jwk<'_>) -> Option<Self> {
         let public = match jwk.public {
             // The rules are the engine's; the arithmetic is the library's.
-            Public::Rsa(modulus, exponent) if Rs256::new(modulus, exponent).is_some() => {
-                Numbers::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() }
-            }
+            Public::Rsa(modulus, exponent) if Rs256::new(modulus, exponent).is_some() => Numbers::Rsa(modulus.to_vec()),
             Public::Rsa(..) => return None,
             Public::P256(x, y) => {
                 let mut point = [4; 65];
@@ -110,7 +109,7 @@ impl Key {
 impl Verify for Key {
     fn algorithm(&self) -> Algorithm {
         match self.public {
-            Numbers::Rsa { .. } => Algorithm::Rs256,
+            Numbers::Rsa(_) => Algorithm::Rs256,
             Numbers::P256(_) => Algorithm::Es256,
             Numbers::Ed25519(_) => Algorithm::EdDsa,
         }
@@ -118,7 +117,7 @@ impl Verify for Key {
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {
         let good = match &self.public {
-            Numbers::Rsa { modulus, exponent } => RsaPublicKeyComponents { n: modulus, e: exponent }.verify(
+            Numbers::Rsa(modulus) => RsaPublicKeyComponents { n: modulus.as_slice(), e: &EXPONENT[..] }.verify(
                 &signature::RSA_PKCS1_2048_8192_SHA256,
                 message,
                 signature,

@@ -36,7 +36,7 @@ pub use keys::Keys;
 #[cfg(feature = "auth")]
 pub use tokens::Tokens;
 
-use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Shown};
+use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate};
 use attache_core::http::{Refusal, Resource, Unverified};
 #[cfg(feature = "auth")]
 use seen::Seen;
@@ -117,29 +117,22 @@ impl Auth {
         None
     }
 
-    /// Finds out whether what came is good. What is wrong with it goes to the log, and how much of that the peer may know is the
-    /// refusal.
+    /// Collects what it takes to tell whether what came is good. What is wrong with it goes to the log, and how much of that the peer
+    /// may know is the refusal.
     pub(crate) async fn check(&self, came: Unverified<'_>) -> Result<Evidence, Refusal> {
         match came {
-            Unverified::Key(shown) => self.key(shown),
+            // `caller` does: what it gives borrows from them.
+            Unverified::Key(_) => Ok(Evidence::Keys(self.keys.now())),
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
             #[cfg(feature = "auth")]
-            Unverified::Both(shown, bearer) => match self.key(shown) {
+            Unverified::Both(shown, bearer) => match shown.check(&self.keys.now()) {
                 // The token says who calls.
                 Ok(_) => self.token(bearer).await,
-                refused => refused,
+                Err(denied) => Err(told(&denied)),
             },
             #[cfg(not(feature = "auth"))]
             Unverified::Token(_) | Unverified::Both(..) => Err(told(&Denied::KeyUnavailable)),
-        }
-    }
-
-    fn key(&self, shown: Shown<'_>) -> Result<Evidence, Refusal> {
-        let keys = self.keys.now();
-        match shown.check(&keys) {
-            Ok(_) => Ok(Evidence::Key(keys)),
-            Err(denied) => Err(told(&denied)),
         }
     }
 
@@ -158,19 +151,19 @@ impl Auth {
         came: &Unverified<'_>,
     ) -> Result<Authenticated<'e>, Refusal> {
         match (evidence, came) {
-            (Evidence::Key(keys), Unverified::Key(shown)) => shown.check(keys).map_err(|denied| told(&denied)),
+            (Evidence::Keys(keys), Unverified::Key(shown)) => shown.check(keys).map_err(|denied| told(&denied)),
             #[cfg(feature = "auth")]
             (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
-            // Evidence of a key is made of a key alone.
-            (Evidence::Key(_), _) => Err(Refusal::NoKey),
+            // Keys are for who has shown a key alone.
+            (Evidence::Keys(_), _) => Err(Refusal::NoKey),
         }
     }
 }
 
 /// What proves who calls, kept as long as the request.
 pub(crate) enum Evidence {
-    /// One of these keys.
-    Key(Arc<[ApiKey<String>]>),
+    /// The keys, one of which has to be the one that was shown.
+    Keys(Arc<[ApiKey<String>]>),
     /// A token that was checked.
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),
@@ -180,11 +173,4 @@ pub(crate) enum Evidence {
 fn told(denied: &Denied<'_>) -> Refusal {
     tracing::info!(reason = %denied, "a caller was not let in");
     Refusal::from(*denied)
-}
-
-/// Seconds since 1970.
-#[cfg(feature = "auth")]
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }

@@ -2,7 +2,8 @@
 
 use super::issuer::Issuer;
 use super::seen::{Cache, Seen};
-use super::{now, told};
+use super::told;
+use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::auth::{Bearer, Denied, Verified};
 use attache_core::http::{Refusal, Resource, metadata};

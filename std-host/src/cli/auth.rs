@@ -40,16 +40,15 @@ fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };
-    let list = |list: &[String]| list.to_vec();
     let issuer = issuer
-        .issuers(list(&policy.issuers))
-        .audiences(list(&policy.audiences))
-        .applications(list(&policy.applications))
-        .tenants(list(&policy.tenants))
-        .identities(list(&policy.identities))
-        .groups(list(&policy.groups));
+        .issuers(&policy.issuers)
+        .audiences(&policy.audiences)
+        .applications(&policy.applications)
+        .tenants(&policy.tenants)
+        .identities(&policy.identities)
+        .groups(&policy.groups);
     let resource = protection.resource.as_deref().unwrap_or(url);
-    Ok(Some(Tokens::of(resource, issuer).scopes(list(&policy.scopes))))
+    Ok(Some(Tokens::of(resource, issuer).scopes(&policy.scopes)))
 }
 
 /// The policy in words, for whoever starts the server.

@@ -16,6 +16,7 @@ use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
 use attache_host::Limits;
+use attache_host::auth::Issuer;
 use clap::{Arg, ArgAction, ArgMatches};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -106,7 +107,7 @@ pub(super) struct Flags(Vec<(&'static Setting, Vec<String>)>);
 
 impl clap::Args for Flags {
     fn augment_args(command: clap::Command) -> clap::Command {
-        SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret).fold(command, |command, setting| {
+        settings::shown().fold(command, |command, setting| {
             let default = match setting.default {
                 "" => String::new(),
                 default => format!("; default {default}"),
@@ -114,8 +115,7 @@ impl clap::Args for Flags {
             let places = format!("{}{default} [{}, key {}]", setting.help, setting.variable(), setting.key);
             let action = if setting.kind == Kind::List { ArgAction::Append } else { ArgAction::Set };
             let flag = Arg::new(setting.key).long(setting.flag()).value_name(setting.kind.name());
-            let flag = if setting.key == "auth.platform_file" { flag.visible_alias("auth") } else { flag };
-            command.arg(flag.help(places).action(action))
+            command.arg(flag.visible_aliases(setting.alias).help(places).action(action))
         })
     }
 
@@ -128,8 +128,7 @@ impl clap::FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given =
             |setting: &'static Setting| Some((setting, matches.get_many::<String>(setting.key)?.cloned().collect()));
-        let flags = SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret);
-        Ok(Self(flags.filter_map(given).collect()))
+        Ok(Self(settings::shown().filter_map(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -323,12 +322,7 @@ impl Layers {
         {
             return Err(fault(&key, "means nothing without auth.issuer"));
         }
-        let is_https = |issuer: &str| {
-            let url = issuer.parse::<http::Uri>().unwrap_or_default();
-            let is_local = url.host().is_some_and(|host| attache_core::http::LOOPBACK.contains(&host));
-            url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && is_local
-        };
-        if protection.policy.as_ref().is_some_and(|policy| !is_https(&policy.issuer)) {
+        if protection.policy.as_ref().is_some_and(|policy| !Issuer::may_be_asked(&policy.issuer)) {
             return Err(fault("auth.issuer", "must be an https URL, or an http one of this machine"));
         }
         if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {

@@ -3,12 +3,13 @@
 use super::answer::Answer;
 use crate::admission::Admission;
 use crate::auth::Auth;
-use crate::legacy::{Client, Logs, Memory, now};
+use crate::clock::now;
+use crate::legacy::{Client, Logs, Memory};
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::sink::Growing;
 use crate::tools::{Changes, Outcome, Registry};
-use attache_core::auth::{Authenticated, Need};
+use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Next, Reply, Ticket};
 use attache_core::http::{LOOPBACK, Policy};
@@ -17,7 +18,7 @@ use attache_core::limits::SESSION_LIFE;
 use attache_core::mcp;
 use attache_core::rpc::Error;
 use attache_core::seal::Key;
-use attache_core::tool::{Catalogue, Operation};
+use attache_core::tool::{Operation, scopes};
 use bytes::Bytes;
 use core::fmt;
 use std::sync::Arc;
@@ -179,12 +180,7 @@ impl Moment {
 
     /// The scopes that `operation` needs.
     pub(crate) fn scopes_of(&self, operation: Operation) -> impl Iterator<Item = &str> {
-        let (kind, index) = operation.entry();
-        let needs = (0..).map_while(move |number| self.offers.need(kind, index, number));
-        needs.filter_map(|need| match need {
-            Need::Scope(scope) => Some(scope),
-            Need::Role(_) => None,
-        })
+        scopes(&*self.offers, operation)
     }
 
     /// Notes for those who observe what a message is.

@@ -1,9 +1,10 @@
 //! Pages of other origins that may call (Fetch Standard §3.3), as [`Server::origins`](crate::Server::origins) says.
 
 use super::answer::Answered;
+use super::facts::facts;
 use crate::engine::Engine;
 use attache_core::auth::{Access, Gate};
-use attache_core::http::{Door, Facts, Policy, gate};
+use attache_core::http::{Door, Policy, Refusal, gate_session};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
@@ -45,17 +46,7 @@ pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answ
 /// The origin of the request, if there is one and it may call.
 fn allowed(engine: &Engine, head: &Parts) -> Option<HeaderValue> {
     let origin = head.headers.get(ORIGIN)?;
-    // The door is asked, as it would be for a message that lacks nothing else.
-    let mut facts = Facts::new(b"POST");
-    facts.note(b"content-type", b"application/json");
-    for name in ["host", "origin"] {
-        head.headers.get_all(name).iter().for_each(|value| facts.note(name.as_bytes(), value.as_bytes()));
-    }
-    if let Some(authority) = head.uri.authority()
-        && !head.headers.contains_key(http::header::HOST)
-    {
-        facts.note(b"host", authority.as_str().as_bytes());
-    }
     let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.policy() };
-    matches!(gate(&facts, &open), Door::In(_)).then(|| origin.clone())
+    let refused = matches!(gate_session(&facts(head), &open), Door::Out(Refusal::Host | Refusal::Origin));
+    (!refused).then(|| origin.clone())
 }

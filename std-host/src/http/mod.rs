@@ -4,8 +4,7 @@
 mod answer;
 mod cors;
 mod door;
-#[cfg(feature = "axum")]
-pub(crate) mod metadata;
+mod facts;
 mod service;
 mod session;
 mod stream;

@@ -3,6 +3,7 @@
 use super::answer::{AnswerBody, Answered, closing, head, refuse, refuse_at_door, response, stream, too_often};
 use super::cors;
 use super::door::{Guest, demand, turn_away};
+use super::facts::facts;
 use super::session;
 use super::stream::{Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
@@ -229,18 +230,4 @@ async fn serve(
         // does not break, and what has no session is not cancelled.
         None | Some(Step::Broken | Step::Gone) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
     }
-}
-
-fn facts(head: &Parts) -> Facts<'_> {
-    let mut facts = Facts::new(head.method.as_str().as_bytes());
-    for (name, value) in &head.headers {
-        facts.note(name.as_str().as_bytes(), value.as_bytes());
-    }
-    // RFC 9113 §8.3.1: HTTP/2 names the host in a pseudo-header.
-    if let Some(authority) = head.uri.authority()
-        && !head.headers.contains_key(http::header::HOST)
-    {
-        facts.note(b"host", authority.as_str().as_bytes());
-    }
-    facts
 }

@@ -1,6 +1,7 @@
 //! One legacy client, as long as something is done for it.
 
 use super::memory::{Memory, Signal};
+use crate::clock::now;
 use crate::limits;
 use crate::tools::Known;
 use attache_core::era::Session;
@@ -8,7 +9,6 @@ use attache_core::exchange::{Busy, Place, Unkept, Wish};
 use attache_core::rpc::Error;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 /// A client in its session. Over HTTP the session came with the request; a connection of lines is one.
@@ -200,9 +200,4 @@ pub(crate) fn elsewhere(what: &str) -> Error {
         "came for a session that was opened elsewhere: route sessions to the replica that opened them"
     );
     Error::Elsewhere
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

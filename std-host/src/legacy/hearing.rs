@@ -2,7 +2,8 @@
 //! Messages from the Server").
 
 use super::Client;
-use super::client::{now, unkept};
+use super::client::unkept;
+use crate::clock::now;
 use crate::sink::Growing;
 use crate::tools::{Change, Changes};
 use attache_core::json::{Full, Sink};

@@ -8,7 +8,7 @@ mod log;
 mod memory;
 
 pub(crate) use asking::{Asked, Legacy};
-pub(crate) use client::{Client, InFlight, elsewhere, now};
+pub(crate) use client::{Client, InFlight, elsewhere};
 pub(crate) use hearing::Hearing;
 pub(crate) use log::{Log, Logged, Logs, Reader, Writer};
 pub(crate) use memory::{Memory, Signal};

@@ -4,6 +4,7 @@
 use super::error::{Failure, ToolError};
 use super::form;
 use super::page::Page;
+use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::era::{Client, Version};
 use attache_core::http::LOOPBACK;
@@ -11,12 +12,10 @@ use attache_core::json::Text;
 use attache_core::seal::Key;
 use attache_core::tool::{Call, Kind};
 use bytes::Bytes;
-use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A question to the client.
 #[derive(Clone, Debug)]
@@ -364,7 +363,7 @@ struct State {
 /// Seals the state of a call.
 pub(crate) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String> {
     let value = state.to_string();
-    let expires = now().checked_add(LIFE)?.as_secs();
+    let expires = now() + LIFE;
     let mut scratch = vec![0; value.len() + 64];
     let mut sealed = Growing::unlimited();
     key.seal(&binding.parts(), expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
@@ -373,7 +372,7 @@ pub(crate) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String
 
 fn open(binding: &Binding, key: &Key, sealed: Text<'_>) -> Option<State> {
     let mut scratch = vec![0; sealed.raw().len()];
-    let value = key.open(&binding.parts(), now().as_secs(), sealed, &mut scratch)?;
+    let value = key.open(&binding.parts(), now(), sealed, &mut scratch)?;
     serde_json::from_slice(value).ok()
 }
 
@@ -417,12 +416,8 @@ impl Binding {
     }
 }
 
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// How long a person may take to answer.
-const LIFE: Duration = Duration::from_secs(15 * 60);
+/// Seconds that a person may take to answer.
+const LIFE: u64 = 15 * 60;
 
 #[cfg(test)]
 mod tests {

@@ -241,9 +241,7 @@ fn of_custom(key: &str, custom: &Custom) -> Result<Policy, String> {
         &custom.registration.open_id_connect_configuration;
     let inside = format!("{key}.registration.openIdConnectConfiguration");
     if custom.registration.open_id_connect_configuration.certification_uri.is_some() {
-        return Err(format!(
-            "{inside}.certificationUri is not served: keys are found by the issuer's metadata, or set auth.jwks_file"
-        ));
+        return Err(format!("{inside}.certificationUri is not served: keys are found by the issuer's metadata"));
     }
     let issuer = match (issuer, known) {
         (Some(issuer), Some(url)) if !url.starts_with(issuer.trim_end_matches('/')) => {

@@ -1,13 +1,13 @@
 //! The JSON Schema of the file, for editors.
 
 use super::Kind;
-use super::settings::{Of, SETTINGS, Setting};
+use super::settings::{Of, Setting, shown};
 use serde_json::{Map, Value, json};
 
 /// The schema of `attache.toml`.
 pub(in crate::cli) fn schema() -> Value {
-    let mut properties = properties(SETTINGS.iter());
-    let own = SETTINGS.iter().filter(|setting| setting.of == Of::Server);
+    let mut properties = properties(shown());
+    let own = shown().filter(|setting| setting.of == Of::Server);
     properties.insert(
         "server".to_owned(),
         json!({
@@ -27,7 +27,7 @@ pub(in crate::cli) fn schema() -> Value {
 
 fn properties(settings: impl Iterator<Item = &'static Setting>) -> Map<String, Value> {
     let mut properties = Map::new();
-    for setting in settings.filter(|setting| setting.kind != Kind::Secret) {
+    for setting in settings {
         match setting.key.split_once('.') {
             None => {
                 properties.insert(setting.key.to_owned(), of(setting));

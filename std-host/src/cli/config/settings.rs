@@ -12,6 +12,8 @@ pub(in crate::cli) struct Setting {
     pub(in crate::cli) help: &'static str,
     /// Whether a `[[server]]` may have its own.
     pub(in crate::cli) of: Of,
+    /// A short name of its flag.
+    pub(in crate::cli) alias: Option<&'static str>,
 }
 
 /// What a setting belongs to.
@@ -60,6 +62,10 @@ impl Setting {
         self.key.replace(['.', '_'], "-")
     }
 
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+
     /// `limits.head_time` becomes `ATTACHE_LIMITS_HEAD_TIME`.
     pub(in crate::cli) fn variable(&self) -> String {
         format!("ATTACHE_{}", self.key.replace('.', "_").to_uppercase())
@@ -67,11 +73,11 @@ impl Setting {
 }
 
 const fn program(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help, of: Of::Program }
+    Setting { key, kind, default, help, of: Of::Program, alias: None }
 }
 
 const fn server(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help, of: Of::Server }
+    Setting { key, kind, default, help, of: Of::Server, alias: None }
 }
 
 /// The table. A test holds the defaults of limits against those of the library.
@@ -110,7 +116,8 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         Kind::File,
         "",
         "Policy in the form of a function platform (authsettingsV2, or its auth.json), instead of the settings of tokens here",
-    ),
+    )
+    .alias("auth"),
     server(
         "auth.issuer",
         Kind::Text,
@@ -198,6 +205,11 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     program("log.exchanges", Kind::Switch, "false", "Whether each message that is answered has a line in the log"),
     program("metrics.listen", Kind::Address, "", "Where Prometheus reads /metrics; nowhere by default"),
 ];
+
+/// The settings that anybody may see: those that are flags, and stand in files.
+pub(in crate::cli) fn shown() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
+}
 
 /// The names between which a mistyped one is looked for.
 pub(in crate::cli) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
