@@ -10,13 +10,16 @@ mod listener;
 mod log;
 mod metrics;
 mod pace;
+mod seeing;
 mod socket;
+mod status;
 #[cfg_attr(unix, path = "cli/unix.rs")]
 #[cfg_attr(not(unix), path = "cli/elsewhere.rs")]
 mod system;
 mod tls;
+mod traces;
 
-use attache_host::{Changes, Ctx, Rate, Server, ToolError, observe, stdio};
+use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
 use clap::{Args, Parser, Subcommand};
 use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Required, Secret, Tls};
 use core::fmt;
@@ -25,8 +28,8 @@ use health::Ready;
 use hmac::{Hmac, Mac};
 use listen::Serving;
 use listener::Listener;
-use metrics::Metrics;
 use schemars::JsonSchema;
+use seeing::Seeing;
 use serde::Deserialize;
 use sha2::Sha256;
 use std::io;
@@ -157,16 +160,19 @@ impl Health {
 impl Serve {
     fn run(self) -> Result<(), Problem> {
         let config = self.settings.layers()?.config().map_err(Problem::Config)?;
-        let _log = log::start(&config);
+        let log = log::start(&config);
+        let seeing = Seeing::new(&config, &log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => {
                     let server = sealed(demo(first), first, config.seal.as_ref());
-                    let server = logged(server, config.log_exchanges).limits(config.limits).build();
+                    let limits = Arc::new(config.limits.clone());
+                    let server = seeing.watch(server).limits(config.limits.clone()).build();
+                    seeing.figures(&limits).await?;
                     stdio::serve(server, tokio::io::stdin(), tokio::io::stdout()).await.map_err(Problem::Stdio)
                 }
-                _ => http(config).await,
+                _ => http(&config, &seeing).await,
             }
         });
         // A read of standard input cannot be called off, and must not hold up the end.
@@ -175,7 +181,7 @@ impl Serve {
     }
 }
 
-async fn http(config: Config) -> Result<(), Problem> {
+async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     let listener = Listener::bind(&config.listen).await?;
     let is_local = listener.is_local();
     let limits = match config.rates {
@@ -186,16 +192,12 @@ async fn http(config: Config) -> Result<(), Problem> {
     };
     let ready = Ready::default();
     let mut router = ready.routes();
-    let exchanges = Arc::<observe::Metrics>::default();
     let mut changes = Vec::new();
     let mut rooted = false;
     for endpoint in &config.servers {
         let server = protected(server(endpoint, &listener), endpoint, &listener, config.tls.as_ref())?;
         let server = sealed(server, endpoint, config.seal.as_ref());
-        let mut server = logged(server, config.log_exchanges).limits(limits.clone());
-        if config.metrics.is_some() {
-            server = server.observe(exchanges.clone());
-        }
+        let server = seeing.watch(server).limits(limits.clone());
         if let Some(metadata) = server.root_metadata().filter(|_| !core::mem::replace(&mut rooted, true)) {
             router = router.merge(metadata);
         }
@@ -208,20 +210,19 @@ async fn http(config: Config) -> Result<(), Problem> {
     if let Some(certificate) = tls.clone() {
         tokio::spawn(certificate.follow(system::Reload::take().map_err(Problem::Signals)?));
     }
-    tracing::info!(%listener, servers = config.servers.len(), "serving");
-    greet(&listener, &config.servers, config.tls.as_ref());
     let stop = || {
         ready.stop();
         changes.iter().for_each(Changes::end_subscriptions);
     };
-    let (limits, metrics) = (Arc::new(limits), Arc::<Metrics>::default());
-    if let Some(at) = config.metrics {
-        // Its own requests are none of the server's.
-        let (router, limits) = (metrics.routes(exchanges).fallback(listen::not_found), Arc::clone(&limits));
-        let aside = Serving { router, limits, tls: None, metrics: Arc::default() };
-        tokio::spawn(aside.aside(Listener::address_of_its_own(at).await?));
+    let (limits, router, metrics) = (Arc::new(limits), router.fallback(listen::not_found), Arc::clone(&seeing.metrics));
+    seeing.figures(&limits).await?;
+    let status = seeing.status(&limits, config, &router).await?;
+    tracing::info!(%listener, servers = config.servers.len(), "serving");
+    greet(&listener, &config.servers, config.tls.as_ref());
+    if let Some(address) = status {
+        println!("Status page on http://{address}/");
     }
-    let serving = Serving { router: router.fallback(listen::not_found), limits, tls, metrics };
+    let serving = Serving { router, limits, tls, metrics };
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
 }
@@ -268,11 +269,6 @@ fn sealed(server: Server, endpoint: &Endpoint, keys: Option<&Secret<Vec<[u8; 32]
         Some(Secret(keys)) => server.seal_keys(keys.iter().map(own)),
         None => server,
     }
-}
-
-/// The server, each of whose exchanges has a line in the log if that is wanted.
-fn logged(server: Server, exchanges: bool) -> Server {
-    if exchanges { server.observe(Arc::new(observe::ExchangeLog)) } else { server }
 }
 
 fn greet(listener: &Listener, servers: &[Endpoint], tls: Option<&Tls>) {

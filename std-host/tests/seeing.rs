@@ -118,8 +118,7 @@ fn refusals_are_logged_without_being_asked_for_and_successes_are_not() {
 
 #[test]
 fn metrics_are_read_by_a_parser_of_prometheus_and_an_unknown_tool_is_no_label() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
-    let metrics = free.to_string();
+    let metrics = free();
     let server = Running::with(&["--metrics-listen", &metrics]);
     let address = server.address().to_owned();
     for tool in ["echo", "echo", "n0ne", "add"] {
@@ -141,6 +140,237 @@ fn metrics_are_read_by_a_parser_of_prometheus_and_an_unknown_tool_is_no_label() 
         matches!(seconds, Some(Sample::Histogram(buckets)) if buckets.last().is_some_and(|all| all.count == 2.0)),
         "{text}"
     );
+}
+
+/// An address that is free.
+fn free() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    free.expect("a free port").to_string()
+}
+
+#[test]
+fn server_on_standard_input_and_output_has_figures_too() {
+    let metrics = free();
+    let mut child = attache(&["serve", "--stdio", "--metrics-listen", &metrics])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut input = child.stdin.take().expect("piped above");
+    input.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").expect("taken");
+    let mut answer = String::new();
+    BufReader::new(child.stdout.take().expect("piped above")).read_line(&mut answer).expect("an answer");
+    let text = get(&metrics, "/metrics");
+    let wanted = r#"attache_exchanges_total{server="attache",transport="line",method="ping",name="",end="done"} 1"#;
+    assert!(text.lines().any(|line| line == wanted), "{text}");
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn log_that_nobody_reads_holds_no_call_up_and_its_lost_lines_are_counted() {
+    let metrics = free();
+    let (server, _log) = Log::with(&["--log-exchanges", "true", "--metrics-listen", &metrics]);
+    let address = server.address().to_owned();
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let ping = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nmcp-protocol-version: 2025-11-25\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // More lines than the pipe and the queue hold.
+    let (batch, batches) = (100, 120);
+    for _ in 0..batches {
+        stream.write_all(ping.repeat(batch).as_bytes()).expect("taken");
+        let mut answers = 0;
+        let mut came = Vec::new();
+        while answers < batch {
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).expect("answers, although nobody reads the log");
+            came.extend_from_slice(&piece[..read]);
+            answers = String::from_utf8_lossy(&came).matches(r#""result":{}"#).count();
+        }
+    }
+    let lost = || {
+        let text = get(&metrics, "/metrics");
+        let line = text.lines().find(|line| line.starts_with("attache_log_lines_dropped_total ")).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok())).expect("a count")
+    };
+    let by = std::time::Instant::now() + Duration::from_secs(20);
+    while lost() == 0 {
+        assert!(std::time::Instant::now() < by, "nothing was dropped");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Takes spans over OTLP as a collector does, and gives those of the requests until there are as many as `wanted`.
+fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message;
+    let mut spans = Vec::new();
+    while spans.len() < wanted {
+        let (stream, _) = listener.accept().expect("the program");
+        let mut stream = BufReader::new(stream);
+        let (mut length, mut line) = (0, String::new());
+        while stream.read_line(&mut line).expect("a head") > 2 {
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).expect("a body");
+        let request = ExportTraceServiceRequest::decode(body.as_slice()).expect("protobuf");
+        for resource in request.resource_spans {
+            let of = resource.resource.expect("a resource").attributes;
+            assert!(of.iter().any(|attribute| attribute.key == "service.name"), "{of:?}");
+            spans.extend(resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.get_mut().write_all(answer).expect("taken");
+    }
+    spans
+}
+
+/// What an attribute of a span says.
+fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> Option<String> {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
+    let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    match found.value.as_ref()?.value.as_ref()? {
+        StringValue(text) => Some(text.clone()),
+        other => panic!("{key} is no text: {other:?}"),
+    }
+}
+
+#[test]
+fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_own() {
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}/v1/traces", collector.local_addr().expect("an address"));
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--traces-endpoint", &endpoint]);
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let server = Running::of(command);
+    let address = server.address();
+    let traced = |tool: &str, arguments: Value| {
+        let body = json!({"jsonrpc": "2.0", "id": "s3cret", "method": "tools/call", "params": {"name": tool, "arguments": arguments,
+            "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+                "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "rojo=1"}}})
+        .to_string();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        exchange(address, &(head + &body))
+    };
+    assert!(traced("echo", json!({"text": "s3cret"})).contains("s3cret"));
+    traced("add", json!({"a": i64::MAX, "b": 1}));
+    call(address, "n0ne");
+    let spans = collect(&collector, 3);
+    let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {spans:?}"));
+    let [done, failed, refused] = [named("tools/call echo"), named("tools/call add"), named("tools/call")];
+    for (key, value) in [
+        ("mcp.method.name", "tools/call"),
+        ("mcp.protocol.version", "2026-07-28"),
+        ("gen_ai.operation.name", "execute_tool"),
+        ("gen_ai.tool.name", "echo"),
+        ("network.transport", "tcp"),
+        ("network.protocol.name", "http"),
+        ("client.address", "127.0.0.1"),
+    ] {
+        assert_eq!(attribute(done, key).as_deref(), Some(value), "{key}: {done:?}");
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(&done.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(hex(&done.parent_span_id), "00f067aa0ba902b7");
+    assert_eq!((done.trace_state.as_str(), done.kind), ("rojo=1", 2), "a server");
+    assert!(done.end_time_unix_nano >= done.start_time_unix_nano && attribute(done, "error.type").is_none());
+    assert_eq!(attribute(failed, "error.type").as_deref(), Some("tool_error"));
+    assert_eq!(failed.status.as_ref().map(|status| status.code), Some(2), "an error");
+    // What a client does wrong is no failure of the server.
+    assert_eq!(attribute(refused, "rpc.response.status_code").as_deref(), Some("-32602"));
+    assert!(refused.parent_span_id.is_empty() && refused.status.as_ref().is_none_or(|status| status.code == 0));
+    let all = format!("{spans:?}");
+    assert!(!all.contains("s3cret") && !all.contains("n0ne"), "{all}");
+}
+
+#[test]
+fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_told_in_the_log() {
+    let endpoint = format!("http://{}/v1/traces", free());
+    let mut command =
+        attache(&["serve", "--listen", "127.0.0.1:0", "--traces-endpoint", &endpoint, "--log-format", "json"]);
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "100").stderr(std::process::Stdio::piped());
+    let mut server = Running::logging(command);
+    let mut log = Log::of(&mut server);
+    assert!(call(server.address(), "echo").starts_with("HTTP/1.1 200"));
+    let told = log.find(|event| event["level"] == "ERROR");
+    assert!(told.to_string().contains("xport"), "{told}");
+}
+
+#[test]
+fn status_page_serves_its_own_pages_on_this_machine_and_nobody_else() {
+    let status = free();
+    let server = Running::with(&["--status", &status]);
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let attempt = |host: &str, origin: &str| {
+        let head = format!(
+            "POST /try/0 HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\ncontent-type: application/json\r\n\
+             mcp-protocol-version: 2025-11-25\r\ncookie: s3cret=1\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(&status, &head)
+    };
+    let own = format!("origin: http://{status}\r\n");
+    assert!(attempt(&status, &own).contains(r#""result":{}"#), "{}", attempt(&status, &own));
+    assert!(attempt("localhost", "").contains(r#""result":{}"#));
+    for (host, origin) in [
+        ("evil.example", ""),
+        (&*status, "origin: https://evil.example\r\n"),
+        (&*status, "origin: http://localhost:1\r\n"),
+        (&*status, "origin: null\r\n"),
+        ("", ""),
+    ] {
+        assert!(attempt(host, origin).starts_with("HTTP/1.1 403 "), "{host} {origin}");
+    }
+    let page = get(&status, "/");
+    assert!(page.contains("content-security-policy: default-src 'none'") && page.contains("<title>Attach"), "{page}");
+    drop(server);
+    let refused = attache(&["serve", "--status", "0.0.0.0:8081"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("status.listen must be a loopback address"), "{said}");
+}
+
+#[test]
+fn status_page_shows_what_is_refused_at_the_door_and_gets_past_no_protection() {
+    let status = free();
+    let keys = std::env::temp_dir().join(format!("attache-status-{}", std::process::id()));
+    let made = attache(&["key", "add", "me", "--keys-file", keys.to_str().expect("UTF-8")]).output().expect("it runs");
+    let key = String::from_utf8(made.stdout).expect("UTF-8").split_whitespace().last().expect("a key").to_owned();
+    let _server = Running::with(&["--status", &status, "--auth-keys-file", keys.to_str().expect("UTF-8")]);
+    let attempt = |key: &str| {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let head = format!(
+            "POST /try/0 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             mcp-protocol-version: 2025-11-25\r\nx-functions-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(&status, &head)
+    };
+    assert!(attempt("wrong").starts_with("HTTP/1.1 401 "));
+    assert!(attempt(&key).starts_with("HTTP/1.1 200 "));
+    let mut stream = TcpStream::connect(&status).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    write!(stream, "GET /exchanges HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("taken");
+    let events: Vec<Value> = BufReader::new(stream)
+        .lines()
+        .filter_map(|line| line.expect("it can be read").strip_prefix("data: ").map(str::to_owned))
+        .map(|record| serde_json::from_str(&record).expect("JSON"))
+        .take(2)
+        .collect();
+    assert_eq!((&events[0]["end"], &events[0]["status"]), (&json!("refused"), &json!(401)));
+    assert_eq!((&events[1]["end"], &events[1]["method"]), (&json!("done"), &json!("ping")));
+    assert!(!json!(events).to_string().contains(&key));
+    let _ = std::fs::remove_file(keys);
 }
 
 #[test]

@@ -124,9 +124,19 @@ fn everything() -> Option<(Process, String)> {
         return None;
     }
     let server = Process::start(Command::new(example).args(["--listen", "127.0.0.1:0"]));
+    let url = greeted(&server);
+    Some((server, url))
+}
+
+/// An address of this machine that is free.
+fn free() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
+}
+
+/// The URL that a program names when it is ready.
+fn greeted(server: &Process) -> String {
     let greeting = String::from_utf8(server.receive()).expect("UTF-8");
-    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
-    Some((server, url.to_owned()))
+    greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL").to_owned()
 }
 
 fn node_packages() -> PathBuf {
@@ -219,9 +229,25 @@ fn official_clients_over_http_list_and_call_in_both_eras() {
         return;
     }
     let server = Process::start(Command::new(attache()).args(["serve", "--listen", "127.0.0.1:0"]));
-    let greeting = String::from_utf8(server.receive()).expect("UTF-8");
-    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
-    clients("host", &["http", url]);
+    let url = greeted(&server);
+    clients("host", &["http", &url]);
+}
+
+#[test]
+fn person_at_the_status_page_sees_what_happens_and_tries_a_tool() {
+    if !host_is_built() || !there(&node_packages(), "run tests/foreign/setup") {
+        return;
+    }
+    if !there(Path::new("/usr/bin/chromium"), "apt-get install chromium") {
+        return;
+    }
+    let status = free().to_string();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--status", &status];
+    let server = Process::start(Command::new(attache()).args(serve).stderr(Stdio::null()));
+    let url = greeted(&server);
+    let mut person = Command::new("node");
+    person.arg(root().join("tests/foreign/status.mjs")).args([&format!("http://{status}/"), &url]);
+    succeed(person);
 }
 
 #[test]
@@ -230,9 +256,8 @@ fn clients_of_every_generation_are_served_by_one_server_at_the_same_time() {
         return;
     }
     let server = Process::start(Command::new(attache()).args(["serve", "--listen", "127.0.0.1:0"]));
-    let greeting = String::from_utf8(server.receive()).expect("UTF-8");
-    let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
-    let all = newest("host", &["http", url]).into_iter().chain(older(&["http", url]));
+    let url = greeted(&server);
+    let all = newest("host", &["http", &url]).into_iter().chain(older(&["http", &url]));
     std::thread::scope(|scope| {
         for run in all {
             scope.spawn(|| succeed(run));
@@ -251,10 +276,9 @@ fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() 
         let name = String::from_utf8(issuer.receive()).expect("UTF-8");
         let flags = ["serve", "--listen", "127.0.0.1:0", "--auth-applications", "*", "--auth-scopes", "mcp.use"];
         let server = Process::start(Command::new(attache()).args(flags).args(["--auth-issuer", name.trim()]));
-        let greeting = String::from_utf8(server.receive()).expect("UTF-8");
-        let url = greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+        let url = greeted(&server);
         let mut client = Command::new(packages.join("venv/bin/python"));
-        client.arg(root().join("tests/foreign/oauth.py")).arg(url);
+        client.arg(root().join("tests/foreign/oauth.py")).arg(&url);
         succeed(client);
     }
 }
@@ -282,12 +306,9 @@ fn boot(run: &Path) -> (Process, String) {
 }
 
 fn boot_with(run: &Path, flags: &[&str]) -> (Process, String) {
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    let board = Process::start(Command::new(run).args(["--port", &port.to_string()]).args(flags).stderr(Stdio::null()));
-    let greeting = String::from_utf8(board.receive()).expect("UTF-8");
-    let url =
-        greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL").to_owned();
+    let port = free().port().to_string();
+    let board = Process::start(Command::new(run).args(["--port", &port]).args(flags).stderr(Stdio::null()));
+    let url = greeted(&board);
     (board, url)
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Config {
     pub(super) log_json: bool,
     pub(super) log_exchanges: bool,
     pub(super) metrics: Option<SocketAddr>,
+    pub(super) status: Option<SocketAddr>,
+    pub(super) traces: Option<String>,
 }
 
 /// One server.
@@ -223,7 +225,9 @@ impl Layers {
             seal: self.seal()?,
             log_level: self.text("log.level"),
             log_json: self.text("log.format") == "json",
-            metrics: self.text("metrics.listen").parse().ok(),
+            metrics: self.address("metrics.listen"),
+            status: self.status()?,
+            traces: self.traces()?,
             log_exchanges: self.text("log.exchanges") == "true",
         })
     }
@@ -258,6 +262,30 @@ impl Layers {
             });
         }
         Ok(endpoints)
+    }
+
+    /// Where the status page is: for browsers on this machine alone.
+    fn status(&self) -> Result<Option<SocketAddr>, Fault> {
+        match self.address("status.listen") {
+            Some(address) if !address.ip().is_loopback() => Err(self.fault(
+                "status.listen",
+                "must be a loopback address, for the page asks nobody who he is: from elsewhere, reach it through ssh -L",
+            )),
+            address => Ok(address),
+        }
+    }
+
+    /// Where spans are sent.
+    fn traces(&self) -> Result<Option<String>, Fault> {
+        let url = self.given("traces.endpoint", None).texts.into_iter().next();
+        match url.as_deref().map(str::parse::<http::Uri>) {
+            Some(Ok(url)) if matches!(url.scheme_str(), Some("http" | "https")) => {}
+            None => {}
+            Some(_) => {
+                return Err(self.fault("traces.endpoint", "must be a URL such as http://127.0.0.1:4318/v1/traces"));
+            }
+        }
+        Ok(url)
     }
 
     fn tls(&self) -> Result<Option<Tls>, Fault> {
@@ -361,6 +389,10 @@ impl Layers {
     }
 
     // All of them were checked when they were read.
+    fn address(&self, key: &str) -> Option<SocketAddr> {
+        self.text(key).parse().ok()
+    }
+
     fn size(&self, key: &str) -> usize {
         value::size(&self.text(key)).unwrap_or(usize::MAX)
     }

@@ -5,34 +5,45 @@ use super::config::Config;
 use attache_host::limits;
 use attache_host::observe::ExchangeLog;
 use core::time::Duration;
+use prometheus_client::metrics::counter::Counter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// From here on what happens is written. What was said last is written when the guard is dropped.
-pub(super) fn start(config: &Config) -> WorkerGuard {
+/// The log. What was said last is written when it is dropped.
+#[derive(Debug)]
+pub(super) struct Log {
+    _writer: WorkerGuard,
+    /// Lines that were dropped, as far as that was told.
+    pub(super) dropped: Counter,
+}
+
+/// From here on what happens is written.
+pub(super) fn start(config: &Config) -> Log {
     let exchanges = if config.log_exchanges { "info" } else { "off" };
     let filter = EnvFilter::new(format!("{},{}={exchanges}", config.log_level, ExchangeLog::TARGET));
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(limits::LOG_LINES).finish(std::io::stderr());
-    let dropped = writer.error_counter();
+    let lost = writer.error_counter();
     let log = fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).log_internal_errors(false);
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
     match config.log_json {
         true => log.json().init(),
         false => log.init(),
     }
+    let dropped = Counter::<u64>::default();
+    let told = dropped.clone();
     std::thread::spawn(move || {
-        let mut told = 0;
         loop {
             std::thread::sleep(TELL);
-            let now = dropped.dropped_lines();
-            if now > told {
-                tracing::warn!(lines = now - told, "the log was too slow, lines were dropped");
-                told = now;
+            // A count of `usize` fits.
+            let lines = u64::try_from(lost.dropped_lines()).unwrap_or(u64::MAX).saturating_sub(told.get());
+            if lines > 0 {
+                tracing::warn!(lines, "the log was too slow, lines were dropped");
+                told.inc_by(lines);
             }
         }
     });
-    guard
+    Log { _writer: guard, dropped }
 }
 
 /// How often it is told how much was dropped.

@@ -89,6 +89,11 @@ impl Metrics {
         name.to_owned()
     }
 
+    /// What it prints, for figures that a program adds of its own before it is shared. Their names get the prefix `attache_`.
+    pub const fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     /// All of it as Prometheus reads it (text format 0.0.4).
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -6,6 +6,8 @@
 mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "traces")]
+mod traces;
 mod watch;
 
 use crate::tools::{Metadata, TraceContext};
@@ -19,6 +21,8 @@ use std::sync::Arc;
 pub use log::ExchangeLog;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
+#[cfg(feature = "traces")]
+pub use traces::Traces;
 pub(crate) use watch::Watch;
 
 /// Hears of each message that was answered. It is called on the task that answers, so it must neither wait nor panic.

@@ -204,6 +204,19 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "What the log is told"),
     program("log.exchanges", Kind::Switch, "false", "Whether each message that is answered has a line in the log"),
     program("metrics.listen", Kind::Address, "", "Where Prometheus reads /metrics; nowhere by default"),
+    program(
+        "status.listen",
+        Kind::Address,
+        "",
+        "Where a browser on this machine sees what happens and tries tools, such as 127.0.0.1:8081; nowhere by default",
+    )
+    .alias("status"),
+    program(
+        "traces.endpoint",
+        Kind::Text,
+        "",
+        "URL of an OpenTelemetry collector that takes spans over OTLP and HTTP, such as http://127.0.0.1:4318/v1/traces",
+    ),
 ];
 
 /// The settings that anybody may see: those that are flags, and stand in files.

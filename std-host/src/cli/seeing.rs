@@ -1,0 +1,89 @@
+//! What an operator sees of the servers: who hears of their exchanges, and the listeners where it is read.
+
+use super::Problem;
+use super::config::Config;
+use super::listen::{self, Serving};
+use super::listener::Listener;
+use super::log::Log;
+use super::metrics::{self, Metrics};
+use super::status::{Recent, Shown, Status};
+use super::traces::Traces;
+use attache_host::observe::{self, Observe};
+use attache_host::{Limits, Server};
+use axum::Router;
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who hears of the exchanges.
+pub(super) struct Seeing {
+    observers: Vec<Arc<dyn Observe>>,
+    /// What is counted of connections and requests.
+    pub(super) metrics: Arc<Metrics>,
+    figures: Option<(SocketAddr, Arc<observe::Metrics>)>,
+    recent: Option<(SocketAddr, Arc<Recent>)>,
+    /// Dropped last: it sends what is left.
+    _traces: Option<Traces>,
+}
+
+impl Seeing {
+    /// As the configuration wants it. It must not be called from a task, see [`Traces::start`].
+    pub(super) fn new(config: &Config, log: &Log) -> Result<Self, Problem> {
+        let traces = config.traces.as_deref().map(Traces::start).transpose().map_err(Problem::Config)?;
+        let mut exchanges = observe::Metrics::default();
+        let metrics = Arc::new(Metrics::beside(&mut exchanges, &log.dropped));
+        let figures = config.metrics.map(|at| (at, Arc::new(exchanges)));
+        let recent = config.status.map(|at| (at, Arc::<Recent>::default()));
+        let mut observers = Vec::<Arc<dyn Observe>>::new();
+        if config.log_exchanges {
+            observers.push(Arc::new(observe::ExchangeLog));
+        }
+        if let Some((_, figures)) = &figures {
+            observers.push(figures.clone());
+        }
+        if let Some((_, recent)) = &recent {
+            observers.push(recent.clone());
+        }
+        if let Some(traces) = &traces {
+            observers.push(Arc::new(traces.observer()));
+        }
+        Ok(Self { observers, metrics, figures, recent, _traces: traces })
+    }
+
+    /// The server, whose exchanges are heard of.
+    pub(super) fn watch(&self, server: Server) -> Server {
+        self.observers.iter().cloned().fold(server, Server::observe)
+    }
+
+    /// Opens the listener for Prometheus, if there is to be one.
+    pub(super) async fn figures(&self, limits: &Arc<Limits>) -> Result<(), Problem> {
+        if let Some((at, figures)) = &self.figures {
+            serve(Listener::address_of_its_own(*at).await?, metrics::routes(Arc::clone(figures)), limits);
+        }
+        Ok(())
+    }
+
+    /// Opens that of the status page, if there is to be one, and says where it is. `endpoints` are those of the servers.
+    pub(super) async fn status(
+        &self,
+        limits: &Arc<Limits>,
+        config: &Config,
+        endpoints: &Router,
+    ) -> Result<Option<SocketAddr>, Problem> {
+        let Some((at, recent)) = &self.recent else {
+            return Ok(None);
+        };
+        let listener = Listener::address_of_its_own(*at).await?;
+        let address = listener.address();
+        let servers = config.servers.iter().map(Shown::of).collect();
+        let status = Status { recent: Arc::clone(recent), servers, endpoints: endpoints.clone() };
+        serve(listener, status.routes(), limits);
+        Ok(address)
+    }
+}
+
+/// Its own requests are none of the servers'.
+fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>) {
+    let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
+    let serving = Serving { router, limits, tls: None, metrics: Arc::default() };
+    tokio::spawn(serving.aside(listener));
+}

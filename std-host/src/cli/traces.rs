@@ -1,0 +1,54 @@
+//! Spans of OpenTelemetry, sent to a collector over OTLP (HTTP, protobuf) from a thread of their own.
+
+use super::config::Fault;
+use attache_host::observe;
+use core::time::Duration;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+
+/// Where spans go. What is not sent yet is sent when it is dropped, if the collector takes it soon.
+#[derive(Debug)]
+pub(super) struct Traces(SdkTracerProvider);
+
+impl Traces {
+    /// Sends to `endpoint`. Nothing is connected yet: a collector that is down stops no start. The standard variables
+    /// `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` and `OTEL_EXPORTER_OTLP_HEADERS` count.
+    ///
+    /// It must not be called from a task: the exporter waits in its own way.
+    ///
+    /// # Errors
+    /// If the environment asks for what cannot be.
+    pub(super) fn start(endpoint: &str) -> Result<Self, Fault> {
+        let failed = |error: &dyn core::fmt::Display| Fault::of(format!("traces.endpoint cannot be used: {error}"));
+        // Somebody else may have said the same before.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::blocking::Client::builder().timeout(PATIENCE).build().map_err(|error| failed(&error))?;
+        let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).with_http_client(client).build();
+        let mut resource = Resource::builder();
+        if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+            resource = resource.with_service_name("attache");
+        }
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource.build())
+            .with_batch_exporter(exporter.map_err(|error| failed(&error))?)
+            .build();
+        Ok(Self(provider))
+    }
+
+    pub(super) fn observer(&self) -> observe::Traces<SdkTracer> {
+        observe::Traces::new(self.0.tracer("attache"))
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown_with_timeout(PATIENCE) {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+/// How long the collector may take.
+const PATIENCE: Duration = Duration::from_secs(5);
