@@ -129,7 +129,7 @@ fn everything() -> Option<(Process, String)> {
 }
 
 /// An address of this machine that is free.
-fn free() -> std::net::SocketAddr {
+fn free() -> ::core::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
 }
 
