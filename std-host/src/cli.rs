@@ -10,6 +10,7 @@ mod listener;
 mod log;
 mod metrics;
 mod pace;
+mod preface;
 mod seeing;
 mod socket;
 mod status;
@@ -32,7 +33,7 @@ use schemars::JsonSchema;
 use seeing::Seeing;
 use serde::Deserialize;
 use sha2::Sha256;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -220,9 +221,9 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, &config.servers, config.tls.as_ref());
     if let Some(address) = status {
-        println!("Status page on http://{address}/");
+        say(&format!("Status page on http://{address}/"));
     }
-    let serving = Serving { router, limits, tls, metrics };
+    let serving = Arc::new(Serving { router, limits, tls, metrics });
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
 }
@@ -278,11 +279,16 @@ fn greet(listener: &Listener, servers: &[Endpoint], tls: Option<&Tls>) {
         match listener.address() {
             Some(_) => {
                 let json = mcp_json(&url, protection.keys_file.is_some());
-                println!("Serving MCP on {url} (stop with Ctrl-C)\n{policy}\n\nFor a client's mcp.json:\n{json}");
+                say(&format!("Serving MCP on {url} (stop with Ctrl-C)\n{policy}\n\nFor a client's mcp.json:\n{json}"));
             }
-            None => println!("Serving MCP on {path} of {listener} (stop with Ctrl-C)\n{policy}"),
+            None => say(&format!("Serving MCP on {path} of {listener} (stop with Ctrl-C)\n{policy}")),
         }
     }
+}
+
+/// Writes to standard output. Whoever has started the program may have closed it, which is no reason to end.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 fn server(endpoint: &Endpoint, listener: &Listener) -> Server {

@@ -230,10 +230,9 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
 
 #[test]
 fn log_that_nobody_reads_holds_nothing_up_and_tells_afterwards_how_much_was_dropped() {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_attache"));
-    command
-        .args(["serve", "--listen", "127.0.0.1:0", "--log-exchanges", "true", "--log-format", "json"])
-        .stderr(std::process::Stdio::piped());
+    let figures = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let mut command = running::attache(&["serve", "--listen", "127.0.0.1:0", "--log-exchanges", "true"]);
+    command.args(["--log-format", "json", "--metrics-listen", &figures.to_string()]);
     let mut server = Running::logging(command);
     let mut stream = server.connect();
     for _ in 0..12_000 {
@@ -241,10 +240,15 @@ fn log_that_nobody_reads_holds_nothing_up_and_tells_afterwards_how_much_was_drop
     }
     let log = server.child.stderr.take().expect("piped");
     let started = Instant::now();
-    let told = std::io::BufRead::lines(std::io::BufReader::new(log)).any(|line| {
+    let told = std::io::BufRead::lines(std::io::BufReader::new(log)).find_map(|line| {
         let line: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
         assert!(started.elapsed() < Duration::from_secs(30), "nothing is told");
-        line["fields"]["lines"].as_u64().is_some_and(|lines| lines > 0)
+        line["fields"]["lines"].as_u64()
     });
-    assert!(told);
+    let mut stream = TcpStream::connect(figures).expect("it listens");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").expect("taken");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("figures");
+    let counted = format!("attache_log_lines_dropped_total {}", told.expect("lines"));
+    assert!(text.lines().any(|line| line == counted), "{counted}\n{text}");
 }

@@ -166,44 +166,6 @@ fn server_on_standard_input_and_output_has_figures_too() {
     assert!(child.wait().expect("it ends").success());
 }
 
-#[test]
-fn log_that_nobody_reads_holds_no_call_up_and_its_lost_lines_are_counted() {
-    let metrics = free();
-    let (server, _log) = Log::with(&["--log-exchanges", "true", "--metrics-listen", &metrics]);
-    let address = server.address().to_owned();
-    let mut stream = TcpStream::connect(&address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    let ping = format!(
-        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nmcp-protocol-version: 2025-11-25\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    // More lines than the pipe and the queue hold.
-    let (batch, batches) = (100, 120);
-    for _ in 0..batches {
-        stream.write_all(ping.repeat(batch).as_bytes()).expect("taken");
-        let mut answers = 0;
-        let mut came = Vec::new();
-        while answers < batch {
-            let mut piece = [0; 4096];
-            let read = stream.read(&mut piece).expect("answers, although nobody reads the log");
-            came.extend_from_slice(&piece[..read]);
-            answers = String::from_utf8_lossy(&came).matches(r#""result":{}"#).count();
-        }
-    }
-    let lost = || {
-        let text = get(&metrics, "/metrics");
-        let line = text.lines().find(|line| line.starts_with("attache_log_lines_dropped_total ")).map(str::to_owned);
-        line.and_then(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok())).expect("a count")
-    };
-    let by = std::time::Instant::now() + Duration::from_secs(20);
-    while lost() == 0 {
-        assert!(std::time::Instant::now() < by, "nothing was dropped");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
 /// Takes spans over OTLP as a collector does, and gives those of the requests until there are as many as `wanted`.
 fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;

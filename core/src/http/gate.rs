@@ -143,7 +143,7 @@ impl Refusal {
             Self::Origin => "Origin may not call this server",
             Self::MediaType => "Content-Type must be application/json",
             Self::Framing => "Transfer-Encoding must be chunked, and be there once",
-            Self::Fields => "There are too many header fields",
+            Self::Fields => "The header fields are too many, or too large",
             Self::Rate => "There are too many requests: wait as long as Retry-After says",
             Self::Credentials => "Authorization must be Bearer and one token, once",
             Self::NoToken => "An access token is needed",

@@ -3,7 +3,7 @@
 use super::{Arguments, Catalogue, Kind, Level, template};
 use crate::auth::{Authenticated, Need};
 use crate::era::Version;
-use crate::json::{Kind as Json, Text, Value};
+use crate::json::{Fields, Item, Kind as Json, Reader, Repeated, Text, Value};
 
 /// What is to be done, with the number of what it is done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,41 +111,38 @@ impl<'b> Call<'b> {
         completing
     }
 
-    /// The token by which the caller wants to hear of progress, as it was written.
-    pub fn progress_token(&self) -> Option<&'b [u8]> {
-        let token = self.meta("progressToken")?;
-        matches!(token.kind(), Json::String | Json::Number).then(|| token.raw())
-    }
-
-    /// The level from which on the caller wants to hear log messages; `None` if it wants none.
-    pub fn log_level(&self) -> Option<Level> {
-        let name = self.meta("io.modelcontextprotocol/logLevel")?.text()?;
-        Level::named(name)
-    }
-
-    /// What the client can be asked for during this request: an object in the shape of `ClientCapabilities`.
-    pub fn client_capabilities(&self) -> Option<Value<'b>> {
-        self.meta("io.modelcontextprotocol/clientCapabilities")
-    }
-
-    /// The answers to what an earlier try of this request asked (MCP 2026-07-28 basic/patterns/mrtr): an object.
-    pub fn input_responses(&self) -> Option<Value<'b>> {
-        self.params?.member("inputResponses")
-    }
-
-    /// What an earlier try of this request gave the client to keep: a string, if the client is sound. It comes from outside:
-    /// check it before it is believed.
-    pub fn request_state(&self) -> Option<Value<'b>> {
-        self.params?.member("requestState")
-    }
-
     /// What the request says of itself (`_meta`): an object.
     pub fn metadata(&self) -> Option<Value<'b>> {
         self.params?.member("_meta")
     }
 
-    fn meta(&self, key: &str) -> Option<Value<'b>> {
-        self.metadata()?.member(key)
+    /// All that the request asks for besides, found in one pass over it. What is there twice is not there: two readers could see two
+    /// things.
+    pub fn asides(&self) -> Asides<'b> {
+        let Some(params) = self.params else {
+            return Asides::default();
+        };
+        let (mut members, mut keys) = (Fields::<3>::new(), Fields::<3>::new());
+        let inside = |index, reader: &mut Reader<'_>| match index {
+            META => keys.read(reader, &KEYS, |_, _| Ok(None)),
+            _ => Ok(None),
+        };
+        // It was read before, with the message.
+        let _ = members.read(&mut params.reader(), &MEMBERS, inside);
+        let value = |found: Result<Option<Item>, Repeated>| found.ok().flatten().map(|item| item.of(params.raw()));
+        let [metadata, input_responses, request_state] =
+            [META, RESPONSES, STATE].map(|index| value(members.get(index)));
+        let [token, level, client_capabilities] = [TOKEN, LEVEL, CAPABILITIES].map(|index| value(keys.get(index)));
+        Asides {
+            metadata,
+            progress_token: token
+                .filter(|token| matches!(token.kind(), Json::String | Json::Number))
+                .map(|token| token.raw()),
+            log_level: level.and_then(|level| level.text()).and_then(Level::named),
+            client_capabilities,
+            input_responses,
+            request_state,
+        }
     }
 
     /// Who calls.
@@ -153,6 +150,38 @@ impl<'b> Call<'b> {
         self.who
     }
 }
+
+/// What a request asks for besides what it is about.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Asides<'b> {
+    /// What the request says of itself (`_meta`): an object.
+    pub metadata: Option<Value<'b>>,
+    /// The token by which the caller wants to hear of progress, as it was written.
+    pub progress_token: Option<&'b [u8]>,
+    /// The level from which on the caller wants to hear log messages; `None` if it wants none.
+    pub log_level: Option<Level>,
+    /// What the client can be asked for during this request: an object in the shape of `ClientCapabilities`.
+    pub client_capabilities: Option<Value<'b>>,
+    /// The answers to what an earlier try of this request asked (MCP 2026-07-28 basic/patterns/mrtr): an object.
+    pub input_responses: Option<Value<'b>>,
+    /// What an earlier try of this request gave the client to keep: a string, if the client is sound. It comes from outside:
+    /// check it before it is believed.
+    pub request_state: Option<Value<'b>>,
+}
+
+/// Members of `params`.
+const MEMBERS: [&str; 3] = ["_meta", "inputResponses", "requestState"];
+const META: usize = 0;
+const RESPONSES: usize = 1;
+const STATE: usize = 2;
+
+/// Keys of `_meta`.
+const KEYS: [&str; 3] =
+    ["progressToken", "io.modelcontextprotocol/logLevel", "io.modelcontextprotocol/clientCapabilities"];
+const TOKEN: usize = 0;
+const LEVEL: usize = 1;
+const CAPABILITIES: usize = 2;
 
 /// A resource that is read.
 #[derive(Clone, Copy, Debug)]

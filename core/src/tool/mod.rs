@@ -17,7 +17,7 @@ pub mod template;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
 pub use block::{Block, TextBlock};
-pub use call::{Call, Completing, Operation, Read, scopes};
+pub use call::{Asides, Call, Completing, Operation, Read, scopes};
 pub use entry::{Catalogue, Entry, Features, Kind, Member, Mirror, Tables, is_tool_name};
 pub use error::{ToolError, ToolResult};
 pub use hints::Hints;

@@ -70,46 +70,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
 }
 
 /// Follows the lines of one head to its end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lines {
-    /// Bytes of the line so far, without the carriage return at its end.
-    length: usize,
+    /// Whether the line that comes in has anything in it yet.
+    filled: bool,
+    /// Whether its last byte so far is a carriage return.
     carriage_return: bool,
-    state: Head,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Head {
-    /// RFC 9112 §2.2: empty lines before a request are ignored.
-    NotBegun,
-    Begun,
-    Ended,
-}
-
-impl Default for Lines {
-    fn default() -> Self {
-        Self { length: 0, carriage_return: false, state: Head::NotBegun }
-    }
+    /// Whether there was a line that is not empty. RFC 9112 §2.2: empty ones before a request are ignored.
+    begun: bool,
+    ended: bool,
 }
 
 impl Lines {
     /// Makes each line feed of the head that stands without a carriage return into a byte that no head may hold.
     // RFC 9112 §2.2: a recipient MAY take it for the end of a line. One that does sees the end of the head elsewhere than one
     // that does not.
-    fn spoil(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            match (*byte, self.state) {
-                (_, Head::Ended) => return,
-                (b'\n', _) if !self.carriage_return => *byte = 0,
-                (b'\n', Head::Begun) if self.length == 0 => self.state = Head::Ended,
-                (b'\n', _) => self.length = 0,
-                (b'\r', _) => {}
-                _ => {
-                    self.length += 1;
-                    self.state = Head::Begun;
+    fn spoil(&mut self, mut bytes: &mut [u8]) {
+        while !self.ended && !bytes.is_empty() {
+            let end = memchr::memchr(b'\n', bytes);
+            let (line, rest) = bytes.split_at_mut(end.unwrap_or(bytes.len()));
+            let text = line.strip_suffix(b"\r").map_or(&*line, |text| text);
+            // A carriage return that does not stand before a line feed is part of its line.
+            self.filled |= !text.is_empty() || (self.carriage_return && !line.is_empty());
+            if let Some(last) = line.last() {
+                self.carriage_return = *last == b'\r';
+            }
+            let Some((line_feed, rest)) = rest.split_first_mut() else {
+                return;
+            };
+            match self.carriage_return {
+                false => *line_feed = 0,
+                true => {
+                    self.ended = self.begun && !self.filled;
+                    self.begun |= self.filled;
+                    self.filled = false;
                 }
             }
-            self.carriage_return = *byte == b'\r';
+            self.carriage_return = false;
+            bytes = rest;
         }
     }
 }

@@ -4,6 +4,7 @@ use super::heads::Heads;
 use super::listener::{Listener, Stream};
 use super::metrics::Metrics;
 use super::pace::{Cut, Open, Pace};
+use super::preface::Begun;
 use super::socket::Socket;
 use super::system::Signals;
 use super::tls::Certificate;
@@ -18,8 +19,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -27,7 +28,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
 
 /// What all connections have in common.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Serving {
     pub(super) router: axum::Router,
     pub(super) limits: Arc<Limits>,
@@ -37,7 +38,7 @@ pub(super) struct Serving {
 
 /// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
 /// [`stop_grace`](Limits::stop_grace) to be answered, or until a second signal.
-pub(super) async fn serve(listener: Listener, serving: Serving, signals: &mut Signals, stopped: impl FnOnce()) {
+pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &mut Signals, stopped: impl FnOnce()) {
     if let Err(error) = listener.bound_buffers() {
         tracing::warn!(%error, "slow readers may be cut early: the send buffer of connections is as the system has it");
     }
@@ -58,7 +59,7 @@ pub(super) async fn serve(listener: Listener, serving: Serving, signals: &mut Si
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serving.clone().connection(stream, peer, stopping.clone());
+                let connection = Arc::clone(&serving).connection(stream, peer, stopping.clone());
                 let connected = serving.metrics.connected();
                 connections.spawn(async move {
                     connection.await;
@@ -87,11 +88,11 @@ pub(super) async fn serve(listener: Listener, serving: Serving, signals: &mut Si
 
 impl Serving {
     /// Serves what an operator reads, beside the rest and until the program ends.
-    pub(super) async fn aside(self, listener: Listener) {
+    pub(super) async fn aside(self: Arc<Self>, listener: Listener) {
         let (_stop, stopping) = watch::channel(());
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => drop(tokio::spawn(self.clone().connection(stream, peer, stopping.clone()))),
+                Ok((stream, peer)) => drop(tokio::spawn(Arc::clone(&self).connection(stream, peer, stopping.clone()))),
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     sleep(limits::ACCEPT_PAUSE).await;
@@ -100,7 +101,7 @@ impl Serving {
         }
     }
 
-    async fn connection(self, stream: Box<dyn Stream>, peer: Option<IpAddr>, stopping: watch::Receiver<()>) {
+    async fn connection(self: Arc<Self>, stream: Box<dyn Stream>, peer: Option<IpAddr>, stopping: watch::Receiver<()>) {
         let pace = Pace::new(&self.limits);
         let socket = Socket::new(stream, Arc::clone(&pace), self.limits.stall_time);
         match &self.tls {
@@ -132,56 +133,98 @@ impl Serving {
         peer: Option<IpAddr>,
         mut stopping: watch::Receiver<()>,
     ) {
-        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
-        let metrics = Arc::clone(&self.metrics);
-        let service = Paced { router: self.router.clone(), pace: Arc::clone(&pace), peer, metrics };
-        let builder = builder(&self.limits);
-        let mut connection = pin!(builder.serve_connection(stream, service));
-        let mut stops = false;
-        let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| Instant::now())));
-        let served = loop {
-            tokio::select! {
-                served = connection.as_mut() => break served,
-                // Nothing is ever sent: the sender is dropped.
-                _ = stopping.changed(), if !stops => {
-                    stops = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = looks.as_mut() => match pace.look() {
-                    Ok(next) => looks.as_mut().reset(next),
-                    // HTTP/2 takes leave; whatever it says has to be said at once.
-                    Err(Cut::Idle) => {
-                        connection.as_mut().graceful_shutdown();
-                        let _ = timeout(limits::LINGER, connection).await;
-                        return;
-                    }
-                    Err(cut) => return tracing::debug!(?cut, "a connection was cut"),
-                },
-            }
+        let begun = tokio::select! {
+            begun = timeout(self.limits.head_time, Begun::of(stream)) => begun,
+            // Nobody has asked for anything yet.
+            _ = stopping.changed() => return,
         };
-        // The peer broke off or was too slow; whether that matters is known to him alone.
-        if let Err(error) = served {
-            tracing::debug!(%error, "a connection ended");
+        let (stream, is_http2) = match begun {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(error)) => return tracing::debug!(%error, "a connection ended"),
+            Err(_) => return tracing::debug!(cut = ?Cut::Head, "a connection was cut"),
+        };
+        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
+        let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
+        let service = Paced { router, pace: Arc::clone(&pace), peer, metrics };
+        match is_http2 {
+            false => watched(self.http1().serve_connection(stream, service), &pace, stopping).await,
+            // In a box: the other version must not be as large as this one.
+            true => Box::pin(watched(self.http2().serve_connection(stream, service), &pace, stopping)).await,
         }
+    }
+
+    fn http1(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            // Heads have their time from the first byte on, see `Pace`.
+            .header_read_timeout(None)
+            .max_buf_size(self.limits.head)
+            .max_headers(self.limits.fields);
+        builder
+    }
+
+    fn http2(&self) -> http2::Builder<TokioExecutor> {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(u32::try_from(self.limits.multiplexed).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(self.limits.head).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(limits::RESETS);
+        builder
     }
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Heads have their time from the first byte on, see `Pace`.
-        .header_read_timeout(None)
-        .max_buf_size(limits.head)
-        .max_headers(limits.fields);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(u32::try_from(limits.multiplexed).unwrap_or(u32::MAX))
-        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(limits::RESETS);
-    builder
+/// Drives a connection as long as it keeps its pace.
+async fn watched<C: Connection>(connection: C, pace: &Pace, mut stopping: watch::Receiver<()>) {
+    let mut connection = pin!(connection);
+    let mut stops = false;
+    let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| Instant::now())));
+    let served = loop {
+        tokio::select! {
+            served = connection.as_mut() => break served,
+            // Nothing is ever sent: the sender is dropped.
+            _ = stopping.changed(), if !stops => {
+                stops = true;
+                connection.as_mut().end();
+            }
+            () = looks.as_mut() => match pace.look() {
+                Ok(next) => looks.as_mut().reset(next),
+                // HTTP/2 takes leave; whatever it says has to be said at once.
+                Err(Cut::Idle) => {
+                    connection.as_mut().end();
+                    let _ = timeout(limits::LINGER, connection).await;
+                    return;
+                }
+                Err(cut) => return tracing::debug!(?cut, "a connection was cut"),
+            },
+        }
+    };
+    // The peer broke off or was too slow; whether that matters is known to him alone.
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// A connection of hyper, of either version.
+trait Connection: Future<Output = hyper::Result<()>> {
+    /// Answers what was asked, and ends.
+    fn end(self: Pin<&mut Self>);
+}
+
+/// The bytes of a connection, as hyper reads them.
+type Io<S> = TokioIo<Heads<Begun<S>>>;
+
+impl<S: Stream + 'static> Connection for http1::Connection<Io<S>, Paced> {
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S: Stream + 'static> Connection for http2::Connection<Io<S>, Paced, TokioExecutor> {
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
 }
 
 /// The router behind the pace of one connection.
@@ -323,7 +366,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let serving = Serving { router, limits: Arc::new(limits), tls: None, metrics: Arc::default() };
-            serve(Listener::tcp(listener).unwrap(), serving, &mut Signals::take().unwrap(), || ()).await;
+            serve(Listener::tcp(listener).unwrap(), Arc::new(serving), &mut Signals::take().unwrap(), || ()).await;
         });
         TcpStream::connect(address).await.unwrap()
     }

@@ -38,8 +38,8 @@ pub(super) fn start(config: &Config) -> Log {
             // A count of `usize` fits.
             let lines = u64::try_from(lost.dropped_lines()).unwrap_or(u64::MAX).saturating_sub(told.get());
             if lines > 0 {
-                tracing::warn!(lines, "the log was too slow, lines were dropped");
                 told.inc_by(lines);
+                tracing::warn!(lines, "the log was too slow, lines were dropped");
             }
         }
     });

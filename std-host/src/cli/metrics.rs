@@ -101,7 +101,7 @@ mod tests {
             "attache_requests_total{status=\"418\"} 1",
             "attache_request_seconds_bucket{le=\"0.001\"} 0",
             "attache_request_seconds_bucket{le=\"0.01\"} 1",
-            "attache_request_seconds_bucket{le=\"100.0\"} 1",
+            "attache_request_seconds_bucket{le=\"100\"} 1",
             "attache_request_seconds_bucket{le=\"+Inf\"} 2",
             "attache_request_seconds_sum 1000.01",
             "attache_request_seconds_count 2",

@@ -85,5 +85,5 @@ impl Seeing {
 fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>) {
     let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
     let serving = Serving { router, limits, tls: None, metrics: Arc::default() };
-    tokio::spawn(serving.aside(listener));
+    tokio::spawn(Arc::new(serving).aside(listener));
 }

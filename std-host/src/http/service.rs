@@ -127,7 +127,10 @@ fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)>
     if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
         return Some((Refusal::Framing, None));
     }
-    if head.headers.len() > engine.limits().fields {
+    let limits = engine.limits();
+    // As it stands on a wire of HTTP/1: a name, a colon, a space, a value, the end of the line.
+    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    if head.headers.len() > limits.fields || sizes.sum::<usize>() > limits.head {
         return Some((Refusal::Fields, None));
     }
     let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);

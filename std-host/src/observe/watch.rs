@@ -74,7 +74,7 @@ impl Watch {
                 };
                 self.method = method;
                 self.offer = offers.offer(kind, index);
-                self.meta = Some(Metadata::of(body, &call));
+                self.meta = Some(Metadata::of(body, call.metadata()));
             }
             _ => self.read(body),
         }

@@ -10,7 +10,7 @@ use attache_core::era::{Client, Version};
 use attache_core::http::LOOPBACK;
 use attache_core::json::Text;
 use attache_core::seal::Key;
-use attache_core::tool::{Call, Kind};
+use attache_core::tool::{Asides, Call, Kind};
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -216,14 +216,14 @@ impl Asking {
     /// Reads what came with the call. The error is a sentence for the peer.
     pub(crate) fn of(
         body: &Bytes,
-        call: &Call<'_>,
-        key: &Key,
-        binding: &Binding,
+        version: Version,
+        asides: &Asides<'_>,
+        (key, binding): (&Key, &Binding),
         client: Option<Client>,
     ) -> Result<Self, String> {
         let mut answers = Map::new();
         let mut kept = None;
-        let state = call.request_state();
+        let state = asides.request_state;
         if let Some(state) = state {
             let State { a, s } = state
                 .text()
@@ -231,7 +231,7 @@ impl Asking {
                 .ok_or("requestState is void: make the request anew, without it")?;
             (answers, kept) = (a, s);
         }
-        match call.input_responses().map(|responses| parsed(responses.raw())) {
+        match asides.input_responses.map(|responses| parsed(responses.raw())) {
             None => {}
             Some(Value::Object(fresh)) => {
                 if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
@@ -245,9 +245,9 @@ impl Asking {
             Some(_) => return Err("inputResponses must be an object".to_owned()),
         }
         Ok(Self {
-            asked: match (call.version(), client) {
+            asked: match (version, client) {
                 (version, _) if version.is_modern() => {
-                    let declared = call.client_capabilities();
+                    let declared = asides.client_capabilities;
                     Way::Result(declared.map(|declared| body.slice_ref(declared.raw())).unwrap_or_default())
                 }
                 (version, Some(client)) => Way::Requests(version, client),

@@ -4,7 +4,7 @@ use crate::sink::Growing;
 use attache_core::era::Version;
 use attache_core::json::{Full, Sink};
 use attache_core::mcp;
-use attache_core::tool::{Call, Level};
+use attache_core::tool::{Asides, Level};
 use bytes::Bytes;
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
@@ -25,19 +25,18 @@ pub(crate) struct Events {
 impl Events {
     /// `logging`: whether the server has declared that it may write to the client's log.
     /// `level` is that of a legacy session: in the modern era each call brings its own.
-    pub(crate) fn new(call: &Call<'_>, logging: bool, level: Option<Level>) -> (Self, mpsc::Receiver<Bytes>) {
+    pub(crate) fn new(
+        version: Version,
+        asides: &Asides<'_>,
+        logging: bool,
+        level: Option<Level>,
+    ) -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let asked = if call.version().is_modern() { call.log_level() } else { level };
-        let token = call.progress_token().map(<[u8]>::to_vec);
+        let asked = if version.is_modern() { asides.log_level } else { level };
+        let token = asides.progress_token.map(<[u8]>::to_vec);
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
         (
-            Self {
-                token,
-                level: asked.filter(|_| logging),
-                version: call.version(),
-                last: Mutex::new(f64::NEG_INFINITY),
-                sender,
-            },
+            Self { token, level: asked.filter(|_| logging), version, last: Mutex::new(f64::NEG_INFINITY), sender },
             receiver,
         )
     }

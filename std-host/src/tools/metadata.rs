@@ -1,7 +1,6 @@
 //! What a request says of itself (MCP 2026-07-28 basic/index, `_meta`) besides what the protocol engine reads: extensions of
 //! the client, the trace that the call belongs to, keys of applications.
 
-use attache_core::tool::Call;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -10,9 +9,9 @@ use serde_json::{Map, Value};
 pub(crate) struct Metadata(Bytes);
 
 impl Metadata {
-    /// That of `call`, which was read from `body`.
-    pub(crate) fn of(body: &Bytes, call: &Call<'_>) -> Self {
-        Self(call.metadata().map(|object| body.slice_ref(object.raw())).unwrap_or_default())
+    /// That of a call, which was read from `body`.
+    pub(crate) fn of(body: &Bytes, metadata: Option<attache_core::json::Value<'_>>) -> Self {
+        Self(metadata.map(|object| body.slice_ref(object.raw())).unwrap_or_default())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Value> {

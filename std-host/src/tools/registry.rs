@@ -243,14 +243,15 @@ impl<C: Clone> Registry<C> {
         key: &Key,
         known: Option<Known>,
     ) -> Started<C> {
-        let (events, told) = Events::new(&call, self.logging, known.and_then(|known| known.level));
+        let asides = call.asides();
+        let (events, told) = Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level));
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
             return Started { run, told, again: None };
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
-        let asking = match Asking::of(body, &call, key, &binding, known.map(|known| known.client)) {
+        let asking = match Asking::of(body, call.version(), &asides, (key, &binding), known.map(|known| known.client)) {
             Ok(asking) => Arc::new(asking),
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
@@ -263,7 +264,7 @@ impl<C: Clone> Registry<C> {
             version: call.version(),
             events: Arc::new(events),
             asking,
-            metadata: Metadata::of(body, &call),
+            metadata: Metadata::of(body, asides.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
             changes: changes.clone(),
