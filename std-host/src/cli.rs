@@ -17,6 +17,7 @@ mod status;
 #[cfg_attr(unix, path = "cli/unix.rs")]
 #[cfg_attr(not(unix), path = "cli/elsewhere.rs")]
 mod system;
+#[cfg_attr(not(feature = "tls"), path = "cli/plain.rs")]
 mod tls;
 mod traces;
 
@@ -208,9 +209,17 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     // Before the greeting: whoever reads it may send one.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let tls = config.tls.as_ref().map(Certificate::read).transpose().map_err(Problem::Config)?;
-    if let Some(certificate) = tls.clone() {
-        tokio::spawn(certificate.follow(system::Reload::take().map_err(Problem::Signals)?));
-    }
+    let mut reload = system::Reload::take().map_err(Problem::Signals)?;
+    match tls.clone() {
+        Some(certificate) => tokio::spawn(certificate.follow(reload)),
+        // Untaken, the signal would end the program.
+        None => tokio::spawn(async move {
+            loop {
+                reload.next().await;
+                tracing::info!("there is no certificate to be read again; files of keys are looked at all the time");
+            }
+        }),
+    };
     let stop = || {
         ready.stop();
         changes.iter().for_each(Changes::end_subscriptions);

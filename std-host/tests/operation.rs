@@ -206,6 +206,16 @@ fn program_that_has_run_out_of_descriptors_serves_again_as_soon_as_some_are_free
 }
 
 #[test]
+fn reload_of_a_program_that_has_nothing_to_read_again_does_not_end_it() {
+    let mut server = Running::start();
+    let hang_up = std::process::Command::new("kill").args(["-HUP", &server.child.id().to_string()]).status();
+    assert!(hang_up.expect("kill").success());
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(server.child.try_wait().expect("a child").is_none(), "it has ended");
+    assert_eq!(exchange(&mut server.connect(), CALL).expect("an answer"), 200);
+}
+
+#[test]
 fn program_as_the_first_process_stops_when_it_is_asked_to() {
     let program = env!("CARGO_BIN_EXE_attache");
     let own_processes = ["--user", "--map-root-user", "--pid", "--fork"];

@@ -119,7 +119,7 @@ impl Serving {
         peer: Option<IpAddr>,
         stopping: watch::Receiver<()>,
     ) {
-        match timeout(self.limits.head_time, tls.acceptor().accept(socket)).await {
+        match timeout(self.limits.head_time, tls.accept(socket)).await {
             Ok(Ok(stream)) => self.requests(stream, pace, peer, stopping).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),

@@ -2,6 +2,7 @@
 //! the one they began with.
 
 use super::config::{Fault, Tls, check_readers};
+use super::listener::Stream;
 use super::system;
 use std::io;
 use std::path::Path;
@@ -13,6 +14,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
 
 /// What new connections are greeted with.
 #[derive(Clone, Debug)]
@@ -31,8 +33,13 @@ impl Certificate {
         Ok(Self { files: files.clone(), now })
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner)).into()
+    /// Greets a client.
+    ///
+    /// # Errors
+    /// What the handshake has come to.
+    pub(super) async fn accept<S: Stream>(&self, socket: S) -> io::Result<TlsStream<S>> {
+        let now = Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner));
+        TlsAcceptor::from(now).accept(socket).await
     }
 
     /// Reads the files again whenever they have changed or the signal comes. What cannot be used is told, and the old certificate
