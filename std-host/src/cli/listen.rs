@@ -59,12 +59,8 @@ pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &m
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Arc::clone(&serving).connection(stream, peer, stopping.clone());
-                let connected = serving.metrics.connected();
-                connections.spawn(async move {
-                    connection.await;
-                    drop((place, connected));
-                });
+                let kept = (place, serving.metrics.connected());
+                connections.spawn(Arc::clone(&serving).connection(stream, peer, stopping.clone(), kept));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
@@ -92,7 +88,9 @@ impl Serving {
         let (_stop, stopping) = watch::channel(());
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => drop(tokio::spawn(Arc::clone(&self).connection(stream, peer, stopping.clone()))),
+                Ok((stream, peer)) => {
+                    drop(tokio::spawn(Arc::clone(&self).connection(stream, peer, stopping.clone(), ())))
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     sleep(limits::ACCEPT_PAUSE).await;
@@ -101,7 +99,15 @@ impl Serving {
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: Box<dyn Stream>, peer: Option<IpAddr>, stopping: watch::Receiver<()>) {
+    /// Serves one connection to its end, and drops then what is `kept` for it. What this future holds, each idle connection costs: what is
+    /// handed to another one stands in it twice.
+    async fn connection<K>(
+        self: Arc<Self>,
+        stream: Box<dyn Stream>,
+        peer: Option<IpAddr>,
+        stopping: watch::Receiver<()>,
+        kept: K,
+    ) {
         let pace = Pace::new(&self.limits);
         let socket = Socket::new(stream, Arc::clone(&pace), self.limits.stall_time);
         match &self.tls {
@@ -109,6 +115,7 @@ impl Serving {
             // In a box: a plain connection must not be as large as one with TLS.
             Some(tls) => Box::pin(self.encrypted(tls, socket, pace, peer, stopping)).await,
         }
+        drop(kept);
     }
 
     async fn encrypted(
@@ -147,9 +154,9 @@ impl Serving {
         let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
         let service = Paced { router, pace: Arc::clone(&pace), peer, metrics };
         match is_http2 {
-            false => watched(self.http1().serve_connection(stream, service), &pace, stopping).await,
+            false => watched(pin!(self.http1().serve_connection(stream, service)), &pace, stopping).await,
             // In a box: the other version must not be as large as this one.
-            true => Box::pin(watched(self.http2().serve_connection(stream, service), &pace, stopping)).await,
+            true => watched(Box::pin(self.http2().serve_connection(stream, service)).as_mut(), &pace, stopping).await,
         }
     }
 
@@ -176,8 +183,7 @@ impl Serving {
 }
 
 /// Drives a connection as long as it keeps its pace.
-async fn watched<C: Connection>(connection: C, pace: &Pace, mut stopping: watch::Receiver<()>) {
-    let mut connection = pin!(connection);
+async fn watched<C: Connection>(mut connection: Pin<&mut C>, pace: &Pace, mut stopping: watch::Receiver<()>) {
     let mut stops = false;
     let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| Instant::now())));
     let served = loop {
