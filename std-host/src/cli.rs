@@ -19,6 +19,7 @@ mod status;
 mod system;
 #[cfg_attr(not(feature = "tls"), path = "cli/plain.rs")]
 mod tls;
+mod token;
 mod traces;
 
 use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
@@ -60,6 +61,7 @@ enum Command {
     /// Print the configuration that `serve` would run with, and where each value comes from.
     Config(Show),
     Key(keys::Key),
+    Token(token::Token),
     /// Ask a running server whether it is ready; fails if it is not.
     Health(Health),
 }
@@ -107,6 +109,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(settings) => settings.print_mcp_json(),
         Command::Key(key) => key.run().map_err(Problem::Config),
+        Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
     };
     match ran {
@@ -125,10 +128,7 @@ impl Settings {
 
     fn print_mcp_json(&self) -> Result<(), Problem> {
         let config = self.layers()?.config().map_err(Problem::Config)?;
-        let address = match config.listen {
-            config::Listen::Tcp(address) => Some(address),
-            config::Listen::Unix(_) => None,
-        };
+        let address = config.listen.address();
         for Endpoint { path, protection, .. } in &config.servers {
             let own = || url(address, path, config.tls.as_ref());
             let url = protection.resource.clone().unwrap_or_else(own);
@@ -246,6 +246,12 @@ fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Opti
         return Err(Problem::Config(Fault::of(format!(
             "others reach {listener}, and nothing is asked of them: set auth.keys_file or auth.issuer, or let anybody call \
              with --auth-require anonymous"
+        ))));
+    }
+    if protection.policy.as_ref().is_some_and(|policy| policy.require_https) && tls.is_none() && !listener.is_local() {
+        return Err(Problem::Config(Fault::of(format!(
+            "others reach {listener}, and tokens would travel in the clear: set tls.certificate and tls.key, listen on a loopback address \
+             behind what serves TLS, or say httpSettings.requireHttps false in auth.platform_file"
         ))));
     }
     if protection.policy.as_ref().is_some_and(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
@@ -366,6 +372,7 @@ enum Problem {
     Signals(io::Error),
     Stdio(io::Error),
     Health(String),
+    KeptOut,
 }
 
 impl Problem {
@@ -390,6 +397,7 @@ impl fmt::Display for Problem {
             Self::Signals(error) => write!(f, "cannot wait for a signal to stop: {error}"),
             Self::Stdio(error) => write!(f, "standard input or output: {error}"),
             Self::Health(why) => f.write_str(why),
+            Self::KeptOut => f.write_str("the token does not let its holder in"),
         }
     }
 }

@@ -122,6 +122,52 @@ fn keys_come_and_go_while_the_server_runs() {
 }
 
 #[test]
+fn key_in_the_address_counts_only_where_that_was_said_and_only_once() {
+    let directory = Directory::new("query");
+    let file = directory.path("keys");
+    let value = key(&file, &["add", "ada"]).expect("a key");
+    let good = format!("/mcp?code={value}");
+    let statuses = |server: &Running, path: &str, credentials: &str| {
+        let answer = list(server, path, credentials);
+        answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()).expect("a status")
+    };
+    let closed = Running::with(&["--auth-keys-file", &file]);
+    assert_eq!(statuses(&closed, &good, ""), 401);
+    let open = Running::with(&["--auth-keys-file", &file, "--auth-key-in-query", "true"]);
+    for (path, credentials, expected) in [
+        (good.as_str(), String::new(), 200),
+        (&format!("/mcp?a=b&code={value}"), String::new(), 200),
+        ("/mcp", with_key(&value), 200),
+        ("/mcp?code=wrong", String::new(), 401),
+        (&format!("/mcp?xcode={value}"), String::new(), 401),
+        (&format!("{good}&code={value}"), String::new(), 400),
+        (&good, with_key(&value), 400),
+    ] {
+        assert_eq!(statuses(&open, path, &credentials), expected, "{path}");
+    }
+    let refused = attache(&["serve", "--auth-key-in-query", "true"]).output().expect("it runs");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("auth.key_in_query means nothing without auth.keys_file")
+    );
+}
+
+#[test]
+fn policy_that_requires_https_is_not_served_in_the_clear_where_others_reach_it() {
+    let directory = Directory::new("https");
+    let file = directory.path("auth.json");
+    let policy = |required: bool| {
+        json!({"httpSettings": {"requireHttps": required}, "identityProviders": {"azureActiveDirectory": {"registration": {
+            "openIdIssuer": "https://login.microsoftonline.com/66666666-7777-8888-9999-000000000000/v2.0", "clientId": "app"}}}})
+    };
+    fs::write(&file, policy(true).to_string()).expect("written");
+    let refused = attache(&["serve", "--listen", "0.0.0.0:0", "--auth", &file]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("requireHttps"), "{said}");
+    fs::write(&file, policy(false).to_string()).expect("written");
+    let _served = Running::of(attache(&["serve", "--listen", "0.0.0.0:0", "--auth", &file]));
+}
+
+#[test]
 fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_none() {
     let directory = Directory::new("open");
     let (file, shown) = (directory.path("keys"), directory.path("shown"));
@@ -205,9 +251,10 @@ fn base64url(bytes: &[u8]) -> String {
     text
 }
 
-#[test]
-fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
-    let directory = Directory::new("tokens");
+const RESOURCE: &str = "https://api.example/mcp";
+
+/// An issuer whose keys stand in the file `jwks`: what makes tokens, of good claims with these changes.
+fn issuer(directory: &Directory) -> impl Fn(Value) -> String {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("a key");
@@ -216,29 +263,81 @@ fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
     let jwk =
         json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": base64url(&point[1..33]), "y": base64url(&point[33..])});
     fs::write(directory.path("jwks"), json!({"keys": [jwk]}).to_string()).expect("written");
-    let resource = "https://api.example/mcp";
-    let token = |changes: Value| {
+    move |changes| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let mut claims =
-            json!({"iss": "https://id.example", "sub": "ada", "aud": resource, "exp": now + 60, "azp": "app"});
+            json!({"iss": "https://id.example", "sub": "ada", "aud": RESOURCE, "exp": now + 60, "azp": "app"});
         changes.as_object().into_iter().flatten().for_each(|(name, value)| claims[name] = value.clone());
         let header = json!({"alg": "ES256", "kid": "k"});
         let signed =
             format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(claims.to_string().as_bytes()));
         let signature = signing.sign(&random, signed.as_bytes()).expect("a signature");
-        format!("authorization: Bearer {signed}.{}\r\n", base64url(signature.as_ref()))
+        format!("{signed}.{}", base64url(signature.as_ref()))
+    }
+}
+
+/// The flags by which a server takes those tokens.
+fn takes_tokens(directory: &Directory) -> Vec<String> {
+    let flags = ["--auth-issuer", "https://id.example", "--auth-resource", RESOURCE, "--auth-applications", "app"];
+    let file = ["--auth-jwks-file".to_owned(), directory.path("jwks")];
+    flags.iter().map(ToString::to_string).chain(file).collect()
+}
+
+#[test]
+fn token_is_explained_rule_by_rule_and_the_exit_code_says_whether_it_is_let_in() {
+    let directory = Directory::new("explain");
+    let token = issuer(&directory);
+    let explain = |token: &str| {
+        let mut child = attache(&["token", "explain"])
+            .args(takes_tokens(&directory))
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        writeln!(child.stdin.take().expect("piped"), "{token}").expect("taken");
+        let run = child.wait_with_output().expect("it ends");
+        (run.status.code(), String::from_utf8(run.stdout).expect("UTF-8"))
     };
-    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-jwks-file", &directory.path("jwks")]);
-    command.args(["--auth-issuer", "https://id.example", "--auth-resource", resource, "--auth-applications", "app"]);
-    let mut server = Running::of({
-        command.args(["--auth-scopes", "mcp.use"]).stderr(Stdio::null());
-        command
-    });
+    let (code, said) = explain(&token(json!({})));
+    assert!(code == Some(0) && said.contains("let in") && !said.contains("REFUSED"), "{said}");
+    assert!(said.contains(r#""sub": "ada""#), "{said}");
+
+    // Each rule speaks for itself: what is wrong at once is told at once.
+    let (code, said) = explain(&token(json!({"aud": "other", "azp": "stranger", "exp": 1})));
+    assert_eq!(code, Some(1), "{said}");
+    let verdict = |rule: &str| said.lines().find(|line| line.starts_with(rule)).unwrap_or_default();
+    for (rule, words) in [
+        ("issuer", "good"),
+        ("audience", "aud is \"other\""),
+        ("time", "expired"),
+        ("signature", "good"),
+        ("tenant", "good"),
+        ("application", "stranger"),
+        ("principal", "good"),
+    ] {
+        assert!(verdict(rule).contains(words), "{rule}: {said}");
+    }
+    let good = token(json!({}));
+    let forged = format!("{}A{}", &good[..good.len() - 8], &good[good.len() - 7..]);
+    assert!(explain(&forged).1.contains("signature    REFUSED"), "{}", explain(&forged).1);
+    for (bad, words) in [("two.parts", "form"), ("not a token", "form"), ("", "form")] {
+        let (code, said) = explain(bad);
+        assert!(code == Some(1) && said.contains(words) && said.contains("REFUSED"), "{bad}: {said}");
+    }
+}
+
+#[test]
+fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
+    let directory = Directory::new("tokens");
+    let issued = issuer(&directory);
+    let token = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-scopes", "mcp.use"]);
+    command.args(takes_tokens(&directory)).stderr(Stdio::null());
+    let mut server = Running::of(command);
     let mut policy = String::new();
     while !policy.contains("scopes that clients") {
         assert!(server.output.read_line(&mut policy).expect("a line") > 0, "{policy}");
     }
-    for words in ["an access token of https://id.example", resource, "applications: app", "mcp.use"] {
+    for words in ["an access token of https://id.example", RESOURCE, "applications: app", "mcp.use"] {
         assert!(policy.contains(words), "{policy}");
     }
     assert_eq!(status(&server, &token(json!({}))), 200);
@@ -254,6 +353,6 @@ fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
         stream.read_to_string(&mut answer).expect("an answer");
         let body = answer.split("\r\n\r\n").nth(1).expect("a body");
         let metadata: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
-        assert_eq!(metadata["resource"], resource, "{path}");
+        assert_eq!(metadata["resource"], RESOURCE, "{path}");
     }
 }

@@ -65,14 +65,21 @@ impl<S: AsRef<str>> Rules<'_, S> {
     /// What can be told before the signature is known: is the token for this server, and is it the time for it? `now` is in
     /// seconds since 1970; `None` where the clock is not trusted.
     pub(super) fn check<'t>(&self, claims: &Claims<'t>, now: Option<u64>) -> Result<(), Denied<'t>> {
-        if !self.believes(claims) {
-            return Err(Denied::Issuer(claims.issuer().raw()));
-        }
-        // RFC 7519 §4.1.3: a token whose audience is somebody else MUST be refused.
-        if !self.audiences.iter().any(|audience| claims.is_for(audience.as_ref())) {
-            return Err(Denied::Audience(claims.audience()));
-        }
+        self.issued(claims)?;
+        self.addressed(claims)?;
         self.in_time(claims.found, now)
+    }
+
+    pub(super) fn issued<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
+        if self.believes(claims) { Ok(()) } else { Err(Denied::Issuer(claims.issuer().raw())) }
+    }
+
+    // RFC 7519 §4.1.3: a token whose audience is somebody else MUST be refused.
+    pub(super) fn addressed<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
+        match self.audiences.iter().any(|audience| claims.is_for(audience.as_ref())) {
+            true => Ok(()),
+            false => Err(Denied::Audience(claims.audience())),
+        }
     }
 
     pub(super) fn in_time(&self, found: &Found, now: Option<u64>) -> Result<(), Denied<'static>> {
@@ -90,12 +97,22 @@ impl<S: AsRef<str>> Rules<'_, S> {
 
     /// Whether the holder of a good token may call at all (azure.md D.5).
     pub(super) fn admit<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
+        self.admit_tenant(claims)?;
+        self.admit_application(claims)?;
+        self.admit_principal(claims)
+    }
+
+    pub(super) fn admit_tenant<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         let tenant = claims.tenant();
         let template = self.issuers.iter().any(|issuer| at_tenant(issuer.as_ref()).is_some());
-        let any_tenant = if self.tenants.is_empty() { !template } else { is_any(self.tenants) };
-        if !any_tenant && !self.tenants.iter().any(|allowed| tenant.is(allowed.as_ref())) {
-            return Err(Denied::Tenant(tenant.raw()));
+        let any = if self.tenants.is_empty() { !template } else { is_any(self.tenants) };
+        match any || self.tenants.iter().any(|allowed| tenant.is(allowed.as_ref())) {
+            true => Ok(()),
+            false => Err(Denied::Tenant(tenant.raw())),
         }
+    }
+
+    pub(super) fn admit_application<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         let application = claims.application();
         let named = |list: &[S]| list.iter().any(|allowed| application.is(allowed.as_ref()));
         let listed = if self.applications.is_empty() { named(self.audiences) } else { named(self.applications) };
@@ -106,10 +123,10 @@ impl<S: AsRef<str>> Rules<'_, S> {
         if claims.is_application() && !listed && !claims.has_any_role() {
             return Err(Denied::AppWithoutRole);
         }
-        self.admit_principal(claims)
+        Ok(())
     }
 
-    fn admit_principal<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
+    pub(super) fn admit_principal<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         if self.identities.is_empty() && self.groups.is_empty() {
             return Ok(());
         }

@@ -57,10 +57,50 @@ impl<'t> Claimed<'t> {
         Ok(Candidate { claimed: self, rules })
     }
 
+    /// What each rule says of it by itself, whatever the others say and whoever has signed it: for people who wonder why a token is
+    /// refused. It lets nobody in.
+    pub fn verdicts<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> [Verdict<'_>; 6] {
+        let claims = self.claims();
+        [
+            ("issuer", rules.issued(&claims)),
+            ("audience", rules.addressed(&claims)),
+            ("time", rules.in_time(claims.found, now)),
+            ("tenant", rules.admit_tenant(&claims)),
+            ("application", rules.admit_application(&claims)),
+            ("principal", rules.admit_principal(&claims)),
+        ]
+    }
+
+    /// The name of the key that it says it was signed by; empty if it names none.
+    pub const fn kid(&self) -> Text<'t> {
+        self.jws.kid()
+    }
+
+    /// The algorithm that it says it was signed by.
+    pub const fn alg(&self) -> Text<'t> {
+        self.jws.alg()
+    }
+
+    /// What the key says of it, whatever the rules say: for people, as [`verdicts`](Claimed::verdicts) are.
+    ///
+    /// # Errors
+    /// [`Denied::Algorithm`] or [`Denied::Signature`].
+    pub fn signed_by(&self, key: &(impl Verify + ?Sized)) -> Result<(), Denied<'t>> {
+        self.jws.verify(key).map(|_| ())
+    }
+
+    /// The claims, as they were written. Nothing of them is believed.
+    pub fn written(&self) -> &[u8] {
+        self.jws.unverified()
+    }
+
     fn claims(&self) -> Claims<'_> {
         Claims { text: self.jws.unverified(), found: &self.found }
     }
 }
+
+/// The name of a rule, and what it says of a token.
+pub type Verdict<'t> = (&'static str, Result<(), Denied<'t>>);
 
 /// A token that lacks nothing but a key to check it by.
 pub struct Candidate<'t, 'r, S> {

@@ -14,6 +14,8 @@
 
 mod caller;
 #[cfg(feature = "auth")]
+mod explain;
+#[cfg(feature = "auth")]
 mod fetch;
 #[cfg(feature = "auth")]
 mod issuer;
@@ -28,6 +30,8 @@ mod source;
 mod tokens;
 
 pub use caller::Caller;
+#[cfg(feature = "auth")]
+pub use explain::Explained;
 #[cfg(feature = "auth")]
 pub use issuer::Issuer;
 #[cfg(feature = "auth")]
@@ -47,6 +51,7 @@ use std::sync::Arc;
 pub struct Auth {
     gate: Gate,
     keys: Keys,
+    key_in_query: bool,
     #[cfg(feature = "auth")]
     tokens: Option<Tokens>,
 }
@@ -75,6 +80,14 @@ impl Auth {
         Self { tokens: Some(tokens), ..Self::of(Gate::Both, keys) }
     }
 
+    /// Takes a key as `code` in the query, too, as it is written: for clients that can send no header. Addresses get into logs and
+    /// histories, and with them the key.
+    #[must_use]
+    pub const fn key_in_query(mut self) -> Self {
+        self.key_in_query = true;
+        self
+    }
+
     /// Nothing: whoever reaches the server may call.
     pub(crate) fn anonymous() -> Self {
         Self::of(Gate::Open(Access::Anonymous), Keys::default())
@@ -84,9 +97,16 @@ impl Auth {
         Self {
             gate,
             keys,
+            key_in_query: false,
             #[cfg(feature = "auth")]
             tokens: None,
         }
+    }
+
+    /// The keys in the query, if they count there.
+    pub(crate) fn keys_of<'q>(&self, query: Option<&'q str>) -> impl Iterator<Item = &'q str> {
+        let pairs = query.filter(|_| self.key_in_query).unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.strip_prefix("code="))
     }
 
     pub(crate) const fn gate(&self) -> Gate {

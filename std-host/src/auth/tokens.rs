@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Tokens {
     /// The endpoint's public URL.
     resource: String,
-    issuers: Vec<Issuer>,
+    pub(super) issuers: Vec<Issuer>,
     scopes: Vec<String>,
     cache: Cache,
 }

@@ -19,16 +19,17 @@ pub(super) fn of(protection: &Protection, url: &str) -> Result<Option<Auth>, Fau
         }
     };
     let tokens = tokens(protection, url)?;
-    Ok(Some(match (protection.required, tokens, keys) {
+    let auth = match (protection.required, tokens, keys) {
         (Required::Nothing, ..) | (_, None, None) => return Ok(None),
         (Required::Either, Some(tokens), Some(keys)) => Auth::either(tokens, keys),
         (_, Some(tokens), Some(keys)) => Auth::both(tokens, keys),
         (_, Some(tokens), None) => Auth::tokens(tokens),
         (_, None, Some(keys)) => Auth::keys(keys),
-    }))
+    };
+    Ok(Some(if protection.key_in_query { auth.key_in_query() } else { auth }))
 }
 
-fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
+pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
     let Some(policy) = &protection.policy else { return Ok(None) };
     let issuer = match &protection.jwks_file {
         None => Issuer::discovered(&policy.issuer),

@@ -57,6 +57,8 @@ pub(super) struct Endpoint {
 pub(super) struct Protection {
     pub(super) required: Required,
     pub(super) keys_file: Option<PathBuf>,
+    /// Whether a key may stand in the query.
+    pub(super) key_in_query: bool,
     pub(super) policy: Option<Policy>,
     /// The file with the keys of the issuer, where they are not to be fetched.
     pub(super) jwks_file: Option<PathBuf>,
@@ -75,6 +77,8 @@ pub(super) struct Policy {
     pub(super) identities: Vec<String>,
     pub(super) groups: Vec<String>,
     pub(super) scopes: Vec<String>,
+    /// Whether nothing is to be served in the clear, except on this machine.
+    pub(super) require_https: bool,
 }
 
 /// How much of what is configured.
@@ -321,6 +325,7 @@ impl Layers {
                 identities: texts("auth.identities"),
                 groups: texts("auth.groups"),
                 scopes: texts("auth.scopes"),
+                require_https: false,
             }),
             (None, None) => None,
         };
@@ -331,6 +336,7 @@ impl Layers {
                 _ => Required::All,
             },
             keys_file: text("auth.keys_file").map(PathBuf::from),
+            key_in_query: text("auth.key_in_query").as_deref() == Some("true"),
             policy,
             jwks_file: text("auth.jwks_file").map(PathBuf::from),
             resource: text("auth.resource"),
@@ -344,6 +350,9 @@ impl Layers {
         let both = protection.keys_file.is_some() && protection.policy.is_some();
         if matches!(require.as_str(), "both" | "either") && !both {
             return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
+        }
+        if protection.key_in_query && protection.keys_file.is_none() {
+            return Err(fault("auth.key_in_query", "means nothing without auth.keys_file"));
         }
         if protection.policy.is_none()
             && let Some(key) = set(OF_TOKENS).or_else(|| set(&["resource"]))

@@ -109,7 +109,7 @@ impl Serving {
         kept: K,
     ) {
         let pace = Pace::new(&self.limits);
-        let socket = Socket::new(stream, Arc::clone(&pace), self.limits.stall_time);
+        let socket = Socket::new(stream, Arc::clone(&pace));
         match &self.tls {
             None => self.requests(socket, pace, peer, stopping).await,
             // In a box: a plain connection must not be as large as one with TLS.

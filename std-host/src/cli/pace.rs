@@ -8,9 +8,7 @@ use tokio::time::Instant;
 /// What is known of one connection, shared by its socket, its requests and its task.
 #[derive(Debug)]
 pub(super) struct Pace {
-    head_time: Duration,
-    idle_time: Duration,
-    stall_time: Duration,
+    limits: Arc<Limits>,
     now: Mutex<Now>,
 }
 
@@ -47,8 +45,7 @@ pub(super) struct Open(Arc<Pace>);
 
 impl Pace {
     /// The pace of a connection that begins now.
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
-        let Limits { head_time, idle_time, stall_time, .. } = *limits;
+    pub(super) fn new(limits: &Arc<Limits>) -> Arc<Self> {
         let now = Now {
             phase: Phase::Head(Instant::now()),
             open: 0,
@@ -58,7 +55,7 @@ impl Pace {
             moved: Instant::now(),
             lengths: [0; 2],
         };
-        Arc::new(Self { head_time, idle_time, stall_time, now: Mutex::new(now) })
+        Arc::new(Self { limits: Arc::clone(limits), now: Mutex::new(now) })
     }
 
     fn edit<R>(&self, edit: impl FnOnce(&mut Now) -> R) -> R {
@@ -75,6 +72,11 @@ impl Pace {
             }
             begins
         })
+    }
+
+    /// How long the peer may take nothing.
+    pub(super) fn stall_time(&self) -> Duration {
+        self.limits.stall_time
     }
 
     /// The peer has taken bytes.
@@ -134,16 +136,17 @@ impl Pace {
     /// When the connection has to be looked at again, or what it is cut for.
     pub(super) fn look(&self) -> Result<Instant, Cut> {
         let now = Instant::now();
+        let Limits { head_time, idle_time, stall_time, .. } = *self.limits;
         let (since, limit, cut) = self.edit(|state| match state.phase {
-            Phase::Head(since) => (since, self.head_time, Cut::Head),
-            Phase::Idle(since) => (since, self.idle_time, Cut::Idle),
-            Phase::Busy if state.owed > 0 => (state.moved, self.stall_time, Cut::Stall),
-            Phase::Busy => (now, self.stall_time, Cut::Stall),
+            Phase::Head(since) => (since, head_time, Cut::Head),
+            Phase::Idle(since) => (since, idle_time, Cut::Idle),
+            Phase::Busy if state.owed > 0 => (state.moved, stall_time, Cut::Stall),
+            Phase::Busy => (now, stall_time, Cut::Stall),
         });
         let end = since + limit;
         match end > now {
             // Another phase may have begun by then, whose time is shorter.
-            true => Ok(end.min(now + self.head_time)),
+            true => Ok(end.min(now + head_time)),
             false => Err(cut),
         }
     }

@@ -5,7 +5,6 @@ use super::pace::Pace;
 use attache_host::limits::LINGER;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,7 +15,6 @@ use tokio::time::{Sleep, sleep};
 pub(super) struct Socket<S> {
     inner: S,
     pace: Arc<Pace>,
-    stall_time: Duration,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Runs while what still comes is read and thrown away.
@@ -24,8 +22,8 @@ pub(super) struct Socket<S> {
 }
 
 impl<S> Socket<S> {
-    pub(super) fn new(inner: S, pace: Arc<Pace>, stall_time: Duration) -> Self {
-        Self { inner, pace, stall_time, stalled: None, lingering: None }
+    pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
+        Self { inner, pace, stalled: None, lingering: None }
     }
 
     /// Passes on what became of a write; one that waits too long fails.
@@ -39,7 +37,7 @@ impl<S> Socket<S> {
                 Poll::Ready(written)
             }
             Poll::Pending => {
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.stall_time)));
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.pace.stall_time())));
                 stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
         }

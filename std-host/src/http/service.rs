@@ -85,7 +85,11 @@ where
             None => refuse_at_door(engine, refusal, watch),
         });
     }
-    let facts = facts(head);
+    let mut facts = facts(head);
+    // More than one, or one beside that of the header, are too many.
+    for key in engine.auth().keys_of(head.uri.query()) {
+        facts.note(b"x-functions-key", key.as_bytes());
+    }
     if let Verb::Get | Verb::Delete = facts.verb {
         let response = session::bodiless(engine, &facts, head, watch).await;
         return if response.status().is_success() { response } else { unread(response) };

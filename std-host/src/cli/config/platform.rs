@@ -150,17 +150,24 @@ fn parsed(text: &str) -> Result<Policy, String> {
     served("globalValidation.requireAuthentication", global_validation.require_authentication, true)?;
     let action = global_validation.unauthenticated_client_action;
     served("globalValidation.unauthenticatedClientAction", action, "Return401".to_owned())?;
-    if let Some(path) = global_validation.excluded_paths.first() {
+    let is_open = |path: &&String| OPEN.contains(&path.as_str());
+    if let Some(path) = global_validation.excluded_paths.iter().find(|path| !is_open(path)) {
         return Err(format!(
-            "globalValidation.excludedPaths: {path} is not served without authentication here: take it away"
+            "globalValidation.excludedPaths: {path} is not served without authentication here, only {} are: take it away",
+            OPEN.join(" and ")
         ));
     }
     served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned())?;
     let convention = http_settings.forward_proxy.convention;
     served("httpSettings.forwardProxy.convention", convention, "NoProxy".to_owned())
         .map_err(|error| format!("{error}; say by auth.resource what the public URL is"))?;
-    one_of(identity_providers)
+    let policy = one_of(identity_providers)?;
+    // As on the platform where nothing is said of it.
+    Ok(Policy { require_https: http_settings.require_https != Some(false), ..policy })
 }
+
+/// Paths at which nobody is asked anything, whatever the policy.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Takes away what is null, which means that it is not set.
 fn without_nulls(value: &mut Value) {
@@ -313,6 +320,13 @@ mod tests {
             "validation":{"jwtClaimChecks":{"allowedGroups":["g"]}}}}}}"#;
         let policy = parsed(custom).unwrap();
         assert_eq!((policy.issuer.as_str(), policy.groups), ("https://id.example/t", vec!["g".to_owned()]));
+    }
+
+    #[test]
+    fn paths_that_are_open_anyway_may_be_excluded_and_https_is_required_unless_it_says_otherwise() {
+        let open = entra(r#","globalValidation":{"excludedPaths":["/healthz"]}"#);
+        assert!(parsed(&open).unwrap().require_https);
+        assert!(!parsed(&entra(r#","httpSettings":{"requireHttps":false}"#)).unwrap().require_https);
     }
 
     #[test]

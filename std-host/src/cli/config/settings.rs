@@ -112,6 +112,12 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "File with the keys that let callers in, readable by nobody else: attache key add",
     ),
     server(
+        "auth.key_in_query",
+        Kind::Switch,
+        "false",
+        "Whether a key may come as ?code= in the address, too, where logs and histories keep it",
+    ),
+    server(
         "auth.platform_file",
         Kind::File,
         "",

@@ -14,6 +14,16 @@ pub(in crate::cli) enum Listen {
     Unix(PathBuf),
 }
 
+impl Listen {
+    /// The authority of URLs; a Unix socket has none.
+    pub(in crate::cli) const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
