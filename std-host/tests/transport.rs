@@ -37,6 +37,19 @@ impl Directory {
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
         chmod(&self.0.join("key.pem"), 0o600);
     }
+
+    /// The same, whose time was over yesterday.
+    fn expired_certificate(&self) {
+        self.certificate("old");
+        std::fs::write(self.file("extensions"), "subjectAltName=DNS:localhost").expect("written");
+        let openssl = |arguments: &[&str]| {
+            let run = Command::new("openssl").args(arguments).current_dir(&self.0).output().expect("openssl runs");
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        };
+        openssl(&["req", "-new", "-key", "key.pem", "-subj", "/CN=old", "-out", "request.pem"]);
+        let sign = ["x509", "-req", "-in", "request.pem", "-signkey", "key.pem", "-extfile", "extensions"];
+        openssl(&[&sign[..], &["-days", "-1", "-out", "certificate.pem"]].concat());
+    }
 }
 
 impl Drop for Directory {
@@ -139,6 +152,10 @@ fn key_that_others_can_read_and_files_that_are_none_stop_the_start_with_the_reme
         String::from_utf8_lossy(&run.stderr).into_owned()
     };
     assert!(said(&key, &key).contains("no PEM certificate"));
+    let old = Directory::new("old");
+    old.expired_certificate();
+    let words = said(&old.file("certificate.pem"), &old.file("key.pem"));
+    assert!(words.contains("certificate.pem cannot be used: it has expired"), "{words}");
     assert!(said(&certificate, "/nowhere.pem").contains("/nowhere.pem"));
     chmod(Path::new(&key), 0o644);
     assert!(said(&certificate, &key).contains(&format!("chmod 600 {key}")));

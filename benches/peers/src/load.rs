@@ -41,6 +41,18 @@ pub fn send(address: &str, tokens: &[String], calls: usize) {
     });
 }
 
+/// So many connections that have had one call answered, and lie idle.
+pub fn idle(address: &str, count: usize) -> Vec<TcpStream> {
+    let mut came = Vec::new();
+    let mut connect = || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(&request(None)).expect("it is taken");
+        answer(&mut stream, &mut came);
+        stream
+    };
+    (0..count).map(|_| connect()).collect()
+}
+
 fn request(token: Option<&str>) -> Vec<u8> {
     const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"load","version":"1.0.0"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -62,7 +74,8 @@ fn answer(stream: &mut TcpStream, came: &mut Vec<u8>) {
         came.extend_from_slice(&piece[..read]);
         let Some(end) = came.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&came[..end]).to_lowercase();
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
+        let length =
+            head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
         let whole = match length {
             Some(length) => came.len() >= end + 4 + length,
             None => came.ends_with(b"0\r\n\r\n"),

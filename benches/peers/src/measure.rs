@@ -2,6 +2,7 @@
 //! all its threads, as the scheduler counts it.
 
 use crate::load;
+use core::time::Duration;
 use jsonwebtoken::EncodingKey;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,6 +10,13 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
 /// So often each server has its turn. What is printed is the median.
 const ROUNDS: usize = 7;
+
+/// How long a server takes to come to rest.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// Idle connections that are measured, and what ours may take more than bare hyper's.
+const IDLE: usize = 1900;
+const MORE: u64 = 1024;
 
 /// A server that runs.
 struct Server {
@@ -33,7 +41,8 @@ impl Server {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         output.read_line(&mut line).expect("a greeting");
-        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("the greeting names the URL");
+        let url =
+            line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("the greeting names the URL");
         let address = url.split('/').next().unwrap_or_default().to_owned();
         Self { child, _output: output, address }
     }
@@ -46,6 +55,25 @@ impl Server {
             text.split(' ').next()?.parse::<u64>().ok()
         };
         tasks.filter_map(of).sum()
+    }
+
+    /// Bytes of memory that are resident.
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let field = status.split("VmRSS:").nth(1).and_then(|rest| rest.split_whitespace().next());
+        field.and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number") * 1024
+    }
+
+    /// Bytes for each of so many idle connections. Some go before, so that what all share is there.
+    fn idle(&self, count: usize) -> u64 {
+        let first = load::idle(&self.address, 50);
+        std::thread::sleep(SETTLE);
+        let before = self.resident();
+        let rest = load::idle(&self.address, count);
+        std::thread::sleep(SETTLE);
+        let cost = (self.resident() - before) / count as u64;
+        drop((first, rest));
+        cost
     }
 
     /// Microseconds for each of so many calls. A tenth goes before, so that everything is warm.
@@ -142,7 +170,17 @@ fn compare(attache: &str, calls: usize, scratch: &Path) -> bool {
         println!("| {what} | {theirs:.1} | {ours:.1} | {ratio:.2} | {most:.2} |");
         met &= ratio <= most;
     }
-    met
+    let median = |start: &dyn Fn() -> Server| {
+        let mut rounds: Vec<u64> = (0..3).map(|_| start().idle(IDLE)).collect();
+        rounds.sort_unstable();
+        rounds[1]
+    };
+    let [bare, sdk] = ["bare", "sdk"].map(|peer| median(&|| Server::start(own, &[peer])));
+    let ours = median(&|| Server::start(attache, &open));
+    println!(
+        "\nBytes of each of {IDLE} idle connections: bare hyper {bare}, attache {ours}, official SDK {sdk}; {MORE} more than bare hyper are the bar"
+    );
+    met && ours <= bare + MORE
 }
 
 /// Makes an RSA key in two files, and gives the set of it.

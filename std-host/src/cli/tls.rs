@@ -10,10 +10,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 use tokio::time::{Duration, sleep};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, CertificateError, Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 /// What new connections are greeted with.
@@ -88,16 +91,37 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
             for authority in chain(file)? {
                 roots.add(authority).map_err(|error| fault(file, &error))?;
             }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, &error))?)
         }
     };
     check_readers("tls.key", &files.key)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
     let certificate = chain(&files.certificate)?;
+    if let Some(why) = certificate.first().and_then(|leaf| out_of_time(leaf, provider)) {
+        return Err(fault(&files.certificate, &why));
+    }
     let mut config = builder.with_single_cert(certificate, key).map_err(|error| fault(&files.certificate, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Why clients would refuse a certificate today, if its time is over or has not come.
+fn out_of_time(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider>) -> Option<&'static str> {
+    // Its time is looked at before anything else, so it does not matter that it has not signed itself.
+    let mut roots = RootCertStore::empty();
+    roots.add(leaf.clone()).ok()?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;
+    let anybody = ServerName::try_from("localhost").ok()?;
+    match verifier.verify_server_cert(leaf, &[], &anybody, &[], UnixTime::now()) {
+        Err(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+            Some("it has expired: renew it")
+        }
+        Err(Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. })) => {
+            Some("it is not valid yet: is the clock right?")
+        }
+        _ => None,
+    }
 }
 
 fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
