@@ -98,7 +98,7 @@ enum Tokens<'a> {
     New(&'a [String]),
 }
 
-/// How one load compares: ours, the peer, and how many times that of the peer ours may take.
+/// How one load compares: ours, the peer, and how many times that of the peer ours may take, with room for the noise of a machine.
 struct Bar<'a> {
     what: &'a str,
     ours: &'a [&'a str],
@@ -136,15 +136,15 @@ fn compare(attache: &str, calls: usize, scratch: &Path) -> bool {
     .concat();
     let sdk_guarded = ["sdk", &public];
     let bars = [
-        Bar { what: "bare hyper", ours: &open, peer: (own, &["bare"]), tokens: Tokens::None, calls, most: 1.25 },
-        Bar { what: "official SDK", ours: &open, peer: (own, &["sdk"]), tokens: Tokens::None, calls, most: 0.5 },
+        Bar { what: "bare hyper", ours: &open, peer: (own, &["bare"]), tokens: Tokens::None, calls, most: 2.4 },
+        Bar { what: "official SDK", ours: &open, peer: (own, &["sdk"]), tokens: Tokens::None, calls, most: 0.45 },
         Bar {
             what: "official SDK, 64 tokens",
             ours: &guarded,
             peer: (own, &sdk_guarded),
             tokens: Tokens::Seen(&seen),
             calls,
-            most: 1.0 / 4.5,
+            most: 0.32,
         },
         Bar {
             what: "official SDK, each token new",
@@ -152,7 +152,7 @@ fn compare(attache: &str, calls: usize, scratch: &Path) -> bool {
             peer: (own, &sdk_guarded),
             tokens: Tokens::New(&new),
             calls: new_calls,
-            most: 0.5,
+            most: 0.7,
         },
     ];
     println!("| Peer | µs of the peer | µs of attache | ratio | bar |\n|---|--:|--:|--:|--:|");

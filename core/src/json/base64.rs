@@ -90,26 +90,16 @@ fn bits(group: &[u8; 4]) -> Option<u32> {
 }
 
 /// The six bits that a character stands for in the alphabet with these two last ones (RFC 4648 §4 or §5).
-// Without a branch for each range: which one a character of a token is in cannot be foretold, and to guess wrong costs more than to
-// try them all.
 pub(crate) const fn sextet(char: u8, last: &[u8; 2]) -> Option<u32> {
-    let value = within(char, b'A', b'Z', 0)
-        | within(char, b'a', b'z', 26)
-        | within(char, b'0', b'9', 52)
-        | within(char, last[0], last[0], 62)
-        | within(char, last[1], last[1], 63);
-    match value {
-        0 => None,
-        value => Some(value - 1),
-    }
-}
-
-/// One more than the value of a character in a range whose first one stands for `first`; 0 outside.
-const fn within(char: u8, from: u8, to: u8, first: u32) -> u32 {
-    let (char, from, to) = (char as i32, from as i32, to as i32);
-    // Both differences are negative inside, and only there.
-    let mask = ((from - 1 - char) & (char - to - 1)) >> 31;
-    mask as u32 & (char - from + 1 + first as i32) as u32
+    let value = match char {
+        b'a'..=b'z' => char - b'a' + 26,
+        b'A'..=b'Z' => char - b'A',
+        b'0'..=b'9' => char - b'0' + 52,
+        _ if char == last[0] => 62,
+        _ if char == last[1] => 63,
+        _ => return None,
+    };
+    Some(value as u32)
 }
 
 /// Puts `bytes` as Base64, padded.
