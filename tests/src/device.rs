@@ -33,7 +33,7 @@ attache_core::tools! { pub mod tools for Board {
     async fn lump(Nothing);
 } }
 
-attache_core::resources! { pub mod resources for Board {
+attache_core::resources! { pub(crate) mod resources for Board {
     /// What has happened since the start
     "board://log" as "text/plain" => async fn whole_log;
 } templates {
@@ -137,29 +137,29 @@ pub(crate) fn topics() -> Topics {
 }
 
 /// The other end of the board's line.
-struct Line {
+pub(crate) struct Line {
     input: WriteHalf<DuplexStream>,
     output: BufReader<ReadHalf<DuplexStream>>,
 }
 
 impl Line {
-    async fn send(&mut self, message: &Value) {
+    pub(crate) async fn send(&mut self, message: &Value) {
         self.input.write_all(format!("{message}\n").as_bytes()).await.expect("the line is taken");
     }
 
-    async fn raw(&mut self) -> String {
+    pub(crate) async fn raw(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).await.expect("UTF-8");
         assert_eq!(line.pop(), Some('\n'), "a whole line");
         line
     }
 
-    async fn receive(&mut self) -> Value {
+    pub(crate) async fn receive(&mut self) -> Value {
         let line = self.raw().await;
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    async fn ask(&mut self, message: &Value) -> Value {
+    pub(crate) async fn ask(&mut self, message: &Value) -> Value {
         self.send(message).await;
         self.receive().await
     }
@@ -167,6 +167,17 @@ impl Line {
 
 /// Boots a board with result buffers of `OUT` bytes, whose line takes `width` bytes at a time, and lets `client` talk to it.
 fn with_board<const OUT: usize, F: Future<Output = ()>>(width: usize, topics: &Topics, client: impl FnOnce(Line) -> F) {
+    on_a_line::<OUT, F>(width, topics, &SERVER, async |call, out| Board.answer(call, out).await, client);
+}
+
+/// The same with any tools.
+pub(crate) fn on_a_line<const OUT: usize, F: Future<Output = ()>>(
+    width: usize,
+    topics: &Topics,
+    server: &Server<'_>,
+    handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
+    client: impl FnOnce(Line) -> F,
+) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -175,15 +186,7 @@ fn with_board<const OUT: usize, F: Future<Output = ()>>(width: usize, topics: &T
         let (rx, tx) = split(far);
         let mut buffers = Buffers::<2048, OUT, 2>::new();
         let who = Authenticated::anonymous(&Access::Anonymous);
-        let board = serve_lines(
-            FromTokio::new(rx),
-            FromTokio::new(tx),
-            &mut buffers,
-            topics,
-            &SERVER,
-            &who,
-            async |call, out| Board.answer(call, out).await,
-        );
+        let board = serve_lines(FromTokio::new(rx), FromTokio::new(tx), &mut buffers, topics, server, &who, handler);
         let client = client(Line { input, output: BufReader::new(output) });
         tokio::select! {
             served = board => panic!("the board has stopped: {served:?}"),
@@ -206,7 +209,7 @@ pub(crate) fn listen(id: impl Into<Value>, uris: &[&str]) -> Value {
     request(id, "subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}}))
 }
 
-fn cancel(id: impl Into<Value>) -> Value {
+pub(crate) fn cancel(id: impl Into<Value>) -> Value {
     json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id.into()}})
 }
 

@@ -25,7 +25,7 @@ use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
 /// Starts a board with so many sockets on a free port of the loopback interface; it ends with the test.
-fn boot<H>(
+pub(crate) fn boot<H>(
     server: &'static Server<'static>,
     topics: &'static Topics,
     sockets: usize,
@@ -93,7 +93,7 @@ fn board(sockets: usize, deadlines: Deadlines) -> (Http, &'static Topics) {
 }
 
 /// The same, quick to lose its patience.
-const IMPATIENT: Deadlines = Deadlines {
+pub(crate) const IMPATIENT: Deadlines = Deadlines {
     head: Ticks::from_millis(300),
     body: Ticks::from_millis(300),
     idle: Ticks::from_millis(300),
@@ -108,7 +108,7 @@ fn head_of(message: &Value) -> Vec<(&str, &str)> {
 }
 
 /// A request as it stands on the wire, on a connection that is kept.
-fn wire(message: &Value, fields: &str) -> Vec<u8> {
+pub(crate) fn wire(message: &Value, fields: &str) -> Vec<u8> {
     let body = message.to_string();
     let mut head = format!("POST /mcp HTTP/1.1\r\ncontent-length: {}\r\n{fields}", body.len());
     for (name, value) in head_of(message) {
@@ -117,13 +117,13 @@ fn wire(message: &Value, fields: &str) -> Vec<u8> {
     (head + "\r\n" + &body).into_bytes()
 }
 
-fn ask(http: &Http, message: &Value) -> Value {
+pub(crate) fn ask(http: &Http, message: &Value) -> Value {
     let response = http.post(&head_of(message), message.to_string().as_bytes());
     serde_json::from_slice(&response.body).expect("JSON")
 }
 
 /// What comes on the connection until it is closed.
-fn rest(stream: &mut TcpStream) -> String {
+pub(crate) fn rest(stream: &mut TcpStream) -> String {
     let mut came = Vec::new();
     // A reset ends it too.
     let _ = stream.read_to_end(&mut came);
@@ -131,7 +131,7 @@ fn rest(stream: &mut TcpStream) -> String {
 }
 
 /// Reads from the connection until `word` has come `times` times.
-fn until(stream: &mut TcpStream, word: &str, times: usize) -> String {
+pub(crate) fn until(stream: &mut TcpStream, word: &str, times: usize) -> String {
     let mut came = Vec::new();
     let mut byte = [0];
     while String::from_utf8_lossy(&came).matches(word).count() < times {
@@ -368,7 +368,7 @@ fn subscription_hears_over_http_and_leaves_a_socket_for_calls() {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn modern_client_that_goes_stops_its_call_and_a_legacy_one_does_not() {

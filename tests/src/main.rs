@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod allocations;
+mod beside;
 mod cases;
 mod conversations;
 mod demo;

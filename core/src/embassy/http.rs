@@ -3,7 +3,7 @@
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
 use super::guard::{Guest, Tokens};
-use super::outbox::{Outbox, Rest, Way};
+use super::outbox::{Outbox, Rest, Said, Told, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
@@ -23,7 +23,7 @@ use embedded_io_async::{Read, Write};
 /// Serves one connection until it ends. `rx` must lose nothing when a read is dropped before it is ready, as sockets do not.
 ///
 /// A client of 2026-07-28 that closes its side while a call runs has cancelled it (basic/patterns/cancellation): the handler is
-/// dropped at its next await.
+/// dropped at its next await, unless it has said that it [must finish](Output::must_finish).
 pub async fn serve_connection<
     R: Read,
     W: Write,
@@ -235,7 +235,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             }
             match next {
                 Next::Call(ticket) => self.call(ticket, who, Place::Batched, message, out).await?,
-                Next::Reply(reply) | Next::Remember(_, reply) => self.to.part(&reply, message, b"").await?,
+                Next::Reply(reply) | Next::Remember(_, reply) => self.to.part(&reply, [b""; 2], message, b"").await?,
                 _ => {}
             }
         }
@@ -274,52 +274,46 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         body: &[u8],
         out: &mut [u8],
     ) -> Result<(), Gone> {
-        let way = Way::new();
-        let mut outbox = Outbox::new(out, &way);
-        let modern = ticket.version().is_modern();
+        let version = ticket.version();
+        let call = ticket.call(body, who);
         let Self { source, to, site, handler, .. } = self;
-        let mut head = match place {
-            Place::Alone(after) => Some(after),
-            Place::Batched => None,
-        };
+        let level = call.log_level().filter(|_| version.is_modern() && to.server.offers().features().logging);
+        let way = Way::new(level);
+        let mut outbox = Outbox::new(out, &way);
+        let mut answer = Answer { to, place, form: Form::Whole, heard: true };
         let reply = match ticket.begin(body, &mut outbox) {
             Err(reply) => reply,
-            Ok(mut output) => {
+            Ok(output) => {
+                let mut output = output.run_by(&way);
                 let ended = {
-                    let handling = pin!(handler(ticket.call(body, who), &mut output));
-                    let running = pin!(with_timeout(
-                        site.deadlines.call,
-                        way.run(handling, async |piece| {
-                            if let Some(after) = head.take() {
-                                to.head(OK, Content::Chunks, after).await?;
-                            }
-                            to.chunk(&[piece]).await
-                        }),
-                    ));
-                    let gone = pin!(async {
-                        source.gone().await;
-                        // A legacy client may read on, and another of its connections may cancel.
-                        if !modern {
+                    let handling = pin!(handler(call, &mut output));
+                    // A legacy client may read on, and another of its connections may cancel.
+                    let mut awaited = version.is_modern();
+                    let hear = async || {
+                        if !core::mem::replace(&mut awaited, false) {
                             core::future::pending::<()>().await;
                         }
-                    });
-                    first(running, gone).await.ok_or(Gone)?
+                        source.gone().await;
+                    };
+                    let send = async |said: Said<'_, ()>| {
+                        let sent = answer.say(said, &call).await;
+                        match sent {
+                            // Nobody hears the rest.
+                            Err(Gone) if way.must_finish() || !version.is_modern() => {
+                                answer.heard = false;
+                                Ok(())
+                            }
+                            sent => sent,
+                        }
+                    };
+                    with_timeout(site.deadlines.call, way.run(handling, hear, send)).await
                 };
                 let late = Err(ToolError::Failed("The call took longer than this server allows"));
                 let result = ended.unwrap_or(Ok(late))?;
-                ticket.finish(to.server, output, result)
+                ticket.finish(answer.to.server, output, result)
             }
         };
-        match (outbox.rest(), place) {
-            (Rest::Whole(written), Place::Alone(after)) => to.reply(&reply, after, body, written).await.map(|_| ()),
-            (Rest::Whole(written), Place::Batched) => to.part(&reply, body, written).await,
-            (Rest::Tail(written), place) => {
-                to.chunk(&[written]).await?;
-                if let Place::Alone(_) = place { to.end().await } else { Ok(()) }
-            }
-            // The last chunk is missing, so no client takes this for an answer.
-            (Rest::Broken, _) => Err(Gone),
-        }
+        answer.end(&reply, body, outbox.rest()).await
     }
 
     /// Keeps a stream open until the client goes.
@@ -333,7 +327,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Err(reply) => return self.to.reply(&reply, after, body, b"").await,
         };
         self.to.head(OK, Content::Events, After::Close).await?;
-        self.to.event(out.written()).await?;
+        self.to.event(&[out.written()]).await?;
         loop {
             let heard = {
                 let changed = pin!(with_timeout(
@@ -349,12 +343,103 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                     subscription.note(self.changes);
                     out.truncate(0);
                     while subscription.next(self.changes, &mut out) {
-                        self.to.event(out.written()).await?;
+                        self.to.event(&[out.written()]).await?;
                         out.truncate(0);
                     }
                 }
             }
             self.to.flush().await?;
+        }
+    }
+}
+
+/// The answer of a call while it is sent.
+struct Answer<'t, 'a, W> {
+    to: &'t mut To<'a, W>,
+    place: Place,
+    form: Form,
+    /// The client is there to hear it.
+    heard: bool,
+}
+
+/// What of an answer has gone out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Nothing.
+    Whole,
+    /// A part of it, in chunks.
+    Chunks,
+    /// Events that stand before it.
+    Events,
+    /// A part of it, in an event.
+    LastEvent,
+}
+
+impl<W: Write> Answer<'_, '_, W> {
+    async fn say(&mut self, said: Said<'_, ()>, call: &Call<'_>) -> Result<(), Gone> {
+        match said {
+            Said::Heard(()) => Err(Gone),
+            _ if !self.heard => Ok(()),
+            Said::Piece(piece) => self.piece(piece).await,
+            Said::Message(message) => self.event(&[message]).await,
+            Said::Progress(progress) => {
+                let Some(token) = call.progress_token() else {
+                    return Ok(());
+                };
+                let told = Told::new(progress, call.version());
+                self.event(&told.pieces(token)).await
+            }
+        }
+    }
+
+    async fn piece(&mut self, piece: &[u8]) -> Result<(), Gone> {
+        match (self.form, self.place) {
+            (Form::Whole, Place::Alone(after)) => {
+                self.to.head(OK, Content::Chunks, after).await?;
+                self.form = Form::Chunks;
+            }
+            (Form::Events, _) => {
+                self.form = Form::LastEvent;
+                return self.to.chunk(&[sse::FRONT, piece]).await;
+            }
+            _ => {}
+        }
+        self.to.chunk(&[piece]).await
+    }
+
+    /// Sends a message before the answer. In an array there is no place for it, nor in an answer that has begun.
+    async fn event(&mut self, message: &[&[u8]]) -> Result<(), Gone> {
+        match (self.form, self.place) {
+            (Form::Whole, Place::Alone(after)) => {
+                self.to.head(OK, Content::Events, after).await?;
+                self.form = Form::Events;
+            }
+            (Form::Events, _) => {}
+            _ => return Ok(()),
+        }
+        self.to.event(message).await
+    }
+
+    async fn end(self, reply: &Reply, body: &[u8], rest: Rest<'_>) -> Result<(), Gone> {
+        let Self { to, place, form, heard } = self;
+        if !heard {
+            return Err(Gone);
+        }
+        match (rest, place) {
+            // The last chunk is missing, so no client takes this for an answer.
+            (Rest::Broken, _) => Err(Gone),
+            (Rest::Whole(written), Place::Batched) => to.part(reply, [b""; 2], body, written).await,
+            (Rest::Whole(written), Place::Alone(_)) if form == Form::Events => {
+                to.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
+                to.end().await
+            }
+            (Rest::Whole(written), Place::Alone(after)) => to.reply(reply, after, body, written).await.map(|_| ()),
+            (Rest::Tail(written), Place::Batched) => to.chunk(&[written]).await,
+            (Rest::Tail(written), Place::Alone(_)) => {
+                let back = if form == Form::LastEvent { sse::BACK } else { b"" };
+                to.chunk(&[written, back]).await?;
+                to.end().await
+            }
         }
     }
 }

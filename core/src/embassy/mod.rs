@@ -8,6 +8,7 @@ mod endpoint;
 mod guard;
 #[cfg(feature = "embassy-net")]
 mod http;
+mod inbox;
 #[cfg(feature = "embassy-net")]
 mod net;
 mod outbox;

@@ -1,15 +1,17 @@
 //! MCP lines over a UART, a USB serial port, or any pair of async byte streams.
 
 use super::Changes;
-use super::outbox::{Outbox, Rest, Way};
+use super::inbox::{Heard, Inbox, Listening};
+use super::outbox::{Outbox, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Next, Reply, Ticket, too_large};
-use crate::json::{Sink, Slice};
+use crate::exchange::{Batch, Next, Reply, Ticket, Wish, too_large};
+use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
-use crate::tool::{Call, Output, ToolResult};
-use core::future::{Future, poll_fn};
+use crate::tool::{Call, Level, Output, ToolResult};
+use core::cell::Cell;
+use core::future::{Future, pending, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 use embedded_io_async::{Read, Write};
@@ -47,8 +49,12 @@ pub enum Error<R, W> {
     Write(W),
 }
 
-/// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time; messages that come meanwhile wait in the line, and so
-/// do changes.
+/// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs its cancellation is heard and pings are
+/// answered, as far as they stand in the first [`MEANWHILE`](crate::limits::MEANWHILE) bytes that come; other messages and
+/// changes wait until it has been answered. A call that is cancelled is dropped at its next await and not answered, unless it has
+/// said that it [must finish](Output::must_finish).
+///
+/// `rx` must lose nothing when a read is dropped before it is ready, as ports with a buffer do not.
 ///
 /// A result that is streamed goes out as the handler writes it. If the handler fails behind that, what has gone out ends as a
 /// line that is no JSON, and an error with the id of the request follows on a line of its own.
@@ -63,7 +69,7 @@ pub async fn serve_lines<
     const LISTENS: usize,
     const URIS: usize,
 >(
-    mut rx: R,
+    rx: R,
     tx: W,
     buffers: &mut Buffers<LINE, OUT, LISTENS>,
     changes: &Changes<URIS>,
@@ -73,33 +79,30 @@ pub async fn serve_lines<
 ) -> Result<(), Error<R::Error, W::Error>> {
     let Buffers { line, out, subscriptions } = buffers;
     let mut lines = Lines::new(line);
+    let mut inbox = Inbox::new(rx);
     let connection = Connection::outlasting();
-    let mut peer = Peer { connection, server, who, out, changes, subscriptions, tx, handler };
-    let mut piece = [0; PIECE];
+    let mut peer = Peer { connection, level: None, server, who, out, changes, subscriptions, tx, handler };
     loop {
         let limit = lines.capacity();
-        let read = peer.meanwhile(rx.read(&mut piece)).await.map_err(Error::Write)?.map_err(Error::Read)?;
-        if read == 0 {
+        if !peer.meanwhile(inbox.more()).await.map_err(Error::Write)?.map_err(Error::Read)? {
             return match lines.finish() {
-                Some(cut) => peer.answer(cut, limit).await.map_err(Error::Write),
+                Some(cut) => peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write),
                 None => Ok(()),
             };
         }
-        let mut input = piece.get(..read).unwrap_or_default();
-        while let Some(cut) = lines.feed(&mut input) {
-            peer.answer(cut, limit).await.map_err(Error::Write)?;
+        if let Some(cut) = inbox.with(|input| lines.feed(input)) {
+            peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write)?;
             // Not only when nothing comes in: a busy peer must hear of changes too.
             peer.tell().await.map_err(Error::Write)?;
         }
     }
 }
 
-/// Bytes moved at a time, on the stack of the task: as many as a UART's FIFO holds a few times over.
-const PIECE: usize = 64;
-
 /// The other end of the line, and what is needed to answer it.
 struct Peer<'a, W, H, const LISTENS: usize, const URIS: usize> {
     connection: Connection,
+    /// From which level on a legacy peer wants to hear log messages.
+    level: Option<Level>,
     server: &'a Server<'a>,
     who: &'a Authenticated<'a>,
     out: &'a mut [u8],
@@ -112,7 +115,7 @@ struct Peer<'a, W, H, const LISTENS: usize, const URIS: usize> {
 impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTENS: usize, const URIS: usize>
     Peer<'_, W, H, LISTENS, URIS>
 {
-    /// Tells of changes until `reading` is ready. It is never dropped before, since it might have taken bytes.
+    /// Tells of changes until `reading` is ready.
     async fn meanwhile<T>(&mut self, reading: impl Future<Output = T>) -> Result<T, W::Error> {
         let mut reading = pin!(reading);
         loop {
@@ -138,43 +141,62 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         Ok(())
     }
 
-    async fn answer(&mut self, cut: Cut<'_>, limit: usize) -> Result<(), W::Error> {
+    async fn answer<R: Read>(&mut self, cut: Cut<'_>, limit: usize, inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let Cut::Line(line) = cut else {
             return send(&mut self.tx, &too_large(limit), self.server, b"", b"", LINE_END).await;
         };
         match self.connection.open(self.server, self.who, line) {
-            Next::Batch(batch) => self.batch(batch, line).await,
-            next => self.serve(next, line, LINE_END).await,
+            Next::Batch(batch) => self.batch(batch, line, inbox).await,
+            next => self.serve(next, line, Place::Alone, inbox).await,
         }
     }
 
     /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
-    async fn batch(&mut self, batch: Batch, line: &[u8]) -> Result<(), W::Error> {
+    async fn batch<R: Read>(&mut self, batch: Batch, line: &[u8], inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
             let next = self.connection.open_batched(self.server, self.who, message);
             if let Next::Call(_) | Next::Reply(_) | Next::Remember(..) = next {
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }
-            self.serve(next, message, b"").await?;
+            self.serve(next, message, Place::Batched, inbox).await?;
         }
         if front == b"," { end_line(&mut self.tx, b"]", LINE_END).await } else { Ok(()) }
     }
 
-    /// Serves one message; `end` stands behind its answer.
-    async fn serve(&mut self, next: Next, line: &[u8], end: &[u8]) -> Result<(), W::Error> {
+    async fn serve<R: Read>(
+        &mut self,
+        next: Next,
+        line: &[u8],
+        place: Place,
+        inbox: &mut Inbox<R>,
+    ) -> Result<(), W::Error> {
+        let end = place.end();
         match next {
             // Nothing is asked here, and no batch stands in another.
             Next::Answer(..) | Next::Batch(_) | Next::Ack => Ok(()),
-            // One call at a time: when its cancellation is read it has been answered.
+            // No call runs now.
             Next::Cancel(id) => {
                 self.subscriptions.cancel(id.of(line));
                 Ok(())
             }
-            Next::Reply(reply) | Next::Remember(_, reply) => {
+            Next::Reply(reply) => {
                 // Another peer has come: what its predecessor wanted to hear is nothing to it.
                 if reply.agreed().is_some() {
                     self.subscriptions.clear();
+                    self.level = None;
+                }
+                send(&mut self.tx, &reply, self.server, line, b"", end).await
+            }
+            Next::Remember(wish, reply) => {
+                let which = |uri: Item| {
+                    let uri = uri.of(line).text().unwrap_or_default();
+                    self.changes.which(|known| uri.is(known))
+                };
+                match wish {
+                    Wish::Level(level) => self.level = Some(level),
+                    Wish::Subscribe(uri) => self.subscriptions.want(which(uri), self.changes),
+                    Wish::Unsubscribe(uri) => self.subscriptions.unwant(which(uri)),
                 }
                 send(&mut self.tx, &reply, self.server, line, b"", end).await
             }
@@ -185,36 +207,132 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                     Err(reply) => send(&mut self.tx, &reply, self.server, line, b"", end).await,
                 }
             }
-            Next::Call(ticket) => self.call(ticket, line, end).await,
+            Next::Call(ticket) => self.call(ticket, line, place, inbox).await,
         }
     }
 
-    async fn call(&mut self, mut ticket: Ticket, line: &[u8], end: &[u8]) -> Result<(), W::Error> {
-        let way = Way::new();
+    async fn call<R: Read>(
+        &mut self,
+        mut ticket: Ticket,
+        line: &[u8],
+        place: Place,
+        inbox: &mut Inbox<R>,
+    ) -> Result<(), W::Error> {
+        let call = ticket.call(line, self.who);
+        let asked = if call.version().is_modern() { call.log_level() } else { self.level };
+        let way = Way::new(asked.filter(|_| place == Place::Alone && self.server.offers().features().logging));
         let mut outbox = Outbox::new(self.out, &way);
+        // A piece of the answer has gone out: nothing may stand between it and the next.
+        let begun = Cell::new(false);
+        let cancelled = Cell::new(false);
         let reply = match ticket.begin(line, &mut outbox) {
             Err(reply) => reply,
-            Ok(mut output) => {
-                let result = {
-                    let handling = pin!((self.handler)(ticket.call(line, self.who), &mut output));
-                    way.run(handling, async |bytes| self.tx.write_all(bytes).await).await?
+            Ok(output) => {
+                let mut output = output.run_by(&way);
+                let ended = {
+                    let handling = pin!((self.handler)(call, &mut output));
+                    let id = ticket.id(line);
+                    let agreed = self.connection.agreed().map(|(version, _)| version);
+                    let hear = async || {
+                        if place == Place::Batched || cancelled.get() {
+                            pending::<()>().await;
+                        }
+                        let answers = !begun.get();
+                        inbox.hear(id, &Listening { server: self.server, who: self.who, agreed, answers }).await
+                    };
+                    let say = async |said: Said<'_, Heard>| {
+                        let tx = &mut self.tx;
+                        match said {
+                            Said::Heard(Heard::Cancelled) => {
+                                cancelled.set(true);
+                                return if way.must_finish() { Ok(()) } else { Err(Dropped::Cancelled) };
+                            }
+                            _ if cancelled.get() => {}
+                            Said::Piece(piece) => {
+                                begun.set(true);
+                                tx.write_all(piece).await?;
+                            }
+                            Said::Heard(Heard::Answer(answer, len)) if !begun.get() => {
+                                end_line(tx, answer.get(..len).unwrap_or_default(), b"").await?;
+                            }
+                            Said::Message(message) if !begun.get() => end_line(tx, message, LINE_END).await?,
+                            Said::Progress(progress) if !begun.get() && place == Place::Alone => {
+                                if let Some(token) = call.progress_token() {
+                                    let told = Told::new(progress, call.version());
+                                    for piece in told.pieces(token) {
+                                        tx.write_all(piece).await?;
+                                    }
+                                    end_line(tx, b"", LINE_END).await?;
+                                }
+                            }
+                            _ => {}
+                        }
+                        Ok(())
+                    };
+                    way.run(handling, hear, say).await
                 };
-                ticket.finish(self.server, output, result)
+                match ended {
+                    Ok(result) => ticket.finish(self.server, output, result),
+                    Err(Dropped::Failed(error)) => return Err(error),
+                    Err(Dropped::Cancelled) => ticket.finish(self.server, output, Ok(())),
+                }
             }
         };
         match outbox.rest() {
-            Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written, end).await,
-            Rest::Tail(written) => end_line(&mut self.tx, written, end).await,
+            // MCP basic/patterns/cancellation: what is cancelled is not answered. What has gone out of it is no whole line.
+            _ if cancelled.get() => {
+                if begun.get() {
+                    end_line(&mut self.tx, b"", LINE_END).await
+                } else {
+                    Ok(())
+                }
+            }
+            Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written, place.end()).await,
+            Rest::Tail(written) => end_line(&mut self.tx, written, place.end()).await,
             Rest::Broken => {
                 // What has gone out lacks its closing braces at least, so no reader takes this line for an answer.
                 end_line(&mut self.tx, b"", LINE_END).await?;
-                send(&mut self.tx, &reply, self.server, line, b"", end).await
+                send(&mut self.tx, &reply, self.server, line, b"", place.end()).await
             }
         }
     }
 }
 
+/// Where an answer stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On a line of its own.
+    Alone,
+    /// In an array, on its line.
+    Batched,
+}
+
+impl Place {
+    /// What stands behind the answer.
+    const fn end(self) -> &'static [u8] {
+        match self {
+            Self::Alone => LINE_END,
+            Self::Batched => b"",
+        }
+    }
+}
+
+/// Why a handler is dropped.
+enum Dropped<E> {
+    Cancelled,
+    Failed(E),
+}
+
+impl<E> From<E> for Dropped<E> {
+    fn from(error: E) -> Self {
+        Self::Failed(error)
+    }
+}
+
 const LINE_END: &[u8] = b"\n";
+
+/// Bytes of an answer moved at a time, on the stack of the task: as many as a UART's FIFO holds a few times over.
+const PIECE: usize = 64;
 
 /// Sends `rest` and the end of a line, or of a message in a batch.
 async fn end_line<W: Write>(tx: &mut W, rest: &[u8], end: &[u8]) -> Result<(), W::Error> {

@@ -13,11 +13,40 @@ use core::task::{Context, Poll};
 pub(super) struct Subscription {
     id: [u8; limits::LISTEN_ID],
     len: usize,
+    of: Wanted,
+}
+
+/// What is to be told of, and what of it is not told yet.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
     wanted: u32,
     /// What of it has changed and is not told yet.
     pending: u32,
     /// Changes up to this one are in there or told.
     heard: u64,
+}
+
+impl Wanted {
+    const NOTHING: Self = Self { wanted: 0, pending: 0, heard: 0 };
+
+    /// Takes note of what has changed.
+    fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
+        let (changed, now) = changes.since(self.heard);
+        self.pending |= changed & self.wanted;
+        self.heard = now;
+    }
+
+    /// The next resource to be told of.
+    fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>) -> Option<&'static str> {
+        let uri = changes.lowest(self.pending)?;
+        self.pending &= self.pending.wrapping_sub(1);
+        Some(uri)
+    }
+
+    /// Ready when there is something to take note of.
+    fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
+        changes.poll(self.heard, context)
+    }
 }
 
 impl Subscription {
@@ -49,7 +78,7 @@ impl Subscription {
         acknowledged
             .map_err(|Full| listen.refuse_for("The messages of this subscription do not fit into the buffer"))?;
         let (_, heard) = changes.since(0);
-        Ok(Self { id, len: asked.len(), wanted, pending: 0, heard })
+        Ok(Self { id, len: asked.len(), of: Wanted { wanted, pending: 0, heard } })
     }
 
     /// The id, as it was written.
@@ -59,24 +88,18 @@ impl Subscription {
 
     /// Takes note of what has changed.
     pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
-        let (changed, now) = changes.since(self.heard);
-        self.pending |= changed & self.wanted;
-        self.heard = now;
+        self.of.note(changes);
     }
 
     /// Puts the next message into the empty `out`; `false` if there is none.
     pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
-        let Some(uri) = changes.lowest(self.pending) else {
-            return false;
-        };
-        self.pending &= self.pending.wrapping_sub(1);
         // That it fits was tried when this was opened.
-        mcp::updated(uri, Some(self.id()), out).is_ok()
+        self.of.next(changes).is_some_and(|uri| mcp::updated(uri, Some(self.id()), out).is_ok())
     }
 
     /// Ready when there is something to take note of.
     pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
-        changes.poll(self.heard, context)
+        self.of.poll(changes, context)
     }
 }
 
@@ -84,11 +107,13 @@ impl Subscription {
 #[derive(Debug)]
 pub(super) struct Subscriptions<const COUNT: usize> {
     open: [Option<Subscription>; COUNT],
+    /// What a legacy peer has subscribed to: there is one on a line, and its messages carry no id.
+    legacy: Wanted,
 }
 
 impl<const COUNT: usize> Subscriptions<COUNT> {
     pub(super) const fn new() -> Self {
-        Self { open: [None; COUNT] }
+        Self { open: [None; COUNT], legacy: Wanted::NOTHING }
     }
 
     /// Opens another and puts its acknowledgement into `out`. One with the same id makes room for it.
@@ -117,22 +142,37 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
 
     /// Ends all of them.
     pub(super) fn clear(&mut self) {
-        self.open = [None; COUNT];
+        *self = Self::new();
+    }
+
+    /// A legacy peer wants to hear of these resources, too.
+    pub(super) fn want<const URIS: usize>(&mut self, which: u32, changes: &Changes<URIS>) {
+        self.legacy.note(changes);
+        self.legacy.wanted |= which;
+    }
+
+    /// A legacy peer does not want to hear of these any more.
+    pub(super) const fn unwant(&mut self, which: u32) {
+        self.legacy.wanted &= !which;
+        self.legacy.pending &= !which;
     }
 
     /// Takes note of what has changed.
     pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
         self.open.iter_mut().flatten().for_each(|open| open.note(changes));
+        self.legacy.note(changes);
     }
 
     /// Puts the next message into the empty `out`; `false` if there is none.
     pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
         self.open.iter_mut().flatten().any(|open| open.next(changes, out))
+            || self.legacy.next(changes).is_some_and(|uri| mcp::updated(uri, None, out).is_ok())
     }
 
     /// Ready when there is something to take note of.
     pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
-        let ready = self.open.iter().flatten().any(|open| open.poll(changes, context).is_ready());
+        let legacy = self.legacy.wanted != 0 && self.legacy.poll(changes, context).is_ready();
+        let ready = legacy || self.open.iter().flatten().any(|open| open.poll(changes, context).is_ready());
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -78,11 +78,19 @@ impl<W: Write> To<'_, W> {
         Ok(after)
     }
 
-    /// Sends an answer as one chunk.
-    pub(super) async fn part(&mut self, reply: &Reply, body: &[u8], written: &[u8]) -> Result<(), Gone> {
+    /// Sends an answer as one chunk, between `front` and `back`.
+    pub(super) async fn part(
+        &mut self,
+        reply: &Reply,
+        [front, back]: [&[u8]; 2],
+        body: &[u8],
+        written: &[u8],
+    ) -> Result<(), Gone> {
         let emission = reply.emit(self.server, body, written);
-        self.put(&chunk(emission.len())).await?;
+        self.put(&chunk(front.len() + emission.len() + back.len())).await?;
+        self.put(front).await?;
         self.emission(emission).await?;
+        self.put(back).await?;
         self.put(b"\r\n").await
     }
 
@@ -116,8 +124,16 @@ impl<W: Write> To<'_, W> {
         self.put(b"\r\n").await
     }
 
-    pub(super) async fn event(&mut self, message: &[u8]) -> Result<(), Gone> {
-        self.chunk(&[sse::FRONT, message, sse::BACK]).await?;
+    /// Sends a message, which is these parts, as an event.
+    pub(super) async fn event(&mut self, message: &[&[u8]]) -> Result<(), Gone> {
+        let around = sse::FRONT.len() + sse::BACK.len();
+        self.put(&chunk(message.iter().map(|part| part.len()).sum::<usize>() + around)).await?;
+        self.put(sse::FRONT).await?;
+        for part in message {
+            self.put(part).await?;
+        }
+        self.put(sse::BACK).await?;
+        self.put(b"\r\n").await?;
         self.flush().await
     }
 }

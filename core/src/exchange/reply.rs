@@ -83,6 +83,11 @@ impl Reply {
         Self { status, id: None, shape: Shape::Error(Error::Refused(reason)), limit: Decimal::EMPTY }
     }
 
+    /// Whether it says nothing but that the server is there, as the answer to a ping does.
+    pub const fn is_pong(&self) -> bool {
+        matches!(self.shape, Shape::Empty)
+    }
+
     /// The HTTP status.
     pub const fn status(&self) -> u16 {
         self.status

@@ -34,6 +34,13 @@ pub trait Sink {
     fn poll_room(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Full>> {
         Poll::Ready(Err(Full))
     }
+
+    /// Takes back everything behind the first `from` bytes, and sends it on as a message of its own if there is a way: ready when
+    /// that is done.
+    fn poll_aside(&mut self, from: usize, _context: &mut Context<'_>) -> Poll<()> {
+        self.truncate(from);
+        Poll::Ready(())
+    }
 }
 
 /// A [`Sink`] over a slice of the caller.

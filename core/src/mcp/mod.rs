@@ -10,7 +10,9 @@ mod server;
 pub use discover::{discover, initialize};
 pub use list::Page;
 pub use method::Method;
-pub(crate) use notify::tag;
+#[cfg(feature = "embassy")]
+pub(crate) use notify::progress_pieces;
 pub use notify::{list_changed, message, page_done, progress, question, updated};
+pub(crate) use notify::{message_of, tag};
 pub use params::Params;
 pub use server::Server;

@@ -16,21 +16,36 @@ pub fn progress(
     message: Option<&str>,
     out: &mut dyn Sink,
 ) -> Result<(), Full> {
-    out.put(br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#)?;
-    out.put(token)?;
-    out.put(br#","progress":"#)?;
-    out.put(progress.as_bytes())?;
-    if let Some(total) = total {
-        out.put(br#","total":"#)?;
-        out.put(total.as_bytes())?;
-    }
+    let [front @ .., _, _, _, end] = progress_pieces(token, progress.as_bytes(), total.map(str::as_bytes), None);
+    front.into_iter().try_for_each(|piece| out.put(piece))?;
     if let Some(message) = message {
-        out.put(br#","message":""#)?;
+        out.put(WORDS)?;
         escape(message, out)?;
         out.put(b"\"")?;
     }
-    out.put(b"}}")
+    out.put(end)
 }
+
+/// The same in pieces, for who has no buffer: `words` are escaped already.
+pub(crate) const fn progress_pieces<'a>(
+    token: &'a [u8],
+    progress: &'a [u8],
+    total: Option<&'a [u8]>,
+    words: Option<&'a [u8]>,
+) -> [&'a [u8]; 10] {
+    let front = br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#;
+    let [before_total, total]: [&[u8]; 2] = match total {
+        Some(total) => [br#","total":"#, total],
+        None => [b""; 2],
+    };
+    let [before_words, words, quote]: [&[u8]; 3] = match words {
+        Some(words) => [WORDS, words, b"\""],
+        None => [b""; 3],
+    };
+    [front, token, br#","progress":"#, progress, before_total, total, before_words, words, quote, b"}}"]
+}
+
+const WORDS: &[u8] = br#","message":""#;
 
 /// `notifications/message`: `data` is JSON on one line.
 ///
@@ -48,6 +63,19 @@ pub fn message(level: Level, logger: Option<&str>, data: &str, out: &mut dyn Sin
     out.put(br#","data":"#)?;
     out.put(data.as_bytes())?;
     out.put(b"}}")
+}
+
+/// The same without a logger, and with a text that `write` writes, escaped.
+pub(crate) fn message_of(
+    level: Level,
+    out: &mut (dyn Sink + Send),
+    write: impl FnOnce(&mut (dyn Sink + Send)) -> Result<(), Full>,
+) -> Result<(), Full> {
+    out.put(br#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":""#)?;
+    out.put(level.name().as_bytes())?;
+    out.put(br#"","data":""#)?;
+    write(out)?;
+    out.put(br#""}}"#)
 }
 
 /// What a subscription hears of a list that has changed; `subscription` is the id of the request that opened it, as it was

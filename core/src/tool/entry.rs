@@ -182,6 +182,7 @@ pub struct Tables<'a> {
     resources: &'a [Entry<'a>],
     templates: &'a [Entry<'a>],
     completions: bool,
+    logging: bool,
     subscriptions: bool,
     implied: &'a [(&'a str, &'a str)],
 }
@@ -194,6 +195,7 @@ impl<'a> Tables<'a> {
         resources: &[],
         templates: &[],
         completions: false,
+        logging: false,
         subscriptions: false,
         implied: &[],
     };
@@ -219,6 +221,12 @@ impl<'a> Tables<'a> {
     #[must_use]
     pub const fn with_completions(self) -> Self {
         Self { completions: true, ..self }
+    }
+
+    /// The same, with log messages for the clients that ask for them ([`Caller::log`](super::Caller::log)).
+    #[must_use]
+    pub const fn with_logging(self) -> Self {
+        Self { logging: true, ..self }
     }
 
     /// The same, with subscriptions to resources: whoever drives the engine tells them of updates. The lists lie in flash and
@@ -275,6 +283,7 @@ impl Catalogue for Tables<'_> {
             prompts: !self.prompts.is_empty(),
             resources: !(self.resources.is_empty() && self.templates.is_empty()),
             completions: self.completions,
+            logging: self.logging,
             subscribe: self.subscriptions,
             ..Features::default()
         }

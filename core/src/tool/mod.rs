@@ -4,6 +4,7 @@
 mod argument;
 mod block;
 mod call;
+mod caller;
 mod entry;
 mod error;
 mod hints;
@@ -18,6 +19,9 @@ pub mod template;
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
 pub use block::{Block, TextBlock};
 pub use call::{Asides, Call, Completing, Operation, Read, scopes};
+pub use caller::Caller;
+#[cfg(feature = "embassy")]
+pub(crate) use caller::{Progress, Runner};
 pub use entry::{Catalogue, Entry, Features, Kind, Member, Mirror, Tables, is_tool_name};
 pub use error::{ToolError, ToolResult};
 pub use hints::Hints;

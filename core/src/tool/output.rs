@@ -3,6 +3,7 @@
 
 use super::ArgumentError;
 use super::block::{Block, TextBlock};
+use super::caller::{Caller, Runner};
 use super::error::{ToolError, ToolResult};
 use super::streaming::{Content, Streaming};
 use crate::era::Version;
@@ -17,7 +18,9 @@ use core::fmt;
 /// is then an empty array. [`messages`](Output::messages), [`contents`](Output::contents) and
 /// [`values`](Output::values) are the places for the results of the other calls.
 pub struct Output<'o> {
-    sink: &'o mut (dyn Sink + Send),
+    pub(super) sink: &'o mut (dyn Sink + Send),
+    /// Who hears what is said beside the result, if anybody does.
+    pub(super) runner: Option<&'o dyn Runner>,
     version: Version,
     /// Where the answer begins, and the id it carries.
     begun: usize,
@@ -65,7 +68,38 @@ impl<'o> Output<'o> {
         uri: &'o [u8],
     ) -> Self {
         let mark = sink.len();
-        Self { sink, version, begun, id, uri, mark, items: 0, failed: false, content: Content::Open, instead: None }
+        Self {
+            sink,
+            runner: None,
+            version,
+            begun,
+            id,
+            uri,
+            mark,
+            items: 0,
+            failed: false,
+            content: Content::Open,
+            instead: None,
+        }
+    }
+
+    /// The same, for a handler that is run by `runner`.
+    #[cfg(feature = "embassy")]
+    pub(crate) fn run_by(self, runner: &'o dyn Runner) -> Self {
+        Self { runner: Some(runner), ..self }
+    }
+
+    /// The way to the caller, for what is said beside the result while it is made.
+    pub const fn caller(&mut self) -> Caller<'_, 'o> {
+        Caller { out: self }
+    }
+
+    /// From here on the handler is run to its end even if its caller goes or cancels: for work that must not be left half done.
+    /// Without it the driver of a device drops it at its next await. The deadline for calls holds all the same.
+    pub fn must_finish(&mut self) {
+        if let Some(runner) = self.runner {
+            runner.must_finish();
+        }
     }
 
     /// Adds a block of text.
@@ -302,7 +336,12 @@ pub struct Messages<'r, 'o> {
     out: &'r mut Output<'o>,
 }
 
-impl Messages<'_, '_> {
+impl<'o> Messages<'_, 'o> {
+    /// The way to the caller, for what is said beside the result while it is made.
+    pub const fn caller(&mut self) -> Caller<'_, 'o> {
+        self.out.caller()
+    }
+
     /// Adds a message of text.
     ///
     /// # Errors
@@ -330,7 +369,12 @@ pub struct Contents<'r, 'o> {
     out: &'r mut Output<'o>,
 }
 
-impl Contents<'_, '_> {
+impl<'o> Contents<'_, 'o> {
+    /// The way to the caller, for what is said beside the result while it is made.
+    pub const fn caller(&mut self) -> Caller<'_, 'o> {
+        self.out.caller()
+    }
+
     /// Adds contents of text.
     ///
     /// # Errors

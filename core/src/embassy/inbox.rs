@@ -1,0 +1,149 @@
+//! The bytes that come in on a line, and those among them that are meant for the call that runs.
+
+use crate::auth::Authenticated;
+use crate::era::Version;
+use crate::exchange::{Next, Origin, open};
+use crate::json::{Sink, Slice};
+use crate::limits;
+use crate::mcp::Server;
+use core::future::pending;
+use embedded_io_async::Read;
+
+/// The reading half of a line, and what has come and is not used yet.
+pub(super) struct Inbox<R: Read> {
+    rx: R,
+    bytes: [u8; limits::MEANWHILE],
+    start: usize,
+    end: usize,
+    /// How the line has ended.
+    ended: Option<Result<(), R::Error>>,
+}
+
+/// What is heard while a call runs.
+pub(super) enum Heard {
+    /// An answer to send, a whole line.
+    Answer([u8; PONG], usize),
+    /// The call is cancelled.
+    Cancelled,
+}
+
+impl<R: Read> Inbox<R> {
+    pub(super) const fn new(rx: R) -> Self {
+        Self { rx, bytes: [0; limits::MEANWHILE], start: 0, end: 0, ended: None }
+    }
+
+    /// Lets `take` use bytes from the front of what is there.
+    pub(super) fn with<T>(&mut self, take: impl FnOnce(&mut &[u8]) -> T) -> T {
+        let mut input = self.bytes.get(self.start..self.end).unwrap_or_default();
+        let taken = take(&mut input);
+        self.start = self.end.saturating_sub(input.len());
+        taken
+    }
+
+    /// Waits until there is something; `false` at the end of the stream.
+    ///
+    /// # Errors
+    /// What the line reports.
+    pub(super) async fn more(&mut self) -> Result<bool, R::Error> {
+        if self.start == self.end && self.ended.is_none() {
+            self.read().await;
+        }
+        match self.ended.take() {
+            _ if self.start < self.end => Ok(true),
+            Some(Err(error)) => Err(error),
+            ended => {
+                self.ended = ended;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Comes back with what is meant for the call `id` that runs, or with a ping, which is taken out. Everything else waits in its
+    /// place; when there is no room for more, nothing more is heard. No ping is answered where that has no place.
+    pub(super) async fn hear(&mut self, id: &[u8], listening: &Listening<'_>) -> Heard {
+        let mut seen = 0;
+        loop {
+            while let Some(line) = self.line(seen) {
+                let next = self.bytes.get(line.clone()).map(|line| (line, listening.open(line)));
+                let heard = match next {
+                    Some((line, Next::Cancel(of))) if of.of(line) == id => Some(Heard::Cancelled),
+                    Some((line, Next::Reply(reply))) if reply.is_pong() && listening.answers => {
+                        let mut answer = [0; PONG];
+                        let mut emission = reply.emit(listening.server, line, b"");
+                        // A ping whose id is too long waits for the end of the call.
+                        (emission.len() < PONG).then(|| {
+                            let len = emission.fill(&mut answer);
+                            let mut out = Slice::new(answer.get_mut(len..).unwrap_or_default());
+                            let _ = out.put(b"\n");
+                            Heard::Answer(answer, len + 1)
+                        })
+                    }
+                    _ => None,
+                };
+                seen = line.end + 1 - self.start;
+                if let Some(heard) = heard {
+                    self.remove(line.start, line.end + 1);
+                    return heard;
+                }
+            }
+            self.make_room();
+            if self.end == self.bytes.len() || self.ended.is_some() {
+                pending::<()>().await;
+            }
+            self.read().await;
+        }
+    }
+
+    /// The first whole line behind `seen` bytes of what is there: where it stands, without its end.
+    fn line(&self, seen: usize) -> Option<core::ops::Range<usize>> {
+        let from = self.start + seen;
+        let rest = self.bytes.get(from..self.end)?;
+        let len = rest.iter().position(|&byte| byte == b'\n')?;
+        Some(from..from + len)
+    }
+
+    async fn read(&mut self) {
+        self.make_room();
+        match self.rx.read(self.bytes.get_mut(self.end..).unwrap_or_default()).await {
+            Ok(0) => self.ended = Some(Ok(())),
+            Ok(read) => self.end = self.bytes.len().min(self.end + read),
+            Err(error) => self.ended = Some(Err(error)),
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.start > 0 {
+            self.remove(0, self.start);
+        }
+    }
+
+    /// Takes the bytes from `from` to `to` out, and those behind them forward.
+    fn remove(&mut self, from: usize, to: usize) {
+        for at in to..self.end {
+            let byte = self.bytes.get(at).copied().unwrap_or_default();
+            self.bytes.iter_mut().skip(at - to + from).take(1).for_each(|place| *place = byte);
+        }
+        self.end -= to - from;
+        if from < self.start {
+            self.start -= to - from;
+        }
+    }
+}
+
+/// With what a line is read while a call runs.
+pub(super) struct Listening<'a> {
+    pub(super) server: &'a Server<'a>,
+    pub(super) who: &'a Authenticated<'a>,
+    pub(super) agreed: Option<Version>,
+    /// An answer to something else may stand before that of the call.
+    pub(super) answers: bool,
+}
+
+impl Listening<'_> {
+    fn open(&self, line: &[u8]) -> Next {
+        open(self.server, self.who, Origin::Line(self.agreed), line)
+    }
+}
+
+/// The longest answer to a ping, in bytes: 36 and its id, which is at most [`limits::REQUEST_ID`].
+const PONG: usize = 36 + limits::REQUEST_ID;

@@ -1,0 +1,77 @@
+//! What a handler says to its caller beside the result, while it runs: how far it is, and what belongs into the caller's log.
+
+use super::block::TextBlock;
+use super::{Level, Output};
+use crate::json::{Escaped, Full};
+use crate::mcp;
+use core::fmt;
+use core::future::poll_fn;
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// In any unit.
+    pub(crate) done: u32,
+    pub(crate) total: Option<u32>,
+    pub(crate) words: Option<Escaped<'static>>,
+}
+
+/// Who runs a handler, as the handler sees it.
+pub(crate) trait Runner: Sync {
+    /// Takes note of how far it is. What is not told yet is replaced.
+    fn progress(&self, progress: Progress);
+
+    /// Whether the caller wants to hear log messages of this level.
+    fn wants(&self, level: Level) -> bool;
+
+    /// The handler is not to be dropped any more.
+    fn must_finish(&self);
+}
+
+/// The way of a handler to its caller, beside the result. Callers who did not ask hear nothing, and neither do those who have
+/// begun to receive the result, those of a batch, and those of homes that cannot tell them.
+pub struct Caller<'r, 'o> {
+    pub(super) out: &'r mut Output<'o>,
+}
+
+impl Caller<'_, '_> {
+    /// Tells how far the call is: `done` of `total`, in any unit, and a few words for people. It does not wait: what comes faster
+    /// than it is sent is told by its latest. What does not exceed what was told last is passed over (MCP
+    /// basic/patterns/progress: it "MUST increase").
+    pub fn progress(&mut self, done: u32, total: Option<u32>, words: Option<Escaped<'static>>) {
+        if let Some(runner) = self.out.runner {
+            runner.progress(Progress { done, total, words });
+        }
+    }
+
+    /// Writes to the caller's log, if it wants messages of this level, and waits until the message has gone out: it borrows what
+    /// room the result has left. No secrets: it leaves the device.
+    ///
+    /// # Errors
+    /// [`Full`] if the message does not fit behind what stands there of the result, or `write` says so. The result is untouched.
+    pub async fn log(
+        &mut self,
+        level: Level,
+        write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        if !self.out.runner.is_some_and(|runner| runner.wants(level)) {
+            return Ok(());
+        }
+        let sink = &mut *self.out.sink;
+        let from = sink.len();
+        let mut cut = false;
+        let written = mcp::message_of(level, sink, |sink| write(&mut TextBlock { sink, cut: &mut cut }));
+        if cut || written.is_err() {
+            sink.truncate(from);
+            return Err(Full);
+        }
+        poll_fn(|context| sink.poll_aside(from, context)).await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Caller<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").finish_non_exhaustive()
+    }
+}
