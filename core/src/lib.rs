@@ -63,13 +63,17 @@
 //! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
 //! `embassy-net`: the one for HTTP.
 //! `http1`: HTTP/1.1 on the wire, for devices. `seal`: values that come back unchanged or not at all. `rs256`, `es256`, `eddsa`:
-//! signatures of tokens by these algorithms.
+//! signatures of tokens by these algorithms. `defmt`: its `Format` for the public types. `defmt` or `log`: a word where a driver refuses,
+//! cuts or denies; `log` goes first where both are on.
 //!
 //! # What it is not
 //!
 //! No client, no JSON document model, no scheduler. Message bodies are read whole: a body larger than
 //! the buffer for it is refused, never read in pieces.
 #![no_std]
+
+#[macro_use]
+mod log;
 
 pub mod auth;
 #[cfg(feature = "embassy")]

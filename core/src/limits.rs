@@ -44,9 +44,9 @@ pub const UPDATED: usize = 32;
 /// Most tasks of a device that wait for changes at once: one a connection. More still work, with needless wake-ups.
 pub const WAITING: usize = 4;
 
-/// Bytes of a line that are read ahead while a call runs, in which its cancellation and pings are found: a few requests of SDKs,
-/// and a cancellation with its reason.
-pub const MEANWHILE: usize = 512;
+/// Bytes of a line that are read ahead while a call runs, in which its cancellation and pings are found: some of either, or a small request
+/// and one of them behind it.
+pub const MEANWHILE: usize = 256;
 
 /// Most bytes of a body that are skipped because they do not fit, so that the connection survives. More are not waited for.
 pub const SKIPPED: usize = 64 * 1024;

@@ -4,6 +4,7 @@ use crate::json::{Full, sextet};
 
 /// Why a text was not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NotDecoded {
     /// It is not canonical Base64url: another alphabet, padding, a length that no bytes have, or bits left over.
     NotCanonical,

@@ -29,6 +29,7 @@ const NAMES: [&str; 19] = [
 
 /// The claims that are read, where they stand in the text of all claims.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Found {
     iss: Item,
     sub: Option<Item>,
@@ -159,6 +160,7 @@ fn seconds(value: Value<'_>) -> Option<u64> {
 
 /// What a checked token says of its holder.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Claims<'t> {
     pub(super) text: &'t [u8],
     pub(super) found: &'t Found,

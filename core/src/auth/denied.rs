@@ -6,6 +6,7 @@ use core::fmt;
 /// A rule that a request's credentials have broken. Where it says `&[u8]`, that is the value that came, as it was written in
 /// JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Denied<'t> {
     /// There is an `Authorization` header, and it is not `Bearer` and one token (RFC 6750 §2.1).
@@ -76,6 +77,7 @@ pub enum Denied<'t> {
 
 /// What can be wrong with a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fault {
     /// It is not there.
     Missing,
@@ -87,6 +89,7 @@ pub enum Fault {
 
 /// How much of a refusal the peer may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// The request is malformed: 400.
     Malformed,

@@ -5,7 +5,8 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 /// A public key on Ed25519.
 #[derive(Clone, Debug)]
-pub struct EdDsa(VerifyingKey);
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EdDsa(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] VerifyingKey);
 
 impl EdDsa {
     /// A key from its bytes (`x` of a JWK); `None` if they are no point of the curve, or one of those with which anybody can sign.

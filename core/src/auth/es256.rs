@@ -7,7 +7,8 @@ use p256::ecdsa::{Signature, VerifyingKey};
 
 /// A public key on P-256.
 #[derive(Clone, Debug)]
-pub struct Es256(VerifyingKey);
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Es256(#[cfg_attr(feature = "defmt", defmt(Debug2Format))] VerifyingKey);
 
 impl Es256 {
     /// A key from its coordinates (`x` and `y` of a JWK), big-endian; `None` if they are no point of the curve.

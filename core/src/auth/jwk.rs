@@ -6,6 +6,7 @@ use crate::json::{Kind, Text, Value};
 
 /// A key that checks signatures, taken out of its JSON.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Jwk<'k> {
     /// Its name; empty if it has none.
     pub kid: Text<'k>,
@@ -15,6 +16,7 @@ pub struct Jwk<'k> {
 
 /// The numbers of a public key, big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Public<'k> {
     /// RSA, for RS256: modulus and exponent.
     Rsa(&'k [u8], &'k [u8]),

@@ -8,6 +8,7 @@ use super::token::Verified;
 
 /// The word that opens a server to everybody. To let anybody in takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Access {
     /// The server does not tell its callers apart: anybody who reaches it may call.
@@ -16,6 +17,7 @@ pub enum Access {
 
 /// What a caller has to show at the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Gate {
     /// Nothing.
@@ -32,11 +34,13 @@ pub enum Gate {
 
 /// A caller who was let in. Borrows from what proved who he is. There are four ways to make one, and each is named here.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Authenticated<'h> {
     who: Who<'h>,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Who<'h> {
     Anonymous,
     Key { name: &'h str, digest: &'h [u8; 32] },

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// An RSA public key with the exponent 65537. Borrows its modulus, which may lie in flash.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rs256<'k> {
     modulus: &'k [u8],
 }

@@ -8,6 +8,7 @@ use crate::limits;
 ///
 /// Lists are all asked, and one entry of a list is enough; an empty list asks nothing, but for `audiences` and `applications`.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rules<'a, S = &'static str> {
     /// `iss`, exactly. `{tenantid}` stands for the `tid` of the token, which then has to be one of `tenants`.
     pub issuers: &'a [S],

@@ -7,6 +7,7 @@ use crate::limits::IMPLIED;
 
 /// What something that is offered asks of the token of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Need<'a> {
     /// A scope: what a person has allowed the application to do for him. An application that acts for itself has none, and is
     /// not asked for any (azure.md E.6).
@@ -17,6 +18,7 @@ pub enum Need<'a> {
 
 /// Proof that a caller may use the tool of one call. Without it no [`Ticket`](crate::exchange::Ticket) is made.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Allowed(());
 
 /// Asks whether `who` may use what needs all of `needs`.

@@ -4,6 +4,7 @@
 /// What a key is for (RFC 7518 §3.1, RFC 8037 §3.1). `none` and shared secrets are not here: a server that only reads tokens
 /// has no use for them, and a public key taken for a secret is an old trick (RFC 8725 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -27,6 +28,7 @@ impl Algorithm {
 
 /// The signature is not good, for whatever reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Forged;
 
 /// A public key, with the one algorithm that it is for.

@@ -9,6 +9,7 @@ use embassy_time::Duration;
 
 /// Where an endpoint answers, and for whom.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Site<'a> {
     /// Where requests go, such as `/mcp`. What comes elsewhere is answered with 404.
     pub path: &'a str,
@@ -22,6 +23,7 @@ pub struct Site<'a> {
 
 /// An endpoint: one for all its connections, which run on one executor.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Endpoint<'a, const URIS: usize> {
     /// What answers.
     pub server: &'a Server<'a>,
@@ -35,6 +37,7 @@ pub struct Endpoint<'a, const URIS: usize> {
 
 /// How long things may take. What takes longer costs the client its connection, and nobody else anything.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Deadlines {
     /// From the first byte of a head to its last; for the first head from the beginning of the connection.
     pub head: Duration,
@@ -66,6 +69,7 @@ impl Deadlines {
 ///
 /// `HEAD` is the longest head of a request in bytes, `BODY` the longest body, `OUT` the longest result that is not streamed.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HttpBuffers<const HEAD: usize, const BODY: usize, const OUT: usize> {
     pub(super) head: [u8; HEAD],
     pub(super) body: [u8; BODY],
@@ -87,6 +91,7 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize> Default for HttpBuf
 
 /// What is to be done with a connection that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum End {
     /// Close it, so that what was sent still arrives.
     Close,

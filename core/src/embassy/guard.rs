@@ -181,6 +181,7 @@ impl<'a> Guard<'a> {
         };
         // The checks that cost little come before, and what was checked before costs none.
         if !tokens.ration.take(Instant::now().as_millis()) {
+            told!("denied: more signatures than are checked in this time");
             return Err(Refusal::Rate);
         }
         let verified = candidate.verify(*key).and_then(|verified| verified.keep::<Claims>()).map_err(told)?;
@@ -188,6 +189,7 @@ impl<'a> Guard<'a> {
     }
 
     fn told(&self, denied: &Denied<'_>) -> Refusal {
+        told!("denied: {}", denied);
         (self.denied)(denied);
         Refusal::from(*denied)
     }

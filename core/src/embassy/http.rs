@@ -3,7 +3,7 @@
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
 use super::guard::{Guest, Tokens};
-use super::outbox::{Outbox, Rest, Said, Told, Way};
+use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
@@ -100,8 +100,17 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             match first(more, crowded).await {
                 Some(Ok(Ok(true))) => {}
                 Some(Ok(Err(Gone))) => return Err(Gone),
-                // The end of the stream, a deadline, or another client that waits for this place.
-                Some(Ok(Ok(false)) | Err(_)) | None => return Ok(false),
+                Some(Ok(Ok(false))) => return Ok(false),
+                Some(Err(_)) => {
+                    if !idle {
+                        told!("a request whose head did not come in time: cut off");
+                    }
+                    return Ok(false);
+                }
+                None => {
+                    told!("an idle connection makes room for the next client");
+                    return Ok(false);
+                }
             }
         }
     }
@@ -254,7 +263,14 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             if let Err(fault) = self.source.with(|input| body.feed(input, into)) {
                 return Ok(Err(fault));
             }
-            if !body.is_done() && !with_deadline(by, self.source.more()).await.map_err(|_| Gone)?? {
+            if body.is_done() {
+                break;
+            }
+            let Ok(more) = with_deadline(by, self.source.more()).await else {
+                told!("a request whose body did not come in time: cut off");
+                return Err(Gone);
+            };
+            if !more? {
                 return Err(Gone);
             }
         }
@@ -277,8 +293,9 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let version = ticket.version();
         let call = ticket.call(body, who);
         let Self { source, to, site, handler, .. } = self;
-        let level = call.log_level().filter(|_| version.is_modern() && to.server.offers().features().logging);
-        let way = Way::new(level);
+        // Asked for last, since the request is searched for it.
+        let logs = version.is_modern() && to.server.offers().features().logging;
+        let way = Way::new(if logs { call.log_level() } else { None });
         let mut outbox = Outbox::new(out, &way);
         let mut answer = Answer { to, place, form: Form::Whole, heard: true };
         let reply = match ticket.begin(body, &mut outbox) {
@@ -309,6 +326,12 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                     with_timeout(site.deadlines.call, way.run(handling, hear, send)).await
                 };
                 let late = Err(ToolError::Failed("The call took longer than this server allows"));
+                if ended.is_err() {
+                    told!("a call took too long: its handler is dropped");
+                }
+                if let Ok(Err(Gone)) = ended {
+                    told!("a client went while its call ran: the handler is dropped");
+                }
                 let result = ended.unwrap_or(Ok(late))?;
                 ticket.finish(answer.to.server, output, result)
             }
@@ -327,7 +350,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Err(reply) => return self.to.reply(&reply, after, body, b"").await,
         };
         self.to.head(OK, Content::Events, After::Close).await?;
-        self.to.event(&[out.written()]).await?;
+        self.to.event(out.written()).await?;
         loop {
             let heard = {
                 let changed = pin!(with_timeout(
@@ -343,7 +366,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                     subscription.note(self.changes);
                     out.truncate(0);
                     while subscription.next(self.changes, &mut out) {
-                        self.to.event(&[out.written()]).await?;
+                        self.to.event(out.written()).await?;
                         out.truncate(0);
                     }
                 }
@@ -376,48 +399,43 @@ enum Form {
 }
 
 impl<W: Write> Answer<'_, '_, W> {
+    /// Sends what is said. A message before the answer has no place in an array, nor in an answer that has begun.
     async fn say(&mut self, said: Said<'_, ()>, call: &Call<'_>) -> Result<(), Gone> {
+        let is_piece = matches!(said, Said::Piece(_));
+        let (content, form) = match (self.form, self.place, is_piece) {
+            _ if !self.heard => return Ok(()),
+            (Form::Whole, Place::Alone(after), true) => (Some((Content::Chunks, after)), Form::Chunks),
+            (Form::Whole, Place::Alone(after), false) => (Some((Content::Events, after)), Form::Events),
+            (Form::Events, _, true) => (None, Form::LastEvent),
+            (form @ Form::Events, _, false) | (form, _, true) => (None, form),
+            _ => return Ok(()),
+        };
+        let told;
+        let mut parts = [b"".as_slice(); 2 + PIECES];
+        let [front, message @ .., back] = &mut parts;
+        if form == Form::Events || (form == Form::LastEvent && self.form == Form::Events) {
+            *front = sse::FRONT;
+        }
+        if form == Form::Events {
+            *back = sse::BACK;
+        }
         match said {
-            Said::Heard(()) => Err(Gone),
-            _ if !self.heard => Ok(()),
-            Said::Piece(piece) => self.piece(piece).await,
-            Said::Message(message) => self.event(&[message]).await,
+            Said::Heard(_) => return Err(Gone),
+            Said::Piece(text) | Said::Message(text) => *message = [text, b"", b"", b"", b"", b"", b"", b"", b"", b""],
             Said::Progress(progress) => {
                 let Some(token) = call.progress_token() else {
                     return Ok(());
                 };
-                let told = Told::new(progress, call.version());
-                self.event(&told.pieces(token)).await
+                told = Told::new(progress, call.version());
+                *message = told.pieces(token);
             }
         }
-    }
-
-    async fn piece(&mut self, piece: &[u8]) -> Result<(), Gone> {
-        match (self.form, self.place) {
-            (Form::Whole, Place::Alone(after)) => {
-                self.to.head(OK, Content::Chunks, after).await?;
-                self.form = Form::Chunks;
-            }
-            (Form::Events, _) => {
-                self.form = Form::LastEvent;
-                return self.to.chunk(&[sse::FRONT, piece]).await;
-            }
-            _ => {}
+        if let Some((content, after)) = content {
+            self.to.head(OK, content, after).await?;
         }
-        self.to.chunk(&[piece]).await
-    }
-
-    /// Sends a message before the answer. In an array there is no place for it, nor in an answer that has begun.
-    async fn event(&mut self, message: &[&[u8]]) -> Result<(), Gone> {
-        match (self.form, self.place) {
-            (Form::Whole, Place::Alone(after)) => {
-                self.to.head(OK, Content::Events, after).await?;
-                self.form = Form::Events;
-            }
-            (Form::Events, _) => {}
-            _ => return Ok(()),
-        }
-        self.to.event(message).await
+        self.form = form;
+        self.to.chunk(&parts).await?;
+        if is_piece { Ok(()) } else { self.to.flush().await }
     }
 
     async fn end(self, reply: &Reply, body: &[u8], rest: Rest<'_>) -> Result<(), Gone> {
@@ -427,7 +445,10 @@ impl<W: Write> Answer<'_, '_, W> {
         }
         match (rest, place) {
             // The last chunk is missing, so no client takes this for an answer.
-            (Rest::Broken, _) => Err(Gone),
+            (Rest::Broken, _) => {
+                told!("a result failed behind what had gone out of it: its connection is reset");
+                Err(Gone)
+            }
             (Rest::Whole(written), Place::Batched) => to.part(reply, [b""; 2], body, written).await,
             (Rest::Whole(written), Place::Alone(_)) if form == Form::Events => {
                 to.part(reply, [sse::FRONT, sse::BACK], body, written).await?;

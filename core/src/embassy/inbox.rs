@@ -3,7 +3,6 @@
 use crate::auth::Authenticated;
 use crate::era::Version;
 use crate::exchange::{Next, Origin, open};
-use crate::json::{Sink, Slice};
 use crate::limits;
 use crate::mcp::Server;
 use core::future::pending;
@@ -21,8 +20,8 @@ pub(super) struct Inbox<R: Read> {
 
 /// What is heard while a call runs.
 pub(super) enum Heard {
-    /// An answer to send, a whole line.
-    Answer([u8; PONG], usize),
+    /// A ping has come. Its answer, and how long that is.
+    Pong([u8; PONG], usize),
     /// The call is cancelled.
     Cancelled,
 }
@@ -71,11 +70,9 @@ impl<R: Read> Inbox<R> {
                         let mut answer = [0; PONG];
                         let mut emission = reply.emit(listening.server, line, b"");
                         // A ping whose id is too long waits for the end of the call.
-                        (emission.len() < PONG).then(|| {
+                        (emission.len() <= PONG).then(|| {
                             let len = emission.fill(&mut answer);
-                            let mut out = Slice::new(answer.get_mut(len..).unwrap_or_default());
-                            let _ = out.put(b"\n");
-                            Heard::Answer(answer, len + 1)
+                            Heard::Pong(answer, len)
                         })
                     }
                     _ => None,
@@ -145,5 +142,5 @@ impl Listening<'_> {
     }
 }
 
-/// The longest answer to a ping, in bytes: 36 and its id, which is at most [`limits::REQUEST_ID`].
-const PONG: usize = 36 + limits::REQUEST_ID;
+/// The longest answer to a ping, in bytes: 35 and its id, which is at most [`limits::REQUEST_ID`].
+const PONG: usize = 35 + limits::REQUEST_ID;

@@ -13,6 +13,7 @@ use embassy_time::{Duration, with_timeout};
 /// nobody waiting: who comes when all sockets are taken is reset, so have one more than the clients need. Official clients open
 /// several connections.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Socket<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize = 1024> {
     rx: [u8; TCP],
     tx: [u8; TCP],

@@ -53,7 +53,7 @@ pub(super) enum Said<'s, H> {
     /// How far it is.
     Progress(Progress),
     /// What came from the client.
-    Heard(H),
+    Heard(&'s H),
 }
 
 impl<'b> Way<'b> {
@@ -64,7 +64,7 @@ impl<'b> Way<'b> {
     }
 
     /// Runs `handling` to its end; whenever it says something, or something comes from `hear`, that goes to `send`. The handler
-    /// waits as long as its buffer is sent, and goes on while anything else is.
+    /// goes on meanwhile, unless it is its buffer that is sent.
     ///
     /// # Errors
     /// What `send` says; the handler is then dropped.
@@ -90,27 +90,27 @@ impl<'b> Way<'b> {
                 })
                 .await
             };
-            match event {
-                Some(Event::Full(mut slice, waker)) => {
-                    send(Said::Piece(slice.written())).await?;
-                    slice.truncate(0);
-                    self.give_back(slice, &waker);
-                }
-                Some(Event::Aside(mut slice, from, waker)) => {
-                    send(Said::Message(slice.written().get(from..).unwrap_or_default())).await?;
-                    slice.truncate(from);
-                    self.give_back(slice, &waker);
-                }
-                Some(Event::Progress(progress)) => {
-                    beside(&mut handling, &mut ended, send(Said::Progress(progress))).await?;
-                }
-                Some(Event::Heard(heard)) => beside(&mut handling, &mut ended, send(Said::Heard(heard))).await?,
+            let Some(event) = event else {
                 // What it has said last has gone before its result.
-                None => {
-                    if let Poll::Ready(result) = core::mem::replace(&mut ended, Poll::Pending) {
-                        return Ok(result);
-                    }
+                match core::mem::replace(&mut ended, Poll::Pending) {
+                    Poll::Ready(result) => return Ok(result),
+                    Poll::Pending => continue,
                 }
+            };
+            {
+                let mut sending = pin!(send(event.said()));
+                poll_fn(|context| {
+                    if ended.is_pending() {
+                        ended = handling.as_mut().poll(context);
+                    }
+                    sending.as_mut().poll(context)
+                })
+                .await?;
+            }
+            match event {
+                Event::Full(slice, waker) => self.give_back(slice, 0, &waker),
+                Event::Aside(slice, from, waker) => self.give_back(slice, from, &waker),
+                Event::Progress(_) | Event::Heard(_) => {}
             }
         }
     }
@@ -120,7 +120,8 @@ impl<'b> Way<'b> {
         self.told.lock(|told| told.get().must_finish)
     }
 
-    fn give_back(&self, slice: Slice<'b>, waker: &Waker) {
+    fn give_back(&self, mut slice: Slice<'b>, len: usize, waker: &Waker) {
+        slice.truncate(len);
         self.swap(Lent::Empty(slice));
         waker.wake_by_ref();
     }
@@ -164,6 +165,9 @@ impl Runner for Way<'_> {
     }
 }
 
+/// Pieces of a message that takes no buffer; those that are not needed are empty.
+pub(super) const PIECES: usize = 10;
+
 /// Progress as it is written, for whoever sends it.
 pub(super) struct Told {
     done: Decimal,
@@ -181,7 +185,7 @@ impl Told {
     }
 
     /// The whole message, for the client that has given this token.
-    pub(super) fn pieces<'t>(&'t self, token: &'t [u8]) -> [&'t [u8]; 10] {
+    pub(super) fn pieces<'t>(&'t self, token: &'t [u8]) -> [&'t [u8]; PIECES] {
         let words = self.words.map(|words| words.as_str().as_bytes());
         mcp::progress_pieces(token, self.done.as_bytes(), self.total.as_ref().map(Decimal::as_bytes), words)
     }
@@ -195,20 +199,15 @@ enum Event<'b, H> {
     Heard(H),
 }
 
-/// Waits for `sending`; the handler goes on meanwhile.
-async fn beside<T, R>(
-    handling: &mut Pin<&mut impl Future<Output = T>>,
-    ended: &mut Poll<T>,
-    sending: impl Future<Output = R>,
-) -> R {
-    let mut sending = pin!(sending);
-    poll_fn(|context| {
-        if ended.is_pending() {
-            *ended = handling.as_mut().poll(context);
+impl<H> Event<'_, H> {
+    fn said(&self) -> Said<'_, H> {
+        match self {
+            Self::Full(slice, _) => Said::Piece(slice.written()),
+            Self::Aside(slice, from, _) => Said::Message(slice.written().get(*from..).unwrap_or_default()),
+            Self::Progress(progress) => Said::Progress(*progress),
+            Self::Heard(heard) => Said::Heard(heard),
         }
-        sending.as_mut().poll(context)
-    })
-    .await
+    }
 }
 
 /// The buffer, as a sink that can send on what stands in it.
@@ -225,6 +224,7 @@ pub(super) struct Outbox<'w, 'b> {
 
 /// What is left to be sent when the answer is finished.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Rest<'o> {
     /// All of it: nothing has gone out.
     Whole(&'o [u8]),

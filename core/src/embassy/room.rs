@@ -73,6 +73,13 @@ impl Drop for Listening<'_> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Room {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Room {{ free: {}, listens: {} }}", self.free.get(), self.listens.get());
+    }
+}
+
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("free", &self.free).field("listens", &self.listens).finish_non_exhaustive()

@@ -2,7 +2,7 @@
 
 use super::Changes;
 use super::inbox::{Heard, Inbox, Listening};
-use super::outbox::{Outbox, Rest, Said, Told, Way};
+use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::Authenticated;
 use crate::exchange::{Batch, Next, Reply, Ticket, Wish, too_large};
@@ -21,6 +21,7 @@ use embedded_io_async::{Read, Write};
 /// `LINE` is the longest message in bytes, `OUT` the longest result that is not streamed, `LISTENS` the number of
 /// subscriptions that can be open at once; what is larger or more is refused by name. Lists and errors need no room here.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Buffers<const LINE: usize, const OUT: usize, const LISTENS: usize = 0> {
     line: [u8; LINE],
     out: [u8; OUT],
@@ -42,6 +43,7 @@ impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Default for Buff
 
 /// Why [`serve_lines`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<R, W> {
     /// Reading failed.
     Read(R),
@@ -219,8 +221,13 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         inbox: &mut Inbox<R>,
     ) -> Result<(), W::Error> {
         let call = ticket.call(line, self.who);
-        let asked = if call.version().is_modern() { call.log_level() } else { self.level };
-        let way = Way::new(asked.filter(|_| place == Place::Alone && self.server.offers().features().logging));
+        let level = match place {
+            // Asked for last, since the request is searched for it.
+            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => call.log_level(),
+            Place::Alone => self.level.filter(|_| !call.version().is_modern()),
+            Place::Batched => None,
+        };
+        let way = Way::new(level);
         let mut outbox = Outbox::new(self.out, &way);
         // A piece of the answer has gone out: nothing may stand between it and the next.
         let begun = Cell::new(false);
@@ -241,31 +248,36 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                         inbox.hear(id, &Listening { server: self.server, who: self.who, agreed, answers }).await
                     };
                     let say = async |said: Said<'_, Heard>| {
-                        let tx = &mut self.tx;
+                        let told;
+                        let mut message = [b"".as_slice(); PIECES];
+                        let [first, ..] = &mut message;
+                        let mut end = LINE_END;
                         match said {
                             Said::Heard(Heard::Cancelled) => {
                                 cancelled.set(true);
                                 return if way.must_finish() { Ok(()) } else { Err(Dropped::Cancelled) };
                             }
-                            _ if cancelled.get() => {}
+                            _ if cancelled.get() => return Ok(()),
                             Said::Piece(piece) => {
                                 begun.set(true);
-                                tx.write_all(piece).await?;
+                                (*first, end) = (piece, b"");
                             }
-                            Said::Heard(Heard::Answer(answer, len)) if !begun.get() => {
-                                end_line(tx, answer.get(..len).unwrap_or_default(), b"").await?;
+                            _ if begun.get() || place == Place::Batched => return Ok(()),
+                            Said::Message(message) => *first = message,
+                            Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
+                            Said::Progress(progress) => {
+                                let Some(token) = call.progress_token() else {
+                                    return Ok(());
+                                };
+                                told = Told::new(progress, call.version());
+                                message = told.pieces(token);
                             }
-                            Said::Message(message) if !begun.get() => end_line(tx, message, LINE_END).await?,
-                            Said::Progress(progress) if !begun.get() && place == Place::Alone => {
-                                if let Some(token) = call.progress_token() {
-                                    let told = Told::new(progress, call.version());
-                                    for piece in told.pieces(token) {
-                                        tx.write_all(piece).await?;
-                                    }
-                                    end_line(tx, b"", LINE_END).await?;
-                                }
-                            }
-                            _ => {}
+                        }
+                        for piece in message.into_iter().chain([end]).filter(|piece| !piece.is_empty()) {
+                            self.tx.write_all(piece).await?;
+                        }
+                        if !begun.get() {
+                            self.tx.flush().await?;
                         }
                         Ok(())
                     };
@@ -274,7 +286,10 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 match ended {
                     Ok(result) => ticket.finish(self.server, output, result),
                     Err(Dropped::Failed(error)) => return Err(error),
-                    Err(Dropped::Cancelled) => ticket.finish(self.server, output, Ok(())),
+                    Err(Dropped::Cancelled) => {
+                        told!("a call was cancelled: its handler is dropped");
+                        ticket.finish(self.server, output, Ok(()))
+                    }
                 }
             }
         };
@@ -290,6 +305,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written, place.end()).await,
             Rest::Tail(written) => end_line(&mut self.tx, written, place.end()).await,
             Rest::Broken => {
+                told!("a result failed behind what had gone out of it: its line is broken off");
                 // What has gone out lacks its closing braces at least, so no reader takes this line for an answer.
                 end_line(&mut self.tx, b"", LINE_END).await?;
                 send(&mut self.tx, &reply, self.server, line, b"", place.end()).await
@@ -349,6 +365,7 @@ async fn send<W: Write>(
     written: &[u8],
     end: &[u8],
 ) -> Result<(), W::Error> {
+    reply.tell();
     let mut emission = reply.emit(server, line, written);
     let mut piece = [0; PIECE];
     loop {

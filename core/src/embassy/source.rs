@@ -16,6 +16,7 @@ pub(super) struct Source<R> {
 
 /// The connection is of no more use: it has failed, or its client has gone or takes nothing.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Gone;
 
 impl<R: Read> Source<R> {

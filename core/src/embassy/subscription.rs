@@ -10,6 +10,7 @@ use core::task::{Context, Poll};
 
 /// One subscription.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Subscription {
     id: [u8; limits::LISTEN_ID],
     len: usize,
@@ -18,6 +19,7 @@ pub(super) struct Subscription {
 
 /// What is to be told of, and what of it is not told yet.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Wanted {
     wanted: u32,
     /// What of it has changed and is not told yet.
@@ -105,6 +107,7 @@ impl Subscription {
 
 /// The subscriptions of one connection.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Subscriptions<const COUNT: usize> {
     open: [Option<Subscription>; COUNT],
     /// What a legacy peer has subscribed to: there is one on a line, and its messages carry no id.

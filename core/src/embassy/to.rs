@@ -20,11 +20,11 @@ pub(super) struct To<'a, W> {
 impl<W: Write> To<'_, W> {
     pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
         let put = with_timeout(self.deadline, self.tx.write_all(bytes)).await;
-        put.map_err(|_| Gone)?.map_err(|_| Gone)
+        put.map_err(|_| takes_nothing())?.map_err(|_| Gone)
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
-        with_timeout(self.deadline, self.tx.flush()).await.map_err(|_| Gone)?.map_err(|_| Gone)
+        with_timeout(self.deadline, self.tx.flush()).await.map_err(|_| takes_nothing())?.map_err(|_| Gone)
     }
 
     pub(super) async fn head(&mut self, status: u16, content: Content, after: After) -> Result<(), Gone> {
@@ -42,6 +42,7 @@ impl<W: Write> To<'_, W> {
         body: &[u8],
         written: &[u8],
     ) -> Result<After, Gone> {
+        reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.head(reply.status(), Content::Message(emission.len()), after).await?;
         self.emission(emission).await?;
@@ -58,6 +59,7 @@ impl<W: Write> To<'_, W> {
         scratch: &mut [u8],
         challenge: impl FnOnce(&mut dyn Sink) -> Result<(), Full>,
     ) -> Result<After, Gone> {
+        reply.tell();
         let emission = reply.emit(self.server, body, b"");
         let mut out = Slice::new(scratch);
         open_head(reply.status(), Content::Message(emission.len()), &mut out).map_err(|_| Gone)?;
@@ -86,6 +88,7 @@ impl<W: Write> To<'_, W> {
         body: &[u8],
         written: &[u8],
     ) -> Result<(), Gone> {
+        reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.put(&chunk(front.len() + emission.len() + back.len())).await?;
         self.put(front).await?;
@@ -124,18 +127,15 @@ impl<W: Write> To<'_, W> {
         self.put(b"\r\n").await
     }
 
-    /// Sends a message, which is these parts, as an event.
-    pub(super) async fn event(&mut self, message: &[&[u8]]) -> Result<(), Gone> {
-        let around = sse::FRONT.len() + sse::BACK.len();
-        self.put(&chunk(message.iter().map(|part| part.len()).sum::<usize>() + around)).await?;
-        self.put(sse::FRONT).await?;
-        for part in message {
-            self.put(part).await?;
-        }
-        self.put(sse::BACK).await?;
-        self.put(b"\r\n").await?;
+    pub(super) async fn event(&mut self, message: &[u8]) -> Result<(), Gone> {
+        self.chunk(&[sse::FRONT, message, sse::BACK]).await?;
         self.flush().await
     }
+}
+
+fn takes_nothing() -> Gone {
+    told!("a client took nothing of its answer in time: cut off");
+    Gone
 }
 
 /// RFC 9112 §7.1: without a trailer.

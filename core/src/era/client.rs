@@ -4,6 +4,7 @@ use crate::json::{Kind, Value};
 
 /// The capabilities of a client that a server makes use of (MCP 2025-11-25 basic/lifecycle, "Capability Negotiation").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Client(u8);
 
 impl Client {

@@ -5,6 +5,7 @@ use crate::rpc::{Error, Missing, Param};
 
 /// What a request says of itself.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Meta {
     keys: Fields<3>,
 }

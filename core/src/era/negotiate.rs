@@ -6,6 +6,7 @@ use crate::rpc::{Error, Header, HeaderFault};
 
 /// How a request is to be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Era {
     /// By this revision.
     Of(Version),
@@ -15,6 +16,7 @@ pub enum Era {
 
 /// What carried the request, and what that says about its version.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Carrier<'a> {
     /// One HTTP POST, with the value of its `MCP-Protocol-Version` header.
     Http(Option<&'a [u8]>),

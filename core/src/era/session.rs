@@ -11,6 +11,7 @@ use crate::{
 
 /// A legacy session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Session {
     /// The revision that was agreed on, a legacy one.
     pub version: Version,

@@ -4,6 +4,7 @@ use crate::json::Text;
 
 /// A revision of the Model Context Protocol, in the order of their dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Version {
     /// 2024-11-05, the first one. A handshake opens it, as all before 2026-07-28.

@@ -7,6 +7,7 @@ use crate::rpc::Error;
 
 /// A batch of at least one and at most [`BATCH`](limits::BATCH) messages. Like a ticket it does not hold the body.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Batch(());
 

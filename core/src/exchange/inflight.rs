@@ -8,6 +8,7 @@ use crate::limits;
 /// A session is told by its name: over HTTP that of the [`Session`](crate::era::Session), on a line anything that tells one
 /// connection from the others. Calls are told by the ids of their requests as they were written.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inflight<const CALLS: usize = 2> {
     calls: [Option<Running>; CALLS],
     /// All calls stand below it, so that an empty table is not searched.
@@ -19,6 +20,7 @@ pub struct Inflight<const CALLS: usize = 2> {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Running {
     session: [u8; 16],
     turn: u64,
@@ -31,6 +33,7 @@ struct Running {
 
 /// The place of a call in the table, good until that call has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Place {
     index: usize,
     turn: u64,
@@ -45,6 +48,7 @@ impl Place {
 
 /// Why a call cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Busy {
     /// `CALLS` run already.
     Full,

@@ -10,6 +10,7 @@ use crate::tool::Kind;
 
 /// What `subscriptions/listen` asked for, as far as the server has it to give.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Listen {
     id: Span,

@@ -15,6 +15,7 @@ use crate::tool::{Kind, Level, Operation};
 
 /// How a body came in.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Origin<'h> {
     /// As the body of an HTTP POST with this head.
     Http(&'h Facts<'h>),
@@ -42,6 +43,7 @@ impl Origin<'_> {
 
 /// What is to be done with a body.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Next {
     /// Run the tool that the ticket names, then hand its result in.
@@ -66,6 +68,7 @@ pub enum Next {
 
 /// What a legacy client wants to be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Wish {
     /// The level from which on it wants to hear log messages.
     Level(Level),

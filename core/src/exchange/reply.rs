@@ -11,6 +11,7 @@ use crate::tool::Operation;
 
 /// What is to be sent.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Reply {
     status: u16,
@@ -22,6 +23,7 @@ pub struct Reply {
 
 /// What an answer says.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Shape {
     /// It stands in the sink, between these offsets.
     Written(usize, usize),
@@ -102,6 +104,14 @@ impl Reply {
         }
     }
 
+    /// Says in the log of the device what is refused, if anything is.
+    #[cfg(feature = "embassy")]
+    pub(crate) fn tell(&self) {
+        if let Some(error) = self.error_reported() {
+            told!("refused: {}", error);
+        }
+    }
+
     /// The revision that it agrees on, if it is the answer to a handshake.
     pub const fn agreed(&self) -> Option<Version> {
         match self.shape {
@@ -136,6 +146,7 @@ impl Reply {
 
 /// The bytes of an answer on their way out.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Emission<'a> {
     reply: &'a Reply,
     server: &'a Server<'a>,

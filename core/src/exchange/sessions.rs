@@ -7,6 +7,7 @@ use crate::tool::Level;
 /// The sessions of which something is remembered, `SLOTS` at most: those that have set a level, that have ended before their
 /// time, and those that hold their slot because a call runs, a stream is open, or a resource is subscribed to.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sessions<const SLOTS: usize = 2> {
     slots: [Slot; SLOTS],
     /// All slots in use stand below it, so that an empty table is not searched.
@@ -14,6 +15,7 @@ pub struct Sessions<const SLOTS: usize = 2> {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Slot {
     name: [u8; 16],
     ends: u64,
@@ -32,6 +34,7 @@ impl Slot {
 
 /// Why nothing can be remembered of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unkept {
     /// All slots are in use.
     Full,

@@ -13,6 +13,7 @@ use crate::tool::{Call, End, Instead, Operation, Output, ToolError, ToolResult};
 
 /// Permission to run one tool once, or to get one prompt, read one resource, complete one argument; and what is needed to answer.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Ticket {
     /// No check of it follows: to hold it is the check.

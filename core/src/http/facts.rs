@@ -4,6 +4,7 @@ use crate::limits;
 
 /// The method of an HTTP request, as far as MCP tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verb {
     /// `POST`: carries a message.
     Post,
@@ -17,6 +18,7 @@ pub enum Verb {
 
 /// A header field that may be there once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Field<'h> {
     /// It is not there.
     #[default]
@@ -29,6 +31,7 @@ pub enum Field<'h> {
 
 /// The facts of a request's head. Made by an adapter, which [`note`](Facts::note)s each field as it meets it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Facts<'h> {
     /// The method.
     pub verb: Verb,

@@ -6,6 +6,7 @@ use crate::rpc::Error;
 
 /// Who may come to the door, and how he is known there. `S` is a string, borrowed or owned.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy<'a, S = &'static str> {
     /// The names by which this server is called in `Host`, without port; empty if any name will do.
     ///
@@ -24,6 +25,7 @@ pub const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 
 /// What the door answers.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Door<'h> {
     /// Come in.
     In(Authenticated<'h>),
@@ -35,6 +37,7 @@ pub enum Door<'h> {
 
 /// What came with a request to say who calls, in the shape that the policy asks for. It is in order, and not checked.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unverified<'h> {
     /// A token.
     Token(Bearer<'h>),
@@ -46,6 +49,7 @@ pub enum Unverified<'h> {
 
 /// Why a request is refused for its head alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refusal {
     /// Another method than POST.

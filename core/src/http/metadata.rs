@@ -4,6 +4,7 @@ use crate::json::{Full, Sink, escape};
 
 /// The endpoint as its callers write it: what they compare with the URL that they were given, byte for byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Resource<'a> {
     /// Scheme, host and port.
     origin: &'a str,

@@ -5,6 +5,7 @@ use crate::json::{Decimal, Full, Sink};
 
 /// What follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Content {
     /// Nothing.
     Nothing,
@@ -18,6 +19,7 @@ pub enum Content {
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum After {
     /// It takes another request.
     KeepAlive,

@@ -9,6 +9,7 @@ use crate::limits;
 /// A body that does not fit into its buffer is skipped to its end, up to [`limits::SKIPPED`] bytes, so that the connection
 /// survives it.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Body {
     state: State,
     /// Bytes that did not fit or were not wanted.
@@ -16,6 +17,7 @@ pub struct Body {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     /// So many bytes are left of a body with a length.
     Fixed(usize),

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// What is wrong with the bytes. The connection ends with the answer to it: where the next request would begin is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
     /// Not the head of a request of HTTP/1.

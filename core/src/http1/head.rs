@@ -5,6 +5,7 @@ use crate::http::{Facts, Field};
 
 /// Collects the head of one request after the other.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Heads<'b> {
     buffer: &'b mut [u8],
     len: usize,
@@ -12,6 +13,7 @@ pub struct Heads<'b> {
 
 /// What a head says.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'h> {
     /// What the engine reads of it.
     pub facts: Facts<'h>,
@@ -27,6 +29,7 @@ pub struct Request<'h> {
 
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Framing {
     /// After so many bytes; a body that is not there has none.
     Length(usize),

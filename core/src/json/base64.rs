@@ -4,6 +4,7 @@ use super::{Full, Sink};
 
 /// The bytes of a Base64 text, which is checked as a whole before the first one is given out.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Base64<'a> {
     groups: core::slice::Iter<'a, [u8; 4]>,
     ready: [u8; 3],

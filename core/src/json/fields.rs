@@ -7,6 +7,7 @@ use super::{Error, Item, Kind, Reader};
 /// Members in any order, unknown ones skipped. A repeated member is only remembered here: whether that is an error
 /// depends on whether the member is read at all, so it is the reader's word.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Fields<const N: usize> {
     found: [Option<Item>; N],
     repeated: u32,
@@ -78,4 +79,5 @@ impl<const N: usize> Default for Fields<N> {
 
 /// A member that is read occurs more than once in its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Repeated;

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a byte sequence is not the JSON text that was asked for, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Error {
     /// The broken rule.
     pub fault: Fault,
@@ -13,6 +14,7 @@ pub struct Error {
 
 /// The rules that a JSON text can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
     /// The bytes are not UTF-8 (RFC 8259 §8.1).
@@ -62,6 +64,7 @@ impl core::error::Error for Error {}
 
 /// A place in a byte slice, moved forward by the terminals.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Cursor<'a> {
     pub(super) input: &'a [u8],
     pub(super) at: usize,

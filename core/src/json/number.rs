@@ -4,6 +4,7 @@ use super::{Kind, Value};
 
 /// A whole number with a sign. `-0` is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Integer {
     negative: bool,
     magnitude: u64,
@@ -11,6 +12,7 @@ pub struct Integer {
 
 /// Why a value is no [`Integer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NotAnInteger {
     /// It is something else: another kind of value, or a number with a fraction.
     OtherType,

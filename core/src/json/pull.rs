@@ -6,6 +6,7 @@ use crate::limits;
 
 /// The six kinds of value (RFC 8259 §3); `true` and `false` count as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// `null`
     Null,
@@ -23,6 +24,7 @@ pub enum Kind {
 
 /// A range of bytes of a text that is handed in again when it is read. 32 bits: no body is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Span {
     start: u32,
     end: u32,
@@ -51,6 +53,7 @@ impl Span {
 
 /// A value found in a text: its kind and its place, without the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Item {
     kind: Kind,
     escaped: bool,
@@ -94,6 +97,7 @@ impl Item {
 
 /// A value with its bytes, borrowed from a text.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Value<'a> {
     kind: Kind,
     escaped: bool,
@@ -163,6 +167,7 @@ impl<'a> Value<'a> {
 /// What has been stepped over is well-formed; what lies ahead is not yet known. A whole text is good when
 /// [`end`](Reader::end) says so.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reader<'a> {
     cursor: Cursor<'a>,
     depth: u32,

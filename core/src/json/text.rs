@@ -6,6 +6,7 @@ use super::write::Full;
 /// The inside of a string of a checked text. Compares as the text it means, so `"\u006dethod"` is `method`. The default is
 /// the empty text.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Text<'a> {
     raw: &'a [u8],
     escaped: bool,
@@ -85,6 +86,7 @@ const fn utf8(char: char) -> ([u8; 4], usize) {
 
 /// The characters of a [`Text`], escapes resolved.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Chars<'a> {
     rest: core::str::Chars<'a>,
     escaped: bool,

@@ -4,6 +4,7 @@ use core::task::{Context, Poll};
 
 /// The place for the bytes is used up. Nothing was cut: who gets this takes the whole of his text back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Full;
 
 /// Somewhere bytes can be put and taken back: a borrowed slice on a device, a growing buffer on a host.
@@ -45,6 +46,7 @@ pub trait Sink {
 
 /// A [`Sink`] over a slice of the caller.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Slice<'a> {
     buffer: &'a mut [u8],
     len: usize,
@@ -135,6 +137,7 @@ const fn escape_of(byte: u8) -> Option<([u8; 6], usize)> {
 
 /// Text that may stand between quotes as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Escaped<'a>(&'a str);
 
 impl<'a> Escaped<'a> {
@@ -172,6 +175,7 @@ const fn escaped_len(text: &str) -> usize {
 
 /// A piece of a text that is put together at compile time.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'a> {
     /// Stands as it is.
     Json(&'a str),
@@ -254,6 +258,7 @@ impl Joiner<'_> {
 
 /// A number in decimal, without formatting machinery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decimal {
     /// Digits and sign at the right end.
     text: [u8; 20],

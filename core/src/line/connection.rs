@@ -11,6 +11,7 @@ use crate::rpc::Error;
 /// MCP 2026-07-28 basic/versioning: `initialize` selects legacy semantics for this connection only; a request that
 /// carries its version is served by that all the same.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Connection {
     agreed: Option<Version>,
     client: Client,

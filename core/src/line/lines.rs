@@ -2,6 +2,7 @@
 
 /// What the bytes fed so far amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cut<'b> {
     /// One whole line, without its end. Never empty.
     Line(&'b [u8]),
@@ -14,6 +15,7 @@ pub enum Cut<'b> {
 /// A line ends with a line feed; a carriage return before it is dropped. Blank lines are passed over. A line that does
 /// not fit is skipped to its end, so the next one is read whole again.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lines<'b> {
     buffer: &'b mut [u8],
     len: usize,
@@ -23,6 +25,7 @@ pub struct Lines<'b> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     Reading,
     /// Too long already: everything up to the line feed is dropped.

@@ -10,6 +10,7 @@ use crate::tool::Kind;
 
 /// One page of a list: which entries, and what stands in the cursor to the next page.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Page {
     kind: Kind,
     version: Version,

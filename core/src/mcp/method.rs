@@ -7,6 +7,7 @@ use crate::tool::Kind;
 
 /// A method that the engine serves, besides the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Method {
     /// `server/discover`
     Discover,

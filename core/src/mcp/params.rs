@@ -7,6 +7,7 @@ use crate::rpc::{Error, Param};
 
 /// The places of the parameters. Which of them count depends on the method, so they are judged when they are asked for.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Params {
     members: Fields<5>,
     /// `_meta`, whose keys decide the era.

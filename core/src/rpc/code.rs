@@ -8,6 +8,7 @@ use core::fmt;
 /// MCP 2026-07-28 basic/index, "Error Codes": of the range -32020 to -32099 only the defined three may be emitted, and
 /// nothing of -32000 to -32019.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Code {
     /// -32700: the bytes are not JSON.
@@ -52,6 +53,7 @@ impl Code {
 
 /// What is wrong with a message. Spans point into its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// The body is not one JSON text.
@@ -128,6 +130,7 @@ pub enum Error {
 
 /// The members of `params` that methods read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Param {
     /// `params` itself.
@@ -162,6 +165,7 @@ pub enum Param {
 
 /// What a modern request must carry in `_meta` (MCP 2026-07-28 basic/index, "Request metadata").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Missing {
     /// No `io.modelcontextprotocol/protocolVersion` string.
     ProtocolVersion,
@@ -171,6 +175,7 @@ pub enum Missing {
 
 /// The headers that mirror the body (MCP 2026-07-28 basic/transports/streamable-http).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Header {
     /// `MCP-Protocol-Version`
     ProtocolVersion,
@@ -184,6 +189,7 @@ pub enum Header {
 
 /// What can be wrong with a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HeaderFault {
     /// It is not there.
     Missing,

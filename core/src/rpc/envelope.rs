@@ -5,6 +5,7 @@ use crate::json::{self, Fields, Item, Kind, Reader, Repeated, Span};
 
 /// The members of a message, found in one pass and not yet judged.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope {
     whole: Kind,
     members: Fields<6>,
@@ -12,6 +13,7 @@ pub struct Envelope {
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message {
     /// It wants an answer.
     Request(Request),
@@ -23,6 +25,7 @@ pub enum Message {
 
 /// The places of an answer's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer {
     /// The id of the request that it answers.
     pub id: Option<Item>,
@@ -32,6 +35,7 @@ pub struct Answer {
 
 /// The places of a request's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request {
     /// The id as it is written: it is echoed byte by byte, so no number loses a digit.
     pub id: Span,
@@ -41,6 +45,7 @@ pub struct Request {
 
 /// A message that is refused, with its id if that could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unanswerable {
     /// What is wrong.
     pub error: Error,

@@ -10,6 +10,7 @@ const MOST: usize = 23;
 
 /// A few pieces that follow each other; empty ones count for nothing.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Section<'a> {
     pieces: [&'a [u8]; MOST],
     len: usize,

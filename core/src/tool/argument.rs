@@ -5,6 +5,7 @@ use crate::json::{Error, Integer, Kind, Text, Value};
 
 /// The arguments of a call: a JSON object, or nothing.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Arguments<'a>(Option<Value<'a>>);
 
 impl<'a> Arguments<'a> {
@@ -74,6 +75,7 @@ pub trait Args<'a>: Sized {
 
 /// No arguments.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nothing;
 
 impl<'a> Args<'a> for Nothing {
@@ -166,6 +168,7 @@ integers! {
 /// Why the arguments of a call do not fit. It becomes a tool result that a model can act on, not a protocol error
 /// (MCP 2025-11-25 server/tools, "Error Handling").
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ArgumentError<'a> {
     name: Name<'a>,
     problem: Problem,
@@ -173,6 +176,7 @@ pub struct ArgumentError<'a> {
 
 /// A name out of the declaration, or one that the peer made up.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Name<'a> {
     Declared(&'static str),
     Peer(Text<'a>),
@@ -181,6 +185,7 @@ enum Name<'a> {
 
 /// What is wrong with an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Problem {
     /// It is not there.

@@ -7,6 +7,7 @@ use crate::json::{Fields, Item, Kind as Json, Reader, Repeated, Text, Value};
 
 /// What is to be done, with the number of what it is done with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Operation {
     /// `tools/call` of a tool.
     Tool(usize),
@@ -45,6 +46,7 @@ pub fn scopes(offers: &dyn Catalogue, operation: Operation) -> impl Iterator<Ite
 
 /// One call: what, with what, by whom.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Call<'b> {
     operation: Operation,
     version: Version,
@@ -185,6 +187,7 @@ const CAPABILITIES: usize = 2;
 
 /// A resource that is read.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Read<'b> {
     uri: Text<'b>,
 }
@@ -203,6 +206,7 @@ impl<'b> Read<'b> {
 
 /// An argument that is being typed.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Completing<'b> {
     argument: Text<'b>,
     value: Text<'b>,

@@ -9,6 +9,7 @@ use core::future::poll_fn;
 
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Progress {
     /// In any unit.
     pub(crate) done: u32,

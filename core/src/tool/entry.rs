@@ -8,6 +8,7 @@ use crate::json::Text;
 
 /// What can be offered and listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// A tool, called by its name.
     Tool,
@@ -31,6 +32,7 @@ impl Kind {
 
 /// One entry of a table.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Entry<'a> {
     key: &'a str,
     members: &'a [Member<'a>],
@@ -39,6 +41,7 @@ pub struct Entry<'a> {
 
 /// Members of an entry that came into the protocol together.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Member<'a> {
     /// The first revision that has them.
     pub since: Version,
@@ -147,6 +150,7 @@ pub trait Catalogue {
 
 /// An argument that clients mirror in a header, so that a proxy can route by it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mirror<'a> {
     /// The header is `Mcp-Param-` and this.
     pub header: &'a str,
@@ -157,6 +161,7 @@ pub struct Mirror<'a> {
 /// What a server declares (MCP 2026-07-28 basic/index, "ServerCapabilities"). What is declared is served, and what is not
 /// is answered as unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Features {
     /// `tools`
     pub tools: bool,
@@ -176,6 +181,7 @@ pub struct Features {
 
 /// The tables of a device.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tables<'a> {
     tools: &'a [Entry<'a>],
     prompts: &'a [Entry<'a>],

@@ -8,6 +8,7 @@ pub type ToolResult = Result<(), ToolError>;
 
 /// Why a call has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ToolError {
     /// The result does not fit into the buffer. The peer gets a protocol error, never a part of the result.

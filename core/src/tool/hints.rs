@@ -3,6 +3,7 @@
 /// What a client may assume of a tool, if it trusts the server (MCP server/tools, "ToolAnnotations"). What is not said
 /// has the default of the protocol, which is the cautious one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hints {
     /// `readOnlyHint`: it changes nothing. Default false.
     pub read_only: Option<bool>,

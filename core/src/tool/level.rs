@@ -4,6 +4,7 @@ use crate::json::Text;
 
 /// How grave a log message is (RFC 5424, MCP server/utilities/logging), least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Level {
     /// For finding faults.
     Debug,

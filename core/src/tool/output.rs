@@ -38,6 +38,7 @@ pub struct Output<'o> {
 
 /// What an answer can be instead of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Instead {
     /// A whole error.
     Error(Code),
@@ -47,6 +48,7 @@ pub(crate) enum Instead {
 
 /// What stands at the end of a finished output.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct End {
     /// The tool failed.
     pub(crate) failed: bool,
@@ -313,6 +315,7 @@ const FOLLOWS: &str = "nothing may follow what was written last";
 
 /// Who says a message of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {
     /// The person.
     User,
@@ -332,6 +335,7 @@ impl Role {
 
 /// The messages of a prompt (MCP server/prompts, "PromptMessage"): one block each.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Messages<'r, 'o> {
     out: &'r mut Output<'o>,
 }
@@ -365,6 +369,7 @@ impl<'o> Messages<'_, 'o> {
 
 /// The contents of a resource (MCP server/resources, "ResourceContents"), under the URI that was asked for.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Contents<'r, 'o> {
     out: &'r mut Output<'o>,
 }
@@ -418,6 +423,7 @@ impl<'o> Contents<'_, 'o> {
 
 /// The values of a completion (MCP server/utilities/completion), best first.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Values<'r, 'o> {
     out: &'r mut Output<'o>,
 }

@@ -4,6 +4,7 @@ use crate::json::{Part, join, joined_len};
 
 /// One declared argument.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Field {
     /// Its name.
     pub name: &'static str,
@@ -17,6 +18,7 @@ pub struct Field {
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Expected {
     /// The `type` of JSON Schema.
     pub json_type: &'static str,

@@ -81,6 +81,7 @@ const RUN: usize = 16;
 
 /// What may be written next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Content {
     /// Another item.
     Open,
