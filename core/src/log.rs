@@ -87,6 +87,7 @@ const _: () = {
     has::<crate::line::Lines<'_>>();
     has::<crate::rpc::Section<'_>>();
     has::<crate::tool::ArgumentError<'_>>();
+    has::<crate::tool::Asides<'_>>();
     has::<crate::tool::Call<'_>>();
     has::<crate::tool::Completing<'_>>();
     has::<crate::tool::Contents<'_, '_>>();

@@ -295,7 +295,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let Self { source, to, site, handler, .. } = self;
         // Asked for last, since the request is searched for it.
         let logs = version.is_modern() && to.server.offers().features().logging;
-        let way = Way::new(if logs { call.log_level() } else { None });
+        let way = Way::new(if logs { call.asides().log_level } else { None });
         let mut outbox = Outbox::new(out, &way);
         let mut answer = Answer { to, place, form: Form::Whole, heard: true };
         let reply = match ticket.begin(body, &mut outbox) {
@@ -423,7 +423,7 @@ impl<W: Write> Answer<'_, '_, W> {
             Said::Heard(_) => return Err(Gone),
             Said::Piece(text) | Said::Message(text) => *message = [text, b"", b"", b"", b"", b"", b"", b"", b"", b""],
             Said::Progress(progress) => {
-                let Some(token) = call.progress_token() else {
+                let Some(token) = call.asides().progress_token else {
                     return Ok(());
                 };
                 told = Told::new(progress, call.version());

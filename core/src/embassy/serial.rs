@@ -223,7 +223,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         let call = ticket.call(line, self.who);
         let level = match place {
             // Asked for last, since the request is searched for it.
-            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => call.log_level(),
+            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => call.asides().log_level,
             Place::Alone => self.level.filter(|_| !call.version().is_modern()),
             Place::Batched => None,
         };
@@ -266,7 +266,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                             Said::Message(message) => *first = message,
                             Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
                             Said::Progress(progress) => {
-                                let Some(token) = call.progress_token() else {
+                                let Some(token) = call.asides().progress_token else {
                                     return Ok(());
                                 };
                                 told = Told::new(progress, call.version());

@@ -155,6 +155,7 @@ impl<'b> Call<'b> {
 
 /// What a request asks for besides what it is about.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Asides<'b> {
     /// What the request says of itself (`_meta`): an object.
