@@ -30,6 +30,6 @@ mod signatures;
 mod streamed;
 mod streams;
 mod subscriptions;
-mod told;
 mod tokens;
+mod told;
 mod vectors;

@@ -64,10 +64,16 @@ fn who_is_refused_or_cut_is_told_in_the_log_of_the_device() {
     wait_for("a call took too long: its handler is dropped");
     send(&wire(&call(1, "torn", 100), ""));
     wait_for("its connection is reset");
-    on_a_line::<512, _>(4096, topics, &SERVER, async |_, _| core::future::pending().await, async |mut line| {
-        line.send(&call(1, "log", 1)).await;
-        line.send(&cancel(1)).await;
-        line.ask(&json!({"jsonrpc": "2.0", "id": 2, "method": "no/such"})).await;
-    });
+    on_a_line::<512, _>(
+        4096,
+        topics,
+        &SERVER,
+        async |_, _| core::future::pending().await,
+        async |mut line| {
+            line.send(&call(1, "log", 1)).await;
+            line.send(&cancel(1)).await;
+            line.ask(&json!({"jsonrpc": "2.0", "id": 2, "method": "no/such"})).await;
+        },
+    );
     wait_for("a call was cancelled: its handler is dropped");
 }

@@ -223,7 +223,9 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         let call = ticket.call(line, self.who);
         let level = match place {
             // Asked for last, since the request is searched for it.
-            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => call.asides().log_level,
+            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => {
+                call.asides().log_level
+            }
             Place::Alone => self.level.filter(|_| !call.version().is_modern()),
             Place::Batched => None,
         };
