@@ -106,7 +106,7 @@ impl Mill {
     async fn mutter(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
         out.text("before")?;
         for level in [Level::Debug, Level::Info, Level::Error, Level::Emergency] {
-            out.caller().log(level, |text| write!(text, "\"{}\"\n", level.name()).map_err(|_| Full)).await?;
+            out.caller().log(level, |text| writeln!(text, "\"{}\"", level.name()).map_err(|_| Full)).await?;
         }
         out.text("behind")
     }
