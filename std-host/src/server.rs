@@ -202,6 +202,14 @@ impl Server {
         self
     }
 
+    /// Leaves out of lists what their caller may not use, so that a model is not shown tools whose calls would be refused. Without it
+    /// everybody sees everything, and learns by a refusal which scope would help.
+    #[must_use]
+    pub fn hide_forbidden(mut self) -> Self {
+        self.engine.hides_forbidden = true;
+        self
+    }
+
     /// A token with scope `broad` is as good as one with `narrow`, too. The first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
     #[must_use]
     pub fn implies(self, broad: &str, narrow: &str) -> Self {

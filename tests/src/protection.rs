@@ -416,6 +416,63 @@ fn both_gates_ask_for_both_and_either_for_one() {
     }
 }
 
+/// The answer to a list of the tools, from this cursor on.
+fn list(http: &Http, changes: Value, cursor: Option<&str>) -> Value {
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let mut params = json!({"_meta": meta});
+    if let Some(cursor) = cursor {
+        params["cursor"] = json!(cursor);
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params}).to_string();
+    let bearer = format!("Bearer {}", token(1, "https://id.example", changes));
+    let headers = [
+        ("host", "localhost"),
+        ("content-type", "application/json"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/list"),
+        ("authorization", &bearer),
+    ];
+    serde_json::from_slice(&http.open(&headers, body.as_bytes()).rest()).expect("JSON")
+}
+
+#[test]
+fn lists_that_hide_what_is_forbidden_show_each_caller_its_own_and_say_that_they_are_private() {
+    let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
+    let server = || tools(Server::new("hiding", "1")).auth(Auth::tokens(tokens())).hide_forbidden();
+    let http = Http::start(server());
+    for (changes, expected) in [
+        (json!({}), &["who"][..]),
+        (json!({"scp": "use write"}), &["who", "write"]),
+        (json!({"scp": "use admin"}), &["who", "write"]),
+        (json!({"scp": "use write", "roles": ["operator"]}), &["who", "write", "run"]),
+    ] {
+        let result = &list(&http, changes, None)["result"];
+        let names: Vec<_> = result["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
+        assert_eq!(names, expected);
+        // Those who see all of it have what others may not see.
+        assert_eq!(result["cacheScope"], "private");
+    }
+    // What is hidden is still refused with what would help.
+    let bearer = format!("Bearer {}", token(1, "https://id.example", json!({})));
+    let refused = call(&http, "write", &[("authorization", &bearer)]);
+    assert!(
+        refused.status == 403
+            && refused.header("www-authenticate").is_some_and(|challenge| challenge.contains("write"))
+    );
+
+    // No cursor leads from the list of one caller into that of another.
+    let http = Http::start(server().page(1));
+    let operator = json!({"scp": "use write", "roles": ["operator"]});
+    let first = list(&http, operator.clone(), None);
+    let cursor = first["result"]["nextCursor"].as_str().expect("a cursor");
+    assert_eq!(list(&http, operator, Some(cursor))["result"]["tools"][0]["name"], "write");
+    assert_eq!(list(&http, json!({"scp": "use write"}), Some(cursor))["error"]["code"], -32602);
+
+    let open = protected(fixed());
+    assert_eq!(list(&open, json!({}), None)["result"]["tools"].as_array().map(Vec::len), Some(3));
+    assert_eq!(list(&open, json!({}), None)["result"]["cacheScope"], "public");
+}
+
 #[test]
 fn session_belongs_to_the_caller_who_has_opened_it() {
     let http = protected(fixed());

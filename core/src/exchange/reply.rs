@@ -71,6 +71,11 @@ impl Reply {
         Self { id: Some(id), shape: Shape::Denied(refusal, operation), ..Self::refused(refusal) }
     }
 
+    /// Whether it is a list of what the server offers.
+    pub const fn is_list(&self) -> bool {
+        matches!(self.shape, Shape::List(_))
+    }
+
     /// The refusal of a caller who may not do what was asked for, and what that is, if that is what it says. What the operation
     /// needs belongs in the challenge.
     pub fn denied(&self) -> Option<(http::Refusal, Operation)> {

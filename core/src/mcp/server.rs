@@ -15,12 +15,22 @@ pub struct Server<'a> {
     page: usize,
     extensions: Option<&'a str>,
     sessions: bool,
+    private_lists: bool,
 }
 
 impl<'a> Server<'a> {
     /// A server with a name, a version of its own, and what it offers.
     pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
-        Self { name, version, instructions: None, offers, page: usize::MAX, extensions: None, sessions: false }
+        Self {
+            name,
+            version,
+            instructions: None,
+            offers,
+            page: usize::MAX,
+            extensions: None,
+            sessions: false,
+            private_lists: false,
+        }
     }
 
     /// The same server with at most `page` entries in one answer to a list; the rest is asked for with a cursor (MCP
@@ -48,6 +58,18 @@ impl<'a> Server<'a> {
     #[must_use]
     pub const fn with_sessions(self) -> Self {
         Self { sessions: true, ..self }
+    }
+
+    /// The same server, whose lists are not the same for everybody: its home leaves out of [`offers`](Server::offers) what the caller may
+    /// not use. Clients and what stands between must not hand them on (MCP 2026-07-28 server/utilities/caching).
+    #[must_use]
+    pub const fn with_private_lists(self) -> Self {
+        Self { private_lists: true, ..self }
+    }
+
+    /// Who may keep its lists.
+    pub(crate) const fn list_scope(&self) -> &'static [u8] {
+        if self.private_lists { br#","cacheScope":"private""# } else { br#","cacheScope":"public""# }
     }
 
     /// What is offered to clients of `version`.

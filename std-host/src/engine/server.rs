@@ -43,6 +43,8 @@ pub struct Engine {
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
     auth: Auth,
+    /// Whether lists show only what their caller may use.
+    pub(crate) hides_forbidden: bool,
 }
 
 impl fmt::Debug for Engine {
@@ -69,6 +71,7 @@ impl Engine {
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
             auth: Auth::anonymous(),
+            hides_forbidden: false,
         }
     }
 
@@ -168,6 +171,7 @@ impl Moment {
         let text = Escaped::from_escaped;
         let Engine { name, version, instructions, page, .. } = &*self.engine;
         let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
+        let server = if self.engine.hides_forbidden { server.with_private_lists() } else { server };
         let server = match instructions {
             Some(instructions) => server.with_instructions(text(instructions)),
             None => server,
@@ -175,6 +179,23 @@ impl Moment {
         match self.offers.extensions.printed() {
             Some(extensions) => server.with_extensions(extensions),
             None => server,
+        }
+    }
+
+    /// What `open` makes of a message; where it is a list that is to show no more than the caller may use, once more of a server that
+    /// offers nothing else.
+    pub(crate) fn open(self, who: &Authenticated<'_>, open: impl Fn(&mcp::Server<'_>) -> Next) -> (Self, Next) {
+        let next = open(&self.server());
+        match &next {
+            Next::Reply(reply) if reply.is_list() && self.engine.hides_forbidden => match self.offers.allowed_to(who) {
+                Some(allowed) => {
+                    let moment = Self { offers: Arc::new(allowed), ..self };
+                    let next = open(&moment.server());
+                    (moment, next)
+                }
+                None => (self, next),
+            },
+            _ => (self, next),
         }
     }
 

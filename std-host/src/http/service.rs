@@ -185,8 +185,7 @@ async fn serve(
         Some(client) => Origin::Session(facts, client.session),
         None => Origin::Http(facts),
     };
-    let moment = engine.now();
-    let next = open(&moment.server(), who, origin, &body);
+    let (moment, next) = engine.now().open(who, |server| open(server, who, origin, &body));
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
         return session::batch(engine, batch, who, origin, &body, client.as_ref(), watch).await;

@@ -102,10 +102,10 @@ pub(super) async fn batch(
     };
     let moment = engine.now();
     let pending = batch.messages(body).filter_map(|message| {
-        let next = open_batched(&moment.server(), who, origin, message);
+        let (moment, next) = moment.clone().open(who, |server| open_batched(server, who, origin, message));
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         moment.opened(&next, who, &message, &mut watch);
-        moment.clone().start(next, who, message, None, client, watch)
+        moment.start(next, who, message, None, client, watch)
     });
     let pending = pending.collect();
     // A disconnect is no cancellation.
