@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A module imports from modules to its left only:
-//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange | http1 | line | embassy`.
+//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | http1 | line | embassy`.
 //!
 //! # Example
 //!
@@ -90,4 +90,5 @@ pub mod mcp;
 pub mod rpc;
 #[cfg(feature = "seal")]
 pub mod seal;
+pub mod testing;
 pub mod tool;
