@@ -533,3 +533,76 @@ fn page_that_may_call_is_told_so_before_and_can_read_what_it_is_refused_with() {
     assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, Some("https://app.example")));
     assert!(refused.header("access-control-expose-headers").is_some_and(|all| all.contains("WWW-Authenticate")));
 }
+
+// azure.md F.2, step by step: what an editor sends to a host of a function platform, with the issuer's paths as Entra ID has them.
+#[test]
+fn editor_that_knows_only_the_url_finds_the_issuer_gets_a_token_and_works_until_it_closes() {
+    const PUBLIC: &str = "https://func.example/runtime/webhooks/mcp";
+    const TENANT: &str = "66666666-7777-8888-9999-000000000000";
+    const EDITOR: &str = "aebc6443-996d-45c2-90f0-388ff96faa56";
+    let (site, origin) = site();
+    let issuer = format!("{origin}/{TENANT}/v2.0");
+    site.publish(&format!("/{TENANT}/v2.0/.well-known/openid-configuration"), &issuer, &origin, &[1]);
+    let rules = Issuer::discovered(&issuer).audiences(["api-app"]).applications([EDITOR]).tenants([TENANT]);
+    let tokens = Tokens::of(PUBLIC, rules).scopes(["user_impersonation"]);
+    let server = Server::new("functions", "1").path("/runtime/webhooks/mcp").hosts(["func.example".to_owned()]);
+    let http = Http::start(tools(server).auth(Auth::tokens(tokens)));
+    let send = |verb: &str, more: &[(&str, &str)], body: &Value| {
+        let own = [
+            ("host", "func.example"),
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream, application/json"),
+            ("user-agent", "Visual Studio Code/1.130.0"),
+        ];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        http.open_at(verb, "/runtime/webhooks/mcp", &[&own[..], more].concat(), body.as_bytes())
+    };
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "Visual Studio Code", "version": "1.130.0"},
+    }});
+
+    // 1, 2: no token yet.
+    let refused = send("POST", &[], &hello);
+    let challenge = refused.header("www-authenticate").expect("a challenge").to_owned();
+    assert_eq!(refused.status, 401);
+    let parameter = |name: &str| {
+        let value = challenge.split(&format!(r#"{name}=""#)).nth(1).and_then(|rest| rest.split('"').next());
+        value.unwrap_or_else(|| panic!("{name}: {challenge}")).to_owned()
+    };
+    assert_eq!(parameter("scope"), "user_impersonation");
+
+    // 3, 4: the metadata names exactly the URL that the person has configured, or it is dropped.
+    let place = parameter("resource_metadata");
+    let path = place.strip_prefix("https://func.example").expect("on the public host");
+    let headers = [("host", "func.example"), ("accept", "application/json"), ("mcp-protocol-version", "2025-11-25")];
+    let answer = http.open_at("GET", path, &headers, b"");
+    assert_eq!(answer.status, 200);
+    let metadata: Value = serde_json::from_slice(&answer.rest()).expect("JSON");
+    assert_eq!(metadata["resource"], PUBLIC);
+    assert_eq!(metadata["authorization_servers"][0], issuer.as_str());
+    assert_eq!(metadata["scopes_supported"], json!(["user_impersonation"]));
+
+    // 5 to 10: the first two places have nothing, the third has. 11: the person says yes.
+    let asked = site.asked();
+    let changes = json!({"aud": "api-app", "azp": EDITOR, "tid": TENANT, "oid": "ada", "scp": "user_impersonation", "ver": "2.0"});
+    let bearer = format!("Bearer {}", token(1, &issuer, changes));
+
+    // 12, 13: the server looks for the issuer's keys at the same three places.
+    let opened = send("POST", &[("authorization", &bearer)], &hello);
+    assert_eq!((opened.status, site.asked() - asked), (200, 4));
+    let session = opened.header("mcp-session-id").expect("a session").to_owned();
+    let open =
+        [("authorization", bearer.as_str()), ("mcp-session-id", &session), ("mcp-protocol-version", "2025-11-25")];
+
+    // 14 to 17
+    assert_eq!(send("POST", &open, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).status, 202);
+    let stream = send("GET", &open, &Value::Null);
+    assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
+    let listed = send("POST", &open, &json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}));
+    assert_eq!(listed.status, 200);
+    let listed: Value = serde_json::from_slice(&listed.rest()).expect("JSON");
+    assert_eq!(listed["result"]["tools"].as_array().map(Vec::len), Some(3));
+    assert_eq!(send("DELETE", &open, &Value::Null).status, 204);
+    assert_eq!(send("POST", &open, &json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"})).status, 404);
+    assert_eq!(site.asked() - asked, 4, "its keys are kept");
+}
