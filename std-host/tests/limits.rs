@@ -1,7 +1,7 @@
 //! What a server does when it is asked for more than its limits allow.
 
 use attache_host::http::{McpService, Peer};
-use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, ToolError};
+use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, Streamed, ToolError};
 use core::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -90,6 +90,33 @@ async fn call_that_takes_longer_than_it_may_is_ended_with_an_error_and_its_place
         let started = tokio::time::Instant::now();
         let (_, _, code) = error(send(service.clone(), call()).await).await;
         assert_eq!((started.elapsed(), code), (Duration::from_secs(7), json!(-32603)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streamed_result_that_takes_longer_than_it_may_fails_or_breaks_off_where_it_stands() {
+    let limit = Duration::from_secs(7);
+    for (pieces, is_told) in [(0, true), (40, false)] {
+        let server = Server::new("t", "1").limits(Limits::default().call_time(limit)).tool(
+            "slow",
+            "d",
+            move |_: NoArgs, _: Ctx| async move {
+                let text = futures_util::stream::iter((0..pieces).map(|_| Ok("x".repeat(4096))));
+                Streamed::new(futures_util::StreamExt::chain(text, futures_util::stream::pending()))
+            },
+        );
+        let started = tokio::time::Instant::now();
+        let answer = send(McpService::new(server.build()), call()).await;
+        match (answer.into_body().collect().await, is_told) {
+            (Ok(body), true) => {
+                let body: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+                assert!(body["error"]["code"] == -32603 || body["result"]["isError"] == true, "{body}");
+            }
+            // Half a text must not pass for a whole one.
+            (Err(_), false) => {}
+            (answer, _) => panic!("{pieces} pieces: {}", answer.is_ok()),
+        }
+        assert_eq!(started.elapsed(), limit);
     }
 }
 

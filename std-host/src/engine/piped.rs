@@ -12,6 +12,7 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::{Instant, timeout_at};
 
 /// The next part of an answer.
 pub(crate) enum Part {
@@ -44,8 +45,8 @@ pub(crate) struct Piped {
 type Slot = Arc<Mutex<Option<Bytes>>>;
 
 impl Piped {
-    /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives.
-    pub(crate) fn new(moment: Moment, ticket: Ticket, body: Bytes, text: StreamedText, way: Way) -> Self {
+    /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives, until then.
+    pub(crate) fn new(moment: Moment, ticket: Ticket, body: Bytes, text: (StreamedText, Instant), way: Way) -> Self {
         let slot = Slot::default();
         let sink = Pipe { bytes: Vec::new(), gone: 0, spoilt: false, way, slot: Arc::clone(&slot) };
         Self { write: Box::pin(write(moment, ticket, body, text, sink)), last: None, slot }
@@ -67,10 +68,16 @@ impl Piped {
     }
 }
 
-async fn write(moment: Moment, mut ticket: Ticket, body: Bytes, mut text: StreamedText, mut sink: Pipe) -> Part {
+async fn write(
+    moment: Moment,
+    mut ticket: Ticket,
+    body: Bytes,
+    (mut text, deadline): (StreamedText, Instant),
+    mut sink: Pipe,
+) -> Part {
     let reply = match ticket.begin(&body, &mut sink) {
         Err(reply) => reply,
-        Ok(mut out) => match fill(&mut text, &mut out).await {
+        Ok(mut out) => match fill(&mut text, deadline, &mut out).await {
             Ok(written) => ticket.finish(&moment.server(), out, written),
             Err(error) => {
                 let failed = text.failed(error);
@@ -86,22 +93,24 @@ async fn write(moment: Moment, mut ticket: Ticket, body: Bytes, mut text: Stream
 }
 
 /// Writes the result. The outer error is the stream's, the inner one that of the place for it.
-async fn fill(text: &mut StreamedText, out: &mut Output<'_>) -> Result<ToolResult, ToolError> {
+async fn fill(text: &mut StreamedText, deadline: Instant, out: &mut Output<'_>) -> Result<ToolResult, ToolError> {
     let StreamedText { text, mime_type } = text;
     match mime_type {
         None => match out.stream() {
-            Ok(to) => copy(text, to).await,
+            Ok(to) => copy(text, deadline, to).await,
             Err(full) => Ok(Err(full)),
         },
         Some(mime_type) => match out.contents().stream(mime_type) {
-            Ok(to) => copy(text, to).await,
+            Ok(to) => copy(text, deadline, to).await,
             Err(full) => Ok(Err(full)),
         },
     }
 }
 
-async fn copy(text: &mut Streamed, mut to: Streaming<'_>) -> Result<ToolResult, ToolError> {
-    while let Some(piece) = text.next().await {
+async fn copy(text: &mut Streamed, deadline: Instant, mut to: Streaming<'_>) -> Result<ToolResult, ToolError> {
+    let late = || ToolError::user("The call took longer than this server allows, and was ended");
+    // A reader who takes his time has limits of his own.
+    while let Some(piece) = timeout_at(deadline, text.next()).await.map_err(|_| late())? {
         if let Err(Full) = to.push(&piece?).await {
             return Ok(Err(Full.into()));
         }

@@ -91,7 +91,8 @@ impl Running {
             (Err(_), Some(mut outcome), Some(ticket)) => match outcome.take_stream() {
                 None => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
                 Some(text) => {
-                    let piped = Piped::new(self.moment.clone(), ticket, self.body.clone(), text, self.way);
+                    let piped =
+                        Piped::new(self.moment.clone(), ticket, self.body.clone(), (text, self.deadline), self.way);
                     Self::piece(self.piped.insert(piped)).await
                 }
             },
