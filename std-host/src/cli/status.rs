@@ -169,15 +169,18 @@ async fn exchanges(State(status): State<Arc<Status>>) -> Response {
         loop {
             let record = match last.next() {
                 Some(record) => record,
-                None => match next.recv().await {
-                    Ok(record) => record,
-                    Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
-                    Err(RecvError::Closed) => break,
+                None => tokio::select! {
+                    record = next.recv() => match record {
+                        Ok(record) => record,
+                        Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
+                        Err(RecvError::Closed) => break,
+                    },
+                    // The page was closed.
+                    () = sender.closed() => break,
                 },
             };
-            tokio::select! {
-                sent = sender.send(record) => if sent.is_err() { break },
-                () = sender.closed() => break,
+            if sender.send(record).await.is_err() {
+                break;
             }
         }
     });

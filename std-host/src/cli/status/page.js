@@ -58,6 +58,7 @@ function listen() {
     find("connection").textContent = "live";
   };
   source.onerror = () => { find("connection").textContent = "the server does not answer; trying again"; };
+  source.addEventListener("missed", (event) => { find("connection").textContent = `live, ${event.data} exchanges were not shown`; });
   source.onmessage = (event) => {
     exchanges.push(JSON.parse(event.data));
     if (exchanges.length > KEPT) exchanges.shift();
