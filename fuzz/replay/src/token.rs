@@ -61,7 +61,7 @@ fn written(bytes: &[u8]) -> String {
 }
 
 /// The bytes that are written like this, and in no other way.
-fn read(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn read(text: &str) -> Option<Vec<u8>> {
     let place = |char: u8| CHARS.iter().position(|&known| known == char);
     let bits: String = text.bytes().map(|char| place(char).map(|at| format!("{at:06b}"))).collect::<Option<_>>()?;
     let whole = bits.as_bytes().chunks_exact(8).map(|bits| core::str::from_utf8(bits).expect("digits"));

@@ -56,6 +56,11 @@ fn token_seeds_and_mutations_replayed_hold() {
     replay("token", attache_fuzz_replay::token);
 }
 
+#[test]
+fn key_seeds_and_mutations_replayed_hold() {
+    replay("key", attache_fuzz_replay::key);
+}
+
 fn replay(target: &str, check: fn(&[u8])) {
     let seeds = inputs("seeds", target);
     assert!(!seeds.is_empty(), "{target} has no seeds");
