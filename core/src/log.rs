@@ -36,7 +36,7 @@ names! {
     [S] crate::auth::ApiKey<S> => "ApiKey";
     [] crate::mcp::Server<'_> => "Server";
     [] crate::tool::Block<'_> => "Block";
-    [] crate::tool::Caller<'_, '_> => "Caller";
+    [] crate::tool::Caller<'_> => "Caller";
     [] crate::tool::Output<'_> => "Output";
     [] crate::tool::Streaming<'_> => "Streaming";
     [] crate::tool::TextBlock<'_> => "TextBlock";

@@ -12,7 +12,7 @@ pub use list::Page;
 pub use method::Method;
 #[cfg(feature = "embassy")]
 pub(crate) use notify::progress_pieces;
+pub(crate) use notify::tag;
 pub use notify::{list_changed, message, page_done, progress, question, updated};
-pub(crate) use notify::{message_of, tag};
 pub use params::Params;
 pub use server::Server;

@@ -65,19 +65,6 @@ pub fn message(level: Level, logger: Option<&str>, data: &str, out: &mut dyn Sin
     out.put(b"}}")
 }
 
-/// The same without a logger, and with a text that `write` writes, escaped.
-pub(crate) fn message_of(
-    level: Level,
-    out: &mut (dyn Sink + Send),
-    write: impl FnOnce(&mut (dyn Sink + Send)) -> Result<(), Full>,
-) -> Result<(), Full> {
-    out.put(br#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":""#)?;
-    out.put(level.name().as_bytes())?;
-    out.put(br#"","data":""#)?;
-    write(out)?;
-    out.put(br#""}}"#)
-}
-
 /// What a subscription hears of a list that has changed; `subscription` is the id of the request that opened it, as it was
 /// written. Legacy clients hear it without one.
 ///

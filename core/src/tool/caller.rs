@@ -1,9 +1,8 @@
 //! What a handler says to its caller beside the result, while it runs: how far it is, and what belongs into the caller's log.
 
+use super::Level;
 use super::block::TextBlock;
-use super::{Level, Output};
-use crate::json::{Escaped, Full};
-use crate::mcp;
+use crate::json::{Escaped, Full, Sink};
 use core::fmt;
 use core::future::poll_fn;
 
@@ -31,16 +30,18 @@ pub(crate) trait Runner: Sync {
 
 /// The way of a handler to its caller, beside the result. Callers who did not ask hear nothing, and neither do those who have
 /// begun to receive the result, those of a batch, and those of homes that cannot tell them.
-pub struct Caller<'r, 'o> {
-    pub(super) out: &'r mut Output<'o>,
+pub struct Caller<'r> {
+    /// That of the result.
+    pub(super) sink: &'r mut (dyn Sink + Send),
+    pub(super) runner: Option<&'r dyn Runner>,
 }
 
-impl Caller<'_, '_> {
+impl Caller<'_> {
     /// Tells how far the call is: `done` of `total`, in any unit, and a few words for people. It does not wait: what comes faster
     /// than it is sent is told by its latest. What does not exceed what was told last is passed over (MCP
     /// basic/patterns/progress: it "MUST increase").
     pub fn progress(&mut self, done: u32, total: Option<u32>, words: Option<Escaped<'static>>) {
-        if let Some(runner) = self.out.runner {
+        if let Some(runner) = self.runner {
             runner.progress(Progress { done, total, words });
         }
     }
@@ -55,13 +56,13 @@ impl Caller<'_, '_> {
         level: Level,
         write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        if !self.out.runner.is_some_and(|runner| runner.wants(level)) {
+        if !self.runner.is_some_and(|runner| runner.wants(level)) {
             return Ok(());
         }
-        let sink = &mut *self.out.sink;
+        let sink = &mut *self.sink;
         let from = sink.len();
         let mut cut = false;
-        let written = mcp::message_of(level, sink, |sink| write(&mut TextBlock { sink, cut: &mut cut }));
+        let written = message(level, sink, |sink| write(&mut TextBlock { sink, cut: &mut cut }));
         if cut || written.is_err() {
             sink.truncate(from);
             return Err(Full);
@@ -71,7 +72,20 @@ impl Caller<'_, '_> {
     }
 }
 
-impl fmt::Debug for Caller<'_, '_> {
+/// `notifications/message` with a text that `write` writes, escaped (MCP server/utilities/logging).
+fn message(
+    level: Level,
+    out: &mut (dyn Sink + Send),
+    write: impl FnOnce(&mut (dyn Sink + Send)) -> Result<(), Full>,
+) -> Result<(), Full> {
+    out.put(br#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":""#)?;
+    out.put(level.name().as_bytes())?;
+    out.put(br#"","data":""#)?;
+    write(out)?;
+    out.put(br#""}}"#)
+}
+
+impl fmt::Debug for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller").finish_non_exhaustive()
     }

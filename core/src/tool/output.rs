@@ -92,8 +92,8 @@ impl<'o> Output<'o> {
     }
 
     /// The way to the caller, for what is said beside the result while it is made.
-    pub const fn caller(&mut self) -> Caller<'_, 'o> {
-        Caller { out: self }
+    pub const fn caller(&mut self) -> Caller<'_> {
+        Caller { sink: &mut *self.sink, runner: self.runner }
     }
 
     /// From here on the handler is run to its end even if its caller goes or cancels: for work that must not be left half done.
@@ -342,7 +342,7 @@ pub struct Messages<'r, 'o> {
 
 impl<'o> Messages<'_, 'o> {
     /// The way to the caller, for what is said beside the result while it is made.
-    pub const fn caller(&mut self) -> Caller<'_, 'o> {
+    pub const fn caller(&mut self) -> Caller<'_> {
         self.out.caller()
     }
 
@@ -376,7 +376,7 @@ pub struct Contents<'r, 'o> {
 
 impl<'o> Contents<'_, 'o> {
     /// The way to the caller, for what is said beside the result while it is made.
-    pub const fn caller(&mut self) -> Caller<'_, 'o> {
+    pub const fn caller(&mut self) -> Caller<'_> {
         self.out.caller()
     }
 
