@@ -11,6 +11,7 @@ mod log;
 mod metrics;
 mod pace;
 mod preface;
+mod proxies;
 mod seeing;
 mod socket;
 mod status;
@@ -232,7 +233,7 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     if let Some(address) = status {
         say(&format!("Status page on http://{address}/"));
     }
-    let serving = Arc::new(Serving { router, limits, tls, metrics });
+    let serving = Arc::new(Serving { router, limits, tls, metrics, proxies: Arc::new(config.proxies.clone()) });
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
 }
@@ -248,13 +249,13 @@ fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Opti
              with --auth-require anonymous"
         ))));
     }
-    if protection.policy.as_ref().is_some_and(|policy| policy.require_https) && tls.is_none() && !listener.is_local() {
+    if protection.require_https && tls.is_none() && !listener.is_local() {
         return Err(Problem::Config(Fault::of(format!(
             "others reach {listener}, and tokens would travel in the clear: set tls.certificate and tls.key, listen on a loopback address \
              behind what serves TLS, or say httpSettings.requireHttps false in auth.platform_file"
         ))));
     }
-    if protection.policy.as_ref().is_some_and(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
+    if protection.policies.iter().any(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
         eprintln!("attache: warning: any application that has a token for this server may call {path}");
     }
     let url = url(listener.address(), path, tls);

@@ -261,13 +261,17 @@ impl Server {
 #[cfg(feature = "axum")]
 fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
     use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
-    let metadata = engine.metadata()?;
+    let auth = Arc::clone(engine.auth());
+    auth.resource()?;
     let fields = [
         (CONTENT_TYPE, "application/json"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (CACHE_CONTROL, "public, max-age=300"),
     ];
-    let answer = move || async move { (fields, metadata) };
+    let answer = async move |request: axum::extract::Request| {
+        let (head, _) = request.into_parts();
+        (fields, auth.url(&head).and_then(|url| auth.metadata(&url)).unwrap_or_default())
+    };
     Some(axum::Router::new().route(path, axum::routing::get(answer)))
 }
 

@@ -254,7 +254,7 @@ fn base64url(bytes: &[u8]) -> String {
 const RESOURCE: &str = "https://api.example/mcp";
 
 /// An issuer whose keys stand in the file `jwks`: what makes tokens, of good claims with these changes.
-fn issuer(directory: &Directory) -> impl Fn(Value) -> String {
+fn issuer(directory: &Directory) -> impl Fn(Value) -> String + use<> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("a key");
@@ -354,5 +354,138 @@ fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
         let body = answer.split("\r\n\r\n").nth(1).expect("a body");
         let metadata: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
         assert_eq!(metadata["resource"], RESOURCE, "{path}");
+    }
+}
+
+/// A directory with a policy in the form of the platform, of an issuer whose keys stand beside it: what makes its tokens, and the flags.
+fn platform(name: &str, settings: Value) -> (Directory, impl Fn(Value) -> String + use<>, Vec<String>) {
+    let directory = Directory::new(name);
+    let issued = issuer(&directory);
+    let provider = json!({"registration": {"clientId": "app", "openIdConnectConfiguration": {"issuer": "https://id.example"}}});
+    let mut whole = json!({"identityProviders": {"customOpenIdConnectProviders": {"id": provider}}});
+    settings.as_object().into_iter().flatten().for_each(|(name, value)| whole[name] = value.clone());
+    fs::write(directory.path("auth.json"), whole.to_string()).expect("written");
+    let flags = ["--auth".to_owned(), directory.path("auth.json"), "--auth-jwks-file".to_owned(), directory.path("jwks")];
+    (directory, issued, flags.to_vec())
+}
+
+fn served(flags: &[String]) -> Running {
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0"]);
+    command.args(flags);
+    Running::of(command)
+}
+
+#[test]
+fn caller_without_a_good_token_gets_what_the_policy_of_the_platform_says() {
+    for (action, without, challenged) in
+        [("Return401", 401, true), ("Return403", 403, false), ("Return404", 404, false), ("AllowAnonymous", 200, false)]
+    {
+        let validation = json!({"globalValidation": {"unauthenticatedClientAction": action}});
+        let (_directory, issued, flags) = platform(&format!("action-{action}"), validation);
+        let server = served(&flags);
+        let bearer = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
+        assert_eq!(status(&server, &bearer(json!({"aud": "app"}))), 200, "{action}");
+        // azure.md D.6: a good token outside the policy is refused even where no token is needed.
+        assert_eq!(status(&server, &bearer(json!({"aud": "app", "azp": "other"}))), 403, "{action}");
+        for credentials in [String::new(), bearer(json!({"aud": "other"})), bearer(json!({"exp": 1}))] {
+            let head = list(&server, "/mcp", &credentials);
+            assert!(head.starts_with(&format!("HTTP/1.1 {without}")), "{action}: {head}");
+            assert_eq!(head.contains("www-authenticate"), challenged, "{action}: {head}");
+        }
+        let twice = bearer(json!({"aud": "app"})).repeat(2);
+        assert_eq!(status(&server, &twice), 400, "{action}");
+    }
+}
+
+#[test]
+fn public_url_comes_from_a_trusted_proxy_or_from_nobody() {
+    let proxy = json!({"httpSettings": {"forwardProxy": {"convention": "Standard"}}});
+    let (_directory, _, flags) = platform("proxy", proxy);
+    let refused = attache(&["serve"]).args(&flags).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("proxy.trusted"), "{refused:?}");
+    let forwarded = "x-forwarded-host: api.example\r\nx-forwarded-proto: https\r\n";
+    let challenge = |server: &Running, fields: &str| {
+        let head = list(server, "/mcp", fields);
+        head.split("resource_metadata=\"").nth(1).and_then(|rest| rest.split('"').next()).expect(&head).to_owned()
+    };
+    for (trusted, fields, expected) in [
+        ("127.0.0.0/8", forwarded, "https://api.example"),
+        ("127.0.0.0/8", "", "http://127.0.0.1"),
+        ("127.0.0.0/8", "x-forwarded-host: api.example\r\n", "http://127.0.0.1"),
+        ("127.0.0.0/8", "x-forwarded-host: a\"b\r\nx-forwarded-proto: https\r\n", "http://127.0.0.1"),
+        ("127.0.0.0/8", &format!("{forwarded}x-forwarded-host: other\r\n"), "http://127.0.0.1"),
+        ("10.0.0.0/8", forwarded, "http://127.0.0.1"),
+    ] {
+        let server = served(&[flags.as_slice(), &["--proxy-trusted".to_owned(), trusted.to_owned()]].concat());
+        let url = challenge(&server, fields);
+        assert!(url.starts_with(&format!("{expected}")) && url.ends_with("/mcp"), "{trusted} {fields:?}: {url}");
+        let mut stream = TcpStream::connect(server.address()).expect("it listens");
+        write!(
+            stream,
+            "GET /.well-known/oauth-protected-resource HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{fields}\r\n"
+        )
+        .expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.contains(&format!(r#""resource":"{expected}"#)), "{trusted} {fields:?}: {answer}");
+    }
+    // What was told counts before what is forwarded.
+    let told = ["--proxy-trusted", "127.0.0.1", "--auth-resource", RESOURCE].map(ToOwned::to_owned);
+    let server = served(&[flags.as_slice(), &told].concat());
+    assert!(challenge(&server, "x-forwarded-host: other\r\nx-forwarded-proto: https\r\n").starts_with("https://api.example/"));
+}
+
+#[test]
+fn tokens_of_each_of_several_issuers_are_taken_by_the_policy_of_their_own() {
+    let directory = Directory::new("several");
+    let issued = issuer(&directory);
+    let provider = |issuer: &str, client: &str| {
+        json!({"registration": {"clientId": client, "openIdConnectConfiguration": {"issuer": issuer}}})
+    };
+    let both = json!({"identityProviders": {"customOpenIdConnectProviders": {
+        "a": provider("https://id.example", "app"), "b": provider("https://other.example", "app")}}});
+    fs::write(directory.path("auth.json"), both.to_string()).expect("written");
+    let refused = attache(&["serve", "--auth", &directory.path("auth.json"), "--auth-jwks-file", &directory.path("jwks")]);
+    let refused = { refused }.output().expect("it runs");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("auth.jwks_file belongs to one issuer"), "{refused:?}");
+    // The keys of neither can be had, so what is said of their tokens is that nobody can tell.
+    let server = served(&["--auth".to_owned(), directory.path("auth.json")]);
+    let of = |issuer: &str, aud: &str| {
+        status(&server, &format!("authorization: Bearer {}\r\n", issued(json!({"iss": issuer, "aud": aud}))))
+    };
+    assert_eq!([of("https://third.example", "app"), of("https://id.example", "other")], [401, 401]);
+    let flags = ["--auth-issuer", "https://id.example", "--auth-issuer", "https://other.example"].map(ToOwned::to_owned);
+    assert_eq!(list(&served(&flags), "/mcp", "").split(' ').nth(1), Some("401"));
+}
+
+#[test]
+fn word_of_the_platform_counts_only_where_it_was_said_and_nobody_else_can_write_it() {
+    // {"auth_typ":"aad","claims":[{"typ":"oid","val":"ada"}]}
+    let principal = "x-ms-client-principal: eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W3sidHlwIjoib2lkIiwidmFsIjoiYWRhIn1dfQ==\r\n";
+    let directory = Directory::new("vouched");
+    let keys = directory.path("keys");
+    key(&keys, &["add", "ci"]).expect("a key");
+    assert_eq!(status(&Running::with(&["--auth-keys-file", &keys]), principal), 401, "not believed");
+    for (listen, variable, says) in [
+        ("127.0.0.1:0", None, "WEBSITE_AUTH_ENABLED"),
+        ("127.0.0.1:0", Some("False"), "WEBSITE_AUTH_ENABLED"),
+        ("0.0.0.0:0", Some("True"), "loopback"),
+    ] {
+        let mut command = attache(&["serve", "--listen", listen, "--auth-platform-principal", "true"]);
+        variable.map(|value| command.env("WEBSITE_AUTH_ENABLED", value));
+        let refused = command.output().expect("it runs");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(says), "{listen} {variable:?}: {refused:?}");
+    }
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-platform-principal", "true"]);
+    command.env("WEBSITE_AUTH_ENABLED", "True");
+    let server = Running::of(command);
+    for (credentials, expected) in [
+        (principal.to_owned(), 200),
+        (format!("{principal}authorization: Bearer whatever\r\n"), 200),
+        (String::new(), 401),
+        (principal.repeat(2), 400),
+        ("x-ms-client-principal: e30=\r\n".to_owned(), 401),
+    ] {
+        assert_eq!(status(&server, &credentials), expected, "{credentials}");
     }
 }

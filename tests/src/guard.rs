@@ -111,6 +111,26 @@ fn key_opens_a_device_and_its_refusal_names_the_header() {
 }
 
 #[test]
+fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_token_for_the_rest() {
+    let board = board(|| (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    for (token, look, open) in [
+        (None, 200, 401),
+        (Some(good(&[("exp", json!(1))])), 200, 401),
+        (Some(good(&[])), 200, 403),
+        (Some(good(&[("scp", json!("read valve.open"))])), 200, 200),
+        (Some(good(&[("azp", json!("other"))])), 403, 403),
+    ] {
+        let bearer = token.as_ref().map(|token| format!("Bearer {token}"));
+        let credentials: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        let statuses = ["look", "open"].map(|tool| call(&board, tool, &credentials).status);
+        assert_eq!(statuses, [look, open], "{token:?}");
+    }
+    let refused = call(&board, "open", &[]);
+    let challenge = refused.header("www-authenticate").expect("a challenge");
+    assert!(challenge.starts_with("Bearer resource_metadata=") && challenge.ends_with(r#", scope="read valve.open""#), "{challenge}");
+}
+
+#[test]
 fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to_get_one() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
     assert_eq!(with(&board, "look", &good(&[])).status, 200);

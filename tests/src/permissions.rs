@@ -132,6 +132,15 @@ fn callers_without_a_token_may_use_what_the_door_lets_them_to() {
 }
 
 #[test]
+fn guest_may_use_what_needs_nothing_and_is_asked_for_a_token_for_the_rest() {
+    let guest = Authenticated::anonymous(&Access::Guest);
+    assert_eq!(called(&guest, "look"), (200, None));
+    for (index, tool) in [(1, "measure"), (2, "switch"), (3, "stop"), (4, "start")] {
+        assert_eq!(called(&guest, tool), (401, Some((Refusal::NoToken, Operation::Tool(index)))), "{tool}");
+    }
+}
+
+#[test]
 fn what_a_tool_needs_is_there_for_the_challenge_and_in_no_list() {
     let needs = |index| (0..).map_while(move |number| OFFERS.need(Kind::Tool, index, number));
     assert!(needs(0).eq([]));

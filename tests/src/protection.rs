@@ -416,6 +416,32 @@ fn both_gates_ask_for_both_and_either_for_one() {
     }
 }
 
+#[test]
+fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
+    let tokens = Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
+    let http = Http::start(tools(Server::new("o", "1")).auth(Auth::optional(tokens)));
+    assert_eq!(text(call(&http, "who", &[])), "None None None");
+    let bearer = |number, changes| format!("Bearer {}", token(number, "https://id.example", changes));
+    for (shown, who, write) in [
+        (None, 200, 401),
+        (Some(bearer(1, json!({}))), 200, 403),
+        (Some(bearer(1, json!({"scp": "use write"}))), 200, 200),
+        (Some(bearer(1, json!({"exp": 1}))), 200, 401),
+        (Some(bearer(2, json!({}))), 200, 401),
+        // Its holder is known, and may not call.
+        (Some(bearer(1, json!({"azp": "other"}))), 403, 403),
+    ] {
+        let credentials: Vec<_> = shown.iter().map(|shown| ("authorization", shown.as_str())).collect();
+        let statuses = ["who", "write"].map(|tool| call(&http, tool, &credentials).status);
+        assert_eq!(statuses, [who, write], "{shown:?}");
+    }
+    let refused = call(&http, "write", &[]);
+    let challenge = refused.header("www-authenticate").expect("a challenge");
+    assert!(challenge.starts_with("Bearer resource_metadata=") && challenge.ends_with(r#", scope="use write""#), "{challenge}");
+    let in_query = http.open_at("POST", "/mcp?access_token=a.b.c", &[("host", "localhost"), ("content-type", "application/json")], b"");
+    assert_eq!(in_query.status, 400, "never in the query");
+}
+
 /// The answer to a list of the tools, from this cursor on.
 fn list(http: &Http, changes: Value, cursor: Option<&str>) -> Value {
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});

@@ -395,6 +395,11 @@ fn credentials_are_asked_for_as_the_gate_says() {
         (Gate::Both, &[TOKEN], Err(Refusal::NoKey)),
         (Gate::Both, &[KEY], Err(Refusal::NoToken)),
         (Gate::Both, &[KEY, TOKEN], Ok("both")),
+        (Gate::Optional, &[], Ok("in")),
+        (Gate::Optional, &[KEY], Ok("in")),
+        (Gate::Optional, &[("authorization", "Basic YTpi")], Ok("in")),
+        (Gate::Optional, &[TOKEN], Ok("token")),
+        (Gate::Optional, &[TOKEN, TOKEN], Err(Refusal::Credentials)),
     ] {
         assert_eq!(at_the_door(gate, fields), expected, "{gate:?} {fields:?}");
     }

@@ -40,5 +40,5 @@ pub use principal::{Access, Authenticated, Gate};
 pub use rs256::Rs256;
 pub use rules::{ANY, Rules};
 pub use scope::{Allowed, Need, authorize};
-pub use token::{Candidate, Claimed, Verdict, Verified};
+pub use token::{Candidate, Claimed, Verdict, Verified, Voucher};
 pub use verify::{Algorithm, Forged, Verify};

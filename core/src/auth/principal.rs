@@ -13,6 +13,8 @@ use super::token::Verified;
 pub enum Access {
     /// The server does not tell its callers apart: anybody who reaches it may call.
     Anonymous,
+    /// Anybody may call what asks for neither scope nor role, and is asked for a token for the rest.
+    Guest,
 }
 
 /// What a caller has to show at the door.
@@ -30,9 +32,11 @@ pub enum Gate {
     Either,
     /// A key, and a token besides, which says who calls.
     Both,
+    /// A token if one comes; who comes without a good one is a guest ([`Access::Guest`]).
+    Optional,
 }
 
-/// A caller who was let in. Borrows from what proved who he is. There are four ways to make one, and each is named here.
+/// A caller who was let in. Borrows from what proved who he is. There are five ways to make one, and each is named here.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Authenticated<'h> {
@@ -43,6 +47,7 @@ pub struct Authenticated<'h> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Who<'h> {
     Anonymous,
+    Guest,
     Key { name: &'h str, digest: &'h [u8; 32] },
     Token { claims: Claims<'h>, identity: &'h [u8; 32] },
 }
@@ -53,6 +58,7 @@ impl<'h> Authenticated<'h> {
     pub const fn anonymous(access: &Access) -> Self {
         match access {
             Access::Anonymous => Self { who: Who::Anonymous },
+            Access::Guest => Self { who: Who::Guest },
         }
     }
 
@@ -96,11 +102,16 @@ impl<'h> Authenticated<'h> {
         }
     }
 
+    /// Whether the caller may use only what nobody has to show anything for.
+    pub(super) const fn is_guest(&self) -> bool {
+        matches!(self.who, Who::Guest)
+    }
+
     /// Tells the caller from all others, across requests: what one of them was given is bound to it. Empty for an anonymous
     /// caller; for the holder of a token a digest of issuer, subject and application.
     pub const fn identity(&self) -> &'h [u8] {
         match self.who {
-            Who::Anonymous => b"",
+            Who::Anonymous | Who::Guest => b"",
             Who::Key { digest, .. } => digest,
             Who::Token { identity, .. } => identity,
         }

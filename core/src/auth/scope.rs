@@ -24,19 +24,20 @@ pub struct Allowed(());
 /// Asks whether `who` may use what needs all of `needs`.
 ///
 /// Anonymous callers and keys have nothing by which to tell what they may do, so the policy that let them in let them use
-/// everything.
+/// everything. A guest ([`Access::Guest`](super::Access::Guest)) may use what needs nothing.
 ///
 /// `implied` are the scopes that include others, by number: the broad one first. What the narrow one includes is included, too.
 /// Pairs behind the first [`IMPLIED`] count for nothing.
 ///
 /// # Errors
-/// [`Denied::Role`], which no other scope will mend, or [`Denied::Scope`], which one will.
+/// [`Denied::Role`], which no other scope will mend, [`Denied::Scope`], which one will, or [`Denied::NoToken`].
 pub fn authorize<'n>(
     who: &Authenticated<'_>,
-    needs: impl Iterator<Item = Need<'n>>,
+    mut needs: impl Iterator<Item = Need<'n>>,
     implied: impl Fn(usize) -> Option<(&'n str, &'n str)>,
 ) -> Result<Allowed, Denied<'static>> {
     match who.claims() {
+        None if who.is_guest() && needs.next().is_some() => Err(Denied::NoToken),
         None => Ok(Allowed(())),
         Some(claims) => by_claims(&claims, needs, implied),
     }

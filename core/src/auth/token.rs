@@ -137,6 +137,15 @@ impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
     }
 }
 
+/// The word that has a server believe what stands in front of it, and has checked the caller itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Voucher {
+    /// A platform that signs callers in, hands nothing on that says who calls but its own word, and is the only way to the server.
+    Platform,
+}
+
 /// A token that was checked, to be kept until it comes again. It holds the claims in a `B`, which is made of them by nobody else.
 pub struct Verified<B> {
     payload: B,
@@ -146,6 +155,18 @@ pub struct Verified<B> {
 }
 
 impl<B: AsRef<[u8]>> Verified<B> {
+    /// The claims of a caller for whom somebody else vouches: a JSON object with `iss`, `aud` and `exp`, as a token has them. Only the server's
+    /// own rules are left to be asked, those of its tools.
+    ///
+    /// # Errors
+    /// [`Denied::NotAnObject`] where they cannot be read.
+    pub fn vouched(by: &Voucher, payload: B) -> Result<Self, Denied<'static>> {
+        let Voucher::Platform = by;
+        let found = Found::read(payload.as_ref(), None).map_err(|_| Denied::NotAnObject)?;
+        let identity = identity(&Claims { text: payload.as_ref(), found: &found });
+        Ok(Self { payload, found, identity, generation: 0 })
+    }
+
     /// The same, in memory of its own.
     ///
     /// # Errors

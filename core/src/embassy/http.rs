@@ -10,7 +10,7 @@ use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
 use crate::exchange::{Batch, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
-use crate::http::{ACCEPTED, Door, OK, Refusal, Verb, challenge, gate, metadata, sse};
+use crate::http::{ACCEPTED, Door, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Full, Sink, Slice};
 use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
@@ -132,7 +132,11 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             _ if request.path != self.site.path => Err((Reply::unreadable(404, "There is nothing at this path"), None)),
             Door::In(who) => Ok(Guest::Known(who)),
             // Nothing is in the buffer for the body yet.
-            Door::NeedKey(came) => self.site.guard.check(&came, body).map_err(refused),
+            Door::NeedKey(came) => {
+                let checked = self.site.guard.check(&came, body);
+                let as_guest = |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refused(refusal));
+                checked.or_else(as_guest)
+            }
             Door::Out(refusal) => Err(refused(refusal)),
         };
         let limit = body.len();

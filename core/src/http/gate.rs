@@ -1,7 +1,7 @@
 //! The door: what is decided from a request's head alone, before a byte of the body is read.
 
 use super::{Facts, Field, Verb};
-use crate::auth::{Authenticated, Bearer, Denied, Gate, Kind, Shown};
+use crate::auth::{Access, Authenticated, Bearer, Denied, Gate, Kind, Shown};
 use crate::rpc::Error;
 
 /// Who may come to the door, and how he is known there. `S` is a string, borrowed or owned.
@@ -174,9 +174,16 @@ fn ask<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
         Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
         gate => match credentials(facts, gate) {
             Ok(shown) => Door::NeedKey(shown),
-            Err(denied) => Door::Out(denied.into()),
+            Err(denied) => guest(gate, denied.into()).map_or(Door::Out(denied.into()), Door::In),
         },
     }
+}
+
+/// The guest as whom a caller is let in who would be refused for this; `None` where he is refused.
+pub fn guest(gate: Gate, refusal: Refusal) -> Option<Authenticated<'static>> {
+    // azure.md D.6: no token or an invalid one passes, a good one whose holder may not call does not.
+    let passes = gate == Gate::Optional && matches!(refusal, Refusal::NoToken | Refusal::BadToken);
+    passes.then(|| Authenticated::anonymous(&Access::Guest))
 }
 
 /// What the caller shows of what `gate` asks for.
@@ -194,7 +201,7 @@ fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Deni
     };
     match (gate, token, key) {
         (Gate::Both, Some(token), Some(key)) => Ok(Unverified::Both(key, token)),
-        (Gate::Token | Gate::Either, Some(token), _) => Ok(Unverified::Token(token)),
+        (Gate::Token | Gate::Either | Gate::Optional, Some(token), _) => Ok(Unverified::Token(token)),
         (Gate::Key | Gate::Either, _, Some(key)) => Ok(Unverified::Key(key)),
         (Gate::Key, _, None) | (Gate::Both, Some(_), None) => Err(Denied::NoKey),
         _ => Err(Denied::NoToken),
@@ -262,7 +269,6 @@ fn is_json(content_type: Field<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Access;
 
     const HOME: Policy<'_> =
         Policy { hosts: LOOPBACK, origins: &["https://app.example"], access: Gate::Open(Access::Anonymous) };

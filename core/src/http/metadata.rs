@@ -35,6 +35,11 @@ impl<'a> Resource<'a> {
         if self.path.is_empty() { "/" } else { self.path }
     }
 
+    /// The endpoint's URL, in two pieces: scheme, host and port; and its path, which may be empty.
+    pub const fn url(&self) -> [&'a str; 2] {
+        [self.origin, self.path]
+    }
+
     /// The path of the metadata, in two pieces: the well-known segment goes between host and path.
     pub fn metadata_path(&self) -> [&'a str; 2] {
         // RFC 9728 §3.1: a slash that ends the host alone is taken away.

@@ -28,6 +28,7 @@ mod seen;
 mod source;
 #[cfg(feature = "auth")]
 mod tokens;
+mod vouched;
 
 pub use caller::Caller;
 #[cfg(feature = "auth")]
@@ -40,8 +41,12 @@ pub use keys::Keys;
 #[cfg(feature = "auth")]
 pub use tokens::Tokens;
 
-use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate};
+use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Verified};
+use crate::http::Proxied;
 use attache_core::http::{Refusal, Resource, Unverified};
+use http::header::HeaderName;
+use http::HeaderMap;
+use http::request::Parts;
 #[cfg(feature = "auth")]
 use seen::Seen;
 use std::sync::Arc;
@@ -52,8 +57,25 @@ pub struct Auth {
     gate: Gate,
     keys: Keys,
     key_in_query: bool,
+    is_vouched: bool,
+    unauthenticated: Unauthenticated,
+    /// The fields in which a proxy says by which host and scheme it was called.
+    forwarded: Option<[HeaderName; 2]>,
     #[cfg(feature = "auth")]
     tokens: Option<Tokens>,
+}
+
+/// What callers are told who have not shown who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unauthenticated {
+    /// 401, and what would do instead: without it no client finds the issuer.
+    #[default]
+    Challenge,
+    /// 403, and nothing of what would do.
+    Forbidden,
+    /// 404, as if there were nothing.
+    NotFound,
 }
 
 impl Auth {
@@ -80,6 +102,35 @@ impl Auth {
         Self { tokens: Some(tokens), ..Self::of(Gate::Both, keys) }
     }
 
+    /// An access token where one comes. Who comes without a good one is a guest, and may use what asks for neither scope nor role; for the rest
+    /// he is asked for a token.
+    #[cfg(feature = "auth")]
+    pub fn optional(tokens: Tokens) -> Self {
+        Self { tokens: Some(tokens), ..Self::of(Gate::Optional, Keys::default()) }
+    }
+
+    /// The word of a platform that has signed the caller in: its header `X-MS-CLIENT-PRINCIPAL` says who calls. Anybody can write such a header,
+    /// so nobody may reach the server but through the platform, which takes away what its own clients have written.
+    pub fn vouched() -> Self {
+        Self { is_vouched: true, ..Self::of(Gate::Token, Keys::default()) }
+    }
+
+    /// Tells callers who have not shown who they are something else than what would do.
+    #[must_use]
+    pub const fn unauthenticated(mut self, told: Unauthenticated) -> Self {
+        self.unauthenticated = told;
+        self
+    }
+
+    /// Believes these fields of a proxy, such as `X-Forwarded-Host` and `X-Forwarded-Proto`, when they say by which URL clients reach the
+    /// endpoint: what they are told of it then begins with that. Only requests with [`Proxied`](crate::http::Proxied) count, and no token is
+    /// addressed by it: audiences are what was configured.
+    #[must_use]
+    pub fn forwarded(mut self, host: HeaderName, proto: HeaderName) -> Self {
+        self.forwarded = Some([host, proto]);
+        self
+    }
+
     /// Takes a key as `code` in the query, too, as it is written: for clients that can send no header. Addresses get into logs and
     /// histories, and with them the key.
     #[must_use]
@@ -98,6 +149,9 @@ impl Auth {
             gate,
             keys,
             key_in_query: false,
+            is_vouched: false,
+            unauthenticated: Unauthenticated::Challenge,
+            forwarded: None,
             #[cfg(feature = "auth")]
             tokens: None,
         }
@@ -111,6 +165,20 @@ impl Auth {
 
     pub(crate) const fn gate(&self) -> Gate {
         self.gate
+    }
+
+    /// What a caller is told who is refused for this: what would do, unless nobody is to learn that.
+    pub(crate) const fn told(&self, refusal: Refusal) -> Unauthenticated {
+        match refusal {
+            Refusal::NoToken | Refusal::BadToken | Refusal::NoKey => self.unauthenticated,
+            _ => Unauthenticated::Challenge,
+        }
+    }
+
+    /// The caller for whom the platform vouches, where that counts.
+    pub(crate) fn vouched_for(&self, head: &HeaderMap) -> Option<Result<Evidence, Refusal>> {
+        let caller = || vouched::caller(head).map(Evidence::Vouched).map_err(|denied| told(&denied));
+        self.is_vouched.then(caller)
     }
 
     /// The endpoint as its callers write it, where tokens are asked for.
@@ -129,10 +197,18 @@ impl Auth {
         core::iter::empty()
     }
 
-    /// The metadata of the endpoint (RFC 9728), where tokens are asked for.
-    pub(crate) fn metadata(&self) -> Option<String> {
+    /// The endpoint as the caller with this `head` writes it, where tokens are asked for.
+    pub(crate) fn url(&self, head: &Parts) -> Option<String> {
+        let [origin, path] = self.resource()?.url();
+        let came = self.forwarded.as_ref().filter(|_| head.extensions.get::<Proxied>().is_some());
+        let came = came.and_then(|fields| forwarded_origin(fields, &head.headers));
+        Some(came.unwrap_or_else(|| origin.to_owned()) + path)
+    }
+
+    /// The metadata of the endpoint at this URL (RFC 9728), where tokens are asked for.
+    pub(crate) fn metadata(&self, url: &str) -> Option<String> {
         #[cfg(feature = "auth")]
-        return self.tokens.as_ref().map(Tokens::metadata);
+        return self.tokens.as_ref().map(|tokens| tokens.metadata(&Resource::new(url).unwrap_or(tokens.resource())));
         #[cfg(not(feature = "auth"))]
         None
     }
@@ -168,16 +244,29 @@ impl Auth {
     pub(crate) fn caller<'e>(
         &self,
         evidence: &'e Evidence,
-        came: &Unverified<'_>,
+        came: Option<&Unverified<'_>>,
     ) -> Result<Authenticated<'e>, Refusal> {
         match (evidence, came) {
-            (Evidence::Keys(keys), Unverified::Key(shown)) => shown.check(keys).map_err(|denied| told(&denied)),
+            (Evidence::Keys(keys), Some(Unverified::Key(shown))) => shown.check(keys).map_err(|denied| told(&denied)),
             #[cfg(feature = "auth")]
             (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
+            (Evidence::Vouched(verified), _) => Ok(Authenticated::token(verified)),
             // Keys are for who has shown a key alone.
             (Evidence::Keys(_), _) => Err(Refusal::NoKey),
         }
     }
+}
+
+/// Scheme and host as a proxy says that it was called; nothing, where it says that in two ways or in none.
+fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option<String> {
+    let once = |name| {
+        let mut values = head.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none())?.to_str().ok()
+    };
+    let (host, proto) = (once(host)?, once(proto)?);
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let good = matches!(proto, "http" | "https") && !host.is_empty() && host.bytes().all(is_of_host);
+    good.then(|| format!("{proto}://{host}"))
 }
 
 /// What proves who calls, kept as long as the request.
@@ -187,6 +276,8 @@ pub(crate) enum Evidence {
     /// A token that was checked.
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),
+    /// What a platform says of the caller.
+    Vouched(Verified<Vec<u8>>),
 }
 
 /// Writes to the log why a caller is kept out, and gives what the peer may know of it.

@@ -55,11 +55,11 @@ impl Tokens {
         self.scopes.iter().map(String::as_str)
     }
 
-    pub(super) fn metadata(&self) -> String {
+    pub(super) fn metadata(&self, resource: &Resource<'_>) -> String {
         let issuers = self.issuers.iter().filter_map(|issuer| issuer.issuers.first()).map(String::as_str);
         let mut out = Growing::unlimited();
         // It grows as long as it has to.
-        let _ = metadata(&self.resource(), issuers, self.each_scope(), &mut out);
+        let _ = metadata(resource, issuers, self.each_scope(), &mut out);
         String::from_utf8(out.bytes).unwrap_or_default()
     }
 

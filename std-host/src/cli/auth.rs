@@ -1,10 +1,11 @@
 //! Who may call, as the configuration says it.
 
-use super::config::{Fault, Protection, Required};
+use super::config::{Fault, Policy, Protection, Required};
 use super::keys;
-use attache_host::auth::{Auth, Issuer, Keys, Tokens};
+use attache_host::auth::{Auth, Issuer, Keys, Tokens, Unauthenticated};
 use core::fmt;
 use std::fs;
+use std::path::Path;
 
 /// What callers of an endpoint have to show; nothing if everybody may call. `url` is the endpoint as its callers write it, unless the
 /// configuration says otherwise.
@@ -20,18 +21,33 @@ pub(super) fn of(protection: &Protection, url: &str) -> Result<Option<Auth>, Fau
     };
     let tokens = tokens(protection, url)?;
     let auth = match (protection.required, tokens, keys) {
+        _ if protection.vouched => Auth::vouched(),
         (Required::Nothing, ..) | (_, None, None) => return Ok(None),
+        (Required::Sometimes, Some(tokens), _) => Auth::optional(tokens),
         (Required::Either, Some(tokens), Some(keys)) => Auth::either(tokens, keys),
         (_, Some(tokens), Some(keys)) => Auth::both(tokens, keys),
         (_, Some(tokens), None) => Auth::tokens(tokens),
         (_, None, Some(keys)) => Auth::keys(keys),
     };
+    let auth = auth.unauthenticated(protection.unauthenticated);
+    // A public URL that was told is the public URL.
+    let auth = match &protection.forwarded {
+        Some([host, proto]) if protection.resource.is_none() => auth.forwarded(host.clone(), proto.clone()),
+        _ => auth,
+    };
     Ok(Some(if protection.key_in_query { auth.key_in_query() } else { auth }))
 }
 
 pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
-    let Some(policy) = &protection.policy else { return Ok(None) };
-    let issuer = match &protection.jwks_file {
+    let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection.jwks_file.as_deref()));
+    let Some(first) = issuers.next() else { return Ok(None) };
+    let resource = protection.resource.as_deref().unwrap_or(url);
+    let tokens = issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok(tokens.issuer(issuer?)))?;
+    Ok(Some(tokens.scopes(&protection.scopes)))
+}
+
+fn issuer(policy: &Policy, jwks_file: Option<&Path>) -> Result<Issuer, Fault> {
+    let issuer = match jwks_file {
         None => Issuer::discovered(&policy.issuer),
         Some(file) => {
             let path = file.display();
@@ -41,15 +57,13 @@ pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };
-    let issuer = issuer
+    Ok(issuer
         .issuers(&policy.issuers)
         .audiences(&policy.audiences)
         .applications(&policy.applications)
         .tenants(&policy.tenants)
         .identities(&policy.identities)
-        .groups(&policy.groups);
-    let resource = protection.resource.as_deref().unwrap_or(url);
-    Ok(Some(Tokens::of(resource, issuer).scopes(&policy.scopes)))
+        .groups(&policy.groups))
 }
 
 /// The policy in words, for whoever starts the server.
@@ -59,31 +73,47 @@ impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(protection, url) = self;
         let key = protection.keys_file.as_ref().map(|file| format!("a key of {}", file.display()));
-        let token = protection.policy.as_ref().map(|policy| format!("an access token of {}", policy.issuer));
+        let issuers: Vec<_> = protection.policies.iter().map(|policy| policy.issuer.as_str()).collect();
+        let token = (!issuers.is_empty()).then(|| format!("an access token of {}", issuers.join(" or ")));
         let and = if protection.required == Required::Either { "or" } else { "and" };
         match (protection.required, token, key) {
+            _ if protection.vouched => return f.write_str("Callers are who X-MS-CLIENT-PRINCIPAL says."),
             (Required::Nothing, ..) | (_, None, None) => return f.write_str("Anybody who reaches it may call."),
+            (Required::Sometimes, Some(token), _) => {
+                write!(f, "Anybody who reaches it may call what asks for neither scope nor role; for the rest callers need {token}.")?;
+            }
             (_, Some(token), Some(key)) => write!(f, "Callers need {token} {and} {key}.")?,
             (_, Some(one), None) | (_, None, Some(one)) => write!(f, "Callers need {one}.")?,
         }
-        let Some(policy) = &protection.policy else { return Ok(()) };
-        let all = |list: &[String]| list.join(", ");
-        let mut audiences = policy.audiences.clone();
-        audiences.push(protection.resource.as_deref().unwrap_or(url).to_owned());
-        write!(f, "\n  audiences: {}", all(&audiences))?;
-        match policy.applications.as_slice() {
-            [] => f.write_str("\n  applications: only one whose id is an audience (set auth.applications)")?,
-            [any] if any == "*" => f.write_str("\n  applications: any that has a token for this server")?,
-            listed => write!(f, "\n  applications: {}", all(listed))?,
+        match protection.unauthenticated {
+            Unauthenticated::Forbidden => f.write_str(" Others get 403, and are not told what would do.")?,
+            Unauthenticated::NotFound => f.write_str(" Others get 404, as if there were nothing.")?,
+            _ => {}
         }
-        for (name, list) in
-            [("tenants", &policy.tenants), ("identities", &policy.identities), ("groups", &policy.groups)]
-        {
-            if !list.is_empty() {
-                write!(f, "\n  {name}: {}", all(list))?;
+        let all = |list: &[String]| list.join(", ");
+        for policy in &protection.policies {
+            // Of one alone it is clear whose they are.
+            if issuers.len() > 1 {
+                write!(f, "\n  of {}:", policy.issuer)?;
+            }
+            let mut audiences = policy.audiences.clone();
+            audiences.push(protection.resource.as_deref().unwrap_or(url).to_owned());
+            write!(f, "\n  audiences: {}", all(&audiences))?;
+            match policy.applications.as_slice() {
+                [] => f.write_str("\n  applications: only one whose id is an audience (set auth.applications)")?,
+                [any] if any == "*" => f.write_str("\n  applications: any that has a token for this server")?,
+                listed => write!(f, "\n  applications: {}", all(listed))?,
+            }
+            for (name, list) in
+                [("tenants", &policy.tenants), ("identities", &policy.identities), ("groups", &policy.groups)]
+            {
+                if !list.is_empty() {
+                    write!(f, "\n  {name}: {}", all(list))?;
+                }
             }
         }
-        match policy.scopes.as_slice() {
+        match protection.scopes.as_slice() {
+            _ if issuers.is_empty() => Ok(()),
             [] => f.write_str("\n  scopes that clients are told to ask for: none (set auth.scopes)"),
             scopes => write!(f, "\n  scopes that clients are told to ask for: {}", all(scopes)),
         }

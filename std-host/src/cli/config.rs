@@ -12,14 +12,17 @@ pub(super) use fault::Fault;
 pub(super) use layers::Layers;
 pub(super) use schema::schema;
 pub(super) use secret::{Secret, bytes, check_readers};
+use platform::Platform;
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
+use super::proxies::Proxies;
 use attache_host::Limits;
-use attache_host::auth::Issuer;
+use attache_host::auth::{Issuer, Unauthenticated};
 use clap::{Arg, ArgAction, ArgMatches};
 use core::net::SocketAddr;
 use core::time::Duration;
+use http::header::HeaderName;
 use std::path::{Path, PathBuf};
 
 /// What the program does.
@@ -38,6 +41,7 @@ pub(super) struct Config {
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
     pub(super) traces: Option<String>,
+    pub(super) proxies: Proxies,
 }
 
 /// One server.
@@ -59,7 +63,17 @@ pub(super) struct Protection {
     pub(super) keys_file: Option<PathBuf>,
     /// Whether a key may stand in the query.
     pub(super) key_in_query: bool,
-    pub(super) policy: Option<Policy>,
+    /// Whether a platform says who calls.
+    pub(super) vouched: bool,
+    /// What is asked of access tokens, for each issuer.
+    pub(super) policies: Vec<Policy>,
+    /// Scopes that clients are told to ask for.
+    pub(super) scopes: Vec<String>,
+    /// Whether nothing is to be served in the clear, except on this machine.
+    pub(super) require_https: bool,
+    pub(super) unauthenticated: Unauthenticated,
+    /// The fields of a proxy that say by which host and scheme it was called.
+    pub(super) forwarded: Option<[HeaderName; 2]>,
     /// The file with the keys of the issuer, where they are not to be fetched.
     pub(super) jwks_file: Option<PathBuf>,
     /// The public URL of the endpoint.
@@ -76,9 +90,6 @@ pub(super) struct Policy {
     pub(super) tenants: Vec<String>,
     pub(super) identities: Vec<String>,
     pub(super) groups: Vec<String>,
-    pub(super) scopes: Vec<String>,
-    /// Whether nothing is to be served in the clear, except on this machine.
-    pub(super) require_https: bool,
 }
 
 /// How much of what is configured.
@@ -88,6 +99,8 @@ pub(super) enum Required {
     All,
     /// A token or a key.
     Either,
+    /// A token, for what asks for a scope or a role.
+    Sometimes,
     /// Nothing, in words.
     Nothing,
 }
@@ -95,7 +108,7 @@ pub(super) enum Required {
 impl Protection {
     /// Whether anything is asked of callers.
     pub(super) const fn asks(&self) -> bool {
-        self.keys_file.is_some() || self.policy.is_some()
+        self.keys_file.is_some() || !self.policies.is_empty() || self.vouched
     }
 }
 
@@ -149,9 +162,12 @@ const TOOLS: [&str; 2] = ["echo", "add"];
 const SEAL_KEYS: &str =
     "the key to seal with must be 64 hexadecimal digits, and a second one may stand beside it: openssl rand -hex 32";
 
-/// Settings that mean something for access tokens alone.
-const OF_TOKENS: &[&str] =
-    &["issuers", "jwks_file", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
+/// Settings of the policy for access tokens.
+const OF_POLICY: &[&str] =
+    &["issuer", "issuers", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
+
+/// What a platform sets where it signs callers in.
+const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
 
 /// The file that is read where it lies in the working directory and none is named.
 const FILE: &str = "attache.toml";
@@ -232,6 +248,7 @@ impl Layers {
             metrics: self.address("metrics.listen"),
             status: self.status()?,
             traces: self.traces()?,
+            proxies: self.proxies()?,
             log_exchanges: self.text("log.exchanges") == "true",
         })
     }
@@ -292,6 +309,15 @@ impl Layers {
         Ok(url)
     }
 
+    /// The proxies whose word counts.
+    fn proxies(&self) -> Result<Proxies, Fault> {
+        let given = self.given("proxy.trusted", None);
+        Proxies::of(&given.texts).map_err(|wrong| {
+            let what = format!("proxy.trusted has {wrong:?}: name addresses, networks such as 10.0.0.0/8, or unix");
+            Fault::at(given.origin, what)
+        })
+    }
+
     fn tls(&self) -> Result<Option<Tls>, Fault> {
         let file = |key: &str| self.given(key, None).texts.into_iter().next().map(PathBuf::from);
         match (file("tls.certificate"), file("tls.key"), file("tls.client_ca")) {
@@ -309,63 +335,116 @@ impl Layers {
         let fault = |key: &str, what: &str| Fault::at(self.given(key, server).origin, format!("{key} {what}"));
         let require = text("auth.require").unwrap_or_default();
         let set = |names: &[&str]| names.iter().map(|name| format!("auth.{name}")).find(|key| !texts(key).is_empty());
-        let policy = match (text("auth.platform_file"), text("auth.issuer")) {
-            (Some(file), issuer) => {
-                if let Some(key) = issuer.map(|_| "auth.issuer".to_owned()).or_else(|| set(OF_TOKENS)) {
+        let platform = match text("auth.platform_file") {
+            Some(file) => {
+                if let Some(key) = set(OF_POLICY) {
                     return Err(fault(&key, "is there beside auth.platform_file: say it there, or without that file"));
                 }
-                Some(platform::read(Path::new(&file), |name| std::env::var(name).ok())?)
+                let path = text("path").unwrap_or_default();
+                platform::read(Path::new(&file), &path, |name| std::env::var(name).ok())?
             }
-            (None, Some(issuer)) => Some(Policy {
-                issuer,
-                issuers: texts("auth.issuers"),
-                audiences: texts("auth.audiences"),
-                applications: texts("auth.applications"),
-                tenants: texts("auth.tenants"),
-                identities: texts("auth.identities"),
-                groups: texts("auth.groups"),
+            None => Platform {
+                policies: texts("auth.issuer").into_iter().map(|issuer| Policy {
+                    issuer,
+                    issuers: texts("auth.issuers"),
+                    audiences: texts("auth.audiences"),
+                    applications: texts("auth.applications"),
+                    tenants: texts("auth.tenants"),
+                    identities: texts("auth.identities"),
+                    groups: texts("auth.groups"),
+                }).collect(),
                 scopes: texts("auth.scopes"),
-                require_https: false,
-            }),
-            (None, None) => None,
+                ..Platform::default()
+            },
         };
         let protection = Protection {
             required: match require.as_str() {
                 "anonymous" => Required::Nothing,
                 "either" => Required::Either,
+                "optional" => Required::Sometimes,
+                _ if platform.admits_guests => Required::Sometimes,
                 _ => Required::All,
             },
             keys_file: text("auth.keys_file").map(PathBuf::from),
             key_in_query: text("auth.key_in_query").as_deref() == Some("true"),
-            policy,
+            vouched: text("auth.platform_principal").as_deref() == Some("true"),
+            policies: platform.policies,
+            scopes: platform.scopes,
+            require_https: platform.require_https,
+            unauthenticated: match text("auth.unauthenticated").as_deref() {
+                Some("403") => Unauthenticated::Forbidden,
+                Some("404") => Unauthenticated::NotFound,
+                _ => platform.unauthenticated,
+            },
+            forwarded: self.forwarded(server)?.or(platform.forwarded),
             jwks_file: text("auth.jwks_file").map(PathBuf::from),
             resource: text("auth.resource"),
         };
+        let (has_keys, has_tokens) = (protection.keys_file.is_some(), !protection.policies.is_empty());
         if protection.required == Required::Nothing && protection.asks() {
-            return Err(fault(
-                "auth.require",
-                "is anonymous, and keys or an issuer are set beside it: take away one of them",
-            ));
+            return Err(fault("auth.require", "is anonymous, and something is asked for beside it: take away one of them"));
         }
-        let both = protection.keys_file.is_some() && protection.policy.is_some();
-        if matches!(require.as_str(), "both" | "either") && !both {
+        if matches!(require.as_str(), "both" | "either") && !(has_keys && has_tokens) {
             return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
         }
-        if protection.key_in_query && protection.keys_file.is_none() {
+        if protection.required == Required::Sometimes && (has_keys || !has_tokens) {
+            let what = "lets guests in, which goes with tokens alone: set auth.issuer, and take auth.keys_file away";
+            let key = if platform.admits_guests { "auth.platform_file" } else { "auth.require" };
+            return Err(fault(key, what));
+        }
+        if protection.vouched {
+            if has_keys || has_tokens {
+                return Err(fault("auth.platform_principal", "goes with neither auth.keys_file nor auth.issuer"));
+            }
+            let signs_in = std::env::var(SIGNS_IN).is_ok_and(|word| word.eq_ignore_ascii_case("true"));
+            if !signs_in || !value::listen(&self.text("listen")).is_some_and(|listen| listen.is_local()) {
+                return Err(fault(
+                    "auth.platform_principal",
+                    "is believed only with WEBSITE_AUTH_ENABLED=True, as a platform sets it, and on a loopback address or a Unix socket: \
+                     whoever else reaches the server could write who he is",
+                ));
+            }
+        }
+        if protection.key_in_query && !has_keys {
             return Err(fault("auth.key_in_query", "means nothing without auth.keys_file"));
         }
-        if protection.policy.is_none()
-            && let Some(key) = set(OF_TOKENS).or_else(|| set(&["resource"]))
-        {
+        if !has_tokens && let Some(key) = set(OF_POLICY).or_else(|| set(&["jwks_file", "resource"])) {
             return Err(fault(&key, "means nothing without auth.issuer"));
         }
-        if protection.policy.as_ref().is_some_and(|policy| !Issuer::may_be_asked(&policy.issuer)) {
+        if let [_, _, ..] = protection.policies.as_slice()
+            && let Some(key) = set(&["issuers", "jwks_file"])
+        {
+            return Err(fault(&key, "belongs to one issuer, and there are several: which one is not said"));
+        }
+        if protection.policies.iter().any(|policy| !Issuer::may_be_asked(&policy.issuer)) {
             return Err(fault("auth.issuer", "must be an https URL, or an http one of this machine"));
         }
         if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {
             return Err(fault("auth.resource", "must be a URL such as https://api.example/mcp"));
         }
+        if protection.forwarded.is_some() && self.given("proxy.trusted", None).texts.is_empty() {
+            return Err(Fault::of(
+                "the fields of a proxy are to say what the public URL is, and no proxy is trusted: name it in proxy.trusted, or say \
+                 the URL in auth.resource and take proxy.host_header or forwardProxy away"
+                    .to_owned(),
+            ));
+        }
         Ok(protection)
+    }
+
+    /// The fields of a proxy that say by which host and scheme it was called.
+    fn forwarded(&self, server: Option<usize>) -> Result<Option<[HeaderName; 2]>, Fault> {
+        let name = |key: &str| {
+            let given = self.given(key, server);
+            let name = given.texts.first().map(|name| name.parse::<HeaderName>());
+            name.transpose().map_err(|_| Fault::at(given.origin, format!("{key} must be the name of a header field")))
+        };
+        match (name("proxy.host_header")?, name("proxy.proto_header")?) {
+            (Some(host), Some(proto)) => Ok(Some([host, proto])),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Fault::at(self.given("proxy.host_header", server).origin, "proxy.host_header needs proxy.proto_header beside it".to_owned())),
+            (None, Some(_)) => Err(Fault::at(self.given("proxy.proto_header", server).origin, "proxy.proto_header needs proxy.host_header beside it".to_owned())),
+        }
     }
 
     fn seal(&self) -> Result<Option<Secret<Vec<[u8; 32]>>>, Fault> {

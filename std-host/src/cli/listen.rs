@@ -5,10 +5,10 @@ use super::listener::{Listener, Stream};
 use super::metrics::Metrics;
 use super::pace::{Cut, Open, Pace};
 use super::preface::Begun;
+use super::proxies::Proxies;
 use super::socket::Socket;
 use super::system::Signals;
 use super::tls::Certificate;
-use attache_host::http::Peer;
 use attache_host::{Limits, limits};
 use axum::body::Body;
 use bytes::Bytes;
@@ -34,6 +34,7 @@ pub(super) struct Serving {
     pub(super) limits: Arc<Limits>,
     pub(super) tls: Option<Certificate>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) proxies: Arc<Proxies>,
 }
 
 /// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
@@ -152,7 +153,7 @@ impl Serving {
         };
         let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
         let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
-        let service = Paced { router, pace: Arc::clone(&pace), peer, metrics };
+        let service = Paced { router, pace: Arc::clone(&pace), peer, metrics, proxies: Arc::clone(&self.proxies) };
         match is_http2 {
             false => watched(pin!(self.http1().serve_connection(stream, service)), &pace, stopping).await,
             // In a box: the other version must not be as large as this one.
@@ -240,6 +241,7 @@ struct Paced {
     pace: Arc<Pace>,
     peer: Option<IpAddr>,
     metrics: Arc<Metrics>,
+    proxies: Arc<Proxies>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Paced {
@@ -254,9 +256,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
         let length = headers.contains_key(CONTENT_LENGTH).then_some(());
         let is_framed =
             multiplexed || (length.is_none() && !headers.contains_key(TRANSFER_ENCODING)) || self.pace.framed(length);
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(Peer(peer));
-        }
+        self.proxies.introduce(self.peer, &mut request);
         let (begun, metrics) = (Instant::now(), Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
@@ -371,7 +371,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            let serving = Serving { router, limits: Arc::new(limits), tls: None, metrics: Arc::default() };
+            let serving = Serving { router, limits: Arc::new(limits), tls: None, metrics: Arc::default(), proxies: Arc::default() };
             serve(Listener::tcp(listener).unwrap(), Arc::new(serving), &mut Signals::take().unwrap(), || ()).await;
         });
         TcpStream::connect(address).await.unwrap()

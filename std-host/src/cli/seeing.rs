@@ -84,6 +84,6 @@ impl Seeing {
 /// Its own requests are none of the servers'.
 fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>) {
     let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
-    let serving = Serving { router, limits, tls: None, metrics: Arc::default() };
+    let serving = Serving { router, limits, tls: None, metrics: Arc::default(), proxies: Arc::default() };
     tokio::spawn(Arc::new(serving).aside(listener));
 }

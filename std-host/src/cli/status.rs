@@ -93,7 +93,7 @@ impl Shown {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         let Endpoint { path, name, tools, protection, .. } = endpoint;
         let named = endpoint.hosts.first().and_then(|host| host.parse().ok());
-        let shows = [("key", protection.keys_file.is_some()), ("token", protection.policy.is_some())];
+        let shows = [("key", protection.keys_file.is_some()), ("token", !protection.policies.is_empty())];
         let shows: Vec<_> = shows.into_iter().filter(|(_, asked)| *asked).map(|(what, _)| what).collect();
         Self {
             path: path.clone(),

@@ -42,7 +42,7 @@ pub struct Engine {
     limits: Limits,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
-    auth: Auth,
+    auth: Arc<Auth>,
     /// Whether lists show only what their caller may use.
     pub(crate) hides_forbidden: bool,
 }
@@ -70,7 +70,7 @@ impl Engine {
             limits: Limits::default(),
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
-            auth: Auth::anonymous(),
+            auth: Arc::new(Auth::anonymous()),
             hides_forbidden: false,
         }
     }
@@ -94,18 +94,19 @@ impl Engine {
     }
 
     pub(crate) fn protect(&mut self, auth: Auth) {
-        self.auth = auth;
+        self.auth = Arc::new(auth);
     }
 
     /// What callers have to show.
-    pub(crate) const fn auth(&self) -> &Auth {
+    pub(crate) const fn auth(&self) -> &Arc<Auth> {
         &self.auth
     }
 
     /// The metadata of the endpoint, in JSON (RFC 9728), where access tokens are asked for. It belongs at
     /// `/.well-known/oauth-protected-resource`, followed by the path of the endpoint, for everybody to read.
     pub fn metadata(&self) -> Option<String> {
-        self.auth.metadata()
+        let [origin, path] = self.auth.resource()?.url();
+        self.auth.metadata(&format!("{origin}{path}"))
     }
 
     /// The record of a message that begins to come in.

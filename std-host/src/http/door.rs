@@ -1,39 +1,48 @@
 //! Who is let in, and how those who are not learn what is missing.
 
-use super::answer::{Answered, refuse_at_door};
-use crate::auth::Evidence;
+use super::answer::{Answered, refuse_at_door, response};
+use crate::auth::{Evidence, Unauthenticated};
 use crate::engine::Engine;
 use crate::observe::Watch;
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
-use attache_core::http::{Door, Refusal, Unverified, challenge};
-use http::{HeaderValue, Response};
+use attache_core::http::{Door, Refusal, Resource, Unverified, challenge, guest};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 
 /// Somebody who was let in, as long as his request is served.
 pub(super) enum Guest<'h> {
     /// Nothing was asked.
     Anybody(Authenticated<'h>),
-    /// What he has shown is good, as this says.
-    Known(Unverified<'h>, Evidence),
+    /// What he has shown is good, as this says; nothing, where somebody else vouches for him.
+    Known(Option<Unverified<'h>>, Evidence),
 }
 
 impl<'h> Guest<'h> {
-    /// Does what the door asks for. `query` is that of the request.
-    pub(super) async fn at(door: Door<'h>, query: Option<&str>, engine: &Engine) -> Result<Self, Refusal> {
+    /// Does what the door asks for. `head` is that of the request.
+    pub(super) async fn at(door: Door<'h>, head: &Parts, engine: &Engine) -> Result<Self, Refusal> {
+        let vouched = || engine.auth().vouched_for(&head.headers);
         match door {
+            Door::NeedKey(_) | Door::Out(Refusal::NoToken) if let Some(vouched) = vouched() => {
+                vouched.map(|evidence| Self::Known(None, evidence))
+            }
             // MCP basic/authorization: access tokens MUST NOT be in the query; RFC 6750 §3.1: invalid_request.
-            Door::NeedKey(_) | Door::Out(Refusal::NoToken) if has_token(query) => Err(Refusal::Credentials),
+            _ if engine.auth().resource().is_some() && has_token(head.uri.query()) => Err(Refusal::Credentials),
             Door::In(who) => Ok(Self::Anybody(who)),
             Door::Out(refusal) => Err(refusal),
-            Door::NeedKey(came) => engine.auth().check(came).await.map(|evidence| Self::Known(came, evidence)),
+            Door::NeedKey(came) => match engine.auth().check(came).await {
+                Ok(evidence) => Ok(Self::Known(Some(came), evidence)),
+                Err(refusal) => guest(engine.auth().gate(), refusal).map(Self::Anybody).ok_or(refusal),
+            },
         }
     }
 
     pub(super) fn who(&self, engine: &Engine) -> Result<Authenticated<'_>, Refusal> {
         match self {
             Self::Anybody(who) => Ok(*who),
-            Self::Known(came, evidence) => engine.auth().caller(evidence, came),
+            Self::Known(came, evidence) => engine.auth().caller(evidence, came.as_ref()),
         }
     }
 }
@@ -43,9 +52,15 @@ fn has_token(query: Option<&str>) -> bool {
 }
 
 /// The answer to a request that is refused at the door, with what its client needs to do better.
-pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, watch: Watch) -> Response<Answered> {
+pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, watch: Watch) -> Response<Answered> {
+    let told = engine.auth().told(refusal);
     let mut response = refuse_at_door(engine, refusal, watch);
-    demand(engine, refusal, engine.auth().scopes(), &mut response);
+    match told {
+        Unauthenticated::Challenge => demand(engine, refusal, head, engine.auth().scopes(), &mut response),
+        // Nothing of why.
+        Unauthenticated::Forbidden => response = self::response(Refusal::Forbidden.status(), Bytes::new()),
+        Unauthenticated::NotFound => response = self::response(StatusCode::NOT_FOUND.as_u16(), Bytes::new()),
+    }
     response
 }
 
@@ -53,14 +68,17 @@ pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, watch: Watch) ->
 pub(super) fn demand<'s>(
     engine: &Engine,
     refusal: Refusal,
+    head: &Parts,
     scopes: impl Iterator<Item = &'s str>,
     response: &mut Response<Answered>,
 ) {
+    let url = engine.auth().url(head);
+    let resource = url.as_deref().and_then(Resource::new);
     let mut text = Growing::unlimited();
     // It grows as long as it has to.
-    let _ = challenge(refusal, engine.auth().resource().as_ref(), scopes, &mut text);
+    let _ = challenge(refusal, resource.as_ref(), scopes, &mut text);
     if !text.bytes.is_empty()
-        && let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(text.bytes))
+        && let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text.bytes))
     {
         response.headers_mut().insert(http::header::WWW_AUTHENTICATE, value);
     }

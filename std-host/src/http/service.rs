@@ -1,6 +1,6 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::answer::{AnswerBody, Answered, closing, head, refuse, refuse_at_door, response, stream, too_often};
+use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, response, stream, too_often};
 use super::cors;
 use super::door::{Guest, demand, turn_away};
 use super::facts::facts;
@@ -29,6 +29,11 @@ use tokio::time::timeout;
 /// requests ([`Limits::rate`](crate::Limits)) tells callers apart by it, and counts all as one that come without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
+
+/// Marks a request that came through a proxy whose word counts: whoever accepts the connection puts it into the request's extensions.
+/// [`Auth::forwarded`](crate::auth::Auth::forwarded) says what is believed of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxied;
 
 /// The endpoint of one server. It looks at no path: whoever mounts it has done so.
 #[derive(Clone, Debug)]
@@ -94,13 +99,13 @@ where
         let response = session::bodiless(engine, &facts, head, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let guest = match Guest::at(gate(&facts, &engine.policy()), head.uri.query(), engine).await {
+    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine).await {
         Ok(guest) => guest,
-        Err(refusal) => return unread(turn_away(engine, refusal, watch)),
+        Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
     let who = match guest.who(engine) {
         Ok(who) => who,
-        Err(refusal) => return unread(turn_away(engine, refusal, watch)),
+        Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
     let limits = engine.limits();
     let body = match timeout(limits.body_time, read(body, limits.body)).await {
@@ -110,16 +115,16 @@ where
         // that is what the peer is told.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
-            return unread(serve(engine, &facts, &who, Bytes::new(), watch).await);
+            return unread(serve(engine, head, &facts, &who, Bytes::new(), watch).await);
         }
         Err(_) => {
             watch.refused("too_slow");
-            let mut response = serve(engine, &facts, &who, Bytes::new(), watch).await;
+            let mut response = serve(engine, head, &facts, &who, Bytes::new(), watch).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
     };
-    serve(engine, &facts, &who, body, watch).await
+    serve(engine, head, &facts, &who, body, watch).await
 }
 
 /// What the transport asks of a head, before anybody looks at what it means: why it does not fit, and how long to wait until it
@@ -172,6 +177,7 @@ async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
 /// Answers a body that has come in.
 async fn serve(
     engine: &Arc<Engine>,
+    head: &Parts,
     facts: &Facts<'_>,
     who: &Authenticated<'_>,
     body: Bytes,
@@ -194,7 +200,7 @@ async fn serve(
         && let Some((refusal, operation)) = reply.denied()
     {
         let mut response = refuse(engine, reply, watch);
-        demand(engine, refusal, moment.scopes_of(operation), &mut response);
+        demand(engine, refusal, head, moment.scopes_of(operation), &mut response);
         return response;
     }
     let agreed = match &next {
@@ -229,7 +235,7 @@ async fn serve(
         Some(Step::Told(first)) => stream(Some(first), source),
         Some(Step::Piece(first)) => {
             let mut response = Response::new(Either::Right(Stream::pieces(first, source)));
-            head(&mut response, fields(OK));
+            super::answer::head(&mut response, fields(OK));
             response
         }
         // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either. What has not begun

@@ -128,13 +128,13 @@ pub(super) async fn bodiless(
     head: &Parts,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let guest = match Guest::at(gate_session(facts, &engine.policy()), head.uri.query(), engine).await {
+    let guest = match Guest::at(gate_session(facts, &engine.policy()), head, engine).await {
         Ok(guest) => guest,
-        Err(refusal) => return turn_away(engine, refusal, watch),
+        Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
     let who = match guest.who(engine) {
         Ok(who) => who,
-        Err(refusal) => return turn_away(engine, refusal, watch),
+        Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
     match served(engine, facts, &who, head) {
         Ok(Some(response)) => {

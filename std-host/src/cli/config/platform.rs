@@ -3,6 +3,8 @@
 //! tools sign in at the issuer.
 
 use super::{Fault, Policy};
+use attache_host::auth::Unauthenticated;
+use http::header::HeaderName;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,6 +14,18 @@ use std::path::Path;
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
 /// Tenants whose callers may call, with commas between.
 const TENANTS: &str = "WEBSITE_AUTH_AAD_ALLOWED_TENANTS";
+
+/// What the file says, as far as it is not for browsers.
+#[derive(Debug, Default)]
+pub(super) struct Platform {
+    pub(super) policies: Vec<Policy>,
+    pub(super) scopes: Vec<String>,
+    pub(super) require_https: bool,
+    pub(super) unauthenticated: Unauthenticated,
+    /// Whether who shows no token may call what asks for neither scope nor role.
+    pub(super) admits_guests: bool,
+    pub(super) forwarded: Option<[HeaderName; 2]>,
+}
 
 /// An object all of whose members are known.
 macro_rules! known {
@@ -24,14 +38,14 @@ macro_rules! known {
 
 known! {
     Settings {
-        platform: Platform,
+        platform: Runtime,
         global_validation: GlobalValidation,
         http_settings: HttpSettings,
         identity_providers: IdentityProviders,
         // What people sign in to by a browser. Clients of tools sign in at the issuer, so nothing here is asked for.
         login: Option<Value>,
     }
-    Platform { enabled: Option<bool>, runtime_version: Option<String>, config_file_path: Option<String>, }
+    Runtime { enabled: Option<bool>, runtime_version: Option<String>, config_file_path: Option<String>, }
     GlobalValidation {
         require_authentication: Option<bool>,
         unauthenticated_client_action: Option<String>,
@@ -103,28 +117,21 @@ impl Other {
     }
 }
 
-/// Reads the file, and what the environment says besides (`variable` gives a variable of it).
-pub(super) fn read(path: &Path, variable: impl Fn(&str) -> Option<String>) -> Result<Policy, Fault> {
+/// Reads the file, and what the environment says besides (`variable` gives a variable of it), for the endpoint at this path.
+pub(super) fn read(path: &Path, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Platform, Fault> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Fault::of(format!("auth.platform_file {shown} cannot be read: {error}")))?;
-    let mut policy = parsed(&text).map_err(|what| Fault::of(format!("{shown}: {what}")))?;
     let words = |name: &str| {
         let text = variable(name).unwrap_or_default();
-        text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
-    policy.scopes = words(SCOPES);
-    policy.tenants = words(TENANTS);
-    if policy.issuers.iter().any(|issuer| issuer.contains("{tenantid}")) && policy.tenants.is_empty() {
-        return Err(Fault::of(format!(
-            "{shown}: the issuer is of any tenant: name those whose callers may call in {TENANTS}"
-        )));
-    }
-    Ok(policy)
+    let platform = parsed(&text, endpoint, &words(TENANTS)).map_err(|what| Fault::of(format!("{shown}: {what}")))?;
+    Ok(Platform { scopes: words(SCOPES), ..platform })
 }
 
 /// What the text says. The error is for whoever wrote it.
-fn parsed(text: &str) -> Result<Policy, String> {
+fn parsed(text: &str, endpoint: &str, tenants: &[String]) -> Result<Platform, String> {
     let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
     // The body of the resource has the settings one level deeper.
     let mut settings = match whole.get_mut("properties").map(Value::take) {
@@ -147,27 +154,79 @@ fn parsed(text: &str) -> Result<Policy, String> {
     })?;
     let Settings { platform, global_validation, http_settings, identity_providers, login: _ } = settings;
     served("platform.enabled", platform.enabled, true)?;
-    served("globalValidation.requireAuthentication", global_validation.require_authentication, true)?;
-    let action = global_validation.unauthenticated_client_action;
-    served("globalValidation.unauthenticatedClientAction", action, "Return401".to_owned())?;
-    let is_open = |path: &&String| OPEN.contains(&path.as_str());
-    if let Some(path) = global_validation.excluded_paths.iter().find(|path| !is_open(path)) {
-        return Err(format!(
-            "globalValidation.excludedPaths: {path} is not served without authentication here, only {} are: take it away",
-            OPEN.join(" and ")
-        ));
+    let (unauthenticated, admits_guests) = action(&global_validation)?;
+    for path in &global_validation.excluded_paths {
+        excluded(path, endpoint)?;
     }
     served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned())?;
-    let convention = http_settings.forward_proxy.convention;
-    served("httpSettings.forwardProxy.convention", convention, "NoProxy".to_owned())
-        .map_err(|error| format!("{error}; say by auth.resource what the public URL is"))?;
-    let policy = one_of(identity_providers)?;
-    // As on the platform where nothing is said of it.
-    Ok(Policy { require_https: http_settings.require_https != Some(false), ..policy })
+    Ok(Platform {
+        policies: enabled(&identity_providers, tenants)?,
+        scopes: Vec::new(),
+        // As on the platform where nothing is said of it.
+        require_https: http_settings.require_https != Some(false),
+        unauthenticated,
+        admits_guests,
+        forwarded: forwarded(&http_settings.forward_proxy)?,
+    })
 }
 
-/// Paths at which nobody is asked anything, whatever the policy.
-const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What becomes of callers who have not shown who they are, and whether they are let in as guests.
+fn action(validation: &GlobalValidation) -> Result<(Unauthenticated, bool), String> {
+    const KEY: &str = "globalValidation.unauthenticatedClientAction";
+    match (validation.require_authentication, validation.unauthenticated_client_action.as_deref()) {
+        (Some(true), Some("AllowAnonymous")) => {
+            Err(format!("{KEY} is AllowAnonymous, and globalValidation.requireAuthentication is true: keep one"))
+        }
+        (Some(false), _) | (_, Some("AllowAnonymous")) => Ok((Unauthenticated::Challenge, true)),
+        (_, None | Some("Return401")) => Ok((Unauthenticated::Challenge, false)),
+        (_, Some("Return403")) => Ok((Unauthenticated::Forbidden, false)),
+        (_, Some("Return404")) => Ok((Unauthenticated::NotFound, false)),
+        (_, Some(other)) => Err(format!(
+            "{KEY} is {other:?}, which is not served: Return401, Return403, Return404 and AllowAnonymous are"
+        )),
+    }
+}
+
+/// Nothing is asked at paths where nothing is, or only what everybody may see; so what is excluded must be no path of the endpoint. Paths are
+/// compared byte by byte and nowhere normalised: one that could be read as another is refused.
+fn excluded(path: &str, endpoint: &str) -> Result<(), String> {
+    const KEY: &str = "globalValidation.excludedPaths";
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~.".contains(&byte);
+    if !path.starts_with('/') || !path.bytes().all(is_plain) || path.contains("..") || path.contains("//") {
+        return Err(format!("{KEY}: {path} is no plain path: write it without patterns, escapes and dots that lead upwards"));
+    }
+    if path.trim_end_matches('/') == endpoint.trim_end_matches('/') {
+        return Err(format!(
+            "{KEY}: {path} is the endpoint itself, which would be open to all: take it away, or say AllowAnonymous"
+        ));
+    }
+    Ok(())
+}
+
+/// The fields of a proxy that count.
+fn forwarded(proxy: &ForwardProxy) -> Result<Option<[HeaderName; 2]>, String> {
+    const KEY: &str = "httpSettings.forwardProxy";
+    let [host, proto] = [&proxy.custom_host_header_name, &proxy.custom_proto_header_name];
+    let name = |key: &str, name: &Option<String>| match name.as_deref().map(str::parse::<HeaderName>) {
+        Some(Ok(name)) => Ok(name),
+        _ => Err(format!("{KEY}.{key} must be the name of a header field")),
+    };
+    let customs = host.is_some() || proto.is_some();
+    match proxy.convention.as_deref() {
+        Some("Custom") => Ok(Some([name("customHostHeaderName", host)?, name("customProtoHeaderName", proto)?])),
+        None | Some("NoProxy" | "Standard") if customs => {
+            Err(format!("{KEY} has custom names, and its convention is not Custom: keep one"))
+        }
+        Some("Standard") => {
+            Ok(Some(["x-forwarded-host", "x-forwarded-proto"].map(HeaderName::from_static)))
+        }
+        None | Some("NoProxy") => Ok(None),
+        Some(other) => Err(format!("{KEY}.convention is {other:?}: NoProxy, Standard and Custom are served")),
+    }
+}
+
+/// Where the issuers of the platform are.
+const ENTRA: &str = "https://login.microsoftonline.com/";
 
 /// Takes away what is null, which means that it is not set.
 fn without_nulls(value: &mut Value) {
@@ -189,8 +248,8 @@ fn served<T: PartialEq + core::fmt::Debug>(key: &str, value: Option<T>, only: T)
     }
 }
 
-fn one_of(providers: IdentityProviders) -> Result<Policy, String> {
-    let IdentityProviders { azure_active_directory, custom_open_id_connect_providers, .. } = &providers;
+fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Result<Vec<Policy>, String> {
+    let IdentityProviders { azure_active_directory, custom_open_id_connect_providers, .. } = providers;
     let others = [
         ("apple", &providers.apple),
         ("azureStaticWebApps", &providers.azure_static_web_apps),
@@ -205,32 +264,30 @@ fn one_of(providers: IdentityProviders) -> Result<Policy, String> {
     }
     let mut policies = Vec::new();
     if let Some(entra) = azure_active_directory.as_ref().filter(|entra| entra.enabled != Some(false)) {
-        policies.push(of_entra(entra)?);
+        policies.push(of_entra(entra, tenants)?);
     }
     for (name, custom) in custom_open_id_connect_providers {
         if custom.enabled != Some(false) {
             policies.push(of_custom(&format!("identityProviders.customOpenIdConnectProviders.{name}"), custom)?);
         }
     }
-    let several = "identityProviders has several that are enabled: one is served here";
-    match policies.len() {
-        0 => Err("identityProviders has none that is enabled".to_owned()),
-        1 => Ok(policies.remove(0)),
-        _ => Err(several.to_owned()),
-    }
+    if policies.is_empty() { Err("identityProviders has none that is enabled".to_owned()) } else { Ok(policies) }
 }
 
-fn of_entra(entra: &Entra) -> Result<Policy, String> {
+fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
     const KEY: &str = "identityProviders.azureActiveDirectory.registration";
     let registration = &entra.registration;
     let issuer = registration.open_id_issuer.clone().ok_or(format!("{KEY}.openIdIssuer is missing"))?;
     let client = registration.client_id.clone().ok_or(format!("{KEY}.clientId is missing"))?;
     // azure.md D.5: tokens of the first version have another issuer. Both are of the one tenant.
     let tenant = issuer.split('/').nth(3).unwrap_or_default().to_owned();
-    let second = format!("https://login.microsoftonline.com/{tenant}/v2.0");
+    let second = format!("{ENTRA}{tenant}/v2.0");
     let issuers = match issuer == second {
         true if matches!(tenant.as_str(), "common" | "organizations" | "consumers") => {
-            vec!["https://login.microsoftonline.com/{tenantid}/v2.0".to_owned()]
+            if tenants.is_empty() {
+                return Err(format!("the issuer is of any tenant: name those whose callers may call in {TENANTS}"));
+            }
+            vec![format!("{ENTRA}{{tenantid}}/v2.0")]
         }
         true => vec![format!("https://sts.windows.net/{tenant}/")],
         false => Vec::new(),
@@ -238,7 +295,7 @@ fn of_entra(entra: &Entra) -> Result<Policy, String> {
     validated(
         "identityProviders.azureActiveDirectory",
         &entra.validation,
-        Policy { issuer, issuers, ..Policy::default() },
+        Policy { issuer, issuers, tenants: tenants.to_vec(), ..Policy::default() },
         client,
     )
 }
@@ -299,6 +356,15 @@ mod tests {
         format!(r#"{{"identityProviders":{{"azureActiveDirectory":{provider}}}{changes}}}"#)
     }
 
+    fn parsed(text: &str) -> Result<Platform, String> {
+        super::parsed(text, "/mcp", &[])
+    }
+
+    /// Of the one provider.
+    fn policy(text: &str) -> Policy {
+        parsed(text).unwrap().policies.remove(0)
+    }
+
     #[test]
     fn settings_of_the_platform_are_a_policy_in_both_of_their_forms() {
         let plain = entra(
@@ -307,7 +373,7 @@ mod tests {
         let resource = format!(r#"{{"name":"authsettingsV2","properties":{plain}}}"#);
         let exported = plain.replacen('{', r#"{"login":null,"httpSettings":{"forwardProxy":null},"#, 1);
         for text in [plain, resource, exported] {
-            let policy = parsed(&text).unwrap();
+            let policy = policy(&text);
             assert_eq!(policy.issuer, format!("https://login.microsoftonline.com/{TENANT}/v2.0"));
             assert_eq!(policy.issuers, [format!("https://sts.windows.net/{TENANT}/")]);
             assert_eq!(
@@ -318,15 +384,62 @@ mod tests {
         let custom = r#"{"identityProviders":{"customOpenIdConnectProviders":{"id":{"registration":{"clientId":"app",
             "openIdConnectConfiguration":{"wellKnownOpenIdConfiguration":"https://id.example/t/.well-known/openid-configuration"}},
             "validation":{"jwtClaimChecks":{"allowedGroups":["g"]}}}}}}"#;
-        let policy = parsed(custom).unwrap();
+        let policy = policy(custom);
         assert_eq!((policy.issuer.as_str(), policy.groups), ("https://id.example/t", vec!["g".to_owned()]));
     }
 
     #[test]
-    fn paths_that_are_open_anyway_may_be_excluded_and_https_is_required_unless_it_says_otherwise() {
-        let open = entra(r#","globalValidation":{"excludedPaths":["/healthz"]}"#);
+    fn paths_beside_the_endpoint_may_be_excluded_and_https_is_required_unless_it_says_otherwise() {
+        let open = entra(r#","globalValidation":{"excludedPaths":["/healthz","/mcp/page.html"]}"#);
         assert!(parsed(&open).unwrap().require_https);
         assert!(!parsed(&entra(r#","httpSettings":{"requireHttps":false}"#)).unwrap().require_https);
+    }
+
+    #[test]
+    fn each_action_has_its_answer() {
+        for (validation, expected) in [
+            (r#"{}"#, (Unauthenticated::Challenge, false)),
+            (r#"{"unauthenticatedClientAction":"Return401"}"#, (Unauthenticated::Challenge, false)),
+            (r#"{"unauthenticatedClientAction":"Return403"}"#, (Unauthenticated::Forbidden, false)),
+            (r#"{"unauthenticatedClientAction":"Return404"}"#, (Unauthenticated::NotFound, false)),
+            (r#"{"unauthenticatedClientAction":"AllowAnonymous"}"#, (Unauthenticated::Challenge, true)),
+            (
+                r#"{"requireAuthentication":false,"unauthenticatedClientAction":"RedirectToLoginPage"}"#,
+                (Unauthenticated::Challenge, true),
+            ),
+        ] {
+            let platform = parsed(&entra(&format!(r#","globalValidation":{validation}"#))).unwrap();
+            assert_eq!((platform.unauthenticated, platform.admits_guests), expected, "{validation}");
+        }
+    }
+
+    #[test]
+    fn fields_of_the_proxy_are_those_of_its_convention() {
+        for (proxy, expected) in [
+            (r#"{"convention":"NoProxy"}"#, None),
+            (r#"{"convention":"Standard"}"#, Some(["x-forwarded-host", "x-forwarded-proto"])),
+            (
+                r#"{"convention":"Custom","customHostHeaderName":"X-Host","customProtoHeaderName":"X-Proto"}"#,
+                Some(["x-host", "x-proto"]),
+            ),
+        ] {
+            let platform = parsed(&entra(&format!(r#","httpSettings":{{"forwardProxy":{proxy}}}"#))).unwrap();
+            assert_eq!(platform.forwarded, expected.map(|names| names.map(HeaderName::from_static)), "{proxy}");
+        }
+    }
+
+    #[test]
+    fn issuer_of_any_tenant_needs_the_tenants_to_be_named_and_several_providers_have_a_policy_each() {
+        let any = entra("").replace(TENANT, "common");
+        assert!(parsed(&any).unwrap_err().contains(TENANTS));
+        let named = super::parsed(&any, "/mcp", &["t".to_owned()]).unwrap().policies.remove(0);
+        assert_eq!(named.issuers, ["https://login.microsoftonline.com/{tenantid}/v2.0"]);
+        assert_eq!(named.tenants, ["t"]);
+        let both = entra("").replacen(r#""azure"#, r#""customOpenIdConnectProviders":{"id":{"registration":{"clientId":"other",
+            "openIdConnectConfiguration":{"issuer":"https://id.example"}}}},"azure"#, 1);
+        let policies = parsed(&both).unwrap().policies;
+        let audiences: Vec<_> = policies.iter().map(|policy| policy.audiences.concat()).collect();
+        assert_eq!(audiences, ["appapi://app", "other"]);
     }
 
     #[test]
@@ -337,18 +450,27 @@ mod tests {
             (entra(r#","platform":{"enabled":false}"#), &["platform.enabled"]),
             (entra(r#","platfrom":{}"#), &["platfrom"]),
             (
-                entra(r#","globalValidation":{"unauthenticatedClientAction":"AllowAnonymous"}"#),
-                &["AllowAnonymous", "Return401"],
+                entra(
+                    r#","globalValidation":{"requireAuthentication":true,"unauthenticatedClientAction":"AllowAnonymous"}"#,
+                ),
+                &["AllowAnonymous", "requireAuthentication"],
             ),
             (
                 entra(r#","globalValidation":{"unauthenticatedClientAction":"RedirectToLoginPage"}"#),
                 &["RedirectToLoginPage"],
             ),
-            (entra(r#","globalValidation":{"requireAuthentication":false}"#), &["requireAuthentication"]),
-            (entra(r#","globalValidation":{"excludedPaths":["/open"]}"#), &["excludedPaths", "/open"]),
+            (entra(r#","globalValidation":{"excludedPaths":["/mcp/"]}"#), &["excludedPaths", "/mcp/"]),
+            (entra(r#","globalValidation":{"excludedPaths":["/open/*"]}"#), &["excludedPaths", "/open/*"]),
+            (entra(r#","globalValidation":{"excludedPaths":["/a/../mcp"]}"#), &["excludedPaths", "/a/../mcp"]),
+            (entra(r#","globalValidation":{"excludedPaths":["/%6dcp"]}"#), &["excludedPaths", "/%6dcp"]),
+            (entra(r#","httpSettings":{"forwardProxy":{"convention":"Other"}}"#), &["forwardProxy.convention", "Other"]),
             (
-                entra(r#","httpSettings":{"forwardProxy":{"convention":"Standard"}}"#),
-                &["forwardProxy.convention", "auth.resource"],
+                entra(r#","httpSettings":{"forwardProxy":{"convention":"Custom","customHostHeaderName":"X"}}"#),
+                &["customProtoHeaderName"],
+            ),
+            (
+                entra(r#","httpSettings":{"forwardProxy":{"convention":"Standard","customHostHeaderName":"X"}}"#),
+                &["forwardProxy", "Custom"],
             ),
             (entra(r#","httpSettings":{"routes":{"apiPrefix":7}}"#), &["httpSettings.routes.apiPrefix"]),
             (entra("").replace("\"registration\"", "\"registrations\""), &["azureActiveDirectory", "registrations"]),

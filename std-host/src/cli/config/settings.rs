@@ -101,9 +101,21 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     server("allow_origin", Kind::List, "", "Origins of web pages that may call, such as https://app.example"),
     server(
         "auth.require",
-        Kind::Choice(&["auto", "anonymous", "both", "either"]),
+        Kind::Choice(&["auto", "anonymous", "both", "either", "optional"]),
         "auto",
-        "What callers show: auto is all that is configured here, a key, a token or both, and where nothing is, nothing on a loopback address and no start elsewhere; anonymous lets anybody call",
+        "What callers show: auto is all that is configured here, a key, a token or both, and where nothing is, nothing on a loopback address and no start elsewhere; optional is a token where a tool asks for a scope or a role, and nothing for the rest; anonymous lets anybody call",
+    ),
+    server(
+        "auth.unauthenticated",
+        Kind::Choice(&["401", "403", "404"]),
+        "401",
+        "What callers get who have not shown who they are: 401 says what would do, 403 and 404 do not, and no client finds the issuer by them",
+    ),
+    server(
+        "auth.platform_principal",
+        Kind::Switch,
+        "false",
+        "Whether callers are who X-MS-CLIENT-PRINCIPAL says: only behind a platform that has signed them in, on a loopback address or a Unix socket, and with WEBSITE_AUTH_ENABLED",
     ),
     server(
         "auth.keys_file",
@@ -126,9 +138,9 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     .alias("auth"),
     server(
         "auth.issuer",
-        Kind::Text,
+        Kind::List,
         "",
-        "Issuer of access tokens, an https URL: the iss of the tokens, by whose metadata its keys are found",
+        "Issuers of access tokens, https URLs: each the iss of its tokens, by whose metadata its keys are found; of the tokens of all of them the same is asked",
     ),
     server(
         "auth.issuers",
@@ -159,6 +171,24 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
     ),
     server("auth.groups", Kind::List, "", "Groups whose members may call, besides auth.identities"),
     server("auth.scopes", Kind::List, "", "Scopes that clients are told to ask for"),
+    server(
+        "proxy.host_header",
+        Kind::Text,
+        "",
+        "Field in which a trusted proxy says by which host it was called, such as X-Forwarded-Host, unless auth.resource says where clients find the endpoint; not read by default",
+    ),
+    server(
+        "proxy.proto_header",
+        Kind::Text,
+        "",
+        "Field in which it says by which scheme, such as X-Forwarded-Proto; goes with proxy.host_header",
+    ),
+    program(
+        "proxy.trusted",
+        Kind::List,
+        "",
+        "Proxies whose X-Forwarded-For says who the caller is: addresses, networks such as 10.0.0.0/8, and unix for whoever comes by the Unix socket",
+    ),
     program("limits.body", Kind::Size, "4MiB", "Largest body of a request"),
     program("limits.body_time", Kind::Time, "30s", "How long a body may take to come in whole"),
     program("limits.head", Kind::Size, "64KiB", "Largest head of a request, 8KiB at least"),

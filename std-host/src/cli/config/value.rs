@@ -15,6 +15,11 @@ pub(in crate::cli) enum Listen {
 }
 
 impl Listen {
+    /// Whether this machine alone can connect.
+    pub(in crate::cli) fn is_local(&self) -> bool {
+        self.address().is_none_or(|address| address.ip().is_loopback())
+    }
+
     /// The authority of URLs; a Unix socket has none.
     pub(in crate::cli) const fn address(&self) -> Option<SocketAddr> {
         match self {

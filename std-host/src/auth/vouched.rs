@@ -1,0 +1,161 @@
+//! Callers for whom a platform vouches that has signed them in, and stands in front of the server (azure.md D.7, D.8).
+
+use crate::clock::now;
+use attache_core::auth::{Denied, Verified, Voucher, decode_base64url};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What a platform says of the caller.
+#[derive(Deserialize)]
+struct Principal {
+    auth_typ: Option<String>,
+    claims: Vec<Claim>,
+    role_typ: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Claim {
+    typ: String,
+    val: String,
+}
+
+/// The names that a platform gives to claims which have shorter ones in tokens.
+const LONG: [(&str, &str); 6] = [
+    ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid"),
+    ("http://schemas.microsoft.com/identity/claims/tenantid", "tid"),
+    ("http://schemas.microsoft.com/identity/claims/scope", "scp"),
+    ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "sub"),
+    ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress", "email"),
+    ("http://schemas.microsoft.com/ws/2008/06/identity/claims/role", "roles"),
+];
+
+/// Claims that are numbers in tokens; all that a platform says are texts.
+const NUMBERS: [&str; 3] = ["exp", "iat", "nbf"];
+
+/// The caller as the platform describes him, as if by the claims of a token.
+pub(super) fn caller(head: &HeaderMap) -> Result<Verified<Vec<u8>>, Denied<'static>> {
+    let mut came = head.get_all("x-ms-client-principal").iter();
+    let text = match (came.next(), came.next()) {
+        (Some(text), None) => text.as_bytes(),
+        (None, _) => return Err(Denied::NoToken),
+        (Some(_), Some(_)) => return Err(Denied::Malformed),
+    };
+    let principal = decoded(text).and_then(|json| serde_json::from_slice(&json).ok()).ok_or(Denied::NotAnObject)?;
+    let id = head.get("x-ms-client-principal-id").and_then(|id| id.to_str().ok());
+    Verified::vouched(&Voucher::Platform, Value::from(claims(principal, id)).to_string().into_bytes())
+}
+
+/// Base64 of the ordinary alphabet, with padding.
+fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let bare = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    let url: Vec<u8> = bare.iter().map(|byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        // No character of the ordinary alphabet.
+        b'-' | b'_' => b'?',
+        other => *other,
+    }).collect();
+    let mut bytes = vec![0; url.len()];
+    let len = decode_base64url(&url, &mut bytes).ok()?;
+    bytes.truncate(len);
+    Some(bytes)
+}
+
+fn claims(principal: Principal, id: Option<&str>) -> Map<String, Value> {
+    let Principal { auth_typ, claims, role_typ } = principal;
+    let mut all: Map<String, Value> = Map::new();
+    for Claim { typ, val } in claims {
+        let is_role = role_typ.as_ref() == Some(&typ);
+        let long = LONG.iter().find(|(long, _)| *long == typ);
+        let name = if is_role { "roles" } else { long.map_or(typ.as_str(), |(_, short)| short) };
+        let number = val.parse::<u64>().ok().filter(|_| NUMBERS.contains(&name));
+        let value = number.map_or(Value::from(val), Value::from);
+        match all.get_mut(name) {
+            None => drop(all.insert(name.to_owned(), value)),
+            // What has several values has several entries.
+            Some(Value::Array(values)) => values.push(value),
+            Some(one) => *one = Value::from(vec![one.take(), value]),
+        }
+    }
+    // A provider that issues no tokens says nothing of these. The platform has just checked the caller; this request is served now.
+    let mut unless_said = |name: &str, value: Value| {
+        all.entry(name).or_insert(value);
+    };
+    unless_said("iss", auth_typ.unwrap_or_default().into());
+    unless_said("aud", "".into());
+    unless_said("exp", (now() + 60).into());
+    if let Some(id) = id {
+        unless_said("sub", id.into());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attache_core::auth::Authenticated;
+    use http::HeaderValue;
+    use serde_json::json;
+
+    /// RFC 4648 §4.
+    fn base64(bytes: &[u8]) -> String {
+        const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for chunk in bytes.chunks(3) {
+            let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+            (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
+            text.push_str(&"="[..usize::from(chunk.len() < 3)]);
+            text.push_str(&"="[..usize::from(chunk.len() < 2)]);
+        }
+        text
+    }
+
+    fn head(principals: &[&str]) -> HeaderMap {
+        let fields = principals.iter().map(|principal| {
+            ("x-ms-client-principal".parse().unwrap(), HeaderValue::from_str(principal).unwrap())
+        });
+        fields.collect()
+    }
+
+    #[test]
+    fn principal_of_the_platform_is_read_by_long_names_and_short_ones() {
+        let principal = json!({
+            "auth_typ": "aad", "role_typ": "role-of-this-one",
+            "claims": [
+                {"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": "ada"},
+                {"typ": "tid", "val": "t"},
+                {"typ": "http://schemas.microsoft.com/identity/claims/scope", "val": "read write"},
+                {"typ": "role-of-this-one", "val": "operator"},
+                {"typ": "role-of-this-one", "val": "reader"},
+                {"typ": "groups", "val": "g"},
+                {"typ": "azp", "val": "code"},
+                {"typ": "exp", "val": "1900000000"},
+            ],
+        });
+        let mut head = head(&[&base64(principal.to_string().as_bytes())]);
+        head.insert("x-ms-client-principal-id", HeaderValue::from_static("ada"));
+        let verified = caller(&head).unwrap();
+        let claims = Authenticated::token(&verified).claims().unwrap();
+        assert!(claims.object().is("ada") && claims.subject().is("ada") && claims.tenant().is("t"));
+        assert!(claims.issuer().is("aad") && claims.application().is("code") && claims.expires() == 1_900_000_000);
+        assert!(claims.has_scope("write") && claims.has_role("operator") && claims.has_role("reader"));
+        assert!(claims.in_group("g") && !claims.is_application());
+    }
+
+    #[test]
+    fn what_is_no_principal_or_is_there_twice_vouches_for_nobody() {
+        let good = base64(br#"{"auth_typ":"aad","claims":[]}"#);
+        for (principals, expected) in [
+            (&[][..], Some(Denied::NoToken)),
+            (&[good.as_str()], None),
+            (&[&good, &good], Some(Denied::Malformed)),
+            (&["e30="], Some(Denied::NotAnObject)),
+            (&["not base64"], Some(Denied::NotAnObject)),
+            (&[&base64(br#"{"claims":[{"typ":"sub","val":7}]}"#)], Some(Denied::NotAnObject)),
+            (&[&base64(br#"{"claims":[{"typ":"azp","val":"a"},{"typ":"appid","val":"b"}]}"#)], Some(Denied::NotAnObject)),
+        ] {
+            assert_eq!(caller(&head(principals)).err(), expected, "{principals:?}");
+        }
+    }
+}

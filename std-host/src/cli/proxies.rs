@@ -1,0 +1,143 @@
+//! Proxies in front of the program: who calls through them.
+
+use attache_host::http::{Peer, Proxied};
+use core::net::{IpAddr, SocketAddr};
+use http::{HeaderMap, Request};
+
+/// The proxies whose word counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Proxies {
+    /// An address, and how many of its first bits count.
+    networks: Vec<(IpAddr, u32)>,
+    /// Whether whoever comes by the Unix socket is one.
+    unix: bool,
+}
+
+impl Proxies {
+    /// # Errors
+    /// The text that is neither an address, nor a network, nor `unix`.
+    pub(super) fn of(texts: &[String]) -> Result<Self, String> {
+        let mut proxies = Self::default();
+        for text in texts {
+            match text.as_str() {
+                "unix" => proxies.unix = true,
+                text => proxies.networks.push(network(text).ok_or(text)?),
+            }
+        }
+        Ok(proxies)
+    }
+
+    /// Notes in a request from `peer` who calls.
+    pub(super) fn introduce<B>(&self, peer: Option<IpAddr>, request: &mut Request<B>) {
+        let caller = if self.trust(peer) {
+            request.extensions_mut().insert(Proxied);
+            self.caller(request.headers()).or(peer)
+        } else {
+            peer
+        };
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(Peer(caller));
+        }
+    }
+
+    fn trust(&self, peer: Option<IpAddr>) -> bool {
+        match peer.map(|peer| peer.to_canonical()) {
+            None => self.unix,
+            Some(peer) => self.networks.iter().any(|(network, bits)| contains(*network, *bits, peer)),
+        }
+    }
+
+    /// Each proxy writes behind what came who has called it, so the last one that is no proxy itself is the caller; what stands before,
+    /// he may have made up.
+    fn caller(&self, head: &HeaderMap) -> Option<IpAddr> {
+        let lines: Vec<&str> = head.get_all("x-forwarded-for").iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;
+        let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
+        let mut last = None;
+        for address in addresses {
+            last = Some(address?);
+            if !self.trust(last) {
+                break;
+            }
+        }
+        last
+    }
+}
+
+/// An address; some proxies write a port behind it.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+fn network(text: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse().ok()?)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(most);
+    (bits <= most).then_some((address, bits))
+}
+
+fn contains(network: IpAddr, bits: u32, address: IpAddr) -> bool {
+    // The first bits of both, at the end.
+    let first = |value: u128, all: u32| value.checked_shr(all - bits).unwrap_or_default();
+    match (network, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            first(network.to_bits().into(), 32) == first(address.to_bits().into(), 32)
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => first(network.to_bits(), 128) == first(address.to_bits(), 128),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(texts: &[&str]) -> Proxies {
+        Proxies::of(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn caller_is_the_last_one_who_is_no_proxy_and_only_a_proxy_can_say_it() {
+        let trusted = proxies(&["10.0.0.0/8", "192.0.2.1", "fd00::/16"]);
+        for (peer, lines, caller) in [
+            ("10.1.2.3", &["198.51.100.7"][..], "198.51.100.7"),
+            ("10.1.2.3", &["198.51.100.7:4711"], "198.51.100.7"),
+            ("10.1.2.3", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.1.2.3", &["6.6.6.6, 198.51.100.7, 10.9.9.9"], "198.51.100.7"),
+            ("10.1.2.3", &["6.6.6.6", "198.51.100.7", "fd00::1"], "198.51.100.7"),
+            ("10.1.2.3", &["10.4.4.4"], "10.4.4.4"),
+            ("10.1.2.3", &["198.51.100.7, nobody"], "10.1.2.3"),
+            ("10.1.2.3", &[], "10.1.2.3"),
+            ("::ffff:192.0.2.1", &["198.51.100.7"], "198.51.100.7"),
+            ("192.0.2.2", &["198.51.100.7"], "192.0.2.2"),
+        ] {
+            let mut request = Request::new(());
+            for line in lines {
+                request.headers_mut().append("x-forwarded-for", line.parse().unwrap());
+            }
+            trusted.introduce(Some(peer.parse().unwrap()), &mut request);
+            let found = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
+            assert_eq!(found.as_deref(), Some(caller), "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_comes_by_the_unix_socket_is_a_proxy_where_that_was_said() {
+        for (texts, expected) in [(&["unix"][..], true), (&["10.0.0.0/8"], false)] {
+            let mut request = Request::new(());
+            proxies(texts).introduce(None, &mut request);
+            assert_eq!(request.extensions().get::<Proxied>().is_some(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_is_named() {
+        for text in ["10.0.0.0/33", "10.0.0", "proxy.example", "/8", "10.0.0.0/"] {
+            assert_eq!(Proxies::of(&[text.to_owned()]), Err(text.to_owned()));
+        }
+    }
+}
