@@ -361,11 +361,13 @@ fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
 fn platform(name: &str, settings: Value) -> (Directory, impl Fn(Value) -> String + use<>, Vec<String>) {
     let directory = Directory::new(name);
     let issued = issuer(&directory);
-    let provider = json!({"registration": {"clientId": "app", "openIdConnectConfiguration": {"issuer": "https://id.example"}}});
+    let provider =
+        json!({"registration": {"clientId": "app", "openIdConnectConfiguration": {"issuer": "https://id.example"}}});
     let mut whole = json!({"identityProviders": {"customOpenIdConnectProviders": {"id": provider}}});
     settings.as_object().into_iter().flatten().for_each(|(name, value)| whole[name] = value.clone());
     fs::write(directory.path("auth.json"), whole.to_string()).expect("written");
-    let flags = ["--auth".to_owned(), directory.path("auth.json"), "--auth-jwks-file".to_owned(), directory.path("jwks")];
+    let flags =
+        ["--auth".to_owned(), directory.path("auth.json"), "--auth-jwks-file".to_owned(), directory.path("jwks")];
     (directory, issued, flags.to_vec())
 }
 
@@ -432,20 +434,22 @@ fn public_url_comes_from_a_trusted_proxy_or_from_nobody() {
     // What was told counts before what is forwarded.
     let told = ["--proxy-trusted", "127.0.0.1", "--auth-resource", RESOURCE].map(ToOwned::to_owned);
     let server = served(&[flags.as_slice(), &told].concat());
-    assert!(challenge(&server, "x-forwarded-host: other\r\nx-forwarded-proto: https\r\n").starts_with("https://api.example/"));
+    assert!(
+        challenge(&server, "x-forwarded-host: other\r\nx-forwarded-proto: https\r\n")
+            .starts_with("https://api.example/")
+    );
 }
 
 #[test]
 fn tokens_of_each_of_several_issuers_are_taken_by_the_policy_of_their_own() {
     let directory = Directory::new("several");
     let issued = issuer(&directory);
-    let provider = |issuer: &str, client: &str| {
-        json!({"registration": {"clientId": client, "openIdConnectConfiguration": {"issuer": issuer}}})
-    };
+    let provider = |issuer: &str, client: &str| json!({"registration": {"clientId": client, "openIdConnectConfiguration": {"issuer": issuer}}});
     let both = json!({"identityProviders": {"customOpenIdConnectProviders": {
         "a": provider("https://id.example", "app"), "b": provider("https://other.example", "app")}}});
     fs::write(directory.path("auth.json"), both.to_string()).expect("written");
-    let refused = attache(&["serve", "--auth", &directory.path("auth.json"), "--auth-jwks-file", &directory.path("jwks")]);
+    let refused =
+        attache(&["serve", "--auth", &directory.path("auth.json"), "--auth-jwks-file", &directory.path("jwks")]);
     let refused = { refused }.output().expect("it runs");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("auth.jwks_file belongs to one issuer"), "{refused:?}");
     // The keys of neither can be had, so what is said of their tokens is that nobody can tell.
@@ -454,14 +458,16 @@ fn tokens_of_each_of_several_issuers_are_taken_by_the_policy_of_their_own() {
         status(&server, &format!("authorization: Bearer {}\r\n", issued(json!({"iss": issuer, "aud": aud}))))
     };
     assert_eq!([of("https://third.example", "app"), of("https://id.example", "other")], [401, 401]);
-    let flags = ["--auth-issuer", "https://id.example", "--auth-issuer", "https://other.example"].map(ToOwned::to_owned);
+    let flags =
+        ["--auth-issuer", "https://id.example", "--auth-issuer", "https://other.example"].map(ToOwned::to_owned);
     assert_eq!(list(&served(&flags), "/mcp", "").split(' ').nth(1), Some("401"));
 }
 
 #[test]
 fn word_of_the_platform_counts_only_where_it_was_said_and_nobody_else_can_write_it() {
     // {"auth_typ":"aad","claims":[{"typ":"oid","val":"ada"}]}
-    let principal = "x-ms-client-principal: eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W3sidHlwIjoib2lkIiwidmFsIjoiYWRhIn1dfQ==\r\n";
+    let principal =
+        "x-ms-client-principal: eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W3sidHlwIjoib2lkIiwidmFsIjoiYWRhIn1dfQ==\r\n";
     let directory = Directory::new("vouched");
     let keys = directory.path("keys");
     key(&keys, &["add", "ci"]).expect("a key");

@@ -127,7 +127,10 @@ fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_tok
     }
     let refused = call(&board, "open", &[]);
     let challenge = refused.header("www-authenticate").expect("a challenge");
-    assert!(challenge.starts_with("Bearer resource_metadata=") && challenge.ends_with(r#", scope="read valve.open""#), "{challenge}");
+    assert!(
+        challenge.starts_with("Bearer resource_metadata=") && challenge.ends_with(r#", scope="read valve.open""#),
+        "{challenge}"
+    );
 }
 
 #[test]

@@ -437,8 +437,16 @@ fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
     }
     let refused = call(&http, "write", &[]);
     let challenge = refused.header("www-authenticate").expect("a challenge");
-    assert!(challenge.starts_with("Bearer resource_metadata=") && challenge.ends_with(r#", scope="use write""#), "{challenge}");
-    let in_query = http.open_at("POST", "/mcp?access_token=a.b.c", &[("host", "localhost"), ("content-type", "application/json")], b"");
+    assert!(
+        challenge.starts_with("Bearer resource_metadata=") && challenge.ends_with(r#", scope="use write""#),
+        "{challenge}"
+    );
+    let in_query = http.open_at(
+        "POST",
+        "/mcp?access_token=a.b.c",
+        &[("host", "localhost"), ("content-type", "application/json")],
+        b"",
+    );
     assert_eq!(in_query.status, 400, "never in the query");
 }
 

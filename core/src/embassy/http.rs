@@ -134,7 +134,8 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             // Nothing is in the buffer for the body yet.
             Door::NeedKey(came) => {
                 let checked = self.site.guard.check(&came, body);
-                let as_guest = |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refused(refusal));
+                let as_guest =
+                    |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refused(refusal));
                 checked.or_else(as_guest)
             }
             Door::Out(refusal) => Err(refused(refusal)),

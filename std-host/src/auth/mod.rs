@@ -41,11 +41,11 @@ pub use keys::Keys;
 #[cfg(feature = "auth")]
 pub use tokens::Tokens;
 
-use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Verified};
 use crate::http::Proxied;
+use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
-use http::header::HeaderName;
 use http::HeaderMap;
+use http::header::HeaderName;
 use http::request::Parts;
 #[cfg(feature = "auth")]
 use seen::Seen;

@@ -49,13 +49,16 @@ pub(super) fn caller(head: &HeaderMap) -> Result<Verified<Vec<u8>>, Denied<'stat
 /// Base64 of the ordinary alphabet, with padding.
 fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let bare = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let url: Vec<u8> = bare.iter().map(|byte| match byte {
-        b'+' => b'-',
-        b'/' => b'_',
-        // No character of the ordinary alphabet.
-        b'-' | b'_' => b'?',
-        other => *other,
-    }).collect();
+    let url: Vec<u8> = bare
+        .iter()
+        .map(|byte| match byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            // No character of the ordinary alphabet.
+            b'-' | b'_' => b'?',
+            other => *other,
+        })
+        .collect();
     let mut bytes = vec![0; url.len()];
     let len = decode_base64url(&url, &mut bytes).ok()?;
     bytes.truncate(len);
@@ -112,9 +115,9 @@ mod tests {
     }
 
     fn head(principals: &[&str]) -> HeaderMap {
-        let fields = principals.iter().map(|principal| {
-            ("x-ms-client-principal".parse().unwrap(), HeaderValue::from_str(principal).unwrap())
-        });
+        let fields = principals
+            .iter()
+            .map(|principal| ("x-ms-client-principal".parse().unwrap(), HeaderValue::from_str(principal).unwrap()));
         fields.collect()
     }
 
@@ -153,7 +156,10 @@ mod tests {
             (&["e30="], Some(Denied::NotAnObject)),
             (&["not base64"], Some(Denied::NotAnObject)),
             (&[&base64(br#"{"claims":[{"typ":"sub","val":7}]}"#)], Some(Denied::NotAnObject)),
-            (&[&base64(br#"{"claims":[{"typ":"azp","val":"a"},{"typ":"appid","val":"b"}]}"#)], Some(Denied::NotAnObject)),
+            (
+                &[&base64(br#"{"claims":[{"typ":"azp","val":"a"},{"typ":"appid","val":"b"}]}"#)],
+                Some(Denied::NotAnObject),
+            ),
         ] {
             assert_eq!(caller(&head(principals)).err(), expected, "{principals:?}");
         }

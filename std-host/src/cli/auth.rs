@@ -80,7 +80,10 @@ impl fmt::Display for Words<'_> {
             _ if protection.vouched => return f.write_str("Callers are who X-MS-CLIENT-PRINCIPAL says."),
             (Required::Nothing, ..) | (_, None, None) => return f.write_str("Anybody who reaches it may call."),
             (Required::Sometimes, Some(token), _) => {
-                write!(f, "Anybody who reaches it may call what asks for neither scope nor role; for the rest callers need {token}.")?;
+                write!(
+                    f,
+                    "Anybody who reaches it may call what asks for neither scope nor role; for the rest callers need {token}."
+                )?;
             }
             (_, Some(token), Some(key)) => write!(f, "Callers need {token} {and} {key}.")?,
             (_, Some(one), None) | (_, None, Some(one)) => write!(f, "Callers need {one}.")?,

@@ -10,9 +10,9 @@ mod value;
 
 pub(super) use fault::Fault;
 pub(super) use layers::Layers;
+use platform::Platform;
 pub(super) use schema::schema;
 pub(super) use secret::{Secret, bytes, check_readers};
-use platform::Platform;
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
@@ -344,15 +344,18 @@ impl Layers {
                 platform::read(Path::new(&file), &path, |name| std::env::var(name).ok())?
             }
             None => Platform {
-                policies: texts("auth.issuer").into_iter().map(|issuer| Policy {
-                    issuer,
-                    issuers: texts("auth.issuers"),
-                    audiences: texts("auth.audiences"),
-                    applications: texts("auth.applications"),
-                    tenants: texts("auth.tenants"),
-                    identities: texts("auth.identities"),
-                    groups: texts("auth.groups"),
-                }).collect(),
+                policies: texts("auth.issuer")
+                    .into_iter()
+                    .map(|issuer| Policy {
+                        issuer,
+                        issuers: texts("auth.issuers"),
+                        audiences: texts("auth.audiences"),
+                        applications: texts("auth.applications"),
+                        tenants: texts("auth.tenants"),
+                        identities: texts("auth.identities"),
+                        groups: texts("auth.groups"),
+                    })
+                    .collect(),
                 scopes: texts("auth.scopes"),
                 ..Platform::default()
             },
@@ -382,7 +385,10 @@ impl Layers {
         };
         let (has_keys, has_tokens) = (protection.keys_file.is_some(), !protection.policies.is_empty());
         if protection.required == Required::Nothing && protection.asks() {
-            return Err(fault("auth.require", "is anonymous, and something is asked for beside it: take away one of them"));
+            return Err(fault(
+                "auth.require",
+                "is anonymous, and something is asked for beside it: take away one of them",
+            ));
         }
         if matches!(require.as_str(), "both" | "either") && !(has_keys && has_tokens) {
             return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
@@ -442,8 +448,14 @@ impl Layers {
         match (name("proxy.host_header")?, name("proxy.proto_header")?) {
             (Some(host), Some(proto)) => Ok(Some([host, proto])),
             (None, None) => Ok(None),
-            (Some(_), None) => Err(Fault::at(self.given("proxy.host_header", server).origin, "proxy.host_header needs proxy.proto_header beside it".to_owned())),
-            (None, Some(_)) => Err(Fault::at(self.given("proxy.proto_header", server).origin, "proxy.proto_header needs proxy.host_header beside it".to_owned())),
+            (Some(_), None) => Err(Fault::at(
+                self.given("proxy.host_header", server).origin,
+                "proxy.host_header needs proxy.proto_header beside it".to_owned(),
+            )),
+            (None, Some(_)) => Err(Fault::at(
+                self.given("proxy.proto_header", server).origin,
+                "proxy.proto_header needs proxy.host_header beside it".to_owned(),
+            )),
         }
     }
 

@@ -371,7 +371,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            let serving = Serving { router, limits: Arc::new(limits), tls: None, metrics: Arc::default(), proxies: Arc::default() };
+            let serving = Serving {
+                router,
+                limits: Arc::new(limits),
+                tls: None,
+                metrics: Arc::default(),
+                proxies: Arc::default(),
+            };
             serve(Listener::tcp(listener).unwrap(), Arc::new(serving), &mut Signals::take().unwrap(), || ()).await;
         });
         TcpStream::connect(address).await.unwrap()

@@ -50,7 +50,8 @@ impl Proxies {
     /// Each proxy writes behind what came who has called it, so the last one that is no proxy itself is the caller; what stands before,
     /// he may have made up.
     fn caller(&self, head: &HeaderMap) -> Option<IpAddr> {
-        let lines: Vec<&str> = head.get_all("x-forwarded-for").iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;
+        let lines: Vec<&str> =
+            head.get_all("x-forwarded-for").iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;
         let addresses = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(address);
         let mut last = None;
         for address in addresses {

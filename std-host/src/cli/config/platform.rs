@@ -193,7 +193,9 @@ fn excluded(path: &str, endpoint: &str) -> Result<(), String> {
     const KEY: &str = "globalValidation.excludedPaths";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~.".contains(&byte);
     if !path.starts_with('/') || !path.bytes().all(is_plain) || path.contains("..") || path.contains("//") {
-        return Err(format!("{KEY}: {path} is no plain path: write it without patterns, escapes and dots that lead upwards"));
+        return Err(format!(
+            "{KEY}: {path} is no plain path: write it without patterns, escapes and dots that lead upwards"
+        ));
     }
     if path.trim_end_matches('/') == endpoint.trim_end_matches('/') {
         return Err(format!(
@@ -217,9 +219,7 @@ fn forwarded(proxy: &ForwardProxy) -> Result<Option<[HeaderName; 2]>, String> {
         None | Some("NoProxy" | "Standard") if customs => {
             Err(format!("{KEY} has custom names, and its convention is not Custom: keep one"))
         }
-        Some("Standard") => {
-            Ok(Some(["x-forwarded-host", "x-forwarded-proto"].map(HeaderName::from_static)))
-        }
+        Some("Standard") => Ok(Some(["x-forwarded-host", "x-forwarded-proto"].map(HeaderName::from_static))),
         None | Some("NoProxy") => Ok(None),
         Some(other) => Err(format!("{KEY}.convention is {other:?}: NoProxy, Standard and Custom are served")),
     }
@@ -435,8 +435,12 @@ mod tests {
         let named = super::parsed(&any, "/mcp", &["t".to_owned()]).unwrap().policies.remove(0);
         assert_eq!(named.issuers, ["https://login.microsoftonline.com/{tenantid}/v2.0"]);
         assert_eq!(named.tenants, ["t"]);
-        let both = entra("").replacen(r#""azure"#, r#""customOpenIdConnectProviders":{"id":{"registration":{"clientId":"other",
-            "openIdConnectConfiguration":{"issuer":"https://id.example"}}}},"azure"#, 1);
+        let both = entra("").replacen(
+            r#""azure"#,
+            r#""customOpenIdConnectProviders":{"id":{"registration":{"clientId":"other",
+            "openIdConnectConfiguration":{"issuer":"https://id.example"}}}},"azure"#,
+            1,
+        );
         let policies = parsed(&both).unwrap().policies;
         let audiences: Vec<_> = policies.iter().map(|policy| policy.audiences.concat()).collect();
         assert_eq!(audiences, ["appapi://app", "other"]);
