@@ -420,7 +420,7 @@ fn public_url_comes_from_a_trusted_proxy_or_from_nobody() {
     ] {
         let server = served(&[flags.as_slice(), &["--proxy-trusted".to_owned(), trusted.to_owned()]].concat());
         let url = challenge(&server, fields);
-        assert!(url.starts_with(&format!("{expected}")) && url.ends_with("/mcp"), "{trusted} {fields:?}: {url}");
+        assert!(url.starts_with(expected) && url.ends_with("/mcp"), "{trusted} {fields:?}: {url}");
         let mut stream = TcpStream::connect(server.address()).expect("it listens");
         write!(
             stream,

@@ -177,7 +177,7 @@ impl Auth {
 
     /// The caller for whom the platform vouches, where that counts.
     pub(crate) fn vouched_for(&self, head: &HeaderMap) -> Option<Result<Evidence, Refusal>> {
-        let caller = || vouched::caller(head).map(Evidence::Vouched).map_err(|denied| told(&denied));
+        let caller = || vouched::caller(head).map(Box::new).map(Evidence::Vouched).map_err(|denied| told(&denied));
         self.is_vouched.then(caller)
     }
 
@@ -210,7 +210,10 @@ impl Auth {
         #[cfg(feature = "auth")]
         return self.tokens.as_ref().map(|tokens| tokens.metadata(&Resource::new(url).unwrap_or(tokens.resource())));
         #[cfg(not(feature = "auth"))]
-        None
+        {
+            let _ = url;
+            None
+        }
     }
 
     /// Collects what it takes to tell whether what came is good. What is wrong with it goes to the log, and how much of that the peer
@@ -277,7 +280,7 @@ pub(crate) enum Evidence {
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),
     /// What a platform says of the caller.
-    Vouched(Verified<Vec<u8>>),
+    Vouched(Box<Verified<Vec<u8>>>),
 }
 
 /// Writes to the log why a caller is kept out, and gives what the peer may know of it.
