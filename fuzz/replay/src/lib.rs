@@ -6,6 +6,7 @@
 //! arithmetic on strings, or a slow model of the same rules.
 
 mod application;
+mod auth_json;
 mod decimal;
 mod document;
 mod envelope;
@@ -21,6 +22,7 @@ mod sessions;
 mod state;
 mod token;
 
+pub use auth_json::auth_json;
 pub use envelope::envelope;
 pub use exchange::exchange;
 pub use headers::headers;

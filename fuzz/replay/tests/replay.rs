@@ -61,6 +61,11 @@ fn key_seeds_and_mutations_replayed_hold() {
     replay("key", attache_fuzz_replay::key);
 }
 
+#[test]
+fn auth_json_seeds_and_mutations_replayed_hold() {
+    replay("auth_json", attache_fuzz_replay::auth_json);
+}
+
 fn replay(target: &str, check: fn(&[u8])) {
     let seeds = inputs("seeds", target);
     assert!(!seeds.is_empty(), "{target} has no seeds");

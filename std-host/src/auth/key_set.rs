@@ -131,3 +131,109 @@ impl Verify for Key {
         good.map_err(|_| Forged)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attache_core::auth::Jws;
+    use serde_json::{Value, json};
+
+    /// The groups of a file of Wycheproof.
+    fn groups(file: &str) -> Vec<Value> {
+        let path = format!("{}/../tests/vectors/wycheproof/{file}_test.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mut whole: Value = serde_json::from_slice(&text).unwrap();
+        whole["testGroups"].as_array_mut().map(core::mem::take).unwrap()
+    }
+
+    fn set(keys: &[Value]) -> Option<KeySet> {
+        KeySet::read(json!({ "keys": keys }).to_string().as_bytes()).ok()
+    }
+
+    fn hex(value: &Value) -> Vec<u8> {
+        let text = value.as_str().unwrap();
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+
+    fn base64url(bytes: &[u8]) -> String {
+        const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut text = String::new();
+        for chunk in bytes.chunks(3) {
+            let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+            (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
+        }
+        text
+    }
+
+    /// The key of a group, as an issuer would publish it.
+    fn jwk(group: &Value) -> Value {
+        let key = &group["publicKey"];
+        if key["modulus"].is_string() {
+            let [n, e] = ["modulus", "publicExponent"].map(|name| {
+                let bytes = hex(&key[name]);
+                base64url(bytes.strip_prefix(&[0]).unwrap_or(&bytes))
+            });
+            json!({"kty": "RSA", "n": n, "e": e})
+        } else if key["uncompressed"].is_string() {
+            let point = hex(&key["uncompressed"]);
+            json!({"kty": "EC", "crv": "P-256", "x": base64url(&point[1..33]), "y": base64url(&point[33..])})
+        } else {
+            group["publicKeyJwk"].clone()
+        }
+    }
+
+    #[test]
+    fn signatures_are_judged_as_wycheproof_judges_them() {
+        for (file, least) in [
+            ("rsa_signature_2048_sha256", 100),
+            ("rsa_signature_3072_sha256", 100),
+            ("rsa_signature_4096_sha256", 100),
+            ("ecdsa_secp256r1_sha256_p1363", 100),
+            ("ed25519", 50),
+        ] {
+            let mut judged = 0;
+            for group in groups(file) {
+                let key = set(&[jwk(&group)]).map(|KeySet(keys)| Arc::clone(&keys[0]));
+                // No issuer has another exponent, and none is taken.
+                let served = group["publicKey"]["publicExponent"].as_str().is_none_or(|exponent| exponent == "010001");
+                for test in group["tests"].as_array().unwrap() {
+                    let good = key.as_ref().is_some_and(|key| key.verify(&hex(&test["msg"]), &hex(&test["sig"])).is_ok());
+                    assert_eq!(good, served && test["result"] == "valid", "{file} {}: {}", test["tcId"], test["comment"]);
+                    judged += 1;
+                }
+            }
+            assert!(judged > least, "{file}: {judged}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_judged_as_wycheproof_judges_them_by_the_key_that_the_set_has_for_them() {
+        let mut good = 0;
+        for group in ["json_web_signature", "json_web_key"].into_iter().flat_map(groups) {
+            let key = if group["public"].is_null() { &group["private"] } else { &group["public"] };
+            let keys = key["keys"].as_array().cloned().unwrap_or_else(|| vec![key.clone()]);
+            let set = set(&keys);
+            for test in group["tests"].as_array().unwrap() {
+                let Some(token) = test["jws"].as_str() else { continue };
+                let mut scratch = vec![0; token.len()];
+                let verified = Jws::read(token.as_bytes(), &mut scratch).is_ok_and(|jws| {
+                    let key = set.as_ref().and_then(|set| set.find(jws.kid(), jws.alg()));
+                    key.is_some_and(|key| jws.verify(&*key).is_ok())
+                });
+                // Of the algorithms there, three are served here.
+                let served = keys.iter().any(|key| matches!(key["alg"].as_str(), Some("RS256" | "ES256" | "EdDSA")));
+                assert_eq!(verified, test["result"] == "valid" && served, "{}: {}", test["tcId"], test["comment"]);
+                good += usize::from(verified);
+            }
+        }
+        assert!(good >= 8, "{good}");
+    }
+
+    #[test]
+    fn keys_for_something_else_are_passed_over_and_a_set_without_any_other_is_none() {
+        let good = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": base64url(&[7; 32])});
+        let other = json!({"kty": "oct", "k": "c2VjcmV0"});
+        assert_eq!(set(&[other.clone(), good]).map(|KeySet(keys)| keys.len()), Some(1));
+        assert!(set(&[other]).is_none() && set(&[]).is_none());
+    }
+}

@@ -3,6 +3,7 @@
 mod fault;
 mod layers;
 mod platform;
+mod policy;
 mod schema;
 mod secret;
 mod settings;
@@ -10,6 +11,7 @@ mod value;
 
 pub(super) use fault::Fault;
 pub(super) use layers::Layers;
+pub(super) use policy::Policy;
 use platform::Platform;
 pub(super) use schema::schema;
 pub(super) use secret::{Secret, bytes, check_readers};
@@ -78,18 +80,6 @@ pub(super) struct Protection {
     pub(super) jwks_file: Option<PathBuf>,
     /// The public URL of the endpoint.
     pub(super) resource: Option<String>,
-}
-
-/// What is asked of access tokens.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Policy {
-    pub(super) issuer: String,
-    pub(super) issuers: Vec<String>,
-    pub(super) audiences: Vec<String>,
-    pub(super) applications: Vec<String>,
-    pub(super) tenants: Vec<String>,
-    pub(super) identities: Vec<String>,
-    pub(super) groups: Vec<String>,
 }
 
 /// How much of what is configured.
@@ -341,7 +331,10 @@ impl Layers {
                     return Err(fault(&key, "is there beside auth.platform_file: say it there, or without that file"));
                 }
                 let path = text("path").unwrap_or_default();
-                platform::read(Path::new(&file), &path, |name| std::env::var(name).ok())?
+                let text = std::fs::read_to_string(&file)
+                    .map_err(|error| Fault::of(format!("auth.platform_file {file} cannot be read: {error}")))?;
+                platform::parsed(&text, &path, |name| std::env::var(name).ok())
+                    .map_err(|what| Fault::of(format!("{file}: {what}")))?
             }
             None => Platform {
                 policies: texts("auth.issuer")
@@ -374,10 +367,10 @@ impl Layers {
             policies: platform.policies,
             scopes: platform.scopes,
             require_https: platform.require_https,
-            unauthenticated: match text("auth.unauthenticated").as_deref() {
-                Some("403") => Unauthenticated::Forbidden,
-                Some("404") => Unauthenticated::NotFound,
-                _ => platform.unauthenticated,
+            unauthenticated: match (text("auth.unauthenticated").as_deref(), platform.unauthenticated) {
+                (Some("403"), _) | (Some("401"), Some(403)) => Unauthenticated::Forbidden,
+                (Some("404"), _) | (Some("401"), Some(404)) => Unauthenticated::NotFound,
+                _ => Unauthenticated::Challenge,
             },
             forwarded: self.forwarded(server)?.or(platform.forwarded),
             jwks_file: text("auth.jwks_file").map(PathBuf::from),

@@ -2,13 +2,13 @@
 //! `auth.json`. What it says and is not served here stops the start. Passed over is only what signs people in by a browser: clients of
 //! tools sign in at the issuer.
 
-use super::{Fault, Policy};
-use attache_host::auth::Unauthenticated;
+use super::policy::Policy;
+use core::fmt;
 use http::header::HeaderName;
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
 
 /// Scopes that clients are told to ask for, with commas or spaces between.
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
@@ -21,7 +21,8 @@ pub(super) struct Platform {
     pub(super) policies: Vec<Policy>,
     pub(super) scopes: Vec<String>,
     pub(super) require_https: bool,
-    pub(super) unauthenticated: Unauthenticated,
+    /// The status that callers get who have not shown who they are.
+    pub(super) unauthenticated: Option<u16>,
     /// Whether who shows no token may call what asks for neither scope nor role.
     pub(super) admits_guests: bool,
     pub(super) forwarded: Option<[HeaderName; 2]>,
@@ -117,21 +118,13 @@ impl Other {
     }
 }
 
-/// Reads the file, and what the environment says besides (`variable` gives a variable of it), for the endpoint at this path.
-pub(super) fn read(path: &Path, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Platform, Fault> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Fault::of(format!("auth.platform_file {shown} cannot be read: {error}")))?;
+/// What the text says, for the endpoint at this path; `variable` gives a variable of the environment. The error is for whoever wrote it.
+pub(super) fn parsed(text: &str, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Platform, String> {
     let words = |name: &str| {
         let text = variable(name).unwrap_or_default();
         text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
-    let platform = parsed(&text, endpoint, &words(TENANTS)).map_err(|what| Fault::of(format!("{shown}: {what}")))?;
-    Ok(Platform { scopes: words(SCOPES), ..platform })
-}
-
-/// What the text says. The error is for whoever wrote it.
-fn parsed(text: &str, endpoint: &str, tenants: &[String]) -> Result<Platform, String> {
+    let Once = serde_json::from_str(text).map_err(|error| format!("is no JSON of ours: {error}"))?;
     let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
     // The body of the resource has the settings one level deeper.
     let mut settings = match whole.get_mut("properties").map(Value::take) {
@@ -160,8 +153,8 @@ fn parsed(text: &str, endpoint: &str, tenants: &[String]) -> Result<Platform, St
     }
     served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned())?;
     Ok(Platform {
-        policies: enabled(&identity_providers, tenants)?,
-        scopes: Vec::new(),
+        policies: enabled(&identity_providers, &words(TENANTS))?,
+        scopes: words(SCOPES),
         // As on the platform where nothing is said of it.
         require_https: http_settings.require_https != Some(false),
         unauthenticated,
@@ -171,16 +164,16 @@ fn parsed(text: &str, endpoint: &str, tenants: &[String]) -> Result<Platform, St
 }
 
 /// What becomes of callers who have not shown who they are, and whether they are let in as guests.
-fn action(validation: &GlobalValidation) -> Result<(Unauthenticated, bool), String> {
+fn action(validation: &GlobalValidation) -> Result<(Option<u16>, bool), String> {
     const KEY: &str = "globalValidation.unauthenticatedClientAction";
     match (validation.require_authentication, validation.unauthenticated_client_action.as_deref()) {
         (Some(true), Some("AllowAnonymous")) => {
             Err(format!("{KEY} is AllowAnonymous, and globalValidation.requireAuthentication is true: keep one"))
         }
-        (Some(false), _) | (_, Some("AllowAnonymous")) => Ok((Unauthenticated::Challenge, true)),
-        (_, None | Some("Return401")) => Ok((Unauthenticated::Challenge, false)),
-        (_, Some("Return403")) => Ok((Unauthenticated::Forbidden, false)),
-        (_, Some("Return404")) => Ok((Unauthenticated::NotFound, false)),
+        (Some(false), _) | (_, Some("AllowAnonymous")) => Ok((None, true)),
+        (_, None | Some("Return401")) => Ok((None, false)),
+        (_, Some("Return403")) => Ok((Some(403), false)),
+        (_, Some("Return404")) => Ok((Some(404), false)),
         (_, Some(other)) => Err(format!(
             "{KEY} is {other:?}, which is not served: Return401, Return403, Return404 and AllowAnonymous are"
         )),
@@ -192,7 +185,8 @@ fn action(validation: &GlobalValidation) -> Result<(Unauthenticated, bool), Stri
 fn excluded(path: &str, endpoint: &str) -> Result<(), String> {
     const KEY: &str = "globalValidation.excludedPaths";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~.".contains(&byte);
-    if !path.starts_with('/') || !path.bytes().all(is_plain) || path.contains("..") || path.contains("//") {
+    let leads_elsewhere = |segment: &str| matches!(segment, "." | "..");
+    if !path.starts_with('/') || !path.bytes().all(is_plain) || path.contains("//") || path.split('/').any(leads_elsewhere) {
         return Err(format!(
             "{KEY}: {path} is no plain path: write it without patterns, escapes and dots that lead upwards"
         ));
@@ -227,6 +221,64 @@ fn forwarded(proxy: &ForwardProxy) -> Result<Option<[HeaderName; 2]>, String> {
 
 /// Where the issuers of the platform are.
 const ENTRA: &str = "https://login.microsoftonline.com/";
+
+/// A JSON text in which no object has a member twice: one reader would believe the first, another the last.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
+        text.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format_args!("{name} is there twice")));
+            }
+            names.insert(name);
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
 
 /// Takes away what is null, which means that it is not set.
 fn without_nulls(value: &mut Value) {
@@ -357,7 +409,7 @@ mod tests {
     }
 
     fn parsed(text: &str) -> Result<Platform, String> {
-        super::parsed(text, "/mcp", &[])
+        super::parsed(text, "/mcp", |_| None)
     }
 
     /// Of the one provider.
@@ -398,14 +450,14 @@ mod tests {
     #[test]
     fn each_action_has_its_answer() {
         for (validation, expected) in [
-            (r#"{}"#, (Unauthenticated::Challenge, false)),
-            (r#"{"unauthenticatedClientAction":"Return401"}"#, (Unauthenticated::Challenge, false)),
-            (r#"{"unauthenticatedClientAction":"Return403"}"#, (Unauthenticated::Forbidden, false)),
-            (r#"{"unauthenticatedClientAction":"Return404"}"#, (Unauthenticated::NotFound, false)),
-            (r#"{"unauthenticatedClientAction":"AllowAnonymous"}"#, (Unauthenticated::Challenge, true)),
+            (r#"{}"#, (None, false)),
+            (r#"{"unauthenticatedClientAction":"Return401"}"#, (None, false)),
+            (r#"{"unauthenticatedClientAction":"Return403"}"#, (Some(403), false)),
+            (r#"{"unauthenticatedClientAction":"Return404"}"#, (Some(404), false)),
+            (r#"{"unauthenticatedClientAction":"AllowAnonymous"}"#, (None, true)),
             (
                 r#"{"requireAuthentication":false,"unauthenticatedClientAction":"RedirectToLoginPage"}"#,
-                (Unauthenticated::Challenge, true),
+                (None, true),
             ),
         ] {
             let platform = parsed(&entra(&format!(r#","globalValidation":{validation}"#))).unwrap();
@@ -432,7 +484,7 @@ mod tests {
     fn issuer_of_any_tenant_needs_the_tenants_to_be_named_and_several_providers_have_a_policy_each() {
         let any = entra("").replace(TENANT, "common");
         assert!(parsed(&any).unwrap_err().contains(TENANTS));
-        let named = super::parsed(&any, "/mcp", &["t".to_owned()]).unwrap().policies.remove(0);
+        let named = super::parsed(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned())).unwrap().policies.remove(0);
         assert_eq!(named.issuers, ["https://login.microsoftonline.com/{tenantid}/v2.0"]);
         assert_eq!(named.tenants, ["t"]);
         let both = entra("").replacen(
@@ -453,6 +505,7 @@ mod tests {
             ("{}".to_owned(), &["identityProviders"]),
             (entra(r#","platform":{"enabled":false}"#), &["platform.enabled"]),
             (entra(r#","platfrom":{}"#), &["platfrom"]),
+            (entra(r#","httpSettings":{"requireHttps":true,"requireHttps":false}"#), &["requireHttps is there twice"]),
             (
                 entra(
                     r#","globalValidation":{"requireAuthentication":true,"unauthenticatedClientAction":"AllowAnonymous"}"#,
