@@ -12,9 +12,7 @@ mod policy;
 /// Checks that a policy that is taken says what a second reader finds in the file, and lets nobody past who is to be asked.
 pub fn auth_json(input: &[u8]) {
     let Ok(text) = core::str::from_utf8(input) else { return };
-    let variable = |name: &str| {
-        Some(if name.ends_with("TENANTS") { "t" } else { "a, b" }.to_owned())
-    };
+    let variable = |name: &str| Some(if name.ends_with("TENANTS") { "t" } else { "a, b" }.to_owned());
     let Ok(platform) = platform::parsed(text, "/mcp", variable) else { return };
     assert_eq!(platform.scopes, ["a", "b"]);
     let whole: Value = serde_json::from_str(text).expect("it was read");
@@ -40,8 +38,11 @@ pub fn auth_json(input: &[u8]) {
 
     let providers = &seen["identityProviders"];
     let custom = providers["customOpenIdConnectProviders"].as_object().into_iter().flatten().map(|(_, custom)| custom);
-    let enabled: Vec<&Value> =
-        [&providers["azureActiveDirectory"]].into_iter().chain(custom).filter(|one| !one.is_null() && one["enabled"] != false).collect();
+    let enabled: Vec<&Value> = [&providers["azureActiveDirectory"]]
+        .into_iter()
+        .chain(custom)
+        .filter(|one| !one.is_null() && one["enabled"] != false)
+        .collect();
     assert_eq!(platform.policies.len(), enabled.len());
     assert!(!enabled.is_empty());
     for (policy, provider) in platform.policies.iter().zip(enabled) {
@@ -50,7 +51,8 @@ pub fn auth_json(input: &[u8]) {
         };
         let validation = &provider["validation"];
         let (old, new) = (&validation["jwtClaimChecks"], &validation["defaultAuthorizationPolicy"]);
-        let either = |old: &Value, new: &Value| -> BTreeSet<String> { texts(old).union(&texts(new)).cloned().collect() };
+        let either =
+            |old: &Value, new: &Value| -> BTreeSet<String> { texts(old).union(&texts(new)).cloned().collect() };
         let principals = &new["allowedPrincipals"];
         let mut audiences = texts(&validation["allowedAudiences"]);
         audiences.insert(provider["registration"]["clientId"].as_str().expect("a text").to_owned());

@@ -197,8 +197,15 @@ mod tests {
                 // No issuer has another exponent, and none is taken.
                 let served = group["publicKey"]["publicExponent"].as_str().is_none_or(|exponent| exponent == "010001");
                 for test in group["tests"].as_array().unwrap() {
-                    let good = key.as_ref().is_some_and(|key| key.verify(&hex(&test["msg"]), &hex(&test["sig"])).is_ok());
-                    assert_eq!(good, served && test["result"] == "valid", "{file} {}: {}", test["tcId"], test["comment"]);
+                    let good =
+                        key.as_ref().is_some_and(|key| key.verify(&hex(&test["msg"]), &hex(&test["sig"])).is_ok());
+                    assert_eq!(
+                        good,
+                        served && test["result"] == "valid",
+                        "{file} {}: {}",
+                        test["tcId"],
+                        test["comment"]
+                    );
                     judged += 1;
                 }
             }

@@ -11,8 +11,8 @@ mod value;
 
 pub(super) use fault::Fault;
 pub(super) use layers::Layers;
-pub(super) use policy::Policy;
 use platform::Platform;
+pub(super) use policy::Policy;
 pub(super) use schema::schema;
 pub(super) use secret::{Secret, bytes, check_readers};
 use settings::{Kind, SETTINGS, Setting};

@@ -119,7 +119,11 @@ impl Other {
 }
 
 /// What the text says, for the endpoint at this path; `variable` gives a variable of the environment. The error is for whoever wrote it.
-pub(super) fn parsed(text: &str, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Platform, String> {
+pub(super) fn parsed(
+    text: &str,
+    endpoint: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Platform, String> {
     let words = |name: &str| {
         let text = variable(name).unwrap_or_default();
         text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -186,7 +190,11 @@ fn excluded(path: &str, endpoint: &str) -> Result<(), String> {
     const KEY: &str = "globalValidation.excludedPaths";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~.".contains(&byte);
     let leads_elsewhere = |segment: &str| matches!(segment, "." | "..");
-    if !path.starts_with('/') || !path.bytes().all(is_plain) || path.contains("//") || path.split('/').any(leads_elsewhere) {
+    if !path.starts_with('/')
+        || !path.bytes().all(is_plain)
+        || path.contains("//")
+        || path.split('/').any(leads_elsewhere)
+    {
         return Err(format!(
             "{KEY}: {path} is no plain path: write it without patterns, escapes and dots that lead upwards"
         ));
@@ -455,10 +463,7 @@ mod tests {
             (r#"{"unauthenticatedClientAction":"Return403"}"#, (Some(403), false)),
             (r#"{"unauthenticatedClientAction":"Return404"}"#, (Some(404), false)),
             (r#"{"unauthenticatedClientAction":"AllowAnonymous"}"#, (None, true)),
-            (
-                r#"{"requireAuthentication":false,"unauthenticatedClientAction":"RedirectToLoginPage"}"#,
-                (None, true),
-            ),
+            (r#"{"requireAuthentication":false,"unauthenticatedClientAction":"RedirectToLoginPage"}"#, (None, true)),
         ] {
             let platform = parsed(&entra(&format!(r#","globalValidation":{validation}"#))).unwrap();
             assert_eq!((platform.unauthenticated, platform.admits_guests), expected, "{validation}");
@@ -484,7 +489,8 @@ mod tests {
     fn issuer_of_any_tenant_needs_the_tenants_to_be_named_and_several_providers_have_a_policy_each() {
         let any = entra("").replace(TENANT, "common");
         assert!(parsed(&any).unwrap_err().contains(TENANTS));
-        let named = super::parsed(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned())).unwrap().policies.remove(0);
+        let named =
+            super::parsed(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned())).unwrap().policies.remove(0);
         assert_eq!(named.issuers, ["https://login.microsoftonline.com/{tenantid}/v2.0"]);
         assert_eq!(named.tenants, ["t"]);
         let both = entra("").replacen(
