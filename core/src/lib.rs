@@ -87,6 +87,8 @@ pub mod json;
 pub mod limits;
 pub mod line;
 pub mod mcp;
+#[cfg(feature = "provision")]
+pub mod provision;
 pub mod rpc;
 #[cfg(feature = "seal")]
 pub mod seal;

@@ -50,6 +50,7 @@ names! {
 #[cfg(all(feature = "defmt", feature = "embassy-net"))]
 names! {
     [] crate::embassy::Guard<'_> => "Guard";
+    [] crate::embassy::WallClock => "WallClock";
 }
 
 /// A derived `Format` holds where its fields have one. This does not compile where one of them has none.

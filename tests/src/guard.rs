@@ -4,9 +4,8 @@ use crate::device::{Topics, topics};
 use crate::endpoint::guarded;
 use crate::homes::{Answering, Http};
 use crate::tokens::{HEADER, NOW, RULES, key, token};
-use ::core::sync::atomic::{AtomicU64, Ordering};
 use attache_core::auth::{ApiKey, Denied, Gate, Rules, Verify, digest};
-use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens};
+use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens, WallClock};
 use attache_core::http::Resource;
 use attache_core::json::Escaped;
 use attache_core::mcp::Server;
@@ -56,8 +55,15 @@ fn keys() -> &'static [ApiKey] {
     Box::leak(Box::new([ApiKey::new("spare", digest(b"another")), ApiKey::new("hand", digest(SECRET.as_bytes()))]))
 }
 
-/// The tokens of the tests' issuer, at a time that `now` tells.
-fn tokens(now: fn() -> Option<u64>) -> &'static Tokens<'static> {
+/// A clock that has just been set.
+fn at(time: u64) -> &'static WallClock {
+    let clock = Box::leak(Box::new(WallClock::new(0)));
+    assert!(clock.set(time));
+    clock
+}
+
+/// The tokens of the tests' issuer, at the time of `clock`.
+fn tokens(clock: &'static WallClock) -> &'static Tokens<'static> {
     let issuer_keys: &'static [(&str, &dyn Verify)] =
         Box::leak(Box::new([("k1", &*Box::leak(Box::new(key())) as &dyn Verify)]));
     Box::leak(Box::new(Tokens {
@@ -65,7 +71,7 @@ fn tokens(now: fn() -> Option<u64>) -> &'static Tokens<'static> {
         rules: Rules { scopes_in: None, ..RULES },
         issuer_keys,
         scopes: &["read"],
-        now,
+        clock,
         seen: Box::leak(Box::new([const { Seen::new() }; 2])),
         ration: Box::leak(Box::new(Ration::new())),
     }))
@@ -112,7 +118,7 @@ fn key_opens_a_device_and_its_refusal_names_the_header() {
 
 #[test]
 fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_token_for_the_rest() {
-    let board = board(|| (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    let board = board(|| (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     for (token, look, open) in [
         (None, 200, 401),
         (Some(good(&[("exp", json!(1))])), 200, 401),
@@ -135,7 +141,7 @@ fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_tok
 
 #[test]
 fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to_get_one() {
-    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     assert_eq!(with(&board, "look", &good(&[])).status, 200);
     let refused = with(&board, "open", &good(&[]));
     let resource = "https://api.example/.well-known/oauth-protected-resource/mcp";
@@ -158,7 +164,7 @@ fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to
 
 #[test]
 fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
-    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     let other = r#"{"alg":"ES256","kid":"other"}"#;
     for (token, why) in [
         (good(&[("exp", json!(NOW - 61))]), "the token expired 1 s ago"),
@@ -175,7 +181,7 @@ fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
 
 #[test]
 fn flood_of_forged_tokens_is_cut_off_and_callers_who_were_seen_go_on() {
-    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(|| Some(NOW))), denied: log }));
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     let seen = good(&[]);
     assert_eq!(with(&board, "look", &seen).status, 200);
     let mut statuses = Vec::new();
@@ -196,15 +202,40 @@ fn flood_of_forged_tokens_is_cut_off_and_callers_who_were_seen_go_on() {
 
 #[test]
 fn without_a_clock_no_token_is_taken_and_one_that_was_seen_ends_with_its_time() {
-    static TIME: AtomicU64 = AtomicU64::new(0);
-    let now = || Some(TIME.load(Ordering::SeqCst)).filter(|now| *now > 0);
-    let board = board(move || (Gate::Token, Guard { keys: &[], tokens: Some(tokens(now)), denied: log }));
+    static CLOCK: WallClock = WallClock::new(1_000);
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(&CLOCK)), denied: log }));
     assert_eq!(with(&board, "look", &good(&[])).status, 401);
     assert!(LOG.lock().expect("not poisoned").iter().any(|line| line.contains("the time is not known")));
-    TIME.store(NOW, Ordering::SeqCst);
+    assert!(CLOCK.set(NOW));
     for _ in 0..2 {
         assert_eq!(with(&board, "look", &good(&[])).status, 200);
     }
-    TIME.store(NOW + 661, Ordering::SeqCst);
+    assert!(CLOCK.set(NOW + 661));
     assert_eq!(with(&board, "look", &good(&[])).status, 401);
+}
+
+#[test]
+fn clock_knows_the_time_when_it_was_set_and_none_before_its_image_was_built() {
+    let clock = WallClock::new(1_000_000);
+    assert_eq!(clock.now(), None);
+    assert!(!clock.set(999_999) && !clock.set(1 << 40));
+    assert_eq!(clock.now(), None, "a time that cannot be is none");
+    assert!(clock.set(1_000_500));
+    assert!(clock.now().is_some_and(|now| (1_000_500..1_000_560).contains(&now)));
+    assert!(!clock.set(1_000) && clock.now().is_some(), "what is refused changes nothing");
+}
+
+#[test]
+fn time_goes_back_behind_no_token_that_was_taken() {
+    static CLOCK: WallClock = WallClock::new(1_000);
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(&CLOCK)), denied: log }));
+    assert!(CLOCK.set(NOW));
+    let forged = good(&[("iat", json!(NOW + 55)), ("sub", json!("eve"))]).replacen("eyJ", "eyK", 1);
+    assert_eq!(with(&board, "look", &forged).status, 401);
+    assert!(CLOCK.set(NOW - 500), "what nobody has signed says nothing of the time");
+    assert!(CLOCK.set(NOW));
+    assert_eq!(with(&board, "look", &good(&[("iat", json!(NOW + 50))])).status, 200);
+    assert!(!CLOCK.set(NOW - 500));
+    let old = good(&[("exp", json!(NOW - 120))]);
+    assert_eq!(with(&board, "look", &old).status, 401);
 }

@@ -181,6 +181,11 @@ impl<B: AsRef<[u8]>> Verified<B> {
         self.found.exp
     }
 
+    /// The second since 1970 in which it was issued; 0 if it does not say.
+    pub const fn issued(&self) -> u64 {
+        self.found.iat
+    }
+
     /// What must still hold when it is used: keys and policy are the same, and it is the time for it.
     pub(super) fn holds<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> Result<(), Denied<'static>> {
         if self.generation != rules.generation {

@@ -1,5 +1,6 @@
 //! Who may call a device: keys, and tokens whose issuer's keys lie in its flash. Nothing is fetched.
 
+use super::wall_clock::WallClock;
 use crate::auth::{ApiKey, Authenticated, Bearer, Denied, Rules, Shown, Verified, Verify};
 use crate::http::{Refusal, Resource, Unverified};
 use crate::limits;
@@ -33,8 +34,8 @@ pub struct Tokens<'a> {
     pub issuer_keys: &'a [(&'a str, &'a dyn Verify)],
     /// What a client needs for the most ordinary use.
     pub scopes: &'a [&'a str],
-    /// Seconds since 1970, if that is known. Without it no token is taken, for each of them ends.
-    pub now: fn() -> Option<u64>,
+    /// The time of day. While it is not known no token is taken, for each of them ends.
+    pub clock: &'a WallClock,
     /// Room for tokens that were checked: one for each caller whose calls run at the same time, at least one. A token that comes again
     /// while there is room costs no signature.
     pub seen: &'a [Seen],
@@ -159,7 +160,7 @@ impl<'a> Guard<'a> {
         let Some(tokens) = self.tokens() else {
             return Err(self.told(&Denied::KeyUnavailable));
         };
-        let now = (tokens.now)();
+        let now = tokens.clock.now();
         let digest: [u8; 32] = Sha256::digest(bearer.as_bytes()).into();
         if let Some(seen) = tokens.find(&digest) {
             match Authenticated::cached(&*seen, &tokens.rules, now).map(|_| ()) {
@@ -185,6 +186,7 @@ impl<'a> Guard<'a> {
             return Err(Refusal::Rate);
         }
         let verified = candidate.verify(*key).and_then(|verified| verified.keep::<Claims>()).map_err(told)?;
+        tokens.clock.was(verified.issued());
         tokens.keep(Kept { token: digest, verified }).ok_or_else(|| told(Denied::KeyUnavailable)).map(Guest::Token)
     }
 

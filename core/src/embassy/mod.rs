@@ -15,11 +15,15 @@ mod outbox;
 #[cfg(feature = "embassy-net")]
 mod room;
 mod serial;
+#[cfg(feature = "sntp")]
+mod sntp;
 #[cfg(feature = "embassy-net")]
 mod source;
 mod subscription;
 #[cfg(feature = "embassy-net")]
 mod to;
+#[cfg(feature = "embassy-net")]
+mod wall_clock;
 
 pub use changes::Changes;
 #[cfg(feature = "embassy-net")]
@@ -33,3 +37,7 @@ pub use net::{Socket, serve};
 #[cfg(feature = "embassy-net")]
 pub use room::Room;
 pub use serial::{Buffers, Error, serve_lines};
+#[cfg(feature = "sntp")]
+pub use sntp::sntp;
+#[cfg(feature = "embassy-net")]
+pub use wall_clock::WallClock;

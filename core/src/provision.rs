@@ -1,0 +1,359 @@
+//! What a device is told after its image was built, in a page of its flash (feature `provision`): who may call, by which keys, what its
+//! secrets are, and who tells it the time. So one image serves many boards, and keys change without a new one.
+//!
+//! A tool on a desk writes the page (`attache provision`); the device reads it where it lies, and copies nothing of it but numbers.
+//!
+//! ```
+//! use attache_core::provision::{Blank, Demand, List, Page};
+//!
+//! let page = Page { demand: Demand::Key, hosts: List::from_slice(&["gateway.local"]).unwrap(), ..Page::NOBODY };
+//! let mut flash = [0xFF; 4096];
+//! page.write(&mut flash).unwrap();
+//! assert_eq!(Page::read(&flash).unwrap().hosts, ["gateway.local"]);
+//! assert_eq!(Page::read(&[0xFF; 4096]).unwrap_err(), Blank::Erased);
+//! ```
+
+#[cfg(feature = "eddsa")]
+use crate::auth::EdDsa;
+use crate::auth::{Access, Algorithm, ApiKey, Es256, Forged, Gate, Public, Rs256, Rules, Verify};
+use crate::http::Policy;
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Texts, as many as a page has room for.
+pub type List<'p> = Vec<&'p str, LISTED>;
+
+/// Most entries of a list.
+pub const LISTED: usize = 8;
+
+/// Most keys of issuers: those of today and of tomorrow, of two of them.
+pub const ISSUER_KEYS: usize = 4;
+
+/// What callers have to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// An access token.
+    Token,
+    /// An API key.
+    Key,
+    /// One of them.
+    Either,
+    /// Both.
+    Both,
+    /// A token for what asks for a scope or a role.
+    Optional,
+}
+
+impl Demand {
+    /// The gate that asks for it.
+    pub const fn gate(self) -> Gate {
+        match self {
+            Self::Nothing => Gate::Open(Access::Anonymous),
+            Self::Token => Gate::Token,
+            Self::Key => Gate::Key,
+            Self::Either => Gate::Either,
+            Self::Both => Gate::Both,
+            Self::Optional => Gate::Optional,
+        }
+    }
+}
+
+/// A public key of an issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct IssuerKey<'p> {
+    /// Its name (`kid`).
+    pub name: &'p str,
+    numbers: Numbers<'p>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Numbers<'p> {
+    /// A modulus; its exponent is 65537.
+    Rsa(&'p [u8]),
+    /// `x` and `y`.
+    P256(&'p [u8], &'p [u8]),
+    Ed25519(&'p [u8]),
+}
+
+impl<'p> IssuerKey<'p> {
+    /// The key of this name; `None` if it is one of RSA with another exponent than 65537.
+    pub fn new(name: &'p str, public: Public<'p>) -> Option<Self> {
+        let numbers = match public {
+            Public::Rsa(modulus, &[1, 0, 1]) => Numbers::Rsa(modulus),
+            Public::Rsa(..) => return None,
+            Public::P256(x, y) => Numbers::P256(x, y),
+            Public::Ed25519(point) => Numbers::Ed25519(point),
+        };
+        Some(Self { name, numbers })
+    }
+
+    /// What checks signatures by it; `None` if its numbers are no good, or for an algorithm that this build does not have.
+    pub fn verifier(&self) -> Option<Verifier<'p>> {
+        match self.numbers {
+            Numbers::Rsa(modulus) => Rs256::new(modulus, &[1, 0, 1]).map(Verifier::Rs256),
+            Numbers::P256(x, y) => Es256::new(x.try_into().ok()?, y.try_into().ok()?).map(Verifier::Es256),
+            #[cfg(feature = "eddsa")]
+            Numbers::Ed25519(point) => EdDsa::new(point.try_into().ok()?).map(Verifier::EdDsa),
+            #[cfg(not(feature = "eddsa"))]
+            Numbers::Ed25519(_) => None,
+        }
+    }
+}
+
+/// What checks signatures by a key of a page.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Verifier<'p> {
+    /// RS256; the modulus stays in the page.
+    Rs256(Rs256<'p>),
+    /// ES256.
+    Es256(Es256),
+    /// EdDSA.
+    #[cfg(feature = "eddsa")]
+    EdDsa(EdDsa),
+}
+
+impl Verifier<'_> {
+    fn each(&self) -> &dyn Verify {
+        match self {
+            Self::Rs256(key) => key,
+            Self::Es256(key) => key,
+            #[cfg(feature = "eddsa")]
+            Self::EdDsa(key) => key,
+        }
+    }
+}
+
+impl Verify for Verifier<'_> {
+    fn algorithm(&self) -> Algorithm {
+        self.each().algorithm()
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {
+        self.each().verify(message, signature)
+    }
+}
+
+/// What a device is told.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<'p> {
+    /// When it was written, in seconds since 1970: it is no earlier when it is read.
+    pub written: u32,
+    /// What callers have to show.
+    pub demand: Demand,
+    /// The names by which the device is called in `Host`.
+    #[serde(borrow)]
+    pub hosts: List<'p>,
+    /// Origins of web pages that may call.
+    #[serde(borrow)]
+    pub origins: List<'p>,
+    /// The endpoint as its clients write it; empty where no tokens are taken.
+    pub resource: &'p str,
+    /// What is asked of tokens, list by list as in [`Rules`].
+    #[serde(borrow)]
+    pub issuers: List<'p>,
+    /// See [`Rules::audiences`].
+    #[serde(borrow)]
+    pub audiences: List<'p>,
+    /// See [`Rules::applications`].
+    #[serde(borrow)]
+    pub applications: List<'p>,
+    /// See [`Rules::tenants`].
+    #[serde(borrow)]
+    pub tenants: List<'p>,
+    /// See [`Rules::identities`].
+    #[serde(borrow)]
+    pub identities: List<'p>,
+    /// See [`Rules::groups`].
+    #[serde(borrow)]
+    pub groups: List<'p>,
+    /// Scopes that clients are told to ask for.
+    #[serde(borrow)]
+    pub scopes: List<'p>,
+    /// The keys of the issuer.
+    #[serde(borrow)]
+    pub issuer_keys: Vec<IssuerKey<'p>, ISSUER_KEYS>,
+    /// API keys, by name and digest.
+    #[serde(borrow)]
+    pub keys: Vec<(&'p str, [u8; 32]), LISTED>,
+    /// Who tells the time, by SNTP.
+    pub time_server: Option<(Ipv4Addr, u16)>,
+    /// What the device alone knows: what is sealed, and what nobody is to guess, is made of it.
+    pub secret: [u8; 32],
+}
+
+/// Why there is nothing in a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Blank {
+    /// Nobody has written it yet, or somebody has erased it.
+    Erased,
+    /// Something else stands there, or a page of a version that this image does not know.
+    Foreign,
+    /// It is not as it was written: its digest is another one.
+    Damaged,
+}
+
+impl fmt::Display for Blank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Erased => "the page is erased: nothing was provisioned",
+            Self::Foreign => "the page is none of this version",
+            Self::Damaged => "the page is damaged: its digest is another one",
+        })
+    }
+}
+
+impl core::error::Error for Blank {}
+
+/// A page does not fit into the place for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TooLarge;
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the page is larger than the place for it")
+    }
+}
+
+impl core::error::Error for TooLarge {}
+
+/// What stands in front: a name, and the version.
+const MAGIC: [u8; 8] = *b"ATTACHE\x01";
+/// Name, version, length.
+const FRONT: usize = 12;
+/// A SHA-256 of what is between.
+const DIGEST: usize = 32;
+
+impl<'p> Page<'p> {
+    /// Nobody may call: to be filled.
+    pub const NOBODY: Self = Self {
+        written: 0,
+        demand: Demand::Key,
+        hosts: Vec::new(),
+        origins: Vec::new(),
+        resource: "",
+        issuers: Vec::new(),
+        audiences: Vec::new(),
+        applications: Vec::new(),
+        tenants: Vec::new(),
+        identities: Vec::new(),
+        groups: Vec::new(),
+        scopes: Vec::new(),
+        issuer_keys: Vec::new(),
+        keys: Vec::new(),
+        time_server: None,
+        secret: [0; 32],
+    };
+
+    /// Reads the page that begins `flash`.
+    ///
+    /// # Errors
+    /// Why there is none. A device then lets nobody in: [`Page::NOBODY`].
+    pub fn read(flash: &'p [u8]) -> Result<Self, Blank> {
+        let front = flash.first_chunk::<FRONT>().ok_or(Blank::Foreign)?;
+        if front.iter().all(|byte| *byte == 0xFF) {
+            return Err(Blank::Erased);
+        }
+        let [magic @ .., a, b, c, d] = front;
+        if *magic != MAGIC {
+            return Err(Blank::Foreign);
+        }
+        let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).map_err(|_| Blank::Damaged)?;
+        let (content, rest) = flash.get(FRONT..).and_then(|rest| rest.split_at_checked(length)).ok_or(Blank::Damaged)?;
+        let digest = rest.first_chunk::<DIGEST>().ok_or(Blank::Damaged)?;
+        if Sha256::digest(content)[..] != digest[..] {
+            return Err(Blank::Damaged);
+        }
+        postcard::from_bytes(content).map_err(|_| Blank::Foreign)
+    }
+
+    /// Writes the page to the beginning of `flash`; how many bytes it has.
+    ///
+    /// # Errors
+    /// [`TooLarge`].
+    pub fn write(&self, flash: &mut [u8]) -> Result<usize, TooLarge> {
+        let (front, rest) = flash.split_first_chunk_mut::<FRONT>().ok_or(TooLarge)?;
+        let room = rest.len().checked_sub(DIGEST).ok_or(TooLarge)?;
+        let (room, _) = rest.split_at_mut_checked(room).ok_or(TooLarge)?;
+        let length = postcard::to_slice(self, room).map_err(|_| TooLarge)?.len();
+        let (content, behind) = rest.split_at_mut_checked(length).ok_or(TooLarge)?;
+        let digest = behind.first_chunk_mut::<DIGEST>().ok_or(TooLarge)?;
+        *digest = Sha256::digest(content).into();
+        let len = u32::try_from(length).map_err(|_| TooLarge)?.to_le_bytes();
+        let [magic @ .., a, b, c, d] = front;
+        (*magic, [*a, *b, *c, *d]) = (MAGIC, len);
+        Ok(FRONT + length + DIGEST)
+    }
+
+    /// What is asked of tokens.
+    pub fn rules(&self) -> Rules<'_, &'p str> {
+        Rules {
+            issuers: &self.issuers,
+            audiences: &self.audiences,
+            applications: &self.applications,
+            tenants: &self.tenants,
+            identities: &self.identities,
+            groups: &self.groups,
+            scopes_in: None,
+            leeway: crate::limits::LEEWAY,
+            generation: 0,
+        }
+    }
+
+    /// Who may come to the door.
+    pub fn policy(&self) -> Policy<'_, &'p str> {
+        Policy { hosts: &self.hosts, origins: &self.origins, access: self.demand.gate() }
+    }
+
+    /// The API keys that let callers in.
+    pub fn keys(&self) -> Vec<ApiKey<&'p str>, LISTED> {
+        self.keys.iter().map(|(name, digest)| ApiKey::new(*name, *digest)).collect()
+    }
+
+    /// Who tells the time.
+    pub fn time_server(&self) -> Option<SocketAddrV4> {
+        self.time_server.map(|(address, port)| SocketAddrV4::new(address, port))
+    }
+}
+
+// It has a secret in it.
+impl fmt::Debug for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").field("written", &self.written).field("demand", &self.demand).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Page<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Page {{ written: {}, demand: {} }}", self.written, self.demand);
+    }
+}
+
+/// Numbers that nobody guesses who does not know `secret`, for boards without a source of randomness: seeds of TCP, marks of questions.
+///
+/// They are the same for the same `boot`. So count it up in flash at each start, before the first of them is used; where that cannot be, numbers
+/// come again that were seen before the restart, and whoever has watched can foretell them.
+pub fn random(secret: &[u8; 32], boot: u64) -> impl FnMut() -> u64 {
+    let seed: [u8; 32] = Sha256::new().chain_update(secret).chain_update(boot.to_be_bytes()).finalize().into();
+    let mut number = 0u64;
+    move || {
+        number = number.wrapping_add(1);
+        let block: [u8; 32] = Sha256::new().chain_update(seed).chain_update(number.to_be_bytes()).finalize().into();
+        let [a, b, c, d, e, f, g, h, ..] = block;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
