@@ -15,8 +15,9 @@
 
 #[cfg(feature = "eddsa")]
 use crate::auth::EdDsa;
-use crate::auth::{Access, Algorithm, ApiKey, Es256, Forged, Gate, Public, Rs256, Rules, Verify};
+use crate::auth::{Access, Algorithm, ApiKey, Es256, Forged, Gate, IssuerKeys, Public, Rs256, Rules, Verify};
 use crate::http::Policy;
+use crate::json::Text;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use heapless::Vec;
@@ -144,8 +145,19 @@ impl Verify for Verifier<'_> {
     }
 }
 
+/// What checks signatures by the keys of a page. It takes some hundred bytes, so have it in a `static`.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Verifiers<'p>(Vec<(&'p str, Verifier<'p>), ISSUER_KEYS>);
+
+impl IssuerKeys for Verifiers<'_> {
+    fn key(&self, kid: Text<'_>) -> Option<&dyn Verify> {
+        self.0.as_slice().key(kid)
+    }
+}
+
 /// What a device is told.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Page<'p> {
     /// When it was written, in seconds since 1970: it is no earlier when it is read.
     pub written: u32,
@@ -183,9 +195,9 @@ pub struct Page<'p> {
     /// The keys of the issuer.
     #[serde(borrow)]
     pub issuer_keys: Vec<IssuerKey<'p>, ISSUER_KEYS>,
-    /// API keys, by name and digest.
+    /// The API keys that let callers in.
     #[serde(borrow)]
-    pub keys: Vec<(&'p str, [u8; 32]), LISTED>,
+    pub keys: Vec<ApiKey<&'p str>, LISTED>,
     /// Who tells the time, by SNTP.
     pub time_server: Option<(Ipv4Addr, u16)>,
     /// What the device alone knows: what is sealed, and what nobody is to guess, is made of it.
@@ -272,7 +284,8 @@ impl<'p> Page<'p> {
             return Err(Blank::Foreign);
         }
         let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).map_err(|_| Blank::Damaged)?;
-        let (content, rest) = flash.get(FRONT..).and_then(|rest| rest.split_at_checked(length)).ok_or(Blank::Damaged)?;
+        let (content, rest) =
+            flash.get(FRONT..).and_then(|rest| rest.split_at_checked(length)).ok_or(Blank::Damaged)?;
         let digest = rest.first_chunk::<DIGEST>().ok_or(Blank::Damaged)?;
         if Sha256::digest(content)[..] != digest[..] {
             return Err(Blank::Damaged);
@@ -318,9 +331,9 @@ impl<'p> Page<'p> {
         Policy { hosts: &self.hosts, origins: &self.origins, access: self.demand.gate() }
     }
 
-    /// The API keys that let callers in.
-    pub fn keys(&self) -> Vec<ApiKey<&'p str>, LISTED> {
-        self.keys.iter().map(|(name, digest)| ApiKey::new(*name, *digest)).collect()
+    /// What checks signatures by the keys of the issuer; those that are no good, or for an algorithm that this build does not have, are left out.
+    pub fn verifiers(&self) -> Verifiers<'p> {
+        Verifiers(self.issuer_keys.iter().filter_map(|key| Some((key.name, key.verifier()?))).collect())
     }
 
     /// Who tells the time.

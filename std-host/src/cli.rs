@@ -11,6 +11,7 @@ mod log;
 mod metrics;
 mod pace;
 mod preface;
+mod provision;
 mod proxies;
 mod seeing;
 mod socket;
@@ -62,6 +63,7 @@ enum Command {
     /// Print the configuration that `serve` would run with, and where each value comes from.
     Config(Show),
     Key(keys::Key),
+    Provision(provision::Provision),
     Token(token::Token),
     /// Ask a running server whether it is ready; fails if it is not.
     Health(Health),
@@ -110,6 +112,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(settings) => settings.print_mcp_json(),
         Command::Key(key) => key.run().map_err(Problem::Config),
+        Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
     };

@@ -1,7 +1,7 @@
 """The firmware image running in QEMU: start it, wait until it listens, stop it.
 
 Run as a program (which `run` does) it connects the board's UART to standard input and output
-(`board.py ELF --linger SECONDS`), or a port of this machine to the board's port 80 (`board.py ELF --port N`).
+(`board.py ELF --linger SECONDS`), or a port of this machine to the board's port 80 (`board.py ELF --port N [PAGE]`).
 """
 
 import array
@@ -17,6 +17,7 @@ import termios
 import time
 
 QEMU = "qemu-system-arm"
+PROVISIONED = 0x0003F000  # where the page of flash lies, see build.rs
 CHUNK = 4096  # a pipe reported as writable takes this much (PIPE_BUF) without blocking
 
 
@@ -153,11 +154,16 @@ def _exit_on_signal(number, _frame):
 
 
 def main():
-    elf, mode, value = sys.argv[1:4]
+    elf, mode, value, *page = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_on_signal)
     try:
-        with Board(elf, port=value if mode == "--port" else None) as board:
+        arguments = []
+        if page:
+            # Commas separate options, unless they come twice.
+            file = page[0].replace(",", ",,")
+            arguments = ["-device", f"loader,file={file},addr={PROVISIONED:#x},force-raw=on"]
+        with Board(elf, arguments, port=value if mode == "--port" else None) as board:
             if mode == "--port":
                 print(f"the board answers on http://127.0.0.1:{value}/mcp", flush=True)
                 board.process.wait()

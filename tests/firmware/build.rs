@@ -11,9 +11,11 @@ use std::{env, fs, io};
 const MEMORY: &str = "\
 MEMORY
 {
-  FLASH : ORIGIN = 0x00000000, LENGTH = 256K
+  FLASH : ORIGIN = 0x00000000, LENGTH = 252K
   RAM   : ORIGIN = 0x20000000, LENGTH = 64K
 }
+/* The last page of flash is provisioned apart from the image. */
+__provisioned = 0x0003F000;
 ";
 
 /// A device crate would name default interrupt handlers here; `src/vectors.rs` needs none.

@@ -333,14 +333,112 @@ fn rs256(claims: &str) -> String {
     format!("{signed}.{}", base64url(&signature))
 }
 
+/// A page of flash, and the key that it opens a board to. The issuer's keys are those of `test-issuer.json`.
+fn provisioned(more: &[&str]) -> (String, PathBuf) {
+    let directory = std::env::temp_dir().join(format!("attache-page-{}-{}", std::process::id(), more.len()));
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let path = |name: &str| directory.join(name).to_str().expect("UTF-8").to_owned();
+    let (keys, page) = (path("keys"), path("page.bin"));
+    let told = |arguments: &[&str]| {
+        let run = Command::new(attache()).args(arguments).output().expect("it runs");
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).expect("UTF-8").trim().to_owned()
+    };
+    let key = told(&["key", "add", "test", "--keys-file", &keys]);
+    let jwks = root().join("tests/firmware/test-issuer.json").to_str().expect("UTF-8").to_owned();
+    let settings = [
+        &[
+            "provision",
+            "write",
+            "--out",
+            &page,
+            "--auth-keys-file",
+            &keys,
+            "--auth-jwks-file",
+            &jwks,
+            "--auth-require",
+            "either",
+        ][..],
+        &["--allow-host", "localhost", "--allow-host", "127.0.0.1", "--auth-issuer", "https://id.example"],
+        &["--auth-resource", "http://board.example/mcp", "--auth-applications", "app", "--auth-scopes", "board.use"],
+        more,
+    ];
+    let said = told(&settings.concat());
+    assert!(said.contains("keys of the issuer: es256, rs256") && !said.contains(&key), "{said}");
+    assert!(told(&["provision", "show", &page]).contains("http://board.example/mcp"));
+    (key, page.into())
+}
+
+/// The board with this page in its flash.
+fn guarded(run: &Path, page: &Path) -> (Process, Http) {
+    let (board, url) = boot_with(run, &["--page", page.to_str().expect("UTF-8")]);
+    let address = url.trim_start_matches("http://").split('/').next().and_then(|address| address.parse().ok());
+    (board, Http::at(address.expect("an address")))
+}
+
+/// Tells the time by SNTP, on this port of the loopback address.
+fn time_server() -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        let mut question = [0; 48];
+        while let Ok((48, client)) = socket.recv_from(&mut question) {
+            let since_1970 =
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+            // RFC 5905 §7.3: version 4, a server of stratum 2; the client's mark; the time.
+            let mut answer = [0; 48];
+            answer[..2].copy_from_slice(&[4 << 3 | 4, 2]);
+            answer[24..32].copy_from_slice(&question[40..]);
+            let seconds = u32::try_from(since_1970 + 2_208_988_800).expect("before 2036");
+            answer[40..44].copy_from_slice(&seconds.to_be_bytes());
+            let _ = socket.send_to(&answer, client);
+        }
+    });
+    port
+}
+
+/// Waits until it is so.
+fn until(so: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !so() {
+        assert!(started.elapsed() < Duration::from_secs(30), "it never was");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn guarded_board_that_knows_no_time_or_no_page_takes_no_token() {
+    let Some(run) = board() else { return };
+    let built = Command::new(&run).args(["--build", "--guarded"]).output().expect("it runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let call = |board: &Http, credentials: (&str, &str)| {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        let headers = [("host", "localhost"), ("content-type", "application/json"), credentials];
+        board.open(&headers, body.as_bytes()).status
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims = json!({"iss": "https://id.example", "aud": "http://board.example/mcp", "sub": "ada", "azp": "app", "exp": now + 600});
+    let bearer = format!("Bearer {}", token(r#"{"alg":"ES256","kid":"es256"}"#, &claims.to_string()));
+    let (key, page) = provisioned(&[]);
+    let (_board, board) = guarded(&run, &page);
+    let statuses = [("x-functions-key", key.as_str()), ("authorization", &bearer)].map(|shown| call(&board, shown));
+    assert_eq!(statuses, [200, 401], "a key does not end");
+    // One byte of it is another.
+    let mut bytes = std::fs::read(&page).expect("a page");
+    bytes[20] ^= 1;
+    std::fs::write(&page, bytes).expect("written");
+    let (_board, board) = guarded(&run, &page);
+    assert_eq!(call(&board, ("x-functions-key", &key)), 401, "what is damaged lets nobody in");
+}
+
 #[test]
 fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
     let Some(run) = board() else { return };
     let built = Command::new(&run).args(["--build", "--guarded"]).output().expect("it runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let (_board, url) = boot_with(&run, &["--guarded"]);
-    let address = url.trim_start_matches("http://").split('/').next().and_then(|address| address.parse().ok());
-    let board = Http::at(address.expect("an address"));
+    let (key, page) = provisioned(&["--time-server", &format!("10.0.2.2:{}", time_server())]);
+    let (_board, board) = guarded(&run, &page);
     let call = |tool: &str, credentials: &[(&str, &str)]| {
         let params =
             json!({"name": tool, "arguments": if tool == "set_led" { json!({"on": true}) } else { json!({}) }});
@@ -362,8 +460,12 @@ fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
     let metadata = "http://board.example/.well-known/oauth-protected-resource/mcp";
     let challenge = format!(r#"Bearer resource_metadata="{metadata}", scope="board.use""#);
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(challenge.as_str())));
-    assert_eq!(call("set_led", &[("x-functions-key", "let the board be open to me")]).status, 200);
+    assert_eq!(call("set_led", &[("x-functions-key", &key)]).status, 200);
     assert_eq!(call("set_led", &[("x-functions-key", "let me in")]).status, 401);
+    // Until it has been told the time it takes no token.
+    let good = es256(&claims("ada", "board.use", now + 600));
+    until(|| with("temperature", &good) == 200);
+    std::thread::sleep(Duration::from_secs(2));
     for sign in [&es256 as &dyn Fn(&str) -> String, &rs256] {
         assert_eq!(with("temperature", &sign(&claims("ada", "board.use", now + 600))), 200);
         assert_eq!(with("set_led", &sign(&claims("ada", "board.use", now + 600))), 403);

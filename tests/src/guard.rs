@@ -4,7 +4,7 @@ use crate::device::{Topics, topics};
 use crate::endpoint::guarded;
 use crate::homes::{Answering, Http};
 use crate::tokens::{HEADER, NOW, RULES, key, token};
-use attache_core::auth::{ApiKey, Denied, Gate, Rules, Verify, digest};
+use attache_core::auth::{ApiKey, Denied, Gate, Rules, digest};
 use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens, WallClock};
 use attache_core::http::Resource;
 use attache_core::json::Escaped;
@@ -64,8 +64,7 @@ fn at(time: u64) -> &'static WallClock {
 
 /// The tokens of the tests' issuer, at the time of `clock`.
 fn tokens(clock: &'static WallClock) -> &'static Tokens<'static> {
-    let issuer_keys: &'static [(&str, &dyn Verify)] =
-        Box::leak(Box::new([("k1", &*Box::leak(Box::new(key())) as &dyn Verify)]));
+    let issuer_keys = Box::leak(Box::new([("k1", key())]));
     Box::leak(Box::new(Tokens {
         resource: Resource::new("https://api.example/mcp").expect("a URL"),
         rules: Rules { scopes_in: None, ..RULES },

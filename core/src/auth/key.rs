@@ -9,6 +9,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 ///
 /// A plain hash is enough, because a key is random and long; it is no password.
 #[derive(Clone)]
+#[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 pub struct ApiKey<S = &'static str> {
     name: S,
     digest: [u8; 32],

@@ -41,4 +41,4 @@ pub use rs256::Rs256;
 pub use rules::{ANY, Rules};
 pub use scope::{Allowed, Need, authorize};
 pub use token::{Candidate, Claimed, Verdict, Verified, Voucher};
-pub use verify::{Algorithm, Forged, Verify};
+pub use verify::{Algorithm, Forged, IssuerKeys, Verify};

@@ -1,6 +1,8 @@
 //! Signatures. What makes them good is a library's business, or a few lines where none is small enough; which algorithm is used
 //! is decided by the key, never by the token.
 
+use crate::json::Text;
+
 /// What a key is for (RFC 7518 §3.1, RFC 8037 §3.1). `none` and shared secrets are not here: a server that only reads tokens
 /// has no use for them, and a public key taken for a secret is an old trick (RFC 8725 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,4 +43,36 @@ pub trait Verify {
     /// # Errors
     /// [`Forged`] if it was not.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged>;
+}
+
+impl<V: Verify + ?Sized> Verify for &V {
+    fn algorithm(&self) -> Algorithm {
+        (**self).algorithm()
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {
+        (**self).verify(message, signature)
+    }
+}
+
+/// The keys of an issuer.
+pub trait IssuerKeys {
+    /// The key of the name `kid`; where a token names none, the only one that there is.
+    fn key(&self, kid: Text<'_>) -> Option<&dyn Verify>;
+}
+
+impl<V: Verify> IssuerKeys for [(&str, V)] {
+    fn key(&self, kid: Text<'_>) -> Option<&dyn Verify> {
+        let found = match self {
+            [only] if kid.raw().is_empty() => Some(only),
+            all => all.iter().find(|(name, _)| kid.is(name)),
+        };
+        found.map(|(_, key)| key as &dyn Verify)
+    }
+}
+
+impl<V: Verify, const KEYS: usize> IssuerKeys for [(&str, V); KEYS] {
+    fn key(&self, kid: Text<'_>) -> Option<&dyn Verify> {
+        self.as_slice().key(kid)
+    }
 }

@@ -1,7 +1,7 @@
 //! Who may call a device: keys, and tokens whose issuer's keys lie in its flash. Nothing is fetched.
 
 use super::wall_clock::WallClock;
-use crate::auth::{ApiKey, Authenticated, Bearer, Denied, Rules, Shown, Verified, Verify};
+use crate::auth::{ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
 use crate::http::{Refusal, Resource, Unverified};
 use crate::limits;
 use core::cell::{Cell, Ref, RefCell};
@@ -30,8 +30,8 @@ pub struct Tokens<'a> {
     pub resource: Resource<'a>,
     /// What the tokens have to say.
     pub rules: Rules<'a>,
-    /// The keys of the issuer, by the names that it gives them (`kid`).
-    pub issuer_keys: &'a [(&'a str, &'a dyn Verify)],
+    /// The keys of the issuer: an array of them with their names (`kid`), or what was [provisioned](crate::provision).
+    pub issuer_keys: &'a dyn IssuerKeys,
     /// What a client needs for the most ordinary use.
     pub scopes: &'a [&'a str],
     /// The time of day. While it is not known no token is taken, for each of them ends.
@@ -171,13 +171,7 @@ impl<'a> Guard<'a> {
         let told = |denied: Denied<'_>| self.told(&denied);
         let claimed = bearer.read(tokens.rules.scopes_in, scratch).map_err(told)?;
         let candidate = claimed.check(&tokens.rules, now).map_err(told)?;
-        let named = |(kid, _): &&(&str, &dyn Verify)| candidate.kid().is(kid);
-        let only = || match tokens.issuer_keys {
-            [only] if candidate.kid().raw().is_empty() => Some(only),
-            _ => None,
-        };
-        let key = tokens.issuer_keys.iter().find(named).or_else(only);
-        let Some((_, key)) = key else {
+        let Some(key) = tokens.issuer_keys.key(candidate.kid()) else {
             return Err(told(Denied::Kid(candidate.kid().raw())));
         };
         // The checks that cost little come before, and what was checked before costs none.
@@ -185,7 +179,7 @@ impl<'a> Guard<'a> {
             told!("denied: more signatures than are checked in this time");
             return Err(Refusal::Rate);
         }
-        let verified = candidate.verify(*key).and_then(|verified| verified.keep::<Claims>()).map_err(told)?;
+        let verified = candidate.verify(key).and_then(|verified| verified.keep::<Claims>()).map_err(told)?;
         tokens.clock.was(verified.issued());
         tokens.keep(Kept { token: digest, verified }).ok_or_else(|| told(Denied::KeyUnavailable)).map(Guest::Token)
     }

@@ -1,6 +1,6 @@
 //! Who may call, as the configuration says it.
 
-use super::config::{Fault, Policy, Protection, Required};
+use super::config::{Endpoint, Fault, Policy, Protection, Required};
 use super::keys;
 use attache_host::auth::{Auth, Issuer, Keys, Tokens, Unauthenticated};
 use core::fmt;
@@ -64,6 +64,12 @@ fn issuer(policy: &Policy, jwks_file: Option<&Path>) -> Result<Issuer, Fault> {
         .tenants(&policy.tenants)
         .identities(&policy.identities)
         .groups(&policy.groups))
+}
+
+/// The server at the path that was asked for; the first one, where none was.
+pub(super) fn endpoint<'s>(servers: &'s [Endpoint], asked: Option<&str>) -> Result<&'s Endpoint, Fault> {
+    let found = servers.iter().find(|server| asked.is_none_or(|asked| asked == server.path));
+    found.ok_or_else(|| Fault::of("--server names a path that no server of the configuration has".to_owned()))
 }
 
 /// The policy in words, for whoever starts the server.

@@ -47,10 +47,7 @@ impl Explain {
     fn run(&self) -> Result<(), Problem> {
         let config = self.settings.layers()?.config().map_err(Problem::Config)?;
         let fault = |what: String| Problem::Config(Fault::of(what));
-        let is_asked = |path: &str| self.server.as_deref().is_none_or(|asked| asked == path);
-        let endpoint = config.servers.iter().find(|endpoint| is_asked(&endpoint.path));
-        let endpoint = endpoint
-            .ok_or_else(|| fault("--server names a path that no server of the configuration has".to_owned()))?;
+        let endpoint = auth::endpoint(&config.servers, self.server.as_deref()).map_err(Problem::Config)?;
         let url = url(config.listen.address(), &endpoint.path, config.tls.as_ref());
         let tokens = auth::tokens(&endpoint.protection, &url).map_err(Problem::Config)?;
         let tokens = tokens.ok_or_else(|| fault(format!("{} asks for no tokens: set auth.issuer", endpoint.path)))?;

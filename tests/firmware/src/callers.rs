@@ -1,88 +1,82 @@
-//! Who may call the board when it is built with feature `guarded`: the holders of a key, or of a token of an issuer whose private keys
-//! are those of the tests (`test-issuer.pem` is one).
+//! Who may call the board when it is built with feature `guarded`: whom the page of its flash names that was written apart from the image
+//! (`attache provision`). While there is none, nobody.
 
-use attache_core::auth::{ApiKey, Es256, Gate, Rs256, Rules, Verify};
-use attache_core::embassy::{Guard, Ration, Seen, Tokens};
-use attache_core::http::Resource;
-use embassy_time::Instant;
+use attache_core::embassy::{Guard, Ration, Seen, Tokens, WallClock, sntp};
+use attache_core::http::{Policy, Resource};
+use attache_core::provision::{self, Page, Verifiers};
+use embassy_executor::Spawner;
+use embassy_net::{IpEndpoint, Stack};
 use static_cell::StaticCell;
 
-/// What the board asks for.
-pub fn guard() -> (Gate, Guard<'static>) {
-    static TOKENS: StaticCell<Tokens<'static>> = StaticCell::new();
-    static SEEN: StaticCell<[Seen; 2]> = StaticCell::new();
-    static RATION: StaticCell<Ration> = StaticCell::new();
-    static ES256: StaticCell<Es256> = StaticCell::new();
-    static KEYS: StaticCell<[(&str, &dyn Verify); 2]> = StaticCell::new();
-    let (Some(resource), Some(es256)) = (Resource::new(RESOURCE), Es256::new(&X, &Y)) else {
-        crate::semihosting::fail();
-    };
-    let tokens = Tokens {
-        resource,
-        rules: Rules {
-            issuers: &["https://id.example"],
-            audiences: &[RESOURCE],
-            applications: &["app"],
-            ..Rules::NONE
-        },
-        issuer_keys: KEYS.init([("es256", ES256.init(es256)), ("rs256", &RSA)]),
-        scopes: &["board.use"],
-        now,
-        seen: SEEN.init([const { Seen::new() }; 2]),
-        ration: RATION.init(Ration::new()),
-    };
-    (Gate::Either, Guard { keys: &KEY, tokens: Some(TOKENS.init(tokens)), denied: |_| {} })
+/// Sockets besides those of HTTP: one that asks what time it is.
+pub const SOCKETS: usize = 1;
+
+/// What the board is told.
+pub struct Callers {
+    page: &'static Page<'static>,
+    clock: &'static WallClock,
 }
 
-/// The URL by which clients know the board.
-const RESOURCE: &str = "http://board.example/mcp";
+impl Callers {
+    /// Reads the page.
+    pub fn read() -> Self {
+        static PAGE: StaticCell<Page<'static>> = StaticCell::new();
+        static CLOCK: StaticCell<WallClock> = StaticCell::new();
+        let page: &Page<'_> = PAGE.init(Page::read(flash()).unwrap_or(Page::NOBODY));
+        Self { page, clock: CLOCK.init(WallClock::new(page.written.max(BUILT))) }
+    }
 
-/// The key `let the board be open to me`, by its digest.
-static KEY: [ApiKey; 1] = [ApiKey::new("test", KEY_DIGEST)];
+    /// Numbers for the network, which should be hard to guess. The emulated board has neither a source of randomness nor flash that it can write
+    /// a counter to, so they are those of its page, at each start the same.
+    pub fn random(&self) -> impl FnMut() -> u64 + use<> {
+        provision::random(&self.page.secret, 0)
+    }
 
-static RSA: Rs256<'static> = match Rs256::new(&MODULUS, &[1, 0, 1]) {
-    Some(key) => key,
-    None => panic!("the modulus of the tests is good"),
-};
+    /// What callers over Ethernet have to show, and what proves it.
+    pub fn site(&self) -> (Policy<'static>, Guard<'static>) {
+        static TOKENS: StaticCell<Tokens<'static>> = StaticCell::new();
+        static SEEN: StaticCell<[Seen; 2]> = StaticCell::new();
+        static RATION: StaticCell<Ration> = StaticCell::new();
+        static VERIFIERS: StaticCell<Verifiers<'static>> = StaticCell::new();
+        let Self { page, clock } = *self;
+        let tokens = Resource::new(page.resource).map(|resource| {
+            &*TOKENS.init(Tokens {
+                resource,
+                rules: page.rules(),
+                issuer_keys: VERIFIERS.init(page.verifiers()),
+                scopes: &page.scopes,
+                clock,
+                seen: SEEN.init([const { Seen::new() }; 2]),
+                ration: RATION.init(Ration::new()),
+            })
+        });
+        (page.policy(), Guard { keys: &page.keys, tokens, denied: |_| {} })
+    }
 
-/// The board has no clock that knows the day: it is as late as when the image was built, and as long as it runs later.
-fn now() -> Option<u64> {
-    Some(BUILT + Instant::now().as_secs())
+    /// Asks the server that the page names what time it is.
+    pub fn start(self, spawner: Spawner, stack: Stack<'static>) {
+        if let Some(server) = self.page.time_server() {
+            spawner.spawn(crate::task(time(stack, server.into(), self)));
+        }
+    }
 }
 
-const BUILT: u64 = match u64::from_str_radix(env!("BUILT"), 10) {
+/// Keeps the clock by the time server.
+#[embassy_executor::task]
+async fn time(stack: Stack<'static>, server: IpEndpoint, callers: Callers) {
+    sntp(stack, server, callers.clock, callers.random()).await;
+}
+
+/// The page: what the linker script has kept free for it.
+fn flash() -> &'static [u8] {
+    unsafe extern "C" {
+        static __provisioned: [u8; 4096];
+    }
+    // SAFETY: the linker script keeps this part of flash for the page alone, and nothing writes there while the board runs.
+    unsafe { &*(&raw const __provisioned) }
+}
+
+const BUILT: u32 = match u32::from_str_radix(env!("BUILT"), 10) {
     Ok(seconds) => seconds,
     Err(_) => panic!("build.rs says when it is"),
 };
-
-const KEY_DIGEST: [u8; 32] = [
-    0x17, 0xe2, 0xa9, 0x82, 0x0c, 0x8b, 0x60, 0x6f, 0x22, 0x2c, 0x95, 0x6d, 0x72, 0x63, 0x2b, 0xd6, 0x7e, 0x1d, 0x81,
-    0x91, 0xf8, 0xa7, 0x62, 0x99, 0xbd, 0xb0, 0xfa, 0xb6, 0xea, 0xa6, 0xe9, 0x5b,
-];
-
-const X: [u8; 32] = [
-    0x1e, 0x18, 0x53, 0x2f, 0xd4, 0x75, 0x4c, 0x02, 0xf3, 0x04, 0x1d, 0x9c, 0x75, 0xce, 0xb3, 0x3b, 0x83, 0xff, 0xd8,
-    0x1a, 0xc7, 0xce, 0x4f, 0xe8, 0x82, 0xcc, 0xb1, 0xc9, 0x8b, 0xc5, 0x89, 0x6e,
-];
-
-const Y: [u8; 32] = [
-    0xa4, 0x6c, 0x31, 0x1c, 0x4e, 0x2f, 0xf4, 0x0d, 0xd9, 0x6a, 0x36, 0x53, 0xe6, 0xe4, 0x54, 0x45, 0xd3, 0x2d, 0xfe,
-    0x48, 0x6e, 0xce, 0xd7, 0x5c, 0x7a, 0x90, 0xc6, 0xa1, 0x88, 0x81, 0xc0, 0xa3,
-];
-
-const MODULUS: [u8; 256] = [
-    0xf9, 0xff, 0x22, 0xa8, 0x46, 0x9d, 0x18, 0xbd, 0x48, 0x7c, 0x54, 0x70, 0xee, 0xf9, 0x9b, 0xba, 0xf7, 0x0e, 0xd6,
-    0x6a, 0x1d, 0xb5, 0x77, 0x11, 0x8d, 0xc7, 0x1c, 0xfd, 0xe7, 0xb6, 0x6d, 0xb5, 0xa8, 0x5c, 0x67, 0x8f, 0x85, 0x91,
-    0x8d, 0x57, 0xbd, 0xc4, 0x23, 0x2f, 0xa8, 0xfe, 0x1e, 0xd1, 0x89, 0x72, 0x2a, 0x77, 0x9a, 0xcd, 0x5f, 0x6e, 0x13,
-    0x53, 0xe5, 0x1e, 0xc5, 0xb1, 0x04, 0x9a, 0x97, 0xe5, 0x38, 0xd2, 0xc5, 0xbe, 0xc3, 0x53, 0xdc, 0x9e, 0xe5, 0xaa,
-    0xd1, 0x81, 0x49, 0x93, 0xce, 0x7b, 0x5e, 0x59, 0xbf, 0x93, 0x01, 0x04, 0x2c, 0x50, 0x23, 0xe7, 0x08, 0x21, 0x80,
-    0x98, 0x2c, 0x47, 0x40, 0x96, 0xba, 0x7a, 0x1d, 0xf8, 0x88, 0xe6, 0x88, 0x24, 0x2b, 0x2a, 0x37, 0xd7, 0xc8, 0x48,
-    0xa1, 0x56, 0x9f, 0x2e, 0x42, 0xe9, 0x1f, 0x55, 0x31, 0xbb, 0x57, 0xd8, 0x74, 0x23, 0x79, 0xca, 0x9f, 0x8b, 0xf5,
-    0xba, 0xed, 0x71, 0x07, 0x98, 0x67, 0xde, 0x5b, 0xe8, 0x63, 0x80, 0x60, 0x84, 0x31, 0x7b, 0x6b, 0xcb, 0xb9, 0x30,
-    0xad, 0xa3, 0x7b, 0x7a, 0xdf, 0xcc, 0x24, 0x80, 0xb3, 0x2d, 0xa6, 0xc0, 0x1e, 0x07, 0xa7, 0x4a, 0xb9, 0x33, 0x53,
-    0xb9, 0x27, 0xaf, 0x90, 0xc4, 0xa5, 0x8a, 0x8e, 0x8d, 0x90, 0x0e, 0xf6, 0xe3, 0xc8, 0x5d, 0x2a, 0x24, 0xef, 0x91,
-    0x47, 0x96, 0x73, 0xe0, 0x71, 0x4a, 0xa0, 0x71, 0xf9, 0x53, 0xd6, 0xd4, 0xd3, 0x67, 0xce, 0x35, 0x1c, 0x1d, 0xf8,
-    0x07, 0x14, 0xa5, 0x6d, 0x43, 0x1e, 0xd0, 0x73, 0xca, 0xf0, 0x33, 0x5c, 0xd9, 0x36, 0x88, 0xfa, 0x1c, 0x70, 0xec,
-    0x90, 0x3b, 0x39, 0xe8, 0x74, 0x45, 0xd5, 0xe5, 0x17, 0x21, 0x39, 0x01, 0xec, 0x5b, 0xe1, 0x8e, 0x3a, 0x55, 0x62,
-    0x8b, 0xce, 0x3f, 0xb6, 0x6d, 0x79, 0xc0, 0x37, 0x57,
-];

@@ -8,7 +8,7 @@
 
 mod application;
 mod backlog;
-#[cfg(feature = "guarded")]
+#[cfg_attr(not(feature = "guarded"), path = "open.rs")]
 mod callers;
 mod clock;
 mod ethernet;
@@ -23,8 +23,8 @@ mod vectors;
 use application::{Application, CHANGES, SERVER};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
-use attache_core::http::Policy;
 use attache_core::tool::{Call, Output};
+use callers::Callers;
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
@@ -34,17 +34,6 @@ use static_cell::{ConstStaticCell, StaticCell};
 /// The board's address in the emulator's network, which forwards a port of its machine to it.
 const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
-
-/// The names by which the board is reached: its address, and that of the forwarded port.
-const HOSTS: &[&str] = &["localhost", "127.0.0.1", "10.0.2.15"];
-
-/// What callers over Ethernet have to show.
-#[cfg(not(feature = "guarded"))]
-const fn guard() -> (attache_core::auth::Gate, attache_core::embassy::Guard<'static>) {
-    (attache_core::auth::Gate::Open(Access::Anonymous), attache_core::embassy::Guard::NONE)
-}
-#[cfg(feature = "guarded")]
-use callers::guard;
 
 /// Signatures need stack, which the memory of two sockets makes room for.
 const SOCKETS: usize = if cfg!(feature = "guarded") { 2 } else { 4 };
@@ -59,19 +48,20 @@ fn main() -> ! {
     };
     clock::start(peripherals.SYST);
     let (rx, tx) = uart::open();
-    let (stack, network) = network();
+    let callers = Callers::read();
+    let (policy, guard) = callers.site();
+    let (stack, network) = network(callers.random()());
     executor::run(|spawner| {
         static BOARD: StaticCell<Application> = StaticCell::new();
         static ENDPOINT: StaticCell<Endpoint<'_, 2>> = StaticCell::new();
         static MEMORY: ConstStaticCell<[Memory; SOCKETS]> = ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
         let board: &Application = BOARD.init(Application::new());
-        let (access, guard) = guard();
-        let policy = Policy { hosts: HOSTS, origins: &[], access };
         let site = Site { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
         let endpoint: &Endpoint<'_, 2> =
             ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site, room: Room::new(SOCKETS) });
         spawner.spawn(task(line(board, rx, tx)));
         spawner.spawn(task(run(network)));
+        callers.start(spawner, stack);
         for memory in MEMORY.take() {
             spawner.spawn(task(socket(board, stack, memory, endpoint)));
         }
@@ -85,16 +75,15 @@ fn task<S, E>(task: Result<S, E>) -> S {
     task.unwrap_or_else(|_| semihosting::fail())
 }
 
-fn network() -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
+/// `seed` is for the numbers of TCP, which should be hard to guess.
+fn network(seed: u64) -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
     static ETHERNET: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
-    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+    static RESOURCES: ConstStaticCell<StackResources<{ SOCKETS + callers::SOCKETS }>> =
+        ConstStaticCell::new(StackResources::new());
     let ethernet = ETHERNET.take();
     ethernet.open();
     let address =
         StaticConfigV4 { address: Ipv4Cidr::new(ADDRESS, 24), gateway: Some(GATEWAY), dns_servers: Default::default() };
-    // It chooses numbers of TCP that should be hard to guess. The emulated board has no source of randomness, and no foe in
-    // its network; a real one takes its own.
-    let seed = 0x4174_7461_6368_e921;
     embassy_net::new(ethernet, Config::ipv4_static(address), RESOURCES.take(), seed)
 }
 

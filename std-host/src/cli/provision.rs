@@ -1,0 +1,310 @@
+//! Pages of flash that tell devices who may call them, written from the same configuration.
+
+use super::config::{Endpoint, Fault, Policy, Protection, Required, Secret};
+use super::{Problem, Settings, auth, keys, system};
+use attache_core::auth::{ApiKey, Jwk};
+use attache_core::json::{Kind, Reader};
+use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
+use attache_host::auth::Unauthenticated;
+use clap::{Args, Subcommand};
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Writes the page of flash that tells a device who may call it.
+#[derive(Args, Debug)]
+pub(super) struct Provision {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a page of what the configuration says: what callers show (auth.*), by which names they call it (allow_host), from which pages
+    /// (allow_origin), and the key that it seals with.
+    ///
+    /// A device fetches nothing, so the issuer's keys have to be in auth.jwks_file. The page has secrets in it: keep it as you keep keys.
+    Write(Writing),
+    /// Print what a page says, but for its secrets.
+    Show {
+        /// The file with the page.
+        page: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Writing {
+    /// The file to write; it must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// The size of the device's page, in bytes; what is left is filled with 0xFF, as flash is when it is erased.
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    size: usize,
+
+    /// Who tells the device the time by SNTP: an IPv4 address, and a port if it is not 123. Without it tokens are taken only once the
+    /// application has set the clock.
+    #[arg(long, value_name = "ADDR", value_parser = time_server)]
+    time_server: Option<SocketAddrV4>,
+
+    /// The path of the server whose settings are taken; the first one without it.
+    #[arg(long, value_name = "PATH")]
+    server: Option<String>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn time_server(text: &str) -> Result<SocketAddrV4, String> {
+    let alone = || text.parse().map(|address: Ipv4Addr| SocketAddrV4::new(address, 123));
+    text.parse()
+        .or_else(|_| alone())
+        .map_err(|_| "must be an address such as 192.168.1.1 or 192.168.1.1:123".to_owned())
+}
+
+impl Provision {
+    pub(super) fn run(&self) -> Result<(), Problem> {
+        match &self.command {
+            Command::Write(write) => write.run(),
+            Command::Show { page } => show(page).map_err(Problem::Config),
+        }
+    }
+}
+
+impl Writing {
+    fn run(&self) -> Result<(), Problem> {
+        let config = self.settings.layers()?.config().map_err(Problem::Config)?;
+        let endpoint = auth::endpoint(&config.servers, self.server.as_deref()).map_err(Problem::Config)?;
+        let secret = match &config.seal {
+            Some(Secret(keys)) => keys.first().copied(),
+            None => None,
+        };
+        self.write(endpoint, secret).map_err(Problem::Config)
+    }
+
+    fn write(&self, endpoint: &Endpoint, secret: Option<[u8; 32]>) -> Result<(), Fault> {
+        let protection = &endpoint.protection;
+        let policy = policy(protection)?;
+        let none = Policy::default();
+        let asked = policy.unwrap_or(&none);
+        let jwks = match (&protection.jwks_file, policy) {
+            (Some(file), _) => fs::read(file)
+                .map_err(|error| Fault::of(format!("auth.jwks_file {} cannot be read: {error}", file.display())))?,
+            (None, Some(_)) => {
+                return Err(Fault::of(
+                    "a device fetches no keys: save what the issuer has at the jwks_uri of its metadata, and name it in auth.jwks_file"
+                        .to_owned(),
+                ));
+            }
+            (None, None) => Vec::new(),
+        };
+        let digests = protection.keys_file.as_deref().map_or(Ok(Vec::new()), keys::read)?;
+        let mut room = vec![[0; NUMBERS]; jwks.len() / LEAST + 1];
+        let names: Vec<String> = kids(&jwks);
+        let mut audiences = asked.audiences.clone();
+        audiences.extend(protection.resource.clone());
+        let time =
+            SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|time| u32::try_from(time.as_secs()).ok());
+        let page = Page {
+            written: time.ok_or_else(|| {
+                Fault::of("the clock of this machine is wrong: a page says when it was written".to_owned())
+            })?,
+            demand: demand(protection),
+            hosts: listed("allow_host", &endpoint.hosts)?,
+            origins: listed("allow_origin", &endpoint.origins)?,
+            resource: match (&protection.resource, policy) {
+                (None, Some(_)) => {
+                    return Err(Fault::of(
+                        "set auth.resource: the device's endpoint as its clients write it".to_owned(),
+                    ));
+                }
+                (resource, _) => resource.as_deref().unwrap_or_default(),
+            },
+            issuers: listed("auth.issuers", policy.map(|policy| &policy.issuer).into_iter().chain(&asked.issuers))?,
+            audiences: listed("auth.audiences", if policy.is_some() { &audiences[..] } else { &[] })?,
+            applications: listed("auth.applications", &asked.applications)?,
+            tenants: listed("auth.tenants", &asked.tenants)?,
+            identities: listed("auth.identities", &asked.identities)?,
+            groups: listed("auth.groups", &asked.groups)?,
+            scopes: listed("auth.scopes", &protection.scopes)?,
+            issuer_keys: issuer_keys(&jwks, &names, &mut room)?,
+            keys: named(&digests)?,
+            time_server: self.time_server.map(|server| (*server.ip(), server.port())),
+            secret: secret.map_or_else(random, Ok)?,
+        };
+        if page.hosts.is_empty() {
+            return Err(Fault::of(
+                "set allow_host: the names by which clients call the device, such as gateway.local".to_owned(),
+            ));
+        }
+        let mut flash = vec![0xFF; self.size];
+        let length = page.write(&mut flash).map_err(|_| {
+            Fault::of(format!(
+                "the page does not fit into {} bytes: reserve more flash, and say so by --size",
+                self.size
+            ))
+        })?;
+        let cannot = |error| Fault::of(format!("{} cannot be written: {error}", self.out.display()));
+        let mut file = system::create_private(&self.out).map_err(cannot)?;
+        file.write_all(&flash).and_then(|()| file.sync_all()).map_err(cannot)?;
+        println!("{}", Shown(&page));
+        println!(
+            "{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with",
+            self.size
+        );
+        println!("  probe-rs download --binary-format bin --base-address ADDRESS {}", self.out.display());
+        Ok(())
+    }
+}
+
+/// The one policy for tokens, if there is one; what no device does is refused.
+fn policy(protection: &Protection) -> Result<Option<&Policy>, Fault> {
+    let refused = |what: &str| Err(Fault::of(format!("{what}, which a device does not do")));
+    match protection.policies.as_slice() {
+        _ if protection.vouched => refused("auth.platform_principal believes a platform"),
+        _ if protection.unauthenticated != Unauthenticated::Challenge => {
+            refused("auth.unauthenticated hides what would do")
+        }
+        _ if protection.key_in_query => refused("auth.key_in_query takes keys in the address"),
+        _ if protection.forwarded.is_some() => refused("the public URL is to come from a proxy"),
+        [] => Ok(None),
+        [policy] => Ok(Some(policy)),
+        _ => refused("there are several issuers"),
+    }
+}
+
+fn demand(protection: &Protection) -> Demand {
+    match (protection.required, protection.policies.is_empty(), protection.keys_file.is_some()) {
+        (Required::Nothing, ..) => Demand::Nothing,
+        (Required::Sometimes, ..) => Demand::Optional,
+        (Required::Either, ..) => Demand::Either,
+        (Required::All, false, true) => Demand::Both,
+        (Required::All, false, false) => Demand::Token,
+        // Who has not said that anybody may call has said that nobody may.
+        (Required::All, true, _) => Demand::Key,
+    }
+}
+
+fn listed<'p>(key: &str, texts: impl IntoIterator<Item = &'p String>) -> Result<List<'p>, Fault> {
+    let mut list = List::new();
+    texts.into_iter().try_for_each(|text| list.push(text)).map_err(|_| too_many(key, LISTED))?;
+    Ok(list)
+}
+
+fn named(digests: &[(String, [u8; 32])]) -> Result<heapless::Vec<ApiKey<&str>, LISTED>, Fault> {
+    let mut list = heapless::Vec::new();
+    let mut all = digests.iter().map(|(name, digest)| ApiKey::new(name.as_str(), *digest));
+    all.try_for_each(|key| list.push(key)).map_err(|_| too_many("auth.keys_file", LISTED))?;
+    Ok(list)
+}
+
+fn too_many(key: &str, most: usize) -> Fault {
+    Fault::of(format!("{key}: a device has room for {most} of them"))
+}
+
+/// Bytes of the largest modulus and its exponent.
+const NUMBERS: usize = 1024;
+/// Fewer characters has no key.
+const LEAST: usize = 64;
+
+/// The keys of a set, each with its own room for numbers.
+fn each<'j>(jwks: &'j [u8]) -> impl Iterator<Item = attache_core::json::Value<'j>> {
+    let whole = Reader::new(jwks).ok().and_then(|mut reader| Some(reader.skip().ok()?.of(jwks)));
+    let list = whole.and_then(|whole| whole.member("keys")).filter(|keys| keys.kind() == Kind::Array);
+    let mut entries = list.and_then(|list| {
+        let mut entries = list.reader();
+        matches!(entries.enter_array(), Ok(Some(_))).then_some((entries, list))
+    });
+    core::iter::from_fn(move || {
+        let (entries, list) = entries.as_mut()?;
+        matches!(entries.element(), Ok(true)).then(|| entries.skip().ok().map(|item| item.of(list.raw())))?
+    })
+}
+
+/// The names of the keys, without escapes.
+fn kids(jwks: &[u8]) -> Vec<String> {
+    let name = |key: attache_core::json::Value<'_>| {
+        key.member("kid").and_then(|kid| kid.text()).map_or_else(String::new, |kid| kid.chars().collect())
+    };
+    each(jwks).map(name).collect()
+}
+
+fn issuer_keys<'p>(
+    jwks: &'p [u8],
+    names: &'p [String],
+    room: &'p mut [[u8; NUMBERS]],
+) -> Result<heapless::Vec<IssuerKey<'p>, ISSUER_KEYS>, Fault> {
+    let mut keys = heapless::Vec::new();
+    for ((key, name), room) in each(jwks).zip(names).zip(room) {
+        // Keys for something else are passed over (RFC 7517 §5).
+        let Some(key) = Jwk::read(&key, room).and_then(|key| IssuerKey::new(name, key.public)) else { continue };
+        if key.verifier().is_some() {
+            keys.push(key).map_err(|_| too_many("auth.jwks_file", ISSUER_KEYS))?;
+        }
+    }
+    if keys.is_empty() && !jwks.is_empty() {
+        return Err(Fault::of("auth.jwks_file has no key for RS256 or ES256".to_owned()));
+    }
+    Ok(keys)
+}
+
+fn random() -> Result<[u8; 32], Fault> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Fault::of(format!("the operating system gives no randomness: {error}")))?;
+    Ok(bytes)
+}
+
+fn show(path: &Path) -> Result<(), Fault> {
+    let fault = |what: &dyn fmt::Display| Fault::of(format!("{}: {what}", path.display()));
+    let flash = fs::read(path).map_err(|error| fault(&error))?;
+    println!("{}", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?));
+    Ok(())
+}
+
+/// A page in words; its secrets are left out.
+struct Shown<'a>(&'a Page<'a>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(page) = self;
+        let what = match page.demand {
+            Demand::Nothing => "nothing",
+            Demand::Token => "an access token",
+            Demand::Key => "a key",
+            Demand::Either => "an access token or a key",
+            Demand::Both => "an access token and a key",
+            Demand::Optional => "an access token for what asks for a scope or a role",
+            _ => "something that this program does not know",
+        };
+        write!(f, "Callers need {what}.\n  written: {} (seconds since 1970)", page.written)?;
+        let names: Vec<&str> = page.keys.iter().map(|key| *key.name()).collect();
+        let kids: Vec<&str> = page.issuer_keys.iter().map(|key| key.name).collect();
+        let resource = if page.resource.is_empty() { &[] } else { core::slice::from_ref(&page.resource) };
+        for (name, list) in [
+            ("hosts", &page.hosts[..]),
+            ("origins", &page.origins),
+            ("keys", &names),
+            ("resource", resource),
+            ("issuers", &page.issuers),
+            ("keys of the issuer", &kids),
+            ("audiences", &page.audiences),
+            ("applications", &page.applications),
+            ("tenants", &page.tenants),
+            ("identities", &page.identities),
+            ("groups", &page.groups),
+            ("scopes", &page.scopes),
+        ] {
+            if !list.is_empty() {
+                write!(f, "\n  {name}: {}", list.join(", "))?;
+            }
+        }
+        match page.time_server() {
+            Some(server) => write!(f, "\n  time server: {server}"),
+            None => Ok(()),
+        }
+    }
+}
