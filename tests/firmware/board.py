@@ -96,6 +96,13 @@ class Board:
         return status
 
 
+def provisioned(page):
+    """The emulator's arguments that put a file into the page of flash that the image keeps free."""
+    # Commas separate options, unless they come twice.
+    file = page.replace(",", ",,")
+    return ["-device", f"loader,file={file},addr={PROVISIONED:#x},force-raw=on"]
+
+
 def _die_with_parent():
     """Even if this program is killed by SIGKILL, its emulator shall not stay behind."""
     if sys.platform == "linux":
@@ -158,11 +165,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_on_signal)
     try:
-        arguments = []
-        if page:
-            # Commas separate options, unless they come twice.
-            file = page[0].replace(",", ",,")
-            arguments = ["-device", f"loader,file={file},addr={PROVISIONED:#x},force-raw=on"]
+        arguments = provisioned(page[0]) if page else []
         with Board(elf, arguments, port=value if mode == "--port" else None) as board:
             if mode == "--port":
                 print(f"the board answers on http://127.0.0.1:{value}/mcp", flush=True)
