@@ -241,8 +241,24 @@ fn client_of_others_calls_and_reads_on_one_connection() {
 }
 
 #[test]
+fn client_is_told_to_come_anew_where_no_socket_is_left_for_others() {
+    let (board, _) = board(2, Deadlines::DEFAULT);
+    let answer = |stream: &mut TcpStream| {
+        stream.write_all(&wire(&call(1, "log", 1), "")).expect("it is taken");
+        let mut head = [0; 512];
+        let length = stream.read(&mut head).expect("an answer");
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    };
+    let connect = || TcpStream::connect(board.address()).expect("the board listens");
+    let mut first = connect();
+    assert!(!answer(&mut first).contains("connection: close"), "there is another one");
+    let mut second = connect();
+    assert!(answer(&mut second).contains("connection: close"));
+}
+
+#[test]
 fn requests_sent_together_are_answered_in_their_order() {
-    let (board, _) = board(1, Deadlines::DEFAULT);
+    let (board, _) = board(2, Deadlines::DEFAULT);
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     let mut requests: Vec<u8> = (0..4).flat_map(|id| wire(&call(id, "log", 40 * id), "")).collect();
     requests.extend(wire(&call(4, "log", 1), "connection: close\r\n"));

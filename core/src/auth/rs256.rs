@@ -3,6 +3,7 @@
 
 use super::{Algorithm, Forged, Verify};
 use crate::limits::{RSA_BITS, RSA_MAX_BITS};
+use core::mem::swap;
 use sha2::{Digest, Sha256};
 
 /// An RSA public key with the exponent 65537. Borrows its modulus, which may lie in flash.
@@ -72,24 +73,24 @@ impl Verify for Rs256<'_> {
 /// Raises `signature` to the 65537th power and compares it with the encoding of `hash`, in numbers of `N` words.
 #[inline(never)]
 fn opens_to<const N: usize>(modulus: &[u8], signature: &[u8], hash: &[u8; 32]) -> Result<(), Forged> {
-    let field = Field::<N> { inverse: inverse(modulus), modulus: words(modulus) };
-    let signature = words(signature);
-    // Step 2a, RSAVP1: a representative at or above the modulus is out of range.
-    if !less(&signature, &field.modulus) {
+    // Step 2a, RSAVP1: a representative at or above the modulus is out of range. Both have the same length.
+    if signature >= modulus {
         return Err(Forged);
     }
-    let mut power = field.times(&signature, &field.one_squared());
-    let once = power;
+    let mut field = Field::<N> { inverse: inverse(modulus), modulus: [0; N] };
+    field.modulus.iter_mut().zip(words(modulus)).for_each(|(place, word)| *place = word);
+    // On a device the stack is what this costs: two numbers take turns.
+    let [mut power, mut next] = [&mut [0; N], &mut [0; N]];
+    field.one_squared(&mut power, &mut next);
+    field.times(&mut words(signature), power, next);
+    swap(&mut power, &mut next);
     for _ in 0..16 {
-        power = field.times(&power, &power);
+        field.square(power, next);
+        swap(&mut power, &mut next);
     }
-    power = field.times(&power, &once);
-    let mut plain_one = [0; N];
-    if let Some(lowest) = plain_one.first_mut() {
-        *lowest = 1;
-    }
-    power = field.times(&power, &plain_one);
-    if encodes(&power, modulus.len(), hash) { Ok(()) } else { Err(Forged) }
+    // The power is in the form of the field and the signature is not, so the product is not either.
+    field.times(&mut words(signature), power, next);
+    if encodes(next, modulus.len(), hash) { Ok(()) } else { Err(Forged) }
 }
 
 /// Whether `number`, as `len` bytes, is the encoding of `hash` (RFC 8017 §9.2): `00 01 FF … FF 00`, what the hash is, the hash.
@@ -115,11 +116,11 @@ struct Field<const N: usize> {
 }
 
 impl<const N: usize> Field<N> {
-    /// `a·b/R`. Both are below the modulus, and so is the product.
-    fn times(&self, a: &[u32; N], b: &[u32; N]) -> [u32; N] {
-        let mut sum = [0u32; N];
+    /// Makes `sum` `a·b/R`. Both are below the modulus, and so is the product.
+    fn times(&self, a: &mut dyn Iterator<Item = u32>, b: &[u32; N], sum: &mut [u32; N]) {
+        *sum = [0; N];
         let mut top = 0u32;
-        for &factor in a {
+        for factor in a.chain(core::iter::repeat(0)).take(N) {
             let mut carry = 0u64;
             for (word, &other) in sum.iter_mut().zip(b) {
                 carry += u64::from(*word) + u64::from(factor) * u64::from(other);
@@ -146,17 +147,19 @@ impl<const N: usize> Field<N> {
             }
             top = (carry >> 32) as u32;
         }
-        if top != 0 || !less(&sum, &self.modulus) {
-            subtract(&mut sum, &self.modulus);
+        if top != 0 || !less(sum, &self.modulus) {
+            subtract(sum, &self.modulus);
         }
-        sum
     }
 
-    /// `R²`, by which numbers are brought into the form that [`times`](Self::times) keeps them in.
-    fn one_squared(&self) -> [u32; N] {
+    fn square(&self, number: &[u32; N], into: &mut [u32; N]) {
+        self.times(&mut number.iter().copied(), number, into);
+    }
+
+    /// Makes `power`, which is zero, `R²`, by which numbers are brought into the form that [`times`](Self::times) keeps them in.
+    fn one_squared<'p>(&self, power: &mut &'p mut [u32; N], next: &mut &'p mut [u32; N]) {
         // 2·R to the power of 32·N is R² (as 2 to that power is R): so double until 2·R and a few steps more, then square.
         let bits = 32 * N;
-        let mut power = [0; N];
         let top = self.modulus.iter().rposition(|&word| word != 0).unwrap_or_default();
         let high = self.modulus.get(top).map_or(0, |word| 31 - word.leading_zeros());
         if let Some(word) = power.get_mut(top) {
@@ -165,12 +168,12 @@ impl<const N: usize> Field<N> {
         }
         let (odd, squarings) = (bits >> bits.trailing_zeros(), bits.trailing_zeros());
         for _ in 0..bits - (32 * top + high as usize) + odd {
-            self.double(&mut power);
+            self.double(power);
         }
         for _ in 0..squarings {
-            power = self.times(&power, &power);
+            self.square(power, next);
+            swap(power, next);
         }
-        power
     }
 
     fn double(&self, number: &mut [u32; N]) {
@@ -198,17 +201,13 @@ fn subtract<const N: usize>(number: &mut [u32; N], by: &[u32; N]) {
 }
 
 /// The words of a big-endian number, lowest first.
-fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
-    let mut words = [0; N];
-    for (word, chunk) in words.iter_mut().zip(bytes.rchunks(4)) {
-        *word = chunk.iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
-    }
-    words
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.rchunks(4).map(|chunk| chunk.iter().fold(0, |word, &byte| word << 8 | u32::from(byte)))
 }
 
 /// `-1/modulus` modulo 2 to the power of 32: each step of Newton's method doubles the bits that are right.
 fn inverse(modulus: &[u8]) -> u32 {
-    let [lowest] = words::<1>(modulus);
+    let lowest = words(modulus).next().unwrap_or_default();
     let mut inverse: u32 = 1;
     for _ in 0..5 {
         inverse = inverse.wrapping_mul(2u32.wrapping_sub(lowest.wrapping_mul(inverse)));

@@ -17,7 +17,7 @@ use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
-use embassy_time::{Instant, with_deadline, with_timeout};
+use embassy_time::{Duration, Instant, Timer, with_deadline, with_timeout};
 use embedded_io_async::{Read, Write};
 
 /// Serves one connection until it ends. `rx` must lose nothing when a read is dropped before it is ready, as sockets do not.
@@ -95,7 +95,10 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 if !idle {
                     core::future::pending::<()>().await;
                 }
-                self.room.crowded().await;
+                let leaving = self.room.crowded().await;
+                // A client that is opening connections uses those that it has, too: it would lose what it has just sent.
+                Timer::after(GRACE).await;
+                leaving.goes();
             });
             match first(more, crowded).await {
                 Some(Ok(Ok(true))) => {}
@@ -120,7 +123,8 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Ok(request) => request,
             Err(fault) => return self.fault(fault).await,
         };
-        let after = if request.keep_alive { After::KeepAlive } else { After::Close };
+        // RFC 9112 §9.3: who is told so does not send the next request into a connection that is about to give way.
+        let after = if request.keep_alive && !self.room.is_full() { After::KeepAlive } else { After::Close };
         if let Some(tokens) = self.site.guard.tokens()
             && (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0))
             && tokens.has_metadata_at(request.path)
@@ -490,3 +494,6 @@ async fn first<T>(
     })
     .await
 }
+
+/// How long an idle connection stays that makes room: a client's next request may be on its way.
+const GRACE: Duration = Duration::from_millis(100);

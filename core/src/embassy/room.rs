@@ -32,7 +32,7 @@ impl Room {
     /// A client has come.
     pub fn enter(&self) {
         self.free.set(self.free.get().saturating_sub(1));
-        if self.free.get() == 0 {
+        if self.is_full() {
             self.idle.borrow_mut().wake();
         }
     }
@@ -43,17 +43,22 @@ impl Room {
         self.free.set(self.free.get().saturating_add(1));
     }
 
+    /// Whether no socket waits for a client: whoever comes now has to wait for somebody's end.
+    pub(super) fn is_full(&self) -> bool {
+        self.free.get() == 0
+    }
+
     /// Ready when no socket waits for a client: then whoever asks makes room, and ends.
-    pub(super) async fn crowded(&self) {
+    pub(super) async fn crowded(&self) -> Leaving<'_> {
         poll_fn(|context| {
-            if self.free.get() == 0 && self.leaving.get() == 0 {
+            if self.is_full() && self.leaving.get() == 0 {
                 self.leaving.set(1);
-                return Poll::Ready(());
+                return Poll::Ready(Leaving(Some(self)));
             }
             self.idle.borrow_mut().register(context.waker());
             Poll::Pending
         })
-        .await;
+        .await
     }
 
     /// A place for a subscription, as long as what is returned lives; `None` if there is none.
@@ -61,6 +66,23 @@ impl Room {
         let left = self.listens.get().checked_sub(1)?;
         self.listens.set(left);
         Some(Listening(self))
+    }
+}
+
+/// Who is about to make room. Dropped before it [goes](Leaving::goes), it needs its place itself.
+pub(super) struct Leaving<'r>(Option<&'r Room>);
+
+impl Leaving<'_> {
+    pub(super) fn goes(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(room) = self.0 {
+            room.leaving.set(0);
+        }
     }
 }
 
