@@ -1,9 +1,11 @@
 //! The command line: what it is called with, what it prints, and how it ends.
 
+mod administration;
 mod auth;
 mod config;
 mod heads;
 mod health;
+mod key_file;
 mod keys;
 mod listen;
 mod listener;
@@ -24,6 +26,7 @@ mod tls;
 mod token;
 mod traces;
 
+use auth::Rings;
 use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
 use clap::{Args, Parser, Subcommand};
 use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Required, Secret, Tls};
@@ -200,8 +203,9 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     let mut router = ready.routes();
     let mut changes = Vec::new();
     let mut rooted = false;
+    let mut rings = Rings::default();
     for endpoint in &config.servers {
-        let server = protected(server(endpoint, &listener), endpoint, &listener, config.tls.as_ref())?;
+        let server = protected(server(endpoint, &listener), endpoint, &listener, config.tls.as_ref(), &mut rings)?;
         let server = sealed(server, endpoint, config.seal.as_ref());
         let server = seeing.watch(server).limits(limits.clone());
         if let Some(metadata) = server.root_metadata().filter(|_| !core::mem::replace(&mut rooted, true)) {
@@ -209,6 +213,9 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
         }
         changes.push(server.changes());
         router = router.merge(server.routes());
+    }
+    if let Some(file) = &config.administered {
+        router = router.merge(administration::routes(rings.of(file).map_err(Problem::Config)?));
     }
     // Before the greeting: whoever reads it may send one.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
@@ -242,7 +249,13 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
 }
 
 /// The server, with what its callers have to show.
-fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Option<&Tls>) -> Result<Server, Problem> {
+fn protected(
+    server: Server,
+    endpoint: &Endpoint,
+    listener: &Listener,
+    tls: Option<&Tls>,
+    rings: &mut Rings,
+) -> Result<Server, Problem> {
     let Endpoint { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
     let open = protection.required == Required::Nothing || by_certificate || listener.is_local();
@@ -262,7 +275,7 @@ fn protected(server: Server, endpoint: &Endpoint, listener: &Listener, tls: Opti
         eprintln!("attache: warning: any application that has a token for this server may call {path}");
     }
     let url = url(listener.address(), path, tls);
-    match auth::of(protection, &url).map_err(Problem::Config)? {
+    match auth::of(endpoint, &url, rings).map_err(Problem::Config)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }

@@ -495,3 +495,124 @@ fn word_of_the_platform_counts_only_where_it_was_said_and_nobody_else_can_write_
         assert_eq!(status(&server, &credentials), expected, "{credentials}");
     }
 }
+
+/// The status of an answer, and its JSON.
+fn admin(server: &Running, method: &str, path: &str, key: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}content-length: {}\r\n\r\n{body}",
+        with_key(key),
+        body.len()
+    )
+    .expect("taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+#[test]
+fn key_opens_the_servers_of_its_level_and_no_others() {
+    let directory = Directory::new("levels");
+    let file = directory.path("keys");
+    let made = |arguments: &[&str]| key(&file, arguments).expect("a key");
+    let keys = [
+        made(&["add", "_master", "--level", "master"]),
+        made(&["add", "ci"]),
+        made(&["add", "one", "--level", "function", "--server", "/one"]),
+        made(&["add", "mcp_extension", "--level", "system"]),
+        made(&["add", "other_extension", "--level", "system"]),
+        "wrong".to_owned(),
+    ];
+    let listed = "_master master\nci\none function:/one\nmcp_extension system\nother_extension system";
+    assert_eq!(key(&file, &["list"]).expect("names"), listed);
+    let toml = directory.path("attache.toml");
+    let server = |path: &str, level: &str| format!("[[server]]\npath = \"{path}\"\nauth.key_level = \"{level}\"\n");
+    let servers = [("/one", "function"), ("/two", "function"), ("/hook", "system"), ("/ops", "admin")];
+    let text: String = servers.iter().map(|(path, level)| server(path, level)).collect();
+    fs::write(&toml, format!("auth.keys_file = {file:?}\n{text}")).expect("written");
+    let server = Running::with(&["--config", &toml]);
+    for (path, expected) in [
+        ("/one", [200, 200, 200, 401, 401, 401]),
+        ("/two", [200, 200, 401, 401, 401, 401]),
+        // azure.md C.3: the one surface that says of a good key that it is the wrong one.
+        ("/hook", [200, 403, 403, 200, 403, 401]),
+        ("/ops", [200, 401, 401, 401, 401, 401]),
+    ] {
+        let statuses = keys.each_ref().map(|value| {
+            let head = list(&server, path, &with_key(value));
+            head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()).expect("a status")
+        });
+        assert_eq!(statuses, expected, "{path}");
+    }
+    let mistaken = key(&file, &["add", "one", "--level", "function"]).expect_err("of which server");
+    assert!(mistaken.contains("--server"), "{mistaken}");
+}
+
+#[test]
+fn who_holds_the_master_key_administers_the_keys_and_each_change_counts_at_once() {
+    let directory = Directory::new("admin");
+    let file = directory.path("keys");
+    let master = key(&file, &["add", "_master", "--level", "master"]).expect("a key");
+    let ci = key(&file, &["add", "ci"]).expect("a key");
+    let closed = Running::with(&["--auth-keys-file", &file]);
+    assert_eq!(admin(&closed, "GET", "/admin/host/keys", &master, "").0, 404, "only where that was said");
+    let server = Running::with(&["--auth-keys-file", &file, "--auth-key-administration", "true"]);
+    let admin = |method: &str, path: &str, body: &str| admin(&server, method, path, &master, body);
+    for (shown, expected) in [("", 401), ("wrong", 401), (ci.as_str(), 403)] {
+        assert_eq!(self::admin(&server, "GET", "/admin/host/keys", shown, "").0, expected, "{shown}");
+    }
+    let (code, listed) = admin("GET", "/admin/host/functionkeys", "");
+    assert_eq!((code, &listed["keys"]), (200, &json!([{"name": "ci", "value": null}])));
+    let (code, made) = admin("POST", "/admin/host/keys/ops", "");
+    let value = made["value"].as_str().expect("a value").to_owned();
+    assert_eq!((code, made["name"].as_str()), (201, Some("ops")));
+    assert_eq!([status(&server, &with_key(&value)), status(&server, &with_key(&ci))], [200; 2], "both live, at once");
+    let (code, renewed) = admin("POST", "/admin/host/keys/ops", "");
+    assert_eq!(code, 200);
+    let renewed = renewed["value"].as_str().expect("a value");
+    assert_eq!([status(&server, &with_key(&value)), status(&server, &with_key(renewed))], [401, 200]);
+    let chosen = "a value that somebody has chosen, long";
+    let body = json!({"name": "ops", "value": chosen}).to_string();
+    assert_eq!(admin("PUT", "/admin/host/keys/ops", &body).0, 200);
+    assert_eq!([status(&server, &with_key(renewed)), status(&server, &with_key(chosen))], [401, 200]);
+    let (code, own) = admin("PUT", "/admin/functions/mcp/keys/one", "");
+    assert_eq!((code, status(&server, &with_key(own["value"].as_str().expect("a value")))), (201, 200));
+    assert_eq!(admin("GET", "/admin/functions/mcp/keys/one", "").0, 200);
+    assert_eq!(admin("GET", "/admin/host/keys/one", "").0, 404, "it is another collection");
+    let (_, system) = admin("POST", "/admin/host/systemkeys/mcp_extension", "");
+    assert_eq!(status(&server, &with_key(system["value"].as_str().expect("a value"))), 401, "it is not for this");
+    assert_eq!((admin("DELETE", "/admin/host/keys/ops", "").0, status(&server, &with_key(chosen))), (204, 401));
+    for (method, path, body, expected) in [
+        ("DELETE", "/admin/host/keys/ops", "", 404),
+        ("DELETE", "/admin/host/systemkeys/_master", "", 403),
+        ("PATCH", "/admin/host/keys/ops", "", 405),
+        ("POST", "/admin/host/keys", "", 405),
+        ("GET", "/admin/host/otherkeys", "", 404),
+        ("PUT", "/admin/host/keys/a", r#"{"name":"b"}"#, 400),
+        ("PUT", "/admin/host/keys/a", r#"{"value":"short"}"#, 400),
+        ("PUT", "/admin/host/keys/a", r#"{"values":"what is this"}"#, 400),
+        ("PUT", "/admin/host/keys/a", "{", 400),
+        ("PUT", "/admin/host/keys/a%20b", "", 400),
+        ("PUT", "/admin/host/keys/a", &"x".repeat(5000), 413),
+    ] {
+        assert_eq!(admin(method, path, body).0, expected, "{method} {path} {body:.40}");
+    }
+    assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    assert!(!fs::read_to_string(&file).expect("a text").contains(chosen), "only digests are kept");
+    // The master key changes itself, and counts no more.
+    let (code, fresh) = admin("POST", "/admin/host/systemkeys/_master", "");
+    assert_eq!(code, 200);
+    assert_eq!(admin("GET", "/admin/host/keys", "").0, 401);
+    let fresh = fresh["value"].as_str().expect("a value");
+    assert_eq!(self::admin(&server, "GET", "/admin/host/keys", fresh, "").0, 200);
+    for (flags, says) in [
+        (&["--auth-key-administration", "true"][..], "auth.keys_file"),
+        (&["--auth-key-administration", "true", "--auth-keys-file", &file, "--listen", "0.0.0.0:0"], "in the clear"),
+    ] {
+        let refused = attache(&[&["serve"], flags].concat()).output().expect("it runs");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(says), "{flags:?}: {refused:?}");
+    }
+}

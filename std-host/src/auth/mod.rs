@@ -42,7 +42,7 @@ pub use keys::Keys;
 pub use tokens::Tokens;
 
 use crate::http::Proxied;
-use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Verified};
+use attache_core::auth::{Access, Authenticated, Denied, Gate, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -225,11 +225,11 @@ impl Auth {
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
             #[cfg(feature = "auth")]
-            Unverified::Both(shown, bearer) => match shown.check(&self.keys.now()) {
+            Unverified::Both(shown, bearer) => {
                 // The token says who calls.
-                Ok(_) => self.token(bearer).await,
-                Err(denied) => Err(told(&denied)),
-            },
+                self.keys.now().check(shown)?;
+                self.token(bearer).await
+            }
             #[cfg(not(feature = "auth"))]
             Unverified::Token(_) | Unverified::Both(..) => Err(told(&Denied::KeyUnavailable)),
         }
@@ -250,7 +250,7 @@ impl Auth {
         came: Option<&Unverified<'_>>,
     ) -> Result<Authenticated<'e>, Refusal> {
         match (evidence, came) {
-            (Evidence::Keys(keys), Some(Unverified::Key(shown))) => shown.check(keys).map_err(|denied| told(&denied)),
+            (Evidence::Keys(keys), Some(Unverified::Key(shown))) => keys.check(*shown),
             #[cfg(feature = "auth")]
             (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
             (Evidence::Vouched(verified), _) => Ok(Authenticated::token(verified)),
@@ -275,7 +275,7 @@ fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option
 /// What proves who calls, kept as long as the request.
 pub(crate) enum Evidence {
     /// The keys, one of which has to be the one that was shown.
-    Keys(Arc<[ApiKey<String>]>),
+    Keys(keys::Held),
     /// A token that was checked.
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),

@@ -1,24 +1,35 @@
 //! Who may call, as the configuration says it.
 
 use super::config::{Endpoint, Fault, Policy, Protection, Required};
-use super::keys;
-use attache_host::auth::{Auth, Issuer, Keys, Tokens, Unauthenticated};
+use super::key_file::Ring;
+use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+
+/// Files of keys that were read, each once.
+#[derive(Debug, Default)]
+pub(super) struct Rings(Vec<Arc<Ring>>);
+
+impl Rings {
+    /// The keys of this file.
+    pub(super) fn of(&mut self, file: &Path) -> Result<Arc<Ring>, Fault> {
+        if let Some(ring) = self.0.iter().find(|ring| ring.file() == file) {
+            return Ok(Arc::clone(ring));
+        }
+        let ring = Ring::of(file)?;
+        self.0.push(Arc::clone(&ring));
+        Ok(ring)
+    }
+}
 
 /// What callers of an endpoint have to show; nothing if everybody may call. `url` is the endpoint as its callers write it, unless the
 /// configuration says otherwise.
-pub(super) fn of(protection: &Protection, url: &str) -> Result<Option<Auth>, Fault> {
-    let keys = match &protection.keys_file {
-        None => None,
-        Some(file) => {
-            let digests = keys::read(file)?;
-            let keys = Keys::of_digests(digests.clone());
-            tokio::spawn(keys::follow(file.clone(), digests, keys.clone()));
-            Some(keys)
-        }
-    };
+pub(super) fn of(endpoint: &Endpoint, url: &str, rings: &mut Rings) -> Result<Option<Auth>, Fault> {
+    let Endpoint { path, protection, .. } = endpoint;
+    let ring = protection.keys_file.as_deref().map(|file| rings.of(file)).transpose()?;
+    let keys = ring.map(|ring| ring.door(protection.key_level.clone(), path));
     let tokens = tokens(protection, url)?;
     let auth = match (protection.required, tokens, keys) {
         _ if protection.vouched => Auth::vouched(),
@@ -42,7 +53,7 @@ pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens
     let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection.jwks_file.as_deref()));
     let Some(first) = issuers.next() else { return Ok(None) };
     let resource = protection.resource.as_deref().unwrap_or(url);
-    let tokens = issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok(tokens.issuer(issuer?)))?;
+    let tokens = issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
     Ok(Some(tokens.scopes(&protection.scopes)))
 }
 

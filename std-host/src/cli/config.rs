@@ -18,6 +18,7 @@ pub(super) use secret::{Secret, bytes, check_readers};
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
+use super::key_file::Level;
 use super::proxies::Proxies;
 use attache_host::Limits;
 use attache_host::auth::{Issuer, Unauthenticated};
@@ -44,6 +45,8 @@ pub(super) struct Config {
     pub(super) status: Option<SocketAddr>,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
+    /// The file whose keys are administered over HTTP.
+    pub(super) administered: Option<PathBuf>,
 }
 
 /// One server.
@@ -63,6 +66,7 @@ pub(super) struct Endpoint {
 pub(super) struct Protection {
     pub(super) required: Required,
     pub(super) keys_file: Option<PathBuf>,
+    pub(super) key_level: Level,
     /// Whether a key may stand in the query.
     pub(super) key_in_query: bool,
     /// Whether a platform says who calls.
@@ -239,6 +243,7 @@ impl Layers {
             status: self.status()?,
             traces: self.traces()?,
             proxies: self.proxies()?,
+            administered: self.administered()?,
             log_exchanges: self.text("log.exchanges") == "true",
         })
     }
@@ -308,6 +313,24 @@ impl Layers {
         })
     }
 
+    /// The file whose keys are administered over HTTP.
+    fn administered(&self) -> Result<Option<PathBuf>, Fault> {
+        if self.text("auth.key_administration") != "true" {
+            return Ok(None);
+        }
+        let fault = |what: &str| Err(self.fault("auth.key_administration", what));
+        let file = |server| self.given("auth.keys_file", server).texts.into_iter().next();
+        let Some(own) = file(None) else { return fault("means nothing without auth.keys_file") };
+        if (0..self.servers()).any(|server| file(Some(server)).is_some_and(|other| other != own)) {
+            return fault("is of one file, and a [[server]] has another one: give all of them the same auth.keys_file");
+        }
+        let local = value::listen(&self.text("listen")).is_some_and(|listen| listen.is_local());
+        if !local && self.tls()?.is_none() {
+            return fault("would send keys in the clear: set tls.certificate, or listen on a loopback address");
+        }
+        Ok(Some(own.into()))
+    }
+
     fn tls(&self) -> Result<Option<Tls>, Fault> {
         let file = |key: &str| self.given(key, None).texts.into_iter().next().map(PathBuf::from);
         match (file("tls.certificate"), file("tls.key"), file("tls.client_ca")) {
@@ -362,6 +385,11 @@ impl Layers {
                 _ => Required::All,
             },
             keys_file: text("auth.keys_file").map(PathBuf::from),
+            key_level: match text("auth.key_level").as_deref() {
+                Some("system") => Level::System(text("auth.key_name").unwrap_or_default()),
+                Some("admin") => Level::Admin,
+                _ => Level::Function,
+            },
             key_in_query: text("auth.key_in_query").as_deref() == Some("true"),
             vouched: text("auth.platform_principal").as_deref() == Some("true"),
             policies: platform.policies,

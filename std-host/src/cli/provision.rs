@@ -1,7 +1,8 @@
 //! Pages of flash that tell devices who may call them, written from the same configuration.
 
 use super::config::{Endpoint, Fault, Policy, Protection, Required, Secret};
-use super::{Problem, Settings, auth, keys, system};
+use super::key_file::{self, Entry, Kind as KeyKind, Level};
+use super::{Problem, Settings, auth, system};
 use attache_core::auth::{ApiKey, Jwk};
 use attache_core::json::{Kind, Reader};
 use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
@@ -101,7 +102,13 @@ impl Writing {
             }
             (None, None) => Vec::new(),
         };
-        let digests = protection.keys_file.as_deref().map_or(Ok(Vec::new()), keys::read)?;
+        let digests = match &protection.keys_file {
+            None => Vec::new(),
+            Some(file) => key_file::read(file)?,
+        };
+        // A device has no levels, and nobody to administer its keys.
+        let opens = |key: &Entry| key.kind != KeyKind::Master && key.opens(&Level::Function, &endpoint.path);
+        let digests: Vec<Entry> = digests.into_iter().filter(opens).collect();
         let mut room = vec![[0; NUMBERS]; jwks.len() / LEAST + 1];
         let names: Vec<String> = kids(&jwks);
         let mut audiences = asked.audiences.clone();
@@ -194,9 +201,9 @@ fn listed<'p>(key: &str, texts: impl IntoIterator<Item = &'p String>) -> Result<
     Ok(list)
 }
 
-fn named(digests: &[(String, [u8; 32])]) -> Result<heapless::Vec<ApiKey<&str>, LISTED>, Fault> {
+fn named(digests: &[Entry]) -> Result<heapless::Vec<ApiKey<&str>, LISTED>, Fault> {
     let mut list = heapless::Vec::new();
-    let mut all = digests.iter().map(|(name, digest)| ApiKey::new(name.as_str(), *digest));
+    let mut all = digests.iter().map(|key| ApiKey::new(key.name.as_str(), key.digest));
     all.try_for_each(|key| list.push(key)).map_err(|_| too_many("auth.keys_file", LISTED))?;
     Ok(list)
 }

@@ -124,6 +124,19 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "File with the keys that let callers in, readable by nobody else: attache key add",
     ),
     server(
+        "auth.key_level",
+        Kind::Choice(&["function", "system", "admin"]),
+        "function",
+        "Which keys open the server: function is host keys and those of this server alone, system the system key of auth.key_name, admin the master key, which opens all",
+    ),
+    server("auth.key_name", Kind::Text, "mcp_extension", "Name of the system key, where auth.key_level is system"),
+    program(
+        "auth.key_administration",
+        Kind::Switch,
+        "false",
+        "Whether who holds the master key adds, renews and removes keys over HTTP, at /admin/host/keys and beside",
+    ),
+    server(
         "auth.key_in_query",
         Kind::Switch,
         "false",
