@@ -26,8 +26,8 @@ mod tls;
 mod token;
 mod traces;
 
-use auth::Rings;
 use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
+use auth::Rings;
 use clap::{Args, Parser, Subcommand};
 use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Required, Secret, Tls};
 use core::fmt;

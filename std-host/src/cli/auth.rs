@@ -53,7 +53,8 @@ pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens
     let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection.jwks_file.as_deref()));
     let Some(first) = issuers.next() else { return Ok(None) };
     let resource = protection.resource.as_deref().unwrap_or(url);
-    let tokens = issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
+    let tokens =
+        issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
     Ok(Some(tokens.scopes(&protection.scopes)))
 }
 
