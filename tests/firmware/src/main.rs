@@ -1,12 +1,11 @@
 //! Firmware for QEMU's `lm3s6965evb` board: an MCP server on UART0 and on its Ethernet.
 //!
-//! `application.rs` is what a firmware engineer writes; the rest is the board's half: start-up, vectors, an executor that
+//! The library (`lib.rs`, `application.rs`) is what a firmware engineer writes; the rest is the board's half: start-up, vectors, an executor that
 //! sleeps, a clock, the serial port as two `embedded-io-async` halves, the Ethernet controller as a driver of `embassy-net`.
 
 #![no_std]
 #![no_main]
 
-mod application;
 mod backlog;
 #[cfg_attr(not(feature = "guarded"), path = "open.rs")]
 mod callers;
@@ -15,15 +14,15 @@ mod ethernet;
 mod executor;
 mod fault;
 mod mark;
-mod peripherals;
 mod semihosting;
 mod uart;
 mod vectors;
 
-use application::{Application, CHANGES, SERVER};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
+use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, serve_lines};
 use attache_core::tool::{Call, Output};
+use attache_firmware::application::{Application, CHANGES, SERVER};
+use attache_firmware::{Memory, serve_socket};
 use callers::Callers;
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
@@ -37,9 +36,6 @@ const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
 /// Who comes when both serve others waits in front of them (backlog.rs).
 const SOCKETS: usize = 2;
-
-/// Head, body and result.
-type Memory = Socket<1024, 2048, 2048>;
 
 #[entry]
 fn main() -> ! {
@@ -99,8 +95,7 @@ async fn socket(
     socket: &'static mut Memory,
     endpoint: &'static Endpoint<'static, 2>,
 ) {
-    let handler = async |call: Call<'_>, out: &mut Output<'_>| board.answer(call, out).await;
-    serve((stack, 80), socket, endpoint, handler).await;
+    serve_socket(board, stack, socket, endpoint).await;
 }
 
 #[embassy_executor::task]
