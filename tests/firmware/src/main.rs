@@ -19,10 +19,9 @@ mod uart;
 mod vectors;
 
 use attache_core::auth::{Access, Authenticated};
-use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, serve_lines};
+use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
 use attache_core::tool::{Call, Output};
 use attache_firmware::application::{Application, CHANGES, SERVER};
-use attache_firmware::{Memory, serve_socket};
 use callers::Callers;
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
@@ -36,6 +35,9 @@ const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
 /// Who comes when both serve others waits in front of them (backlog.rs).
 const SOCKETS: usize = 2;
+
+/// Head, body and result.
+type Memory = Socket<1024, 2048, 2048>;
 
 #[entry]
 fn main() -> ! {
@@ -95,7 +97,8 @@ async fn socket(
     socket: &'static mut Memory,
     endpoint: &'static Endpoint<'static, 2>,
 ) {
-    serve_socket(board, stack, socket, endpoint).await;
+    let handler = async |call: Call<'_>, out: &mut Output<'_>| board.answer(call, out).await;
+    serve((stack, 80), socket, endpoint, handler).await;
 }
 
 #[embassy_executor::task]
