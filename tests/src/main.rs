@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod discovery;
 mod endpoint;
+mod faults;
 mod foreign;
 mod guard;
 mod homes;

@@ -55,7 +55,9 @@ pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const
             let end = serve_connection(tcp.split(), buffers, endpoint, &handler).await;
             if end == End::Close {
                 tcp.close();
-                let _ = with_timeout(CLOSING, taken(&mut tcp)).await;
+                // What is lost on the way is sent again, which takes its time.
+                let _ = with_timeout(deadlines.write, tcp.flush()).await;
+                let _ = with_timeout(CLOSING, closed(&mut tcp)).await;
             }
             endpoint.room.leave();
         }
@@ -64,12 +66,11 @@ pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const
     }
 }
 
-/// Waits until the client has taken all, and closes as well. A reset before that may cost it the answer (RFC 9112 §9.6).
-async fn taken(tcp: &mut TcpSocket<'_>) {
-    let _ = tcp.flush().await;
+/// Waits until the client, which has everything, closes as well. A reset before that may cost it the answer (RFC 9112 §9.6).
+async fn closed(tcp: &mut TcpSocket<'_>) {
     let mut unread = [0; 64];
     while tcp.read(&mut unread).await.is_ok_and(|length| length > 0) {}
 }
 
-/// For a client to acknowledge the end of its connection, while its socket serves nobody else.
+/// For a client to close its end, or to learn of a reset, while its socket serves nobody else.
 const CLOSING: Duration = Duration::from_secs(2);
