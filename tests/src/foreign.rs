@@ -117,6 +117,58 @@ fn public_suite_finds_no_fault_in_the_example() {
     }
 }
 
+/// What a device does not offer, or this image does not: docs/conformance.md has the reason of each.
+const NOT_ON_THE_BOARD: [(&str, &[&str]); 2] = [
+    (
+        "2026-07-28",
+        &[
+            "json-schema-2020-12",
+            "prompts-get-embedded-resource",
+            "http-custom-header-server-validation",
+            "input-required-result-request-state",
+            "input-required-result-multiple-input-requests",
+            "input-required-result-multi-round",
+            "input-required-result-non-tool-request",
+            "input-required-result-tampered-state",
+        ],
+    ),
+    (
+        "2025-11-25",
+        &[
+            "logging-set-level",
+            "tools-call-with-logging",
+            "tools-call-sampling",
+            "tools-call-elicitation",
+            "json-schema-2020-12",
+            "elicitation-sep1034-defaults",
+            "elicitation-sep1330-enums",
+            "resources-subscribe",
+            "resources-unsubscribe",
+            "prompts-get-embedded-resource",
+        ],
+    ),
+];
+
+#[test]
+fn public_suite_finds_no_fault_in_what_the_board_offers() {
+    let Some(run) = board().filter(|_| there(&node_packages(), "run tests/foreign/setup")) else { return };
+    let built = Command::new(&run).args(["--build", "--fixtures"]).output().expect("it runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let (_board, url) = boot_with(&run, &["--fixtures"]);
+    for (revision, without) in NOT_ON_THE_BOARD {
+        let suite = ["--suite", "all", "--spec-version", revision];
+        let run = newer_node("conformance").args(["server", "--url", &url]).args(suite).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stdout);
+        let (_, summary) = said.split_once("=== SUMMARY ===").expect("a summary");
+        let of = |mark: &str| -> Vec<String> {
+            let lines = summary.lines().filter_map(|line| line.strip_prefix(mark)?.split(':').next());
+            lines.map(|name| name.trim().to_owned()).collect()
+        };
+        assert_eq!(of("✗"), without, "{revision}: {said}");
+        assert!(of("✓").len() >= 20, "{revision}: {summary}");
+    }
+}
+
 /// The example that has something of everything, with its URL; nothing where it or a foreign program is missing.
 fn everything() -> Option<(Process, String)> {
     let example = attache().with_file_name("examples").join("everything");

@@ -2,5 +2,7 @@
 
 #![no_std]
 
+#[cfg_attr(feature = "fixtures", path = "fixtures.rs")]
 pub mod application;
+#[cfg(not(feature = "fixtures"))]
 mod peripherals;
