@@ -526,6 +526,14 @@ fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
         assert_eq!(with("set_led", &sign(&claims("ada", "board.use board.switch", now + 600))), 200);
         assert_eq!(with("temperature", &sign(&claims("ada", "board.use", 1))), 401, "expired");
     }
+    // As large as those of Entra ID: 2.2 KB.
+    let groups: Vec<String> = (0..32).map(|number| format!("66666666-7777-8888-9999-{number:012}")).collect();
+    let mut large: Value = serde_json::from_str(&claims("eve", "board.use", now + 600)).expect("JSON");
+    large["groups"] = json!(groups);
+    let large = rs256(&large.to_string());
+    assert!((2100..2300).contains(&large.len()), "{}", large.len());
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(with("temperature", &large), 200);
     let seen = es256(&claims("bob", "board.use", now + 600));
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(with("temperature", &seen), 200);

@@ -11,6 +11,9 @@ use static_cell::StaticCell;
 /// Sockets besides those of HTTP: one that asks what time it is.
 pub const SOCKETS: usize = 1;
 
+/// Bytes of a head, in which a token of 2,200 bytes finds room.
+pub const HEAD: usize = 2688;
+
 /// What the board is told.
 pub struct Callers {
     page: &'static Page<'static>,

@@ -37,7 +37,7 @@ const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 const SOCKETS: usize = 2;
 
 /// Head, body and result.
-type Memory = Socket<1024, 2048, 2048>;
+type Memory = Socket<{ callers::HEAD }, 2048, 2048>;
 
 #[entry]
 fn main() -> ! {

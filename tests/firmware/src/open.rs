@@ -12,6 +12,9 @@ const HOSTS: &[&str] = &["localhost", "127.0.0.1", "10.0.2.15"];
 /// Sockets besides those of HTTP.
 pub const SOCKETS: usize = 0;
 
+/// Bytes of a head, which has no token in it.
+pub const HEAD: usize = 1024;
+
 /// Nobody was told of.
 pub struct Callers;
 
