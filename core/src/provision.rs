@@ -360,7 +360,7 @@ impl defmt::Format for Page<'_> {
 ///
 /// They are the same for the same `boot`. So count it up in flash at each start, before the first of them is used; where that cannot be, numbers
 /// come again that were seen before the restart, and whoever has watched can foretell them.
-pub fn random(secret: &[u8; 32], boot: u64) -> impl FnMut() -> u64 {
+pub fn random(secret: &[u8; 32], boot: u64) -> impl FnMut() -> u64 + use<> {
     let seed: [u8; 32] = Sha256::new().chain_update(secret).chain_update(boot.to_be_bytes()).finalize().into();
     let mut number = 0u64;
     move || {

@@ -21,6 +21,7 @@ mod mirrors;
 mod modern;
 mod permissions;
 mod protection;
+mod provisioning;
 mod questions;
 mod reading;
 mod registration;

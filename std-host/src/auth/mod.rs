@@ -41,7 +41,6 @@ pub use keys::Keys;
 #[cfg(feature = "auth")]
 pub use tokens::Tokens;
 
-use crate::http::Proxied;
 use attache_core::auth::{Access, Authenticated, Denied, Gate, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
 use http::HeaderMap;
@@ -64,6 +63,11 @@ pub struct Auth {
     #[cfg(feature = "auth")]
     tokens: Option<Tokens>,
 }
+
+/// Marks a request that came through a proxy whose word counts: whoever accepts the connection puts it into the request's extensions.
+/// [`Auth::forwarded`](Auth::forwarded) says what is believed of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxied;
 
 /// What callers are told who have not shown who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,7 +127,7 @@ impl Auth {
     }
 
     /// Believes these fields of a proxy, such as `X-Forwarded-Host` and `X-Forwarded-Proto`, when they say by which URL clients reach the
-    /// endpoint: what they are told of it then begins with that. Only requests with [`Proxied`](crate::http::Proxied) count, and no token is
+    /// endpoint: what they are told of it then begins with that. Only requests with [`Proxied`] count, and no token is
     /// addressed by it: audiences are what was configured.
     #[must_use]
     pub fn forwarded(mut self, host: HeaderName, proto: HeaderName) -> Self {

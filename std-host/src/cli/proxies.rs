@@ -1,6 +1,7 @@
 //! Proxies in front of the program: who calls through them.
 
-use attache_host::http::{Peer, Proxied};
+use attache_host::auth::Proxied;
+use attache_host::http::Peer;
 use core::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, Request};
 

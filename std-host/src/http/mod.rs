@@ -10,5 +10,5 @@ mod session;
 mod stream;
 
 pub use answer::AnswerBody;
-pub use service::{McpService, Peer, Proxied};
+pub use service::{McpService, Peer};
 pub use stream::Broken;

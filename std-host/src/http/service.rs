@@ -30,11 +30,6 @@ use tokio::time::timeout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
-/// Marks a request that came through a proxy whose word counts: whoever accepts the connection puts it into the request's extensions.
-/// [`Auth::forwarded`](crate::auth::Auth::forwarded) says what is believed of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proxied;
-
 /// The endpoint of one server. It looks at no path: whoever mounts it has done so.
 #[derive(Clone, Debug)]
 pub struct McpService {

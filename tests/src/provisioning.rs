@@ -1,0 +1,114 @@
+//! Pages of flash that tell a device who may call it.
+
+use crate::tokens::{HEADER, NOW, key, token};
+use ::core::net::{Ipv4Addr, SocketAddrV4};
+use attache_core::auth::{ApiKey, Bearer, Gate, IssuerKeys, Public, Shown, digest};
+use attache_core::provision::{Blank, Demand, IssuerKey, List, Page, TooLarge, random};
+
+fn list<'t>(texts: &[&'t str]) -> List<'t> {
+    List::from_slice(texts).expect("room for them")
+}
+
+/// A page with something of everything; the issuer's key is that of the tests.
+fn page<'p>(x: &'p [u8; 32], y: &'p [u8; 32]) -> Page<'p> {
+    let mut page = Page {
+        written: 1_700_000_000,
+        demand: Demand::Either,
+        hosts: list(&["gateway.local", "192.168.1.50"]),
+        resource: "http://gateway.local/mcp",
+        issuers: list(&["https://id.example"]),
+        audiences: list(&["https://api.example/mcp"]),
+        applications: list(&["app"]),
+        scopes: list(&["read"]),
+        time_server: Some((Ipv4Addr::new(192, 168, 1, 1), 123)),
+        secret: [7; 32],
+        ..Page::NOBODY
+    };
+    page.issuer_keys.push(IssuerKey::new("k1", Public::P256(x, y)).expect("a key")).expect("room");
+    page.keys.push(ApiKey::new("ada", digest(b"a key that nobody guesses"))).expect("room");
+    page
+}
+
+/// The public key of the tests' issuer.
+fn point() -> ([u8; 32], [u8; 32]) {
+    let signing = p256::ecdsa::SigningKey::from_slice(&[7; 32]).expect("a key");
+    let point = signing.verifying_key().to_encoded_point(false);
+    let [x, y] = [point.x(), point.y()].map(|part| (*part.expect("a point")).into());
+    (x, y)
+}
+
+#[test]
+fn page_that_was_written_is_what_the_device_reads_and_lets_callers_in_by() {
+    let (x, y) = point();
+    let mut flash = [0xFF; 4096];
+    let length = page(&x, &y).write(&mut flash).expect("room");
+    assert!(length < 600 && flash[length..].iter().all(|byte| *byte == 0xFF), "{length}");
+    let page = Page::read(&flash).expect("a page");
+    assert_eq!((page.written, page.demand.gate()), (1_700_000_000, Gate::Either));
+    assert_eq!(page.policy().hosts, ["gateway.local", "192.168.1.50"]);
+    assert_eq!(page.time_server(), Some(SocketAddrV4::new(Ipv4Addr::new(192, 168, 1, 1), 123)));
+    let who = Shown::new(b"a key that nobody guesses").check(&page.keys).expect("a key of it");
+    assert_eq!(who.key_name(), Some("ada"));
+    let claims = format!(
+        r#"{{"iss":"https://id.example","sub":"ada","aud":"https://api.example/mcp","exp":{},"azp":"app"}}"#,
+        NOW + 60
+    );
+    let header = format!("Bearer {}", token(HEADER, &claims));
+    let mut scratch = [0; 1024];
+    let claimed = Bearer::parse(header.as_bytes()).expect("good").expect("a token").read(None, &mut scratch);
+    let claimed = claimed.expect("a token");
+    let rules = page.rules();
+    let candidate = claimed.check(&rules, Some(NOW)).expect("good claims");
+    let verifiers = page.verifiers();
+    let known = verifiers.key(candidate.kid()).expect("its key");
+    assert!(candidate.verify(known).is_ok());
+    assert!(!format!("{page:?}").contains("[7, 7"), "its secret is nobody's affair");
+}
+
+#[test]
+fn page_with_one_bit_that_is_another_or_cut_short_is_none() {
+    let (x, y) = point();
+    let mut flash = [0xFF; 1024];
+    let length = page(&x, &y).write(&mut flash).expect("room");
+    for at in 0..length {
+        for bit in 0..8 {
+            let mut other = flash;
+            other[at] ^= 1 << bit;
+            assert!(Page::read(&other).is_err(), "byte {at}, bit {bit}");
+        }
+    }
+    for short in 0..length {
+        assert!(Page::read(&flash[..short]).is_err(), "{short}");
+    }
+    assert!(Page::read(&flash[..length]).is_ok());
+    for (bytes, blank) in [(&[0xFF; 64], Blank::Erased), (&[0; 64], Blank::Foreign)] {
+        assert_eq!(Page::read(bytes).map(|_| ()), Err(blank));
+    }
+    assert_eq!(page(&x, &y).write(&mut [0; 64]), Err(TooLarge));
+    assert_eq!(page(&x, &y).write(&mut []), Err(TooLarge));
+}
+
+#[test]
+fn key_of_an_issuer_is_found_by_its_name_and_the_only_one_without_one() {
+    use attache_core::json::Value;
+    let named = |json: &'static str| Value::parse(json.as_bytes()).expect("JSON").text().expect("a text");
+    let (one, two) = ([("k1", key())], [("k1", key()), ("k2", key())]);
+    assert!(one.key(named("\"k1\"")).is_some() && one.key(named("\"k2\"")).is_none());
+    assert!(one.key(named("\"\"")).is_some() && two.key(named("\"\"")).is_none());
+    assert!(two.key(named("\"k2\"")).is_some());
+    assert!(IssuerKey::new("k", Public::Rsa(&[1; 256], &[3])).is_none(), "another exponent");
+}
+
+#[test]
+fn numbers_of_a_secret_are_the_same_for_one_start_and_others_for_the_next() {
+    let numbers = |secret: u8, boot| {
+        let mut next = random(&[secret; 32], boot);
+        [next(), next(), next()]
+    };
+    let first = numbers(1, 1);
+    assert_eq!(first, numbers(1, 1));
+    assert_ne!(first[0], first[1]);
+    for other in [numbers(1, 2), numbers(2, 1)] {
+        assert!(first.iter().all(|number| !other.contains(number)));
+    }
+}
