@@ -265,6 +265,13 @@ fn protected(
              with --auth-require anonymous"
         ))));
     }
+    let signs_in = std::env::var(SIGNS_IN).is_ok_and(|word| word.eq_ignore_ascii_case("true"));
+    if protection.vouched && !(signs_in && listener.is_local()) {
+        return Err(Problem::Config(Fault::of(format!(
+            "auth.platform_principal is believed only with {SIGNS_IN}=True, as a platform sets it, and on a loopback address or a Unix \
+             socket: whoever else reaches the server could write who he is"
+        ))));
+    }
     if protection.require_https && tls.is_none() && !listener.is_local() {
         return Err(Problem::Config(Fault::of(format!(
             "others reach {listener}, and tokens would travel in the clear: set tls.certificate and tls.key, listen on a loopback address \
@@ -280,6 +287,9 @@ fn protected(
         None => Ok(server),
     }
 }
+
+/// What a platform sets where it signs callers in.
+const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
 
 /// The URL of an endpoint, as long as nothing says otherwise.
 fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) -> String {

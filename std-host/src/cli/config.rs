@@ -160,9 +160,6 @@ const SEAL_KEYS: &str =
 const OF_POLICY: &[&str] =
     &["issuer", "issuers", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
 
-/// What a platform sets where it signs callers in.
-const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
-
 /// The file that is read where it lies in the working directory and none is named.
 const FILE: &str = "attache.toml";
 
@@ -343,44 +340,14 @@ impl Layers {
     }
 
     fn protection(&self, server: Option<usize>) -> Result<Protection, Fault> {
-        let texts = |key: &str| self.given(key, server).texts;
-        let text = |key: &str| texts(key).into_iter().next();
-        let fault = |key: &str, what: &str| Fault::at(self.given(key, server).origin, format!("{key} {what}"));
-        let require = text("auth.require").unwrap_or_default();
-        let set = |names: &[&str]| names.iter().map(|name| format!("auth.{name}")).find(|key| !texts(key).is_empty());
-        let platform = match text("auth.platform_file") {
-            Some(file) => {
-                if let Some(key) = set(OF_POLICY) {
-                    return Err(fault(&key, "is there beside auth.platform_file: say it there, or without that file"));
-                }
-                let path = text("path").unwrap_or_default();
-                let text = std::fs::read_to_string(&file)
-                    .map_err(|error| Fault::of(format!("auth.platform_file {file} cannot be read: {error}")))?;
-                platform::parsed(&text, &path, |name| std::env::var(name).ok())
-                    .map_err(|what| Fault::of(format!("{file}: {what}")))?
-            }
-            None => Platform {
-                policies: texts("auth.issuer")
-                    .into_iter()
-                    .map(|issuer| Policy {
-                        issuer,
-                        issuers: texts("auth.issuers"),
-                        audiences: texts("auth.audiences"),
-                        applications: texts("auth.applications"),
-                        tenants: texts("auth.tenants"),
-                        identities: texts("auth.identities"),
-                        groups: texts("auth.groups"),
-                    })
-                    .collect(),
-                scopes: texts("auth.scopes"),
-                ..Platform::default()
-            },
-        };
+        let text = |key: &str| self.given(key, server).texts.into_iter().next();
+        let says = |key: &str| text(key).as_deref() == Some("true");
+        let platform = self.policy(server)?;
         let protection = Protection {
-            required: match require.as_str() {
-                "anonymous" => Required::Nothing,
-                "either" => Required::Either,
-                "optional" => Required::Sometimes,
+            required: match text("auth.require").as_deref() {
+                Some("anonymous") => Required::Nothing,
+                Some("either") => Required::Either,
+                Some("optional") => Required::Sometimes,
                 _ if platform.admits_guests => Required::Sometimes,
                 _ => Required::All,
             },
@@ -390,8 +357,8 @@ impl Layers {
                 Some("admin") => Level::Admin,
                 _ => Level::Function,
             },
-            key_in_query: text("auth.key_in_query").as_deref() == Some("true"),
-            vouched: text("auth.platform_principal").as_deref() == Some("true"),
+            key_in_query: says("auth.key_in_query"),
+            vouched: says("auth.platform_principal"),
             policies: platform.policies,
             scopes: platform.scopes,
             require_https: platform.require_https,
@@ -404,59 +371,93 @@ impl Layers {
             jwks_file: text("auth.jwks_file").map(PathBuf::from),
             resource: text("auth.resource"),
         };
+        match self.contradiction(server, &protection) {
+            Some((key, what)) => Err(Fault::at(self.given(&key, server).origin, format!("{key} {what}"))),
+            None => Ok(protection),
+        }
+    }
+
+    /// What is asked of access tokens, wherever it stands.
+    fn policy(&self, server: Option<usize>) -> Result<Platform, Fault> {
+        let texts = |key: &str| self.given(key, server).texts;
+        let Some(file) = texts("auth.platform_file").into_iter().next() else {
+            let policy = |issuer| Policy {
+                issuer,
+                issuers: texts("auth.issuers"),
+                audiences: texts("auth.audiences"),
+                applications: texts("auth.applications"),
+                tenants: texts("auth.tenants"),
+                identities: texts("auth.identities"),
+                groups: texts("auth.groups"),
+            };
+            let policies = texts("auth.issuer").into_iter().map(policy).collect();
+            return Ok(Platform { policies, scopes: texts("auth.scopes"), ..Platform::default() });
+        };
+        if let Some(key) = self.first_of(OF_POLICY, server) {
+            let what = format!("{key} is there beside auth.platform_file: say it there, or without that file");
+            return Err(Fault::at(self.given(&key, server).origin, what));
+        }
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| Fault::of(format!("auth.platform_file {file} cannot be read: {error}")))?;
+        let path = texts("path").into_iter().next().unwrap_or_default();
+        platform::parsed(&text, &path, |name| std::env::var(name).ok())
+            .map_err(|what| Fault::of(format!("{file}: {what}")))
+    }
+
+    /// What cannot be meant: a key, and what is wrong with it.
+    fn contradiction(&self, server: Option<usize>, protection: &Protection) -> Option<(String, String)> {
+        let wrong = |key: &str, what: &str| Some((key.to_owned(), what.to_owned()));
         let (has_keys, has_tokens) = (protection.keys_file.is_some(), !protection.policies.is_empty());
+        let require = self.given("auth.require", server).texts.into_iter().next().unwrap_or_default();
         if protection.required == Required::Nothing && protection.asks() {
-            return Err(fault(
-                "auth.require",
-                "is anonymous, and something is asked for beside it: take away one of them",
-            ));
+            return wrong("auth.require", "is anonymous, and something is asked for beside it: take away one of them");
         }
         if matches!(require.as_str(), "both" | "either") && !(has_keys && has_tokens) {
-            return Err(fault("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer")));
+            return wrong("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer"));
         }
         if protection.required == Required::Sometimes && (has_keys || !has_tokens) {
-            let what = "lets guests in, which goes with tokens alone: set auth.issuer, and take auth.keys_file away";
-            let key = if platform.admits_guests { "auth.platform_file" } else { "auth.require" };
-            return Err(fault(key, what));
+            let key = if require == "optional" { "auth.require" } else { "auth.platform_file" };
+            return wrong(
+                key,
+                "lets guests in, which goes with tokens alone: set auth.issuer, and take auth.keys_file away",
+            );
         }
-        if protection.vouched {
-            if has_keys || has_tokens {
-                return Err(fault("auth.platform_principal", "goes with neither auth.keys_file nor auth.issuer"));
-            }
-            let signs_in = std::env::var(SIGNS_IN).is_ok_and(|word| word.eq_ignore_ascii_case("true"));
-            if !signs_in || !value::listen(&self.text("listen")).is_some_and(|listen| listen.is_local()) {
-                return Err(fault(
-                    "auth.platform_principal",
-                    "is believed only with WEBSITE_AUTH_ENABLED=True, as a platform sets it, and on a loopback address or a Unix socket: \
-                     whoever else reaches the server could write who he is",
-                ));
-            }
+        if protection.vouched && (has_keys || has_tokens) {
+            return wrong("auth.platform_principal", "goes with neither auth.keys_file nor auth.issuer");
         }
         if protection.key_in_query && !has_keys {
-            return Err(fault("auth.key_in_query", "means nothing without auth.keys_file"));
+            return wrong("auth.key_in_query", "means nothing without auth.keys_file");
         }
-        if !has_tokens && let Some(key) = set(OF_POLICY).or_else(|| set(&["jwks_file", "resource"])) {
-            return Err(fault(&key, "means nothing without auth.issuer"));
+        let of_tokens =
+            || self.first_of(OF_POLICY, server).or_else(|| self.first_of(&["jwks_file", "resource"], server));
+        if !has_tokens && let Some(key) = of_tokens() {
+            return wrong(&key, "means nothing without auth.issuer");
         }
         if let [_, _, ..] = protection.policies.as_slice()
-            && let Some(key) = set(&["issuers", "jwks_file"])
+            && let Some(key) = self.first_of(&["issuers", "jwks_file"], server)
         {
-            return Err(fault(&key, "belongs to one issuer, and there are several: which one is not said"));
+            return wrong(&key, "belongs to one issuer, and there are several: which one is not said");
         }
         if protection.policies.iter().any(|policy| !Issuer::may_be_asked(&policy.issuer)) {
-            return Err(fault("auth.issuer", "must be an https URL, or an http one of this machine"));
+            return wrong("auth.issuer", "must be an https URL, or an http one of this machine");
         }
         if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {
-            return Err(fault("auth.resource", "must be a URL such as https://api.example/mcp"));
+            return wrong("auth.resource", "must be a URL such as https://api.example/mcp");
         }
         if protection.forwarded.is_some() && self.given("proxy.trusted", None).texts.is_empty() {
-            return Err(Fault::of(
-                "the fields of a proxy are to say what the public URL is, and no proxy is trusted: name it in proxy.trusted, or say \
-                 the URL in auth.resource and take proxy.host_header or forwardProxy away"
-                    .to_owned(),
-            ));
+            return wrong(
+                "proxy.trusted",
+                "names no proxy, and a field of one is to say what the public URL is: name it there, or say the URL in auth.resource \
+                 and take proxy.host_header or forwardProxy away",
+            );
         }
-        Ok(protection)
+        None
+    }
+
+    /// The first of these settings of `auth` that was made.
+    fn first_of(&self, names: &[&str], server: Option<usize>) -> Option<String> {
+        let mut keys = names.iter().map(|name| format!("auth.{name}"));
+        keys.find(|key| !self.given(key, server).texts.is_empty())
     }
 
     /// The fields of a proxy that say by which host and scheme it was called.
