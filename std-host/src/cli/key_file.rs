@@ -214,6 +214,13 @@ struct Held {
     doors: Vec<(Keys, Level, String)>,
 }
 
+impl Held {
+    fn take(&mut self, fresh: Vec<Entry>) {
+        self.doors.iter().for_each(|(keys, level, path)| give(&fresh, keys, level, path));
+        self.keys = fresh;
+    }
+}
+
 impl Ring {
     /// Reads the file, and goes on reading it, in the runtime that runs this.
     pub(super) fn of(file: &Path) -> Result<Arc<Self>, Fault> {
@@ -236,15 +243,20 @@ impl Ring {
         keys
     }
 
-    /// Takes these keys instead of those before; whether they are others.
-    pub(super) fn take(&self, fresh: Vec<Entry>) -> bool {
+    /// Takes these keys instead of those before.
+    pub(super) fn take(&self, fresh: Vec<Entry>) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take(fresh);
+    }
+
+    /// Reads the file again, and gives how many keys it has if they are others. Who changes it meanwhile has the last word, for he waits here.
+    fn refresh(&self) -> Result<Option<usize>, Fault> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = read(&self.file)?;
         if held.keys == fresh {
-            return false;
+            return Ok(None);
         }
-        held.doors.iter().for_each(|(keys, level, path)| give(&fresh, keys, level, path));
-        held.keys = fresh;
-        true
+        held.take(fresh);
+        Ok(Some(held.keys.len()))
     }
 
     pub(super) fn keys(&self) -> Vec<Entry> {
@@ -270,11 +282,10 @@ impl Ring {
         let mut told = None;
         loop {
             sleep(LOOK).await;
-            match read(&self.file) {
-                Ok(fresh) => {
+            match self.refresh() {
+                Ok(others) => {
                     told = None;
-                    let keys = fresh.len();
-                    if self.take(fresh) {
+                    if let Some(keys) = others {
                         tracing::info!(keys, "the keys of callers were read again");
                     }
                 }
