@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, HashSet};
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
 /// Tenants whose callers may call, with commas between.
 const TENANTS: &str = "WEBSITE_AUTH_AAD_ALLOWED_TENANTS";
+/// Whether the application that calls must have an object in the tenant.
+const PRINCIPAL: &str = "WEBSITE_AUTH_AAD_REQUIRE_CLIENT_SERVICE_PRINCIPAL";
 
 /// What the file says, as far as it is not for browsers.
 #[derive(Debug, Default)]
@@ -128,6 +130,11 @@ pub(super) fn parsed(
         let text = variable(name).unwrap_or_default();
         text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
+    if variable(PRINCIPAL).is_some_and(|word| word == "1" || word.eq_ignore_ascii_case("true")) {
+        return Err(format!(
+            "{PRINCIPAL} is set, which is not served: name the callers in allowedPrincipals instead, and take it away"
+        ));
+    }
     let Once = serde_json::from_str(text).map_err(|error| format!("is no JSON of ours: {error}"))?;
     let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
     // The body of the resource has the settings one level deeper.
@@ -483,6 +490,15 @@ mod tests {
             let platform = parsed(&entra(&format!(r#","httpSettings":{{"forwardProxy":{proxy}}}"#))).unwrap();
             assert_eq!(platform.forwarded, expected.map(|names| names.map(HeaderName::from_static)), "{proxy}");
         }
+    }
+
+    #[test]
+    fn rule_in_the_environment_that_is_not_served_stops_the_start() {
+        let with = |word: &'static str| {
+            super::parsed(&entra(""), "/mcp", move |name| (name == PRINCIPAL).then(|| word.to_owned()))
+        };
+        assert!(with("True").is_err_and(|said| said.contains(PRINCIPAL)));
+        assert!(with("1").is_err() && with("false").is_ok());
     }
 
     #[test]
