@@ -30,11 +30,11 @@ const CLIENTS: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
 const SOCKETS: usize = 2;
 
 const IMPATIENT: Deadlines = Deadlines {
-    head: Ticks::from_millis(1500),
-    body: Ticks::from_millis(1500),
-    idle: Ticks::from_millis(3000),
-    call: Ticks::from_millis(3000),
-    write: Ticks::from_millis(1000),
+    head: Ticks::from_millis(3000),
+    body: Ticks::from_millis(3000),
+    idle: Ticks::from_millis(4000),
+    call: Ticks::from_millis(6000),
+    write: Ticks::from_millis(2000),
     comment: Ticks::from_millis(1000),
 };
 
@@ -184,7 +184,7 @@ fn in_weather<F: Future<Output = ()>>(
             let memory = leaked(Socket::<1024, 2048, 512>::new());
             spawn_local(serve((board, 80), memory, endpoint, async |call, out| Board.answer(call, out).await));
         }
-        timeout(Duration::from_secs(60), test(clients, wire)).await.expect("it comes to an end");
+        timeout(Duration::from_secs(120), test(clients, wire)).await.expect("it comes to an end");
     });
 }
 
@@ -318,7 +318,7 @@ fn client_that_vanishes_holds_its_socket_until_its_deadline_and_no_longer() {
             call(stack, 3, BRISK).await;
             let waited = begun.elapsed();
             assert!(waited > Duration::from_millis(500), "it holds one: {waited:?}");
-            assert!(waited < Duration::from_secs(8), "and not for ever: {waited:?}");
+            assert!(waited < Duration::from_secs(20), "and not for ever: {waited:?}");
         }
     });
 }
@@ -352,6 +352,6 @@ fn client_that_dawdles_gets_its_answer_and_one_that_takes_nothing_is_cut_off() {
         }
         let begun = std::time::Instant::now();
         call(stack, 5, BRISK).await;
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     });
 }
