@@ -2,6 +2,7 @@
 //! others reach it.
 #![cfg(unix)]
 
+use base64::Engine as _;
 use core::time::Duration;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -242,13 +243,7 @@ fn policy_in_the_form_of_the_platform_is_taken_and_printed() {
 }
 
 fn base64url(bytes: &[u8]) -> String {
-    const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
-    }
-    text
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 const RESOURCE: &str = "https://api.example/mcp";

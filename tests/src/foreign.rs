@@ -7,6 +7,7 @@ use crate::cases;
 use crate::conversations::check;
 use crate::homes::{Http, Process, core, headers};
 use crate::modern::request;
+use crate::protection::now;
 use crate::tokens::{base64url, token};
 use ::core::time::Duration;
 use serde_json::{Value, json};
@@ -436,13 +437,11 @@ fn time_server() -> u16 {
     std::thread::spawn(move || {
         let mut question = [0; 48];
         while let Ok((48, client)) = socket.recv_from(&mut question) {
-            let since_1970 =
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
             // RFC 5905 §7.3: version 4, a server of stratum 2; the client's mark; the time.
             let mut answer = [0; 48];
             answer[..2].copy_from_slice(&[4 << 3 | 4, 2]);
             answer[24..32].copy_from_slice(&question[40..]);
-            let seconds = u32::try_from(since_1970 + 2_208_988_800).expect("before 2036");
+            let seconds = u32::try_from(now() + 2_208_988_800).expect("before 2036");
             answer[40..44].copy_from_slice(&seconds.to_be_bytes());
             let _ = socket.send_to(&answer, client);
         }
@@ -469,7 +468,7 @@ fn guarded_board_that_knows_no_time_or_no_page_takes_no_token() {
         let headers = [("host", "localhost"), ("content-type", "application/json"), credentials];
         board.open(&headers, body.as_bytes()).status
     };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = now();
     let claims = json!({"iss": "https://id.example", "aud": "http://board.example/mcp", "sub": "ada", "azp": "app", "exp": now + 600});
     let bearer = format!("Bearer {}", token(r#"{"alg":"ES256","kid":"es256"}"#, &claims.to_string()));
     let (key, page) = provisioned(&[]);
@@ -500,7 +499,7 @@ fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
         board.open(&[&plain[..], credentials].concat(), body.as_bytes())
     };
     let with = |tool: &str, token: &str| call(tool, &[("authorization", &format!("Bearer {token}"))]).status;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = now();
     let claims = |subject: &str, scope: &str, exp: u64| {
         json!({
             "iss": "https://id.example", "aud": "http://board.example/mcp", "sub": subject, "azp": "app", "scp": scope, "exp": exp,

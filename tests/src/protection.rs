@@ -19,7 +19,7 @@ const PLACE: &str = "/.well-known/openid-configuration";
 const KEYS: &str = "/keys";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
@@ -396,6 +396,27 @@ fn key_lets_in_until_it_is_taken_away_and_its_refusal_sends_nobody_to_an_authori
 }
 
 #[test]
+fn token_in_the_query_is_refused_wherever_something_is_asked_for() {
+    let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"]));
+    let keys = || Keys::new([("ci", SECRET)]);
+    for (auth, shown) in [
+        (Auth::keys(keys()), Some(SECRET)),
+        (Auth::tokens(tokens()), None),
+        (Auth::either(tokens(), keys()), Some(SECRET)),
+        (Auth::optional(tokens()), None),
+    ] {
+        let http = Http::start(tools(Server::new("q", "1")).auth(auth));
+        let mut headers =
+            vec![("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")];
+        headers.extend(shown.map(|key| ("x-functions-key", key)));
+        let ping = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let status = |path: &str| http.open_at("POST", path, &headers, ping).status;
+        assert_eq!(status("/mcp?access_token=a.b.c"), 400, "{shown:?}");
+        assert_ne!(status("/mcp"), 400, "{shown:?}: it is the query");
+    }
+}
+
+#[test]
 fn both_gates_ask_for_both_and_either_for_one() {
     let issuer = || fixed().applications(["app"]);
     let token = format!("Bearer {}", token(1, "https://id.example", json!({})));
@@ -444,8 +465,8 @@ fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
     let in_query = http.open_at(
         "POST",
         "/mcp?access_token=a.b.c",
-        &[("host", "localhost"), ("content-type", "application/json")],
-        b"",
+        &[("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")],
+        br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
     );
     assert_eq!(in_query.status, 400, "never in the query");
 }

@@ -5,6 +5,7 @@ use attache_core::auth::{
 };
 use attache_core::http::{Door, Facts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate, metadata};
 use attache_core::json::Slice;
+use base64::Engine as _;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 
@@ -15,13 +16,7 @@ pub(crate) const RULES: Rules<'_> =
     Rules { issuers: &["https://id.example"], audiences: &[SERVER], applications: &["app"], ..Rules::NONE };
 
 pub(crate) fn base64url(bytes: &[u8]) -> String {
-    const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-        (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
-    }
-    text
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn signing() -> SigningKey {

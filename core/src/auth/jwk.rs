@@ -2,7 +2,7 @@
 
 use super::base64url::decode;
 use super::verify::Algorithm;
-use crate::json::{Kind, Text, Value};
+use crate::json::{Kind, Reader, Text, Value};
 
 /// A key that checks signatures, taken out of its JSON.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,18 @@ impl<'k> Jwk<'k> {
         };
         allows("alg", public.algorithm().name()).then_some(Self { kid, public })
     }
+}
+
+/// The keys of a set as issuers publish it (RFC 7517 §5); `None` if `json` is no such set.
+pub fn jwk_set(json: &[u8]) -> Option<impl Iterator<Item = Value<'_>>> {
+    let whole = Reader::new(json).and_then(|mut reader| reader.skip()).ok()?.of(json);
+    let list = whole.member("keys").filter(|keys| keys.kind() == Kind::Array)?;
+    let mut entries = list.reader();
+    matches!(entries.enter_array(), Ok(Some(_))).then_some(())?;
+    Some(core::iter::from_fn(move || match entries.element() {
+        Ok(true) => entries.skip().ok().map(|item| item.of(list.raw())),
+        _ => None,
+    }))
 }
 
 fn has(list: Value<'_>, wanted: &str) -> bool {

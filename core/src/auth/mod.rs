@@ -32,7 +32,7 @@ pub use denied::{Denied, Fault, Kind};
 pub use eddsa::EdDsa;
 #[cfg(feature = "es256")]
 pub use es256::Es256;
-pub use jwk::{Jwk, Public};
+pub use jwk::{Jwk, Public, jwk_set};
 pub use jws::Jws;
 pub use key::{ApiKey, Shown, digest};
 pub use principal::{Access, Authenticated, Gate};

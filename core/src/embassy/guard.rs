@@ -4,6 +4,8 @@ use super::wall_clock::WallClock;
 use crate::auth::{ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
 use crate::http::{Refusal, Resource, Unverified};
 use crate::limits;
+#[cfg(feature = "provision")]
+use crate::provision::{Page, Verifiers};
 use core::cell::{Cell, Ref, RefCell};
 use embassy_time::Instant;
 use sha2::{Digest, Sha256};
@@ -188,6 +190,21 @@ impl<'a> Guard<'a> {
         told!("denied: {}", denied);
         (self.denied)(denied);
         Refusal::from(*denied)
+    }
+}
+
+#[cfg(feature = "provision")]
+impl<'a> Tokens<'a> {
+    /// The tokens that `page` names, by the keys that it has for them ([`Page::verifiers`]); `None` if it names none.
+    pub fn provisioned(
+        page: &'a Page<'static>,
+        issuer_keys: &'a Verifiers<'static>,
+        clock: &'a WallClock,
+        seen: &'a [Seen],
+        ration: &'a Ration,
+    ) -> Option<Self> {
+        let resource = Resource::new(page.resource)?;
+        Some(Self { resource, rules: page.rules(), issuer_keys, scopes: &page.scopes, clock, seen, ration })
     }
 }
 

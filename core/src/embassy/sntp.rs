@@ -21,7 +21,7 @@ pub async fn sntp(stack: Stack<'_>, server: IpEndpoint, clock: &WallClock, mut r
     loop {
         stack.wait_config_up().await;
         // Another port each time: an answer that comes too late finds nobody.
-        let port = EPHEMERAL | u16::try_from(random() % u64::from(EPHEMERAL)).unwrap_or_default() & !EPHEMERAL;
+        let port = EPHEMERAL | u16::try_from(random() & u64::from(!EPHEMERAL)).unwrap_or_default();
         let mut time = None;
         if socket.bind(port).is_ok() {
             time = with_timeout(PATIENCE, ask(&socket, server, random())).await.ok().flatten();

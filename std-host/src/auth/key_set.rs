@@ -1,7 +1,7 @@
 //! The keys that an issuer publishes (RFC 7517), and signatures checked by them.
 
-use attache_core::auth::{Algorithm, Forged, Jwk, Public, Rs256, Verify};
-use attache_core::json::{Kind, Reader, Text};
+use attache_core::auth::{Algorithm, Forged, Jwk, Public, Rs256, Verify, jwk_set};
+use attache_core::json::Text;
 use core::fmt;
 use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
 use std::sync::Arc;
@@ -42,16 +42,8 @@ impl core::error::Error for NoKeys {}
 impl KeySet {
     /// Reads a set in JSON. Keys for something else are passed over (RFC 7517 §5).
     pub(super) fn read(json: &[u8]) -> Result<Self, NoKeys> {
-        let mut reader = Reader::new(json).map_err(|_| NoKeys)?;
-        let whole = reader.skip().map_err(|_| NoKeys)?.of(json);
-        let list = whole.member("keys").filter(|keys| keys.kind() == Kind::Array).ok_or(NoKeys)?;
-        let mut entries = list.reader();
         let mut keys = Vec::new();
-        if !matches!(entries.enter_array(), Ok(Some(_))) {
-            return Err(NoKeys);
-        }
-        while let Ok(true) = entries.element() {
-            let value = entries.skip().map_err(|_| NoKeys)?.of(list.raw());
+        for value in jwk_set(json).ok_or(NoKeys)? {
             let mut scratch = [0; NUMBERS];
             let key = Jwk::read(&value, &mut scratch).and_then(Key::of);
             keys.extend(key.map(Arc::new));
@@ -136,6 +128,8 @@ impl Verify for Key {
 mod tests {
     use super::*;
     use attache_core::auth::Jws;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
     use serde_json::{Value, json};
 
     /// The groups of a file of Wycheproof.
@@ -155,28 +149,18 @@ mod tests {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 
-    fn base64url(bytes: &[u8]) -> String {
-        const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let mut text = String::new();
-        for chunk in bytes.chunks(3) {
-            let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-            (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
-        }
-        text
-    }
-
     /// The key of a group, as an issuer would publish it.
     fn jwk(group: &Value) -> Value {
         let key = &group["publicKey"];
         if key["modulus"].is_string() {
             let [n, e] = ["modulus", "publicExponent"].map(|name| {
                 let bytes = hex(&key[name]);
-                base64url(bytes.strip_prefix(&[0]).unwrap_or(&bytes))
+                BASE64URL.encode(bytes.strip_prefix(&[0]).unwrap_or(&bytes))
             });
             json!({"kty": "RSA", "n": n, "e": e})
         } else if key["uncompressed"].is_string() {
             let point = hex(&key["uncompressed"]);
-            json!({"kty": "EC", "crv": "P-256", "x": base64url(&point[1..33]), "y": base64url(&point[33..])})
+            json!({"kty": "EC", "crv": "P-256", "x": BASE64URL.encode(&point[1..33]), "y": BASE64URL.encode(&point[33..])})
         } else {
             group["publicKeyJwk"].clone()
         }
@@ -238,7 +222,7 @@ mod tests {
 
     #[test]
     fn keys_for_something_else_are_passed_over_and_a_set_without_any_other_is_none() {
-        let good = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": base64url(&[7; 32])});
+        let good = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": BASE64URL.encode([7; 32])});
         let other = json!({"kty": "oct", "k": "c2VjcmV0"});
         assert_eq!(set(&[other.clone(), good]).map(|KeySet(keys)| keys.len()), Some(1));
         assert!(set(&[other]).is_none() && set(&[]).is_none());

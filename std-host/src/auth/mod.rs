@@ -65,7 +65,7 @@ pub struct Auth {
 }
 
 /// Marks a request that came through a proxy whose word counts: whoever accepts the connection puts it into the request's extensions.
-/// [`Auth::forwarded`](Auth::forwarded) says what is believed of it.
+/// [`Auth::forwarded`] says what is believed of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proxied;
 

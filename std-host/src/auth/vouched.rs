@@ -98,20 +98,12 @@ fn claims(principal: Principal, id: Option<&str>) -> Map<String, Value> {
 mod tests {
     use super::*;
     use attache_core::auth::Authenticated;
+    use base64::Engine as _;
     use http::HeaderValue;
     use serde_json::json;
 
-    /// RFC 4648 §4.
     fn base64(bytes: &[u8]) -> String {
-        const CHARS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for chunk in bytes.chunks(3) {
-            let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-            (0..=chunk.len()).for_each(|at| text.push(CHARS[(bits >> (18 - 6 * at) & 63) as usize] as char));
-            text.push_str(&"="[..usize::from(chunk.len() < 3)]);
-            text.push_str(&"="[..usize::from(chunk.len() < 2)]);
-        }
-        text
+        base64::engine::general_purpose::STANDARD.encode(bytes)
     }
 
     fn head(principals: &[&str]) -> HeaderMap {

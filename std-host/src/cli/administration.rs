@@ -1,10 +1,10 @@
 //! Keys of callers, made and taken away over HTTP by who holds the master key (azure.md C.4).
 
-use super::key_file::{Entry, Kind, Ring, Unchanged, change, made};
+use super::key_file::{Entry, Kind, Ring, Unchanged, change, made, remove};
 use attache_core::auth::digest;
 use attache_host::limits;
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -12,14 +12,6 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// What a request wants done to which keys.
-struct Wish {
-    kind: Kind,
-    name: Option<String>,
-    method: Method,
-    body: Bytes,
-}
 
 /// The endpoints, to be merged into the program's.
 pub(super) fn routes(ring: Arc<Ring>) -> Router {
@@ -71,7 +63,7 @@ async fn answer(ring: &Ring, kind: Option<Kind>, name: Option<String>, request: 
     let Ok(body) = to_bytes(body, MOST).await else {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 4 KiB");
     };
-    granted(ring, Wish { kind, name, method: head.method, body })
+    granted(ring, kind, name, head.method, &body)
 }
 
 /// Bytes of a body.
@@ -85,8 +77,7 @@ struct Chosen {
     value: Option<String>,
 }
 
-fn granted(ring: &Ring, wish: Wish) -> Response {
-    let Wish { kind, name, method, body } = wish;
+fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: &[u8]) -> Response {
     let keys = ring.keys();
     match (method, name) {
         (Method::GET, None) => {
@@ -100,7 +91,7 @@ fn granted(ring: &Ring, wish: Wish) -> Response {
         },
         (Method::POST, Some(name)) => set(ring, kind, name, None),
         (Method::PUT, Some(name)) => {
-            let chosen = if body.is_empty() { Ok(Chosen::default()) } else { serde_json::from_slice::<Chosen>(&body) };
+            let chosen = if body.is_empty() { Ok(Chosen::default()) } else { serde_json::from_slice::<Chosen>(body) };
             match chosen {
                 Ok(chosen) if chosen.name.as_ref().is_some_and(|other| *other != name) => {
                     refused(StatusCode::BAD_REQUEST, "the name in the body is another than that in the path")
@@ -115,26 +106,18 @@ fn granted(ring: &Ring, wish: Wish) -> Response {
         (Method::DELETE, Some(_)) if kind == Kind::Master => {
             refused(StatusCode::FORBIDDEN, "the master key is renewed and never removed: nobody could undo it")
         }
-        (Method::DELETE, Some(name)) => {
-            let removed = change(ring.file(), |keys| {
-                let before = keys.len();
-                keys.retain(|key| !key.is(&name, &kind));
-                Ok(keys.len() < before)
-            });
-            match removed {
-                Ok((fresh, removed)) => {
-                    ring.take(fresh);
-                    match removed {
-                        true => {
-                            tracing::info!(name, %kind, "a key was removed");
-                            StatusCode::NO_CONTENT.into_response()
-                        }
-                        false => refused(StatusCode::NOT_FOUND, "there is no such key"),
-                    }
-                }
-                Err(unchanged) => unmade(unchanged),
+        (Method::DELETE, Some(name)) => match change(ring.file(), |keys| Ok(remove(keys, &name, &kind))) {
+            Ok((fresh, true)) => {
+                ring.take(fresh);
+                tracing::info!(name, %kind, "a key was removed");
+                StatusCode::NO_CONTENT.into_response()
             }
-        }
+            Ok((fresh, false)) => {
+                ring.take(fresh);
+                refused(StatusCode::NOT_FOUND, "there is no such key")
+            }
+            Err(unchanged) => unmade(unchanged),
+        },
         (_, None) => other("GET"),
         (_, Some(_)) => other("GET, PUT, POST, DELETE"),
     }

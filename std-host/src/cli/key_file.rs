@@ -86,12 +86,24 @@ impl FromStr for Kind {
 
 /// A new value: a mark by which it is found where it should not be, 32 random bytes, and a check of both.
 pub(super) fn made() -> Result<String, String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
-    let mut value = format!("attache_{}", hexadecimal(&bytes));
+    let mut value = format!("attache_{}", hexadecimal(&random()?));
     let [a, b, c, d, ..] = digest(value.as_bytes());
     value.push_str(&hexadecimal(&[a, b, c, d]));
     Ok(value)
+}
+
+/// 32 bytes that nobody guesses.
+pub(super) fn random() -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
+    Ok(bytes)
+}
+
+/// Takes a key away; whether it was there.
+pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
+    let before = keys.len();
+    keys.retain(|key| !key.is(name, kind));
+    keys.len() < before
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

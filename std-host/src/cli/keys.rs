@@ -1,7 +1,7 @@
 //! Keys of callers, made and taken away by whoever runs the server.
 
 use super::config::Fault;
-use super::key_file::{Entry, Kind, change, made, read};
+use super::key_file::{Entry, Kind, change, made, read, remove};
 use attache_core::auth::digest;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -84,7 +84,10 @@ impl Key {
                 println!("{}", value.1);
             }
             Command::Remove(named) => {
-                change(&named.file.keys_file, |keys| remove(keys, &named.name, &named.kind()))?;
+                change(&named.file.keys_file, |keys| match remove(keys, &named.name, &named.kind()) {
+                    true => Ok(()),
+                    false => Err(unknown(&named.name)),
+                })?;
             }
             Command::List(file) => {
                 for Entry { name, kind, .. } in read(&file.keys_file)? {
@@ -113,12 +116,6 @@ fn renew(keys: &mut [Entry], name: &str, kind: &Kind) -> Result<String, String> 
     let value = made()?;
     key.digest = digest(value.as_bytes());
     Ok(value)
-}
-
-fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> Result<(), String> {
-    let before = keys.len();
-    keys.retain(|key| !key.is(name, kind));
-    if keys.len() < before { Ok(()) } else { Err(unknown(name)) }
 }
 
 fn unknown(name: &str) -> String {

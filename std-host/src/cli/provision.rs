@@ -1,10 +1,10 @@
 //! Pages of flash that tell devices who may call them, written from the same configuration.
 
 use super::config::{Endpoint, Fault, Policy, Protection, Required, Secret};
-use super::key_file::{self, Entry, Kind as KeyKind, Level};
+use super::key_file::{self, Entry, Kind, Level};
 use super::{Problem, Settings, auth, system};
-use attache_core::auth::{ApiKey, Jwk};
-use attache_core::json::{Kind, Reader};
+use attache_core::auth::{ApiKey, Jwk, jwk_set};
+use attache_core::json::Value;
 use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
 use attache_host::auth::Unauthenticated;
 use clap::{Args, Subcommand};
@@ -107,7 +107,7 @@ impl Writing {
             Some(file) => key_file::read(file)?,
         };
         // A device has no levels, and nobody to administer its keys.
-        let opens = |key: &Entry| key.kind != KeyKind::Master && key.opens(&Level::Function, &endpoint.path);
+        let opens = |key: &Entry| key.kind != Kind::Master && key.opens(&Level::Function, &endpoint.path);
         let digests: Vec<Entry> = digests.into_iter().filter(opens).collect();
         let mut room = vec![[0; NUMBERS]; jwks.len() / LEAST + 1];
         let names: Vec<String> = kids(&jwks);
@@ -140,7 +140,7 @@ impl Writing {
             issuer_keys: issuer_keys(&jwks, &names, &mut room)?,
             keys: named(&digests)?,
             time_server: self.time_server.map(|server| (*server.ip(), server.port())),
-            secret: secret.map_or_else(random, Ok)?,
+            secret: secret.map_or_else(key_file::random, Ok).map_err(Fault::of)?,
         };
         if page.hosts.is_empty() {
             return Err(Fault::of(
@@ -217,26 +217,12 @@ const NUMBERS: usize = 1024;
 /// Fewer characters has no key.
 const LEAST: usize = 64;
 
-/// The keys of a set, each with its own room for numbers.
-fn each<'j>(jwks: &'j [u8]) -> impl Iterator<Item = attache_core::json::Value<'j>> {
-    let whole = Reader::new(jwks).ok().and_then(|mut reader| Some(reader.skip().ok()?.of(jwks)));
-    let list = whole.and_then(|whole| whole.member("keys")).filter(|keys| keys.kind() == Kind::Array);
-    let mut entries = list.and_then(|list| {
-        let mut entries = list.reader();
-        matches!(entries.enter_array(), Ok(Some(_))).then_some((entries, list))
-    });
-    core::iter::from_fn(move || {
-        let (entries, list) = entries.as_mut()?;
-        matches!(entries.element(), Ok(true)).then(|| entries.skip().ok().map(|item| item.of(list.raw())))?
-    })
-}
-
 /// The names of the keys, without escapes.
 fn kids(jwks: &[u8]) -> Vec<String> {
-    let name = |key: attache_core::json::Value<'_>| {
+    let name = |key: Value<'_>| {
         key.member("kid").and_then(|kid| kid.text()).map_or_else(String::new, |kid| kid.chars().collect())
     };
-    each(jwks).map(name).collect()
+    jwk_set(jwks).into_iter().flatten().map(name).collect()
 }
 
 fn issuer_keys<'p>(
@@ -245,7 +231,7 @@ fn issuer_keys<'p>(
     room: &'p mut [[u8; NUMBERS]],
 ) -> Result<heapless::Vec<IssuerKey<'p>, ISSUER_KEYS>, Fault> {
     let mut keys = heapless::Vec::new();
-    for ((key, name), room) in each(jwks).zip(names).zip(room) {
+    for ((key, name), room) in jwk_set(jwks).into_iter().flatten().zip(names).zip(room) {
         // Keys for something else are passed over (RFC 7517 §5).
         let Some(key) = Jwk::read(&key, room).and_then(|key| IssuerKey::new(name, key.public)) else { continue };
         if key.verifier().is_some() {
@@ -256,13 +242,6 @@ fn issuer_keys<'p>(
         return Err(Fault::of("auth.jwks_file has no key for RS256 or ES256".to_owned()));
     }
     Ok(keys)
-}
-
-fn random() -> Result<[u8; 32], Fault> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::of(format!("the operating system gives no randomness: {error}")))?;
-    Ok(bytes)
 }
 
 fn show(path: &Path) -> Result<(), Fault> {

@@ -29,7 +29,7 @@ impl<'h> Guest<'h> {
                 vouched.map(|evidence| Self::Known(None, evidence))
             }
             // MCP basic/authorization: access tokens MUST NOT be in the query; RFC 6750 §3.1: invalid_request.
-            _ if engine.auth().resource().is_some() && has_token(head.uri.query()) => Err(Refusal::Credentials),
+            ref door if has_token(head.uri.query()) && asks_for_something(door, engine) => Err(Refusal::Credentials),
             Door::In(who) => Ok(Self::Anybody(who)),
             Door::Out(refusal) => Err(refusal),
             Door::NeedKey(came) => match engine.auth().check(came).await {
@@ -45,6 +45,11 @@ impl<'h> Guest<'h> {
             Self::Known(came, evidence) => engine.auth().caller(evidence, came.as_ref()),
         }
     }
+}
+
+/// Whether a caller has to show anything, or would be asked to for what needs a token.
+fn asks_for_something(door: &Door<'_>, engine: &Engine) -> bool {
+    matches!(door, Door::NeedKey(_)) || engine.auth().resource().is_some()
 }
 
 fn has_token(query: Option<&str>) -> bool {

@@ -2,7 +2,7 @@
 //! (`attache provision`). While there is none, nobody.
 
 use attache_core::embassy::{Guard, Ration, Seen, Tokens, WallClock, sntp};
-use attache_core::http::{Policy, Resource};
+use attache_core::http::Policy;
 use attache_core::provision::{self, Page, Verifiers};
 use embassy_executor::Spawner;
 use embassy_net::{IpEndpoint, Stack};
@@ -42,17 +42,10 @@ impl Callers {
         static RATION: StaticCell<Ration> = StaticCell::new();
         static VERIFIERS: StaticCell<Verifiers<'static>> = StaticCell::new();
         let Self { page, clock } = *self;
-        let tokens = Resource::new(page.resource).map(|resource| {
-            &*TOKENS.init(Tokens {
-                resource,
-                rules: page.rules(),
-                issuer_keys: VERIFIERS.init(page.verifiers()),
-                scopes: &page.scopes,
-                clock,
-                seen: SEEN.init([const { Seen::new() }; 2]),
-                ration: RATION.init(Ration::new()),
-            })
-        });
+        let verifiers = VERIFIERS.init(page.verifiers());
+        let seen = SEEN.init([const { Seen::new() }; 2]);
+        let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(Ration::new()));
+        let tokens = tokens.map(|tokens| &*TOKENS.init(tokens));
         (page.policy(), Guard { keys: &page.keys, tokens, denied: |_| {} })
     }
 

@@ -16,7 +16,6 @@
 
 use attache_core::embassy::{Changes, Deadlines, Endpoint, Guard, Ration, Room, Seen, Site, Socket, Tokens, WallClock};
 use attache_core::embassy::{serve, sntp};
-use attache_core::http::Resource;
 use attache_core::json::Escaped;
 use attache_core::mcp::Server;
 use attache_core::provision::{Page, Verifiers};
@@ -138,17 +137,10 @@ fn guard(page: &'static Page<'static>, clock: &'static WallClock) -> Guard<'stat
     static SEEN: StaticCell<[Seen; SOCKETS]> = StaticCell::new();
     static RATION: StaticCell<Ration> = StaticCell::new();
     static VERIFIERS: StaticCell<Verifiers<'static>> = StaticCell::new();
-    let tokens = Resource::new(page.resource).map(|resource| {
-        &*TOKENS.init(Tokens {
-            resource,
-            rules: page.rules(),
-            issuer_keys: VERIFIERS.init(page.verifiers()),
-            scopes: &page.scopes,
-            clock,
-            seen: SEEN.init([const { Seen::new() }; SOCKETS]),
-            ration: RATION.init(Ration::new()),
-        })
-    });
+    let verifiers = VERIFIERS.init(page.verifiers());
+    let seen = SEEN.init([const { Seen::new() }; SOCKETS]);
+    let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(Ration::new()));
+    let tokens = tokens.map(|tokens| &*TOKENS.init(tokens));
     // Feature `defmt` has the driver say why somebody was kept out.
     Guard { keys: &page.keys, tokens, denied: |_| {} }
 }
