@@ -36,6 +36,7 @@
 
 mod admission;
 pub mod auth;
+pub mod backend;
 mod clock;
 mod engine;
 pub mod http;

@@ -267,6 +267,15 @@ pub const KEPT_BYTES: usize = 256 * 1024;
 /// How long a legacy client may take for its answers to what a call has asked: a person reads and types.
 pub const ANSWERS: Duration = Duration::from_secs(15 * 60);
 
+/// Calls that are parked at once while modern clients fetch their answers: each holds what its backend holds of it.
+pub const PARKED: usize = 1024;
+
+/// Calls of one caller that are parked at once.
+pub const PARKED_BY_CALLER: usize = 64;
+
+/// How long a parked call waits for its client's retry before it is cancelled.
+pub const PARKED_TIME: Duration = Duration::from_secs(10 * 60);
+
 /// Fewest bytes of the value of an API key: as many as cannot be guessed, however they are written.
 pub const KEY: usize = 32;
 

@@ -1,6 +1,7 @@
 //! What a server is made of.
 
 use crate::auth::Auth;
+use crate::backend::{Backend, Backends};
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
@@ -105,6 +106,19 @@ impl Server {
     pub fn with_template(self, template: Resource) -> Self {
         added(self.engine.changes.add_template(template));
         self
+    }
+
+    /// Adds a backend: what it publishes is served beside what the program itself offers. The names of its tools and prompts get
+    /// `prefix`, which may be empty.
+    #[must_use]
+    pub fn backend(self, prefix: &str, backend: impl Backend) -> Self {
+        self.engine.backends.add(prefix, Arc::new(backend));
+        self
+    }
+
+    /// The handle by which the program adds, removes and stops backends while the server runs.
+    pub fn backends(&self) -> Backends {
+        self.engine.backends.clone()
     }
 
     /// Completes arguments of prompts and variables of templates: `handler` is given what is typed and answers what it could

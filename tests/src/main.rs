@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod allocations;
+mod backends;
 mod beside;
 mod cases;
 mod conversations;

@@ -112,6 +112,8 @@ impl Ticket {
             None => {}
             Some(Instead::Error(code)) => return Ok(http::rejected(code)),
             Some(Instead::Questions) => return self.meta(server, ASKED, sink),
+            Some(Instead::Result) if self.version.is_modern() => return self.meta(server, SERVER, sink),
+            Some(Instead::Result) => return sink.put(b"}}").map(|()| http::OK),
         }
         let end: &[u8] = match (self.operation, end) {
             (Operation::Complete(..), End { more: true, .. }) => br#"],"hasMore":true}"#,
@@ -171,4 +173,6 @@ fn put_all<'a>(sink: &mut (impl Sink + ?Sized), pieces: impl IntoIterator<Item =
 const CLOSED: &[u8] = br#"],"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;
 /// The same without the bracket that closes the content.
 const COMPLETE: &[u8] = CLOSED.split_at(1).1;
+/// The last key of a `_meta` that is open already.
+const SERVER: &[u8] = br#""io.modelcontextprotocol/serverInfo":{"name":""#;
 const ASKED: &[u8] = br#","resultType":"input_required","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;

@@ -49,6 +49,19 @@ impl Code {
             Self::UnsupportedProtocolVersion => "-32022",
         }
     }
+
+    /// The code that another server wrote as `digits`; one that this protocol does not define counts as an internal error.
+    pub fn forwarded(digits: &str) -> Self {
+        const FORWARDED: [Code; 6] = [
+            Code::InvalidParams,
+            Code::MethodNotFound,
+            Code::InvalidRequest,
+            Code::ResourceNotFound,
+            Code::PageRequired,
+            Code::MissingClientCapability,
+        ];
+        FORWARDED.into_iter().find(|code| code.digits() == digits).unwrap_or(Self::InternalError)
+    }
 }
 
 /// What is wrong with a message. Spans point into its body.

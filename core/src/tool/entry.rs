@@ -21,6 +21,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Tool, Self::Prompt, Self::Resource, Self::Template];
+
     /// Whether an entry with the key `known` is found by `key`.
     pub fn finds(self, known: &str, key: Text<'_>) -> bool {
         match self {

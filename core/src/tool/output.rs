@@ -44,6 +44,8 @@ pub(crate) enum Instead {
     Error(Code),
     /// Questions to the client.
     Questions,
+    /// The members of a result that was made elsewhere.
+    Result,
 }
 
 /// What stands at the end of a finished output.
@@ -208,8 +210,21 @@ impl<'o> Output<'o> {
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
     pub fn reject(&mut self, code: Code, message: &str, data: Option<&str>) -> ToolResult {
+        self.error(code, code.digits(), message, data)
+    }
+
+    /// Answers with an error that another server has made: `code` is an integer as that server wrote it. Otherwise as
+    /// [`reject`](Output::reject).
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn forward_error(&mut self, code: &str, message: &str, data: Option<&str>) -> ToolResult {
+        self.error(Code::forwarded(code), code, message, data)
+    }
+
+    fn error(&mut self, code: Code, digits: &str, message: &str, data: Option<&str>) -> ToolResult {
         self.replace(Instead::Error(code), br#","error":{"code":"#)?;
-        self.sink.put(code.digits().as_bytes())?;
+        self.sink.put(digits.as_bytes())?;
         self.sink.put(br#","message":""#)?;
         escape(message, self.sink)?;
         self.sink.put(b"\"")?;
@@ -232,6 +247,28 @@ impl<'o> Output<'o> {
         self.sink.put(requests.as_bytes())?;
         if let Some(state) = state {
             self.put_all([br#","requestState":""#.as_slice(), state.as_bytes(), b"\""])?;
+        }
+        self.content = Content::Closed;
+        Ok(())
+    }
+
+    /// Answers with the result that another server has made: `members` are those of the result object and `meta` those of its
+    /// `_meta`, each as JSON on one line with commas between and none at the ends, or empty. Neither `resultType` nor a key of
+    /// `_meta` that the protocol reserves may be among them: they are written here. What was written before is taken back, and
+    /// nothing may follow.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn forward_result(&mut self, members: &str, meta: &str) -> ToolResult {
+        self.replace(Instead::Result, br#","result":{"#)?;
+        let between = |before: &str| if before.is_empty() { b"".as_slice() } else { b"," };
+        self.sink.put(members.as_bytes())?;
+        // MCP 2026-07-28 basic/index: `resultType` in every result, and `serverInfo` in its `_meta`, which `Ticket::finish` writes.
+        if self.version.is_modern() {
+            let front = br#""resultType":"complete","_meta":{"#.as_slice();
+            self.put_all([between(members), front, meta.as_bytes(), between(meta)])?;
+        } else if !meta.is_empty() {
+            self.put_all([between(members), br#""_meta":{"#, meta.as_bytes(), b"}"])?;
         }
         self.content = Content::Closed;
         Ok(())

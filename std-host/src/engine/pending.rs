@@ -2,13 +2,11 @@
 
 use super::answer::Answer;
 use super::listening::Listening;
-use super::piped::Way;
 use super::running::Running;
 use super::server::Moment;
 use crate::admission::Place;
 use crate::legacy::{Client, Legacy};
 use crate::observe::Watch;
-use crate::tools::Started;
 use attache_core::auth::Authenticated;
 use attache_core::exchange::{Next, Reply, Wish};
 use attache_core::json::Item;
@@ -69,26 +67,14 @@ impl Moment {
                         return Some(Pending::Ready(self.replied(&reply, &body, &mut watch)));
                     }
                 };
-                let (changes, key) = (&self.engine.changes, self.engine.key());
-                let Started { run, told, again } =
-                    self.offers.start(&body, ticket.call(&body, who), changes, key, client.map(Client::known));
-                let legacy = call.zip(again).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let deadline = Instant::now() + self.engine.limits().call_time;
-                let ticket = Some(ticket);
-                Some(Pending::Running(Running {
-                    moment: self,
-                    ticket,
-                    body,
-                    run,
-                    told,
-                    outcome: None,
-                    piped: None,
-                    way: Way::Pieces,
-                    deadline,
-                    place,
-                    legacy,
-                    watch,
-                }))
+                let (changes, parking, key) = (&self.engine.changes, self.engine.parking(), self.engine.key());
+                let known = client.map(Client::known);
+                let call_of = ticket.call(&body, who);
+                let mut started = self.offers.start(&body, call_of, (changes, parking), key, known, deadline);
+                let legacy = call.zip(started.again.take()).map(|(call, again)| Box::new(Legacy::new(call, again)));
+                let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);
+                Some(Pending::Running(running))
             }
             Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body, place, watch))),
         }

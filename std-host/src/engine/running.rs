@@ -1,45 +1,73 @@
 //! A call that runs.
 
-use super::answer::{Answer, Step};
+use super::answer::Step;
 use super::piped::{Part, Piped, Way};
 use super::server::Moment;
 use crate::admission::Place;
 use crate::legacy::{Asked, Legacy, Signal};
 use crate::limits;
 use crate::observe::Watch;
-use crate::tools::{Outcome, Run};
+use crate::tools::{Event, Outcome, Question, Run, Started, Suspended};
 use attache_core::era::Version;
 use attache_core::exchange::Ticket;
-use attache_core::http::OK;
 use attache_core::rpc::Code;
 use bytes::Bytes;
+use core::mem::replace;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 /// A call that runs.
 pub(crate) struct Running {
-    pub(super) moment: Moment,
-    pub(super) ticket: Option<Ticket>,
-    pub(super) body: Bytes,
-    pub(super) run: Run,
-    /// What the handler tells meanwhile.
-    pub(super) told: mpsc::Receiver<Bytes>,
-    /// How it ended, while something that was told before is still to be sent.
-    pub(super) outcome: Option<Outcome>,
-    /// Its answer, once that is sent while it is written.
-    pub(super) piped: Option<Piped>,
-    pub(super) way: Way,
-    pub(super) deadline: Instant,
+    moment: Moment,
+    version: Version,
+    body: Bytes,
+    state: State,
+    way: Way,
+    deadline: Instant,
     #[expect(dead_code, reason = "held until the call has ended")]
-    pub(super) place: Place,
-    pub(super) legacy: Option<Box<Legacy>>,
-    pub(super) watch: Watch,
+    place: Place,
+    /// How the call is cancelled by a legacy client, and asks it.
+    legacy: Option<Box<Legacy>>,
+    watch: Watch,
+}
+
+enum State {
+    /// The handler runs.
+    Running { ticket: Ticket, run: Run, events: mpsc::Receiver<Event> },
+    /// The handler has ended; events that it sent before are still to go out.
+    Draining { ticket: Ticket, outcome: Outcome, events: mpsc::Receiver<Event> },
+    /// The answer is sent while it is written.
+    Streaming(Piped),
+    /// The last step has been taken.
+    Ended,
+}
+
+/// What happens next to a handler that runs.
+enum Next {
+    Event(Event),
+    Signal(Signal),
+    Outcome(Outcome),
 }
 
 impl Running {
+    /// The call of `ticket`, which was read from `body`, as it was started.
+    pub(super) fn new(
+        moment: Moment,
+        (ticket, body): (Ticket, Bytes),
+        Started { run, events, .. }: Started,
+        deadline: Instant,
+        place: Place,
+        legacy: Option<Box<Legacy>>,
+        watch: Watch,
+    ) -> Self {
+        let (version, way) = (ticket.version(), Way::Pieces);
+        let state = State::Running { ticket, run, events };
+        Self { moment, version, body, state, way, deadline, place, legacy, watch }
+    }
+
     /// The revision of the protocol that the caller speaks.
-    pub(crate) fn version(&self) -> Option<Version> {
-        self.ticket.as_ref().map(Ticket::version)
+    pub(crate) const fn version(&self) -> Version {
+        self.version
     }
 
     /// Has each message come whole.
@@ -63,79 +91,126 @@ impl Running {
     }
 
     async fn advance(&mut self) -> Step {
-        if let Some(piped) = &mut self.piped {
-            return Self::piece(piped).await;
-        }
-        if let Some(step) = self.legacy_step().await {
-            return step;
-        }
-        while self.outcome.is_none() {
-            tokio::select! {
-                biased;
-                Some(message) = self.told.recv() => return Step::Told(message),
-                outcome = &mut self.run => self.outcome = Some(outcome),
-                // Asked last, so that a call that does not wait needs no timer.
-                () = async { sleep_until(self.deadline).await } => self.outcome = Some(overdue()),
+        loop {
+            if let Some(message) = self.legacy.as_mut().and_then(|legacy| legacy.due.pop_front()) {
+                return Step::Told(message);
             }
-        }
-        // Its place in the table is free before its answer goes out.
-        self.legacy = None;
-        if let Some(outcome) = &self.outcome {
-            self.watch.ran(outcome);
-        }
-        match (self.told.try_recv(), self.outcome.take(), self.ticket.take()) {
-            (Ok(message), outcome, ticket) => {
-                (self.outcome, self.ticket) = (outcome, ticket);
-                Step::Told(message)
-            }
-            (Err(_), Some(mut outcome), Some(ticket)) => match outcome.take_stream() {
-                None => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
-                Some(text) => {
-                    let piped =
-                        Piped::new(self.moment.clone(), ticket, self.body.clone(), (text, self.deadline), self.way);
-                    Self::piece(self.piped.insert(piped)).await
+            let next = match &mut self.state {
+                State::Running { run, events, .. } => {
+                    Self::next(run, events, self.legacy.as_deref_mut(), self.deadline).await
                 }
-            },
-            // Asked again behind its last step, it has nothing to say.
-            _ => Step::Last(Answer::new(OK, Vec::new())),
+                State::Draining { events, .. } => match events.try_recv() {
+                    Ok(Event::Message(message)) => return Step::Told(message),
+                    // The handler that asked has ended.
+                    Ok(Event::Ask(_)) => continue,
+                    Err(_) => match self.finish() {
+                        Some(step) => return step,
+                        None => continue,
+                    },
+                },
+                State::Streaming(piped) => return Self::piece(piped).await,
+                State::Ended => return Step::Gone,
+            };
+            match next {
+                Next::Event(Event::Message(message)) => return Step::Told(message),
+                Next::Event(Event::Ask(question)) => self.ask(question),
+                Next::Signal(Signal::Cancel) => return Step::Gone,
+                Next::Signal(Signal::Answer(at, outcome)) => {
+                    let asked = self.legacy.as_mut().map(|legacy| legacy.answered(at, outcome));
+                    self.asked(asked);
+                }
+                Next::Outcome(outcome) => self.ran(outcome),
+            }
         }
     }
 
-    /// The next step of a call that a legacy client can cancel and be asked by; nothing once its outcome is there.
-    async fn legacy_step(&mut self) -> Option<Step> {
-        let legacy = self.legacy.as_deref_mut()?;
-        while self.outcome.is_none() {
-            if let Some(question) = legacy.due.pop_front() {
-                return Some(Step::Told(question));
+    async fn next(
+        run: &mut Run,
+        events: &mut mpsc::Receiver<Event>,
+        legacy: Option<&mut Legacy>,
+        deadline: Instant,
+    ) -> Next {
+        let signal = async {
+            match legacy {
+                Some(legacy) => legacy.call.signal().await,
+                None => core::future::pending().await,
             }
-            let asked = tokio::select! {
-                biased;
-                Some(message) = self.told.recv() => return Some(Step::Told(message)),
-                signal = legacy.call.signal() => match signal {
-                    Signal::Cancel => return Some(Step::Gone),
-                    Signal::Answer(at, outcome) => legacy.answered(at, outcome),
-                },
-                outcome = &mut self.run => match outcome {
-                    Outcome::Asks(questions, _) => {
-                        // A person has the time of a person.
-                        self.deadline += limits::ANSWERS;
-                        legacy.ask(questions)
-                    }
-                    outcome => {
-                        if let Outcome::Page(page) = &outcome {
-                            legacy.call.note_page(page.id());
-                        }
-                        Asked::Ends(outcome)
-                    }
-                },
-                () = async { sleep_until(self.deadline).await } => Asked::Ends(overdue()),
-            };
-            match asked {
-                Asked::Waits => {}
-                Asked::Again(run) => self.run = run,
-                Asked::Ends(outcome) => self.outcome = Some(outcome),
+        };
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => Next::Event(event),
+            signal = signal => Next::Signal(signal),
+            outcome = run => Next::Outcome(outcome),
+            // Asked last, so that a call that does not wait needs no timer.
+            () = async { sleep_until(deadline).await } => Next::Outcome(overdue()),
+        }
+    }
+
+    /// The handler has ended: a legacy client is asked what it asks, and everything else is the answer.
+    fn ran(&mut self, outcome: Outcome) {
+        match (outcome, &mut self.legacy) {
+            (Outcome::Asks(questions, _), Some(legacy)) => {
+                // A person has the time of a person.
+                self.deadline += limits::ANSWERS;
+                let asked = legacy.ask(questions);
+                self.asked(Some(asked));
+            }
+            (outcome, legacy) => {
+                if let (Outcome::Page(page), Some(legacy)) = (&outcome, legacy) {
+                    legacy.call.note_page(page.id());
+                }
+                self.ends(outcome);
             }
         }
+    }
+
+    /// The call asks its client and stays alive: a legacy client is sent the questions, and a modern one gets them as the answer and
+    /// finds the parked call again with its retry.
+    fn ask(&mut self, question: Question) {
+        if let Some(legacy) = &mut self.legacy {
+            self.deadline += limits::ANSWERS;
+            legacy.ask_alive(question);
+            return;
+        }
+        let State::Running { ticket, run, events } = replace(&mut self.state, State::Ended) else { return };
+        let outcome = match self.moment.engine.parking().park(Suspended { run, events }, question) {
+            Some((questions, state)) => Outcome::Asks(questions, Some(state)),
+            None => Outcome::Rejected(Code::InternalError, TOO_MANY_PARKED.to_owned()),
+        };
+        // What the parked call sends from here on is for the retry.
+        let (_, events) = mpsc::channel(1);
+        self.watch.ran(&outcome);
+        self.state = State::Draining { ticket, outcome, events };
+    }
+
+    fn asked(&mut self, asked: Option<Asked>) {
+        match (asked, &mut self.state) {
+            (Some(Asked::Again(again)), State::Running { run, .. }) => *run = again,
+            (Some(Asked::Ends(outcome)), _) => self.ends(outcome),
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, outcome: Outcome) {
+        // The place in the table is free before the answer goes out.
+        self.legacy = None;
+        self.watch.ran(&outcome);
+        if let State::Running { ticket, events, .. } = replace(&mut self.state, State::Ended) {
+            self.state = State::Draining { ticket, outcome, events };
+        }
+    }
+
+    /// Writes the answer; `None` if it is to be streamed.
+    fn finish(&mut self) -> Option<Step> {
+        let State::Draining { ticket, mut outcome, .. } = replace(&mut self.state, State::Ended) else {
+            return Some(Step::Gone);
+        };
+        let Some(text) = outcome.take_stream() else {
+            return Some(Step::Last(self.moment.of_call(ticket, &self.body, &outcome)));
+        };
+        let text = (text, self.deadline);
+        let piped = Piped::new(self.moment.clone(), ticket, self.body.clone(), text, self.way);
+        self.state = State::Streaming(piped);
         None
     }
 
@@ -153,3 +228,5 @@ fn overdue() -> Outcome {
     tracing::warn!("a call took longer than the limit and was ended");
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
+
+const TOO_MANY_PARKED: &str = "Too many calls wait for answers of their clients: try again later";

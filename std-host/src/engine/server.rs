@@ -3,12 +3,13 @@
 use super::answer::Answer;
 use crate::admission::Admission;
 use crate::auth::Auth;
+use crate::backend::Backends;
 use crate::clock::now;
 use crate::legacy::{Client, Logs, Memory};
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::sink::Growing;
-use crate::tools::{Changes, Outcome, Registry};
+use crate::tools::{Changes, Outcome, Parking, Registry};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Next, Reply, Ticket};
@@ -31,6 +32,8 @@ pub struct Engine {
     instructions: Option<String>,
     pub(crate) page: usize,
     pub(crate) changes: Changes,
+    pub(crate) backends: Backends,
+    parking: Parking,
     /// The first one seals, all open.
     keys: Vec<Key>,
     /// Tells this process from others that have the same keys.
@@ -55,12 +58,15 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(name: &str, version: &str) -> Self {
+        let changes = Changes::new();
         Self {
             name: escaped(name),
             version: escaped(version),
             instructions: None,
             page: usize::MAX,
-            changes: Changes::new(),
+            backends: Backends::new(changes.clone()),
+            changes,
+            parking: Parking::default(),
             keys: vec![Key::new(random())],
             home: random(),
             memory: Arc::default(),
@@ -107,6 +113,11 @@ impl Engine {
     pub fn metadata(&self) -> Option<String> {
         let [origin, path] = self.auth.resource()?.url();
         self.auth.metadata(&format!("{origin}{path}"))
+    }
+
+    /// The calls that wait for the answers of modern clients.
+    pub(super) const fn parking(&self) -> &Parking {
+        &self.parking
     }
 
     /// The record of a message that begins to come in.

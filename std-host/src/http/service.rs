@@ -216,9 +216,7 @@ async fn serve(
         Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening)),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
-        Some(Pending::Running(running)) if running.version().is_some_and(Revision::is_modern) => {
-            Source::Running(running)
-        }
+        Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
             Some(client) => return session::call(engine, running, client).await,

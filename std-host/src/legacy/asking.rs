@@ -4,12 +4,13 @@
 use super::InFlight;
 use crate::limits;
 use crate::sink::Growing;
-use crate::tools::{Again, Outcome, Run};
+use crate::tools::{Again, Outcome, Question, Run};
 use attache_core::era::Version;
 use attache_core::mcp;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// What a call of a legacy client has besides.
@@ -24,6 +25,15 @@ pub(crate) struct Legacy {
 struct Waiting {
     keys: Vec<String>,
     answers: Map<String, Value>,
+    to: Takes,
+}
+
+/// What takes the answers.
+enum Takes {
+    /// The call is run again with them.
+    Rerun,
+    /// The call is alive and waits for them.
+    Alive(oneshot::Sender<Result<Map<String, Value>, String>>),
 }
 
 /// What became of a signal.
@@ -43,9 +53,32 @@ impl Legacy {
 
     /// Sends the questions that the handler has ended with: an object of requests, by key.
     pub(crate) fn ask(&mut self, questions: Map<String, Value>) -> Asked {
-        let Some(first) = self.call.ask(questions.len()) else {
-            return Asked::Ends(self.again.failed("it asks the client for too much at once".to_owned()));
+        if self.send(questions, Takes::Rerun).is_err() {
+            return Asked::Ends(self.again.failed(TOO_MANY.to_owned()));
+        }
+        let late = self.again.failed("The client has not answered in time".to_owned());
+        Asked::Again(Box::pin(async {
+            sleep(limits::ANSWERS).await;
+            late
+        }))
+    }
+
+    /// Sends the questions of a call that stays alive while it waits.
+    pub(crate) fn ask_alive(&mut self, question: Question) {
+        let Question { requests, reply, .. } = question;
+        let unsent = match &self.waiting {
+            None => self.send(requests, Takes::Alive(reply)),
+            Some(_) => Err(Takes::Alive(reply)),
         };
+        if let Err(Takes::Alive(reply)) = unsent {
+            let _ = reply.send(Err(TOO_MANY.to_owned()));
+        }
+    }
+
+    /// # Errors
+    /// What was to take the answers, if the table of questions is full.
+    fn send(&mut self, questions: Map<String, Value>, to: Takes) -> Result<(), Takes> {
+        let Some(first) = self.call.ask(questions.len()) else { return Err(to) };
         let version = self.call.client.session.version;
         let mut keys = Vec::new();
         for (number, (key, mut request)) in (first..).zip(questions) {
@@ -57,12 +90,8 @@ impl Legacy {
                 self.due.push_back(message.bytes.into());
             }
         }
-        self.waiting = Some(Waiting { keys, answers: Map::new() });
-        let late = self.again.failed("The client has not answered in time".to_owned());
-        Asked::Again(Box::pin(async {
-            sleep(limits::ANSWERS).await;
-            late
-        }))
+        self.waiting = Some(Waiting { keys, answers: Map::new(), to });
+        Ok(())
     }
 
     /// Takes an answer.
@@ -78,16 +107,34 @@ impl Legacy {
             (Err(error), _) => {
                 let said = error["message"].as_str().unwrap_or_default();
                 let said: String = said.chars().take(limits::ECHOED).collect();
-                return Asked::Ends(self.again.failed(format!("The client could not answer what was asked: {said}")));
+                return self.unanswered(format!("The client could not answer what was asked: {said}"));
             }
         }
         if waiting.answers.len() < waiting.keys.len() {
             return Asked::Waits;
         }
-        let answers = self.waiting.take().map(|waiting| waiting.answers).unwrap_or_default();
-        Asked::Again(self.again.run(answers))
+        match self.waiting.take() {
+            Some(Waiting { answers, to: Takes::Rerun, .. }) => Asked::Again(self.again.run(answers)),
+            Some(Waiting { answers, to: Takes::Alive(reply), .. }) => {
+                let _ = reply.send(Ok(answers));
+                Asked::Waits
+            }
+            None => Asked::Waits,
+        }
+    }
+
+    fn unanswered(&mut self, reason: String) -> Asked {
+        match self.waiting.take() {
+            Some(Waiting { to: Takes::Alive(reply), .. }) => {
+                let _ = reply.send(Err(reason));
+                Asked::Waits
+            }
+            _ => Asked::Ends(self.again.failed(reason)),
+        }
     }
 }
+
+const TOO_MANY: &str = "it asks the client for too much at once";
 
 /// The parameters of a question as `version` has them.
 fn adapted(request: &mut Value, version: Version, number: u64) -> Option<String> {

@@ -127,6 +127,9 @@ impl Watch {
             Outcome::Needs(_) => (End::Rejected, Some(Code::MissingClientCapability)),
             Outcome::Page(_) => (End::Asked, Some(Code::PageRequired)),
             Outcome::NotFound => (End::Rejected, Some(Code::InvalidParams)),
+            Outcome::Forwarded(result) if result.is_error => (End::Failed, None),
+            Outcome::Forwarded(_) => (End::Done, None),
+            Outcome::Failed { code, .. } => (End::Rejected, Some(Code::forwarded(code))),
         };
     }
 

@@ -210,6 +210,8 @@ pub(crate) struct Asking {
     /// What the handler gave to keep, before and now.
     kept: Mutex<Option<Value>>,
     before: bool,
+    /// The parked call that this request continues.
+    parked: Option<u64>,
 }
 
 impl Asking {
@@ -222,14 +224,14 @@ impl Asking {
         client: Option<Client>,
     ) -> Result<Self, String> {
         let mut answers = Map::new();
-        let mut kept = None;
+        let (mut kept, mut parked) = (None, None);
         let state = asides.request_state;
         if let Some(state) = state {
-            let State { a, s } = state
+            let State { a, s, p } = state
                 .text()
                 .and_then(|state| open(binding, key, state))
                 .ok_or("requestState is void: make the request anew, without it")?;
-            (answers, kept) = (a, s);
+            (answers, kept, parked) = (a, s, p);
         }
         match asides.input_responses.map(|responses| parsed(responses.raw())) {
             None => {}
@@ -256,7 +258,63 @@ impl Asking {
             answers,
             kept: Mutex::new(kept),
             before: state.is_some(),
+            parked,
         })
+    }
+
+    /// The capabilities of the client, in the shape of `ClientCapabilities`.
+    pub(crate) fn capabilities(&self) -> Value {
+        match &self.asked {
+            Way::Result(declared) if declared.is_empty() => json!({}),
+            Way::Result(declared) => parsed(declared),
+            Way::Requests(_, client) => {
+                let mut declared = json!({});
+                let has = |capability| client.has(capability);
+                if has(Client::FORMS) {
+                    declared["elicitation"]["form"] = json!({});
+                }
+                if has(Client::PAGES) {
+                    declared["elicitation"]["url"] = json!({});
+                }
+                if has(Client::SAMPLING) {
+                    declared["sampling"] = json!({});
+                }
+                if has(Client::ROOTS) {
+                    declared["roots"] = json!({});
+                }
+                declared
+            }
+            Way::None => json!({}),
+        }
+    }
+
+    /// # Errors
+    /// A sentence, if the client cannot be asked one of `requests`.
+    pub(crate) fn refuse(&self, requests: &Map<String, Value>) -> Result<(), String> {
+        for request in requests.values() {
+            let params = &request["params"];
+            let ask = match (request["method"].as_str(), params["mode"].as_str()) {
+                (Some("elicitation/create"), Some("url")) => Ask::Url { message: String::new(), url: String::new() },
+                (Some("elicitation/create"), _) => Ask::Form { message: String::new(), schema: Value::Null },
+                (Some("sampling/createMessage"), _) => Ask::Sample(Value::Null),
+                (Some("roots/list"), _) => Ask::Roots,
+                (method, _) => return Err(format!("a client cannot be asked {}", method.unwrap_or_default())),
+            };
+            if !self.can(&ask) {
+                return Err(UNASKABLE.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The parked call that this request continues.
+    pub(crate) const fn parked(&self) -> Option<u64> {
+        self.parked
+    }
+
+    /// The answers that came with the request.
+    pub(crate) fn into_answers(self) -> Map<String, Value> {
+        self.answers
     }
 
     /// The answers to all of `questions`, or the failure that asks them.
@@ -273,9 +331,7 @@ impl Asking {
                 None => {}
                 Some(Missing::Capability(needed)) => return Err(ToolError::from_failure(Failure::Needs(needed))),
                 Some(Missing::Legacy) => {
-                    return Err(ToolError::user(
-                        "this needs an answer of the client, which has not said that it can give one",
-                    ));
+                    return Err(ToolError::user(UNASKABLE));
                 }
             }
             open.insert((*key).to_owned(), ask.request());
@@ -324,7 +380,7 @@ impl Asking {
         let mut answers = self.answers.clone();
         answers.extend(fresh);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { asked: self.asked.clone(), answers, kept: Mutex::new(kept), before: true }
+        Self { asked: self.asked.clone(), answers, kept: Mutex::new(kept), before: true, parked: None }
     }
 
     pub(crate) fn can(&self, ask: &Ask) -> bool {
@@ -349,6 +405,8 @@ impl Asking {
     }
 }
 
+const UNASKABLE: &str = "this needs an answer of the client, which has not said that it can give one";
+
 /// A value that was checked with the message it came in.
 fn parsed(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap_or_default()
@@ -358,6 +416,7 @@ fn parsed(json: &[u8]) -> Value {
 struct State {
     a: Map<String, Value>,
     s: Option<Value>,
+    p: Option<u64>,
 }
 
 /// Seals the state of a call.
@@ -400,8 +459,13 @@ impl Binding {
     }
 
     /// The arguments or the URI as they were written.
-    pub(crate) fn subject(&self) -> &[u8] {
+    pub(crate) const fn subject(&self) -> &Bytes {
         &self.subject
+    }
+
+    /// What tells the caller from all others; nothing for an anonymous one.
+    pub(crate) const fn caller(&self) -> &Bytes {
+        &self.caller
     }
 
     // MCP 2026-07-28 basic/patterns/mrtr: bound to the principal and to the request.

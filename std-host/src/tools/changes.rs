@@ -1,9 +1,9 @@
 //! What a running server offers, and the changes of it that open subscriptions hear of.
 
-use super::registry::{self, Taken};
+use super::registry::{self, Source, Taken};
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use tokio::sync::broadcast;
 
 /// A handle by which the program changes what a server offers while it runs, and tells open subscriptions what has changed.
@@ -38,6 +38,16 @@ pub(crate) type Completion = registry::Completion<Changes>;
 pub(crate) type Again = registry::Again<Changes>;
 pub(crate) type Started = registry::Started<Changes>;
 
+/// The same handle, which does not keep the server alive.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakChanges(Weak<Live>);
+
+impl WeakChanges {
+    pub(crate) fn upgrade(&self) -> Option<Changes> {
+        self.0.upgrade().map(Changes)
+    }
+}
+
 impl Changes {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Live {
@@ -55,6 +65,17 @@ impl Changes {
     /// Changes what is offered. Requests that hold what was offered before keep it.
     pub(crate) fn edit<R>(&self, edit: impl FnOnce(&mut Registry) -> R) -> R {
         edit(Arc::make_mut(&mut self.0.offers.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakChanges {
+        WeakChanges(Arc::downgrade(&self.0))
+    }
+
+    /// Replaces all that a backend offers, and returns the names that are taken by others.
+    pub(crate) fn replace(&self, source: Source, offers: Vec<(Kind, Offer)>) -> Vec<Taken> {
+        let (changed, taken) = self.edit(|registry| registry.replace(source, offers));
+        changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
+        taken
     }
 
     pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), Taken> {

@@ -23,7 +23,15 @@ impl Entry {
     ) -> Self {
         let start = Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer));
         Self {
-            offer: Offer { key: key.into(), members: Vec::new(), mirrors: Vec::new(), needs: Vec::new(), start },
+            offer: Offer {
+                key: key.into(),
+                members: Vec::new(),
+                mirrors: Vec::new(),
+                needs: Vec::new(),
+                start,
+                complete: None,
+                source: None,
+            },
             listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
@@ -72,7 +80,10 @@ impl Entry {
         let of_tool = listed.contains_key("inputSchema");
         let mut groups = BTreeMap::<Version, Vec<String>>::new();
         for (name, value) in members {
-            groups.entry(since(name, value, of_tool)).or_default().push(format!("{}:{value}", Value::from(name)));
+            groups
+                .entry(since(name, || value["type"] == "object", of_tool))
+                .or_default()
+                .push(format!("{}:{value}", Value::from(name)));
         }
         offer.members = groups.into_iter().map(|(since, members)| (since, members.join(","))).collect();
         offer
@@ -86,12 +97,12 @@ fn check_icons(of: &str, icons: &Value) {
     assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
 }
 
-/// The first revision whose clients know this member of an entry.
-fn since(name: &str, value: &Value, of_tool: bool) -> Version {
+/// The first revision whose clients know this member of an entry. `is_object`: whether the value is the schema of an object.
+pub(crate) fn since(name: &str, is_object: impl FnOnce() -> bool, of_tool: bool) -> Version {
     match name {
         "annotations" if of_tool => Version::V2025_03_26,
         // Before 2026-07-28 only an object is a structured result.
-        "outputSchema" if value["type"] != "object" => Version::V2026_07_28,
+        "outputSchema" if !is_object() => Version::V2026_07_28,
         "outputSchema" | "title" | "_meta" => Version::V2025_06_18,
         "icons" => Version::V2025_11_25,
         _ => Version::V2024_11_05,

@@ -1,5 +1,6 @@
-//! What a running call tells its caller before its result: progress and log messages.
+//! Events of a running call before its result: progress, log messages and questions.
 
+use super::registry::Sealer;
 use crate::sink::Growing;
 use attache_core::era::Version;
 use attache_core::json::{Full, Sink};
@@ -7,19 +8,45 @@ use attache_core::mcp;
 use attache_core::tool::{Asides, Level};
 use bytes::Bytes;
 use serde::Serialize;
-use std::sync::{Mutex, PoisonError};
-use tokio::sync::mpsc;
+use serde_json::{Map, Value};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, oneshot};
 
-/// The way of one call to its caller.
+/// What a running call sends before its result.
+pub(crate) enum Event {
+    /// A notification for the caller, ready to be sent.
+    Message(Bytes),
+    /// Questions to the client. The call stays alive while it waits for the answers.
+    Ask(Question),
+}
+
+/// Questions of a call that stays alive, and where the answers go.
+pub(crate) struct Question {
+    /// The requests by key, each an object with `method` and `params`.
+    pub(crate) requests: Map<String, Value>,
+    /// Takes the answers by the same keys, or a sentence that says why there are none.
+    pub(crate) reply: oneshot::Sender<Result<Map<String, Value>, String>>,
+    /// Seals the state that leads a modern client's retry back to the call.
+    pub(crate) sealer: Arc<Sealer>,
+    /// Sends the later events of the call.
+    pub(crate) events: Arc<Events>,
+}
+
+/// Sends the events of one call to its caller.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// As it was written.
-    token: Option<Vec<u8>>,
+    progress: Mutex<Progress>,
     level: Option<Level>,
     version: Version,
-    /// The progress told last.
-    last: Mutex<f64>,
-    sender: mpsc::Sender<Bytes>,
+    sender: mpsc::Sender<Event>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    /// The token as the client wrote it; `None` if the client did not ask for progress.
+    token: Option<Vec<u8>>,
+    /// The progress that was sent last.
+    last: f64,
 }
 
 impl Events {
@@ -30,36 +57,50 @@ impl Events {
         asides: &Asides<'_>,
         logging: bool,
         level: Option<Level>,
-    ) -> (Self, mpsc::Receiver<Bytes>) {
+    ) -> (Self, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let asked = if version.is_modern() { asides.log_level } else { level };
         let token = asides.progress_token.map(<[u8]>::to_vec);
+        let progress = Mutex::new(Progress { token, last: f64::NEG_INFINITY });
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
-        (
-            Self { token, level: asked.filter(|_| logging), version, last: Mutex::new(f64::NEG_INFINITY), sender },
-            receiver,
-        )
+        (Self { progress, level: asked.filter(|_| logging), version, sender }, receiver)
+    }
+
+    /// The level from which on the caller wants log messages.
+    pub(crate) const fn level(&self) -> Option<Level> {
+        self.level
+    }
+
+    /// Whether the caller wants to hear of progress.
+    pub(crate) fn wants_progress(&self) -> bool {
+        self.lock().token.is_some()
+    }
+
+    /// Sends progress to a later request of the same call, under the token that this request brought.
+    pub(crate) fn continue_as(&self, token: Option<&[u8]>) {
+        *self.lock() = Progress { token: token.map(<[u8]>::to_vec), last: f64::NEG_INFINITY };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
-        let Some(token) = &self.token else {
-            return;
-        };
-        // MCP basic/patterns/progress: "MUST increase with each notification"; what cannot be written is no progress either.
-        let grows = {
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            let grows = progress.is_finite() && progress > *last;
-            if grows {
-                *last = progress;
+        let token = {
+            let mut sent = self.lock();
+            // MCP basic/patterns/progress: "MUST increase with each notification". Infinity and NaN have no spelling in JSON.
+            match sent.token.clone() {
+                Some(token) if progress.is_finite() && progress > sent.last => {
+                    sent.last = progress;
+                    token
+                }
+                _ => return,
             }
-            grows
         };
-        if grows {
-            // MCP 2025-03-26 changelog: progress has words since.
-            let message = message.filter(|_| self.version >= Version::V2025_03_26);
-            let total = total.filter(|total| total.is_finite()).map(|total| total.to_string());
-            self.send(|out| mcp::progress(token, &progress.to_string(), total.as_deref(), message, out)).await;
-        }
+        // MCP 2025-03-26 changelog: progress has a message since this revision.
+        let message = message.filter(|_| self.version >= Version::V2025_03_26);
+        let total = total.filter(|total| total.is_finite()).map(|total| total.to_string());
+        self.send(|out| mcp::progress(&token, &progress.to_string(), total.as_deref(), message, out)).await;
     }
 
     pub(crate) async fn log(&self, level: Level, logger: Option<&str>, data: &impl Serialize) {
@@ -72,14 +113,28 @@ impl Events {
         }
     }
 
+    /// Asks the client while the call stays alive, and waits for the answers by the same keys. The error is a sentence that says
+    /// why there are none.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        requests: Map<String, Value>,
+        sealer: &Arc<Sealer>,
+    ) -> Result<Map<String, Value>, String> {
+        let gone = || "The client has gone".to_owned();
+        let (reply, answers) = oneshot::channel();
+        let question = Question { requests, reply, sealer: Arc::clone(sealer), events: Arc::clone(self) };
+        self.sender.send(Event::Ask(question)).await.map_err(|_| gone())?;
+        answers.await.map_err(|_| gone())?
+    }
+
     async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
         let mut message = Growing::unlimited();
         if write(&mut message).is_ok() {
-            // A caller who is gone need not be told.
-            let _ = self.sender.send(message.bytes.into()).await;
+            // A caller that has gone need not be told.
+            let _ = self.sender.send(Event::Message(message.bytes.into())).await;
         }
     }
 }
 
-/// Messages that wait for a caller who does not read; the handler waits behind them.
+/// Events that wait for a caller that does not read; the handler waits behind them.
 const WAITING: usize = 16;

@@ -131,7 +131,7 @@ fn is_key(key: &str) -> bool {
 }
 
 /// "A prefix whose second label is `modelcontextprotocol` or `mcp` is reserved."
-fn is_reserved(key: &str) -> bool {
+pub(crate) fn is_reserved(key: &str) -> bool {
     let second = key.split_once('/').and_then(|(prefix, _)| prefix.split('.').nth(1));
     matches!(second, Some("modelcontextprotocol" | "mcp"))
 }

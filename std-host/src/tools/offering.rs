@@ -5,7 +5,7 @@ use super::changes::{Changes, Completion};
 use super::handler::{Ctx, Handler};
 use super::outcome::{Outcome, crashed, guarded};
 use super::prompt::Prompt;
-use super::registry::{self, Taken};
+use super::registry::Taken;
 use super::resource::Resource;
 use super::tool::Tool;
 use attache_core::tool::Kind;
@@ -71,7 +71,7 @@ impl Changes {
 /// Answers what is typed with what it could become.
 pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Completion {
     let handler = Arc::new(handler);
-    registry::Completion(Box::new(move |typed, call| {
+    Completion::new(move |typed, call, _| {
         guarded(
             || {
                 let run = handler.run(typed, Ctx::of(call));
@@ -79,5 +79,5 @@ pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Com
             },
             crashed,
         )
-    }))
+    })
 }

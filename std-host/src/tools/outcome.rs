@@ -32,6 +32,25 @@ pub(crate) enum Outcome {
     Page(Page),
     /// There is no such resource.
     NotFound,
+    /// The result of another server.
+    Forwarded(Forwarded),
+    /// The error of another server: an integer, a sentence, and JSON on one line.
+    Failed {
+        code: String,
+        message: String,
+        data: Option<String>,
+    },
+}
+
+/// A result that another server has made.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    /// The members of the result object but `resultType` and `_meta`, on one line.
+    pub(crate) members: String,
+    /// The members of `_meta` that the protocol does not reserve, on one line.
+    pub(crate) meta: String,
+    /// The tool failed.
+    pub(crate) is_error: bool,
 }
 
 /// A text that is sent while it is made: the contents of a resource of this media type, or without one the result of a tool.
@@ -66,6 +85,8 @@ impl Outcome {
                 out.reject(Code::PageRequired, "A person has to open a page first", Some(&data))
             }
             Self::NotFound => Err(ToolError::NotFound),
+            Self::Forwarded(Forwarded { members, meta, .. }) => out.forward_result(members, meta),
+            Self::Failed { code, message, data } => out.forward_error(code, message, data.as_deref()),
         }
     }
 
@@ -90,6 +111,8 @@ impl Outcome {
             Self::Read(contents) => contents.size_hint(),
             Self::Values(values) => values.iter().map(|value| value.len() + 3).sum(),
             Self::Asks(questions, state) => questions.len() * AROUND + state.as_ref().map_or(0, String::len),
+            Self::Forwarded(Forwarded { members, meta, .. }) => members.len() + meta.len(),
+            Self::Failed { message, data, .. } => message.len() + data.as_ref().map_or(0, String::len),
             Self::Needs(_) | Self::Rejected(..) | Self::Page(_) | Self::NotFound => 0,
         };
         inside + AROUND
@@ -113,7 +136,7 @@ impl Outcome {
 }
 
 /// What a tool that failed for a reason that the peer must not see is answered with.
-pub(super) fn tool_crashed(cause: &dyn fmt::Display) -> Outcome {
+pub(crate) fn tool_crashed(cause: &dyn fmt::Display) -> Outcome {
     Outcome::Tool(ToolOutput::failed(logged("tool", cause)))
 }
 

@@ -3,9 +3,10 @@
 use super::ask::{Asking, Binding, seal};
 use super::asked::Completing;
 use super::error::Failure;
-use super::events::Events;
+use super::events::{Event, Events};
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
+use super::parked::{Parking, Suspended};
 use crate::auth::Caller;
 use attache_core::auth::{Authenticated, Need, authorize};
 use attache_core::era::{Client, Version};
@@ -17,12 +18,13 @@ use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
 use core::hash::{Hash, Hasher};
-use serde_json::{Map, Value};
-use std::collections::HashMap;
+use serde_json::{Map, Value, json};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::DefaultHasher;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// All that a server offers at one moment. A copy shares the closures with it. Each call is handed a `C`, by which it changes what
 /// is offered.
@@ -33,6 +35,8 @@ pub(crate) struct Registry<C> {
     resources: Shelf<C>,
     templates: Shelf<C>,
     completion: Option<Arc<Completion<C>>>,
+    /// An entry of a backend completes its arguments, or did: clients keep what they were told.
+    completes: bool,
     pub(crate) logging: bool,
     pub(crate) subscriptions: bool,
     pub(crate) extensions: Arc<Extensions>,
@@ -60,6 +64,7 @@ impl<C> Default for Registry<C> {
             resources: Shelf::default(),
             templates: Shelf::default(),
             completion: None,
+            completes: false,
             logging: false,
             subscriptions: false,
             extensions: Arc::default(),
@@ -103,7 +108,15 @@ pub(crate) struct Offer<C> {
     pub(crate) needs: Vec<Needed>,
     /// Reads what the call brings and runs the handler.
     pub(crate) start: Start<C>,
+    /// Completes its arguments; `None` where the completion of the server does.
+    pub(crate) complete: Option<Completion<C>>,
+    /// The backend that has published it; `None` for what the program itself has added.
+    pub(crate) source: Option<Source>,
 }
+
+/// The number of a backend, in the order in which backends were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source(pub(crate) u32);
 
 /// A scope or a role.
 pub(crate) enum Needed {
@@ -117,13 +130,14 @@ pub(crate) type Start<C> = Box<dyn Fn(Asked<'_>, Called<C>, Sealer) -> Run + Sen
 /// A call, as far as its handler has to do with it. Clones are of the same call.
 #[derive(Clone, Debug)]
 pub(crate) struct Called<C> {
-    pub(super) version: Version,
-    pub(super) events: Arc<Events>,
-    pub(super) asking: Arc<Asking>,
-    pub(super) metadata: Metadata,
-    pub(super) extensions: Arc<Extensions>,
-    pub(super) caller: Caller,
-    pub(super) changes: C,
+    pub(crate) version: Version,
+    pub(crate) events: Arc<Events>,
+    pub(crate) asking: Arc<Asking>,
+    pub(crate) metadata: Metadata,
+    pub(crate) extensions: Arc<Extensions>,
+    pub(crate) caller: Caller,
+    pub(crate) deadline: Instant,
+    pub(crate) changes: C,
 }
 
 /// What a call brings.
@@ -142,6 +156,15 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
+    pub(crate) const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// The state that leads back to the parked call `id`.
+    pub(crate) fn seal_parked(&self, id: u64) -> Option<String> {
+        seal(&self.binding, &self.key, &json!({ "a": {}, "s": null, "p": id }))
+    }
+
     pub(super) fn seal(&self) -> Option<String> {
         seal(&self.binding, &self.key, &self.asking.state()?)
     }
@@ -158,8 +181,8 @@ pub(crate) struct Known {
 /// A call that has been started.
 pub(crate) struct Started<C> {
     pub(crate) run: Run,
-    /// What it tells meanwhile.
-    pub(crate) told: mpsc::Receiver<Bytes>,
+    /// What it sends before its result.
+    pub(crate) events: mpsc::Receiver<Event>,
     /// How it is run again, for a legacy client that is known here.
     pub(crate) again: Option<Again<C>>,
 }
@@ -198,7 +221,32 @@ impl<C: Clone> Again<C> {
 }
 
 /// Runs what completes arguments.
-pub(crate) struct Completion<C>(pub(crate) Box<dyn Fn(Completing, Called<C>) -> Run + Send + Sync>);
+pub(crate) struct Completion<C>(Box<dyn Fn(Completing, Called<C>, Sealer) -> Run + Send + Sync>);
+
+impl<C> Completion<C> {
+    pub(crate) fn new(complete: impl Fn(Completing, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
+        Self(Box::new(complete))
+    }
+}
+
+impl<C> Shelf<C> {
+    /// Replaces all entries of `source`. They follow those of the sources before it. Returns whether the list has changed, and the
+    /// keys that other sources have already.
+    fn replace(&mut self, source: Source, fresh: Vec<Arc<Offer<C>>>) -> (bool, Vec<String>) {
+        let (before, others): (Vec<_>, Vec<_>) = self.offers.drain(..).partition(|offer| offer.source == Some(source));
+        let (mut offers, behind): (Vec<_>, Vec<_>) = others.into_iter().partition(|offer| offer.source < Some(source));
+        let mut keys: HashSet<_> = offers.iter().chain(&behind).map(|offer| Arc::clone(&offer.key)).collect();
+        let (fresh, taken): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
+        let listed = |offer: &Arc<Offer<C>>| (Arc::clone(&offer.key), offer.members.clone());
+        let differs = !before.iter().map(listed).eq(fresh.iter().map(listed));
+        self.declared |= !fresh.is_empty();
+        offers.extend(fresh);
+        offers.extend(behind);
+        self.numbers = offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
+        self.offers = offers;
+        (differs, taken.into_iter().map(|offer| offer.key.to_string()).collect())
+    }
+}
 
 impl<C: Clone> Registry<C> {
     /// # Errors
@@ -213,6 +261,26 @@ impl<C: Clone> Registry<C> {
         shelf.declared = true;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
+    }
+
+    /// Replaces all entries of `source`, and returns the lists that have changed and the keys that other sources have already.
+    pub(crate) fn replace(&mut self, source: Source, offers: Vec<(Kind, Offer<C>)>) -> (Vec<Kind>, Vec<Taken>) {
+        let mut taken = Vec::new();
+        let mut fresh = [const { Vec::new() }; Kind::ALL.len()];
+        for (kind, offer) in offers {
+            self.completes |= offer.complete.is_some();
+            fresh[kind as usize].push(Arc::new(offer));
+        }
+        let mut changed = Vec::new();
+        for (kind, fresh) in Kind::ALL.into_iter().zip(fresh) {
+            let (differs, keys) = self.of_mut(kind).replace(source, fresh);
+            taken.extend(keys.into_iter().map(|key| Taken { kind, key }));
+            changed.extend(differs.then_some(kind));
+        }
+        if !changed.is_empty() {
+            self.generation = self.generation.wrapping_add(1);
+        }
+        (changed, taken)
     }
 
     /// The same without what `who` may not use; `None` if that is nothing. Its lists have a generation of their own, so that no cursor
@@ -266,30 +334,42 @@ impl<C: Clone> Registry<C> {
         self.completion = Some(Arc::new(completion));
     }
 
-    /// Starts what is called, a call read from `body`. `known` is there for a legacy call whose client is known here.
+    /// Starts what is called, a call read from `body`, which has time until `deadline`. `known` is there for a legacy call whose
+    /// client is known here. A retry that answers a parked call continues that one.
     pub(crate) fn start(
         &self,
         body: &Bytes,
         call: Call<'_>,
-        changes: &C,
+        (changes, parking): (&C, &Parking),
         key: &Key,
         known: Option<Known>,
+        deadline: Instant,
     ) -> Started<C> {
         let asides = call.asides();
-        let (events, told) = Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level));
+        let (events, received) =
+            Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level));
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
-            return Started { run, told, again: None };
+            return Started { run, events: received, again: None };
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let asking = match Asking::of(body, call.version(), &asides, (key, &binding), known.map(|known| known.client)) {
-            Ok(asking) => Arc::new(asking),
+            Ok(asking) => asking,
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
-                return Started { run, told, again: None };
+                return Started { run, events: received, again: None };
             }
         };
+        if let Some(id) = asking.parked() {
+            let resumed = parking.resume(id, asking.into_answers(), asides.progress_token);
+            let Suspended { run, events } = resumed.unwrap_or_else(|| Suspended {
+                run: Box::pin(ready(Outcome::Rejected(Code::InvalidParams, PARKED_GONE.to_owned()))),
+                events: received,
+            });
+            return Started { run, events, again: None };
+        }
+        let asking = Arc::new(asking);
         let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
         let called = Called {
@@ -299,6 +379,7 @@ impl<C: Clone> Registry<C> {
             metadata: Metadata::of(body, asides.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
+            deadline,
             changes: changes.clone(),
         };
         let uri = call.read().uri();
@@ -316,15 +397,16 @@ impl<C: Clone> Registry<C> {
             Operation::Complete(..) => {
                 let typed = call.completing();
                 let [argument, value] = [typed.argument(), typed.value()].map(owned);
-                self.complete(Completing::new(kind, offer.key.to_string(), argument, value), called)
+                let typed = Completing::new(kind, offer.key.to_string(), argument, value);
+                self.complete(offer, typed, called, sealer)
             }
         };
-        Started { run, told, again }
+        Started { run, events: received, again }
     }
 
-    fn complete(&self, typed: Completing, call: Called<C>) -> Run {
-        match &self.completion {
-            Some(completion) => (completion.0)(typed, call),
+    fn complete(&self, offer: &Offer<C>, typed: Completing, call: Called<C>, sealer: Sealer) -> Run {
+        match offer.complete.as_ref().or(self.completion.as_deref()) {
+            Some(completion) => (completion.0)(typed, call, sealer),
             None => Box::pin(ready(crashed(&"a completion, of which there is none"))),
         }
     }
@@ -368,7 +450,7 @@ impl<C: Clone> Catalogue for Registry<C> {
             tools: self.tools.declared,
             prompts: self.prompts.declared,
             resources: self.resources.declared || self.templates.declared,
-            completions: self.completion.is_some(),
+            completions: self.completion.is_some() || self.completes,
             logging: self.logging,
             list_changed: self.subscriptions,
             subscribe: self.subscriptions,
@@ -405,6 +487,9 @@ impl<C: Clone> Catalogue for Registry<C> {
         }
     }
 }
+
+const PARKED_GONE: &str =
+    "The call that asked for this has ended or is not on this server; retry the request without requestState";
 
 /// What the variables of a template stand for in a URI.
 fn variables(template: &str, uri: Text<'_>) -> Vec<(String, String)> {

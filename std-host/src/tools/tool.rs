@@ -122,37 +122,57 @@ impl Tool {
     pub(crate) fn finish(self) -> Offer {
         let Self { entry, own_schema, rules } = self;
         let schema = entry.get("inputSchema");
-        let mut found = Vec::new();
-        mirrors(schema, "", &mut found);
-        let reached = found.len() == annotated(schema);
-        assert!(reached, "x-mcp-header of tool {:?} must be on a property of properties alone", entry.key());
+        let mirrors = mirrors(schema).unwrap_or_else(|reason| panic!("tool {:?}: {reason}", entry.key()));
         if let Some(found) = super::rules::rules(entry.key(), schema, own_schema) {
             // Nobody else sets it.
             let _ = rules.set(found);
         }
-        Offer { mirrors: found, ..entry.finish(&[("name", None)]) }
+        Offer { mirrors, ..entry.finish(&[("name", None)]) }
     }
 }
 
 listed! { Tool }
 
-/// Collects the arguments that are mirrored in headers, by their way through `properties`.
-fn mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+/// The arguments that clients mirror in headers: header, and path through `properties`.
+///
+/// # Errors
+/// If an `x-mcp-header` is in a place, of a name or on a type from which no client may take it.
+// MCP 2026-07-28 server/tools: clients MUST refuse a tool whose annotations break these rules.
+pub(crate) fn mirrors(schema: &Value) -> Result<Vec<(String, String)>, String> {
+    let mut found = Vec::new();
+    collect_mirrors(schema, "", &mut found)?;
+    match found.len() == annotated(schema) {
+        true => Ok(found),
+        false => Err("x-mcp-header must be on a property of properties alone".to_owned()),
+    }
+}
+
+fn collect_mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>) -> Result<(), String> {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}/{name}");
         if let Some(header) = property.get("x-mcp-header") {
             let header = header.as_str().unwrap_or_default();
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            assert!(!header.is_empty() && header.bytes().all(token), "x-mcp-header of {path} must be a header name");
-            let fits = property["type"].as_str().is_some_and(|of| ["string", "integer", "boolean"].contains(&of));
-            assert!(fits, "{path} has an x-mcp-header, so it must be a string, an integer or a boolean");
-            let taken = found.iter().any(|(known, _)| known.eq_ignore_ascii_case(header));
-            assert!(!taken, "x-mcp-header {header:?} is there twice");
-            assert!(!name.contains('/'), "{path} has an x-mcp-header, so its name must have no slash");
-            found.push((header.to_owned(), path.clone()));
+            let is_scalar = property["type"].as_str().is_some_and(|of| ["string", "integer", "boolean"].contains(&of));
+            let is_taken = found.iter().any(|(known, _)| known.eq_ignore_ascii_case(header));
+            let fault = match header {
+                "" => "must be a header name",
+                header if !header.bytes().all(token) => "must be a header name",
+                _ if !is_scalar => "is on an argument that is not a string, an integer or a boolean",
+                _ if is_taken => "is there twice",
+                _ if name.contains('/') => "is on an argument with a slash in its name",
+                header => {
+                    found.push((header.to_owned(), path.clone()));
+                    ""
+                }
+            };
+            if !fault.is_empty() {
+                return Err(format!("x-mcp-header {header:?} of {path} {fault}"));
+            }
         }
-        mirrors(property, &path, found);
+        collect_mirrors(property, &path, found)?;
     }
+    Ok(())
 }
 
 /// How many annotations there are in a schema, wherever they stand.

@@ -1,0 +1,117 @@
+//! An entry of a list, as a backend publishes it.
+
+use super::members::Members;
+use crate::tools::{mirrors, since};
+use attache_core::era::Version;
+use attache_core::tool::Kind;
+use core::fmt;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A tool, prompt, resource or template, as lists print it. Members that the protocol does not know are kept, and numbers in their
+/// spelling.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    kind: Kind,
+    key: String,
+    members: Members,
+    mirrors: Vec<(String, String)>,
+    completes: bool,
+}
+
+/// An entry cannot be published, for this reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidEntry(String);
+
+impl fmt::Display for InvalidEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for InvalidEntry {}
+
+impl Entry {
+    /// Reads an entry of the list of `kind`: an object in JSON, as `tools/list` and the like have it.
+    ///
+    /// # Errors
+    /// If it is not an object, has no name, URI or template, or is a tool whose `inputSchema` is not the schema of an object or whose
+    /// `x-mcp-header` no client may follow (MCP 2026-07-28 server/tools).
+    pub fn read(kind: Kind, json: &str) -> Result<Self, InvalidEntry> {
+        let invalid = |reason: String| InvalidEntry(reason);
+        let mut members = Members::read(json).map_err(|error| invalid(error.to_string()))?;
+        let key = members.text(key_name(kind)).filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| invalid(format!("{} is missing", key_name(kind))))?;
+        let mut found = Vec::new();
+        if kind == Kind::Tool {
+            let schema: Value = members
+                .get("inputSchema")
+                .and_then(|schema| serde_json::from_str(schema.get()).ok())
+                .filter(|schema: &Value| schema["type"] == "object")
+                .ok_or_else(|| invalid(format!("inputSchema of {key:?} must have the type object")))?;
+            found = mirrors(&schema).map_err(|reason| invalid(format!("tool {key:?}: {reason}")))?;
+            // Tasks of another server cannot be followed here, so its tools are called without them.
+            members.take("execution");
+        }
+        Ok(Self { kind, key, members, mirrors: found, completes: false })
+    }
+
+    /// The same, of a server that completes the arguments of its prompts and the variables of its templates.
+    #[must_use]
+    pub fn with_completion(mut self) -> Self {
+        self.completes = matches!(self.kind, Kind::Prompt | Kind::Template);
+        self
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its name, URI or template.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) const fn completes(&self) -> bool {
+        self.completes
+    }
+
+    /// The key that clients see: names have the prefix of the backend, and URIs are left as they are.
+    pub(super) fn listed_key(&self, prefix: &str) -> String {
+        match self.kind {
+            Kind::Tool | Kind::Prompt => format!("{prefix}{}", self.key),
+            Kind::Resource | Kind::Template => self.key.clone(),
+        }
+    }
+
+    /// What lists print of it under `prefix`: groups of members by the revision that brought them, the oldest first.
+    pub(super) fn listed(&self, prefix: &str) -> Vec<(Version, String)> {
+        let name = key_name(self.kind);
+        // Each list begins with what finds the entry.
+        let first = format!("\"{name}\":{}", Value::from(self.listed_key(prefix)));
+        let mut groups = BTreeMap::from([(Version::V2024_11_05, first)]);
+        for member in self.members.0.iter().filter(|(known, _)| known != name) {
+            let (name, value) = member;
+            let is_object = || serde_json::from_str(value.get()).is_ok_and(|schema: Value| schema["type"] == "object");
+            let group = groups.entry(since(name, is_object, self.kind == Kind::Tool)).or_default();
+            if !group.is_empty() {
+                group.push(',');
+            }
+            group.push_str(&Members::print([member]));
+        }
+        groups.into_iter().collect()
+    }
+
+    pub(super) fn mirrors(&self) -> &[(String, String)] {
+        &self.mirrors
+    }
+}
+
+const fn key_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Tool | Kind::Prompt => "name",
+        Kind::Resource => "uri",
+        Kind::Template => "uriTemplate",
+    }
+}

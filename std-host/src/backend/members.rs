@@ -1,0 +1,73 @@
+//! The members of a JSON object in their order, with values as they were written.
+
+use core::fmt;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The members of an object. A name that occurs twice counts with its last value, as most readers have it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    pub(super) fn read(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// The member `name`, if it is a string.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
+        let place = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(place).1)
+    }
+
+    fn set(&mut self, name: String, value: Box<RawValue>) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// As members of a JSON object, with commas between and none at the ends.
+    pub(super) fn print<'m>(members: impl IntoIterator<Item = &'m (String, Box<RawValue>)>) -> String {
+        let print =
+            |(name, value): &(String, Box<RawValue>)| format!("{}:{}", Value::from(name.as_str()), one_line(value));
+        members.into_iter().map(print).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// A value on one line: a line of standard output, or an event of a stream, ends at a line feed.
+fn one_line(value: &RawValue) -> String {
+    // Inside of a JSON string a control character is written as an escape, so each of these is white space.
+    value.get().replace(['\n', '\r'], " ")
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Members::default();
+                while let Some((name, value)) = map.next_entry()? {
+                    members.set(name, value);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}

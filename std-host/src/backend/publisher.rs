@@ -1,0 +1,158 @@
+//! The backends of a server, and how each publishes what it offers.
+
+use super::{Backend, Call, Entry, Run};
+use crate::tools::{
+    Asked, Called, Changes, Completion, Offer, Run as Running, Sealer, Source, Taken, WeakChanges, crashed, guarded,
+    tool_crashed,
+};
+use attache_core::tool::Kind;
+use core::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// The backends of one server. Clones are of the same server.
+#[derive(Clone)]
+pub struct Backends {
+    changes: Changes,
+    list: Arc<Mutex<List>>,
+}
+
+#[derive(Default)]
+struct List {
+    backends: Vec<(Source, Arc<dyn Backend>)>,
+    last: u32,
+}
+
+impl Backends {
+    pub(crate) fn new(changes: Changes) -> Self {
+        Self { changes, list: Arc::default() }
+    }
+
+    /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs stay as they are. What the backend
+    /// publishes comes and goes while the server runs.
+    pub fn add(&self, prefix: &str, backend: Arc<dyn Backend>) -> Publisher {
+        let source = {
+            let mut list = self.list();
+            list.last += 1;
+            let source = Source(list.last);
+            list.backends.push((source, Arc::clone(&backend)));
+            source
+        };
+        // A backend may come with log messages, changes and updates at any time.
+        self.changes.edit(|offers| (offers.logging, offers.subscriptions) = (true, true));
+        let changes = self.changes.downgrade();
+        let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend) };
+        backend.attach(publisher.clone());
+        publisher
+    }
+
+    /// Takes the backend of `publisher` away with all that it has published, and stops it.
+    pub async fn remove(&self, publisher: &Publisher) {
+        let removed = {
+            let mut list = self.list();
+            let place = list.backends.iter().position(|(source, _)| *source == publisher.source);
+            place.map(|place| list.backends.remove(place).1)
+        };
+        self.changes.replace(publisher.source, Vec::new());
+        if let Some(backend) = removed {
+            backend.stop().await;
+        }
+    }
+
+    /// Stops all backends, one after the other: for a server that has answered its last call.
+    pub async fn stop(&self) {
+        let backends = core::mem::take(&mut self.list().backends);
+        for (_, backend) in backends {
+            backend.stop().await;
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Backends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backends").field("number", &self.list().backends.len()).finish_non_exhaustive()
+    }
+}
+
+/// The handle by which a backend publishes what it offers. Clones are of the same backend.
+#[derive(Clone)]
+pub struct Publisher {
+    changes: WeakChanges,
+    source: Source,
+    prefix: Arc<str>,
+    backend: Weak<dyn Backend>,
+}
+
+impl Publisher {
+    /// Publishes `entries` in place of all that this backend has published before, and tells clients of the lists that have changed.
+    /// Calls that run are not disturbed.
+    ///
+    /// Returns the names that are left out because another entry of the server has them: what the program itself has added comes
+    /// first, then the backends in the order in which they were added.
+    pub fn publish(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Taken> {
+        let (Some(changes), Some(backend)) = (self.changes.upgrade(), self.backend.upgrade()) else {
+            return Vec::new();
+        };
+        let offers = entries.into_iter().map(|entry| (entry.kind(), self.offer(&entry, &backend))).collect();
+        changes.replace(self.source, offers)
+    }
+
+    /// Tells the clients that have subscribed to this resource that it has changed.
+    pub fn resource_updated(&self, uri: impl Into<String>) {
+        if let Some(changes) = self.changes.upgrade() {
+            changes.resource(uri);
+        }
+    }
+
+    fn offer(&self, entry: &Entry, backend: &Arc<dyn Backend>) -> Offer {
+        let (kind, name) = (entry.kind(), Arc::<str>::from(entry.key()));
+        let starts = (Arc::clone(backend), Arc::clone(&name));
+        let start = move |asked: Asked<'_>, called: Called<Changes>, sealer: Sealer| {
+            let (backend, name) = &starts;
+            let uri = match asked {
+                Asked::With(_) => None,
+                Asked::Uri(uri, _) => Some(uri),
+            };
+            let call = Call::new(kind, Arc::clone(name), uri, called, sealer);
+            run(kind, call, |call| backend.start(call))
+        };
+        let complete = entry.completes().then(|| {
+            let backend = Arc::clone(backend);
+            Completion::new(move |request, called, sealer| {
+                let call = Call::completing(kind, Arc::clone(&name), called, sealer);
+                run(kind, call, |call| backend.complete(request, call))
+            })
+        });
+        Offer {
+            key: entry.listed_key(&self.prefix).into(),
+            members: entry.listed(&self.prefix),
+            mirrors: entry.mirrors().to_vec(),
+            needs: Vec::new(),
+            start: Box::new(start),
+            complete,
+            source: Some(self.source),
+        }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("source", &self.source).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Runs a call so that a panic in the backend ends this call and nothing else.
+fn run(kind: Kind, call: Call, begin: impl FnOnce(Call) -> Run) -> Running {
+    let version = call.version();
+    let failed = if kind == Kind::Tool { tool_crashed } else { crashed };
+    guarded(
+        || {
+            let run = begin(call);
+            Ok(async move { run.await.into_outcome(kind, version) })
+        },
+        failed,
+    )
+}

@@ -1,0 +1,385 @@
+//! Backends: what they publish is merged into one server, their answers arrive as they were written, and their calls ask the client
+//! while they stay alive.
+
+use crate::homes::Answering;
+use crate::modern::{Client, Pipe, able};
+use ::core::time::Duration;
+use attache_host::backend::{Answer, Backend, Backends, Call, Entry, Kind, Publisher, Run};
+use attache_host::{Ctx, NoArgs, Server};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+/// A backend whose tools do what their names say.
+#[derive(Clone, Default)]
+struct Scripted {
+    entries: &'static [(Kind, &'static str)],
+    publisher: Arc<Mutex<Option<Publisher>>>,
+    running: Arc<AtomicUsize>,
+    stopped: Arc<AtomicUsize>,
+}
+
+/// Counts a call as running until it is dropped.
+struct Runs(Arc<AtomicUsize>);
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+fn raw(json: impl Into<String>) -> Box<RawValue> {
+    RawValue::from_string(json.into()).expect("JSON")
+}
+
+fn text(text: &str) -> Answer {
+    Answer::Result(raw(json!({"content": [{"type": "text", "text": text}]}).to_string()))
+}
+
+impl Scripted {
+    fn new(entries: &'static [(Kind, &'static str)]) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
+    fn publisher(&self) -> Publisher {
+        self.publisher.lock().expect("not poisoned").clone().expect("attached")
+    }
+}
+
+fn entries(listed: &[(Kind, &str)]) -> Vec<Entry> {
+    listed.iter().map(|(kind, json)| Entry::read(*kind, json).expect("a sound entry")).collect()
+}
+
+impl Backend for Scripted {
+    fn attach(&self, publisher: Publisher) {
+        publisher.publish(entries(self.entries));
+        *self.publisher.lock().expect("not poisoned") = Some(publisher);
+    }
+
+    fn start(&self, call: Call) -> Run {
+        self.running.fetch_add(1, SeqCst);
+        let runs = Runs(Arc::clone(&self.running));
+        Box::pin(async move {
+            let _runs = runs;
+            match call.name() {
+                "mirror" => Answer::Result(raw(format!(
+                    r#"{{"content":[],"structuredContent":{},"unknown":[1E2,12345678901234567890],"resultType":"odd","_meta":{{"a/b":1,"io.modelcontextprotocol/serverInfo":{{}}}}}}"#,
+                    call.arguments()
+                ))),
+                "fail" => {
+                    Answer::Error { code: -32123, message: "no \"luck\"".to_owned(), data: Some(raw("{\"n\":1E2}")) }
+                }
+                "progress" => {
+                    call.progress(1.0, Some(2.0), Some("half")).await;
+                    text("done")
+                }
+                "wait" => std::future::pending().await,
+                "panic" => panic!("on purpose"),
+                "ask" => {
+                    let name = match asked(&call, "name").await {
+                        Ok(name) => name,
+                        Err(reason) => return Answer::Failed(reason),
+                    };
+                    call.progress(1.0, None, None).await;
+                    match asked(&call, "colour").await {
+                        Ok(colour) => text(&format!("{name} likes {colour}")),
+                        Err(reason) => Answer::Failed(reason),
+                    }
+                }
+                _ => Answer::Result(raw(json!({"contents": [{"uri": call.uri(), "text": "there"}]}).to_string())),
+            }
+        })
+    }
+
+    fn stop(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            self.stopped.fetch_add(1, SeqCst);
+        })
+    }
+}
+
+async fn asked(call: &Call, field: &str) -> Result<String, String> {
+    let schema = json!({"type": "object", "properties": {field: {"type": "string"}}});
+    let question =
+        json!({"method": "elicitation/create", "params": {"mode": "form", "message": "?", "requestedSchema": schema}});
+    let answers = call.ask(Map::from_iter([(field.to_owned(), question)])).await?;
+    Ok(answers[field]["content"][field].as_str().unwrap_or("nothing").to_owned())
+}
+
+const TOOLS: &[(Kind, &str)] = &[
+    (
+        Kind::Tool,
+        r#"{"name":"mirror","title":"M","inputSchema":{"type":"object","minimum":1E2},"execution":{},"x":12345678901234567890}"#,
+    ),
+    (Kind::Tool, r#"{"name":"fail","inputSchema":{"type":"object"}}"#),
+    (Kind::Tool, r#"{"name":"progress","inputSchema":{"type":"object"}}"#),
+    (Kind::Tool, r#"{"name":"ask","inputSchema":{"type":"object"}}"#),
+    (Kind::Tool, r#"{"name":"wait","inputSchema":{"type":"object"}}"#),
+    (Kind::Tool, r#"{"name":"panic","inputSchema":{"type":"object"}}"#),
+    (Kind::Resource, r#"{"uri":"at://there","name":"there"}"#),
+    (Kind::Template, r#"{"uriTemplate":"at://there/{id}","name":"those"}"#),
+];
+
+fn server(backend: &Scripted) -> Server {
+    Server::new("gate", "1")
+        .tool("own", "Runs here", |_: NoArgs, _: Ctx| async { "here" })
+        .backend("far_", backend.clone())
+}
+
+fn names(client: &Client) -> Vec<String> {
+    let list = client.result("tools/list", json!({}));
+    let tools = list["tools"].as_array().expect("a list");
+    tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+fn legacy(client: &Client, session: Option<&str>, message: &Value) -> Answering {
+    let mut headers = vec![
+        ("host", "localhost"),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2025-11-25"),
+    ];
+    headers.extend(session.map(|session| ("mcp-session-id", session)));
+    client.0.open(&headers, message.to_string().as_bytes())
+}
+
+#[test]
+fn entries_of_a_backend_are_listed_under_its_prefix_with_every_member_as_it_was_written() {
+    let client = Client::of(server(&Scripted::new(TOOLS)));
+    assert_eq!(names(&client), ["own", "far_mirror", "far_fail", "far_progress", "far_ask", "far_wait", "far_panic"]);
+    let list = String::from_utf8(client.open("tools/list", json!({})).rest()).expect("UTF-8");
+    let listed =
+        r#"{"name":"far_mirror","inputSchema":{"type":"object","minimum":1E2},"x":12345678901234567890,"title":"M"}"#;
+    assert!(list.contains(listed), "{list}");
+}
+
+#[test]
+fn result_and_error_of_a_backend_arrive_as_they_were_written_but_for_what_the_protocol_reserves() {
+    let client = Client::of(server(&Scripted::new(TOOLS)));
+    let call = |name: &str| {
+        let params = json!({"name": name, "arguments": {"n": 1}});
+        String::from_utf8(client.open("tools/call", params).rest()).expect("UTF-8")
+    };
+    assert_eq!(
+        call("far_mirror"),
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"n":1},"unknown":[1E2,12345678901234567890],"resultType":"complete","_meta":{"a/b":1,"io.modelcontextprotocol/serverInfo":{"name":"gate","version":"1"}}}}"#
+    );
+    assert_eq!(
+        call("far_fail"),
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32123,"message":"no \"luck\"","data":{"n":1E2}}}"#
+    );
+    let message =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "far_mirror", "arguments": {}}});
+    let answer = legacy(&client, None, &message).rest();
+    assert_eq!(
+        String::from_utf8(answer).expect("UTF-8"),
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{},"unknown":[1E2,12345678901234567890],"_meta":{"a/b":1}}}"#
+    );
+}
+
+#[test]
+fn resource_and_template_of_a_backend_are_read_with_the_hints_that_a_modern_client_needs() {
+    let client = Client::of(server(&Scripted::new(TOOLS)));
+    for uri in ["at://there", "at://there/7"] {
+        let result = client.result("resources/read", json!({"uri": uri}));
+        assert_eq!(result["contents"][0]["uri"], uri);
+        assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(0), &json!("private")));
+    }
+}
+
+#[test]
+fn backend_that_panics_ends_this_call_and_nothing_else() {
+    let client = Client::of(server(&Scripted::new(TOOLS)));
+    let result = client.result("tools/call", json!({"name": "far_panic"}));
+    assert_eq!(result["isError"], true, "{result}");
+    assert_eq!(client.result("tools/call", json!({"name": "own"}))["content"][0]["text"], "here");
+}
+
+#[test]
+fn call_of_a_modern_client_is_parked_while_it_asks_and_its_retry_continues_it() {
+    let backend = Scripted::new(TOOLS);
+    let client = Client::of(server(&backend));
+    let forms = || able(json!({"elicitation": {"form": {}}}));
+    let first = client.result("tools/call", json!({"name": "far_ask", "_meta": forms()}));
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    assert_eq!(first["inputRequests"]["name"]["method"], "elicitation/create");
+    assert_eq!(backend.running.load(SeqCst), 1, "it stays alive");
+    let answer = |field: &str, value: &str| json!({field: {"action": "accept", "content": {field: value}}});
+    let mut meta = forms();
+    meta["progressToken"] = json!("later");
+    let retry = json!({
+        "name": "far_ask", "_meta": meta, "requestState": first["requestState"], "inputResponses": answer("name", "Ada"),
+    });
+    let mut events = client.open("tools/call", retry.clone()).events();
+    assert_eq!(events[0]["params"]["progressToken"], "later", "progress goes to the request that is open");
+    let second = events.pop().expect("an answer")["result"].take();
+    assert_eq!(second["resultType"], "input_required", "{second}");
+    let again = client.error("tools/call", retry);
+    assert_eq!((again.0, &again.1["code"]), (200, &json!(-32602)), "a state is good once: {again:?}");
+    let last = json!({
+        "name": "far_ask", "_meta": forms(), "requestState": second["requestState"], "inputResponses": answer("colour", "red"),
+    });
+    let result = client.result("tools/call", last);
+    assert_eq!(result["content"][0]["text"], "Ada likes red", "{result}");
+    assert_eq!(backend.running.load(SeqCst), 0);
+}
+
+#[test]
+fn parked_call_is_continued_by_its_own_request_alone() {
+    let client = Client::of(server(&Scripted::new(TOOLS)));
+    let forms = || able(json!({"elicitation": {}}));
+    let first = client.result("tools/call", json!({"name": "far_ask", "_meta": forms()}));
+    for (name, arguments) in [("far_mirror", json!({})), ("far_ask", json!({"other": 1}))] {
+        let params = json!({
+            "name": name, "arguments": arguments, "_meta": forms(), "requestState": first["requestState"], "inputResponses": {},
+        });
+        assert_eq!(client.refusal("tools/call", params), (200, -32602), "{name}");
+    }
+}
+
+#[test]
+fn one_caller_parks_a_bounded_number_of_calls() {
+    let backend = Scripted::new(TOOLS);
+    let client = Client::of(server(&backend));
+    let params = || json!({"name": "far_ask", "_meta": able(json!({"elicitation": {}}))});
+    let most = attache_host::limits::PARKED_BY_CALLER;
+    for _ in 0..most {
+        assert_eq!(client.result("tools/call", params())["resultType"], "input_required");
+    }
+    assert_eq!(client.refusal("tools/call", params()), (200, -32603));
+    assert_eq!(backend.running.load(SeqCst), most, "the one too many was dropped");
+}
+
+#[test]
+fn client_that_cannot_be_asked_is_not_asked() {
+    let client = Client::of(server(&Scripted::new(TOOLS)));
+    let result = client.result("tools/call", json!({"name": "far_ask"}));
+    assert_eq!(result["isError"], true, "{result}");
+}
+
+#[test]
+fn legacy_client_is_asked_on_the_stream_of_the_call_which_goes_on_with_the_answer() {
+    let backend = Scripted::new(TOOLS);
+    let client = Client::of(server(&backend));
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "c", "version": "1"},
+    }});
+    let hello = legacy(&client, None, &hello);
+    let session = hello.header("mcp-session-id").expect("a session").to_owned();
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "far_ask"}});
+    let mut stream = legacy(&client, Some(&session), &call);
+    for (field, value) in [("name", "Ada"), ("colour", "red")] {
+        let question = stream.event().expect("a question");
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        let answer =
+            json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {field: value}}});
+        assert_eq!(legacy(&client, Some(&session), &answer).status, 202);
+    }
+    let answer = stream.event().expect("the answer");
+    assert_eq!(answer["result"]["content"][0]["text"], "Ada likes red", "{answer}");
+    let mut stream = legacy(&client, Some(&session), &call);
+    let question = stream.event().expect("a question");
+    let error = json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "closed"}});
+    assert_eq!(legacy(&client, Some(&session), &error).status, 202);
+    let answer = stream.event().expect("the answer");
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(backend.running.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn lists_change_as_a_backend_publishes_and_subscribers_hear_of_those_that_did() {
+    let backend = Scripted::new(TOOLS);
+    let mut pipe = Pipe::to(server(&backend));
+    pipe.ask(
+        1,
+        "subscriptions/listen",
+        json!({"notifications": {"toolsListChanged": true, "resourcesListChanged": true, "promptsListChanged": true}}),
+    )
+    .await;
+    assert_eq!(pipe.hear().await["method"], "notifications/subscriptions/acknowledged");
+    let tools = [(Kind::Tool, r#"{"name":"mirror","inputSchema":{"type":"object"}}"#)];
+    let taken = backend.publisher().publish(entries(&[&tools[..], &TOOLS[6..]].concat()));
+    assert!(taken.is_empty());
+    assert_eq!(pipe.hear().await["method"], "notifications/tools/list_changed");
+    backend.publisher().publish(entries(&[&tools[..], &TOOLS[6..]].concat()));
+    backend.publisher().publish(Vec::new());
+    let mut methods = [pipe.hear().await, pipe.hear().await].map(|message| message["method"].clone());
+    methods.sort_by_key(Value::to_string);
+    assert_eq!(methods, ["notifications/resources/list_changed", "notifications/tools/list_changed"]);
+}
+
+#[test]
+fn name_that_is_taken_is_left_out_and_reported_and_the_first_backend_keeps_it() {
+    let (first, second) = (Scripted::new(TOOLS), Scripted::new(&[]));
+    let server = Server::new("gate", "1")
+        .tool("mirror", "Runs here", |_: NoArgs, _: Ctx| async { "here" })
+        .backend("", first.clone())
+        .backend("", second.clone());
+    let client = Client::of(server);
+    let taken = second.publisher().publish(entries(&TOOLS[..2]));
+    let told: Vec<_> = taken.iter().map(ToString::to_string).collect();
+    assert_eq!(told, [r#"there is already a tool "mirror""#, r#"there is already a tool "fail""#]);
+    assert_eq!(client.result("tools/call", json!({"name": "mirror"}))["content"][0]["text"], "here");
+    first.publisher().publish(Vec::new());
+    assert!(second.publisher().publish(entries(&TOOLS[1..2])).is_empty());
+    assert_eq!(names(&client), ["mirror", "fail"]);
+}
+
+#[tokio::test]
+async fn backend_that_is_removed_takes_its_entries_along_and_is_stopped() {
+    let backend = Scripted::new(TOOLS);
+    let server = server(&backend);
+    let backends: Backends = server.backends();
+    let mut pipe = Pipe::to(server);
+    backends.remove(&backend.publisher()).await;
+    pipe.ask(1, "tools/list", json!({})).await;
+    let list = pipe.hear().await;
+    assert_eq!(list["result"]["tools"].as_array().map(Vec::len), Some(1), "{list}");
+    assert_eq!(backend.stopped.load(SeqCst), 1);
+    backends.stop().await;
+    assert_eq!(backend.stopped.load(SeqCst), 1, "once");
+}
+
+#[tokio::test]
+async fn call_that_is_cancelled_is_dropped() {
+    let backend = Scripted::new(TOOLS);
+    let mut pipe = Pipe::to(server(&backend));
+    pipe.ask(1, "tools/call", json!({"name": "far_wait"})).await;
+    until(|| backend.running.load(SeqCst) == 1).await;
+    pipe.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})).await;
+    until(|| backend.running.load(SeqCst) == 0).await;
+}
+
+async fn until(done: impl Fn() -> bool) {
+    for _ in 0..3000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within 30 s");
+}
+
+#[test]
+fn entry_that_no_client_could_use_is_refused_with_the_reason() {
+    for (kind, json, reason) in [
+        (Kind::Tool, r#"{"inputSchema":{"type":"object"}}"#, "name is missing"),
+        (Kind::Tool, r#"{"name":"a"}"#, "inputSchema of \"a\" must have the type object"),
+        (
+            Kind::Tool,
+            r#"{"name":"a","inputSchema":{"type":"string"}}"#,
+            "inputSchema of \"a\" must have the type object",
+        ),
+        (
+            Kind::Tool,
+            r#"{"name":"a","inputSchema":{"type":"object","properties":{"b":{"type":"array","x-mcp-header":"B"}}}}"#,
+            "tool \"a\": x-mcp-header \"B\" of /b is on an argument that is not a string, an integer or a boolean",
+        ),
+        (Kind::Resource, r#"{"name":"a"}"#, "uri is missing"),
+        (Kind::Template, r#"{"uri":"a:b"}"#, "uriTemplate is missing"),
+    ] {
+        assert_eq!(Entry::read(kind, json).expect_err(json).to_string(), reason);
+    }
+    assert!(Entry::read(Kind::Prompt, "[]").is_err());
+}
