@@ -10,7 +10,7 @@ use crate::legacy::{Client, Legacy};
 use crate::observe::Watch;
 use crate::tools::Started;
 use attache_core::auth::Authenticated;
-use attache_core::exchange::{Next, Reply, Wish};
+use attache_core::exchange::{Next, Standalone, Wish};
 use attache_core::json::Item;
 use attache_core::rpc::Error;
 use bytes::Bytes;
@@ -102,8 +102,8 @@ impl Moment {
                 None
             }
             Err(error) => {
-                let reply = Reply::refusing(error, None, client.session.version);
-                Some(Pending::Ready(self.replied(&reply, b"", &mut watch)))
+                let reply = Standalone::error(error, client.session.version);
+                Some(Pending::Ready(self.refused(reply, &mut watch)))
             }
         }
     }
