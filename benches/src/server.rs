@@ -2,7 +2,7 @@
 
 use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::{Client, Session, Version};
-use attache_core::exchange::{Next, Origin, Reply, open};
+use attache_core::exchange::{Next, Origin, Reply, Standalone, open};
 use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, fields, gate};
 use attache_core::json::{Escaped, Slice, Text};
 use attache_core::mcp::Server;
@@ -166,7 +166,7 @@ impl Bench {
                 Some(session) => self.reply(&who, Origin::Session(&facts, session), body, &mut out),
                 None => self.reply(&who, Origin::Http(&facts), body, &mut out),
             },
-            Door::Out(refusal) => Some(Reply::refused(refusal)),
+            Door::Out(refusal) => Some(Standalone::refused(refusal).into()),
             Door::NeedKey(_) => unreachable!("nothing has to be shown"),
         };
         if let Some(reply) = reply {

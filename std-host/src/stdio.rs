@@ -11,7 +11,7 @@ use crate::limits;
 use crate::observe::{Transport, Watch};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Session;
-use attache_core::exchange::{Batch, Next, Ticket, too_large};
+use attache_core::exchange::{Batch, Next, Standalone, Ticket};
 use attache_core::line::{Connection, Cut, Lines};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -149,7 +149,7 @@ impl Peer {
         let moment = self.engine.now();
         let mut watch = self.engine.watch(Transport::Line);
         let (next, line) = match cut {
-            Cut::TooLong => (Next::Reply(too_large(limits::BODY)), Bytes::new()),
+            Cut::TooLong => (Next::Reply(Standalone::too_large(limits::BODY).into()), Bytes::new()),
             Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
         };
         self.hear();
@@ -213,7 +213,7 @@ impl Peer {
             return;
         };
         self.heard = true;
-        let Ok(Some(mut hearing)) = Hearing::open(client.clone(), &self.engine.changes) else {
+        let Ok(mut hearing) = Hearing::open(client.clone(), &self.engine.changes) else {
             return;
         };
         let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));

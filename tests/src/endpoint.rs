@@ -117,9 +117,13 @@ pub(crate) fn wire(message: &Value, fields: &str) -> Vec<u8> {
     (head + "\r\n" + &body).into_bytes()
 }
 
+/// The answer to a message, which is the last event where it comes on a stream.
 pub(crate) fn ask(http: &Http, message: &Value) -> Value {
-    let response = http.post(&head_of(message), message.to_string().as_bytes());
-    serde_json::from_slice(&response.body).expect("JSON")
+    let answer = http.open(&head_of(message), message.to_string().as_bytes());
+    match answer.header("content-type") {
+        Some("text/event-stream") => answer.events().pop().expect("an answer"),
+        _ => serde_json::from_slice(&answer.rest()).expect("JSON"),
+    }
 }
 
 /// What comes on the connection until it is closed.

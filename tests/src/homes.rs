@@ -4,7 +4,7 @@ use crate::demo;
 use ::core::net::SocketAddr;
 use ::core::time::Duration;
 use attache_core::auth::{Access, Authenticated, Gate};
-use attache_core::exchange::{Next, Origin, Reply, answer, too_large};
+use attache_core::exchange::{Next, Origin, Reply, Standalone, answer};
 use attache_core::http::{ACCEPTED, Door, Facts, LOOPBACK, Policy, gate};
 use attache_core::json::Slice;
 use attache_core::line::{Connection, Cut, Lines};
@@ -57,7 +57,7 @@ pub(crate) mod core {
             for mut piece in stream.chunks(size) {
                 while let Some(cut) = lines.feed(&mut piece) {
                     let Cut::Line(line) = cut else {
-                        answers.push(emitted(&too_large(self.limit), b"", b""));
+                        answers.push(emitted(&Standalone::too_large(self.limit).into(), b"", b""));
                         continue;
                     };
                     let mut out = vec![0; self.limit];
@@ -93,7 +93,7 @@ pub(crate) mod core {
         let mut out = vec![0; 64 * 1024];
         let mut out = Slice::new(&mut out);
         let reply = match gate(&facts, &policy) {
-            Door::Out(refusal) => Some(Reply::refused(refusal)),
+            Door::Out(refusal) => Some(Standalone::refused(refusal).into()),
             Door::NeedKey(_) => unreachable!("nothing has to be shown"),
             Door::In(who) => answer(&demo::SERVER, &who, Origin::Http(&facts), body, &mut out, |call, output| {
                 demo::tools::dispatch(&demo::Demo, call, output)
@@ -248,11 +248,32 @@ impl Answering {
         ::core::iter::from_fn(|| self.event()).collect()
     }
 
-    /// All that is left.
+    /// All that is left of the body. It is checked to be what `Content-Type` says.
     pub(crate) fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.body.read_to_end(&mut rest).expect("a whole body");
+        self.check(&rest);
         rest
+    }
+
+    /// Parses the body as its media type demands, so that no test accepts an answer that a client could not read.
+    fn check(&self, body: &[u8]) {
+        let text = String::from_utf8_lossy(body);
+        let parse = |json: &str| {
+            let parsed: Result<serde_json::Value, _> = serde_json::from_str(json);
+            assert!(parsed.is_ok(), "{} with a body that is not JSON: {text}", self.status);
+        };
+        match self.header("content-type") {
+            None => assert!(body.is_empty(), "{} with a body of no type: {text}", self.status),
+            Some("application/json") => parse(&text),
+            Some("text/event-stream") => {
+                text.lines()
+                    .filter_map(|line| line.strip_prefix("data: "))
+                    .filter(|data| !data.is_empty())
+                    .for_each(parse);
+            }
+            Some(_) => {}
+        }
     }
 
     /// What comes until the connection is broken off in the middle of the body.

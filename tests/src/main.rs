@@ -13,6 +13,7 @@ mod discovery;
 mod endpoint;
 mod faults;
 mod foreign;
+mod forms;
 mod guard;
 mod homes;
 mod http1;

@@ -256,6 +256,41 @@ fn token_that_breaks_a_rule_is_refused_like_every_other_one() {
 }
 
 #[test]
+fn call_that_is_denied_is_answered_with_its_id_in_every_revision() {
+    let http = protected(fixed());
+    let bearer = format!("Bearer {}", token(1, "https://id.example", json!({})));
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] {
+        for (tool, id) in [("write", json!(7)), ("write", json!("a \"b\"")), ("run", json!(-9_007_199_254_740_991_i64))]
+        {
+            let meta = match version {
+                "2026-07-28" => json!({
+                    "io.modelcontextprotocol/protocolVersion": version,
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                }),
+                _ => json!({}),
+            };
+            let params = json!({"name": tool, "_meta": meta});
+            let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string();
+            let headers = [
+                ("host", "localhost"),
+                ("content-type", "application/json"),
+                ("authorization", bearer.as_str()),
+                ("mcp-protocol-version", version),
+                ("mcp-method", "tools/call"),
+                ("mcp-name", tool),
+            ];
+            let refused = http.post(&headers, body.as_bytes());
+            let answer: Value = serde_json::from_slice(&refused.body).expect("JSON");
+            assert_eq!(
+                (refused.status, &answer["id"], &answer["error"]["code"]),
+                (403, &id, &json!(-32600)),
+                "{version}"
+            );
+        }
+    }
+}
+
+#[test]
 fn tool_that_needs_more_says_which_scopes_would_do() {
     let http = protected(fixed());
     let bearer = |changes| format!("Bearer {}", token(1, "https://id.example", changes));

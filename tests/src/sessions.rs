@@ -165,6 +165,15 @@ fn session_id_that_was_never_issued_is_not_found() {
         let wrong = Client { http: Arc::clone(&client.http), session: id.to_owned(), version: client.version };
         let (status, answer) = wrong.ask("tools/list", json!({}));
         assert_eq!((status, &answer["error"]["code"]), (404, &json!(-32600)), "{id:?}");
+        assert_eq!(answer["id"], 1, "the id is echoed where it can be read");
+        let body = "nonsense".as_bytes();
+        assert_eq!(wrong.http.post(&wrong.headers(), body).status, 404, "whatever the body is");
+        // Its client has lost the session, and opens a new one without forgetting the old id.
+        let hello =
+            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        let opened = wrong.open("initialize", hello);
+        assert_eq!(opened.status, 200, "{id:?}");
+        assert!(opened.header("mcp-session-id").is_some_and(|new| new != id));
         assert_eq!(wrong.get(&[]).status, 404, "{id:?}");
     }
 }
@@ -321,7 +330,11 @@ fn open_stream_hears_of_lists_and_of_what_was_subscribed_to() {
     let client = Client::of(server, "2025-11-25");
     let mut stream = client.get(&[]);
     assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
-    assert_eq!(client.get(&[]).status, 409, "each message goes to one stream");
+    // A client that opens another stream has lost the first: each message goes to one stream, the newest.
+    let newest = client.get(&[]);
+    assert_eq!(newest.status, 200);
+    assert_eq!(stream.event(), None, "the older one has ended");
+    let mut stream = newest;
     changes.resource("at://one");
     changes.tools();
     assert_eq!(stream.event(), Some(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})));

@@ -9,8 +9,8 @@ use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
-use crate::http::{ACCEPTED, Door, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
+use crate::exchange::{Batch, Listen, Next, Origin, Reply, Standalone, Ticket, open, open_batched};
+use crate::http::{ACCEPTED, Accept, Door, Facts, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Full, Sink, Slice};
 use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
@@ -131,9 +131,11 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         {
             return self.metadata(tokens, after, out).await;
         }
-        let refused = |refusal| (Reply::refused(refusal), Some(refusal));
+        let refused = |refusal| (Standalone::refused(refusal), Some(refusal));
         let door = match gate(&request.facts, &self.site.policy) {
-            _ if request.path != self.site.path => Err((Reply::unreadable(404, "There is nothing at this path"), None)),
+            _ if request.path != self.site.path => {
+                Err((Standalone::unreadable(404, "There is nothing at this path"), None))
+            }
             Door::In(who) => Ok(Guest::Known(who)),
             // Nothing is in the buffer for the body yet.
             Door::NeedKey(came) => {
@@ -149,9 +151,9 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             // RFC 9110 §10.1.1: a final status tells the client to keep its body. Whether it does is its own affair, so what comes
             // next cannot be told from a request.
             match (&door, request.framing) {
-                (Err((reply, refusal)), _) => return self.turn_away(reply, *refusal, After::Close, out).await,
+                (Err((reply, refusal)), _) => return self.turn_away(*reply, *refusal, After::Close, out).await,
                 (Ok(_), Framing::Length(length)) if length > limit => {
-                    return self.to.reply(&too_large(limit), After::Close, b"", b"").await;
+                    return self.to.alone(Standalone::too_large(limit), After::Close).await;
                 }
                 _ => {}
             }
@@ -165,39 +167,40 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         };
         let guest = match door {
             Ok(guest) if fits => guest,
-            Ok(_) => return self.to.reply(&too_large(limit), after, b"", b"").await,
-            Err((reply, refusal)) => return self.turn_away(&reply, refusal, after, out).await,
+            Ok(_) => return self.to.alone(Standalone::too_large(limit), after).await,
+            Err((reply, refusal)) => return self.turn_away(reply, refusal, after, out).await,
         };
         let who = guest.who();
         let body = body.written();
-        let origin = Origin::Http(&request.facts);
-        match open(self.to.server, &who, origin, body) {
+        match open(self.to.server, &who, Origin::Http(&request.facts), body) {
             // Nothing is asked here.
             Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.accepted(after).await?,
-            Next::Batch(batch) => self.batch(batch, &who, origin, after, body, out).await?,
+            Next::Batch(batch) => self.batch(batch, &who, &request.facts, after, body, out).await?,
             Next::Reply(reply) if reply.denied().is_some() => return self.forbid(&reply, after, body, out).await,
-            Next::Reply(reply) | Next::Remember(_, reply) => return self.to.reply(&reply, after, body, b"").await,
+            Next::Reply(reply) | Next::Remember(_, reply) => {
+                return self.to.reply(&reply, (request.facts.accept, after), body, b"").await;
+            }
             Next::Listen(listen) => return self.listen(&listen, after, body, out).await,
-            Next::Call(ticket) => self.call(ticket, &who, Place::Alone(after), body, out).await?,
+            Next::Call(ticket) => self.call(ticket, &who, Place::Alone(request.facts.accept, after), body, out).await?,
         }
         Ok(after)
     }
 
-    /// Refuses a request for what came, or did not come, in its head.
+    /// Refuses a request for what its head says, or lacks.
     async fn turn_away(
         &mut self,
-        reply: &Reply,
+        reply: Standalone,
         refusal: Option<Refusal>,
         after: After,
         out: &mut [u8],
     ) -> Result<After, Gone> {
         let Some(refusal) = refusal else {
-            return self.to.reply(reply, after, b"", b"").await;
+            return self.to.alone(reply, after).await;
         };
         let tokens = self.site.guard.tokens();
         let scopes = tokens.map_or(&[] as &[&str], |tokens| tokens.scopes).iter().copied();
         let resource = tokens.map(|tokens| &tokens.resource);
-        self.to.refuse(reply, after, b"", out, |to| challenge(refusal, resource, scopes, to)).await
+        self.to.refuse(&reply.into(), after, b"", out, |to| challenge(refusal, resource, scopes, to)).await
     }
 
     /// Refuses a caller who may not do what he asks for.
@@ -233,22 +236,26 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         &mut self,
         batch: Batch,
         who: &Authenticated<'_>,
-        origin: Origin<'_>,
+        facts: &Facts<'_>,
         after: After,
         body: &[u8],
         out: &mut [u8],
     ) -> Result<(), Gone> {
+        let (content, front, back): (_, _, &[u8]) = match facts.accept.json() {
+            true => (Content::Chunks, b"".as_slice(), b""),
+            false => (Content::Events, sse::FRONT, sse::BACK),
+        };
         let mut begun = false;
         for message in batch.messages(body) {
-            let next = open_batched(self.to.server, who, origin, message);
+            let next = open_batched(self.to.server, who, Origin::Http(facts), message);
             let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
                 continue;
             };
             if begun {
                 self.to.chunk(&[b","]).await?;
             } else {
-                self.to.head(OK, Content::Chunks, after).await?;
-                self.to.chunk(&[b"["]).await?;
+                self.to.head(OK, content, after).await?;
+                self.to.chunk(&[front, b"["]).await?;
                 begun = true;
             }
             match next {
@@ -260,7 +267,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         if !begun {
             return self.accepted(after).await;
         }
-        self.to.chunk(&[b"]"]).await?;
+        self.to.chunk(&[b"]", back]).await?;
         self.to.end().await
     }
 
@@ -288,7 +295,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
 
     /// Answers what is not understood. Where the next request would begin is not known.
     async fn fault(&mut self, fault: Fault) -> Result<After, Gone> {
-        self.to.reply(&Reply::unreadable(fault.status(), fault.reason()), After::Close, b"", b"").await
+        self.to.alone(Standalone::unreadable(fault.status(), fault.reason()), After::Close).await
     }
 
     async fn call(
@@ -305,6 +312,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         // Asked for last, since the request is searched for it.
         let logs = version.is_modern() && to.server.offers().features().logging;
         let way = Way::new(if logs { call.asides().log_level } else { None });
+        let comment = site.deadlines.comment;
         let mut outbox = Outbox::new(out, &way);
         let mut answer = Answer { to, place, form: Form::Whole, heard: true };
         let reply = match ticket.begin(body, &mut outbox) {
@@ -316,12 +324,23 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                     // A legacy client may read on, and another of its connections may cancel.
                     let mut awaited = version.is_modern();
                     let hear = async || {
-                        if !core::mem::replace(&mut awaited, false) {
-                            core::future::pending::<()>().await;
-                        }
-                        source.gone().await;
+                        let listens = awaited;
+                        let gone = pin!(async {
+                            if !listens {
+                                core::future::pending::<()>().await;
+                            }
+                            source.gone().await;
+                        });
+                        let silence = pin!(async {
+                            Timer::after(comment).await;
+                            Heard::Silence
+                        });
+                        let heard = first(silence, gone).await.unwrap_or(Heard::Gone);
+                        // A client goes once.
+                        awaited &= heard != Heard::Gone;
+                        heard
                     };
-                    let send = async |said: Said<'_, ()>| {
+                    let send = async |said: Said<'_, Heard>| {
                         let sent = answer.say(said, &call).await;
                         match sent {
                             // Nobody hears the rest.
@@ -351,12 +370,12 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
     /// Keeps a stream open until the client goes.
     async fn listen(&mut self, listen: &Listen, after: After, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
         let Some(_place) = self.room.listen() else {
-            return self.to.reply(&listen.refuse(), after, body, b"").await;
+            return self.to.reply(&listen.refuse(), (Accept::default(), after), body, b"").await;
         };
         let mut out = Slice::new(out);
         let mut subscription = match Subscription::open(listen, body, self.changes, &mut out) {
             Ok(subscription) => subscription,
-            Err(reply) => return self.to.reply(&reply, after, body, b"").await,
+            Err(reply) => return self.to.reply(&reply, (Accept::default(), after), body, b"").await,
         };
         self.to.head(OK, Content::Events, After::Close).await?;
         self.to.event(out.written()).await?;
@@ -385,6 +404,15 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
     }
 }
 
+/// What happens on a connection while its call runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// The client has gone.
+    Gone,
+    /// Nothing was sent for as long as a stream may be silent.
+    Silence,
+}
+
 /// The answer of a call while it is sent.
 struct Answer<'t, 'a, W> {
     to: &'t mut To<'a, W>,
@@ -408,13 +436,21 @@ enum Form {
 }
 
 impl<W: Write> Answer<'_, '_, W> {
-    /// Sends what is said. A message before the answer has no place in an array, nor in an answer that has begun.
-    async fn say(&mut self, said: Said<'_, ()>, call: &Call<'_>) -> Result<(), Gone> {
+    /// Sends what is said. A message before the answer has no place in an array, nor in an answer that has begun, nor in JSON.
+    async fn say(&mut self, said: Said<'_, Heard>, call: &Call<'_>) -> Result<(), Gone> {
+        if let Said::Heard(Heard::Gone) = said {
+            return Err(Gone);
+        }
         let is_piece = matches!(said, Said::Piece(_));
         let (content, form) = match (self.form, self.place, is_piece) {
             _ if !self.heard => return Ok(()),
-            (Form::Whole, Place::Alone(after), true) => (Some((Content::Chunks, after)), Form::Chunks),
-            (Form::Whole, Place::Alone(after), false) => (Some((Content::Events, after)), Form::Events),
+            (Form::Whole, Place::Alone(accept, after), true) if accept.json() => {
+                (Some((Content::Chunks, after)), Form::Chunks)
+            }
+            (Form::Whole, Place::Alone(_, after), true) => (Some((Content::Events, after)), Form::LastEvent),
+            (Form::Whole, Place::Alone(accept, after), false) if accept.events() => {
+                (Some((Content::Events, after)), Form::Events)
+            }
             (Form::Events, _, true) => (None, Form::LastEvent),
             (form @ Form::Events, _, false) | (form, _, true) => (None, form),
             _ => return Ok(()),
@@ -422,14 +458,15 @@ impl<W: Write> Answer<'_, '_, W> {
         let told;
         let mut parts = [b"".as_slice(); 2 + PIECES];
         let [front, message @ .., back] = &mut parts;
-        if form == Form::Events || (form == Form::LastEvent && self.form == Form::Events) {
+        if form == Form::Events || (form == Form::LastEvent && self.form != Form::LastEvent) {
             *front = sse::FRONT;
         }
         if form == Form::Events {
             *back = sse::BACK;
         }
         match said {
-            Said::Heard(_) => return Err(Gone),
+            // Clients and proxies give up on a connection that is silent.
+            Said::Heard(_) => (*front, *back) = (sse::KEEP_ALIVE, b""),
             Said::Piece(text) | Said::Message(text) => *message = [text, b"", b"", b"", b"", b"", b"", b"", b"", b""],
             Said::Progress(progress) => {
                 let Some(token) = call.asides().progress_token else {
@@ -459,13 +496,15 @@ impl<W: Write> Answer<'_, '_, W> {
                 Err(Gone)
             }
             (Rest::Whole(written), Place::Batched) => to.part(reply, [b""; 2], body, written).await,
-            (Rest::Whole(written), Place::Alone(_)) if form == Form::Events => {
+            (Rest::Whole(written), Place::Alone(..)) if form == Form::Events => {
                 to.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
                 to.end().await
             }
-            (Rest::Whole(written), Place::Alone(after)) => to.reply(reply, after, body, written).await.map(|_| ()),
+            (Rest::Whole(written), Place::Alone(accept, after)) => {
+                to.reply(reply, (accept, after), body, written).await.map(|_| ())
+            }
             (Rest::Tail(written), Place::Batched) => to.chunk(&[written]).await,
-            (Rest::Tail(written), Place::Alone(_)) => {
+            (Rest::Tail(written), Place::Alone(..)) => {
                 let back = if form == Form::LastEvent { sse::BACK } else { b"" };
                 to.chunk(&[written, back]).await?;
                 to.end().await
@@ -477,8 +516,8 @@ impl<W: Write> Answer<'_, '_, W> {
 /// Where an answer stands.
 #[derive(Clone, Copy)]
 enum Place {
-    /// It is what the request is answered with.
-    Alone(After),
+    /// It is what the request is answered with, in a form that the client takes.
+    Alone(Accept, After),
     /// In an array that has begun.
     Batched,
 }

@@ -5,7 +5,7 @@ use super::inbox::{Heard, Inbox, Listening};
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Next, Reply, Ticket, Wish, too_large};
+use crate::exchange::{Batch, Next, Reply, Standalone, Ticket, Wish};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
@@ -145,7 +145,8 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
 
     async fn answer<R: Read>(&mut self, cut: Cut<'_>, limit: usize, inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let Cut::Line(line) = cut else {
-            return send(&mut self.tx, &too_large(limit), self.server, b"", b"", LINE_END).await;
+            let reply = Reply::from(Standalone::too_large(limit));
+            return send(&mut self.tx, &reply, self.server, b"", b"", LINE_END).await;
         };
         match self.connection.open(self.server, self.who, line) {
             Next::Batch(batch) => self.batch(batch, line, inbox).await,

@@ -1,8 +1,8 @@
 //! The way to the client of an HTTP connection: answers, chunks, events.
 
 use super::source::Gone;
-use crate::exchange::{Emission, Reply};
-use crate::http::sse;
+use crate::exchange::{Emission, Reply, Standalone};
+use crate::http::{Accept, OK, sse};
 use crate::http1::{After, Content, chunk, close_head, head, open_head};
 use crate::json::{Full, Sink, Slice};
 use crate::mcp::Server;
@@ -34,20 +34,32 @@ impl<W: Write> To<'_, W> {
         self.put(out.written()).await
     }
 
-    /// Sends a whole answer.
+    /// Sends a whole answer in the form that the client takes.
     pub(super) async fn reply(
         &mut self,
         reply: &Reply,
-        after: After,
+        (accept, after): (Accept, After),
         body: &[u8],
         written: &[u8],
     ) -> Result<After, Gone> {
+        // RFC 9110 §12.5.1. A refusal is JSON in any case, which RFC 9110 §15.5.7 leaves to the server.
+        if reply.status() == OK && !accept.json() {
+            self.head(OK, Content::Events, after).await?;
+            self.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
+            self.end().await?;
+            return Ok(after);
+        }
         reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.head(reply.status(), Content::Message(emission.len()), after).await?;
         self.emission(emission).await?;
         self.flush().await?;
         Ok(after)
+    }
+
+    /// Sends an answer that quotes nothing of a request.
+    pub(super) async fn alone(&mut self, reply: Standalone, after: After) -> Result<After, Gone> {
+        self.reply(&reply.into(), (Accept::default(), after), b"", b"").await
     }
 
     /// Sends a refusal, with a challenge that says which credentials would do. `scratch` is for its head.

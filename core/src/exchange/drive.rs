@@ -1,6 +1,6 @@
 //! The loop for a handler that answers at once: a super-loop on a device, a test, a bench.
 
-use super::{Next, Origin, Reply, open};
+use super::{Next, Origin, Reply, Standalone, open};
 use crate::auth::Authenticated;
 use crate::era::Version;
 use crate::json::Sink;
@@ -25,7 +25,7 @@ pub fn answer(
         Next::Remember(_, reply) => return Some(reply),
         // Nothing else means anything to a handler that answers at once. A batch has many answers, and there is place for one.
         Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Ack => return None,
-        Next::Batch(_) => return Some(Reply::refusing(Error::Batch, None, Version::V2025_03_26)),
+        Next::Batch(_) => return Some(Standalone::error(Error::Batch, Version::V2025_03_26).into()),
     };
     Some(match ticket.begin(body, out) {
         Err(reply) => reply,

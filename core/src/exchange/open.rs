@@ -6,7 +6,7 @@ use super::listen::{Listen, is_strings};
 use super::reply::{Reply, Shape, no_resource};
 use super::ticket::Ticket;
 use crate::auth::{Allowed, Authenticated, Denied, authorize};
-use crate::era::{Carrier, Client, Era, Session, Version, negotiate};
+use crate::era::{Carrier, Client, Era, INITIALIZE, Session, Version, negotiate};
 use crate::http::{Facts, Field, agree, param_agrees};
 use crate::json::{Item, Kind as Json, Repeated, Span, Text};
 use crate::mcp::{Method, Page, Params, Server};
@@ -88,6 +88,25 @@ pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin
     opened(server, who, origin, message, Place::Batched)
 }
 
+/// The same for the body of an HTTP POST with this head, which names a session that does not exist. Only `initialize` is served,
+/// because it opens a new session; anything else is [`Error::UnknownSession`], with the id of the request if it is one.
+// MCP 2025-11-25 basic/transports, "Session Management": 404, whereupon "the client MUST start a new session by sending a new
+// InitializeRequest". Some clients leave the old id in its head.
+pub fn open_in_unknown_session(server: &Server<'_>, who: &Authenticated<'_>, facts: &Facts<'_>, body: &[u8]) -> Next {
+    let message = Envelope::read(body, |_| Ok(None)).map(|envelope| envelope.message(body));
+    let id = match message {
+        Ok(Ok(Message::Request(request))) => {
+            if request.method.of(body).text().is_some_and(|method| method.is(INITIALIZE)) {
+                return open(server, who, Origin::Http(facts), body);
+            }
+            Some(request.id)
+        }
+        Ok(Err(Unanswerable { id, .. })) => id,
+        _ => None,
+    };
+    Next::Reply(Reply::error(Unanswerable { error: Error::UnknownSession, id }, None))
+}
+
 /// Where a message stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -116,11 +135,6 @@ fn opened(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body
         }
         Err(refused) => Next::Reply(Reply::error(refused, None)),
     }
-}
-
-/// The reply to a message that is too large to be read: nothing is known of it.
-pub fn too_large(limit: usize) -> Reply {
-    Reply::error(Unanswerable { error: Error::TooLarge(limit), id: None }, None)
 }
 
 /// JSON-RPC 2.0 §4.1: a notification is never answered, whatever is in it. But a POST is: one whose version header is not
@@ -381,6 +395,12 @@ impl Opening<'_> {
     // MCP 2026-07-28 basic/patterns/subscriptions: types that are not asked for, or not offered, are left out of what is
     // acknowledged.
     fn listen(&self, request: Request) -> Result<Listen, Error> {
+        // RFC 9110 §12.5.1: what the client excludes is not sent, and a subscription has no other form.
+        if let Origin::Http(facts) | Origin::Session(facts, _) = self.origin
+            && !facts.accept.events()
+        {
+            return Err(Error::NotAcceptable);
+        }
         let asked = self.look_up("notifications", Json::Object, Param::Notifications)?;
         let names = ["toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions"];
         let [tools, prompts, resources, uris] =

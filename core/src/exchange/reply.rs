@@ -59,16 +59,10 @@ impl Reply {
         Self { status, id: refused.id, shape: Shape::Error(refused.error), limit }
     }
 
-    /// The answer to a request that was refused for its head.
-    pub fn refused(refusal: http::Refusal) -> Self {
-        let error = Shape::Error(refusal.error());
-        Self { status: refusal.status(), id: None, shape: error, limit: Decimal::EMPTY }
-    }
-
     /// The answer to a request whose caller may not do what it asks for.
     pub(super) fn forbidden(id: Span, operation: Operation, denied: Denied<'static>) -> Self {
         let refusal = http::Refusal::from(denied);
-        Self { id: Some(id), shape: Shape::Denied(refusal, operation), ..Self::refused(refusal) }
+        Self { status: refusal.status(), id: Some(id), shape: Shape::Denied(refusal, operation), limit: Decimal::EMPTY }
     }
 
     /// Whether it is a list of what the server offers.
@@ -83,11 +77,6 @@ impl Reply {
             Shape::Denied(refusal, operation) => Some((refusal, operation)),
             _ => None,
         }
-    }
-
-    /// The answer to a request that is understood no further than its bytes.
-    pub fn unreadable(status: u16, reason: &'static str) -> Self {
-        Self { status, id: None, shape: Shape::Error(Error::Refused(reason)), limit: Decimal::EMPTY }
     }
 
     /// Whether it says nothing but that the server is there, as the answer to a ping does.
@@ -133,19 +122,66 @@ impl Reply {
         }
     }
 
-    /// The answer to the same message of a legacy client if it could not be done what is answered.
+    /// The error answer to the same request of a legacy client, where the adapter could not do what this reply confirms.
     pub fn instead(&self, error: Error) -> Self {
-        Self::refusing(error, self.id, Version::NEWEST_LEGACY)
+        Self::error(Unanswerable { error, id: self.id }, Some(Version::NEWEST_LEGACY))
     }
 
-    /// The answer to a message of a legacy client that the adapter could not serve; with the id of the request if it is one.
-    pub fn refusing(error: Error, id: Option<Span>, version: Version) -> Self {
-        Self::error(Unanswerable { error, id }, Some(version))
-    }
-
-    /// The bytes of the answer: `body` is what it answers, `written` what stands in the sink of the call.
+    /// The bytes of the answer. `body` is the request's, because an answer quotes its id; `written` is what the call has written
+    /// into its sink. An answer that is sent without a body is a [`Standalone`].
     pub fn emit<'a>(&'a self, server: &'a Server<'a>, body: &'a [u8], written: &'a [u8]) -> Emission<'a> {
         Emission { reply: self, server, body, written, section: 0, piece: 0, offset: 0 }
+    }
+}
+
+/// An error answer that quotes nothing of a request, not even its id. It can be sent where there is no body: a refusal for the
+/// head alone, or the answer to a notification.
+///
+/// It is a type of its own so that an adapter cannot send a [`Reply`] and forget the body that the reply quotes.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use]
+pub struct Standalone(Reply);
+
+impl Standalone {
+    /// The answer to a request that is refused for its head.
+    pub const fn refused(refusal: http::Refusal) -> Self {
+        Self::with_status(refusal.status(), refusal.error())
+    }
+
+    /// The answer to bytes that are not a request which this server can read.
+    pub const fn unreadable(status: u16, reason: &'static str) -> Self {
+        Self::with_status(status, Error::Refused(reason))
+    }
+
+    /// The error answer to a message of `version`. A text that `error` would quote from the body is left out.
+    pub fn error(error: Error, version: Version) -> Self {
+        Self(Reply::error(Unanswerable { error, id: None }, Some(version)))
+    }
+
+    /// The answer to a message that is larger than this limit in bytes and was not read.
+    pub fn too_large(limit: usize) -> Self {
+        Self(Reply::error(Unanswerable { error: Error::TooLarge(limit), id: None }, None))
+    }
+
+    const fn with_status(status: u16, error: Error) -> Self {
+        Self(Reply { status, id: None, shape: Shape::Error(error), limit: Decimal::EMPTY })
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// The bytes of the answer.
+    pub fn emit<'a>(&'a self, server: &'a Server<'a>) -> Emission<'a> {
+        self.0.emit(server, b"", b"")
+    }
+}
+
+impl From<Standalone> for Reply {
+    fn from(standalone: Standalone) -> Self {
+        standalone.0
     }
 }
 

@@ -1,5 +1,6 @@
 //! The head of a request, reduced to what the engine reads.
 
+use super::Accept;
 use crate::limits;
 
 /// The method of an HTTP request, as far as MCP tells them apart.
@@ -39,6 +40,8 @@ pub struct Facts<'h> {
     pub host: Field<'h>,
     /// `Origin`: sent by browsers, names the page that calls.
     pub origin: Field<'h>,
+    /// `Accept`: the forms of an answer that the client takes.
+    pub accept: Accept,
     /// `Content-Type`
     pub content_type: Field<'h>,
     /// `Authorization`
@@ -74,6 +77,7 @@ impl<'h> Facts<'h> {
             },
             host: Field::Absent,
             origin: Field::Absent,
+            accept: Accept::default(),
             content_type: Field::Absent,
             authorization: Field::Absent,
             key: Field::Absent,
@@ -92,6 +96,7 @@ impl<'h> Facts<'h> {
         // The names differ in length, or in their first letter, so at most one comparison is made for each field.
         let (known, field): (&[u8], _) = match name.len() {
             4 => (b"host", &mut self.host),
+            6 if name.eq_ignore_ascii_case(b"accept") => return self.accept.note(trim(value)),
             6 => (b"origin", &mut self.origin),
             8 => (b"mcp-name", &mut self.mcp_name),
             10 => (b"mcp-method", &mut self.mcp_method),

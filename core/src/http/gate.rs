@@ -60,6 +60,8 @@ pub enum Refusal {
     Origin,
     /// The body is not declared as `application/json`.
     MediaType,
+    /// `Accept` excludes every form that the answer could have.
+    NotAcceptable,
     /// `Transfer-Encoding` says anything else than `chunked`, once: another reader may see another end of the message.
     Framing,
     /// There are more header fields than the transport takes.
@@ -106,6 +108,8 @@ impl Refusal {
             // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with 403.
             Self::Host | Self::Origin => 403,
             Self::MediaType => 415,
+            // RFC 9110 §15.5.7.
+            Self::NotAcceptable => 406,
             // RFC 9112 §6.1: what does not end with `chunked` MUST be answered with 400.
             Self::Framing => 400,
             // RFC 6585 §5 and §4.
@@ -126,6 +130,7 @@ impl Refusal {
             Self::Host => "host",
             Self::Origin => "origin",
             Self::MediaType => "media_type",
+            Self::NotAcceptable => "not_acceptable",
             Self::Framing => "framing",
             Self::Fields => "fields",
             Self::Rate => "rate",
@@ -146,6 +151,7 @@ impl Refusal {
             Self::Host => "Host is not a name of this server",
             Self::Origin => "Origin may not call this server",
             Self::MediaType => "Content-Type must be application/json",
+            Self::NotAcceptable => "Accept must allow application/json and text/event-stream",
             Self::Framing => "Transfer-Encoding must be chunked, and be there once",
             Self::Fields => "The header fields are too many, or too large",
             Self::Rate => "There are too many requests: wait as long as Retry-After says",
@@ -238,6 +244,7 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
         (origin_fits, Refusal::Origin),
         (facts.verb == Verb::Post, Refusal::Verb),
         (is_json(facts.content_type), Refusal::MediaType),
+        (facts.accept.json() || facts.accept.events(), Refusal::NotAcceptable),
     ];
     checks.into_iter().find(|(fits, _)| !fits).map(|(_, refusal)| refusal)
 }
@@ -313,6 +320,9 @@ mod tests {
             (&[("content-type", "Application/JSON ; charset=utf-8")], None),
             (&[("content-type", "text/plain")], Some(Refusal::MediaType)),
             (&[("content-type", "application/jsonx")], Some(Refusal::MediaType)),
+            (&[("accept", "application/json")], None),
+            (&[("Accept", "text/event-stream")], None),
+            (&[("accept", "text/html")], Some(Refusal::NotAcceptable)),
         ] {
             assert_eq!(outcome(changes), expected, "{changes:?}");
         }

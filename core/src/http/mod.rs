@@ -1,6 +1,7 @@
 //! What HTTP means to MCP, as pure functions of header facts: which requests are let in, whether headers and body agree,
 //! and which status an answer has. Bytes and sockets belong to the adapters.
 
+mod accept;
 mod agree;
 mod challenge;
 mod facts;
@@ -9,6 +10,7 @@ mod metadata;
 pub mod sse;
 mod status;
 
+pub use accept::Accept;
 pub use agree::{agree, param_agrees};
 pub use challenge::challenge;
 pub use facts::{Facts, Field, Verb};

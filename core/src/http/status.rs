@@ -15,6 +15,8 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         Error::TooLarge(_) => 413,
         // MCP 2025-11-25 basic/transports, "Session Management": 404 means that the session is gone, and nothing else.
         Error::UnknownSession => 404,
+        // RFC 9110 §15.5.7.
+        Error::NotAcceptable => 406,
         // Customary: the same request may be taken later.
         Error::Busy(_) => 503,
         // "404 with a -32601 body identifies a modern server". To a legacy client a 404 means that its session is gone

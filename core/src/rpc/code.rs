@@ -131,6 +131,8 @@ pub enum Error {
     Failed(&'static str),
     /// There is no room for it now, for this reason: it may be sent again later.
     Busy(&'static str),
+    /// The method is answered by a stream, which the client's `Accept` excludes.
+    NotAcceptable,
     /// A header does not fit the body.
     Header(Header, HeaderFault),
     /// The version at this place is not served; the span covers the string with its quotes.
@@ -241,6 +243,7 @@ impl Error {
             | Self::NoSession
             | Self::UnknownSession
             | Self::Elsewhere
+            | Self::NotAcceptable
             | Self::Refused(_) => Code::InvalidRequest,
             Self::MethodNotFound(_) => Code::MethodNotFound,
             Self::Param(_)
@@ -270,6 +273,7 @@ impl Error {
             Self::NoSession => ["Header Mcp-Session-Id is missing", ""],
             Self::UnknownSession => ["Session not found: initialize again, without a session id", ""],
             Self::Elsewhere => ["Not known to this replica: the session needs affinity to the one that opened it", ""],
+            Self::NotAcceptable => ["This method is answered by a stream: Accept must allow text/event-stream", ""],
             Self::NotAnObject => ["A message must be a JSON object", ""],
             Self::Protocol => ["Member 'jsonrpc' must be '2.0'", ""],
             Self::Id => ["Member 'id' must be a string or an integer", ""],
@@ -331,6 +335,7 @@ impl Error {
             Self::NoSession => "no_session",
             Self::UnknownSession => "unknown_session",
             Self::Elsewhere => "elsewhere",
+            Self::NotAcceptable => "not_acceptable",
             Self::Header(..) => "header",
             Self::UnsupportedVersion(_) => "unsupported_version",
             Self::ResultTooLarge => "result_too_large",
@@ -466,6 +471,7 @@ mod tests {
             Error::NoSession,
             Error::UnknownSession,
             Error::Elsewhere,
+            Error::NotAcceptable,
             Error::MethodNotFound(span),
             Error::Param(Param::Params),
             Error::Param(Param::LogLevel),

@@ -2,7 +2,7 @@
 //! flash or in the request's body, and whoever sends it copies piece after piece.
 
 use super::{Error, Unanswerable};
-use crate::json::Decimal;
+use crate::json::{Decimal, Span};
 use crate::limits;
 
 /// Most pieces of a section: as many as the longest answer of one section has.
@@ -59,11 +59,18 @@ pub const fn head(id: &[u8]) -> [&[u8]; 3] {
 pub fn error<'a>(refused: &Unanswerable, body: &'a [u8], supported: &'static str, limit: &'a Decimal) -> Section<'a> {
     let Unanswerable { error, id } = refused;
     let [what, which] = error.message();
-    let about = error.about().filter(|name| name.len() <= limits::ECHOED_NAME);
+    // A text that is not in the body at hand is left out, so that the answer is JSON in any case.
+    let quoted = |span: Span| Some(span.of(body)).filter(|text| !text.is_empty());
+    let id = id.and_then(quoted);
+    let about = error.about().filter(|name| name.len() <= limits::ECHOED_NAME).and_then(quoted);
     let data: [&[u8]; 5] = match error {
-        Error::UnsupportedVersion(requested) => {
-            [br#","data":{"supported":["#, supported.as_bytes(), br#"],"requested":"#, requested.of(body), b"}"]
-        }
+        Error::UnsupportedVersion(requested) => [
+            br#","data":{"supported":["#,
+            supported.as_bytes(),
+            br#"],"requested":"#,
+            quoted(*requested).unwrap_or(b"null"),
+            b"}",
+        ],
         Error::UnknownResource(uri) | Error::UnknownResourceLegacy(uri) => {
             [br#","data":{"uri":""#, uri.of(body), br#""}"#, b"", b""]
         }
@@ -75,14 +82,14 @@ pub fn error<'a>(refused: &Unanswerable, body: &'a [u8], supported: &'static str
             Some(_) => br#"{"jsonrpc":"2.0","id":"#,
             None => br#"{"jsonrpc":"2.0""#,
         },
-        id.map_or(b"", |id| id.of(body)),
+        id.unwrap_or_default(),
         br#","error":{"code":"#,
         error.code().digits().as_bytes(),
         br#","message":""#,
         what.as_bytes(),
         which.as_bytes(),
         about.map_or(b"", |_| b": "),
-        about.map_or(b"", |name| name.of(body)),
+        about.unwrap_or_default(),
         b"\"",
         data[0],
         data[1],

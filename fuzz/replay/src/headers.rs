@@ -4,7 +4,7 @@ use crate::decimal;
 use crate::schema;
 use attache_core::auth::{Access, Gate};
 use attache_core::era::Version;
-use attache_core::exchange::Reply;
+use attache_core::exchange::Standalone;
 use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, Refusal, Verb, agree, fields, gate, param_agrees};
 use attache_core::json::{Kind, Text, Value};
 use attache_core::limits;
@@ -125,11 +125,11 @@ fn door(facts: &Facts<'_>, headers: &[Line<'_>]) {
         };
         assert_eq!(refusal, slow_refusal(facts.verb, headers, hosts), "{hosts:?}");
         let Some(refusal) = refusal else { continue };
-        let reply = Reply::refused(refusal);
+        let reply = Standalone::refused(refusal);
         assert!(matches!(reply.status(), 403 | 405 | 415));
         assert_eq!(reply.status() == 405, fields(reply.status()).contains(&("allow", "POST")));
         let mut sent = vec![0; 512];
-        let len = reply.emit(&crate::application::SERVER, b"", b"").fill(&mut sent);
+        let len = reply.emit(&crate::application::SERVER).fill(&mut sent);
         for version in [Version::V2025_11_25, Version::V2026_07_28] {
             schema::conforms(version, "JSONRPCErrorResponse", &sent[..len]);
         }

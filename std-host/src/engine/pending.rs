@@ -8,7 +8,7 @@ use crate::admission::Place;
 use crate::legacy::{Client, Legacy};
 use crate::observe::Watch;
 use attache_core::auth::Authenticated;
-use attache_core::exchange::{Next, Reply, Wish};
+use attache_core::exchange::{Next, Standalone, Wish};
 use attache_core::json::Item;
 use attache_core::rpc::Error;
 use bytes::Bytes;
@@ -88,8 +88,8 @@ impl Moment {
                 None
             }
             Err(error) => {
-                let reply = Reply::refusing(error, None, client.session.version);
-                Some(Pending::Ready(self.replied(&reply, b"", &mut watch)))
+                let reply = Standalone::error(error, client.session.version);
+                Some(Pending::Ready(self.refused(reply, &mut watch)))
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::sink::Growing;
 use crate::tools::{Changes, Outcome, Parking, Registry};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
-use attache_core::exchange::{Next, Reply, Ticket};
+use attache_core::exchange::{Next, Reply, Standalone, Ticket};
 use attache_core::http::{LOOPBACK, Policy};
 use attache_core::json::Escaped;
 use attache_core::limits::SESSION_LIFE;
@@ -221,7 +221,12 @@ impl Moment {
         watch.opened(next, who, &self.offers, body);
     }
 
-    /// A reply that is emitted, whole, and noted.
+    /// An answer that quotes nothing of a message, whole, and noted.
+    pub(crate) fn refused(&self, refusal: Standalone, watch: &mut Watch) -> Answer {
+        self.replied(&refusal.into(), b"", watch)
+    }
+
+    /// The answer to the message in `body`, whole, and noted.
     pub(crate) fn replied(&self, reply: &Reply, body: &[u8], watch: &mut Watch) -> Answer {
         let answer = self.emitted(reply, body);
         watch.replied(reply);

@@ -1,10 +1,10 @@
 //! What goes back: the answer of the engine as an HTTP response.
 
-use super::stream::{Broken, Source, Stream};
+use super::stream::{Broken, Stream};
 use crate::engine::{Answer, Engine};
 use crate::observe::Watch;
-use attache_core::exchange::Reply;
-use attache_core::http::{Refusal, fields, sse};
+use attache_core::exchange::Standalone;
+use attache_core::http::{OK, Refusal, fields, sse};
 use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
@@ -56,7 +56,7 @@ pub(super) fn closing(mut response: Response<Answered>, version: Version) -> Res
 
 pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
     watch.refused(refusal.name());
-    let mut response = refuse(engine, &Reply::refused(refusal), watch);
+    let mut response = refuse(engine, Standalone::refused(refusal), watch);
     if refusal == Refusal::Verb {
         // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
         response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
@@ -72,25 +72,40 @@ pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> R
     response
 }
 
-pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply, mut watch: Watch) -> Response<Answered> {
-    let Answer { status, bytes, .. } = engine.now().replied(reply, b"", &mut watch);
+/// Refuses a request of which no more is known than its head.
+pub(super) fn refuse(engine: &Arc<Engine>, refusal: Standalone, mut watch: Watch) -> Response<Answered> {
+    let Answer { status, bytes, .. } = engine.now().refused(refusal, &mut watch);
     response(status, bytes)
 }
 
+/// An answer in JSON, or one without a body.
 pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
+    let is_empty = body.is_empty();
     let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     head(&mut response, fields(status));
+    if is_empty {
+        // RFC 9110 §8.3: the field describes the content, and there is none.
+        response.headers_mut().remove(http::header::CONTENT_TYPE);
+    }
     response
 }
 
-pub(super) fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
-    let mut response = Response::new(Either::Right(Stream::events(first, source)));
+/// An answer that is a stream of events.
+pub(super) fn stream(stream: Stream) -> Response<Answered> {
+    let mut response = Response::new(Either::Right(stream));
     head(&mut response, sse::FIELDS);
     response
 }
 
-pub(super) fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
+/// An answer in JSON that is sent piece by piece.
+pub(super) fn pieces(stream: Stream) -> Response<Answered> {
+    let mut response = Response::new(Either::Right(stream));
+    head(&mut response, fields(OK));
+    response
+}
+
+fn head(response: &mut Response<Answered>, fields: &[(&'static str, &'static str)]) {
     for (name, value) in fields {
         response.headers_mut().insert(*name, HeaderValue::from_static(value));
     }

@@ -5,6 +5,7 @@ mod answer;
 mod cors;
 mod door;
 mod facts;
+mod form;
 mod service;
 mod session;
 mod stream;

@@ -4,14 +4,15 @@ use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, respo
 use super::cors;
 use super::door::{Guest, demand, turn_away};
 use super::facts::facts;
-use super::session;
+use super::form::Form;
+use super::session::{self, Named};
 use super::stream::{Source, Stream};
-use crate::engine::{Answer, Engine, Pending, Step};
+use crate::engine::{Answer, Engine, Pending};
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
-use attache_core::exchange::{Next, Origin, Reply, open, too_large};
-use attache_core::http::{ACCEPTED, Facts, OK, Refusal, Verb, fields, gate};
+use attache_core::exchange::{Next, Origin, Standalone, open, open_in_unknown_session};
+use attache_core::http::{ACCEPTED, Facts, Refusal, Verb, gate};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::convert::Infallible;
 use core::net::IpAddr;
@@ -21,7 +22,7 @@ use core::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Either};
+use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::time::timeout;
 
@@ -105,7 +106,7 @@ where
     let limits = engine.limits();
     let body = match timeout(limits.body_time, read(body, limits.body)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, &too_large(limits.body), watch)),
+        Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, Standalone::too_large(limits.body), watch)),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
         Ok(Err(Unread::BrokenOff)) => {
@@ -178,23 +179,30 @@ async fn serve(
     body: Bytes,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let client = match session::of(engine, facts, who) {
-        Ok(client) => client,
-        Err(error) => return refuse(engine, &Reply::refusing(error, None, Revision::NEWEST_LEGACY), watch),
+    let form = Form::of(facts);
+    let (client, is_unknown) = match session::named(engine, facts, who) {
+        Ok(Named::Of(client)) => (Some(client), false),
+        Ok(Named::Nothing) => (None, false),
+        Ok(Named::Unknown) => (None, true),
+        Err(error) => return refuse(engine, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
     let origin = match &client {
         Some(client) => Origin::Session(facts, client.session),
         None => Origin::Http(facts),
     };
-    let (moment, next) = engine.now().open(who, |server| open(server, who, origin, &body));
+    let (moment, next) = engine.now().open(who, |server| match is_unknown {
+        false => open(server, who, origin, &body),
+        true => open_in_unknown_session(server, who, facts, &body),
+    });
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, origin, &body, client.as_ref(), watch).await;
+        return session::batch(engine, batch, who, origin, &body, client.as_ref(), (&form, watch)).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()
     {
-        let mut response = refuse(engine, reply, watch);
+        let Answer { status, bytes, .. } = moment.replied(reply, &body, &mut watch);
+        let mut response = response(status, bytes);
         demand(engine, refusal, head, moment.scopes_of(operation), &mut response);
         return response;
     }
@@ -203,36 +211,24 @@ async fn serve(
         _ => None,
     };
     let (next, place) = engine.admission.place(next).await;
-    let mut source = match moment.start(next, who, body, place, client.as_ref(), watch) {
+    let source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes, .. })) => {
-            let mut response = response(status, bytes);
+            let mut response = form.whole(status, bytes);
             if let Some(session) = agreed {
                 session::name(engine, &session, who, &mut response);
             }
             return response;
         }
         // A subscription is a stream whatever it says first.
-        Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening)),
+        Some(Pending::Listening(listening)) => return stream(Stream::events(None, Source::Listening(listening))),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
         Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
-            Some(client) => return session::call(engine, running, client).await,
+            Some(client) => return session::call(engine, running, client, &form).await,
         },
     };
-    // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
-    match source.step().await {
-        Some(Step::Last(Answer { status, bytes, .. })) => response(status, bytes),
-        Some(Step::Told(first)) => stream(Some(first), source),
-        Some(Step::Piece(first)) => {
-            let mut response = Response::new(Either::Right(Stream::pieces(first, source)));
-            super::answer::head(&mut response, fields(OK));
-            response
-        }
-        // Tools are guarded, so only the end of the runtime takes a task away; then nobody reads this either. What has not begun
-        // does not break, and what has no session is not cancelled.
-        None | Some(Step::Broken | Step::Gone) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
-    }
+    form.answer(source).await
 }

@@ -2,13 +2,14 @@
 
 use super::answer::{Answered, refuse, refuse_at_door, response, stream, too_often};
 use super::door::{Guest, turn_away};
-use super::stream::{Source, next_until};
-use crate::engine::{Engine, Running, Step, batched};
-use crate::legacy::{Client, Hearing, Log, Logged, Writer, elsewhere};
+use super::form::Form;
+use super::stream::{Source, Stream, next_until};
+use crate::engine::{Answer, Engine, Running, Step, batched};
+use crate::legacy::{Client, Hearing, Log, Logged, Reader, Writer, elsewhere};
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
-use attache_core::exchange::{Batch, Origin, Reply, open_batched};
+use attache_core::exchange::{Batch, Origin, Standalone, open_batched};
 use attache_core::http::{ACCEPTED, Facts, Field, OK, Refusal, Verb, gate_session};
 use attache_core::rpc::{Error, Header, HeaderFault};
 use bytes::Bytes;
@@ -17,16 +18,27 @@ use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The client whose session the request belongs to, if it belongs to one. What is of the modern era belongs to none, whatever
-/// stands in its head.
-pub(super) fn of(engine: &Engine, facts: &Facts<'_>, who: &Authenticated<'_>) -> Result<Option<Client>, Error> {
+/// The session that a request names.
+pub(super) enum Named {
+    /// None.
+    Nothing,
+    /// That of this client.
+    Of(Client),
+    /// One that was never opened, is another caller's, or has ended.
+    Unknown,
+}
+
+/// The session that a request names. A request of the modern era names none, whatever stands in its head.
+pub(super) fn named(engine: &Engine, facts: &Facts<'_>, who: &Authenticated<'_>) -> Result<Named, Error> {
     let modern = |field| matches!(field, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern));
     match facts.session {
-        Field::Absent => Ok(None),
-        _ if modern(facts.protocol_version) => Ok(None),
+        Field::Absent => Ok(Named::Nothing),
+        _ if modern(facts.protocol_version) => Ok(Named::Nothing),
         Field::Repeated => Err(Error::Refused("Header Mcp-Session-Id is there more than once")),
-        // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
-        Field::Once(id) => engine.open_session(id, who).map(Some).ok_or(Error::UnknownSession),
+        Field::Once(id) => Ok(match engine.open_session(id, who) {
+            Some(client) => Named::Of(client.hearing(facts.accept.events())),
+            None => Named::Unknown,
+        }),
     }
 }
 
@@ -39,26 +51,43 @@ pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, 
 }
 
 /// Runs a call of a session.
-pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client) -> Response<Answered> {
-    // What may have to be sent again is kept whole.
+pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
+    // A message that may have to be sent again is kept whole.
     running.whole();
     let (log, writer) = Log::begin(client.session.name, engine.logs.number());
     // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
     let leave = leave(engine, client);
-    let due = match next_until(&mut reader, leave).await {
-        Some(Logged::Last(_, bytes, status)) => return response(status, bytes),
-        Some(Logged::Message(number, message)) => Some((number, message)),
-        // It says nothing for so long that its client is asked to come back.
-        None => None,
-        // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
-        Some(Logged::Gone) => return stream(None, Source::Ended),
+    let Some(begins_by) = form.begins_by() else {
+        return answer_alone(reader, form).await;
     };
-    engine.logs.keep(&log);
+    let by = leave.map_or(begins_by, |leave| leave.min(begins_by));
     // MCP 2025-11-25 basic/transports: an event with an id and no data first, so that the client can come back.
     let primed = client.session.version >= Version::V2025_11_25;
-    stream(None, Source::Logged { reader, due, primed, leave })
+    let answer = match next_until(&mut reader, Some(by)).await {
+        Some(Logged::Last(_, bytes, status)) => return form.whole(status, bytes),
+        // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
+        Some(Logged::Gone) => return stream(Stream::events(None, Source::Ended)),
+        Some(Logged::Message(number, message)) => {
+            Stream::events(None, Source::Logged { reader, due: Some((number, message)), primed, leave })
+        }
+        None => Stream::silent(Source::Logged { reader, due: None, primed, leave }),
+    };
+    engine.logs.keep(&log);
+    stream(answer)
+}
+
+/// The answer of a call to a client that takes no stream, without the messages before it.
+async fn answer_alone(mut reader: Reader, form: &Form) -> Response<Answered> {
+    loop {
+        match reader.next().await {
+            Logged::Message(..) => {}
+            Logged::Last(_, bytes, status) => return form.whole(status, bytes),
+            // It was cancelled.
+            Logged::Gone => return response(ACCEPTED, Bytes::new()),
+        }
+    }
 }
 
 /// When the client is asked to come back for the rest of a stream that begins now. Before 2025-11-25 a stream had to stay open.
@@ -86,7 +115,7 @@ pub(super) async fn batch(
     origin: Origin<'_>,
     body: &Bytes,
     client: Option<&Client>,
-    mut watch: Watch,
+    (form, mut watch): (&Form, Watch),
 ) -> Response<Answered> {
     // The first one was counted with the request.
     for _ in batch.messages(body).skip(1) {
@@ -98,7 +127,7 @@ pub(super) async fn batch(
     // They run one after the other, in one place.
     let Some(place) = engine.admission.call().await else {
         let error = Error::Busy("Too many calls are running: try again later");
-        return refuse(engine, &Reply::refusing(error, None, Version::V2025_03_26), engine.watch(Transport::Http));
+        return refuse(engine, Standalone::error(error, Version::V2025_03_26), engine.watch(Transport::Http));
     };
     let moment = engine.now();
     let pending = batch.messages(body).filter_map(|message| {
@@ -108,17 +137,16 @@ pub(super) async fn batch(
         moment.start(next, who, message, None, client, watch)
     });
     let pending = pending.collect();
-    // A disconnect is no cancellation.
-    let answers = tokio::spawn(async move {
+    // A disconnect does not cancel them.
+    let source = Source::batch(async move {
         let answers = batched(pending).await;
         drop(place);
-        answers
+        match answers {
+            Some(bytes) => Answer { status: OK, bytes, spoilt: None },
+            None => Answer::new(ACCEPTED, Vec::new()),
+        }
     });
-    match answers.await {
-        Ok(Some(bytes)) => response(OK, bytes),
-        Ok(None) => response(ACCEPTED, Bytes::new()),
-        Err(_) => response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new()),
-    }
+    form.answer(source).await
 }
 
 /// Serves a request without a body: it opens or resumes a stream, or ends a session.
@@ -136,62 +164,71 @@ pub(super) async fn bodiless(
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
-    match served(engine, facts, &who, head) {
-        Ok(Some(response)) => {
+    match served(engine, facts, &who) {
+        Ok(response) => {
             watch.status(response.status().as_u16());
             watch.taken();
             response
         }
-        Ok(None) => refuse_at_door(engine, Refusal::Verb, watch),
-        Err(error) => refuse(engine, &Reply::refusing(error, None, Version::NEWEST_LEGACY), watch),
+        Err(Unserved::Head(refusal)) => refuse_at_door(engine, refusal, watch),
+        Err(Unserved::Session(error)) => refuse(engine, Standalone::error(error, Version::NEWEST_LEGACY), watch),
     }
 }
 
-fn served(
-    engine: &Arc<Engine>,
-    facts: &Facts<'_>,
-    who: &Authenticated<'_>,
-    head: &Parts,
-) -> Result<Option<Response<Answered>>, Error> {
+/// Why a request without a body is not served.
+enum Unserved {
+    /// For what its head says.
+    Head(Refusal),
+    /// For the session that it names, or lacks.
+    Session(Error),
+}
+
+impl From<Error> for Unserved {
+    fn from(error: Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+fn served(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>) -> Result<Response<Answered>, Unserved> {
     // MCP 2026-07-28 streamable-http: the modern era knows no other method than POST.
     if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
-        return Ok(None);
+        return Err(Unserved::Head(Refusal::Verb));
     }
-    let client = match (of(engine, facts, who)?, facts.protocol_version) {
-        (Some(client), _) => client,
-        // Nothing says that it is of a legacy client.
-        (None, Field::Absent) => return Ok(None),
-        (None, _) => return Err(Error::NoSession),
+    let client = match (named(engine, facts, who)?, facts.protocol_version) {
+        (Named::Of(client), _) => client,
+        // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
+        (Named::Unknown, _) => return Err(Error::UnknownSession.into()),
+        // The request does not say that a legacy client has sent it.
+        (Named::Nothing, Field::Absent) => return Err(Unserved::Head(Refusal::Verb)),
+        (Named::Nothing, _) => return Err(Error::NoSession.into()),
     };
     match facts.protocol_version {
         Field::Absent => {}
         Field::Once(date) if date == client.session.version.as_str().as_bytes() => {}
-        _ => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Session)),
+        _ => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Session).into()),
     }
     if facts.verb == Verb::Delete {
         client.end()?;
-        return Ok(Some(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new())));
+        return Ok(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new()));
     }
-    let accepts = head.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut accepts = accepts.peekable();
-    if accepts.peek().is_some() && !accepts.any(|value| value.contains("text/event-stream") || value.contains("*/*")) {
-        return Ok(Some(response(StatusCode::NOT_ACCEPTABLE.as_u16(), Bytes::new())));
+    if !facts.accept.events() {
+        return Err(Unserved::Head(Refusal::NotAcceptable));
     }
     match facts.last_event {
-        Field::Absent => match Hearing::open(client, &engine.changes)? {
-            Some(hearing) => Ok(Some(stream(None, Source::Hearing(hearing)))),
-            // Customary.
-            None => Ok(Some(response(StatusCode::CONFLICT.as_u16(), Bytes::new()))),
-        },
+        Field::Absent => {
+            let hearing = Hearing::open(client, &engine.changes)?;
+            Ok(stream(Stream::events(None, Source::Hearing(hearing))))
+        }
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
             let reader = engine.logs.resume(client.session.name, id);
             let unknown = || if client.is_at_home() { UNKNOWN_EVENT } else { elsewhere("event") };
             let reader = reader.ok_or_else(unknown)?;
             let leave = leave(engine, &client);
-            Ok(Some(stream(None, Source::Logged { reader, due: None, primed: false, leave })))
+            let source = Source::Logged { reader, due: None, primed: false, leave };
+            Ok(stream(Stream::events(None, source)))
         }
-        Field::Repeated => Err(UNKNOWN_EVENT),
+        Field::Repeated => Err(UNKNOWN_EVENT.into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Answers that come in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response stream").
 
-use crate::engine::{Listening, Running, Step};
+use crate::engine::{Answer, Listening, Running, Step};
 use crate::legacy::{Hearing, Logged, Reader};
 use crate::limits;
 use attache_core::http::sse;
@@ -51,6 +51,15 @@ impl Source {
                     break;
                 }
             }
+        });
+        Self::Detached(receiver)
+    }
+
+    /// The answers to a batch, which goes on when its client does not wait for them.
+    pub(super) fn batch(answers: impl Future<Output = Answer> + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let _ = sender.send(Step::Last(answers.await)).await;
         });
         Self::Detached(receiver)
     }
@@ -139,16 +148,29 @@ impl core::error::Error for Broken {}
 impl Stream {
     /// A stream of events: what `source` gives, behind the message that was `first`.
     pub(super) fn events(first: Option<Bytes>, source: Source) -> Self {
-        let next: Next = match first {
-            Some(message) => Box::pin(ready((Some((source, Framing::Between)), Ok(event(&message))))),
-            None => Box::pin(frame(source, Framing::Between)),
-        };
-        Self { next: Some(next) }
+        match first {
+            Some(message) => Self::beginning(event(&message), source, Framing::Between),
+            None => Self { next: Some(Box::pin(frame(source, Framing::Between))) },
+        }
+    }
+
+    /// A stream of events whose source has said nothing for so long that a comment has to show that it is alive.
+    pub(super) fn silent(source: Source) -> Self {
+        Self::beginning(Bytes::from_static(sse::KEEP_ALIVE), source, Framing::Between)
+    }
+
+    /// A stream whose last event has begun with a piece of its message.
+    pub(super) fn event_in_pieces(first: &[u8], source: Source) -> Self {
+        Self::beginning(joined(&[sse::FRONT, first]), source, Framing::Inside)
+    }
+
+    fn beginning(first: Bytes, source: Source, framing: Framing) -> Self {
+        Self { next: Some(Box::pin(ready((Some((source, framing)), Ok(first))))) }
     }
 
     /// One message, behind the piece of it that was `first`.
     pub(super) fn pieces(first: Bytes, source: Source) -> Self {
-        Self { next: Some(Box::pin(ready((Some((source, Framing::Plain)), Ok(first))))) }
+        Self::beginning(first, source, Framing::Plain)
     }
 }
 
@@ -172,6 +194,8 @@ async fn frame(mut source: Source, framing: Framing) -> (Option<(Source, Framing
         (Ok(Some(Step::Told(message))), _) => (Some((source, Between)), Ok(event(&message))),
         (Ok(Some(Step::Piece(piece))), Between) => (Some((source, Inside)), Ok(joined(&[sse::FRONT, &piece]))),
         (Ok(Some(Step::Piece(piece))), _) => (Some((source, framing)), Ok(piece)),
+        // A batch of notifications has no answer.
+        (Ok(Some(Step::Last(answer))), Between) if answer.bytes.is_empty() => (None, Ok(Bytes::new())),
         (Ok(Some(Step::Last(answer))), Plain) => (None, Ok(answer.bytes)),
         (Ok(Some(Step::Last(answer))), Between) => (None, Ok(event(&answer.bytes))),
         (Ok(Some(Step::Last(answer))), Inside) => (None, Ok(joined(&[&answer.bytes, sse::BACK]))),

@@ -4,7 +4,7 @@ use super::memory::{Memory, Signal};
 use crate::clock::now;
 use crate::limits;
 use crate::tools::Known;
-use attache_core::era::Session;
+use attache_core::era::{Client as Capabilities, Session};
 use attache_core::exchange::{Busy, Place, Unkept, Wish};
 use attache_core::rpc::Error;
 use serde_json::Value;
@@ -18,11 +18,19 @@ pub(crate) struct Client {
     /// That of this process.
     pub(super) home: [u8; 4],
     pub(super) memory: Arc<Memory>,
+    /// Whether messages can reach the client before the answer to its request.
+    hears: bool,
 }
 
 impl Client {
     pub(crate) const fn new(session: Session, home: [u8; 4], memory: Arc<Memory>) -> Self {
-        Self { session, home, memory }
+        Self { session, home, memory, hears: true }
+    }
+
+    /// The same client; `hears` says whether messages can reach it before the answer to its request. A client that takes no stream
+    /// cannot be asked anything.
+    pub(crate) fn hearing(self, hears: bool) -> Self {
+        Self { hears, ..self }
     }
 
     /// Whether the client has ended the session.
@@ -30,9 +38,10 @@ impl Client {
         self.memory.tables().sessions.has_ended(&self.session)
     }
 
-    /// What a call of it has to know.
+    /// What a call of this client has to know.
     pub(crate) fn known(&self) -> Known {
-        Known { client: self.session.client, level: self.memory.tables().sessions.level(&self.session) }
+        let client = if self.hears { self.session.client } else { Capabilities::NONE };
+        Known { client, level: self.memory.tables().sessions.level(&self.session) }
     }
 
     /// Takes a place for a call with the id of its request as it was written.

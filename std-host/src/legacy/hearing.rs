@@ -25,18 +25,17 @@ pub(crate) struct Hearing {
 }
 
 impl Hearing {
-    /// Opens it; `None` if the session has one: each message goes to one stream alone (MCP 2025-11-25 basic/transports,
-    /// "Multiple Connections").
-    pub(crate) fn open(client: Client, changes: &Changes) -> Result<Option<Self>, Error> {
+    /// Opens the stream. An older one of the same session ends: each message goes to one stream alone (MCP 2025-11-25
+    /// basic/transports, "Multiple Connections"), and a client that opens another one has lost the first, even where the
+    /// connection of the first still hangs.
+    pub(crate) fn open(client: Client, changes: &Changes) -> Result<Self, Error> {
         let mut tables = client.memory.tables();
-        if tables.hearing.get(&client.session.name).is_some_and(|sender| !sender.is_closed()) {
-            return Ok(None);
-        }
         tables.sessions.hold(&client.session, now()).map_err(unkept)?;
         let (sender, open) = mpsc::channel(1);
+        // The older stream ends when its sender is dropped.
         tables.hearing.insert(client.session.name, sender);
         drop(tables);
-        Ok(Some(Self { client, changes: changes.listen(), open, due: VecDeque::new() }))
+        Ok(Self { client, changes: changes.listen(), open, due: VecDeque::new() })
     }
 
     /// The next message; `None` when the stream has ended. Nothing is lost if the future is dropped.

@@ -6,7 +6,7 @@ use crate::server::{caller, dispatch, server, version};
 use crate::{keep, proofs};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{
-    Emission, Inflight, Next, Origin, Reply, Sessions, answer, open, open_batched, too_large,
+    Emission, Inflight, Next, Origin, Reply, Sessions, Standalone, answer, open, open_batched,
 };
 use attache_core::http::{Door, LOOPBACK, Policy, Refusal, gate};
 use attache_core::json::{Sink, Slice, Value};
@@ -108,8 +108,8 @@ proofs! {
 
     /// The reply to a message of any size that was not read.
     fn proof_exchange_too_large(foreign, out) {
-        let reply = too_large(foreign.number());
-        emit(reply.emit(server(), b"", b""), &mut foreign, out);
+        let reply = Standalone::too_large(foreign.number());
+        emit(reply.emit(server()), &mut foreign, out);
     }
 
     /// The reply to any head that the door refuses.
@@ -158,9 +158,9 @@ fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
 
 fn refused(refusal: Refusal, foreign: &mut Foreign<'_>, out: &mut [u8]) {
     keep((refusal.status(), refusal.error()));
-    let reply = Reply::refused(refusal);
-    replied(&reply);
-    emit(reply.emit(server(), b"", b""), foreign, out);
+    let reply = Standalone::refused(refusal);
+    replied(&reply.into());
+    emit(reply.emit(server()), foreign, out);
 }
 
 fn replied(reply: &Reply) {
