@@ -1,5 +1,6 @@
 //! What a caller may do, asked when the tool is known: scopes, the ones that include others, and roles.
 
+use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
 use attache_core::exchange::{Origin, answer};
@@ -7,6 +8,7 @@ use attache_core::http::{Facts, Refusal};
 use attache_core::json::{Escaped, Slice};
 use attache_core::mcp::Server;
 use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, ToolResult};
+use serde_json::{Value, json};
 
 attache_core::tools! { pub(crate) mod plant for Plant {
     /// For everybody
@@ -138,6 +140,52 @@ fn guest_may_use_what_needs_nothing_and_is_asked_for_a_token_for_the_rest() {
     for (index, tool) in [(1, "measure"), (2, "switch"), (3, "stop"), (4, "start")] {
         assert_eq!(called(&guest, tool), (401, Some((Refusal::NoToken, Operation::Tool(index)))), "{tool}");
     }
+}
+
+/// The names on the pages of `tools/list` that a server with lists for `who` shows it.
+fn listed(who: &Authenticated<'_>, page: usize) -> Vec<Vec<String>> {
+    let server = SERVER.with_page(page).with_lists_for(who);
+    let mut pages = Vec::new();
+    let mut cursor = json!(null);
+    loop {
+        let mut params = json!({});
+        if cursor.is_string() {
+            params["cursor"] = cursor;
+        }
+        let body = request(1, "tools/list", params).to_string();
+        let mut out = [0; 0];
+        let run = |_: attache_core::tool::Call<'_>, _: &mut Output<'_>| Ok(());
+        let reply = answer(&server, who, Origin::Line(None), body.as_bytes(), &mut Slice::new(&mut out), run).unwrap();
+        let mut emission = reply.emit(&server, body.as_bytes(), b"");
+        let mut bytes = vec![0; emission.len()];
+        assert_eq!(emission.fill(&mut bytes), bytes.len());
+        let answer: Value = serde_json::from_slice(&bytes).unwrap();
+        let result = &answer["result"];
+        assert_eq!(result["cacheScope"], "private", "{answer}");
+        let names = result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned());
+        pages.push(names.collect());
+        cursor = result["nextCursor"].clone();
+        if cursor.is_null() {
+            return pages;
+        }
+    }
+}
+
+#[test]
+fn lists_for_a_caller_show_what_it_may_use_on_pages_that_are_full() {
+    let rows: &[(&str, usize, &[&[&str]])] = &[
+        ("", 9, &[&["look"]]),
+        ("", 1, &[&["look"]]),
+        (r#","roles":["operator"],"scp":"plant.write""#, 9, &[&["look", "stop", "start"]]),
+        (r#","roles":["operator"],"scp":"plant.write""#, 1, &[&["look"], &["stop"], &["start"]]),
+        (r#","roles":["operator"],"scp":"plant.write""#, 2, &[&["look", "stop"], &["start"]]),
+        (r#","scp":"plant.write plant.read""#, 3, &[&["look", "measure", "switch"]]),
+    ];
+    for (extra, page, expected) in rows {
+        let verified = holder(extra);
+        assert_eq!(listed(&Authenticated::token(&verified), *page), *expected, "{extra}, pages of {page}");
+    }
+    assert_eq!(listed(&Authenticated::anonymous(&Access::Guest), 9), [["look"]]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::rpc::{Section, section};
 use crate::tool::Kind;
 
-/// One page of a list: which entries, and what stands in the cursor to the next page.
+/// One page of a list: which entries, and the cursor to the next page. Entries that the server hides from its reader are left out.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Page {
@@ -21,23 +21,26 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page that begins where `cursor` says; the first one without a cursor.
+    /// Finds the page that begins at `cursor`, or the first page without a cursor.
     ///
-    /// `None` if the cursor was not issued for the list as it is now.
+    /// Returns `None` if the cursor was not issued for the list as it is now.
     pub fn find(server: &Server<'_>, kind: Kind, version: Version, cursor: Option<Text<'_>>) -> Option<Self> {
         let offers = server.offers();
         let (len, generation) = (offers.len(kind), offers.generation());
         let start = match cursor {
             None => 0,
-            // A cursor is the generation of the lists, a letter for the list, and the number of an entry. It opens nothing
-            // that the list without one does not show, so it needs no seal.
+            // A cursor is the generation of the lists, a letter for the list, and the number of an entry. It shows nothing that
+            // the list without a cursor does not show to the same caller, so it needs no seal.
             Some(cursor) => {
                 let (of, start) = cursor.plain()?.split_once(letter(kind).0)?;
                 let start: usize = start.parse().ok()?;
                 (of.parse() == Ok(generation) && start < len).then_some(start)?
             }
         };
-        let end = start.saturating_add(server.page()).min(len);
+        let (start, end) = match server.has_public_lists() {
+            true => (start, start.saturating_add(server.page()).min(len)),
+            false => listed(server, kind, start, len),
+        };
         let next = (end < len).then(|| [generation.into(), i64::try_from(end).unwrap_or(i64::MAX)].map(Decimal::new));
         Some(Self { kind, version, start, end, next })
     }
@@ -67,8 +70,13 @@ impl Page {
         true
     }
 
+    /// An entry; nothing where it is hidden.
     fn entry<'a>(&self, server: &Server<'a>, index: usize, section: &mut Section<'a>) {
+        if !server.lists(self.kind, index) {
+            return;
+        }
         let offers = server.offers();
+        // The first entry of a page is never hidden.
         let mut front: &[u8] = if index == self.start { b"{" } else { b",{" };
         offers.members(self.kind, index, &mut |member| {
             // What came later than the client's revision is left out; the first group is in every revision.
@@ -111,7 +119,21 @@ impl Page {
     }
 }
 
-/// What stands in a cursor for the list that it was issued for.
+/// The bounds of a page of entries from `start` on that are not hidden: neither the first entry nor the one behind the page is.
+fn listed(server: &Server<'_>, kind: Kind, start: usize, len: usize) -> (usize, usize) {
+    let next = |from: usize| (from..len).find(|&index| server.lists(kind, index)).unwrap_or(len);
+    let start = next(start);
+    let mut end = start;
+    for _ in 0..server.page() {
+        if end == len {
+            break;
+        }
+        end = next(end + 1);
+    }
+    (start, end)
+}
+
+/// The letter that names a list in a cursor.
 const fn letter(kind: Kind) -> (char, &'static [u8]) {
     match kind {
         Kind::Tool => ('t', b"t"),

@@ -1,8 +1,9 @@
 //! What a server is: constants, which lie in flash on a device.
 
+use crate::auth::{Authenticated, authorize};
 use crate::era::Version;
 use crate::json::Escaped;
-use crate::tool::{Catalogue, Features};
+use crate::tool::{Catalogue, Features, Kind};
 use core::fmt;
 
 /// A server as its application declares it.
@@ -15,7 +16,8 @@ pub struct Server<'a> {
     page: usize,
     extensions: Option<&'a str>,
     sessions: bool,
-    private_lists: bool,
+    /// The caller whose lists these are; `None` where all callers see the same lists.
+    reader: Option<&'a Authenticated<'a>>,
 }
 
 impl<'a> Server<'a> {
@@ -29,7 +31,7 @@ impl<'a> Server<'a> {
             page: usize::MAX,
             extensions: None,
             sessions: false,
-            private_lists: false,
+            reader: None,
         }
     }
 
@@ -60,16 +62,29 @@ impl<'a> Server<'a> {
         Self { sessions: true, ..self }
     }
 
-    /// The same server, whose lists are not the same for everybody: its home leaves out of [`offers`](Server::offers) what the caller may
-    /// not use. Clients and what stands between must not hand them on (MCP 2026-07-28 server/utilities/caching).
+    /// The same server with lists that show only the entries which `reader` may use. Clients and caches must not hand such lists on
+    /// (MCP 2026-07-28 server/utilities/caching). The reply is to be emitted with the same server.
     #[must_use]
-    pub const fn with_private_lists(self) -> Self {
-        Self { private_lists: true, ..self }
+    pub const fn with_lists_for(self, reader: &'a Authenticated<'a>) -> Self {
+        Self { reader: Some(reader), ..self }
     }
 
-    /// Who may keep its lists.
+    /// Whether all callers see the same lists.
+    pub(crate) const fn has_public_lists(&self) -> bool {
+        self.reader.is_none()
+    }
+
+    /// Whether the lists show this entry.
+    pub(crate) fn lists(&self, kind: Kind, index: usize) -> bool {
+        self.reader.is_none_or(|reader| {
+            let needs = (0..).map_while(|number| self.offers.need(kind, index, number));
+            authorize(reader, needs, |number| self.offers.implied(number)).is_ok()
+        })
+    }
+
+    /// The `cacheScope` of the lists, as a member with its comma.
     pub(crate) const fn list_scope(&self) -> &'static [u8] {
-        if self.private_lists { br#","cacheScope":"private""# } else { br#","cacheScope":"public""# }
+        if self.has_public_lists() { br#","cacheScope":"public""# } else { br#","cacheScope":"private""# }
     }
 
     /// What is offered to clients of `version`.

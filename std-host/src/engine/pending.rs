@@ -57,7 +57,7 @@ impl Moment {
                 };
                 Some(Pending::Ready(self.replied(&reply, &body, &mut watch)))
             }
-            Next::Reply(reply) => Some(Pending::Ready(self.replied(&reply, &body, &mut watch))),
+            Next::Reply(reply) => Some(Pending::Ready(self.replied_to(who, &reply, &body, &mut watch))),
             Next::Call(ticket) => {
                 let client = client.filter(|_| !ticket.version().is_modern());
                 let call = match client.map(|client| client.begin(ticket.id(&body))).transpose() {

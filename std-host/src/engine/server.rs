@@ -183,7 +183,6 @@ impl Moment {
         let text = Escaped::from_escaped;
         let Engine { name, version, instructions, page, .. } = &*self.engine;
         let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
-        let server = if self.engine.hides_forbidden { server.with_private_lists() } else { server };
         let server = match instructions {
             Some(instructions) => server.with_instructions(text(instructions)),
             None => server,
@@ -194,20 +193,11 @@ impl Moment {
         }
     }
 
-    /// What `open` makes of a message; where it is a list that is to show no more than the caller may use, once more of a server that
-    /// offers nothing else.
-    pub(crate) fn open(self, who: &Authenticated<'_>, open: impl Fn(&mcp::Server<'_>) -> Next) -> (Self, Next) {
-        let next = open(&self.server());
-        match &next {
-            Next::Reply(reply) if reply.is_list() && self.engine.hides_forbidden => match self.offers.allowed_to(who) {
-                Some(allowed) => {
-                    let moment = Self { offers: Arc::new(allowed), ..self };
-                    let next = open(&moment.server());
-                    (moment, next)
-                }
-                None => (self, next),
-            },
-            _ => (self, next),
+    /// The same for requests of `who`, which lists show no more than it may use where the server hides the rest.
+    pub(crate) fn server_for<'a>(&'a self, who: &'a Authenticated<'a>) -> mcp::Server<'a> {
+        match self.engine.hides_forbidden {
+            true => self.server().with_lists_for(who),
+            false => self.server(),
         }
     }
 
@@ -228,20 +218,17 @@ impl Moment {
 
     /// The answer to the message in `body`, whole, and noted.
     pub(crate) fn replied(&self, reply: &Reply, body: &[u8], watch: &mut Watch) -> Answer {
-        let answer = self.emitted(reply, body);
-        watch.replied(reply);
-        watch.status(answer.status);
-        watch.sent(answer.bytes.len());
-        answer
+        noted(reply, emitted(&self.server(), reply, body), watch)
+    }
+
+    /// The same to a message of `who`: lists are emitted for it.
+    pub(crate) fn replied_to(&self, who: &Authenticated<'_>, reply: &Reply, body: &[u8], watch: &mut Watch) -> Answer {
+        noted(reply, emitted(&self.server_for(who), reply, body), watch)
     }
 
     /// A reply that is emitted, whole.
     pub(crate) fn emitted(&self, reply: &Reply, body: &[u8]) -> Answer {
-        let server = self.server();
-        let mut emission = reply.emit(&server, body, b"");
-        let mut bytes = vec![0; emission.len()];
-        emission.fill(&mut bytes);
-        Answer { status: reply.status(), bytes: bytes.into(), spoilt: reply.error_reported().map(Error::code) }
+        emitted(&self.server(), reply, body)
     }
 
     pub(crate) fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome) -> Answer {
@@ -258,6 +245,20 @@ impl Moment {
             None => Answer::new(reply.status(), sink.bytes),
         }
     }
+}
+
+fn emitted(server: &mcp::Server<'_>, reply: &Reply, body: &[u8]) -> Answer {
+    let mut emission = reply.emit(server, body, b"");
+    let mut bytes = vec![0; emission.len()];
+    emission.fill(&mut bytes);
+    Answer { status: reply.status(), bytes: bytes.into(), spoilt: reply.error_reported().map(Error::code) }
+}
+
+fn noted(reply: &Reply, answer: Answer, watch: &mut Watch) -> Answer {
+    watch.replied(reply);
+    watch.status(answer.status);
+    watch.sent(answer.bytes.len());
+    answer
 }
 
 /// Random bytes: a key made of them lives as long as the process, and what it has sealed is void after a restart.

@@ -190,10 +190,11 @@ async fn serve(
         Some(client) => Origin::Session(facts, client.session),
         None => Origin::Http(facts),
     };
-    let (moment, next) = engine.now().open(who, |server| match is_unknown {
-        false => open(server, who, origin, &body),
-        true => open_in_unknown_session(server, who, facts, &body),
-    });
+    let moment = engine.now();
+    let next = match is_unknown {
+        false => open(&moment.server_for(who), who, origin, &body),
+        true => open_in_unknown_session(&moment.server_for(who), who, facts, &body),
+    };
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
         return session::batch(engine, batch, who, origin, &body, client.as_ref(), (&form, watch)).await;

@@ -131,7 +131,8 @@ pub(super) async fn batch(
     };
     let moment = engine.now();
     let pending = batch.messages(body).filter_map(|message| {
-        let (moment, next) = moment.clone().open(who, |server| open_batched(server, who, origin, message));
+        let moment = moment.clone();
+        let next = open_batched(&moment.server_for(who), who, origin, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         moment.opened(&next, who, &message, &mut watch);
         moment.start(next, who, message, None, client, watch)

@@ -8,7 +8,7 @@ use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
 use super::parked::{Parking, Suspended};
 use crate::auth::Caller;
-use attache_core::auth::{Authenticated, Need, authorize};
+use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
 use attache_core::rpc::Code;
@@ -17,11 +17,9 @@ use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Level, Memb
 use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
-use core::hash::{Hash, Hasher};
 use serde_json::{Map, Value, json};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::hash::DefaultHasher;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -281,36 +279,6 @@ impl<C: Clone> Registry<C> {
             self.generation = self.generation.wrapping_add(1);
         }
         (changed, taken)
-    }
-
-    /// The same without what `who` may not use; `None` if that is nothing. Its lists have a generation of their own, so that no cursor
-    /// leads from the lists of one caller into those of another.
-    pub(crate) fn allowed_to(&self, who: &Authenticated<'_>) -> Option<Self> {
-        let mut left_out = DefaultHasher::new();
-        let shelf = |kind| {
-            let mut shelf = self.of(kind).clone();
-            let mut index = 0;
-            shelf.offers.retain(|offer| {
-                let needs = (0..).map_while(|number| self.need(kind, index, number));
-                let allowed = authorize(who, needs, |number| self.implied(number)).is_ok();
-                if !allowed {
-                    (kind as u8, &offer.key).hash(&mut left_out);
-                }
-                index += 1;
-                allowed
-            });
-            shelf
-        };
-        let [tools, prompts, resources, templates] =
-            [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template].map(shelf);
-        let there = |kind| self.of(kind).offers.len();
-        let all = tools.offers.len() == there(Kind::Tool)
-            && prompts.offers.len() == there(Kind::Prompt)
-            && resources.offers.len() == there(Kind::Resource)
-            && templates.offers.len() == there(Kind::Template);
-        // The upper half of it is as good as the lower.
-        let generation = self.generation.wrapping_add((left_out.finish() >> 32) as u32);
-        (!all).then(|| Self { tools, prompts, resources, templates, generation, ..self.clone() })
     }
 
     /// What is offered under this number.
