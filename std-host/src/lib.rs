@@ -37,24 +37,25 @@
 mod admission;
 pub mod auth;
 pub mod backend;
+mod call;
 mod clock;
 mod engine;
 pub mod http;
-mod legacy;
 pub mod limits;
 pub mod observe;
+mod offer;
 mod server;
+mod session;
 mod sink;
 pub mod stdio;
 pub mod testing;
-mod tools;
 
 pub use attache_core::tool::Level;
+pub use call::{
+    Ask, Completing, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs, Page,
+    PromptOutput, Read, Role, Streamed, ToolError, ToolOutput, TraceContext,
+};
 pub use engine::Engine;
 pub use limits::{Limits, Rate};
+pub use offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool};
 pub use server::Server;
-pub use tools::{
-    Ask, Changes, Completing, Content, Contents, Ctx, Elicited, Handler, IntoContents, IntoPrompt, IntoToolOutput,
-    Json, NoArgs, Page, Prompt, PromptOutput, Read, Resource, Role, Streamed, Taken, Tool, ToolError, ToolOutput,
-    TraceContext,
-};

@@ -2,12 +2,11 @@
 
 use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
+use crate::call::{Completing, IntoToolOutput};
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
-use crate::tools::{
-    Changes, Completing, Ctx, Handler, IntoToolOutput, Prompt, Resource, Taken, Tool, blocking, completion,
-};
+use crate::offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool, blocking, completion};
 use attache_core::seal::Key;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

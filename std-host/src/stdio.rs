@@ -6,9 +6,9 @@
 //! the reading of lines does.
 
 use crate::engine::{Engine, Listening, Moment, Pending, Step, batched};
-use crate::legacy::{Client, Hearing};
 use crate::limits;
 use crate::observe::{Transport, Watch};
+use crate::session::{Client, Hearing};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Session;
 use attache_core::exchange::{Batch, Next, Standalone, Ticket};

@@ -1,7 +1,7 @@
 //! What a backend answers a call with, and what its client gets of it.
 
 use super::members::Members;
-use crate::tools::{Forwarded, Outcome, ToolOutput, crashed};
+use crate::call::{Forwarded, Outcome, ToolOutput, crashed};
 use attache_core::era::Version;
 use attache_core::rpc::Code;
 use attache_core::tool::Kind;
@@ -74,6 +74,6 @@ fn forwarded(mut members: Members, kind: Kind, version: Version) -> Forwarded {
             printed.push_str(&format!("{comma}\"{name}\":{value}"));
         }
     }
-    let meta = Members::print(meta.0.iter().filter(|(name, _)| !crate::tools::is_reserved(name)));
+    let meta = Members::print(meta.0.iter().filter(|(name, _)| !crate::call::is_reserved(name)));
     Forwarded { members: printed, meta, is_error }
 }

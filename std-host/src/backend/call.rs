@@ -1,7 +1,8 @@
 //! A call that a backend runs.
 
 use crate::auth::Caller;
-use crate::tools::{Called, Changes, Sealer, TraceContext};
+use crate::call::{Sealer, TraceContext};
+use crate::offer::{Called, Changes};
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
 use core::fmt;

@@ -1,7 +1,7 @@
 //! An entry of a list, as a backend publishes it.
 
 use super::members::Members;
-use crate::tools::{mirrors, since};
+use crate::offer::{mirrors, since};
 use attache_core::era::Version;
 use attache_core::tool::Kind;
 use core::fmt;

@@ -1,10 +1,8 @@
 //! The backends of a server, and how each publishes what it offers.
 
 use super::{Backend, Call, Entry, Run};
-use crate::tools::{
-    Asked, Called, Changes, Completion, Offer, Run as Running, Sealer, Source, Taken, WeakChanges, crashed, guarded,
-    tool_crashed,
-};
+use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
+use crate::offer::{Asked, Called, Changes, Completion, Offer, Source, Taken, WeakChanges};
 use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

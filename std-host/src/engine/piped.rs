@@ -2,8 +2,8 @@
 
 use super::answer::Answer;
 use super::server::Moment;
+use crate::call::{Streamed, StreamedText, ToolError};
 use crate::limits;
-use crate::tools::{Streamed, StreamedText, ToolError};
 use attache_core::exchange::Ticket;
 use attache_core::json::{Full, Sink};
 use attache_core::tool::{Output, Streaming, ToolResult};

@@ -1,8 +1,8 @@
 //! Answers that come in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response stream").
 
 use crate::engine::{Answer, Listening, Running, Step};
-use crate::legacy::{Hearing, Logged, Reader};
 use crate::limits;
+use crate::session::{Hearing, Logged, Reader};
 use attache_core::http::sse;
 use bytes::Bytes;
 use core::fmt;

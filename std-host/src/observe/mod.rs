@@ -10,7 +10,7 @@ mod metrics;
 mod traces;
 mod watch;
 
-use crate::tools::{Metadata, TraceContext};
+use crate::call::{Metadata, TraceContext};
 use attache_core::era::Version;
 use attache_core::rpc::Code;
 use core::fmt;

@@ -2,7 +2,7 @@
 //! if the call names one in `_meta` (SEP-414), is its parent.
 
 use super::{End, Exchange, Observe, Transport};
-use crate::tools::TraceContext;
+use crate::call::TraceContext;
 use attache_core::era::Version;
 use attache_core::rpc::Code;
 use core::fmt;

@@ -1,8 +1,9 @@
 //! The record of one message in the making.
 
 use super::{End, Exchange, Observers, Transport};
+use crate::call::{Metadata, Outcome};
 use crate::limits;
-use crate::tools::{Metadata, Offer, Outcome, Registry};
+use crate::offer::{Offer, Registry};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version;
 use attache_core::exchange::{Next, Reply};

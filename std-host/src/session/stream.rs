@@ -4,8 +4,8 @@
 use super::Client;
 use super::client::unkept;
 use crate::clock::now;
+use crate::offer::{Change, Changes};
 use crate::sink::Growing;
-use crate::tools::{Change, Changes};
 use attache_core::json::{Full, Sink};
 use attache_core::mcp;
 use attache_core::rpc::Error;

@@ -120,7 +120,7 @@ impl Outcome {
 
     /// What a call that failed is answered with. Of a tool's failure the model hears in a result; `seal` makes the state that goes
     /// out with questions.
-    pub(super) fn of_failure(failure: Failure, of_tool: bool, seal: impl FnOnce() -> Option<String>) -> Self {
+    pub(crate) fn of_failure(failure: Failure, of_tool: bool, seal: impl FnOnce() -> Option<String>) -> Self {
         match failure {
             Failure::User(text) if of_tool => Self::Tool(ToolOutput::failed(text)),
             Failure::User(text) | Failure::Invalid(text) => Self::Rejected(Code::InvalidParams, text),

@@ -2,9 +2,8 @@
 
 use super::changes::Offer;
 use super::handler::Ctx;
-use super::metadata::check_keys;
-use super::outcome::Run;
-use super::registry::{Asked, Needed, Sealer};
+use super::registry::{Asked, Needed};
+use crate::call::{Run, Sealer, check_keys};
 use attache_core::era::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -40,7 +40,7 @@ impl ToolError {
         Self(Failure::Internal(cause.to_owned()))
     }
 
-    pub(super) const fn from_failure(failure: Failure) -> Self {
+    pub(crate) const fn from_failure(failure: Failure) -> Self {
         Self(failure)
     }
 

@@ -1,9 +1,9 @@
 //! One legacy client, as long as something is done for it.
 
-use super::memory::{Memory, Signal};
+use super::tables::{Memory, Signal};
 use crate::clock::now;
 use crate::limits;
-use crate::tools::Known;
+use crate::offer::Known;
 use attache_core::era::{Client as Capabilities, Session};
 use attache_core::exchange::{Busy, Place, Unkept, Wish};
 use attache_core::rpc::Error;

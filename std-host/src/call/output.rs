@@ -107,7 +107,7 @@ impl Content {
 }
 
 /// MCP server/resources, "Annotations".
-pub(super) fn annotations(audience: &[Role], priority: f64) -> Value {
+pub(crate) fn annotations(audience: &[Role], priority: f64) -> Value {
     let audience: Vec<_> = audience.iter().map(|role| role.name()).collect();
     json!({ "audience": audience, "priority": priority.clamp(0.0, 1.0) })
 }

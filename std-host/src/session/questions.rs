@@ -2,9 +2,10 @@
 //! stream, the answers come as messages of their own, and then the handler runs again with them, as in the modern era.
 
 use super::InFlight;
+use crate::call::{Outcome, Question, Run};
 use crate::limits;
+use crate::offer::Rerun;
 use crate::sink::Growing;
-use crate::tools::{Again, Outcome, Question, Run};
 use attache_core::era::Version;
 use attache_core::mcp;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 /// What a call of a legacy client has besides.
 pub(crate) struct Legacy {
     pub(crate) call: InFlight,
-    again: Again,
+    again: Rerun,
     waiting: Option<Waiting>,
     /// Questions that are to be sent.
     pub(crate) due: VecDeque<Bytes>,
@@ -47,7 +48,7 @@ pub(crate) enum Asked {
 }
 
 impl Legacy {
-    pub(crate) fn new(call: InFlight, again: Again) -> Self {
+    pub(crate) fn new(call: InFlight, again: Rerun) -> Self {
         Self { call, again, waiting: None, due: VecDeque::new() }
     }
 

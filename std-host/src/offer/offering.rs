@@ -1,13 +1,12 @@
 //! Tools, prompts, resources and templates come and go.
 
-use super::asked::Completing;
 use super::changes::{Changes, Completion};
 use super::handler::{Ctx, Handler};
-use super::outcome::{Outcome, crashed, guarded};
 use super::prompt::Prompt;
 use super::registry::Taken;
 use super::resource::Resource;
 use super::tool::Tool;
+use crate::call::{Completing, Outcome, crashed, guarded};
 use attache_core::tool::Kind;
 use std::sync::Arc;
 

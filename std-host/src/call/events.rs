@@ -1,6 +1,6 @@
 //! Events of a running call before its result: progress, log messages and questions.
 
-use super::registry::Sealer;
+use super::sealer::Sealer;
 use crate::sink::Growing;
 use attache_core::era::Version;
 use attache_core::json::{Full, Sink};

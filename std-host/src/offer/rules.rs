@@ -120,8 +120,8 @@ pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::schema::Schema;
     use super::*;
+    use crate::offer::schema::Schema;
     use schemars::JsonSchema;
 
     #[derive(JsonSchema)]

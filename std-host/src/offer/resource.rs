@@ -1,12 +1,10 @@
 //! A resource, or a template of resources, in the making.
 
-use super::asked::Read;
 use super::changes::Offer;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
-use super::outcome::{Outcome, crashed, guarded};
-use super::output::{IntoContents, Role, annotations};
-use super::registry::{Asked, Sealer};
+use super::registry::Asked;
+use crate::call::{IntoContents, Outcome, Read, Role, Sealer, annotations, crashed, guarded};
 use std::sync::Arc;
 
 /// A resource, or a template of resources, in the making.

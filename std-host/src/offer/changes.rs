@@ -35,7 +35,7 @@ pub(crate) enum Change {
 pub(crate) type Registry = registry::Registry<Changes>;
 pub(crate) type Offer = registry::Offer<Changes>;
 pub(crate) type Completion = registry::Completion<Changes>;
-pub(crate) type Again = registry::Again<Changes>;
+pub(crate) type Rerun = registry::Rerun<Changes>;
 pub(crate) type Started = registry::Started<Changes>;
 
 /// The same handle, which does not keep the server alive.

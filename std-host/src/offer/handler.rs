@@ -1,12 +1,9 @@
 //! What the closures look like, and what they are called with.
 
-use super::ask::{Ask, Elicited};
 use super::changes::Changes;
-use super::error::{Failure, ToolError};
-use super::metadata::TraceContext;
-use super::page::Page;
 use super::registry::Called;
 use crate::auth::Caller;
+use crate::call::{Ask, Elicited, Failure, Page, ToolError, TraceContext};
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::Level;

@@ -1,13 +1,10 @@
 //! What a server offers, by number and by name, and how each of it is run.
 
-use super::ask::{Asking, Binding, seal};
-use super::asked::Completing;
-use super::error::Failure;
-use super::events::{Event, Events};
-use super::metadata::{Extensions, Metadata};
-use super::outcome::{Outcome, Run, crashed};
-use super::parked::{Parking, Suspended};
 use crate::auth::Caller;
+use crate::call::{
+    Asking, Binding, Completing, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
+    Suspended, crashed,
+};
 use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
@@ -17,7 +14,7 @@ use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Level, Memb
 use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -146,28 +143,6 @@ pub(crate) enum Asked<'b> {
     Uri(String, Vec<(String, String)>),
 }
 
-/// Seals what a call leaves with its client.
-pub(crate) struct Sealer {
-    key: Key,
-    binding: Binding,
-    asking: Arc<Asking>,
-}
-
-impl Sealer {
-    pub(crate) const fn binding(&self) -> &Binding {
-        &self.binding
-    }
-
-    /// The state that leads back to the parked call `id`.
-    pub(crate) fn seal_parked(&self, id: u64) -> Option<String> {
-        seal(&self.binding, &self.key, &json!({ "a": {}, "s": null, "p": id }))
-    }
-
-    pub(super) fn seal(&self) -> Option<String> {
-        seal(&self.binding, &self.key, &self.asking.state()?)
-    }
-}
-
 /// What was said before of a legacy client, which says it with no call.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
@@ -182,11 +157,11 @@ pub(crate) struct Started<C> {
     /// What it sends before its result.
     pub(crate) events: mpsc::Receiver<Event>,
     /// How it is run again, for a legacy client that is known here.
-    pub(crate) again: Option<Again<C>>,
+    pub(crate) again: Option<Rerun<C>>,
 }
 
 /// What it takes to run a call once more, with the answers to what it has asked.
-pub(crate) struct Again<C> {
+pub(crate) struct Rerun<C> {
     offer: Arc<Offer<C>>,
     kind: Kind,
     /// The URI of a resource, and what the variables of its template stand for.
@@ -196,11 +171,11 @@ pub(crate) struct Again<C> {
     binding: Binding,
 }
 
-impl<C: Clone> Again<C> {
+impl<C: Clone> Rerun<C> {
     pub(crate) fn run(&mut self, answers: Map<String, Value>) -> Run {
         let asking = Arc::new(self.call.asking.with(answers));
         self.call.asking = Arc::clone(&asking);
-        let sealer = Sealer { key: self.key.clone(), binding: self.binding.clone(), asking };
+        let sealer = Sealer::new(self.key.clone(), self.binding.clone(), asking);
         let call = self.call.clone();
         match self.brought.clone() {
             Some((uri, variables)) => (self.offer.start)(Asked::Uri(uri, variables), call, sealer),
@@ -339,7 +314,7 @@ impl<C: Clone> Registry<C> {
         }
         let asking = Arc::new(asking);
         let again = known.map(|_| (key.clone(), binding.clone()));
-        let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
+        let sealer = Sealer::new(key.clone(), binding, Arc::clone(&asking));
         let called = Called {
             version: call.version(),
             events: Arc::new(events),
@@ -356,7 +331,7 @@ impl<C: Clone> Registry<C> {
                 Operation::Tool(_) | Operation::Prompt(_) => None,
                 _ => Some((owned(uri), variables(&offer.key, uri))),
             };
-            Again { offer: Arc::clone(offer), kind, brought, call: called.clone(), key, binding }
+            Rerun { offer: Arc::clone(offer), kind, brought, call: called.clone(), key, binding }
         });
         let run = match call.operation() {
             Operation::Tool(_) | Operation::Prompt(_) => (offer.start)(Asked::With(call.arguments()), called, sealer),

@@ -16,7 +16,7 @@ pub struct Read {
 }
 
 impl Read {
-    pub(super) const fn new(uri: String, variables: Vec<(String, String)>) -> Self {
+    pub(crate) const fn new(uri: String, variables: Vec<(String, String)>) -> Self {
         Self { uri, variables }
     }
 
@@ -42,7 +42,7 @@ pub struct Completing {
 }
 
 impl Completing {
-    pub(super) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
+    pub(crate) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
         Self { kind, reference, argument, value }
     }
 

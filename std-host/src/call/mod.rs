@@ -1,0 +1,33 @@
+//! One call: its questions to the client, the events that it sends, and its outcome.
+
+mod ask;
+mod asked;
+mod asking;
+mod error;
+mod events;
+mod form;
+mod metadata;
+mod outcome;
+mod output;
+mod page;
+mod parked;
+mod sealer;
+mod state;
+mod streamed;
+
+pub use ask::{Ask, Elicited};
+pub use asked::{Completing, NoArgs, Read};
+pub(crate) use asking::Asking;
+pub(crate) use error::Failure;
+pub use error::ToolError;
+pub(crate) use events::{Event, Events, Question};
+pub use metadata::TraceContext;
+pub(crate) use metadata::{Extensions, Metadata, check_keys, is_reserved};
+pub(crate) use outcome::{Forwarded, Outcome, Run, StreamedText, crashed, guarded, tool_crashed};
+pub(crate) use output::annotations;
+pub use output::{Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolOutput};
+pub use page::Page;
+pub(crate) use parked::{Parking, Suspended};
+pub(crate) use sealer::Sealer;
+pub(crate) use state::Binding;
+pub use streamed::Streamed;

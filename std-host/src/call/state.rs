@@ -1,0 +1,125 @@
+//! The sealed state that a modern client carries from one request of a call to the next (MCP 2026-07-28 basic/patterns/mrtr).
+
+use crate::clock::now;
+use crate::sink::Growing;
+use attache_core::json::Text;
+use attache_core::seal::Key;
+use attache_core::tool::{Call, Kind};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A state that was opened.
+#[derive(serde::Deserialize)]
+pub(super) struct State {
+    /// The answers so far.
+    #[serde(rename = "a")]
+    pub(super) answers: Map<String, Value>,
+    /// What the handler saved.
+    #[serde(rename = "s")]
+    pub(super) saved: Option<Value>,
+    /// The parked call that the state leads back to.
+    #[serde(rename = "p")]
+    pub(super) parked: Option<u64>,
+}
+
+/// Seals the state of a call.
+pub(super) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String> {
+    let value = state.to_string();
+    let expires = now() + LIFE;
+    let mut scratch = vec![0; value.len() + 64];
+    let mut sealed = Growing::unlimited();
+    key.seal(&binding.parts(), expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
+    String::from_utf8(sealed.bytes).ok()
+}
+
+/// Opens a state that was sealed for the same call.
+pub(super) fn open(binding: &Binding, key: &Key, sealed: Text<'_>) -> Option<State> {
+    let mut scratch = vec![0; sealed.raw().len()];
+    let value = key.open(&binding.parts(), now(), sealed, &mut scratch)?;
+    serde_json::from_slice(value).ok()
+}
+
+/// What a state belongs to: another call cannot use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    kind: Kind,
+    /// What is called: its name, not its number, which another may have by the time the client is back.
+    key: Arc<str>,
+    /// The arguments or the URI: a part of the body, not a copy.
+    subject: Bytes,
+    /// What tells the caller from all others; nothing for an anonymous one.
+    caller: Bytes,
+}
+
+impl Binding {
+    /// What the state of `call` belongs to, which was read from `body` and calls what is found by `key`.
+    pub(crate) fn of(body: &Bytes, call: &Call<'_>, kind: Kind, key: &Arc<str>) -> Self {
+        let subject = match (call.read().uri().raw(), call.arguments().value()) {
+            ([], Some(arguments)) => body.slice_ref(arguments.raw()),
+            ([], None) => Bytes::from_static(b"{}"),
+            (uri, _) => body.slice_ref(uri),
+        };
+        Self { kind, key: Arc::clone(key), subject, caller: Bytes::copy_from_slice(call.who().identity()) }
+    }
+
+    /// The arguments or the URI as they were written.
+    pub(crate) const fn subject(&self) -> &Bytes {
+        &self.subject
+    }
+
+    /// What tells the caller from all others; nothing for an anonymous one.
+    pub(crate) const fn caller(&self) -> &Bytes {
+        &self.caller
+    }
+
+    // MCP 2026-07-28 basic/patterns/mrtr: bound to the principal and to the request.
+    fn parts(&self) -> [&[u8]; 4] {
+        let kind: &[u8] = match self.kind {
+            Kind::Tool => b"tool",
+            Kind::Prompt => b"prompt",
+            Kind::Resource => b"resource",
+            Kind::Template => b"template",
+        };
+        [kind, self.key.as_bytes(), &self.subject, &self.caller]
+    }
+}
+
+/// Seconds that a person may take to answer.
+const LIFE: u64 = 15 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ctx, NoArgs, Server};
+    use attache_core::auth::{Access, ApiKey, Authenticated, Shown, digest};
+    use attache_core::exchange::{Next, Origin, open};
+    use serde_json::json;
+
+    // MRTR-07
+    #[test]
+    fn state_of_one_caller_is_void_for_another() {
+        let engine = Server::new("s", "1").tool("t", "d", |_: NoArgs, _: Ctx| async {}).build();
+        let (moment, name) = (engine.now(), Arc::from("t"));
+        let body = Bytes::from_static(
+            br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
+        );
+        let bound = |who: &Authenticated<'_>| match open(&moment.server(), who, Origin::Line(None), &body) {
+            Next::Call(ticket) => Binding::of(&body, &ticket.call(&body, who), Kind::Tool, &name),
+            other => panic!("{other:?}"),
+        };
+        let keys = [ApiKey::new("a", digest(b"first")), ApiKey::new("b", digest(b"second"))];
+        let shown = |secret| Shown::new(secret).check(&keys).expect("a known key");
+        let callers = [Authenticated::anonymous(&Access::Anonymous), shown(b"first"), shown(b"second")];
+        let key = Key::new([7; 32]);
+        for (of, giver) in callers.iter().enumerate() {
+            let sealed = seal(&bound(giver), &key, &json!({ "a": {}, "s": 1 })).expect("a state");
+            let quoted = Value::from(sealed).to_string();
+            let state = attache_core::json::Value::parse(quoted.as_bytes()).expect("JSON");
+            for (by, taker) in callers.iter().enumerate() {
+                let opened = super::open(&bound(taker), &key, state.text().expect("a text"));
+                assert_eq!(opened.is_some(), of == by, "of caller {of}, by caller {by}");
+            }
+        }
+    }
+}

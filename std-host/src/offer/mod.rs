@@ -1,0 +1,26 @@
+//! What a server offers: tools, prompts, resources and templates, the closures that run them, and how the lists change.
+
+mod arguments;
+mod changes;
+mod entry;
+mod handler;
+mod offering;
+mod prompt;
+mod registry;
+mod resource;
+mod rules;
+mod schema;
+mod tool;
+
+pub use changes::Changes;
+pub(crate) use changes::{Change, Completion, Offer, Registry, Rerun, Started, WeakChanges};
+pub(crate) use entry::since;
+pub(crate) use handler::blocking;
+pub use handler::{Ctx, Handler};
+pub(crate) use offering::completion;
+pub use prompt::Prompt;
+pub use registry::Taken;
+pub(crate) use registry::{Asked, Called, Known, Source};
+pub use resource::Resource;
+pub use tool::Tool;
+pub(crate) use tool::mirrors;
