@@ -36,6 +36,7 @@
 
 mod admission;
 pub mod auth;
+pub mod budget;
 mod clock;
 mod engine;
 pub mod http;
@@ -49,6 +50,7 @@ pub mod testing;
 mod tools;
 
 pub use attache_core::tool::Level;
+pub use budget::Budget;
 pub use engine::Engine;
 pub use limits::{Limits, Rate};
 pub use server::Server;

@@ -1,6 +1,7 @@
 //! What a server is made of.
 
 use crate::auth::Auth;
+use crate::budget::Budget;
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
@@ -217,6 +218,14 @@ impl Server {
         self
     }
 
+    /// Draws memory from this budget, which other servers of the process may share. Without it the server has a budget of its own, of
+    /// [`Limits::memory`].
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.engine.draw_from(budget);
+        self
+    }
+
     /// What callers may cost, instead of the defaults.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -233,6 +242,7 @@ impl Server {
 
     /// The finished server.
     pub fn build(self) -> Arc<Engine> {
+        self.engine.keeps_within_budget();
         Arc::new(self.engine)
     }
 

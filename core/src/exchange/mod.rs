@@ -16,5 +16,5 @@ pub use inflight::{Busy, Inflight, Place};
 pub use listen::Listen;
 pub use open::{Next, Origin, Wish, open, open_batched, too_large};
 pub use reply::{Emission, Reply};
-pub use sessions::{Sessions, Unkept};
+pub use sessions::{Sessions, Share, Unkept};
 pub use ticket::Ticket;

@@ -5,7 +5,8 @@ use super::listening::Listening;
 use super::piped::Way;
 use super::running::Running;
 use super::server::Moment;
-use crate::admission::Place;
+use crate::admission::{Place, parsed};
+use crate::budget::Permit;
 use crate::legacy::{Client, Legacy};
 use crate::observe::Watch;
 use crate::tools::Started;
@@ -44,7 +45,12 @@ impl Moment {
             Next::Cancel(id) => self.done(client?.cancel(id.of(&body)), client?, watch),
             Next::Answer(question, outcome) => {
                 let read = |item: Item| serde_json::from_slice(item.of(&body).raw()).unwrap_or_default();
-                self.done(client?.answer(question, outcome.map(read).map_err(read)), client?, watch)
+                // The parsed answer is kept until all answers to its call have come.
+                let answered = match parsed(&body, &place.permit) {
+                    Ok(permit) => client?.answer(question, outcome.map(read).map_err(read), permit),
+                    Err(short) => Err(Error::Busy(short.reason())),
+                };
+                self.done(answered, client?, watch)
             }
             Next::Remember(wish, reply) => {
                 let uri = || match wish {
@@ -53,25 +59,31 @@ impl Moment {
                     }
                     Wish::Level(_) => String::new(),
                 };
-                let reply = match client?.remember(wish, uri) {
+                let reply = match client?.remember(wish, uri, &place.permit) {
                     Ok(()) => reply,
                     Err(error) => reply.instead(error),
                 };
-                Some(Pending::Ready(self.replied(&reply, &body, &mut watch)))
+                Some(Pending::Ready(self.replied(&reply, &body, &place.permit, &mut watch)))
             }
-            Next::Reply(reply) => Some(Pending::Ready(self.replied(&reply, &body, &mut watch))),
+            Next::Reply(reply) => Some(Pending::Ready(self.replied(&reply, &body, &place.permit, &mut watch))),
             Next::Call(ticket) => {
                 let client = client.filter(|_| !ticket.version().is_modern());
                 let call = match client.map(|client| client.begin(ticket.id(&body))).transpose() {
                     Ok(call) => call,
                     Err(error) => {
                         let reply = ticket.refuse_for(error);
-                        return Some(Pending::Ready(self.replied(&reply, &body, &mut watch)));
+                        return Some(Pending::Ready(self.replied(&reply, &body, &place.permit, &mut watch)));
                     }
                 };
                 let (changes, key) = (&self.engine.changes, self.engine.key());
-                let Started { run, told, again } =
-                    self.offers.start(&body, ticket.call(&body, who), changes, key, client.map(Client::known));
+                let Started { run, told, again } = self.offers.start(
+                    &body,
+                    ticket.call(&body, who),
+                    changes,
+                    key,
+                    client.map(Client::known),
+                    &place.permit,
+                );
                 let legacy = call.zip(again).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let deadline = Instant::now() + self.engine.limits().call_time;
                 let ticket = Some(ticket);
@@ -82,6 +94,7 @@ impl Moment {
                     run,
                     told,
                     outcome: None,
+                    is_outcome_charged: false,
                     piped: None,
                     way: Way::Pieces,
                     deadline,
@@ -103,7 +116,7 @@ impl Moment {
             }
             Err(error) => {
                 let reply = Reply::refusing(error, None, client.session.version);
-                Some(Pending::Ready(self.replied(&reply, b"", &mut watch)))
+                Some(Pending::Ready(self.replied(&reply, b"", &Permit::uncounted(), &mut watch)))
             }
         }
     }

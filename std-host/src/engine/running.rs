@@ -26,11 +26,11 @@ pub(crate) struct Running {
     pub(super) told: mpsc::Receiver<Bytes>,
     /// How it ended, while something that was told before is still to be sent.
     pub(super) outcome: Option<Outcome>,
+    pub(super) is_outcome_charged: bool,
     /// Its answer, once that is sent while it is written.
     pub(super) piped: Option<Piped>,
     pub(super) way: Way,
     pub(super) deadline: Instant,
-    #[expect(dead_code, reason = "held until the call has ended")]
     pub(super) place: Place,
     pub(super) legacy: Option<Box<Legacy>>,
     pub(super) watch: Watch,
@@ -86,18 +86,31 @@ impl Running {
         match (self.told.try_recv(), self.outcome.take(), self.ticket.take()) {
             (Ok(message), outcome, ticket) => {
                 (self.outcome, self.ticket) = (outcome, ticket);
+                self.charge_outcome();
                 Step::Told(message)
             }
             (Err(_), Some(mut outcome), Some(ticket)) => match outcome.take_stream() {
-                None => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
+                None => Step::Last(self.moment.of_call(ticket, &self.body, &outcome, &self.place.permit)),
                 Some(text) => {
-                    let piped =
-                        Piped::new(self.moment.clone(), ticket, self.body.clone(), (text, self.deadline), self.way);
+                    let (moment, body) = (self.moment.clone(), self.body.clone());
+                    let piped = Piped::new(moment, ticket, body, (text, self.deadline), self.way, &self.place.permit);
                     Self::piece(self.piped.insert(piped)).await
                 }
             },
             // Asked again behind its last step, it has nothing to say.
-            _ => Step::Last(Answer::new(OK, Vec::new())),
+            _ => Step::Last(Answer::of(OK, Bytes::new())),
+        }
+    }
+
+    /// Charges what the handler has ended with, which waits until its caller has read what was told before.
+    fn charge_outcome(&mut self) {
+        if let Some(outcome) = &self.outcome
+            && !self.is_outcome_charged
+        {
+            self.is_outcome_charged = true;
+            if let Err(short) = self.place.permit.more(outcome.size_hint()) {
+                self.outcome = Some(Outcome::Rejected(Code::InternalError, short.reason().to_owned()));
+            }
         }
     }
 
@@ -113,7 +126,7 @@ impl Running {
                 Some(message) = self.told.recv() => return Some(Step::Told(message)),
                 signal = legacy.call.signal() => match signal {
                     Signal::Cancel => return Some(Step::Gone),
-                    Signal::Answer(at, outcome) => legacy.answered(at, outcome),
+                    Signal::Answer(at, outcome, permit) => legacy.answered(at, outcome, permit),
                 },
                 outcome = &mut self.run => match outcome {
                     Outcome::Asks(questions, _) => {

@@ -1,10 +1,13 @@
 //! What goes back: the answer of the engine as an HTTP response.
 
 use super::stream::{Broken, Source, Stream};
+use crate::budget::{Overdrawn, Permit};
 use crate::engine::{Answer, Engine};
 use crate::observe::Watch;
+use attache_core::era::Version as Revision;
 use attache_core::exchange::Reply;
 use attache_core::http::{Refusal, fields, sse};
+use attache_core::rpc::Error;
 use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
@@ -73,8 +76,13 @@ pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> R
 }
 
 pub(super) fn refuse(engine: &Arc<Engine>, reply: &Reply, mut watch: Watch) -> Response<Answered> {
-    let Answer { status, bytes, .. } = engine.now().replied(reply, b"", &mut watch);
+    let Answer { status, bytes, .. } = engine.now().replied(reply, b"", &Permit::uncounted(), &mut watch);
     response(status, bytes)
+}
+
+/// The answer to a request for which the budget has no room.
+pub(super) fn short_of_memory(engine: &Arc<Engine>, short: Overdrawn, watch: Watch) -> Response<Answered> {
+    refuse(engine, &Reply::refusing(Error::Busy(short.reason()), None, Revision::NEWEST_LEGACY), watch)
 }
 
 pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
@@ -84,8 +92,9 @@ pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
     response
 }
 
-pub(super) fn stream(first: Option<Bytes>, source: Source) -> Response<Answered> {
-    let mut response = Response::new(Either::Right(Stream::events(first, source)));
+/// A stream of events, whose buffers are charged to the request of `permit`.
+pub(super) fn stream(first: Option<Bytes>, source: Source, permit: &Permit) -> Response<Answered> {
+    let mut response = Response::new(Either::Right(Stream::events(first, source, permit)));
     head(&mut response, sse::FIELDS);
     response
 }

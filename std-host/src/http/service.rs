@@ -1,18 +1,22 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, response, stream, too_often};
+use super::answer::{
+    AnswerBody, Answered, closing, refuse, refuse_at_door, response, short_of_memory, stream, too_often,
+};
 use super::cors;
-use super::door::{Guest, demand, turn_away};
+use super::door::{Guest, demand, kept_out, turn_away};
 use super::facts::facts;
 use super::session;
 use super::stream::{Source, Stream};
+use crate::budget::{Account, Overdrawn, Permit};
 use crate::engine::{Answer, Engine, Pending, Step};
+use crate::limits;
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Reply, open, too_large};
 use attache_core::http::{ACCEPTED, Facts, OK, Refusal, Verb, fields, gate};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use core::convert::Infallible;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
@@ -79,52 +83,81 @@ where
     let mut watch = engine.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let unread = |response| closing(response, head.version);
-    if let Some((refusal, wait)) = refused(engine, head) {
+    let (size, refused) = weighed(engine, head);
+    if let Some((refusal, wait)) = refused {
         return unread(match wait {
             Some(wait) => too_often(engine, wait, watch),
             None => refuse_at_door(engine, refusal, watch),
         });
     }
+    let address = Account::address(watch.peer);
+    let ahead = ahead(&body);
+    let mut permit = match engine.budget().reserve(address, limits::REQUEST_MEMORY + size + ahead) {
+        Ok(permit) => permit,
+        Err(short) => return unread(short_of_memory(engine, short, watch)),
+    };
     let mut facts = facts(head);
     // More than one, or one beside that of the header, are too many.
     for key in engine.auth().keys_of(head.uri.query()) {
         facts.note(b"x-functions-key", key.as_bytes());
     }
     if let Verb::Get | Verb::Delete = facts.verb {
-        let response = session::bodiless(engine, &facts, head, watch).await;
+        let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine).await {
+    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine, &mut permit).await {
         Ok(guest) => guest,
-        Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
+        Err(out) => return unread(kept_out(engine, out, head, watch)),
     };
     let who = match guest.who(engine) {
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
+    let own = match engine.permit_of(&who, &permit) {
+        Ok(own) => own,
+        Err(short) => return unread(short_of_memory(engine, short, watch)),
+    };
     let limits = engine.limits();
-    let body = match timeout(limits.body_time, read(body, limits.body)).await {
+    let read = timeout(limits.body_time, read(body, limits.body, own.another())).await;
+    permit.keep(permit.bytes() - ahead);
+    let body = match read {
         Ok(Ok(body)) => body,
+        Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
         Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, &too_large(limits.body), watch)),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
-            return unread(serve(engine, head, &facts, &who, Bytes::new(), watch).await);
+            return unread(serve(engine, head, &facts, &who, Bytes::new(), own, watch).await);
         }
         Err(_) => {
             watch.refused("too_slow");
-            let mut response = serve(engine, head, &facts, &who, Bytes::new(), watch).await;
+            let mut response = serve(engine, head, &facts, &who, Bytes::new(), own, watch).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
     };
-    serve(engine, head, &facts, &who, body, watch).await
+    serve(engine, head, &facts, &who, body, own, watch).await
 }
 
-/// What the transport asks of a head, before anybody looks at what it means: why it does not fit, and how long to wait until it
-/// will.
-fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)> {
+/// How much of a body may have come in that nobody has read yet.
+fn ahead<B: Body>(body: &B) -> usize {
+    if body.is_end_stream() {
+        return 0;
+    }
+    let most = body.size_hint().upper().and_then(|most| usize::try_from(most).ok());
+    most.map_or(limits::STREAM_WINDOW, |most| most.min(limits::STREAM_WINDOW))
+}
+
+/// What a head takes in memory, and what the transport asks of it before its meaning is looked at: why it does not fit, and how long
+/// to wait until it will.
+fn weighed(engine: &Engine, head: &Parts) -> (usize, Option<(Refusal, Option<Duration>)>) {
+    // As the head is written in HTTP/1: a name, a colon, a space, a value, the end of the line.
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (size + head.headers.len() * limits::FIELD_MEMORY, refused(engine, head, size))
+}
+
+fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Option<Duration>)> {
     // RFC 9112 §6.1: codings before `chunked`, and several fields, are ways to have two readers see two messages.
     let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
@@ -132,9 +165,7 @@ fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)>
         return Some((Refusal::Framing, None));
     }
     let limits = engine.limits();
-    // As it stands on a wire of HTTP/1: a name, a colon, a space, a value, the end of the line.
-    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    if head.headers.len() > limits.fields || sizes.sum::<usize>() > limits.head {
+    if head.headers.len() > limits.fields || size > limits.head {
         return Some((Refusal::Fields, None));
     }
     let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
@@ -148,15 +179,20 @@ enum Unread {
     TooLarge,
     /// The peer broke off, or broke the framing.
     BrokenOff,
+    /// The budget has no room for it.
+    Short(Overdrawn),
 }
 
 /// Reads a body whole. Its pieces are copied together: each may hold a buffer many times its size.
-async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
+/// Each buffer draws from the budget before more is read.
+async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Bytes, Unread> {
     let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
-    if body.size_hint().lower() > limit as u64 {
+    let mut bytes = Vec::new();
+    let hint = body.size_hint();
+    if hint.lower() > limit as u64 {
         return Err(Unread::TooLarge);
     }
+    let most = hint.upper().and_then(|most| usize::try_from(most).ok()).map_or(limit, |most| most.min(limit));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
         // Trailers say nothing that is asked for here.
@@ -164,21 +200,28 @@ async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
         if data.remaining() > limit - bytes.len() {
             return Err(Unread::TooLarge);
         }
+        let (capacity, needed) = (bytes.capacity(), bytes.len() + data.remaining());
+        if needed > capacity {
+            let wanted = needed.max((2 * capacity).min(most));
+            permit.more(wanted - capacity).map_err(Unread::Short)?;
+            bytes.reserve_exact(wanted - bytes.len());
+        }
         bytes.put(data);
     }
-    Ok(bytes.freeze())
+    Ok(permit.into_bytes(bytes))
 }
 
-/// Answers a body that has come in.
+/// Answers a body that has come in. What is held for that is charged to the request of `permit`.
 async fn serve(
     engine: &Arc<Engine>,
     head: &Parts,
     facts: &Facts<'_>,
     who: &Authenticated<'_>,
     body: Bytes,
+    permit: Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let client = match session::of(engine, facts, who) {
+    let client = match session::of(engine, facts, who, permit.account()) {
         Ok(client) => client,
         Err(error) => return refuse(engine, &Reply::refusing(error, None, Revision::NEWEST_LEGACY), watch),
     };
@@ -189,7 +232,7 @@ async fn serve(
     let (moment, next) = engine.now().open(who, |server| open(server, who, origin, &body));
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, origin, &body, client.as_ref(), watch).await;
+        return session::batch(engine, batch, who, origin, &body, client.as_ref(), &permit, watch).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()
@@ -202,7 +245,8 @@ async fn serve(
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
         _ => None,
     };
-    let (next, place) = engine.admission.place(next).await;
+    let charge = permit.another();
+    let (next, place) = engine.admission.place(next, &body, permit).await;
     let mut source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes, .. })) => {
@@ -213,7 +257,7 @@ async fn serve(
             return response;
         }
         // A subscription is a stream whatever it says first.
-        Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening)),
+        Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening), &charge),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
         Some(Pending::Running(running)) if running.version().is_some_and(Revision::is_modern) => {
@@ -221,15 +265,15 @@ async fn serve(
         }
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
-            Some(client) => return session::call(engine, running, client).await,
+            Some(client) => return session::call(engine, running, client, &charge).await,
         },
     };
     // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
     match source.step().await {
         Some(Step::Last(Answer { status, bytes, .. })) => response(status, bytes),
-        Some(Step::Told(first)) => stream(Some(first), source),
+        Some(Step::Told(first)) => stream(Some(first), source, &charge),
         Some(Step::Piece(first)) => {
-            let mut response = Response::new(Either::Right(Stream::pieces(first, source)));
+            let mut response = Response::new(Either::Right(Stream::pieces(first, source, &charge)));
             super::answer::head(&mut response, fields(OK));
             response
         }

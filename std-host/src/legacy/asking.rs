@@ -2,6 +2,7 @@
 //! stream, the answers come as messages of their own, and then the handler runs again with them, as in the modern era.
 
 use super::InFlight;
+use crate::budget::Permit;
 use crate::limits;
 use crate::sink::Growing;
 use crate::tools::{Again, Outcome, Run};
@@ -17,6 +18,8 @@ pub(crate) struct Legacy {
     pub(crate) call: InFlight,
     again: Again,
     waiting: Option<Waiting>,
+    /// For the answers that the handler has.
+    held: Vec<Permit>,
     /// Questions that are to be sent.
     pub(crate) due: VecDeque<Bytes>,
 }
@@ -24,6 +27,8 @@ pub(crate) struct Legacy {
 struct Waiting {
     keys: Vec<String>,
     answers: Map<String, Value>,
+    /// For the answers that have come.
+    permits: Vec<Permit>,
 }
 
 /// What became of a signal.
@@ -38,7 +43,7 @@ pub(crate) enum Asked {
 
 impl Legacy {
     pub(crate) fn new(call: InFlight, again: Again) -> Self {
-        Self { call, again, waiting: None, due: VecDeque::new() }
+        Self { call, again, waiting: None, held: Vec::new(), due: VecDeque::new() }
     }
 
     /// Sends the questions that the handler has ended with: an object of requests, by key.
@@ -57,7 +62,7 @@ impl Legacy {
                 self.due.push_back(message.bytes.into());
             }
         }
-        self.waiting = Some(Waiting { keys, answers: Map::new() });
+        self.waiting = Some(Waiting { keys, answers: Map::new(), permits: Vec::new() });
         let late = self.again.failed("The client has not answered in time".to_owned());
         Asked::Again(Box::pin(async {
             sleep(limits::ANSWERS).await;
@@ -66,13 +71,14 @@ impl Legacy {
     }
 
     /// Takes an answer.
-    pub(crate) fn answered(&mut self, at: usize, outcome: Result<Value, Value>) -> Asked {
+    pub(crate) fn answered(&mut self, at: usize, outcome: Result<Value, Value>, permit: Permit) -> Asked {
         let Some(waiting) = &mut self.waiting else {
             return Asked::Waits;
         };
         match (outcome, waiting.keys.get(at)) {
             (Ok(answer), Some(key)) => {
                 waiting.answers.insert(key.clone(), answer);
+                waiting.permits.push(permit);
             }
             (Ok(_), None) => {}
             (Err(error), _) => {
@@ -84,8 +90,12 @@ impl Legacy {
         if waiting.answers.len() < waiting.keys.len() {
             return Asked::Waits;
         }
-        let answers = self.waiting.take().map(|waiting| waiting.answers).unwrap_or_default();
-        Asked::Again(self.again.run(answers))
+        let Some(waiting) = self.waiting.take() else {
+            return Asked::Waits;
+        };
+        // The handler has the answers until the call has ended.
+        self.held.extend(waiting.permits);
+        Asked::Again(self.again.run(waiting.answers))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a running call tells its caller before its result: progress and log messages.
 
+use crate::budget::Permit;
+use crate::limits;
 use crate::sink::Growing;
 use attache_core::era::Version;
 use attache_core::json::{Full, Sink};
@@ -20,6 +22,8 @@ pub(crate) struct Events {
     /// The progress told last.
     last: Mutex<f64>,
     sender: mpsc::Sender<Bytes>,
+    /// What waits to be sent is charged to the request of the call.
+    permit: Permit,
 }
 
 impl Events {
@@ -30,13 +34,21 @@ impl Events {
         asides: &Asides<'_>,
         logging: bool,
         level: Option<Level>,
+        permit: &Permit,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let asked = if version.is_modern() { asides.log_level } else { level };
         let token = asides.progress_token.map(<[u8]>::to_vec);
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
         (
-            Self { token, level: asked.filter(|_| logging), version, last: Mutex::new(f64::NEG_INFINITY), sender },
+            Self {
+                token,
+                level: asked.filter(|_| logging),
+                version,
+                last: Mutex::new(f64::NEG_INFINITY),
+                sender,
+                permit: permit.another(),
+            },
             receiver,
         )
     }
@@ -73,10 +85,11 @@ impl Events {
     }
 
     async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
-        let mut message = Growing::unlimited();
-        if write(&mut message).is_ok() {
+        let mut message = Growing::charged(&self.permit, limits::RESULT);
+        match write(&mut message) {
             // A caller who is gone need not be told.
-            let _ = self.sender.send(message.bytes.into()).await;
+            Ok(()) => drop(self.sender.send(message.into_bytes()).await),
+            Err(Full) => tracing::debug!("a message of a call was left out: the memory budget has no room for it"),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::events::Events;
 use super::metadata::{Extensions, Metadata};
 use super::outcome::{Outcome, Run, crashed};
 use crate::auth::Caller;
+use crate::budget::Permit;
 use attache_core::auth::{Authenticated, Need, authorize};
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
@@ -266,7 +267,8 @@ impl<C: Clone> Registry<C> {
         self.completion = Some(Arc::new(completion));
     }
 
-    /// Starts what is called, a call read from `body`. `known` is there for a legacy call whose client is known here.
+    /// Starts what is called, a call read from `body`. `known` is there for a legacy call whose client is known here. What the call
+    /// tells its caller is charged to the request of `permit`.
     pub(crate) fn start(
         &self,
         body: &Bytes,
@@ -274,9 +276,11 @@ impl<C: Clone> Registry<C> {
         changes: &C,
         key: &Key,
         known: Option<Known>,
+        permit: &Permit,
     ) -> Started<C> {
         let asides = call.asides();
-        let (events, told) = Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level));
+        let (events, told) =
+            Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
