@@ -1,61 +1,81 @@
-//! Who may come in now: places for calls and subscriptions, and how often a caller may come.
+//! Who may come in now: places for calls and subscriptions, memory for what they hold, and how often a caller may come.
 
-use crate::limits::{CALLERS, Limits, Rate};
-use attache_core::exchange::Next;
+use crate::budget::{Account, Overdrawn, Part, Permit, Slot, Slots, network, weight};
+use crate::limits::{self, CALLERS, Limits, Rate};
+use attache_core::exchange::{Listen, Next};
+use attache_core::rpc::Error;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use std::sync::{Mutex, PoisonError};
+use tokio::time::Instant;
 
 /// The places of one server, as its limits say.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    calls: Arc<Semaphore>,
-    waiting: Semaphore,
+    calls: Slots,
+    waiting: Slots,
     wait: Duration,
-    streams: Arc<Semaphore>,
+    streams: Slots,
     buckets: Option<Buckets>,
 }
 
-/// A place. It is free again when this is dropped.
-pub(crate) type Place = Option<OwnedSemaphorePermit>;
+/// What a message holds until it is answered.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    /// Its slot among the calls or the streams, if it needs one.
+    pub(crate) _slot: Option<Slot>,
+    /// Its memory.
+    pub(crate) permit: Permit,
+}
+
+impl Place {
+    /// The place of a message that needs no slot.
+    pub(crate) const fn of(permit: Permit) -> Self {
+        Self { _slot: None, permit }
+    }
+}
 
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let places = |number: usize| number.min(Semaphore::MAX_PERMITS);
+        let slots = |most: usize| Slots::new(most, limits.share);
         Self {
-            calls: Arc::new(Semaphore::new(places(limits.calls))),
-            waiting: Semaphore::new(places(limits.calls_waiting)),
+            calls: slots(limits.calls),
+            waiting: slots(limits.calls_waiting),
             wait: limits.call_wait,
-            streams: Arc::new(Semaphore::new(places(limits.streams))),
+            streams: slots(limits.streams),
             buckets: limits.rate.map(Buckets::new),
         }
     }
 
-    /// Finds a place for what is to be done; where there is none, it is refused instead.
-    pub(crate) async fn place(&self, next: Next) -> (Next, Place) {
+    /// Finds a place for what is to be done with `body`; where there is none, it is refused instead.
+    pub(crate) async fn place(&self, next: Next, body: &[u8], permit: Permit) -> (Next, Place) {
         match next {
-            Next::Call(ticket) => match self.call().await {
-                Some(place) => (Next::Call(ticket), Some(place)),
-                None => (Next::Reply(ticket.refuse()), None),
-            },
-            Next::Listen(listen) => match Arc::clone(&self.streams).try_acquire_owned() {
-                Ok(place) => (Next::Listen(listen), Some(place)),
-                Err(_) => (Next::Reply(listen.refuse()), None),
-            },
-            other => (other, None),
+            Next::Call(ticket) => {
+                let Some(slot) = self.call(permit.account()).await else {
+                    return (Next::Reply(ticket.refuse()), Place::of(permit));
+                };
+                match parsed(body, &permit) {
+                    Ok(permit) => (Next::Call(ticket), Place { _slot: Some(slot), permit }),
+                    Err(short) => (Next::Reply(ticket.refuse_for(Error::Busy(short.reason()))), Place::of(permit)),
+                }
+            }
+            Next::Listen(listen) => {
+                let Ok(slot) = self.streams.take(permit.account()) else {
+                    return (Next::Reply(listen.refuse()), Place::of(permit));
+                };
+                match kept(&listen, body, &permit) {
+                    Ok(permit) => (Next::Listen(listen), Place { _slot: Some(slot), permit }),
+                    Err(error) => (Next::Reply(listen.refuse_with(error)), Place::of(permit)),
+                }
+            }
+            other => (other, Place::of(permit)),
         }
     }
 
-    /// Finds a place for a call.
-    pub(crate) async fn call(&self) -> Place {
-        if let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() {
-            return Some(place);
-        }
-        let _waiting = self.waiting.try_acquire().ok()?;
-        timeout(self.wait, Arc::clone(&self.calls).acquire_owned()).await.ok()?.ok()
+    /// Finds a slot for a call of `account`.
+    pub(crate) async fn call(&self, account: Account) -> Option<Slot> {
+        self.calls.wait(account, &self.waiting, self.wait).await
     }
 
     /// Counts a request of `caller`; callers that are not known count as one.
@@ -65,6 +85,24 @@ impl Admission {
     pub(crate) fn count(&self, caller: Option<IpAddr>) -> Result<(), Duration> {
         self.buckets.as_ref().map_or(Ok(()), |buckets| buckets.take(caller, Instant::now()))
     }
+}
+
+/// Memory for a call while it runs: what the values take that are parsed from `body`, and the call itself.
+pub(crate) fn parsed(body: &[u8], permit: &Permit) -> Result<Permit, Overdrawn> {
+    let mut parsed = permit.another();
+    parsed.more(limits::CALL_MEMORY + weight(body))?;
+    Ok(parsed)
+}
+
+/// Memory for a subscription while it is open: a copy of its message, and what it may have to tell at once when it was left behind.
+fn kept(listen: &Listen, body: &[u8], permit: &Permit) -> Result<Permit, Error> {
+    if body.len() > limits::LISTEN_BYTES {
+        return Err(Error::Refused("A subscription is larger than 64 KiB: split it into several"));
+    }
+    let mut bytes = limits::LISTEN_MEMORY + 2 * body.len();
+    listen.each_uri(body, |_| bytes += limits::LISTEN_URI);
+    let mut kept = permit.of_its_own();
+    kept.more(bytes).and_then(|()| kept.enter(Part::Subscriptions)).map_err(|short| Error::Busy(short.reason()))
 }
 
 /// The buckets of all callers. Of each only the moment is kept at which it is full again.
@@ -102,14 +140,6 @@ impl Buckets {
             }
             Some(wait) => Err(wait),
         }
-    }
-}
-
-/// One caller has a whole IPv6 network of 64 bits to call from.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

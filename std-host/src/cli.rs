@@ -3,6 +3,8 @@
 mod administration;
 mod auth;
 mod config;
+mod connections;
+mod frames;
 mod heads;
 mod health;
 mod key_file;
@@ -26,10 +28,11 @@ mod tls;
 mod token;
 mod traces;
 
-use attache_host::{Changes, Ctx, Rate, Server, ToolError, stdio};
+use attache_host::{Budget, Changes, Ctx, Rate, Server, ToolError, stdio};
 use auth::Rings;
 use clap::{Args, Parser, Subcommand};
 use config::{Config, Endpoint, Fault, Flags, Layers, Rates, Required, Secret, Tls};
+use connections::Connections;
 use core::fmt;
 use core::net::SocketAddr;
 use health::Ready;
@@ -169,7 +172,8 @@ impl Health {
 impl Serve {
     fn run(self) -> Result<(), Problem> {
         let config = self.settings.layers()?.config().map_err(Problem::Config)?;
-        let log = log::start(&config);
+        let budget = Budget::new(&config.limits);
+        let log = log::start(&config, &budget);
         let seeing = Seeing::new(&config, &log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
@@ -177,11 +181,11 @@ impl Serve {
                 (true, Some(first)) => {
                     let server = sealed(demo(first), first, config.seal.as_ref());
                     let limits = Arc::new(config.limits.clone());
-                    let server = seeing.watch(server).limits(config.limits.clone()).build();
+                    let server = seeing.watch(server).budget(budget).limits(config.limits.clone()).build();
                     seeing.figures(&limits).await?;
                     stdio::serve(server, tokio::io::stdin(), tokio::io::stdout()).await.map_err(Problem::Stdio)
                 }
-                _ => http(&config, &seeing).await,
+                _ => http(&config, &seeing, &budget).await,
             }
         });
         // A read of standard input cannot be called off, and must not hold up the end.
@@ -190,7 +194,7 @@ impl Serve {
     }
 }
 
-async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
+async fn http(config: &Config, seeing: &Seeing, budget: &Budget) -> Result<(), Problem> {
     let listener = Listener::bind(&config.listen).await?;
     let is_local = listener.is_local();
     let limits = match config.rates {
@@ -207,7 +211,7 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     for endpoint in &config.servers {
         let server = protected(server(endpoint, &listener), endpoint, &listener, config.tls.as_ref(), &mut rings)?;
         let server = sealed(server, endpoint, config.seal.as_ref());
-        let server = seeing.watch(server).limits(limits.clone());
+        let server = seeing.watch(server).budget(budget.clone()).limits(limits.clone());
         if let Some(metadata) = server.root_metadata().filter(|_| !core::mem::replace(&mut rooted, true)) {
             router = router.merge(metadata);
         }
@@ -243,7 +247,10 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     if let Some(address) = status {
         say(&format!("Status page on http://{address}/"));
     }
-    let serving = Arc::new(Serving { router, limits, tls, metrics, proxies: Arc::new(config.proxies.clone()) });
+    let proxies = Arc::new(config.proxies.clone());
+    let connections = Connections::new(&limits);
+    let serving = Serving { router, limits, tls, metrics, proxies, budget: budget.clone(), connections };
+    let serving = Arc::new(serving);
     listen::serve(listener, serving, &mut signals, stop).await;
     Ok(())
 }

@@ -37,6 +37,7 @@
 mod admission;
 pub mod auth;
 pub mod backend;
+pub mod budget;
 mod call;
 mod clock;
 mod engine;
@@ -51,6 +52,7 @@ pub mod stdio;
 pub mod testing;
 
 pub use attache_core::tool::Level;
+pub use budget::Budget;
 pub use call::{
     Ask, Completing, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs, Page,
     PromptOutput, Read, Role, Streamed, ToolError, ToolOutput, TraceContext,

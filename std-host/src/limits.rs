@@ -51,6 +51,13 @@ pub struct Limits {
     pub multiplexed: usize,
     /// How long requests may take that are open when the program is asked to stop; default [`STOP_GRACE`].
     pub stop_grace: Duration,
+    /// Bytes of memory that all callers together may make the process hold; default [`MEMORY`]. See [`budget`](crate::budget).
+    pub memory: usize,
+    /// Bytes of memory that one caller may make the process hold; default [`MEMORY_PER_CALLER`].
+    pub memory_per_caller: usize,
+    /// The largest part of each shared table that one caller may hold, in percent: of calls, streams, sessions, connections;
+    /// default [`SHARE`].
+    pub share: usize,
 }
 
 /// A bucket of requests for each caller: it is full at the beginning, each request takes one out, and it fills up steadily.
@@ -89,6 +96,9 @@ impl Default for Limits {
             stream_time: STREAM_TIME,
             multiplexed: MULTIPLEXED,
             stop_grace: STOP_GRACE,
+            memory: MEMORY,
+            memory_per_caller: MEMORY_PER_CALLER,
+            share: SHARE,
         }
     }
 }
@@ -112,7 +122,61 @@ setters! {
     body: usize, body_time: Duration, calls: usize, calls_waiting: usize, call_wait: Duration, call_time: Duration,
     streams: usize, rate: Option<Rate>, connections: usize, head: usize, fields: usize, head_time: Duration,
     idle_time: Duration, stall_time: Duration, stream_time: Duration, multiplexed: usize, stop_grace: Duration,
+    memory: usize, memory_per_caller: usize, share: usize,
 }
+
+/// Bytes of memory that all callers together may make the process hold, beyond what it takes while it is idle: a small container has
+/// 256 MiB.
+pub const MEMORY: usize = 128 * 1024 * 1024;
+
+/// Bytes of memory that one caller may make the process hold: a quarter of [`MEMORY`], so that three callers who take all that they
+/// may leave room for others; and room for the largest answer and the largest body at once.
+pub const MEMORY_PER_CALLER: usize = 32 * 1024 * 1024;
+
+/// Most bytes of each part of the budget: subscriptions, log lines that wait, requests that wait for an issuer, remembered tokens. A
+/// quarter of [`MEMORY`], so that none of them takes what calls need; of a smaller budget a quarter, too.
+pub const PART: usize = 32 * 1024 * 1024;
+
+/// The largest part of a shared table that one caller may hold, in percent: a single busy client is not slowed down, and cannot shut
+/// others out.
+pub const SHARE: usize = 50;
+
+/// Bytes that a request holds besides its head and its body: its task, its stream, and what the library for HTTP keeps of it.
+pub const REQUEST_MEMORY: usize = 8 * 1024;
+
+/// Bytes of a header field besides its name and value: its entry in the table of fields.
+pub const FIELD_MEMORY: usize = 64;
+
+/// Bytes that a call holds besides its arguments: the future of its handler, its way to tell of progress, its timers.
+pub const CALL_MEMORY: usize = 8 * 1024;
+
+/// Bytes that an open stream holds besides what it is about to send.
+pub const STREAM_MEMORY: usize = 2 * 1024;
+
+/// Bytes that an HTTP/2 peer may send ahead of what is read of a body: it is one round trip at 640 kB a second over the longest
+/// distances, and each open request may hold as much.
+pub const STREAM_WINDOW: usize = 64 * 1024;
+
+/// Bytes of answers that HTTP/2 takes ahead for each stream; the rest waits until its reader has taken some.
+pub const SEND_AHEAD: usize = 64 * 1024;
+
+/// How long an event waits for room in the budget until it is looked again: its reader does not notice.
+pub const ROOM_AGAIN: Duration = Duration::from_millis(50);
+
+/// Largest message that opens a subscription, in bytes: it is kept as long as the subscription. Room for hundreds of URIs.
+pub const LISTEN_BYTES: usize = 64 * 1024;
+
+/// Bytes of a subscription besides its message.
+pub const LISTEN_MEMORY: usize = 2 * 1024;
+
+/// Bytes of each URI of a subscription besides its text, while all of them are to be told.
+pub const LISTEN_URI: usize = 96;
+
+/// Longest URI that a legacy session may subscribe to, in bytes: what browsers and proxies take at least.
+pub const SUBSCRIBED_URI: usize = 8 * 1024;
+
+/// Bytes that a kept token takes besides its text and its claims.
+pub const TOKEN_MEMORY: usize = 512;
 
 /// Calls that run at once: a call that waits costs little, one that computes has a core for itself at best, and a thousand
 /// open files and database connections are what systems allow.

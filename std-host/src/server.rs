@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
+use crate::budget::Budget;
 use crate::call::{Completing, IntoToolOutput};
 use crate::engine::Engine;
 use crate::limits::Limits;
@@ -230,6 +231,14 @@ impl Server {
         self
     }
 
+    /// Draws memory from this budget, which other servers of the process may share. Without it the server has a budget of its own, of
+    /// [`Limits::memory`].
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.engine.draw_from(budget);
+        self
+    }
+
     /// What callers may cost, instead of the defaults.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -246,6 +255,7 @@ impl Server {
 
     /// The finished server.
     pub fn build(self) -> Arc<Engine> {
+        self.engine.keeps_within_budget();
         Arc::new(self.engine)
     }
 

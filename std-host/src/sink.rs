@@ -1,22 +1,59 @@
 //! Where the engine's bytes go on a host.
 
+use crate::budget::{Overdrawn, Permit};
 use attache_core::json::{Full, Sink};
+use bytes::Bytes;
 
-/// A sink that grows, up to a limit in bytes.
+/// A sink that grows, up to a limit in bytes, as long as the memory budget has room for it.
 pub(crate) struct Growing {
     pub(crate) bytes: Vec<u8>,
     limit: usize,
+    /// For its capacity.
+    permit: Permit,
+    overdrawn: Option<Overdrawn>,
 }
 
 impl Growing {
-    /// An empty sink with room for `expected` bytes, which takes `limit` at most.
-    pub(crate) fn new(expected: usize, limit: usize) -> Self {
-        Self { bytes: Vec::with_capacity(expected), limit }
+    /// An empty sink that takes `limit` bytes at most. Its memory is charged to the request of `permit`.
+    pub(crate) fn charged(permit: &Permit, limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit, permit: permit.another(), overdrawn: None }
     }
 
-    /// A sink for messages of our own making.
+    /// Makes room for as many bytes as are expected. Without it the sink grows as it is written.
+    pub(crate) fn expect(mut self, expected: usize) -> Self {
+        // What does not fit is noticed when it is written.
+        let _ = self.make_room(expected.min(self.limit));
+        self
+    }
+
+    /// A sink for messages of our own making, which are not counted.
     pub(crate) fn unlimited() -> Self {
-        Self::new(0, usize::MAX)
+        Self { bytes: Vec::new(), limit: usize::MAX, permit: Permit::uncounted(), overdrawn: None }
+    }
+
+    /// Why the budget had no room, where that is why the sink was full.
+    pub(crate) const fn overdrawn(&self) -> Option<Overdrawn> {
+        self.overdrawn
+    }
+
+    /// What was written; its memory is given back with the last slice of it.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.permit.into_bytes(self.bytes)
+    }
+
+    fn make_room(&mut self, more: usize) -> Result<(), Full> {
+        let capacity = self.bytes.capacity();
+        let needed = self.bytes.len().saturating_add(more);
+        if needed <= capacity {
+            return Ok(());
+        }
+        let wanted = needed.max(capacity.saturating_mul(2).min(self.limit));
+        if let Err(overdrawn) = self.permit.more(wanted - capacity) {
+            self.overdrawn = Some(overdrawn);
+            return Err(Full);
+        }
+        self.bytes.reserve_exact(wanted - self.bytes.len());
+        Ok(())
     }
 }
 
@@ -25,6 +62,7 @@ impl Sink for Growing {
         if bytes.len() > self.limit - self.bytes.len() {
             return Err(Full);
         }
+        self.make_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
@@ -35,5 +73,28 @@ impl Sink for Growing {
 
     fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::budget::{Account, Budget};
+
+    #[test]
+    fn sink_is_charged_for_its_capacity_and_is_full_where_the_budget_is() {
+        let budget = Budget::new(&Limits::default().memory(1024_usize).memory_per_caller(1024));
+        let _others = budget.reserve(Account::UNKNOWN, 512).unwrap();
+        let permit = budget.reserve(Account::UNKNOWN, 0).unwrap();
+        let mut sink = Growing::charged(&permit, usize::MAX).expect(100);
+        assert_eq!(sink.put(&[b'x'; 101]), Ok(()));
+        assert_eq!(budget.held(), 512 + sink.bytes.capacity());
+        assert_eq!(sink.put(&[b'x'; 512]), Err(Full));
+        assert_eq!((sink.overdrawn(), sink.len()), (Some(Overdrawn::Process), 101));
+        let bytes = sink.into_bytes();
+        assert!(budget.held() > 512);
+        drop(bytes);
+        assert_eq!(budget.held(), 512);
     }
 }

@@ -5,6 +5,8 @@
 //! place goes with the call and its answer up to the writer, so a tool never waits for a slow reader of its answer; only
 //! the reading of lines does.
 
+use crate::admission::Place;
+use crate::budget::{Account, Permit, weight};
 use crate::engine::{Engine, Listening, Moment, Pending, Step, batched};
 use crate::limits;
 use crate::observe::{Transport, Watch};
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Serves one connection until `input` ends; then the calls that came have
 /// [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to end, and their answers [`STDIO_DRAIN`](crate::limits::STDIO_DRAIN) to be
@@ -97,6 +99,8 @@ struct Waiting {
     ticket: Ticket,
     line: Bytes,
     place: OwnedSemaphorePermit,
+    /// For the line and what is parsed from it.
+    permit: Permit,
     watch: Watch,
 }
 
@@ -152,6 +156,7 @@ impl Peer {
             Cut::TooLong => (Next::Reply(Standalone::too_large(limits::BODY).into()), Bytes::new()),
             Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
         };
+        let permit = self.room(&next, &line).await;
         self.hear();
         moment.opened(&next, &who(), &line, &mut watch);
         match &next {
@@ -160,12 +165,15 @@ impl Peer {
                 return self.cancel(id.of(&line));
             }
             // Nobody waits to be told that an answer was not expected.
-            Next::Answer(..) => return drop(moment.start(next, &who(), line, None, self.client.as_ref(), watch)),
+            Next::Answer(..) => {
+                return drop(moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch));
+            }
             // What a second handshake would agree on is refused before.
             Next::Reply(reply) => {
                 if let Some(version) = reply.agreed() {
                     let session = self.engine.session(version, reply.client());
-                    self.client = Some(self.engine.client(Session { ends: u64::MAX, ..session }));
+                    let session = Session { ends: u64::MAX, ..session };
+                    self.client = Some(self.engine.client(session, Account::UNKNOWN));
                 }
             }
             _ => {}
@@ -174,14 +182,14 @@ impl Peer {
         // Nobody closes it.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
         if let Next::Call(ticket) = next {
-            self.waiting.push_back(Waiting { moment, ticket, line, place, watch });
+            self.waiting.push_back(Waiting { moment, ticket, line, place, permit, watch });
             return self.fill();
         }
         if let Next::Batch(batch) = next {
             watch.taken();
-            return self.batch(&moment, batch, &line, place);
+            return self.batch(&moment, batch, &line, place, permit);
         }
-        match moment.start(next, &who(), line, None, self.client.as_ref(), watch) {
+        match moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch) {
             // A writer that is gone has told its error already, so a send that fails is no news.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
@@ -189,19 +197,37 @@ impl Peer {
         }
     }
 
+    /// Memory for a line and for what it asks for. Until the budget has room for that, no other line is read; calls that run go on, and
+    /// those that wait begin.
+    async fn room(&mut self, next: &Next, line: &[u8]) -> Permit {
+        let parsed = match next {
+            Next::Call(_) | Next::Batch(_) | Next::Answer(..) => limits::CALL_MEMORY + weight(line),
+            _ => 0,
+        };
+        loop {
+            if let Ok(permit) = self.engine.budget().reserve(Account::UNKNOWN, line.len() + parsed) {
+                return permit;
+            }
+            self.fill();
+            sleep(limits::ROOM_AGAIN).await;
+        }
+    }
+
     /// Serves the messages of a batch in their order; their answers make up one line.
-    fn batch(&mut self, moment: &Moment, batch: Batch, line: &Bytes, place: OwnedSemaphorePermit) {
+    fn batch(&mut self, moment: &Moment, batch: Batch, line: &Bytes, place: OwnedSemaphorePermit, permit: Permit) {
         let pending = batch.messages(line).filter_map(|message| {
             let next = self.connection.open_batched(&moment.server(), &who(), message);
             let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
             moment.opened(&next, &who(), &message, &mut watch);
-            moment.clone().start(next, &who(), message, None, self.client.as_ref(), watch)
+            moment.clone().start(next, &who(), message, Place::of(permit.another()), self.client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let answers = self.answers.clone();
         self.running.spawn(async move {
-            if let Some(bytes) = batched(pending).await {
-                let _ = answers.send((bytes, place));
+            match batched(pending, &permit).await {
+                Ok(Some(bytes)) => drop(answers.send((bytes, place))),
+                Ok(None) => {}
+                Err(short) => tracing::warn!(reason = short.reason(), "the answer to a batch was left out"),
             }
         });
     }
@@ -213,7 +239,7 @@ impl Peer {
             return;
         };
         self.heard = true;
-        let Ok(mut hearing) = Hearing::open(client.clone(), &self.engine.changes) else {
+        let Ok(mut hearing) = Hearing::open(client.clone(), &self.engine.changes, &Permit::uncounted()) else {
             return;
         };
         let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
@@ -229,10 +255,11 @@ impl Peer {
         while self.running.try_join_next().is_some() {}
         self.by_id.retain(|_, task| !task.is_finished());
         while self.running.len() < limits::LINE_CALLS
-            && let Some(Waiting { moment, ticket, line, place, watch }) = self.waiting.pop_front()
+            && let Some(Waiting { moment, ticket, line, place, permit, watch }) = self.waiting.pop_front()
         {
-            let id = ticket.id(&line).to_vec();
-            let mut running = match moment.start(Next::Call(ticket), &who(), line, None, self.client.as_ref(), watch) {
+            let (id, next) = (ticket.id(&line).to_vec(), Next::Call(ticket));
+            let started = moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch);
+            let mut running = match started {
                 Some(Pending::Running(running)) => running,
                 Some(Pending::Ready(answer)) => {
                     let _ = self.answers.send((answer.bytes, place));
@@ -259,6 +286,7 @@ impl Peer {
 
     fn listen(&mut self, mut listening: Listening, place: OwnedSemaphorePermit) {
         while self.listening.try_join_next().is_some() {}
+        self.by_id.retain(|_, task| !task.is_finished());
         if self.listening.len() >= limits::LINE_LISTENS {
             let _ = self.answers.send((listening.refuse(), place));
             return;

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+use crate::admission::Place;
 use crate::engine::{Answer, Engine, Pending, Step};
 use crate::observe::Transport;
 use crate::{Server, stdio};
@@ -68,24 +69,25 @@ impl Client {
         let next = open(&moment.server(), &who, Origin::Line(None), &body);
         let mut watch = self.engine.watch(Transport::Line);
         moment.opened(&next, &who, &body, &mut watch);
-        let answer = match moment.start(next, &who, body, None, None, watch).expect("a request has an answer") {
-            Pending::Ready(answer) => answer.bytes.to_vec(),
-            Pending::Running(mut running) => {
-                let mut answer = Vec::new();
-                loop {
-                    match running.step().await {
-                        Step::Told(message) => self.told.push(read(&message)),
-                        Step::Piece(piece) => answer.extend_from_slice(&piece),
-                        Step::Last(Answer { bytes, .. }) => {
-                            answer.extend_from_slice(&bytes);
-                            break answer;
+        let answer =
+            match moment.start(next, &who, body, Place::default(), None, watch).expect("a request has an answer") {
+                Pending::Ready(answer) => answer.bytes.to_vec(),
+                Pending::Running(mut running) => {
+                    let mut answer = Vec::new();
+                    loop {
+                        match running.step().await {
+                            Step::Told(message) => self.told.push(read(&message)),
+                            Step::Piece(piece) => answer.extend_from_slice(&piece),
+                            Step::Last(Answer { bytes, .. }) => {
+                                answer.extend_from_slice(&bytes);
+                                break answer;
+                            }
+                            Step::Broken | Step::Gone => panic!("the answer of {method} broke off"),
                         }
-                        Step::Broken | Step::Gone => panic!("the answer of {method} broke off"),
                     }
                 }
-            }
-            Pending::Listening(_) => panic!("a subscription has no end to wait for"),
-        };
+                Pending::Listening(_) => panic!("a subscription has no end to wait for"),
+            };
         let mut answer = read(&answer);
         match answer.get("error") {
             Some(_) => Err(answer["error"].take()),

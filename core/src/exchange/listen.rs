@@ -33,15 +33,16 @@ impl Listen {
 
     /// The answer where there is no room for another subscription.
     pub fn refuse(&self) -> Reply {
-        self.refused(Error::Busy("Too many subscriptions are open: end one of them first"))
+        self.refuse_with(Error::Busy("Too many subscriptions are open: end one of them first"))
     }
 
     /// The answer where this subscription cannot be kept, for a reason that the peer may know.
     pub fn refuse_for(&self, reason: &'static str) -> Reply {
-        self.refused(Error::Failed(reason))
+        self.refuse_with(Error::Failed(reason))
     }
 
-    fn refused(&self, error: Error) -> Reply {
+    /// The answer with this error, where the adapter cannot keep the subscription.
+    pub fn refuse_with(&self, error: Error) -> Reply {
         Reply::error(Unanswerable { error, id: Some(self.id) }, Some(Version::V2026_07_28))
     }
 

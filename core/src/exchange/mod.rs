@@ -16,5 +16,5 @@ pub use inflight::{Busy, Inflight, Place};
 pub use listen::Listen;
 pub use open::{Next, Origin, Wish, open, open_batched, open_in_unknown_session};
 pub use reply::{Emission, Reply, Standalone};
-pub use sessions::{Sessions, Unkept};
+pub use sessions::{Sessions, Share, Unkept};
 pub use ticket::Ticket;

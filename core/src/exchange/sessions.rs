@@ -22,10 +22,36 @@ struct Slot {
     level: Option<Level>,
     holds: u32,
     ended: bool,
+    /// The caller who is charged for it.
+    owner: u64,
+}
+
+/// How much of the table one caller may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Share {
+    owner: u64,
+    slots: usize,
+}
+
+impl Share {
+    /// All of the table, for callers that are not told apart.
+    pub const ALL: Self = Self { owner: 0, slots: usize::MAX };
+
+    /// At most so many slots for the caller with this number, which is not 0. The last eighth of the table is for callers that have none.
+    pub const fn of(owner: u64, slots: usize) -> Self {
+        Self { owner, slots }
+    }
+
+    /// Whether a caller with `had` slots may have another one, where `used` of `all` are in use.
+    const fn allows(self, had: usize, used: usize, all: usize) -> bool {
+        let is_open = used < all.saturating_sub(all / 8);
+        self.owner == 0 || had == 0 || (had < self.slots && is_open)
+    }
 }
 
 impl Slot {
-    const FREE: Self = Self { name: [0; 16], ends: 0, level: None, holds: 0, ended: false };
+    const FREE: Self = Self { name: [0; 16], ends: 0, level: None, holds: 0, ended: false, owner: 0 };
 
     const fn is_free(&self) -> bool {
         self.level.is_none() && self.holds == 0 && !self.ended
@@ -62,8 +88,8 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
     ///
     /// # Errors
     /// If it has ended, or there is no slot for it.
-    pub fn hold(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
-        let slot = self.take(session, now)?;
+    pub fn hold(&mut self, session: &Session, share: Share, now: u64) -> Result<(), Unkept> {
+        let slot = self.take(session, share, now)?;
         slot.holds = slot.holds.saturating_add(1);
         Ok(())
     }
@@ -80,21 +106,26 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
     ///
     /// # Errors
     /// As [`hold`](Sessions::hold).
-    pub fn set_level(&mut self, session: &Session, level: Level, now: u64) -> Result<(), Unkept> {
-        self.take(session, now)?.level = Some(level);
+    pub fn set_level(&mut self, session: &Session, level: Level, share: Share, now: u64) -> Result<(), Unkept> {
+        self.take(session, share, now)?.level = Some(level);
         Ok(())
     }
 
-    /// Ends it: its slot is kept until its id is void. Half of the slots may be kept so, and the others are for sessions that live.
+    /// Ends the session: its slot is kept until its id is void. Half of the slots may be kept so, and the others are for sessions that
+    /// live. A caller may keep half of its share so.
     ///
     /// # Errors
     /// As [`hold`](Sessions::hold).
-    pub fn end(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
-        let gone = self.slots.iter().filter(|slot| slot.ended && slot.ends >= now).count();
-        if gone.saturating_mul(2) >= SLOTS.max(2) && !self.has_ended(session) {
+    pub fn end(&mut self, session: &Session, share: Share, now: u64) -> Result<(), Unkept> {
+        let gone = |slot: &&Slot| slot.ended && slot.ends >= now;
+        let all = self.slots.iter().filter(gone).count();
+        let own = self.slots.iter().filter(gone).filter(|slot| slot.owner == share.owner).count();
+        let room = SLOTS.max(2) / 2;
+        let allowed = Share { slots: (share.slots / 2).max(1), ..share }.allows(own, all, room);
+        if (all >= room || !allowed) && !self.has_ended(session) {
             return Err(Unkept::Full);
         }
-        let slot = self.take(session, now)?;
+        let slot = self.take(session, share, now)?;
         (slot.ended, slot.level) = (true, None);
         Ok(())
     }
@@ -111,19 +142,16 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         self.slots.iter().take(self.top).find(|slot| slot.is(name))
     }
 
-    /// The slot of the session, or a free one. Nothing is remembered of sessions whose ids are void but what they hold; and where there
-    /// is no room otherwise, the oldest session that holds nothing loses its level.
-    fn take(&mut self, session: &Session, now: u64) -> Result<&mut Slot, Unkept> {
+    /// The slot of the session, or a free one. Nothing is remembered of sessions whose ids are void, except what they hold. Where there
+    /// is no room, or none within the caller's share, the oldest session that holds nothing loses its level: any, or one of that caller.
+    fn take(&mut self, session: &Session, share: Share, now: u64) -> Result<&mut Slot, Unkept> {
         let known = self.slots.iter().take(self.top).position(|slot| slot.is(session.name));
         let index = match known {
             Some(index) => index,
             None => {
-                let void = |slot: &Slot| slot.holds == 0 && slot.ends < now;
-                let free = self.slots.iter().position(Slot::is_free);
-                let index =
-                    free.or_else(|| self.slots.iter().position(void)).or_else(|| self.quiet()).ok_or(Unkept::Full)?;
+                let index = self.room(share, now).ok_or(Unkept::Full)?;
                 let slot = self.slots.get_mut(index).ok_or(Unkept::Full)?;
-                *slot = Slot { name: session.name, ends: session.ends, ..Slot::FREE };
+                *slot = Slot { name: session.name, ends: session.ends, owner: share.owner, ..Slot::FREE };
                 self.top = self.top.max(index.saturating_add(1));
                 index
             }
@@ -135,9 +163,24 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         }
     }
 
-    /// The oldest session of which nothing but a level is remembered.
-    fn quiet(&self) -> Option<usize> {
-        let quiet = self.slots.iter().enumerate().filter(|(_, slot)| slot.holds == 0 && !slot.ended);
+    /// A slot that may be used for a session that has none.
+    fn room(&self, share: Share, now: u64) -> Option<usize> {
+        let void = |slot: &Slot| slot.holds == 0 && slot.ends < now;
+        let (mut used, mut had) = (0_usize, 0_usize);
+        for slot in self.slots.iter().take(self.top).filter(|slot| !slot.is_free() && !void(slot)) {
+            used = used.saturating_add(1);
+            had = had.saturating_add(usize::from(slot.owner == share.owner));
+        }
+        if !share.allows(had, used, SLOTS) {
+            return self.quiet(|slot| slot.owner == share.owner);
+        }
+        let free = self.slots.iter().position(Slot::is_free);
+        free.or_else(|| self.slots.iter().position(void)).or_else(|| self.quiet(|_| true))
+    }
+
+    /// The oldest session among these of which nothing but a level is remembered.
+    fn quiet(&self, among: impl Fn(&Slot) -> bool) -> Option<usize> {
+        let quiet = self.slots.iter().enumerate().filter(|(_, slot)| slot.holds == 0 && !slot.ended && among(slot));
         quiet.min_by_key(|(_, slot)| slot.ends).map(|(index, _)| index)
     }
 

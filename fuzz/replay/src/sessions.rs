@@ -1,7 +1,7 @@
 //! Sequences of operations on the tables of legacy sessions and of their calls, against models that are slow and plain.
 
 use attache_core::era::{Client, Session, Version};
-use attache_core::exchange::{Busy, Inflight, Place, Sessions, Unkept};
+use attache_core::exchange::{Busy, Inflight, Place, Sessions, Share, Unkept};
 use attache_core::tool::Level;
 use std::collections::BTreeMap;
 
@@ -187,23 +187,27 @@ impl Both {
     }
 
     fn hold(&mut self, of: u8) {
-        self.change(of, |table, session, now| table.hold(session, now), |known| known.holds += 1);
+        self.change(of, |table, session, now| table.hold(session, Share::ALL, now), |known| known.holds += 1);
     }
 
     fn level(&mut self, of: u8) {
-        self.change(of, |table, session, now| table.set_level(session, Level::Error, now), |known| known.level = true);
+        self.change(
+            of,
+            |table, session, now| table.set_level(session, Level::Error, Share::ALL, now),
+            |known| known.level = true,
+        );
     }
 
     fn finish(&mut self, of: u8) {
         // Half of the slots are for sessions that live.
         let gone = self.known.values().filter(|known| known.ended && known.ends >= self.now).count();
         if gone == 1 && !self.known.get(&of).is_some_and(|known| known.ended) {
-            assert_eq!(self.sessions.end(&session(of, self.now + 100), self.now), Err(Unkept::Full));
+            assert_eq!(self.sessions.end(&session(of, self.now + 100), Share::ALL, self.now), Err(Unkept::Full));
             return;
         }
         self.change(
             of,
-            |table, session, now| table.end(session, now),
+            |table, session, now| table.end(session, Share::ALL, now),
             |known| (known.ended, known.level) = (true, false),
         );
     }

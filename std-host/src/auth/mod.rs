@@ -41,6 +41,7 @@ pub use keys::Keys;
 #[cfg(feature = "auth")]
 pub use tokens::Tokens;
 
+use crate::budget::Budget;
 use attache_core::auth::{Access, Authenticated, Denied, Gate, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
 use http::HeaderMap;
@@ -159,6 +160,16 @@ impl Auth {
             #[cfg(feature = "auth")]
             tokens: None,
         }
+    }
+
+    /// Has what is remembered of tokens draw from this budget.
+    pub(crate) fn draw_from(&self, budget: &Budget) {
+        #[cfg(feature = "auth")]
+        if let Some(tokens) = &self.tokens {
+            tokens.draw_from(budget);
+        }
+        #[cfg(not(feature = "auth"))]
+        let _ = budget;
     }
 
     /// The keys in the query, if they count there.

@@ -1,11 +1,13 @@
 //! Tokens that were checked: the same one comes with every request of a client, and its signature is checked once.
 
+use crate::budget::{Budget, Part, Permit};
+use crate::limits::{SEEN_TOKENS, TOKEN_MEMORY};
 use attache_core::auth::{Denied, Rules, Verified};
 use core::hash::BuildHasher;
 use core::hint::black_box;
 use std::collections::HashMap;
 use std::hash::RandomState;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A token that was checked.
 pub(crate) struct Seen {
@@ -34,27 +36,55 @@ impl Seen {
 #[derive(Default)]
 pub(super) struct Cache {
     hash: RandomState,
-    seen: Mutex<HashMap<u64, Arc<Seen>>>,
+    seen: Mutex<HashMap<u64, Kept>>,
+    /// Nothing where nothing is counted.
+    budget: OnceLock<Budget>,
+}
+
+/// A token that is remembered, and the memory that it takes.
+struct Kept {
+    seen: Arc<Seen>,
+    _permit: Permit,
 }
 
 impl Cache {
+    /// Has what is remembered draw from this budget. The first one counts.
+    pub(super) fn draw_from(&self, budget: &Budget) {
+        let _ = self.budget.set(budget.clone());
+    }
+
     pub(super) fn get(&self, token: &[u8]) -> Option<Arc<Seen>> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&self.hash(token)).cloned();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.get(&self.hash(token)).map(|kept| Arc::clone(&kept.seen));
         seen.filter(|seen| same(&seen.token, token))
     }
 
-    /// Keeps a token. Where there is no room those go that have expired, or else any one.
+    /// Keeps a token. Where there is no room, in the table or in the memory budget, tokens go that have expired, or else any; a token for
+    /// which there is no room even then is checked again when it comes again.
     pub(super) fn put(&self, token: &Arc<Seen>, now: u64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= crate::limits::SEEN_TOKENS {
-            seen.retain(|_, seen| seen.verified.expires() > now);
-            if seen.len() >= crate::limits::SEEN_TOKENS
-                && let Some(any) = seen.keys().next().copied()
-            {
-                seen.remove(&any);
-            }
+        let mut permit = self.permit(token);
+        if seen.len() >= SEEN_TOKENS || permit.is_none() {
+            seen.retain(|_, kept| kept.seen.verified.expires() > now);
         }
-        seen.insert(self.hash(&token.token), Arc::clone(token));
+        permit = permit.or_else(|| self.permit(token));
+        while (seen.len() >= SEEN_TOKENS || permit.is_none())
+            && let Some(any) = seen.keys().next().copied()
+        {
+            seen.remove(&any);
+            permit = permit.or_else(|| self.permit(token));
+        }
+        if let Some(permit) = permit {
+            seen.insert(self.hash(&token.token), Kept { seen: Arc::clone(token), _permit: permit });
+        }
+    }
+
+    /// Memory for a token: its text, and the claims in it, which are as long at most.
+    fn permit(&self, token: &Seen) -> Option<Permit> {
+        match self.budget.get() {
+            None => Some(Permit::uncounted()),
+            Some(budget) => budget.reserve_part(Part::Tokens, TOKEN_MEMORY + 2 * token.token.len()).ok(),
+        }
     }
 
     pub(super) fn forget(&self, token: &[u8]) {

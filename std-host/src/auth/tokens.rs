@@ -3,6 +3,7 @@
 use super::issuer::Issuer;
 use super::seen::{Cache, Seen};
 use super::told;
+use crate::budget::Budget;
 use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::auth::{Bearer, Denied, Verified};
@@ -44,6 +45,10 @@ impl Tokens {
     pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Into::into));
         self
+    }
+
+    pub(super) fn draw_from(&self, budget: &Budget) {
+        self.cache.draw_from(budget);
     }
 
     pub(super) fn resource(&self) -> Resource<'_> {

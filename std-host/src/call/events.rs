@@ -1,6 +1,8 @@
 //! Events of a running call before its result: progress, log messages and questions.
 
 use super::sealer::Sealer;
+use crate::budget::Permit;
+use crate::limits;
 use crate::sink::Growing;
 use attache_core::era::Version;
 use attache_core::json::{Full, Sink};
@@ -39,6 +41,8 @@ pub(crate) struct Events {
     level: Option<Level>,
     version: Version,
     sender: mpsc::Sender<Event>,
+    /// Messages that wait to be sent are charged to the request of the call.
+    permit: Permit,
 }
 
 #[derive(Debug)]
@@ -57,13 +61,15 @@ impl Events {
         asides: &Asides<'_>,
         logging: bool,
         level: Option<Level>,
+        permit: &Permit,
     ) -> (Self, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let asked = if version.is_modern() { asides.log_level } else { level };
         let token = asides.progress_token.map(<[u8]>::to_vec);
         let progress = Mutex::new(Progress { token, last: f64::NEG_INFINITY });
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
-        (Self { progress, level: asked.filter(|_| logging), version, sender }, receiver)
+        let permit = permit.another();
+        (Self { progress, level: asked.filter(|_| logging), version, sender, permit }, receiver)
     }
 
     /// The level from which on the caller wants log messages.
@@ -128,10 +134,11 @@ impl Events {
     }
 
     async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
-        let mut message = Growing::unlimited();
-        if write(&mut message).is_ok() {
+        let mut message = Growing::charged(&self.permit, limits::RESULT);
+        match write(&mut message) {
             // A caller that has gone need not be told.
-            let _ = self.sender.send(Event::Message(message.bytes.into())).await;
+            Ok(()) => drop(self.sender.send(Event::Message(message.into_bytes())).await),
+            Err(Full) => tracing::debug!("a message of a call was left out: the memory budget has no room for it"),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::events::{Event, Events, Question};
 use super::outcome::Run;
+use crate::budget::Permit;
 use crate::limits;
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -38,6 +39,8 @@ pub(crate) struct Parked {
 pub(crate) struct Suspended {
     pub(crate) run: Run,
     pub(crate) events: mpsc::Receiver<Event>,
+    /// For the memory that the call holds.
+    pub(crate) permit: Permit,
 }
 
 impl Parking {

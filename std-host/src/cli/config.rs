@@ -222,7 +222,16 @@ impl Layers {
             .call_wait(self.time("limits.call_wait"))
             .call_time(self.time("limits.call_time"))
             .streams(self.count("limits.streams"))
-            .stop_grace(self.time("limits.stop_grace"));
+            .stop_grace(self.time("limits.stop_grace"))
+            .memory(self.size("limits.memory"))
+            .memory_per_caller(self.size("limits.memory_per_caller"))
+            .share(self.count("limits.share"));
+        if limits.memory < limits.body {
+            return Err(self.fault("limits.memory", "must have room for one body: limits.body at least"));
+        }
+        if !(1..=100).contains(&limits.share) {
+            return Err(self.fault("limits.share", "must be a number from 1 to 100, in percent"));
+        }
         if limits.head < attache_host::limits::HEAD_LEAST {
             return Err(self.fault("limits.head", "must be 8KiB at least"));
         }

@@ -1,7 +1,9 @@
 //! What hyper cannot tell of a head, because its parser is more lenient than it should be where a proxy stands in front: lines
 //! that end without a carriage return, and a `Content-Length` beside a `Transfer-Encoding`.
 
+use super::frames::Frames;
 use super::pace::Pace;
+use attache_host::budget::Permit;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
@@ -15,13 +17,35 @@ pub(super) struct Heads<S> {
     pace: Arc<Pace>,
     lengths: Lengths,
     lines: Lines,
+    /// Bytes of the head that comes in.
+    head: usize,
+    /// For what hyper buffers of them.
+    permit: Permit,
+    /// Those of HTTP/2.
+    frames: Option<Frames>,
 }
 
 impl<S> Heads<S> {
-    pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
-        Self { inner, pace, lengths: Lengths::default(), lines: Lines::default() }
+    /// The memory for what is buffered draws from `permit`.
+    pub(super) fn new(inner: S, pace: Arc<Pace>, permit: Permit, frames: Option<Frames>) -> Self {
+        Self { inner, pace, lengths: Lengths::default(), lines: Lines::default(), head: 0, permit, frames }
+    }
+
+    /// Notes that so many bytes have come in, and draws the memory for them if they are many.
+    fn buffered(&mut self, fresh: usize) -> io::Result<()> {
+        self.head = if self.lines.ended { 0 } else { self.head + fresh };
+        let block = self.frames.as_ref().map_or(self.head, Frames::block);
+        let needed = block.max(fresh);
+        if needed <= BUFFER.max(self.permit.bytes()) {
+            return Ok(());
+        }
+        let more = needed.next_multiple_of(BUFFER) - self.permit.bytes();
+        self.permit.more(more).map_err(|short| io::Error::new(io::ErrorKind::OutOfMemory, short.reason()))
     }
 }
+
+/// What each connection may buffer without drawing from the budget.
+const BUFFER: usize = 16 * 1024;
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
     fn poll_read(
@@ -31,13 +55,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        let this = &mut *self;
         let fresh = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         if !fresh.is_empty() {
-            let lengths = self.lengths.count(fresh);
-            if self.pace.heard(lengths) {
-                self.lines = Lines::default();
+            let lengths = this.lengths.count(fresh);
+            if this.pace.heard(lengths) {
+                this.lines = Lines::default();
             }
-            self.lines.spoil(fresh);
+            match &mut this.frames {
+                Some(frames) => frames.count(fresh, this.pace.sent())?,
+                None => this.lines.spoil(fresh),
+            }
+            let fresh = fresh.len();
+            this.buffered(fresh)?;
         }
         Poll::Ready(Ok(()))
     }

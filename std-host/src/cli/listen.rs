@@ -1,5 +1,7 @@
 //! Connections: how many there are, how long they may take, and how they end.
 
+use super::connections::{Connections, Entry};
+use super::frames::Frames;
 use super::heads::Heads;
 use super::listener::{Listener, Stream};
 use super::metrics::Metrics;
@@ -9,7 +11,7 @@ use super::proxies::Proxies;
 use super::socket::Socket;
 use super::system::Signals;
 use super::tls::Certificate;
-use attache_host::{Limits, limits};
+use attache_host::{Budget, Limits, limits};
 use axum::body::Body;
 use bytes::Bytes;
 use core::net::IpAddr;
@@ -22,7 +24,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
@@ -35,6 +37,8 @@ pub(super) struct Serving {
     pub(super) tls: Option<Certificate>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) proxies: Arc<Proxies>,
+    pub(super) budget: Budget,
+    pub(super) connections: Connections,
 }
 
 /// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
@@ -44,29 +48,18 @@ pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &m
         tracing::warn!(%error, "slow readers may be cut early: the send buffer of connections is as the system has it");
     }
     let limits = Arc::clone(&serving.limits);
-    let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
     loop {
-        let next = async {
-            // What does not fit stays in the system's queue.
-            let place = Arc::clone(&room).acquire_owned().await;
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            next = next => next,
+        // While the table is full and all connections in it are in use, further ones stay in the system's queue.
+        let admitted = tokio::select! {
+            admitted = serving.admitted(&listener) => admitted,
             () = signals.next() => break,
         };
         while connections.try_join_next().is_some() {}
-        match accepted {
-            Ok((stream, peer)) => {
-                let kept = (place, serving.metrics.connected());
-                connections.spawn(Arc::clone(&serving).connection(stream, peer, stopping.clone(), kept));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                sleep(limits::ACCEPT_PAUSE).await;
-            }
+        if let Some((stream, peer, entry)) = admitted {
+            let kept = (entry, serving.metrics.connected());
+            connections.spawn(Arc::clone(&serving).connection(stream, peer, stopping.clone(), kept));
         }
     }
     tracing::info!("stopping");
@@ -88,14 +81,27 @@ impl Serving {
     pub(super) async fn aside(self: Arc<Self>, listener: Listener) {
         let (_stop, stopping) = watch::channel(());
         loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    drop(tokio::spawn(Arc::clone(&self).connection(stream, peer, stopping.clone(), ())))
+            if let Some((stream, peer, entry)) = self.admitted(&listener).await {
+                tokio::spawn(Arc::clone(&self).connection(stream, peer, stopping.clone(), (entry, ())));
+            }
+        }
+    }
+
+    /// The next connection, and its entry in the table; nothing if it was not accepted, or its caller has too many.
+    async fn admitted(&self, listener: &Listener) -> Option<(Box<dyn Stream>, Option<IpAddr>, Entry)> {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let account = self.proxies.account(peer);
+                let entry = self.connections.admit(account, &self.limits).await;
+                if entry.is_none() {
+                    tracing::debug!(?peer, "a connection was closed: its caller has too many that are in use");
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    sleep(limits::ACCEPT_PAUSE).await;
-                }
+                entry.map(|entry| (stream, peer, entry))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                sleep(limits::ACCEPT_PAUSE).await;
+                None
             }
         }
     }
@@ -107,9 +113,9 @@ impl Serving {
         stream: Box<dyn Stream>,
         peer: Option<IpAddr>,
         stopping: watch::Receiver<()>,
-        kept: K,
+        kept: (Entry, K),
     ) {
-        let pace = Pace::new(&self.limits);
+        let pace = Arc::clone(kept.0.pace());
         let socket = Socket::new(stream, Arc::clone(&pace));
         match &self.tls {
             None => self.requests(socket, pace, peer, stopping).await,
@@ -143,15 +149,21 @@ impl Serving {
     ) {
         let begun = tokio::select! {
             begun = timeout(self.limits.head_time, Begun::of(stream)) => begun,
-            // Nobody has asked for anything yet.
+            // Nothing has been asked for yet.
             _ = stopping.changed() => return,
+            () = pace.is_to_give_way() => return,
         };
         let (stream, is_http2) = match begun {
             Ok(Ok(begun)) => begun,
             Ok(Err(error)) => return tracing::debug!(%error, "a connection ended"),
             Err(_) => return tracing::debug!(cut = ?Cut::Head, "a connection was cut"),
         };
-        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
+        let permit = match self.budget.reserve(self.proxies.account(peer), 0) {
+            Ok(permit) => permit,
+            Err(short) => return tracing::debug!(?short, "a connection was cut"),
+        };
+        let frames = is_http2.then(Frames::default);
+        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace), permit, frames));
         let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
         let service = Paced { router, pace: Arc::clone(&pace), peer, metrics, proxies: Arc::clone(&self.proxies) };
         match is_http2 {
@@ -178,6 +190,9 @@ impl Serving {
             .timer(TokioTimer::new())
             .max_concurrent_streams(u32::try_from(self.limits.multiplexed).unwrap_or(u32::MAX))
             .max_header_list_size(u32::try_from(self.limits.head).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(limits::SEND_AHEAD)
             .max_pending_accept_reset_streams(limits::RESETS);
         builder
     }
@@ -195,14 +210,10 @@ async fn watched<C: Connection>(mut connection: Pin<&mut C>, pace: &Pace, mut st
                 stops = true;
                 connection.as_mut().end();
             }
+            () = pace.is_to_give_way() => return leave(connection).await,
             () = looks.as_mut() => match pace.look() {
                 Ok(next) => looks.as_mut().reset(next),
-                // HTTP/2 takes leave; whatever it says has to be said at once.
-                Err(Cut::Idle) => {
-                    connection.as_mut().end();
-                    let _ = timeout(limits::LINGER, connection).await;
-                    return;
-                }
+                Err(Cut::Idle) => return leave(connection).await,
                 Err(cut) => return tracing::debug!(?cut, "a connection was cut"),
             },
         }
@@ -212,6 +223,18 @@ async fn watched<C: Connection>(mut connection: Pin<&mut C>, pace: &Pace, mut st
         tracing::debug!(%error, "a connection ended");
     }
 }
+
+/// Ends a connection that is idle. HTTP/2 takes leave, and has to do so at once.
+async fn leave<C: Connection>(mut connection: Pin<&mut C>) {
+    connection.as_mut().end();
+    let _ = timeout(limits::LINGER, connection).await;
+}
+
+/// Windows are numbers of 32 bits.
+const STREAM_WINDOW: u32 = limits::STREAM_WINDOW as u32;
+
+/// Several bodies may come in at once; each of them counts with its own window.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
 /// A connection of hyper, of either version.
 trait Connection: Future<Output = hyper::Result<()>> {
@@ -267,10 +290,10 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
             if response.headers().contains_key(CONNECTION) {
                 open.pace().leave_unread();
             }
-            let mut owed = false;
-            open.pace().owe(&mut owed, multiplexed);
+            // To HTTP/1 the socket itself says when nothing is taken.
+            let number = multiplexed.then(|| open.pace().answer());
             let exchange = Exchange { status: response.status(), begun, metrics };
-            Ok(response.map(|body| PacedBody { body, open, multiplexed, owed, exchange }))
+            Ok(response.map(|body| PacedBody { body, rest: Bytes::new(), open, number, exchange }))
         })
     }
 }
@@ -300,12 +323,17 @@ fn two_lengths() -> Response<Body> {
 #[derive(Debug)]
 struct PacedBody {
     body: Body,
+    /// What is left of a frame that is handed out in pieces.
+    rest: Bytes,
     open: Open,
-    multiplexed: bool,
-    owed: bool,
+    /// Its number among the answers of an HTTP/2 connection.
+    number: Option<u64>,
     #[expect(dead_code, reason = "written when it is dropped")]
     exchange: Exchange,
 }
+
+/// Bytes of an answer that HTTP/2 is handed at once: one frame of the usual size (RFC 9113 §6.5.2).
+const PIECE: usize = 16 * 1024;
 
 /// What the figures have of one exchange.
 #[derive(Debug)]
@@ -330,27 +358,49 @@ impl http_body::Body for PacedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        // To HTTP/1 the socket itself says when nothing is taken.
-        if !this.multiplexed {
+        let Some(number) = this.number else {
             return Pin::new(&mut this.body).poll_frame(context);
+        };
+        if this.rest.is_empty() {
+            match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                other => {
+                    this.open.pace().owe(number, other.is_ready());
+                    return other;
+                }
+            }
         }
-        let frame = Pin::new(&mut this.body).poll_frame(context);
-        this.open.pace().owe(&mut this.owed, frame.is_ready());
-        frame
+        this.open.pace().owe(number, true);
+        // In pieces: whether one is taken shows that the answer gets on.
+        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, mut hint) = (self.rest.len() as u64, self.body.size_hint());
+        if rest > 0 {
+            let upper = hint.upper();
+            hint.set_lower(hint.lower() + rest);
+            if let Some(upper) = upper {
+                hint.set_upper(upper + rest);
+            }
+        }
+        hint
     }
 }
 
 impl Drop for PacedBody {
     fn drop(&mut self) {
-        self.open.pace().owe(&mut self.owed, false);
+        if let Some(number) = self.number {
+            self.open.pace().owe(number, false);
+        }
     }
 }
 
@@ -373,6 +423,8 @@ mod tests {
         tokio::spawn(async move {
             let serving = Serving {
                 router,
+                budget: Budget::new(&limits),
+                connections: Connections::new(&limits),
                 limits: Arc::new(limits),
                 tls: None,
                 metrics: Arc::default(),
@@ -420,20 +472,107 @@ mod tests {
         (axum::Router::new().route("/", axum::routing::get(answer)), told)
     }
 
+    /// A router whose answers come when they are let.
+    fn held_back() -> (axum::Router, Arc<tokio::sync::Semaphore>) {
+        let go = Arc::new(tokio::sync::Semaphore::new(0));
+        let gate = Arc::clone(&go);
+        let answer = move || {
+            let gate = Arc::clone(&gate);
+            async move { gate.acquire().await.map(|_| "done").unwrap_or_default() }
+        };
+        (axum::Router::new().route("/", axum::routing::get(answer)), go)
+    }
+
+    async fn another(first: &TcpStream) -> TcpStream {
+        TcpStream::connect(first.peer_addr().unwrap()).await.unwrap()
+    }
+
     #[tokio::test]
-    async fn connection_beyond_the_limit_waits_until_another_has_ended() {
+    async fn connection_beyond_the_limit_waits_while_all_are_in_use() {
+        let (router, go) = held_back();
         let mut answer = [0; 12];
-        let mut first = client(axum::Router::new(), Limits::default().connections(1_usize)).await;
+        let mut first = client(router, Limits::default().connections(1_usize).share(100)).await;
         first.write_all(REQUEST).await.unwrap();
-        first.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 404");
-        let mut second = TcpStream::connect(first.peer_addr().unwrap()).await.unwrap();
+        let mut second = another(&first).await;
         second.write_all(REQUEST).await.unwrap();
-        let waits = timeout(Duration::from_millis(200), second.read_exact(&mut answer)).await;
+        let waits = timeout(Duration::from_millis(300), second.read_exact(&mut answer)).await;
         assert!(waits.is_err());
-        drop(first);
+        go.add_permits(1);
+        timeout(LONG, first.read_exact(&mut answer)).await.unwrap().unwrap();
+        go.add_permits(1);
         timeout(LONG, second.read_exact(&mut answer)).await.unwrap().unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 404");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn longest_idle_connection_gives_way_when_all_are_taken() {
+        let mut answer = [0; 12];
+        let mut first = client(axum::Router::new(), Limits::default().connections(2_usize).share(100)).await;
+        let mut second = another(&first).await;
+        for stream in [&mut first, &mut second] {
+            stream.write_all(REQUEST).await.unwrap();
+            timeout(LONG, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+            sleep(Duration::from_millis(20)).await;
+        }
+        let mut third = another(&first).await;
+        for stream in [&mut third, &mut second] {
+            stream.write_all(REQUEST).await.unwrap();
+            timeout(LONG, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+        }
+        let mut rest = Vec::new();
+        timeout(LONG, first.read_to_end(&mut rest)).await.expect("its end").unwrap();
+    }
+
+    #[tokio::test]
+    async fn stream_whose_reader_takes_nothing_is_cut_although_another_is_read() {
+        let (router, mut dropped) = endless();
+        let mut client = client(router, Limits::default().stall_time(SHORT)).await;
+        let started = Instant::now();
+        // RFC 9113: the preface, settings with a window of 0 for each stream, GET / on two of them.
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        client.write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0").await.unwrap();
+        for stream in [1, 3] {
+            client.write_all(&[0, 0, 6, 1, 5, 0, 0, 0, stream, 0x82, 0x84, 0x86, 1, 1, b'a']).await.unwrap();
+        }
+        let (mut reader, mut writer) = client.into_split();
+        let reads = tokio::spawn(async move {
+            let mut scratch = vec![0; 64 * 1024];
+            while reader.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
+        });
+        // The first gets on, a kilobyte at a time.
+        let moves = async {
+            while writer.write_all(b"\0\0\x04\x08\0\0\0\0\x01\0\0\x80\0").await.is_ok() {
+                sleep(SHORT / 10).await;
+            }
+        };
+        tokio::select! {
+            _ = dropped.recv() => {}
+            () = moves => {}
+            () = sleep(LONG) => panic!("it is not cut"),
+        }
+        assert!(started.elapsed() >= SHORT, "{:?}", started.elapsed());
+        drop(reads);
+    }
+
+    #[tokio::test]
+    async fn frames_that_are_no_requests_end_a_connection_that_sends_nothing_else() {
+        let ping = b"\0\0\x08\x06\0\0\0\0\0pingpong".as_slice();
+        let priority = b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10";
+        for frame in [priority.as_slice(), ping, b"\0\0\0\x04\0\0\0\0\0"] {
+            let client = client(axum::Router::new(), Limits::default()).await;
+            let (mut reader, mut writer) = client.into_split();
+            tokio::spawn(async move {
+                let mut scratch = vec![0; 64 * 1024];
+                while reader.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
+            });
+            writer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+            let mut sent = 0;
+            let many = frame.repeat(100);
+            while sent < 1_000_000 && writer.write_all(&many).await.is_ok() {
+                sent += 100;
+            }
+            assert!(sent < 1_000_000, "{frame:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,8 +1,11 @@
 //! How long a connection may take: what is open on it, since when nothing has happened, and what follows.
 
 use attache_host::Limits;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What is known of one connection, shared by its socket, its requests and its task.
@@ -10,6 +13,10 @@ use tokio::time::Instant;
 pub(super) struct Pace {
     limits: Arc<Limits>,
     now: Mutex<Now>,
+    /// Bytes that the peer has taken.
+    sent: AtomicU64,
+    /// Tells the connection to give way to another one.
+    leave: Notify,
 }
 
 #[derive(Debug)]
@@ -21,10 +28,10 @@ struct Now {
     multiplexed: bool,
     /// An answer was given to a message that was not read to its end.
     unread: bool,
-    /// Events that were handed to HTTP/2 and of which it is not known that the peer took them.
-    owed: usize,
-    /// When an answer has last got on.
-    moved: Instant,
+    /// The answers of HTTP/2 of which a piece was handed out that the peer has not taken yet, and since when.
+    owed: HashMap<u64, Instant>,
+    /// The number of the newest answer.
+    newest: u64,
     /// `Content-Length` fields that have come in, and those of requests that were taken.
     lengths: [usize; 2],
 }
@@ -51,11 +58,16 @@ impl Pace {
             open: 0,
             multiplexed: false,
             unread: false,
-            owed: 0,
-            moved: Instant::now(),
+            owed: HashMap::new(),
+            newest: 0,
             lengths: [0; 2],
         };
-        Arc::new(Self { limits: Arc::clone(limits), now: Mutex::new(now) })
+        Arc::new(Self {
+            limits: Arc::clone(limits),
+            now: Mutex::new(now),
+            sent: AtomicU64::new(0),
+            leave: Notify::new(),
+        })
     }
 
     fn edit<R>(&self, edit: impl FnOnce(&mut Now) -> R) -> R {
@@ -81,10 +93,32 @@ impl Pace {
 
     /// The peer has taken bytes.
     pub(super) fn moved(&self, bytes: usize) {
-        // What HTTP/2 says of itself is smaller, and no sign that an answer gets on.
-        if bytes > SMALL_TALK {
-            self.edit(|now| now.moved = Instant::now());
-        }
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Bytes that the peer has taken.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    /// Since when the connection has been idle; nothing where it is in use.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.edit(|now| match now.phase {
+            Phase::Idle(since) => Some(since),
+            // A head is one packet or two: what takes longer is not in use.
+            Phase::Head(since) => (since.elapsed() >= HEAD_PATIENCE).then_some(since),
+            Phase::Busy => None,
+        })
+    }
+
+    /// Has the connection end, because others need its slot.
+    pub(super) fn give_way(&self) {
+        self.leave.notify_one();
+    }
+
+    /// Waits until it is to give way.
+    pub(super) async fn is_to_give_way(&self) {
+        self.leave.notified().await;
     }
 
     /// A request has come in.
@@ -121,15 +155,21 @@ impl Pace {
         self.edit(|now| now.unread || matches!(now.phase, Phase::Head(_)))
     }
 
-    /// An answer has handed out a piece, or is asked for the next one, which is to say that the last was taken.
-    pub(super) fn owe(&self, owed: &mut bool, owes: bool) {
-        if *owed == owes {
-            return;
-        }
-        *owed = owes;
+    /// A number for the answer on one stream of HTTP/2. As long as its peer takes nothing of it, it is late.
+    pub(super) fn answer(&self) -> u64 {
         self.edit(|now| {
-            now.moved = Instant::now();
-            now.owed = if owes { now.owed + 1 } else { now.owed.saturating_sub(1) };
+            now.newest += 1;
+            let number = now.newest;
+            now.owed.insert(number, Instant::now());
+            number
+        })
+    }
+
+    /// The answer with this number has handed out a piece (`owes`), or has nothing to send.
+    pub(super) fn owe(&self, answer: u64, owes: bool) {
+        self.edit(|now| match owes {
+            true => drop(now.owed.insert(answer, Instant::now())),
+            false => drop(now.owed.remove(&answer)),
         });
     }
 
@@ -140,8 +180,8 @@ impl Pace {
         let (since, limit, cut) = self.edit(|state| match state.phase {
             Phase::Head(since) => (since, head_time, Cut::Head),
             Phase::Idle(since) => (since, idle_time, Cut::Idle),
-            Phase::Busy if state.owed > 0 => (state.moved, stall_time, Cut::Stall),
-            Phase::Busy => (now, stall_time, Cut::Stall),
+            // Each stream by itself: one that is read does not excuse another.
+            Phase::Busy => (state.owed.values().min().copied().unwrap_or(now), stall_time, Cut::Stall),
         });
         let end = since + limit;
         match end > now {
@@ -180,5 +220,5 @@ impl Drop for Open {
     }
 }
 
-/// The largest frame of HTTP/2 that carries nothing of an answer: a ping with its head (RFC 9113 §6.7) and some settings.
-const SMALL_TALK: usize = 64;
+/// How long a head may take to come in before its connection counts as idle, when others need the slot.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! Proxies in front of the program: who calls through them.
 
 use attache_host::auth::Proxied;
+use attache_host::budget::Account;
 use attache_host::http::Peer;
 use core::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, Request};
@@ -32,13 +33,19 @@ impl Proxies {
     pub(super) fn introduce<B>(&self, peer: Option<IpAddr>, request: &mut Request<B>) {
         let caller = if self.trust(peer) {
             request.extensions_mut().insert(Proxied);
-            self.caller(request.headers()).or(peer)
+            // Without a word of its own it is not known who calls. The proxy is not the caller: its share would be that of all.
+            self.caller(request.headers())
         } else {
             peer
         };
         if let Some(caller) = caller {
             request.extensions_mut().insert(Peer(caller));
         }
+    }
+
+    /// Who is charged for a connection from `peer`: nobody in particular, where that is a proxy.
+    pub(super) fn account(&self, peer: Option<IpAddr>) -> Account {
+        if self.trust(peer) { Account::UNKNOWN } else { Account::address(peer) }
     }
 
     fn trust(&self, peer: Option<IpAddr>) -> bool {
@@ -112,8 +119,8 @@ mod tests {
             ("10.1.2.3", &["6.6.6.6, 198.51.100.7, 10.9.9.9"], "198.51.100.7"),
             ("10.1.2.3", &["6.6.6.6", "198.51.100.7", "fd00::1"], "198.51.100.7"),
             ("10.1.2.3", &["10.4.4.4"], "10.4.4.4"),
-            ("10.1.2.3", &["198.51.100.7, nobody"], "10.1.2.3"),
-            ("10.1.2.3", &[], "10.1.2.3"),
+            ("10.1.2.3", &["198.51.100.7, nobody"], "unknown"),
+            ("10.1.2.3", &[], "unknown"),
             ("::ffff:192.0.2.1", &["198.51.100.7"], "198.51.100.7"),
             ("192.0.2.2", &["198.51.100.7"], "192.0.2.2"),
         ] {
@@ -123,7 +130,7 @@ mod tests {
             }
             trusted.introduce(Some(peer.parse().unwrap()), &mut request);
             let found = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
-            assert_eq!(found.as_deref(), Some(caller), "{peer} {lines:?}");
+            assert_eq!(found.as_deref().unwrap_or("unknown"), caller, "{peer} {lines:?}");
         }
     }
 

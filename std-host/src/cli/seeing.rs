@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::config::Config;
+use super::connections::Connections;
 use super::listen::{self, Serving};
 use super::listener::Listener;
 use super::log::Log;
@@ -9,7 +10,7 @@ use super::metrics::{self, Metrics};
 use super::status::{Recent, Shown, Status};
 use super::traces::Traces;
 use attache_host::observe::{self, Observe};
-use attache_host::{Limits, Server};
+use attache_host::{Budget, Limits, Server};
 use axum::Router;
 use core::net::SocketAddr;
 use std::sync::Arc;
@@ -84,6 +85,14 @@ impl Seeing {
 /// Its own requests are none of the servers'.
 fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>) {
     let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
-    let serving = Serving { router, limits, tls: None, metrics: Arc::default(), proxies: Arc::default() };
+    let serving = Serving {
+        router,
+        tls: None,
+        metrics: Arc::default(),
+        proxies: Arc::default(),
+        budget: Budget::new(&limits),
+        connections: Connections::new(&limits),
+        limits,
+    };
     tokio::spawn(Arc::new(serving).aside(listener));
 }

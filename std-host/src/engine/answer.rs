@@ -12,9 +12,9 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// One that says what it was to say.
-    pub(crate) fn new(status: u16, bytes: Vec<u8>) -> Self {
-        Self { status, bytes: bytes.into(), spoilt: None }
+    /// An answer that says what it was to say.
+    pub(crate) const fn of(status: u16, bytes: Bytes) -> Self {
+        Self { status, bytes, spoilt: None }
     }
 }
 

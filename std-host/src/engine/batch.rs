@@ -2,11 +2,17 @@
 
 use super::answer::{Answer, Step};
 use super::pending::Pending;
+use crate::budget::{Overdrawn, Permit};
+use crate::sink::Growing;
+use attache_core::json::{Full, Sink};
 use bytes::Bytes;
 
 /// The answers to the messages of a batch, as one array; nothing if there is none (JSON-RPC 2.0 §6). What calls tell meanwhile
-/// has no place in it.
-pub(crate) async fn batched(pending: Vec<Pending>) -> Option<Bytes> {
+/// has no place in it. The array is charged to the request of `permit`.
+///
+/// # Errors
+/// If the budget has no room for it.
+pub(crate) async fn batched(pending: Vec<Pending>, permit: &Permit) -> Result<Option<Bytes>, Overdrawn> {
     let mut answers = Vec::new();
     for pending in pending {
         match pending {
@@ -25,5 +31,21 @@ pub(crate) async fn batched(pending: Vec<Pending>) -> Option<Bytes> {
             Pending::Listening(_) => {}
         }
     }
-    (!answers.is_empty()).then(|| [b"[", answers.join(b",".as_slice()).as_slice(), b"]"].concat().into())
+    if answers.is_empty() {
+        return Ok(None);
+    }
+    let mut array = Growing::charged(permit, usize::MAX);
+    let mut write = || -> Result<(), Full> {
+        let mut between: &[u8] = b"[";
+        // Each is freed when it has been copied.
+        for answer in answers.drain(..) {
+            array.put(core::mem::replace(&mut between, b","))?;
+            array.put(&answer)?;
+        }
+        array.put(b"]")
+    };
+    match write() {
+        Ok(()) => Ok(Some(array.into_bytes())),
+        Err(Full) => Err(array.overdrawn().unwrap_or(Overdrawn::Process)),
+    }
 }

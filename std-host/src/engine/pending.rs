@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::listening::Listening;
 use super::running::Running;
 use super::server::Moment;
-use crate::admission::Place;
+use crate::admission::{Place, parsed};
 use crate::observe::Watch;
 use crate::session::{Client, Legacy};
 use attache_core::auth::Authenticated;
@@ -42,7 +42,12 @@ impl Moment {
             Next::Cancel(id) => self.done(client?.cancel(id.of(&body)), client?, watch),
             Next::Answer(question, outcome) => {
                 let read = |item: Item| serde_json::from_slice(item.of(&body).raw()).unwrap_or_default();
-                self.done(client?.answer(question, outcome.map(read).map_err(read)), client?, watch)
+                // The parsed answer is kept until all answers to its call have come.
+                let answered = match parsed(&body, &place.permit) {
+                    Ok(permit) => client?.answer(question, outcome.map(read).map_err(read), permit),
+                    Err(short) => Err(Error::Busy(short.reason())),
+                };
+                self.done(answered, client?, watch)
             }
             Next::Remember(wish, reply) => {
                 let uri = || match wish {
@@ -51,27 +56,28 @@ impl Moment {
                     }
                     Wish::Level(_) => String::new(),
                 };
-                let reply = match client?.remember(wish, uri) {
+                let reply = match client?.remember(wish, uri, &place.permit) {
                     Ok(()) => reply,
                     Err(error) => reply.instead(error),
                 };
-                Some(Pending::Ready(self.replied(&reply, &body, &mut watch)))
+                Some(Pending::Ready(self.replied(&reply, &body, &place.permit, &mut watch)))
             }
-            Next::Reply(reply) => Some(Pending::Ready(self.replied_to(who, &reply, &body, &mut watch))),
+            Next::Reply(reply) => Some(Pending::Ready(self.replied_to(who, &reply, &body, &place.permit, &mut watch))),
             Next::Call(ticket) => {
                 let client = client.filter(|_| !ticket.version().is_modern());
                 let call = match client.map(|client| client.begin(ticket.id(&body))).transpose() {
                     Ok(call) => call,
                     Err(error) => {
                         let reply = ticket.refuse_for(error);
-                        return Some(Pending::Ready(self.replied(&reply, &body, &mut watch)));
+                        return Some(Pending::Ready(self.replied(&reply, &body, &place.permit, &mut watch)));
                     }
                 };
                 let deadline = Instant::now() + self.engine.limits().call_time;
                 let (changes, parking, key) = (&self.engine.changes, self.engine.parking(), self.engine.key());
                 let known = client.map(Client::known);
                 let call_of = ticket.call(&body, who);
-                let mut started = self.offers.start(&body, call_of, (changes, parking), key, known, deadline);
+                let shared = (changes, parking, key);
+                let mut started = self.offers.start(&body, call_of, shared, known, deadline, &place.permit);
                 let legacy = call.zip(started.again.take()).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);
                 Some(Pending::Running(running))

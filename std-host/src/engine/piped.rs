@@ -2,8 +2,10 @@
 
 use super::answer::Answer;
 use super::server::Moment;
+use crate::budget::Permit;
 use crate::call::{Streamed, StreamedText, ToolError};
 use crate::limits;
+use crate::sink::Growing;
 use attache_core::exchange::Ticket;
 use attache_core::json::{Full, Sink};
 use attache_core::tool::{Output, Streaming, ToolResult};
@@ -33,6 +35,19 @@ pub(crate) enum Way {
     Whole,
 }
 
+impl Way {
+    /// A buffer for as much as goes out together.
+    fn sink(self, permit: &Permit) -> Growing {
+        Growing::charged(
+            permit,
+            match self {
+                Self::Pieces => limits::PIECE,
+                Self::Whole => limits::RESULT,
+            },
+        )
+    }
+}
+
 /// An answer on its way. Dropped, it ends.
 pub(crate) struct Piped {
     write: Pin<Box<dyn Future<Output = Part> + Send>>,
@@ -46,9 +61,24 @@ type Slot = Arc<Mutex<Option<Bytes>>>;
 
 impl Piped {
     /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives, until then.
-    pub(crate) fn new(moment: Moment, ticket: Ticket, body: Bytes, text: (StreamedText, Instant), way: Way) -> Self {
+    /// What waits to be sent is charged to the request of `permit`.
+    pub(crate) fn new(
+        moment: Moment,
+        ticket: Ticket,
+        body: Bytes,
+        text: (StreamedText, Instant),
+        way: Way,
+        permit: &Permit,
+    ) -> Self {
         let slot = Slot::default();
-        let sink = Pipe { bytes: Vec::new(), gone: 0, spoilt: false, way, slot: Arc::clone(&slot) };
+        let sink = Pipe {
+            sink: way.sink(permit),
+            permit: permit.another(),
+            gone: 0,
+            spoilt: false,
+            way,
+            slot: Arc::clone(&slot),
+        };
         Self { write: Box::pin(write(moment, ticket, body, text, sink)), last: None, slot }
     }
 
@@ -81,13 +111,18 @@ async fn write(
             Ok(written) => ticket.finish(&moment.server(), out, written),
             Err(error) => {
                 let failed = text.failed(error);
-                return if sink.gone == 0 { Part::Last(moment.of_call(ticket, &body, &failed)) } else { Part::Broken };
+                let is_begun = sink.gone > 0;
+                return if is_begun {
+                    Part::Broken
+                } else {
+                    Part::Last(moment.of_call(ticket, &body, &failed, &sink.permit))
+                };
             }
         },
     };
     match (reply.error_reported(), sink.gone) {
-        (None, _) => Part::Last(Answer::new(reply.status(), sink.bytes)),
-        (Some(_), 0) => Part::Last(moment.emitted(&reply, &body)),
+        (None, _) => Part::Last(Answer::of(reply.status(), sink.sink.into_bytes())),
+        (Some(_), 0) => Part::Last(moment.spoilt(&reply, &body, sink.sink.overdrawn(), &sink.permit)),
         (Some(_), _) => Part::Broken,
     }
 }
@@ -120,7 +155,8 @@ async fn copy(text: &mut Streamed, deadline: Instant, mut to: Streaming<'_>) -> 
 
 /// A sink that sends on what stands in it whenever it is full.
 struct Pipe {
-    bytes: Vec<u8>,
+    sink: Growing,
+    permit: Permit,
     /// How much was sent on.
     gone: usize,
     /// Something was to be taken back that was sent on.
@@ -131,38 +167,30 @@ struct Pipe {
 
 impl Sink for Pipe {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        let room = match self.way {
-            Way::Pieces => limits::PIECE,
-            Way::Whole => limits::RESULT,
-        };
-        if self.spoilt || bytes.len() > room.saturating_sub(self.bytes.len()) {
-            return Err(Full);
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
+        if self.spoilt { Err(Full) } else { self.sink.put(bytes) }
     }
 
     fn len(&self) -> usize {
-        self.gone + self.bytes.len()
+        self.gone + self.sink.len()
     }
 
     fn truncate(&mut self, len: usize) {
         match len.checked_sub(self.gone) {
-            Some(len) => self.bytes.truncate(len),
+            Some(len) => self.sink.truncate(len),
             None => self.spoilt = true,
         }
     }
 
     fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Full>> {
-        if self.bytes.is_empty() || self.spoilt || self.way == Way::Whole {
+        if self.sink.len() == 0 || self.spoilt || self.way == Way::Whole {
             return Poll::Ready(Err(Full));
         }
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_some() {
             return Poll::Pending;
         }
-        self.gone += self.bytes.len();
-        *slot = Some(core::mem::take(&mut self.bytes).into());
+        self.gone += self.sink.len();
+        *slot = Some(core::mem::replace(&mut self.sink, self.way.sink(&self.permit)).into_bytes());
         Poll::Ready(Ok(()))
     }
 }

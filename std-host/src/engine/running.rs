@@ -4,6 +4,7 @@ use super::answer::Step;
 use super::piped::{Part, Piped, Way};
 use super::server::Moment;
 use crate::admission::Place;
+use crate::budget::Permit;
 use crate::call::{Event, Outcome, Question, Run, Suspended};
 use crate::limits;
 use crate::observe::Watch;
@@ -25,8 +26,9 @@ pub(crate) struct Running {
     state: State,
     way: Way,
     deadline: Instant,
-    #[expect(dead_code, reason = "held until the call has ended")]
     place: Place,
+    /// For the memory that the call held already when it was parked.
+    _held: Permit,
     /// How the call is cancelled by a legacy client, and asks it.
     legacy: Option<Box<Legacy>>,
     watch: Watch,
@@ -36,7 +38,7 @@ enum State {
     /// The handler runs.
     Running { ticket: Ticket, run: Run, events: mpsc::Receiver<Event> },
     /// The handler has ended; events that it sent before are still to go out.
-    Draining { ticket: Ticket, outcome: Outcome, events: mpsc::Receiver<Event> },
+    Draining { ticket: Ticket, outcome: Outcome, events: mpsc::Receiver<Event>, is_charged: bool },
     /// The answer is sent while it is written.
     Streaming(Piped),
     /// The last step has been taken.
@@ -55,7 +57,7 @@ impl Running {
     pub(super) fn new(
         moment: Moment,
         (ticket, body): (Ticket, Bytes),
-        Started { run, events, .. }: Started,
+        Started { run, events, held, .. }: Started,
         deadline: Instant,
         place: Place,
         legacy: Option<Box<Legacy>>,
@@ -63,7 +65,7 @@ impl Running {
     ) -> Self {
         let (version, way) = (ticket.version(), Way::Pieces);
         let state = State::Running { ticket, run, events };
-        Self { moment, version, body, state, way, deadline, place, legacy, watch }
+        Self { moment, version, body, state, way, deadline, place, _held: held, legacy, watch }
     }
 
     /// The revision of the protocol that the caller speaks.
@@ -101,7 +103,10 @@ impl Running {
                     Self::next(run, events, self.legacy.as_deref_mut(), self.deadline).await
                 }
                 State::Draining { events, .. } => match events.try_recv() {
-                    Ok(Event::Message(message)) => return Step::Told(message),
+                    Ok(Event::Message(message)) => {
+                        self.charge_outcome();
+                        return Step::Told(message);
+                    }
                     // The handler that asked has ended.
                     Ok(Event::Ask(_)) => continue,
                     Err(_) => match self.finish() {
@@ -116,8 +121,8 @@ impl Running {
                 Next::Event(Event::Message(message)) => return Step::Told(message),
                 Next::Event(Event::Ask(question)) => self.ask(question),
                 Next::Signal(Signal::Cancel) => return Step::Gone,
-                Next::Signal(Signal::Answer(at, outcome)) => {
-                    let asked = self.legacy.as_mut().map(|legacy| legacy.answered(at, outcome));
+                Next::Signal(Signal::Answer(at, outcome, permit)) => {
+                    let asked = self.legacy.as_mut().map(|legacy| legacy.answered(at, outcome, permit));
                     self.asked(asked);
                 }
                 Next::Outcome(outcome) => self.ran(outcome),
@@ -174,14 +179,15 @@ impl Running {
             return;
         }
         let State::Running { ticket, run, events } = replace(&mut self.state, State::Ended) else { return };
-        let outcome = match self.moment.engine.parking().park(Suspended { run, events }, question) {
+        let call = Suspended { run, events, permit: core::mem::take(&mut self.place.permit) };
+        let outcome = match self.moment.engine.parking().park(call, question) {
             Some((questions, state)) => Outcome::Asks(questions, Some(state)),
             None => Outcome::Rejected(Code::InternalError, TOO_MANY_PARKED.to_owned()),
         };
         // What the parked call sends from here on is for the retry.
         let (_, events) = mpsc::channel(1);
         self.watch.ran(&outcome);
-        self.state = State::Draining { ticket, outcome, events };
+        self.state = State::Draining { ticket, outcome, events, is_charged: true };
     }
 
     fn asked(&mut self, asked: Option<Asked>) {
@@ -197,7 +203,17 @@ impl Running {
         self.legacy = None;
         self.watch.ran(&outcome);
         if let State::Running { ticket, events, .. } = replace(&mut self.state, State::Ended) {
-            self.state = State::Draining { ticket, outcome, events };
+            self.state = State::Draining { ticket, outcome, events, is_charged: false };
+        }
+    }
+
+    /// Charges the outcome, which waits until the caller has read the events before it.
+    fn charge_outcome(&mut self) {
+        if let State::Draining { outcome, is_charged, .. } = &mut self.state
+            && !core::mem::replace(is_charged, true)
+            && let Err(short) = self.place.permit.more(outcome.size_hint())
+        {
+            *outcome = Outcome::Rejected(Code::InternalError, short.reason().to_owned());
         }
     }
 
@@ -207,10 +223,11 @@ impl Running {
             return Some(Step::Gone);
         };
         let Some(text) = outcome.take_stream() else {
-            return Some(Step::Last(self.moment.of_call(ticket, &self.body, &outcome)));
+            return Some(Step::Last(self.moment.of_call(ticket, &self.body, &outcome, &self.place.permit)));
         };
         let text = (text, self.deadline);
-        let piped = Piped::new(self.moment.clone(), ticket, self.body.clone(), text, self.way);
+        let (moment, body) = (self.moment.clone(), self.body.clone());
+        let piped = Piped::new(moment, ticket, body, text, self.way, &self.place.permit);
         self.state = State::Streaming(piped);
         None
     }

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use crate::admission::Admission;
 use crate::auth::Auth;
 use crate::backend::Backends;
+use crate::budget::{Account, Budget, Cache, Overdrawn, Permit};
 use crate::call::{Outcome, Parking};
 use crate::clock::now;
 use crate::limits::{self, Limits};
@@ -40,10 +41,13 @@ pub struct Engine {
     /// Tells this process from others that have the same keys.
     home: [u8; 4],
     memory: Arc<Memory>,
-    pub(crate) logs: Logs,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) hosts: Vec<String>,
     pub(crate) origins: Vec<String>,
     limits: Limits,
+    budget: Budget,
+    /// Whether other servers draw from it, too.
+    has_common_budget: bool,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
     auth: Arc<Auth>,
@@ -70,11 +74,13 @@ impl Engine {
             parking: Parking::default(),
             keys: vec![Key::new(random())],
             home: random(),
-            memory: Arc::default(),
-            logs: Logs::default(),
+            memory: Arc::new(Memory::new(&Limits::default())),
+            logs: Arc::new(Logs::new(&Limits::default())),
             hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
             origins: Vec::new(),
             limits: Limits::default(),
+            budget: Budget::new(&Limits::default()),
+            has_common_budget: false,
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
             auth: Arc::new(Auth::anonymous()),
@@ -84,7 +90,30 @@ impl Engine {
 
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.admission = Admission::new(&limits);
+        self.memory = Arc::new(Memory::new(&limits));
+        self.logs = Arc::new(Logs::new(&limits));
+        if !self.has_common_budget {
+            self.budget = Budget::new(&limits);
+        }
         self.limits = limits;
+    }
+
+    /// Draws memory from a budget that other servers draw from, too.
+    pub(crate) fn draw_from(&mut self, budget: Budget) {
+        self.budget = budget;
+        self.has_common_budget = true;
+    }
+
+    /// Has what is kept for comfort freed when memory is short.
+    pub(crate) fn keeps_within_budget(&self) {
+        let logs: Arc<dyn Cache> = Arc::clone(&self.logs) as _;
+        self.budget.watch_over(Arc::downgrade(&logs));
+        self.auth.draw_from(&self.budget);
+    }
+
+    /// What callers may make the process hold.
+    pub(crate) const fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// What callers may cost.
@@ -144,8 +173,8 @@ impl Engine {
     }
 
     /// What the server has to do with the client of a session.
-    pub(crate) fn client(&self, session: Session) -> Client {
-        Client::new(session, self.home, Arc::clone(&self.memory))
+    pub(crate) fn client(&self, session: Session, account: Account) -> Client {
+        Client::new(session, self.home, Arc::clone(&self.memory), account)
     }
 
     /// The id of a session, for this caller.
@@ -156,9 +185,20 @@ impl Engine {
     }
 
     /// The session with this id, if it is one of this caller and has not ended.
-    pub(crate) fn open_session(&self, id: &[u8], who: &Authenticated<'_>) -> Option<Client> {
-        let client = self.client(Session::open(&self.keys, who.identity(), now(), id)?);
+    pub(crate) fn open_session(&self, id: &[u8], who: &Authenticated<'_>, account: Account) -> Option<Client> {
+        let client = self.client(Session::open(&self.keys, who.identity(), now(), id)?, account);
         (!client.has_ended()).then_some(client)
+    }
+
+    /// A permit for what the request of `door` holds beyond its head: it is charged to its caller, as far as that is known.
+    ///
+    /// # Errors
+    /// If the caller holds its share.
+    pub(crate) fn permit_of(&self, who: &Authenticated<'_>, door: &Permit) -> Result<Permit, Overdrawn> {
+        match who.identity() {
+            b"" => Ok(door.another()),
+            identity => self.budget.reserve(Account::identity(identity), 0),
+        }
     }
 
     /// The server as it is now.
@@ -214,26 +254,34 @@ impl Moment {
 
     /// An answer that quotes nothing of a message, whole, and noted.
     pub(crate) fn refused(&self, refusal: Standalone, watch: &mut Watch) -> Answer {
-        self.replied(&refusal.into(), b"", watch)
+        self.replied(&refusal.into(), b"", &Permit::uncounted(), watch)
     }
 
-    /// The answer to the message in `body`, whole, and noted.
-    pub(crate) fn replied(&self, reply: &Reply, body: &[u8], watch: &mut Watch) -> Answer {
-        noted(reply, emitted(&self.server(), reply, body), watch)
+    /// The answer to the message in `body`, whole, and noted. It is charged to the request of `permit`.
+    pub(crate) fn replied(&self, reply: &Reply, body: &[u8], permit: &Permit, watch: &mut Watch) -> Answer {
+        noted(reply, emitted(&self.server(), reply, body, permit), watch)
     }
 
     /// The same to a message of `who`: lists are emitted for it.
-    pub(crate) fn replied_to(&self, who: &Authenticated<'_>, reply: &Reply, body: &[u8], watch: &mut Watch) -> Answer {
-        noted(reply, emitted(&self.server_for(who), reply, body), watch)
+    pub(crate) fn replied_to(
+        &self,
+        who: &Authenticated<'_>,
+        reply: &Reply,
+        body: &[u8],
+        permit: &Permit,
+        watch: &mut Watch,
+    ) -> Answer {
+        noted(reply, emitted(&self.server_for(who), reply, body, permit), watch)
     }
 
     /// A reply that is emitted, whole.
-    pub(crate) fn emitted(&self, reply: &Reply, body: &[u8]) -> Answer {
-        emitted(&self.server(), reply, body)
+    pub(crate) fn emitted(&self, reply: &Reply, body: &[u8], permit: &Permit) -> Answer {
+        emitted(&self.server(), reply, body, permit)
     }
 
-    pub(crate) fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome) -> Answer {
-        let mut sink = Growing::new(outcome.size_hint(), limits::RESULT);
+    /// The answer to a call that has ended with `outcome`. It is charged to the request of `permit`.
+    pub(crate) fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome, permit: &Permit) -> Answer {
+        let mut sink = Growing::charged(permit, limits::RESULT).expect(outcome.size_hint());
         let reply = match ticket.begin(body, &mut sink) {
             Err(reply) => reply,
             Ok(mut out) => {
@@ -242,17 +290,47 @@ impl Moment {
             }
         };
         match reply.error_reported() {
-            Some(_) => self.emitted(&reply, body),
-            None => Answer::new(reply.status(), sink.bytes),
+            Some(_) => self.spoilt(&reply, body, sink.overdrawn(), permit),
+            None => Answer::of(reply.status(), sink.into_bytes()),
+        }
+    }
+
+    /// The answer where the result could not be written: `reply`, or that the budget had no room for it.
+    pub(super) fn spoilt(&self, reply: &Reply, body: &[u8], short: Option<Overdrawn>, permit: &Permit) -> Answer {
+        match short {
+            Some(short) => self.emitted(&reply.instead(Error::Busy(short.reason())), body, permit),
+            None => self.emitted(reply, body, permit),
         }
     }
 }
 
-fn emitted(server: &mcp::Server<'_>, reply: &Reply, body: &[u8]) -> Answer {
+/// A reply that is emitted, whole, and charged to the request of `permit`. Where the budget has no room for it, an error goes out
+/// instead, which has no id if even that is large.
+fn emitted(server: &mcp::Server<'_>, reply: &Reply, body: &[u8], permit: &Permit) -> Answer {
+    let fits = |reply: &Reply| {
+        let mut room = permit.another();
+        room.more(reply.emit(server, body, b"").len()).map(|()| room)
+    };
+    let short = match fits(reply) {
+        Ok(room) => return filled(server, reply, body, room),
+        Err(short) => Error::Busy(short.reason()),
+    };
+    let busy = reply.instead(short);
+    match fits(&busy) {
+        Ok(room) => filled(server, &busy, body, room),
+        Err(_) => {
+            let nameless = Standalone::error(short, Version::NEWEST_LEGACY).into();
+            filled(server, &nameless, b"", Permit::uncounted())
+        }
+    }
+}
+
+fn filled(server: &mcp::Server<'_>, reply: &Reply, body: &[u8], room: Permit) -> Answer {
     let mut emission = reply.emit(server, body, b"");
     let mut bytes = vec![0; emission.len()];
     emission.fill(&mut bytes);
-    Answer { status: reply.status(), bytes: bytes.into(), spoilt: reply.error_reported().map(Error::code) }
+    let spoilt = reply.error_reported().map(Error::code);
+    Answer { status: reply.status(), bytes: room.into_bytes(bytes), spoilt }
 }
 
 fn noted(reply: &Reply, answer: Answer, watch: &mut Watch) -> Answer {

@@ -1,10 +1,13 @@
 //! What goes back: the answer of the engine as an HTTP response.
 
 use super::stream::{Broken, Stream};
+use crate::budget::Overdrawn;
 use crate::engine::{Answer, Engine};
 use crate::observe::Watch;
+use attache_core::era::Version as Revision;
 use attache_core::exchange::Standalone;
 use attache_core::http::{OK, Refusal, fields, sse};
+use attache_core::rpc::Error;
 use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
@@ -76,6 +79,11 @@ pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> R
 pub(super) fn refuse(engine: &Arc<Engine>, refusal: Standalone, mut watch: Watch) -> Response<Answered> {
     let Answer { status, bytes, .. } = engine.now().refused(refusal, &mut watch);
     response(status, bytes)
+}
+
+/// The answer to a request for which the budget has no room.
+pub(super) fn short_of_memory(engine: &Arc<Engine>, short: Overdrawn, watch: Watch) -> Response<Answered> {
+    refuse(engine, Standalone::error(Error::Busy(short.reason()), Revision::NEWEST_LEGACY), watch)
 }
 
 /// An answer in JSON, or one without a body.

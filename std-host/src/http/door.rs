@@ -1,13 +1,17 @@
 //! Who is let in, and how those who are not learn what is missing.
 
-use super::answer::{Answered, refuse_at_door, response};
+use super::answer::{Answered, refuse_at_door, response, short_of_memory};
 use crate::auth::{Evidence, Unauthenticated};
+use crate::budget::{Overdrawn, Part, Permit};
 use crate::engine::Engine;
 use crate::observe::Watch;
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
 use attache_core::http::{Door, Refusal, Resource, Unverified, challenge, guest};
 use bytes::Bytes;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
@@ -22,19 +26,24 @@ pub(super) enum Guest<'h> {
 
 impl<'h> Guest<'h> {
     /// Does what the door asks for. `head` is that of the request.
-    pub(super) async fn at(door: Door<'h>, head: &Parts, engine: &Engine) -> Result<Self, Refusal> {
+    ///
+    /// # Errors
+    /// Why the caller is not let in.
+    pub(super) async fn at(door: Door<'h>, head: &Parts, engine: &Engine, permit: &mut Permit) -> Result<Self, Out> {
         let vouched = || engine.auth().vouched_for(&head.headers);
         match door {
             Door::NeedKey(_) | Door::Out(Refusal::NoToken) if let Some(vouched) = vouched() => {
-                vouched.map(|evidence| Self::Known(None, evidence))
+                Ok(Self::Known(None, vouched?))
             }
             // MCP basic/authorization: access tokens MUST NOT be in the query; RFC 6750 §3.1: invalid_request.
-            ref door if has_token(head.uri.query()) && asks_for_something(door, engine) => Err(Refusal::Credentials),
+            ref door if has_token(head.uri.query()) && asks_for_something(door, engine) => {
+                Err(Refusal::Credentials.into())
+            }
             Door::In(who) => Ok(Self::Anybody(who)),
-            Door::Out(refusal) => Err(refusal),
-            Door::NeedKey(came) => match engine.auth().check(came).await {
+            Door::Out(refusal) => Err(refusal.into()),
+            Door::NeedKey(came) => match waited(engine.auth().check(came), permit).await? {
                 Ok(evidence) => Ok(Self::Known(Some(came), evidence)),
-                Err(refusal) => guest(engine.auth().gate(), refusal).map(Self::Anybody).ok_or(refusal),
+                Err(refusal) => Ok(guest(engine.auth().gate(), refusal).map(Self::Anybody).ok_or(refusal)?),
             },
         }
     }
@@ -44,6 +53,48 @@ impl<'h> Guest<'h> {
             Self::Anybody(who) => Ok(*who),
             Self::Known(came, evidence) => engine.auth().caller(evidence, came.as_ref()),
         }
+    }
+}
+
+/// Why a request does not get past the door.
+pub(super) enum Out {
+    /// Its caller is not let in.
+    Refused(Refusal),
+    /// It would have to wait for an issuer, and too many wait already.
+    Short(Overdrawn),
+}
+
+impl From<Refusal> for Out {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What comes of a check. While it waits for an issuer, the memory of its request counts to those that wait.
+async fn waited<T>(check: impl Future<Output = T>, permit: &mut Permit) -> Result<T, Overdrawn> {
+    let mut check = pin!(check);
+    match poll_fn(|context| Poll::Ready(check.as_mut().poll(context))).await {
+        Poll::Ready(checked) => Ok(checked),
+        Poll::Pending => {
+            permit.join(Part::Waiting)?;
+            let checked = check.await;
+            permit.leave();
+            Ok(checked)
+        }
+    }
+}
+
+impl From<Overdrawn> for Out {
+    fn from(short: Overdrawn) -> Self {
+        Self::Short(short)
+    }
+}
+
+/// The answer to a request that does not get past the door.
+pub(super) fn kept_out(engine: &Arc<Engine>, out: Out, head: &Parts, watch: Watch) -> Response<Answered> {
+    match out {
+        Out::Refused(refusal) => turn_away(engine, refusal, head, watch),
+        Out::Short(short) => short_of_memory(engine, short, watch),
     }
 }
 

@@ -1,19 +1,21 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, response, stream, too_often};
+use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, response, short_of_memory, too_often};
 use super::cors;
-use super::door::{Guest, demand, turn_away};
+use super::door::{Guest, demand, kept_out, turn_away};
 use super::facts::facts;
 use super::form::Form;
 use super::session::{self, Named};
-use super::stream::{Source, Stream};
+use super::stream::Source;
+use crate::budget::{Account, Overdrawn, Permit};
 use crate::engine::{Answer, Engine, Pending};
+use crate::limits;
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Standalone, open, open_in_unknown_session};
 use attache_core::http::{ACCEPTED, Facts, Refusal, Verb, gate};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use core::convert::Infallible;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
@@ -80,52 +82,81 @@ where
     let mut watch = engine.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     let unread = |response| closing(response, head.version);
-    if let Some((refusal, wait)) = refused(engine, head) {
+    let (size, refused) = weighed(engine, head);
+    if let Some((refusal, wait)) = refused {
         return unread(match wait {
             Some(wait) => too_often(engine, wait, watch),
             None => refuse_at_door(engine, refusal, watch),
         });
     }
+    let address = Account::address(watch.peer);
+    let ahead = ahead(&body);
+    let mut permit = match engine.budget().reserve(address, limits::REQUEST_MEMORY + size + ahead) {
+        Ok(permit) => permit,
+        Err(short) => return unread(short_of_memory(engine, short, watch)),
+    };
     let mut facts = facts(head);
     // More than one, or one beside that of the header, are too many.
     for key in engine.auth().keys_of(head.uri.query()) {
         facts.note(b"x-functions-key", key.as_bytes());
     }
     if let Verb::Get | Verb::Delete = facts.verb {
-        let response = session::bodiless(engine, &facts, head, watch).await;
+        let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine).await {
+    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine, &mut permit).await {
         Ok(guest) => guest,
-        Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
+        Err(out) => return unread(kept_out(engine, out, head, watch)),
     };
     let who = match guest.who(engine) {
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
+    let own = match engine.permit_of(&who, &permit) {
+        Ok(own) => own,
+        Err(short) => return unread(short_of_memory(engine, short, watch)),
+    };
     let limits = engine.limits();
-    let body = match timeout(limits.body_time, read(body, limits.body)).await {
+    let read = timeout(limits.body_time, read(body, limits.body, own.another())).await;
+    permit.keep(permit.bytes() - ahead);
+    let body = match read {
         Ok(Ok(body)) => body,
+        Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
         Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, Standalone::too_large(limits.body), watch)),
         // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
         // that is what the peer is told.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
-            return unread(serve(engine, head, &facts, &who, Bytes::new(), watch).await);
+            return unread(serve(engine, head, &facts, &who, Bytes::new(), own, watch).await);
         }
         Err(_) => {
             watch.refused("too_slow");
-            let mut response = serve(engine, head, &facts, &who, Bytes::new(), watch).await;
+            let mut response = serve(engine, head, &facts, &who, Bytes::new(), own, watch).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
     };
-    serve(engine, head, &facts, &who, body, watch).await
+    serve(engine, head, &facts, &who, body, own, watch).await
 }
 
-/// What the transport asks of a head, before anybody looks at what it means: why it does not fit, and how long to wait until it
-/// will.
-fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)> {
+/// How much of a body may have come in that nobody has read yet.
+fn ahead<B: Body>(body: &B) -> usize {
+    if body.is_end_stream() {
+        return 0;
+    }
+    let most = body.size_hint().upper().and_then(|most| usize::try_from(most).ok());
+    most.map_or(limits::STREAM_WINDOW, |most| most.min(limits::STREAM_WINDOW))
+}
+
+/// What a head takes in memory, and what the transport asks of it before its meaning is looked at: why it does not fit, and how long
+/// to wait until it will.
+fn weighed(engine: &Engine, head: &Parts) -> (usize, Option<(Refusal, Option<Duration>)>) {
+    // As the head is written in HTTP/1: a name, a colon, a space, a value, the end of the line.
+    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (size + head.headers.len() * limits::FIELD_MEMORY, refused(engine, head, size))
+}
+
+fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Option<Duration>)> {
     // RFC 9112 §6.1: codings before `chunked`, and several fields, are ways to have two readers see two messages.
     let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
@@ -133,9 +164,7 @@ fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)>
         return Some((Refusal::Framing, None));
     }
     let limits = engine.limits();
-    // As it stands on a wire of HTTP/1: a name, a colon, a space, a value, the end of the line.
-    let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    if head.headers.len() > limits.fields || sizes.sum::<usize>() > limits.head {
+    if head.headers.len() > limits.fields || size > limits.head {
         return Some((Refusal::Fields, None));
     }
     let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
@@ -149,15 +178,20 @@ enum Unread {
     TooLarge,
     /// The peer broke off, or broke the framing.
     BrokenOff,
+    /// The budget has no room for it.
+    Short(Overdrawn),
 }
 
 /// Reads a body whole. Its pieces are copied together: each may hold a buffer many times its size.
-async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
+/// Each buffer draws from the budget before more is read.
+async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Bytes, Unread> {
     let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
-    if body.size_hint().lower() > limit as u64 {
+    let mut bytes = Vec::new();
+    let hint = body.size_hint();
+    if hint.lower() > limit as u64 {
         return Err(Unread::TooLarge);
     }
+    let most = hint.upper().and_then(|most| usize::try_from(most).ok()).map_or(limit, |most| most.min(limit));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
         // Trailers say nothing that is asked for here.
@@ -165,22 +199,29 @@ async fn read<B: Body>(body: B, limit: usize) -> Result<Bytes, Unread> {
         if data.remaining() > limit - bytes.len() {
             return Err(Unread::TooLarge);
         }
+        let (capacity, needed) = (bytes.capacity(), bytes.len() + data.remaining());
+        if needed > capacity {
+            let wanted = needed.max((2 * capacity).min(most));
+            permit.more(wanted - capacity).map_err(Unread::Short)?;
+            bytes.reserve_exact(wanted - bytes.len());
+        }
         bytes.put(data);
     }
-    Ok(bytes.freeze())
+    Ok(permit.into_bytes(bytes))
 }
 
-/// Answers a body that has come in.
+/// Answers a body that has come in. What is held for that is charged to the request of `permit`.
 async fn serve(
     engine: &Arc<Engine>,
     head: &Parts,
     facts: &Facts<'_>,
     who: &Authenticated<'_>,
     body: Bytes,
+    permit: Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let form = Form::of(facts);
-    let (client, is_unknown) = match session::named(engine, facts, who) {
+    let form = Form::of(facts, &permit);
+    let (client, is_unknown) = match session::named(engine, facts, who, permit.account()) {
         Ok(Named::Of(client)) => (Some(client), false),
         Ok(Named::Nothing) => (None, false),
         Ok(Named::Unknown) => (None, true),
@@ -197,12 +238,12 @@ async fn serve(
     };
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, origin, &body, client.as_ref(), (&form, watch)).await;
+        return session::batch(engine, batch, who, origin, &body, client.as_ref(), (&form, permit, watch)).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()
     {
-        let Answer { status, bytes, .. } = moment.replied(reply, &body, &mut watch);
+        let Answer { status, bytes, .. } = moment.replied(reply, &body, &permit, &mut watch);
         let mut response = response(status, bytes);
         demand(engine, refusal, head, moment.scopes_of(operation), &mut response);
         return response;
@@ -211,7 +252,7 @@ async fn serve(
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
         _ => None,
     };
-    let (next, place) = engine.admission.place(next).await;
+    let (next, place) = engine.admission.place(next, &body, permit).await;
     let source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes, .. })) => {
@@ -222,7 +263,7 @@ async fn serve(
             return response;
         }
         // A subscription is a stream whatever it says first.
-        Some(Pending::Listening(listening)) => return stream(Stream::events(None, Source::Listening(listening))),
+        Some(Pending::Listening(listening)) => return form.stream(Source::Listening(listening)),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
         Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),

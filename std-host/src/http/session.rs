@@ -1,9 +1,11 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
-use super::answer::{Answered, refuse, refuse_at_door, response, stream, too_often};
-use super::door::{Guest, turn_away};
+use super::answer::{Answered, refuse, refuse_at_door, response, short_of_memory, stream, too_often};
+use super::door::{Guest, kept_out, turn_away};
 use super::form::Form;
 use super::stream::{Source, Stream, next_until};
+use crate::admission::{Place, parsed};
+use crate::budget::{Account, Permit};
 use crate::engine::{Answer, Engine, Running, Step, batched};
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing, Log, Logged, Reader, Writer, elsewhere};
@@ -28,14 +30,20 @@ pub(super) enum Named {
     Unknown,
 }
 
-/// The session that a request names. A request of the modern era names none, whatever stands in its head.
-pub(super) fn named(engine: &Engine, facts: &Facts<'_>, who: &Authenticated<'_>) -> Result<Named, Error> {
+/// The session that a request names. A request of the modern era names none, whatever stands in its head. What is remembered of the
+/// session is charged to `account`.
+pub(super) fn named(
+    engine: &Engine,
+    facts: &Facts<'_>,
+    who: &Authenticated<'_>,
+    account: Account,
+) -> Result<Named, Error> {
     let modern = |field| matches!(field, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern));
     match facts.session {
         Field::Absent => Ok(Named::Nothing),
         _ if modern(facts.protocol_version) => Ok(Named::Nothing),
         Field::Repeated => Err(Error::Refused("Header Mcp-Session-Id is there more than once")),
-        Field::Once(id) => Ok(match engine.open_session(id, who) {
+        Field::Once(id) => Ok(match engine.open_session(id, who, account) {
             Some(client) => Named::Of(client.hearing(facts.accept.events())),
             None => Named::Unknown,
         }),
@@ -54,7 +62,7 @@ pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, 
 pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
     // A message that may have to be sent again is kept whole.
     running.whole();
-    let (log, writer) = Log::begin(client.session.name, engine.logs.number());
+    let (log, writer) = Log::begin(client.session.name, engine.logs.number(), client.account());
     // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
@@ -68,14 +76,14 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client,
     let answer = match next_until(&mut reader, Some(by)).await {
         Some(Logged::Last(_, bytes, status)) => return form.whole(status, bytes),
         // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
-        Some(Logged::Gone) => return stream(Stream::events(None, Source::Ended)),
+        Some(Logged::Gone) => return form.stream(Source::Ended),
         Some(Logged::Message(number, message)) => {
-            Stream::events(None, Source::Logged { reader, due: Some((number, message)), primed, leave })
+            form.stream(Source::Logged { reader, due: Some((number, message)), primed, leave })
         }
-        None => Stream::silent(Source::Logged { reader, due: None, primed, leave }),
+        None => form.silent(Source::Logged { reader, due: None, primed, leave }),
     };
     engine.logs.keep(&log);
-    stream(answer)
+    answer
 }
 
 /// The answer of a call to a client that takes no stream, without the messages before it.
@@ -115,7 +123,7 @@ pub(super) async fn batch(
     origin: Origin<'_>,
     body: &Bytes,
     client: Option<&Client>,
-    (form, mut watch): (&Form, Watch),
+    (form, permit, mut watch): (&Form, Permit, Watch),
 ) -> Response<Answered> {
     // The first one was counted with the request.
     for _ in batch.messages(body).skip(1) {
@@ -125,9 +133,15 @@ pub(super) async fn batch(
     }
     watch.taken();
     // They run one after the other, in one place.
-    let Some(place) = engine.admission.call().await else {
-        let error = Error::Busy("Too many calls are running: try again later");
-        return refuse(engine, Standalone::error(error, Version::V2025_03_26), engine.watch(Transport::Http));
+    let busy = |reason| {
+        refuse(engine, Standalone::error(Error::Busy(reason), Version::V2025_03_26), engine.watch(Transport::Http))
+    };
+    let Some(slot) = engine.admission.call(permit.account()).await else {
+        return busy("Too many calls are running: try again later");
+    };
+    let place = match parsed(body, &permit) {
+        Ok(permit) => Place { _slot: Some(slot), permit },
+        Err(short) => return busy(short.reason()),
     };
     let moment = engine.now();
     let pending = batch.messages(body).filter_map(|message| {
@@ -135,16 +149,20 @@ pub(super) async fn batch(
         let next = open_batched(&moment.server_for(who), who, origin, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         moment.opened(&next, who, &message, &mut watch);
-        moment.start(next, who, message, None, client, watch)
+        moment.start(next, who, message, Place::of(permit.another()), client, watch)
     });
     let pending = pending.collect();
+    let charge = permit.another();
     // A disconnect does not cancel them.
     let source = Source::batch(async move {
-        let answers = batched(pending).await;
+        let answers = batched(pending, &charge).await;
         drop(place);
         match answers {
-            Some(bytes) => Answer { status: OK, bytes, spoilt: None },
-            None => Answer::new(ACCEPTED, Vec::new()),
+            Ok(Some(bytes)) => Answer::of(OK, bytes),
+            Ok(None) => Answer::of(ACCEPTED, Bytes::new()),
+            Err(short) => {
+                moment.refused(Standalone::error(Error::Busy(short.reason()), Version::V2025_03_26), &mut watch)
+            }
         }
     });
     form.answer(source).await
@@ -155,17 +173,22 @@ pub(super) async fn bodiless(
     engine: &Arc<Engine>,
     facts: &Facts<'_>,
     head: &Parts,
+    permit: &mut Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let guest = match Guest::at(gate_session(facts, &engine.policy()), head, engine).await {
+    let guest = match Guest::at(gate_session(facts, &engine.policy()), head, engine, permit).await {
         Ok(guest) => guest,
-        Err(refusal) => return turn_away(engine, refusal, head, watch),
+        Err(out) => return kept_out(engine, out, head, watch),
     };
     let who = match guest.who(engine) {
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
-    match served(engine, facts, &who) {
+    let own = match engine.permit_of(&who, permit) {
+        Ok(own) => own,
+        Err(short) => return short_of_memory(engine, short, watch),
+    };
+    match served(engine, facts, &who, &own) {
         Ok(response) => {
             watch.status(response.status().as_u16());
             watch.taken();
@@ -190,12 +213,17 @@ impl From<Error> for Unserved {
     }
 }
 
-fn served(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>) -> Result<Response<Answered>, Unserved> {
+fn served(
+    engine: &Arc<Engine>,
+    facts: &Facts<'_>,
+    who: &Authenticated<'_>,
+    permit: &Permit,
+) -> Result<Response<Answered>, Unserved> {
     // MCP 2026-07-28 streamable-http: the modern era knows no other method than POST.
     if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
         return Err(Unserved::Head(Refusal::Verb));
     }
-    let client = match (named(engine, facts, who)?, facts.protocol_version) {
+    let client = match (named(engine, facts, who, permit.account())?, facts.protocol_version) {
         (Named::Of(client), _) => client,
         // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
         (Named::Unknown, _) => return Err(Error::UnknownSession.into()),
@@ -217,8 +245,8 @@ fn served(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>) -> R
     }
     match facts.last_event {
         Field::Absent => {
-            let hearing = Hearing::open(client, &engine.changes)?;
-            Ok(stream(Stream::events(None, Source::Hearing(hearing))))
+            let hearing = Hearing::open(client, &engine.changes, permit)?;
+            Ok(stream(Stream::events(None, Source::Hearing(hearing), permit)))
         }
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
@@ -227,7 +255,7 @@ fn served(engine: &Arc<Engine>, facts: &Facts<'_>, who: &Authenticated<'_>) -> R
             let reader = reader.ok_or_else(unknown)?;
             let leave = leave(engine, &client);
             let source = Source::Logged { reader, due: None, primed: false, leave };
-            Ok(stream(Stream::events(None, source)))
+            Ok(stream(Stream::events(None, source, permit)))
         }
         Field::Repeated => Err(UNKNOWN_EVENT.into()),
     }

@@ -1,5 +1,6 @@
 //! Answers that come in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response stream").
 
+use crate::budget::Permit;
 use crate::engine::{Answer, Listening, Running, Step};
 use crate::limits;
 use crate::session::{Hearing, Logged, Reader};
@@ -10,8 +11,9 @@ use core::future::ready;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame};
+use std::sync::Arc;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Where the messages come from.
 pub(super) enum Source {
@@ -75,13 +77,13 @@ impl Source {
         }
     }
 
-    /// The next event, framed; `None` if there is no other.
-    async fn event(&mut self) -> Option<(Bytes, Rest)> {
+    /// The next event; `None` if there is no other.
+    async fn event(&mut self) -> Option<(Event, Rest)> {
         let Self::Logged { reader, due, primed, leave } = self else {
             return None;
         };
         if core::mem::replace(primed, false) {
-            return Some((joined(&[sse::ID, reader.id(0).as_bytes(), sse::PRIMING]), Rest::Follows));
+            return Some((Event(reader.id(0), None, sse::PRIMING), Rest::Follows));
         }
         let (number, message, rest) = match due.take() {
             Some((number, message)) => (number, message, Rest::Follows),
@@ -89,14 +91,23 @@ impl Source {
                 Some(Logged::Message(number, message)) => (number, message, Rest::Follows),
                 Some(Logged::Last(number, message, _)) => (number, message, Rest::None),
                 Some(Logged::Gone) => return None,
-                None => {
-                    let last = reader.id(reader.behind());
-                    return Some((joined(&[sse::ID, last.as_bytes(), sse::POLL]), Rest::None));
-                }
+                None => return Some((Event(reader.id(reader.behind()), None, sse::POLL), Rest::None)),
             },
         };
-        let id = reader.id(number);
-        Some((joined(&[sse::ID, id.as_bytes(), b"\n", sse::FRONT, &message, sse::BACK]), rest))
+        Some((Event(reader.id(number), Some(message), sse::BACK), rest))
+    }
+}
+
+/// An event with an id: that, the message if it has one, and what stands behind both.
+struct Event(String, Option<Bytes>, &'static [u8]);
+
+impl Event {
+    async fn framed(self, permit: &Permit) -> Bytes {
+        let Self(id, message, end) = self;
+        match message {
+            None => joined(&[sse::ID, id.as_bytes(), end], permit).await,
+            Some(message) => joined(&[sse::ID, id.as_bytes(), b"\n", sse::FRONT, &message, end], permit).await,
+        }
     }
 }
 
@@ -128,6 +139,8 @@ pub(super) enum Framing {
 /// The body of an answer in several messages, or in several pieces.
 pub(super) struct Stream {
     next: Option<Next>,
+    /// What it is about to send is charged to the request.
+    permit: Arc<Permit>,
 }
 
 /// The next frame, and where those behind it come from.
@@ -147,40 +160,56 @@ impl core::error::Error for Broken {}
 
 impl Stream {
     /// A stream of events: what `source` gives, behind the message that was `first`.
-    pub(super) fn events(first: Option<Bytes>, source: Source) -> Self {
-        match first {
-            Some(message) => Self::beginning(event(&message), source, Framing::Between),
-            None => Self { next: Some(Box::pin(frame(source, Framing::Between))) },
-        }
+    pub(super) fn events(first: Option<Bytes>, source: Source, permit: &Permit) -> Self {
+        let permit = Arc::new(permit.another());
+        let charge = Arc::clone(&permit);
+        let next: Next = match first {
+            Some(message) => {
+                Box::pin(async move { (Some((source, Framing::Between)), Ok(event(&message, &charge).await)) })
+            }
+            None => Box::pin(frame(source, Framing::Between, charge)),
+        };
+        Self { next: Some(next), permit }
     }
 
     /// A stream of events whose source has said nothing for so long that a comment has to show that it is alive.
-    pub(super) fn silent(source: Source) -> Self {
-        Self::beginning(Bytes::from_static(sse::KEEP_ALIVE), source, Framing::Between)
+    pub(super) fn silent(source: Source, permit: &Permit) -> Self {
+        Self::beginning(Bytes::from_static(sse::KEEP_ALIVE), source, Framing::Between, permit)
     }
 
     /// A stream whose last event has begun with a piece of its message.
-    pub(super) fn event_in_pieces(first: &[u8], source: Source) -> Self {
-        Self::beginning(joined(&[sse::FRONT, first]), source, Framing::Inside)
-    }
-
-    fn beginning(first: Bytes, source: Source, framing: Framing) -> Self {
-        Self { next: Some(Box::pin(ready((Some((source, framing)), Ok(first))))) }
+    pub(super) fn event_in_pieces(first: Bytes, source: Source, permit: &Permit) -> Self {
+        let permit = Arc::new(permit.another());
+        let charge = Arc::clone(&permit);
+        let next =
+            Box::pin(
+                async move { (Some((source, Framing::Inside)), Ok(joined(&[sse::FRONT, &first], &charge).await)) },
+            );
+        Self { next: Some(next), permit }
     }
 
     /// One message, behind the piece of it that was `first`.
-    pub(super) fn pieces(first: Bytes, source: Source) -> Self {
-        Self::beginning(first, source, Framing::Plain)
+    pub(super) fn pieces(first: Bytes, source: Source, permit: &Permit) -> Self {
+        Self::beginning(first, source, Framing::Plain, permit)
+    }
+
+    fn beginning(first: Bytes, source: Source, framing: Framing, permit: &Permit) -> Self {
+        let next: Next = Box::pin(ready((Some((source, framing)), Ok(first))));
+        Self { next: Some(next), permit: Arc::new(permit.another()) }
     }
 }
 
-async fn frame(mut source: Source, framing: Framing) -> (Option<(Source, Framing)>, Result<Bytes, Broken>) {
+async fn frame(
+    mut source: Source,
+    framing: Framing,
+    permit: Arc<Permit>,
+) -> (Option<(Source, Framing)>, Result<Bytes, Broken>) {
     use Framing::{Between, Inside, Plain};
     if let Source::Logged { .. } = source {
         return match timeout(limits::KEEP_ALIVE, source.event()).await {
             Err(_) => (Some((source, Between)), Ok(Bytes::from_static(sse::KEEP_ALIVE))),
-            Ok(Some((event, Rest::Follows))) => (Some((source, Between)), Ok(event)),
-            Ok(Some((event, Rest::None))) => (None, Ok(event)),
+            Ok(Some((event, Rest::Follows))) => (Some((source, Between)), Ok(event.framed(&permit).await)),
+            Ok(Some((event, Rest::None))) => (None, Ok(event.framed(&permit).await)),
             Ok(None) => (None, Ok(Bytes::new())),
         };
     }
@@ -191,25 +220,34 @@ async fn frame(mut source: Source, framing: Framing) -> (Option<(Source, Framing
     };
     match (step, framing) {
         (Err(_), _) => (Some((source, Between)), Ok(Bytes::from_static(sse::KEEP_ALIVE))),
-        (Ok(Some(Step::Told(message))), _) => (Some((source, Between)), Ok(event(&message))),
-        (Ok(Some(Step::Piece(piece))), Between) => (Some((source, Inside)), Ok(joined(&[sse::FRONT, &piece]))),
+        (Ok(Some(Step::Told(message))), _) => (Some((source, Between)), Ok(event(&message, &permit).await)),
+        (Ok(Some(Step::Piece(piece))), Between) => {
+            (Some((source, Inside)), Ok(joined(&[sse::FRONT, &piece], &permit).await))
+        }
         (Ok(Some(Step::Piece(piece))), _) => (Some((source, framing)), Ok(piece)),
         // A batch of notifications has no answer.
         (Ok(Some(Step::Last(answer))), Between) if answer.bytes.is_empty() => (None, Ok(Bytes::new())),
         (Ok(Some(Step::Last(answer))), Plain) => (None, Ok(answer.bytes)),
-        (Ok(Some(Step::Last(answer))), Between) => (None, Ok(event(&answer.bytes))),
-        (Ok(Some(Step::Last(answer))), Inside) => (None, Ok(joined(&[&answer.bytes, sse::BACK]))),
+        (Ok(Some(Step::Last(answer))), Between) => (None, Ok(event(&answer.bytes, &permit).await)),
+        (Ok(Some(Step::Last(answer))), Inside) => (None, Ok(joined(&[&answer.bytes, sse::BACK], &permit).await)),
         (Ok(Some(Step::Broken)), _) => (None, Err(Broken)),
         (Ok(None | Some(Step::Gone)), _) => (None, Ok(Bytes::new())),
     }
 }
 
-fn event(message: &[u8]) -> Bytes {
-    joined(&[sse::FRONT, message, sse::BACK])
+async fn event(message: &[u8], permit: &Permit) -> Bytes {
+    joined(&[sse::FRONT, message, sse::BACK], permit).await
 }
 
-fn joined(parts: &[&[u8]]) -> Bytes {
-    parts.concat().into()
+/// These parts in one buffer. It waits until the budget has room for that: what other streams hold is freed when it is read, or when
+/// those that do not read are cut.
+async fn joined(parts: &[&[u8]], permit: &Permit) -> Bytes {
+    let bytes = parts.iter().map(|part| part.len()).sum();
+    let mut room = permit.another();
+    while room.more(bytes).is_err() {
+        sleep(limits::ROOM_AGAIN).await;
+    }
+    room.into_bytes(parts.concat())
 }
 
 impl Body for Stream {
@@ -223,7 +261,8 @@ impl Body for Stream {
         let Poll::Ready((rest, frame)) = next.as_mut().poll(context) else {
             return Poll::Pending;
         };
-        self.next = rest.map(|(source, framing)| Box::pin(self::frame(source, framing)) as Next);
+        let permit = &self.permit;
+        self.next = rest.map(|(source, framing)| Box::pin(self::frame(source, framing, Arc::clone(permit))) as Next);
         Poll::Ready(Some(frame.map(Frame::data)))
     }
 }

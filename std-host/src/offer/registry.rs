@@ -1,6 +1,7 @@
 //! What a server offers, by number and by name, and how each of it is run.
 
 use crate::auth::Caller;
+use crate::budget::Permit;
 use crate::call::{
     Asking, Binding, Completing, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
     Suspended, crashed,
@@ -158,6 +159,8 @@ pub(crate) struct Started<C> {
     pub(crate) events: mpsc::Receiver<Event>,
     /// How it is run again, for a legacy client that is known here.
     pub(crate) again: Option<Rerun<C>>,
+    /// For the memory that it held already when it was parked.
+    pub(crate) held: Permit,
 }
 
 /// What it takes to run a call once more, with the answers to what it has asked.
@@ -278,39 +281,41 @@ impl<C: Clone> Registry<C> {
     }
 
     /// Starts what is called, a call read from `body`, which has time until `deadline`. `known` is there for a legacy call whose
-    /// client is known here. A retry that answers a parked call continues that one.
+    /// client is known here. The events of the call are charged to the request of `permit`. A retry that answers a parked call
+    /// continues that one.
     pub(crate) fn start(
         &self,
         body: &Bytes,
         call: Call<'_>,
-        (changes, parking): (&C, &Parking),
-        key: &Key,
+        (changes, parking, key): (&C, &Parking, &Key),
         known: Option<Known>,
         deadline: Instant,
+        permit: &Permit,
     ) -> Started<C> {
         let asides = call.asides();
         let (events, received) =
-            Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level));
+            Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
-            return Started { run, events: received, again: None };
+            return Started { run, events: received, again: None, held: Permit::uncounted() };
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let asking = match Asking::of(body, call.version(), &asides, (key, &binding), known.map(|known| known.client)) {
             Ok(asking) => asking,
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
-                return Started { run, events: received, again: None };
+                return Started { run, events: received, again: None, held: Permit::uncounted() };
             }
         };
         if let Some(id) = asking.parked() {
             let resumed = parking.resume(id, asking.into_answers(), asides.progress_token);
-            let Suspended { run, events } = resumed.unwrap_or_else(|| Suspended {
+            let Suspended { run, events, permit: held } = resumed.unwrap_or_else(|| Suspended {
                 run: Box::pin(ready(Outcome::Rejected(Code::InvalidParams, PARKED_GONE.to_owned()))),
                 events: received,
+                permit: Permit::uncounted(),
             });
-            return Started { run, events, again: None };
+            return Started { run, events, again: None, held };
         }
         let asking = Arc::new(asking);
         let again = known.map(|_| (key.clone(), binding.clone()));
@@ -344,7 +349,7 @@ impl<C: Clone> Registry<C> {
                 self.complete(offer, typed, called, sealer)
             }
         };
-        Started { run, events: received, again }
+        Started { run, events: received, again, held: Permit::uncounted() }
     }
 
     fn complete(&self, offer: &Offer<C>, typed: Completing, call: Called<C>, sealer: Sealer) -> Run {

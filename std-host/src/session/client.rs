@@ -1,13 +1,15 @@
 //! One legacy client, as long as something is done for it.
 
-use super::tables::{Memory, Signal};
+use super::tables::{Memory, Signal, Subscribed};
+use crate::budget::{Account, Overdrawn, Part, Permit, Slot};
 use crate::clock::now;
 use crate::limits;
 use crate::offer::Known;
 use attache_core::era::{Client as Capabilities, Session};
-use attache_core::exchange::{Busy, Place, Unkept, Wish};
+use attache_core::exchange::{Busy, Place, Share, Unkept, Wish};
 use attache_core::rpc::Error;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -18,19 +20,31 @@ pub(crate) struct Client {
     /// That of this process.
     pub(super) home: [u8; 4],
     pub(super) memory: Arc<Memory>,
+    /// The account that is charged for what is remembered.
+    pub(super) account: Account,
     /// Whether messages can reach the client before the answer to its request.
     hears: bool,
 }
 
 impl Client {
-    pub(crate) const fn new(session: Session, home: [u8; 4], memory: Arc<Memory>) -> Self {
-        Self { session, home, memory, hears: true }
+    pub(crate) const fn new(session: Session, home: [u8; 4], memory: Arc<Memory>, account: Account) -> Self {
+        Self { session, home, memory, account, hears: true }
     }
 
     /// The same client; `hears` says whether messages can reach it before the answer to its request. A client that takes no stream
     /// cannot be asked anything.
     pub(crate) fn hearing(self, hears: bool) -> Self {
         Self { hears, ..self }
+    }
+
+    /// The account that is charged for what is remembered.
+    pub(crate) const fn account(&self) -> Account {
+        self.account
+    }
+
+    /// How much of the table of sessions its caller may have.
+    pub(super) fn share(&self) -> Share {
+        self.memory.share(self.account)
     }
 
     /// Whether the client has ended the session.
@@ -46,14 +60,17 @@ impl Client {
 
     /// Takes a place for a call with the id of its request as it was written.
     pub(crate) fn begin(&self, id: &[u8]) -> Result<InFlight, Error> {
+        let Ok(slot) = self.memory.calls.take(self.account) else {
+            return Err(CALLS_FULL);
+        };
         let mut tables = self.memory.tables();
-        tables.sessions.hold(&self.session, now()).map_err(unkept)?;
+        tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
         let place = match tables.calls.begin(self.session.name, id) {
             Ok(place) => place,
             Err(busy) => {
                 tables.sessions.release(&self.session);
                 return Err(match busy {
-                    Busy::Full => Error::Busy("Too many calls of sessions are running: try again later"),
+                    Busy::Full => CALLS_FULL,
                     Busy::Taken => Error::IdInUse,
                     Busy::LongId => Error::IdTooLong,
                 });
@@ -62,30 +79,51 @@ impl Client {
         let (way, signals) = mpsc::unbounded_channel();
         tables.ways.insert(place.index(), (self.session, way));
         drop(tables);
-        Ok(InFlight { client: self.clone(), place, signals })
+        Ok(InFlight { client: self.clone(), place, signals, _slot: slot })
     }
 
-    /// Remembers what the client wishes; `uri` is that of a subscription.
-    pub(crate) fn remember(&self, wish: Wish, uri: impl FnOnce() -> String) -> Result<(), Error> {
+    /// Remembers what the client wishes; `uri` is that of a subscription, which is charged to the caller of `permit`.
+    pub(crate) fn remember(&self, wish: Wish, uri: impl FnOnce() -> String, permit: &Permit) -> Result<(), Error> {
         let mut tables = self.memory.tables();
         let name = self.session.name;
         match wish {
-            Wish::Level(level) => tables.sessions.set_level(&self.session, level, now()).map_err(unkept),
+            Wish::Level(level) => tables.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept),
             Wish::Subscribe(_) => {
                 let known = tables.subscribed.get(&name);
-                if known.is_some_and(|known| known.len() >= limits::SUBSCRIPTIONS) {
+                if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
                     return Err(Error::Busy("This session has too many subscriptions: end one of them first"));
                 }
-                if known.is_none() {
-                    tables.sessions.hold(&self.session, now()).map_err(unkept)?;
+                let uri = uri();
+                if uri.len() > limits::SUBSCRIBED_URI {
+                    return Err(Error::Refused("The URI is longer than a subscription may have it"));
                 }
-                tables.subscribed.entry(name).or_default().insert(uri());
+                if known.is_some_and(|known| known.uris.contains(&uri)) {
+                    return Ok(());
+                }
+                let full = |short: Overdrawn| Error::Busy(short.reason());
+                let mut fresh = None;
+                let permit = match tables.subscribed.get_mut(&name) {
+                    Some(known) => &mut known.permit,
+                    None => fresh.insert(permit.of_its_own().enter(Part::Subscriptions).map_err(full)?),
+                };
+                permit.more(memory_of(&uri)).map_err(full)?;
+                if let Some(permit) = fresh {
+                    tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
+                    tables.subscribed.insert(name, Subscribed { uris: HashSet::new(), permit });
+                }
+                if let Some(known) = tables.subscribed.get_mut(&name) {
+                    known.uris.insert(uri);
+                }
                 Ok(())
             }
             Wish::Unsubscribe(_) => {
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    known.remove(&uri());
-                    if known.is_empty() {
+                    let uri = uri();
+                    if known.uris.remove(&uri) {
+                        let rest = known.permit.bytes().saturating_sub(memory_of(&uri));
+                        known.permit.keep(rest);
+                    }
+                    if known.uris.is_empty() {
                         tables.subscribed.remove(&name);
                         tables.sessions.release(&self.session);
                     }
@@ -116,13 +154,13 @@ impl Client {
     ///
     /// # Errors
     /// If none does: it was never asked here, or is answered.
-    pub(crate) fn answer(&self, question: u64, outcome: Result<Value, Value>) -> Result<(), Error> {
+    pub(crate) fn answer(&self, question: u64, outcome: Result<Value, Value>, permit: Permit) -> Result<(), Error> {
         let mut tables = self.memory.tables();
         let Some((place, at)) = tables.calls.answered(self.session.name, question) else {
             return Err(if self.is_at_home() { Error::UnexpectedAnswer } else { elsewhere("answer") });
         };
         if let Some((_, way)) = tables.ways.get(&place.index()) {
-            let _ = way.send(Signal::Answer(at, outcome));
+            let _ = way.send(Signal::Answer(at, outcome, permit));
         }
         Ok(())
     }
@@ -130,7 +168,7 @@ impl Client {
     /// Ends the session: its calls are stopped, its streams closed, and its id is good for nothing more.
     pub(crate) fn end(&self) -> Result<(), Error> {
         let mut tables = self.memory.tables();
-        tables.sessions.end(&self.session, now()).map_err(unkept)?;
+        tables.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
         tables.ways.values().filter(|(session, _)| *session == self.session).for_each(|(_, way)| {
             let _ = way.send(Signal::Cancel);
         });
@@ -162,7 +200,10 @@ pub(crate) struct InFlight {
     pub(super) client: Client,
     place: Place,
     signals: mpsc::UnboundedReceiver<Signal>,
+    _slot: Slot,
 }
+
+const CALLS_FULL: Error = Error::Busy("Too many calls of sessions are running: try again later");
 
 impl InFlight {
     /// The next signal. Nothing is lost if the future is dropped.
@@ -193,6 +234,11 @@ impl Drop for InFlight {
         tables.ways.remove(&self.place.index());
         tables.sessions.release(&self.client.session);
     }
+}
+
+/// What a subscription to this URI takes: its text, once more while its update is to be told, and its entry in the table.
+const fn memory_of(uri: &str) -> usize {
+    2 * uri.len() + limits::LISTEN_URI
 }
 
 pub(super) fn unkept(unkept: Unkept) -> Error {

@@ -2,6 +2,7 @@
 //! stream, the answers come as messages of their own, and then the handler runs again with them, as in the modern era.
 
 use super::InFlight;
+use crate::budget::Permit;
 use crate::call::{Outcome, Question, Run};
 use crate::limits;
 use crate::offer::Rerun;
@@ -19,6 +20,8 @@ pub(crate) struct Legacy {
     pub(crate) call: InFlight,
     again: Rerun,
     waiting: Option<Waiting>,
+    /// For the answers that the handler has.
+    held: Vec<Permit>,
     /// Questions that are to be sent.
     pub(crate) due: VecDeque<Bytes>,
 }
@@ -27,6 +30,8 @@ struct Waiting {
     keys: Vec<String>,
     answers: Map<String, Value>,
     to: Takes,
+    /// For the answers that have come.
+    permits: Vec<Permit>,
 }
 
 /// What takes the answers.
@@ -49,7 +54,7 @@ pub(crate) enum Asked {
 
 impl Legacy {
     pub(crate) fn new(call: InFlight, again: Rerun) -> Self {
-        Self { call, again, waiting: None, due: VecDeque::new() }
+        Self { call, again, waiting: None, held: Vec::new(), due: VecDeque::new() }
     }
 
     /// Sends the questions that the handler has ended with: an object of requests, by key.
@@ -91,18 +96,19 @@ impl Legacy {
                 self.due.push_back(message.bytes.into());
             }
         }
-        self.waiting = Some(Waiting { keys, answers: Map::new(), to });
+        self.waiting = Some(Waiting { keys, answers: Map::new(), to, permits: Vec::new() });
         Ok(())
     }
 
     /// Takes an answer.
-    pub(crate) fn answered(&mut self, at: usize, outcome: Result<Value, Value>) -> Asked {
+    pub(crate) fn answered(&mut self, at: usize, outcome: Result<Value, Value>, permit: Permit) -> Asked {
         let Some(waiting) = &mut self.waiting else {
             return Asked::Waits;
         };
         match (outcome, waiting.keys.get(at)) {
             (Ok(answer), Some(key)) => {
                 waiting.answers.insert(key.clone(), answer);
+                waiting.permits.push(permit);
             }
             (Ok(_), None) => {}
             (Err(error), _) => {
@@ -114,13 +120,17 @@ impl Legacy {
         if waiting.answers.len() < waiting.keys.len() {
             return Asked::Waits;
         }
-        match self.waiting.take() {
-            Some(Waiting { answers, to: Takes::Rerun, .. }) => Asked::Again(self.again.run(answers)),
-            Some(Waiting { answers, to: Takes::Alive(reply), .. }) => {
+        let Some(Waiting { answers, to, permits, .. }) = self.waiting.take() else {
+            return Asked::Waits;
+        };
+        // The call has the answers until it has ended.
+        self.held.extend(permits);
+        match to {
+            Takes::Rerun => Asked::Again(self.again.run(answers)),
+            Takes::Alive(reply) => {
                 let _ = reply.send(Ok(answers));
                 Asked::Waits
             }
-            None => Asked::Waits,
         }
     }
 

@@ -1,9 +1,11 @@
 //! What was sent on the streams of calls, for clients that come back for what they have missed (MCP 2025-11-25
 //! basic/transports, "Resumability and Redelivery"). It is bounded: what has gone from it cannot be had again.
 
-use crate::limits;
+use crate::budget::{Account, Cache, open_to_all, share};
+use crate::limits::{self, Limits};
 use bytes::Bytes;
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -11,6 +13,8 @@ use tokio::sync::Notify;
 /// The messages of one call.
 pub(crate) struct Log {
     session: [u8; 16],
+    /// Who is charged for its messages.
+    account: Account,
     /// The number of the stream, in the ids of its events.
     number: u64,
     kept: Mutex<Kept>,
@@ -43,8 +47,8 @@ pub(crate) enum Logged {
 
 impl Log {
     /// A log that begins, and the one who writes it.
-    pub(crate) fn begin(session: [u8; 16], number: u64) -> (Arc<Self>, Writer) {
-        let log = Arc::new(Self { session, number, kept: Mutex::default(), news: Notify::new() });
+    pub(crate) fn begin(session: [u8; 16], number: u64, account: Account) -> (Arc<Self>, Writer) {
+        let log = Arc::new(Self { session, account, number, kept: Mutex::default(), news: Notify::new() });
         let writer = Writer(Arc::clone(&log));
         (log, writer)
     }
@@ -183,35 +187,71 @@ impl Drop for Reader {
 }
 
 /// The logs that clients may come back for.
-#[derive(Default)]
-pub(crate) struct Logs(Mutex<(u64, VecDeque<Arc<Log>>)>);
+pub(crate) struct Logs {
+    kept: Mutex<VecDeque<Arc<Log>>>,
+    /// The number of the newest.
+    newest: AtomicU64,
+    /// Logs that are kept of one caller.
+    share: usize,
+}
 
 impl Logs {
-    /// A number for the stream of a call.
-    pub(crate) fn number(&self) -> u64 {
-        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        logs.0 += 1;
-        logs.0
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let share = share(limits::KEPT_STREAMS, limits.share);
+        Self { kept: Mutex::default(), newest: AtomicU64::new(0), share }
     }
 
-    /// Keeps a log; the oldest one that has ended goes when there are too many, or the oldest of all.
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Log>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for the stream of a call.
+    pub(crate) fn number(&self) -> u64 {
+        self.newest.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Keeps a log. Where there are too many, the oldest one that has ended goes, or the oldest of all; where the caller has its share,
+    /// one of its own.
     pub(crate) fn keep(&self, log: &Arc<Log>) {
-        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if logs.1.len() >= limits::KEPT_STREAMS {
-            let oldest = logs.1.iter().position(|log| log.kept().end.is_some()).unwrap_or(0);
-            logs.1.remove(oldest);
+        let mut kept = self.kept();
+        let is_own = |other: &Arc<Log>| other.account == log.account && log.account != Account::UNKNOWN;
+        let own = kept.iter().filter(|other| is_own(other)).count();
+        let is_greedy = own > 0 && (own >= self.share || kept.len() >= open_to_all(limits::KEPT_STREAMS));
+        if is_greedy || kept.len() >= limits::KEPT_STREAMS {
+            let may_go = |other: &Arc<Log>| !is_greedy || is_own(other);
+            let ended = kept.iter().position(|other| may_go(other) && other.kept().end.is_some());
+            if let Some(oldest) = ended.or_else(|| kept.iter().position(may_go)) {
+                kept.remove(oldest);
+            }
         }
-        logs.1.push_back(Arc::clone(log));
+        kept.push_back(Arc::clone(log));
     }
 
     /// The log of the session's stream with the event of this id, behind that event.
     pub(crate) fn resume(&self, session: [u8; 16], id: &str) -> Option<Reader> {
         let (number, event) = id.split_once('-')?;
         let (number, event) = (u64::from_str_radix(number, 16).ok()?, event.parse().ok()?);
-        let logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = logs.1.iter().find(|log| log.session == session && log.number == number)?;
+        let logs = self.kept();
+        let log = logs.iter().find(|log| log.session == session && log.number == number)?;
         let last = log.kept().last;
         (event <= last).then(|| log.read(event))
+    }
+}
+
+impl Cache for Logs {
+    fn free(&self, account: Option<Account>) {
+        let mut gone = Vec::new();
+        self.kept().retain(|log| {
+            let is_idle = account.is_none_or(|account| account == log.account) && {
+                let kept = log.kept();
+                kept.end.is_some() && kept.readers == 0
+            };
+            if is_idle {
+                gone.push(Arc::clone(log));
+            }
+            !is_idle
+        });
+        // Their messages are freed here, when no table is locked any more.
     }
 }
 

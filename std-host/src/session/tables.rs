@@ -1,8 +1,9 @@
 //! The tables, which all connections share.
 
-use crate::limits;
+use crate::budget::{Account, Permit, Slots, share};
+use crate::limits::{self, Limits};
 use attache_core::era::Session;
-use attache_core::exchange::{Inflight, Sessions};
+use attache_core::exchange::{Inflight, Sessions, Share};
 use core::fmt;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,8 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// What is remembered of legacy clients.
-#[derive(Default)]
-pub(crate) struct Memory(Mutex<Tables>);
+pub(crate) struct Memory {
+    tables: Mutex<Tables>,
+    /// Calls that run; a caller has a share of them.
+    pub(super) calls: Slots,
+    /// Slots of the table of sessions that one caller may have.
+    share: usize,
+}
 
 /// Each table is bounded by the limits.
 #[derive(Default)]
@@ -21,11 +27,18 @@ pub(crate) struct Tables {
     /// The ways to the calls that run, by the numbers of their places.
     pub(super) ways: HashMap<usize, (Session, mpsc::UnboundedSender<Signal>)>,
     /// The resources that sessions have subscribed to.
-    pub(super) subscribed: HashMap<[u8; 16], HashSet<String>>,
+    pub(super) subscribed: HashMap<[u8; 16], Subscribed>,
     /// The pages that persons were sent to, and the session of each; the newest is the last.
     pub(super) pages: VecDeque<(String, [u8; 16])>,
     /// The sessions with an open stream; it ends when its sender is dropped.
     pub(super) hearing: HashMap<[u8; 16], mpsc::Sender<()>>,
+}
+
+/// The resources that one session has subscribed to.
+#[derive(Default)]
+pub(super) struct Subscribed {
+    pub(super) uris: HashSet<String>,
+    pub(super) permit: Permit,
 }
 
 /// What reaches a call from outside.
@@ -33,13 +46,26 @@ pub(crate) struct Tables {
 pub(crate) enum Signal {
     /// It is to stop, and to answer no more.
     Cancel,
-    /// The answer to one of its questions, by the place of that among those it has asked together.
-    Answer(usize, Result<Value, Value>),
+    /// The answer to one of its questions, by the place of that among those it has asked together, and the memory that it takes.
+    Answer(usize, Result<Value, Value>, Permit),
 }
 
 impl Memory {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            tables: Mutex::default(),
+            calls: Slots::new(limits::LEGACY_CALLS, limits.share),
+            share: share(limits::SESSIONS, limits.share),
+        }
+    }
+
+    /// How much of the table of sessions `account` may have.
+    pub(super) fn share(&self, account: Account) -> Share {
+        account.number().map_or(Share::ALL, |owner| Share::of(owner, self.share))
+    }
+
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

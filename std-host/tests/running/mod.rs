@@ -1,6 +1,8 @@
 //! The program, running for a test.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses some of it")]
 
+pub mod http2;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};

@@ -6,7 +6,7 @@ use crate::server::{caller, dispatch, server, version};
 use crate::{keep, proofs};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{
-    Emission, Inflight, Next, Origin, Reply, Sessions, Standalone, answer, open, open_batched,
+    Emission, Inflight, Next, Origin, Reply, Sessions, Share, Standalone, answer, open, open_batched,
 };
 use attache_core::http::{Door, LOOPBACK, Policy, Refusal, gate};
 use attache_core::json::{Sink, Slice, Value};
@@ -79,15 +79,15 @@ proofs! {
         while !foreign.is_empty() {
             let (session, now) = (session(&mut foreign), foreign.number() as u64);
             match foreign.byte() {
-                0 => keep(sessions.hold(&session, now)),
+                0 => keep(sessions.hold(&session, Share::ALL, now)),
                 1 => sessions.release(&session),
-                2 => keep(sessions.end(&session, now)),
+                2 => keep(sessions.end(&session, Share::ALL, now)),
                 3 => sessions.forget(&session),
                 4 => keep((sessions.has_ended(&session), sessions.level(&session))),
                 _ => {
                     let name = Value::parse(foreign.piece()).ok().and_then(|value| value.text());
                     if let Some(level) = name.and_then(Level::named) {
-                        keep(sessions.set_level(&session, level, now));
+                        keep(sessions.set_level(&session, level, Share::ALL, now));
                     }
                 }
             }

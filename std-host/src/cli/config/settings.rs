@@ -228,6 +228,24 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "auto",
         "Requests of one caller, SECOND/BURST, or off; auto is off on a loopback address and 50/200 elsewhere",
     ),
+    program(
+        "limits.memory",
+        Kind::Size,
+        "128MiB",
+        "Memory that all callers together may make the program hold, beyond what it takes while it is idle; further requests get 503",
+    ),
+    program(
+        "limits.memory_per_caller",
+        Kind::Size,
+        "32MiB",
+        "Memory that one caller may make the program hold: a caller is an identity where one is known, else an address",
+    ),
+    program(
+        "limits.share",
+        Kind::Count,
+        "50",
+        "Largest part of each shared table that one caller may hold, in percent: of connections, calls, streams and sessions; the last eighth of each is for callers that hold nothing",
+    ),
     program("limits.stop_grace", Kind::Time, "10s", "How long requests may take that are open at the stop"),
     program(
         "tls.certificate",

@@ -1,0 +1,303 @@
+//! The memory that peers may make this process hold, in bytes.
+//!
+//! Everything that a peer can make the server keep draws from one [`Budget`] before it is kept: bodies that come in, parsed
+//! arguments, answers that wait for their reader, subscriptions, tokens, log lines. Each caller has a smaller share of it. What is
+//! charged is the capacity that is held, and it is given back when the memory is freed.
+
+mod account;
+mod permit;
+mod slots;
+mod weight;
+
+pub use account::Account;
+pub(crate) use account::network;
+pub use permit::Permit;
+pub use slots::{Crowded, Slot, Slots};
+pub(crate) use slots::{open_to_all, share};
+pub(crate) use weight::weight;
+
+use crate::limits::{Limits, PART};
+use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use permit::Charge;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// The byte budget of a process. Clones share it.
+///
+/// Each [`Server`](crate::Server) has a budget of its own unless [`Server::budget`](crate::Server::budget) gives it one.
+#[derive(Clone)]
+pub struct Budget(Arc<State>);
+
+struct State {
+    whole: Pool,
+    /// What one caller may hold.
+    share: usize,
+    /// What callers hold. Each caller has a slot, found by a hash with a secret key; two that meet in one share it.
+    callers: Box<[AtomicUsize]>,
+    parts: [Pool; 4],
+    /// What can be freed when memory is short.
+    caches: Mutex<Vec<Weak<dyn Cache>>>,
+}
+
+/// A kind of memory that may have no more than a part of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Open subscriptions, of all revisions.
+    Subscriptions,
+    /// Log lines that wait to be written.
+    Log,
+    /// Requests that wait for the keys of an issuer.
+    Waiting,
+    /// Access tokens that are remembered as checked.
+    Tokens,
+}
+
+/// Why a reservation was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdrawn {
+    /// The caller holds its share.
+    Caller,
+    /// The budget of the process, or that of the part, is in use.
+    Process,
+}
+
+impl Overdrawn {
+    /// What the peer is told.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Caller => "Your requests hold as much memory as one caller may: read the answers, or try again later",
+            Self::Process => "The server's memory budget is in use: try again later",
+        }
+    }
+}
+
+/// Memory that is kept for speed or comfort, and is freed when the budget runs short.
+pub(crate) trait Cache: Send + Sync {
+    /// Frees what is kept of `account`; of all, where there is none.
+    fn free(&self, account: Option<Account>);
+}
+
+impl Budget {
+    /// A budget of [`Limits::memory`], of which one caller may hold [`Limits::memory_per_caller`].
+    pub fn new(limits: &Limits) -> Self {
+        let whole = limits.memory;
+        Self(Arc::new(State {
+            whole: Pool::of(whole),
+            share: limits.memory_per_caller.min(whole),
+            callers: (0..SLOTS).map(|_| AtomicUsize::new(0)).collect(),
+            parts: [(); 4].map(|()| Pool::of(PART.min(whole / 4))),
+            caches: Mutex::default(),
+        }))
+    }
+
+    /// Reserves `bytes` for a new request of `account`.
+    ///
+    /// # Errors
+    /// If they do not fit.
+    pub fn reserve(&self, account: Account, bytes: usize) -> Result<Permit, Overdrawn> {
+        let mut permit = Permit::of(Charge::new(self.clone(), account));
+        permit.more(bytes)?;
+        Ok(permit)
+    }
+
+    /// Reserves `bytes` of a part, for nobody in particular.
+    ///
+    /// # Errors
+    /// If they do not fit.
+    pub fn reserve_part(&self, part: Part, bytes: usize) -> Result<Permit, Overdrawn> {
+        self.reserve(Account::UNKNOWN, bytes)?.enter(part)
+    }
+
+    /// Bytes that are held at the moment.
+    pub fn held(&self) -> usize {
+        self.0.whole.used.load(Relaxed)
+    }
+
+    /// Has `cache` freed when memory is short.
+    pub(crate) fn watch_over(&self, cache: Weak<dyn Cache>) {
+        let mut caches = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.retain(|cache| cache.strong_count() > 0);
+        caches.push(cache);
+    }
+
+    /// Takes `more` bytes for a request of `account` that holds `own` already.
+    fn take(&self, account: Account, own: usize, more: usize) -> Result<(), Overdrawn> {
+        let short = match self.try_take(account, own, more) {
+            Ok(()) => return Ok(()),
+            Err(short) => short,
+        };
+        let caches = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let account_to_free = (short == Overdrawn::Caller).then_some(account);
+        caches.iter().filter_map(Weak::upgrade).for_each(|cache| cache.free(account_to_free));
+        self.try_take(account, own, more)
+    }
+
+    fn try_take(&self, account: Account, own: usize, more: usize) -> Result<(), Overdrawn> {
+        let slot = self.slot(account);
+        if let Some(slot) = slot
+            && !take(slot, self.0.share, own, more)
+        {
+            return Err(Overdrawn::Caller);
+        }
+        if !take(&self.0.whole.used, self.0.whole.limit, own, more) {
+            if let Some(slot) = slot {
+                slot.fetch_sub(more, Relaxed);
+            }
+            return Err(Overdrawn::Process);
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, account: Account, bytes: usize) {
+        self.0.whole.used.fetch_sub(bytes, Relaxed);
+        if let Some(slot) = self.slot(account) {
+            slot.fetch_sub(bytes, Relaxed);
+        }
+    }
+
+    /// What `account` holds; nothing where callers are not told apart.
+    fn slot(&self, account: Account) -> Option<&AtomicUsize> {
+        let number = account.number()?;
+        self.0.callers.get(usize::try_from(number % SLOTS as u64).unwrap_or_default())
+    }
+
+    fn take_part(&self, part: Part, bytes: usize) -> Result<(), Overdrawn> {
+        let Pool { used, limit } = &self.0.parts[part as usize];
+        if used.fetch_add(bytes, Relaxed).saturating_add(bytes) > *limit {
+            used.fetch_sub(bytes, Relaxed);
+            return Err(Overdrawn::Process);
+        }
+        Ok(())
+    }
+
+    fn give_back_part(&self, part: Part, bytes: usize) {
+        self.0.parts[part as usize].used.fetch_sub(bytes, Relaxed);
+    }
+}
+
+/// Adds `more` to `used` if that stays within `limit`, or if all others hold next to nothing: so the largest body and the largest
+/// answer pass on an idle server, whatever their parsed values take.
+fn take(used: &AtomicUsize, limit: usize, own: usize, more: usize) -> bool {
+    let before = used.fetch_add(more, Relaxed);
+    let fits = before.saturating_add(more) <= limit || before.saturating_sub(own) <= limit / IDLE;
+    if !fits {
+        used.fetch_sub(more, Relaxed);
+    }
+    fits
+}
+
+/// Slots in which callers are told apart: with four callers that hold their whole share, another one meets one of them in one of a
+/// thousand cases.
+const SLOTS: usize = 4096;
+
+/// A budget counts as idle while others hold less than one part in so many.
+const IDLE: usize = 8;
+
+#[derive(Debug)]
+struct Pool {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Pool {
+    const fn of(limit: usize) -> Self {
+        Self { used: AtomicUsize::new(0), limit }
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("whole", &self.0.whole).field("parts", &self.0.parts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARE: usize = 25;
+
+    fn budget() -> Budget {
+        Budget::new(&Limits::default().memory(100_usize).memory_per_caller(SHARE))
+    }
+
+    fn caller(number: u8) -> Account {
+        Account::identity(&[number])
+    }
+
+    #[test]
+    fn caller_that_holds_its_share_gets_no_more_until_it_gives_something_back_and_others_do() {
+        let budget = budget();
+        let held = budget.reserve(caller(1), SHARE).unwrap();
+        assert_eq!(budget.reserve(caller(1), 1).err(), Some(Overdrawn::Caller));
+        assert!(budget.reserve(caller(2), SHARE).is_ok());
+        drop(held);
+        assert!(budget.reserve(caller(1), SHARE).is_ok());
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn budget_that_is_in_use_is_refused_to_all_callers_and_to_those_that_are_not_told_apart() {
+        let budget = budget();
+        let held: Vec<_> = (1..=4).map(|number| budget.reserve(caller(number), SHARE).unwrap()).collect();
+        for account in [caller(5), Account::UNKNOWN] {
+            assert_eq!(budget.reserve(account, 1).err(), Some(Overdrawn::Process));
+        }
+        drop(held);
+        assert!(budget.reserve(Account::UNKNOWN, 100).is_ok());
+    }
+
+    #[test]
+    fn request_that_is_larger_than_the_budget_passes_while_others_hold_next_to_nothing() {
+        let budget = budget();
+        let mut large = budget.reserve(caller(1), SHARE).unwrap();
+        assert_eq!(large.more(200), Ok(()));
+        assert_eq!(budget.reserve(caller(2), 1).err(), Some(Overdrawn::Process));
+        drop(large);
+        let _other = budget.reserve(caller(2), SHARE).unwrap();
+        assert_eq!(budget.reserve(caller(1), 101).err(), Some(Overdrawn::Process));
+    }
+
+    #[test]
+    fn part_has_a_bound_of_its_own_and_its_bytes_come_back() {
+        let budget = budget();
+        for _ in 0..3 {
+            let part = budget.reserve_part(Part::Log, 25).unwrap();
+            assert_eq!(budget.reserve_part(Part::Log, 1).err(), Some(Overdrawn::Process));
+            assert!(budget.reserve_part(Part::Tokens, 25).is_ok());
+            assert_eq!(budget.held(), 25);
+            drop(part);
+        }
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn bytes_of_a_buffer_are_held_as_long_as_any_slice_of_it() {
+        let budget = budget();
+        let permit = budget.reserve(caller(1), 0).unwrap();
+        let bytes = permit.hold(Vec::with_capacity(10)).unwrap();
+        let mut text = permit.hold(b"0123456789".to_vec()).unwrap();
+        drop((permit, bytes));
+        assert_eq!(budget.held(), 10);
+        let slice = text.split_to(2);
+        drop(text);
+        assert_eq!(budget.held(), 10);
+        drop(slice);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn cache_gives_way_when_memory_is_short() {
+        struct Kept(Mutex<Option<Permit>>);
+        impl Cache for Kept {
+            fn free(&self, _: Option<Account>) {
+                *self.0.lock().unwrap() = None;
+            }
+        }
+        let budget = budget();
+        let kept: Arc<dyn Cache> = Arc::new(Kept(Mutex::new(Some(budget.reserve(caller(1), 20).unwrap()))));
+        budget.watch_over(Arc::downgrade(&kept));
+        assert!(budget.reserve(caller(1), 20).is_ok());
+        assert_eq!(budget.held(), 0);
+    }
+}

@@ -1,0 +1,240 @@
+//! Tables of a fixed size that all callers share, of which no caller can take all.
+
+use super::Account;
+use core::hash::{BuildHasherDefault, Hasher};
+use core::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// The slots of one table: calls that run, open streams, connections. A caller may hold a share of them; and the last eighth is for
+/// callers that hold none.
+#[derive(Clone, Debug)]
+pub struct Slots(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    most: usize,
+    /// What one caller may hold.
+    share: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    used: usize,
+    /// Callers that hold slots, and how many. A caller that holds none is not in it.
+    held: HashMap<Account, usize, BuildHasherDefault<AsItIs>>,
+    waiting: VecDeque<(Account, oneshot::Sender<Slot>)>,
+}
+
+/// A slot that is taken until this is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    shared: Arc<Shared>,
+    account: Account,
+}
+
+/// Why there is no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowded {
+    /// All are taken.
+    Full,
+    /// The caller holds its share, or what is left is for callers that hold none.
+    Caller,
+}
+
+impl Slots {
+    /// `most` slots, of which one caller may hold `percent` of a hundred.
+    pub fn new(most: usize, percent: usize) -> Self {
+        Self(Arc::new(Shared { most, share: share(most, percent), table: Mutex::default() }))
+    }
+
+    /// Takes a slot for `account`.
+    ///
+    /// # Errors
+    /// If there is none for it.
+    pub fn take(&self, account: Account) -> Result<Slot, Crowded> {
+        self.0.take(&mut self.0.table(), account)
+    }
+
+    /// Takes a slot for `account`, and waits for one at most so long. Those who wait have a slot of `queue`.
+    pub async fn wait(&self, account: Account, queue: &Self, time: Duration) -> Option<Slot> {
+        let (waiter, _queued) = {
+            let mut table = self.0.table();
+            if let Ok(slot) = self.0.take(&mut table, account) {
+                return Some(slot);
+            }
+            let queued = queue.take(account).ok()?;
+            let (sender, waiter) = oneshot::channel();
+            table.waiting.push_back((account, sender));
+            (waiter, queued)
+        };
+        timeout(time, waiter).await.ok()?.ok()
+    }
+
+    /// Slots that are taken.
+    pub fn used(&self) -> usize {
+        self.0.table().used
+    }
+}
+
+/// How many of `most` one caller may hold: one at least.
+pub(crate) const fn share(most: usize, percent: usize) -> usize {
+    let share = most.saturating_mul(percent) / 100;
+    if share == 0 { 1 } else { share }
+}
+
+/// How many of `most` may be used before the rest is for callers that hold none.
+pub(crate) const fn open_to_all(most: usize) -> usize {
+    most - most / 8
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(self: &Arc<Self>, table: &mut Table, account: Account) -> Result<Slot, Crowded> {
+        if table.used >= self.most {
+            return Err(Crowded::Full);
+        }
+        if account != Account::UNKNOWN {
+            let held = table.held.entry(account).or_default();
+            if *held > 0 && (*held >= self.share || table.used >= open_to_all(self.most)) {
+                return Err(Crowded::Caller);
+            }
+            *held += 1;
+        }
+        table.used += 1;
+        Ok(Slot { shared: Arc::clone(self), account })
+    }
+
+    /// Frees a slot, and hands it to the first that waits and may have it.
+    fn free(self: &Arc<Self>, account: Account) {
+        let mut table = self.table();
+        table.used -= 1;
+        if let Some(held) = table.held.get_mut(&account) {
+            *held -= 1;
+            if *held == 0 {
+                table.held.remove(&account);
+            }
+        }
+        if table.waiting.is_empty() {
+            return;
+        }
+        let mut waiting = core::mem::take(&mut table.waiting);
+        let mut untaken = None;
+        waiting.retain_mut(|(account, sender)| {
+            if sender.is_closed() {
+                return false;
+            }
+            if untaken.is_some() {
+                return true;
+            }
+            let Ok(slot) = self.take(&mut table, *account) else { return true };
+            untaken = core::mem::replace(sender, oneshot::channel().0).send(slot).err();
+            false
+        });
+        table.waiting = waiting;
+        // One that has just gone away took nothing: its slot goes to the next, once the table is free.
+        drop(table);
+        drop(untaken);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.free(self.account);
+    }
+}
+
+/// Accounts are hashes already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Nothing but an account is hashed.
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(number: u32) -> Account {
+        Account::identity(&number.to_be_bytes())
+    }
+
+    #[test]
+    fn caller_gets_its_share_and_the_last_eighth_is_for_callers_that_hold_none() {
+        let slots = Slots::new(16, 50);
+        let greedy: Vec<_> = (0..8).map(|_| slots.take(caller(1)).unwrap()).collect();
+        assert_eq!(slots.take(caller(1)).err(), Some(Crowded::Caller));
+        let second: Vec<_> = (0..6).map(|_| slots.take(caller(2)).unwrap()).collect();
+        assert_eq!(slots.take(caller(2)).err(), Some(Crowded::Caller));
+        let rest = [slots.take(caller(3)).unwrap(), slots.take(caller(4)).unwrap()];
+        assert_eq!(slots.take(caller(5)).err(), Some(Crowded::Full));
+        drop((greedy, second, rest));
+        assert!(slots.take(caller(1)).is_ok());
+    }
+
+    #[test]
+    fn callers_that_are_not_told_apart_may_take_all_and_a_table_of_one_slot_has_one_for_anybody() {
+        let slots = Slots::new(8, 50);
+        let all: Vec<_> = (0..8).map(|_| slots.take(Account::UNKNOWN).unwrap()).collect();
+        assert_eq!(slots.take(Account::UNKNOWN).err(), Some(Crowded::Full));
+        drop(all);
+        assert!(Slots::new(1, 50).take(caller(1)).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slot_that_is_freed_goes_to_the_first_that_waits_and_may_have_it() {
+        let (slots, queue) = (Slots::new(2, 50), Slots::new(8, 50));
+        let [first, other] = [slots.take(caller(1)).unwrap(), slots.take(caller(2)).unwrap()];
+        let wait = |number| {
+            let (slots, queue) = (slots.clone(), queue.clone());
+            tokio::spawn(async move { slots.wait(caller(number), &queue, Duration::from_secs(5)).await })
+        };
+        let (again, third) = (wait(1), wait(3));
+        tokio::task::yield_now().await;
+        // The first that waits holds its share still.
+        drop(other);
+        let third = third.await.unwrap().expect("a slot");
+        drop(third);
+        assert!(!again.is_finished());
+        drop(first);
+        assert!(again.await.unwrap().is_some());
+        assert_eq!((slots.used(), queue.used()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waits_too_long_goes_without_and_leaves_nothing_behind() {
+        let (slots, queue) = (Slots::new(1, 50), Slots::new(1, 50));
+        let held = slots.take(caller(1)).unwrap();
+        assert!(slots.wait(caller(2), &queue, Duration::from_secs(5)).await.is_none());
+        assert_eq!(queue.used(), 0);
+        drop(held);
+        assert!(slots.0.table().waiting.is_empty() && slots.take(caller(2)).is_ok());
+    }
+
+    #[test]
+    fn table_of_callers_is_as_large_after_ten_thousand_of_them_as_before() {
+        let slots = Slots::new(16, 50);
+        for number in 0..10_000 {
+            drop(slots.take(caller(number)).unwrap());
+        }
+        assert!(slots.0.table().held.is_empty());
+    }
+}
