@@ -1,5 +1,5 @@
-//! The lists (MCP server/tools, server/prompts, server/resources), one section for each entry, so that a list of any size
-//! passes through a small buffer. A page is a number of entries.
+//! List results (MCP server/tools, server/prompts, server/resources). Each entry is one section, so
+//! that a list of any size passes through a small buffer. The page size is a number of entries.
 
 use super::Server;
 use crate::era::Version;
@@ -8,7 +8,7 @@ use crate::limits;
 use crate::rpc::{Section, section};
 use crate::tool::Kind;
 
-/// One page of a list: which entries, and what stands in the cursor to the next page.
+/// One page of a list: its range of entries, and the cursor of the next page.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Page {
@@ -16,21 +16,23 @@ pub struct Page {
     version: Version,
     start: usize,
     end: usize,
-    /// Generation and number of the first entry of the next page, if there is one.
+    /// The generation of the lists and the index of the first entry of the next page, if there is a
+    /// next page.
     next: Option<[Decimal; 2]>,
 }
 
 impl Page {
-    /// The page that begins where `cursor` says; the first one without a cursor.
+    /// Finds the page that starts at `cursor`, or the first page without a cursor.
     ///
-    /// `None` if the cursor was not issued for the list as it is now.
+    /// Returns `None` if the cursor was not issued for the list in its present state.
     pub fn find(server: &Server<'_>, kind: Kind, version: Version, cursor: Option<Text<'_>>) -> Option<Self> {
         let offers = server.offers();
         let (len, generation) = (offers.len(kind), offers.generation());
         let start = match cursor {
             None => 0,
-            // A cursor is the generation of the lists, a letter for the list, and the number of an entry. It opens nothing
-            // that the list without one does not show, so it needs no seal.
+            // A cursor consists of the generation of the lists, a letter for the list, and the
+            // index of an entry. It gives access to nothing that the list without a cursor does not
+            // show, so it needs no seal.
             Some(cursor) => {
                 let (of, start) = cursor.plain()?.split_once(letter(kind).0)?;
                 let start: usize = start.parse().ok()?;
@@ -42,12 +44,13 @@ impl Page {
         Some(Self { kind, version, start, end, next })
     }
 
-    /// How many sections there are.
+    /// Returns the number of sections.
     pub const fn sections(&self) -> usize {
         self.end.saturating_sub(self.start) + 2
     }
 
-    /// Makes `section` section `at` of the page: the front, one for each entry, the back; `false` behind that.
+    /// Fills `section` with section `at` of the page: the front, then one section per entry, then
+    /// the end. Returns `false` after the last one.
     pub fn section<'a>(&'a self, server: &Server<'a>, at: usize, section: &mut Section<'a>) -> bool {
         let Some(before) = at.checked_sub(1) else {
             section.push(match self.kind {
@@ -71,7 +74,8 @@ impl Page {
         let offers = server.offers();
         let mut front: &[u8] = if index == self.start { b"{" } else { b",{" };
         offers.members(self.kind, index, &mut |member| {
-            // What came later than the client's revision is left out; the first group is in every revision.
+            // Omit members that are newer than the client's revision; the first group is in every
+            // revision.
             if member.since <= self.version {
                 section.push(core::mem::replace(&mut front, b","));
                 section.push(member.json.as_bytes());
@@ -111,7 +115,7 @@ impl Page {
     }
 }
 
-/// What stands in a cursor for the list that it was issued for.
+/// Returns the letter that names this list in a cursor.
 const fn letter(kind: Kind) -> (char, &'static [u8]) {
     match kind {
         Kind::Tool => ('t', b"t"),
