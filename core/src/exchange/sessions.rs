@@ -1,16 +1,17 @@
-//! What is remembered of legacy sessions. A session that only calls needs nothing of it while none of its calls runs: what was
-//! agreed on travels in its id.
+//! The stored state of legacy sessions. A session that only makes calls needs no state while none
+//! of its calls runs: its session id carries the result of the handshake.
 
 use crate::era::Session;
 use crate::tool::Level;
 
-/// The sessions of which something is remembered, `SLOTS` at most: those that have set a level, that have ended before their
-/// time, and those that hold their slot because a call runs, a stream is open, or a resource is subscribed to.
+/// A table of at most `SLOTS` sessions with stored state: sessions that have set a log level, that
+/// the client has ended early, or that hold their slot for a running call, an open stream or a
+/// resource subscription.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sessions<const SLOTS: usize = 2> {
     slots: [Slot; SLOTS],
-    /// All slots in use stand below it, so that an empty table is not searched.
+    /// All used slots are below this index, so that an empty table is not searched.
     top: usize,
 }
 
@@ -32,36 +33,38 @@ impl Slot {
     }
 }
 
-/// Why nothing can be remembered of a session.
+/// The reasons why no state can be stored for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unkept {
     /// All slots are in use.
     Full,
-    /// Its client has ended it.
+    /// The client has ended the session.
     Ended,
 }
 
 impl<const SLOTS: usize> Sessions<SLOTS> {
-    /// A table with nothing in it.
+    /// Creates an empty table.
     pub const fn new() -> Self {
         Self { slots: [Slot::FREE; SLOTS], top: 0 }
     }
 
-    /// Whether the client has ended it. MCP 2025-11-25 basic/transports: from then on its id MUST be answered with 404.
+    /// Whether the client has ended the session. MCP 2025-11-25 basic/transports: the server MUST
+    /// respond to its id with 404 from then on.
     pub fn has_ended(&self, session: &Session) -> bool {
         self.slot(session.name).is_some_and(|slot| slot.ended)
     }
 
-    /// The level from which on the session wants to hear log messages; `None` if it has set none.
+    /// Returns the session's minimum severity of log messages; `None` if the client has set none.
     pub fn level(&self, session: &Session) -> Option<Level> {
         self.slot(session.name)?.level
     }
 
-    /// Keeps the slot until it is [released](Sessions::release) as often as it was held.
+    /// Holds the slot of the session until [`release`](Sessions::release) has been called as often
+    /// as `hold`.
     ///
     /// # Errors
-    /// If it has ended, or there is no slot for it.
+    /// If the session has ended, or no slot is free.
     pub fn hold(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
         let slot = self.take(session, now)?;
         slot.holds = slot.holds.saturating_add(1);
@@ -76,19 +79,20 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         self.lower();
     }
 
-    /// Sets the level.
+    /// Stores the session's minimum severity of log messages.
     ///
     /// # Errors
-    /// As [`hold`](Sessions::hold).
+    /// The same as [`hold`](Sessions::hold).
     pub fn set_level(&mut self, session: &Session, level: Level, now: u64) -> Result<(), Unkept> {
         self.take(session, now)?.level = Some(level);
         Ok(())
     }
 
-    /// Ends it: its slot is kept until its id is void. Half of the slots may be kept so, and the others are for sessions that live.
+    /// Ends the session: its slot is kept until its id expires. At most half of the slots (rounded
+    /// up) are used for this; the others remain for live sessions.
     ///
     /// # Errors
-    /// As [`hold`](Sessions::hold).
+    /// The same as [`hold`](Sessions::hold).
     pub fn end(&mut self, session: &Session, now: u64) -> Result<(), Unkept> {
         let gone = self.slots.iter().filter(|slot| slot.ended && slot.ends >= now).count();
         if gone.saturating_mul(2) >= SLOTS.max(2) && !self.has_ended(session) {
@@ -99,7 +103,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         Ok(())
     }
 
-    /// Forgets the level that it has set, when nobody will ask any more.
+    /// Drops the stored log level, when it is no longer needed.
     pub fn forget(&mut self, session: &Session) {
         if let Some(slot) = self.slots.iter_mut().take(self.top).find(|slot| slot.is(session.name)) {
             slot.level = None;
@@ -111,8 +115,9 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         self.slots.iter().take(self.top).find(|slot| slot.is(name))
     }
 
-    /// The slot of the session, or a free one. Nothing is remembered of sessions whose ids are void but what they hold; and where there
-    /// is no room otherwise, the oldest session that holds nothing loses its level.
+    /// Returns the slot of the session, or a free one. A slot that is not held is reused once its
+    /// session id has expired. If there is no such slot, the oldest session that has only a log
+    /// level loses it.
     fn take(&mut self, session: &Session, now: u64) -> Result<&mut Slot, Unkept> {
         let known = self.slots.iter().take(self.top).position(|slot| slot.is(session.name));
         let index = match known {
@@ -135,7 +140,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         }
     }
 
-    /// The oldest session of which nothing but a level is remembered.
+    /// Finds the oldest session whose only stored state is a log level.
     fn quiet(&self) -> Option<usize> {
         let quiet = self.slots.iter().enumerate().filter(|(_, slot)| slot.holds == 0 && !slot.ended);
         quiet.min_by_key(|(_, slot)| slot.ends).map(|(index, _)| index)
