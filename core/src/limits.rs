@@ -1,5 +1,4 @@
-//! The limits of the protocol engine, each with its reason. No other file of the crate contains
-//! such numbers.
+//! The limits of the protocol engine, each with its reason.
 
 /// Maximum nesting depth of arrays and objects in a message.
 ///

@@ -1,6 +1,6 @@
-//! One exchange: the driver passes in a body, and [`open()`] returns a small value that tells what to
-//! do next. The engine does no I/O and calls no handler; [`answer`] is a driver for callers with a
-//! handler that returns at once.
+//! One exchange: the driver passes in a body, and [`open()`] returns a small value that tells the
+//! driver the next step. The engine does no I/O and calls no handler; [`answer`] is a driver for
+//! callers with a handler that returns at once.
 
 mod batch;
 mod drive;

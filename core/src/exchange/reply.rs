@@ -153,7 +153,7 @@ impl Reply {
     }
 }
 
-/// An iterator-like source of a response's bytes.
+/// The bytes of a response, emitted in steps.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Emission<'a> {
@@ -252,7 +252,8 @@ impl<'a> Emission<'a> {
     }
 }
 
-/// MCP 2026-07-28 server/resources: -32602; earlier revisions: -32002.
+/// Returns the error for an unknown resource. MCP 2026-07-28 server/resources: -32602; earlier
+/// revisions: -32002.
 pub(super) fn no_resource(uri: Span, version: Version) -> Error {
     if version.is_modern() { Error::UnknownResource(uri) } else { Error::UnknownResourceLegacy(uri) }
 }

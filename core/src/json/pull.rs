@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn value_looked_at_before_it_is_skipped_has_the_kind_it_turns_out_to_have() {
+    fn kind_peeked_before_a_value_is_skipped_is_the_kind_of_that_value() {
         for text in ["null", "true", "false", "-1", "0.5", "\"a\"", "[1]", "{\"a\":1}", " \n[]"] {
             let mut reader = Reader::new(text.as_bytes()).unwrap();
             let kind = reader.kind();

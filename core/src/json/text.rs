@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_texts_mean_what_they_say() {
+    fn escaped_texts_are_compared_with_their_escapes_resolved() {
         assert!(text(r#""\u006dethod""#).is("method"));
         assert!(text(r#""a\"\\\/\b\f\n\r\t""#).is("a\"\\/\u{8}\u{c}\n\r\t"));
         assert!(text(r#""\ud83d\ude00 \u0000""#).is("\u{1f600} \0"));
