@@ -1,16 +1,20 @@
 //! An MCP server engine without std, without allocation and without I/O.
 //!
-//! Bytes of a message go in, small values come out: *run this tool*, *send this*, *nothing to do*. The engine keeps no
-//! reference to your bytes, calls none of your code, and has no clock; sockets, tasks and deadlines belong to whoever
-//! drives it. So the same code answers on a microcontroller and in a cloud host.
+//! The caller passes in the bytes of a message and gets a small value back: *run this tool*, *send
+//! this*, or *nothing to do*. The engine keeps no reference to the bytes, calls no application
+//! code, and has no clock; sockets, tasks and deadlines belong to the driver. So the same code runs
+//! on a microcontroller and in a cloud host.
 //!
 //! ```text
 //! bytes → json → rpc → era → http (agree) → mcp → auth (scope) → exchange ⇢ your tool
 //! bytes ←──────────────── exchange (reply) ←────── tool (output) ←──────── result ⇠┘
 //! ```
 //!
-//! A module imports from modules to its left only:
-//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | http1 | line | embassy`.
+//! A module imports only from modules to its left:
+//!
+//! ```text
+//! limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | http1 | line | embassy
+//! ```
 //!
 //! # Example
 //!
@@ -60,16 +64,23 @@
 //!
 //! # Features
 //!
-//! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
-//! `embassy-net`: the one for HTTP.
-//! `http1`: HTTP/1.1 on the wire, for devices. `seal`: values that come back unchanged or not at all. `rs256`, `es256`, `eddsa`:
-//! signatures of tokens by these algorithms. `defmt`: its `Format` for the public types. `defmt` or `log`: a word where a driver refuses,
-//! cuts or denies; `log` goes first where both are on.
+//! No feature is on by default, and no feature changes the behaviour of another.
 //!
-//! # What it is not
+//! - `embassy`: the async driver for serial lines. It needs an implementation of critical-section.
+//! - `embassy-net`: the async driver for HTTP. It needs a time driver.
+//! - `http1`: HTTP/1.1 on the wire, for devices.
+//! - `seal`: sealed values, such as session ids, which the server accepts only unchanged.
+//! - `rs256`, `es256`, `eddsa`: token signatures with these algorithms.
+//! - `provision`: configuration of a device in a page of its flash.
+//! - `sntp`: the time of day from a time server.
+//! - `defmt`: `defmt::Format` for the public types, and warnings where a driver refuses or ends
+//!   something.
+//! - `log`: the same warnings through `log`, which takes precedence over `defmt`.
 //!
-//! No client, no JSON document model, no scheduler. Message bodies are read whole: a body larger than
-//! the buffer for it is refused, never read in pieces.
+//! # Limitations
+//!
+//! The crate contains no client, no JSON document model and no scheduler. It reads message bodies
+//! whole: a body larger than its buffer is refused, never read in pieces.
 #![no_std]
 
 #[macro_use]

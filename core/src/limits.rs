@@ -1,98 +1,114 @@
-//! The numbers of the protocol engine, each with its reason. Nothing else in the crate is a number in code.
+//! The limits of the protocol engine, each with its reason.
 
-/// Deepest nesting of arrays and objects that a message may have.
+/// Maximum nesting depth of arrays and objects in a message.
 ///
-/// RFC 8259 §9 leaves the limit to the implementation. The open brackets live in the bits of one `u64`, so depth costs
-/// no stack; real requests stay below ten. A deeper message is refused with `-32700`.
+/// RFC 8259 §9 leaves the limit to the implementation. The open brackets are the bits of one `u64`,
+/// so depth costs no stack; real requests stay below ten. A deeper message is refused with
+/// `-32700`.
 pub const DEPTH: u32 = 64;
 
-/// Longest name or method, in bytes, that an error message repeats to the peer.
+/// Maximum length of a name or method, in bytes, that an error message repeats to the peer.
 ///
-/// A tool name has at most 128 characters (MCP 2026-07-28 server/tools); a longer one is left out of the text.
+/// A tool name has at most 128 characters (MCP 2026-07-28 server/tools); a longer name is left out
+/// of the text.
 pub const ECHOED_NAME: usize = 128;
 
-/// Milliseconds for which a client may keep the answers to `server/discover` and `tools/list`.
+/// Milliseconds for which a client may cache the results of `server/discover` and of lists.
 ///
-/// MCP 2026-07-28 server/utilities/caching asks for a hint and leaves the value open. A minute spares a slow device the
-/// repeated lists of one conversation, and a changed firmware is seen soon.
+/// MCP 2026-07-28 server/utilities/caching requires a hint and leaves the value open. With a
+/// minute, a slow device is not asked for the same lists again within a conversation, and clients
+/// soon notice changed firmware.
 pub const LIST_TTL_MS: &str = "60000";
 
-/// Most groups of members that one entry of a list may have. They are sent in one section.
+/// Maximum number of member groups in one list entry. They are sent as one section.
 pub const MEMBERS: usize = 7;
 
-/// Most values that one completion may have (MCP server/utilities/completion).
+/// Maximum number of values in one completion (MCP server/utilities/completion).
 pub const COMPLETIONS: usize = 100;
 
-/// Milliseconds for which a client may keep a resource that it has read: none, because what is read here is measured or
-/// changes otherwise.
+/// Milliseconds for which a client may cache a resource that it has read: 0, because its
+/// contents are measurements or change for other reasons.
 pub const READ_TTL_MS: &str = "0";
 
-/// Most arguments of one call that may be mirrored in headers (MCP 2026-07-28 server/tools, `x-mcp-header`). Each costs 32
-/// bytes of stack on a device.
+/// Maximum number of arguments of one call that are mirrored in headers (MCP 2026-07-28
+/// server/tools, `x-mcp-header`). Each costs 32 bytes of stack on a device.
 pub const MIRRORED: usize = 8;
 
-/// Bytes that are kept free behind a text that was streamed: what stands behind the content of a modern result is 150 bytes and
-/// the server's name and version.
+/// Bytes reserved after a streamed text for the end of the result: 150 bytes plus the server's name
+/// and version in the modern era.
 pub const TAIL: usize = 256;
 
-/// Longest id of a subscription on a device, in bytes, quotes included: a UUID has 38. It is kept as long as the subscription.
+/// Maximum length of a subscription's request id on a device, in bytes, quotes included. A UUID
+/// has 38 bytes; the id is stored as long as the subscription is open.
 pub const LISTEN_ID: usize = 64;
 
-/// Most resources of a device whose updates are told. Which of them a subscription wants is kept in the bits of one word.
+/// Maximum number of resources of a device that have update notifications. A subscription's
+/// selection is stored in the bits of one word.
 pub const UPDATED: usize = 32;
 
-/// Most tasks of a device that wait for changes at once: one a connection. More still work, with needless wake-ups.
+/// Maximum number of tasks of a device that wait for changes without extra cost: one per
+/// connection. With more tasks all still work, with needless wake-ups.
 pub const WAITING: usize = 4;
 
-/// Bytes of a line that are read ahead while a call runs, in which its cancellation and pings are found: some of either, or a small request
-/// and one of them behind it.
+/// Bytes of a line that are read ahead while a call runs, to find its cancellation and pings: a few
+/// of them, or a small request followed by one.
 pub const MEANWHILE: usize = 256;
 
-/// Most bytes of a body that are skipped because they do not fit, so that the connection survives. More are not waited for.
+/// Maximum number of bytes that are skipped of a body that does not fit, so that the connection
+/// stays usable. A larger body is refused at once.
 pub const SKIPPED: usize = 64 * 1024;
 
-/// Most digits of the size of a chunk, zeros in front included: 256 MiB, far more than any body that is taken.
+/// Maximum number of digits in a chunk size, leading zeros included: up to 256 MiB, far more than
+/// any accepted body.
 pub const CHUNK_DIGITS: u8 = 7;
 
-/// Most bytes of an extension of a chunk, and of all that stands behind the last chunk. Both are thrown away.
+/// Maximum size in bytes of a chunk extension, and of the whole trailer after the last chunk. Both
+/// are discarded.
 pub const CHUNK_WORDS: u8 = 128;
 
-/// Longest id of a request, in bytes as it was written, under which a call of a legacy client can be cancelled: the ids of SDKs
-/// are numbers or UUIDs, and the table of running calls keeps each.
+/// Maximum length of a request id, in bytes as the client wrote it, under which a legacy client can
+/// cancel a call. SDKs use numbers or UUIDs; the table of running calls stores each id.
 pub const REQUEST_ID: usize = 64;
 
-/// Most questions that a call may ask a legacy client at once: one bit each in the table of running calls.
+/// Maximum number of questions that a call may ask a legacy client at once: one bit each in the
+/// table of running calls.
 pub const QUESTIONS: usize = 32;
 
-/// Most messages in a batch (MCP 2025-03-26 basic/index): a batch is one request to whoever counts requests.
+/// Maximum number of messages in a batch (MCP 2025-03-26 basic/index): a rate limit counts a batch
+/// as one request.
 pub const BATCH: usize = 32;
 
-/// Characters of a session id: Base64 of 63 bytes.
+/// Number of characters in a session id: Base64 of 63 bytes.
 pub const SESSION_ID: usize = 84;
 
-/// Seconds for which a session id is good: a working day and the night behind it. Afterwards its client begins anew, which the
-/// protocol tells it with 404.
+/// Lifetime of a session id in seconds: a working day and the night after it. After that the server
+/// responds with 404, which tells the client to initialize a new session.
 pub const SESSION_LIFE: u64 = 24 * 60 * 60;
 
-/// Seconds by which the clocks of an issuer and of this server may differ, unless the policy says otherwise. Machines that keep
-/// time by NTP differ by less than one; RFC 7519 §4.1.4 asks for no more than a few minutes.
+/// Default tolerance in seconds between the clocks of an issuer and of this server; a policy can
+/// set another. Machines synchronized by NTP differ by less than one second; RFC 7519 §4.1.4 allows
+/// no more than a few minutes.
 pub const LEEWAY: u64 = 60;
 
-/// Most pairs of a broad scope and one that it includes. They are worked out in the bits of one `u64`.
+/// Maximum number of pairs of a broad scope and a scope that it includes. They are resolved in the
+/// bits of one `u64`.
 pub const IMPLIED: usize = 64;
 
-/// Smallest RSA modulus in bits (RFC 7518 §3.3: "2048 bits or larger MUST be used").
+/// Minimum size of an RSA modulus in bits (RFC 7518 §3.3: "2048 bits or larger MUST be used").
 pub const RSA_BITS: usize = 2048;
 
-/// Largest RSA modulus in bits. A signature of 4096 bits takes four times as long to check as one of 2048.
+/// Maximum size of an RSA modulus in bits. Checking a 4096-bit signature takes four times as long
+/// as a 2048-bit one.
 pub const RSA_MAX_BITS: usize = 4096;
 
-/// Most bytes of the claims of a token that a device remembers as checked; larger ones it does not take. Access tokens of common
-/// issuers have 400 to 900; those of Entra ID, of up to 2.2 KB with a signature by RSA, 1,350.
+/// Maximum size in bytes of the claims of a token that a device stores after checking it; it
+/// refuses tokens with larger claims. Access tokens of common issuers have 400 to 900 bytes of
+/// claims; those of Entra ID, up to 2.2 KB with an RSA signature, 1,350.
 pub const CLAIMS: usize = 1408;
 
-/// Most signatures that a device checks in a burst.
+/// Capacity of the token bucket that limits signature checks on a device: the largest burst.
 pub const SIGNATURES: u8 = 4;
 
-/// Milliseconds after which a device may check one more: two a second, each of which holds everything else up.
+/// Refill interval of that token bucket in milliseconds: two checks a second, each of which delays
+/// everything else.
 pub const SIGNATURE_MS: u64 = 500;

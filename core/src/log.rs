@@ -1,7 +1,8 @@
-//! The log of a device: `defmt`, `log`, or nothing. A driver says there whom it has refused, cut or denied and why, never a token
-//! or a key.
+//! The log of a device, through `defmt` or `log`, or none. Drivers log each peer that they refuse,
+//! cut off or deny, with the reason; they never log a token or a key.
 
-/// Says why somebody was refused, cut or denied: a text with `{}` in it, and what stands there, which has `Display` and `Format`.
+/// Logs a warning about a refused, cut off or denied peer: a format text with `{}`, and values that
+/// implement `Display` and `Format`.
 #[cfg(feature = "embassy")]
 macro_rules! told {
     ($text:literal $(, $value:expr)* $(,)?) => {{
@@ -14,7 +15,8 @@ macro_rules! told {
     }};
 }
 
-/// `Format` of types whose insides are nobody's affair, or cannot be written: their names.
+/// Implements `Format` as the bare type name, for types with private contents or with fields that
+/// have no `Format`.
 #[cfg(feature = "defmt")]
 macro_rules! names {
     ($( [$($generic:tt)*] $type:ty => $name:literal; )+) => { $(
@@ -53,7 +55,8 @@ names! {
     [] crate::embassy::WallClock => "WallClock";
 }
 
-/// A derived `Format` holds where its fields have one. This does not compile where one of them has none.
+/// Checks at compile time that these types implement `Format`. A derived `Format` applies only if
+/// all fields implement it, so a field without it would otherwise go unnoticed.
 #[cfg(feature = "defmt")]
 const _: () = {
     const fn has<T: defmt::Format>() {}

@@ -1,24 +1,27 @@
-//! Small values that leave the server and come back, and must not have been made or changed by anybody else (feature
-//! `seal`): the state of a call that waits for its client (MCP 2026-07-28 basic/patterns/mrtr).
+//! Sealed values: small values that leave the server, come back, and are accepted only if no one
+//! else made or changed them (feature `seal`). Used for the state of a call that waits for its
+//! client (MCP 2026-07-28 basic/patterns/mrtr), and for session ids.
 //!
-//! A sealed value is Base64 of: one byte of format (1), the second since 1970 after which it is void (eight bytes, big-endian),
-//! the value, and 32 bytes of HMAC-SHA256. The MAC also covers what the value is bound to, each part with its length in front.
-//! The value is authenticated, not hidden.
+//! A sealed value is Base64 of: one byte of format (1), the expiry time in seconds since 1970
+//! (eight bytes, big-endian), the value, and 32 bytes of HMAC-SHA256. The MAC also covers the
+//! binding, each part of it preceded by its length. The value is authenticated, not encrypted.
 
 use crate::json::{Full, Sink, Slice, Text, decode_base64, encode_base64};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The key of a server. It has no `Debug`, so that it reaches no log.
+/// The sealing key of a server. It has no `Debug` implementation, so that it cannot reach a log.
 ///
-/// What the MAC makes of the key alone is made once: it is half of the work for a short value.
+/// The part of the MAC that depends on the key alone is computed once: it is half of the work for a
+/// short value.
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
 impl Key {
-    /// A key of 32 random bytes.
+    /// Creates a key from 32 random bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
-        // A block of 64 bytes is what a key of 32 is padded to, and takes no check of its length.
+        // HMAC pads a 32-byte key to a block of 64 bytes. Passing the block avoids a check of the
+        // length.
         let mut block = [0; 64];
         for (slot, byte) in block.iter_mut().zip(bytes) {
             *slot = byte;
@@ -26,7 +29,8 @@ impl Key {
         Self(<Hmac<Sha256> as hmac::digest::KeyInit>::new(&block.into()))
     }
 
-    /// Seals `value` until `expires`, bound to `to`. `scratch` needs 41 bytes more than the value has.
+    /// Seals `value` until `expires` (inclusive), bound to `to`. `scratch` must have at least 41
+    /// bytes more than the value.
     ///
     /// # Errors
     /// [`Full`] if `scratch` or `out` is too small.
@@ -47,14 +51,16 @@ impl Key {
         encode_base64(sealed.written(), out)
     }
 
-    /// The value that was sealed with the same key and binding and is not void at `now`, written to the front of `scratch`.
+    /// Opens a value that was sealed with the same key and binding and has not expired at `now`,
+    /// and writes it to the front of `scratch`.
     ///
-    /// `None` whatever is wrong, also if `scratch` is too small.
+    /// Returns `None` for every fault, and if `scratch` is too small.
     pub fn open<'s>(&self, to: &[&[u8]], now: u64, sealed: Text<'_>, scratch: &'s mut [u8]) -> Option<&'s [u8]> {
         self.open_until(to, now, sealed.plain()?.as_bytes(), scratch).map(|(_, value)| value)
     }
 
-    /// The same of bytes that came otherwise than in a message, with the second after which the value is void.
+    /// Like [`open`](Key::open), for bytes that are not a JSON string; also returns the expiry time
+    /// of the value.
     pub fn open_until<'s>(
         &self,
         to: &[&[u8]],
@@ -64,7 +70,7 @@ impl Key {
     ) -> Option<(u64, &'s [u8])> {
         let len = decode_base64(sealed, scratch)?;
         let (front, mac) = scratch.get(..len)?.split_at_checked(len.checked_sub(32)?)?;
-        // Compared in constant time by the library.
+        // The library compares in constant time.
         self.mac(to, front).verify_slice(mac).ok()?;
         let (format, rest) = front.split_first()?;
         let (expires, value) = rest.split_first_chunk()?;

@@ -1,4 +1,5 @@
-//! A client in memory, for tests of a server's tools on whatever runs them, a board included: no wire, no handshake, no allocation.
+//! An in-memory client for tests of a server's tools, on a host or on a board: no transport, no
+//! handshake, no allocation.
 //!
 //! ```
 //! use attache_core::json::{Escaped, Text};
@@ -29,8 +30,9 @@ use crate::json::{Reader, Sink, Slice, Value};
 use crate::mcp::Server;
 use crate::tool::{Call, Output, ToolResult};
 
-/// A client of revision 2026-07-28 that sends what a real one sends over a line, and gets what it would get. It can do nothing that a
-/// server may ask for. Request, result and answer have `SIZE` bytes each.
+/// A client of revision 2026-07-28 that sends the bytes of a real client on a line and receives a
+/// real response. It declares no capabilities. Request, result and response have buffers of `SIZE`
+/// bytes each.
 #[derive(Debug)]
 pub struct Client<'a, const SIZE: usize> {
     server: &'a Server<'a>,
@@ -39,23 +41,23 @@ pub struct Client<'a, const SIZE: usize> {
     answer: [u8; SIZE],
 }
 
-/// Why there is no result.
+/// The reasons why a call returned no result.
 #[derive(Clone, Copy, Debug)]
 pub enum NoResult<'c> {
-    /// The error of the protocol: `code`, `message`, perhaps `data`.
+    /// A protocol error: an object with `code`, `message` and optional `data`.
     Error(Value<'c>),
-    /// The request or the answer does not fit the client's buffers.
+    /// The request or the response does not fit the client's buffers.
     TooLarge,
 }
 
 impl<'a, const SIZE: usize> Client<'a, SIZE> {
-    /// A client of this server.
+    /// Creates a client of this server.
     pub const fn of(server: &'a Server<'a>) -> Self {
         Self { server, request: [0; SIZE], result: [0; SIZE], answer: [0; SIZE] }
     }
 
-    /// Calls a tool with these arguments, a JSON object, and gives its result, which may be a failure (`isError`) or a question.
-    /// `handler` runs it, if the call gets as far.
+    /// Calls a tool with `arguments`, a JSON object, and returns its result, which may be a failure
+    /// (`isError`) or a question. `handler` runs the call, if the server accepts it.
     ///
     /// # Errors
     /// [`NoResult`]

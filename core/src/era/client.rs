@@ -1,25 +1,26 @@
-//! What a legacy client can be asked for: it says so once, in its handshake.
+//! The capabilities of a legacy client, which it declares once, in its handshake.
 
 use crate::json::{Kind, Value};
 
-/// The capabilities of a client that a server makes use of (MCP 2025-11-25 basic/lifecycle, "Capability Negotiation").
+/// The client capabilities that a server uses (MCP 2025-11-25 basic/lifecycle, "Capability
+/// Negotiation").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Client(u8);
 
 impl Client {
-    /// It can be asked for nothing.
+    /// No capability.
     pub const NONE: Self = Self(0);
     /// `roots`
     pub const ROOTS: Self = Self(1);
     /// `sampling`
     pub const SAMPLING: Self = Self(2);
-    /// `elicitation` of forms.
+    /// `elicitation` with forms.
     pub const FORMS: Self = Self(4);
-    /// `elicitation` of pages to open (`url`).
+    /// `elicitation` with web pages to open (`url`).
     pub const PAGES: Self = Self(8);
 
-    /// What `capabilities` of a handshake declare.
+    /// Reads the `capabilities` of a handshake.
     pub fn declared(capabilities: Value<'_>) -> Self {
         let mut client = Self::NONE;
         if object(capabilities, "roots").is_some() {
@@ -41,18 +42,18 @@ impl Client {
         client
     }
 
-    /// Both.
+    /// Returns the union of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether it can be asked for all of `other`.
+    /// Whether the client has all capabilities in `other`.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// As it travels in a session id.
+    /// Returns the bits that are stored in a session id.
     #[cfg(feature = "seal")]
     pub(super) const fn bits(self) -> u8 {
         self.0

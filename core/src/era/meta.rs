@@ -3,7 +3,7 @@
 use crate::json::{self, Fields, Item, Kind, Reader, Repeated};
 use crate::rpc::{Error, Missing, Param};
 
-/// What a request says of itself.
+/// The keys of `params._meta` that describe a request.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Meta {
@@ -14,23 +14,23 @@ impl Meta {
     /// Reads the value of `_meta`, if it is an object.
     ///
     /// # Errors
-    /// Where the text is malformed.
+    /// If the text is malformed.
     pub fn read(&mut self, reader: &mut Reader<'_>) -> Result<Option<Item>, json::Error> {
         self.keys.read(reader, &KEYS, |_, _| Ok(None))
     }
 
-    /// The version that the request claims: the value of the key, a string or not.
+    /// Returns the value of the protocol version key, whether it is a string or not.
     ///
     /// # Errors
-    /// If the key is there twice.
+    /// If the key is repeated.
     pub fn claim(&self) -> Result<Option<Item>, Error> {
         self.keys.get(PROTOCOL_VERSION).map_err(|Repeated| Error::Param(Param::Meta))
     }
 
-    /// The level from which on the request wants to hear log messages.
+    /// Returns the least severe level of log messages that the client wants for this request.
     ///
     /// # Errors
-    /// If it is no string, or there twice.
+    /// If it is repeated or not a string.
     pub fn log_level(&self) -> Result<Option<Item>, Error> {
         match self.keys.get(LOG_LEVEL) {
             Ok(Some(item)) if item.kind() != Kind::String => Err(Error::Param(Param::LogLevel)),
@@ -39,7 +39,7 @@ impl Meta {
         }
     }
 
-    /// Whether one of the keys is there that only the modern era knows.
+    /// Whether `_meta` has a key that only the modern era defines.
     pub fn is_modern(&self) -> bool {
         !matches!((self.keys.get(PROTOCOL_VERSION), self.keys.get(CLIENT_CAPABILITIES)), (Ok(None), Ok(None)))
     }
@@ -47,8 +47,9 @@ impl Meta {
     /// Checks the two keys that each modern request must have, and returns the version string.
     ///
     /// # Errors
-    /// [`Error::Meta`] names the missing one.
-    // MCP 2026-07-28 basic/index: "protocolVersion" and "clientCapabilities" are required in each request.
+    /// [`Error::Meta`] with the missing key.
+    // MCP 2026-07-28 basic/index: "protocolVersion" and "clientCapabilities" are required in each
+    // request.
     pub fn check(&self) -> Result<Item, Error> {
         let claim = self.claim()?.filter(|item| item.kind() == Kind::String);
         let version = claim.ok_or(Error::Meta(Missing::ProtocolVersion))?;

@@ -1,5 +1,6 @@
-//! Which revision of MCP a request belongs to. The era is a property of each request, not of a connection
-//! (MCP 2026-07-28 basic/versioning): the modern one names its version in `_meta`, the legacy ones in a handshake.
+//! Protocol revisions: which revision of MCP a request belongs to. The era is a property of each
+//! request, not of a connection (MCP 2026-07-28 basic/versioning). Modern requests carry their
+//! version in `_meta`; legacy clients agree on one in a handshake.
 
 mod client;
 mod meta;

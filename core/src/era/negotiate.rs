@@ -1,35 +1,38 @@
-//! The decision between the eras, in the order of MCP 2026-07-28 basic/versioning.
+//! Chooses the era of a request, in the order of checks that MCP 2026-07-28 basic/versioning
+//! defines.
 
 use super::{Meta, Version};
 use crate::json::Text;
 use crate::rpc::{Error, Header, HeaderFault};
 
-/// How a request is to be served.
+/// The outcome of the negotiation for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Era {
-    /// By this revision.
+    /// The request is served by this revision.
     Of(Version),
-    /// It is the handshake that opens the legacy era.
+    /// The request is the handshake that opens the legacy era.
     Handshake,
 }
 
-/// What carried the request, and what that says about its version.
+/// The transport of a request, and what it tells about the version.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Carrier<'a> {
-    /// One HTTP POST, with the value of its `MCP-Protocol-Version` header.
+    /// An HTTP POST, with the value of its `MCP-Protocol-Version` header.
     Http(Option<&'a [u8]>),
-    /// One HTTP POST of a session that has agreed on this revision, with the value of the same header.
+    /// An HTTP POST in a session that has agreed on this revision, with the value of the same
+    /// header.
     Session(Version, Option<&'a [u8]>),
     /// A line of a connection, with the revision of its handshake if there was one.
     Line(Option<Version>),
 }
 
-/// Decides by what revision a request is served.
+/// Chooses the revision by which a request is served.
 ///
 /// # Errors
-/// Where the request claims no version, contradicts itself, or claims one that is not served here.
+/// If the request names no version, contradicts itself, or names a version that the server does not
+/// support.
 pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8]) -> Result<Era, Error> {
     if meta.claim()?.is_some() {
         return modern(meta, carrier, body);
@@ -38,7 +41,8 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
     match carrier {
         // MCP 2025-11-25 basic/lifecycle: a session has one handshake.
         Carrier::Session(..) if handshake => Err(Error::AlreadyInitialized),
-        // MCP 2025-06-18 basic/transports: the header MUST name what was agreed on; before, there is none.
+        // MCP 2025-06-18 basic/transports: the header MUST name the negotiated version; earlier
+        // revisions have no header.
         Carrier::Session(version, Some(header)) => match Version::parse(header) {
             Some(named) if named == version => Ok(Era::Of(version)),
             Some(_) => Err(Error::Header(Header::ProtocolVersion, HeaderFault::Session)),
@@ -52,13 +56,15 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
         },
         Carrier::Line(Some(_)) if handshake => Err(Error::AlreadyInitialized),
         _ if handshake => Ok(Era::Handshake),
-        // Of a request that only a modern client sends, say what it lacks.
+        // Only modern clients send such a request, so report the missing key.
         _ if meta.is_modern() || method.is(DISCOVER) => meta.check().map(|_| Era::Of(Version::V2026_07_28)),
-        // MCP 2025-11-25 basic/transports: 400. Not -32022, whose list would name versions that no header can select.
+        // MCP 2025-11-25 basic/transports: 400. Not -32022: its list would contain versions that a
+        // header cannot select.
         Carrier::Http(Some(header)) => {
             Version::parse(header).map(Era::Of).ok_or(Error::Header(Header::ProtocolVersion, HeaderFault::Unsupported))
         }
-        // MCP 2025-06-18 basic/transports: a request with no header, of which nothing else is known, is of 2025-03-26.
+        // MCP 2025-06-18 basic/transports: without a header or other information, a request belongs
+        // to 2025-03-26.
         Carrier::Http(None) => Ok(Era::Of(Version::V2025_03_26)),
         Carrier::Line(Some(version)) => Ok(Era::Of(version)),
         // MCP 2025-11-25 basic/lifecycle: before the handshake a client may send nothing but pings.
@@ -67,7 +73,8 @@ pub fn negotiate(method: Text<'_>, meta: &Meta, carrier: Carrier<'_>, body: &[u8
     }
 }
 
-/// The order matters: a header that contradicts the claim is reported as that, whatever version is claimed.
+/// The order matters: if the header differs from the version in `_meta`, that is the error,
+/// whatever the version.
 fn modern(meta: &Meta, carrier: Carrier<'_>, body: &[u8]) -> Result<Era, Error> {
     let claim = meta.check()?;
     let claimed = claim.of(body).text();
@@ -79,15 +86,15 @@ fn modern(meta: &Meta, carrier: Carrier<'_>, body: &[u8]) -> Result<Era, Error> 
             return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Differs));
         }
     }
-    // MCP 2026-07-28 basic/versioning: -32022 with the supported and the requested version. A legacy version claimed
-    // through `_meta` has no meaning and is refused alike.
+    // MCP 2026-07-28 basic/versioning: -32022 with the supported and the requested version. A
+    // legacy version in `_meta` has no meaning and is refused in the same way.
     match claimed.and_then(Version::named) {
         Some(version) if version.is_modern() => Ok(Era::Of(version)),
         _ => Err(Error::UnsupportedVersion(claim.span())),
     }
 }
 
-/// The method of the handshake.
+/// The name of the handshake method.
 pub const INITIALIZE: &str = "initialize";
 const DISCOVER: &str = "server/discover";
 const PING: &str = "ping";

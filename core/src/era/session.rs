@@ -1,5 +1,6 @@
-//! What a handshake has agreed on. Over HTTP it lives in the session id itself (feature `seal`): whoever has the key can open
-//! it, so the server remembers nothing of a session that only calls.
+//! Legacy sessions: the result of a handshake. Over HTTP it is stored in the session id itself,
+//! sealed with the server's key (feature `seal`). Every process with that key can open it, so the
+//! server stores nothing for a session that only makes calls.
 
 use super::{Client, Version};
 #[cfg(feature = "seal")]
@@ -13,27 +14,27 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Session {
-    /// The revision that was agreed on, a legacy one.
+    /// The negotiated revision, a legacy one.
     pub version: Version,
-    /// What the client can be asked for.
+    /// The capabilities of the client.
     pub client: Client,
-    /// Tells the session from all others.
+    /// A name that distinguishes the session from all others.
     pub name: [u8; 16],
-    /// Tells the process that opened it from all others: what it remembers, others do not.
+    /// The process that opened the session. Only that process has the state stored for it.
     pub home: [u8; 4],
-    /// The second since 1970 after which it is no session any more.
+    /// The expiry time: the session is valid until this second since 1970, inclusive.
     pub ends: u64,
 }
 
 #[cfg(feature = "seal")]
 impl Session {
-    /// The value of `Mcp-Session-Id`, for the caller with this identity alone.
+    /// Writes the value of `Mcp-Session-Id`, which only the caller with the identity `who` can use.
     ///
-    /// MCP 2025-11-25 basic/transports, "Session Management": visible ASCII. MCP security best practices: not to be guessed, and
-    /// bound to the user.
+    /// MCP 2025-11-25 basic/transports, "Session Management": visible ASCII. MCP security best
+    /// practices: it cannot be guessed and is bound to the user.
     ///
     /// # Errors
-    /// [`Full`] if it does not fit: it has [`SESSION_ID`](limits::SESSION_ID) characters.
+    /// [`Full`] if `out` is too small: the id has [`SESSION_ID`](limits::SESSION_ID) characters.
     pub fn seal(&self, key: &Key, who: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
         let mut value = [0; VALUE];
         let mut parts = Slice::new(&mut value);
@@ -43,9 +44,11 @@ impl Session {
         key.seal(&[USE, who], self.ends, parts.written(), &mut [0; VALUE + 41], out)
     }
 
-    /// The session with this id, if one of `keys` has sealed it for this caller and it has not ended at `now`.
+    /// Opens a session id that one of `keys` has sealed for this caller and that has not expired at
+    /// `now`.
     ///
-    /// `None` whatever is wrong: what is unknown, forged, another's and ended looks alike.
+    /// Returns `None` for every fault, so that unknown, forged, foreign and expired ids cannot be
+    /// told apart.
     pub fn open(keys: &[Key], who: &[u8], now: u64, id: &[u8]) -> Option<Self> {
         if id.len() != limits::SESSION_ID {
             return None;
@@ -65,15 +68,15 @@ impl Session {
     }
 }
 
-/// Bytes of a session in its id: revision, capabilities, home, name.
+/// Bytes of a session in its id: revision, capabilities, process, name.
 #[cfg(feature = "seal")]
 const VALUE: usize = 22;
 
-/// What the sealed value is for, so that no other one passes for it.
+/// The purpose of the sealed value, so that a value sealed for another purpose is not accepted.
 #[cfg(feature = "seal")]
 const USE: &[u8] = b"session";
 
-/// The number of a legacy revision in an id.
+/// Returns the number that encodes a legacy revision in a session id.
 #[cfg(feature = "seal")]
 const fn number(version: Version) -> u8 {
     match version {

@@ -1,4 +1,4 @@
-//! The revisions this engine speaks.
+//! The revisions of MCP that this engine supports.
 
 use crate::json::Text;
 
@@ -7,13 +7,13 @@ use crate::json::Text;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Version {
-    /// 2024-11-05, the first one. A handshake opens it, as all before 2026-07-28.
+    /// 2024-11-05, the first one. Like all revisions before 2026-07-28 it begins with a handshake.
     V2024_11_05,
-    /// 2025-03-26: batches, hints of tools, sound. The only one that knows batches.
+    /// 2025-03-26: batches, tool annotations, audio. The only revision with batches.
     V2025_03_26,
-    /// 2025-06-18: structured results, titles, links, questions to the person.
+    /// 2025-06-18: structured results, titles, resource links, elicitation.
     V2025_06_18,
-    /// 2025-11-25: icons, pages to open, streams that are resumed by design.
+    /// 2025-11-25: icons, elicitation by web page, resumable streams by design.
     V2025_11_25,
     /// 2026-07-28, stateless: each request carries its version.
     V2026_07_28,
@@ -25,15 +25,15 @@ impl Version {
 
     /// The revisions that a request may name in `_meta`, as the inside of a JSON array.
     ///
-    /// MCP 2026-07-28 server/discover. Legacy ones are left out: a modern client could otherwise claim one through
-    /// `_meta`, where it has no meaning.
+    /// MCP 2026-07-28 server/discover. Legacy revisions are left out: otherwise a modern client
+    /// could name one in `_meta`, where it has no meaning.
     pub const MODERN_LIST: &'static str = r#""2026-07-28""#;
 
-    /// The newest first: it is asked for most.
+    /// The newest revision is first, because it is looked up most often.
     const ALL: [Self; 5] =
         [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26, Self::V2024_11_05];
 
-    /// The date by which the protocol names the revision.
+    /// Returns the date that names the revision in the protocol.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V2024_11_05 => "2024-11-05",
@@ -44,22 +44,23 @@ impl Version {
         }
     }
 
-    /// The revision with this date, if it is spoken here.
+    /// Parses a date; `None` if the engine does not support that revision.
     pub fn parse(date: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|version| version.as_str().as_bytes() == date)
     }
 
-    /// The revision that a string of a message names.
+    /// Returns the revision that a string of a message names.
     pub fn named(text: Text<'_>) -> Option<Self> {
         Self::ALL.into_iter().find(|version| text.is(version.as_str()))
     }
 
-    /// Whether several messages may come in one array (MCP 2025-03-26 basic/index, "Batching"; removed by 2025-06-18).
+    /// Whether an array may hold several messages (MCP 2025-03-26 basic/index, "Batching"; removed
+    /// in 2025-06-18).
     pub const fn has_batches(self) -> bool {
         matches!(self, Self::V2025_03_26)
     }
 
-    /// Whether requests of this revision stand for themselves, without a handshake.
+    /// Whether requests of this revision are complete in themselves, without a handshake.
     pub const fn is_modern(self) -> bool {
         matches!(self, Self::V2026_07_28)
     }

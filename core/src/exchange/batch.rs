@@ -1,21 +1,23 @@
-//! Several messages in one array (MCP 2025-03-26 basic/index, "Batching"): no other revision has them. Its messages are opened
-//! one by one; their answers make up one array, in which those of notifications are left out.
+//! Batches: several messages in one array (MCP 2025-03-26 basic/index, "Batching"). Only that
+//! revision has them. The messages are opened one by one; their responses form one array, in which
+//! notifications have no entry.
 
 use crate::json::Reader;
 use crate::limits;
 use crate::rpc::Error;
 
-/// A batch of at least one and at most [`BATCH`](limits::BATCH) messages. Like a ticket it does not hold the body.
+/// A batch of 1 to [`BATCH`](limits::BATCH) messages. Like a ticket, it does not hold the body.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Batch(());
 
 impl Batch {
-    /// The batch that `body` is, which is a JSON array.
+    /// Validates a `body` that is a JSON array.
     ///
     /// # Errors
-    /// If it is empty (JSON-RPC 2.0 §6), has too many messages, or arrays in it: a batch in a batch is none.
+    /// If the batch is empty (JSON-RPC 2.0 §6), has too many messages, or contains an array:
+    /// batches cannot be nested.
     pub(super) fn read(body: &[u8]) -> Result<Self, Error> {
         let mut len = 0_usize;
         for message in Messages::of(body) {
@@ -27,8 +29,9 @@ impl Batch {
         if len == 0 { Err(Error::BatchSize) } else { Ok(Self(())) }
     }
 
-    /// The messages, in the order in which they are to be served. Each is opened by [`open_batched`](super::open_batched) with
-    /// the head of the whole.
+    /// Iterates over the messages, in the order in which the driver must serve them. The driver
+    /// opens each one with [`open_batched`](super::open_batched), with the head of the whole
+    /// request.
     pub fn messages<'b>(&self, body: &'b [u8]) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         Messages::of(body)
     }
@@ -54,7 +57,7 @@ impl<'b> Iterator for Messages<'b> {
 
     fn next(&mut self) -> Option<&'b [u8]> {
         let reader = self.reader.as_mut()?;
-        // The text was checked as a whole, so no error comes from it.
+        // The text was already checked as a whole, so the reader returns no error.
         match reader.element() {
             Ok(true) => Some(reader.skip().ok()?.span().of(self.body)),
             _ => None,

@@ -1,4 +1,4 @@
-//! The loop for a handler that answers at once: a super-loop on a device, a test, a bench.
+//! The driver for handlers that return at once: a super-loop on a device, a test, a benchmark.
 
 use super::{Next, Origin, Reply, Standalone, open};
 use crate::auth::Authenticated;
@@ -8,9 +8,10 @@ use crate::mcp::Server;
 use crate::rpc::Error;
 use crate::tool::{Call, Output, ToolResult};
 
-/// Reads `body`, runs `handler` if it calls a tool, and says what to send; `None` if nothing is.
+/// Reads `body`, runs `handler` if the body calls a tool, and returns the reply to send, or `None`
+/// if there is none.
 ///
-/// A tool's result is written to the end of `out`, the rest is emitted by [`Reply::emit`].
+/// A tool's result is appended to `out`; [`Reply::emit`] writes the rest.
 pub fn answer(
     server: &Server<'_>,
     who: &Authenticated<'_>,
@@ -23,7 +24,8 @@ pub fn answer(
         Next::Call(ticket) => ticket,
         Next::Reply(reply) => return Some(reply),
         Next::Remember(_, reply) => return Some(reply),
-        // Nothing else means anything to a handler that answers at once. A batch has many answers, and there is place for one.
+        // This driver does not support subscriptions, cancellation or questions. It has one reply,
+        // so it refuses batches.
         Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Ack => return None,
         Next::Batch(_) => return Some(Standalone::error(Error::Batch, Version::V2025_03_26).into()),
     };

@@ -1,21 +1,22 @@
-//! The calls that run for legacy clients: a cancellation and an answer to a question come as messages of their own, and must
-//! reach the call that they mean.
+//! The table of running calls of legacy clients. A cancellation, or a response to a question,
+//! arrives as a separate message, and must be routed to its call.
 
 use crate::limits;
 
-/// Calls that run, and the questions that they have asked. `CALLS` run at once at most.
+/// The running calls and their open questions; at most `CALLS` run at once.
 ///
-/// A session is told by its name: over HTTP that of the [`Session`](crate::era::Session), on a line anything that tells one
-/// connection from the others. Calls are told by the ids of their requests as they were written.
+/// A session is identified by its name: over HTTP the name in its [`Session`](crate::era::Session),
+/// on a line any value that is unique to the connection. Calls are identified by their request ids,
+/// as the client wrote them.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inflight<const CALLS: usize = 2> {
     calls: [Option<Running>; CALLS],
-    /// All calls stand below it, so that an empty table is not searched.
+    /// All used slots are below this index, so that an empty table is not searched.
     top: usize,
-    /// How many calls there have been.
+    /// The number of calls begun so far.
     turn: u64,
-    /// How many questions there have been: each has a number of its own.
+    /// The number of questions asked so far. It is also the number of the newest one.
     asked: u64,
 }
 
@@ -26,12 +27,12 @@ struct Running {
     turn: u64,
     id: [u8; limits::REQUEST_ID],
     len: usize,
-    /// The number of the first question that it waits for, and a bit for each that has no answer yet.
+    /// The number of the first open question, and one bit for each question without a response.
     first: u64,
     open: u32,
 }
 
-/// The place of a call in the table, good until that call has ended.
+/// A handle for a call in the table, valid until that call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Place {
@@ -40,34 +41,35 @@ pub struct Place {
 }
 
 impl Place {
-    /// The number of the place, below `CALLS`. Calls that follow each other may have the same.
+    /// Returns the index of the slot, below `CALLS`. A later call may get the same index.
     pub const fn index(self) -> usize {
         self.index
     }
 }
 
-/// Why a call cannot begin.
+/// The reasons why a call cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Busy {
-    /// `CALLS` run already.
+    /// `CALLS` calls are running already.
     Full,
-    /// A call of this session runs under the same id (MCP 2025-11-25 basic/index: "MUST NOT have been previously used").
+    /// A call of this session is running under the same id (MCP 2025-11-25 basic/index: "MUST NOT
+    /// have been previously used").
     Taken,
     /// The id is longer than [`REQUEST_ID`](limits::REQUEST_ID).
     LongId,
 }
 
 impl<const CALLS: usize> Inflight<CALLS> {
-    /// A table with nothing in it.
+    /// Creates an empty table.
     pub const fn new() -> Self {
         Self { calls: [None; CALLS], top: 0, turn: 0, asked: 0 }
     }
 
-    /// Takes a place for a call.
+    /// Takes a slot for a call.
     ///
     /// # Errors
-    /// If there is none for it.
+    /// If the table is full, or the id is in use or too long.
     pub fn begin(&mut self, session: [u8; 16], id: &[u8]) -> Result<Place, Busy> {
         let mut kept = [0; limits::REQUEST_ID];
         let place = kept.get_mut(..id.len()).ok_or(Busy::LongId)?;
@@ -83,7 +85,7 @@ impl<const CALLS: usize> Inflight<CALLS> {
         Ok(Place { index, turn: self.turn })
     }
 
-    /// Frees the place of a call that has ended. Its questions are void.
+    /// Frees the slot of a call that has ended. Its open questions are dropped.
     pub fn end(&mut self, place: Place) {
         if self.running(place).is_some()
             && let Some(slot) = self.calls.get_mut(place.index)
@@ -97,13 +99,15 @@ impl<const CALLS: usize> Inflight<CALLS> {
         }
     }
 
-    /// The call of this session with this id.
+    /// Finds the call of this session with this request id.
     pub fn find(&self, session: [u8; 16], id: &[u8]) -> Option<Place> {
         self.search(|call| call.session == session && call.id.get(..call.len) == Some(id))
     }
 
-    /// Lets the call ask `count` questions, and gives the number of the first; the others follow it. It must wait for none
-    /// yet. `None` if it has ended, waits, or asks for none or more than [`QUESTIONS`](limits::QUESTIONS).
+    /// Registers `count` questions of the call and returns the number of the first; the others
+    /// follow consecutively. The call must have no open questions. Returns `None` if the call has
+    /// ended or has open questions, or if `count` is 0 or more than
+    /// [`QUESTIONS`](limits::QUESTIONS).
     pub fn ask(&mut self, place: Place, count: usize) -> Option<u64> {
         if count == 0 || count > limits::QUESTIONS {
             return None;
@@ -116,8 +120,8 @@ impl<const CALLS: usize> Inflight<CALLS> {
         Some(first)
     }
 
-    /// The call that waits for the answer to this question, and how many of the same asking stand before it. It waits for it
-    /// no more: `None` if the question was never asked in this session, is answered, or void.
+    /// Closes a question and returns the call that asked it, and the question's index among those
+    /// asked with it. Returns `None` if this session has no such open question.
     pub fn answered(&mut self, session: [u8; 16], question: u64) -> Option<(Place, usize)> {
         let bit = |call: &Running| {
             let before = u32::try_from(question.checked_sub(call.first)?).ok()?;

@@ -1,5 +1,6 @@
-//! An open subscription (MCP 2026-07-28 basic/patterns/subscriptions): what it wants to hear, and what it is sent first and
-//! last. Like a ticket it holds places in the body of the request that opened it.
+//! An open subscription (MCP 2026-07-28 basic/patterns/subscriptions): the events that it selects,
+//! and its first and last message. Like a ticket, it holds spans of the body of the request that
+//! opened it.
 
 use super::reply::Reply;
 use crate::era::Version;
@@ -8,7 +9,7 @@ use crate::mcp::{Server, tag};
 use crate::rpc::{Error, Unanswerable};
 use crate::tool::Kind;
 
-/// What `subscriptions/listen` asked for, as far as the server has it to give.
+/// The part of a `subscriptions/listen` request that the server can honour.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
@@ -26,17 +27,18 @@ impl Listen {
         Self { id, tools, prompts, resources, uris }
     }
 
-    /// The id of the request, as it was written: the name of the subscription.
+    /// Returns the id of the request as the client wrote it. It is also the id of the subscription.
     pub fn id<'b>(&self, body: &'b [u8]) -> &'b [u8] {
         self.id.of(body)
     }
 
-    /// The answer where there is no room for another subscription.
+    /// Returns the reply for a server that has no capacity for another subscription.
     pub fn refuse(&self) -> Reply {
         self.refuse_with(Error::Busy("Too many subscriptions are open: end one of them first"))
     }
 
-    /// The answer where this subscription cannot be kept, for a reason that the peer may know.
+    /// Returns the reply for a subscription that cannot be opened, for a reason that the peer may
+    /// see.
     pub fn refuse_for(&self, reason: &'static str) -> Reply {
         self.refuse_with(Error::Failed(reason))
     }
@@ -46,7 +48,7 @@ impl Listen {
         Reply::error(Unanswerable { error, id: Some(self.id) }, Some(Version::V2026_07_28))
     }
 
-    /// Whether it wants to hear that a list has changed.
+    /// Whether the subscription includes changes of this list.
     pub const fn wants(&self, kind: Kind) -> bool {
         match kind {
             Kind::Tool => self.tools,
@@ -55,7 +57,7 @@ impl Listen {
         }
     }
 
-    /// Whether it wants to hear that the resource with this URI has changed.
+    /// Whether the subscription includes changes of the resource with this URI.
     pub fn wants_uri(&self, body: &[u8], uri: &str) -> bool {
         let Some(array) = self.uris.map(|uris| uris.of(body)) else {
             return false;
@@ -63,7 +65,7 @@ impl Listen {
         !each(&mut array.reader(), |item| !item.of(array.raw()).text().is_some_and(|known| known.is(uri)))
     }
 
-    /// Gives each URI that it wants to hear of to `take`.
+    /// Calls `take` with each URI of the subscription.
     pub fn each_uri(&self, body: &[u8], mut take: impl FnMut(Text<'_>)) {
         if let Some(array) = self.uris.map(|uris| uris.of(body)) {
             each(&mut array.reader(), |item| {
@@ -73,10 +75,10 @@ impl Listen {
         }
     }
 
-    /// The first message: which part of the request is honoured.
+    /// Writes the first message: the part of the request that the server honours.
     ///
     /// # Errors
-    /// [`Full`] if it does not fit; a part of it may then be written.
+    /// [`Full`] if the message does not fit; a part may have been written then.
     pub fn acknowledge(&self, body: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
         out.put(
             br#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"#,
@@ -95,7 +97,8 @@ impl Listen {
         if let Some(array) = self.uris.map(|uris| uris.of(body)) {
             out.put(comma)?;
             out.put(br#""resourceSubscriptions":["#)?;
-            // One by one, without what stands between them: a line feed there would end the event of a stream.
+            // Copied one by one, without the text between them: a line feed there would end a
+            // server-sent event.
             let mut put = Ok(());
             let mut comma: &[u8] = b"";
             each(&mut array.reader(), |item| {
@@ -110,10 +113,10 @@ impl Listen {
         out.put(b"}}")
     }
 
-    /// The last message, when the server ends the subscription.
+    /// Writes the last message, when the server ends the subscription.
     ///
     /// # Errors
-    /// [`Full`] if it does not fit; a part of it may then be written.
+    /// [`Full`] if the message does not fit; a part may have been written then.
     pub fn end(&self, server: &Server<'_>, body: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
         let id = self.id.of(body);
         out.put(br#"{"jsonrpc":"2.0","id":"#)?;
@@ -126,12 +129,12 @@ impl Listen {
     }
 }
 
-/// Whether an array holds strings and nothing else.
+/// Whether an array contains only strings.
 pub(super) fn is_strings(array: Item, body: &[u8]) -> bool {
     each(&mut array.of(body).reader(), |item| item.kind() == Json::String)
 }
 
-/// Whether `good` is true of each element of the array that stands next.
+/// Whether the next value is an array and `good` returns true for each of its elements.
 fn each(reader: &mut Reader<'_>, mut good: impl FnMut(Item) -> bool) -> bool {
     if !matches!(reader.enter_array(), Ok(Some(_))) {
         return false;

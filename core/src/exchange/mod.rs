@@ -1,5 +1,6 @@
-//! One exchange: a body comes in, and what is to be done with it goes out as a small value. The engine itself does no
-//! I/O and calls no handler; [`answer`] is the loop for those who do both at once.
+//! One exchange: the driver passes in a body, and [`open()`] returns a small value that tells the
+//! driver the next step. The engine does no I/O and calls no handler; [`answer`] is a driver for
+//! callers with a handler that returns at once.
 
 mod batch;
 mod drive;

@@ -1,5 +1,6 @@
-//! From a body to what is to be done with it. The checks stand in the order of MCP 2026-07-28 basic/versioning and
-//! basic/transports; each refusal carries the id if it could be read.
+//! Opens a message: parses the body, checks it, and decides what the driver does next. The checks
+//! are in the order of MCP 2026-07-28 basic/versioning and basic/transports. Each refusal carries
+//! the request id if it could be read.
 
 use super::Batch;
 use super::listen::{Listen, is_strings};
@@ -13,15 +14,15 @@ use crate::mcp::{Method, Page, Params, Server};
 use crate::rpc::{Answer, Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};
 
-/// How a body came in.
+/// The transport by which a body arrived.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Origin<'h> {
-    /// As the body of an HTTP POST with this head.
+    /// The body of an HTTP POST with this head.
     Http(&'h Facts<'h>),
-    /// As a line of a connection, with the revision its handshake has agreed on, if there was one.
+    /// A line of a connection, with the revision of its handshake, if there was one.
     Line(Option<Version>),
-    /// As the body of an HTTP POST with this head, in this session.
+    /// The body of an HTTP POST with this head, in this session.
     Session(&'h Facts<'h>, Session),
 }
 
@@ -31,7 +32,7 @@ impl Origin<'_> {
         match self {
             Self::Line(agreed) => agreed.is_some_and(Version::has_batches),
             Self::Session(_, session) => session.version.has_batches(),
-            // MCP 2025-06-18 basic/transports: without a header a request is of 2025-03-26.
+            // MCP 2025-06-18 basic/transports: a request without the header belongs to 2025-03-26.
             Self::Http(facts) => match facts.protocol_version {
                 Field::Absent => true,
                 Field::Once(date) => Version::parse(date).is_some_and(Version::has_batches),
@@ -41,49 +42,51 @@ impl Origin<'_> {
     }
 }
 
-/// What is to be done with a body.
+/// The next step for a body that was opened.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub enum Next {
-    /// Run the tool that the ticket names, then hand its result in.
+    /// Run the call that the ticket names, then pass its result to [`Ticket::finish`].
     Call(Ticket),
-    /// Send this.
+    /// Send this reply.
     Reply(Reply),
-    /// Keep a stream open and tell what changes.
+    /// Open a subscription: keep a stream open and send the changes that it selects.
     Listen(Listen),
-    /// Stop the call or the subscription whose request id is written like this, on this connection or in this session, and
-    /// answer it no more; if there is none, do nothing. Over HTTP without a session this is an [`Ack`](Next::Ack).
+    /// Stop the call or the subscription with this request id, on this connection or in this
+    /// session, and do not respond to it; if there is none, do nothing. Over HTTP without a
+    /// session, a cancellation is an [`Ack`](Next::Ack).
     Cancel(Span),
-    /// Give this to the call that has asked the question with this number ([`Inflight::ask`](super::Inflight::ask)), in this
-    /// session or on this connection. A home that asks nothing takes it for an [`Ack`](Next::Ack).
+    /// Pass this response to the call of this session or connection that asked the question with
+    /// this number ([`Inflight::ask`](super::Inflight::ask)). A driver that never asks questions
+    /// treats it as an [`Ack`](Next::Ack).
     Answer(u64, Result<Item, Item>),
-    /// Remember this of the session or connection, then send the reply.
+    /// Store this for the session or connection, then send the reply.
     Remember(Wish, Reply),
-    /// Serve the messages of the batch one after the other.
+    /// Serve the messages of the batch, one after the other.
     Batch(Batch),
-    /// Nothing: over HTTP an empty answer with status 202.
+    /// Do nothing; over HTTP respond with status 202 and an empty body.
     Ack,
 }
 
-/// What a legacy client wants to be remembered.
+/// Session state that a legacy client asks the server to store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Wish {
-    /// The level from which on it wants to hear log messages.
+    /// The least severe level of log messages that the client wants.
     Level(Level),
-    /// It wants to hear of changes of the resource with this URI, a string of the body.
+    /// Subscribe to changes of the resource with this URI, a string in the body.
     Subscribe(Item),
-    /// It does not any more.
+    /// Unsubscribe from changes of the resource with this URI.
     Unsubscribe(Item),
 }
 
-/// Reads a message and decides what is to be done with it.
+/// Reads a message and decides what the driver does next.
 pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8]) -> Next {
     opened(server, who, origin, body, Place::Alone)
 }
 
-/// The same for a message of a [`Batch`] that came from `origin`.
+/// Like [`open`], for one message of a [`Batch`] that came from `origin`.
 pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, message: &[u8]) -> Next {
     opened(server, who, origin, message, Place::Batched)
 }
@@ -107,7 +110,7 @@ pub fn open_in_unknown_session(server: &Server<'_>, who: &Authenticated<'_>, fac
     Next::Reply(Reply::error(Unanswerable { error: Error::UnknownSession, id }, None))
 }
 
-/// Where a message stands.
+/// Whether a message came alone or in a batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Alone,
@@ -137,8 +140,9 @@ fn opened(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body
     }
 }
 
-/// JSON-RPC 2.0 §4.1: a notification is never answered, whatever is in it. But a POST is: one whose version header is not
-/// served MUST get 400 (MCP 2025-11-25 basic/transports, "Protocol Version Header").
+/// Opens a notification. JSON-RPC 2.0 §4.1: a notification never gets a response. But an HTTP POST
+/// does: if its version header is not supported, the server MUST respond with 400 (MCP 2025-11-25
+/// basic/transports, "Protocol Version Header").
 fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
     let fault = match origin {
         Origin::Line(_) => return cancellation(method, params, body),
@@ -166,7 +170,8 @@ fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Ite
     }
 }
 
-/// MCP basic/patterns/cancellation (basic/utilities/cancellation before 2026-07-28): what names no running request is ignored.
+/// MCP basic/patterns/cancellation (basic/utilities/cancellation before 2026-07-28): a cancellation
+/// that names no running request is ignored.
 fn cancellation(method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
     let cancels = method.is_some_and(|method| method.is("notifications/cancelled"));
     let id = params.filter(|_| cancels).and_then(|params| fields(params, ["requestId"], body).ok());
@@ -176,11 +181,11 @@ fn cancellation(method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> 
     }
 }
 
-/// An answer. Where no session tells whose it is nobody waits: MCP 2025-11-25 basic/transports takes it with 202, and in the
-/// modern era a client sends none at all.
+/// Opens a response from the client. Without a session no call waits for it: MCP 2025-11-25
+/// basic/transports accepts it with 202, and modern clients send no responses.
 fn answered(origin: Origin<'_>, answer: Answer, body: &[u8]) -> Next {
     let question = || {
-        // The numbers of our own questions; no question has the number 0.
+        // The server's questions have integer ids from 1 on; 0 matches none of them.
         let number = answer.id.filter(|id| id.kind() == Json::Number)?.of(body).integer().ok()?;
         number.to::<u64>()
     };
@@ -196,14 +201,14 @@ fn answered(origin: Origin<'_>, answer: Answer, body: &[u8]) -> Next {
     }
 }
 
-/// A request on its way through the checks.
+/// The context in which a request is checked.
 struct Opening<'a> {
     server: &'a Server<'a>,
     who: &'a Authenticated<'a>,
     origin: Origin<'a>,
     body: &'a [u8],
     params: &'a Params,
-    /// Where `params` stands as a whole.
+    /// The span of `params`.
     object: Option<Item>,
     place: Place,
 }
@@ -244,13 +249,14 @@ impl Opening<'_> {
         negotiate(self.name_of(request), &self.params.meta, carrier, self.body)
     }
 
-    /// The method's name.
+    /// Returns the name of the method.
     fn name_of(&self, request: Request) -> Text<'_> {
         request.method.of(self.body).text().unwrap_or_default()
     }
 
-    // MCP 2025-11-25 basic/lifecycle, "Version Negotiation": the version asked for if it is served, else the newest
-    // that is; never an echo of one that is not, and never a modern one, which knows no handshake.
+    // MCP 2025-11-25 basic/lifecycle, "Version Negotiation": the requested version if the server
+    // supports it, otherwise the newest legacy version. Never an unsupported version, and never a
+    // modern one, which has no handshake.
     fn handshake(&self, request: Request) -> Result<Next, Error> {
         let capabilities = self.look_up("capabilities", Json::Object, Param::Capabilities)?;
         self.look_up("clientInfo", Json::Object, Param::ClientInfo)?;
@@ -267,7 +273,8 @@ impl Opening<'_> {
         if version.is_modern()
             && let Origin::Http(facts) = self.origin
         {
-            // MCP 2026-07-28 streamable-http: `Mcp-Name` mirrors the name or the URI that the request is about.
+            // MCP 2026-07-28 streamable-http: `Mcp-Name` mirrors the name or the URI in the
+            // request.
             let mirrored = match method {
                 Some(Method::CallTool | Method::GetPrompt) => self.params.name().ok(),
                 Some(Method::ReadResource) => self.params.uri().ok(),
@@ -276,7 +283,7 @@ impl Opening<'_> {
             agree(facts, name, mirrored.and_then(|item| item.of(self.body).text()))?;
         }
         let method = method.ok_or(Error::MethodNotFound(request.method.inner()))?;
-        // MCP 2026-07-28 server/utilities/logging: a level that there is not is -32602.
+        // MCP 2026-07-28 server/utilities/logging: an unknown level is -32602.
         if let Some(level) = self.params.meta.log_level()?
             && Level::named(self.text(level)).is_none()
         {
@@ -303,7 +310,7 @@ impl Opening<'_> {
         Ok(Next::Reply(Reply::result(request.id, shape)))
     }
 
-    /// What is to be remembered needs something to remember it of.
+    /// Opens a request that changes session state. Over HTTP it needs a session.
     fn wish(&self, method: Method, request: Request) -> Result<Next, Error> {
         let wish = match method {
             Method::SetLevel => {
@@ -347,7 +354,8 @@ impl Opening<'_> {
     fn params_agree(&self, facts: &Facts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
         let offers = self.server.offers();
         (0..).map_while(|number| offers.mirror(tool, number)).try_for_each(|mirror| {
-            // An argument that is there twice is two arguments: a tool may take the one that was not compared.
+            // A repeated argument counts as a mismatch: the tool may read the one that was not
+            // compared.
             let argument = at_path(arguments, mirror.path, self.body);
             let argument = argument.map_err(|Repeated| Error::Header(Header::Param, HeaderFault::Differs))?;
             param_agrees(facts.param(mirror.header), argument.map(|argument| argument.of(self.body)))
@@ -361,7 +369,7 @@ impl Opening<'_> {
         Ok((Operation::Prompt(prompt), arguments))
     }
 
-    /// A resource of its own goes before a template that fits.
+    /// A resource with exactly this URI takes precedence over a template that matches it.
     fn resource(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {
         let uri = self.params.uri()?;
         let operation = match (self.find(Kind::Resource, uri), self.find(Kind::Template, uri)) {
@@ -372,7 +380,8 @@ impl Opening<'_> {
         Ok((operation, Some(uri)))
     }
 
-    // MCP server/utilities/completion: the reference is a prompt's name, or the URI of a resource or a template.
+    // MCP server/utilities/completion: the reference is the name of a prompt, or the URI of a
+    // resource or a template.
     fn completion(&self) -> Result<(Operation, Option<Item>), Error> {
         let argument = self.look_up("argument", Json::Object, Param::Argument)?;
         let [name, value] = self.members(argument, ["name", "value"], Param::Argument)?;
@@ -392,8 +401,8 @@ impl Opening<'_> {
         Ok((found.ok_or(Error::UnknownReference)?, Some(argument)))
     }
 
-    // MCP 2026-07-28 basic/patterns/subscriptions: types that are not asked for, or not offered, are left out of what is
-    // acknowledged.
+    // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement leaves out event types that
+    // the client did not request or the server does not offer.
     fn listen(&self, request: Request) -> Result<Listen, Error> {
         // RFC 9110 §12.5.1: what the client excludes is not sent, and a subscription has no other form.
         if let Origin::Http(facts) | Origin::Session(facts, _) = self.origin
@@ -419,7 +428,7 @@ impl Opening<'_> {
         Ok(Listen::new(request.id, lists, uris))
     }
 
-    /// The strings of an object under these names.
+    /// Returns the members of an object with these names, which must be strings.
     fn members<const N: usize>(
         &self,
         object: Item,
@@ -431,7 +440,7 @@ impl Opening<'_> {
         if strings { Ok(found) } else { Err(Error::Param(param)) }
     }
 
-    /// A member of `params` that must be there once and of this kind.
+    /// Returns a member of `params` that must be present, unique and of this kind.
     fn look_up(&self, name: &str, kind: Json, param: Param) -> Result<Item, Error> {
         let params = self.object.ok_or(Error::Param(param))?;
         let [found] = fields(params, [name], self.body).map_err(|Repeated| Error::Param(param))?;
@@ -446,14 +455,14 @@ impl Opening<'_> {
         self.server.offers().find(kind, self.text(key))
     }
 
-    /// The entry whose key is this one itself, where a template would also find what fits it.
+    /// Finds the entry whose key equals this text; a template does not match its expansions here.
     fn find_exactly(&self, kind: Kind, key: Item) -> Option<usize> {
         let (offers, key) = (self.server.offers(), self.text(key));
         (0..offers.len(kind)).find(|&index| offers.key(kind, index).is_some_and(|known| key.is(known)))
     }
 }
 
-/// What stands in `object` at the end of a path of property names, with a slash in front of each.
+/// Returns the value in `object` at a path of property names, each preceded by a slash.
 fn at_path(object: Option<Item>, path: &str, body: &[u8]) -> Result<Option<Item>, Repeated> {
     let mut found = object;
     let mut rest = path.strip_prefix('/');
@@ -465,17 +474,17 @@ fn at_path(object: Option<Item>, path: &str, body: &[u8]) -> Result<Option<Item>
     Ok(found)
 }
 
-/// The values of an object under these names, each there once or not at all.
+/// Returns the members of an object with these names, each at most once.
 fn fields<const N: usize>(object: Item, names: [&str; N], body: &[u8]) -> Result<[Option<Item>; N], Repeated> {
     let mut found = [None; N];
     pick(object, &names, body, &mut found)?;
     Ok(found)
 }
 
-/// The part of [`fields`] that is compiled once.
+/// The part of [`fields`] that does not depend on `N`, so that it is compiled once.
 fn pick(object: Item, names: &[&str], body: &[u8], found: &mut [Option<Item>]) -> Result<(), Repeated> {
     let mut reader = object.of(body).reader();
-    // The text was checked as part of the body, so no error comes from it.
+    // The text was already checked as part of the body, so the reader returns no error.
     if !matches!(reader.enter_object(), Ok(Some(_))) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
-//! An answer and the way it is sent. A tool's result was written in place; everything else is emitted piece by piece
-//! from flash and from the body, through a buffer of any size, and its length is known before.
+//! A reply and its emission. A tool's result was written in place; any other response is emitted
+//! piece by piece from flash and from the body, through a buffer of any size. Its length is known
+//! in advance.
 
 use crate::auth::Denied;
 use crate::era::{Client, Version};
@@ -9,7 +10,7 @@ use crate::mcp::{self, Page, Server};
 use crate::rpc::{self, Error, Section, Unanswerable, head, section};
 use crate::tool::Operation;
 
-/// What is to be sent.
+/// A response to be sent.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
@@ -17,27 +18,27 @@ pub struct Reply {
     status: u16,
     id: Option<Span>,
     shape: Shape,
-    /// The number that a size error names.
+    /// The number in the `data` of a size error.
     limit: Decimal,
 }
 
-/// What an answer says.
+/// The content of a response.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Shape {
-    /// It stands in the sink, between these offsets.
+    /// A response written to the sink, between these offsets.
     Written(usize, usize),
     /// An error.
     Error(Error),
-    /// The caller may not do this.
+    /// The caller lacks permission for this operation.
     Denied(http::Refusal, Operation),
     /// `{}`
     Empty,
-    /// The answer to `initialize`, and what its client can be asked for.
+    /// The result of `initialize`, and the capabilities of the client.
     Initialize(Version, Client),
-    /// The answer to `server/discover`.
+    /// The result of `server/discover`.
     Discover,
-    /// The answer to a list.
+    /// The result of a list method.
     List(Page),
 }
 
@@ -59,19 +60,19 @@ impl Reply {
         Self { status, id: refused.id, shape: Shape::Error(refused.error), limit }
     }
 
-    /// The answer to a request whose caller may not do what it asks for.
+    /// Returns the reply to a request whose caller lacks permission for the operation.
     pub(super) fn forbidden(id: Span, operation: Operation, denied: Denied<'static>) -> Self {
         let refusal = http::Refusal::from(denied);
         Self { status: refusal.status(), id: Some(id), shape: Shape::Denied(refusal, operation), limit: Decimal::EMPTY }
     }
 
-    /// Whether it is a list of what the server offers.
+    /// Whether this is a list of the server's offers.
     pub const fn is_list(&self) -> bool {
         matches!(self.shape, Shape::List(_))
     }
 
-    /// The refusal of a caller who may not do what was asked for, and what that is, if that is what it says. What the operation
-    /// needs belongs in the challenge.
+    /// Returns the refusal and the operation if the caller lacked permission. The challenge must
+    /// name the scopes that the operation needs.
     pub fn denied(&self) -> Option<(http::Refusal, Operation)> {
         match self.shape {
             Shape::Denied(refusal, operation) => Some((refusal, operation)),
@@ -79,17 +80,17 @@ impl Reply {
         }
     }
 
-    /// Whether it says nothing but that the server is there, as the answer to a ping does.
+    /// Whether the result is empty, as that of a ping.
     pub const fn is_pong(&self) -> bool {
         matches!(self.shape, Shape::Empty)
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The error that it reports, for the log.
+    /// Returns the error that the reply reports, for the log.
     pub const fn error_reported(&self) -> Option<Error> {
         match self.shape {
             Shape::Error(error) => Some(error),
@@ -98,7 +99,7 @@ impl Reply {
         }
     }
 
-    /// Says in the log of the device what is refused, if anything is.
+    /// Logs the error that the reply reports, if there is one.
     #[cfg(feature = "embassy")]
     pub(crate) fn tell(&self) {
         if let Some(error) = self.error_reported() {
@@ -106,7 +107,7 @@ impl Reply {
         }
     }
 
-    /// The revision that it agrees on, if it is the answer to a handshake.
+    /// Returns the negotiated revision if this is the response to a handshake.
     pub const fn agreed(&self) -> Option<Version> {
         match self.shape {
             Shape::Initialize(version, _) => Some(version),
@@ -114,7 +115,7 @@ impl Reply {
         }
     }
 
-    /// What the client can be asked for, if it is the answer to a handshake; otherwise nothing.
+    /// Returns the client's capabilities if this is the response to a handshake; otherwise none.
     pub const fn client(&self) -> Client {
         match self.shape {
             Shape::Initialize(_, client) => client,
@@ -122,7 +123,8 @@ impl Reply {
         }
     }
 
-    /// The error answer to the same request of a legacy client, where the adapter could not do what this reply confirms.
+    /// Returns an error reply to the same message of a legacy client, for a driver that could not
+    /// do what this reply confirms.
     pub fn instead(&self, error: Error) -> Self {
         Self::error(Unanswerable { error, id: self.id }, Some(Version::NEWEST_LEGACY))
     }
@@ -185,7 +187,7 @@ impl From<Standalone> for Reply {
     }
 }
 
-/// The bytes of an answer on their way out.
+/// The bytes of a response, emitted in steps.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Emission<'a> {
@@ -199,7 +201,7 @@ pub struct Emission<'a> {
 }
 
 impl<'a> Emission<'a> {
-    /// Number of bytes that are left to come.
+    /// Returns the number of remaining bytes.
     pub fn len(&self) -> usize {
         let mut rest = self.clone();
         let mut len = 0;
@@ -210,13 +212,13 @@ impl<'a> Emission<'a> {
         len
     }
 
-    /// Whether everything has come.
+    /// Whether all bytes were emitted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Copies the next bytes to the front of `buffer` and says how many; 0 when everything has come (or `buffer` is
-    /// empty).
+    /// Copies the next bytes to the front of `buffer` and returns their number; 0 when all bytes
+    /// were emitted, or if `buffer` is empty.
     pub fn fill(&mut self, buffer: &mut [u8]) -> usize {
         let mut used = 0;
         self.pieces(|piece| {
@@ -231,7 +233,8 @@ impl<'a> Emission<'a> {
         used
     }
 
-    /// Hands out the pieces, each from where the last one was left, until one is not taken whole.
+    /// Passes the pieces to `take`, starting where the last call stopped, until `take` does not
+    /// accept a whole piece.
     fn pieces(&mut self, mut take: impl FnMut(&'a [u8]) -> usize) {
         if let Shape::Written(start, end) = self.reply.shape {
             let rest = self.written.get(start..end).and_then(|whole| whole.get(self.offset..)).unwrap_or_default();
@@ -255,8 +258,8 @@ impl<'a> Emission<'a> {
         }
     }
 
-    /// Makes `section` the one of the answer at this number: the front of a result, what the result says, the closing brace.
-    /// `false` behind the last.
+    /// Fills `into` with section `at` of the response: the front, the result, the closing brace.
+    /// Returns `false` after the last one.
     fn section_at(&self, at: usize, into: &mut Section<'a>) -> bool {
         let id = self.reply.id;
         into.clear();
@@ -283,7 +286,8 @@ impl<'a> Emission<'a> {
     }
 }
 
-/// MCP 2026-07-28 server/resources: -32602; before, -32002.
+/// Returns the error for an unknown resource. MCP 2026-07-28 server/resources: -32602; earlier
+/// revisions: -32002.
 pub(super) fn no_resource(uri: Span, version: Version) -> Error {
     if version.is_modern() { Error::UnknownResource(uri) } else { Error::UnknownResourceLegacy(uri) }
 }

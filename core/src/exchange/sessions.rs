@@ -1,16 +1,17 @@
-//! What is remembered of legacy sessions. A session that only calls needs nothing of it while none of its calls runs: what was
-//! agreed on travels in its id.
+//! The stored state of legacy sessions. A session that only makes calls needs no state while none
+//! of its calls runs: its session id carries the result of the handshake.
 
 use crate::era::Session;
 use crate::tool::Level;
 
-/// The sessions of which something is remembered, `SLOTS` at most: those that have set a level, that have ended before their
-/// time, and those that hold their slot because a call runs, a stream is open, or a resource is subscribed to.
+/// A table of at most `SLOTS` sessions with stored state: sessions that have set a log level, that
+/// the client has ended early, or that hold their slot for a running call, an open stream or a
+/// resource subscription.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sessions<const SLOTS: usize = 2> {
     slots: [Slot; SLOTS],
-    /// All slots in use stand below it, so that an empty table is not searched.
+    /// All used slots are below this index, so that an empty table is not searched.
     top: usize,
 }
 
@@ -58,33 +59,35 @@ impl Slot {
     }
 }
 
-/// Why nothing can be remembered of a session.
+/// The reasons why no state can be stored for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unkept {
     /// All slots are in use.
     Full,
-    /// Its client has ended it.
+    /// The client has ended the session.
     Ended,
 }
 
 impl<const SLOTS: usize> Sessions<SLOTS> {
-    /// A table with nothing in it.
+    /// Creates an empty table.
     pub const fn new() -> Self {
         Self { slots: [Slot::FREE; SLOTS], top: 0 }
     }
 
-    /// Whether the client has ended it. MCP 2025-11-25 basic/transports: from then on its id MUST be answered with 404.
+    /// Whether the client has ended the session. MCP 2025-11-25 basic/transports: the server MUST
+    /// respond to its id with 404 from then on.
     pub fn has_ended(&self, session: &Session) -> bool {
         self.slot(session.name).is_some_and(|slot| slot.ended)
     }
 
-    /// The level from which on the session wants to hear log messages; `None` if it has set none.
+    /// Returns the session's minimum severity of log messages; `None` if the client has set none.
     pub fn level(&self, session: &Session) -> Option<Level> {
         self.slot(session.name)?.level
     }
 
-    /// Keeps the slot until it is [released](Sessions::release) as often as it was held.
+    /// Holds the slot of the session until [`release`](Sessions::release) has been called as often
+    /// as `hold`.
     ///
     /// # Errors
     /// If it has ended, or there is no slot for it.
@@ -102,7 +105,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         self.lower();
     }
 
-    /// Sets the level.
+    /// Stores the session's minimum severity of log messages.
     ///
     /// # Errors
     /// As [`hold`](Sessions::hold).
@@ -130,7 +133,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         Ok(())
     }
 
-    /// Forgets the level that it has set, when nobody will ask any more.
+    /// Drops the stored log level, when it is no longer needed.
     pub fn forget(&mut self, session: &Session) {
         if let Some(slot) = self.slots.iter_mut().take(self.top).find(|slot| slot.is(session.name)) {
             slot.level = None;

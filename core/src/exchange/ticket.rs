@@ -1,5 +1,5 @@
-//! A call that may be run. The ticket holds places in the body, not the body: the driver may keep it, move it to
-//! another task, await, and hand the body in again when the result is written.
+//! A call that may run. The ticket holds spans of the body, not the body: the driver can store it,
+//! move it to another task, await, and pass the body in again when the result is written.
 
 use super::reply::{Reply, no_resource};
 use crate::auth::{Allowed, Authenticated};
@@ -11,21 +11,22 @@ use crate::mcp::Server;
 use crate::rpc::{Error, Unanswerable};
 use crate::tool::{Call, End, Instead, Operation, Output, ToolError, ToolResult};
 
-/// Permission to run one tool once, or to get one prompt, read one resource, complete one argument; and what is needed to answer.
+/// Permission to run one tool once, get one prompt, read one resource or complete one argument,
+/// with the data needed for the response.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Ticket {
-    /// No check of it follows: to hold it is the check.
+    /// The proof of authorization: only the check creates this value, so no later check is needed.
     _allowed: Allowed,
     id: Span,
     version: Version,
     operation: Operation,
-    /// `params`, where what the call may ask about itself is looked up when it does.
+    /// `params`, in which rarely used members are looked up on demand.
     params: Option<Item>,
-    /// The arguments, the URI, or the argument to be completed.
+    /// The arguments, the URI, or the argument to complete.
     subject: Option<Item>,
-    /// Where the answer begins in the sink, once it was begun.
+    /// The offset in the sink at which the response begins, set by [`begin`](Ticket::begin).
     begun: usize,
 }
 
@@ -41,36 +42,36 @@ impl Ticket {
         Self { _allowed: allowed, id, version, operation, params, subject, begun: 0 }
     }
 
-    /// The call, read from the body that the ticket was made from.
+    /// Returns the call, read from the body from which the ticket was made.
     pub fn call<'b>(&self, body: &'b [u8], who: &'b Authenticated<'b>) -> Call<'b> {
         let [params, subject] = [self.params, self.subject].map(|item| item.map(|item| item.of(body)));
         Call::new(self.operation, self.version, params, subject, who)
     }
 
-    /// The id of the request, as it was written.
+    /// Returns the id of the request as the client wrote it.
     pub fn id<'b>(&self, body: &'b [u8]) -> &'b [u8] {
         self.id.of(body)
     }
 
-    /// The revision of the protocol that the caller speaks.
+    /// Returns the protocol revision of the request.
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// The answer where there is no room for another call.
+    /// Returns the reply for a server that has no capacity for another call.
     pub fn refuse(self) -> Reply {
         self.refuse_for(Error::Busy("Too many calls are running: try again later"))
     }
 
-    /// The answer of a call that the adapter cannot run for this reason.
+    /// Returns the reply for a call that the driver cannot run, with this error.
     pub fn refuse_for(self, error: Error) -> Reply {
         Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version))
     }
 
-    /// Begins the answer at the end of `out`, and gives the place for the handler's result.
+    /// Begins the response at the end of `out` and returns the output for the handler's result.
     ///
     /// # Errors
-    /// The answer that is to be sent instead if not even its front fits.
+    /// The reply to send instead, if even the front of the response does not fit.
     pub fn begin<'o>(&mut self, body: &'o [u8], out: &'o mut (dyn Sink + Send)) -> Result<Output<'o>, Reply> {
         self.begun = out.len();
         let content: &[u8] = match self.operation {
@@ -91,9 +92,9 @@ impl Ticket {
         }
     }
 
-    /// Ends the answer with what the handler says of its result.
+    /// Completes the response with the handler's result.
     ///
-    /// A result that does not fit becomes an error; it is never cut.
+    /// A result that does not fit becomes an error; it is never truncated.
     pub fn finish(self, server: &Server<'_>, out: Output<'_>, result: ToolResult) -> Reply {
         let (sink, content) = out.end(result, matches!(self.operation, Operation::Tool(_)));
         let written = content.and_then(|end| self.tail(server, end, sink).map_err(ToolError::from));
@@ -106,7 +107,7 @@ impl Ticket {
         }
     }
 
-    /// Writes what stands behind the content, and answers the status.
+    /// Writes the end of the response after the content, and returns the status.
     fn tail(&self, server: &Server<'_>, end: End, sink: &mut dyn Sink) -> Result<u16, Full> {
         match end.instead {
             None => {}
@@ -120,7 +121,7 @@ impl Ticket {
             (Operation::Complete(..), _) => br#"],"hasMore":false}"#,
             (_, End { failed: true, closed: true, .. }) => br#","isError":true"#,
             (_, End { failed: true, closed: false, .. }) => br#"],"isError":true"#,
-            // The way of most results.
+            // The most common case.
             (Operation::Tool(_) | Operation::Prompt(_), End { failed: false, closed: false, .. })
                 if self.version.is_modern() =>
             {
@@ -134,15 +135,16 @@ impl Ticket {
             sink.put(b"}}")?;
             return Ok(http::OK);
         }
-        // MCP 2026-07-28 server/utilities/caching: a resource that is read has its hints; what the others say is not kept.
+        // MCP 2026-07-28 server/utilities/caching: the result of reading a resource carries cache
+        // hints; other results are not cached.
         if let Operation::Resource(_) | Operation::Template(_) = self.operation {
             put_all(sink, [br#","ttlMs":"#, limits::READ_TTL_MS.as_bytes(), br#","cacheScope":"private""#])?;
         }
-        // MCP 2026-07-28 basic/index: `resultType` in every result; older revisions do not know it.
+        // MCP 2026-07-28 basic/index: `resultType` in every result; older revisions do not have it.
         self.meta(server, COMPLETE, sink)
     }
 
-    /// What stands behind a modern result: `front`, `serverInfo`, and the end of the answer.
+    /// Writes the end of a modern result: `front`, `serverInfo`, and the closing braces.
     fn meta(&self, server: &Server<'_>, front: &[u8], sink: &mut dyn Sink) -> Result<u16, Full> {
         let [_, name, between, version, _] = server.info();
         put_all(sink, [front, name, between, version, br#""}}}}"#])?;
@@ -171,8 +173,8 @@ fn put_all<'a>(sink: &mut (impl Sink + ?Sized), pieces: impl IntoIterator<Item =
 
 // MCP 2026-07-28 basic/index: `serverInfo` SHOULD be in the `_meta` of each result.
 const CLOSED: &[u8] = br#"],"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;
-/// The same without the bracket that closes the content.
+/// Like `CLOSED`, without the bracket that closes the content.
 const COMPLETE: &[u8] = CLOSED.split_at(1).1;
-/// The last key of a `_meta` that is open already.
+/// The last key of a `_meta` object that is already open.
 const SERVER: &[u8] = br#""io.modelcontextprotocol/serverInfo":{"name":""#;
 const ASKED: &[u8] = br#","resultType":"input_required","_meta":{"io.modelcontextprotocol/serverInfo":{"name":""#;

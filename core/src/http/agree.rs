@@ -1,14 +1,16 @@
-//! Headers that mirror the body, so that a proxy can route without parsing (MCP 2026-07-28 streamable-http, "Standard
-//! headers"). What a proxy decided by a header must hold for the body, so the two are compared before anything runs.
+//! Compares the headers that mirror the body, which let a proxy route without parsing (MCP
+//! 2026-07-28 streamable-http, "Standard headers"). A proxy's decision by a header must hold for
+//! the body too, so the comparison comes before anything runs.
 
 use super::{Facts, Field};
 use crate::json::{Base64, Kind, Text, Value};
 use crate::rpc::{Error, Header, HeaderFault};
 
-/// Checks the headers of a modern request against the method and, where the method has one, the name in its body.
+/// Checks the headers of a modern request against the method in its body and, if the method has
+/// one, the name.
 ///
 /// # Errors
-/// [`Error::Header`] names the first header that is missing or does not fit.
+/// [`Error::Header`] with the first header that is missing or differs.
 pub fn agree(facts: &Facts<'_>, method: Text<'_>, name: Option<Text<'_>>) -> Result<(), Error> {
     present(Header::ProtocolVersion, facts.protocol_version)?;
     let mirrored = present(Header::Method, facts.mcp_method)?;
@@ -21,7 +23,8 @@ pub fn agree(facts: &Facts<'_>, method: Text<'_>, name: Option<Text<'_>>) -> Res
     }
 }
 
-/// The value of a header that must be there once, with nothing in it but what a header value may hold.
+/// Returns the value of a header that must occur exactly once and contain only characters allowed
+/// in a header value.
 fn present<'h>(header: Header, field: Field<'h>) -> Result<&'h [u8], Error> {
     let fault = match field {
         Field::Absent => HeaderFault::Missing,
@@ -32,11 +35,13 @@ fn present<'h>(header: Header, field: Field<'h>) -> Result<&'h [u8], Error> {
     Err(Error::Header(header, fault))
 }
 
-/// Checks a header against the argument that it mirrors; `argument` is `None` if the call has none.
+/// Checks a header against the argument that it mirrors; `argument` is `None` if the call does not
+/// have it.
 ///
 /// # Errors
-/// [`Error::Header`] if it is missing, or there without its argument, or does not fit.
-// MCP 2026-07-28 streamable-http, "Custom headers": absent or null in the body means that no header is expected.
+/// [`Error::Header`] if the header is missing, is present without its argument, or differs.
+// MCP 2026-07-28 streamable-http, "Custom headers": if the argument is absent or null in the body,
+// the header must be absent.
 pub fn param_agrees(field: Field<'_>, argument: Option<Value<'_>>) -> Result<(), Error> {
     let Some(argument) = argument.filter(|argument| argument.kind() != Kind::Null) else {
         return match field {
@@ -47,7 +52,7 @@ pub fn param_agrees(field: Field<'_>, argument: Option<Value<'_>>) -> Result<(),
     let value = present(Header::Param, field)?;
     let same = match argument.text() {
         Some(text) => return text_agrees(Header::Param, value, text),
-        // Numbers are compared as numbers: `42.0` is `42`.
+        // Numbers are compared as numbers: `42.0` equals `42`.
         None if argument.kind() == Kind::Number => {
             match (Value::parse(value).map(|value| value.integer()), argument.integer()) {
                 (Ok(Ok(header)), Ok(body)) => header == body,
@@ -59,14 +64,15 @@ pub fn param_agrees(field: Field<'_>, argument: Option<Value<'_>>) -> Result<(),
     if same { Ok(()) } else { Err(Error::Header(Header::Param, HeaderFault::Differs)) }
 }
 
-// MCP 2026-07-28 streamable-http, "Value encoding": =?base64?…?= holds UTF-8; a half sentinel is literal text.
+// MCP 2026-07-28 streamable-http, "Value encoding": =?base64?…?= holds UTF-8; an incomplete
+// sentinel is literal text.
 fn text_agrees(header: Header, value: &[u8], text: Text<'_>) -> Result<(), Error> {
     let encoded = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?="));
     let same = match encoded {
         None => core::str::from_utf8(value).is_ok_and(|value| text.is(value)),
         Some(encoded) => {
             let decoded = Base64::decode(encoded).ok_or(Error::Header(header, HeaderFault::Malformed))?;
-            // Byte by byte: no buffer for the whole text.
+            // Compared byte by byte, without a buffer for the whole text.
             text.bytes().eq(decoded)
         }
     };

@@ -1,16 +1,18 @@
-//! `WWW-Authenticate`: how a refused caller learns what is missing (RFC 6750 §3, RFC 9728 §5.1).
+//! Writes the `WWW-Authenticate` challenge, which tells a refused caller which credentials are
+//! missing (RFC 6750 §3, RFC 9728 §5.1).
 
 use super::metadata::OFFLINE;
 use super::{Refusal, Resource};
 use crate::json::{Full, Sink};
 
-/// Writes the challenge that goes with a refusal; nothing for one that credentials do not mend.
+/// Writes the challenge for a refusal; writes nothing if credentials would not help.
 ///
-/// `scopes` are all that the operation needs (MCP basic/authorization): of the door, what a client needs for the most
-/// ordinary use. Parameters stand between commas and quotes, as RFC 9110 §11.2 wants it and clients read it.
+/// `scopes` are all scopes that the operation needs (MCP basic/authorization); if the request was
+/// refused before its operation was known, the scopes for the most common use. Parameters are
+/// quoted and separated by commas, as RFC 9110 §11.2 requires and clients expect.
 ///
 /// # Errors
-/// [`Full`] if it does not fit; a part of it may then be written.
+/// [`Full`] if the challenge does not fit; a part may have been written then.
 pub fn challenge<'s>(
     refusal: Refusal,
     resource: Option<&Resource<'_>>,
@@ -18,12 +20,13 @@ pub fn challenge<'s>(
     out: &mut dyn Sink,
 ) -> Result<(), Full> {
     let mut next = match refusal {
-        // RFC 6750 §3.1: no error code where no token came.
+        // RFC 6750 §3.1: no error code if the request had no token.
         Refusal::NoToken => "Bearer ",
         Refusal::BadToken => r#"Bearer error="invalid_token", "#,
         Refusal::Credentials => r#"Bearer error="invalid_request", "#,
         Refusal::Scope => r#"Bearer error="insufficient_scope", "#,
-        // A scheme of another name: at `Bearer` clients would begin to look for an authorization server.
+        // A scheme with another name: on `Bearer`, clients would start to look for an authorization
+        // server.
         Refusal::NoKey => return out.put(br#"Key realm="mcp", header="x-functions-key""#),
         _ => return Ok(()),
     };
@@ -50,7 +53,7 @@ pub fn challenge<'s>(
     }
     match (before, next) {
         (" ", _) => out.put(b"\""),
-        // A scheme with nothing behind it.
+        // A scheme without parameters.
         (_, "Bearer ") => out.put(b"Bearer"),
         _ => Ok(()),
     }

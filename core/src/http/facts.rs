@@ -1,9 +1,9 @@
-//! The head of a request, reduced to what the engine reads.
+//! The parts of a request head that the engine reads.
 
 use super::Accept;
 use crate::limits;
 
-/// The method of an HTTP request, as far as MCP tells them apart.
+/// The method of an HTTP request, as far as MCP distinguishes methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Verb {
@@ -17,20 +17,21 @@ pub enum Verb {
     Other,
 }
 
-/// A header field that may be there once.
+/// A header field that may occur only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Field<'h> {
-    /// It is not there.
+    /// The field is absent.
     #[default]
     Absent,
-    /// Its value, without the white space around it (RFC 9110 §5.5).
+    /// The field's value, without the white space around it (RFC 9110 §5.5).
     Once(&'h [u8]),
-    /// It is there more than once: no reader can know which one another reader took.
+    /// The field occurs more than once: two recipients could pick different values.
     Repeated,
 }
 
-/// The facts of a request's head. Made by an adapter, which [`note`](Facts::note)s each field as it meets it.
+/// The method and the header fields that the engine reads of a request. An adapter creates this
+/// value and calls [`note`](Facts::note) for each field.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Facts<'h> {
@@ -38,7 +39,7 @@ pub struct Facts<'h> {
     pub verb: Verb,
     /// `Host`, or the `:authority` of HTTP/2.
     pub host: Field<'h>,
-    /// `Origin`: sent by browsers, names the page that calls.
+    /// `Origin`: sent by browsers, names the origin of the calling page.
     pub origin: Field<'h>,
     /// `Accept`: the forms of an answer that the client takes.
     pub accept: Accept,
@@ -46,7 +47,7 @@ pub struct Facts<'h> {
     pub content_type: Field<'h>,
     /// `Authorization`
     pub authorization: Field<'h>,
-    /// `X-Functions-Key`: an API key, by the name that function platforms have for it.
+    /// `X-Functions-Key`: an API key, under the name that function platforms use.
     pub key: Field<'h>,
     /// `MCP-Protocol-Version`
     pub protocol_version: Field<'h>,
@@ -58,14 +59,14 @@ pub struct Facts<'h> {
     pub mcp_method: Field<'h>,
     /// `Mcp-Name`
     pub mcp_name: Field<'h>,
-    /// The `Mcp-Param-…` fields, by the rest of their names.
+    /// The `Mcp-Param-…` fields, by the part of their names after the prefix.
     params: [(&'h [u8], Field<'h>); limits::MIRRORED],
-    /// There are more of them than there is room for.
+    /// Set if the request has more of these fields than there are slots.
     more_params: bool,
 }
 
 impl<'h> Facts<'h> {
-    /// A head with no fields yet.
+    /// Creates a head without fields.
     pub fn new(method: &[u8]) -> Self {
         Self {
             // RFC 9110 §9.1: method names are case-sensitive.
@@ -91,9 +92,10 @@ impl<'h> Facts<'h> {
         }
     }
 
-    /// Takes note of a header field; fields that the engine does not read are passed over.
+    /// Records a header field; fields that the engine does not read are ignored.
     pub fn note(&mut self, name: &'h [u8], value: &'h [u8]) {
-        // The names differ in length, or in their first letter, so at most one comparison is made for each field.
+        // The names differ in length or in their first letter, so each field needs at most one
+        // comparison.
         let (known, field): (&[u8], _) = match name.len() {
             4 => (b"host", &mut self.host),
             6 if name.eq_ignore_ascii_case(b"accept") => return self.accept.note(trim(value)),
@@ -128,7 +130,8 @@ impl<'h> Facts<'h> {
         if !prefix.eq_ignore_ascii_case(PARAM) {
             return;
         }
-        // A place is free as long as its field is absent: the name alone does not say so, for `Mcp-Param-` is one too.
+        // A slot is free if its field is absent. The name cannot tell, because `Mcp-Param-` gives
+        // an empty name.
         let known = |(of, field): &&mut (&[u8], Field<'_>)| *field == Field::Absent || of.eq_ignore_ascii_case(name);
         match self.params.iter_mut().find(known) {
             Some((of, field @ Field::Absent)) => (*of, *field) = (name, Field::Once(trim(value))),
@@ -137,8 +140,8 @@ impl<'h> Facts<'h> {
         }
     }
 
-    /// The field `Mcp-Param-{name}`. Where there were too many to keep, one that was not kept counts as repeated: it may be
-    /// there or not.
+    /// Returns the field `Mcp-Param-{name}`. If there were too many fields to store, a field that
+    /// was not stored counts as repeated, because it may have been present.
     pub fn param(&self, name: &str) -> Field<'h> {
         let found = self.params.iter().find(|(of, _)| of.eq_ignore_ascii_case(name.as_bytes()));
         match found {
@@ -151,7 +154,7 @@ impl<'h> Facts<'h> {
 
 const PARAM: &[u8] = b"mcp-param-";
 
-// RFC 9110 §5.5: the white space around a value is spaces and tabs, and no part of it.
+// RFC 9110 §5.5: the spaces and tabs around a value are not part of it.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;

@@ -1,41 +1,45 @@
-//! The door: what is decided from a request's head alone, before a byte of the body is read.
+//! Access checks on a request's head, before a byte of the body is read: Host, Origin, method,
+//! media type, and the presence of credentials.
 
 use super::{Facts, Field, Verb};
 use crate::auth::{Access, Authenticated, Bearer, Denied, Gate, Kind, Shown};
 use crate::rpc::Error;
 
-/// Who may come to the door, and how he is known there. `S` is a string, borrowed or owned.
+/// The access policy of an endpoint: allow-lists for `Host` and `Origin`, and the required
+/// credentials. `S` is a string, borrowed or owned.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Policy<'a, S = &'static str> {
-    /// The names by which this server is called in `Host`, without port; empty if any name will do.
+    /// The allow-list for `Host`: names of this server, without port; empty to accept any name.
     ///
-    /// MCP basic/transports, security: a server on loopback or in a local network is reached by pages of foreign sites
-    /// whose name was pointed at its address (DNS rebinding). They come with a foreign `Host`.
+    /// MCP basic/transports, security: web pages of foreign sites can reach a server on loopback or
+    /// in a local network if their name resolves to its address (DNS rebinding). Such requests have
+    /// a foreign `Host`.
     pub hosts: &'a [S],
-    /// Origins of web pages that may call, written as browsers do (`https://app.example:8443`), besides those whose host
-    /// is one of `hosts`.
+    /// The allow-list for `Origin`: origins of web pages that may call, written as browsers do
+    /// (`https://app.example:8443`). Origins whose host is in `hosts` are allowed too.
     pub origins: &'a [S],
-    /// What callers have to show.
+    /// The credentials that callers need.
     pub access: Gate,
 }
 
-/// The names of a server that only its own machine reaches.
+/// The `Host` names of a server that is reachable only from its own machine.
 pub const LOOPBACK: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
 
-/// What the door answers.
+/// The outcome of the access checks.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Door<'h> {
-    /// Come in.
+    /// The request is admitted.
     In(Authenticated<'h>),
-    /// Show that what you hold is good: the adapter has the keys.
+    /// The caller has presented credentials; the adapter, which has the keys, must verify them.
     NeedKey(Unverified<'h>),
-    /// Stay out.
+    /// The request is refused.
     Out(Refusal),
 }
 
-/// What came with a request to say who calls, in the shape that the policy asks for. It is in order, and not checked.
+/// The credentials of a request, in the form that the policy requires: well-formed, but not
+/// verified yet.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unverified<'h> {
@@ -43,49 +47,51 @@ pub enum Unverified<'h> {
     Token(Bearer<'h>),
     /// A key.
     Key(Shown<'h>),
-    /// A key and a token, and neither will do without the other.
+    /// A key and a token, both of which must be valid.
     Both(Shown<'h>, Bearer<'h>),
 }
 
-/// Why a request is refused for its head alone.
+/// The reasons for which a request is refused by its head alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Another method than POST.
+    /// A method other than POST.
     Verb,
     /// `Host` is missing, repeated, or names another server.
     Host,
-    /// `Origin` is repeated or names a page that may not call.
+    /// `Origin` is repeated, or names a web origin that is not allowed.
     Origin,
-    /// The body is not declared as `application/json`.
+    /// `Content-Type` is not `application/json`.
     MediaType,
     /// `Accept` excludes every form that the answer could have.
     NotAcceptable,
-    /// `Transfer-Encoding` says anything else than `chunked`, once: another reader may see another end of the message.
+    /// `Transfer-Encoding` is repeated or is not `chunked`: another recipient could find another
+    /// end of the message.
     Framing,
-    /// There are more header fields than the transport takes.
+    /// There are more header fields than the transport accepts.
     Fields,
-    /// The caller has sent more requests than it may.
+    /// The caller has exceeded its rate limit.
     Rate,
-    /// `Authorization` or `X-Functions-Key` is malformed or there more than once.
+    /// `Authorization` or `X-Functions-Key` is malformed or repeated.
     Credentials,
-    /// No token came.
+    /// The request has no token.
     NoToken,
-    /// The token is not good. Why is for the log.
+    /// The token is not valid. Only the log has the reason.
     BadToken,
-    /// No key came, or none that is known.
+    /// The request has no key, or an unknown one.
     NoKey,
-    /// The token lacks a scope of what was asked for.
+    /// The token lacks a scope that the operation requires.
     Scope,
-    /// The caller is known and may not call.
+    /// The caller is authenticated but not allowed to call.
     Forbidden,
-    /// The keys by which the token would be checked cannot be had now.
+    /// The issuer's keys, which are needed to verify the token, are not available now.
     Undecided,
 }
 
 impl From<Denied<'_>> for Refusal {
-    /// What the peer learns: whatever is wrong with a token, its refusals look alike.
+    /// Maps a denial to the reason that the peer sees. All invalid tokens look the same to the
+    /// peer.
     fn from(denied: Denied<'_>) -> Self {
         match (denied.kind(), denied) {
             (_, Denied::NoKey | Denied::UnknownKey) => Self::NoKey,
@@ -100,17 +106,19 @@ impl From<Denied<'_>> for Refusal {
 }
 
 impl Refusal {
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub const fn status(self) -> u16 {
         match self {
             // MCP 2026-07-28 streamable-http: GET and DELETE SHOULD be answered with 405.
             Self::Verb => 405,
-            // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with 403.
+            // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with
+            // 403.
             Self::Host | Self::Origin => 403,
             Self::MediaType => 415,
             // RFC 9110 §15.5.7.
             Self::NotAcceptable => 406,
-            // RFC 9112 §6.1: what does not end with `chunked` MUST be answered with 400.
+            // RFC 9112 §6.1: a request whose transfer coding does not end with `chunked` MUST be
+            // answered with 400.
             Self::Framing => 400,
             // RFC 6585 §5 and §4.
             Self::Fields => 431,
@@ -123,7 +131,7 @@ impl Refusal {
         }
     }
 
-    /// A name for it, for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Verb => "verb",
@@ -144,7 +152,7 @@ impl Refusal {
         }
     }
 
-    /// The error that stands in the body of the answer.
+    /// Returns the error for the body of the response.
     pub const fn error(self) -> Error {
         Error::Refused(match self {
             Self::Verb => "Only POST is served here",
@@ -166,7 +174,7 @@ impl Refusal {
     }
 }
 
-/// Decides whether the request with these facts is let in.
+/// Decides by its head whether a request is admitted.
 pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     if let Some(refusal) = refusal(facts, policy) {
         return Door::Out(refusal);
@@ -174,7 +182,7 @@ pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Doo
     ask(facts, policy.access)
 }
 
-/// Asks the caller for what `gate` wants to be shown.
+/// Requires the credentials that `gate` demands.
 fn ask<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
     match gate {
         Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
@@ -185,14 +193,17 @@ fn ask<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
     }
 }
 
-/// The guest as whom a caller is let in who would be refused for this; `None` where he is refused.
+/// With `Gate::Optional`, turns a caller with a missing or invalid token into a guest. Returns
+/// `None` if the refusal remains.
 pub fn guest(gate: Gate, refusal: Refusal) -> Option<Authenticated<'static>> {
-    // azure.md D.6: no token or an invalid one passes, a good one whose holder may not call does not.
+    // The rule of `AllowAnonymous` in Azure App Service authentication
+    // (docs/authorization.md#two-gates): a missing or invalid token passes; a valid token of a
+    // caller that may not call does not.
     let passes = gate == Gate::Optional && matches!(refusal, Refusal::NoToken | Refusal::BadToken);
     passes.then(|| Authenticated::anonymous(&Access::Guest))
 }
 
-/// What the caller shows of what `gate` asks for.
+/// Reads the credentials that `gate` requires.
 fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Denied<'static>> {
     let token = match facts.authorization {
         Field::Absent => None,
@@ -214,7 +225,8 @@ fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Deni
     }
 }
 
-/// The same for a request without a body, where legacy sessions have streams to open and can be ended.
+/// Like [`gate`], for the requests of a legacy session without a body: GET opens a stream, DELETE
+/// ends the session.
 pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
         Some(refusal @ (Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
@@ -249,8 +261,9 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
     checks.into_iter().find(|(fits, _)| !fits).map(|(_, refusal)| refusal)
 }
 
-/// The host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2). What is no port behind it belongs to
-/// the name, so that another reader of the field cannot see another host.
+/// Returns the host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2). A suffix
+/// that is not a port belongs to the name, so that another parser of the field cannot find another
+/// host.
 fn without_port(authority: &[u8]) -> &[u8] {
     match authority.iter().rposition(|&byte| byte == b':').and_then(|colon| authority.split_at_checked(colon)) {
         Some((host, [_, port @ ..])) if port.iter().all(u8::is_ascii_digit) => host,
@@ -258,13 +271,15 @@ fn without_port(authority: &[u8]) -> &[u8] {
     }
 }
 
-/// The host of an origin (RFC 6454 §7: scheme, `://`, host, optional port); `null` has none.
+/// Returns the host of an origin (RFC 6454 §7: scheme, `://`, host, optional port); `null` has
+/// none.
 fn host_of(origin: &[u8]) -> Option<&[u8]> {
     let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"))?;
     Some(without_port(authority))
 }
 
-/// RFC 9110 §8.3.1: type and subtype are case-insensitive, parameters may follow.
+/// Whether the content type is JSON (RFC 9110 §8.3.1: type and subtype are case-insensitive,
+/// parameters may follow).
 fn is_json(content_type: Field<'_>) -> bool {
     let Field::Once(value) = content_type else {
         return false;
@@ -301,7 +316,7 @@ mod tests {
         for (changes, expected) in [
             (&[][..], None),
             (&[("host", "127.0.0.1")], None),
-            (&[("HOST", "LOCALHOST:1")], Some(Refusal::Host)), // two of them now
+            (&[("HOST", "LOCALHOST:1")], Some(Refusal::Host)), // repeated
             (&[("host", "LocalHost:1")], None),
             (&[("host", "[::1]:8080")], None),
             (&[("host", "evil.example")], Some(Refusal::Host)),

@@ -1,8 +1,10 @@
-//! The metadata of a protected resource (RFC 9728): where its callers get their tokens. Public, and the same for all.
+//! Protected resource metadata (RFC 9728): tells callers where to get tokens. It is public and the
+//! same for all callers.
 
 use crate::json::{Full, Sink, escape};
 
-/// The endpoint as its callers write it: what they compare with the URL that they were given, byte for byte.
+/// The URL of an endpoint as callers write it. Clients compare it byte for byte with the URL that
+/// they were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Resource<'a> {
@@ -12,15 +14,16 @@ pub struct Resource<'a> {
     path: &'a str,
 }
 
-/// Where the well-known segment stands (RFC 9728 §3).
+/// The well-known path segment (RFC 9728 §3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl<'a> Resource<'a> {
-    /// An endpoint by its public URL; `None` if that is not `https://` or `http://`, a host, and a path, of characters that
-    /// may stand in a header between quotes.
-    // RFC 9728 §1.2: no fragment; and the query, which is allowed, has no use here.
+    /// Parses the public URL of an endpoint: `https://` or `http://`, a host and a path. Returns
+    /// `None` for any other URL, and if a character cannot be used in a quoted header parameter.
+    // RFC 9728 §1.2: no fragment. A query would be allowed, but is not used here.
     pub fn new(url: &'a str) -> Option<Self> {
-        // Bytes are searched, because the search in strings of the library can panic for all that a linker knows.
+        // Searches bytes, because the linker cannot prove that the library's string search does not
+        // panic.
         let scheme = url.bytes().position(|byte| byte == b':')?;
         let (known, rest) = (url.get(..scheme)?, url.get(scheme..)?.strip_prefix("://")?);
         let known = known.eq_ignore_ascii_case("https") || known.eq_ignore_ascii_case("http");
@@ -30,34 +33,36 @@ impl<'a> Resource<'a> {
         (known && good && host > 0).then_some(Self { origin, path })
     }
 
-    /// The endpoint's path; a slash if it has none.
+    /// Returns the endpoint's path; a slash if it is empty.
     pub const fn path(&self) -> &'a str {
         if self.path.is_empty() { "/" } else { self.path }
     }
 
-    /// The endpoint's URL, in two pieces: scheme, host and port; and its path, which may be empty.
+    /// Returns the endpoint's URL in two pieces: scheme, host and port; and the path, which may be
+    /// empty.
     pub const fn url(&self) -> [&'a str; 2] {
         [self.origin, self.path]
     }
 
-    /// The path of the metadata, in two pieces: the well-known segment goes between host and path.
+    /// Returns the path of the metadata in two pieces: the well-known segment comes between host
+    /// and path.
     pub fn metadata_path(&self) -> [&'a str; 2] {
-        // RFC 9728 §3.1: a slash that ends the host alone is taken away.
+        // RFC 9728 §3.1: a slash directly after the host is removed.
         [WELL_KNOWN, if self.path == "/" { "" } else { self.path }]
     }
 
-    /// The URL of the metadata, in pieces.
+    /// Returns the URL of the metadata, in pieces.
     pub fn metadata_url(&self) -> [&'a str; 3] {
         let [well_known, path] = self.metadata_path();
         [self.origin, well_known, path]
     }
 }
 
-/// Writes the metadata of the endpoint as JSON. `issuers` are the authorization servers, at least one; `scopes` what a client needs
-/// for the most ordinary use, where that is known.
+/// Writes the metadata of the endpoint as JSON. `issuers` are the authorization servers, at least
+/// one; `scopes` are those for the most common use, if known.
 ///
 /// # Errors
-/// [`Full`] if it does not fit; a part of it may then be written.
+/// [`Full`] if the metadata does not fit; a part may have been written then.
 pub fn metadata<'s>(
     resource: &Resource<'_>,
     issuers: impl Iterator<Item = &'s str>,
@@ -69,13 +74,14 @@ pub fn metadata<'s>(
     escape(resource.path, out)?;
     // MCP basic/authorization: `authorization_servers` MUST have an entry.
     list(r#"","authorization_servers":["#, issuers, out)?;
-    // RFC 9728 §2: parameters with nothing in them are left out.
+    // RFC 9728 §2: parameters without values are omitted.
     list(r#","scopes_supported":["#, scopes.filter(|scope| *scope != OFFLINE), out)?;
-    // MCP basic/authorization: tokens MUST NOT stand in the query.
+    // MCP basic/authorization: clients MUST NOT send tokens in the query.
     out.put(br#","bearer_methods_supported":["header"]}"#)
 }
 
-/// MCP 2026-07-28 basic/authorization: what a client does with a refresh token is no business of the server.
+/// The scope for refresh tokens. MCP 2026-07-28 basic/authorization: servers SHOULD NOT name it in
+/// challenges or metadata; refresh tokens are between client and issuer.
 pub(super) const OFFLINE: &str = "offline_access";
 
 fn list<'s>(front: &str, entries: impl Iterator<Item = &'s str>, out: &mut dyn Sink) -> Result<(), Full> {

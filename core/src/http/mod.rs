@@ -1,5 +1,5 @@
-//! What HTTP means to MCP, as pure functions of header facts: which requests are let in, whether headers and body agree,
-//! and which status an answer has. Bytes and sockets belong to the adapters.
+//! HTTP semantics of MCP, as pure functions of header fields: whether a request is admitted,
+//! whether headers and body agree, and the status of a response. Adapters handle bytes and sockets.
 
 mod accept;
 mod agree;

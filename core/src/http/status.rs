@@ -1,4 +1,5 @@
-//! The status of an answer (MCP 2026-07-28 streamable-http). Where the protocol leaves it open, the comment says "customary".
+//! HTTP status codes of responses (MCP 2026-07-28 streamable-http). "Customary" marks a choice that
+//! the protocol leaves open.
 
 use crate::era::Version;
 use crate::rpc::{Code, Error, Param};
@@ -6,21 +7,24 @@ use crate::rpc::{Code, Error, Param};
 /// The status of a result.
 pub const OK: u16 = 200;
 
-/// The status of a notification or an answer that was taken; its body is empty.
+/// The status of a notification or a response that the server accepted; the body is empty.
 pub const ACCEPTED: u16 = 202;
 
-/// The status of an error answer to a request of `version`; `None` where the request did not get as far as having one.
+/// Returns the status of an error response to a request of `version`; `None` if the version was not
+/// determined.
 pub fn status(error: Error, version: Option<Version>) -> u16 {
     match error {
         Error::TooLarge(_) => 413,
-        // MCP 2025-11-25 basic/transports, "Session Management": 404 means that the session is gone, and nothing else.
+        // MCP 2025-11-25 basic/transports, "Session Management": 404 means only that the session no
+        // longer exists.
         Error::UnknownSession => 404,
         // RFC 9110 §15.5.7.
         Error::NotAcceptable => 406,
-        // Customary: the same request may be taken later.
+        // Customary: the client may retry later.
         Error::Busy(_) => 503,
-        // "404 with a -32601 body identifies a modern server". To a legacy client a 404 means that its session is gone
-        // (MCP 2025-11-25 basic/transports, Session Management), so there it is an ordinary answer.
+        // "404 with a -32601 body identifies a modern server". For a legacy client, 404 means that
+        // its session no longer exists (MCP 2025-11-25 basic/transports, "Session Management"), so
+        // it gets 200.
         Error::MethodNotFound(_) if version.is_some_and(Version::is_modern) => 404,
         Error::NotJson(_)
         | Error::Batch
@@ -40,7 +44,7 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         | Error::Meta(_)
         | Error::Param(Param::Params | Param::Meta)
         | Error::Refused(_) => 400,
-        // Customary: what a method itself says of its parameters travels as an ordinary answer.
+        // Customary: an error that a method finds in its own parameters is an ordinary response.
         Error::MethodNotFound(_)
         | Error::Param(_)
         | Error::UnknownTool(_)
@@ -59,8 +63,9 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
     }
 }
 
-/// The status of an error that a handler has answered with.
-// MCP 2026-07-28 basic/index: 400 where the client has not declared what the request needs.
+/// Returns the status of an error that a handler returned.
+// MCP 2026-07-28 basic/index: 400 if the client has not declared a capability that the request
+// needs.
 pub const fn rejected(code: Code) -> u16 {
     match code {
         Code::MissingClientCapability => 400,
@@ -68,14 +73,14 @@ pub const fn rejected(code: Code) -> u16 {
     }
 }
 
-/// The header fields that go with a status, besides the length of the body.
+/// Returns the header fields that belong to a status, except the content length.
 pub const fn fields(status: u16) -> &'static [(&'static str, &'static str)] {
     const TYPE: (&str, &str) = ("content-type", "application/json");
     match status {
         ACCEPTED => &[],
-        // RFC 9110 §15.5.6: a 405 MUST name the methods that are served.
+        // RFC 9110 §15.5.6: a 405 MUST name the supported methods.
         405 => &[TYPE, ("allow", "POST")],
-        // RFC 9110 §10.2.3: in seconds. A place is free as soon as any call ends.
+        // RFC 9110 §10.2.3: in seconds. Capacity is available as soon as any call ends.
         503 => &[TYPE, ("retry-after", "1")],
         _ => &[TYPE],
     }

@@ -1,45 +1,46 @@
-//! The head of an answer, and the framing of its body.
+//! Writes the head of an HTTP/1.1 response, and the framing of its body.
 
 use crate::http::{fields, sse};
 use crate::json::{Decimal, Full, Sink};
 
-/// What follows the head.
+/// The body that follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Content {
-    /// Nothing.
+    /// No body.
     Nothing,
-    /// A message of so many bytes.
+    /// A message of this many bytes.
     Message(usize),
-    /// A message in chunks, whose length is not known yet.
+    /// A message in chunks, because its length is not known yet.
     Chunks,
-    /// A stream of events, in chunks.
+    /// A stream of server-sent events, in chunks.
     Events,
 }
 
-/// What becomes of the connection.
+/// Whether the connection is kept open after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum After {
-    /// It takes another request.
+    /// The connection accepts another request.
     KeepAlive,
-    /// It is closed.
+    /// The connection is closed.
     Close,
 }
 
-/// Writes the head of an answer.
+/// Writes the head of a response.
 ///
 /// # Errors
-/// [`Full`] if it does not fit; 192 bytes always suffice.
+/// [`Full`] if `out` is too small; 192 bytes always suffice.
 pub fn head(status: u16, content: Content, after: After, out: &mut dyn Sink) -> Result<(), Full> {
     open_head(status, content, out)?;
     close_head(after, out)
 }
 
-/// Writes the head but for its end: other fields may follow, and then [`close_head`].
+/// Writes the head without its end, so that the caller can add fields before it calls
+/// [`close_head`].
 ///
 /// # Errors
-/// As of [`head`].
+/// The same as [`head`].
 pub fn open_head(status: u16, content: Content, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(b"HTTP/1.1 ")?;
     out.put(Decimal::new(status.into()).as_bytes())?;
@@ -64,7 +65,7 @@ pub fn open_head(status: u16, content: Content, out: &mut dyn Sink) -> Result<()
 /// Writes the end of a head.
 ///
 /// # Errors
-/// As of [`head`].
+/// The same as [`head`].
 pub fn close_head(after: After, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(match after {
         After::KeepAlive => b"\r\n",
@@ -78,7 +79,8 @@ fn length(len: usize, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(b"\r\n")
 }
 
-/// What stands in front of a chunk of `len` bytes, which is not 0; a line end stands behind it.
+/// Returns the size line of a chunk of `len` bytes, which must not be 0. A line ending must follow
+/// the chunk.
 pub fn chunk(len: usize) -> [u8; 10] {
     let mut line = *b"00000000\r\n";
     let mut rest = len;

@@ -1,50 +1,51 @@
-//! The body of a request, taken out of its framing.
+//! Decodes the body of a request from its framing: `Content-Length` or chunked.
 
 use super::{Fault, Framing};
 use crate::json::{Sink, Slice};
 use crate::limits;
 
-/// Takes the body of one request out of a stream of bytes.
+/// Decodes the body of one request out of a byte stream.
 ///
-/// A body that does not fit into its buffer is skipped to its end, up to [`limits::SKIPPED`] bytes, so that the connection
-/// survives it.
+/// A body that does not fit into its buffer is skipped to its end, up to [`limits::SKIPPED`] bytes,
+/// so that the connection stays usable.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Body {
     state: State,
-    /// Bytes that did not fit or were not wanted.
+    /// The number of bytes that did not fit and were discarded.
     skipped: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
-    /// So many bytes are left of a body with a length.
+    /// Reading a body with a length, of which this many bytes are left.
     Fixed(usize),
-    /// In the size of a chunk, which has so many digits so far.
+    /// Reading the size of a chunk: its value and its number of digits so far.
     Size(usize, u8),
-    /// In an extension, which may have so many bytes more.
+    /// Reading a chunk extension: the size of the chunk, and the bytes that the extension may still
+    /// have.
     Extension(usize, u8),
-    /// A line feed must follow; the chunk has so many bytes.
+    /// Expecting the line feed after the size of a chunk.
     SizeEnd(usize),
-    /// So many bytes are left of the chunk.
+    /// Reading the data of a chunk, of which this many bytes are left.
     Data(usize),
-    /// Carriage return and line feed must follow the chunk.
+    /// Expecting the carriage return and the line feed after the data of a chunk.
     DataReturn,
     DataEnd,
-    /// At the beginning of a line of the trailer, which may have so many bytes more.
+    /// At the start of a line of the trailer, which may have this many more bytes.
     Trailer(u8),
-    /// Inside one.
+    /// Inside a line of the trailer.
     TrailerLine(u8),
-    /// A line feed must follow the carriage return in one.
+    /// Expecting the line feed that ends a line of the trailer.
     TrailerEnd(u8),
-    /// A line feed must follow, and ends the body.
+    /// Expecting the line feed that ends the body.
     LastEnd,
     Done,
 }
 
 impl Body {
-    /// A body with this framing.
+    /// Creates a decoder for a body with this framing.
     pub const fn new(framing: Framing) -> Self {
         let state = match framing {
             Framing::Length(0) => State::Done,
@@ -54,18 +55,18 @@ impl Body {
         Self { state, skipped: 0 }
     }
 
-    /// Whether all of it has come.
+    /// Whether the whole body was read.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether something of it did not fit.
+    /// Whether a part of the body did not fit.
     pub const fn is_too_large(&self) -> bool {
         self.skipped > 0
     }
 
-    /// Takes bytes from the front of `input`, puts what belongs to the body into `out`, and moves `input` behind what was taken;
-    /// `true` when the body has ended.
+    /// Takes bytes from the front of `input`, appends the body's bytes to `out`, and advances
+    /// `input` past them. Returns `true` at the end of the body.
     ///
     /// # Errors
     /// [`Fault::Chunk`] and [`Fault::BodyTooLarge`].
@@ -92,16 +93,16 @@ impl Body {
         Ok(self.is_done())
     }
 
-    /// Takes up to `left` bytes, and answers how many are left then.
+    /// Takes up to `left` bytes of data and returns how many are still missing.
     fn take(&mut self, left: usize, input: &mut &[u8], out: &mut Slice<'_>) -> Result<usize, Fault> {
-        // Known before all of it has come.
+        // Refuse a body that is too large as soon as that is known, before all of it has arrived.
         let room = if self.skipped > 0 { 0 } else { out.room() };
         if left > room.saturating_add(limits::SKIPPED.saturating_sub(self.skipped)) {
             return Err(Fault::BodyTooLarge);
         }
         let (taken, rest) = input.split_at_checked(left).unwrap_or((input, &[]));
         *input = rest;
-        // Whether a body fits must not hang on the pieces it comes in.
+        // Whether a body fits must not depend on the sizes of the pieces in which it arrives.
         if left > room || out.put(taken).is_err() {
             self.skipped = self.skipped.saturating_add(taken.len());
         }
@@ -110,7 +111,8 @@ impl Body {
 }
 
 impl State {
-    /// RFC 9112 §7.1, outside the data. `None` if `byte` may not stand there.
+    /// Returns the state after a `byte` outside the data (RFC 9112 §7.1); `None` if the byte is not
+    /// allowed there.
     fn after(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Size(size, digits), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < limits::CHUNK_DIGITS => {
@@ -118,14 +120,14 @@ impl State {
                 Self::Size(size << 4 | usize::from(digit), digits.wrapping_add(1))
             }
             (Self::Size(size, 1..), b'\r') | (Self::Extension(size, _), b'\r') => Self::SizeEnd(size),
-            // RFC 9112 §7.1.1: extensions that are not known are ignored.
+            // RFC 9112 §7.1.1: unknown extensions are ignored.
             (Self::Size(size, 1..), b';') => Self::Extension(size, limits::CHUNK_WORDS),
             (Self::Extension(size, left), b'\t' | b' '..=b'~') => Self::Extension(size, left.checked_sub(1)?),
             (Self::SizeEnd(0), b'\n') => Self::Trailer(limits::CHUNK_WORDS),
             (Self::SizeEnd(size), b'\n') => Self::Data(size),
             (Self::DataReturn, b'\r') => Self::DataEnd,
             (Self::DataEnd, b'\n') => Self::Size(0, 0),
-            // RFC 9112 §7.1.2: fields behind the last chunk may be thrown away.
+            // RFC 9112 §7.1.2: trailer fields may be discarded.
             (Self::Trailer(_), b'\r') => Self::LastEnd,
             (Self::TrailerLine(left), b'\r') => Self::TrailerEnd(left),
             (Self::Trailer(left) | Self::TrailerLine(left), b'\t' | b' '..=b'~') => {

@@ -1,34 +1,35 @@
-//! Why the bytes of a request are not understood.
+//! The reasons for which the bytes of a request are refused.
 
 use core::fmt;
 
-/// What is wrong with the bytes. The connection ends with the answer to it: where the next request would begin is not known.
+/// A framing or syntax error in a request. The connection is closed after the error response,
+/// because the start of the next request is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
-    /// Not the head of a request of HTTP/1.
+    /// Not the head of an HTTP/1 request.
     Head,
     /// The head is larger than its buffer.
     HeadTooLarge,
-    /// Another version than HTTP/1.1.
+    /// A version other than HTTP/1.1.
     Version,
-    /// `Host` is missing or there more than once (RFC 9112 §3.2).
+    /// `Host` is missing or repeated (RFC 9112 §3.2).
     Host,
-    /// Where the body ends could be read in two ways (RFC 9112 §6.3).
+    /// The end of the body is ambiguous (RFC 9112 §6.3).
     Framing,
     /// A transfer coding other than `chunked`.
     Coding,
     /// An expectation other than `100-continue`.
     Expectation,
-    /// A chunk, or what stands around it, is malformed or too long.
+    /// A chunk or its framing is malformed or too long.
     Chunk,
-    /// The body is so large that not even skipping it is worth while.
+    /// The body is too large even to be skipped.
     BodyTooLarge,
 }
 
 impl Fault {
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub const fn status(self) -> u16 {
         match self {
             Self::Head | Self::Host | Self::Framing | Self::Chunk => 400,
@@ -40,7 +41,7 @@ impl Fault {
         }
     }
 
-    /// The same in words, for the error in the answer.
+    /// Returns the fault in words, for the error in the response.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Head => "The head is not one of HTTP/1.1",

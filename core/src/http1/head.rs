@@ -1,9 +1,10 @@
-//! The head of a request: collected in a buffer of the caller, read once it is whole.
+//! Reads the head of a request: collects it in a buffer of the caller and parses it once it is
+//! complete.
 
 use super::Fault;
 use crate::http::{Facts, Field};
 
-/// Collects the head of one request after the other.
+/// Collects request heads, one after the other.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Heads<'b> {
@@ -11,49 +12,49 @@ pub struct Heads<'b> {
     len: usize,
 }
 
-/// What a head says.
+/// A parsed request head.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'h> {
-    /// What the engine reads of it.
+    /// The header fields that the engine reads.
     pub facts: Facts<'h>,
     /// The path, without a query.
     pub path: &'h str,
-    /// Where the body ends.
+    /// The framing of the body.
     pub framing: Framing,
-    /// The client wants to send another request behind this one.
+    /// Whether the connection stays open for another request.
     pub keep_alive: bool,
-    /// The client waits for a word before it sends the body (RFC 9110 §10.1.1).
+    /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     pub expects_continue: bool,
 }
 
-/// Where a body ends.
+/// The framing of a body: how its end is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Framing {
-    /// After so many bytes; a body that is not there has none.
+    /// `Content-Length`: the number of bytes, 0 without a body.
     Length(usize),
-    /// With its last chunk.
+    /// Chunked transfer coding: the body ends with its last chunk.
     Chunked,
 }
 
 impl<'b> Heads<'b> {
-    /// A collector of heads of up to `buffer.len()` bytes.
+    /// Creates a collector for heads of up to `buffer.len()` bytes.
     pub const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, len: 0 }
     }
 
-    /// Forgets what it has, for the next request.
+    /// Discards the collected bytes, for the next request.
     pub const fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// Takes bytes from the front of `input` up to the end of the head, and moves `input` behind what was taken; `true` when the
-    /// head is whole.
+    /// Takes bytes from the front of `input` up to the end of the head, and advances `input` past
+    /// them. Returns `true` when the head is complete.
     ///
     /// # Errors
-    /// [`Fault::HeadTooLarge`]; [`Fault::Head`] for a line that ends without a carriage return (RFC 9112 §2.2 leaves it to the
-    /// reader whether that is a line; not every proxy thinks so).
+    /// [`Fault::HeadTooLarge`]; [`Fault::Head`] for a line that ends without a carriage return. RFC
+    /// 9112 §2.2 lets a recipient accept such a line ending, but not every proxy does.
     pub fn feed(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
         while !input.is_empty() {
             let end = input.iter().position(|&byte| byte == b'\n');
@@ -75,7 +76,7 @@ impl<'b> Heads<'b> {
         Ok(false)
     }
 
-    /// Whether a head has begun.
+    /// Whether no byte of a head was collected yet.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -96,24 +97,24 @@ impl<'b> Heads<'b> {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
-    /// Reads the head, once it is whole.
+    /// Parses the head, once it is complete.
     ///
     /// # Errors
-    /// Every [`Fault`] but those of a body.
+    /// Every [`Fault`] except those of a body.
     pub fn request(&self) -> Result<Request<'_>, Fault> {
         let (line, mut rest) = split_line(self.collected()).ok_or(Fault::Head)?;
         let (method, target) = request_line(line)?;
         let mut wire = Wire::default();
         let mut facts = Facts::new(method);
-        // The empty line is the last one.
+        // The empty line ends the head.
         while let Some((line, behind)) = split_line(rest).filter(|(line, _)| !line.is_empty()) {
             let (name, value) = field(line).ok_or(Fault::Head)?;
             facts.note(name, value);
             wire.note(name, value)?;
             rest = behind;
         }
-        // RFC 9112 §3.2: "MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
-        // request message that contains more than one".
+        // RFC 9112 §3.2: "MUST respond with a 400 … to any HTTP/1.1 request message that lacks a
+        // Host header field and to any request message that contains more than one".
         let Field::Once(_) = facts.host else {
             return Err(Fault::Host);
         };
@@ -123,14 +124,16 @@ impl<'b> Heads<'b> {
     }
 }
 
-/// The first line of `text`, which a carriage return and a line feed end, and what stands behind it.
+/// Splits `text` after its first line, which must end with a carriage return and a line feed; the
+/// line ending is removed.
 fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|&byte| byte == b'\n')?;
     let (line, rest) = text.split_at_checked(end)?;
     Some((line.strip_suffix(b"\r")?, rest.get(1..)?))
 }
 
-/// RFC 9112 §3: method, target and version, with one space between; the method and the target of the request.
+/// Parses the request line (RFC 9112 §3): method, target and version, separated by single spaces.
+/// Returns the method and the target.
 fn request_line(line: &[u8]) -> Result<(&[u8], &str), Fault> {
     let mut words = line.splitn(3, |&byte| byte == b' ');
     let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
@@ -149,22 +152,23 @@ fn request_line(line: &[u8]) -> Result<(&[u8], &str), Fault> {
     }
 }
 
-/// RFC 9112 §5: a name, a colon right behind it, a value. A line that continues another begins with a space, and so has no name.
+/// Parses a field line (RFC 9112 §5): a name, a colon directly after it, and a value. A folded line
+/// begins with white space, so it has no valid name and is refused.
 fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let (name, rest) = line.split_at_checked(colon)?;
     let value = rest.get(1..)?;
-    // RFC 9110 §5.5: no control characters but the tab.
+    // RFC 9110 §5.5: no control characters except the tab.
     let plain = value.iter().all(|&byte| byte == b'\t' || byte >= b' ' && byte != 0x7F);
     (is_token(name) && plain).then_some((name, value))
 }
 
-/// RFC 9110 §5.6.2
+/// Whether `text` is a token (RFC 9110 §5.6.2).
 fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// The fields that speak of the connection.
+/// The header fields that concern framing and the connection.
 #[derive(Default)]
 struct Wire {
     length: Option<usize>,
@@ -177,7 +181,7 @@ impl Wire {
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
         let value = value.trim_ascii();
         if name.eq_ignore_ascii_case(b"content-length") {
-            // RFC 9112 §6.3: a list of equal lengths may be taken, and need not.
+            // RFC 9112 §6.3: a recipient may accept a list of equal lengths; this one does not.
             let before = self.length.replace(decimal(value).ok_or(Fault::Framing)?);
             if before.is_some() { Err(Fault::Framing) } else { Ok(()) }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -197,7 +201,8 @@ impl Wire {
         }
     }
 
-    // RFC 9112 §6.3: a message with both "might indicate an attempt to perform request smuggling"; a server MAY reject it.
+    // RFC 9112 §6.3: a message with both "might indicate an attempt to perform request smuggling";
+    // a server MAY reject it.
     const fn framing(&self) -> Result<Framing, Fault> {
         match (self.length, self.chunked) {
             (Some(_), true) => Err(Fault::Framing),
@@ -208,7 +213,8 @@ impl Wire {
     }
 }
 
-/// RFC 9110 §8.6: one or more digits and nothing else. A length beyond the machine's numbers is the largest of them.
+/// Parses a `Content-Length` value (RFC 9110 §8.6): one or more digits and nothing else. A value
+/// that does not fit into `usize` becomes `usize::MAX`.
 fn decimal(text: &[u8]) -> Option<usize> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;

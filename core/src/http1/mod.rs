@@ -1,8 +1,9 @@
-//! HTTP/1.1 on the wire (RFC 9112), for devices: [`Heads`] collects and reads the head of a request, [`Body`] takes its body out
-//! of its framing, [`head`] writes the head of an answer. A host has a library for all of that; the ones that
-//! need no heap have paths that panic.
+//! HTTP/1.1 on the wire (RFC 9112), for devices. [`Heads`] collects and parses the head of a
+//! request, [`Body`] decodes its body, and [`head`] writes the head of a response. A host uses an
+//! HTTP library for this; the libraries that need no heap contain code paths that panic.
 //!
-//! Whatever two readers could understand in two ways is refused, and the connection is closed then.
+//! Anything that two parsers could understand differently is refused, and then the connection is
+//! closed.
 
 mod answer;
 mod body;

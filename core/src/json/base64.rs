@@ -1,8 +1,9 @@
-//! Base64 (RFC 4648 §4) without a buffer: decoded byte by byte to be compared, encoded into a sink.
+//! Base64 (RFC 4648 §4) without a buffer: decodes byte by byte for comparison, encodes into a sink.
 
 use super::{Full, Sink};
 
-/// The bytes of a Base64 text, which is checked as a whole before the first one is given out.
+/// Iterator over the decoded bytes of a Base64 text. The whole text is checked before the first
+/// byte is returned.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Base64<'a> {
@@ -13,7 +14,8 @@ pub struct Base64<'a> {
 }
 
 impl<'a> Base64<'a> {
-    /// `None` unless `text` is whole groups of the standard alphabet, padded, with no bits left over.
+    /// Returns `None` unless `text` consists of whole groups of the standard alphabet, with padding
+    /// and without leftover bits.
     pub fn decode(text: &'a [u8]) -> Option<Self> {
         let (groups, []) = text.as_chunks::<4>() else {
             return None;
@@ -42,9 +44,9 @@ impl Iterator for Base64<'_> {
     }
 }
 
-/// Decodes `text` to the front of `buffer`, in one pass, and says how many bytes it has.
+/// Decodes `text` to the front of `buffer` in one pass and returns the number of decoded bytes.
 ///
-/// `None` where [`Base64::decode`] gives none, and if `buffer` is too small.
+/// Returns `None` where [`Base64::decode`] does, and if `buffer` is too small.
 #[cfg(feature = "seal")]
 pub(crate) fn decode_base64(text: &[u8], buffer: &mut [u8]) -> Option<usize> {
     let room = buffer.len();
@@ -66,7 +68,7 @@ pub(crate) fn decode_base64(text: &[u8], buffer: &mut [u8]) -> Option<usize> {
     Some(room - rest.len() + len)
 }
 
-/// Three bytes out of four characters, and how many of them count.
+/// Decodes four characters to three bytes; also returns how many of the bytes count.
 fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
     let [a, b, c, d] = *group;
     let (len, c, d) = match (c, d) {
@@ -75,7 +77,7 @@ fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
         (c, d) => (3, c, d),
     };
     let [_, x, y, z] = bits(&[a, b, c, d])?.to_be_bytes();
-    // RFC 4648 §3.5: bits that pad must be zero, or two texts would mean the same bytes.
+    // RFC 4648 §3.5: padding bits must be zero; otherwise two texts would decode to the same bytes.
     let canonical = match len {
         1 => y == 0 && z == 0,
         2 => z == 0,
@@ -84,13 +86,14 @@ fn triple(group: &[u8; 4]) -> Option<([u8; 3], usize)> {
     canonical.then_some(([x, y, z], len))
 }
 
-/// The 24 bits of four characters, none of which pads.
+/// Returns the 24 bits of four characters that contain no padding.
 fn bits(group: &[u8; 4]) -> Option<u32> {
     let [a, b, c, d] = group.map(|char| sextet(char, b"+/"));
     Some(a? << 18 | b? << 12 | c? << 6 | d?)
 }
 
-/// The six bits that a character stands for in the alphabet with these two last ones (RFC 4648 §4 or §5).
+/// Returns the six bits that a character encodes. `last` holds the last two characters of the
+/// alphabet (RFC 4648 §4 or §5).
 pub(crate) const fn sextet(char: u8, last: &[u8; 2]) -> Option<u32> {
     let value = match char {
         b'a'..=b'z' => char - b'a' + 26,
@@ -103,10 +106,10 @@ pub(crate) const fn sextet(char: u8, last: &[u8; 2]) -> Option<u32> {
     Some(value as u32)
 }
 
-/// Puts `bytes` as Base64, padded.
+/// Appends `bytes` to `out` as padded Base64.
 ///
 /// # Errors
-/// [`Full`] if it does not fit; a part of it may then be written.
+/// [`Full`] if `out` is too small; a part may have been written then.
 pub fn encode_base64(bytes: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
     let (groups, rest) = bytes.as_chunks::<3>();
     for &[a, b, c] in groups {

@@ -1,11 +1,11 @@
-//! The members of one object that somebody reads, by their number in a list of names.
+//! The members of one object that a reader asks for, indexed by their position in a list of names.
 
 use super::{Error, Item, Kind, Reader};
 
-/// Where the `N` members that a reader knows were found, and which of them came twice.
+/// Records where each of `N` known members was found, and which of them were repeated.
 ///
-/// Members in any order, unknown ones skipped. A repeated member is only remembered here: whether that is an error
-/// depends on whether the member is read at all, so it is the reader's word.
+/// Members may come in any order; unknown members are skipped. A repeated member is only recorded
+/// here: it is an error only if the caller reads that member, so [`get`](Self::get) reports it.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Fields<const N: usize> {
@@ -14,12 +14,12 @@ pub struct Fields<const N: usize> {
 }
 
 impl<const N: usize> Fields<N> {
-    /// No member found yet.
+    /// An empty record: no member found yet.
     pub const fn new() -> Self {
         Self { found: [None; N], repeated: 0 }
     }
 
-    /// Notes that member `index` has the value `item`.
+    /// Records that member `index` has the value `item`.
     pub fn note(&mut self, index: usize, item: Item) {
         if let Some(slot) = self.found.get_mut(index) {
             if slot.is_some() {
@@ -29,10 +29,11 @@ impl<const N: usize> Fields<N> {
         }
     }
 
-    /// The value of member `index`, if it is there.
+    /// Returns the value of member `index`, or `None` if the member is absent.
     ///
     /// # Errors
-    /// [`Repeated`] if the member came more than once: two readers of the message could then see two things.
+    /// [`Repeated`] if the member occurs more than once: two parsers of the message could pick
+    /// different values.
     pub fn get(&self, index: usize) -> Result<Option<Item>, Repeated> {
         if self.repeated & 1u32.checked_shl(index as u32).unwrap_or(0) != 0 {
             return Err(Repeated);
@@ -40,13 +41,14 @@ impl<const N: usize> Fields<N> {
         Ok(self.found.get(index).copied().flatten())
     }
 
-    /// Reads the object that stands next in `reader`; `names` gives the numbers. `inside` is asked for each known member
-    /// and may read its value itself; where it answers `None` the value is skipped here.
+    /// Reads the next value of `reader` if it is an object; a member's position in `names` is its
+    /// index. `inside` is called for each known member and may read the value itself; if it returns
+    /// `None`, the value is skipped.
     ///
-    /// Answers `None`, and reads nothing, if the next value is not an object.
+    /// Returns `None`, and reads nothing, if the next value is not an object.
     ///
     /// # Errors
-    /// What the reader says of the text.
+    /// Any [`Error`] that the reader finds in the text.
     pub fn read<'a>(
         &mut self,
         reader: &mut Reader<'a>,

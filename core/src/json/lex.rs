@@ -1,14 +1,15 @@
-//! The terminal symbols of RFC 8259: white space, strings, numbers, literals. Called by `pull`, never by anybody else.
+//! The terminal symbols of RFC 8259: white space, strings, numbers and literals. Only `pull` calls
+//! them.
 
 use core::fmt;
 
-/// Why a byte sequence is not the JSON text that was asked for, and where.
+/// A JSON syntax error: the broken rule and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Error {
     /// The broken rule.
     pub fault: Fault,
-    /// Offset in bytes of the place where it was noticed.
+    /// Offset in bytes at which the error was found.
     pub at: usize,
 }
 
@@ -21,24 +22,24 @@ pub enum Fault {
     NotUtf8,
     /// The text ended inside a value.
     End,
-    /// A byte stands where the grammar wants another one.
+    /// A byte that the grammar does not allow at its position.
     Unexpected,
-    /// A control character stands raw in a string (RFC 8259 §7).
+    /// A raw control character in a string (RFC 8259 §7).
     Control,
-    /// A backslash is followed by something that is no escape (RFC 8259 §7).
+    /// A backslash that does not begin a valid escape (RFC 8259 §7).
     Escape,
-    /// Half of a surrogate pair stands alone, so the string is not Unicode text (RFC 8259 §8.2).
+    /// A lone half of a surrogate pair: the string is not Unicode text (RFC 8259 §8.2).
     Surrogate,
-    /// A number has a leading zero, or digits missing (RFC 8259 §6).
+    /// A number with a leading zero or with missing digits (RFC 8259 §6).
     Number,
     /// More than [`limits::DEPTH`](crate::limits::DEPTH) brackets are open.
     Depth,
-    /// Something other than white space follows the value.
+    /// The value is followed by something other than white space.
     Trailing,
 }
 
 impl Fault {
-    /// The broken rule in a few words.
+    /// Returns the broken rule in a few words.
     pub const fn rule(self) -> &'static str {
         match self {
             Self::NotUtf8 => "not UTF-8",
@@ -62,7 +63,7 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// A place in a byte slice, moved forward by the terminals.
+/// A position in a byte slice, which the terminals advance.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Cursor<'a> {
@@ -76,14 +77,14 @@ impl<'a> Cursor<'a> {
         self.input.get(self.at).copied()
     }
 
-    /// The bytes between two offsets; empty if they are no offsets of this input.
+    /// Returns the bytes between two offsets; empty if they are not valid offsets of this input.
     pub(super) fn between(&self, start: usize, end: usize) -> &'a [u8] {
         self.input.get(start..end).unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn whitespace(&mut self) {
-        // Most messages are written without any.
+        // Most messages contain no white space here.
         if let Some(0..=b' ') = self.peek() {
             self.gap();
         }
@@ -116,7 +117,7 @@ impl<'a> Cursor<'a> {
         Error { fault, at: self.at }
     }
 
-    /// The error for the byte that stands here.
+    /// Returns the error for the byte at this position.
     pub(super) fn unexpected(&self) -> Error {
         self.fault(if self.at < self.input.len() { Fault::Unexpected } else { Fault::End })
     }
@@ -128,7 +129,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Steps over a string, quotes included, and says whether it holds escapes.
+    /// Steps over a string, quotes included, and returns whether it contains escapes.
     #[inline]
     pub(super) fn string(&mut self) -> Result<bool, Error> {
         self.expect(b'"')?;
@@ -140,7 +141,7 @@ impl<'a> Cursor<'a> {
         self.at += plain_prefix(self.input.get(self.at..).unwrap_or_default());
     }
 
-    /// The rest of a string, from its first escape.
+    /// Steps over the rest of a string, from its first escape.
     #[cold]
     fn escaped_string(&mut self) -> Result<bool, Error> {
         loop {
@@ -170,8 +171,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    // RFC 8259 §7: a character outside the basic plane is two escapes, a high and a low surrogate. §8.2 calls a lone
-    // half "unpredictable"; it cannot be echoed as UTF-8, so it is refused here, once, for everybody behind.
+    // RFC 8259 §7: a character outside the basic multilingual plane is written as two escapes, a
+    // high and a low surrogate. §8.2 calls a lone half "unpredictable". It cannot be echoed as
+    // UTF-8, so it is refused here, once, for all readers.
     fn unicode_escape(&mut self) -> Result<(), Error> {
         match self.unit()? {
             0xD800..=0xDBFF => {
@@ -234,14 +236,15 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 pub(super) fn hex(digit: u8) -> Option<u16> {
     char::from(digit).to_digit(16).and_then(|value| u16::try_from(value).ok())
 }
 
-/// How many bytes in front need no look: no quote, no backslash, no control character.
+/// Counts the bytes at the front that need no further check: no quote, no backslash, no control
+/// character.
 ///
-/// A word at a time, because most of a message is the inside of strings.
+/// Reads a word at a time, because most of a message is the inside of strings.
 #[inline]
 fn plain_prefix(bytes: &[u8]) -> usize {
     let mut rest = bytes;
@@ -255,8 +258,8 @@ fn plain_prefix(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + rest.iter().take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
 }
 
-/// Sets the top bit of the lowest byte in `word` that ends a plain run. Bytes above that one may be marked wrongly by
-/// the borrow of the subtraction; nobody looks at them.
+/// Sets the top bit of the lowest byte in `word` that ends a plain run. The borrow of the
+/// subtraction may mark bytes above that one wrongly; the caller does not look at them.
 const fn special(word: usize) -> usize {
     let quote = word ^ (EACH * b'"' as usize);
     let backslash = word ^ (EACH * b'\\' as usize);

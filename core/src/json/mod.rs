@@ -1,8 +1,9 @@
-//! JSON (RFC 8259), read where it lies and written in place.
+//! JSON (RFC 8259), read from a borrowed buffer and written in place.
 //!
-//! Reading: [`Reader`] pulls members and elements out of a byte slice and hands back spans ([`Item`]) or borrowed
-//! pieces ([`Value`], [`Text`]); nothing is copied or built. Writing: [`Sink`] is where bytes go, `escape` makes any
-//! string fit between quotes, and `join` does the same at compile time for texts that live in flash.
+//! Reading: [`Reader`] pulls members and elements out of a byte slice and returns spans ([`Item`])
+//! or borrowed pieces ([`Value`], [`Text`]); it copies and builds nothing. Writing: [`Sink`]
+//! accepts bytes, `escape` escapes a string for use between quotes, and `join` does the same at
+//! compile time for texts in flash.
 
 mod base64;
 mod fields;

@@ -1,8 +1,8 @@
-//! Whole numbers, as JSON Schema understands them: `1.0` and `1e2` are integers, `1.5` is not.
+//! Integers, as JSON Schema defines them: `1.0` and `1e2` are integers, `1.5` is not.
 
 use super::{Kind, Value};
 
-/// A whole number with a sign. `-0` is zero.
+/// A signed integer. `-0` is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Integer {
@@ -10,18 +10,18 @@ pub struct Integer {
     magnitude: u64,
 }
 
-/// Why a value is no [`Integer`].
+/// The reasons why a value is not an [`Integer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NotAnInteger {
-    /// It is something else: another kind of value, or a number with a fraction.
+    /// The value is of another kind, or it is a number with a fraction.
     OtherType,
-    /// It is a whole number, beyond 64 bits.
+    /// The value is an integer of more than 64 bits.
     OutOfRange,
 }
 
 impl Integer {
-    /// The number as a type of the caller, if it has room for it.
+    /// Converts the integer to the type `T`, or returns `None` if it does not fit.
     pub fn to<T: TryFrom<i64> + TryFrom<u64>>(self) -> Option<T> {
         if self.negative {
             0i64.checked_sub_unsigned(self.magnitude).and_then(|value| T::try_from(value).ok())
@@ -32,10 +32,10 @@ impl Integer {
 }
 
 impl Value<'_> {
-    /// The value as a whole number. Nothing is rounded, clamped, or read out of a string.
+    /// Returns the value as an integer. It never rounds, clamps, or reads a number out of a string.
     ///
     /// # Errors
-    /// [`NotAnInteger`] says whether the type or the size is wrong.
+    /// [`NotAnInteger`] tells a wrong type from a number that is out of range.
     // JSON Schema 2020-12 §6.1.1: "integer" matches any number with a zero fractional part.
     pub fn integer(&self) -> Result<Integer, NotAnInteger> {
         if self.kind() != Kind::Number {
@@ -47,7 +47,7 @@ impl Value<'_> {
         };
         let (mantissa, exponent) = split(digits);
         let whole = mantissa.iter().take_while(|&&byte| byte != b'.').count();
-        // How many digits stand in front of the point once the exponent has moved it.
+        // The number of digits before the decimal point after the exponent has moved it.
         let kept = exponent.saturating_add(i64::try_from(whole).unwrap_or(i64::MAX));
         let mut magnitude = Some(0u64);
         let mut place = 0i64;
@@ -70,7 +70,8 @@ impl Value<'_> {
     }
 }
 
-/// Mantissa digits with their point, and the exponent (saturated: beyond 64 bits all are alike).
+/// Splits a number into its mantissa digits, with the point, and its exponent. The exponent
+/// saturates: beyond 64 bits all exponents have the same effect.
 fn split(digits: &[u8]) -> (&[u8], i64) {
     let mut parts = digits.splitn(2, |byte| matches!(byte, b'e' | b'E'));
     let mantissa = parts.next().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The pull reader: one pass over a text, no recursion, no copy. What it steps over is fully checked.
+//! A pull parser: one pass over a text, without recursion or copies. Everything it steps over is
+//! fully checked.
 
 use super::Text;
 use super::lex::{Cursor, Error, Fault};
@@ -12,7 +13,7 @@ pub enum Kind {
     Null,
     /// `true` or `false`
     Bool,
-    /// Any number, as it is written.
+    /// A number, in any notation.
     Number,
     /// A string.
     String,
@@ -22,7 +23,8 @@ pub enum Kind {
     Object,
 }
 
-/// A range of bytes of a text that is handed in again when it is read. 32 bits: no body is larger.
+/// A byte range in a text. The caller passes the same text in again to read it. 32 bits suffice: no
+/// body is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Span {
@@ -35,7 +37,7 @@ impl Span {
         Self { start: u32::try_from(start).unwrap_or(u32::MAX), end: u32::try_from(end).unwrap_or(u32::MAX) }
     }
 
-    /// The bytes of `text` at this place; empty where `text` does not reach that far.
+    /// Returns the bytes of `text` in this range; empty if `text` is too short.
     pub fn of(self, text: &[u8]) -> &[u8] {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -45,13 +47,13 @@ impl Span {
         self.end.saturating_sub(self.start) as usize
     }
 
-    /// Whether it covers nothing.
+    /// Whether the range is empty.
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
 }
 
-/// A value found in a text: its kind and its place, without the bytes.
+/// A value found in a text: its kind and its span, without the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Item {
@@ -65,17 +67,17 @@ impl Item {
         Self { kind, escaped: false, span: Span::new(start, end) }
     }
 
-    /// What kind of value it is.
+    /// Returns the kind of the value.
     pub const fn kind(self) -> Kind {
         self.kind
     }
 
-    /// Where the value stands, quotes or brackets included.
+    /// Returns the span of the value, quotes or brackets included.
     pub const fn span(self) -> Span {
         self.span
     }
 
-    /// Where the inside of a string stands; empty for other kinds.
+    /// Returns the span inside the quotes of a string; empty for other kinds.
     pub const fn inner(self) -> Span {
         match self.kind {
             Kind::String => Span { start: self.span.start.saturating_add(1), end: self.span.end.saturating_sub(1) },
@@ -83,13 +85,14 @@ impl Item {
         }
     }
 
-    /// The same place in the text that `outer` was found in, where this was found in the text of `outer` alone.
+    /// Moves the span of an item that was found in the text of `outer` alone to the text that
+    /// `outer` was found in.
     pub(crate) fn within(self, outer: Self) -> Self {
         let moved = |offset: u32| offset.saturating_add(outer.span.start);
         Self { span: Span { start: moved(self.span.start), end: moved(self.span.end) }, ..self }
     }
 
-    /// The value itself, in the text it was found in.
+    /// Returns the value, read from the text in which it was found.
     pub fn of(self, text: &[u8]) -> Value<'_> {
         Value { kind: self.kind, escaped: self.escaped, raw: self.span.of(text) }
     }
@@ -105,10 +108,10 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Reads a whole text that holds one value.
+    /// Reads a text that consists of one value.
     ///
     /// # Errors
-    /// Where the text is not one JSON value with nothing but white space around it.
+    /// If the text is not exactly one JSON value, surrounded by nothing but white space.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(text)?;
         let item = reader.skip()?;
@@ -116,17 +119,17 @@ impl<'a> Value<'a> {
         Ok(item.of(text))
     }
 
-    /// What kind of value it is.
+    /// Returns the kind of the value.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The bytes as they were written, quotes or brackets included.
+    /// Returns the bytes as the sender wrote them, quotes or brackets included.
     pub const fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// The contents, if this is a string.
+    /// Returns the contents if this is a string.
     pub fn text(&self) -> Option<Text<'a>> {
         let (Kind::String, [b'"', inside @ .., b'"']) = (self.kind, self.raw) else {
             return None;
@@ -134,7 +137,8 @@ impl<'a> Value<'a> {
         Some(Text::from_raw(inside, self.escaped))
     }
 
-    /// The value of the first member with this name, if this is an object that has one.
+    /// Returns the value of the first member called `name`, if this is an object with such a
+    /// member.
     pub fn member(&self, name: &str) -> Option<Value<'a>> {
         let mut reader = self.reader();
         reader.enter_object().ok()??;
@@ -147,13 +151,13 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// The truth value, if this is one.
+    /// Returns the Boolean if this is one.
     pub fn bool(&self) -> Option<bool> {
         (self.kind == Kind::Bool).then_some(self.raw == b"true")
     }
 
-    /// A reader that stands in front of this value. The bytes were checked when the value was found, so no second
-    /// look is taken at their encoding.
+    /// Returns a reader positioned before this value. Its UTF-8 was checked when the value was
+    /// found and is not checked again.
     pub const fn reader(&self) -> Reader<'a> {
         Reader::checked(self.raw)
     }
@@ -161,27 +165,27 @@ impl<'a> Value<'a> {
 
 /// Pulls values out of a JSON text, front to back.
 ///
-/// The small steps are always inlined: most of what they would hand to each other are results of three words, and a fifth
-/// of a request's instructions went into that.
+/// The small steps are always inlined: they return results of three words, and passing those took a
+/// fifth of a request's instructions.
 ///
-/// What has been stepped over is well-formed; what lies ahead is not yet known. A whole text is good when
-/// [`end`](Reader::end) says so.
+/// Everything already stepped over is well-formed; the rest is not checked yet. The whole text is
+/// well-formed if [`end`](Reader::end) succeeds.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Reader<'a> {
     cursor: Cursor<'a>,
     depth: u32,
-    /// One bit an open bracket, the innermost lowest: set for an object.
+    /// One bit per open bracket, the innermost lowest. A set bit is an object.
     objects: u64,
-    /// Set while the innermost bracket has no entry yet, so no comma is due.
+    /// Set while the innermost bracket has no entry yet, so that no comma is expected.
     fresh: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the start of `text`.
+    /// Creates a reader at the start of `text`.
     ///
     /// # Errors
-    /// [`Fault::NotUtf8`]: RFC 8259 §8.1 allows no other encoding, and nobody behind checks again.
+    /// [`Fault::NotUtf8`]: RFC 8259 §8.1 allows no other encoding. Later stages rely on this check.
     pub fn new(text: &'a [u8]) -> Result<Self, Error> {
         match core::str::from_utf8(text) {
             Ok(_) => Ok(Self::checked(text)),
@@ -193,13 +197,13 @@ impl<'a> Reader<'a> {
         Self { cursor: Cursor { input: text, at: 0 }, depth: 0, objects: 0, fresh: false }
     }
 
-    /// Offset of the next byte.
+    /// Returns the offset of the next byte.
     pub const fn position(&self) -> usize {
         self.cursor.at
     }
 
-    /// The kind of the value that stands next, judged by its first byte: nothing behind that byte is checked yet. `None`
-    /// if no value begins there.
+    /// Returns the kind of the next value, judged by its first byte; the bytes after it are not
+    /// checked yet. `None` if no value begins here.
     pub fn kind(&mut self) -> Option<Kind> {
         self.cursor.whitespace();
         Some(match self.cursor.peek()? {
@@ -213,7 +217,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Steps into the object that stands next and answers where it starts; `None` if something else stands there.
+    /// Enters the next value if it is an object and returns the offset at which it starts;
+    /// otherwise `None`.
     ///
     /// # Errors
     /// [`Fault::Depth`] if too many brackets are open.
@@ -221,7 +226,8 @@ impl<'a> Reader<'a> {
         self.enter(b'{')
     }
 
-    /// Steps into the array that stands next and answers where it starts; `None` if something else stands there.
+    /// Enters the next value if it is an array and returns the offset at which it starts; otherwise
+    /// `None`.
     ///
     /// # Errors
     /// [`Fault::Depth`] if too many brackets are open.
@@ -239,10 +245,11 @@ impl<'a> Reader<'a> {
         Ok(Some(start))
     }
 
-    /// The next key of the object the reader stands in, with its value next; `None` when the object has ended.
+    /// Returns the next key of the current object; the reader is then at its value. `None` at the
+    /// end of the object.
     ///
     /// # Errors
-    /// Where the text is malformed.
+    /// If the text is malformed.
     #[inline(always)]
     pub fn key(&mut self) -> Result<Option<Text<'a>>, Error> {
         if !self.entry()? {
@@ -251,18 +258,19 @@ impl<'a> Reader<'a> {
         self.name().map(Some)
     }
 
-    /// Whether the array the reader stands in has another element, which is then next; `false` when it has ended.
+    /// Returns whether the current array has another element; the reader is then at that element.
+    /// `false` at the end of the array.
     ///
     /// # Errors
-    /// Where the text is malformed.
+    /// If the text is malformed.
     pub fn element(&mut self) -> Result<bool, Error> {
         self.entry()
     }
 
-    /// Steps over the next value, whatever it is, and says what was there.
+    /// Steps over the next value, of any kind, and returns its kind and span.
     ///
     /// # Errors
-    /// Where the value is malformed.
+    /// If the value is malformed.
     #[inline]
     pub fn skip(&mut self) -> Result<Item, Error> {
         self.cursor.whitespace();
@@ -278,7 +286,7 @@ impl<'a> Reader<'a> {
         Ok(Item { kind, escaped, span: Span::new(start, self.position()) })
     }
 
-    /// Checks that nothing but white space is left.
+    /// Checks that only white space is left.
     ///
     /// # Errors
     /// [`Fault::Trailing`].
@@ -290,7 +298,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Steps over one array or object. Depth is counted, not recursed: the stack belongs to the device.
+    /// Steps over one array or object. Counts the depth instead of recursing, because a device has
+    /// little stack.
     fn nested(&mut self, bracket: u8) -> Result<(), Error> {
         let outside = self.depth;
         self.open(bracket)?;
@@ -322,7 +331,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Steps to the next entry of the innermost bracket, over the comma; or over the closing bracket.
+    /// Steps over the comma to the next entry of the innermost bracket, or over the closing
+    /// bracket.
     #[inline(always)]
     fn entry(&mut self) -> Result<bool, Error> {
         self.cursor.whitespace();
@@ -385,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn value_looked_at_before_it_is_skipped_has_the_kind_it_turns_out_to_have() {
+    fn kind_peeked_before_a_value_is_skipped_is_the_kind_of_that_value() {
         for text in ["null", "true", "false", "-1", "0.5", "\"a\"", "[1]", "{\"a\":1}", " \n[]"] {
             let mut reader = Reader::new(text.as_bytes()).unwrap();
             let kind = reader.kind();

@@ -1,10 +1,10 @@
-//! The contents of a string, compared and read without being unescaped first.
+//! The contents of a string, compared and read without a buffer for the unescaped text.
 
 use super::lex::hex;
 use super::write::Full;
 
-/// The inside of a string of a checked text. Compares as the text it means, so `"\u006dethod"` is `method`. The default is
-/// the empty text.
+/// The inside of a string of a checked text. Comparison resolves escapes: `"\u006dethod"` equals
+/// `method`. The default is the empty text.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Text<'a> {
@@ -17,22 +17,23 @@ impl<'a> Text<'a> {
         Self { raw, escaped }
     }
 
-    /// The bytes between the quotes as they were written, escapes included. They may stand between quotes again.
+    /// Returns the bytes between the quotes as the sender wrote them, escapes included. They can be
+    /// put between quotes again.
     pub const fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// The text as a borrowed string, if it was written without escapes.
+    /// Returns the text as a borrowed string if it was written without escapes.
     pub fn plain(&self) -> Option<&'a str> {
         if self.escaped { None } else { core::str::from_utf8(self.raw).ok() }
     }
 
-    /// The characters the text means.
+    /// Iterates over the characters of the text, escapes resolved.
     pub fn chars(&self) -> Chars<'a> {
         Chars { rest: core::str::from_utf8(self.raw).unwrap_or_default().chars(), escaped: self.escaped }
     }
 
-    /// The UTF-8 bytes of the text.
+    /// Iterates over the UTF-8 bytes of the text, escapes resolved.
     pub fn bytes(&self) -> impl Iterator<Item = u8> {
         self.chars().flat_map(|char| {
             let (bytes, len) = utf8(char);
@@ -40,7 +41,7 @@ impl<'a> Text<'a> {
         })
     }
 
-    /// Whether the text is `other`.
+    /// Whether the text equals `other`.
     #[inline]
     pub fn is(&self, other: &str) -> bool {
         if self.escaped { self.means(other) } else { self.raw == other.as_bytes() }
@@ -51,15 +52,15 @@ impl<'a> Text<'a> {
         self.chars().eq(other.chars())
     }
 
-    /// The number of this text in a list.
+    /// Returns the index of this text in a list of names.
     pub fn position(&self, names: &[&str]) -> Option<usize> {
         names.iter().position(|name| self.is(name))
     }
 
-    /// Writes the text, unescaped, to the front of `buffer`.
+    /// Writes the unescaped text to the front of `buffer`.
     ///
     /// # Errors
-    /// [`Full`] if it does not fit; it is never cut.
+    /// [`Full`] if the text does not fit; it is never truncated.
     pub fn copy_to<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b str, Full> {
         let mut used = 0;
         for byte in self.bytes() {
@@ -70,9 +71,10 @@ impl<'a> Text<'a> {
     }
 }
 
-/// The bytes of a character, and how many count.
+/// Encodes a character as UTF-8; also returns how many of the bytes count.
 ///
-/// `char::encode_utf8` does the same into a slice, and checks its length: where it is not inlined, that is a panic.
+/// `char::encode_utf8` does the same into a slice and checks the slice's length. Where that call is
+/// not inlined, the check can panic.
 const fn utf8(char: char) -> ([u8; 4], usize) {
     let code = char as u32;
     let [a, b, c, d] = [(code >> 18) as u8, (code >> 12 & 0x3F) as u8, (code >> 6 & 0x3F) as u8, (code & 0x3F) as u8];
@@ -93,7 +95,8 @@ pub struct Chars<'a> {
 }
 
 impl<'a> Chars<'a> {
-    /// The text from here up to where `end` stands, which has gone on from here.
+    /// Returns the text between this position and `end`, a clone of this iterator that has
+    /// advanced.
     pub(crate) fn up_to(&self, end: &Self) -> Text<'a> {
         let from = self.rest.as_str();
         let len = from.len().saturating_sub(end.rest.as_str().len());
@@ -109,7 +112,8 @@ impl<'a> Chars<'a> {
         Some(unit)
     }
 
-    // The reader let only whole pairs pass, so a second unit that does not fit cannot come from a checked text.
+    // The reader accepts only whole surrogate pairs, so a checked text has no second unit that does
+    // not match.
     fn unicode(&mut self) -> Option<char> {
         let first = self.unit()?;
         if !(0xD800..0xDC00).contains(&first) {
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_texts_mean_what_they_say() {
+    fn escaped_texts_are_compared_with_their_escapes_resolved() {
         assert!(text(r#""\u006dethod""#).is("method"));
         assert!(text(r#""a\"\\\/\b\f\n\r\t""#).is("a\"\\/\u{8}\u{c}\n\r\t"));
         assert!(text(r#""\ud83d\ude00 \u0000""#).is("\u{1f600} \0"));

@@ -1,50 +1,52 @@
-//! Writing: where bytes go, and how a string is made fit to stand between quotes, at run time and at compile time.
+//! Writing: the [`Sink`] for bytes, and string escaping at run time and at compile time.
 
 use core::task::{Context, Poll};
 
-/// The place for the bytes is used up. Nothing was cut: who gets this takes the whole of his text back.
+/// The buffer is full. Nothing was truncated: a caller that gets this error removes the whole text
+/// it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Full;
 
-/// Somewhere bytes can be put and taken back: a borrowed slice on a device, a growing buffer on a host.
+/// A buffer to which bytes can be appended and removed: a borrowed slice on a device, a growing
+/// buffer on a host.
 pub trait Sink {
     /// Appends `bytes`.
     ///
     /// # Errors
-    /// [`Full`] if they do not fit whole; then nothing is appended.
+    /// [`Full`] if not all of them fit; then nothing is appended.
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full>;
 
-    /// How many bytes stand in it.
+    /// Returns the number of bytes in the sink.
     fn len(&self) -> usize;
 
-    /// Whether nothing stands in it.
+    /// Whether the sink is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes back everything behind the first `len` bytes. What was sent on cannot be taken back: whoever tries gets no more
-    /// room.
+    /// Removes all bytes after the first `len`. Bytes that were already sent cannot be removed:
+    /// after such an attempt the sink accepts no more bytes.
     fn truncate(&mut self, len: usize);
 
-    /// Makes room for a result that is streamed: sends on what stands in it and is ready when that is done. All of it still
-    /// counts in [`len`](Sink::len).
+    /// Makes room for a streamed result: sends the contents of the sink and is ready when they are
+    /// sent. They still count in [`len`](Sink::len).
     ///
     /// # Errors
-    /// [`Full`] if nothing stands in it, or it has no way to send on what is not whole yet; then it is ready at once.
+    /// [`Full`], at once, if the sink is empty or cannot send an unfinished result.
     fn poll_room(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Full>> {
         Poll::Ready(Err(Full))
     }
 
-    /// Takes back everything behind the first `from` bytes, and sends it on as a message of its own if there is a way: ready when
-    /// that is done.
+    /// Removes all bytes after the first `from` and, if the sink can, sends them as a separate
+    /// message. Ready when they are sent.
     fn poll_aside(&mut self, from: usize, _context: &mut Context<'_>) -> Poll<()> {
         self.truncate(from);
         Poll::Ready(())
     }
 }
 
-/// A [`Sink`] over a slice of the caller.
+/// A [`Sink`] over a slice that the caller provides.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Slice<'a> {
@@ -53,23 +55,23 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// An empty sink with room for `buffer.len()` bytes.
+    /// Creates an empty sink with a capacity of `buffer.len()` bytes.
     pub const fn new(buffer: &'a mut [u8]) -> Self {
         Self { buffer, len: 0 }
     }
 
-    /// How many bytes more it takes.
+    /// Returns the number of bytes that still fit.
     pub const fn room(&self) -> usize {
         self.buffer.len().saturating_sub(self.len)
     }
 
-    /// Empties it, and gives it as it was.
+    /// Returns this sink with its contents and leaves one without a buffer in its place.
     #[must_use]
     pub fn take(&mut self) -> Self {
         core::mem::replace(self, Self::new(&mut []))
     }
 
-    /// What has been written.
+    /// Returns the bytes written so far.
     pub fn written(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
@@ -95,15 +97,16 @@ impl Sink for Slice<'_> {
     }
 }
 
-/// Puts `text` as the inside of a string: RFC 8259 §7 wants quote, backslash and control characters escaped.
+/// Appends `text`, escaped for use between quotes: RFC 8259 §7 requires that quotes, backslashes
+/// and control characters are escaped.
 ///
 /// # Errors
-/// [`Full`] if it does not fit; a part of it may then be written.
+/// [`Full`] if the text does not fit; a part may have been written then.
 pub fn escape(text: &str, out: &mut dyn Sink) -> Result<(), Full> {
     escape_bytes(text.as_bytes(), out)
 }
 
-/// The same for a part of a text that may begin and end inside a character.
+/// Like [`escape`], for a part of a text that may begin and end inside a character.
 pub(crate) fn escape_bytes(mut rest: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
     while let Some(at) = rest.iter().position(|&byte| escape_of(byte).is_some()) {
         let Some((plain, [special, behind @ ..])) = rest.split_at_checked(at) else {
@@ -118,7 +121,7 @@ pub(crate) fn escape_bytes(mut rest: &[u8], out: &mut dyn Sink) -> Result<(), Fu
     out.put(rest)
 }
 
-/// The escape of a byte that needs one, and its length.
+/// Returns the escape sequence of a byte and its length; `None` if the byte needs no escape.
 const fn escape_of(byte: u8) -> Option<([u8; 6], usize)> {
     let letter = match byte {
         b'"' | b'\\' => byte,
@@ -135,26 +138,28 @@ const fn escape_of(byte: u8) -> Option<([u8; 6], usize)> {
     Some(([b'\\', letter, 0, 0, 0, 0], 2))
 }
 
-/// Text that may stand between quotes as it is.
+/// A text that needs no further escaping between quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Escaped<'a>(&'a str);
 
 impl<'a> Escaped<'a> {
-    /// Takes a text that needs no escaping; `None` if it has a quote, a backslash or a control character.
+    /// Wraps a text that needs no escaping; `None` if it has a quote, a backslash or a control
+    /// character.
     pub const fn new(text: &'a str) -> Option<Self> {
         if escaped_len(text) == text.len() { Some(Self(text)) } else { None }
     }
 
-    /// The text, escapes included.
+    /// Returns the text, escapes included.
     pub const fn as_str(self) -> &'a str {
         self.0
     }
 
-    /// Takes the inside of a string that `escape` or `join` has made.
+    /// Wraps the output of `escape` or `join`.
     ///
-    /// This is a promise of the caller: a quote in it would end the string early. It is a promise about output of one's
-    /// own server, so breaking it makes malformed answers, nothing worse.
+    /// The caller promises that the text is escaped: a raw quote would end the string early. The
+    /// text is the server's own output, so a broken promise causes malformed responses and nothing
+    /// worse.
     pub const fn from_escaped(text: &'a str) -> Self {
         Self(text)
     }
@@ -173,28 +178,30 @@ const fn escaped_len(text: &str) -> usize {
     len
 }
 
-/// A piece of a text that is put together at compile time.
+/// A piece of a text that is joined at compile time.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'a> {
-    /// Stands as it is.
+    /// Copied unchanged.
     Json(&'a str),
-    /// Is escaped, to stand between quotes.
+    /// Escaped for use between quotes.
     Text(&'a str),
-    /// Lines of a doc comment: each loses the white space at its ends, and they are joined by one space, escaped.
+    /// The lines of a doc comment: each is trimmed, then they are joined by single spaces and
+    /// escaped.
     Doc(&'a [&'a str]),
 }
 
-/// Length in bytes of what [`join`] makes.
+/// Returns the length in bytes of the output of [`join`].
 pub const fn joined_len(parts: &[Part<'_>]) -> usize {
     let mut joiner = Joiner { out: &mut [], len: 0 };
     joiner.parts(parts);
     joiner.len
 }
 
-/// Puts parts together into an array, in a constant: the text then stands in flash.
+/// Joins parts into an array in a constant, so that the text is in flash.
 ///
-/// `N` is [`joined_len`] of the same parts; a shorter array gets the front, a longer one zeros at its end.
+/// `N` is [`joined_len`] of the same parts. A shorter array gets the front of the text, a longer
+/// one is padded with zeros.
 pub const fn join<const N: usize>(parts: &[Part<'_>]) -> [u8; N] {
     let mut text = [0; N];
     Joiner { out: &mut text, len: 0 }.parts(parts);
@@ -256,26 +263,26 @@ impl Joiner<'_> {
     }
 }
 
-/// A number in decimal, without formatting machinery.
+/// A decimal number, formatted without `core::fmt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decimal {
-    /// Digits and sign at the right end.
+    /// Digits and sign, aligned to the right.
     text: [u8; 20],
-    /// Where they begin.
+    /// The index of the first character.
     start: u8,
 }
 
 impl Decimal {
-    /// No digits at all, where a number is not needed.
+    /// An empty text, for responses that contain no number.
     pub const EMPTY: Self = Self { text: [0; 20], start: 20 };
 
-    /// The digits of `value`, with its sign.
+    /// Formats `value` with its sign.
     pub fn new(value: i64) -> Self {
         let mut text = [0; 20];
         let mut start = 20;
         let mut rest = value.unsigned_abs();
-        // 64 bits have 19 digits at most, so there is room for the sign.
+        // 64 bits have at most 19 digits, so one place is left for the sign.
         for slot in text.iter_mut().rev() {
             start -= 1;
             if rest == 0 && start < 19 {
@@ -291,7 +298,7 @@ impl Decimal {
         Self { text, start }
     }
 
-    /// The number as text.
+    /// Returns the number as text.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.get(usize::from(self.start)..).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What a connection of lines remembers: whether its peer opened the legacy era.
+//! The state of a line connection: the result of its legacy handshake, if there was one.
 
 use crate::auth::Authenticated;
 use crate::era::{Client, Version};
@@ -6,32 +6,33 @@ use crate::exchange::{Next, Origin, open, open_batched};
 use crate::mcp::Server;
 use crate::rpc::Error;
 
-/// The state of one connection.
+/// The state of one line connection.
 ///
-/// MCP 2026-07-28 basic/versioning: `initialize` selects legacy semantics for this connection only; a request that
-/// carries its version is served by that all the same.
+/// MCP 2026-07-28 basic/versioning: `initialize` selects legacy semantics for this connection only.
+/// A request that carries its own version is served by that version all the same.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Connection {
     agreed: Option<Version>,
     client: Client,
-    /// The line stays when the peer goes, so a second handshake is another peer's first.
+    /// Set if the line survives its peers: a second handshake is then the first of a new peer.
     outlasts_peers: bool,
 }
 
 impl Connection {
-    /// A connection that ends with its peer, such as a pipe. A second `initialize` on it is an error.
+    /// Creates the state of a connection that ends with its peer, such as a pipe. A second
+    /// `initialize` on it is an error.
     pub const fn new() -> Self {
         Self { agreed: None, client: Client::NONE, outlasts_peers: false }
     }
 
-    /// A line that outlasts its peers, such as a UART: nobody tells when one goes and another comes, so `initialize`
-    /// begins anew each time.
+    /// Creates the state of a line that outlasts its peers, such as a UART. The server cannot see
+    /// when one peer leaves and another arrives, so each `initialize` starts over.
     pub const fn outlasting() -> Self {
         Self { agreed: None, client: Client::NONE, outlasts_peers: true }
     }
 
-    /// Reads one line and decides what is to be done with it.
+    /// Reads one line and decides what the driver does next.
     pub fn open(&mut self, server: &Server<'_>, who: &Authenticated<'_>, line: &[u8]) -> Next {
         let mut next = open(server, who, Origin::Line(self.agreed), line);
         if self.outlasts_peers
@@ -48,12 +49,14 @@ impl Connection {
         next
     }
 
-    /// Reads one message of a [`Batch`](crate::exchange::Batch) that was a line, and decides what is to be done with it.
+    /// Reads one message of a [`Batch`](crate::exchange::Batch) that arrived as a line, and decides
+    /// what the driver does next.
     pub fn open_batched(&self, server: &Server<'_>, who: &Authenticated<'_>, message: &[u8]) -> Next {
         open_batched(server, who, Origin::Line(self.agreed), message)
     }
 
-    /// What the handshake has agreed on, if there was one: the revision, and what the client can be asked for.
+    /// Returns the result of the handshake, if there was one: the revision and the client's
+    /// capabilities.
     pub fn agreed(&self) -> Option<(Version, Client)> {
         Some((self.agreed?, self.client))
     }

@@ -1,25 +1,25 @@
-//! The push machine that cuts a byte stream into lines, in a buffer of the caller.
+//! A sans-IO line splitter: cuts a byte stream into lines, in a buffer that the caller provides.
 
-/// What the bytes fed so far amount to.
+/// The outcome of feeding bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cut<'b> {
-    /// One whole line, without its end. Never empty.
+    /// One whole line, without its line ending. Never empty.
     Line(&'b [u8]),
-    /// A line that was longer than the buffer has ended. Its bytes are gone.
+    /// The end of a line that was longer than the buffer. Its bytes were discarded.
     TooLong,
 }
 
-/// Cuts lines out of pieces of any size.
+/// Splits input of any chunk size into lines.
 ///
-/// A line ends with a line feed; a carriage return before it is dropped. Blank lines are passed over. A line that does
-/// not fit is skipped to its end, so the next one is read whole again.
+/// A line ends with a line feed; a carriage return before it is dropped. Blank lines are skipped. A
+/// line that is too long is skipped to its end, so the next line is read correctly.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lines<'b> {
     buffer: &'b mut [u8],
     len: usize,
-    /// A carriage return has come that belongs to the line only if no line feed follows.
+    /// A carriage return was read. It belongs to the line only if no line feed follows.
     held: bool,
     state: State,
 }
@@ -28,25 +28,25 @@ pub struct Lines<'b> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     Reading,
-    /// Too long already: everything up to the line feed is dropped.
+    /// The line is too long: everything up to the line feed is dropped.
     Skipping,
-    /// The line in the buffer has been given out; the next byte begins another.
+    /// The line in the buffer was returned; the next byte begins a new one.
     Given,
 }
 
 impl<'b> Lines<'b> {
-    /// A machine for lines of up to `buffer.len()` bytes, their end not counted.
+    /// Creates a splitter for lines of up to `buffer.len()` bytes, their line ending not counted.
     pub const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, len: 0, held: false, state: State::Reading }
     }
 
-    /// The longest line that fits, in bytes.
+    /// Returns the length of the longest line that fits, in bytes.
     pub const fn capacity(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Takes bytes from the front of `input` up to the end of a line, and moves `input` behind what was taken. `None`
-    /// when `input` is used up.
+    /// Takes bytes from the front of `input` up to the end of a line, and advances `input` past
+    /// them. Returns `None` when `input` is used up.
     pub fn feed(&mut self, input: &mut &[u8]) -> Option<Cut<'_>> {
         while !input.is_empty() {
             if self.state == State::Given {
@@ -68,7 +68,7 @@ impl<'b> Lines<'b> {
         None
     }
 
-    /// The stream has ended: gives out what stands in the buffer, as if a line feed had come.
+    /// Ends the stream: returns the rest in the buffer, as if a line feed had followed.
     pub fn finish(&mut self) -> Option<Cut<'_>> {
         if self.state == State::Given || !self.end() {
             return None;
@@ -103,7 +103,7 @@ impl<'b> Lines<'b> {
         self.len += bytes.len();
     }
 
-    /// Notes the end of a line; `false` if the line was blank.
+    /// Ends the line; returns `false` if it was blank.
     fn end(&mut self) -> bool {
         self.held = false;
         let blank = self.state == State::Reading && self.line().iter().all(u8::is_ascii_whitespace);
@@ -129,7 +129,7 @@ impl<'b> Lines<'b> {
 mod tests {
     use super::*;
 
-    /// Feeds `stream` in pieces of `size` and checks what comes out, with a buffer of four bytes.
+    /// Feeds `stream` in pieces of `size` bytes to a buffer of four bytes, and checks the lines.
     fn check(stream: &[u8], size: usize, expected: &[Cut<'_>]) {
         let mut buffer = [0; 4];
         let mut lines = Lines::new(&mut buffer);

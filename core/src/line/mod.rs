@@ -1,9 +1,11 @@
-//! MCP over lines (MCP basic/transports/stdio): standard input and output, a UART, any byte stream in order. One message
-//! a line. [`Lines`] cuts the stream, [`Connection`] knows what was agreed on it.
+//! MCP over lines (MCP basic/transports/stdio): standard input and output, a UART, or any other
+//! ordered byte stream. Each line is one message. [`Lines`] splits the stream, and [`Connection`]
+//! keeps the result of the handshake.
 //!
-//! A peer sets the line up by sending the first message; nothing is sent unasked. Closing the stream ends everything. Where
-//! a stream cannot be closed, as on a UART, the next peer begins with an empty line, which ends what its predecessor may
-//! have left half said, and with `initialize` or the modern era.
+//! The client sends the first message; the server sends nothing before that. Closing the stream
+//! ends the connection. Where a stream cannot be closed, as on a UART, the next client first sends
+//! an empty line, which ends an unfinished message of its predecessor. Then it sends `initialize`
+//! or a modern request.
 
 mod connection;
 mod lines;

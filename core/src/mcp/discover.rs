@@ -1,11 +1,12 @@
-//! What a server says of itself: `server/discover` in the modern era, the answer to `initialize` in the legacy one.
+//! A server's description of itself: the result of `server/discover` in the modern era, and of
+//! `initialize` in the legacy era.
 
 use super::Server;
 use crate::era::Version;
 use crate::limits;
 use crate::rpc::{Section, section};
 
-/// The result of `server/discover` (MCP 2026-07-28 server/discover, "DiscoverResult").
+/// Makes the result of `server/discover` (MCP 2026-07-28 server/discover, "DiscoverResult").
 pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
     let [i0, i1, i2] = server.instructions();
     let [s0, s1, s2, s3, s4] = server.info();
@@ -37,7 +38,7 @@ pub fn discover<'a>(server: &Server<'a>) -> Section<'a> {
     ])
 }
 
-/// The result of `initialize` (MCP 2025-11-25 basic/lifecycle, "InitializeResult").
+/// Makes the result of `initialize` (MCP 2025-11-25 basic/lifecycle, "InitializeResult").
 pub fn initialize<'a>(server: &Server<'a>, version: Version) -> Section<'a> {
     let [i0, i1, i2] = server.instructions();
     let [s0, s1, s2, s3, s4] = server.info();

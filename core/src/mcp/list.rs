@@ -1,5 +1,5 @@
-//! The lists (MCP server/tools, server/prompts, server/resources), one section for each entry, so that a list of any size
-//! passes through a small buffer. A page is a number of entries.
+//! List results (MCP server/tools, server/prompts, server/resources). Each entry is one section, so
+//! that a list of any size passes through a small buffer. The page size is a number of entries.
 
 use super::Server;
 use crate::era::Version;
@@ -16,7 +16,8 @@ pub struct Page {
     version: Version,
     start: usize,
     end: usize,
-    /// Generation and number of the first entry of the next page, if there is one.
+    /// The generation of the lists and the index of the first entry of the next page, if there is a
+    /// next page.
     next: Option<[Decimal; 2]>,
 }
 
@@ -45,12 +46,13 @@ impl Page {
         Some(Self { kind, version, start, end, next })
     }
 
-    /// How many sections there are.
+    /// Returns the number of sections.
     pub const fn sections(&self) -> usize {
         self.end.saturating_sub(self.start) + 2
     }
 
-    /// Makes `section` section `at` of the page: the front, one for each entry, the back; `false` behind that.
+    /// Fills `section` with section `at` of the page: the front, then one section per entry, then
+    /// the end. Returns `false` after the last one.
     pub fn section<'a>(&'a self, server: &Server<'a>, at: usize, section: &mut Section<'a>) -> bool {
         let Some(before) = at.checked_sub(1) else {
             section.push(match self.kind {
@@ -79,7 +81,8 @@ impl Page {
         // The first entry of a page is never hidden.
         let mut front: &[u8] = if index == self.start { b"{" } else { b",{" };
         offers.members(self.kind, index, &mut |member| {
-            // What came later than the client's revision is left out; the first group is in every revision.
+            // Omit members that are newer than the client's revision; the first group is in every
+            // revision.
             if member.since <= self.version {
                 section.push(core::mem::replace(&mut front, b","));
                 section.push(member.json.as_bytes());

@@ -1,11 +1,11 @@
-//! The methods, and which revision has which.
+//! The methods of the protocol, and the revisions that have them.
 
 use super::Server;
 use crate::era::Version;
 use crate::json::Text;
 use crate::tool::Kind;
 
-/// A method that the engine serves, besides the handshake.
+/// A method that the engine serves, except the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Method {
@@ -13,7 +13,7 @@ pub enum Method {
     Discover,
     /// `ping`
     Ping,
-    /// The list of one kind.
+    /// The list of one kind of entries.
     List(Kind),
     /// `tools/call`
     CallTool,
@@ -34,8 +34,10 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method with this name, if `version` has it and `server` has declared the capability it belongs to.
-    // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised is answered as unknown.
+    /// Finds the method with this name, if `version` has it and `server` has declared its
+    /// capability.
+    // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised counts as
+    // unknown.
     pub fn find(name: Text<'_>, version: Version, server: &Server<'_>) -> Option<Self> {
         let &(_, method) = METHODS.iter().find(|(known, _)| name.is(known))?;
         let features = server.features(version);
@@ -47,7 +49,8 @@ impl Method {
             Self::List(Kind::Prompt) | Self::GetPrompt => features.prompts,
             Self::List(Kind::Resource | Kind::Template) | Self::ReadResource => features.resources,
             Self::Complete => features.completions,
-            // MCP 2026-07-28 basic/patterns/subscriptions: where nothing could ever be delivered the method is unknown.
+            // MCP 2026-07-28 basic/patterns/subscriptions: if nothing could ever be delivered, the
+            // method is unknown.
             Self::Listen => version.is_modern() && (features.list_changed || features.subscribe),
             // MCP 2026-07-28 changelog: replaced by `subscriptions/listen` and a key of `_meta`.
             Self::SetLevel => !version.is_modern() && features.logging,

@@ -1,4 +1,5 @@
-//! The Model Context Protocol above JSON-RPC: what a server is, which methods it serves, and what their results say.
+//! The Model Context Protocol above JSON-RPC: a server's declaration, its methods, and their
+//! results.
 
 mod discover;
 mod list;

@@ -1,14 +1,16 @@
-//! Notifications that a server sends: progress and log messages of a call, and what a subscription hears. Each is one whole
-//! message, put into a sink.
+//! Notifications and requests from the server: progress and log messages of a call, events of a
+//! subscription, questions to a legacy client. Each function writes one whole message to a sink.
 
 use crate::json::{Decimal, Full, Sink, escape};
 use crate::tool::{Kind, Level};
 
-/// `notifications/progress` for the request whose token is `token`, as it was written. `progress` and `total` are JSON numbers;
-/// `progress` must grow from one to the next (MCP basic/patterns/progress).
+/// Writes `notifications/progress` for the request with this progress token, which is passed as the
+/// client wrote it. `progress` and `total` are JSON numbers; `progress` must grow from one message
+/// to the next (MCP basic/patterns/progress).
 ///
 /// # Errors
-/// [`Full`] if it does not fit, as of all the others; a part of it may then be written.
+/// [`Full`] if the message does not fit; a part may have been written then. This holds for all
+/// functions of this module.
 pub fn progress(
     token: &[u8],
     progress: &str,
@@ -26,7 +28,8 @@ pub fn progress(
     out.put(end)
 }
 
-/// The same in pieces, for who has no buffer: `words` are escaped already.
+/// Returns the same message in pieces, for a caller without a buffer. `words` must be escaped
+/// already.
 pub(crate) const fn progress_pieces<'a>(
     token: &'a [u8],
     progress: &'a [u8],
@@ -47,10 +50,10 @@ pub(crate) const fn progress_pieces<'a>(
 
 const WORDS: &[u8] = br#","message":""#;
 
-/// `notifications/message`: `data` is JSON on one line.
+/// Writes `notifications/message`. `data` is JSON on one line.
 ///
 /// # Errors
-/// [`Full`] if it does not fit.
+/// [`Full`] if the message does not fit.
 pub fn message(level: Level, logger: Option<&str>, data: &str, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(br#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":""#)?;
     out.put(level.name().as_bytes())?;
@@ -65,11 +68,11 @@ pub fn message(level: Level, logger: Option<&str>, data: &str, out: &mut dyn Sin
     out.put(b"}}")
 }
 
-/// What a subscription hears of a list that has changed; `subscription` is the id of the request that opened it, as it was
-/// written. Legacy clients hear it without one.
+/// Writes the notification that a list has changed. `subscription` is the id of the request that
+/// opened the subscription, as the client wrote it; legacy clients have none.
 ///
 /// # Errors
-/// [`Full`] if it does not fit.
+/// [`Full`] if the message does not fit.
 pub fn list_changed(kind: Kind, subscription: Option<&[u8]>, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(match kind {
         Kind::Tool => br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed""#.as_slice(),
@@ -84,10 +87,11 @@ pub fn list_changed(kind: Kind, subscription: Option<&[u8]>, out: &mut dyn Sink)
     out.put(b"}}")
 }
 
-/// What a subscription hears of a resource that has changed. Legacy clients hear it without the subscription's id.
+/// Writes the notification that a resource has changed. `subscription` is the id of the request
+/// that opened the subscription; legacy clients have none.
 ///
 /// # Errors
-/// [`Full`] if it does not fit.
+/// [`Full`] if the message does not fit.
 pub fn updated(uri: &str, subscription: Option<&[u8]>, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(br#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":""#)?;
     escape(uri, out)?;
@@ -99,21 +103,22 @@ pub fn updated(uri: &str, subscription: Option<&[u8]>, out: &mut dyn Sink) -> Re
     out.put(b"}}")
 }
 
-/// What a client of revision 2025-11-25 hears of a page that its person has been sent to: what was to be done there is done.
+/// Writes `notifications/elicitation/complete`, for clients of revision 2025-11-25: the user has
+/// finished on the web page to which the client was sent.
 ///
 /// # Errors
-/// [`Full`] if it does not fit.
+/// [`Full`] if the message does not fit.
 pub fn page_done(id: &str, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(br#"{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":""#)?;
     escape(id, out)?;
     out.put(br#""}}"#)
 }
 
-/// A request to a legacy client: a question with its number, which the answer brings back. `method` is plain, `params` a JSON
-/// object on one line.
+/// Writes a request to a legacy client. `number` is its id, which the response repeats; `method`
+/// must need no escaping; `params` is a JSON object on one line.
 ///
 /// # Errors
-/// [`Full`] if it does not fit.
+/// [`Full`] if the message does not fit.
 pub fn question(number: u64, method: &str, params: Option<&str>, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(br#"{"jsonrpc":"2.0","id":"#)?;
     out.put(Decimal::new(i64::try_from(number).unwrap_or(i64::MAX)).as_bytes())?;
@@ -127,7 +132,8 @@ pub fn question(number: u64, method: &str, params: Option<&str>, out: &mut dyn S
     out.put(b"}")
 }
 
-// MCP 2026-07-28 basic/patterns/subscriptions: the id stands on everything that is sent for a subscription.
+// MCP 2026-07-28 basic/patterns/subscriptions: each message that belongs to a subscription carries
+// its id.
 pub(crate) fn tag(subscription: &[u8], out: &mut dyn Sink) -> Result<(), Full> {
     out.put(br#""_meta":{"io.modelcontextprotocol/subscriptionId":"#)?;
     out.put(subscription)?;

@@ -1,16 +1,18 @@
-//! `params`: the members that most calls read, found in the same pass as the envelope around them. What few methods read
-//! they look up themselves: each name that is known here costs every request.
+//! Reads `params`: the members that most calls need, found in the same pass as the envelope. A
+//! method looks up its rare members itself, because each name known here costs time in every
+//! request.
 
 use crate::era::Meta;
 use crate::json::{self, Fields, Item, Kind, Reader, Repeated};
 use crate::rpc::{Error, Param};
 
-/// The places of the parameters. Which of them count depends on the method, so they are judged when they are asked for.
+/// The spans of the parameters. Each one is validated only when a method asks for it, because the
+/// method decides which of them count.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Params {
     members: Fields<5>,
-    /// `_meta`, whose keys decide the era.
+    /// The keys of `_meta`, which decide the era.
     pub meta: Meta,
 }
 
@@ -18,13 +20,13 @@ impl Params {
     /// Reads the value of `params`, if it is an object.
     ///
     /// # Errors
-    /// Where the text is malformed.
+    /// If the text is malformed.
     pub fn read(&mut self, reader: &mut Reader<'_>) -> Result<Option<Item>, json::Error> {
         let meta = &mut self.meta;
         self.members.read(reader, &NAMES, |index, reader| if index == META { meta.read(reader) } else { Ok(None) })
     }
 
-    /// Checks that `_meta`, if it is there, is an object and is there once.
+    /// Checks that `_meta`, if present, is an object and is not repeated.
     ///
     /// # Errors
     /// [`Param::Meta`]
@@ -32,34 +34,35 @@ impl Params {
         self.optional(META, Kind::Object, Param::Meta).map(|_| ())
     }
 
-    /// `name` of a tool or a prompt.
+    /// Returns `name` of a tool or a prompt.
     ///
     /// # Errors
-    /// If it is missing or no string.
+    /// If it is missing, repeated or not a string.
     pub fn name(&self) -> Result<Item, Error> {
         self.required(NAME, Kind::String, Param::Name)
     }
 
-    /// `uri` of a resource.
+    /// Returns `uri` of a resource.
     ///
     /// # Errors
-    /// If it is missing or no string.
+    /// If it is missing, repeated or not a string.
     pub fn uri(&self) -> Result<Item, Error> {
         self.required(URI, Kind::String, Param::Uri)
     }
 
-    /// `arguments` of a tool or a prompt.
+    /// Returns `arguments` of a tool or a prompt.
     ///
     /// # Errors
-    /// If it is no object.
+    /// If it is repeated or not an object.
     pub fn arguments(&self) -> Result<Option<Item>, Error> {
         self.optional(ARGUMENTS, Kind::Object, Param::Arguments)
     }
 
-    /// `cursor` of a list. An empty string is a cursor too (MCP server/utilities/pagination).
+    /// Returns `cursor` of a list. An empty string is a cursor too (MCP
+    /// server/utilities/pagination).
     ///
     /// # Errors
-    /// If it is no string.
+    /// If it is repeated or not a string.
     pub fn cursor(&self) -> Result<Option<Item>, Error> {
         self.optional(CURSOR, Kind::String, Param::Cursor)
     }

@@ -1,4 +1,4 @@
-//! What a server is: constants, which lie in flash on a device.
+//! The declaration of a server: constants, which are in flash on a device.
 
 use crate::auth::{Authenticated, authorize};
 use crate::era::Version;
@@ -6,7 +6,7 @@ use crate::json::Escaped;
 use crate::tool::{Catalogue, Features, Kind};
 use core::fmt;
 
-/// A server as its application declares it.
+/// A server as its application declares it: name, version, offers and options.
 #[derive(Clone, Copy)]
 pub struct Server<'a> {
     name: Escaped<'a>,
@@ -21,7 +21,7 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// A server with a name, a version of its own, and what it offers.
+    /// Creates a server with a name, its own version, and its offers.
     pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
         Self {
             name,
@@ -35,28 +35,30 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The same server with at most `page` entries in one answer to a list; the rest is asked for with a cursor (MCP
-    /// server/utilities/pagination). None is taken for one.
+    /// Sets the page size: at most `page` entries in one list result; the client gets the rest with
+    /// a cursor (MCP server/utilities/pagination). 0 counts as 1.
     #[must_use]
     pub const fn with_page(self, page: usize) -> Self {
         Self { page: if page == 0 { 1 } else { page }, ..self }
     }
 
-    /// The same server with words for the model on how to use it (MCP server/discover, `instructions`).
+    /// Sets instructions for the model on how to use the server (MCP server/discover,
+    /// `instructions`).
     #[must_use]
     pub const fn with_instructions(self, instructions: Escaped<'a>) -> Self {
         Self { instructions: Some(instructions), ..self }
     }
 
-    /// The same server with extensions of the protocol (MCP 2026-07-28 basic/versioning, "Extensions"): a JSON object on one line
-    /// of their identifiers and settings. Older revisions know none.
+    /// Sets the protocol extensions (MCP 2026-07-28 basic/versioning, "Extensions"): a JSON object
+    /// on one line that maps identifiers to settings. Clients of older revisions do not see them.
     #[must_use]
     pub const fn with_extensions(self, extensions: &'a str) -> Self {
         Self { extensions: Some(extensions), ..self }
     }
 
-    /// The same server, driven by a home that keeps what legacy clients ask it to: a level for their log, and what they have
-    /// subscribed to. Without it those clients are not offered either.
+    /// Declares that the driver stores the state of legacy sessions: log levels and resource
+    /// subscriptions. Without it, legacy clients are not offered log messages or change
+    /// notifications.
     #[must_use]
     pub const fn with_sessions(self) -> Self {
         Self { sessions: true, ..self }
@@ -87,7 +89,7 @@ impl<'a> Server<'a> {
         if self.has_public_lists() { br#","cacheScope":"public""# } else { br#","cacheScope":"private""# }
     }
 
-    /// What is offered to clients of `version`.
+    /// Returns the features offered to clients of `version`.
     pub(crate) fn features(&self, version: Version) -> Features {
         let features = self.offers.features();
         match version.is_modern() || self.sessions {
@@ -96,23 +98,24 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What it offers.
+    /// Returns the catalogue of tools, prompts and resources.
     pub const fn offers(&self) -> &'a (dyn Catalogue + Sync) {
         self.offers
     }
 
-    /// Most entries of a list in one answer.
+    /// Returns the page size of lists.
     pub(crate) const fn page(&self) -> usize {
         self.page
     }
 
-    /// `serverInfo` as JSON, in pieces.
+    /// Returns `serverInfo` as JSON, in pieces.
     pub(crate) const fn info(&self) -> [&'a [u8]; 5] {
         let [name, version] = [self.name.as_str().as_bytes(), self.version.as_str().as_bytes()];
         [br#"{"name":""#, name, br#"","version":""#, version, br#""}"#]
     }
 
-    /// The members of the capabilities, in pieces: what is declared is what is served.
+    /// Returns the members of `capabilities`, in pieces. The server declares exactly the
+    /// capabilities that it serves.
     pub(crate) fn capabilities(&self, version: Version) -> [&'a [u8]; 7] {
         let extensions = self.extensions.filter(|_| version.is_modern());
         let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
@@ -124,7 +127,7 @@ impl<'a> Server<'a> {
             false => b"",
         };
         [
-            // The method is as old as the protocol, its capability is not.
+            // The method is in every revision; its capability exists since 2025-03-26.
             member(completions && version >= Version::V2025_03_26, br#","completions":{}"#),
             member(logging, br#","logging":{}"#),
             member(prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
@@ -143,7 +146,7 @@ impl<'a> Server<'a> {
         ]
     }
 
-    /// `instructions` as a member with its comma, in pieces.
+    /// Returns `instructions` as a member with a leading comma, in pieces.
     pub(crate) const fn instructions(&self) -> [&'a [u8]; 3] {
         match self.instructions {
             Some(text) => [br#","instructions":""#, text.as_str().as_bytes(), b"\""],

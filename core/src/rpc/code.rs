@@ -1,40 +1,40 @@
-//! Every error the engine answers with, and the only table of codes.
+//! All errors with which the engine responds, and the single table of error codes.
 
 use crate::json::{self, Span};
 use core::fmt;
 
 /// The error codes of the protocol.
 ///
-/// MCP 2026-07-28 basic/index, "Error Codes": of the range -32020 to -32099 only the defined three may be emitted, and
-/// nothing of -32000 to -32019.
+/// MCP 2026-07-28 basic/index, "Error Codes": from -32020 to -32099 a server may emit only the
+/// three codes defined there, and it must not emit -32000 to -32019.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Code {
     /// -32700: the bytes are not JSON.
     ParseError,
-    /// -32600: JSON, but no request.
+    /// -32600: the body is JSON but not a valid request.
     InvalidRequest,
-    /// -32601: the method does not exist here.
+    /// -32601: the server does not have this method.
     MethodNotFound,
     /// -32602: the parameters do not fit the method.
     InvalidParams,
     /// -32603: the server failed.
     InternalError,
-    /// -32002: there is no such resource; in revisions before 2026-07-28 alone.
+    /// -32002: the resource does not exist; used only before revision 2026-07-28.
     ResourceNotFound,
-    /// -32042: a person has to go to a page first; in revision 2025-11-25 alone.
+    /// -32042: the user must open a web page first; used only in revision 2025-11-25.
     PageRequired,
     /// -32020: a header is missing, malformed or contradicts the body.
     HeaderMismatch,
-    /// -32021: the client has not declared what the request needs.
+    /// -32021: the request needs a capability that the client has not declared.
     MissingClientCapability,
-    /// -32022: the request's protocol version is not served.
+    /// -32022: the server does not support the request's protocol version.
     UnsupportedProtocolVersion,
 }
 
 impl Code {
-    /// The code as it is written in an answer.
+    /// Returns the code as text, as it appears in a response.
     pub const fn digits(self) -> &'static str {
         match self {
             Self::ParseError => "-32700",
@@ -50,7 +50,8 @@ impl Code {
         }
     }
 
-    /// The code that another server wrote as `digits`; one that this protocol does not define counts as an internal error.
+    /// Returns the code for `digits` from another server's error; a code that this protocol does
+    /// not define becomes an internal error.
     pub fn forwarded(digits: &str) -> Self {
         const FORWARDED: [Code; 6] = [
             Code::InvalidParams,
@@ -64,20 +65,21 @@ impl Code {
     }
 }
 
-/// What is wrong with a message. Spans point into its body.
+/// The reason why a message is refused. Spans are relative to its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// The body is not one JSON text.
     NotJson(json::Error),
-    /// The body is an array: batches belong to revision 2025-03-26 alone.
+    /// The body is an array: only revision 2025-03-26 has batches.
     Batch,
-    /// A batch is empty, has too many messages, or has arrays in it.
+    /// A batch is empty, has too many messages, or contains arrays.
     BatchSize,
-    /// A message of a batch that must not be in one: the handshake, or a request of revision 2026-07-28.
+    /// A message that is not allowed in a batch: the handshake, or a request of revision
+    /// 2026-07-28.
     Batched,
-    /// The body is neither object nor array.
+    /// The body is neither an object nor an array.
     NotAnObject,
     /// `jsonrpc` is missing or not `"2.0"`.
     Protocol,
@@ -87,63 +89,65 @@ pub enum Error {
     NoMethod,
     /// `method` is not a string.
     Method,
-    /// A member of the envelope is there twice.
+    /// A member of the envelope is repeated.
     RepeatedMember,
-    /// The message is a request and an answer at once.
+    /// The message is both a request and a response.
     RequestAndAnswer,
-    /// An answer came although nothing was asked.
+    /// A response to which no request of the server belongs.
     UnexpectedAnswer,
-    /// The message is larger than the buffer for it, which has this many bytes.
+    /// The message is larger than the server's buffer, which has this many bytes.
     TooLarge(usize),
-    /// A second `initialize` on a connection that is initialized.
+    /// A second `initialize` on an initialized connection.
     AlreadyInitialized,
-    /// The id is that of a request of the same session that still runs.
+    /// The id belongs to a request of the same session that is still running.
     IdInUse,
-    /// The id is longer than the table of running calls keeps.
+    /// The id is longer than an entry of the table of running calls.
     IdTooLong,
-    /// What is asked for needs a session, and there is none.
+    /// The request needs a session and has no session id.
     NoSession,
-    /// The session id was never issued to this caller, or is void.
+    /// The session id is invalid, expired, or was issued to another caller.
     UnknownSession,
-    /// What is meant is not known here, and the session was opened by another replica or before a restart.
+    /// The target is unknown to this process, and the session was opened by another replica or
+    /// before a restart.
     Elsewhere,
-    /// The method at this place is not served.
+    /// The server does not have the method at this span.
     MethodNotFound(Span),
-    /// A member of `params` is missing, of the wrong type, or there twice.
+    /// A member of `params` is missing, of the wrong type, or repeated.
     Param(Param),
-    /// `_meta` lacks what revision 2026-07-28 requires in each request.
+    /// `_meta` lacks a key that revision 2026-07-28 requires in each request.
     Meta(Missing),
-    /// No tool has the name at this place.
+    /// No tool has the name at this span.
     UnknownTool(Span),
-    /// No prompt has the name at this place.
+    /// No prompt has the name at this span.
     UnknownPrompt(Span),
-    /// There is no resource with the URI at this place.
+    /// No resource has the URI at this span.
     UnknownResource(Span),
-    /// The same, to a client of a revision before 2026-07-28.
+    /// Like `UnknownResource`, for clients of revisions before 2026-07-28.
     UnknownResourceLegacy(Span),
-    /// What a completion refers to is not there.
+    /// The prompt or resource of a completion request does not exist.
     UnknownReference,
-    /// The cursor was not issued here, or the list has changed since.
+    /// The cursor was not issued by this server, or the list has changed since.
     UnknownCursor,
-    /// The argument of this name, of a prompt or a completion, does not fit.
+    /// The argument with this name, of a prompt or a completion, is missing, repeated or invalid.
     Argument(&'static str),
-    /// The server failed, for a reason that the peer may know.
+    /// The server failed, for a reason that the peer may see.
     Failed(&'static str),
-    /// There is no room for it now, for this reason: it may be sent again later.
+    /// The server has no capacity now, for this reason; the client may retry later.
     Busy(&'static str),
-    /// The method is answered by a stream, which the client's `Accept` excludes.
+    /// The response to the method is a stream, which the client's `Accept` excludes.
     NotAcceptable,
-    /// A header does not fit the body.
+    /// A header is missing, malformed, or contradicts the body.
     Header(Header, HeaderFault),
-    /// The version at this place is not served; the span covers the string with its quotes.
+    /// The server does not support the version at this span, which covers the string with its
+    /// quotes.
     UnsupportedVersion(Span),
-    /// The result does not fit into the buffer for it.
+    /// The result does not fit into the response buffer.
     ResultTooLarge,
-    /// The adapter refused the request before its body was looked at, for this reason.
+    /// The adapter refused the request before it read the body, for this reason.
     Refused(&'static str),
 }
 
-/// The members of `params` that methods read.
+/// The members of `params` that a method reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -178,7 +182,8 @@ pub enum Param {
     ClientInfo,
 }
 
-/// What a modern request must carry in `_meta` (MCP 2026-07-28 basic/index, "Request metadata").
+/// A key that each modern request must have in `_meta` (MCP 2026-07-28 basic/index, "Request
+/// metadata").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Missing {
@@ -202,26 +207,27 @@ pub enum Header {
     Param,
 }
 
-/// What can be wrong with a header.
+/// The possible faults of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HeaderFault {
-    /// It is not there.
+    /// The header is absent.
     Missing,
-    /// It is there more than once.
+    /// The header occurs more than once.
     Repeated,
-    /// It holds bytes that no header value may hold, or a broken Base64 sentinel.
+    /// The value contains bytes that are not allowed in a header value, or a broken Base64
+    /// sentinel.
     Malformed,
-    /// It says something else than the body.
+    /// The value differs from the body.
     Differs,
-    /// It names a version that is not served here.
+    /// The value names a version that the server does not support.
     Unsupported,
-    /// It names another version than the session has agreed on.
+    /// The value names another version than the one the session has agreed on.
     Session,
 }
 
 impl Error {
-    /// The code of the error.
+    /// Returns the error code.
     pub const fn code(self) -> Code {
         match self {
             Self::NotJson(_) => Code::ParseError,
@@ -261,7 +267,7 @@ impl Error {
         }
     }
 
-    /// One sentence for the peer, in two pieces, as it may stand between quotes.
+    /// Returns one sentence for the peer, in two pieces that need no escaping between quotes.
     pub const fn message(self) -> [&'static str; 2] {
         match self {
             Self::NotJson(error) => ["Body is not JSON: ", error.fault.rule()],
@@ -302,7 +308,7 @@ impl Error {
         }
     }
 
-    /// A name for the rule that was broken, for logs and metrics: it is one of a fixed set, and stays what it is.
+    /// Returns a stable name of the broken rule for logs and metrics, from a fixed set.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotJson(_) => "not_json",
@@ -343,7 +349,7 @@ impl Error {
         }
     }
 
-    /// The name in the body that the message is about.
+    /// Returns the span of the name that the error message repeats to the peer.
     pub const fn about(self) -> Option<Span> {
         match self {
             Self::MethodNotFound(name) | Self::UnknownTool(name) | Self::UnknownPrompt(name) => Some(name),
@@ -374,7 +380,7 @@ impl Param {
 }
 
 impl Missing {
-    /// The key in `_meta`.
+    /// Returns the key in `_meta`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ProtocolVersion => "io.modelcontextprotocol/protocolVersion",
@@ -384,7 +390,7 @@ impl Missing {
 }
 
 impl Header {
-    /// The name of the header field.
+    /// Returns the name of the header field.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ProtocolVersion => "MCP-Protocol-Version",
@@ -439,7 +445,7 @@ mod tests {
         ] {
             let number: i32 = code.digits().parse().unwrap();
             let allowed = match code {
-                // Only in answers to revisions before 2026-07-28.
+                // Only in responses to clients of revisions before 2026-07-28.
                 ResourceNotFound => number == -32002,
                 PageRequired => number == -32042,
                 _ => matches!(number, -32700 | -32603..=-32600 | -32022..=-32020),

@@ -1,9 +1,9 @@
-//! The outer object of a message: request, notification or answer (JSON-RPC 2.0 §4, §5).
+//! The outer object of a message: request, notification or response (JSON-RPC 2.0 §4, §5).
 
 use super::{Error, Param};
 use crate::json::{self, Fields, Item, Kind, Reader, Repeated, Span};
 
-/// The members of a message, found in one pass and not yet judged.
+/// The members of a message, found in one pass and not validated yet.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Envelope {
@@ -11,55 +11,56 @@ pub struct Envelope {
     members: Fields<6>,
 }
 
-/// What a message is.
+/// The three kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message {
-    /// It wants an answer.
+    /// A request: the sender expects a response.
     Request(Request),
-    /// It wants none and must never get one (JSON-RPC 2.0 §4.1). The place is its method's.
+    /// A notification, with the span of its method. It must never get a response (JSON-RPC 2.0
+    /// §4.1).
     Notification(Item),
-    /// It is an answer to a request of the server.
+    /// A response to a request of the server.
     Answer(Answer),
 }
 
-/// The places of an answer's members.
+/// The spans of a response's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer {
-    /// The id of the request that it answers.
+    /// The id of the request to which this response belongs.
     pub id: Option<Item>,
-    /// The result, or the error.
+    /// `result`, or `error` as `Err`.
     pub outcome: Result<Item, Item>,
 }
 
-/// The places of a request's members.
+/// The spans of a request's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request {
-    /// The id as it is written: it is echoed byte by byte, so no number loses a digit.
+    /// The id as the client wrote it. It is echoed byte for byte, so that a number loses no digit.
     pub id: Span,
     /// The method, a string.
     pub method: Item,
 }
 
-/// A message that is refused, with its id if that could be read.
+/// A refused message, with its id if that could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unanswerable {
-    /// What is wrong.
+    /// The reason for the refusal.
     pub error: Error,
-    /// Where the id stands. MCP basic/index: "echo the id" even of a refused request; without a readable one the
-    /// answer has none.
+    /// The span of the id. MCP basic/index: "echo the id" even of a refused request. If the id
+    /// cannot be read, the response has none.
     pub id: Option<Span>,
 }
 
 impl Envelope {
-    /// Reads a whole body. `params` is given the reader where the value of `params` begins and may read it; the value
-    /// is skipped where it answers `None`.
+    /// Reads a whole body. `params` is called with the reader at the value of `params` and may read
+    /// it; if it returns `None`, the value is skipped.
     ///
     /// # Errors
-    /// Where the body is not one JSON text.
+    /// If the body is not exactly one JSON text.
     pub fn read(
         body: &[u8],
         mut params: impl FnMut(&mut Reader<'_>) -> Result<Option<Item>, json::Error>,
@@ -75,7 +76,7 @@ impl Envelope {
         Ok(Self { whole: whole.kind(), members })
     }
 
-    /// Judges what was read.
+    /// Validates the members and returns the kind of the message.
     ///
     /// # Errors
     /// [`Unanswerable`] with the first broken rule.
@@ -97,7 +98,7 @@ impl Envelope {
             return Err(Error::Protocol);
         }
         let has_id = self.member(ID)?.is_some();
-        // JSON-RPC 2.0 §5: one of both. What has an error is no success.
+        // JSON-RPC 2.0 §5: either `result` or `error`. A message with both counts as an error.
         let outcome = match (self.member(ERROR)?, self.member(RESULT)?) {
             (Some(error), _) => Some(Err(error)),
             (None, result) => result.map(Ok),
@@ -116,10 +117,10 @@ impl Envelope {
         }
     }
 
-    /// Checks that `params`, if it is there, is an object.
+    /// Checks that `params`, if present, is an object.
     ///
     /// # Errors
-    /// [`Param::Params`]: MCP uses no positional parameters.
+    /// [`Param::Params`]: MCP does not use positional parameters.
     pub fn check_params(&self) -> Result<(), Error> {
         match self.member(PARAMS)? {
             Some(params) if params.kind() != Kind::Object => Err(Error::Param(Param::Params)),
@@ -127,7 +128,7 @@ impl Envelope {
         }
     }
 
-    /// Where `params` stands.
+    /// Returns the span of `params`.
     pub fn params(&self) -> Option<Item> {
         self.members.get(PARAMS).ok().flatten()
     }
@@ -137,8 +138,9 @@ impl Envelope {
     }
 }
 
-/// MCP basic/index: "a string or integer ID", never null. An integer is one that is written as one: `1.0` would come
-/// back as another token than the one sent by a client that prints numbers its own way.
+/// Whether an item is a valid id. MCP basic/index: "a string or integer ID", never null. Only a
+/// number written as an integer counts: a client that sends `1.0` may print the id as `1` and would
+/// not recognize the echo.
 fn is_id(item: Item, body: &[u8]) -> bool {
     match item.kind() {
         Kind::String => true,

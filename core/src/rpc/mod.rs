@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0: which message a text is, and the parts that an answer is made of.
+//! JSON-RPC 2.0: the kinds of messages, the errors, and the parts of a response.
 
 mod code;
 mod envelope;

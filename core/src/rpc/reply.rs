@@ -1,14 +1,15 @@
-//! The parts of an answer. An answer is never built: it is a sequence of sections, each a handful of pieces that lie in
-//! flash or in the request's body, and whoever sends it copies piece after piece.
+//! The parts of a response. A response is never assembled in memory. It is a sequence of sections;
+//! each consists of a few pieces in flash or in the request's body, which the sender copies one
+//! after the other.
 
 use super::{Error, Unanswerable};
 use crate::json::{Decimal, Span};
 use crate::limits;
 
-/// Most pieces of a section: as many as the longest answer of one section has.
+/// Most pieces in a section: the longest one, the result of `server/discover`, has this many.
 const MOST: usize = 23;
 
-/// A few pieces that follow each other; empty ones count for nothing.
+/// A few consecutive pieces of a response. Empty pieces are allowed.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Section<'a> {
@@ -17,15 +18,15 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// A section with nothing in it.
+    /// A section without pieces.
     pub const EMPTY: Self = Self { pieces: [b""; MOST], len: 0 };
 
-    /// Takes all pieces out.
+    /// Removes all pieces.
     pub const fn clear(&mut self) {
         self.len = 0;
     }
 
-    /// Adds a piece; behind the last place it is dropped.
+    /// Adds a piece. If the section is full, the piece is dropped.
     pub fn push(&mut self, piece: &'a [u8]) {
         if let Some(slot) = self.pieces.get_mut(self.len) {
             *slot = piece;
@@ -33,13 +34,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The pieces.
+    /// Returns the pieces.
     pub fn pieces(&self) -> &[&'a [u8]] {
         self.pieces.get(..self.len).unwrap_or_default()
     }
 }
 
-/// Makes a section of these pieces; how many it can hold is checked at compile time.
+/// Makes a section of these pieces; their number is checked at compile time.
 pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
     const { assert!(N <= MOST) };
     let mut section = Section { pieces: [b""; MOST], len: N };
@@ -49,13 +50,13 @@ pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
     section
 }
 
-/// The front of a result, up to where the result object begins.
+/// Returns the front of a response, up to the start of the result object.
 pub const fn head(id: &[u8]) -> [&[u8]; 3] {
     [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#]
 }
 
-/// A whole error answer. `supported` goes into the data of an unsupported version; `limit` is the number that a size
-/// error names.
+/// Makes a whole error response. `supported` goes into the `data` of an unsupported version;
+/// `limit` is the number in the `data` of a size error.
 pub fn error<'a>(refused: &Unanswerable, body: &'a [u8], supported: &'static str, limit: &'a Decimal) -> Section<'a> {
     let Unanswerable { error, id } = refused;
     let [what, which] = error.message();
