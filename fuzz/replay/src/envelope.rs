@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// verdict contain the right values.
 ///
 /// # Panics
-///  If the verdict or a value differs.
+/// If the verdict or a value differs.
 pub fn envelope(input: &[u8]) {
     let read = Envelope::read(input, |_| Ok(None));
     let mut params = Params::default();

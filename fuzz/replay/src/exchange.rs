@@ -23,7 +23,7 @@ use attache_core::tool::{Catalogue, Kind, Operation};
 /// `2`, header lines up to a blank line come first. The rest is the body.
 ///
 /// # Panics
-///  If an answer breaks a rule.
+/// If an answer breaks a rule.
 pub fn exchange(input: &[u8]) {
     let Some((carrier, rest)) = input.split_first() else { return };
     match carrier % 3 {

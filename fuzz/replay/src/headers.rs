@@ -19,7 +19,7 @@ use attache_core::rpc::{Error, Header, HeaderFault};
 /// `Mcp-Param-Region` mirrors. A line that is not JSON counts as absent.
 ///
 /// # Panics
-///  If the gate or the comparison decides differently.
+/// If the gate or the comparison decides differently.
 pub fn headers(input: &[u8]) {
     let Some((verb, rest)) = input.split_first() else { return };
     let (headers, body) = head(rest);

@@ -10,7 +10,7 @@ use attache_core::json::Slice;
 /// half of a byte; the rest is the stream.
 ///
 /// # Panics
-///  If the requests or the fault differ.
+/// If the requests or the fault differ.
 pub fn http1(input: &[u8]) {
     let Some(([capacity, sizes @ ..], stream)) = input.split_first_chunk::<3>() else { return };
     let capacity = usize::from(capacity & 15) * 16;

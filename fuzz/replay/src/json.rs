@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 /// skipped or read member by member.
 ///
 /// # Panics
-///  If they differ.
+/// If they differ.
 pub fn json(input: &[u8]) {
     let skipped = Value::parse(input);
     let pulled = Document::ours(input, scalar);

@@ -8,7 +8,7 @@ use attache_core::line::{Cut, Lines};
 /// that seeds can be written with digits; the rest is the stream.
 ///
 /// # Panics
-///  If the lines differ.
+/// If the lines differ.
 pub fn lines(input: &[u8]) {
     let [capacity, rest @ ..] = input else { return };
     let Some((sizes, stream)) = rest.split_at_checked(2) else { return };

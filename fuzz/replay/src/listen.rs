@@ -18,7 +18,7 @@ use attache_core::tool::{Catalogue, Features, Kind, Member};
 /// up to the first line feed, and then the filter; both are put into a request as they are.
 ///
 /// # Panics
-///  If another part is honoured.
+/// If another part is honoured.
 pub fn listen(input: &[u8]) {
     let Some((bits, rest)) = input.split_first() else { return };
     let mut lines = rest.splitn(2, |byte| *byte == b'\n');

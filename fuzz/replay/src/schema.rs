@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 /// cannot hold is skipped, because ids of any size are echoed.
 ///
 /// # Panics
-///  If it does not match.
+/// If it does not match.
 pub(crate) fn conforms(version: Version, definition: &'static str, json: &[u8]) {
     let value: Value = match serde_json::from_slice(json) {
         Ok(value) => value,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Applies one operation for each two bytes to both tables and both models.
 ///
 /// # Panics
-///  If a table and its model differ.
+/// If a table and its model differ.
 pub fn sessions(input: &[u8]) {
     let mut both = Both::default();
     for pair in input.chunks_exact(2) {

@@ -13,7 +13,7 @@ use attache_core::seal::Key;
 /// a line each, up to a blank line, and then the value, which is also tried as a sealed text.
 ///
 /// # Panics
-///  If one of these rules does not hold.
+/// If one of these rules does not hold.
 pub fn state(input: &[u8]) {
     let Some(([key, expiry, change], rest)) = input.split_first_chunk() else { return };
     let (binding, value) = parts(rest);
