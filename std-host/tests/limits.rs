@@ -1,4 +1,4 @@
-//! What a server does when it is asked for more than its limits allow.
+//! The behaviour of a server when a client exceeds a limit.
 
 use attache_host::http::{McpService, Peer};
 use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, Streamed, ToolError};
@@ -43,7 +43,7 @@ async fn error(answer: Answer) -> (StatusCode, Option<String>, Value) {
     (status, retry, body["error"]["code"].clone())
 }
 
-/// A server with one tool that ends when it is let.
+/// Returns a server with one tool that ends when it gets a permit.
 fn server(limits: Limits) -> (McpService, Arc<Semaphore>, Arc<Semaphore>) {
     let (begun, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (begins, waits) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -76,7 +76,7 @@ async fn call_beyond_the_limit_waits_its_time_and_is_refused_and_one_beyond_thos
     assert_eq!(send(service.clone(), request("tools/list", json!({}))).await.status(), StatusCode::OK);
     assert_eq!(error(waiting.await.expect("an answer")).await, busy);
     assert_eq!(started.elapsed(), wait);
-    // Its turn comes when the other ends.
+    // The waiting call starts when the running one ends.
     let waiting = tokio::spawn(send(service.clone(), call()));
     go_on.add_permits(2);
     assert_eq!(running.await.expect("an answer").status(), StatusCode::OK);
