@@ -1,5 +1,5 @@
-//! Backends: what they publish is merged into one server, their answers arrive as they were written, and their calls ask the client
-//! while they stay alive.
+//! Backends: their entries are merged into one server, their answers arrive as written, and their
+//! calls can ask the client while they run.
 
 use crate::homes::Answering;
 use crate::modern::{Client, Pipe, able};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-/// A backend whose tools do what their names say.
+/// A backend whose entries behave as their names say.
 #[derive(Clone, Default)]
 struct Scripted {
     entries: &'static [(Kind, &'static str)],

@@ -1,4 +1,5 @@
-//! What a handler of a device says beside its result, what it hears while it runs, and when it is dropped: over a line and over HTTP.
+//! A device's handlers: progress and log messages during a call, cancellation, and dropped calls,
+//! over a line and over HTTP.
 
 use crate::device::{Topics, cancel, on_a_line, topics};
 use crate::endpoint::{IMPATIENT, PATIENCE, ask, boot, rest, until, wire};
@@ -39,7 +40,7 @@ attache_core::resources! { pub mod resources for Mill {
 } templates {
 } }
 
-/// A mill, and what has become of its calls.
+/// A mill that counts its calls by outcome.
 #[derive(Default)]
 struct Mill {
     started: AtomicUsize,
@@ -47,7 +48,7 @@ struct Mill {
     ended: AtomicUsize,
 }
 
-/// A call, as long as nobody drops it.
+/// Lives as long as its call is not dropped.
 struct Alive<'a>(&'a AtomicUsize);
 
 impl Drop for Alive<'_> {
@@ -73,7 +74,7 @@ impl Mill {
         for step in 1..=wanted.steps {
             out.caller().progress(step, Some(wanted.steps), Some(plain("on the way")));
             tokio::time::sleep(Duration::from_millis(20)).await;
-            // What does not grow is no progress.
+            // A value that does not grow is not sent as progress.
             out.caller().progress(step, None, None);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -144,7 +145,7 @@ impl Mill {
 
 const OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, &[]).with_logging().with_subscriptions();
-/// Of a line, which remembers what a legacy peer asks for.
+/// The server of a line, which remembers the requests of a legacy peer.
 static LINE: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS).with_sessions();
 static HTTP: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS);
 
@@ -152,7 +153,7 @@ fn line<F: Future<Output = ()>>(mill: &Mill, client: impl FnOnce(crate::device::
     line_of(8192, mill, client);
 }
 
-/// The same, on a line that takes so many bytes before its reader does.
+/// The same on a line that buffers `width` bytes before the reader takes them.
 fn line_of<F: Future<Output = ()>>(width: usize, mill: &Mill, client: impl FnOnce(crate::device::Line) -> F) {
     on_a_line::<512, F>(width, &topics(), &LINE, async |call, out| mill.answer(call, out).await, client);
 }
@@ -167,7 +168,7 @@ fn boot_mill_with(sockets: usize, deadlines: Deadlines) -> (Http, &'static Mill)
     (boot(&HTTP, topics, sockets, deadlines, async |call, out| mill.answer(call, out).await), mill)
 }
 
-/// A call that wants to hear of progress under this token, and of log messages from this level on.
+/// A call with this progress token that wants log messages from this level on.
 fn call(id: u32, tool: &str, steps: u32, token: Value, level: Option<&str>) -> Value {
     let mut arguments = json!({"steps": steps});
     if ["mutter", "shout"].contains(&tool) {
@@ -202,7 +203,7 @@ fn text(answer: &Value, at: usize) -> &str {
     answer["result"]["content"][at]["text"].as_str().unwrap_or_else(|| panic!("{answer}"))
 }
 
-/// The messages of a stream of events.
+/// Returns the messages of a stream of events.
 fn events(came: &str) -> Vec<Value> {
     let body = came.split_once("\r\n\r\n").expect("a head").1;
     let mut whole = String::new();
@@ -216,7 +217,7 @@ fn events(came: &str) -> Vec<Value> {
     events.map(|data| serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"))).collect()
 }
 
-/// Everything that comes for a message, on a connection that closes behind it.
+/// Sends a message on a connection that closes after the answer, and returns everything received.
 fn heard(http: &Http, message: &Value) -> String {
     let mut stream = TcpStream::connect(http.address()).expect("the board listens");
     stream.write_all(&wire(message, "connection: close\r\n")).expect("it is taken");
@@ -242,7 +243,7 @@ fn progress_is_told_on_a_line_to_whom_asked_before_the_answer() {
         let answer = line.receive().await;
         assert_eq!([text(&answer, 0), text(&answer, 1)], ["before", "behind"]);
         assert_eq!(line.ask(&call(2, "walk", 3, Value::Null, None)).await["id"], 2, "nobody asked");
-        // A revision is told what it knows: words came with 2025-03-26.
+        // Each revision gets only the members it knows: `message` came with 2025-03-26.
         for (version, words) in [("2024-11-05", None), ("2025-03-26", Some("on the way"))] {
             line.ask(&hello(version)).await;
             let params = json!({"name": "walk", "arguments": {"steps": 1}, "_meta": {"progressToken": 7}});
@@ -278,7 +279,8 @@ fn nothing_is_told_inside_a_result_that_is_streamed() {
         line.send(&call(1, "grind", 1000, json!(1), None)).await;
         assert_eq!(line.receive().await["params"]["progress"], 1);
         let mut answer = line.receive().await;
-        // Whether the second was told before the first piece went out is a matter of time.
+        // The second progress may or may not be sent before the first piece; that depends on
+        // timing.
         if answer["params"]["progress"] == 2 {
             answer = line.receive().await;
         }
@@ -302,7 +304,8 @@ fn log_on_a_line_has_what_its_reader_asked_for_in_every_revision() {
         assert_eq!(line.ask(&call(2, "mutter", 0, Value::Null, None)).await["id"], 2, "nobody asked");
         let answer = line.ask(&call(3, "shout", 0, Value::Null, Some("debug"))).await;
         assert_eq!([text(&answer, 0), text(&answer, 1)], ["before", "too loud"]);
-        // A legacy peer says it once, for all that follows; the next peer has not said it.
+        // A legacy peer sets the level once for all later calls; the next peer starts without a
+        // level.
         for version in ["2024-11-05", "2025-11-25"] {
             assert_eq!(line.ask(&hello(version)).await["result"]["capabilities"]["logging"], json!({}));
             let mutter = json!({"name": "mutter", "arguments": {}});
@@ -361,7 +364,7 @@ fn ping_on_a_line_is_answered_while_a_call_runs_and_everything_else_behind_it() 
         assert_eq!(mill.ended.load(Ordering::SeqCst), 0);
         assert_eq!(text(&line.receive().await, 0), "rested");
         assert_eq!(line.receive().await["id"], 2);
-        // More than is read ahead: the line holds it back, and nothing of it is lost.
+        // More than the driver reads ahead: the line applies backpressure, and nothing is lost.
         line.send(&legacy(4, "tools/call", json!({"name": "rest", "arguments": {"steps": 100}}))).await;
         for id in 5..9 {
             line.send(&legacy(id, "ping", json!({"pad": "x".repeat(30)}))).await;
@@ -404,13 +407,13 @@ fn call_that_is_cancelled_on_a_line_is_dropped_and_not_answered() {
             line.send(&cancel(1)).await;
             assert_eq!(line.ask(&call(3, "rest", 1)).await["id"], 3);
             assert_eq!(mill.dropped.load(Ordering::SeqCst), 1);
-            // One that waits for its turn is cancelled before it begins to do anything worth while.
+            // A call that waits for its turn is cancelled before its handler starts any work.
             line.send(&call(4, "rest", 10)).await;
             line.send(&call(5, "rest", 100_000)).await;
             line.send(&cancel(5)).await;
             assert_eq!(line.receive().await["id"], 4);
             assert_eq!(line.ask(&call(6, "rest", 1)).await["id"], 6);
-            // What must be finished is, and is not answered either.
+            // A handler that must finish runs to its end, but its call gets no answer either.
             let ended = mill.ended.load(Ordering::SeqCst);
             line.send(&call(7, "burn", 50)).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -452,7 +455,7 @@ fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() 
         let came = heard(&board, &silent);
         assert!(came.contains("content-type: application/json\r\n") && came.contains("content-length"), "{came}");
     }
-    // The connection is kept behind a stream.
+    // The connection stays open after a stream.
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     for id in 0..3 {
         stream.write_all(&wire(&call(id, "walk", 1, json!(id), None), "")).expect("it is taken");
@@ -512,7 +515,7 @@ fn call_that_must_finish_outlives_its_client_and_holds_no_socket_longer_than_its
         drop(stream);
         wait(&mill.dropped, dropped);
         wait(&mill.ended, ended);
-        // Its socket serves the next client.
+        // The socket serves the next client.
         assert_eq!(ask(&board, &call(2, "walk", 1, Value::Null, None))["id"], 2);
         assert_eq!((mill.dropped.load(Ordering::SeqCst), mill.ended.load(Ordering::SeqCst)), (dropped, ended));
     }

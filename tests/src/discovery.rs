@@ -1,4 +1,4 @@
-//! What a server says of itself, and what a request may bring along without changing its answer.
+//! Discovery, and unknown members of a request that must not change its answer.
 
 use crate::homes::{Http, headers};
 use crate::modern::{Client, request};

@@ -1,4 +1,4 @@
-//! What a caller may do, asked when the tool is known: scopes, the ones that include others, and roles.
+//! Permissions, checked once the tool is known: scopes, scope hierarchies, and roles.
 
 use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
@@ -9,15 +9,15 @@ use attache_core::mcp::Server;
 use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, ToolResult};
 
 attache_core::tools! { pub(crate) mod plant for Plant {
-    /// For everybody
+    /// For every caller
     fn look(Nothing);
-    /// For who may read
+    /// For callers with the read scope
     #[read_only] #[scope("plant.read")] fn measure(Nothing);
-    /// For who may do both
+    /// For callers with both scopes
     #[scope("plant.read")] #[scope("plant.write")] fn switch(Nothing);
-    /// For those in charge
+    /// For operators
     #[role("operator")] fn stop(Nothing);
-    /// For those in charge, by an application that may write
+    /// For operators, through an application with the write scope
     #[role("operator")] #[scope("plant.write")] fn start(Nothing);
 } }
 
@@ -45,7 +45,7 @@ const fn plain(text: &'static str) -> Escaped<'static> {
     Escaped::new(text).expect("no quotes in it")
 }
 
-// `all` is over `admin`, which is over both; and a circle, which leads nowhere.
+// `all` includes `admin`, which includes both; and a cycle, which includes nothing else.
 const IMPLIED: &[(&str, &str)] = &[
     ("plant.admin", "plant.read"),
     ("plant.admin", "plant.write"),
@@ -56,7 +56,7 @@ const IMPLIED: &[(&str, &str)] = &[
 static OFFERS: Tables<'static> = Tables::of_tools(plant::TOOLS).with_implied(IMPLIED);
 static SERVER: Server<'static> = Server::new(plain("plant"), plain("1"), &OFFERS);
 
-/// What a call of `tool` by `who` comes to: the status, and why it was denied.
+/// Calls `tool` as `who`, and returns the status and the reason of a denial.
 fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operation)>) {
     let body = format!(
         concat!(
@@ -106,7 +106,7 @@ fn tool_is_run_for_callers_whose_token_has_what_it_needs() {
         (r#","roles":["operator"]"#, [None, SCOPE, SCOPE, None, SCOPE]),
         (r#","roles":"operator","scp":"plant.write""#, [None, SCOPE, SCOPE, None, None]),
         (r#","roles":["operators","Operator"]"#, [None, SCOPE, SCOPE, ROLE, ROLE]),
-        // An application that acts for itself is asked for roles alone.
+        // An application that acts for itself needs only roles.
         (r#","idtyp":"app""#, [None, None, None, ROLE, ROLE]),
         (r#","idtyp":"app","roles":["operator"]"#, [None, None, None, None, None]),
     ];

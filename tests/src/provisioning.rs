@@ -1,4 +1,4 @@
-//! Pages of flash that tell a device who may call it.
+//! Pages of flash that configure the access to a device.
 
 use crate::tokens::{HEADER, NOW, key, token};
 use ::core::net::{Ipv4Addr, SocketAddrV4};
@@ -9,7 +9,7 @@ fn list<'t>(texts: &[&'t str]) -> List<'t> {
     List::from_slice(texts).expect("room for them")
 }
 
-/// A page with something of everything; the issuer's key is that of the tests.
+/// A page with an entry of every kind; the issuer's key is that of the tests.
 fn page<'p>(x: &'p [u8; 32], y: &'p [u8; 32]) -> Page<'p> {
     let mut page = Page {
         written: 1_700_000_000,

@@ -1,4 +1,5 @@
-//! Each revision exactly: what a handshake agrees on, and what is shown to clients of each, over HTTP and over lines.
+//! The exact differences between revisions: the version that a handshake agrees on, and the members
+//! that clients of each revision see, over HTTP and over lines.
 
 use crate::homes::Http;
 use attache_host::{Content, Ctx, Json, NoArgs, Server, Tool, ToolOutput};
@@ -32,7 +33,7 @@ fn server() -> Server {
         })
 }
 
-/// What clients of one revision are shown.
+/// The members that clients of one revision see.
 struct Shown {
     version: &'static str,
     title: bool,
@@ -82,7 +83,7 @@ const ALL: [Shown; 4] = [
     },
 ];
 
-/// The messages of a conversation of one revision, behind the handshake.
+/// The messages of a conversation of one revision, after the handshake.
 fn conversation() -> [Value; 5] {
     [
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),

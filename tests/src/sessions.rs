@@ -1,4 +1,5 @@
-//! Legacy sessions over HTTP: what a session id is good for, and what a client is asked, told and spared in its session.
+//! Legacy sessions over HTTP: the lifetime of session ids, and the questions, notifications and
+//! replay in a session.
 
 use crate::homes::{Answering, Http, Response};
 use ::core::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 
 const JSON: [(&str, &str); 2] = [("host", "localhost"), ("content-type", "application/json")];
 
-/// Tools that do what is told of them here.
+/// A server whose tools behave as their descriptions say.
 fn server(stopped: &Arc<Notify>) -> Server {
     let stopped = Arc::clone(stopped);
     Server::new("sessions", "1")
@@ -53,7 +54,7 @@ fn server(stopped: &Arc<Notify>) -> Server {
         .with_resource(Resource::new("at://one", "one", "text/plain", |_, _| async { "one" }))
 }
 
-/// Tells when it is dropped.
+/// Notifies when it is dropped.
 struct Told(Arc<Notify>);
 
 impl Drop for Told {
@@ -92,7 +93,7 @@ impl Client {
     fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = JSON.to_vec();
         headers.push(("mcp-session-id", &self.session));
-        // Revisions before 2025-06-18 know no such header.
+        // Revisions before 2025-06-18 do not have this header.
         if self.version >= "2025-06-18" {
             headers.push(("mcp-protocol-version", self.version));
         }
@@ -185,7 +186,7 @@ fn what_needs_a_session_is_refused_without_one() {
     }
     for verb in ["GET", "DELETE"] {
         assert_eq!(http.send(verb, &headers, b"").status, 400, "{verb}");
-        // Nothing says that it is of a legacy client.
+        // Nothing shows that the request is of a legacy client.
         assert_eq!(http.send(verb, &JSON, b"").status, 405, "{verb}");
     }
 }
@@ -249,12 +250,12 @@ fn call_is_stopped_by_a_notification_and_not_by_a_disconnect() {
     assert_eq!(client.post(cancel.clone()).0, 202);
     assert!(within(5000), "it is stopped");
     assert_eq!(client.post(cancel).0, 202, "what does not run any more is ignored");
-    // A stream that is open ends without an answer.
+    // An open stream ends without an answer.
     let mut stream = client.open("tools/call", call("waits"));
     stream.event();
     client.post(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}));
     assert_eq!(stream.event(), None);
-    // And with its session every call ends.
+    // Every call ends with its session.
     assert!(within(5000));
     let _stream = client.open("tools/call", call("waits"));
     assert_eq!(client.delete(), 204);
@@ -355,7 +356,7 @@ fn stream_that_broke_is_resumed_behind_the_event_that_came_last() {
         assert_eq!(rest.event().expect("an answer")["result"]["content"][0]["text"], "done");
         assert_eq!(rest.event(), None);
     }
-    // From the priming event on.
+    // Replays from the priming event on.
     let start = first.replace("-1", "-0");
     assert_eq!(client.get(&[("last-event-id", &start)]).events().len(), 3);
     let stranger = Client::at(Arc::clone(&client.http), "2025-11-25");
@@ -413,7 +414,7 @@ fn stream_that_is_open_too_long_is_closed_and_its_client_polls_for_the_rest() {
         assert!(answer.contains("slow") && polls > 1, "{answer}");
         break;
     }
-    // Before, the server was not to close it.
+    // In older revisions the server was not to close the stream.
     let older = Client::of(server(&Arc::default()).limits(limits), "2025-06-18");
     let (status, answer) = older.ask("tools/call", call("slow"));
     assert_eq!((status, &answer["result"]["content"][0]["text"]), (200, &json!("slow")));

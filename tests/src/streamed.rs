@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One piece of a text: with all that has to be escaped, and 64 bytes of it when it is.
+/// One piece of a text with all characters that need an escape; escaped, it has 64 bytes.
 const PIECE: &str = "line \"quoted\" \\ tab\t nul \0 é \u{1f600} .............................\n";
 
-/// A text of so many pieces, that counts what was made of it.
+/// A text of `count` pieces that counts the pieces made.
 fn pieces(count: usize, made: &Arc<AtomicUsize>) -> Streamed {
     let made = Arc::clone(made);
     Streamed::new(stream::iter(0..count).map(move |_| {
@@ -22,7 +22,7 @@ fn pieces(count: usize, made: &Arc<AtomicUsize>) -> Streamed {
     }))
 }
 
-/// A text that fails behind so many pieces.
+/// A text that fails after `count` pieces.
 fn failing(count: usize) -> Streamed {
     let good = stream::iter(0..count).map(|_| Ok(PIECE.to_owned()));
     Streamed::new(good.chain(stream::iter([Err(ToolError::user("the log has been rotated"))])))
@@ -109,7 +109,7 @@ fn text_that_nobody_reads_waits_for_its_reader_and_ends_with_him() {
     }));
     let answer = client.open("tools/call", json!({"name": "log"}));
     assert_eq!(answer.status, 200);
-    // Once the buffers of both systems are full nothing more is made.
+    // Once the buffers of both systems are full, the handler makes no more pieces.
     let mut before = usize::MAX;
     settle(|| ::core::mem::replace(&mut before, made.load(Relaxed)) == made.load(Relaxed));
     assert_eq!(dropped.load(Relaxed), 0);
@@ -117,7 +117,7 @@ fn text_that_nobody_reads_waits_for_its_reader_and_ends_with_him() {
     settle(|| dropped.load(Relaxed) == 1);
 }
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 fn settle(mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
@@ -172,7 +172,7 @@ async fn text_over_a_line_is_one_line_or_a_failure() {
     assert_eq!(pipe.hear().await["id"], 4);
 }
 
-// MRTR-02, HDR-01: what a stream begins with was decided before.
+// MRTR-02, HDR-01: a refusal is decided before the stream begins.
 #[test]
 fn call_that_is_refused_is_refused_though_its_tool_would_stream() {
     let client = Client::of(server(10_000, &Arc::default()));

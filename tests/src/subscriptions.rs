@@ -1,10 +1,10 @@
-//! What an open subscription hears.
+//! The messages of open subscriptions.
 
 use crate::modern::{Client, Local, Pipe, event, request};
 use attache_host::{Changes, Ctx, NoArgs, Prompt, Read, Resource, Server};
 use serde_json::{Value, json};
 
-/// A server with something of each kind.
+/// A server with one entry of each kind.
 fn server() -> Server {
     Server::new("s", "1")
         .tool("tool", "d", |_: NoArgs, _: Ctx| async {})
@@ -12,7 +12,7 @@ fn server() -> Server {
         .with_resource(Resource::new("at://1", "r", "text/plain", |_: Read, _: Ctx| async { "x" }))
 }
 
-/// One that tells of changes, and the handle to tell it of them.
+/// A server that reports changes, and the handle to announce them.
 fn changing() -> (Server, Changes) {
     let server = server().subscriptions();
     let changes = server.changes();
@@ -23,7 +23,7 @@ fn listen(id: impl Into<Value>, notifications: Value) -> Value {
     request(id, "subscriptions/listen", json!({"notifications": notifications}))
 }
 
-/// What is sent for the subscription `id`.
+/// The message that the server sends for the subscription `id`.
 fn sent(method: &str, id: impl Into<Value>, mut params: Value) -> Value {
     params["_meta"] = json!({"io.modelcontextprotocol/subscriptionId": id.into()});
     json!({"jsonrpc": "2.0", "method": format!("notifications/{method}"), "params": params})
@@ -74,7 +74,7 @@ fn subscription_hears_first_what_is_honoured_and_then_that_alone() {
             assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
             assert_eq!(stream.header("x-accel-buffering"), Some("no"));
             assert_eq!(stream.event(), Some(acknowledged(it(), honoured)));
-            // Twice, so that what is heard beyond the first round is seen too.
+            // Announced twice, so that additional messages after the first round are noticed too.
             tell_everything(&changes);
             tell_everything(&changes);
             for message in heard.iter().chain(&heard) {

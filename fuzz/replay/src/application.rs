@@ -38,7 +38,7 @@ attache_core::args! { pub(crate) struct Greet<'a> {
     /** how */ tone: Option<Text<'a>>,
 } }
 attache_core::prompts! { pub(crate) mod prompts for Demo {
-    /// Greet somebody
+    /// Greet a person
     #[title = "Greeting"] fn greet(Greet<'_>);
     /// Say nothing
     fn silence(Nothing);
