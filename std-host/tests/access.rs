@@ -123,7 +123,7 @@ fn keys_come_and_go_while_the_server_runs() {
 }
 
 #[test]
-fn key_in_the_address_counts_only_where_that_was_said_and_only_once() {
+fn key_in_the_query_is_accepted_only_if_configured_and_only_once() {
     let directory = Directory::new("query");
     let file = directory.path("keys");
     let value = key(&file, &["add", "ada"]).expect("a key");
@@ -169,7 +169,7 @@ fn policy_that_requires_https_is_not_served_in_the_clear_where_others_reach_it()
 }
 
 #[test]
-fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_none() {
+fn server_reachable_from_other_machines_starts_only_with_authentication_or_an_explicit_opt_out() {
     let directory = Directory::new("open");
     let (file, shown) = (directory.path("keys"), directory.path("shown"));
     key(&file, &["add", "ci"]).expect("a key");
@@ -196,7 +196,7 @@ fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_
 }
 
 #[test]
-fn client_is_told_of_a_server_by_its_public_url_and_asked_for_a_key_where_there_are_keys() {
+fn client_configuration_has_the_public_url_and_a_key_prompt_if_keys_are_configured() {
     let file = "/etc/attache/keys";
     for (flags, key) in [
         (&["--auth-keys-file", file][..], true),
@@ -399,7 +399,7 @@ fn caller_without_a_good_token_gets_what_the_policy_of_the_platform_says() {
 }
 
 #[test]
-fn public_url_comes_from_a_trusted_proxy_or_from_nobody() {
+fn public_url_comes_only_from_a_trusted_proxy() {
     let proxy = json!({"httpSettings": {"forwardProxy": {"convention": "Standard"}}});
     let (_directory, _, flags) = platform("proxy", proxy);
     let refused = attache(&["serve"]).args(&flags).output().expect("it runs");
@@ -463,7 +463,7 @@ fn tokens_of_each_of_several_issuers_are_taken_by_the_policy_of_their_own() {
 }
 
 #[test]
-fn word_of_the_platform_counts_only_where_it_was_said_and_nobody_else_can_write_it() {
+fn principal_header_of_the_platform_is_accepted_only_if_configured_and_on_loopback() {
     // {"auth_typ":"aad","claims":[{"typ":"oid","val":"ada"}]}
     let principal =
         "x-ms-client-principal: eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W3sidHlwIjoib2lkIiwidmFsIjoiYWRhIn1dfQ==\r\n";
@@ -553,7 +553,7 @@ fn key_opens_the_servers_of_its_level_and_no_others() {
 }
 
 #[test]
-fn who_holds_the_master_key_administers_the_keys_and_each_change_counts_at_once() {
+fn holder_of_the_master_key_administers_the_keys_and_each_change_takes_effect_at_once() {
     let directory = Directory::new("admin");
     let file = directory.path("keys");
     let master = key(&file, &["add", "_master", "--level", "master"]).expect("a key");

@@ -105,7 +105,7 @@ async fn tool_that_waits_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn tool_that_blocks_its_thread_holds_up_nobody_and_its_panic_is_a_fixed_sentence() {
+async fn tool_that_blocks_its_thread_delays_no_other_call_and_its_panic_is_a_fixed_sentence() {
     let (opens, waits) = std::sync::mpsc::channel();
     let waits = std::sync::Mutex::new(waits);
     let server = Server::new("t", "1")

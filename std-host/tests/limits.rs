@@ -94,7 +94,7 @@ async fn call_that_takes_longer_than_it_may_is_ended_with_an_error_and_its_place
 }
 
 #[tokio::test(start_paused = true)]
-async fn streamed_result_that_takes_longer_than_it_may_fails_or_breaks_off_where_it_stands() {
+async fn streamed_result_that_exceeds_its_time_fails_or_breaks_off() {
     let limit = Duration::from_secs(7);
     for (pieces, is_told) in [(0, true), (40, false)] {
         let server = Server::new("t", "1").limits(Limits::default().call_time(limit)).tool(
@@ -133,7 +133,7 @@ async fn subscription_beyond_the_limit_is_refused_until_another_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn caller_that_comes_too_often_is_refused_with_how_long_to_wait_and_others_are_not() {
+async fn caller_over_its_rate_limit_is_refused_with_retry_after_and_others_are_not() {
     let (service, ..) = server(Limits::default().rate(Some(Rate { per_second: 1, burst: 2 })));
     let from = |address: &str| {
         let mut request = request("tools/list", json!({}));

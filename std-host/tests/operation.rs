@@ -241,7 +241,7 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
 }
 
 #[test]
-fn log_that_nobody_reads_holds_nothing_up_and_tells_afterwards_how_much_was_dropped() {
+fn log_without_a_reader_blocks_nothing_and_reports_the_number_of_dropped_lines() {
     let figures = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
     let mut command = running::attache(&["serve", "--listen", "127.0.0.1:0", "--log-exchanges", "true"]);
     command.args(["--log-format", "json", "--metrics-listen", &figures.to_string()]);

@@ -84,7 +84,7 @@ fn session_is_served_by_other_processes_with_the_same_key_and_by_none_without() 
 }
 
 #[test]
-fn changed_key_keeps_sessions_as_long_as_the_old_one_stands_behind_it() {
+fn changed_key_keeps_sessions_as_long_as_the_old_key_is_the_second_one() {
     let session = opened(&KeyFile::with("before", &[OLD], 0o600).server());
     for (name, keys, expected) in [("both", &[NEW, OLD][..], "200"), ("new", &[NEW], "404")] {
         let file = KeyFile::with(name, keys, 0o600);

@@ -258,7 +258,7 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
 }
 
 #[test]
-fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_told_in_the_log() {
+fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_logged() {
     let endpoint = format!("http://{}/v1/traces", free());
     let mut command =
         attache(&["serve", "--listen", "127.0.0.1:0", "--traces-endpoint", &endpoint, "--log-format", "json"]);
@@ -271,7 +271,7 @@ fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_told_in_the
 }
 
 #[test]
-fn status_page_serves_its_own_pages_on_this_machine_and_nobody_else() {
+fn status_page_serves_its_own_origin_on_this_machine_only() {
     let status = free();
     let server = Running::with(&["--status", &status]);
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -304,7 +304,7 @@ fn status_page_serves_its_own_pages_on_this_machine_and_nobody_else() {
 }
 
 #[test]
-fn status_page_shows_what_is_refused_at_the_door_and_gets_past_no_protection() {
+fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     let status = free();
     let keys = std::env::temp_dir().join(format!("attache-status-{}", std::process::id()));
     let made = attache(&["key", "add", "me", "--keys-file", keys.to_str().expect("UTF-8")]).output().expect("it runs");

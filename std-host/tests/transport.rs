@@ -195,7 +195,7 @@ fn socket_that_a_service_manager_hands_over_is_served() {
 }
 
 #[test]
-fn health_is_told_to_whoever_asks_and_to_the_exit_code() {
+fn health_is_reported_over_http_and_by_the_exit_code() {
     let server = Running::start();
     let url = format!("http://{}", server.address());
     for path in ["/healthz", "/readyz"] {

@@ -288,7 +288,7 @@ fn legacy_client_is_asked_on_the_stream_of_the_call_which_goes_on_with_the_answe
 }
 
 #[tokio::test]
-async fn lists_change_as_a_backend_publishes_and_subscribers_hear_of_those_that_did() {
+async fn lists_change_as_a_backend_publishes_and_subscribers_are_notified_of_the_changed_lists() {
     let backend = Scripted::new(TOOLS);
     let mut pipe = Pipe::to(server(&backend));
     pipe.ask(

@@ -233,7 +233,7 @@ fn wait(counter: &AtomicUsize, count: usize) {
 }
 
 #[test]
-fn progress_is_told_on_a_line_to_whom_asked_before_the_answer() {
+fn progress_on_a_line_comes_before_the_answer_if_the_client_asked_for_it() {
     line(&Mill::default(), async |mut line| {
         line.send(&call(1, "walk", 3, json!("tök\"en"), None)).await;
         for step in 1..=3 {
@@ -255,7 +255,7 @@ fn progress_is_told_on_a_line_to_whom_asked_before_the_answer() {
 }
 
 #[test]
-fn progress_faster_than_the_line_is_told_by_its_latest() {
+fn progress_faster_than_the_line_is_sent_with_its_latest_value_only() {
     line_of(64, &Mill::default(), async |mut line| {
         line.send(&call(1, "run", 5000, json!(1), None)).await;
         let (mut last, mut told) = (0, 0);
@@ -274,7 +274,7 @@ fn progress_faster_than_the_line_is_told_by_its_latest() {
 }
 
 #[test]
-fn nothing_is_told_inside_a_result_that_is_streamed() {
+fn no_message_is_sent_inside_a_streamed_result() {
     line(&Mill::default(), async |mut line| {
         line.send(&call(1, "grind", 1000, json!(1), None)).await;
         assert_eq!(line.receive().await["params"]["progress"], 1);
@@ -290,7 +290,7 @@ fn nothing_is_told_inside_a_result_that_is_streamed() {
 }
 
 #[test]
-fn log_on_a_line_has_what_its_reader_asked_for_in_every_revision() {
+fn log_messages_on_a_line_follow_the_level_of_the_client_in_every_revision() {
     line(&Mill::default(), async |mut line| {
         let message = |level: &str| {
             let params = json!({"level": level, "data": format!("\"{level}\"\n")});
@@ -318,7 +318,7 @@ fn log_on_a_line_has_what_its_reader_asked_for_in_every_revision() {
 }
 
 #[test]
-fn legacy_subscription_on_a_line_hears_of_what_it_asked_for_until_it_ends() {
+fn legacy_subscription_on_a_line_gets_its_changes_until_it_ends() {
     let topics = topics();
     let mill = Mill::default();
     let offers =
@@ -438,7 +438,7 @@ fn call_that_is_cancelled_inside_its_streamed_answer_leaves_no_whole_line() {
 }
 
 #[test]
-fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() {
+fn answer_over_http_is_a_stream_of_events_with_progress_and_plain_json_without() {
     let (board, _) = boot_mill();
     let came = heard(&board, &call(1, "walk", 3, json!("t"), Some("debug")));
     assert!(came.contains("content-type: text/event-stream\r\n"), "{came}");
@@ -465,7 +465,7 @@ fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() 
 }
 
 #[test]
-fn log_over_http_comes_as_events_from_the_level_on_that_was_asked_for() {
+fn log_messages_over_http_are_events_from_the_requested_level_on() {
     let (board, _) = boot_mill();
     let events = events(&heard(&board, &call(1, "mutter", 0, Value::Null, Some("info"))));
     let levels: Vec<_> = events.iter().filter_map(|event| event["params"]["level"].as_str()).collect();
@@ -490,7 +490,7 @@ fn result_that_is_streamed_behind_progress_is_one_event() {
 }
 
 #[test]
-fn batch_over_http_and_on_a_line_is_told_nothing_beside_its_answers() {
+fn batch_over_http_and_on_a_line_gets_only_its_answers() {
     let walk = json!({"name": "walk", "arguments": {"steps": 2}, "_meta": {"progressToken": 1}});
     let batch = json!([legacy(1, "tools/call", walk.clone()), legacy(2, "tools/call", walk)]);
     let (board, _) = boot_mill();

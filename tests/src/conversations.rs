@@ -36,7 +36,7 @@ pub(crate) fn check(case: &Case, answer: &[u8]) {
 }
 
 #[test]
-fn bad_line_is_answered_with_the_right_code_in_whatever_pieces_it_comes() {
+fn bad_line_is_answered_with_the_right_code_in_pieces_of_any_size() {
     for case in cases::all().iter().filter(|case| !case.body.contains(&b'\n')) {
         let line = [case.body.as_slice(), b"\n"].concat();
         let whole = core::Line::new().ask(&line, line.len());

@@ -256,7 +256,7 @@ fn log_of_20_kilobytes_is_read_through_a_buffer_of_2() {
 }
 
 #[test]
-fn blocks_around_a_streamed_text_stand_around_it() {
+fn blocks_before_and_after_a_streamed_text_keep_their_order() {
     with_board::<512, _>(64, &topics(), async |mut line| {
         let answer = line.ask(&call(1, "report", 2000)).await;
         let content = &answer["result"]["content"];
@@ -304,7 +304,7 @@ fn failure_behind_a_piece_that_has_gone_out_breaks_the_line_and_an_error_follows
 }
 
 #[test]
-fn subscription_on_a_line_hears_of_what_it_asked_for_under_its_id() {
+fn subscription_on_a_line_gets_its_changes_under_its_id() {
     let topics = topics();
     with_board::<512, _>(4096, &topics, async |mut line| {
         for (id, uris) in
@@ -350,7 +350,7 @@ fn subscription_on_a_line_hears_of_what_it_asked_for_under_its_id() {
 }
 
 #[test]
-fn change_during_a_call_is_told_behind_its_answer() {
+fn change_during_a_call_is_sent_after_its_answer() {
     let topics = topics();
     with_board::<512, _>(64, &topics, async |mut line| {
         line.ask(&listen(1, &["board://log"])).await;
@@ -391,7 +391,7 @@ fn subscription_that_cannot_be_kept_is_refused_by_name() {
 }
 
 #[test]
-fn peer_that_begins_with_a_handshake_hears_nothing_of_its_predecessors_subscriptions() {
+fn peer_that_begins_with_a_handshake_gets_nothing_of_the_previous_peers_subscriptions() {
     let topics = topics();
     with_board::<512, _>(64, &topics, async |mut line| {
         line.ask(&listen(1, &["board://log"])).await;

@@ -243,7 +243,7 @@ fn client_of_others_calls_and_reads_on_one_connection() {
 }
 
 #[test]
-fn client_is_told_to_come_anew_where_no_socket_is_left_for_others() {
+fn connection_is_closed_after_its_answer_if_no_socket_is_free_for_other_clients() {
     let (board, _) = board(2, Deadlines::DEFAULT);
     let answer = |stream: &mut TcpStream| {
         stream.write_all(&wire(&call(1, "log", 1), "")).expect("it is taken");
@@ -334,7 +334,7 @@ fn connection_survives_a_body_that_is_too_large_and_a_path_that_is_not_there() {
 }
 
 #[test]
-fn client_that_waits_for_a_word_gets_it_before_its_body_or_a_refusal_instead() {
+fn client_that_expects_100_continue_gets_it_before_its_body_or_a_refusal() {
     let (board, _) = board(1, Deadlines::DEFAULT);
     let message = call(1, "log", 1);
     let request = wire(&message, "expect: 100-continue\r\nconnection: close\r\n");
@@ -354,7 +354,7 @@ fn client_that_waits_for_a_word_gets_it_before_its_body_or_a_refusal_instead() {
 }
 
 #[test]
-fn subscription_hears_over_http_and_leaves_a_socket_for_calls() {
+fn subscription_gets_changes_over_http_and_leaves_a_socket_for_calls() {
     let (board, topics) = board(2, IMPATIENT);
     let listening = listen(7, &["board://led"]);
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
@@ -435,7 +435,7 @@ fn modern_client_that_goes_stops_its_call_and_a_legacy_one_does_not() {
 }
 
 #[test]
-fn client_that_keeps_the_board_waiting_loses_its_connection_and_nobody_else_does() {
+fn client_that_keeps_the_board_waiting_loses_its_connection_and_no_other_client_does() {
     let (board, _) = board(2, Deadlines { call: Ticks::from_secs(60), ..IMPATIENT });
     let request = wire(&call(1, "log", 1), "");
     // Nothing at all; a part of a head; a part of a body.

@@ -327,7 +327,7 @@ fn client_that_vanishes_holds_its_socket_until_its_deadline_and_no_longer() {
 }
 
 #[test]
-fn client_that_resets_in_the_middle_costs_nobody_else_anything() {
+fn client_that_resets_in_the_middle_does_not_affect_other_clients() {
     in_weather(Weather::default(), IMPATIENT, async |stack, _| {
         let bytes = request(2);
         for length in [0, 1, 30, 120, bytes.len() - 1, bytes.len()] {

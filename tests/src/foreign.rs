@@ -340,7 +340,7 @@ fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() 
 }
 
 #[test]
-fn clients_of_older_generations_have_all_that_their_revisions_know() {
+fn clients_of_older_generations_can_use_all_features_of_their_revisions() {
     if let Some((_server, url)) = everything() {
         older(&["http", &url]).into_iter().for_each(succeed);
     }
@@ -488,7 +488,7 @@ fn guarded_board_that_knows_no_time_or_no_page_takes_no_token() {
 }
 
 #[test]
-fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
+fn guarded_board_admits_callers_with_a_key_or_with_a_token_within_its_scopes() {
     let Some(run) = board() else { return };
     let built = Command::new(&run).args(["--build", "--guarded"]).output().expect("it runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));

@@ -117,7 +117,7 @@ fn key_opens_a_device_and_its_refusal_names_the_header() {
 }
 
 #[test]
-fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_token_for_the_rest() {
+fn guest_of_a_device_may_use_tools_without_a_scope_and_gets_a_challenge_for_the_others() {
     let board = board(|| (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     for (token, look, open) in [
         (None, 200, 401),
@@ -140,7 +140,7 @@ fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_tok
 }
 
 #[test]
-fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to_get_one() {
+fn token_opens_a_device_within_its_scopes_and_a_caller_without_one_gets_a_challenge() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     assert_eq!(with(&board, "look", &good(&[])).status, 200);
     let refused = with(&board, "open", &good(&[]));
@@ -163,7 +163,7 @@ fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to
 }
 
 #[test]
-fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
+fn invalid_token_is_refused_and_the_device_knows_the_reason() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     let other = r#"{"alg":"ES256","kid":"other"}"#;
     for (token, why) in [
@@ -180,7 +180,7 @@ fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
 }
 
 #[test]
-fn flood_of_forged_tokens_is_cut_off_and_callers_who_were_seen_go_on() {
+fn flood_of_forged_tokens_hits_the_rate_limit_and_known_callers_continue() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     let seen = good(&[]);
     assert_eq!(with(&board, "look", &seen).status, 200);

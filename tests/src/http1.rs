@@ -261,7 +261,7 @@ fn obfuscated_framing_is_refused_or_goes_by_the_length_alone() {
 }
 
 #[test]
-fn head_of_an_answer_says_how_its_body_ends_and_what_becomes_of_the_connection() {
+fn head_of_an_answer_has_the_framing_of_the_body_and_the_fate_of_the_connection() {
     let written = |status, content, after| {
         let mut buffer = [0; 192];
         let mut out = Slice::new(&mut buffer);

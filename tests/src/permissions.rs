@@ -122,7 +122,7 @@ fn tool_is_run_for_callers_whose_token_has_what_it_needs() {
 }
 
 #[test]
-fn callers_without_a_token_may_use_what_the_door_lets_them_to() {
+fn anonymous_callers_and_key_holders_may_use_every_tool() {
     let keys = [ApiKey::new("ci", digest(b"secret"))];
     for who in [Authenticated::anonymous(&Access::Anonymous), Shown::new(b"secret").check(&keys).unwrap()] {
         for tool in ["look", "measure", "switch", "stop", "start"] {
@@ -132,7 +132,7 @@ fn callers_without_a_token_may_use_what_the_door_lets_them_to() {
 }
 
 #[test]
-fn guest_may_use_what_needs_nothing_and_is_asked_for_a_token_for_the_rest() {
+fn guest_may_use_tools_without_a_scope_and_needs_a_token_for_the_others() {
     let guest = Authenticated::anonymous(&Access::Guest);
     assert_eq!(called(&guest, "look"), (200, None));
     for (index, tool) in [(1, "measure"), (2, "switch"), (3, "stop"), (4, "start")] {
@@ -141,7 +141,7 @@ fn guest_may_use_what_needs_nothing_and_is_asked_for_a_token_for_the_rest() {
 }
 
 #[test]
-fn what_a_tool_needs_is_there_for_the_challenge_and_in_no_list() {
+fn needs_of_a_tool_are_in_the_challenge_and_in_no_list() {
     let needs = |index| (0..).map_while(move |number| OFFERS.need(Kind::Tool, index, number));
     assert!(needs(0).eq([]));
     assert!(needs(2).eq([Need::Scope("plant.read"), Need::Scope("plant.write")]));

@@ -321,7 +321,7 @@ fn site_of(numbers: &[u8]) -> (Site, String) {
 }
 
 #[test]
-fn issuer_is_asked_once_however_many_come_and_not_for_tokens_that_are_no_good_anyway() {
+fn issuer_is_fetched_once_for_many_callers_and_never_for_tokens_that_are_invalid_anyway() {
     let (site, origin) = site_of(&[1]);
     *site.delay.lock().expect("not poisoned") = Duration::from_millis(100);
     let http = protected(Issuer::discovered(&origin));
@@ -365,7 +365,7 @@ fn issuer_that_is_down_at_the_start_or_slow_stops_nothing_else() {
 }
 
 #[test]
-fn new_key_is_believed_when_it_comes_and_one_that_is_gone_no_more() {
+fn new_key_of_an_issuer_is_accepted_and_a_removed_key_no_longer() {
     let (site, origin) = site_of(&[1]);
     let http = protected(Issuer::discovered(&origin));
     assert_eq!(status(&http, &token(1, &origin, json!({}))), 200);
@@ -379,7 +379,7 @@ fn new_key_is_believed_when_it_comes_and_one_that_is_gone_no_more() {
 }
 
 #[test]
-fn key_lets_in_until_it_is_taken_away_and_its_refusal_sends_nobody_to_an_authorization_server() {
+fn api_key_is_accepted_until_it_is_removed_and_its_refusal_names_no_authorization_server() {
     let keys = Keys::new([("ci", SECRET), ("ops", "fedcba9876543210fedcba9876543210")]);
     let http = Http::start(tools(Server::new("keyed", "1")).auth(Auth::keys(keys.clone())));
     let key = |value: &str| call(&http, "who", &[("x-functions-key", value)]);
@@ -440,7 +440,7 @@ fn both_gates_ask_for_both_and_either_for_one() {
 }
 
 #[test]
-fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
+fn guest_needs_a_token_only_for_tools_with_a_scope_or_role() {
     let tokens = Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
     let http = Http::start(tools(Server::new("o", "1")).auth(Auth::optional(tokens)));
     assert_eq!(text(call(&http, "who", &[])), "None None None");
@@ -493,7 +493,7 @@ fn list(http: &Http, changes: Value, cursor: Option<&str>) -> Value {
 }
 
 #[test]
-fn lists_that_hide_what_is_forbidden_show_each_caller_its_own_and_say_that_they_are_private() {
+fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private() {
     let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
     let server = || tools(Server::new("hiding", "1")).auth(Auth::tokens(tokens())).hide_forbidden();
     let http = Http::start(server());
@@ -563,7 +563,7 @@ fn session_belongs_to_the_caller_who_has_opened_it() {
 // Fetch standard, CORS protocol: a preflight request carries no credentials, so it is never
 // challenged.
 #[test]
-fn page_that_may_call_is_told_so_before_and_can_read_what_it_is_refused_with() {
+fn allowed_origin_passes_the_preflight_and_can_read_a_refusal() {
     let tokens = Tokens::of(RESOURCE, fixed());
     let server = tools(Server::new("web", "1")).auth(Auth::tokens(tokens)).origins(["https://app.example".to_owned()]);
     let http = Http::start(server);

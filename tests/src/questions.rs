@@ -128,7 +128,7 @@ fn call_that_asks_is_answered_with_questions_of_its_kind() {
 
 // ELI-02, MRTR-01, RPC-19
 #[test]
-fn person_that_has_to_go_to_a_page_first_is_asked_by_the_result_and_then_the_model_hears_how_it_stands() {
+fn result_asks_the_user_to_visit_a_page_and_the_retry_tells_the_model_the_outcome() {
     let client = Client::of(asking());
     let page = json!({"method": "elicitation/create", "params": {
         "mode": "url", "message": "Sign in", "url": "https://a.example/sign-in",

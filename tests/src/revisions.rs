@@ -133,7 +133,7 @@ fn check(shown: &Shown, hello: &Value, answers: [Value; 5]) {
 
 // VER-02, LEG-01, LEG-02
 #[test]
-fn each_revision_is_agreed_on_and_shown_what_it_knows_over_http() {
+fn each_revision_is_negotiated_and_gets_only_its_own_members_over_http() {
     let http = Http::start(server());
     for shown in &ALL {
         let json = [("host", "localhost"), ("content-type", "application/json")];
@@ -151,7 +151,7 @@ fn each_revision_is_agreed_on_and_shown_what_it_knows_over_http() {
 
 // VER-02, LEG-01, LEG-02
 #[tokio::test]
-async fn each_revision_is_agreed_on_and_shown_what_it_knows_over_lines() {
+async fn each_revision_is_negotiated_and_gets_only_its_own_members_over_lines() {
     for shown in &ALL {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (input, output) = tokio::io::split(theirs);

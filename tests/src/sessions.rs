@@ -171,7 +171,7 @@ fn session_id_that_was_never_issued_is_not_found() {
 }
 
 #[test]
-fn what_needs_a_session_is_refused_without_one() {
+fn request_that_needs_a_session_is_refused_without_one() {
     let http = Http::start(server(&Arc::default()));
     let mut headers = JSON.to_vec();
     headers.push(("mcp-protocol-version", "2025-11-25"));
@@ -207,7 +207,7 @@ fn header_that_names_another_version_than_the_session_is_refused() {
 
 // LOG-01
 #[test]
-fn session_hears_log_messages_from_its_level_on_and_other_sessions_none() {
+fn session_gets_log_messages_of_its_level_and_above_and_other_sessions_get_none() {
     let client = Client::of(server(&Arc::default()), "2025-06-18");
     let other = Client::at(Arc::clone(&client.http), "2025-06-18");
     assert_eq!(client.open("tools/call", call("logs")).header("content-type"), Some("application/json"));
@@ -306,7 +306,7 @@ fn question_that_the_client_refuses_fails_its_call() {
 }
 
 #[test]
-fn client_is_not_asked_what_its_revision_does_not_know() {
+fn client_gets_no_question_that_its_revision_does_not_know() {
     for (version, tool) in [("2025-06-18", "page"), ("2025-03-26", "asks"), ("2024-11-05", "asks")] {
         let client = Client::of(server(&Arc::default()), version);
         let (status, answer) = client.ask("tools/call", call(tool));
@@ -316,7 +316,7 @@ fn client_is_not_asked_what_its_revision_does_not_know() {
 
 // LHTTP-01, LHTTP-04, SUB-01
 #[test]
-fn open_stream_hears_of_lists_and_of_what_was_subscribed_to() {
+fn open_stream_gets_changes_of_lists_and_of_subscribed_resources() {
     let server = server(&Arc::default());
     let changes = server.changes();
     let client = Client::of(server, "2025-11-25");
@@ -367,7 +367,7 @@ fn stream_that_broke_is_resumed_behind_the_event_that_came_last() {
 
 // LEG-08, RPC-19
 #[test]
-fn client_that_can_open_pages_is_sent_to_one_by_an_error_and_told_when_it_is_done() {
+fn client_that_can_open_pages_gets_the_page_in_an_error_and_a_notification_when_the_user_is_done() {
     let server = server(&Arc::default());
     let changes = server.changes();
     let client = Client::of(server, "2025-11-25");
@@ -461,7 +461,7 @@ fn batch_is_served_in_order_by_the_one_revision_that_has_it() {
 
 // LEG-05, RPC-07
 #[test]
-fn what_does_not_belong_into_a_session_is_refused_and_the_session_goes_on() {
+fn message_that_does_not_belong_to_a_session_is_refused_and_the_session_continues() {
     let client = Client::of(server(&Arc::default()), "2025-11-25");
     let mut running = client.open("tools/call", call("asks"));
     let first = running.event().expect("a question");
@@ -493,7 +493,7 @@ fn what_does_not_belong_into_a_session_is_refused_and_the_session_goes_on() {
 }
 
 #[test]
-fn session_survives_a_restart_with_the_same_key_and_what_only_the_old_process_knew_is_refused_clearly() {
+fn session_survives_a_restart_with_the_same_key_and_lost_state_is_refused_clearly() {
     let [old, new] = [[1; 32], [2; 32]];
     let before = Client::of(server(&Arc::default()).seal_keys([old]), "2025-11-25");
     let mut stream = before.open("tools/call", call("asks"));

@@ -84,7 +84,7 @@ fn text_larger_than_any_buffer_comes_whole_from_a_tool_and_from_a_resource() {
 
 // SSE-07
 #[test]
-fn text_behind_something_told_is_one_event_of_one_line() {
+fn text_after_progress_is_one_event_of_one_line() {
     let client = Client::of(server(10_000, &Arc::default()));
     let mut events = client.open("tools/call", json!({"name": "telling", "_meta": {"progressToken": 1}})).events();
     let last = events.pop().expect("the result");
@@ -93,7 +93,7 @@ fn text_behind_something_told_is_one_event_of_one_line() {
 }
 
 #[test]
-fn text_that_nobody_reads_waits_for_its_reader_and_ends_with_him() {
+fn streamed_text_waits_for_its_reader_and_is_dropped_when_the_reader_leaves() {
     let made = Arc::new(AtomicUsize::new(0));
     let dropped = Arc::new(AtomicUsize::new(0));
     let (counted, noticed) = (Arc::clone(&made), Arc::clone(&dropped));

@@ -180,7 +180,7 @@ fn server_that_does_not_declare_logging_sends_no_log_messages() {
 
 // PROG-01, HTTP-17, META-14
 #[test]
-fn calls_made_at_once_each_hear_of_their_own_progress_alone() {
+fn concurrent_calls_each_get_only_their_own_progress() {
     let client = Client::of(telling());
     // All calls are sent before the first answer is read.
     let open: Vec<_> = (0..32u8)
@@ -286,7 +286,7 @@ fn legacy_client_that_disconnects_does_not_stop_its_call() {
 
 // PROG-01, PROG-03, STD-01, STD-04
 #[tokio::test]
-async fn progress_over_lines_stands_in_front_of_its_answer() {
+async fn progress_over_lines_comes_before_its_answer() {
     let mut pipe = Pipe::to(telling());
     for (id, token) in [("a", json!("a")), ("b", json!(2)), ("c", json!(-3))] {
         pipe.ask(id, "tools/call", steps(token, &[1.0, 2.0, 2.0, 3.0])).await;

@@ -145,7 +145,7 @@ fn claims_of_other_shapes_that_mean_the_same_pass() {
 }
 
 #[test]
-fn token_one_second_beside_its_time_is_refused() {
+fn token_one_second_outside_its_validity_is_refused() {
     let leeway = RULES.leeway;
     for (change, now, expected) in [
         (r#""exp":1000"#, 1000 + leeway - 1, Ok(())),

@@ -37,7 +37,7 @@ fn wait_for(text: &str) {
 }
 
 #[test]
-fn who_is_refused_or_cut_is_told_in_the_log_of_the_device() {
+fn refused_and_disconnected_callers_are_in_the_log_of_the_device() {
     log::set_logger(&LINES).expect("nobody else has set one");
     log::set_max_level(LevelFilter::Warn);
     let topics: &'static Topics = Box::leak(Box::new(topics()));
