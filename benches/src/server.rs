@@ -95,7 +95,7 @@ listed! {
     pressure voltage current pulses reset_pulses set_servo store restart
 }
 
-/// A server and the tools whose calls it runs.
+/// A server and the dispatcher of its tools.
 #[derive(Debug)]
 pub struct Bench {
     server: Server<'static>,

@@ -25,7 +25,7 @@ fn ping(id: usize) -> String {
     format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "ping"}))
 }
 
-/// Returns a server whose tool `waits` counts its starts and needs a permit to end.
+/// Returns a server with a tool `waits`, which counts its starts and needs a permit to end.
 fn waiting() -> (Server, Arc<AtomicUsize>, Arc<Semaphore>) {
     let (begun, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let (begins, waits) = (Arc::clone(&begun), Arc::clone(&leave));

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-/// A backend whose entries behave as their names say.
+/// A backend with entries that behave as their names say.
 #[derive(Clone, Default)]
 struct Scripted {
     entries: &'static [(Kind, &'static str)],

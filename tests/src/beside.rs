@@ -19,23 +19,23 @@ use std::time::Instant;
 
 attache_core::args! { pub struct Steps { /** how many */ steps: u32 } }
 attache_core::tools! { pub mod tools for Mill {
-    /// Tells of every step, and waits behind each
+    /// Reports progress for every step, and waits after each
     async fn walk(Steps);
-    /// Tells of every step without waiting
+    /// Reports progress for every step without waiting
     async fn run(Steps);
-    /// Tells of two steps, then has a long text, and tells of more
+    /// Reports two steps, streams a long text, and reports more steps
     async fn grind(Steps);
     /// Writes to the log, at every level
     async fn mutter(Nothing);
-    /// Says more than there is room for
+    /// Logs a message that is too long for the buffer
     async fn shout(Nothing);
-    /// Waits for so many hundredths of a second
+    /// Waits for this many hundredths of a second
     async fn rest(Steps);
-    /// The same, and must not be left half done
+    /// The same, and must not be dropped before it finishes
     async fn burn(Steps);
 } }
 attache_core::resources! { pub mod resources for Mill {
-    /// A text that takes its time
+    /// A text that is slow to produce
     "mill://flour" as "text/plain" => async fn flour;
 } templates {
 } }

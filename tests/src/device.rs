@@ -27,7 +27,7 @@ attache_core::tools! { pub mod tools for Board {
     async fn endless(Lines);
     /// A log, then a failure in place of it
     async fn regretted(Lines);
-    /// A log, then a protocol error in place of it, which nobody minds
+    /// A log, then a protocol error in place of it, which the handler ignores
     async fn rejected(Lines);
     /// One piece larger than the buffer
     async fn lump(Nothing);

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 const JSON: [(&str, &str); 2] = [("host", "localhost"), ("content-type", "application/json")];
 
-/// A server whose tools behave as their descriptions say.
+/// A server with tools that behave as their descriptions say.
 fn server(stopped: &Arc<Notify>) -> Server {
     let stopped = Arc::clone(stopped);
     Server::new("sessions", "1")

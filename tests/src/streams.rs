@@ -17,7 +17,7 @@ struct Steps {
     steps: Vec<f64>,
 }
 
-/// A server whose tools send progress and log messages.
+/// A server with tools that send progress and log messages.
 fn telling() -> Server {
     Server::new("telling", "1")
         .logging()

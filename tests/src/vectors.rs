@@ -408,7 +408,7 @@ const META: &[u8] = concat!(
 )
 .as_bytes();
 
-/// A call of `tool` with the argument `x`, whose JSON text is `argument`.
+/// A call of `tool` with the JSON text `argument` as its argument `x`.
 fn call(tool: &str, argument: &[u8]) -> Vec<u8> {
     let front = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":""#;
     [front, tool.as_bytes(), br#"","arguments":{"x":"#, argument, b"}", META].concat()

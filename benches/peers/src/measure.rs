@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 /// Rounds for each server; the median is printed.
 const ROUNDS: usize = 7;
 
-/// How long a server takes to become idle.
+/// The time that a server takes to become idle.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// The number of idle connections to measure, and how many bytes more than bare hyper ours may take

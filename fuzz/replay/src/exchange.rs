@@ -84,7 +84,7 @@ struct Sent {
     agreed: Option<Version>,
     /// The operation that the application was called for.
     operation: Option<Operation>,
-    /// How many bytes of the buffer were used.
+    /// The number of bytes of the buffer that were used.
     written: usize,
 }
 
@@ -322,7 +322,7 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
     }
 }
 
-/// How much more room than the echoed text an answer can need: the size of the longest completion.
+/// The room that an answer can need beyond the echoed text: the size of the longest completion.
 const ROOM: usize = 4096;
 
 /// Checks that only a subscription is answered with silence.

@@ -2,8 +2,8 @@
 //!
 //! The panic handler calls a function that is not defined anywhere. Each public entry of the engine
 //! has a function `proof_…` here that feeds it foreign bytes; `run` links each of these functions
-//! by itself and drops all unreachable code. The link succeeds only if no panic is reachable. There
-//! is no global allocator either, so an allocation does not even build.
+//! by itself and drops all unreachable code. The link succeeds only if no panic is reachable. The
+//! crate has no global allocator either, so an allocation does not even build.
 //!
 //! The compiler knows nothing of a proof's input: the bytes are arguments of an `extern "C"`
 //! function, and the server passes through [`black_box`](core::hint::black_box), so no check is
