@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What .ci/run and .ci/deep share.
+# Functions shared by .ci/run and .ci/deep.
 
 step() {
     printf '\n=== %s (at %d s)\n' "$1" "$SECONDS"
 }
 
-# need_packages PROOF:PACKAGE… installs Debian's PACKAGE where PROOF, a command or a path, is not there.
+# need_packages PROOF:PACKAGE… installs Debian's PACKAGE if PROOF, a command or a path, is missing.
 need_packages() {
     local pair wanted=()
     for pair in "$@"; do
@@ -20,10 +20,10 @@ need_packages() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}"
 }
 
-# The targets without an operating system for which core must build.
+# The targets without an operating system that core must support.
 bare_targets="thumbv6m-none-eabi thumbv7m-none-eabi thumbv7em-none-eabi riscv32imc-unknown-none-elf"
 
-# Whether the active toolchain has a precompiled core for all of them.
+# Succeeds if the active toolchain has a precompiled core for all of them.
 has_bare_targets() {
     local target
     for target in $bare_targets; do

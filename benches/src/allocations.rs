@@ -1,21 +1,23 @@
-//! A global allocator that counts.
+//! A global allocator that counts allocations.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The system's allocator, which counts how often each thread asks it for memory. A program takes it as its
-/// `#[global_allocator]`.
+/// The system's allocator, which counts the allocations of each thread. A program declares it as
+/// its `#[global_allocator]`.
 #[derive(Debug)]
 pub struct Counting;
 
-/// How often this thread has asked for memory so far; growing a block counts too, giving one back does not.
+/// Returns the number of allocations of this thread so far. Growing a block counts, freeing one
+/// does not.
 pub fn allocations() -> u64 {
     COUNT.get()
 }
 
 thread_local! {
-    // By thread, so that tests running at the same time count for themselves. Without a destructor and with a constant
-    // start, so that the counter itself needs no memory.
+    // A counter for each thread, so that tests that run at the same time count their own
+    // allocations only. It has no destructor and a constant initial value, so that the counter
+    // itself needs no allocation.
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -23,8 +25,8 @@ fn count() {
     COUNT.set(COUNT.get() + 1);
 }
 
-// SAFETY: every call is passed on as it came to the system's allocator, which keeps the contract; counting touches no
-// block and allocates nothing.
+// SAFETY: every call goes unchanged to the system's allocator, which keeps the contract; counting
+// touches no block and allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -40,7 +42,8 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller's promise, passed on; the block is the system's, as all of ours are.
+        // SAFETY: the caller's promise, passed on; the system's allocator made the block, as it
+        // makes all of ours.
         unsafe { System.realloc(block, layout, size) }
     }
 

@@ -1,10 +1,10 @@
-//! The requests. Each is written out, with the answer by which it is known to be what it claims.
+//! The benchmark requests. Each is written out, with the parts of the answer that identify it.
 
 use crate::server::session_id;
 use crate::{Bench, Buffers, ECHO, TWENTY};
 use attache_core::era::Version;
 
-/// What each modern request says of itself.
+/// The `_meta` of each modern request.
 macro_rules! meta {
     () => {
         concat!(
@@ -15,12 +15,12 @@ macro_rules! meta {
     };
 }
 
-/// One request and what is known of its answer.
+/// One request and the known parts of its answer.
 #[derive(Debug)]
 pub struct Case {
-    /// What it is called by.
+    /// The name of the case.
     pub name: &'static str,
-    /// The request, without its head.
+    /// The request without its head.
     pub body: &'static str,
     bench: &'static Bench,
     origin: Origin,
@@ -32,13 +32,14 @@ pub struct Case {
 enum Origin {
     /// A POST with this head: the request line, the fields, the blank line.
     Http(&'static str),
-    /// A POST with this head in a session of this revision; the session id stands nowhere yet.
+    /// A POST with this head in a session of this revision; the head does not contain the session
+    /// id yet.
     Session(&'static str, Version),
-    /// A line of a connection that has agreed on this.
+    /// A line of a connection that has agreed on this revision.
     Line(Option<Version>),
 }
 
-/// A case made ready to be run often: the head is cut into its fields, as a reader of HTTP would have done.
+/// A case prepared for many runs: the head is split into its fields, as an HTTP reader would do.
 #[derive(Debug)]
 pub struct Ready {
     case: &'static Case,
@@ -46,7 +47,7 @@ pub struct Ready {
 }
 
 impl Case {
-    /// Makes it ready.
+    /// Prepares the case.
     pub fn ready(&'static self) -> Ready {
         let (head, session) = match self.origin {
             Origin::Http(head) => (head, None),
@@ -57,7 +58,7 @@ impl Case {
         Ready { case: self, head: fields.map(|(name, value)| (name, value.to_owned())).chain(session).collect() }
     }
 
-    /// Number of bytes of the request, its head included.
+    /// Returns the number of bytes of the request, its head included.
     pub fn request_len(&self) -> usize {
         self.body.len()
             + match self.origin {
@@ -67,8 +68,10 @@ impl Case {
             }
     }
 
+    /// Checks that `answer` is the answer to this request.
+    ///
     /// # Panics
-    /// If `answer` is not the answer to this request.
+    /// If it is not.
     pub fn check(&self, answer: &[u8]) {
         let answer = str::from_utf8(answer).expect("an answer is UTF-8");
         let name = self.name;
@@ -79,7 +82,7 @@ impl Case {
 }
 
 impl Ready {
-    /// Runs it once; the answer goes to `send` a piece at a time.
+    /// Runs the case once, and passes the answer to `send` piece by piece.
     pub fn run(&self, buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let Case { bench, body, origin, .. } = self.case;
         match origin {
@@ -89,12 +92,12 @@ impl Ready {
     }
 }
 
-/// The case of this name.
+/// Returns the case with this name.
 pub fn case(name: &str) -> Option<&'static Case> {
     CASES.iter().find(|case| case.name == name)
 }
 
-/// All of them.
+/// All cases.
 pub static CASES: &[Case] = &[
     Case {
         name: "call",
@@ -211,7 +214,7 @@ const CALL: &str = concat!(
 );
 const _: () = assert!(CALL.len() == 309);
 
-/// What a client sends in front of it.
+/// The head that a client sends with that request.
 const HEAD: &str = concat!(
     "POST /mcp HTTP/1.1\r\n",
     "host: 127.0.0.1:8080\r\n",
@@ -228,7 +231,7 @@ const HEAD: &str = concat!(
 );
 const _: () = assert!(HEAD.len() == 314);
 
-/// What a client of revision 2025-11-25 sends in front of its call, besides its session.
+/// The head that a client of revision 2025-11-25 sends with its call, without the session id.
 const LEGACY_HEAD: &str = concat!(
     "POST /mcp HTTP/1.1\r\n",
     "host: 127.0.0.1:8080\r\n",

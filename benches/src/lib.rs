@@ -1,5 +1,5 @@
-//! The requests whose cost is measured, and a counter of allocations. `run` prints the table; the tests run the same
-//! requests to see that none allocates.
+//! The measured requests, and a counter of allocations. `run` prints the table; the tests run the
+//! same requests to check that none allocates.
 
 mod allocations;
 mod cases;

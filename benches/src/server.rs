@@ -1,4 +1,4 @@
-//! The servers that are measured, and the path of one request through the engine.
+//! The measured servers, and the path of one request through the engine.
 
 use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::{Client, Session, Version};
@@ -80,7 +80,7 @@ impl Application {
     }
 }
 
-/// The tools that are only listed: all of them do the same.
+/// The tools that are only listed; all have the same handler.
 macro_rules! listed {
     ($($tool:ident)*) => {
         impl Application { $(
@@ -95,7 +95,7 @@ listed! {
     pressure voltage current pulses reset_pulses set_servo store restart
 }
 
-/// A server with the tools whose calls it runs.
+/// A server and the dispatcher of its tools.
 #[derive(Debug)]
 pub struct Bench {
     server: Server<'static>,
@@ -118,13 +118,13 @@ pub static TWENTY: Bench = Bench {
     dispatch: |call, out| twenty::dispatch(&Application, call, out),
 };
 
-/// What sessions are sealed with.
+/// The keys that seal session ids.
 static KEYS: LazyLock<[Key; 1]> = LazyLock::new(|| [Key::new([7; 32])]);
 
-/// The second at which all requests come.
+/// The time of every request, in seconds.
 const NOW: u64 = 1_800_000_000;
 
-/// The session of a request, if it names one: its id is opened, with one MAC over it.
+/// Opens the session that a request names, if any. Opening an id takes one MAC.
 fn session(facts: &Facts<'_>, who: &Authenticated<'_>) -> Option<Session> {
     match facts.session {
         Field::Once(id) => Some(Session::open(&*KEYS, who.identity(), NOW, id).expect("an id of ours")),
@@ -132,7 +132,7 @@ fn session(facts: &Facts<'_>, who: &Authenticated<'_>) -> Option<Session> {
     }
 }
 
-/// The id of a session of this revision.
+/// Returns the sealed id of a session of this revision.
 pub fn session_id(version: Version) -> String {
     let session = Session { version, client: Client::FORMS, name: [1; 16], home: [2; 4], ends: NOW + 60 };
     let who = Authenticated::anonymous(&Access::Anonymous);
@@ -143,8 +143,8 @@ pub fn session_id(version: Version) -> String {
 }
 
 impl Bench {
-    /// Answers a line of a connection that has agreed on `version`, if it was opened by a handshake. The answer goes to
-    /// `send` a piece at a time.
+    /// Answers a line of a connection that has agreed on `version`, if a handshake opened it. The
+    /// answer goes to `send` piece by piece.
     pub fn line(&self, version: Option<Version>, body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let who = Authenticated::anonymous(&Access::Anonymous);
         let mut out = Slice::new(&mut buffers.result);
@@ -153,7 +153,8 @@ impl Bench {
         }
     }
 
-    /// Answers a POST with this head, as an adapter would: the door first, and the length before the answer.
+    /// Answers a POST with this head as an adapter would: the gate first, and the length before the
+    /// answer.
     pub fn post(&self, head: &[(&str, impl AsRef<str>)], body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let mut facts = Facts::new(b"POST");
         for (name, value) in head {
@@ -195,7 +196,7 @@ impl Bench {
         loop {
             let len = emission.fill(buffer);
             send(&buffer[..len]);
-            // A buffer that was not filled had room for the end.
+            // A buffer that is not full has had room for the end.
             if len < buffer.len() {
                 return;
             }
@@ -203,17 +204,17 @@ impl Bench {
     }
 }
 
-/// What a connection lends to each of its requests.
+/// The buffers that a connection lends to each of its requests.
 #[derive(Debug)]
 pub struct Buffers {
-    /// Room for the result of a tool.
+    /// Room for a tool's result.
     result: [u8; 512],
-    /// Room for a piece of the answer: what a host sends at once.
+    /// Room for a piece of the answer, as large as a host sends at once.
     answer: [u8; 4096],
 }
 
 impl Buffers {
-    /// Empty buffers.
+    /// Makes empty buffers.
     pub const fn new() -> Self {
         Self { result: [0; 512], answer: [0; 4096] }
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire, whole and in pieces.
+//! Fuzz target: the HTTP/1.1 reader, fed whole and in pieces.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| attache_fuzz_replay::http1(input));

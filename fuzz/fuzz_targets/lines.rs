@@ -1,4 +1,4 @@
-//! The line cutter against a split of the whole stream.
+//! Fuzz target: the line splitter, against a split of the whole stream.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| attache_fuzz_replay::lines(input));

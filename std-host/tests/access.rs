@@ -1,5 +1,5 @@
-//! Who may call the program: keys that come and go while it runs, tokens by a file of keys, and no start without protection where
-//! others reach it.
+//! Access to the program: keys that change while it runs, tokens checked with a key-set file, and
+//! no start without authentication if other machines can reach it.
 #![cfg(unix)]
 
 use base64::Engine as _;
@@ -18,7 +18,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 mod running;
 
-/// A directory that goes with the test.
+/// A temporary directory, removed when the test ends.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -40,14 +40,14 @@ impl Drop for Directory {
     }
 }
 
-/// Runs a command of `attache key`; what it has printed.
+/// Runs a command of `attache key` and returns its output, or its error output if it fails.
 fn key(file: &str, arguments: &[&str]) -> Result<String, String> {
     let run = attache(&[&["key"], arguments, &["--keys-file", file]].concat()).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if run.status.success() { Ok(text(&run.stdout)) } else { Err(text(&run.stderr)) }
 }
 
-/// The head of the answer to a list of the tools.
+/// Lists the tools and returns the head of the answer.
 fn list(server: &Running, path: &str, credentials: &str) -> String {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
@@ -72,7 +72,7 @@ fn with_key(value: &str) -> String {
     format!("x-functions-key: {value}\r\n")
 }
 
-/// Waits until a caller with these credentials gets this answer.
+/// Waits until a caller with these credentials gets the expected status.
 fn becomes(server: &Running, credentials: &str, expected: u16) {
     let started = Instant::now();
     while status(server, credentials) != expected {
@@ -111,19 +111,19 @@ fn keys_come_and_go_while_the_server_runs() {
         let said = key(&file, arguments).expect_err("a mistake");
         assert!(said.contains(says), "{arguments:?}: {said}");
     }
-    // Two do not change it at the same time.
+    // Two processes cannot change the file at the same time.
     let lock = format!("{file}.new");
     fs::write(&lock, "").expect("written");
     assert!(key(&file, &["add", "late"]).expect_err("it is locked").contains(&lock));
     fs::remove_file(&lock).expect("removed");
-    // A file that makes no sense changes nothing.
+    // An invalid file changes nothing.
     fs::write(&file, "nonsense\n").expect("written");
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(status(&server, &with_key(&renewed)), 200);
 }
 
 #[test]
-fn key_in_the_address_counts_only_where_that_was_said_and_only_once() {
+fn key_in_the_query_is_accepted_only_if_configured_and_only_once() {
     let directory = Directory::new("query");
     let file = directory.path("keys");
     let value = key(&file, &["add", "ada"]).expect("a key");
@@ -169,7 +169,7 @@ fn policy_that_requires_https_is_not_served_in_the_clear_where_others_reach_it()
 }
 
 #[test]
-fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_none() {
+fn server_reachable_from_other_machines_starts_only_with_authentication_or_an_explicit_opt_out() {
     let directory = Directory::new("open");
     let (file, shown) = (directory.path("keys"), directory.path("shown"));
     key(&file, &["add", "ci"]).expect("a key");
@@ -196,7 +196,7 @@ fn server_that_others_reach_starts_with_protection_or_with_the_word_that_it_has_
 }
 
 #[test]
-fn client_is_told_of_a_server_by_its_public_url_and_asked_for_a_key_where_there_are_keys() {
+fn client_configuration_has_the_public_url_and_a_key_prompt_if_keys_are_configured() {
     let file = "/etc/attache/keys";
     for (flags, key) in [
         (&["--auth-keys-file", file][..], true),
@@ -248,7 +248,8 @@ fn base64url(bytes: &[u8]) -> String {
 
 const RESOURCE: &str = "https://api.example/mcp";
 
-/// An issuer whose keys stand in the file `jwks`: what makes tokens, of good claims with these changes.
+/// Writes the key set of an issuer to the file `jwks`, and returns a function that signs valid
+/// claims with the given changes.
 fn issuer(directory: &Directory) -> impl Fn(Value) -> String + use<> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
@@ -271,7 +272,7 @@ fn issuer(directory: &Directory) -> impl Fn(Value) -> String + use<> {
     }
 }
 
-/// The flags by which a server takes those tokens.
+/// Returns the flags of a server that accepts those tokens.
 fn takes_tokens(directory: &Directory) -> Vec<String> {
     let flags = ["--auth-issuer", "https://id.example", "--auth-resource", RESOURCE, "--auth-applications", "app"];
     let file = ["--auth-jwks-file".to_owned(), directory.path("jwks")];
@@ -296,7 +297,7 @@ fn token_is_explained_rule_by_rule_and_the_exit_code_says_whether_it_is_let_in()
     assert!(code == Some(0) && said.contains("let in") && !said.contains("REFUSED"), "{said}");
     assert!(said.contains(r#""sub": "ada""#), "{said}");
 
-    // Each rule speaks for itself: what is wrong at once is told at once.
+    // Each rule is reported on its own, so that one run shows all faults.
     let (code, said) = explain(&token(json!({"aud": "other", "azp": "stranger", "exp": 1})));
     assert_eq!(code, Some(1), "{said}");
     let verdict = |rule: &str| said.lines().find(|line| line.starts_with(rule)).unwrap_or_default();
@@ -352,7 +353,8 @@ fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
     }
 }
 
-/// A directory with a policy in the form of the platform, of an issuer whose keys stand beside it: what makes its tokens, and the flags.
+/// Makes a directory with a policy file of the platform and the key set of its issuer. Returns the
+/// directory, a function that signs tokens, and the flags of the server.
 fn platform(name: &str, settings: Value) -> (Directory, impl Fn(Value) -> String + use<>, Vec<String>) {
     let directory = Directory::new(name);
     let issued = issuer(&directory);
@@ -382,7 +384,9 @@ fn caller_without_a_good_token_gets_what_the_policy_of_the_platform_says() {
         let server = served(&flags);
         let bearer = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
         assert_eq!(status(&server, &bearer(json!({"aud": "app"}))), 200, "{action}");
-        // azure.md D.6: a good token outside the policy is refused even where no token is needed.
+        // Microsoft Learn, "Authentication and authorization in Azure App Service and Azure
+        // Functions": a valid token that the policy does not allow is refused even if no token is
+        // required.
         assert_eq!(status(&server, &bearer(json!({"aud": "app", "azp": "other"}))), 403, "{action}");
         for credentials in [String::new(), bearer(json!({"aud": "other"})), bearer(json!({"exp": 1}))] {
             let head = list(&server, "/mcp", &credentials);
@@ -395,7 +399,7 @@ fn caller_without_a_good_token_gets_what_the_policy_of_the_platform_says() {
 }
 
 #[test]
-fn public_url_comes_from_a_trusted_proxy_or_from_nobody() {
+fn public_url_comes_only_from_a_trusted_proxy() {
     let proxy = json!({"httpSettings": {"forwardProxy": {"convention": "Standard"}}});
     let (_directory, _, flags) = platform("proxy", proxy);
     let refused = attache(&["serve"]).args(&flags).output().expect("it runs");
@@ -426,7 +430,7 @@ fn public_url_comes_from_a_trusted_proxy_or_from_nobody() {
         stream.read_to_string(&mut answer).expect("an answer");
         assert!(answer.contains(&format!(r#""resource":"{expected}"#)), "{trusted} {fields:?}: {answer}");
     }
-    // What was told counts before what is forwarded.
+    // A configured resource takes precedence over forwarded headers.
     let told = ["--proxy-trusted", "127.0.0.1", "--auth-resource", RESOURCE].map(ToOwned::to_owned);
     let server = served(&[flags.as_slice(), &told].concat());
     assert!(
@@ -447,7 +451,7 @@ fn tokens_of_each_of_several_issuers_are_taken_by_the_policy_of_their_own() {
         attache(&["serve", "--auth", &directory.path("auth.json"), "--auth-jwks-file", &directory.path("jwks")]);
     let refused = { refused }.output().expect("it runs");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("auth.jwks_file belongs to one issuer"), "{refused:?}");
-    // The keys of neither can be had, so what is said of their tokens is that nobody can tell.
+    // Neither issuer's keys can be fetched, so the server cannot check the tokens.
     let server = served(&["--auth".to_owned(), directory.path("auth.json")]);
     let of = |issuer: &str, aud: &str| {
         status(&server, &format!("authorization: Bearer {}\r\n", issued(json!({"iss": issuer, "aud": aud}))))
@@ -459,7 +463,7 @@ fn tokens_of_each_of_several_issuers_are_taken_by_the_policy_of_their_own() {
 }
 
 #[test]
-fn word_of_the_platform_counts_only_where_it_was_said_and_nobody_else_can_write_it() {
+fn principal_header_of_the_platform_is_accepted_only_if_configured_and_on_loopback() {
     // {"auth_typ":"aad","claims":[{"typ":"oid","val":"ada"}]}
     let principal =
         "x-ms-client-principal: eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W3sidHlwIjoib2lkIiwidmFsIjoiYWRhIn1dfQ==\r\n";
@@ -491,7 +495,8 @@ fn word_of_the_platform_counts_only_where_it_was_said_and_nobody_else_can_write_
     }
 }
 
-/// The status of an answer, and its JSON.
+/// Sends a request to the key administration, and returns the status and the JSON body of the
+/// answer.
 fn admin(server: &Running, method: &str, path: &str, key: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     write!(
@@ -532,7 +537,8 @@ fn key_opens_the_servers_of_its_level_and_no_others() {
     for (path, expected) in [
         ("/one", [200, 200, 200, 401, 401, 401]),
         ("/two", [200, 200, 401, 401, 401, 401]),
-        // azure.md C.3: the one surface that says of a good key that it is the wrong one.
+        // Microsoft Learn, "Work with access keys in Azure Functions": only the webhook endpoint
+        // reveals that a key is valid but of the wrong level.
         ("/hook", [200, 403, 403, 200, 403, 401]),
         ("/ops", [200, 401, 401, 401, 401, 401]),
     ] {
@@ -547,7 +553,7 @@ fn key_opens_the_servers_of_its_level_and_no_others() {
 }
 
 #[test]
-fn who_holds_the_master_key_administers_the_keys_and_each_change_counts_at_once() {
+fn holder_of_the_master_key_administers_the_keys_and_each_change_takes_effect_at_once() {
     let directory = Directory::new("admin");
     let file = directory.path("keys");
     let master = key(&file, &["add", "_master", "--level", "master"]).expect("a key");
@@ -597,7 +603,7 @@ fn who_holds_the_master_key_administers_the_keys_and_each_change_counts_at_once(
     }
     assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     assert!(!fs::read_to_string(&file).expect("a text").contains(chosen), "only digests are kept");
-    // The master key changes itself, and counts no more.
+    // The master key can be renewed with itself, and the old value stops working.
     let (code, fresh) = admin("POST", "/admin/host/systemkeys/_master", "");
     assert_eq!(code, 200);
     assert_eq!(admin("GET", "/admin/host/keys", "").0, 401);

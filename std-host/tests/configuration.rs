@@ -1,10 +1,11 @@
-//! The configuration as an operator meets it: what counts, where it comes from, and what stops the start.
+//! The operator's view of the configuration: precedence, origin of each value, and faults that stop
+//! the start.
 
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// A directory of its own, with this `attache.toml` in it.
+/// A temporary directory with this text as its `attache.toml`.
 struct Directory(PathBuf);
 
 impl Directory {

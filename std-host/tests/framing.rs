@@ -1,4 +1,5 @@
-//! Messages whose end two readers could see in two places: refused, and their connection closed (RFC 9112 §6, §11.2).
+//! Messages whose end two parsers could see in two places are refused, and their connection is
+//! closed (RFC 9112 §6, §11.2).
 
 mod running;
 
@@ -14,10 +15,11 @@ fn cases(folder: &str, file: &str) -> Vec<Value> {
     serde_json::from_str(&text).expect("a list of cases")
 }
 
-/// The statuses of what is answered, and whether the connection was closed within a second.
+/// Returns the statuses of the answers, and whether the server closed the connection within the
+/// timeout.
 fn answers(server: &Running, bytes: &[u8]) -> (Vec<u16>, bool) {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
-    // It may be closed before all is sent.
+    // The server may close the connection before all bytes are sent.
     let _ = stream.write_all(bytes);
     stream.set_read_timeout(Some(Duration::from_millis(1500))).expect("a timeout");
     let mut answer = Vec::new();
@@ -48,16 +50,18 @@ fn misspelt_framing_is_answered_once_and_never_as_two_requests() {
             coding => text(&coding["te_key"]) + &text(&coding["te_value"]),
         };
         let key = case["content_length_key"].as_str().unwrap_or("Content-Length:");
-        // To one reader the second request is the rest of the body, to the other a message of its own.
+        // One parser sees the second request as the rest of the body, the other as a message of its
+        // own.
         let hidden = format!("0\r\n\r\n{}", ping());
         for (body, length) in [(hidden.as_str(), hidden.len()), (&hidden, 5), (PING, PING.len())] {
             let request = format!("{FRONT}{key} {length}\r\n{coding}\r\n\r\n{body}");
-            // The vectors name bytes by the characters of the same numbers.
+            // The vectors write each byte as the character with the same number.
             let bytes: Vec<u8> = request.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect();
             let (statuses, closed) = answers(&server, &bytes);
             let by_length_alone = !coding.to_ascii_lowercase().replace('\n', "").contains("transfer-encoding");
             match by_length_alone && !closed {
-                // An unknown field: the message ends where its length says, and what is behind it is another.
+                // An unknown field: the message ends by its length, and the bytes after it are
+                // another message.
                 true => {
                     assert!(!statuses.is_empty() && length != 5 || statuses.len() <= 2, "{}: {statuses:?}", case["id"])
                 }
@@ -76,12 +80,12 @@ fn request_that_a_strict_parser_refuses_is_refused_and_its_connection_closed() {
     for case in cases("llhttp", "cases.json") {
         let mode = case["meta"]["type"].as_str().unwrap_or_default();
         let Some(code) = case["expect"]["error_code"].as_i64() else { continue };
-        // An upgrade is no fault: it is not taken, and the request answered without it.
+        // An upgrade is not a fault: the server ignores it and answers the request without it.
         if mode != "request" || UPGRADES.contains(&code) {
             continue;
         }
         let mut bytes = base64(case["input_b64"].as_str().expect("bytes"));
-        // Most stop at the fault; a head that is not whole is waited for.
+        // Most inputs stop at the fault, but the server waits for the rest of an incomplete head.
         bytes.extend_from_slice(b"\r\n\r\n");
         let log = case["log"].as_array().expect("a log");
         let whole =

@@ -1,16 +1,17 @@
-//! What a tool's closure may do, and what becomes of it: over lines, because there nothing else is in the way.
+//! The behaviour of tool handlers: panics, failures, blocking, and arguments. The tests use lines,
+//! the transport with the fewest other parts.
 
 use attache_host::{Content, Ctx, NoArgs, Server, ToolError, ToolOutput, stdio};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, duplex, split};
 
-/// The result of each call of a tool without arguments, in the order of their ids.
+/// Calls each tool without arguments, and returns the results in the order of their ids.
 async fn results(server: Server, tools: &[&str]) -> Vec<Value> {
     let calls: Vec<_> = tools.iter().map(|tool| (*tool, json!({}))).collect();
     results_of(server, &calls).await
 }
 
-/// The result of each call, in the order of their ids.
+/// Makes each call, and returns the results in the order of their ids.
 async fn results_of(server: Server, calls: &[(&str, Value)]) -> Vec<Value> {
     let (here, there) = duplex(1024 * 1024);
     let (input, output) = split(there);
@@ -104,7 +105,7 @@ async fn tool_that_waits_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn tool_that_blocks_its_thread_holds_up_nobody_and_its_panic_is_a_fixed_sentence() {
+async fn tool_that_blocks_its_thread_delays_no_other_call_and_its_panic_is_a_fixed_sentence() {
     let (opens, waits) = std::sync::mpsc::channel();
     let waits = std::sync::Mutex::new(waits);
     let server = Server::new("t", "1")

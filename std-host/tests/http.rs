@@ -1,4 +1,4 @@
-//! The service by itself: what it makes of bodies that come in pieces, late, or not to their end.
+//! The service without a socket: bodies that arrive in pieces, late, or incomplete.
 
 use attache_host::Server;
 use attache_host::http::McpService;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tower_service::Service;
 
-/// What comes back for a legacy POST: status and body.
+/// Posts a body as a legacy client, and returns the status and body of the answer.
 async fn post<B>(body: B) -> (StatusCode, Value)
 where
     B: Body + Send + 'static,
@@ -36,7 +36,7 @@ where
 
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
-/// A body whose pieces come from a closure; it is polled no more after its end.
+/// A body whose pieces come from a closure, which is not polled again after its end.
 struct Pieces<F>(F);
 
 impl<F, D: bytes::Buf, E> Body for Pieces<F>
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// The buffer of a piece, counted while it lives.
+/// The buffer of a piece, counted as long as it lives.
 struct Counted(Arc<AtomicUsize>, [u8; 1]);
 
 impl AsRef<[u8]> for Counted {
@@ -91,7 +91,7 @@ async fn body_at_the_limit_is_read_and_one_byte_more_is_refused() {
     body.resize(limit, b' ');
     assert_eq!(post(http_body_util::Full::new(Bytes::from(body.clone()))).await.0, StatusCode::OK);
     body.push(b' ');
-    // In pieces nothing says beforehand how much is to come.
+    // With pieces, the length is not known in advance.
     let mut rest = Bytes::from(body);
     let pieces = Pieces(move || {
         let piece = rest.split_to(rest.len().min(1000));
@@ -118,12 +118,12 @@ async fn body_that_breaks_off_is_answered_as_no_json_whatever_came_before() {
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &Value::from(-32700)));
 }
 
-/// Over a real socket.
+/// Tests over a real socket.
 #[cfg(feature = "axum")]
 mod disconnected {
     use super::*;
 
-    /// Tells when it is dropped, and whether the tool had come to its end.
+    /// Reports when it is dropped, and whether the tool had run to its end.
     struct Witness {
         ended: bool,
         tell: tokio::sync::mpsc::UnboundedSender<bool>,
@@ -141,7 +141,8 @@ mod disconnected {
         }
     }
 
-    /// Whether a tool that waits comes to its end although its client has gone while it ran.
+    /// Returns whether a waiting tool runs to its end although its client disconnects during the
+    /// call.
     async fn tool_ends_without_its_client(head: &str, meta: &str) -> bool {
         use tokio::io::AsyncWriteExt;
         use tokio::sync::{Semaphore, mpsc};
@@ -176,7 +177,8 @@ mod disconnected {
             .expect("open")
             .forget();
         drop(client);
-        // A call that is dropped with its client tells so by itself; one that is not waits for leave.
+        // A call that is dropped with its client reports that by itself; any other call waits for a
+        // permit.
         let cancelled = tokio::time::timeout(Duration::from_millis(500), told.recv()).await;
         go_on.add_permits(1);
         let ended = match cancelled {

@@ -1,4 +1,4 @@
-//! What a server does when it is asked for more than its limits allow.
+//! The behaviour of a server when a client exceeds a limit.
 
 use attache_host::http::{McpService, Peer};
 use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, Streamed, ToolError};
@@ -43,7 +43,7 @@ async fn error(answer: Answer) -> (StatusCode, Option<String>, Value) {
     (status, retry, body["error"]["code"].clone())
 }
 
-/// A server with one tool that ends when it is let.
+/// Returns a server with one tool that ends when it gets a permit.
 fn server(limits: Limits) -> (McpService, Arc<Semaphore>, Arc<Semaphore>) {
     let (begun, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (begins, waits) = (Arc::clone(&begun), Arc::clone(&go_on));
@@ -76,7 +76,7 @@ async fn call_beyond_the_limit_waits_its_time_and_is_refused_and_one_beyond_thos
     assert_eq!(send(service.clone(), request("tools/list", json!({}))).await.status(), StatusCode::OK);
     assert_eq!(error(waiting.await.expect("an answer")).await, busy);
     assert_eq!(started.elapsed(), wait);
-    // Its turn comes when the other ends.
+    // The waiting call starts when the running one ends.
     let waiting = tokio::spawn(send(service.clone(), call()));
     go_on.add_permits(2);
     assert_eq!(running.await.expect("an answer").status(), StatusCode::OK);
@@ -94,7 +94,7 @@ async fn call_that_takes_longer_than_it_may_is_ended_with_an_error_and_its_place
 }
 
 #[tokio::test(start_paused = true)]
-async fn streamed_result_that_takes_longer_than_it_may_fails_or_breaks_off_where_it_stands() {
+async fn streamed_result_that_exceeds_its_time_fails_or_breaks_off() {
     let limit = Duration::from_secs(7);
     for (pieces, is_told) in [(0, true), (40, false)] {
         let server = Server::new("t", "1").limits(Limits::default().call_time(limit)).tool(
@@ -133,7 +133,7 @@ async fn subscription_beyond_the_limit_is_refused_until_another_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn caller_that_comes_too_often_is_refused_with_how_long_to_wait_and_others_are_not() {
+async fn caller_over_its_rate_limit_is_refused_with_retry_after_and_others_are_not() {
     let (service, ..) = server(Limits::default().rate(Some(Rate { per_second: 1, burst: 2 })));
     let from = |address: &str| {
         let mut request = request("tools/list", json!({}));

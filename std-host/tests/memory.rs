@@ -1,4 +1,5 @@
-//! What a server keeps of clients that do no more than begin. In a process of its own, so that nothing else takes memory meanwhile.
+//! The memory that a server keeps for clients that only open a session. The test runs in a process
+//! of its own, so that no other code allocates memory during it.
 #![cfg(target_os = "linux")]
 
 use attache_host::http::McpService;
@@ -9,7 +10,7 @@ use http_body_util::Full;
 use serde_json::json;
 use tower_service::Service;
 
-/// The status of a handshake.
+/// Sends a handshake and returns the status of its answer.
 async fn initialize(mut service: McpService) -> StatusCode {
     let params = json!({
         "protocolVersion": "2025-11-25", "capabilities": {"roots": {}}, "clientInfo": {"name": "c", "version": "1"},
@@ -20,14 +21,14 @@ async fn initialize(mut service: McpService) -> StatusCode {
     answer.status()
 }
 
-/// Kilobytes of memory that the process has.
+/// Returns the resident memory of the process in kilobytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is there");
     line.trim().split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
-// A session lives in its id.
+// A session needs no memory, because its state is in its id.
 #[tokio::test]
 async fn hundred_thousand_handshakes_leave_memory_as_it_is() {
     let service = McpService::new(Server::new("t", "1").tool("echo", "d", |_: NoArgs, _: Ctx| async {}).build());

@@ -1,4 +1,5 @@
-//! What an operator relies on: bad peers do not hurt good ones, what they held comes back, and an end is an end.
+//! Guarantees for operators: misbehaving peers do not harm others, their resources are released,
+//! and a stop ends the program.
 #![cfg(target_os = "linux")]
 
 mod running;
@@ -21,7 +22,7 @@ fn request(body: &str) -> String {
     )
 }
 
-/// Sends a request on a connection that stays open, and reads the status of its answer.
+/// Sends a request on a connection that stays open, and returns the status of the answer.
 fn exchange(stream: &mut TcpStream, body: &str) -> std::io::Result<u16> {
     stream.write_all(request(body).as_bytes())?;
     let mut answer = vec![0; 4096];
@@ -96,7 +97,7 @@ fn silent_half_open_and_trickling_peers_do_not_delay_a_call_and_their_descriptor
         over.store(true, Ordering::Relaxed);
     });
     times.sort();
-    // A busy machine holds up some of them; what peers hold up they hold up all.
+    // A busy machine delays some of the calls; blocking peers would delay all of them.
     assert!(times[times.len() / 2] < Duration::from_millis(50), "{times:?}");
     assert!(server.descriptors() >= before + 450);
     drop((silent, half_open, trickling));
@@ -129,7 +130,7 @@ fn memory_is_flat_over_requests_of_every_kind() {
     };
     round(1000);
     let before = server.resident_kilobytes();
-    // The long run asks for a million.
+    // The long run sets this to one million.
     let rounds = std::env::var("ATTACHE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     round(rounds.unwrap_or(4000));
     let after = server.resident_kilobytes();
@@ -150,7 +151,7 @@ fn program_that_was_killed_under_load_is_back_on_its_port_at_once() {
         .collect();
     server.child.kill().expect("a child");
     server.child.wait().expect("it ends");
-    // The best of several: a busy machine can hold up any one of them.
+    // The best of several, since a busy machine can delay any one of them.
     let fastest = (0..5)
         .map(|_| {
             let started = Instant::now();
@@ -197,7 +198,8 @@ fn program_that_has_run_out_of_descriptors_serves_again_as_soon_as_some_are_free
     let server = Running::of(command);
     let mut first = server.connect();
     assert_eq!(exchange(&mut first, CALL).expect("an answer"), 200);
-    // More than there are descriptors; what is not accepted waits in the system's queue.
+    // More connections than there are descriptors; those that are not accepted wait in the system's
+    // queue.
     let greedy: Vec<_> = (0..100).map(|_| server.connect()).collect();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(exchange(&mut first, CALL).expect("an answer"), 200);
@@ -228,7 +230,7 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
     let mut server = Running::of(command);
     let unshare = server.child.id();
     let first = std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).expect("a process");
-    // To the first process only signals get through that it has asked for.
+    // The first process of a system gets only the signals that it handles.
     let sent = std::process::Command::new("kill").args(["-s", "TERM", first.trim()]).status();
     assert!(sent.expect("kill runs").success());
     let started = Instant::now();
@@ -239,7 +241,7 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
 }
 
 #[test]
-fn log_that_nobody_reads_holds_nothing_up_and_tells_afterwards_how_much_was_dropped() {
+fn log_without_a_reader_blocks_nothing_and_reports_the_number_of_dropped_lines() {
     let figures = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
     let mut command = running::attache(&["serve", "--listen", "127.0.0.1:0", "--log-exchanges", "true"]);
     command.args(["--log-format", "json", "--metrics-listen", &figures.to_string()]);
@@ -261,6 +263,6 @@ fn log_that_nobody_reads_holds_nothing_up_and_tells_afterwards_how_much_was_drop
     stream.read_to_string(&mut text).expect("figures");
     let counted = text.lines().find_map(|line| line.strip_prefix("attache_log_lines_dropped_total "));
     let counted = counted.and_then(|digits| digits.parse::<u64>().ok()).unwrap_or_else(|| panic!("{text}"));
-    // More may have been told of by then.
+    // More lines may have been dropped by now.
     assert!(counted >= told.expect("lines"), "{counted}, and {told:?} were told of");
 }

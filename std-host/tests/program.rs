@@ -1,4 +1,4 @@
-//! The program `attache` as a person or a client meets it.
+//! The program `attache` from the view of a user or a client.
 
 mod running;
 
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 #[test]
 fn serve_answers_at_the_url_it_prints_soon_after_its_start_and_stays_small() {
-    // The best of several: a busy machine can hold up any one of them.
+    // The best of several, since a busy machine can delay any one of them.
     let fastest = (0..5)
         .map(|_| {
             let started = Instant::now();
@@ -25,9 +25,10 @@ fn serve_answers_at_the_url_it_prints_soon_after_its_start_and_stays_small() {
     let server = Running::start();
     assert_eq!(server.list("/mcp"), "HTTP/1.1 200 OK");
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id()));
-    // Of an unoptimised program most is the file itself, ten times the size of the one that is shipped.
+    // In an unoptimised build most of the resident memory is the file itself, which is ten times
+    // the size of the release build.
     let figure = if cfg!(debug_assertions) { "RssAnon:" } else { "VmRSS:" };
-    // Only Linux tells.
+    // Only Linux reports it.
     if let Some(resident) = status.ok().as_deref().and_then(|status| status.split(figure).nth(1)) {
         let kilobytes: u64 =
             resident.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number");
@@ -72,7 +73,7 @@ impl Running {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// How the program ended, and how long that took.
+    /// Waits for the end of the program, and returns its exit status and the time it took.
     fn ended(&mut self) -> (std::process::ExitStatus, Duration) {
         let started = Instant::now();
         loop {
@@ -84,11 +85,11 @@ impl Running {
         }
     }
 
-    /// A connection on which this much of a request was sent.
+    /// Opens a connection and sends this part of a request.
     fn begin(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).expect("it listens");
         stream.write_all(request.as_bytes()).expect("taken");
-        // Nothing tells when it has been read.
+        // The test cannot see when the program has read it.
         std::thread::sleep(Duration::from_millis(100));
         stream
     }

@@ -1,4 +1,5 @@
-//! Sessions of legacy clients where there are several processes, or one after another: with the same key they are served by each.
+//! Legacy sessions with several processes, or with a restarted one: each process with the same key
+//! serves them.
 #![cfg(unix)]
 
 use running::{Running, attache};
@@ -13,7 +14,7 @@ mod running;
 const OLD: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 const NEW: &str = "0202020202020202020202020202020202020202020202020202020202020202";
 
-/// A file with keys, which goes with the test.
+/// A temporary key file, removed when the test ends.
 struct KeyFile(PathBuf);
 
 impl KeyFile {
@@ -39,7 +40,7 @@ impl Drop for KeyFile {
     }
 }
 
-/// Posts one message; the head of the answer.
+/// Posts one message and returns the head of the answer.
 fn post(server: &Running, session: Option<&str>, body: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     let session =
@@ -56,7 +57,7 @@ fn post(server: &Running, session: Option<&str>, body: &str) -> String {
     answer.split("\r\n\r\n").next().unwrap_or_default().to_owned()
 }
 
-/// The id of a new session.
+/// Opens a session and returns its id.
 fn opened(server: &Running) -> String {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
     let head = post(server, None, body);
@@ -64,7 +65,7 @@ fn opened(server: &Running) -> String {
     id.expect("a session").to_owned()
 }
 
-/// The status of a request in the session.
+/// Sends a request in the session and returns its status.
 fn status(server: &Running, session: &str) -> String {
     let head = post(server, Some(session), r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#);
     head.split(' ').nth(1).unwrap_or_default().to_owned()
@@ -83,7 +84,7 @@ fn session_is_served_by_other_processes_with_the_same_key_and_by_none_without() 
 }
 
 #[test]
-fn changed_key_keeps_sessions_as_long_as_the_old_one_stands_behind_it() {
+fn changed_key_keeps_sessions_as_long_as_the_old_key_is_the_second_one() {
     let session = opened(&KeyFile::with("before", &[OLD], 0o600).server());
     for (name, keys, expected) in [("both", &[NEW, OLD][..], "200"), ("new", &[NEW], "404")] {
         let file = KeyFile::with(name, keys, 0o600);

@@ -1,4 +1,4 @@
-//! What an operator sees of the program: log, metrics, health.
+//! Observability for operators: log, metrics, traces, status page and health.
 
 mod running;
 
@@ -14,7 +14,7 @@ use std::process::ChildStderr;
 struct Log(BufReader<ChildStderr>);
 
 impl Log {
-    /// A server with these flags, and its log.
+    /// Starts a server with these flags, and returns it with its log.
     fn with(flags: &[&str]) -> (Running, Self) {
         let mut command = attache(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat());
         command.stderr(std::process::Stdio::piped());
@@ -27,7 +27,7 @@ impl Log {
         Self(BufReader::new(server.child.stderr.take().expect("piped")))
     }
 
-    /// The next line that `wanted` wants, as JSON.
+    /// Reads lines up to the first that `wanted` accepts, and returns it as JSON.
     fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let mut line = String::new();
@@ -46,7 +46,7 @@ impl Log {
     }
 }
 
-/// Sends a request and gives the whole answer.
+/// Sends a request and returns the whole answer.
 fn exchange(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
@@ -60,7 +60,7 @@ fn get(address: &str, path: &str) -> String {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
 }
 
-/// A modern call of a tool, with a secret in everything that is the caller's own.
+/// Calls a tool as a modern client, with a secret in every part that the caller chooses.
 fn call(address: &str, tool: &str) -> String {
     let body = json!({"jsonrpc": "2.0", "id": "s3cret", "method": "tools/call", "params": {"name": tool, "arguments": {"text": "s3cret"},
         "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}})
@@ -74,7 +74,7 @@ fn call(address: &str, tool: &str) -> String {
     exchange(address, &(head + &body))
 }
 
-/// The value of the series whose labels have all these.
+/// Returns the value of the first series that has all these labels.
 fn sample<'a>(scrape: &'a Scrape, metric: &str, labels: &[(&str, &str)]) -> Option<&'a Sample> {
     let fits = |sample: &&prometheus_parse::Sample| {
         sample.metric == metric && labels.iter().all(|(name, value)| sample.labels.get(name) == Some(value))
@@ -142,7 +142,7 @@ fn metrics_are_read_by_a_parser_of_prometheus_and_an_unknown_tool_is_no_label() 
     );
 }
 
-/// An address that is free.
+/// Returns a free loopback address.
 fn free() -> String {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     free.expect("a free port").to_string()
@@ -166,7 +166,8 @@ fn server_on_standard_input_and_output_has_figures_too() {
     assert!(child.wait().expect("it ends").success());
 }
 
-/// Takes spans over OTLP as a collector does, and gives those of the requests until there are as many as `wanted`.
+/// Receives spans over OTLP as a collector does, and returns the requests' spans once there are
+/// `wanted` of them.
 fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use prost::Message;
@@ -195,7 +196,7 @@ fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry
     spans
 }
 
-/// What an attribute of a span says.
+/// Returns the value of a span's attribute.
 fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> Option<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
     let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
@@ -249,7 +250,7 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
     assert!(done.end_time_unix_nano >= done.start_time_unix_nano && attribute(done, "error.type").is_none());
     assert_eq!(attribute(failed, "error.type").as_deref(), Some("tool_error"));
     assert_eq!(failed.status.as_ref().map(|status| status.code), Some(2), "an error");
-    // What a client does wrong is no failure of the server.
+    // A client's mistake is not a failure of the server.
     assert_eq!(attribute(refused, "rpc.response.status_code").as_deref(), Some("-32602"));
     assert!(refused.parent_span_id.is_empty() && refused.status.as_ref().is_none_or(|status| status.code == 0));
     let all = format!("{spans:?}");
@@ -257,7 +258,7 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
 }
 
 #[test]
-fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_told_in_the_log() {
+fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_logged() {
     let endpoint = format!("http://{}/v1/traces", free());
     let mut command =
         attache(&["serve", "--listen", "127.0.0.1:0", "--traces-endpoint", &endpoint, "--log-format", "json"]);
@@ -270,7 +271,7 @@ fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_told_in_the
 }
 
 #[test]
-fn status_page_serves_its_own_pages_on_this_machine_and_nobody_else() {
+fn status_page_serves_its_own_origin_on_this_machine_only() {
     let status = free();
     let server = Running::with(&["--status", &status]);
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -303,7 +304,7 @@ fn status_page_serves_its_own_pages_on_this_machine_and_nobody_else() {
 }
 
 #[test]
-fn status_page_shows_what_is_refused_at_the_door_and_gets_past_no_protection() {
+fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     let status = free();
     let keys = std::env::temp_dir().join(format!("attache-status-{}", std::process::id()));
     let made = attache(&["key", "add", "me", "--keys-file", keys.to_str().expect("UTF-8")]).output().expect("it runs");

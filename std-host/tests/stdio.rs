@@ -1,4 +1,4 @@
-//! Lines, and what becomes of them when a peer is fast, slow or gone.
+//! The stdio transport with peers that are fast, slow or gone.
 
 use attache_host::{Ctx, NoArgs, Server, stdio};
 use core::pin::Pin;
@@ -25,7 +25,7 @@ fn ping(id: usize) -> String {
     format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "ping"}))
 }
 
-/// A server whose tool `waits` tells that it has begun, and takes a permit to end.
+/// Returns a server with a tool `waits`, which counts its starts and needs a permit to end.
 fn waiting() -> (Server, Arc<AtomicUsize>, Arc<Semaphore>) {
     let (begun, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let (begins, waits) = (Arc::clone(&begun), Arc::clone(&leave));
@@ -40,7 +40,7 @@ fn waiting() -> (Server, Arc<AtomicUsize>, Arc<Semaphore>) {
     (server, begun, leave)
 }
 
-/// Output that counts how often it is written to.
+/// An output that counts the writes.
 struct Counting(Arc<AtomicUsize>);
 
 impl AsyncWrite for Counting {
@@ -67,7 +67,7 @@ async fn answers_that_are_there_together_are_written_together() {
     assert!(writes.load(Ordering::Relaxed) < 20, "{writes:?}");
 }
 
-/// Output that is closed.
+/// An output that is closed.
 struct Closed;
 
 impl AsyncWrite for Closed {
@@ -118,7 +118,7 @@ async fn calls_beyond_the_limit_wait_in_order_while_pings_are_answered() {
     for _ in 0..CALLS + beyond {
         let answer = answer().await;
         let id = answer["id"].as_u64().expect("an id");
-        // The tool was started as often before as calls came before this one.
+        // The tool had been started once for each earlier call.
         assert_eq!(answer["result"]["content"][0]["text"], id.to_string());
         seen[usize::try_from(id).expect("small")] = true;
     }
@@ -145,12 +145,12 @@ async fn answers_that_are_never_taken_hold_the_end_up_no_longer_than_the_drain()
     let (server, _, leave) = waiting();
     leave.add_permits(100);
     let lines: String = (0..100).map(|id| call(id, "waits")).collect();
-    // Nobody reads, and not even one answer fits.
+    // The output is never read, and not even one answer fits into its buffer.
     let (output, _answers) = duplex(16);
     let started = Instant::now();
     let served = stdio::serve(server.build(), io::Cursor::new(lines), output).await;
     assert_eq!(served.expect_err("answers are missing").kind(), io::ErrorKind::TimedOut);
-    // The tools have long ended, so the grace for them is not waited for.
+    // All tools have ended, so the server does not wait for the grace period of tools.
     assert_eq!(started.elapsed(), attache_host::limits::STDIO_DRAIN);
 }
 

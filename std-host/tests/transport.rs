@@ -1,4 +1,5 @@
-//! How the program is reached: TLS, HTTP/2, Unix sockets, sockets that were handed over; with curl and openssl as peers.
+//! Transports of the program: TLS, HTTP/2, Unix sockets and inherited sockets, with curl and
+//! openssl as peers.
 #![cfg(unix)]
 
 mod running;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
-/// A directory of its own.
+/// A temporary directory, removed when the test ends.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -26,7 +27,7 @@ impl Directory {
         self.0.join(name).to_string_lossy().into_owned()
     }
 
-    /// A certificate for localhost that has signed itself, of the common name, and its key.
+    /// Writes a self-signed certificate for localhost with this common name, and its key.
     fn certificate(&self, name: &str) {
         let run = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
@@ -38,7 +39,7 @@ impl Directory {
         chmod(&self.0.join("key.pem"), 0o600);
     }
 
-    /// The same, whose time was over yesterday.
+    /// Writes a certificate that expired yesterday.
     fn expired_certificate(&self) {
         self.certificate("old");
         std::fs::write(self.file("extensions"), "subjectAltName=DNS:localhost").expect("written");
@@ -63,7 +64,8 @@ fn chmod(file: &Path, mode: u32) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).expect("own file");
 }
 
-/// What curl says of a legacy ping: status, version of HTTP, and the common name of the certificate.
+/// Sends a legacy ping by curl, and returns the status, the HTTP version, and the common name of
+/// the certificate.
 fn curl(arguments: &[&str], url: &str) -> String {
     let run = Command::new("curl")
         .args(["-s", "-o", "/dev/null", "-w", "%{http_code} %{http_version}", "--data", BODY])
@@ -98,7 +100,7 @@ fn tls_speaks_both_versions_of_both_and_reads_its_certificate_again_when_asked()
     assert_eq!(curl(&[&trusting[..], &["--tls-max", "1.2"]].concat(), &url), "200 2");
     assert_eq!(curl(&["--tls-max", "1.1", "-k"], &url), "000 0");
     assert_eq!(curl(&["--http1.1"], &format!("http://localhost:{port}/mcp")), "000 0");
-    // curl trusts the new one alone from here on.
+    // From here on curl trusts the new certificate alone.
     directory.certificate("second");
     let sent = Command::new("kill").args(["-s", "HUP", &server.child.id().to_string()]).status();
     assert!(sent.expect("kill runs").success());
@@ -107,7 +109,7 @@ fn tls_speaks_both_versions_of_both_and_reads_its_certificate_again_when_asked()
         assert!(started.elapsed() < Duration::from_secs(4), "the certificate is not read again");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // One that cannot be used changes nothing.
+    // An unusable certificate changes nothing.
     std::fs::write(&key, "no key").expect("own file");
     let sent = Command::new("kill").args(["-s", "HUP", &server.child.id().to_string()]).status();
     assert!(sent.expect("kill runs").success());
@@ -127,7 +129,7 @@ fn client_certificate_is_required_where_an_authority_is_named() {
     let url = format!("https://localhost:{port}/mcp");
     let trusting = ["--cacert", &certificate];
     assert_eq!(curl(&trusting, &url), "000 0");
-    // One that the authority has signed: it is no authority itself.
+    // A client certificate that the authority has signed and that is not an authority itself.
     let (client, client_key) = (directory.file("client.pem"), directory.file("client-key.pem"));
     let run = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
@@ -177,7 +179,7 @@ fn unix_socket_serves_and_takes_the_place_of_one_that_was_left_behind_and_goes_w
 
 #[test]
 fn socket_that_a_service_manager_hands_over_is_served() {
-    // What sd_listen_fds(3) says: the socket is descriptor 3, and LISTEN_PID names the process.
+    // sd_listen_fds(3): the inherited socket is descriptor 3, and LISTEN_PID names the process.
     let program = env!("CARGO_BIN_EXE_attache");
     let script = "import os,socket,sys\ns=socket.socket(); s.bind(('127.0.0.1',0)); s.listen()\nos.dup2(s.fileno(),3); os.set_inheritable(3,True)\nos.environ.update(LISTEN_FDS='1',LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1],[sys.argv[1],'serve'])";
     let mut child =
@@ -193,7 +195,7 @@ fn socket_that_a_service_manager_hands_over_is_served() {
 }
 
 #[test]
-fn health_is_told_to_whoever_asks_and_to_the_exit_code() {
+fn health_is_reported_over_http_and_by_the_exit_code() {
     let server = Running::start();
     let url = format!("http://{}", server.address());
     for path in ["/healthz", "/readyz"] {

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-// The packages are not installed beside this file, where import would look for them.
+// The packages are not installed next to this file, where import would look for them.
 const packages = process.env.FOREIGN_DIR ?? fileURLToPath(new URL('../../target/foreign', import.meta.url));
 const require = createRequire(`${packages}/`);
 const { Client, ProtocolError, StreamableHTTPClientTransport } = require('@modelcontextprotocol/client');
@@ -15,7 +15,7 @@ const sdk = JSON.parse(readFileSync(`${packages}/node_modules/@modelcontextproto
 const VERSIONS = { modern: '2026-07-28', legacy: '2025-11-25' };
 const INVALID_PARAMS = -32602;
 const WATCHDOG_MS = 60_000;
-// Built into StdioClientTransport: a child which is still there after this time is killed.
+// Built into StdioClientTransport: it kills a child that still runs after this time.
 const GRACE_MS = 2_000;
 const USAGE = 'usage: client.mjs --era ERA [--expect TABLE] (http URL | stdio -- COMMAND ARGS...)';
 
@@ -40,7 +40,8 @@ class Run {
         this.transport = transport;
         const mode = era === 'modern' ? { pin: VERSIONS.modern } : 'legacy';
         this.client = new Client({ name: 'foreign', version: '1' }, { versionNegotiation: { mode } });
-        // Unreadable messages and refused HTTP requests come here, and nowhere else if nobody waits for them.
+        // The SDK reports unreadable messages and refused HTTP requests here, and only here if no
+        // call waits for them.
         this.client.onerror = error => this.transportErrors.push(error.message);
     }
 
@@ -144,7 +145,7 @@ function loadExpected(which) {
 }
 
 function parseArguments(argv) {
-    // Everything behind "--" is the server's own command line.
+    // Everything after "--" is the server's own command line.
     const split = argv.includes('--') ? argv.indexOf('--') : argv.length;
     const options = { era: { type: 'string' }, expect: { type: 'string', default: 'host' } };
     const { values, positionals } = parseArgs({ args: argv.slice(0, split), options, allowPositionals: true });
@@ -172,7 +173,7 @@ function fail(message) {
 }
 
 setTimeout(() => {
-    // No time is left for an orderly end, and a server which hangs would outlive this process.
+    // There is no time left for an orderly end, and a hanging server would outlive this process.
     if (args.transport.pid) process.kill(args.transport.pid);
     fail(`no end after ${WATCHDOG_MS / 1000} s`);
 }, WATCHDOG_MS);

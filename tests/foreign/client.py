@@ -20,7 +20,7 @@ WATCHDOG_SECONDS = 60
 
 
 class Mismatch(Exception):
-    """The server did something else than expected."""
+    """The server behaved differently than expected."""
 
 
 def check(holds, message):
@@ -34,7 +34,7 @@ def describe(call):
 
 
 class Run:
-    """One pass over the table of expectations; `step` says where it stands when something goes wrong."""
+    """One pass over the table of expectations; `step` names the current step for error messages."""
 
     def __init__(self, era, expected):
         self.era = era
@@ -44,7 +44,8 @@ class Run:
         self.unreadable = []
 
     async def on_message(self, message):
-        # The SDK hands over here what it could not read as a message, and would otherwise only log it.
+        # The SDK passes a message that it cannot parse to this handler, and would otherwise only
+        # log it.
         if isinstance(message, Exception):
             self.unreadable.append(message)
 
@@ -70,15 +71,16 @@ class Run:
             self.step = "close"
             closing = time.monotonic()
         took = time.monotonic() - closing
-        # This SDK kills a child which is still there after its period of grace, so a server that needs
-        # longer never ends by itself under it.
+        # This SDK kills a child that still runs after its grace period, so a server that needs
+        # longer would never end by itself.
         if isinstance(server, StdioServerParameters):
             check(took < PROCESS_TERMINATION_TIMEOUT, f"server did not exit within {took:.1f} s after its stdin closed")
         check(not self.unreadable, f"unreadable messages came: {self.unreadable}")
 
     async def negotiate(self, client):
         if self.era == "modern":
-            # A pinned version rules out the fallback of mode="auto" to initialize, but asks the server nothing.
+            # A pinned version rules out the fallback of mode="auto" to initialize, but sends the
+            # server nothing.
             answer = await client.session.send_discover(VERSIONS["modern"])
             client.session.adopt(DiscoverResult.model_validate(answer))
         got = client.protocol_version
@@ -136,7 +138,7 @@ class Run:
 
 
 def leaves(error):
-    """The SDK works in task groups, which wrap what goes wrong inside them."""
+    """Unwraps the exceptions that the task groups of the SDK put around an error."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in leaves(inner)]
     return [error]
@@ -153,7 +155,7 @@ def load_expected(which):
 
 
 def parse_arguments(argv):
-    # Everything behind "--" is the server's own command line and no business of argparse.
+    # Everything after "--" is the server's own command line, which argparse must not see.
     split = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser(usage="%(prog)s --era ERA [--expect TABLE] (http URL | stdio -- COMMAND ARGS...)")
     parser.add_argument("--era", choices=VERSIONS, required=True)
@@ -179,7 +181,8 @@ def main():
             await run.drive(arguments.server)
         check(not scope.cancelled_caught, f"no end after {WATCHDOG_SECONDS} s")
 
-    # The time-out above lets the SDK stop its child process first; this one ends a hang in that too.
+    # The timeout above lets the SDK stop its child process first; this one ends a hang of that stop
+    # too.
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS + 10, exit=True)
     try:
         anyio.run(watched)

@@ -1,11 +1,11 @@
-// A real OpenID Connect provider on a free port of this machine, which anybody may sign in to (see README.md).
+// A real OpenID Connect provider on a free loopback port, where anyone may sign in (see README.md).
 // Prints its URL and serves until it is killed.
 
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-// The packages are not installed beside this file, where import would look for them.
+// The packages are not installed next to this file, where import would look for them.
 const packages = process.env.FOREIGN_DIR ?? fileURLToPath(new URL('../../target/foreign', import.meta.url));
 const require = createRequire(`${packages}/`);
 const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));

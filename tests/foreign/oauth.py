@@ -1,4 +1,4 @@
-"""Signs in to a protected MCP server as a person with a browser would, by the official Python client, and calls a tool (see README.md).
+"""Signs in to a protected MCP server as a user with a browser would, with the official Python client, and calls a tool (see README.md).
 
 usage: oauth.py URL
 """
@@ -17,7 +17,7 @@ REDIRECT = "http://127.0.0.1:1/callback"
 
 
 class Memory:
-    """Where the client keeps its tokens."""
+    """The client's token store."""
 
     tokens = None
     client = None
@@ -36,7 +36,7 @@ class Memory:
 
 
 class Browser:
-    """Follows redirects and fills in the forms of the provider."""
+    """Follows redirects and fills in the provider's forms."""
 
     url = None
 
@@ -70,7 +70,7 @@ async def main(url):
             result = await client.call_tool("echo", {"text": "signed in"})
             assert result.content[0].text == "signed in", result
     assert memory.tokens.scope == "mcp.use", memory.tokens.scope
-    # Without a token nothing is served, whatever the client was before.
+    # Without a token the server serves nothing, whatever the client was before.
     async with httpx2.AsyncClient() as http:
         refused = await http.post(url, json={}, headers={"content-type": "application/json"})
     assert refused.status_code == 401, refused.status_code

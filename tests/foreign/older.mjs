@@ -1,10 +1,11 @@
-// Drives an MCP server with the official TypeScript client of the older generation (v1) and checks what comes (see README.md).
+// Drives an MCP server with the official TypeScript client of the older generation (v1) and checks
+// every answer (see README.md).
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-// The packages are not installed beside this file, where import would look for them.
+// The packages are not installed next to this file, where import would look for them.
 const packages = process.env.FOREIGN_DIR ?? fileURLToPath(new URL('../../target/foreign', import.meta.url));
 const require = createRequire(`${packages}/`);
 const { Client } = require('@modelcontextprotocol/sdk/client/index.js');

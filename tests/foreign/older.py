@@ -1,4 +1,4 @@
-"""Drives an MCP server with an official Python client of an older generation (1.x) and checks what comes (see README.md)."""
+"""Drives an MCP server with an official Python client of an older generation (1.x) and checks every answer (see README.md)."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ WATCHDOG_SECONDS = 60
 
 
 class Mismatch(Exception):
-    """The server did something else than expected."""
+    """The server behaved differently than expected."""
 
 
 def check(holds, message):
@@ -43,11 +43,11 @@ async def answer_roots(_context):
 
 @asynccontextmanager
 async def connected(arguments):
-    # Revision 2025-06-18 brought questions to the person.
+    # Revision 2025-06-18 introduced elicitation.
     forms = {"elicitation_callback": answer_form} if hasattr(types, "ElicitResult") else {}
     callbacks = {"sampling_callback": answer_sample, "list_roots_callback": answer_roots, **forms}
     if arguments[0] == "http":
-        # Revision 2025-03-26 brought this transport.
+        # Revision 2025-03-26 introduced this transport.
         from mcp.client.streamable_http import streamablehttp_client
 
         transport = streamablehttp_client(arguments[1])
@@ -58,7 +58,7 @@ async def connected(arguments):
 
 
 async def demo_tools(session):
-    """What the table says of the program's own tools."""
+    """Calls the program's own tools as the table says."""
     expected = json.loads(Path(__file__).with_name("expect.json").read_text(encoding="utf-8"))["host"]
     for call in expected["good"]:
         times = call.get("repeat", 1)
@@ -78,7 +78,7 @@ async def demo_tools(session):
 
 
 async def all_features(session):
-    """What the example has for clients of this generation."""
+    """Uses all features of the example that clients of this generation know."""
     result = await session.call_tool("test_error_handling", {})
     check(result.isError, f"test_error_handling: came {result}")
     told = []

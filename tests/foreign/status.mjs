@@ -1,5 +1,6 @@
-// A person before the status page, in a real browser (see README.md): sees the servers, tries a tool, and watches what others do.
-// The first argument is the URL of the page, the second that of a server on it.
+// Uses the status page as a person would, in a real browser (see README.md): reads the servers,
+// tries a tool, and watches the exchanges of other clients. The first argument is the URL of the
+// page, the second that of a server on it.
 
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -11,7 +12,7 @@ const { default: puppeteer } = await import(pathToFileURL(require.resolve('puppe
 
 const browser = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    // Root has no sandbox, and small machines little shared memory.
+    // Root has no sandbox, and small machines have little shared memory.
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
 });
 try {
@@ -29,7 +30,7 @@ try {
     await shows('about', 'Repeat a text exactly');
     const fill = text => page.$eval('#arguments', (area, text) => { area.value = text; }, text);
 
-    // Text of a server is never markup.
+    // The page must never interpret a server's text as markup.
     await fill('{"text": "<img src=x onerror=alert(1)> grüße"}');
     await page.click('#call');
     await shows('answer', '<img src=x onerror=alert(1)> grüße');
@@ -45,7 +46,7 @@ try {
     await page.click('#call');
     await shows('answer', 'JSON');
 
-    // What others do is seen as it happens, refusals with their reason.
+    // The exchanges of other clients appear live, refusals with their reason.
     const refused = await fetch(server_url, { method: 'POST', headers: { origin: 'https://evil.example' }, body: '{}' });
     if (refused.status !== 403) throw new Error(`a foreign origin got ${refused.status}`);
     await shows('refusals', 'origin');

@@ -1,5 +1,5 @@
-//! The engine allocates nothing, refusals included: shown over the public JSON vectors and over the requests of the
-//! benches.
+//! Checks that the engine allocates nothing, refusals included, over the public JSON vectors and
+//! over the requests of the benches.
 
 use crate::vectors::folder;
 use attache_benches::{Buffers, CASES, Counting, ECHO, TWENTY, allocations};
@@ -9,11 +9,12 @@ use core::hint::black_box;
 use std::ffi::OsStr;
 use std::fs;
 
-/// For the whole binary. It counts by thread, so tests that run meanwhile do not disturb.
+/// The allocator of the whole binary. It counts by thread, so tests that run at the same time do
+/// not disturb each other.
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The allocations of this thread while `work` runs.
+/// Returns the allocations of this thread while `work` runs.
 fn allocated(work: impl FnOnce()) -> u64 {
     let before = allocations();
     work();
@@ -56,7 +57,7 @@ fn json_vectors_read_bare_and_as_every_part_of_a_request_allocate_nothing() {
     assert!(seen > 0, "no vectors in {}", folder().display());
 }
 
-/// What can be asked of a text alone.
+/// Calls every method that reads a text on its own.
 fn read(text: &[u8]) {
     if let Ok(value) = Value::parse(text) {
         black_box(value.bool());
@@ -71,7 +72,7 @@ fn read(text: &[u8]) {
     }
 }
 
-/// Over each transport, in each era, on a server with one tool and on one with many.
+/// Sends a body over each transport, in each era, to a server with one tool and to one with many.
 fn everywhere(body: &[u8], buffers: &mut Buffers) {
     let send = |piece: &[u8]| {
         black_box(piece);
@@ -102,7 +103,7 @@ macro_rules! modern {
     };
 }
 
-/// The places of a request where a vector is put.
+/// The places in a request that take a vector.
 const AROUND: &[(&str, &str)] = &[
     ("", ""),
     (r#"{"jsonrpc":"2.0","id":"#, r#","method":"ping"}"#),
@@ -137,7 +138,7 @@ const AROUND: &[(&str, &str)] = &[
     ),
 ];
 
-/// One that the door lets in, in each era, and one that it does not.
+/// Heads that the gate accepts, one for each era, and one that it refuses.
 const HEADS: &[&[(&str, &str)]] = &[
     &[
         ("host", "localhost"),

@@ -1,5 +1,5 @@
-//! Backends: what they publish is merged into one server, their answers arrive as they were written, and their calls ask the client
-//! while they stay alive.
+//! Backends: their entries are merged into one server, their answers arrive as written, and their
+//! calls can ask the client while they run.
 
 use crate::homes::Answering;
 use crate::modern::{Client, Pipe, able};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-/// A backend whose tools do what their names say.
+/// A backend with entries that behave as their names say.
 #[derive(Clone, Default)]
 struct Scripted {
     entries: &'static [(Kind, &'static str)],
@@ -288,7 +288,7 @@ fn legacy_client_is_asked_on_the_stream_of_the_call_which_goes_on_with_the_answe
 }
 
 #[tokio::test]
-async fn lists_change_as_a_backend_publishes_and_subscribers_hear_of_those_that_did() {
+async fn lists_change_as_a_backend_publishes_and_subscribers_are_notified_of_the_changed_lists() {
     let backend = Scripted::new(TOOLS);
     let mut pipe = Pipe::to(server(&backend));
     pipe.ask(

@@ -1,4 +1,5 @@
-//! What a handler of a device says beside its result, what it hears while it runs, and when it is dropped: over a line and over HTTP.
+//! A device's handlers: progress and log messages during a call, cancellation, and dropped calls,
+//! over a line and over HTTP.
 
 use crate::device::{Topics, cancel, on_a_line, topics};
 use crate::endpoint::{IMPATIENT, PATIENCE, ask, boot, rest, until, wire};
@@ -18,28 +19,28 @@ use std::time::Instant;
 
 attache_core::args! { pub struct Steps { /** how many */ steps: u32 } }
 attache_core::tools! { pub mod tools for Mill {
-    /// Tells of every step, and waits behind each
+    /// Reports progress for every step, and waits after each
     async fn walk(Steps);
-    /// Tells of every step without waiting
+    /// Reports progress for every step without waiting
     async fn run(Steps);
-    /// Tells of two steps, then has a long text, and tells of more
+    /// Reports two steps, streams a long text, and reports more steps
     async fn grind(Steps);
     /// Writes to the log, at every level
     async fn mutter(Nothing);
-    /// Says more than there is room for
+    /// Logs a message that is too long for the buffer
     async fn shout(Nothing);
-    /// Waits for so many hundredths of a second
+    /// Waits for this many hundredths of a second
     async fn rest(Steps);
-    /// The same, and must not be left half done
+    /// The same, and must not be dropped before it finishes
     async fn burn(Steps);
 } }
 attache_core::resources! { pub mod resources for Mill {
-    /// A text that takes its time
+    /// A text that is slow to produce
     "mill://flour" as "text/plain" => async fn flour;
 } templates {
 } }
 
-/// A mill, and what has become of its calls.
+/// A mill that counts its calls by outcome.
 #[derive(Default)]
 struct Mill {
     started: AtomicUsize,
@@ -47,7 +48,7 @@ struct Mill {
     ended: AtomicUsize,
 }
 
-/// A call, as long as nobody drops it.
+/// Lives as long as its call is not dropped.
 struct Alive<'a>(&'a AtomicUsize);
 
 impl Drop for Alive<'_> {
@@ -73,7 +74,7 @@ impl Mill {
         for step in 1..=wanted.steps {
             out.caller().progress(step, Some(wanted.steps), Some(plain("on the way")));
             tokio::time::sleep(Duration::from_millis(20)).await;
-            // What does not grow is no progress.
+            // A value that does not grow is not sent as progress.
             out.caller().progress(step, None, None);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -144,7 +145,7 @@ impl Mill {
 
 const OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, &[]).with_logging().with_subscriptions();
-/// Of a line, which remembers what a legacy peer asks for.
+/// The server of a line, which remembers the requests of a legacy peer.
 static LINE: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS).with_sessions();
 static HTTP: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS);
 
@@ -152,7 +153,7 @@ fn line<F: Future<Output = ()>>(mill: &Mill, client: impl FnOnce(crate::device::
     line_of(8192, mill, client);
 }
 
-/// The same, on a line that takes so many bytes before its reader does.
+/// The same on a line that buffers `width` bytes before the reader takes them.
 fn line_of<F: Future<Output = ()>>(width: usize, mill: &Mill, client: impl FnOnce(crate::device::Line) -> F) {
     on_a_line::<512, F>(width, &topics(), &LINE, async |call, out| mill.answer(call, out).await, client);
 }
@@ -167,7 +168,7 @@ fn boot_mill_with(sockets: usize, deadlines: Deadlines) -> (Http, &'static Mill)
     (boot(&HTTP, topics, sockets, deadlines, async |call, out| mill.answer(call, out).await), mill)
 }
 
-/// A call that wants to hear of progress under this token, and of log messages from this level on.
+/// A call with this progress token that wants log messages from this level on.
 fn call(id: u32, tool: &str, steps: u32, token: Value, level: Option<&str>) -> Value {
     let mut arguments = json!({"steps": steps});
     if ["mutter", "shout"].contains(&tool) {
@@ -202,7 +203,7 @@ fn text(answer: &Value, at: usize) -> &str {
     answer["result"]["content"][at]["text"].as_str().unwrap_or_else(|| panic!("{answer}"))
 }
 
-/// The messages of a stream of events.
+/// Returns the messages of a stream of events.
 fn events(came: &str) -> Vec<Value> {
     let body = came.split_once("\r\n\r\n").expect("a head").1;
     let mut whole = String::new();
@@ -216,7 +217,7 @@ fn events(came: &str) -> Vec<Value> {
     events.map(|data| serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"))).collect()
 }
 
-/// Everything that comes for a message, on a connection that closes behind it.
+/// Sends a message on a connection that closes after the answer, and returns everything received.
 fn heard(http: &Http, message: &Value) -> String {
     let mut stream = TcpStream::connect(http.address()).expect("the board listens");
     stream.write_all(&wire(message, "connection: close\r\n")).expect("it is taken");
@@ -232,7 +233,7 @@ fn wait(counter: &AtomicUsize, count: usize) {
 }
 
 #[test]
-fn progress_is_told_on_a_line_to_whom_asked_before_the_answer() {
+fn progress_on_a_line_comes_before_the_answer_if_the_client_asked_for_it() {
     line(&Mill::default(), async |mut line| {
         line.send(&call(1, "walk", 3, json!("tök\"en"), None)).await;
         for step in 1..=3 {
@@ -242,7 +243,7 @@ fn progress_is_told_on_a_line_to_whom_asked_before_the_answer() {
         let answer = line.receive().await;
         assert_eq!([text(&answer, 0), text(&answer, 1)], ["before", "behind"]);
         assert_eq!(line.ask(&call(2, "walk", 3, Value::Null, None)).await["id"], 2, "nobody asked");
-        // A revision is told what it knows: words came with 2025-03-26.
+        // Each revision gets only the members it knows: `message` came with 2025-03-26.
         for (version, words) in [("2024-11-05", None), ("2025-03-26", Some("on the way"))] {
             line.ask(&hello(version)).await;
             let params = json!({"name": "walk", "arguments": {"steps": 1}, "_meta": {"progressToken": 7}});
@@ -254,7 +255,7 @@ fn progress_is_told_on_a_line_to_whom_asked_before_the_answer() {
 }
 
 #[test]
-fn progress_faster_than_the_line_is_told_by_its_latest() {
+fn progress_faster_than_the_line_is_sent_with_its_latest_value_only() {
     line_of(64, &Mill::default(), async |mut line| {
         line.send(&call(1, "run", 5000, json!(1), None)).await;
         let (mut last, mut told) = (0, 0);
@@ -273,12 +274,13 @@ fn progress_faster_than_the_line_is_told_by_its_latest() {
 }
 
 #[test]
-fn nothing_is_told_inside_a_result_that_is_streamed() {
+fn no_message_is_sent_inside_a_streamed_result() {
     line(&Mill::default(), async |mut line| {
         line.send(&call(1, "grind", 1000, json!(1), None)).await;
         assert_eq!(line.receive().await["params"]["progress"], 1);
         let mut answer = line.receive().await;
-        // Whether the second was told before the first piece went out is a matter of time.
+        // The second progress may or may not be sent before the first piece; that depends on
+        // timing.
         if answer["params"]["progress"] == 2 {
             answer = line.receive().await;
         }
@@ -288,7 +290,7 @@ fn nothing_is_told_inside_a_result_that_is_streamed() {
 }
 
 #[test]
-fn log_on_a_line_has_what_its_reader_asked_for_in_every_revision() {
+fn log_messages_on_a_line_follow_the_level_of_the_client_in_every_revision() {
     line(&Mill::default(), async |mut line| {
         let message = |level: &str| {
             let params = json!({"level": level, "data": format!("\"{level}\"\n")});
@@ -302,7 +304,8 @@ fn log_on_a_line_has_what_its_reader_asked_for_in_every_revision() {
         assert_eq!(line.ask(&call(2, "mutter", 0, Value::Null, None)).await["id"], 2, "nobody asked");
         let answer = line.ask(&call(3, "shout", 0, Value::Null, Some("debug"))).await;
         assert_eq!([text(&answer, 0), text(&answer, 1)], ["before", "too loud"]);
-        // A legacy peer says it once, for all that follows; the next peer has not said it.
+        // A legacy peer sets the level once for all later calls; the next peer starts without a
+        // level.
         for version in ["2024-11-05", "2025-11-25"] {
             assert_eq!(line.ask(&hello(version)).await["result"]["capabilities"]["logging"], json!({}));
             let mutter = json!({"name": "mutter", "arguments": {}});
@@ -315,7 +318,7 @@ fn log_on_a_line_has_what_its_reader_asked_for_in_every_revision() {
 }
 
 #[test]
-fn legacy_subscription_on_a_line_hears_of_what_it_asked_for_until_it_ends() {
+fn legacy_subscription_on_a_line_gets_its_changes_until_it_ends() {
     let topics = topics();
     let mill = Mill::default();
     let offers =
@@ -361,7 +364,7 @@ fn ping_on_a_line_is_answered_while_a_call_runs_and_everything_else_behind_it() 
         assert_eq!(mill.ended.load(Ordering::SeqCst), 0);
         assert_eq!(text(&line.receive().await, 0), "rested");
         assert_eq!(line.receive().await["id"], 2);
-        // More than is read ahead: the line holds it back, and nothing of it is lost.
+        // More than the driver reads ahead: the line applies backpressure, and nothing is lost.
         line.send(&legacy(4, "tools/call", json!({"name": "rest", "arguments": {"steps": 100}}))).await;
         for id in 5..9 {
             line.send(&legacy(id, "ping", json!({"pad": "x".repeat(30)}))).await;
@@ -404,13 +407,13 @@ fn call_that_is_cancelled_on_a_line_is_dropped_and_not_answered() {
             line.send(&cancel(1)).await;
             assert_eq!(line.ask(&call(3, "rest", 1)).await["id"], 3);
             assert_eq!(mill.dropped.load(Ordering::SeqCst), 1);
-            // One that waits for its turn is cancelled before it begins to do anything worth while.
+            // A call that waits for its turn is cancelled before its handler starts any work.
             line.send(&call(4, "rest", 10)).await;
             line.send(&call(5, "rest", 100_000)).await;
             line.send(&cancel(5)).await;
             assert_eq!(line.receive().await["id"], 4);
             assert_eq!(line.ask(&call(6, "rest", 1)).await["id"], 6);
-            // What must be finished is, and is not answered either.
+            // A handler that must finish runs to its end, but its call gets no answer either.
             let ended = mill.ended.load(Ordering::SeqCst);
             line.send(&call(7, "burn", 50)).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -435,7 +438,7 @@ fn call_that_is_cancelled_inside_its_streamed_answer_leaves_no_whole_line() {
 }
 
 #[test]
-fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() {
+fn answer_over_http_is_a_stream_of_events_with_progress_and_plain_json_without() {
     let (board, _) = boot_mill();
     let came = heard(&board, &call(1, "walk", 3, json!("t"), Some("debug")));
     assert!(came.contains("content-type: text/event-stream\r\n"), "{came}");
@@ -452,7 +455,7 @@ fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() 
         let came = heard(&board, &silent);
         assert!(came.contains("content-type: application/json\r\n") && came.contains("content-length"), "{came}");
     }
-    // The connection is kept behind a stream.
+    // The connection stays open after a stream.
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     for id in 0..3 {
         stream.write_all(&wire(&call(id, "walk", 1, json!(id), None), "")).expect("it is taken");
@@ -462,7 +465,7 @@ fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() 
 }
 
 #[test]
-fn log_over_http_comes_as_events_from_the_level_on_that_was_asked_for() {
+fn log_messages_over_http_are_events_from_the_requested_level_on() {
     let (board, _) = boot_mill();
     let events = events(&heard(&board, &call(1, "mutter", 0, Value::Null, Some("info"))));
     let levels: Vec<_> = events.iter().filter_map(|event| event["params"]["level"].as_str()).collect();
@@ -487,7 +490,7 @@ fn result_that_is_streamed_behind_progress_is_one_event() {
 }
 
 #[test]
-fn batch_over_http_and_on_a_line_is_told_nothing_beside_its_answers() {
+fn batch_over_http_and_on_a_line_gets_only_its_answers() {
     let walk = json!({"name": "walk", "arguments": {"steps": 2}, "_meta": {"progressToken": 1}});
     let batch = json!([legacy(1, "tools/call", walk.clone()), legacy(2, "tools/call", walk)]);
     let (board, _) = boot_mill();
@@ -512,7 +515,7 @@ fn call_that_must_finish_outlives_its_client_and_holds_no_socket_longer_than_its
         drop(stream);
         wait(&mill.dropped, dropped);
         wait(&mill.ended, ended);
-        // Its socket serves the next client.
+        // The socket serves the next client.
         assert_eq!(ask(&board, &call(2, "walk", 1, Value::Null, None))["id"], 2);
         assert_eq!((mill.dropped.load(Ordering::SeqCst), mill.ended.load(Ordering::SeqCst)), (dropped, ended));
     }

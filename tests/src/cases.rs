@@ -1,6 +1,6 @@
-//! Bad input, and some that only looks bad: one table, put to every home of the engine.
+//! Bad input, and input that only looks bad: one table, sent to every implementation of the engine.
 
-/// A message and what must come back.
+/// A message and the expected answer.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) body: Vec<u8>,
@@ -13,7 +13,7 @@ pub(crate) struct Case {
     pub(crate) tool: Option<&'static str>,
 }
 
-/// What comes back; ids are compared as they are written.
+/// The expected answer; ids are compared as written.
 pub(crate) enum Answer {
     Error(i64, Option<&'static str>),
     Result(&'static str),
@@ -25,12 +25,12 @@ use Answer::{Error, Result, Silence};
 /// The two keys that each modern request must have.
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
-/// A message: `M` in it stands for the required `_meta`.
+/// Makes a message in which `«M»` is replaced by the required `_meta`.
 pub(crate) fn modern(template: &str) -> Vec<u8> {
     template.replace("«M»", META).into_bytes()
 }
 
-/// All cases. None of them needs a tool of a certain name, so that they fit every server.
+/// All cases. None of them needs a tool with a certain name, so that they fit every server.
 #[rustfmt::skip]
 pub(crate) fn all() -> Vec<Case> {
     let plain = |name, body: Vec<u8>, answer, status| Case { name, body, answer, status, method: "tools/list", tool: None };
@@ -53,7 +53,7 @@ pub(crate) fn all() -> Vec<Case> {
         plain("overlong UTF-8", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xc0\xaf\"}".to_vec(), Error(-32700, None), 400),
         plain("byte order mark", b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}".to_vec(), Error(-32700, None), 400),
         plain("deep nesting", deep(65), Error(-32700, None), 400),
-        // JSON, but no request.
+        // JSON, but not a request.
         with("empty object", "{}", Error(-32600, None), 400),
         with("null", "null", Error(-32600, None), 400),
         with("number", "42", Error(-32600, None), 400),
@@ -91,14 +91,14 @@ pub(crate) fn all() -> Vec<Case> {
         calls("call with name twice", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b",«M»}}"#, Error(-32602, Some("1")), 200),
         Case { tool: Some("nobody"), ..calls("unknown tool", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"nobody",«M»}}"#, Error(-32602, Some("1")), 200) },
         Case { tool: Some("nobody"), ..calls("call with arguments array", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"nobody","arguments":[],«M»}}"#, Error(-32602, Some("1")), 200) },
-        // Another version or method than this server's.
+        // A version or method that this server does not have.
         Case { method: "no/such", ..with("unknown method", r#"{"jsonrpc":"2.0","id":1,"method":"no/such","params":{«M»}}"#, Error(-32601, Some("1")), 404) },
         Case { method: "initialize", ..with("handshake with a modern claim", r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{«M»}}"#, Error(-32601, Some("1")), 404) },
         Case { method: "ping", ..with("method of another era", r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{«M»}}"#, Error(-32601, Some("1")), 404) },
-        // Nothing to answer.
+        // Messages that get no answer.
         with("notification", r#"{"jsonrpc":"2.0","method":"notifications/unheard_of","params":{«M»}}"#, Silence, 202),
         calls("call as a notification", r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"nobody",«M»}}"#, Silence, 202),
-        // Looks bad, is good.
+        // Messages that look bad but are valid.
         with("id beyond double precision", r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/list","params":{«M»}}"#, Result("9007199254740993"), 200),
         with("id negative", r#"{"jsonrpc":"2.0","id":-7,"method":"tools/list","params":{«M»}}"#, Result("-7"), 200),
         with("id with escapes", r#"{"jsonrpc":"2.0","id":"\u0041\n\"","method":"tools/list","params":{«M»}}"#, Result(r#""\u0041\n\"""#), 200),
@@ -110,7 +110,7 @@ pub(crate) fn all() -> Vec<Case> {
     ]
 }
 
-/// A request whose parameters hold `depth` nested arrays; the envelope adds two levels.
+/// A request whose parameters contain `depth` nested arrays; the envelope adds two levels.
 fn deep(depth: usize) -> Vec<u8> {
     let nest = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     modern(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"x":{nest},«M»}}}}"#))

@@ -1,11 +1,13 @@
-//! What the engine answers, the same in every home: the engine by itself, the host over a socket and over pipes.
+//! The engine answers the same everywhere: on its own, on the host over a socket, and on the host
+//! over pipes.
 
 use crate::cases::{self, Answer, Case, modern};
 use crate::demo;
 use crate::homes::{Http, Response, core, headers};
 use serde_json::{Value, json};
 
-/// Checks an answer against a case; ids as they are written, because a reader of JSON could round them.
+/// Checks an answer against a case. Ids are compared as written, because a JSON reader could round
+/// them.
 pub(crate) fn check(case: &Case, answer: &[u8]) {
     let name = case.name;
     let text = ::core::str::from_utf8(answer).unwrap_or_else(|_| panic!("{name}: not UTF-8"));
@@ -34,7 +36,7 @@ pub(crate) fn check(case: &Case, answer: &[u8]) {
 }
 
 #[test]
-fn bad_line_is_answered_with_the_right_code_in_whatever_pieces_it_comes() {
+fn bad_line_is_answered_with_the_right_code_in_pieces_of_any_size() {
     for case in cases::all().iter().filter(|case| !case.body.contains(&b'\n')) {
         let line = [case.body.as_slice(), b"\n"].concat();
         let whole = core::Line::new().ask(&line, line.len());
@@ -114,7 +116,7 @@ fn good_arguments_in_any_spelling_reach_the_tool_unchanged() {
     }
 }
 
-/// What engine and host answer to a call.
+/// Makes a call, and returns the answers of the engine and of the host.
 fn call(host: &Http, tool: &'static str, arguments: &str) -> [Value; 2] {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},«M»}}}}"#
@@ -169,7 +171,8 @@ fn header_that_does_not_fit_the_body_is_refused_by_name() {
                 answer["error"]["message"].as_str().unwrap_or_default().starts_with(words),
                 "{headers:?}: {answer}"
             );
-            // MCP basic/index: the id is echoed by every refusal that could read it; the door reads no body.
+            // MCP basic/index: every refusal echoes the id if it could read it; the gate refuses
+            // before it reads the body.
             let id = if status == 400 || status == 200 { json!("h") } else { Value::Null };
             assert_eq!(answer["id"], id, "{headers:?}: {answer}");
         }
@@ -240,7 +243,7 @@ fn line_of_both_eras_serves_each_request_by_its_own() {
         outcome,
         [
             (json!(1), None),
-            (json!(2), Some(-32602)), // neither a handshake nor a claim came before
+            (json!(2), Some(-32602)), // no handshake and no claim before
             (json!(0), None),
             (json!(3), None),
             (json!(4), None),
@@ -266,11 +269,11 @@ fn legacy_request_over_http_is_served_by_its_header() {
         (&legacy[..], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned(), 202, None),
         (&legacy[..], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#.to_owned(), 200, None),
         (&legacy[..], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), 200, None),
-        // A 404 would tell the client that its session is gone.
+        // A 404 would tell the client that its session has ended.
         (&legacy[..], r#"{"jsonrpc":"2.0","id":1,"method":"no/such"}"#.to_owned(), 200, Some(-32601)),
         (&legacy[..], r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), 202, None),
         (bare, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), 400, Some(-32600)),
-        // Without a header and a session it can only be of 2025-03-26.
+        // A request without a header and a session can only be of 2025-03-26.
         (bare, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), 200, None),
         (bare, r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#.to_owned(), 400, Some(-32602)),
         (&future[..], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), 400, Some(-32020)),

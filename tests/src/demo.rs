@@ -1,4 +1,5 @@
-//! The application that the tests call: `echo` and `add`, once for the engine alone and once for the host.
+//! The application that the tests call: `echo` and `add`, once for the engine alone and once for
+//! the host.
 
 use attache_core::json::{Decimal, Escaped, Full, Text};
 use attache_core::mcp::Server;
@@ -34,7 +35,7 @@ const fn plain(text: &'static str) -> Escaped<'static> {
 pub(crate) static SERVER: Server<'static> =
     Server::new(plain("demo"), plain("1.0"), &const { Tables::of_tools(tools::TOOLS) });
 
-/// The same for the host.
+/// The same application for the host.
 pub(crate) fn host() -> attache_host::Server {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Echo {

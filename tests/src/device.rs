@@ -1,4 +1,4 @@
-//! The driver for devices over a line: results that are longer than any buffer, and subscriptions.
+//! The device driver over a line: results longer than any buffer, and subscriptions.
 
 use crate::modern::request;
 use attache_core::auth::{Access, Authenticated};
@@ -27,7 +27,7 @@ attache_core::tools! { pub mod tools for Board {
     async fn endless(Lines);
     /// A log, then a failure in place of it
     async fn regretted(Lines);
-    /// A log, then a protocol error in place of it, which nobody minds
+    /// A log, then a protocol error in place of it, which the handler ignores
     async fn rejected(Lines);
     /// One piece larger than the buffer
     async fn lump(Nothing);
@@ -39,7 +39,7 @@ attache_core::resources! { pub(crate) mod resources for Board {
 } templates {
 } }
 
-/// A line that needs every kind of escape, and no two alike.
+/// Returns a log entry that needs every kind of escape; each entry is different.
 fn entry(number: u32) -> String {
     format!("{number}: \"quoted\" and \\ back and \ttab and \u{1} and é and 😀\n")
 }
@@ -129,14 +129,14 @@ static OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, resources::TEMPLATES).with_subscriptions();
 pub(crate) static SERVER: Server<'static> = Server::new(plain("board"), plain("1"), &OFFERS);
 
-/// What changes on the board.
+/// The topics of the board that can change.
 pub(crate) type Topics = Changes<2>;
 
 pub(crate) fn topics() -> Topics {
     Changes::new(["board://log", "board://led"])
 }
 
-/// The other end of the board's line.
+/// The client's end of the board's line.
 pub(crate) struct Line {
     input: WriteHalf<DuplexStream>,
     output: BufReader<ReadHalf<DuplexStream>>,
@@ -165,7 +165,8 @@ impl Line {
     }
 }
 
-/// Boots a board with result buffers of `OUT` bytes, whose line takes `width` bytes at a time, and lets `client` talk to it.
+/// Boots a board with result buffers of `OUT` bytes and a line that takes `width` bytes at a time,
+/// and runs `client` against it.
 fn with_board<const OUT: usize, F: Future<Output = ()>>(width: usize, topics: &Topics, client: impl FnOnce(Line) -> F) {
     on_a_line::<OUT, F>(width, topics, &SERVER, async |call, out| Board.answer(call, out).await, client);
 }
@@ -215,7 +216,8 @@ pub(crate) fn cancel(id: impl Into<Value>) -> Value {
 
 #[test]
 fn result_of_any_length_through_a_small_buffer_arrives_whole() {
-    // Around every boundary: what fits, what fits but for the tail, what does not, and many times the buffer.
+    // Around every boundary: results that fit, that fit except for the tail, that do not fit, and
+    // that are many times longer than the buffer.
     for lines in (0..60).chain([400]) {
         for width in [1, 7, 4096] {
             with_board::<512, _>(width, &topics(), async |mut line| {
@@ -254,7 +256,7 @@ fn log_of_20_kilobytes_is_read_through_a_buffer_of_2() {
 }
 
 #[test]
-fn blocks_around_a_streamed_text_stand_around_it() {
+fn blocks_before_and_after_a_streamed_text_keep_their_order() {
     with_board::<512, _>(64, &topics(), async |mut line| {
         let answer = line.ask(&call(1, "report", 2000)).await;
         let content = &answer["result"]["content"];
@@ -302,7 +304,7 @@ fn failure_behind_a_piece_that_has_gone_out_breaks_the_line_and_an_error_follows
 }
 
 #[test]
-fn subscription_on_a_line_hears_of_what_it_asked_for_under_its_id() {
+fn subscription_on_a_line_gets_its_changes_under_its_id() {
     let topics = topics();
     with_board::<512, _>(4096, &topics, async |mut line| {
         for (id, uris) in
@@ -323,7 +325,7 @@ fn subscription_on_a_line_hears_of_what_it_asked_for_under_its_id() {
         assert!(!topics.updated("board://nothing"), "not declared");
         assert_eq!(line.receive().await, updated("5", "board://led"));
         assert_eq!(line.receive().await, updated(r#""é""#, "board://led"));
-        // Many changes before one is sent are told once, and each of the resources is.
+        // Many changes before a message is sent are reported once, for each of the resources.
         for _ in 0..100 {
             topics.updated("board://log");
             topics.updated("board://led");
@@ -331,12 +333,12 @@ fn subscription_on_a_line_hears_of_what_it_asked_for_under_its_id() {
         assert_eq!(line.receive().await, updated("5", "board://led"));
         assert_eq!(line.receive().await, updated(r#""é""#, "board://log"));
         assert_eq!(line.receive().await, updated(r#""é""#, "board://led"));
-        // What was cancelled hears nothing more, not even of what has changed before.
+        // A cancelled subscription hears nothing more, not even of earlier changes.
         topics.updated("board://led");
         line.send(&cancel("é")).await;
         line.send(&cancel("unknown")).await;
         line.send(&cancel(5)).await;
-        // What had gone out before the cancellation came may still be heard.
+        // Messages that were sent before the cancellation arrived may still come.
         let mut answer = line.ask(&call(9, "log", 1)).await;
         while answer["id"] != 9 {
             assert_eq!(answer["params"]["uri"], "board://led");
@@ -348,7 +350,7 @@ fn subscription_on_a_line_hears_of_what_it_asked_for_under_its_id() {
 }
 
 #[test]
-fn change_during_a_call_is_told_behind_its_answer() {
+fn change_during_a_call_is_sent_after_its_answer() {
     let topics = topics();
     with_board::<512, _>(64, &topics, async |mut line| {
         line.ask(&listen(1, &["board://log"])).await;
@@ -381,7 +383,7 @@ fn subscription_that_cannot_be_kept_is_refused_by_name() {
         let answer = line.ask(&listen(3, &["board://log"])).await;
         refused(&answer, "Too many");
         assert_eq!(answer["id"], 3);
-        // The same id again is the same place.
+        // The same id again takes the same slot.
         assert_eq!(line.ask(&listen(2, &["board://led"])).await["method"], "notifications/subscriptions/acknowledged");
         line.send(&cancel(longest.as_str())).await;
         assert_eq!(line.ask(&listen(3, &[])).await["method"], "notifications/subscriptions/acknowledged");
@@ -389,7 +391,7 @@ fn subscription_that_cannot_be_kept_is_refused_by_name() {
 }
 
 #[test]
-fn peer_that_begins_with_a_handshake_hears_nothing_of_its_predecessors_subscriptions() {
+fn peer_that_begins_with_a_handshake_gets_nothing_of_the_previous_peers_subscriptions() {
     let topics = topics();
     with_board::<512, _>(64, &topics, async |mut line| {
         line.ask(&listen(1, &["board://log"])).await;

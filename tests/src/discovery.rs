@@ -1,4 +1,4 @@
-//! What a server says of itself, and what a request may bring along without changing its answer.
+//! Discovery, and unknown members of a request that must not change its answer.
 
 use crate::homes::{Http, headers};
 use crate::modern::{Client, request};
@@ -31,7 +31,7 @@ fn discovery_as_the_first_request_names_versions_and_capabilities_and_hints() {
 
 // META-02, META-05, META-08, META-13, RPC-21, HTTP-12, HTTP-13, HTTP-16, EXT-02, TASK-10
 #[test]
-fn request_with_what_the_server_does_not_know_is_answered_as_without_it() {
+fn unknown_members_of_a_request_do_not_change_its_answer() {
     let host = Http::start(server());
     let ask = |meta: Value, member: Value, more: &[(&str, &str)]| -> Value {
         let mut body =

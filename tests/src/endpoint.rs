@@ -1,4 +1,4 @@
-//! The driver for devices over HTTP: the board of [`device`](crate::device) behind real sockets.
+//! The device driver over HTTP: the board of [`device`](crate::device) behind real sockets.
 
 use crate::cases::{self, Answer};
 use crate::conversations::check;
@@ -24,7 +24,8 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
-/// Starts a board with so many sockets on a free port of the loopback interface; it ends with the test.
+/// Starts a board with this many sockets on a free port of the loopback interface; it stops when
+/// the test ends.
 pub(crate) fn boot<H>(
     server: &'static Server<'static>,
     topics: &'static Topics,
@@ -39,7 +40,7 @@ where
     guarded(server, topics, sockets, deadlines, open, handler)
 }
 
-/// The same, with what callers have to show.
+/// The same with an access policy.
 pub(crate) fn guarded<H>(
     server: &'static Server<'static>,
     topics: &'static Topics,
@@ -74,8 +75,9 @@ where
                         let (rx, tx) = socket.into_split();
                         let io = (FromTokio::new(rx), FromTokio::new(tx));
                         let end = serve_connection(io, &mut buffers, &endpoint, &*handler).await;
-                        // Dropping the halves closes the connection. A reset cannot be told from that by the client below, which
-                        // knows from the framing whether an answer is whole.
+                        // Dropping the halves closes the connection. The client below cannot
+                        // distinguish that from a reset, but knows from the framing whether an
+                        // answer is complete.
                         assert!(matches!(end, End::Close | End::Abort));
                         endpoint.room.leave();
                     }
@@ -92,7 +94,7 @@ fn board(sockets: usize, deadlines: Deadlines) -> (Http, &'static Topics) {
     (boot(&SERVER, topics, sockets, deadlines, async |call, out| Board.answer(call, out).await), topics)
 }
 
-/// The same, quick to lose its patience.
+/// Short deadlines.
 pub(crate) const IMPATIENT: Deadlines = Deadlines {
     head: Ticks::from_millis(300),
     body: Ticks::from_millis(300),
@@ -107,7 +109,7 @@ fn head_of(message: &Value) -> Vec<(&str, &str)> {
     headers(message["method"].as_str().expect("a method"), name)
 }
 
-/// A request as it stands on the wire, on a connection that is kept.
+/// Writes a request as bytes on the wire, for a connection that stays open.
 pub(crate) fn wire(message: &Value, fields: &str) -> Vec<u8> {
     let body = message.to_string();
     let mut head = format!("POST /mcp HTTP/1.1\r\ncontent-length: {}\r\n{fields}", body.len());
@@ -126,10 +128,10 @@ pub(crate) fn ask(http: &Http, message: &Value) -> Value {
     }
 }
 
-/// What comes on the connection until it is closed.
+/// Reads from the connection until it is closed.
 pub(crate) fn rest(stream: &mut TcpStream) -> String {
     let mut came = Vec::new();
-    // A reset ends it too.
+    // A reset also ends the connection.
     let _ = stream.read_to_end(&mut came);
     String::from_utf8(came).expect("UTF-8")
 }
@@ -245,7 +247,7 @@ fn client_of_others_calls_and_reads_on_one_connection() {
 }
 
 #[test]
-fn client_is_told_to_come_anew_where_no_socket_is_left_for_others() {
+fn connection_is_closed_after_its_answer_if_no_socket_is_free_for_other_clients() {
     let (board, _) = board(2, Deadlines::DEFAULT);
     let answer = |stream: &mut TcpStream| {
         stream.write_all(&wire(&call(1, "log", 1), "")).expect("it is taken");
@@ -282,7 +284,7 @@ fn call_that_fails_behind_its_first_piece_ends_without_the_last_chunk() {
         let came = rest(&mut stream);
         assert!(came.contains("transfer-encoding: chunked"), "{tool}: {came}");
         assert!(!came.ends_with("0\r\n\r\n"), "{tool}: {came}");
-        // Before a piece has gone out it is a whole answer.
+        // Before the first piece has been sent, a failure is a complete answer.
         if tool != "lump" {
             let answer = ask(&board, &call(2, tool, 1));
             assert!(answer["result"]["isError"] == true || answer["error"].is_object(), "{tool}: {answer}");
@@ -309,7 +311,7 @@ fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed()
         (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nx\r\n".to_vec(), 400),
     ] {
         let mut stream = TcpStream::connect(board.address()).expect("the board listens");
-        // What follows is never read as a request.
+        // The bytes that follow are never read as a request.
         stream.write_all(&[bytes.as_slice(), &good].concat()).expect("it is taken");
         let came = rest(&mut stream);
         assert!(came.starts_with(&format!("HTTP/1.1 {status} ")), "{}: {came}", String::from_utf8_lossy(&bytes));
@@ -320,7 +322,8 @@ fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed()
 
 #[test]
 fn connection_survives_a_body_that_is_too_large_and_a_path_that_is_not_there() {
-    // With one socket, a connection that waits for its next request would give way to the next client.
+    // With one socket, a connection that waits for its next request would be closed for the next
+    // client.
     let (board, _) = board(2, Deadlines::DEFAULT);
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     let large = json!({"x": "y".repeat(9000), "method": "tools/list"});
@@ -335,7 +338,7 @@ fn connection_survives_a_body_that_is_too_large_and_a_path_that_is_not_there() {
 }
 
 #[test]
-fn client_that_waits_for_a_word_gets_it_before_its_body_or_a_refusal_instead() {
+fn client_that_expects_100_continue_gets_it_before_its_body_or_a_refusal() {
     let (board, _) = board(1, Deadlines::DEFAULT);
     let message = call(1, "log", 1);
     let request = wire(&message, "expect: 100-continue\r\nconnection: close\r\n");
@@ -355,14 +358,14 @@ fn client_that_waits_for_a_word_gets_it_before_its_body_or_a_refusal_instead() {
 }
 
 #[test]
-fn subscription_hears_over_http_and_leaves_a_socket_for_calls() {
+fn subscription_gets_changes_over_http_and_leaves_a_socket_for_calls() {
     let (board, topics) = board(2, IMPATIENT);
     let listening = listen(7, &["board://led"]);
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     stream.write_all(&wire(&listening, "")).expect("it is taken");
     let came = until(&mut stream, "event: message\n", 1);
     assert!(came.starts_with("HTTP/1.1 200 ") && came.contains("content-type: text/event-stream\r\n"), "{came}");
-    // All but one may be subscriptions.
+    // All sockets but one may hold subscriptions.
     let refused = ask(&board, &listen(8, &["board://led"]));
     assert!(refused["error"]["message"].as_str().is_some_and(|said| said.contains("Too many")), "{refused}");
     topics.updated("board://led");
@@ -372,7 +375,7 @@ fn subscription_hears_over_http_and_leaves_a_socket_for_calls() {
         r#"data: {"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"board://led","#
     ));
     assert!(came.contains(r#""io.modelcontextprotocol/subscriptionId":7"#) && !came.contains("board://log"), "{came}");
-    // It stays open longer than any deadline, by comments.
+    // Comments keep the subscription open longer than any deadline.
     let came = until(&mut stream, "\r\n:\n\n\r\n", 6);
     assert!(!came.contains("data:"), "{came}");
     assert_eq!(ask(&board, &call(9, "log", 1))["id"], 9);
@@ -436,7 +439,7 @@ fn modern_client_that_goes_stops_its_call_and_a_legacy_one_does_not() {
 }
 
 #[test]
-fn client_that_keeps_the_board_waiting_loses_its_connection_and_nobody_else_does() {
+fn client_that_keeps_the_board_waiting_loses_its_connection_and_no_other_client_does() {
     let (board, _) = board(2, Deadlines { call: Ticks::from_secs(60), ..IMPATIENT });
     let request = wire(&call(1, "log", 1), "");
     // Nothing at all; a part of a head; a part of a body.
@@ -448,7 +451,7 @@ fn client_that_keeps_the_board_waiting_loses_its_connection_and_nobody_else_does
         assert_eq!(rest(&mut stream), "");
         assert!(started.elapsed() < Duration::from_secs(5));
     }
-    // Nothing behind an answer.
+    // No further request after an answer.
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     stream.write_all(&request).expect("it is taken");
     let came = rest(&mut stream);

@@ -1,5 +1,6 @@
-//! The driver over a network that loses, delays and repeats frames, with clients that crowd, dawdle and vanish: two stacks of embassy-net and
-//! a wire between them. Time is real, since all stacks of this program have one clock, so deadlines are short.
+//! The device driver over a network that loses, delays and repeats frames, with clients that crowd,
+//! stall and vanish: two stacks of embassy-net and a wire between them. All stacks of this program
+//! share one real clock, so the tests use short deadlines.
 
 use crate::device::{Board, SERVER, Topics, entries, topics};
 use ::core::cell::RefCell;
@@ -38,26 +39,26 @@ const IMPATIENT: Deadlines = Deadlines {
     comment: Ticks::from_millis(1000),
 };
 
-/// What becomes of frames, of a thousand each.
+/// The fate of frames, as a number out of a thousand each.
 #[derive(Clone, Copy, Default)]
 struct Weather {
     lost: u64,
     repeated: u64,
-    /// Milliseconds by which a frame is late at most; who is later comes behind others.
+    /// The largest delay of a frame in milliseconds; delayed frames arrive out of order.
     late: u64,
 }
 
-/// The wire, and what is done to it.
+/// The wire, and the faults that it injects.
 struct Wire {
     weather: Weather,
     chance: RefCell<u64>,
-    /// Ports of clients that have vanished: nothing comes from them any more, and nothing goes to them.
+    /// Ports of clients that have vanished: the wire drops all frames from and to them.
     gone: RefCell<HashSet<u16>>,
     backlog: RefCell<Backlog>,
 }
 
 impl Wire {
-    /// xorshift64: the same frames are lost each time.
+    /// The xorshift64 generator: every run loses the same frames.
     fn below(&self, bound: u64) -> u64 {
         let mut chance = self.chance.borrow_mut();
         *chance ^= *chance << 13;
@@ -66,7 +67,7 @@ impl Wire {
         *chance % bound
     }
 
-    /// Takes frames from a stack and sends them, as the weather is.
+    /// Takes frames from a stack and sends them with the faults of the weather.
     async fn carry(self: Rc<Self>, mut tx: TxRunner<'static, MTU>, to: UnboundedSender<Vec<u8>>, from_board: bool) {
         loop {
             let frame = tx.tx_buf().await.to_vec();
@@ -95,14 +96,14 @@ impl Wire {
         }
     }
 
-    /// Gives frames to the clients' stack.
+    /// Passes frames to the clients' stack.
     async fn to_clients(mut rx: RxRunner<'static, MTU>, mut from: UnboundedReceiver<Vec<u8>>) {
         while let Some(frame) = from.recv().await {
             give(&mut rx, &frame).await;
         }
     }
 
-    /// Gives frames to the board's stack, and those again that wait in front of it.
+    /// Passes frames to the board's stack, and passes frames of the backlog to it again.
     async fn to_board(self: Rc<Self>, mut rx: RxRunner<'static, MTU>, mut from: UnboundedReceiver<Vec<u8>>) {
         loop {
             let due = self.backlog.borrow().due();
@@ -120,7 +121,8 @@ impl Wire {
             };
             if let Some(frame) = offered {
                 give(&mut rx, &frame).await;
-                // A driver learns at once what the stack makes of a frame, before it gives it the next.
+                // A driver sees the stack's reaction to a frame at once, before it passes on the
+                // next frame.
                 for _ in 0..20 {
                     tokio::task::yield_now().await;
                 }
@@ -138,7 +140,7 @@ fn leaked<T>(value: T) -> &'static mut T {
     Box::leak(Box::new(value))
 }
 
-/// A stack with this address, and both ends of its wire.
+/// Makes a stack with this address, and both ends of its wire.
 fn stack(address: Ipv4Address) -> (Stack<'static>, TxRunner<'static, MTU>, RxRunner<'static, MTU>) {
     let state = leaked(State::<MTU, 8, 8>::new());
     let [.., last] = address.octets();
@@ -153,7 +155,7 @@ fn stack(address: Ipv4Address) -> (Stack<'static>, TxRunner<'static, MTU>, RxRun
     (stack, tx, rx)
 }
 
-/// Runs `test`, with a board of these deadlines, with the stack of the clients, and the wire.
+/// Starts a board with these deadlines, and runs `test` with the clients' stack and the wire.
 fn in_weather<F: Future<Output = ()>>(
     weather: Weather,
     deadlines: Deadlines,
@@ -188,7 +190,7 @@ fn in_weather<F: Future<Output = ()>>(
     });
 }
 
-/// A call for a log of so many lines, as it stands on the wire.
+/// A call for a log of this many lines, as bytes on the wire.
 fn request(lines: u32) -> Vec<u8> {
     let params = json!({"name": "log", "arguments": {"lines": lines}});
     let body = json!({"jsonrpc": "2.0", "id": lines, "method": "tools/call", "params": params}).to_string();
@@ -200,10 +202,11 @@ fn request(lines: u32) -> Vec<u8> {
     .into_bytes()
 }
 
-/// How a client behaves.
+/// The behaviour of a client.
 #[derive(Clone, Copy)]
 struct Manner {
-    /// Bytes that it sends and takes at a time, and how long it waits in between.
+    /// The number of bytes that the client sends and reads at a time; `pause` is the wait in
+    /// between.
     piece: usize,
     pause: Duration,
     window: usize,
@@ -211,7 +214,7 @@ struct Manner {
 
 const BRISK: Manner = Manner { piece: 1024, pause: Duration::ZERO, window: 2048 };
 
-/// A connection that has sent these bytes.
+/// Opens a connection and sends these bytes.
 async fn sent(
     stack: Stack<'static>,
     bytes: &[u8],
@@ -223,7 +226,7 @@ async fn sent(
     socket.connect((BOARD, 80)).await?;
     for piece in bytes.chunks(manner.piece) {
         let mut rest = piece;
-        // To write nothing waits for ever.
+        // A write of zero bytes would wait forever.
         while !rest.is_empty()
             && let Ok(length @ 1..) = socket.write(rest).await
         {
@@ -234,7 +237,7 @@ async fn sent(
     Ok(socket)
 }
 
-/// Calls for a log, and checks that it comes whole.
+/// Calls for a log, and checks that the whole log arrives.
 async fn call(stack: Stack<'static>, lines: u32, manner: Manner) {
     let mut socket = sent(stack, &request(lines), manner).await.expect("a connection");
     let mut came = Vec::new();
@@ -266,7 +269,7 @@ fn dechunked(mut body: &str) -> String {
         if size == 0 {
             return String::from_utf8(whole).expect("UTF-8");
         }
-        // A character may be split between two.
+        // A character may be split between two chunks.
         whole.extend_from_slice(&rest.as_bytes()[..size]);
         body = rest.get(size + 2..).expect("the end of a chunk");
     }
@@ -324,7 +327,7 @@ fn client_that_vanishes_holds_its_socket_until_its_deadline_and_no_longer() {
 }
 
 #[test]
-fn client_that_resets_in_the_middle_costs_nobody_else_anything() {
+fn client_that_resets_in_the_middle_does_not_affect_other_clients() {
     in_weather(Weather::default(), IMPATIENT, async |stack, _| {
         let bytes = request(2);
         for length in [0, 1, 30, 120, bytes.len() - 1, bytes.len()] {
@@ -344,7 +347,7 @@ fn client_that_dawdles_gets_its_answer_and_one_that_takes_nothing_is_cut_off() {
         let slow = Manner { piece: 48, pause: Duration::from_millis(2), window: 96 };
         let byte_by_byte = Manner { piece: 1, pause: Duration::from_micros(100), window: 2048 };
         all([call(stack, 30, slow), call(stack, 2, byte_by_byte)]).await;
-        // More than fits between them, and nobody takes it.
+        // The answers do not fit into the buffers, and the clients read nothing.
         let idle = Manner { window: 64, ..BRISK };
         let mut deaf = Vec::new();
         for _ in 0..SOCKETS {

@@ -1,7 +1,8 @@
-//! The official clients of others against both homes, and the image on its emulated board.
+//! The official clients of other projects against host and device, the device being the image on
+//! its emulated board.
 //!
-//! They need foreign programs. Where one is missing the test says which, and passes; `ATTACHE_FOREIGN=required`, as in
-//! CI, makes it fail instead.
+//! The tests need foreign programs. If one is missing the test names it and passes; with
+//! `ATTACHE_FOREIGN=required`, as in CI, the test fails instead.
 
 use crate::cases;
 use crate::conversations::check;
@@ -16,18 +17,18 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The repository.
+/// The root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in it")
 }
 
-/// The program `attache`, built beside these tests.
+/// The program `attache`, built next to these tests.
 fn attache() -> PathBuf {
     let tests = std::env::current_exe().expect("a running program");
     tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("attache")
 }
 
-/// Whether `path` is there; if not, says what is missing and how to get it.
+/// Returns whether `path` exists; if not, prints what is missing and how to get it.
 fn there(path: &Path, remedy: &str) -> bool {
     if path.exists() {
         return true;
@@ -37,12 +38,12 @@ fn there(path: &Path, remedy: &str) -> bool {
 
 fn missing(sentence: &str) -> bool {
     assert!(std::env::var_os("ATTACHE_FOREIGN").is_none_or(|wish| wish != "required"), "{sentence}");
-    // Past the test harness, which shows nothing of a test that passes.
+    // Writes past the test harness, which hides the output of tests that pass.
     let _ = writeln!(std::io::stderr(), "skipped: {sentence}");
     false
 }
 
-/// Both of the newest clients in both eras: `transport` is what they are to reach.
+/// Runs both of the newest clients in both eras against `transport`.
 fn clients(expect: &str, transport: &[&str]) {
     newest(expect, transport).into_iter().for_each(succeed);
 }
@@ -60,7 +61,7 @@ fn newest(expect: &str, transport: &[&str]) -> Vec<Command> {
     ["modern", "legacy"].into_iter().flat_map(run).collect()
 }
 
-/// The clients of older generations, each of which knows one older revision as its newest.
+/// The clients of older generations, each with another older revision as its newest.
 fn older(transport: &[&str]) -> Vec<Command> {
     let Some(packages) = packages() else { return Vec::new() };
     // Revision 2024-11-05 had another transport over HTTP.
@@ -81,7 +82,7 @@ fn succeed(mut run: Command) {
     assert!(ran.status.success(), "{run:?}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
-/// What tests/foreign/setup has installed.
+/// The packages that tests/foreign/setup has installed.
 fn packages() -> Option<PathBuf> {
     let packages = root().join("target/foreign");
     there(&packages, "run tests/foreign/setup").then_some(packages)
@@ -111,14 +112,15 @@ fn public_suite_finds_no_fault_in_the_example() {
             .expect("tests/foreign/setup has installed it");
         let said = String::from_utf8_lossy(&run.stdout);
         assert!(run.status.success(), "{wanted:?}: {said}");
-        // Besides what is required the first run tries extensions that this server does not offer.
+        // Beyond the required scenarios the first run tries extensions that this server does not
+        // offer.
         let whole = wanted.contains(&"all");
         assert!(!whole || said.contains(", 0 failed\n") && !said.contains('✗'), "{said}");
         assert!(!said.contains("arnings") || said.contains(" 0 warnings"), "{said}");
     }
 }
 
-/// What a device does not offer, or this image does not: docs/conformance.md has the reason of each.
+/// Scenarios that devices or this image do not offer; docs/conformance.md has the reason of each.
 const NOT_ON_THE_BOARD: [(&str, &[&str]); 2] = [
     (
         "2026-07-28",
@@ -170,7 +172,8 @@ fn public_suite_finds_no_fault_in_what_the_board_offers() {
     }
 }
 
-/// The example that has something of everything, with its URL; nothing where it or a foreign program is missing.
+/// Starts the example with all features, and returns it with its URL; `None` if it or a foreign
+/// program is missing.
 fn everything() -> Option<(Process, String)> {
     let example = attache().with_file_name("examples").join("everything");
     if !there(&node_packages(), "run tests/foreign/setup") || !there(&example, "test the whole workspace") {
@@ -181,12 +184,12 @@ fn everything() -> Option<(Process, String)> {
     Some((server, url))
 }
 
-/// An address of this machine that is free.
+/// Returns a free loopback address.
 fn free() -> ::core::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
 }
 
-/// The URL that a program names when it is ready.
+/// Returns the URL that a program prints when it is ready.
 fn greeted(server: &Process) -> String {
     let greeting = String::from_utf8(server.receive()).expect("UTF-8");
     greeting.split(' ').find(|word| word.starts_with("http://")).expect("the greeting names the URL").to_owned()
@@ -203,9 +206,9 @@ fn newer_node(program: &str) -> Command {
     node
 }
 
-/// What the Inspector makes of a method: its standard output, which is JSON.
+/// Runs a method in the Inspector, and returns its standard output, which is JSON.
 fn inspected(era: &str, url: &str, arguments: &[&str]) -> Value {
-    // It keeps a list of servers at home.
+    // The Inspector keeps a list of servers in the home directory.
     let home = std::env::temp_dir().join("attache-inspector");
     let run = newer_node("mcp-inspector")
         .env("HOME", home)
@@ -252,7 +255,7 @@ fn inspector_lists_calls_gets_and_reads_in_both_eras() {
     }
 }
 
-/// The script that boots the image, if the emulator is there.
+/// Returns the script that boots the image, if the emulator is installed.
 fn board() -> Option<PathBuf> {
     let emulator = Command::new("qemu-system-arm").arg("--version").stdout(Stdio::null()).status();
     let there = emulator.is_ok() || missing("qemu-system-arm is missing: apt-get install qemu-system-arm");
@@ -337,7 +340,7 @@ fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() 
 }
 
 #[test]
-fn clients_of_older_generations_have_all_that_their_revisions_know() {
+fn clients_of_older_generations_can_use_all_features_of_their_revisions() {
     if let Some((_server, url)) = everything() {
         older(&["http", &url]).into_iter().for_each(succeed);
     }
@@ -353,7 +356,7 @@ fn official_clients_over_the_boards_uart_list_and_call_in_both_eras() {
     }
 }
 
-/// The image with a port of this machine forwarded to its Ethernet, and its URL.
+/// Boots the image with a local port forwarded to its Ethernet, and returns it with its URL.
 fn boot(run: &Path) -> (Process, String) {
     boot_with(run, &[])
 }
@@ -373,7 +376,7 @@ fn official_clients_over_the_boards_ethernet_list_and_call_in_both_eras() {
     }
 }
 
-/// A token of the issuer whose key `test-issuer.pem` is, signed by a program of others.
+/// Makes a token signed by the issuer's key `test-issuer.pem`, with openssl.
 fn rs256(claims: &str) -> String {
     let header = r#"{"alg":"RS256","kid":"rs256"}"#;
     let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
@@ -386,7 +389,8 @@ fn rs256(claims: &str) -> String {
     format!("{signed}.{}", base64url(&signature))
 }
 
-/// A page of flash, and the key that it opens a board to. The issuer's keys are those of `test-issuer.json`.
+/// Writes a page of flash with the issuer's keys of `test-issuer.json`. Returns an API key that the
+/// board accepts with it, and the page's path.
 fn provisioned(more: &[&str]) -> (String, PathBuf) {
     let directory = std::env::temp_dir().join(format!("attache-page-{}-{}", std::process::id(), more.len()));
     let _ = std::fs::remove_dir_all(&directory);
@@ -423,21 +427,21 @@ fn provisioned(more: &[&str]) -> (String, PathBuf) {
     (key, page.into())
 }
 
-/// The board with this page in its flash.
+/// Boots the board with this page in its flash.
 fn guarded(run: &Path, page: &Path) -> (Process, Http) {
     let (board, url) = boot_with(run, &["--page", page.to_str().expect("UTF-8")]);
     let address = url.trim_start_matches("http://").split('/').next().and_then(|address| address.parse().ok());
     (board, Http::at(address.expect("an address")))
 }
 
-/// Tells the time by SNTP, on this port of the loopback address.
+/// Starts an SNTP server on a loopback address and returns its port.
 fn time_server() -> u16 {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = socket.local_addr().expect("an address").port();
     std::thread::spawn(move || {
         let mut question = [0; 48];
         while let Ok((48, client)) = socket.recv_from(&mut question) {
-            // RFC 5905 §7.3: version 4, a server of stratum 2; the client's mark; the time.
+            // RFC 5905 §7.3: version 4, a server of stratum 2; the client's timestamp; the time.
             let mut answer = [0; 48];
             answer[..2].copy_from_slice(&[4 << 3 | 4, 2]);
             answer[24..32].copy_from_slice(&question[40..]);
@@ -449,7 +453,7 @@ fn time_server() -> u16 {
     port
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 fn until(so: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !so() {
@@ -475,7 +479,7 @@ fn guarded_board_that_knows_no_time_or_no_page_takes_no_token() {
     let (_board, board) = guarded(&run, &page);
     let statuses = [("x-functions-key", key.as_str()), ("authorization", &bearer)].map(|shown| call(&board, shown));
     assert_eq!(statuses, [200, 401], "a key does not end");
-    // One byte of it is another.
+    // Flips a bit in one byte of the page.
     let mut bytes = std::fs::read(&page).expect("a page");
     bytes[20] ^= 1;
     std::fs::write(&page, bytes).expect("written");
@@ -484,7 +488,7 @@ fn guarded_board_that_knows_no_time_or_no_page_takes_no_token() {
 }
 
 #[test]
-fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
+fn guarded_board_admits_callers_with_a_key_or_with_a_token_within_its_scopes() {
     let Some(run) = board() else { return };
     let built = Command::new(&run).args(["--build", "--guarded"]).output().expect("it runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
@@ -513,19 +517,19 @@ fn guarded_board_lets_in_who_has_a_key_or_a_token_as_far_as_its_scopes_go() {
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(challenge.as_str())));
     assert_eq!(call("set_led", &[("x-functions-key", &key)]).status, 200);
     assert_eq!(call("set_led", &[("x-functions-key", "let me in")]).status, 401);
-    // Until it has been told the time it takes no token.
+    // The board accepts no token until its clock is set.
     let good = es256(&claims("ada", "board.use", now + 600));
     until(|| with("temperature", &good) == 200);
     std::thread::sleep(Duration::from_secs(2));
     for sign in [&es256 as &dyn Fn(&str) -> String, &rs256] {
         assert_eq!(with("temperature", &sign(&claims("ada", "board.use", now + 600))), 200);
         assert_eq!(with("set_led", &sign(&claims("ada", "board.use", now + 600))), 403);
-        // A signature every half second.
+        // The board checks one signature every half second.
         std::thread::sleep(Duration::from_secs(2));
         assert_eq!(with("set_led", &sign(&claims("ada", "board.use board.switch", now + 600))), 200);
         assert_eq!(with("temperature", &sign(&claims("ada", "board.use", 1))), 401, "expired");
     }
-    // As large as those of Entra ID: 2.2 KB.
+    // A token as large as those of Entra ID: 2.2 KB.
     let groups: Vec<String> = (0..32).map(|number| format!("66666666-7777-8888-9999-{number:012}")).collect();
     let mut large: Value = serde_json::from_str(&claims("eve", "board.use", now + 600)).expect("JSON");
     large["groups"] = json!(groups);
@@ -584,9 +588,11 @@ fn client_that_comes_when_every_socket_of_the_board_is_taken_waits_and_is_served
     let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/mcp")).expect("host and port");
     let board = Http::at(address.parse().expect("an address"));
     let ask = || board.post(&headers("tools/list", None), request(1, "tools/list", json!({})).to_string().as_bytes());
-    // The emulator's own door takes one at a time and turns away who comes too fast, before the board hears of it.
+    // The emulator accepts one connection at a time and refuses connections that come too fast,
+    // before they reach the board.
     let pace = || std::thread::sleep(Duration::from_millis(50));
-    // On each socket one that vanishes in the middle of a head: it holds the socket until its deadline.
+    // On each socket a client vanishes in the middle of a head and holds the socket until its
+    // deadline.
     let silent: Vec<_> = (0..2)
         .map(|_| {
             let mut silent = TcpStream::connect(board.address()).expect("the board listens");
@@ -619,7 +625,7 @@ fn bad_line_on_the_boards_uart_is_answered_as_by_the_engine_here() {
     for case in cases::all().iter().filter(|case| !case.body.contains(&b'\n')) {
         board.send(&case.body);
         let answer = match case.answer {
-            // Silence is heard when the next answer is that of the next question.
+            // A message got no answer if the next answer belongs to the next request.
             cases::Answer::Silence => {
                 board.send(&sentinel);
                 let next = board.receive();

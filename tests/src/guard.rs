@@ -1,4 +1,5 @@
-//! A device that asks who calls: keys and tokens by what lies in its flash, and a flood that it does not choke on.
+//! A device with authentication: keys and tokens checked against its flash, and a flood of forged
+//! tokens that must not block it.
 
 use crate::device::{Topics, topics};
 use crate::endpoint::guarded;
@@ -39,7 +40,7 @@ static SERVER: Server<'static> = Server::new(plain("valve"), plain("1"), &const 
 
 const SECRET: &str = "a key that nobody guesses";
 
-/// Why callers were kept out.
+/// The reasons of denials.
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn log(denied: &Denied<'_>) {
@@ -55,14 +56,14 @@ fn keys() -> &'static [ApiKey] {
     Box::leak(Box::new([ApiKey::new("spare", digest(b"another")), ApiKey::new("hand", digest(SECRET.as_bytes()))]))
 }
 
-/// A clock that has just been set.
+/// Makes a clock that has just been set.
 fn at(time: u64) -> &'static WallClock {
     let clock = Box::leak(Box::new(WallClock::new(0)));
     assert!(clock.set(time));
     clock
 }
 
-/// The tokens of the tests' issuer, at the time of `clock`.
+/// Accepts the tokens of the tests' issuer, at the time of `clock`.
 fn tokens(clock: &'static WallClock) -> &'static Tokens<'static> {
     let issuer_keys = Box::leak(Box::new([("k1", key())]));
     Box::leak(Box::new(Tokens {
@@ -116,7 +117,7 @@ fn key_opens_a_device_and_its_refusal_names_the_header() {
 }
 
 #[test]
-fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_token_for_the_rest() {
+fn guest_of_a_device_may_use_tools_without_a_scope_and_gets_a_challenge_for_the_others() {
     let board = board(|| (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     for (token, look, open) in [
         (None, 200, 401),
@@ -139,7 +140,7 @@ fn guest_of_a_device_may_do_what_asks_for_no_scope_and_learns_where_to_get_a_tok
 }
 
 #[test]
-fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to_get_one() {
+fn token_opens_a_device_within_its_scopes_and_a_caller_without_one_gets_a_challenge() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     assert_eq!(with(&board, "look", &good(&[])).status, 200);
     let refused = with(&board, "open", &good(&[]));
@@ -162,7 +163,7 @@ fn token_opens_a_device_as_far_as_its_scopes_go_and_who_has_none_learns_where_to
 }
 
 #[test]
-fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
+fn invalid_token_is_refused_and_the_device_knows_the_reason() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     let other = r#"{"alg":"ES256","kid":"other"}"#;
     for (token, why) in [
@@ -179,7 +180,7 @@ fn token_that_is_no_good_is_refused_and_the_device_knows_why() {
 }
 
 #[test]
-fn flood_of_forged_tokens_is_cut_off_and_callers_who_were_seen_go_on() {
+fn flood_of_forged_tokens_hits_the_rate_limit_and_known_callers_continue() {
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
     let seen = good(&[]);
     assert_eq!(with(&board, "look", &seen).status, 200);
@@ -190,7 +191,7 @@ fn flood_of_forged_tokens_is_cut_off_and_callers_who_were_seen_go_on() {
         let subject = good(&[("sub", json!(number.to_string()))]);
         let (other, _) = subject.rsplit_once('.').expect("three parts");
         let signature = seen.rsplit_once('.').expect("three parts").1;
-        // The claim that is no string costs no signature; the other one does.
+        // A claim that is not a string costs no signature check; the other token does.
         assert_eq!(with(&board, "look", &format!("{front}.{signature}")).status, 401);
         statuses.push(with(&board, "look", &format!("{other}.{signature}")).status);
         assert_eq!(with(&board, "look", &seen).status, 200);

@@ -1,4 +1,5 @@
-//! The places where the engine answers, each behind the same two questions: what comes back for a line, what for a POST.
+//! The implementations under test, each with the same two functions: one sends lines, the other a
+//! POST.
 
 use crate::demo;
 use ::core::net::SocketAddr;
@@ -33,11 +34,11 @@ pub(crate) fn headers<'a>(method: &'a str, tool: Option<&'a str>) -> Vec<(&'a st
     headers
 }
 
-/// The engine by itself, driven as `exchange::answer` and `line` say.
+/// The engine by itself, driven through `exchange::answer` and `line`.
 pub(crate) mod core {
     use super::*;
 
-    /// A connection of lines whose buffer holds `LINE` bytes.
+    /// A connection of lines with a buffer of `limit` bytes.
     pub(crate) struct Line {
         connection: Connection,
         limit: usize,
@@ -48,7 +49,7 @@ pub(crate) mod core {
             Self { connection: Connection::new(), limit: 64 * 1024 }
         }
 
-        /// What comes back for `stream`, cut into pieces of `size` bytes: the lines of the answers.
+        /// Sends `stream` in pieces of `size` bytes, and returns the lines of the answers.
         pub(crate) fn ask(&mut self, stream: &[u8], size: usize) -> Vec<Vec<u8>> {
             let who = Authenticated::anonymous(&Access::Anonymous);
             let mut buffer = vec![0; self.limit];
@@ -83,7 +84,7 @@ pub(crate) mod core {
         }
     }
 
-    /// What comes back for a POST.
+    /// Answers a POST.
     pub(crate) fn post(headers: &[(&str, &str)], body: &[u8]) -> Response {
         let mut facts = Facts::new(b"POST");
         for (name, value) in headers {
@@ -119,7 +120,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Starts a server on a free port of the loopback interface; it ends with the test.
+    /// Starts a server on a free port of the loopback interface; it stops when the test ends.
     pub(crate) fn start(server: attache_host::Server) -> Self {
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
@@ -134,7 +135,7 @@ impl Http {
         Self { address: receiver.recv().expect("the server starts") }
     }
 
-    /// One that is already there.
+    /// Connects to a server that already runs.
     pub(crate) const fn at(address: SocketAddr) -> Self {
         Self { address }
     }
@@ -143,7 +144,7 @@ impl Http {
         self.address
     }
 
-    /// What comes back for a POST on a connection of its own.
+    /// Sends a POST on a new connection, and returns the answer.
     pub(crate) fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> Response {
         self.send("POST", headers, body)
     }
@@ -153,12 +154,12 @@ impl Http {
         Response { status: answer.status, body: answer.rest() }
     }
 
-    /// Sends a POST on a connection of its own, and reads the head of what comes back.
+    /// Sends a POST on a new connection, and reads the head of the answer.
     pub(crate) fn open(&self, headers: &[(&str, &str)], body: &[u8]) -> Answering {
         self.open_as("POST", headers, body)
     }
 
-    /// The same of any method.
+    /// The same with any method.
     pub(crate) fn open_as(&self, verb: &str, headers: &[(&str, &str)], body: &[u8]) -> Answering {
         self.open_at(verb, "/mcp", headers, body)
     }
@@ -199,17 +200,17 @@ impl Http {
         }
         stream.write_all(head.as_bytes()).expect("the head is taken");
         stream.write_all(b"\r\n").expect("the head is taken");
-        // A server that refuses for the head may close before it has read a large body.
+        // A server that refuses by the head may close before it has read a large body.
         let _ = stream.write_all(body);
         stream
     }
 }
 
-/// An answer over HTTP while it comes in; dropping it closes the connection.
+/// An answer over HTTP that is still being received; dropping it closes the connection.
 pub(crate) struct Answering {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    /// The id of the event that came last, if events have ids.
+    /// The id of the latest event, if events have ids.
     pub(crate) last_event: Option<String>,
     body: BufReader<Body>,
 }
@@ -219,7 +220,7 @@ impl Answering {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The message in the next event; `None` at the end of the stream. Comments are passed over.
+    /// Returns the message in the next event, or `None` at the end of the stream. Skips comments.
     pub(crate) fn event(&mut self) -> Option<serde_json::Value> {
         let mut message = None;
         loop {
@@ -228,7 +229,7 @@ impl Answering {
             assert!(len > 0 || message.is_none(), "an event without its end");
             match line.trim_end_matches('\n') {
                 "" if len == 0 || message.is_some() => return message,
-                // An event with an id alone.
+                // An event with only an id.
                 "" => {}
                 line => {
                     if let Some(id) = line.strip_prefix("id: ") {
@@ -243,12 +244,12 @@ impl Answering {
         }
     }
 
-    /// All the events that are left.
+    /// Returns all remaining events.
     pub(crate) fn events(mut self) -> Vec<serde_json::Value> {
         ::core::iter::from_fn(|| self.event()).collect()
     }
 
-    /// All that is left of the body. It is checked to be what `Content-Type` says.
+    /// Returns the rest of the body, and checks it against `Content-Type`.
     pub(crate) fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.body.read_to_end(&mut rest).expect("a whole body");
@@ -276,7 +277,7 @@ impl Answering {
         }
     }
 
-    /// What comes until the connection is broken off in the middle of the body.
+    /// Reads until the connection breaks off in the middle of the body.
     pub(crate) fn until_broken(mut self) -> Vec<u8> {
         let mut came = Vec::new();
         self.body.read_to_end(&mut came).expect_err("a body that is not whole");
@@ -284,10 +285,10 @@ impl Answering {
     }
 }
 
-/// A body, taken out of its chunks (RFC 9112 §7.1).
+/// A body, decoded from its chunks (RFC 9112 §7.1).
 struct Body {
     stream: BufReader<TcpStream>,
-    /// Bytes left of this chunk; `None` in front of the first.
+    /// The number of bytes left in this chunk; `None` before the first chunk.
     left: Option<usize>,
 }
 
@@ -345,12 +346,12 @@ impl Process {
             .expect("the line is taken");
     }
 
-    /// The next line that comes back.
+    /// Returns the next line of output.
     pub(crate) fn receive(&self) -> Vec<u8> {
         self.lines.recv_timeout(PATIENCE).expect("an answer in time")
     }
 
-    /// Ends the input and waits for the program to end by itself.
+    /// Closes the input and waits for the program to exit by itself.
     pub(crate) fn close(mut self) -> std::process::ExitStatus {
         drop(self.input.take());
         let started = std::time::Instant::now();
@@ -366,11 +367,11 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Already gone where the test has closed it.
+        // The program has already exited if the test has closed it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Far longer than any answer takes, also where an emulator shares a busy machine.
+/// Far longer than any answer takes, even if an emulator shares a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

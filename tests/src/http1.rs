@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire, as devices read it: which requests a stream of bytes holds, and what is refused.
+//! The devices' HTTP/1.1 reader: the requests in a stream of bytes, and refused streams.
 
 use crate::vectors::folder;
 use attache_core::http::{Field, Verb};
@@ -15,12 +15,12 @@ struct Read {
     path: String,
     keep_alive: bool,
     expects_continue: bool,
-    /// What of it fits.
+    /// The part of the body that fits.
     body: Vec<u8>,
     too_large: bool,
 }
 
-/// The requests of `stream` in pieces of `size` bytes, and the fault that it ends with.
+/// Reads the requests of `stream` in pieces of `size` bytes, and returns them with the final fault.
 fn requests(stream: &[u8], size: usize) -> (Vec<Read>, Option<Fault>) {
     let (mut head, mut buffer) = ([0; 1024], [0; BODY]);
     let mut heads = Heads::new(&mut head);
@@ -184,7 +184,7 @@ fn head_or_body_of_exactly_the_limit_is_read_and_one_byte_more_is_refused() {
             assert_eq!((requests.len(), requests[0].too_large, fault), (2, too_large, None), "the connection survives");
         }
     }
-    // What is too large by far is refused when that is known.
+    // A body that is far too large is refused as soon as its length is known.
     let kept = |len: usize| requests(&post(&format!("content-length: {len}\r\n"), "z"), 4096);
     assert_eq!(kept(BODY + 64 * 1024), (Vec::new(), None), "the rest of it is waited for");
     for len in ["65601", "18446744073709551616", "99999999999999999999999999"] {
@@ -203,7 +203,7 @@ fn stream_that_the_strict_reader_of_node_refuses_is_never_a_request() {
     for case in cases.iter().filter(|case| case["meta"]["type"] == "request") {
         let stream = base64::engine::general_purpose::STANDARD.decode(case["input_b64"].as_str().expect("a string"));
         let stream = stream.expect("Base64");
-        // Most of them have no Host, for which alone they would be refused: so one is put in.
+        // Most cases have no Host and would be refused for that alone, so the test adds one.
         let end = stream.windows(11).position(|eleven| eleven == b" HTTP/1.1\r\n").map_or(0, |at| at + 11);
         let lower = stream.to_ascii_lowercase();
         let hosted = lower.windows(6).any(|six| six == b"\nhost:");
@@ -213,7 +213,7 @@ fn stream_that_the_strict_reader_of_node_refuses_is_never_a_request() {
         };
         let (requests, fault) = read(&stream);
         if case["expect"]["accepted"] != true {
-            // Where the fault lies in the body of a later request, the earlier ones are whole.
+            // If the fault is in the body of a later request, the earlier requests are complete.
             let before = case["log"]
                 .as_array()
                 .expect("a log")
@@ -227,7 +227,8 @@ fn stream_that_the_strict_reader_of_node_refuses_is_never_a_request() {
     assert!(checked > 80, "{checked}");
 }
 
-/// `PRI * HTTP/1.1`, which that reader knows as the beginning of HTTP/2. To us it is a method that is not served.
+/// `PRI * HTTP/1.1`, which the other reader accepts as the HTTP/2 preface. To us it is a method
+/// that is not served.
 const HTTP2_PREFACE: &str = "request/method.md#15";
 
 #[test]
@@ -260,7 +261,7 @@ fn obfuscated_framing_is_refused_or_goes_by_the_length_alone() {
 }
 
 #[test]
-fn head_of_an_answer_says_how_its_body_ends_and_what_becomes_of_the_connection() {
+fn head_of_an_answer_has_the_framing_of_the_body_and_the_fate_of_the_connection() {
     let written = |status, content, after| {
         let mut buffer = [0; 192];
         let mut out = Slice::new(&mut buffer);

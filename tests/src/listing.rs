@@ -10,7 +10,7 @@ use attache_core::tool::{Catalogue, Contents, Features, Kind, Member, Messages, 
 use attache_host::{Ctx, NoArgs, Prompt, Resource, Server};
 use serde_json::{Value, json};
 
-/// The lists: method, member of the result, what finds an entry.
+/// The lists: method, member of the result, key of an entry.
 const LISTS: [(&str, &str, &str); 4] = [
     ("tools/list", "tools", "name"),
     ("prompts/list", "prompts", "name"),
@@ -18,7 +18,7 @@ const LISTS: [(&str, &str, &str); 4] = [
     ("resources/templates/list", "resourceTemplates", "uriTemplate"),
 ];
 
-/// Seven entries of each kind.
+/// A server with seven entries of each kind.
 fn sevens() -> Server {
     (0..7).fold(Server::new("sevens", "1"), |server, number| {
         server
@@ -29,7 +29,7 @@ fn sevens() -> Server {
     })
 }
 
-/// The keys on a page, and the cursor to the next one.
+/// Returns the keys on a page, and the cursor to the next page.
 fn page(result: &Value, (_, member, key): (&str, &str, &str)) -> (Vec<String>, Option<Value>) {
     let entries = result[member].as_array().unwrap_or_else(|| panic!("{member} in {result}"));
     let keys = entries.iter().map(|entry| entry[key].as_str().expect("a key").to_owned());
@@ -109,7 +109,7 @@ fn cursor_that_was_not_issued_for_this_list_is_refused() {
     }
 }
 
-/// Tools that change: there is one more with each generation.
+/// Tools that change: each generation has one tool more.
 struct Growing(AtomicU32);
 
 impl Catalogue for Growing {
@@ -134,7 +134,7 @@ impl Catalogue for Growing {
     }
 }
 
-/// What the engine alone answers.
+/// Returns the answer of the engine alone.
 fn engine(server: &mcp::Server<'_>, method: &str, params: Value) -> Value {
     let body = crate::modern::request(1, method, params).to_string();
     let who = Authenticated::anonymous(&Access::Anonymous);

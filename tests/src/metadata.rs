@@ -1,4 +1,4 @@
-//! What a request says of itself, and what entries of lists say of themselves.
+//! Metadata of requests, and metadata of entries in lists.
 
 use crate::modern::{Client, able};
 use attache_host::{Ctx, NoArgs, Prompt, Read, Resource, Role, Server, Tool, ToolError};

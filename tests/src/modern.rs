@@ -1,4 +1,5 @@
-//! A client of revision 2026-07-28, as far as the tests need one: over a socket, over lines, and in this process.
+//! A client of revision 2026-07-28 with the features that the tests need: over a socket, over
+//! lines, and in this process.
 
 use crate::homes::{Answering, Http, headers};
 use ::core::time::Duration;
@@ -12,7 +13,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, 
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
-/// A request; what `params` has in its `_meta` is added to what must be there, or replaces it.
+/// Makes a request. The members of `_meta` in `params` are added to the required ones, or replace
+/// them.
 pub(crate) fn request(id: impl Into<Value>, method: &str, mut params: Value) -> Value {
     let mut meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -25,7 +27,7 @@ pub(crate) fn request(id: impl Into<Value>, method: &str, mut params: Value) -> 
     json!({"jsonrpc": "2.0", "id": id.into(), "method": method, "params": params})
 }
 
-/// `_meta` of a request that declares these capabilities of its client.
+/// The `_meta` of a request that declares these capabilities of its client.
 pub(crate) fn able(capabilities: Value) -> Value {
     json!({"io.modelcontextprotocol/clientCapabilities": capabilities})
 }
@@ -38,12 +40,12 @@ impl Client {
         Self(Http::start(server))
     }
 
-    /// Sends a request on a connection of its own.
+    /// Sends a request on a new connection.
     pub(crate) fn open(&self, method: &str, params: Value) -> Answering {
         self.send(&request(1, method, params))
     }
 
-    /// Sends a message under the headers that fit it.
+    /// Sends a message with the headers that match it.
     pub(crate) fn send(&self, message: &Value) -> Answering {
         let params = &message["params"];
         let name = params["name"].as_str().or(params["uri"].as_str());
@@ -51,7 +53,7 @@ impl Client {
         self.0.open(&headers(method, name), message.to_string().as_bytes())
     }
 
-    /// Status and body of a plain answer.
+    /// Returns the status and body of a plain answer.
     pub(crate) fn ask(&self, method: &str, params: Value) -> (u16, Value) {
         let answer = self.open(method, params);
         assert_eq!(answer.header("content-type"), Some("application/json"), "{method}");
@@ -67,14 +69,14 @@ impl Client {
         answer["result"].take()
     }
 
-    /// Status and error of a request that is refused.
+    /// Returns the status and error of a refused request.
     pub(crate) fn error(&self, method: &str, params: Value) -> (u16, Value) {
         let (status, mut answer) = self.ask(method, params);
         assert_eq!(answer.get("result"), None, "{method}: {answer}");
         (status, answer["error"].take())
     }
 
-    /// Status and code of a request that is refused.
+    /// Returns the status and code of a refused request.
     pub(crate) fn refusal(&self, method: &str, params: Value) -> (u16, i64) {
         let (status, error) = self.error(method, params);
         (status, error["code"].as_i64().expect("a code"))
@@ -101,7 +103,7 @@ impl Pipe {
         self.say_all(&format!("{message}\n")).await;
     }
 
-    /// Writes lines at once.
+    /// Writes several lines in one write.
     pub(crate) async fn say_all(&mut self, lines: &str) {
         self.out.write_all(lines.as_bytes()).await.expect("the lines are taken");
     }
@@ -115,7 +117,7 @@ impl Pipe {
         serde_json::from_str(&line.expect("readable").expect("a line")).expect("JSON")
     }
 
-    /// Ends the input, and gives the lines that still come.
+    /// Closes the input, and returns the remaining lines.
     pub(crate) async fn end(mut self) -> Vec<Value> {
         self.out.shutdown().await.expect("closed");
         let mut rest = Vec::new();
@@ -146,13 +148,13 @@ impl Local {
     }
 }
 
-/// The next frame of a stream; `None` at its end.
+/// Returns the next frame of a stream, or `None` at its end.
 pub(crate) async fn frame(body: &mut Body) -> Option<String> {
     let frame = body.frame().await?.expect("it does not fail").into_data().expect("data");
     Some(String::from_utf8(frame.to_vec()).expect("UTF-8"))
 }
 
-/// The message in a frame that is one event.
+/// Returns the message in a frame that is one event.
 pub(crate) async fn event(body: &mut Body) -> Option<Value> {
     let frame = frame(body).await?;
     let data = frame.strip_prefix("event: message\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));

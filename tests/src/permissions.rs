@@ -1,4 +1,4 @@
-//! What a caller may do, asked when the tool is known: scopes, the ones that include others, and roles.
+//! Permissions, checked once the tool is known: scopes, scope hierarchies, and roles.
 
 use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
@@ -11,15 +11,15 @@ use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, To
 use serde_json::{Value, json};
 
 attache_core::tools! { pub(crate) mod plant for Plant {
-    /// For everybody
+    /// For every caller
     fn look(Nothing);
-    /// For who may read
+    /// For callers with the read scope
     #[read_only] #[scope("plant.read")] fn measure(Nothing);
-    /// For who may do both
+    /// For callers with both scopes
     #[scope("plant.read")] #[scope("plant.write")] fn switch(Nothing);
-    /// For those in charge
+    /// For operators
     #[role("operator")] fn stop(Nothing);
-    /// For those in charge, by an application that may write
+    /// For operators, through an application with the write scope
     #[role("operator")] #[scope("plant.write")] fn start(Nothing);
 } }
 
@@ -47,7 +47,7 @@ const fn plain(text: &'static str) -> Escaped<'static> {
     Escaped::new(text).expect("no quotes in it")
 }
 
-// `all` is over `admin`, which is over both; and a circle, which leads nowhere.
+// `all` includes `admin`, which includes both; and a cycle, which includes nothing else.
 const IMPLIED: &[(&str, &str)] = &[
     ("plant.admin", "plant.read"),
     ("plant.admin", "plant.write"),
@@ -58,7 +58,7 @@ const IMPLIED: &[(&str, &str)] = &[
 static OFFERS: Tables<'static> = Tables::of_tools(plant::TOOLS).with_implied(IMPLIED);
 static SERVER: Server<'static> = Server::new(plain("plant"), plain("1"), &OFFERS);
 
-/// What a call of `tool` by `who` comes to: the status, and why it was denied.
+/// Calls `tool` as `who`, and returns the status and the reason of a denial.
 fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operation)>) {
     let body = format!(
         concat!(
@@ -108,7 +108,7 @@ fn tool_is_run_for_callers_whose_token_has_what_it_needs() {
         (r#","roles":["operator"]"#, [None, SCOPE, SCOPE, None, SCOPE]),
         (r#","roles":"operator","scp":"plant.write""#, [None, SCOPE, SCOPE, None, None]),
         (r#","roles":["operators","Operator"]"#, [None, SCOPE, SCOPE, ROLE, ROLE]),
-        // An application that acts for itself is asked for roles alone.
+        // An application that acts for itself needs only roles.
         (r#","idtyp":"app""#, [None, None, None, ROLE, ROLE]),
         (r#","idtyp":"app","roles":["operator"]"#, [None, None, None, None, None]),
     ];
@@ -124,7 +124,7 @@ fn tool_is_run_for_callers_whose_token_has_what_it_needs() {
 }
 
 #[test]
-fn callers_without_a_token_may_use_what_the_door_lets_them_to() {
+fn anonymous_callers_and_key_holders_may_use_every_tool() {
     let keys = [ApiKey::new("ci", digest(b"secret"))];
     for who in [Authenticated::anonymous(&Access::Anonymous), Shown::new(b"secret").check(&keys).unwrap()] {
         for tool in ["look", "measure", "switch", "stop", "start"] {
@@ -134,7 +134,7 @@ fn callers_without_a_token_may_use_what_the_door_lets_them_to() {
 }
 
 #[test]
-fn guest_may_use_what_needs_nothing_and_is_asked_for_a_token_for_the_rest() {
+fn guest_may_use_tools_without_a_scope_and_needs_a_token_for_the_others() {
     let guest = Authenticated::anonymous(&Access::Guest);
     assert_eq!(called(&guest, "look"), (200, None));
     for (index, tool) in [(1, "measure"), (2, "switch"), (3, "stop"), (4, "start")] {
@@ -189,7 +189,7 @@ fn lists_for_a_caller_show_what_it_may_use_on_pages_that_are_full() {
 }
 
 #[test]
-fn what_a_tool_needs_is_there_for_the_challenge_and_in_no_list() {
+fn needs_of_a_tool_are_in_the_challenge_and_in_no_list() {
     let needs = |index| (0..).map_while(move |number| OFFERS.need(Kind::Tool, index, number));
     assert!(needs(0).eq([]));
     assert!(needs(2).eq([Need::Scope("plant.read"), Need::Scope("plant.write")]));

@@ -1,4 +1,5 @@
-//! A host that asks who calls: tokens of an issuer that is asked for its keys over HTTP, keys, and what is refused how.
+//! A host with authentication: tokens of an issuer whose keys are fetched over HTTP, API keys, and
+//! the form of refusals.
 
 use crate::homes::{Answering, Http, Response};
 use crate::tokens::{base64url, signed_by};
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const RESOURCE: &str = "https://api.example/base/mcp";
-/// Where an issuer of these tests has its metadata, and where its keys.
+/// The paths of the metadata and of the keys at the issuers of these tests.
 const PLACE: &str = "/.well-known/openid-configuration";
 const KEYS: &str = "/keys";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -27,7 +28,7 @@ fn signing(number: u8) -> SigningKey {
     SigningKey::from_slice(&[number; 32]).expect("a key")
 }
 
-/// A set with the public halves of these keys, each named by its number.
+/// Returns a key set with the public halves of these keys, each named by its number.
 fn jwks(numbers: &[u8]) -> String {
     let keys: Vec<Value> = numbers
         .iter()
@@ -40,7 +41,8 @@ fn jwks(numbers: &[u8]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-/// The claims of a good token of `issuer`, with these members instead of its own; `null` takes one away.
+/// The claims of a good token of `issuer`, with these members instead of its own; `null` removes a
+/// member.
 fn claims(issuer: &str, changes: Value) -> String {
     let mut claims = json!({
         "iss": issuer, "sub": "ada", "aud": RESOURCE, "exp": now() + 600, "azp": "app", "scp": "use",
@@ -56,13 +58,13 @@ fn claims(issuer: &str, changes: Value) -> String {
     claims.to_string()
 }
 
-/// A token that key `number` has signed.
+/// Makes a token signed by key `number`.
 fn token(number: u8, issuer: &str, changes: Value) -> String {
     let header = json!({"alg": "ES256", "kid": number.to_string(), "typ": "at+jwt"}).to_string();
     signed_by(&signing(number), &header, &claims(issuer, changes))
 }
 
-/// What an issuer does when it is asked.
+/// A web site that an issuer runs.
 #[derive(Clone)]
 struct Site {
     pages: Arc<Mutex<HashMap<String, Page>>>,
@@ -70,7 +72,7 @@ struct Site {
     delay: Arc<Mutex<Duration>>,
 }
 
-/// What is at a path.
+/// The answer at a path.
 #[derive(Clone, Default)]
 struct Page {
     status: u16,
@@ -78,7 +80,7 @@ struct Page {
     body: String,
 }
 
-/// A site on a free port of this machine, and its URL.
+/// Starts a site on a free loopback port, and returns it with its URL.
 fn site() -> (Site, String) {
     let site = Site { pages: Arc::default(), asked: Arc::default(), delay: Arc::default() };
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -121,7 +123,7 @@ impl Site {
         self.pages.lock().expect("not poisoned").insert(path.to_owned(), page);
     }
 
-    /// Publishes metadata of `issuer` at `path`, with keys behind it.
+    /// Publishes metadata of `issuer` at `path`, and its keys.
     fn publish(&self, path: &str, issuer: &str, origin: &str, numbers: &[u8]) {
         self.put(path, json!({"issuer": issuer, "jwks_uri": format!("{origin}/keys")}));
         self.put("/keys", jwks(numbers));
@@ -142,7 +144,7 @@ fn tools(server: Server) -> Server {
     server.tool("who", "Who calls", who).with_tool(write).with_tool(run).implies("admin", "write")
 }
 
-/// A server that takes tokens of this issuer.
+/// Starts a server that accepts tokens of this issuer.
 fn protected(issuer: Issuer) -> Http {
     let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).scopes(["use"]);
     Http::start(tools(Server::new("protected", "1")).auth(Auth::tokens(tokens)))
@@ -167,7 +169,7 @@ fn call(http: &Http, name: &str, credentials: &[(&str, &str)]) -> Answering {
     http.open(&headers, body.as_bytes())
 }
 
-/// The status of a call with this token.
+/// Returns the status of a call with this token.
 fn status(http: &Http, token: &str) -> u16 {
     call(http, "who", &[("authorization", &format!("Bearer {token}"))]).status
 }
@@ -235,7 +237,7 @@ fn token_that_breaks_a_rule_is_refused_like_every_other_one() {
     ] {
         let came = call(&http, "who", &[("authorization", &format!("Bearer {token}"))]);
         let came = (came.status, came.header("www-authenticate").map(str::to_owned), came.rest());
-        // What is longer than the transport takes is refused by that.
+        // The transport itself refuses headers larger than its limit.
         assert!(came == alike || what == "large" && came.0 == 431, "{what}: {came:?}");
     }
     for (what, changes, expected) in [
@@ -341,12 +343,12 @@ fn keys_are_found_by_the_metadata_of_each_standard_and_by_no_other() {
         site.put(KEYS, jwks(&[1]));
         spoil(&site, &origin);
         let http = protected(Issuer::discovered(&origin));
-        // Nobody can tell whether the token is good.
+        // The server cannot check the token.
         assert_eq!(status(&http, &token(1, &origin, json!({}))), 503, "metadata {what}");
     }
 }
 
-/// A site that is an issuer with these keys, and its URL.
+/// Starts a site that is an issuer with these keys, and returns it with its URL.
 fn site_of(numbers: &[u8]) -> (Site, String) {
     let (site, origin) = site();
     site.publish("/.well-known/openid-configuration", &origin, &origin, numbers);
@@ -354,7 +356,7 @@ fn site_of(numbers: &[u8]) -> (Site, String) {
 }
 
 #[test]
-fn issuer_is_asked_once_however_many_come_and_not_for_tokens_that_are_no_good_anyway() {
+fn issuer_is_fetched_once_for_many_callers_and_never_for_tokens_that_are_invalid_anyway() {
     let (site, origin) = site_of(&[1]);
     *site.delay.lock().expect("not poisoned") = Duration::from_millis(100);
     let http = protected(Issuer::discovered(&origin));
@@ -368,7 +370,7 @@ fn issuer_is_asked_once_however_many_come_and_not_for_tokens_that_are_no_good_an
             scope.spawn(move || assert_eq!(status(http, &token(1, origin, json!({"sub": number.to_string()}))), 200));
         }
     });
-    // Metadata at its second place, and the keys.
+    // The metadata at its second location, and the keys.
     assert_eq!(site.asked(), 3);
     for unknown in 2..40 {
         assert_eq!(status(&http, &token(unknown, &origin, json!({}))), 401);
@@ -391,14 +393,14 @@ fn issuer_that_is_down_at_the_start_or_slow_stops_nothing_else() {
         assert_eq!(waiting.join().expect("an answer"), 503);
     });
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
-    // Nobody waits for what was tried just now.
+    // No call waits for a fetch that has just failed.
     let started = Instant::now();
     assert_eq!(status(&http, &token(1, &origin, json!({}))), 503);
     assert!(started.elapsed() < Duration::from_secs(1));
 }
 
 #[test]
-fn new_key_is_believed_when_it_comes_and_one_that_is_gone_no_more() {
+fn new_key_of_an_issuer_is_accepted_and_a_removed_key_no_longer() {
     let (site, origin) = site_of(&[1]);
     let http = protected(Issuer::discovered(&origin));
     assert_eq!(status(&http, &token(1, &origin, json!({}))), 200);
@@ -406,13 +408,13 @@ fn new_key_is_believed_when_it_comes_and_one_that_is_gone_no_more() {
     std::thread::sleep(attache_host::limits::FETCH_AGAIN);
     assert_eq!(status(&http, &token(2, &origin, json!({}))), 200);
     assert_eq!(status(&http, &token(1, &origin, json!({}))), 401, "though it was seen before");
-    // What was known goes on when the issuer is gone.
+    // Known keys stay valid when the issuer is unreachable.
     site.answer("/keys", 500, None, "");
     assert_eq!(status(&http, &token(2, &origin, json!({"sub": "bob"}))), 200);
 }
 
 #[test]
-fn key_lets_in_until_it_is_taken_away_and_its_refusal_sends_nobody_to_an_authorization_server() {
+fn api_key_is_accepted_until_it_is_removed_and_its_refusal_names_no_authorization_server() {
     let keys = Keys::new([("ci", SECRET), ("ops", "fedcba9876543210fedcba9876543210")]);
     let http = Http::start(tools(Server::new("keyed", "1")).auth(Auth::keys(keys.clone())));
     let key = |value: &str| call(&http, "who", &[("x-functions-key", value)]);
@@ -473,7 +475,7 @@ fn both_gates_ask_for_both_and_either_for_one() {
 }
 
 #[test]
-fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
+fn guest_needs_a_token_only_for_tools_with_a_scope_or_role() {
     let tokens = Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
     let http = Http::start(tools(Server::new("o", "1")).auth(Auth::optional(tokens)));
     assert_eq!(text(call(&http, "who", &[])), "None None None");
@@ -484,7 +486,7 @@ fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
         (Some(bearer(1, json!({"scp": "use write"}))), 200, 200),
         (Some(bearer(1, json!({"exp": 1}))), 200, 401),
         (Some(bearer(2, json!({}))), 200, 401),
-        // Its holder is known, and may not call.
+        // The token's holder is authenticated but may not call.
         (Some(bearer(1, json!({"azp": "other"}))), 403, 403),
     ] {
         let credentials: Vec<_> = shown.iter().map(|shown| ("authorization", shown.as_str())).collect();
@@ -506,7 +508,7 @@ fn guest_is_asked_for_a_token_by_what_needs_one_and_by_nothing_else() {
     assert_eq!(in_query.status, 400, "never in the query");
 }
 
-/// The answer to a list of the tools, from this cursor on.
+/// Lists the tools from this cursor on, and returns the answer.
 fn list(http: &Http, changes: Value, cursor: Option<&str>) -> Value {
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
     let mut params = json!({"_meta": meta});
@@ -526,7 +528,7 @@ fn list(http: &Http, changes: Value, cursor: Option<&str>) -> Value {
 }
 
 #[test]
-fn lists_that_hide_what_is_forbidden_show_each_caller_its_own_and_say_that_they_are_private() {
+fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private() {
     let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
     let server = || tools(Server::new("hiding", "1")).auth(Auth::tokens(tokens())).hide_forbidden();
     let http = Http::start(server());
@@ -539,10 +541,11 @@ fn lists_that_hide_what_is_forbidden_show_each_caller_its_own_and_say_that_they_
         let result = &list(&http, changes, None)["result"];
         let names: Vec<_> = result["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
         assert_eq!(names, expected);
-        // Those who see all of it have what others may not see.
+        // A caller who sees the whole list also sees entries that are hidden from others, so the
+        // list is private too.
         assert_eq!(result["cacheScope"], "private");
     }
-    // What is hidden is still refused with what would help.
+    // A hidden tool is still refused with a challenge that names the missing scope.
     let bearer = format!("Bearer {}", token(1, "https://id.example", json!({})));
     let refused = call(&http, "write", &[("authorization", &bearer)]);
     assert!(
@@ -593,9 +596,10 @@ fn session_belongs_to_the_caller_who_has_opened_it() {
     assert_eq!(with("DELETE", Some(&ada), b""), 204);
 }
 
-// AU-23
+// Fetch standard, CORS protocol: a preflight request carries no credentials, so it is never
+// challenged.
 #[test]
-fn page_that_may_call_is_told_so_before_and_can_read_what_it_is_refused_with() {
+fn allowed_origin_passes_the_preflight_and_can_read_a_refusal() {
     let tokens = Tokens::of(RESOURCE, fixed());
     let server = tools(Server::new("web", "1")).auth(Auth::tokens(tokens)).origins(["https://app.example".to_owned()]);
     let http = Http::start(server);
@@ -625,7 +629,8 @@ fn page_that_may_call_is_told_so_before_and_can_read_what_it_is_refused_with() {
     assert!(refused.header("access-control-expose-headers").is_some_and(|all| all.contains("WWW-Authenticate")));
 }
 
-// azure.md F.2, step by step: what an editor sends to a host of a function platform, with the issuer's paths as Entra ID has them.
+// MCP 2025-11-25 basic/authorization, "Authorization Flow": the steps that an editor takes to sign
+// in to a server on a function platform, numbered, with the issuer's paths as Entra ID has them.
 #[test]
 fn editor_that_knows_only_the_url_finds_the_issuer_gets_a_token_and_works_until_it_closes() {
     const PUBLIC: &str = "https://func.example/runtime/webhooks/mcp";
@@ -652,7 +657,7 @@ fn editor_that_knows_only_the_url_finds_the_issuer_gets_a_token_and_works_until_
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "Visual Studio Code", "version": "1.130.0"},
     }});
 
-    // 1, 2: no token yet.
+    // 1, 2: the request has no token yet.
     let refused = send("POST", &[], &hello);
     let challenge = refused.header("www-authenticate").expect("a challenge").to_owned();
     assert_eq!(refused.status, 401);
@@ -662,7 +667,8 @@ fn editor_that_knows_only_the_url_finds_the_issuer_gets_a_token_and_works_until_
     };
     assert_eq!(parameter("scope"), "user_impersonation");
 
-    // 3, 4: the metadata names exactly the URL that the person has configured, or it is dropped.
+    // 3, 4: the editor ignores the metadata unless it names exactly the URL that the user has
+    // configured.
     let place = parameter("resource_metadata");
     let path = place.strip_prefix("https://func.example").expect("on the public host");
     let headers = [("host", "func.example"), ("accept", "application/json"), ("mcp-protocol-version", "2025-11-25")];
@@ -673,19 +679,19 @@ fn editor_that_knows_only_the_url_finds_the_issuer_gets_a_token_and_works_until_
     assert_eq!(metadata["authorization_servers"][0], issuer.as_str());
     assert_eq!(metadata["scopes_supported"], json!(["user_impersonation"]));
 
-    // 5 to 10: the first two places have nothing, the third has. 11: the person says yes.
+    // 5 to 10: the first two locations have no metadata, the third has. 11: the user consents.
     let asked = site.asked();
     let changes = json!({"aud": "api-app", "azp": EDITOR, "tid": TENANT, "oid": "ada", "scp": "user_impersonation", "ver": "2.0"});
     let bearer = format!("Bearer {}", token(1, &issuer, changes));
 
-    // 12, 13: the server looks for the issuer's keys at the same three places.
+    // 12, 13: the server looks for the issuer's keys at the same three locations.
     let opened = send("POST", &[("authorization", &bearer)], &hello);
     assert_eq!((opened.status, site.asked() - asked), (200, 4));
     let session = opened.header("mcp-session-id").expect("a session").to_owned();
     let open =
         [("authorization", bearer.as_str()), ("mcp-session-id", &session), ("mcp-protocol-version", "2025-11-25")];
 
-    // 14 to 17
+    // 14 to 17: the session.
     assert_eq!(send("POST", &open, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).status, 202);
     let stream = send("GET", &open, &Value::Null);
     assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));

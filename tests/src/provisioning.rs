@@ -1,4 +1,4 @@
-//! Pages of flash that tell a device who may call it.
+//! Pages of flash that configure the access to a device.
 
 use crate::tokens::{HEADER, NOW, key, token};
 use ::core::net::{Ipv4Addr, SocketAddrV4};
@@ -9,7 +9,7 @@ fn list<'t>(texts: &[&'t str]) -> List<'t> {
     List::from_slice(texts).expect("room for them")
 }
 
-/// A page with something of everything; the issuer's key is that of the tests.
+/// A page with an entry of every kind; the issuer's key is that of the tests.
 fn page<'p>(x: &'p [u8; 32], y: &'p [u8; 32]) -> Page<'p> {
     let mut page = Page {
         written: 1_700_000_000,
@@ -38,7 +38,7 @@ fn point() -> ([u8; 32], [u8; 32]) {
 }
 
 #[test]
-fn page_that_was_written_is_what_the_device_reads_and_lets_callers_in_by() {
+fn device_reads_a_written_page_and_admits_callers_by_it() {
     let (x, y) = point();
     let mut flash = [0xFF; 4096];
     let length = page(&x, &y).write(&mut flash).expect("room");
@@ -66,7 +66,7 @@ fn page_that_was_written_is_what_the_device_reads_and_lets_callers_in_by() {
 }
 
 #[test]
-fn page_with_one_bit_that_is_another_or_cut_short_is_none() {
+fn page_with_one_changed_bit_or_cut_short_is_rejected() {
     let (x, y) = point();
     let mut flash = [0xFF; 1024];
     let length = page(&x, &y).write(&mut flash).expect("room");

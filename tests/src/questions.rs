@@ -1,4 +1,5 @@
-//! Calls that ask their client and are made again with the answers (MCP 2026-07-28 basic/patterns/mrtr).
+//! Calls that ask their client and are retried with the answers (MCP 2026-07-28
+//! basic/patterns/mrtr).
 
 use crate::modern::{Client, able, request};
 use attache_host::{Ask, Ctx, Elicited, NoArgs, Page, Prompt, Read, Resource, Server, ToolError};
@@ -58,7 +59,7 @@ fn asking() -> Server {
         }))
 }
 
-/// What the person says under `key`.
+/// Asks the user for `key`, and returns the answer as text.
 fn elicited(ctx: &Ctx, key: &str) -> Result<String, ToolError> {
     match ctx.elicit(key, "Who?", form(key))? {
         Elicited::Accepted(content) => Ok(content[key].as_str().unwrap_or_default().to_owned()),
@@ -71,7 +72,7 @@ fn accepted(field: &str, value: &str) -> Value {
     json!({"action": "accept", "content": {field: value}})
 }
 
-/// Parameters with all that a client can be able to.
+/// Parameters of a client that declares every capability.
 fn with(name: &str, more: Value) -> Value {
     let mut params = json!({"name": name, "_meta": able(json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}))});
     params.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
@@ -127,7 +128,7 @@ fn call_that_asks_is_answered_with_questions_of_its_kind() {
 
 // ELI-02, MRTR-01, RPC-19
 #[test]
-fn person_that_has_to_go_to_a_page_first_is_asked_by_the_result_and_then_the_model_hears_how_it_stands() {
+fn result_asks_the_user_to_visit_a_page_and_the_retry_tells_the_model_the_outcome() {
     let client = Client::of(asking());
     let page = json!({"method": "elicitation/create", "params": {
         "mode": "url", "message": "Sign in", "url": "https://a.example/sign-in",
@@ -155,7 +156,8 @@ fn call_made_again_with_answers_completes_and_extra_answers_are_ignored() {
         let asked = client.result("tools/call", with("cut", json!({"arguments": arguments})));
         let again = json!({"arguments": arguments, "inputResponses": answers, "requestState": asked["requestState"]});
         assert_eq!(text(&client.result("tools/call", with("cut", again))), said);
-        // The state only carries what was before: an answer alone is a call made anew.
+        // The state only carries earlier answers, so a call with answers but without state works as
+        // well.
         let alone = json!({"arguments": arguments, "inputResponses": answers});
         assert_eq!(text(&client.result("tools/call", with("cut", alone))), said);
     }

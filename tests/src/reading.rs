@@ -1,4 +1,4 @@
-//! Prompts that are got, resources that are read, arguments that are completed, and every kind of content.
+//! Getting prompts, reading resources, completing arguments, and every kind of content.
 
 use crate::homes::{Http, headers};
 use crate::modern::{Client, request};
@@ -37,7 +37,7 @@ fn prompts() -> Server {
         }))
 }
 
-/// One block of each kind, with what needs an escape in JSON.
+/// One block of each kind, with characters that JSON must escape.
 fn blocks() -> Vec<Content> {
     vec![
         Content::text("say \"hi\"\n\u{1}"),
@@ -48,7 +48,7 @@ fn blocks() -> Vec<Content> {
     ]
 }
 
-/// What they are on the wire.
+/// The JSON of these blocks.
 fn written() -> Vec<Value> {
     vec![
         json!({"type": "text", "text": "say \"hi\"\n\u{1}"}),

@@ -1,4 +1,4 @@
-//! What is added and removed while a server runs.
+//! Entries that are added and removed while a server runs.
 
 use crate::modern::{Client, Local, Pipe, able, event, request};
 use attache_host::{Changes, Ctx, NoArgs, Prompt, Read, Resource, Server, Tool, ToolError};
@@ -106,7 +106,7 @@ async fn call_that_waits_or_runs_is_answered_though_its_tool_and_those_before_it
     let mut pipe = Pipe::to(server.tool("last", "d", move |_: NoArgs, ctx: Ctx| {
         let handle = handle.clone();
         async move {
-            // The first of the calls takes away its own tool and all before it.
+            // The first of the calls removes its own tool and all tools before it.
             for name in ["a", "b", "last"] {
                 handle.remove_tool(name);
             }
@@ -120,7 +120,7 @@ async fn call_that_waits_or_runs_is_answered_though_its_tool_and_those_before_it
     for id in 0..CALLS {
         lines += &format!("{}\n", request(id, "tools/call", json!({"name": "last"})));
     }
-    // One write, so that they are all read before the first of them runs.
+    // One write, so that the server reads all calls before it runs the first.
     pipe.say_all(&lines).await;
     for _ in 0..CALLS {
         assert_eq!(pipe.hear().await["result"]["content"][0]["text"], "done");

@@ -1,4 +1,5 @@
-//! Results and the room they have: what does not fit is an error, and what is emitted needs no room at all.
+//! Results and the room they need: a result that does not fit is an error; an emitted answer needs
+//! no room.
 
 use crate::cases::modern;
 use crate::demo::{Demo, SERVER, tools};
@@ -16,7 +17,8 @@ fn echo(text: &str) -> Vec<u8> {
     ))
 }
 
-/// The answer to `body` with `room` bytes for a result, sent through a buffer of `piece` bytes.
+/// Returns the answer to `body` with `room` bytes for a result, sent through a buffer of `piece`
+/// bytes.
 fn sent(body: &[u8], room: usize, piece: usize) -> Vec<u8> {
     let mut buffer = vec![0; room];
     let mut out = Slice::new(&mut buffer);

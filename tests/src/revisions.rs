@@ -1,4 +1,5 @@
-//! Each revision exactly: what a handshake agrees on, and what is shown to clients of each, over HTTP and over lines.
+//! The exact differences between revisions: the version that a handshake agrees on, and the members
+//! that clients of each revision see, over HTTP and over lines.
 
 use crate::homes::Http;
 use attache_host::{Content, Ctx, Json, NoArgs, Server, Tool, ToolOutput};
@@ -32,7 +33,7 @@ fn server() -> Server {
         })
 }
 
-/// What clients of one revision are shown.
+/// The members that clients of one revision see.
 struct Shown {
     version: &'static str,
     title: bool,
@@ -82,7 +83,7 @@ const ALL: [Shown; 4] = [
     },
 ];
 
-/// The messages of a conversation of one revision, behind the handshake.
+/// The messages of a conversation of one revision, after the handshake.
 fn conversation() -> [Value; 5] {
     [
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
@@ -132,7 +133,7 @@ fn check(shown: &Shown, hello: &Value, answers: [Value; 5]) {
 
 // VER-02, LEG-01, LEG-02
 #[test]
-fn each_revision_is_agreed_on_and_shown_what_it_knows_over_http() {
+fn each_revision_is_negotiated_and_gets_only_its_own_members_over_http() {
     let http = Http::start(server());
     for shown in &ALL {
         let json = [("host", "localhost"), ("content-type", "application/json")];
@@ -150,7 +151,7 @@ fn each_revision_is_agreed_on_and_shown_what_it_knows_over_http() {
 
 // VER-02, LEG-01, LEG-02
 #[tokio::test]
-async fn each_revision_is_agreed_on_and_shown_what_it_knows_over_lines() {
+async fn each_revision_is_negotiated_and_gets_only_its_own_members_over_lines() {
     for shown in &ALL {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (input, output) = tokio::io::split(theirs);

@@ -1,4 +1,5 @@
-//! Legacy sessions over HTTP: what a session id is good for, and what a client is asked, told and spared in its session.
+//! Legacy sessions over HTTP: the lifetime of session ids, and the questions, notifications and
+//! replay in a session.
 
 use crate::homes::{Answering, Http, Response};
 use ::core::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 
 const JSON: [(&str, &str); 2] = [("host", "localhost"), ("content-type", "application/json")];
 
-/// Tools that do what is told of them here.
+/// A server with tools that behave as their descriptions say.
 fn server(stopped: &Arc<Notify>) -> Server {
     let stopped = Arc::clone(stopped);
     Server::new("sessions", "1")
@@ -53,7 +54,7 @@ fn server(stopped: &Arc<Notify>) -> Server {
         .with_resource(Resource::new("at://one", "one", "text/plain", |_, _| async { "one" }))
 }
 
-/// Tells when it is dropped.
+/// Notifies when it is dropped.
 struct Told(Arc<Notify>);
 
 impl Drop for Told {
@@ -92,7 +93,7 @@ impl Client {
     fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = JSON.to_vec();
         headers.push(("mcp-session-id", &self.session));
-        // Revisions before 2025-06-18 know no such header.
+        // Revisions before 2025-06-18 do not have this header.
         if self.version >= "2025-06-18" {
             headers.push(("mcp-protocol-version", self.version));
         }
@@ -179,7 +180,7 @@ fn session_id_that_was_never_issued_is_not_found() {
 }
 
 #[test]
-fn what_needs_a_session_is_refused_without_one() {
+fn request_that_needs_a_session_is_refused_without_one() {
     let http = Http::start(server(&Arc::default()));
     let mut headers = JSON.to_vec();
     headers.push(("mcp-protocol-version", "2025-11-25"));
@@ -194,7 +195,7 @@ fn what_needs_a_session_is_refused_without_one() {
     }
     for verb in ["GET", "DELETE"] {
         assert_eq!(http.send(verb, &headers, b"").status, 400, "{verb}");
-        // Nothing says that it is of a legacy client.
+        // Nothing shows that the request is of a legacy client.
         assert_eq!(http.send(verb, &JSON, b"").status, 405, "{verb}");
     }
 }
@@ -215,7 +216,7 @@ fn header_that_names_another_version_than_the_session_is_refused() {
 
 // LOG-01
 #[test]
-fn session_hears_log_messages_from_its_level_on_and_other_sessions_none() {
+fn session_gets_log_messages_of_its_level_and_above_and_other_sessions_get_none() {
     let client = Client::of(server(&Arc::default()), "2025-06-18");
     let other = Client::at(Arc::clone(&client.http), "2025-06-18");
     assert_eq!(client.open("tools/call", call("logs")).header("content-type"), Some("application/json"));
@@ -258,12 +259,12 @@ fn call_is_stopped_by_a_notification_and_not_by_a_disconnect() {
     assert_eq!(client.post(cancel.clone()).0, 202);
     assert!(within(5000), "it is stopped");
     assert_eq!(client.post(cancel).0, 202, "what does not run any more is ignored");
-    // A stream that is open ends without an answer.
+    // An open stream ends without an answer.
     let mut stream = client.open("tools/call", call("waits"));
     stream.event();
     client.post(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}));
     assert_eq!(stream.event(), None);
-    // And with its session every call ends.
+    // Every call ends with its session.
     assert!(within(5000));
     let _stream = client.open("tools/call", call("waits"));
     assert_eq!(client.delete(), 204);
@@ -314,7 +315,7 @@ fn question_that_the_client_refuses_fails_its_call() {
 }
 
 #[test]
-fn client_is_not_asked_what_its_revision_does_not_know() {
+fn client_gets_no_question_that_its_revision_does_not_know() {
     for (version, tool) in [("2025-06-18", "page"), ("2025-03-26", "asks"), ("2024-11-05", "asks")] {
         let client = Client::of(server(&Arc::default()), version);
         let (status, answer) = client.ask("tools/call", call(tool));
@@ -324,7 +325,7 @@ fn client_is_not_asked_what_its_revision_does_not_know() {
 
 // LHTTP-01, LHTTP-04, SUB-01
 #[test]
-fn open_stream_hears_of_lists_and_of_what_was_subscribed_to() {
+fn open_stream_gets_changes_of_lists_and_of_subscribed_resources() {
     let server = server(&Arc::default());
     let changes = server.changes();
     let client = Client::of(server, "2025-11-25");
@@ -368,7 +369,7 @@ fn stream_that_broke_is_resumed_behind_the_event_that_came_last() {
         assert_eq!(rest.event().expect("an answer")["result"]["content"][0]["text"], "done");
         assert_eq!(rest.event(), None);
     }
-    // From the priming event on.
+    // Replays from the priming event on.
     let start = first.replace("-1", "-0");
     assert_eq!(client.get(&[("last-event-id", &start)]).events().len(), 3);
     let stranger = Client::at(Arc::clone(&client.http), "2025-11-25");
@@ -379,7 +380,7 @@ fn stream_that_broke_is_resumed_behind_the_event_that_came_last() {
 
 // LEG-08, RPC-19
 #[test]
-fn client_that_can_open_pages_is_sent_to_one_by_an_error_and_told_when_it_is_done() {
+fn client_that_can_open_pages_gets_the_page_in_an_error_and_a_notification_when_the_user_is_done() {
     let server = server(&Arc::default());
     let changes = server.changes();
     let client = Client::of(server, "2025-11-25");
@@ -426,7 +427,7 @@ fn stream_that_is_open_too_long_is_closed_and_its_client_polls_for_the_rest() {
         assert!(answer.contains("slow") && polls > 1, "{answer}");
         break;
     }
-    // Before, the server was not to close it.
+    // In older revisions the server was not to close the stream.
     let older = Client::of(server(&Arc::default()).limits(limits), "2025-06-18");
     let (status, answer) = older.ask("tools/call", call("slow"));
     assert_eq!((status, &answer["result"]["content"][0]["text"]), (200, &json!("slow")));
@@ -473,7 +474,7 @@ fn batch_is_served_in_order_by_the_one_revision_that_has_it() {
 
 // LEG-05, RPC-07
 #[test]
-fn what_does_not_belong_into_a_session_is_refused_and_the_session_goes_on() {
+fn message_that_does_not_belong_to_a_session_is_refused_and_the_session_continues() {
     let client = Client::of(server(&Arc::default()), "2025-11-25");
     let mut running = client.open("tools/call", call("asks"));
     let first = running.event().expect("a question");
@@ -505,7 +506,7 @@ fn what_does_not_belong_into_a_session_is_refused_and_the_session_goes_on() {
 }
 
 #[test]
-fn session_survives_a_restart_with_the_same_key_and_what_only_the_old_process_knew_is_refused_clearly() {
+fn session_survives_a_restart_with_the_same_key_and_lost_state_is_refused_clearly() {
     let [old, new] = [[1; 32], [2; 32]];
     let before = Client::of(server(&Arc::default()).seal_keys([old]), "2025-11-25");
     let mut stream = before.open("tools/call", call("asks"));

@@ -1,4 +1,4 @@
-//! Signatures of tokens: what Wycheproof and the RFCs say of them, by each of the keys that core brings.
+//! Signatures of tokens: the verdicts of Wycheproof and of the RFCs, for each type of key in core.
 
 use crate::vectors::folder;
 use attache_core::auth::{Algorithm, Denied, EdDsa, Es256, Jwk, Jws, Public, Rs256, Verify};
@@ -15,7 +15,7 @@ fn hex(value: &Value) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Hands out the key that is in `jwk`, if there is one.
+/// Calls `with` with the key in `jwk`, if there is one.
 fn with_key<T>(jwk: &Value, with: impl FnOnce(Option<&dyn Verify>) -> T) -> T {
     let text = jwk.to_string();
     let mut scratch = [0; 1024];
@@ -28,7 +28,7 @@ fn with_key<T>(jwk: &Value, with: impl FnOnce(Option<&dyn Verify>) -> T) -> T {
     }
 }
 
-/// How many of the signatures in `file` are judged as Wycheproof judges them: all.
+/// Counts the signatures in `file`; each must get the verdict of Wycheproof.
 fn judged(file: &str, jwk: impl Fn(&Value) -> Value) -> usize {
     let mut judged = 0;
     for group in read(&format!("wycheproof/{file}_test.json"))["testGroups"].as_array().unwrap() {
@@ -36,8 +36,11 @@ fn judged(file: &str, jwk: impl Fn(&Value) -> Value) -> usize {
             for test in group["tests"].as_array().unwrap() {
                 let (message, signature) = (hex(&test["msg"]), hex(&test["sig"]));
                 let good = key.is_some_and(|key| key.verify(&message, &signature).is_ok());
-                // "acceptable" is what a lenient reader takes: a missing NULL in the DER of the hash.
-                // No key has another exponent than 65537 here, as no issuer has.
+                // "acceptable" is a signature that a lenient reader accepts: the DER of the hash
+                // lacks a NULL.
+                //
+                // Keys here have no other exponent than 65537, and neither have the keys of
+                // issuers.
                 let served = group["publicKey"]["publicExponent"].as_str().is_none_or(|exponent| exponent == "010001");
                 assert_eq!(good, served && test["result"] == "valid", "{file} {}: {}", test["tcId"], test["comment"]);
                 judged += 1;
@@ -84,7 +87,7 @@ fn tokens_of_wycheproof_are_good_with_the_algorithms_that_are_served_alone() {
     for file in ["signature", "key"] {
         for group in read(&format!("wycheproof/json_web_{file}_test.json"))["testGroups"].as_array().unwrap() {
             let key = if group["public"].is_null() { &group["private"] } else { &group["public"] };
-            // A set: each key by itself has to refuse, since none is asked for by name here.
+            // A key set: each key by itself has to refuse, since the test asks for no key by name.
             let keys = key["keys"].as_array().cloned().unwrap_or_else(|| vec![key.clone()]);
             for test in group["tests"].as_array().unwrap() {
                 let Some(token) = test["jws"].as_str() else { continue };

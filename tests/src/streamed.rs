@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One piece of a text: with all that has to be escaped, and 64 bytes of it when it is.
+/// One piece of a text with all characters that need an escape; escaped, it has 64 bytes.
 const PIECE: &str = "line \"quoted\" \\ tab\t nul \0 é \u{1f600} .............................\n";
 
-/// A text of so many pieces, that counts what was made of it.
+/// A text of `count` pieces that counts the pieces made.
 fn pieces(count: usize, made: &Arc<AtomicUsize>) -> Streamed {
     let made = Arc::clone(made);
     Streamed::new(stream::iter(0..count).map(move |_| {
@@ -22,7 +22,7 @@ fn pieces(count: usize, made: &Arc<AtomicUsize>) -> Streamed {
     }))
 }
 
-/// A text that fails behind so many pieces.
+/// A text that fails after `count` pieces.
 fn failing(count: usize) -> Streamed {
     let good = stream::iter(0..count).map(|_| Ok(PIECE.to_owned()));
     Streamed::new(good.chain(stream::iter([Err(ToolError::user("the log has been rotated"))])))
@@ -84,7 +84,7 @@ fn text_larger_than_any_buffer_comes_whole_from_a_tool_and_from_a_resource() {
 
 // SSE-07
 #[test]
-fn text_behind_something_told_is_one_event_of_one_line() {
+fn text_after_progress_is_one_event_of_one_line() {
     let client = Client::of(server(10_000, &Arc::default()));
     let mut events = client.open("tools/call", json!({"name": "telling", "_meta": {"progressToken": 1}})).events();
     let last = events.pop().expect("the result");
@@ -93,7 +93,7 @@ fn text_behind_something_told_is_one_event_of_one_line() {
 }
 
 #[test]
-fn text_that_nobody_reads_waits_for_its_reader_and_ends_with_him() {
+fn streamed_text_waits_for_its_reader_and_is_dropped_when_the_reader_leaves() {
     let made = Arc::new(AtomicUsize::new(0));
     let dropped = Arc::new(AtomicUsize::new(0));
     let (counted, noticed) = (Arc::clone(&made), Arc::clone(&dropped));
@@ -109,7 +109,7 @@ fn text_that_nobody_reads_waits_for_its_reader_and_ends_with_him() {
     }));
     let answer = client.open("tools/call", json!({"name": "log"}));
     assert_eq!(answer.status, 200);
-    // Once the buffers of both systems are full nothing more is made.
+    // Once the buffers of both systems are full, the handler makes no more pieces.
     let mut before = usize::MAX;
     settle(|| ::core::mem::replace(&mut before, made.load(Relaxed)) == made.load(Relaxed));
     assert_eq!(dropped.load(Relaxed), 0);
@@ -117,7 +117,7 @@ fn text_that_nobody_reads_waits_for_its_reader_and_ends_with_him() {
     settle(|| dropped.load(Relaxed) == 1);
 }
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 fn settle(mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
@@ -172,7 +172,7 @@ async fn text_over_a_line_is_one_line_or_a_failure() {
     assert_eq!(pipe.hear().await["id"], 4);
 }
 
-// MRTR-02, HDR-01: what a stream begins with was decided before.
+// MRTR-02, HDR-01: a refusal is decided before the stream begins.
 #[test]
 fn call_that_is_refused_is_refused_though_its_tool_would_stream() {
     let client = Client::of(server(10_000, &Arc::default()));

@@ -1,4 +1,5 @@
-//! What a call tells before its answer: progress and log messages, over HTTP and over lines; and what ends a call early.
+//! Messages of a call before its answer, progress and log messages, over HTTP and over lines; and
+//! calls that end early.
 
 use crate::modern::{Client, Local, Pipe, able, frame, request};
 use ::core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -16,7 +17,7 @@ struct Steps {
     steps: Vec<f64>,
 }
 
-/// Tools that tell what they are told to.
+/// A server with tools that send progress and log messages.
 fn telling() -> Server {
     Server::new("telling", "1")
         .logging()
@@ -63,7 +64,7 @@ fn logs(level: Value) -> Value {
     json!({"name": "logs", "_meta": {"io.modelcontextprotocol/logLevel": level}})
 }
 
-/// The progress in messages, each of which must be about `token`.
+/// Returns the progress values in messages, each of which must carry `token`.
 fn told(messages: &[Value], token: &Value) -> Vec<f64> {
     let progress = messages.iter().map(|message| {
         assert_eq!((&message["method"], message.get("id")), (&json!("notifications/progress"), None), "{message}");
@@ -179,9 +180,9 @@ fn server_that_does_not_declare_logging_sends_no_log_messages() {
 
 // PROG-01, HTTP-17, META-14
 #[test]
-fn calls_made_at_once_each_hear_of_their_own_progress_alone() {
+fn concurrent_calls_each_get_only_their_own_progress() {
     let client = Client::of(telling());
-    // All are sent before one is read.
+    // All calls are sent before the first answer is read.
     let open: Vec<_> = (0..32u8)
         .map(|number| {
             let base = f64::from(number) * 1000.0;
@@ -196,7 +197,7 @@ fn calls_made_at_once_each_hear_of_their_own_progress_alone() {
     }
 }
 
-/// Counts handlers that have begun, those that were dropped at any point, and those that came to their end.
+/// Counts handlers that have begun, that were dropped at any point, and that ran to their end.
 #[derive(Clone, Default)]
 struct Counts {
     begun: Arc<AtomicUsize>,
@@ -214,7 +215,7 @@ impl Drop for Guard {
 }
 
 impl Counts {
-    /// A server with a tool that waits to be told to go on.
+    /// A server with a tool that waits for a notification to go on.
     fn server(&self) -> Server {
         let counts = self.clone();
         Server::new("t", "1").tool("waits", "d", move |_: NoArgs, ctx: Ctx| {
@@ -235,7 +236,7 @@ impl Counts {
         [&self.begun, &self.dropped, &self.ended].map(|count| count.load(Relaxed))
     }
 
-    /// Waits on a thread until the counts are these.
+    /// Blocks until the counts have these values.
     fn become_these(&self, counts: [usize; 3]) {
         let start = Instant::now();
         while self.now() != counts {
@@ -250,13 +251,13 @@ impl Counts {
 fn modern_client_that_disconnects_stops_its_call() {
     let counts = Counts::default();
     let client = Client::of(counts.server());
-    // In the middle of a stream.
+    // The client disconnects in the middle of a stream.
     let mut answer = client.open("tools/call", json!({"name": "waits", "_meta": {"progressToken": 1}}));
     assert_eq!(told(&[answer.event().expect("progress")], &json!(1)), [1.0]);
     counts.become_these([1, 0, 0]);
     drop(answer);
     counts.become_these([1, 1, 0]);
-    // Before anything was sent.
+    // The client disconnects before anything was sent.
     let silent = request(1, "tools/call", json!({"name": "waits"}));
     let stream = client.0.begin(&crate::homes::headers("tools/call", Some("waits")), silent.to_string().as_bytes());
     counts.become_these([2, 1, 0]);
@@ -285,7 +286,7 @@ fn legacy_client_that_disconnects_does_not_stop_its_call() {
 
 // PROG-01, PROG-03, STD-01, STD-04
 #[tokio::test]
-async fn progress_over_lines_stands_in_front_of_its_answer() {
+async fn progress_over_lines_comes_before_its_answer() {
     let mut pipe = Pipe::to(telling());
     for (id, token) in [("a", json!("a")), ("b", json!(2)), ("c", json!(-3))] {
         pipe.ask(id, "tools/call", steps(token, &[1.0, 2.0, 2.0, 3.0])).await;
@@ -303,7 +304,7 @@ async fn progress_over_lines_stands_in_front_of_its_answer() {
     assert!(lines.iter().all(|line| line.get("id").is_none() || line.get("method").is_none()), "no requests");
 }
 
-/// Lets the tasks run that can.
+/// Lets all ready tasks run.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -319,7 +320,7 @@ async fn call_cancelled_over_lines_stops_and_is_heard_of_no_more() {
         pipe.ask(id.clone(), "tools/call", json!({"name": "waits", "_meta": {"progressToken": id}})).await;
         assert_eq!(told(&[pipe.hear().await], &id), [1.0]);
     }
-    // What names no running call is ignored.
+    // A cancellation that names no running call is ignored.
     for params in [
         json!({"requestId": 7}),
         json!({"requestId": "7"}),
@@ -336,7 +337,7 @@ async fn call_cancelled_over_lines_stops_and_is_heard_of_no_more() {
     assert_eq!(pipe.hear().await["id"], "alive");
     settle().await;
     assert_eq!(counts.now(), [3, 0, 0]);
-    // The number and the text are two calls.
+    // The number and the text are two different ids.
     let cancel =
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1, "reason": "x"}});
     for _ in 0..2 {
@@ -351,7 +352,7 @@ async fn call_cancelled_over_lines_stops_and_is_heard_of_no_more() {
     rest.retain(|line| line.get("id").is_some());
     rest.sort_by_key(|line| line["id"].to_string());
     assert_eq!(rest.iter().map(|line| &line["id"]).collect::<Vec<_>>(), [&json!("1"), &json!("two")]);
-    // A call that was answered cannot be cancelled any more.
+    // A call that has been answered cannot be cancelled any more.
     assert_eq!(counts.now(), [3, 3, 2]);
 }
 

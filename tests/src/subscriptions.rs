@@ -1,10 +1,10 @@
-//! What an open subscription hears.
+//! The messages of open subscriptions.
 
 use crate::modern::{Client, Local, Pipe, event, request};
 use attache_host::{Changes, Ctx, NoArgs, Prompt, Read, Resource, Server};
 use serde_json::{Value, json};
 
-/// A server with something of each kind.
+/// A server with one entry of each kind.
 fn server() -> Server {
     Server::new("s", "1")
         .tool("tool", "d", |_: NoArgs, _: Ctx| async {})
@@ -12,7 +12,7 @@ fn server() -> Server {
         .with_resource(Resource::new("at://1", "r", "text/plain", |_: Read, _: Ctx| async { "x" }))
 }
 
-/// One that tells of changes, and the handle to tell it of them.
+/// A server that reports changes, and the handle to announce them.
 fn changing() -> (Server, Changes) {
     let server = server().subscriptions();
     let changes = server.changes();
@@ -23,7 +23,7 @@ fn listen(id: impl Into<Value>, notifications: Value) -> Value {
     request(id, "subscriptions/listen", json!({"notifications": notifications}))
 }
 
-/// What is sent for the subscription `id`.
+/// The message that the server sends for the subscription `id`.
 fn sent(method: &str, id: impl Into<Value>, mut params: Value) -> Value {
     params["_meta"] = json!({"io.modelcontextprotocol/subscriptionId": id.into()});
     json!({"jsonrpc": "2.0", "method": format!("notifications/{method}"), "params": params})
@@ -47,7 +47,7 @@ fn tell_everything(changes: &Changes) {
 
 // SUB-01, SUB-02, SUB-03, SUB-04, RES-13, RES-14, TOOL-19, SSE-01, SSE-04, RPC-08
 #[test]
-fn subscription_hears_first_what_is_honoured_and_then_that_alone() {
+fn subscription_is_acknowledged_first_and_then_gets_only_the_acknowledged_changes() {
     let (server, changes) = changing();
     let client = Client::of(server);
     let tools = |id: Value| sent("tools/list_changed", id, json!({}));
@@ -74,7 +74,7 @@ fn subscription_hears_first_what_is_honoured_and_then_that_alone() {
             assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
             assert_eq!(stream.header("x-accel-buffering"), Some("no"));
             assert_eq!(stream.event(), Some(acknowledged(it(), honoured)));
-            // Twice, so that what is heard beyond the first round is seen too.
+            // Announced twice, so that additional messages after the first round are noticed too.
             tell_everything(&changes);
             tell_everything(&changes);
             for message in heard.iter().chain(&heard) {
@@ -109,7 +109,7 @@ async fn subscription_to_what_the_server_does_not_have_is_acknowledged_without_i
 
 // SUB-05
 #[tokio::test]
-async fn subscription_with_a_token_and_a_level_hears_neither_progress_nor_log() {
+async fn subscription_with_a_token_and_a_level_gets_neither_progress_nor_log() {
     let server = Server::new("s", "1").logging().subscriptions().tool("tells", "d", |_: NoArgs, ctx: Ctx| async move {
         ctx.progress(1.0, None, None).await;
         ctx.log(attache_host::Level::Error, "x").await;
@@ -135,7 +135,7 @@ async fn subscription_with_a_token_and_a_level_hears_neither_progress_nor_log() 
 
 // SUB-04, SUB-07, CAN-03, CAN-05
 #[tokio::test]
-async fn subscriptions_of_one_connection_hear_by_their_own_ids_until_one_is_cancelled() {
+async fn subscriptions_of_one_connection_get_changes_under_their_own_ids_until_one_is_cancelled() {
     let (server, changes) = changing();
     let mut pipe = Pipe::to(server);
     pipe.say(&listen(1, json!({"toolsListChanged": true}))).await;
@@ -161,7 +161,7 @@ async fn subscriptions_of_one_connection_hear_by_their_own_ids_until_one_is_canc
 
 // SUB-07, SUB-08
 #[test]
-fn subscription_that_is_dropped_leaves_the_others_and_a_new_one_hears_only_what_comes_then() {
+fn dropped_subscription_leaves_the_others_and_a_new_one_gets_only_later_changes() {
     let (server, changes) = changing();
     let client = Client::of(server);
     let open = |id: &str| {
@@ -215,7 +215,7 @@ fn filter_that_is_malformed_is_refused_without_a_stream() {
 
 // SUB-02, SUB-07, HTTP-17
 #[tokio::test]
-async fn thousands_of_subscriptions_stay_open_and_all_hear_of_a_change() {
+async fn thousands_of_subscriptions_stay_open_and_all_get_a_change() {
     let (server, changes) = changing();
     let mut local = Local::of(server);
     let mut open = Vec::new();

@@ -1,4 +1,5 @@
-//! Tokens and keys at the door: what each rule refuses. Every row differs from a good token in one thing.
+//! Tokens and keys at the gate: the refusals of each rule. Every row differs from a good token in
+//! one thing.
 
 use attache_core::auth::{
     ANY, Access, ApiKey, Authenticated, Bearer, Denied, Es256, Fault, Gate, Kind, Rules, Shown, Verified, digest,
@@ -40,7 +41,7 @@ pub(crate) fn signed_by(key: &SigningKey, header: &str, claims: &str) -> String 
 
 pub(crate) const HEADER: &str = r#"{"alg":"ES256","kid":"k1","typ":"at+jwt"}"#;
 
-/// The claims of a good token, with these members instead of, or besides, its own; `null` takes one away.
+/// The claims of a good token, with these members added or replaced; `null` removes a member.
 fn claims(changes: &str) -> String {
     let good = [
         ("iss", r#""https://id.example""#.to_owned()),
@@ -56,7 +57,7 @@ fn claims(changes: &str) -> String {
     format!("{{{}}}", kept.chain(changes).collect::<Vec<_>>().join(","))
 }
 
-/// What becomes of a token at [`NOW`].
+/// Judges a token at [`NOW`].
 fn judge<'t>(token: &'t str, rules: &Rules<'_>, scratch: &'t mut [u8]) -> Result<Verified<Vec<u8>>, String> {
     judge_at(token, rules, Some(NOW), scratch)
 }
@@ -144,7 +145,7 @@ fn claims_of_other_shapes_that_mean_the_same_pass() {
 }
 
 #[test]
-fn token_one_second_beside_its_time_is_refused() {
+fn token_one_second_outside_its_validity_is_refused() {
     let leeway = RULES.leeway;
     for (change, now, expected) in [
         (r#""exp":1000"#, 1000 + leeway - 1, Ok(())),
@@ -172,7 +173,7 @@ fn header_that_asks_for_anything_special_is_refused() {
         (r#"{"alg":"ES256","typ":"JWT"}"#, None),
         (r#"{"alg":"ES256","typ":"application/AT+JWT"}"#, None),
         (r#"{"\u0061lg":"ES256"}"#, None),
-        // Where the key is to be found is not for the token to say; it is passed over.
+        // A token may not choose the location of its key; these members are ignored.
         (r#"{"alg":"ES256","jku":"https://evil.example","x5u":"https://evil.example","jwk":{},"x5c":[]}"#, None),
         (r#"{"typ":"JWT"}"#, Some(Denied::Header("alg", Fault::Missing))),
         (r#"{"alg":1}"#, Some(Denied::Header("alg", Fault::Type))),
@@ -201,7 +202,7 @@ fn header_that_asks_for_anything_special_is_refused() {
 fn token_that_is_changed_in_form_is_refused() {
     let good = token(HEADER, &claims(""));
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
-    // The last character of a signature of 64 bytes has four bits to spare.
+    // The last character of a signature of 64 bytes has four unused bits.
     let spare = format!("{}{}", &signature[..85], char::from(signature.as_bytes()[85] + 1));
     for (changed, expected) in [
         (format!("{header}.{payload}"), Denied::NotCompact),
@@ -254,9 +255,9 @@ fn holder_of_a_good_token_calls_as_the_policy_says() {
         (r#""azp":null"#, RULES, Err(Denied::Application(b""))),
         (r#""azp":"other""#, any, Ok(())),
         (r#""azp":null"#, any, Ok(())),
-        // `*` says "any" only where it stands alone; beside others it is the name of one.
+        // `*` means "any" only if it is the only entry; next to others it is a name.
         (r#""azp":"other""#, Rules { applications: &["app", ANY], ..RULES }, Err(Denied::Application(b"other"))),
-        // Without a list, only the application itself: it is its own audience.
+        // Without a list only the application itself is allowed: it is its own audience.
         ("", Rules { applications: &[], ..RULES }, Err(Denied::Application(b"app"))),
         (r#""aud":"app""#, Rules { applications: &[], audiences: &["app"], ..RULES }, Ok(())),
         (APP_ONLY, RULES, Ok(())),
@@ -275,7 +276,8 @@ fn holder_of_a_good_token_calls_as_the_policy_says() {
         ("", Rules { tenants: &[TENANT], ..RULES }, Err(Denied::Tenant(b""))),
         ("", Rules { identities: &["ada"], ..RULES }, Ok(())),
         ("", Rules { identities: &["eve"], ..RULES }, Err(Denied::Principal(b"ada"))),
-        // Where there is an `oid`, it is who is meant: the subject is another for each application.
+        // If there is an `oid`, it identifies the principal: `sub` is different for each
+        // application.
         (r#""oid":"o1""#, Rules { identities: &["o1"], ..RULES }, Ok(())),
         (r#""oid":"o1""#, Rules { identities: &["ada"], ..RULES }, Err(Denied::Principal(b"o1"))),
         (r#""groups":["g1","g2"]"#, Rules { groups: &["g2"], ..RULES }, Ok(())),
@@ -350,7 +352,7 @@ impl Leak for [u8; 32] {
     }
 }
 
-/// What a door with this gate answers to a head with these fields besides the usual ones.
+/// Returns the decision of a gate of this kind on a head with these additional fields.
 fn at_the_door(gate_kind: Gate, fields: &[(&'static str, &'static str)]) -> Result<&'static str, Refusal> {
     let mut facts = Facts::new(b"POST");
     for (name, value) in [("host", "localhost"), ("content-type", "application/json")].iter().chain(fields) {

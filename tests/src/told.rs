@@ -1,4 +1,4 @@
-//! The log of a device: whom its drivers have refused, cut or denied.
+//! The log of a device: the refusals, cut connections and denials that its drivers report.
 
 use crate::device::{Board, SERVER, Topics, call, cancel, on_a_line, read, topics};
 use crate::endpoint::{IMPATIENT, boot, rest, wire};
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 struct Lines(Mutex<Vec<String>>);
 
-/// What all tests of this program have made their boards say.
+/// The log lines of all boards in this program.
 static LINES: Lines = Lines(Mutex::new(Vec::new()));
 
 impl Log for Lines {
@@ -37,7 +37,7 @@ fn wait_for(text: &str) {
 }
 
 #[test]
-fn who_is_refused_or_cut_is_told_in_the_log_of_the_device() {
+fn refused_and_disconnected_callers_are_in_the_log_of_the_device() {
     log::set_logger(&LINES).expect("nobody else has set one");
     log::set_max_level(LevelFilter::Warn);
     let topics: &'static Topics = Box::leak(Box::new(topics()));

@@ -1,7 +1,9 @@
-//! The public test vectors, read from one folder: JSONTestSuite, UTF-8 sequences, the Big List of Naughty Strings.
+//! The public test vectors, read from one folder: JSONTestSuite, UTF-8 sequences, the Big List of
+//! Naughty Strings.
 //!
-//! `ATTACHE_VECTORS` names another folder of the same layout. It may hold other files: what a file must do is read off
-//! its name or its verdict there, and only the answers that are our own choice are pinned here, by name.
+//! `ATTACHE_VECTORS` names another folder of the same layout, which may contain other files. A
+//! file's name, or its verdict in the folder, says what must happen; only answers that are our own
+//! choice are pinned here, by name.
 
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
@@ -15,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-/// Where the vectors lie; the only place that knows.
+/// The folder of the vectors. No other code knows it.
 pub(crate) fn folder() -> PathBuf {
     std::env::var_os("ATTACHE_VECTORS")
         .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/vectors").into(), PathBuf::from)
@@ -28,7 +30,7 @@ fn text_that_must_be_accepted_parsed_is_accepted() {
     for (name, text) in parsing("y_") {
         match Value::parse(&text) {
             Ok(_) => {}
-            // The only limit of the reader that a well-formed text can meet.
+            // The only limit of the reader that a well-formed text can exceed.
             Err(Error { fault: Fault::Depth, .. }) if deepest(&text) > DEPTH => {}
             Err(error) => panic!("{name}: {error}"),
         }
@@ -102,7 +104,7 @@ fn text_as_an_argument_called_is_answered_as_it_is_judged_alone() {
             output.text("read")
         });
         match Value::parse(&text) {
-            // The call puts three brackets around it.
+            // The call puts three brackets around the text.
             Ok(value) if deepest(&text) + 3 <= DEPTH => {
                 assert_eq!(reply["result"]["content"][0]["text"], "read", "{name}: {reply}");
                 assert_eq!(argument, Some(serde_json::json!({ "x": document(value) })), "{name}");
@@ -189,9 +191,9 @@ fn naughty_string_as_a_name_called_is_refused_in_good_form() {
     }
 }
 
-// What the vectors say.
+// The content of the vectors.
 
-/// The files of one folder of JSONTestSuite, in the order of their names.
+/// The files of one folder of JSONTestSuite, sorted by name.
 fn files(within: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
     let folder = folder().join("jsontestsuite").join(within);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -244,7 +246,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A JSON string whose inside is `bytes`, which need not be UTF-8.
+/// A JSON string that contains `bytes`, which need not be UTF-8.
 fn quote(bytes: &[u8]) -> Vec<u8> {
     let escaped = bytes.iter().flat_map(|&byte| match byte {
         b'"' | b'\\' => vec![b'\\', byte],
@@ -254,15 +256,15 @@ fn quote(bytes: &[u8]) -> Vec<u8> {
     [b'"'].into_iter().chain(escaped).chain([b'"']).collect()
 }
 
-// What our reader says of a text.
+// The reader's view of a text.
 
-/// `None` if the text is accepted.
+/// Returns the fault of a text, or `None` if the text is accepted.
 fn verdict(text: &[u8]) -> Option<Fault> {
     Value::parse(text).err().map(|error| error.fault)
 }
 
-/// The document that the reader sees, pulled out member by member. Of repeated members the last one stays, as in
-/// serde_json.
+/// Returns the document as our reader sees it, member by member. Of repeated members the last one
+/// counts, as in serde_json.
 fn document(value: Value<'_>) -> Document {
     pull(&mut value.reader(), value.raw()).expect("an accepted text")
 }
@@ -293,7 +295,8 @@ fn pull(reader: &mut Reader<'_>, text: &[u8]) -> Result<Document, Error> {
     })
 }
 
-/// Integers exactly, everything else as the nearest double. serde_json keeps the sign of `-0` by making it a double.
+/// Integers exactly, everything else as the nearest double. serde_json keeps the sign of `-0` by
+/// making it a double.
 fn number(raw: &[u8]) -> Document {
     let raw = str::from_utf8(raw).expect("digits");
     match (raw.parse::<u64>(), raw.parse::<i64>()) {
@@ -303,7 +306,8 @@ fn number(raw: &[u8]) -> Document {
     }
 }
 
-/// Equality, but for the last digit of a double: without its feature `float_roundtrip` serde_json rounds its own way.
+/// Compares documents, except for the last digit of a double: without its feature `float_roundtrip`
+/// serde_json rounds differently.
 fn same(ours: &Document, theirs: &Document) -> bool {
     match (ours, theirs) {
         (Document::Array(ours), Document::Array(theirs)) => {
@@ -321,8 +325,8 @@ fn same(ours: &Document, theirs: &Document) -> bool {
     }
 }
 
-/// Everything that the reader sees in a flat array or object, in order: the raw numbers, the meaning of the strings,
-/// and each of the members that share a name.
+/// Returns everything that the reader sees in a flat array or object, in order: the raw numbers,
+/// the decoded strings, and each of the members that share a name.
 fn seen(value: Value<'_>) -> String {
     let whole = "a text that was accepted";
     let word = |value: Value<'_>| match value.text() {
@@ -343,7 +347,7 @@ fn seen(value: Value<'_>) -> String {
     words.join(" ")
 }
 
-/// How deep the brackets of a text nest, strings left out.
+/// Returns the depth of a text's brackets, except those in strings.
 fn deepest(text: &[u8]) -> u32 {
     let (mut open, mut deepest) = (0u32, 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -363,7 +367,7 @@ fn deepest(text: &[u8]) -> u32 {
 
 const DEPTH: u32 = attache_core::limits::DEPTH;
 
-// A server to ask.
+// The server of these tests.
 
 attache_core::args! { struct Said<'a> { /** what to say */ x: Text<'a> } }
 attache_core::tools! { mod parrot for Parrot {
@@ -397,14 +401,14 @@ static SERVER: Server<'static> = Server::new(
     &const { Tables::of_tools(parrot::TOOLS) },
 );
 const WHO: &Authenticated<'static> = &Authenticated::anonymous(&Access::Anonymous);
-/// The end of a request, with what the modern era wants in it.
+/// The end of a request, with the members that the modern era requires.
 const META: &[u8] = concat!(
     r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
     r#""io.modelcontextprotocol/clientCapabilities":{}}}}"#
 )
 .as_bytes();
 
-/// A call of `tool` with the argument `x`, whose JSON text is `argument`.
+/// A call of `tool` with the JSON text `argument` as its argument `x`.
 fn call(tool: &str, argument: &[u8]) -> Vec<u8> {
     let front = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":""#;
     [front, tool.as_bytes(), br#"","arguments":{"x":"#, argument, b"}", META].concat()
@@ -414,7 +418,7 @@ fn call_with(argument: &[u8]) -> Vec<u8> {
     call("any", argument)
 }
 
-/// What is answered to a request, which must be well-formed.
+/// Returns the answer to a request; the answer must be well-formed.
 fn ask(body: &[u8], handler: impl FnOnce(Call<'_>, &mut Output<'_>) -> ToolResult) -> Document {
     let mut buffer = [0; 4096];
     let mut out = Slice::new(&mut buffer);
@@ -431,7 +435,8 @@ fn bytes(reply: &Reply, body: &[u8], written: &[u8]) -> Vec<u8> {
     sent
 }
 
-/// The bytes that are sent for what is to be done with `body`; `None` if nothing is.
+/// Carries out the next step for `body`, and returns the bytes that are sent; `None` if nothing is
+/// sent.
 fn carried_out(next: Next, body: &[u8]) -> Option<Vec<u8>> {
     let mut buffer = [0; 4096];
     let mut out = Slice::new(&mut buffer);
@@ -449,7 +454,8 @@ fn carried_out(next: Next, body: &[u8]) -> Option<Vec<u8>> {
     Some(bytes(&reply, body, out.written()))
 }
 
-/// Everything that is sent on a connection for `line` and the line feed behind it, coming in pieces of `size` bytes.
+/// Returns everything that a connection sends for `line` and its line feed, read in pieces of
+/// `size` bytes.
 fn answers(line: &[u8], size: usize, agreed: bool) -> Vec<Option<Vec<u8>>> {
     const INITIALIZE: &[u8] = concat!(
         r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
@@ -475,7 +481,8 @@ fn line_fed_in_pieces_is_answered_alike(name: &str, line: &[u8]) {
     for agreed in [false, true] {
         let whole = answers(line, usize::MAX, agreed);
         assert_eq!(answers(line, 1, agreed), whole, "{name}");
-        // A blank line is no message, and a carriage return at the end of a line belongs to the line's end.
+        // A blank line is not a message, and a carriage return at the end of a line belongs to the
+        // line end.
         if !line.iter().all(u8::is_ascii_whitespace) && !line.ends_with(b"\r") {
             let version = agreed.then_some(Version::NEWEST_LEGACY);
             let direct = carried_out(open(&SERVER, WHO, Origin::Line(version), line), line);
@@ -484,8 +491,9 @@ fn line_fed_in_pieces_is_answered_alike(name: &str, line: &[u8]) {
     }
 }
 
-/// What RFC 8259 leaves open, and what we do: numbers of any size are kept as they are written (§6), text that is no
-/// Unicode is refused (§8.1, §8.2), and so is a byte order mark (§8.1: it MUST NOT be added, and may be an error).
+/// Cases that RFC 8259 leaves open, and our choice: numbers of any size are kept as written (§6),
+/// text that is not Unicode is refused (§8.1, §8.2), and so is a byte order mark (§8.1: it MUST NOT
+/// be added, and may be an error).
 const LEFT_TO_US: &[(&str, Option<Fault>)] = &[
     ("i_number_double_huge_neg_exp.json", None),
     ("i_number_huge_exp.json", None),
@@ -513,8 +521,9 @@ const LEFT_TO_US: &[(&str, Option<Fault>)] = &[
     ("i_structure_UTF-8_BOM_empty_object.json", Some(Fault::Unexpected)),
 ];
 
-/// Texts in which readers are known to see different things, and what ours sees: numbers digit for digit, names
-/// compared by code points and never normalized, and each of two members of one name.
+/// Texts that different parsers are known to read differently, and our reading: numbers digit for
+/// digit, names compared by code points and never normalized, and each of two members with the same
+/// name.
 const READ_IN_TWO_WAYS: &[(&str, Result<&str, Fault>)] = &[
     ("number_-9223372036854775808.json", Ok("-9223372036854775808")),
     ("number_-9223372036854775809.json", Ok("-9223372036854775809")),

@@ -1,4 +1,4 @@
-//! The load, and the tokens it shows.
+//! The load generator and its tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
@@ -11,7 +11,7 @@ pub const RESOURCE: &str = "https://api.example/mcp";
 /// Connections at once, each of which sends one request after the other.
 const CONNECTIONS: usize = 4;
 
-/// So many tokens of about 700 bytes, each of another caller.
+/// Makes `count` tokens of about 700 bytes, each for another caller.
 pub fn tokens(key: &EncodingKey, count: usize) -> Vec<String> {
     let mut header = Header::new(Algorithm::RS256);
     header.kid = Some("k".to_owned());
@@ -23,7 +23,8 @@ pub fn tokens(key: &EncodingKey, count: usize) -> Vec<String> {
     (0..count).map(token).collect()
 }
 
-/// Sends `calls` calls of `echo` to the server at `address`, with these tokens in turn, and checks each answer.
+/// Sends `calls` calls of `echo` to the server at `address`, with these tokens in turn, and checks
+/// each answer.
 pub fn send(address: &str, tokens: &[String], calls: usize) {
     std::thread::scope(|scope| {
         for first in 0..CONNECTIONS {
@@ -41,7 +42,7 @@ pub fn send(address: &str, tokens: &[String], calls: usize) {
     });
 }
 
-/// So many connections that have had one call answered, and lie idle.
+/// Opens `count` connections, each of which gets one call answered and then stays idle.
 pub fn idle(address: &str, count: usize) -> Vec<TcpStream> {
     let mut came = Vec::new();
     let mut connect = || {
@@ -64,7 +65,7 @@ fn request(token: Option<&str>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Reads one answer, which has to be the result.
+/// Reads one answer, which must be the expected result.
 fn answer(stream: &mut TcpStream, came: &mut Vec<u8>) {
     came.clear();
     let mut piece = [0; 4096];

@@ -1,7 +1,9 @@
-//! The same call of a tool, served by the host of this repository, by bare hyper, and by the official SDK: what each takes of the processor.
+//! Compares the processor time of the same tool call on the host of this repository, on bare hyper,
+//! and on the official SDK.
 //!
-//! `peers bare` and `peers sdk [PUBLIC_KEY]` serve and print their address; `peers measure ATTACHE` starts them and the program ATTACHE in
-//! turn, loads them alike, and prints a table. `benches/peers/run` builds both and does that.
+//! `peers bare` and `peers sdk [PUBLIC_KEY]` serve and print their address. `peers measure ATTACHE`
+//! starts them and the program ATTACHE in turn, puts the same load on each, and prints a table.
+//! `benches/peers/run` builds both and runs the measurement.
 
 mod bare;
 mod load;
@@ -27,7 +29,7 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A free port of the loopback interface; its address is printed, as the program does it.
+/// Binds a free port of the loopback interface and prints its address as the program does.
 async fn listen() -> tokio::net::TcpListener {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("http://{}/mcp", listener.local_addr().expect("an address"));

@@ -1,5 +1,5 @@
-//! Starts each server in turn, several times over, and prints what a call takes of the processor there: user and system time of
-//! all its threads, as the scheduler counts it.
+//! Measures the processor time of a call. Starts each server in turn, several times, and prints the
+//! user and system time of all its threads as counted by the scheduler.
 
 use crate::load;
 use core::time::Duration;
@@ -8,20 +8,21 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
-/// So often each server has its turn. What is printed is the median.
+/// Rounds for each server; the median is printed.
 const ROUNDS: usize = 7;
 
-/// How long a server takes to come to rest.
+/// The time that a server takes to become idle.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Idle connections that are measured, and what ours may take more than bare hyper's.
+/// The number of idle connections to measure, and how many bytes more than bare hyper ours may take
+/// for each.
 const IDLE: usize = 1900;
 const MORE: u64 = 1024;
 
-/// A server that runs.
+/// A running server.
 struct Server {
     child: Child,
-    /// Kept open: some servers say more, and end where nobody can hear it.
+    /// Kept open, because some servers print more and exit if their output is closed.
     _output: BufReader<ChildStdout>,
     address: String,
 }
@@ -47,7 +48,8 @@ impl Server {
         Self { child, _output: output, address }
     }
 
-    /// Nanoseconds on the processor so far. The threads of these servers last as long as they do.
+    /// Returns the processor time so far in nanoseconds. The threads of these servers live as long
+    /// as the process.
     fn time(&self) -> u64 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a process");
         let of = |task: std::io::Result<std::fs::DirEntry>| {
@@ -57,14 +59,15 @@ impl Server {
         tasks.filter_map(of).sum()
     }
 
-    /// Bytes of memory that are resident.
+    /// Returns the resident memory in bytes.
     fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
         let field = status.split("VmRSS:").nth(1).and_then(|rest| rest.split_whitespace().next());
         field.and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number") * 1024
     }
 
-    /// Bytes for each of so many idle connections. Some go before, so that what all share is there.
+    /// Returns the bytes for each of `count` idle connections. Some connections are opened first,
+    /// so that shared memory is already allocated.
     fn idle(&self, count: usize) -> u64 {
         let first = load::idle(&self.address, 50);
         std::thread::sleep(SETTLE);
@@ -76,7 +79,8 @@ impl Server {
         cost
     }
 
-    /// Microseconds for each of so many calls. A tenth goes before, so that everything is warm.
+    /// Returns the microseconds for each of `calls` calls. A tenth as many calls run first as a
+    /// warm-up.
     fn cost(&self, tokens: &Tokens<'_>, calls: usize) -> f64 {
         let (warm, seen) = match tokens {
             Tokens::None => (&[][..], &[][..]),
@@ -92,13 +96,14 @@ impl Server {
 
 enum Tokens<'a> {
     None,
-    /// The same ones again and again.
+    /// The same tokens again and again.
     Seen(&'a [String]),
-    /// None twice.
+    /// Each token is used once.
     New(&'a [String]),
 }
 
-/// How one load compares: ours, the peer, and how many times that of the peer ours may take, with room for the noise of a machine.
+/// One comparison: our arguments, the peer, and the largest permitted ratio of our time to the
+/// peer's, with room for the noise of a machine.
 struct Bar<'a> {
     what: &'a str,
     ours: &'a [&'a str],
@@ -122,7 +127,7 @@ fn compare(attache: &str, calls: usize, scratch: &Path) -> bool {
     std::fs::write(&keys, make_keys(&private, &public)).expect("a file");
     let key = EncodingKey::from_rsa_pem(&std::fs::read(&private).expect("a key")).expect("a key");
     let seen = load::tokens(&key, 64);
-    // Those that warm up come on top.
+    // The warm-up needs additional tokens.
     let new_calls = calls / 2;
     let new = load::tokens(&key, new_calls + new_calls / 10 + 1);
     let own = std::env::current_exe().expect("this program");
@@ -183,7 +188,7 @@ fn compare(attache: &str, calls: usize, scratch: &Path) -> bool {
     met && ours <= bare + MORE
 }
 
-/// Makes an RSA key in two files, and gives the set of it.
+/// Makes an RSA key pair in two files, and returns its key set (JWKS).
 fn make_keys(private: &str, public: &str) -> String {
     let openssl = |arguments: &[&str]| {
         let ran = Command::new("openssl").args(arguments).output().expect("openssl is installed");

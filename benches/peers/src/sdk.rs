@@ -1,5 +1,5 @@
-//! The official Rust SDK, without sessions and with plain JSON answers, which is the cheapest that it offers; tokens are checked in front of
-//! it by `jsonwebtoken`, as its documentation has it.
+//! The official Rust SDK, without sessions and with plain JSON answers, its cheapest mode.
+//! `jsonwebtoken` checks the tokens in front of it, as the SDK's documentation shows.
 
 use axum::extract::Request;
 use axum::http::StatusCode;

@@ -1,7 +1,7 @@
-//! Runs one of the cases a number of times, for a counter of instructions to look on.
+//! Runs one of the cases a number of times, under a tool that counts instructions.
 //!
-//! `call CASE RUNS` prints the bytes of the request and of the answer, and the allocations of all runs together, of
-//! which there must be none. `call --list` prints the names of the cases.
+//! `call CASE RUNS` prints the bytes of the request and of the answer, and the total number of
+//! allocations, which must be zero. `call --list` prints the names of the cases.
 
 use attache_benches::{Buffers, CASES, Case, Counting, allocations, case};
 use std::hint::black_box;

@@ -1,7 +1,8 @@
-//! Calls a tool of a host's service in this process, for a counter of instructions to look on.
+//! Calls a tool of a host's service in this process, under a tool that counts instructions.
 //!
-//! `host TOOLS RUNS` calls the last of TOOLS tools RUNS times over HTTP without a socket, and prints the bytes of the
-//! request's body and of the answer's. `host TOOLS RUNS token` does it with an access token of 700 bytes, which is the same each time.
+//! `host TOOLS RUNS` calls the last of TOOLS tools RUNS times over HTTP without a socket, and
+//! prints the bytes of the request's body and of the answer's. `host TOOLS RUNS token` sends an
+//! access token of 700 bytes with each call, always the same one.
 
 use attache_host::auth::{Auth, Issuer, Tokens};
 use attache_host::http::McpService;
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a server asks for, and a token of 700 bytes that is what it asks for.
+/// Returns an authorization policy and a token of 700 bytes that satisfies it.
 fn token() -> (Auth, String) {
     let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("a key");
@@ -98,7 +99,7 @@ fn base64url(bytes: &[u8]) -> String {
     text
 }
 
-/// All names are of one length, so that only their number differs.
+/// Returns a tool's name. All names have the same length, so that only their number differs.
 fn name(number: usize) -> String {
     format!("tool_{number:04}")
 }

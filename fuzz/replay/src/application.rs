@@ -1,5 +1,5 @@
-//! The application that the `exchange` target talks to: something of each kind, with pages, mirrored arguments and
-//! subscriptions.
+//! The application behind the `exchange` target: one or more entries of each kind, with pages,
+//! mirrored arguments and subscriptions.
 
 use attache_core::json::{Escaped, Text};
 use attache_core::mcp::Server;
@@ -38,7 +38,7 @@ attache_core::args! { pub(crate) struct Greet<'a> {
     /** how */ tone: Option<Text<'a>>,
 } }
 attache_core::prompts! { pub(crate) mod prompts for Demo {
-    /// Greet somebody
+    /// Greet a person
     #[title = "Greeting"] fn greet(Greet<'_>);
     /// Say nothing
     fn silence(Nothing);
@@ -60,15 +60,15 @@ attache_core::resources! { pub(crate) mod resources for Demo {
     "demo://{day}-{level}" as "application/json" => fn log;
 } }
 
-/// The application, for one call.
+/// The application as one call sees it.
 pub(crate) struct Demo {
-    /// Whether the caller can be asked.
+    /// Whether the handler can ask this caller (revision 2026-07-28 only).
     modern: bool,
-    /// Whether the caller has answered.
+    /// Whether the request carries the caller's answers.
     answered: bool,
 }
 
-/// Answers a call, whatever it asks for.
+/// Runs the handler that belongs to the call's operation.
 pub(crate) fn answer(call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
     let demo = Demo { modern: call.version().is_modern(), answered: call.asides().input_responses.is_some() };
     match call.operation() {
@@ -185,7 +185,8 @@ impl Demo {
     }
 }
 
-/// What begins with what was typed: a hundred and twenty numbers, so that some do not fit, and a text with quotes.
+/// Completes an argument with the candidates that begin with the typed text. The candidates are 120
+/// numbers, more than one answer may hold, and a text with quotes.
 fn complete(typed: Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
     if typed.argument().is("bad") {
         return Err(ToolError::Argument("bad"));
@@ -193,7 +194,7 @@ fn complete(typed: Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
     candidates().filter(|value| begins(value, typed.value())).try_for_each(|value| out.value(&value))
 }
 
-/// What a completion may answer.
+/// All candidates of a completion.
 pub(crate) fn candidates() -> impl Iterator<Item = String> {
     (0..120).map(|number| number.to_string()).chain(["a \"b\"\n".to_owned()])
 }
@@ -203,7 +204,8 @@ fn begins(value: &str, typed: Text<'_>) -> bool {
     typed.chars().all(|char| rest.next() == Some(char))
 }
 
-/// The tables with what they cannot say themselves.
+/// The tables, with the features that tables alone cannot express: mirrored arguments and a
+/// generation.
 #[derive(Debug)]
 pub(crate) struct Offers {
     tables: Tables<'static>,
@@ -237,11 +239,11 @@ impl Catalogue for Offers {
     }
 }
 
-/// The headers of `route` and what they mirror.
+/// The headers of tool `route` and the arguments that they mirror.
 pub(crate) const MIRRORED: [(&str, &str); 3] = [("Region", "/region"), ("Count", "/count"), ("Dry", "/dry")];
-/// What stands in front of each cursor.
+/// The number at the front of each cursor.
 pub(crate) const GENERATION: u32 = 7;
-/// Most entries of a list.
+/// The largest number of entries on a page of a list.
 pub(crate) const PAGE: usize = 2;
 pub(crate) const OVERFLOW: &str = "the sum is beyond 64 bits";
 const QUESTION: &str = r#"{"sure":{"method":"elicitation/create","params":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{"yes":{"type":"boolean"}}}}}}"#;

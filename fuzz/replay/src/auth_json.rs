@@ -1,15 +1,17 @@
-//! The policy in the form of a function platform, against serde_json and a slow reading of paths.
+//! Checks the reader of a function platform's policy file (`auth.json`) against serde_json and a
+//! slow reading of paths.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-// The program keeps them to itself.
+// These modules are private to the program, so they are included by path.
 #[path = "../../../std-host/src/cli/config/platform.rs"]
 mod platform;
 #[path = "../../../std-host/src/cli/config/policy.rs"]
 mod policy;
 
-/// Checks that a policy that is taken says what a second reader finds in the file, and lets nobody past who is to be asked.
+/// Checks that an accepted policy says the same as a second reader finds in the file, and that no
+/// excluded path opens the endpoint to callers who have to authenticate.
 pub fn auth_json(input: &[u8]) {
     let Ok(text) = core::str::from_utf8(input) else { return };
     let variable = |name: &str| Some(if name.ends_with("TENANTS") { "t" } else { "a, b" }.to_owned());
@@ -68,7 +70,7 @@ pub fn auth_json(input: &[u8]) {
     }
 }
 
-/// The segments of a path as the most generous reader takes them.
+/// Splits a path into segments as the most lenient reader would.
 fn meant(path: &str) -> Vec<String> {
     let mut bytes = Vec::new();
     let mut rest = path;

@@ -1,8 +1,9 @@
-//! Whole numbers read by moving a decimal point in a string of digits: slow, and nothing in it can round or overflow.
+//! Reads integers by moving a decimal point in a string of digits. This is slow, but cannot round
+//! or overflow.
 
 use attache_core::json::NotAnInteger;
 
-/// What the number written as `raw` is, as a sign and a magnitude.
+/// Returns the sign and the magnitude of the number written as `raw`.
 pub(crate) fn whole(raw: &str) -> Result<(bool, u64), NotAnInteger> {
     let (negative, unsigned) = match raw.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
@@ -16,7 +17,8 @@ pub(crate) fn whole(raw: &str) -> Result<(bool, u64), NotAnInteger> {
     if significant.is_empty() {
         return Ok((negative, 0));
     }
-    // How many significant digits stand in front of the point; below zero if zeros stand between.
+    // The number of significant digits before the decimal point; negative if zeros follow the
+    // point.
     let before = front.len() as i64 - leading as i64 + clamped(exponent);
     if before < significant.len() as i64 {
         return Err(NotAnInteger::OtherType);
@@ -29,7 +31,7 @@ pub(crate) fn whole(raw: &str) -> Result<(bool, u64), NotAnInteger> {
     padded.parse().map(|magnitude| (negative, magnitude)).map_err(|_| NotAnInteger::OutOfRange)
 }
 
-/// An exponent, cut off where no input is long enough to make up for it.
+/// Parses an exponent, clamped to a value that no input is long enough to compensate.
 fn clamped(exponent: &str) -> i64 {
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => (-1, digits),

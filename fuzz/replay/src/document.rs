@@ -1,10 +1,11 @@
-//! A whole document with every member in its order, repeated ones included, built by serde_json or by our reader.
+//! A whole JSON document with every member in order, repeated ones included, built by serde_json or
+//! by our reader.
 
 use attache_core::json::{Error, Kind, Reader, Value};
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A document.
+/// A JSON document.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Document {
     Null,
@@ -15,7 +16,7 @@ pub(crate) enum Document {
     Object(Vec<(String, Document)>),
 }
 
-/// A number as far as serde_json tells them apart: what fits 64 bits exactly, everything else as a double.
+/// A number as serde_json distinguishes them: exact if it fits into 64 bits, otherwise a double.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Number {
     Whole(i128),
@@ -26,7 +27,7 @@ impl PartialEq for Number {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Whole(one), Self::Whole(other)) => one == other,
-            // Bit by bit, so that a lost sign of zero is seen.
+            // Compares bit by bit, so that a lost sign of zero is noticed.
             (Self::Double(one), Self::Double(other)) => one.to_bits() == other.to_bits(),
             _ => false,
         }
@@ -44,12 +45,13 @@ impl Number {
 }
 
 impl Document {
-    /// What serde_json reads.
+    /// Reads `text` with serde_json.
     pub(crate) fn theirs(text: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
-    /// What our reader reads, pulled out member by member; `each` sees every scalar on the way.
+    /// Reads `text` with our reader, member by member. `each` is called with every scalar on the
+    /// way.
     pub(crate) fn ours(text: &[u8], mut each: impl FnMut(Value<'_>)) -> Result<Self, Error> {
         let mut reader = Reader::new(text)?;
         let document = pull(&mut reader, text, &mut each);
@@ -60,7 +62,7 @@ impl Document {
         Ok(document)
     }
 
-    /// The last member with this name.
+    /// Returns the last member with this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Object(members) => members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value),
@@ -68,7 +70,7 @@ impl Document {
         }
     }
 
-    /// The value at the end of a path of names.
+    /// Returns the value at the end of a path of names.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |inner, name| inner.get(name))
     }
@@ -88,7 +90,7 @@ impl Document {
     }
 }
 
-// The depth is bounded by the limit of the engine, so a test may recurse.
+// The engine limits the depth, so this test code may recurse.
 fn pull(reader: &mut Reader<'_>, text: &[u8], each: &mut impl FnMut(Value<'_>)) -> Result<Document, Error> {
     if reader.enter_object()?.is_some() {
         let mut members = Vec::new();

@@ -1,4 +1,4 @@
-//! The envelope against a model of its rules over serde_json.
+//! Checks the JSON-RPC envelope against a model of its rules over serde_json.
 
 use crate::document::Document;
 use attache_core::json::{Item, Kind, Value};
@@ -8,10 +8,11 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Any bytes are judged as JSON-RPC and MCP say, and the places that the verdict names hold what they should.
+/// Checks that any bytes get the verdict that JSON-RPC and MCP prescribe, and that the spans in the
+/// verdict contain the right values.
 ///
 /// # Panics
-/// Where they do not.
+/// If the verdict or a value differs.
 pub fn envelope(input: &[u8]) {
     let read = Envelope::read(input, |_| Ok(None));
     let mut params = Params::default();
@@ -36,13 +37,13 @@ pub fn envelope(input: &[u8]) {
             assert_eq!(ours, verdict);
             assert_eq!(envelope.check_params(), checked);
         }
-        // Two readers could see two different messages.
+        // Refused, because two readers could see two different messages.
         Model::Ambiguous => assert!(message.is_err(), "{message:?}"),
         Model::RepeatedElsewhere => {}
     }
 }
 
-/// A piece of a message, read again on its own.
+/// Reads a part of a message again on its own.
 fn document(raw: &[u8]) -> Document {
     let ours = Document::ours(raw, |_| {}).expect("one value");
     if let Ok(theirs) = Document::theirs(raw) {
@@ -59,7 +60,7 @@ fn method(item: Item, body: &[u8]) -> String {
     text
 }
 
-/// What a message is, with the values instead of their places.
+/// The kind of a message, with values instead of spans.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
     Request(Document, String),
@@ -68,19 +69,19 @@ pub(crate) enum Verdict {
     Refused(Error, Option<Document>),
 }
 
-/// What the model knows of a JSON text.
+/// The result of the model for a JSON text.
 #[derive(Clone, Debug)]
 pub(crate) enum Model {
-    /// The verdict, and what is to be said of `params`.
+    /// The verdict, and the expected result of reading `params`.
     Known(Verdict, Result<(), Error>),
-    /// A member that decides what the message is occurs twice.
+    /// A member that decides the kind of the message occurs twice.
     Ambiguous,
     /// Another member of the envelope occurs twice.
     RepeatedElsewhere,
 }
 
 impl Model {
-    /// Judges a text that is known to be JSON.
+    /// Judges a text that is valid JSON.
     pub(crate) fn read(input: &[u8]) -> Self {
         let refused = |error| Self::Known(Verdict::Refused(error, None), Ok(()));
         match input.trim_ascii_start().first() {
@@ -127,7 +128,7 @@ fn judge<'a>(get: &impl Fn(&str) -> Option<&'a str>) -> Verdict {
     Verdict::Refused(error, id)
 }
 
-/// The members of an object, each value as it was written.
+/// The members of an object, each value as written.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {

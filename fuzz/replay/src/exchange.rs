@@ -1,4 +1,5 @@
-//! A whole exchange with a small application: whatever comes in, what goes out is a good answer to it, or nothing.
+//! Checks a whole exchange with a small application: for any input, the output is a correct answer,
+//! or nothing is sent.
 
 use crate::application::{self, GENERATION, MIRRORED, OFFERS, OVERFLOW, PAGE, SERVER, prompts, resources, tools};
 use crate::document::Document;
@@ -14,14 +15,15 @@ use attache_core::mcp::Params;
 use attache_core::rpc::{Envelope, Error, Message};
 use attache_core::tool::{Catalogue, Kind, Operation};
 
-/// Any message over any carrier is answered as the protocol says, the same each time, through buffers of any size.
+/// Checks that any message over any carrier is answered as the protocol says, the same each time,
+/// through buffers of any size.
 ///
-/// The first byte of the input chooses the carrier, so that seeds can begin with a digit: `0` is a line without a
-/// handshake, `1` a line that has agreed on 2025-11-25, `2` an HTTP request whose header lines come first, up to a
-/// blank one. What follows is the body.
+/// The first byte of the input chooses the carrier, so that seeds can begin with a digit: `0` is a
+/// line without a handshake, `1` a line that has agreed on 2025-11-25, `2` an HTTP request. For
+/// `2`, header lines up to a blank line come first. The rest is the body.
 ///
 /// # Panics
-/// Where it is not.
+/// If an answer breaks a rule.
 pub fn exchange(input: &[u8]) {
     let Some((carrier, rest)) = input.split_first() else { return };
     match carrier % 3 {
@@ -39,9 +41,11 @@ pub fn exchange(input: &[u8]) {
     }
 }
 
-/// In a session over HTTP a message is answered as on a line that has agreed on the same revision.
+/// Checks that a message in an HTTP session gets the same answer as on a line that has agreed on
+/// the same revision.
 fn in_a_session(body: &[u8]) {
-    // One of the modern era is told by its `_meta` or its method on a line, and by its headers over HTTP.
+    // Skips messages of the modern era: a line recognizes them by `_meta` or the method, HTTP by
+    // headers.
     let mut params = Params::default();
     if let Ok(envelope) = Envelope::read(body, |reader| params.read(reader)) {
         let method = match envelope.message(body) {
@@ -72,27 +76,29 @@ struct Request<'a> {
     body: &'a [u8],
 }
 
-/// What was sent, and how it came about.
+/// The bytes that were sent, and how they were produced.
 #[derive(Clone, Debug, PartialEq)]
 struct Sent {
     status: u16,
     bytes: Vec<u8>,
     agreed: Option<Version>,
-    /// What the application was called for.
+    /// The operation that the application was called for.
     operation: Option<Operation>,
-    /// How much of the buffer was used.
+    /// The number of bytes of the buffer that were used.
     written: usize,
 }
 
 fn check(request: &Request<'_>) {
-    // What is echoed stands there twice at most, and is never longer than the body.
+    // The answer contains an echoed text at most twice, and the echoed text is never longer than
+    // the body.
     let reference = run(request, ROOM + 2 * request.body.len(), &[4096, 1, 7]);
     assert_eq!(run(request, ROOM + 2 * request.body.len(), &[4096]), reference, "asked twice");
     let sizes = reference.as_ref().map_or(0, |sent| sent.written);
     for size in [0, 40, 200, 4096, sizes, sizes.saturating_sub(1)] {
         let sent = run(request, size, &[4096]);
         match (&reference, &sent) {
-            // An error that took the place of a result stands in no buffer; the front of the result needed room before.
+            // An error that replaced a result uses no buffer, but the start of the result needed
+            // room before.
             (Some(whole), Some(sent)) if whole.operation.is_some() && whole.written == 0 => {
                 let code = |sent: &Sent| good_reply(sent).at(&["error", "code"]).and_then(Document::whole);
                 assert!(sent.bytes == whole.bytes || code(sent) == Some(-32603), "{sent:?}");
@@ -114,8 +120,8 @@ fn check(request: &Request<'_>) {
     fits(request, reference.as_ref());
 }
 
-/// Asks once, with room for `size` bytes of a tool's result, and sends the answer through buffers of each size in
-/// `pieces`.
+/// Runs one request with room for `size` bytes of a tool's result, and sends the answer through
+/// buffers of each size in `pieces`.
 fn run(request: &Request<'_>, size: usize, pieces: &[usize]) -> Option<Sent> {
     let mut buffer = vec![0xAA; size];
     let mut out = Slice::new(&mut buffer);
@@ -151,12 +157,12 @@ fn emitted(reply: &Reply, body: &[u8], written: &[u8], size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Checks the form of an answer, whatever it answers.
+/// Checks the form of an answer, independent of the request.
 fn good_reply(sent: &Sent) -> Document {
     let reply = Document::ours(&sent.bytes, |_| {}).unwrap_or_else(|error| panic!("{error}: {sent:?}"));
     match Document::theirs(&sent.bytes) {
         Ok(theirs) => assert_eq!(reply, theirs),
-        // An integer id of any length is echoed.
+        // serde_json fails on such numbers, but an integer id of any length is echoed.
         Err(error) => assert!(error.to_string().starts_with("number out of range"), "{error}: {sent:?}"),
     }
     let Document::Object(members) = &reply else { panic!("{reply:?}") };
@@ -183,7 +189,7 @@ fn good_reply(sent: &Sent) -> Document {
     reply
 }
 
-/// Checks that an answer, or silence, is what the message deserves.
+/// Checks that an answer, or silence, is right for the request.
 fn fits(request: &Request<'_>, sent: Option<&Sent>) {
     let reply = sent.map(good_reply);
     let code = reply.as_ref().and_then(|reply| reply.at(&["error", "code"])).and_then(Document::whole);
@@ -198,7 +204,7 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
     assert_ne!(code, Some(-32700));
     match Model::read(request.body) {
         Model::Known(Verdict::Notification, _) => {
-            // A notification is never answered, but a POST is whose version is not served.
+            // A notification is never answered, except a POST with a version that is not served.
             let unserved = matches!(request.origin, Origin::Http(_))
                 && match slow_field(request.headers, "MCP-Protocol-Version") {
                     Field::Absent => false,
@@ -215,7 +221,8 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
                 "{reply:?}"
             );
         }
-        // A batch is refused where no revision has it; where one has, its messages are served one by one.
+        // A batch is refused in revisions without batches; in a revision with batches its messages
+        // are served one by one.
         Model::Known(Verdict::Refused(Error::Batch, _), _) if code.is_none() => assert!(reply.is_none()),
         Model::Known(Verdict::Refused(_, expected), _) => assert_eq!((code, id), (Some(-32600), expected.as_ref())),
         Model::Known(Verdict::Request(expected, method), params) => {
@@ -235,7 +242,7 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
     }
 }
 
-/// Checks a result against the request, read again by the slow reader.
+/// Checks a result against the request, which a slow reader reads again.
 fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Document) {
     let document = Document::ours(request.body, |_| {}).expect("read before");
     let param = |path: &[&str]| document.get("params").and_then(|params| params.at(path));
@@ -262,7 +269,8 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
     let uri = param(&["uri"]).and_then(Document::string);
     if let Origin::Http(_) = request.origin {
         if modern {
-            // MCP 2026-07-28 streamable-http: a proxy has decided by these headers, so they hold for the body.
+            // MCP 2026-07-28 streamable-http: a proxy has decided by these headers, so they must
+            // agree with the body.
             assert_eq!(header(request, "MCP-Protocol-Version").as_deref(), Some(&b"2026-07-28"[..]));
             assert_eq!(header(request, "Mcp-Method").as_deref(), Some(method.as_bytes()));
             let about = match method {
@@ -314,17 +322,17 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
     }
 }
 
-/// How much more room than the echoed text any answer needs: the longest completion.
+/// The room that an answer can need beyond the echoed text: the size of the longest completion.
 const ROOM: usize = 4096;
 
-/// Silence is the answer to a subscription alone.
+/// Checks that only a subscription is answered with silence.
 fn listens(request: &Request<'_>, method: &str) {
     assert_eq!(method, "subscriptions/listen");
     let who = Authenticated::anonymous(&Access::Anonymous);
     assert!(matches!(open(&SERVER, &who, request.origin, request.body), Next::Listen(_)));
 }
 
-/// Checks an error by the schema of both revisions, and by the definition of its code.
+/// Checks an error against the schema of both revisions, and against the definition of its code.
 fn good_error(sent: &Sent, code: Option<i128>) {
     schema::conforms(Version::V2025_11_25, "JSONRPCErrorResponse", &sent.bytes);
     schema::conforms(Version::V2026_07_28, "JSONRPCErrorResponse", &sent.bytes);
@@ -349,7 +357,7 @@ fn good_error(sent: &Sent, code: Option<i128>) {
     }
 }
 
-/// What the schema calls the result of a method, if the revision has it.
+/// Returns the schema's name for the result of a method, if the revision has the method.
 fn definition(method: &str, modern: bool, asks: bool) -> Option<&'static str> {
     Some(match method {
         "initialize" if !modern => "InitializeResult",
@@ -372,7 +380,8 @@ fn tool(name: &str) -> Option<Operation> {
     tools::TOOLS.iter().position(|tool| tool.key() == name).map(Operation::Tool)
 }
 
-/// Checks that each header mirrors each argument of its name, so that no reader of either sees another value.
+/// Checks that each header mirrors each argument of its name, so that two readers never see
+/// different values.
 fn good_mirrors(request: &Request<'_>) {
     let body = Value::parse(request.body).expect("read before");
     let arguments = body.member("params").and_then(|params| params.member("arguments"));
@@ -391,7 +400,7 @@ fn good_mirrors(request: &Request<'_>) {
 
 /// Checks a page of a list.
 fn good_list(kind: Kind, list: &str, key: &str, cursor: Option<&Document>, result: &Document) {
-    // A cursor says which list it belongs to.
+    // A cursor names the list that it belongs to.
     let letter = match kind {
         Kind::Tool => "t",
         Kind::Prompt => "p",
@@ -417,7 +426,7 @@ fn good_list(kind: Kind, list: &str, key: &str, cursor: Option<&Document>, resul
     assert_eq!(result.get("nextCursor").and_then(Document::string), next.as_deref());
 }
 
-/// Checks what a prompt says, given its arguments.
+/// Checks the messages of a prompt, given its arguments.
 fn good_prompt(prompt: Option<&str>, arguments: Option<&Document>, result: &Document) {
     let Some(Document::Array(messages)) = result.get("messages") else { panic!("{result:?}") };
     match prompt {
@@ -427,7 +436,8 @@ fn good_prompt(prompt: Option<&str>, arguments: Option<&Document>, result: &Docu
             assert_eq!(messages[0].at(&["content", "text"]).and_then(Document::string), who);
             let tone = arguments.and_then(|arguments| arguments.get("tone")).and_then(Document::string);
             let said = messages[1].at(&["content", "text"]).and_then(Document::string);
-            // Without a tone it is a link, which revisions before 2025-06-18 have as a text.
+            // Without a tone the message is a link, which revisions before 2025-06-18 receive as a
+            // text.
             assert!(said == tone || tone.is_none() && said == Some("plain: demo://plain"), "{said:?}");
         }
         Some("silence") => assert!(messages.is_empty()),
@@ -435,7 +445,7 @@ fn good_prompt(prompt: Option<&str>, arguments: Option<&Document>, result: &Docu
     }
 }
 
-/// Checks what was read from which place.
+/// Checks the contents read from a URI.
 fn good_contents(sent: &Sent, uri: &str, result: &Document) {
     let Some(Document::Array(contents)) = result.get("contents") else { panic!("{result:?}") };
     let texts: Vec<Option<&str>> = contents.iter().map(|entry| entry.get("text").and_then(Document::string)).collect();
@@ -470,7 +480,7 @@ fn good_completion(typed: &str, result: &Document) {
     assert_eq!(result.at(&["completion", "hasMore"]), Some(&Document::Bool(all.len() > 100)));
 }
 
-/// Checks what a tool says, given its arguments.
+/// Checks the content of a tool's result, given its arguments.
 fn good_call(tool: &str, arguments: Option<&Document>, result: &Document) {
     let Some(Document::Array(blocks)) = result.get("content") else {
         return assert!(result.get("inputRequests").is_some(), "{result:?}");
@@ -520,7 +530,7 @@ fn good_call(tool: &str, arguments: Option<&Document>, result: &Document) {
     }
 }
 
-/// The value of a header that is there once.
+/// Returns the value of a header that occurs once.
 fn header(request: &Request<'_>, name: &str) -> Option<Vec<u8>> {
     match slow_field(request.headers, name) {
         Field::Once(value) => Some(value.to_vec()),

@@ -1,4 +1,5 @@
-//! The facts of a head and their comparison with a body, against a slow reading of the same lines.
+//! Checks the fields of a head and their comparison with a body against a slow reading of the same
+//! lines.
 
 use crate::decimal;
 use crate::schema;
@@ -10,15 +11,15 @@ use attache_core::json::{Kind, Text, Value};
 use attache_core::limits;
 use attache_core::rpc::{Error, Header, HeaderFault};
 
-/// Whatever stands in the headers, the door decides as the rules say, and a header passes exactly if it says what the
-/// body says.
+/// Checks that for any headers the gate decides as the rules say, and that a header passes exactly
+/// if it agrees with the body.
 ///
-/// The first byte chooses the method: an even digit is POST. Then come header lines up to a blank one, and then three
-/// lines of JSON: the method, the name, and the argument that `Mcp-Param-Region` mirrors. A line that is no JSON counts as
-/// absent.
+/// The first byte chooses the method: an even digit is POST. Then come header lines up to a blank
+/// line, and then three lines of JSON: the method, the name, and the argument that
+/// `Mcp-Param-Region` mirrors. A line that is not JSON counts as absent.
 ///
 /// # Panics
-/// Where it is not so.
+/// If the gate or the comparison decides differently.
 pub fn headers(input: &[u8]) {
     let Some((verb, rest)) = input.split_first() else { return };
     let (headers, body) = head(rest);
@@ -54,10 +55,10 @@ pub fn headers(input: &[u8]) {
     );
 }
 
-/// A field's name and value, as they came.
+/// A header field's name and value as received.
 pub(crate) type Line<'a> = (&'a [u8], &'a [u8]);
 
-/// Cuts the lines `name: value` off the front, up to a blank line.
+/// Takes `name: value` lines off the front, up to a blank line.
 pub(crate) fn head(mut rest: &[u8]) -> (Vec<Line<'_>>, &[u8]) {
     let mut headers = Vec::new();
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -73,7 +74,7 @@ pub(crate) fn head(mut rest: &[u8]) -> (Vec<Line<'_>>, &[u8]) {
     (headers, rest)
 }
 
-/// The field with this name, looked up in the lines.
+/// Finds the field with this name in the lines.
 pub(crate) fn slow_field<'a>(headers: &[Line<'a>], name: &str) -> Field<'a> {
     let values: Vec<&[u8]> =
         headers.iter().filter(|(key, _)| lower(key) == lower(name.as_bytes())).map(|(_, value)| *value).collect();
@@ -84,7 +85,8 @@ pub(crate) fn slow_field<'a>(headers: &[Line<'a>], name: &str) -> Field<'a> {
     }
 }
 
-/// `Mcp-Param-{name}`: with more of them than the engine keeps, the later ones may be there or not.
+/// Finds `Mcp-Param-{name}`. The engine keeps a limited number of them; later ones count as
+/// repeated, since they may be present or not.
 pub(crate) fn slow_param<'a>(headers: &[Line<'a>], name: &str) -> Field<'a> {
     let prefix = b"mcp-param-".to_vec();
     let mut kept: Vec<Vec<u8>> = Vec::new();
@@ -106,7 +108,7 @@ fn lower(name: &[u8]) -> Vec<u8> {
     name.iter().map(u8::to_ascii_lowercase).collect()
 }
 
-/// RFC 9110 §5.5: spaces and tabs, nothing else.
+/// RFC 9110 §5.5: trims spaces and tabs, nothing else.
 fn trimmed(value: &[u8]) -> &[u8] {
     let white = |byte: &u8| matches!(byte, b' ' | b'\t');
     match (value.iter().position(|byte| !white(byte)), value.iter().rposition(|byte| !white(byte))) {
@@ -145,7 +147,7 @@ fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refu
             None => false,
         })
     };
-    // No name of ours has anything in it that is not ASCII.
+    // All names of ours are ASCII.
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let host = match slow_field(headers, "host") {
         Field::Absent => hosts.is_empty(),
@@ -196,7 +198,7 @@ fn string(text: Text<'_>) -> String {
     serde_json::from_slice(&[b"\"", text.raw(), b"\""].concat()).expect("a string")
 }
 
-/// A value that is there once and is printable.
+/// Returns a value that occurs once and is printable.
 fn good(field: Field<'_>) -> Result<&[u8], HeaderFault> {
     match field {
         Field::Absent => Err(HeaderFault::Missing),
@@ -213,7 +215,7 @@ fn slow_text(value: &[u8], text: &str) -> Result<(), HeaderFault> {
     if decoded == text.as_bytes() { Ok(()) } else { Err(HeaderFault::Differs) }
 }
 
-/// Whether a header says what an argument says; see `param_agrees`.
+/// Checks whether a header has the same value as an argument; see `param_agrees`.
 pub(crate) fn slow_mirror(field: Field<'_>, argument: Option<Value<'_>>) -> Result<(), HeaderFault> {
     let argument = match argument {
         Some(argument) if argument.kind() != Kind::Null => argument,
@@ -231,9 +233,9 @@ pub(crate) fn slow_mirror(field: Field<'_>, argument: Option<Value<'_>>) -> Resu
     if same { Ok(()) } else { Err(HeaderFault::Differs) }
 }
 
-/// The whole number that a text is, if it is one that fits.
+/// Returns the integer written as `text`, if it is one and fits.
 fn whole(text: &str) -> Option<i128> {
-    // The grammar of numbers is serde_json's affair here, their value that of the decimal reader.
+    // serde_json judges the grammar of the number, the decimal reader its value.
     serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
     let text = text.trim_ascii();
     text.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then_some(())?;
@@ -241,8 +243,8 @@ fn whole(text: &str) -> Option<i128> {
     Some(if negative { -i128::from(magnitude) } else { magnitude.into() })
 }
 
-/// What a header value stands for: the inside of `=?base64?…?=` decoded, anything else as it is; `None` if the inside is
-/// no Base64.
+/// Decodes a header value: the inside of `=?base64?…?=` as Base64, anything else as it is. Returns
+/// `None` if the inside is not valid Base64.
 pub(crate) fn unwrapped(value: &[u8]) -> Option<Vec<u8>> {
     let Some(encoded) = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?=")) else {
         return Some(value.to_vec());
@@ -251,11 +253,11 @@ pub(crate) fn unwrapped(value: &[u8]) -> Option<Vec<u8>> {
     let sextets: Option<String> =
         digits.iter().map(|char| Some(format!("{:06b}", ALPHABET.iter().position(|known| known == char)?))).collect();
     let bytes = numbers(sextets?.as_bytes(), 8);
-    // Only what encodes back to the same text was canonical.
+    // The text was canonical only if the bytes encode to the same text.
     (base64(&bytes) == encoded).then_some(bytes)
 }
 
-/// `bytes` as Base64, by way of a string of bits.
+/// Encodes `bytes` as Base64 by way of a string of bits.
 pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     let mut bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
     while !bits.len().is_multiple_of(6) {
@@ -269,7 +271,7 @@ pub(crate) fn base64(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The numbers of `width` binary digits each; what is left over is dropped.
+/// Reads binary numbers of `width` digits each; a remainder is dropped.
 fn numbers(bits: &[u8], width: usize) -> Vec<u8> {
     let chunks = bits.chunks_exact(width);
     chunks.map(|bits| bits.iter().fold(0, |number, bit| number << 1 | (bit & 1))).collect()

@@ -1,16 +1,16 @@
-//! Requests on the wire: in whatever pieces they come, they are the same requests.
+//! Checks that HTTP/1.1 requests are read the same in whatever pieces they arrive.
 
 use attache_core::http1::{Body, Fault, Framing, Heads};
 use attache_core::json::Slice;
 
-/// A stream gives the same requests and ends with the same fault in whatever pieces it comes; and what was read of each adds up
-/// to the stream.
+/// Checks that a stream gives the same requests and ends with the same fault in whatever pieces it
+/// arrives, and that the bytes read for the requests add up to the stream.
 ///
-/// The input is the size of the buffers in 16 bytes and two sizes of pieces, each the low half of a byte; what follows is the
-/// stream.
+/// The input is the size of the buffers in units of 16 bytes and two sizes of pieces, each the low
+/// half of a byte; the rest is the stream.
 ///
 /// # Panics
-/// Where it does not.
+/// If the requests or the fault differ.
 pub fn http1(input: &[u8]) {
     let Some(([capacity, sizes @ ..], stream)) = input.split_first_chunk::<3>() else { return };
     let capacity = usize::from(capacity & 15) * 16;
@@ -31,7 +31,7 @@ struct Read {
     path: String,
     framing: Framing,
     keep_alive: bool,
-    /// `None` if it was too large.
+    /// `None` if the body was too large.
     body: Option<Vec<u8>>,
 }
 

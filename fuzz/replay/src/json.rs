@@ -1,4 +1,4 @@
-//! The reader against serde_json, and the writer against the reader.
+//! Checks the JSON reader against serde_json, and the writer against the reader.
 
 use crate::decimal;
 use crate::document::Document;
@@ -6,17 +6,19 @@ use attache_core::json::{Error, Fault, Full, Integer, Kind, Slice, Text, Value, 
 use attache_core::limits;
 use serde::de::IgnoredAny;
 
-/// Any bytes are read to the same verdict and the same document as by serde_json, whether skipped or pulled apart.
+/// Checks that any bytes get the same verdict and the same document as from serde_json, whether
+/// skipped or read member by member.
 ///
 /// # Panics
-/// Where they are not.
+/// If they differ.
 pub fn json(input: &[u8]) {
     let skipped = Value::parse(input);
     let pulled = Document::ours(input, scalar);
     assert_eq!(pulled.as_ref().err(), skipped.as_ref().err(), "pulled apart and skipped");
 
     let utf8 = core::str::from_utf8(input);
-    // Skipping, serde_json looks at the grammar alone, not at the size of a number, at depth, or at surrogates.
+    // When it skips, serde_json checks the grammar alone, not the size of a number, the depth, or
+    // surrogates.
     let grammatical = utf8.is_ok() && serde_json::from_slice::<IgnoredAny>(input).is_ok();
     let theirs = Document::theirs(input);
     match skipped {
@@ -75,7 +77,7 @@ where
     assert_eq!(ours.to::<T>(), T::try_from(exact).ok(), "{exact}");
 }
 
-/// What a text means is the same by each way of asking, and written again it means the same.
+/// Checks that every way to read a text gives the same value, also after it is written again.
 fn text(text: Text<'_>, raw: &str) {
     let theirs: String = serde_json::from_str(raw).expect("a string");
     assert!(text.is(&theirs));
@@ -96,7 +98,7 @@ fn text(text: Text<'_>, raw: &str) {
     assert!(Value::parse(&written).is_ok_and(|value| value.text().is_some_and(|text| text.is(&theirs))));
 }
 
-/// How many brackets are open at a place of a text that is well-formed up to there.
+/// Counts the brackets that are open at a position of a text that is well-formed up to there.
 fn open_brackets(input: &[u8], at: usize) -> usize {
     let mut open = 0;
     let (mut quoted, mut escaped) = (false, false);

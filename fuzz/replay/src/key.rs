@@ -1,22 +1,23 @@
-//! A key as issuers publish it, against serde_json and a slow Base64.
+//! Checks the reader of public keys (JWK) against serde_json and a slow Base64.
 
 use crate::token::read;
 use attache_core::auth::{Jwk, Public};
 use attache_core::json::Reader;
 use serde_json::Value;
 
-/// Checks that a key is taken only if a second reader finds the same one, for checking signatures.
+/// Checks that a key is accepted only if a second reader finds the same key, meant for checking
+/// signatures.
 pub fn key(input: &[u8]) {
     let Some(value) = one(input) else { return };
-    // More than any key needs, so that none is missed for lack of room.
+    // More room than any key needs, so that no key is rejected for lack of room.
     let mut scratch = vec![0; input.len()];
     let Some(Jwk { kid, public }) = Jwk::read(&value, &mut scratch) else { return };
     let seen: Value = match serde_json::from_slice(input) {
         Ok(seen) => seen,
-        // Numbers that nobody asks for may be beyond what it holds.
+        // Members that the key reader ignores may hold numbers that serde_json cannot represent.
         Err(_) => return,
     };
-    // The first of several counts here, the last one there.
+    // With repeated members our reader takes the first and serde_json the last.
     if repeats(&value) {
         return;
     }
@@ -36,7 +37,7 @@ pub fn key(input: &[u8]) {
     }
 }
 
-/// The value that `text` is, and nothing behind it.
+/// Returns the value in `text`, if nothing follows it.
 fn one(text: &[u8]) -> Option<attache_core::json::Value<'_>> {
     let mut reader = Reader::new(text).ok()?;
     let item = reader.skip().ok()?;

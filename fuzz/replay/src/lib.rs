@@ -1,9 +1,10 @@
-//! What each fuzz target checks: one function a target, which takes any bytes and panics where the engine breaks its
-//! word.
+//! The checks of the fuzz targets: one function for each target, which takes any bytes and panics
+//! if the engine breaks a rule.
 //!
-//! The functions are here and not in the targets so that `cargo test` replays every seed without nightly and without
-//! libFuzzer. Each one compares the engine with a second reader that shares no code with it: serde_json, exact decimal
-//! arithmetic on strings, or a slow model of the same rules.
+//! The functions are in this crate and not in the targets so that `cargo test` replays every seed
+//! without nightly and without libFuzzer. Each function compares the engine with a second reader
+//! that shares no code with it: serde_json, exact decimal arithmetic on strings, or a slow model of
+//! the same rules.
 
 mod application;
 mod auth_json;

@@ -1,14 +1,14 @@
-//! The line cutter against a split of the whole stream.
+//! Checks the line splitter against a split of the whole stream.
 
 use attache_core::line::{Cut, Lines};
 
-/// A stream gives the same lines in whatever pieces it comes.
+/// Checks that a stream gives the same lines in whatever pieces it arrives.
 ///
-/// The input is the size of the buffer and two sizes of pieces, each the low half of a byte, so that seeds can be
-/// written with digits; what follows is the stream.
+/// The input is the size of the buffer and two sizes of pieces, each the low half of a byte, so
+/// that seeds can be written with digits; the rest is the stream.
 ///
 /// # Panics
-/// Where it does not.
+/// If the lines differ.
 pub fn lines(input: &[u8]) {
     let [capacity, rest @ ..] = input else { return };
     let Some((sizes, stream)) = rest.split_at_checked(2) else { return };
@@ -21,7 +21,7 @@ pub fn lines(input: &[u8]) {
     assert_eq!(cuts(stream, capacity, size), expected, "fed in pieces of {} and {}", size(0), size(1));
 }
 
-/// A line, or `None` for one that was too long.
+/// A line, or `None` for a line that was too long.
 type CutLines = Vec<Option<Vec<u8>>>;
 
 fn cuts(mut stream: &[u8], capacity: usize, size: impl Fn(usize) -> usize) -> CutLines {
@@ -50,7 +50,8 @@ fn cuts(mut stream: &[u8], capacity: usize, size: impl Fn(usize) -> usize) -> Cu
     cuts
 }
 
-/// A line feed ends a line, one carriage return before it belongs to the end; blank lines that fit are passed over.
+/// Splits the stream: a line feed ends a line, one carriage return before it belongs to the line
+/// end, and blank lines that fit are skipped.
 fn model(stream: &[u8], capacity: usize) -> CutLines {
     let lines = stream.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let fitting = lines.map(|line| (line.len() <= capacity).then_some(line));

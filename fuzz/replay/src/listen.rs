@@ -1,4 +1,5 @@
-//! Subscriptions: what is honoured of what was asked, and what is sent for it, against a model over [`Document`].
+//! Checks subscriptions, the filters and the messages sent for them, against a model over
+//! [`Document`].
 
 use crate::application::OFFERS;
 use crate::document::Document;
@@ -11,13 +12,13 @@ use attache_core::json::{Escaped, Full, Sink, Slice};
 use attache_core::mcp::{Server, list_changed, updated};
 use attache_core::tool::{Catalogue, Features, Kind, Member};
 
-/// Whatever is asked to be told, a part of it is honoured, and the part is the one that the server has to give.
+/// Checks that the server honours the part of any filter that it can serve, and no other.
 ///
-/// The first byte says what the server has not, bit by bit (`0` has everything). Up to the first line feed comes the id, and
-/// behind it the filter; both stand in a request as they are.
+/// The first byte says which features the server lacks, bit by bit (`0` lacks none). The id comes
+/// up to the first line feed, and then the filter; both are put into a request as they are.
 ///
 /// # Panics
-/// Where it is not so.
+/// If another part is honoured.
 pub fn listen(input: &[u8]) {
     let Some((bits, rest)) = input.split_first() else { return };
     let mut lines = rest.splitn(2, |byte| *byte == b'\n');
@@ -40,7 +41,7 @@ pub fn listen(input: &[u8]) {
         (Next::Listen(listen), Some(wanted)) => honoured(listen, &server, &body, &wanted),
         (Next::Listen(_), None) => panic!("honoured, but it is malformed or not served: {}", body.escape_ascii()),
         (_, None) => {}
-        // The id and the filter may carry members of their own, which make of it another message.
+        // The id and the filter may smuggle in members that turn the text into another message.
         (other, Some(_)) => {
             let alone = [id, filter].iter().all(|text| Document::ours(text, |_| {}).is_ok());
             assert!(!alone, "refused, but it is good: {} gives {other:?}", body.escape_ascii());
@@ -48,7 +49,7 @@ pub fn listen(input: &[u8]) {
     }
 }
 
-/// A server with what the bits say.
+/// A server with only the features that the bits select.
 #[derive(Debug)]
 struct Partial {
     bits: u8,
@@ -74,14 +75,14 @@ impl Catalogue for Partial {
             subscribe: has(1),
             tools: has(2),
             prompts: has(3),
-            // Digits differ in four bits.
+            // Digits differ in four bits only.
             resources: has(6),
             ..Features::default()
         }
     }
 }
 
-/// What the model makes of a request.
+/// The request as the model reads it.
 #[derive(Debug)]
 struct Wanted {
     id: Document,
@@ -90,7 +91,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// `None` if there is nothing to be honoured: it is no such request, is malformed, or not served.
+    /// Returns `None` if nothing can be honoured: the message is another request, malformed, or not
+    /// served.
     fn read(body: &[u8], features: Features) -> Option<Self> {
         let document = Document::ours(body, |_| {}).ok()?;
         let Model::Known(Verdict::Request(id, method), Ok(())) = Model::read(body) else { return None };
@@ -123,7 +125,7 @@ impl Wanted {
     }
 }
 
-/// The member with this name, if there is one; `None` if there are two.
+/// Returns the member with this name, if there is one, and `None` if there are two.
 fn only<'a>(object: &'a Document, name: &str) -> Option<Option<&'a Document>> {
     let Document::Object(members) = object else { return Some(None) };
     let mut values = members.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
@@ -180,7 +182,7 @@ fn honoured(listen: &Listen, server: &Server<'_>, body: &[u8], wanted: &Wanted) 
     schema::conforms(Version::V2026_07_28, "JSONRPCErrorResponse", &sent[..len]);
 }
 
-/// What of the request is to be acknowledged, in our order.
+/// Returns the part of the request that the server must acknowledge, in our order.
 fn honoured_part(wanted: &Wanted) -> Document {
     let names = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];
     let lists = names.into_iter().zip(wanted.lists).filter(|(_, wanted)| *wanted);
@@ -195,7 +197,8 @@ fn tag<'a>(message: &'a Document, within: &str) -> Option<&'a Document> {
     message.at(&[within, "_meta", "io.modelcontextprotocol/subscriptionId"])
 }
 
-/// A message as it is put: whole or not at all, by the schema, on one line, with the id as it was written.
+/// Checks a message as it is written: whole or not at all, valid by the schema, on one line, with
+/// the id as sent.
 fn told(id: &[u8], definition: &'static str, put: impl Fn(&mut dyn Sink) -> Result<(), Full>) -> Document {
     let mut buffer = vec![0; 1 << 17];
     let mut out = Slice::new(&mut buffer);
@@ -204,7 +207,8 @@ fn told(id: &[u8], definition: &'static str, put: impl Fn(&mut dyn Sink) -> Resu
     for size in [0, bytes.len() / 2, bytes.len() - 1] {
         assert_eq!(put(&mut Slice::new(&mut vec![0; size])), Err(Full));
     }
-    // One line on a connection, and one `data:` line in a stream (which a carriage return ends as well).
+    // The message is one line on a connection, and one `data:` line in a stream (a carriage return
+    // also ends such a line).
     assert!(!bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')), "{}", bytes.escape_ascii());
     let tagged = [br#""io.modelcontextprotocol/subscriptionId":"#, id].concat();
     assert!(bytes.windows(tagged.len()).any(|window| window == tagged), "{}", bytes.escape_ascii());

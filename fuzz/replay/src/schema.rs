@@ -1,4 +1,4 @@
-//! The protocol's own JSON Schema, as a judge of what is sent.
+//! Validates sent messages against the protocol's own JSON Schema.
 
 use attache_core::era::Version;
 use jsonschema::Validator;
@@ -6,11 +6,11 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// Checks that `json` is what `definition` of a revision describes. A number that serde_json cannot hold is passed over
-/// with the message around it: ids are echoed in any size.
+/// Checks that `json` matches `definition` of a revision. A message with a number that serde_json
+/// cannot hold is skipped, because ids of any size are echoed.
 ///
 /// # Panics
-/// Where it is not.
+/// If it does not match.
 pub(crate) fn conforms(version: Version, definition: &'static str, json: &[u8]) {
     let value: Value = match serde_json::from_slice(json) {
         Ok(value) => value,
@@ -20,14 +20,14 @@ pub(crate) fn conforms(version: Version, definition: &'static str, json: &[u8]) 
     conforms_value(version, definition, &value);
 }
 
-/// The same for a part of a message.
+/// The same check for a part of a message.
 pub(crate) fn conforms_value(version: Version, definition: &'static str, value: &Value) {
     if let Err(error) = validator(version, definition).validate(value) {
         panic!("no {definition} of {}: {error} at {}: {value}", version.as_str(), error.instance_path());
     }
 }
 
-/// The validator of one definition, compiled when it is first asked for.
+/// Returns the validator of one definition, compiled at its first use.
 fn validator(version: Version, definition: &'static str) -> Arc<Validator> {
     static COMPILED: Mutex<BTreeMap<(&str, &str), Arc<Validator>>> = Mutex::new(BTreeMap::new());
     let mut compiled = COMPILED.lock().expect("nothing panics under the lock");

@@ -1,14 +1,15 @@
-//! Sequences of operations on the tables of legacy sessions and of their calls, against models that are slow and plain.
+//! Checks sequences of operations on the tables of legacy sessions and of their calls against
+//! simple, slow models.
 
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Busy, Inflight, Place, Sessions, Share, Unkept};
 use attache_core::tool::Level;
 use std::collections::BTreeMap;
 
-/// Each two bytes are an operation.
+/// Applies one operation for each two bytes to both tables and both models.
 ///
 /// # Panics
-/// Where a table and its model differ.
+/// If a table and its model differ.
 pub fn sessions(input: &[u8]) {
     let mut both = Both::default();
     for pair in input.chunks_exact(2) {
@@ -21,7 +22,7 @@ struct Call {
     session: u8,
     id: Vec<u8>,
     place: Option<Place>,
-    /// The questions that are open.
+    /// The open questions.
     open: Vec<u64>,
 }
 
@@ -30,7 +31,7 @@ struct Known {
     level: bool,
     holds: u32,
     ended: bool,
-    /// From this second on the id is void.
+    /// The second at which the id expires.
     ends: u64,
 }
 
@@ -46,7 +47,7 @@ struct Both {
     calls: Inflight<2>,
     running: Vec<Call>,
     asked: u64,
-    /// A call that has ended: its place is good for nothing.
+    /// The place of a call that has ended, which must no longer have an effect.
     stale: Option<Place>,
     sessions: Sessions<2>,
     known: BTreeMap<u8, Known>,
@@ -99,7 +100,7 @@ impl Both {
                 self.calls.end(call.place.expect("it runs"));
                 self.stale = call.place;
             }
-            // Ending twice ends nothing that came after.
+            // Ending a call twice must not end a later call.
             None => self.stale.into_iter().for_each(|place| self.calls.end(place)),
         }
     }
@@ -134,7 +135,7 @@ impl Both {
         }
     }
 
-    /// Whether the model has a slot for the session, made if there is room.
+    /// Returns the model's slot for the session, created if there is room.
     fn slot(&mut self, of: u8) -> Result<&mut Known, Unkept> {
         let now = self.now;
         if self.known.get(&of).is_none_or(Known::is_free) {
@@ -149,7 +150,8 @@ impl Both {
         if known.ended { Err(Unkept::Ended) } else { Ok(known) }
     }
 
-    /// The sessions one of which has to make room for another: those whose ids are void, or else the oldest that have but a level.
+    /// Returns the sessions of which one may be evicted for another: those with expired ids, or
+    /// else the oldest that hold only a log level.
     fn leaving(&self, of: u8) -> Vec<u8> {
         let idle: Vec<_> = self.known.iter().filter(|(other, known)| **other != of && known.holds == 0).collect();
         let void = |known: &Known| known.ends < self.now;
@@ -161,7 +163,8 @@ impl Both {
         idle.iter().filter(|(_, known)| leaves(known)).map(|(other, _)| **other).collect()
     }
 
-    /// Applies `table` and `model` to the session; which void session had to go is the business of the table.
+    /// Applies `table` and `model` to the session. The table chooses which expired session to
+    /// evict.
     fn change(
         &mut self,
         of: u8,
@@ -199,7 +202,7 @@ impl Both {
     }
 
     fn finish(&mut self, of: u8) {
-        // Half of the slots are for sessions that live.
+        // Half of the slots are reserved for live sessions.
         let gone = self.known.values().filter(|known| known.ended && known.ends >= self.now).count();
         if gone == 1 && !self.known.get(&of).is_some_and(|known| known.ended) {
             assert_eq!(self.sessions.end(&session(of, self.now + 100), Share::ALL, self.now), Err(Unkept::Full));
@@ -219,7 +222,7 @@ impl Both {
         }
     }
 
-    /// What the table says of each session is what the model says.
+    /// Checks that table and model agree on each session.
     fn agree(&self) {
         for of in 0..3 {
             let known = self.known.get(&of).cloned().unwrap_or_default();
@@ -239,7 +242,7 @@ fn forgotten(sessions: &Sessions<2>, of: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// Tries all sequences of `depth` operations behind `both`.
+    /// Runs all sequences of `depth` operations after `both`.
     fn all(both: &Both, alphabet: &[(u8, u8)], depth: usize) {
         for &(operation, argument) in alphabet {
             let mut next = both.clone();
@@ -250,7 +253,7 @@ mod tests {
         }
     }
 
-    // The tables know nothing of each other, so each is tried by itself.
+    // The two tables are independent, so each is tested on its own.
     #[test]
     fn all_sequences_of_six_operations_on_calls_keep_table_and_model_alike() {
         let begins = [(0, 0), (0, 4), (0, 3)];
@@ -263,7 +266,7 @@ mod tests {
     fn all_sequences_of_six_operations_on_sessions_keep_table_and_model_alike() {
         let of_one = [(5, 0), (6, 0), (7, 0), (8, 0)];
         let of_others = [(5, 1), (8, 2), (7, 2)];
-        // The end of all ids.
+        // The expiry of all ids.
         all(&Both::default(), &[&of_one[..], &of_others, &[(9, 101)]].concat(), 6);
     }
 }

@@ -1,17 +1,19 @@
-//! Sealed values: what was sealed opens under the same circumstances, and nothing else ever does.
+//! Checks sealed values: a sealed value opens under the same conditions, and no other text ever
+//! opens.
 
 use crate::headers::{ALPHABET, base64};
 use attache_core::json::{Full, Sink, Slice, Text, Value};
 use attache_core::seal::Key;
 
-/// Any value opens as it was sealed, with the same key and binding and in time; after any change it stays shut.
+/// Checks that any value opens as it was sealed, with the same key and binding and before it
+/// expires, and that it does not open after any change.
 ///
-/// The first three bytes are the key, the second after which the seal is void (from its low half, or far off if the byte
-/// is a letter), and where to make a change. Then come the parts that the value is bound to, a line each, up to a blank
-/// line, and then the value, which is also tried as a sealed text.
+/// The first three bytes are the key, the expiry in seconds (from its low half, or far in the
+/// future if the byte is a letter), and the place of a change. Then come the parts of the binding,
+/// a line each, up to a blank line, and then the value, which is also tried as a sealed text.
 ///
 /// # Panics
-/// Where it does not.
+/// If one of these rules does not hold.
 pub fn state(input: &[u8]) {
     let Some(([key, expiry, change], rest)) = input.split_first_chunk() else { return };
     let (binding, value) = parts(rest);
@@ -23,7 +25,7 @@ pub fn state(input: &[u8]) {
     let mut out = Slice::new(&mut buffer);
     assert_eq!(key.seal(&binding, expires, value, &mut scratch, &mut out), Ok(()));
     let sealed = out.written().to_vec();
-    // The format that is documented: a byte, eight bytes, the value, 32 bytes.
+    // The documented format: a byte, eight bytes, the value, 32 bytes.
     let front = [&[1], expires.to_be_bytes().as_slice(), value].concat();
     let digits = base64(&front);
     assert_eq!(sealed[..front.len() / 3 * 4], digits[..front.len() / 3 * 4]);
@@ -56,7 +58,7 @@ pub fn state(input: &[u8]) {
     assert_eq!(open(&key, &binding, 0, &base64(&[front.as_slice(), &[*change; 32]].concat())), None, "a guessed MAC");
 }
 
-/// The lines up to a blank one, and what follows.
+/// Splits off the lines up to a blank line, and returns them and the rest.
 fn parts(mut rest: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut parts = Vec::new();
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -70,7 +72,8 @@ fn parts(mut rest: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (parts, rest)
 }
 
-/// Opens `text` with a scratch of `room` bytes; a text that no JSON string can hold is not even tried.
+/// Opens `text` with a scratch buffer of `room` bytes. A text that no JSON string can hold is not
+/// tried.
 fn opened(key: &Key, to: &[&[u8]], now: u64, text: &[u8], room: usize) -> Option<Vec<u8>> {
     let quoted = [b"\"", text, b"\""].concat();
     let text: Text<'_> = Value::parse(&quoted).ok()?.text()?;
@@ -78,7 +81,7 @@ fn opened(key: &Key, to: &[&[u8]], now: u64, text: &[u8], room: usize) -> Option
     key.open(to, now, text, &mut scratch).map(<[u8]>::to_vec)
 }
 
-/// Room that is enough to the byte is enough, and one byte less is told.
+/// Checks that a buffer of exactly the needed size is enough, and that one byte less is reported.
 fn room(key: &Key, binding: &[&[u8]], expires: u64, value: &[u8], sealed: &[u8]) {
     let need = value.len() + 41;
     for size in [0, 1, 8, 9, 40, need / 2, need - 1, need] {
@@ -95,7 +98,8 @@ fn room(key: &Key, binding: &[&[u8]], expires: u64, value: &[u8], sealed: &[u8])
     }
 }
 
-/// Bindings that differ from `binding`, among them those whose parts give the same bytes in a row.
+/// Returns bindings that differ from `binding`, among them those whose parts concatenate to the
+/// same bytes.
 fn other_bindings(binding: &[&[u8]], change: u8) -> Vec<Vec<Vec<u8>>> {
     let own: Vec<Vec<u8>> = binding.iter().map(|part| part.to_vec()).collect();
     let mut others = vec![
@@ -111,7 +115,7 @@ fn other_bindings(binding: &[&[u8]], change: u8) -> Vec<Vec<Vec<u8>>> {
         changed[at].push(change);
         others.push(changed.clone());
         changed[at].pop();
-        // The border between two parts moved.
+        // Moves the border between two parts.
         if let Some(moved) = changed[at].pop() {
             match changed.get_mut(at + 1) {
                 Some(next) => next.insert(0, moved),
@@ -124,10 +128,10 @@ fn other_bindings(binding: &[&[u8]], change: u8) -> Vec<Vec<Vec<u8>>> {
     others
 }
 
-/// Texts that differ from `sealed` in little.
+/// Returns texts that differ slightly from `sealed`.
 fn changes(sealed: &[u8], change: u8) -> Vec<Vec<u8>> {
     let mut texts: Vec<Vec<u8>> = Vec::new();
-    // Each place of a short text, some places of a long one.
+    // Every position of a short text, some positions of a long one.
     let step = sealed.len().div_ceil(256).max(1);
     for at in (usize::from(change) % step..sealed.len()).step_by(step) {
         let mut text = sealed.to_vec();

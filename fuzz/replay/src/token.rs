@@ -1,4 +1,5 @@
-//! The `Authorization` header, the token in it, and its claims, against serde_json and a slow Base64.
+//! Checks the `Authorization` header, its token, and the token's claims against serde_json and a
+//! slow Base64.
 
 use attache_core::auth::{Bearer, Rules};
 use serde_json::Value;
@@ -7,10 +8,10 @@ const NOW: u64 = 1_800_000_000;
 const RULES: Rules<'_> =
     Rules { issuers: &["https://id.example"], audiences: &["https://api.example/mcp"], ..Rules::NONE };
 
-/// Checks that a token comes as far as the signature only if a second reader finds it in order too.
+/// Checks that a token reaches the signature check only if a second reader finds it valid too.
 ///
-/// The input is the header, a line feed, and the claims; or the value of a whole `Authorization` header, if it begins with
-/// `Bearer`.
+/// The input is the header, a line feed, and the claims; or, if it begins with `Bearer`, the value
+/// of a whole `Authorization` header.
 pub fn token(input: &[u8]) {
     let made;
     let value = match input.iter().position(|&byte| byte == b'\n') {
@@ -25,7 +26,7 @@ pub fn token(input: &[u8]) {
         return;
     };
     let token = core::str::from_utf8(bearer.as_bytes()).expect("only characters of ASCII are let through");
-    // No more is needed than is promised.
+    // The scratch buffer has exactly the documented size.
     let mut scratch = vec![0; token.len() * 3 / 4];
     let Ok(claimed) = bearer.read(None, &mut scratch) else {
         return;
@@ -60,7 +61,7 @@ fn written(bytes: &[u8]) -> String {
     sextets.map(|bits| CHARS[usize::from_str_radix(&bits, 2).expect("digits")] as char).collect()
 }
 
-/// The bytes that are written like this, and in no other way.
+/// Decodes Base64url, and returns `None` unless the text is the only encoding of the bytes.
 pub(crate) fn read(text: &str) -> Option<Vec<u8>> {
     let place = |char: u8| CHARS.iter().position(|&known| known == char);
     let bits: String = text.bytes().map(|char| place(char).map(|at| format!("{at:06b}"))).collect::<Option<_>>()?;

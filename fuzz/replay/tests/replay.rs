@@ -1,4 +1,5 @@
-//! Every seed, every corpus file that is there, and some thousand mutations of the seeds, run through the checks.
+//! Runs every seed, every corpus file that exists, and some thousand mutations of the seeds through
+//! the checks.
 //!
 //! A finding of the fuzzer becomes a seed, and so a test that runs everywhere.
 
@@ -78,7 +79,7 @@ fn replay(target: &str, check: fn(&[u8])) {
     }
 }
 
-/// Runs a check, and shows the input if it fails.
+/// Runs a check, and shows the input if the check fails.
 fn told(name: &str, input: &[u8], check: fn(&[u8])) {
     if std::panic::catch_unwind(|| check(input)).is_err() {
         panic!("{name}: {}", input.escape_ascii());
@@ -88,12 +89,12 @@ fn told(name: &str, input: &[u8], check: fn(&[u8])) {
 fn inputs(folder: &str, target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(folder).join(target);
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    // In the order of their names, so that the mutations are the same everywhere.
+    // Sorted by name, so that the mutations are the same on every machine.
     let paths: BTreeSet<PathBuf> = entries.map(|entry| entry.expect("a readable entry").path()).collect();
     paths.into_iter().map(|path| (path.clone(), fs::read(path).expect("a readable file"))).collect()
 }
 
-/// A seed with up to four changes.
+/// Returns a seed with up to four changes.
 fn mutated(seeds: &[(PathBuf, Vec<u8>)], chance: &mut Chance) -> Vec<u8> {
     let mut input = seeds[chance.below(seeds.len())].1.clone();
     for _ in 0..=chance.below(4) {
@@ -120,7 +121,7 @@ fn mutated(seeds: &[(PathBuf, Vec<u8>)], chance: &mut Chance) -> Vec<u8> {
     input
 }
 
-/// xorshift64: the same on every machine.
+/// The xorshift64 generator: the same sequence on every machine.
 struct Chance(u64);
 
 impl Chance {
@@ -133,10 +134,10 @@ impl Chance {
 }
 
 const ROUNDS: usize = 4_000;
-/// No mutation grows beyond this, so that the rounds stay quick.
+/// The largest size of a mutation in bytes, so that the rounds stay quick.
 const LONGEST: usize = 8_192;
 
-/// What is likely to matter to one of the targets.
+/// Texts that are likely to matter to one of the targets.
 const TOKENS: &[&str] = &[
     "\"",
     "\\",

@@ -1,4 +1,4 @@
-//! The program, running for a test.
+//! Starts the program for a test.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses some of it")]
 
 pub mod http2;
@@ -13,12 +13,12 @@ pub fn attache(arguments: &[&str]) -> Command {
     command
 }
 
-/// A running server; it ends with the test.
+/// A running server, stopped when the test ends.
 pub struct Running {
     pub child: Child,
-    /// What it has printed up to the line that names the URL, that line included.
+    /// The output up to and including the line that names the URL.
     pub greeting: String,
-    /// What it prints afterwards.
+    /// The output after that line.
     pub output: BufReader<ChildStdout>,
 }
 
@@ -27,12 +27,12 @@ impl Running {
         Self::with(&[])
     }
 
-    /// With these flags besides.
+    /// Starts a server with these additional flags.
     pub fn with(flags: &[&str]) -> Self {
         Self::greeting(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat())
     }
 
-    /// Listening there.
+    /// Starts a server that listens on this address.
     pub fn on(listen: &str) -> Self {
         Self::greeting(&["serve", "--listen", listen])
     }
@@ -41,13 +41,13 @@ impl Running {
         Self::of(attache(arguments))
     }
 
-    /// Started by this command; what it logs is thrown away.
+    /// Starts a server by this command and discards its log.
     pub fn of(mut command: Command) -> Self {
         command.stderr(Stdio::null());
         Self::logging(command)
     }
 
-    /// Started by this command; what it logs is to be read by the test.
+    /// Starts a server by this command; the test reads its log.
     pub fn logging(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
@@ -62,7 +62,7 @@ impl Running {
         url.split('/').next().expect("an authority")
     }
 
-    /// The status line of the answer to a modern `tools/list`.
+    /// Lists the tools as a modern client, and returns the status line of the answer.
     pub fn list(&self, path: &str) -> String {
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
         let mut stream = TcpStream::connect(self.address()).expect("it listens");

@@ -1,4 +1,5 @@
-//! `auth`: headers, tokens and claims. Signatures and digests are a library's, outside the proof.
+//! Proofs for `auth`: headers, tokens and claims. Libraries compute signatures and digests, outside
+//! the proof.
 
 use crate::{keep, proofs};
 use attache_core::auth::{Bearer, Jwk, Rules, decode_base64url};
@@ -16,7 +17,7 @@ proofs! {
         keep(decode_base64url(foreign.rest(), out));
     }
 
-    /// Any token, held against any rules at any time, up to the signature.
+    /// Any token, checked against any rules at any time, up to the signature.
     fn proof_auth_token(foreign, out) {
         let [issuers, audiences] = [[foreign.string(), foreign.string()], [foreign.string(), foreign.string()]];
         let now = (foreign.byte() != 0).then(|| foreign.number() as u64);

@@ -1,4 +1,5 @@
-//! `era`: versions, `_meta`, and the decision between the eras. The digest of a session id is a library's, outside the proof.
+//! Proofs for `era`: versions, `_meta`, and the choice between the eras. A library computes the
+//! digest of a session id, outside the proof.
 
 use crate::server::version;
 use crate::{keep, proofs};
@@ -12,7 +13,8 @@ proofs! {
         keep(Value::parse(foreign.rest()).ok().and_then(|value| value.text()).and_then(Version::named));
     }
 
-    /// Any `_meta` with any method over any carrier, and a body that need not be the one the `_meta` stood in.
+    /// Any `_meta` with any method over any carrier, and a body that need not be the one that
+    /// contained the `_meta`.
     fn proof_era_negotiate(foreign, _out) {
         let mut meta = Meta::default();
         if let Ok(mut reader) = Reader::new(foreign.piece()) {
@@ -28,7 +30,7 @@ proofs! {
         keep(negotiate(method, &meta, carrier, foreign.rest()));
     }
 
-    /// What any client says in its handshake that it is able to.
+    /// Any capabilities that a client declares in its handshake.
     fn proof_era_client(foreign, _out) {
         if let Ok(capabilities) = Value::parse(foreign.rest()) {
             keep(Client::declared(capabilities));

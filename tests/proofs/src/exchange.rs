@@ -1,4 +1,4 @@
-//! `exchange`: the whole path, from a body to the bytes of the answer.
+//! Proofs for `exchange`: the whole path from a body to the bytes of the answer.
 
 use crate::foreign::Foreign;
 use crate::http::facts;
@@ -13,7 +13,7 @@ use attache_core::json::{Sink, Slice, Value};
 use attache_core::tool::Level;
 
 proofs! {
-    /// Any line of a connection, on which any handshake has been made.
+    /// Any line of a connection, after any handshake or none.
     fn proof_exchange_open_line(foreign, _out) {
         let origin = Origin::Line(version(&mut foreign));
         keep(open(server(), &caller(), origin, foreign.rest()));
@@ -95,7 +95,7 @@ proofs! {
         keep(sessions);
     }
 
-    /// The loop for handlers that answer at once.
+    /// The loop for handlers that return at once.
     fn proof_exchange_answer(foreign, out) {
         let origin = Origin::Line(version(&mut foreign));
         let body = foreign.piece();
@@ -106,13 +106,13 @@ proofs! {
         }
     }
 
-    /// The reply to a message of any size that was not read.
+    /// The reply to a message of any size that was too large to read.
     fn proof_exchange_too_large(foreign, out) {
         let reply = Standalone::too_large(foreign.number());
         emit(reply.emit(server()), &mut foreign, out);
     }
 
-    /// The reply to any head that the door refuses.
+    /// The reply to any head that the gate refuses.
     fn proof_exchange_refused(foreign, out) {
         let facts = facts(&mut foreign);
         match gate(&facts, &Policy { hosts: LOOPBACK, origins: &[], access: attache_core::auth::Gate::Open(attache_core::auth::Access::Anonymous) }) {
@@ -135,7 +135,8 @@ fn session(foreign: &mut Foreign<'_>) -> Session {
 
 fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
     let body = foreign.piece();
-    // What a driver hands in later may be another body than it handed in first: that is its mistake, not a panic.
+    // A driver may pass another body in a later step than in the first: a mistake of the driver,
+    // but never a panic.
     let later = foreign.piece();
     let (out, piece) = out.split_at_mut_checked(foreign.number()).unwrap_or_default();
     let mut sink = Slice::new(out);
@@ -167,7 +168,7 @@ fn replied(reply: &Reply) {
     keep((reply.status(), reply.error_reported(), reply.agreed()));
 }
 
-/// Takes an answer through a buffer whose size changes from one piece to the next.
+/// Sends an answer through a buffer whose size changes from one piece to the next.
 fn emit(mut emission: Emission<'_>, foreign: &mut Foreign<'_>, buffer: &mut [u8]) {
     keep((emission.len(), emission.is_empty()));
     while !foreign.is_empty() {

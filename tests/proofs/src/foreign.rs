@@ -1,6 +1,6 @@
-//! Where a proof takes what a peer could send: bytes, and choices made by bytes.
+//! The source of foreign input for a proof: bytes, and choices made by bytes.
 
-/// Input that is used up from its front. When it has ended, it gives zeros and empty pieces.
+/// Input that is consumed from its front. At its end it gives zeros and empty pieces.
 pub(crate) struct Foreign<'a> {
     rest: &'a [u8],
 }
@@ -22,12 +22,12 @@ impl<'a> Foreign<'a> {
         *byte
     }
 
-    /// Any number, not only small ones.
+    /// Returns any number, not only small ones.
     pub(crate) fn number(&mut self) -> usize {
         usize::from_le_bytes(core::array::from_fn(|_| self.byte()))
     }
 
-    /// Bytes up to the next zero byte.
+    /// Returns the bytes up to the next zero byte.
     pub(crate) fn piece(&mut self) -> &'a [u8] {
         let mut parts = self.rest.splitn(2, |&byte| byte == 0);
         let piece = parts.next().unwrap_or_default();
@@ -35,7 +35,7 @@ impl<'a> Foreign<'a> {
         piece
     }
 
-    /// A piece that is UTF-8, as the strings of an application are.
+    /// Returns a piece that is UTF-8, as the strings of an application are.
     pub(crate) fn string(&mut self) -> &'a str {
         core::str::from_utf8(self.piece()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! `http`: facts, door, agreement, status.
+//! Proofs for `http`: header fields, gate, agreement of headers and body, status.
 
 use crate::foreign::Foreign;
 use crate::{keep, proofs};
@@ -13,7 +13,7 @@ proofs! {
         keep(facts(&mut foreign));
     }
 
-    /// Any head at the door of any server.
+    /// Any head at the gate of any server.
     fn proof_http_gate(foreign, _out) {
         let facts = facts(&mut foreign);
         let hosts = [foreign.string(), foreign.string()];
@@ -36,7 +36,7 @@ proofs! {
         keep(agree(&facts, method, text()));
     }
 
-    /// The status of what a message is refused for.
+    /// The status for any error of a message.
     fn proof_http_status(foreign, _out) {
         let body = foreign.piece();
         if let Ok(envelope) = Envelope::read(body, |_| Ok(None))
@@ -49,7 +49,7 @@ proofs! {
     }
 }
 
-/// A head of as many fields as come before an empty name.
+/// Reads a head whose fields end at an empty name.
 pub(crate) fn facts<'a>(foreign: &mut Foreign<'a>) -> Facts<'a> {
     let mut facts = Facts::new(foreign.piece());
     loop {

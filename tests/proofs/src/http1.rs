@@ -1,4 +1,4 @@
-//! `http1`: heads and bodies off the wire, and heads of answers.
+//! Proofs for `http1`: reading heads and bodies, and writing heads of answers.
 
 use crate::{keep, proofs};
 use attache_core::http1::{After, Body, Content, Framing, Heads, chunk, head};

@@ -1,11 +1,11 @@
-//! `json`: reading and writing.
+//! Proofs for `json`: reading and writing.
 
 use crate::foreign::Foreign;
 use crate::{keep, proofs};
 use attache_core::json::{Decimal, Escaped, Fields, Item, Reader, Sink, Slice, Text, Value, escape};
 
 proofs! {
-    /// The pull reader, its steps taken in any order, also in one that makes no sense.
+    /// The pull reader, with its steps in any order, even a senseless one.
     fn proof_json_reader(foreign, _out) {
         let text = foreign.piece();
         match Reader::new(text) {
@@ -16,7 +16,7 @@ proofs! {
         }
     }
 
-    /// A whole text, and everything a value can be asked.
+    /// A whole text, and every method of a value.
     fn proof_json_value(foreign, _out) {
         if let Ok(value) = Value::parse(foreign.piece()) {
             keep((value.kind(), value.raw(), value.bool()));
@@ -28,7 +28,7 @@ proofs! {
         }
     }
 
-    /// Whole numbers, as each type that takes one.
+    /// Integers, as each type that accepts one.
     fn proof_json_integer(foreign, _out) {
         if let Ok(value) = Value::parse(foreign.rest()) {
             match value.integer() {
@@ -48,7 +48,7 @@ proofs! {
         texts(text, &mut foreign, out);
     }
 
-    /// The members of an object, with numbers that no list of names has given.
+    /// The members of an object, asked for by any number, also one that no name has.
     fn proof_json_fields(foreign, _out) {
         let text = foreign.piece();
         let mut fields = Fields::<3>::new();
@@ -65,7 +65,7 @@ proofs! {
         keep(fields.get(foreign.number()));
     }
 
-    /// The sink over a slice, its mark set anywhere.
+    /// The sink over a slice, truncated to any mark.
     fn proof_json_slice(foreign, out) {
         let mut sink = Slice::new(out);
         while !foreign.is_empty() {
@@ -78,7 +78,7 @@ proofs! {
         }
     }
 
-    /// Any string between quotes.
+    /// Any string escaped between quotes.
     fn proof_json_escape(foreign, out) {
         let text = foreign.string();
         keep(escape(text, &mut Slice::new(out)));
@@ -91,7 +91,8 @@ proofs! {
     }
 }
 
-/// One step of a reader. `text` need not be what it reads: spans may be asked of any body.
+/// Takes one step of a reader. `text` need not be the text that the reader reads: spans may be
+/// applied to any body.
 fn step(reader: &mut Reader<'_>, text: &[u8], foreign: &mut Foreign<'_>) {
     match foreign.byte() % 7 {
         0 => keep(reader.enter_object()),

@@ -1,4 +1,4 @@
-//! `line`: cutting a stream, and what a connection remembers.
+//! Proofs for `line`: splitting a stream, and the state of a connection.
 
 use crate::server::{caller, server};
 use crate::{keep, proofs};

@@ -1,4 +1,4 @@
-//! `mcp`: parameters, methods, and the texts of the lists.
+//! Proofs for `mcp`: parameters, methods, and the texts of the lists.
 
 use crate::server::{server, version};
 use crate::{keep, proofs};
@@ -9,7 +9,7 @@ use attache_core::rpc::Section;
 use attache_core::tool::Kind;
 
 proofs! {
-    /// Any `params`, asked for everything that some method needs.
+    /// Any `params`, with every member that some method needs.
     fn proof_mcp_params(foreign, _out) {
         let mut params = Params::default();
         if let Ok(mut reader) = Reader::new(foreign.rest()) {
@@ -18,7 +18,7 @@ proofs! {
         keep((params.check_meta(), params.name(), params.arguments(), params.cursor(), params.uri()));
     }
 
-    /// Any method's name.
+    /// The name of any method.
     fn proof_mcp_method(foreign, _out) {
         let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
         if let Some(name) = Value::parse(foreign.rest()).ok().and_then(|value| value.text()) {
@@ -26,7 +26,8 @@ proofs! {
         }
     }
 
-    /// Any section of the list, also one far behind its end, and what a server says of itself.
+    /// Any section of the list, also one far beyond its end, and the server's description of
+    /// itself.
     fn proof_mcp_list(foreign, _out) {
         let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
         let at = foreign.number();

@@ -1,11 +1,12 @@
-//! Entries that break a rule, each behind its feature. `run` wants them found: a proof that cannot fail proves nothing.
+//! Entries that break a rule, each behind its feature. `run` must find them: a proof that cannot
+//! fail proves nothing.
 
 #[cfg(feature = "negative-alloc")]
 extern crate alloc;
 
 #[cfg(feature = "negative-panic")]
 crate::proofs! {
-    /// Panics where the input is shorter than its first byte says.
+    /// Panics if the input is shorter than its first byte says.
     fn proof_negative_panic(foreign, _out) {
         let place = usize::from(foreign.byte());
         crate::keep(foreign.rest()[place]);
@@ -14,7 +15,8 @@ crate::proofs! {
 
 #[cfg(feature = "negative-fmt")]
 crate::proofs! {
-    /// Formats a number, which cannot panic but brings in the formatting machinery with its indirect calls.
+    /// Formats a number. That cannot panic, but it links the formatting machinery with its indirect
+    /// calls.
     fn proof_negative_fmt(foreign, out) {
         use core::fmt::Write;
         let mut said = attache_core::json::Slice::new(out);

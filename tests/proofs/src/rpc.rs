@@ -1,4 +1,4 @@
-//! `rpc`: the envelope, and the words of an error.
+//! Proofs for `rpc`: the envelope, and the text of an error.
 
 use crate::{keep, proofs};
 use attache_core::era::Version;
@@ -6,7 +6,7 @@ use attache_core::json::{Decimal, Reader, Slice};
 use attache_core::rpc::{self, Envelope};
 
 proofs! {
-    /// Any message, its `params` skipped or read halfway.
+    /// Any message, with its `params` skipped or read halfway.
     fn proof_rpc_envelope(foreign, _out) {
         let body = foreign.piece();
         let params = |reader: &mut Reader<'_>| match foreign.byte() % 3 {
@@ -18,14 +18,14 @@ proofs! {
             Ok(envelope) => {
                 keep(envelope.check_params());
                 keep(envelope.message(body));
-                // Of another body than the one that was read.
+                // The envelope is applied to another body than the one that was read.
                 keep(envelope.message(foreign.rest()));
             }
             Err(error) => keep(error),
         }
     }
 
-    /// An error answer with the words of whatever error the message gives.
+    /// An error answer with the text of any error that a message causes.
     fn proof_rpc_error(foreign, out) {
         let body = foreign.piece();
         if let Ok(envelope) = Envelope::read(body, |_| Ok(None))

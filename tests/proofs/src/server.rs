@@ -1,4 +1,4 @@
-//! The server of the proofs: one with tools of every type of argument.
+//! The server of the proofs, with tools that take every type of argument.
 
 use crate::foreign::Foreign;
 use attache_core::auth::{Access, Authenticated};
@@ -56,7 +56,7 @@ attache_core::tools! { pub mod every for Application {
     fn complain(Echo<'_>);
 } }
 
-/// What the tools belong to.
+/// The application that the tools belong to.
 pub struct Application;
 
 impl Application {
@@ -145,17 +145,18 @@ static SERVER: Server<'static> = Server::new(plain("proofs"), plain("1.0"), &OFF
     .with_instructions(plain("Nothing here is ever run."))
     .with_page(2);
 
-/// The server, of which the compiler knows nothing: any number of tools, any texts.
+/// Returns the server. The compiler knows nothing of it: it may have any number of tools and any
+/// texts.
 pub(crate) fn server() -> &'static Server<'static> {
     black_box(&SERVER)
 }
 
-/// A caller who was let in.
+/// Returns a caller who has passed the gate.
 pub(crate) fn caller() -> Authenticated<'static> {
     Authenticated::anonymous(&Access::Anonymous)
 }
 
-/// A sink's worth of a handler's choices: any tool runs with the arguments that came.
+/// Runs any tool with the arguments of the call.
 pub(crate) fn dispatch(call: attache_core::tool::Call<'_>, out: &mut Output<'_>) -> ToolResult {
     let app = black_box(&Application);
     match call.operation() {
@@ -166,7 +167,7 @@ pub(crate) fn dispatch(call: attache_core::tool::Call<'_>, out: &mut Output<'_>)
     }
 }
 
-/// One of the revisions, or none.
+/// Parses one of the revisions, or none.
 pub(crate) fn version(foreign: &mut Foreign<'_>) -> Option<attache_core::era::Version> {
     attache_core::era::Version::parse(foreign.piece())
 }

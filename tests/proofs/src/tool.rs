@@ -1,4 +1,4 @@
-//! `tool`: arguments read and results written, by every type and every way.
+//! Proofs for `tool`: reading arguments and writing results, in every type and every way.
 
 use crate::server::{Any, Echo, Every, caller, dispatch, server};
 use crate::{keep, proofs};
@@ -7,7 +7,7 @@ use attache_core::json::{Slice, Value};
 use attache_core::tool::{Args, Arguments, Kind, Nothing, ToolError, template};
 
 proofs! {
-    /// Any arguments through the declared application: whichever tool is called, whatever it answers.
+    /// Any arguments through the declared application, with any tool and any result.
     fn proof_tool_dispatch(foreign, out) {
         with_ticket(foreign.piece(), |mut ticket| {
             let body = foreign.piece();
@@ -37,7 +37,7 @@ proofs! {
         });
     }
 
-    /// Each way to write a result, in any order, into any buffer, ended in any way.
+    /// Each way to write a result, in any order, into any buffer, with any end.
     fn proof_tool_output(foreign, out) {
         let body = foreign.piece();
         with_ticket(body, |mut ticket| {
@@ -69,7 +69,7 @@ proofs! {
         });
     }
 
-    /// The tables, of which any entry can be asked, and a template held against any URI.
+    /// The tables, asked for any entry, and a template matched against any URI.
     fn proof_tool_table(foreign, _out) {
         for kind in [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template] {
             let offers = server().offers();
