@@ -1,12 +1,24 @@
 //! What handlers are called with.
 
 use attache_core::tool::Kind;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use std::borrow::Cow;
 
-/// The arguments of what takes none.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// The arguments of a tool or prompt that takes none.
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub struct NoArgs {}
+
+impl JsonSchema for NoArgs {
+    fn schema_name() -> Cow<'static, str> {
+        "NoArgs".into()
+    }
+
+    // Without this type's name and comment, which say nothing of the tool.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "properties": {} })
+    }
+}
 
 /// What is read of a resource.
 #[derive(Clone, Debug)]

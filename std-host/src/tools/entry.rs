@@ -40,6 +40,11 @@ impl Entry {
         self.listed.insert(name.to_owned(), value);
     }
 
+    /// Changes the value of a member, if it is there.
+    pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut Value)) {
+        self.listed.get_mut(name).map(edit);
+    }
+
     pub(super) fn need(&mut self, need: Needed) {
         self.offer.needs.push(need);
     }

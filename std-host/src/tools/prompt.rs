@@ -9,6 +9,7 @@ use super::output::IntoPrompt;
 use super::registry::{Asked, Sealer};
 use super::schema::Schema;
 use attache_core::rpc::Code;
+use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Prompt {
                         return Err(crashed(&"a prompt was read"));
                     };
                     // MCP server/prompts, "Error Handling": arguments that are missing or do not fit are -32602.
-                    let arguments = read::<A>(arguments, &schema)
+                    let arguments = read::<A>(arguments, &schema, Kind::Prompt)
                         .map_err(|reason| Outcome::Rejected(Code::InvalidParams, reason))?;
                     let run = handler.run(arguments, ctx);
                     Ok(async move {

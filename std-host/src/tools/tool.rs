@@ -8,8 +8,8 @@ use super::outcome::{Outcome, guarded, tool_crashed};
 use super::output::{IntoToolOutput, ToolOutput};
 use super::registry::{Asked, Sealer};
 use super::rules::Rules;
-use super::schema::Schema;
-use attache_core::tool::is_tool_name;
+use super::schema::{Schema, without_number_formats};
+use attache_core::tool::{Kind, is_tool_name};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,8 +53,8 @@ impl Tool {
                         let refused = |reason| Outcome::Tool(ToolOutput::failed(reason));
                         rules.check(arguments.raw()).map_err(refused)?;
                     }
-                    let arguments =
-                        read::<A>(arguments, &schema).map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
+                    let arguments = read::<A>(arguments, &schema, Kind::Tool)
+                        .map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
                     let run = handler.run(arguments, ctx);
                     Ok(async move {
                         match run.await.into_output() {
@@ -120,7 +120,7 @@ impl Tool {
     /// # Panics
     /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
     pub(crate) fn finish(self) -> Offer {
-        let Self { entry, own_schema, rules } = self;
+        let Self { mut entry, own_schema, rules } = self;
         let schema = entry.get("inputSchema");
         let mut found = Vec::new();
         mirrors(schema, "", &mut found);
@@ -130,6 +130,11 @@ impl Tool {
             // Nobody else sets it.
             let _ = rules.set(found);
         }
+        if !own_schema {
+            // Behind the rules, which tell by the format whether a bound is that of the type.
+            entry.edit("inputSchema", without_number_formats);
+        }
+        entry.edit("outputSchema", without_number_formats);
         Offer { mirrors: found, ..entry.finish(&[("name", None)]) }
     }
 }
