@@ -27,14 +27,15 @@ impl Meta {
         self.keys.get(PROTOCOL_VERSION).map_err(|Repeated| Error::Param(Param::Meta))
     }
 
-    /// The level from which on the request wants to hear log messages.
+    /// The level from which on the request wants to hear log messages; `null` is no level.
     ///
     /// # Errors
-    /// If it is no string, or there twice.
+    /// If it is not a string, or there twice.
     pub fn log_level(&self) -> Result<Option<Item>, Error> {
         match self.keys.get(LOG_LEVEL) {
-            Ok(Some(item)) if item.kind() != Kind::String => Err(Error::Param(Param::LogLevel)),
-            Ok(item) => Ok(item),
+            Ok(Some(item)) if item.kind() == Kind::String => Ok(Some(item)),
+            Ok(Some(item)) if item.kind() != Kind::Null => Err(Error::Param(Param::LogLevel)),
+            Ok(_) => Ok(None),
             Err(Repeated) => Err(Error::Param(Param::LogLevel)),
         }
     }

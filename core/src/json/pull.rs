@@ -251,6 +251,23 @@ impl<'a> Reader<'a> {
         self.name().map(Some)
     }
 
+    /// The same, with the place of the key.
+    ///
+    /// # Errors
+    /// Where the text is malformed.
+    pub fn key_place(&mut self) -> Result<Option<Item>, Error> {
+        if !self.entry()? {
+            return Ok(None);
+        }
+        let start = self.position();
+        let escaped = self.cursor.string()?;
+        let span = Span::new(start, self.position());
+        self.cursor.whitespace();
+        self.cursor.expect(b':')?;
+        self.cursor.whitespace();
+        Ok(Some(Item { kind: Kind::String, escaped, span }))
+    }
+
     /// Whether the array the reader stands in has another element, which is then next; `false` when it has ended.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ impl Params {
     /// `arguments` of a tool or a prompt.
     ///
     /// # Errors
-    /// If it is no object.
+    /// If it is not an object.
     pub fn arguments(&self) -> Result<Option<Item>, Error> {
         self.optional(ARGUMENTS, Kind::Object, Param::Arguments)
     }
@@ -70,8 +70,10 @@ impl Params {
 
     fn optional(&self, index: usize, kind: Kind, param: Param) -> Result<Option<Item>, Error> {
         match self.members.get(index) {
-            Ok(Some(item)) if item.kind() != kind => Err(Error::Param(param)),
-            Ok(item) => Ok(item),
+            Ok(Some(item)) if item.kind() == kind => Ok(Some(item)),
+            // Some clients write `null` for a member that they leave out.
+            Ok(Some(item)) if item.kind() != Kind::Null => Err(Error::Param(param)),
+            Ok(_) => Ok(None),
             Err(Repeated) => Err(Error::Param(param)),
         }
     }

@@ -104,6 +104,10 @@ pub enum Error {
     UnknownTool(Span),
     /// No prompt has the name at this place.
     UnknownPrompt(Span),
+    /// The prompt has no argument with the name at this place.
+    UnknownArgument(Span),
+    /// The template, or the resource, has no variable with the name at this place.
+    UnknownVariable(Span),
     /// There is no resource with the URI at this place.
     UnknownResource(Span),
     /// The same, to a client of a revision before 2026-07-28.
@@ -151,6 +155,8 @@ pub enum Param {
     Reference,
     /// `argument` of a completion.
     Argument,
+    /// `context` of a completion.
+    Context,
     /// `notifications` of a subscription.
     Notifications,
     /// `io.modelcontextprotocol/logLevel` in `_meta`.
@@ -238,6 +244,8 @@ impl Error {
             | Self::UnknownTool(_)
             | Self::UnknownPrompt(_)
             | Self::UnknownResource(_)
+            | Self::UnknownArgument(_)
+            | Self::UnknownVariable(_)
             | Self::UnknownReference
             | Self::UnknownCursor
             | Self::Argument(_) => Code::InvalidParams,
@@ -278,6 +286,8 @@ impl Error {
             Self::UnknownTool(_) => ["Unknown tool", ""],
             Self::UnknownPrompt(_) => ["Unknown prompt", ""],
             Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => ["No such resource", ""],
+            Self::UnknownArgument(_) => ["This prompt has no such argument", ""],
+            Self::UnknownVariable(_) => ["This URI has no such variable", ""],
             Self::UnknownReference => ["There is no such prompt or resource to complete for", ""],
             Self::Argument(name) => ["Missing, repeated or not fitting: argument ", name],
             Self::Failed(reason) | Self::Busy(reason) => [reason, ""],
@@ -310,6 +320,7 @@ impl Error {
             Self::UnknownTool(_) => "unknown_tool",
             Self::UnknownPrompt(_) => "unknown_prompt",
             Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => "unknown_resource",
+            Self::UnknownArgument(_) | Self::UnknownVariable(_) => "unknown_argument",
             Self::UnknownReference => "unknown_reference",
             Self::UnknownCursor => "unknown_cursor",
             Self::Argument(_) => "argument",
@@ -333,7 +344,11 @@ impl Error {
     /// The name in the body that the message is about.
     pub const fn about(self) -> Option<Span> {
         match self {
-            Self::MethodNotFound(name) | Self::UnknownTool(name) | Self::UnknownPrompt(name) => Some(name),
+            Self::MethodNotFound(name)
+            | Self::UnknownTool(name)
+            | Self::UnknownPrompt(name)
+            | Self::UnknownArgument(name)
+            | Self::UnknownVariable(name) => Some(name),
             _ => None,
         }
     }
@@ -350,6 +365,7 @@ impl Param {
             Self::Uri => "uri",
             Self::Reference => "ref",
             Self::Argument => "argument",
+            Self::Context => "context",
             Self::Notifications => "notifications",
             Self::Level => "level",
             Self::LogLevel => "_meta.io.modelcontextprotocol/logLevel",
@@ -466,6 +482,8 @@ mod tests {
             Error::UnknownTool(span),
             Error::UnknownPrompt(span),
             Error::UnknownResource(span),
+            Error::UnknownArgument(span),
+            Error::UnknownVariable(span),
             Error::UnknownReference,
             Error::UnknownCursor,
             Error::Argument("x"),

@@ -79,12 +79,12 @@ impl Client {
                 if known.is_none() {
                     tables.sessions.hold(&self.session, now()).map_err(unkept)?;
                 }
-                tables.subscribed.entry(name).or_default().insert(uri());
+                tables.subscribed.entry(name).or_default().insert(normal_uri(&uri()));
                 Ok(())
             }
             Wish::Unsubscribe(_) => {
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    known.remove(&uri());
+                    known.remove(&normal_uri(&uri()));
                     if known.is_empty() {
                         tables.subscribed.remove(&name);
                         tables.sessions.release(&self.session);
@@ -193,6 +193,21 @@ impl Drop for InFlight {
         tables.ways.remove(&self.place.index());
         tables.sessions.release(&self.client.session);
     }
+}
+
+/// A URI with the digits of its percent-escapes in capitals (RFC 3986 §6.2.2.1).
+pub(super) fn normal_uri(uri: &str) -> String {
+    let mut digits = 0;
+    let normal = uri.chars().map(|char| {
+        let is_digit = digits > 0 && char.is_ascii_hexdigit();
+        digits = match char {
+            '%' => 2,
+            _ if is_digit => digits - 1,
+            _ => 0,
+        };
+        if is_digit { char.to_ascii_uppercase() } else { char }
+    });
+    normal.collect()
 }
 
 pub(super) fn unkept(unkept: Unkept) -> Error {

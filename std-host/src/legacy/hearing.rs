@@ -2,7 +2,7 @@
 //! Messages from the Server").
 
 use super::Client;
-use super::client::unkept;
+use super::client::{normal_uri, unkept};
 use crate::clock::now;
 use crate::sink::Growing;
 use crate::tools::{Change, Changes};
@@ -75,7 +75,7 @@ impl Hearing {
 
     fn wants(&self, uri: &str) -> bool {
         let tables = self.client.memory.tables();
-        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.contains(uri))
+        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.contains(&normal_uri(uri)))
     }
 
     /// Whether the client was told of the page with this id; it is told of its end once.

@@ -8,7 +8,7 @@ use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::era::{Client, Version};
 use attache_core::http::LOOPBACK;
-use attache_core::json::Text;
+use attache_core::json::{Kind as Json, Text};
 use attache_core::seal::Key;
 use attache_core::tool::{Asides, Call, Kind};
 use bytes::Bytes;
@@ -223,7 +223,7 @@ impl Asking {
     ) -> Result<Self, String> {
         let mut answers = Map::new();
         let mut kept = None;
-        let state = asides.request_state;
+        let state = asides.request_state.filter(|state| state.kind() != Json::Null);
         if let Some(state) = state {
             let State { a, s } = state
                 .text()
@@ -232,7 +232,7 @@ impl Asking {
             (answers, kept) = (a, s);
         }
         match asides.input_responses.map(|responses| parsed(responses.raw())) {
-            None => {}
+            None | Some(Value::Null) => {}
             Some(Value::Object(fresh)) => {
                 if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
                     return Err(format!(

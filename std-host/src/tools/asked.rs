@@ -51,11 +51,16 @@ pub struct Completing {
     reference: String,
     argument: String,
     value: String,
+    context: Vec<(String, String)>,
 }
 
 impl Completing {
-    pub(super) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
-        Self { kind, reference, argument, value }
+    pub(super) fn new(
+        (kind, reference): (Kind, String),
+        (argument, value): (String, String),
+        context: Vec<(String, String)>,
+    ) -> Self {
+        Self { kind, reference, argument, value, context }
     }
 
     /// What it is an argument of: a prompt, a resource or a template.
@@ -76,5 +81,16 @@ impl Completing {
     /// What stands there so far.
     pub fn value(&self) -> &str {
         &self.value
+    }
+
+    /// The other arguments or variables that the person has filled in, with their values (`context.arguments`). Clients before
+    /// 2025-06-18 send none.
+    pub fn context(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.context.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What the person has filled in for another argument or variable.
+    pub fn resolved(&self, name: &str) -> Option<&str> {
+        self.context().find_map(|(known, value)| (known == name).then_some(value))
     }
 }

@@ -23,13 +23,26 @@ impl Entry {
     ) -> Self {
         let start = Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer));
         Self {
-            offer: Offer { key: key.into(), members: Vec::new(), mirrors: Vec::new(), needs: Vec::new(), start },
+            offer: Offer {
+                key: key.into(),
+                members: Vec::new(),
+                arguments: None,
+                mirrors: Vec::new(),
+                needs: Vec::new(),
+                start,
+            },
             listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
 
     pub(super) fn key(&self) -> &str {
         &self.offer.key
+    }
+
+    /// Says which arguments there are, where no others are allowed.
+    pub(super) fn declare(mut self, arguments: Option<Vec<String>>) -> Self {
+        self.offer.arguments = arguments;
+        self
     }
 
     pub(super) fn get(&self, name: &str) -> &Value {

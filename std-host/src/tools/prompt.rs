@@ -32,7 +32,7 @@ impl Prompt {
     {
         let schema = Schema::of::<A>(name);
         let listed = vec![("description", description.into()), ("arguments", schema.prompt_arguments())];
-        let handler = Arc::new(handler);
+        let (names, handler) = (schema.names.clone(), Arc::new(handler));
         let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
             guarded(
                 || {
@@ -53,7 +53,7 @@ impl Prompt {
                 crashed,
             )
         };
-        Self { entry: Entry::new(name, listed, start) }
+        Self { entry: Entry::new(name, listed, start).declare(names) }
     }
 
     pub(crate) fn finish(self) -> Offer {
