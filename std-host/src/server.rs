@@ -265,7 +265,12 @@ impl Server {
     pub fn routes<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
         let path = self.path.clone();
         let engine = self.build();
-        let router = axum::Router::new().route_service(&path, crate::http::McpService::new(Arc::clone(&engine)));
+        let service = crate::http::McpService::new(Arc::clone(&engine));
+        let mut router = axum::Router::new().route_service(&path, service.clone());
+        if !path.ends_with('/') {
+            // People add a slash, and clients do not tell them.
+            router = router.route_service(&format!("{path}/"), service);
+        }
         match engine.auth().resource().and_then(|resource| metadata(&engine, &resource.metadata_path().concat())) {
             Some(metadata) => router.merge(metadata),
             None => router,

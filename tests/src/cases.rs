@@ -104,6 +104,7 @@ pub(crate) fn all() -> Vec<Case> {
         with("id with escapes", r#"{"jsonrpc":"2.0","id":"\u0041\n\"","method":"tools/list","params":{«M»}}"#, Result(r#""\u0041\n\"""#), 200),
         with("escaped keys and method", r#"{"jsonrp\u0063":"2.0","id":1,"m\u0065thod":"tools\/list","params":{«M»}}"#, Result("1"), 200),
         with("members in another order", r#"{"params":{«M»},"method":"tools/list","id":1,"jsonrpc":"2.0"}"#, Result("1"), 200),
+        with("null for optional members", r#"{"jsonrpc":"2.0","id":1,"result":null,"error":null,"method":"tools/list","params":{"cursor":null,«M»}}"#, Result("1"), 200),
         with("unknown members, repeated", r#"{"jsonrpc":"2.0","id":1,"x":1,"x":[{}],"method":"tools/list","params":{"y":null,"y":0,«M»}}"#, Result("1"), 200),
         with("white space everywhere", "\t{ \"jsonrpc\" : \"2.0\" , \"id\" : 1 , \"method\" : \"tools/list\" , \"params\" : { «M» } } \r", Result("1"), 200),
         with("unknown numbers of any size", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"x":1e400,"y":-0.0E-99999,«M»}}"#, Result("1"), 200),

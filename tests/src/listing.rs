@@ -96,7 +96,6 @@ fn cursor_that_was_not_issued_for_this_list_is_refused() {
             json!(format!("{own} ")),
             json!(format!("1{own}")),
             json!(7),
-            json!(null),
             json!([&own]),
         ];
         if method != "tools/list" {

@@ -2,7 +2,10 @@
 
 use crate::homes::{Http, headers};
 use crate::modern::{Client, request};
-use attache_core::tool::Kind;
+use attache_core::auth::{Access, Authenticated};
+use attache_core::exchange::{Origin, answer};
+use attache_core::json::{Escaped, Slice};
+use attache_core::tool::{Kind, Messages, Operation, Output, Role as Speaker, Tables, ToolResult, Values};
 use attache_host::{
     Completing, Content, Contents, Ctx, Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Server, ToolError,
     ToolOutput,
@@ -253,30 +256,109 @@ fn completing() -> Server {
     let server = resources().with_prompt(Prompt::new("diagnose", "d", |_: Diagnose, _: Ctx| async { "x" }));
     server.completion(|typed: Completing, _: Ctx| async move {
         match (typed.argument(), typed.value()) {
-            ("many", count) => (0..count.parse().unwrap_or(0)).map(|number| format!("v{number}")).collect(),
+            ("relay", count) if count.starts_with(|first: char| first.is_ascii_digit()) => {
+                (0..count.parse().unwrap_or(0)).map(|number| format!("v{number}")).collect()
+            }
             (argument, value) => {
                 let kind = match typed.kind() {
                     Kind::Prompt => "prompt",
                     Kind::Template => "template",
                     _ => "resource",
                 };
-                vec![format!("{kind} {} {argument}={value}", typed.reference()), "\"second\"".to_owned()]
+                let context: Vec<_> = typed.context().map(|(name, value)| format!("{name}={value}")).collect();
+                assert_eq!(typed.resolved("why"), typed.context().find(|(name, _)| *name == "why").map(|(_, why)| why));
+                let first = format!("{kind} {} {argument}={value} {}", typed.reference(), context.join(","));
+                vec![first, "\"second\"".to_owned()]
             }
         }
     })
+}
+
+attache_core::args! { struct About<'a> { /** number of the relay */ relay: attache_core::json::Text<'a>, /** why */ why: Option<attache_core::json::Text<'a>> } }
+attache_core::prompts! { pub mod scripts for Board {
+    /// Find out why
+    fn diagnose(About<'_>);
+} }
+
+/// A board with the prompt of the host above.
+struct Board;
+
+impl Board {
+    fn diagnose(&self, about: About<'_>, out: &mut Messages<'_, '_>) -> ToolResult {
+        out.message(Speaker::User, |block| block.text_with(|text| text.echo(about.relay)))
+    }
+
+    fn complete(typed: attache_core::tool::Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
+        out.value(typed.resolved("relay").and_then(|relay| relay.plain()).unwrap_or("nothing"))
+    }
+}
+
+static OFFERS: Tables<'static> = Tables::EMPTY.with_prompts(scripts::PROMPTS).with_completions();
+static BOARD: attache_core::mcp::Server<'static> =
+    attache_core::mcp::Server::new(Escaped::from_escaped("board"), Escaped::from_escaped("1"), &OFFERS);
+
+/// What a board answers on a line.
+fn on_board(message: &Value) -> Value {
+    let (body, mut buffer) = (message.to_string().into_bytes(), vec![0; 4096]);
+    let mut out = Slice::new(&mut buffer);
+    let who = Authenticated::anonymous(&Access::Anonymous);
+    let run = |call: attache_core::tool::Call<'_>, out: &mut Output<'_>| match call.operation() {
+        Operation::Complete(..) => Board::complete(call.completing(), &mut out.values()),
+        _ => scripts::dispatch(&Board, call, out),
+    };
+    let reply = answer(&BOARD, &who, Origin::Line(None), &body, &mut out, run).expect("an answer");
+    let mut emission = reply.emit(&BOARD, &body, out.written());
+    let mut bytes = vec![0; emission.len()];
+    emission.fill(&mut bytes);
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+#[test]
+fn argument_that_a_prompt_does_not_have_is_refused_by_its_name_and_called_a_prompts() {
+    let client = Client::of(prompts());
+    for (arguments, name) in [
+        (json!({"relay": "3", "whi": "x"}), "whi"),
+        (json!({"Relay": "3"}), "Relay"),
+        (json!({"relay": "3", "a \"b\"": ""}), "a \"b\""),
+    ] {
+        let params = json!({"name": "diagnose", "arguments": arguments});
+        let (status, error) = client.error("prompts/get", params.clone());
+        let on_board = on_board(&request(1, "prompts/get", params));
+        for error in [&error, &on_board["error"]] {
+            assert_eq!(
+                (&error["code"], error["message"].as_str()),
+                (&json!(-32602), Some(format!("This prompt has no such argument: {name}").as_str())),
+                "{error}"
+            );
+        }
+        assert_eq!(status, 200);
+    }
+    let good = on_board(&request(1, "prompts/get", json!({"name": "diagnose", "arguments": {"relay": "3"}})));
+    assert_eq!(good["result"]["messages"][0]["content"]["text"], "3", "{good}");
+    let params = json!({
+        "ref": {"type": "ref/prompt", "name": "diagnose"}, "argument": {"name": "why", "value": ""},
+        "context": {"arguments": {"relay": "7"}},
+    });
+    assert_eq!(on_board(&request(1, "completion/complete", params))["result"]["completion"]["values"], json!(["7"]));
 }
 
 // CMP-01, CMP-05, META-10
 #[test]
 fn argument_of_a_prompt_or_a_template_is_completed_best_first() {
     let client = Client::of(completing());
-    for (reference, first) in [
-        (json!({"type": "ref/prompt", "name": "diagnose"}), "prompt diagnose relay=é"),
-        (json!({"type": "ref/prompt", "name": "diagnose", "title": "x"}), "prompt diagnose relay=é"),
-        (json!({"type": "ref/resource", "uri": "at://one/{id}/page"}), "template at://one/{id}/page relay=é"),
-        (json!({"type": "ref/resource", "uri": "at://text"}), "resource at://text relay=é"),
+    let prompt = json!({"type": "ref/prompt", "name": "diagnose"});
+    let titled = json!({"type": "ref/prompt", "name": "diagnose", "title": "x", "uri": null});
+    let template = json!({"type": "ref/resource", "uri": "at://one/{id}/page"});
+    for (reference, argument, context, first) in [
+        (&prompt, "relay", json!({"arguments": {"why": "x\n"}}), "prompt diagnose relay=é why=x\n"),
+        (&prompt, "why", json!({"arguments": {"rel\u{61}y": "7", "why": ""}}), "prompt diagnose why=é relay=7,why="),
+        (&titled, "relay", json!({"arguments": {}}), "prompt diagnose relay=é "),
+        (&titled, "relay", json!({"arguments": null}), "prompt diagnose relay=é "),
+        (&titled, "relay", json!({}), "prompt diagnose relay=é "),
+        (&titled, "relay", json!(null), "prompt diagnose relay=é "),
+        (&template, "id", json!({"arguments": {"id": "8"}}), "template at://one/{id}/page id=é id=8"),
     ] {
-        let params = json!({"ref": reference, "argument": {"name": "relay", "value": "é"}, "context": {"arguments": {"why": "x"}}});
+        let params = json!({"ref": reference, "argument": {"name": argument, "value": "é"}, "context": context});
         let result = client.result("completion/complete", params);
         assert_eq!(result["completion"], json!({"values": [first, "\"second\""], "hasMore": false}));
         assert_eq!((&result["resultType"], result.get("ttlMs")), (&json!("complete"), None));
@@ -290,7 +372,7 @@ fn completion_with_more_values_than_a_hundred_sends_a_hundred_and_says_so() {
     for (count, sent, more) in
         [(0, 0, false), (1, 1, false), (99, 99, false), (100, 100, false), (101, 100, true), (1000, 100, true)]
     {
-        let params = json!({"ref": {"type": "ref/prompt", "name": "diagnose"}, "argument": {"name": "many", "value": count.to_string()}});
+        let params = json!({"ref": {"type": "ref/prompt", "name": "diagnose"}, "argument": {"name": "relay", "value": count.to_string()}});
         let completion = client.result("completion/complete", params)["completion"].take();
         let values = completion["values"].as_array().expect("values");
         assert_eq!((values.len(), completion["hasMore"].as_bool()), (sent, Some(more)), "{count}");
@@ -318,8 +400,33 @@ fn completion_of_what_is_not_there_is_refused() {
         json!({"ref": prompt, "argument": {"value": ""}}),
         json!({"ref": prompt, "argument": {"name": "relay", "value": 7}}),
         json!({"ref": prompt, "argument": "relay"}),
+        json!({"ref": prompt, "argument": argument, "context": 7}),
+        json!({"ref": prompt, "argument": argument, "context": {"arguments": []}}),
+        json!({"ref": prompt, "argument": argument, "context": {"arguments": {"why": 7}}}),
     ] {
         assert_eq!(client.refusal("completion/complete", params.clone()), (200, -32602), "{params}");
+    }
+    // Names are those of the prompt's arguments, or of the template's variables.
+    let template = json!({"type": "ref/resource", "uri": "at://one/{id}/page"});
+    let resource = json!({"type": "ref/resource", "uri": "at://text"});
+    let of = |name: &str| json!({"name": name, "value": ""});
+    for (params, name) in [
+        (json!({"ref": prompt, "argument": of("Relay")}), "Relay"),
+        (json!({"ref": prompt, "argument": of("id")}), "id"),
+        (json!({"ref": template, "argument": of("relay")}), "relay"),
+        (json!({"ref": resource, "argument": of("relay")}), "relay"),
+        (json!({"ref": prompt, "argument": of("relay"), "context": {"arguments": {"whi": ""}}}), "whi"),
+        (json!({"ref": template, "argument": of("id"), "context": {"arguments": {"relay": ""}}}), "relay"),
+    ] {
+        let (status, error) = client.error("completion/complete", params.clone());
+        assert_eq!((status, &error["code"]), (200, &json!(-32602)), "{params}");
+        let said = error["message"].as_str().expect("words");
+        let what = if params["ref"]["type"] == "ref/prompt" {
+            "prompt has no such argument"
+        } else {
+            "URI has no such variable"
+        };
+        assert_eq!(said, format!("This {what}: {name}"), "{params}");
     }
     let without = Client::of(resources());
     let params = json!({"ref": {"type": "ref/resource", "uri": "at://text"}, "argument": argument});

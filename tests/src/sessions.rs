@@ -315,6 +315,34 @@ fn question_that_the_client_refuses_fails_its_call() {
 }
 
 #[test]
+fn answer_without_words_or_with_none_of_what_was_asked_fails_its_call_in_words() {
+    let client = Client::of(server(&Arc::default()), "2025-11-25");
+    for (answer, says) in [
+        (json!({"error": null}), "it gave no reason"),
+        (json!({"error": {}}), "it gave no reason"),
+        (json!({"error": {"code": -1}}), "it gave no reason"),
+        (json!({"error": {"code": -1, "message": ""}}), "it gave no reason"),
+        (json!({"error": {"code": -1, "message": " \n"}}), "it gave no reason"),
+        (json!({"error": {"code": -1, "message": 7}}), "it gave no reason"),
+        (json!({"error": "no", "result": null}), "it gave no reason"),
+        (json!({"error": {"code": -1, "message": "not now"}, "result": null}), "not now"),
+        (json!({"result": null}), "action must be accept, decline or cancel"),
+        (json!({"result": {}}), "action must be accept, decline or cancel"),
+        (json!({"result": [], "error": null}), "action must be accept, decline or cancel"),
+        (json!({"result": "accept"}), "action must be accept, decline or cancel"),
+    ] {
+        let mut stream = client.open("tools/call", call("page"));
+        let page = stream.event().expect("a question");
+        let mut message = json!({"jsonrpc": "2.0", "id": page["id"]});
+        message.as_object_mut().expect("an object").extend(answer.as_object().expect("an object").clone());
+        assert_eq!(client.post(message.clone()).0, 202, "{message}");
+        let ended = stream.event().expect("an answer");
+        let said = ended["result"]["content"][0]["text"].as_str().or(ended["error"]["message"].as_str());
+        assert!(said.is_some_and(|said| said.contains(says)), "{message}: {ended}");
+    }
+}
+
+#[test]
 fn client_gets_no_question_that_its_revision_does_not_know() {
     for (version, tool) in [("2025-06-18", "page"), ("2025-03-26", "asks"), ("2024-11-05", "asks")] {
         let client = Client::of(server(&Arc::default()), version);

@@ -204,7 +204,6 @@ fn filter_that_is_malformed_is_refused_without_a_stream() {
         json!({"notifications": true}),
         json!({"notifications": {"toolsListChanged": "yes"}}),
         json!({"notifications": {"promptsListChanged": 1}}),
-        json!({"notifications": {"resourcesListChanged": null}}),
         json!({"notifications": {"resourceSubscriptions": "at://1"}}),
         json!({"notifications": {"resourceSubscriptions": ["at://1", 2]}}),
         json!({"notifications": {"resourceSubscriptions": {"at://1": true}}}),

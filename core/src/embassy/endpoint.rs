@@ -21,6 +21,18 @@ pub struct Site<'a> {
     pub deadlines: Deadlines,
 }
 
+impl Site<'_> {
+    /// Whether a request to this path is for the endpoint. A slash at the end does not count: people add one, and clients do not tell
+    /// them.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        without_slash(path) == without_slash(self.path)
+    }
+}
+
+fn without_slash(path: &str) -> &[u8] {
+    path.as_bytes().strip_suffix(b"/").unwrap_or(path.as_bytes())
+}
+
 /// An endpoint: one for all its connections, which run on one executor.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -133,7 +133,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         }
         let refused = |refusal| (Standalone::refused(refusal), Some(refusal));
         let door = match gate(&request.facts, &self.site.policy) {
-            _ if request.path != self.site.path => {
+            _ if !self.site.is_at(request.path) => {
                 Err((Standalone::unreadable(404, "There is nothing at this path"), None))
             }
             Door::In(who) => Ok(Guest::Known(who)),

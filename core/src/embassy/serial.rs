@@ -9,7 +9,7 @@ use crate::exchange::{Batch, Next, Reply, Standalone, Ticket, Wish};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
-use crate::tool::{Call, Level, Output, ToolResult};
+use crate::tool::{Call, Level, Output, ToolResult, same_uri};
 use core::cell::Cell;
 use core::future::{Future, pending, poll_fn};
 use core::pin::pin;
@@ -194,7 +194,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             Next::Remember(wish, reply) => {
                 let which = |uri: Item| {
                     let uri = uri.of(line).text().unwrap_or_default();
-                    self.changes.which(|known| uri.is(known))
+                    self.changes.which(|known| same_uri(known, uri))
                 };
                 match wish {
                     Wish::Level(level) => self.level = Some(level),

@@ -27,14 +27,16 @@ impl Meta {
         self.keys.get(PROTOCOL_VERSION).map_err(|Repeated| Error::Param(Param::Meta))
     }
 
-    /// Returns the least severe level of log messages that the client wants for this request.
+    /// Returns the least severe level of log messages that the client wants for this request; `null` is
+    /// no level.
     ///
     /// # Errors
-    /// If it is repeated or not a string.
+    /// If it is repeated, or neither a string nor `null`.
     pub fn log_level(&self) -> Result<Option<Item>, Error> {
         match self.keys.get(LOG_LEVEL) {
-            Ok(Some(item)) if item.kind() != Kind::String => Err(Error::Param(Param::LogLevel)),
-            Ok(item) => Ok(item),
+            Ok(Some(item)) if item.kind() == Kind::String => Ok(Some(item)),
+            Ok(Some(item)) if item.kind() != Kind::Null => Err(Error::Param(Param::LogLevel)),
+            Ok(_) => Ok(None),
             Err(Repeated) => Err(Error::Param(Param::LogLevel)),
         }
     }

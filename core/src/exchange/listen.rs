@@ -7,7 +7,7 @@ use crate::era::Version;
 use crate::json::{Full, Item, Kind as Json, Reader, Sink, Span, Text};
 use crate::mcp::{Server, tag};
 use crate::rpc::{Error, Unanswerable};
-use crate::tool::Kind;
+use crate::tool::{Kind, same_uri};
 
 /// The part of a `subscriptions/listen` request that the server can honour.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Listen {
         let Some(array) = self.uris.map(|uris| uris.of(body)) else {
             return false;
         };
-        !each(&mut array.reader(), |item| !item.of(array.raw()).text().is_some_and(|known| known.is(uri)))
+        !each(&mut array.reader(), |item| !item.of(array.raw()).text().is_some_and(|known| same_uri(uri, known)))
     }
 
     /// Calls `take` with each URI of the subscription.

@@ -366,6 +366,10 @@ impl Opening<'_> {
         let name = self.params.name()?;
         let arguments = self.params.arguments()?;
         let prompt = self.find(Kind::Prompt, name).ok_or(Error::UnknownPrompt(name.inner()))?;
+        if let Some(arguments) = arguments {
+            // MCP server/prompts, "Error Handling": arguments that do not fit are -32602.
+            each_member(arguments, self.body, |name, _| self.declared((Kind::Prompt, prompt), name))?;
+        }
         Ok((Operation::Prompt(prompt), arguments))
     }
 
@@ -385,7 +389,7 @@ impl Opening<'_> {
     fn completion(&self) -> Result<(Operation, Option<Item>), Error> {
         let argument = self.look_up("argument", Json::Object, Param::Argument)?;
         let [name, value] = self.members(argument, ["name", "value"], Param::Argument)?;
-        name.zip(value).ok_or(Error::Param(Param::Argument))?;
+        let (typed, _) = name.zip(value).ok_or(Error::Param(Param::Argument))?;
         let reference = self.look_up("ref", Json::Object, Param::Reference)?;
         let [of, name, uri] = self.members(reference, ["type", "name", "uri"], Param::Reference)?;
         let of = of.map(|item| self.text(item)).ok_or(Error::Param(Param::Reference))?;
@@ -397,8 +401,39 @@ impl Opening<'_> {
             return Err(Error::Param(Param::Reference));
         };
         let key = if of.is("ref/prompt") { name } else { uri }.ok_or(Error::Param(Param::Reference))?;
-        let found = kinds.iter().find_map(|&kind| Some(Operation::Complete(kind, self.find_exactly(kind, key)?)));
-        Ok((found.ok_or(Error::UnknownReference)?, Some(argument)))
+        let found = kinds.iter().find_map(|&kind| Some((kind, self.find_exactly(kind, key)?)));
+        let (kind, index) = found.ok_or(Error::UnknownReference)?;
+        self.declared((kind, index), typed)?;
+        self.context((kind, index))?;
+        Ok((Operation::Complete(kind, index), Some(argument)))
+    }
+
+    /// Checks the arguments that the person has filled in before.
+    // MCP 2025-06-18 server/utilities/completion: `context.arguments` maps names of arguments or variables to their values.
+    fn context(&self, entry: (Kind, usize)) -> Result<(), Error> {
+        const ERROR: Error = Error::Param(Param::Context);
+        let [context] = fields(self.object.ok_or(ERROR)?, ["context"], self.body).map_err(|Repeated| ERROR)?;
+        let Some(context) = there(context) else { return Ok(()) };
+        let [arguments] = fields(context, ["arguments"], self.body).map_err(|Repeated| ERROR)?;
+        match (context.kind(), there(arguments)) {
+            (Json::Object, None) => Ok(()),
+            (Json::Object, Some(arguments)) if arguments.kind() == Json::Object => {
+                each_member(arguments, self.body, |name, value| match value.kind() {
+                    Json::String => self.declared(entry, name),
+                    _ => Err(ERROR),
+                })
+            }
+            _ => Err(ERROR),
+        }
+    }
+
+    /// Checks that a prompt has an argument of this name, or a template a variable.
+    fn declared(&self, (kind, index): (Kind, usize), name: Item) -> Result<(), Error> {
+        match self.server.offers().declares(kind, index, self.text(name)) {
+            true => Ok(()),
+            false if kind == Kind::Prompt => Err(Error::UnknownArgument(name.inner())),
+            false => Err(Error::UnknownVariable(name.inner())),
+        }
     }
 
     // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement leaves out event types that
@@ -415,6 +450,7 @@ impl Opening<'_> {
         let [tools, prompts, resources, uris] =
             fields(asked, names, self.body).map_err(|Repeated| Error::Param(Param::Notifications))?;
         let features = self.server.offers().features();
+        let [tools, prompts, resources, uris] = [tools, prompts, resources, uris].map(there);
         let uris = uris.filter(|_| features.subscribe && features.resources);
         if uris.is_some_and(|uris| !is_strings(uris, self.body)) {
             return Err(Error::Param(Param::Notifications));
@@ -428,14 +464,14 @@ impl Opening<'_> {
         Ok(Listen::new(request.id, lists, uris))
     }
 
-    /// Returns the members of an object with these names, which must be strings.
+    /// Returns the members of an object with these names, which must be strings; `null` counts as absent.
     fn members<const N: usize>(
         &self,
         object: Item,
         names: [&str; N],
         param: Param,
     ) -> Result<[Option<Item>; N], Error> {
-        let found = fields(object, names, self.body).map_err(|Repeated| Error::Param(param))?;
+        let found = fields(object, names, self.body).map_err(|Repeated| Error::Param(param))?.map(there);
         let strings = found.into_iter().flatten().all(|item| item.kind() == Json::String);
         if strings { Ok(found) } else { Err(Error::Param(param)) }
     }
@@ -460,6 +496,26 @@ impl Opening<'_> {
         let (offers, key) = (self.server.offers(), self.text(key));
         (0..offers.len(kind)).find(|&index| offers.key(kind, index).is_some_and(|known| key.is(known)))
     }
+}
+
+/// Returns a member unless it is `null`, which some clients write for a member that they leave out.
+fn there(member: Option<Item>) -> Option<Item> {
+    member.filter(|item| item.kind() != Json::Null)
+}
+
+/// Gives the name and the value of each member of `object` to `take`, until it fails.
+fn each_member(object: Item, body: &[u8], mut take: impl FnMut(Item, Item) -> Result<(), Error>) -> Result<(), Error> {
+    let mut reader = object.of(body).reader();
+    // The text was checked as part of the body, so no error comes from it.
+    if !matches!(reader.enter_object(), Ok(Some(_))) {
+        return Ok(());
+    }
+    while let Ok(Some(name)) = reader.key_place()
+        && let Ok(value) = reader.skip()
+    {
+        take(name.within(object), value.within(object))?;
+    }
+    Ok(())
 }
 
 /// Returns the value in `object` at a path of property names, each preceded by a slash.

@@ -51,6 +51,8 @@ pub fn status(error: Error, version: Option<Version>) -> u16 {
         | Error::UnknownPrompt(_)
         | Error::UnknownResource(_)
         | Error::UnknownResourceLegacy(_)
+        | Error::UnknownArgument(_)
+        | Error::UnknownVariable(_)
         | Error::UnknownReference
         | Error::UnknownCursor
         | Error::Argument(_)

@@ -258,6 +258,23 @@ impl<'a> Reader<'a> {
         self.name().map(Some)
     }
 
+    /// Reads the next key like [`key`](Self::key), and returns its place.
+    ///
+    /// # Errors
+    /// Where the text is malformed.
+    pub fn key_place(&mut self) -> Result<Option<Item>, Error> {
+        if !self.entry()? {
+            return Ok(None);
+        }
+        let start = self.position();
+        let escaped = self.cursor.string()?;
+        let span = Span::new(start, self.position());
+        self.cursor.whitespace();
+        self.cursor.expect(b':')?;
+        self.cursor.whitespace();
+        Ok(Some(Item { kind: Kind::String, escaped, span }))
+    }
+
     /// Returns whether the current array has another element; the reader is then at that element.
     /// `false` at the end of the array.
     ///

@@ -73,8 +73,10 @@ impl Params {
 
     fn optional(&self, index: usize, kind: Kind, param: Param) -> Result<Option<Item>, Error> {
         match self.members.get(index) {
-            Ok(Some(item)) if item.kind() != kind => Err(Error::Param(param)),
-            Ok(item) => Ok(item),
+            Ok(Some(item)) if item.kind() == kind => Ok(Some(item)),
+            // Some clients write `null` for a member that they leave out.
+            Ok(Some(item)) if item.kind() != Kind::Null => Err(Error::Param(param)),
+            Ok(_) => Ok(None),
             Err(Repeated) => Err(Error::Param(param)),
         }
     }

@@ -120,6 +120,10 @@ pub enum Error {
     UnknownTool(Span),
     /// No prompt has the name at this span.
     UnknownPrompt(Span),
+    /// The prompt has no argument with the name at this span.
+    UnknownArgument(Span),
+    /// The template, or the resource, has no variable with the name at this span.
+    UnknownVariable(Span),
     /// No resource has the URI at this span.
     UnknownResource(Span),
     /// Like `UnknownResource`, for clients of revisions before 2026-07-28.
@@ -168,6 +172,8 @@ pub enum Param {
     Reference,
     /// `argument` of a completion.
     Argument,
+    /// `context` of a completion.
+    Context,
     /// `notifications` of a subscription.
     Notifications,
     /// `io.modelcontextprotocol/logLevel` in `_meta`.
@@ -257,6 +263,8 @@ impl Error {
             | Self::UnknownTool(_)
             | Self::UnknownPrompt(_)
             | Self::UnknownResource(_)
+            | Self::UnknownArgument(_)
+            | Self::UnknownVariable(_)
             | Self::UnknownReference
             | Self::UnknownCursor
             | Self::Argument(_) => Code::InvalidParams,
@@ -297,6 +305,8 @@ impl Error {
             Self::UnknownTool(_) => ["Unknown tool", ""],
             Self::UnknownPrompt(_) => ["Unknown prompt", ""],
             Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => ["No such resource", ""],
+            Self::UnknownArgument(_) => ["This prompt has no such argument", ""],
+            Self::UnknownVariable(_) => ["This URI has no such variable", ""],
             Self::UnknownReference => ["There is no such prompt or resource to complete for", ""],
             Self::Argument(name) => ["Missing, repeated or not fitting: argument ", name],
             Self::Failed(reason) | Self::Busy(reason) => [reason, ""],
@@ -329,6 +339,7 @@ impl Error {
             Self::UnknownTool(_) => "unknown_tool",
             Self::UnknownPrompt(_) => "unknown_prompt",
             Self::UnknownResource(_) | Self::UnknownResourceLegacy(_) => "unknown_resource",
+            Self::UnknownArgument(_) | Self::UnknownVariable(_) => "unknown_argument",
             Self::UnknownReference => "unknown_reference",
             Self::UnknownCursor => "unknown_cursor",
             Self::Argument(_) => "argument",
@@ -352,7 +363,11 @@ impl Error {
     /// Returns the span of the name that the error message repeats to the peer.
     pub const fn about(self) -> Option<Span> {
         match self {
-            Self::MethodNotFound(name) | Self::UnknownTool(name) | Self::UnknownPrompt(name) => Some(name),
+            Self::MethodNotFound(name)
+            | Self::UnknownTool(name)
+            | Self::UnknownPrompt(name)
+            | Self::UnknownArgument(name)
+            | Self::UnknownVariable(name) => Some(name),
             _ => None,
         }
     }
@@ -369,6 +384,7 @@ impl Param {
             Self::Uri => "uri",
             Self::Reference => "ref",
             Self::Argument => "argument",
+            Self::Context => "context",
             Self::Notifications => "notifications",
             Self::Level => "level",
             Self::LogLevel => "_meta.io.modelcontextprotocol/logLevel",
@@ -485,6 +501,8 @@ mod tests {
             Error::UnknownTool(span),
             Error::UnknownPrompt(span),
             Error::UnknownResource(span),
+            Error::UnknownArgument(span),
+            Error::UnknownVariable(span),
             Error::UnknownReference,
             Error::UnknownCursor,
             Error::Argument("x"),

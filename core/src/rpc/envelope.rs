@@ -98,14 +98,23 @@ impl Envelope {
             return Err(Error::Protocol);
         }
         let has_id = self.member(ID)?.is_some();
-        // JSON-RPC 2.0 §5: either `result` or `error`. A message with both counts as an error.
-        let outcome = match (self.member(ERROR)?, self.member(RESULT)?) {
+        let (error, result) = (self.member(ERROR)?, self.member(RESULT)?);
+        let not_null = |item: &Item| item.kind() != Kind::Null;
+        // JSON-RPC 2.0 §5: either `result` or `error`. A message with both counts as an error. Some peers
+        // write `null` for the other one, and JSON-RPC 1.0 requires it.
+        let outcome = match (error.filter(not_null), result.filter(not_null)) {
             (Some(error), _) => Some(Err(error)),
-            (None, result) => result.map(Ok),
+            (None, Some(result)) => Some(Ok(result)),
+            (None, None) => None,
         };
+        let nothing = || result.map(Ok).or(error.map(Err));
         let method = match (self.member(METHOD)?, outcome) {
             (None, Some(outcome)) => return Ok(Message::Answer(Answer { id: self.member(ID)?, outcome })),
-            (None, None) => return Err(Error::NoMethod),
+            // An answer that answers nothing.
+            (None, None) => {
+                let outcome = nothing().ok_or(Error::NoMethod)?;
+                return Ok(Message::Answer(Answer { id: self.member(ID)?, outcome }));
+            }
             (Some(_), Some(_)) => return Err(Error::RequestAndAnswer),
             (Some(method), None) if method.kind() == Kind::String => method,
             (Some(_), None) => return Err(Error::Method),
@@ -117,13 +126,13 @@ impl Envelope {
         }
     }
 
-    /// Checks that `params`, if present, is an object.
+    /// Checks that `params`, if present and not `null`, is an object.
     ///
     /// # Errors
     /// [`Param::Params`]: MCP does not use positional parameters.
     pub fn check_params(&self) -> Result<(), Error> {
         match self.member(PARAMS)? {
-            Some(params) if params.kind() != Kind::Object => Err(Error::Param(Param::Params)),
+            Some(params) if !matches!(params.kind(), Kind::Object | Kind::Null) => Err(Error::Param(Param::Params)),
             _ => Ok(()),
         }
     }
@@ -183,8 +192,24 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"m"}"#, Error::RepeatedMember, false),
             (r#"{"jsonrpc":"2.0","id":1,"method":"m","m\u0065thod":"n"}"#, Error::RepeatedMember, true),
             (r#"{"jsonrpc":"2.0","id":1,"method":"m","result":{}}"#, Error::RequestAndAnswer, true),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"m","error":{},"result":null}"#, Error::RequestAndAnswer, true),
         ] {
             assert_eq!(judge(body), Err((error, has_id)), "{body}");
+        }
+    }
+
+    #[test]
+    fn result_or_error_that_is_null_is_not_there() {
+        let request = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":null,"result":null,"error":null}"#;
+        assert!(matches!(judge(request), Ok(Message::Request(_))));
+        for (body, is_error, kind) in [
+            (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#, false, Kind::Object),
+            (r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{}}"#, true, Kind::Object),
+            (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, false, Kind::Null),
+            (r#"{"jsonrpc":"2.0","id":1,"error":null}"#, true, Kind::Null),
+        ] {
+            let Ok(Message::Answer(Answer { outcome, .. })) = judge(body) else { panic!("an answer: {body}") };
+            assert_eq!((outcome.is_err(), outcome.unwrap_or_else(|error| error).kind()), (is_error, kind), "{body}");
         }
     }
 

@@ -80,8 +80,9 @@ pub struct Nothing;
 
 impl<'a> Args<'a> for Nothing {
     const FIELDS: &'static [Field] = &[];
-    // MCP 2025-11-25 server/tools: the recommended schema of a tool without parameters.
-    const SCHEMA: &'static str = r#"{"type":"object","additionalProperties":false}"#;
+    // MCP 2025-11-25 server/tools: the recommended schema of a tool without parameters, and empty `properties`, which some clients
+    // look for without asking whether they are there.
+    const SCHEMA: &'static str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
     const PROMPT: &'static str = "[]";
 
     fn read(arguments: Arguments<'a>) -> Result<Self, ArgumentError<'a>> {

@@ -97,7 +97,8 @@ impl<'b> Call<'b> {
 
     /// What is to be completed; nothing for other calls.
     pub fn completing(&self) -> Completing<'b> {
-        let mut completing = Completing { argument: Text::default(), value: Text::default() };
+        let mut completing =
+            Completing { argument: Text::default(), value: Text::default(), context: Arguments::new(None) };
         if let Operation::Complete(..) = self.operation {
             // The engine has found both to be strings before it made the call.
             let _ = Arguments::new(self.subject).each(|name, value| {
@@ -109,6 +110,8 @@ impl<'b> Call<'b> {
                 }
                 Ok(true)
             });
+            let context = self.params.and_then(|params| params.member("context")?.member("arguments"));
+            completing.context = Arguments::new(context.filter(|context| context.kind() == Json::Object));
         }
         completing
     }
@@ -211,6 +214,7 @@ impl<'b> Read<'b> {
 pub struct Completing<'b> {
     argument: Text<'b>,
     value: Text<'b>,
+    context: Arguments<'b>,
 }
 
 impl<'b> Completing<'b> {
@@ -222,5 +226,15 @@ impl<'b> Completing<'b> {
     /// What stands there so far.
     pub const fn value(&self) -> Text<'b> {
         self.value
+    }
+
+    /// The other arguments or variables that the person has filled in (`context.arguments`). All of them are strings.
+    pub const fn context(&self) -> Arguments<'b> {
+        self.context
+    }
+
+    /// What the person has filled in for another argument or variable.
+    pub fn resolved(&self, name: &str) -> Option<Text<'b>> {
+        self.context.value()?.member(name)?.text()
     }
 }

@@ -1,7 +1,9 @@
 //! What a server offers, as its lists print it: tools, prompts, resources and templates. All of it is constant text,
 //! which lies in flash on a device.
 
+use super::schema::Field;
 use super::template;
+use super::uri::same_uri;
 use crate::auth::Need;
 use crate::era::Version;
 use crate::json::Text;
@@ -28,7 +30,8 @@ impl Kind {
     pub fn finds(self, known: &str, key: Text<'_>) -> bool {
         match self {
             Self::Template => template::fits(known, key),
-            _ => key.is(known),
+            Self::Resource => same_uri(known, key),
+            Self::Tool | Self::Prompt => key.is(known),
         }
     }
 }
@@ -40,6 +43,8 @@ pub struct Entry<'a> {
     key: &'a str,
     members: &'a [Member<'a>],
     needs: &'a [Need<'a>],
+    /// The arguments, if they are known.
+    arguments: Option<&'a [Field]>,
 }
 
 /// Members of an entry that came into the protocol together.
@@ -67,7 +72,13 @@ impl<'a> Member<'a> {
 impl<'a> Entry<'a> {
     /// An entry that is found by `key`: a name, a URI, or a URI template. For `members` see [`Catalogue::members`].
     pub const fn new(key: &'a str, members: &'a [Member<'a>]) -> Self {
-        Self { key, members, needs: &[] }
+        Self { key, members, needs: &[], arguments: None }
+    }
+
+    /// The same, with these arguments and no others.
+    #[must_use]
+    pub const fn with_arguments(self, arguments: &'a [Field]) -> Self {
+        Self { arguments: Some(arguments), ..self }
     }
 
     /// The same, for callers whose token has all of `needs`.
@@ -126,6 +137,18 @@ pub trait Catalogue {
     /// Names are case-sensitive (MCP server/tools).
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
         (0..self.len(kind)).find(|&index| self.key(kind, index).is_some_and(|known| kind.finds(known, key)))
+    }
+
+    /// Whether a prompt has an argument of this name, or a template a variable. Where the arguments are not known any name counts as
+    /// declared.
+    fn declares(&self, kind: Kind, index: usize, argument: Text<'_>) -> bool {
+        match kind {
+            Kind::Tool | Kind::Prompt => true,
+            Kind::Resource => false,
+            Kind::Template => {
+                self.key(kind, index).is_some_and(|key| template::names(key).any(|name| argument.is(name)))
+            }
+        }
     }
 
     /// One of the arguments of a tool that clients mirror in a header, by its number (MCP 2026-07-28 server/tools,
@@ -276,6 +299,17 @@ impl Catalogue for Tables<'_> {
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
         self.of(kind).iter().position(|entry| kind.finds(entry.key, key))
+    }
+
+    fn declares(&self, kind: Kind, index: usize, argument: Text<'_>) -> bool {
+        let Some(entry) = self.of(kind).get(index) else {
+            return false;
+        };
+        match (kind, entry.arguments) {
+            (Kind::Template, _) => template::names(entry.key).any(|name| argument.is(name)),
+            (Kind::Resource, _) => false,
+            (_, arguments) => arguments.is_none_or(|known| known.iter().any(|known| argument.is(known.name))),
+        }
     }
 
     fn need(&self, kind: Kind, index: usize, number: usize) -> Option<Need<'_>> {

@@ -258,7 +258,7 @@ macro_rules! __prompts {
                 );
                 const TITLE: &[$crate::json::Part<'static>] = &$crate::tool::title_parts(concat!($($title)?));
                 $crate::__members!(PARTS, TITLE, &[])
-            }) ),+ ];
+            }).with_arguments(<$args as $crate::tool::Args<'_>>::FIELDS) ),+ ];
 
             /// Writes the prompt that is got.
             ///

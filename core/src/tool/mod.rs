@@ -15,6 +15,7 @@ mod parts;
 mod schema;
 mod streaming;
 pub mod template;
+mod uri;
 
 pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
 pub use block::{Block, TextBlock};
@@ -34,3 +35,4 @@ pub use schema::Expected;
 #[doc(hidden)]
 pub use schema::{Field, constant, prompt, prompt_len, schema, schema_len};
 pub use streaming::Streaming;
+pub use uri::same_uri;

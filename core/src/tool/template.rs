@@ -1,6 +1,7 @@
 //! URI templates of RFC 6570 level 1: literals and `{name}`. A variable stands for one or more characters up to the next
 //! literal, and for no `/`, `?` or `#`, because the expansion of level 1 escapes those.
 
+use super::uri::Pair;
 use crate::json::Text;
 
 /// Whether `uri` is an expansion of `template`.
@@ -31,7 +32,8 @@ fn walk<'a>(template: &str, uri: Text<'a>, mut each: impl FnMut(&str, Text<'a>))
     let mut chars = uri.chars();
     loop {
         let (literal, behind) = rest.split_once('{').unwrap_or((rest, ""));
-        if !literal.chars().all(|char| chars.next() == Some(char)) {
+        let mut pair = Pair::new();
+        if !literal.chars().all(|known| chars.next().is_some_and(|char| pair.same(known, char))) {
             return false;
         }
         if literal.len() == rest.len() {
@@ -75,6 +77,7 @@ mod tests {
             ("test://template/{id}/data", r#""test://template/1/data2""#, "id", None),
             ("test://template/{id}/data", r#""test://template/1/data""#, "other", None),
             ("log://{day}-{level}", r#""log://monday-7""#, "level", Some("7")),
+            ("log://%c3%a9/{day}", r#""log://%C3%A9/%c3""#, "day", Some("%c3")),
             ("log://{day}-{level}", r#""log://monday""#, "day", None),
             ("log://{broken", r#""log://x""#, "broken", None),
         ] {

@@ -99,7 +99,7 @@ impl Model {
         }
         let get = |name: &str| members.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.get());
         let params = match get("params") {
-            Some(params) if !params.starts_with('{') => Err(Error::Param(Param::Params)),
+            Some(params) if !params.starts_with('{') && params != "null" => Err(Error::Param(Param::Params)),
             _ => Ok(()),
         };
         Self::Known(judge(&get), params)
@@ -112,7 +112,9 @@ fn judge<'a>(get: &impl Fn(&str) -> Option<&'a str>) -> Verdict {
         !raw.contains(['.', 'e', 'E']) && raw.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
     };
     let id = get("id").filter(|raw| raw.starts_with('"') || whole(raw)).map(|raw| document(raw.as_bytes()));
-    let answers = get("result").or(get("error")).is_some();
+    let outcomes = [get("result"), get("error")];
+    // `null` beside a method is absence; alone it is an answer that answers nothing.
+    let answers = outcomes.iter().flatten().any(|outcome| get("method").is_none() || *outcome != "null");
     let error = match (get("method"), answers) {
         _ if get("jsonrpc").and_then(string).as_deref() != Some("2.0") => Error::Protocol,
         (Some(_), true) => Error::RequestAndAnswer,

@@ -37,6 +37,7 @@ pub fn headers(input: &[u8]) {
     ] {
         assert_eq!(field, slow_field(&headers, name), "{name}");
     }
+    assert_eq!([facts.accept.json(), facts.accept.events()], slow_accept(&headers));
     door(&facts, &headers);
 
     let mut lines = body.split(|byte| *byte == b'\n');
@@ -128,7 +129,7 @@ fn door(facts: &Facts<'_>, headers: &[Line<'_>]) {
         assert_eq!(refusal, slow_refusal(facts.verb, headers, hosts), "{hosts:?}");
         let Some(refusal) = refusal else { continue };
         let reply = Standalone::refused(refusal);
-        assert!(matches!(reply.status(), 403 | 405 | 415));
+        assert!(matches!(reply.status(), 403 | 405 | 406 | 415));
         assert_eq!(reply.status() == 405, fields(reply.status()).contains(&("allow", "POST")));
         let mut sent = vec![0; 512];
         let len = reply.emit(&crate::application::SERVER).fill(&mut sent);
@@ -173,13 +174,74 @@ fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refu
         }
         _ => false,
     };
-    match (host, origin, verb, json) {
+    match (host, origin, verb, json, slow_accept(headers)) {
         (false, ..) => Some(Refusal::Host),
         (_, false, ..) => Some(Refusal::Origin),
-        (_, _, Verb::Get | Verb::Delete | Verb::Other, _) => Some(Refusal::Verb),
-        (_, _, _, false) => Some(Refusal::MediaType),
-        (true, true, Verb::Post, true) => None,
+        (_, _, Verb::Get | Verb::Delete | Verb::Other, ..) => Some(Refusal::Verb),
+        (_, _, _, false, _) => Some(Refusal::MediaType),
+        (true, true, Verb::Post, true, [false, false]) => Some(Refusal::NotAcceptable),
+        (true, true, Verb::Post, true, _) => None,
     }
+}
+
+/// Whether the `Accept` fields allow JSON, and a stream of events (RFC 9110 §12.5.1).
+fn slow_accept(headers: &[Line<'_>]) -> [bool; 2] {
+    // Each range, and whether its weight is above zero.
+    let mut ranges: Vec<(String, bool)> = Vec::new();
+    for (_, value) in headers.iter().filter(|(name, _)| lower(name) == b"accept") {
+        for element in unquoted_parts(value, b',') {
+            let parts: Vec<String> = unquoted_parts(&element, b';')
+                .iter()
+                .map(|part| part.trim_ascii().iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect())
+                .collect();
+            let Some((kind, subtype)) = parts[0].split_once('/') else { continue };
+            let weight = parts[1..].iter().find_map(|part| part.strip_prefix("q="));
+            let weight = weight.map_or(Some(true), |weight| {
+                let digits = weight.get(2..).unwrap_or_default();
+                let good = ["0", "1"].contains(&weight)
+                    || ["0.", "1."].contains(&weight.get(..2).unwrap_or_default())
+                        && digits.len() <= 3
+                        && digits.bytes().all(|digit| digit.is_ascii_digit());
+                let thousandths = weight[..usize::from(good)].to_owned() + &format!("{digits:0<3}");
+                let thousandths = thousandths.parse::<u32>().ok().filter(|_| good)?;
+                (thousandths <= 1000).then_some(thousandths > 0)
+            });
+            if let Some(takes) = weight
+                && !kind.is_empty()
+                && !subtype.is_empty()
+                && (kind != "*" || subtype == "*")
+            {
+                ranges.push((parts[0].clone(), takes));
+            }
+        }
+    }
+    [["application/json", "application/*", "*/*"], ["text/event-stream", "text/*", "*/*"]].map(|from_narrow_to_broad| {
+        let said = from_narrow_to_broad.into_iter().find_map(|range| {
+            let said: Vec<bool> = ranges.iter().filter(|(known, _)| known == range).map(|(_, takes)| *takes).collect();
+            (!said.is_empty()).then(|| said.contains(&true))
+        });
+        said.unwrap_or(ranges.is_empty())
+    })
+}
+
+/// The parts between separators that do not stand in quotes.
+fn unquoted_parts(text: &[u8], separator: u8) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    let (mut quoted, mut literal) = (false, false);
+    for byte in text {
+        match byte {
+            _ if literal => literal = false,
+            b'\\' if quoted => literal = true,
+            b'"' => quoted = !quoted,
+            byte if *byte == separator && !quoted => {
+                parts.push(Vec::new());
+                continue;
+            }
+            _ => {}
+        }
+        parts.last_mut().expect("one at least").push(*byte);
+    }
+    parts
 }
 
 fn slow_agreement(headers: &[Line<'_>], method: Text<'_>, name: Option<Text<'_>>) -> Result<(), Error> {

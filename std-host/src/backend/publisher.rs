@@ -127,6 +127,8 @@ impl Publisher {
         Offer {
             key: entry.listed_key(&self.prefix).into(),
             members: entry.listed(&self.prefix),
+            // The server behind the backend checks them.
+            arguments: None,
             mirrors: entry.mirrors().to_vec(),
             needs: Vec::new(),
             start: Box::new(start),

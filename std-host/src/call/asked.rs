@@ -1,12 +1,24 @@
 //! What handlers are called with.
 
 use attache_core::tool::Kind;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use std::borrow::Cow;
 
-/// The arguments of what takes none.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// The arguments of a tool or prompt that takes none.
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub struct NoArgs {}
+
+impl JsonSchema for NoArgs {
+    fn schema_name() -> Cow<'static, str> {
+        "NoArgs".into()
+    }
+
+    // Without this type's name and comment, which say nothing of the tool.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "properties": {} })
+    }
+}
 
 /// What is read of a resource.
 #[derive(Clone, Debug)]
@@ -39,11 +51,16 @@ pub struct Completing {
     reference: String,
     argument: String,
     value: String,
+    context: Vec<(String, String)>,
 }
 
 impl Completing {
-    pub(crate) const fn new(kind: Kind, reference: String, argument: String, value: String) -> Self {
-        Self { kind, reference, argument, value }
+    pub(crate) fn new(
+        (kind, reference): (Kind, String),
+        (argument, value): (String, String),
+        context: Vec<(String, String)>,
+    ) -> Self {
+        Self { kind, reference, argument, value, context }
     }
 
     /// What it is an argument of: a prompt, a resource or a template.
@@ -64,5 +81,16 @@ impl Completing {
     /// What stands there so far.
     pub fn value(&self) -> &str {
         &self.value
+    }
+
+    /// The other arguments or variables that the person has filled in, with their values (`context.arguments`). Clients before
+    /// 2025-06-18 send none.
+    pub fn context(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.context.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What the person has filled in for another argument or variable.
+    pub fn resolved(&self, name: &str) -> Option<&str> {
+        self.context().find_map(|(known, value)| (known == name).then_some(value))
     }
 }

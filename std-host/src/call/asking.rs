@@ -5,6 +5,7 @@ use super::error::{Failure, ToolError};
 use super::page::Page;
 use super::state::{Binding, open};
 use attache_core::era::{Client, Version};
+use attache_core::json::Kind as Json;
 use attache_core::seal::Key;
 use attache_core::tool::Asides;
 use bytes::Bytes;
@@ -70,7 +71,7 @@ impl Asking {
     ) -> Result<Self, String> {
         let mut answers = Map::new();
         let (mut kept, mut parked) = (None, None);
-        let state = asides.request_state;
+        let state = asides.request_state.filter(|state| state.kind() != Json::Null);
         if let Some(state) = state {
             let opened = state
                 .text()
@@ -79,7 +80,7 @@ impl Asking {
             (answers, kept, parked) = (opened.answers, opened.saved, opened.parked);
         }
         match asides.input_responses.map(|responses| parsed(responses.raw())) {
-            None => {}
+            None | Some(Value::Null) => {}
             Some(Value::Object(fresh)) => {
                 if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
                     return Err(format!(

@@ -264,7 +264,8 @@ impl Layers {
             let texts = |key: &str| self.given(key, number).texts;
             let text = |key: &str| texts(key).into_iter().next();
             let path = text("path").unwrap_or_default();
-            if endpoints.iter().any(|other| other.path == path) {
+            // `/mcp/` is served like `/mcp`.
+            if endpoints.iter().any(|other| other.path.trim_end_matches('/') == path.trim_end_matches('/')) {
                 let origin = self.given("path", number).origin;
                 return Err(Fault::at(origin, format!("two servers have the path {path}: give each its own")));
             }

@@ -3,16 +3,19 @@
 
 use super::schema::Schema;
 use crate::limits;
-use attache_core::json::{self, Kind, NotAnInteger, Reader, Text, Value};
-use attache_core::tool::Arguments;
+use attache_core::json::{self, Kind as Json, NotAnInteger, Reader, Text, Value};
+use attache_core::tool::{Arguments, Kind};
 use core::fmt::{self, Write as _};
 use serde::de::value::Error as Plain;
 use serde::de::{self, DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor};
 
-/// Reads the arguments of a call; the error is a sentence for the model.
-pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schema) -> Result<A, String> {
+/// Reads the arguments of `of`, which is a tool or a prompt. The error is a sentence for the model.
+pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schema, of: Kind) -> Result<A, String> {
     if let Some(names) = &schema.names {
-        known(arguments, names)?;
+        known(arguments, names, of)?;
+    }
+    if let (Some(members), Some(value)) = (&schema.members, arguments.value()) {
+        members.check(value)?;
     }
     let empty = Value::parse(b"{}").map_err(|error| error.to_string())?;
     let value = arguments.value().unwrap_or(empty);
@@ -28,7 +31,7 @@ pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schem
 }
 
 /// Checks that each argument is declared, and there once.
-fn known(arguments: Arguments<'_>, names: &[String]) -> Result<(), String> {
+fn known(arguments: Arguments<'_>, names: &[String], of: Kind) -> Result<(), String> {
     let Some(object) = arguments.value() else {
         return Ok(());
     };
@@ -38,7 +41,8 @@ fn known(arguments: Arguments<'_>, names: &[String]) -> Result<(), String> {
             None => {
                 let name = echoed(name.chars());
                 let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-                return Err(format!("This tool has no argument '{name}'; its arguments are: {known}"));
+                let of = if of == Kind::Prompt { "prompt" } else { "tool" };
+                return Err(format!("This {of} has no argument '{name}'; its arguments are: {known}"));
             }
             Some((name, true)) => return Err(format!("Argument '{name}' is there more than once")),
             Some((_, seen)) => *seen = true,
@@ -178,7 +182,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
 struct Node<'s, 'de>(&'s mut Source<'de>);
 
 impl<'de> Node<'_, 'de> {
-    fn kind(&mut self) -> Option<Kind> {
+    fn kind(&mut self) -> Option<Json> {
         self.0.reader.kind()
     }
 
@@ -209,15 +213,15 @@ impl<'de> Node<'_, 'de> {
 fn expected<'de, V: Visitor<'de>>(value: Value<'_>, visitor: &V) -> Error {
     let text = value.text().map(|text| echoed(text.chars()));
     let unexpected = match value.kind() {
-        Kind::Null => Unexpected::Unit,
-        Kind::Bool => Unexpected::Bool(value.bool() == Some(true)),
-        Kind::Number => match float(value) {
+        Json::Null => Unexpected::Unit,
+        Json::Bool => Unexpected::Bool(value.bool() == Some(true)),
+        Json::Number => match float(value) {
             Ok(number) => Unexpected::Float(number),
             Err(_) => Unexpected::Other("number"),
         },
-        Kind::String => Unexpected::Str(text.as_deref().unwrap_or_default()),
-        Kind::Array => Unexpected::Seq,
-        Kind::Object => Unexpected::Map,
+        Json::String => Unexpected::Str(text.as_deref().unwrap_or_default()),
+        Json::Array => Unexpected::Seq,
+        Json::Object => Unexpected::Map,
     };
     Error::invalid_type(unexpected, visitor)
 }
@@ -268,20 +272,20 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
 
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
         match self.kind() {
-            Some(Kind::Array) => return self.visit_seq(visitor),
-            Some(Kind::Object) => return self.visit_map(visitor),
+            Some(Json::Array) => return self.visit_seq(visitor),
+            Some(Json::Object) => return self.visit_map(visitor),
             _ => {}
         }
         let value = self.0.take()?;
         match value.kind() {
-            Kind::Bool => visitor.visit_bool(value.bool() == Some(true)),
+            Json::Bool => visitor.visit_bool(value.bool() == Some(true)),
             // A type that takes any number is told how it was written: with a fraction or exponent, it is a float.
             // Without, it is an integer, and one beyond 64 bits is refused: a float in its place would be another number.
-            Kind::Number => match value.raw().iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+            Json::Number => match value.raw().iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
                 true => visitor.visit_f64(float(value)?),
                 false => visit_integer(value, visitor),
             },
-            Kind::String => visit_text(value.text().unwrap_or_default(), visitor),
+            Json::String => visit_text(value.text().unwrap_or_default(), visitor),
             _ => visitor.visit_unit(),
         }
     }
@@ -293,7 +297,7 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
 
     fn deserialize_f32<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
         match self.kind() {
-            Some(Kind::Number) => {
+            Some(Json::Number) => {
                 let value = self.0.take()?;
                 // The visitor narrows it, and would make an infinity of what is too large.
                 match float(value)? {
@@ -307,14 +311,14 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
 
     fn deserialize_f64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
         match self.kind() {
-            Some(Kind::Number) => visitor.visit_f64(float(self.0.take()?)?),
+            Some(Json::Number) => visitor.visit_f64(float(self.0.take()?)?),
             _ => Err(self.expected(&visitor)),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
         match self.kind() {
-            Some(Kind::Null) => {
+            Some(Json::Null) => {
                 self.0.take()?;
                 visitor.visit_none()
             }
@@ -334,8 +338,8 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.kind() {
-            Some(Kind::String) => Name(self.0.take()?.text().unwrap_or_default()).deserialize_enum("", &[], visitor),
-            Some(Kind::Object) => {
+            Some(Json::String) => Name(self.0.take()?.text().unwrap_or_default()).deserialize_enum("", &[], visitor),
+            Some(Json::Object) => {
                 self.0.reader.enter_object()?;
                 self.0.inside(|members| match members.key()? {
                     Some(name) => visitor.visit_enum(Variant { name, source: &mut *members.source }),
@@ -403,7 +407,7 @@ impl<'de> de::VariantAccess<'de> for Node<'_, 'de> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.0.take()?.kind() {
-            Kind::Null => Ok(()),
+            Json::Null => Ok(()),
             _ => Err(Error("this variant has no value".to_owned())),
         }
     }
@@ -475,7 +479,7 @@ fn shortened(unexpected: Unexpected<'_>, say: impl FnOnce(Unexpected<'_>) -> Pla
 }
 
 /// As much of a text of the caller as is repeated to the model.
-fn echoed(text: impl Iterator<Item = char>) -> String {
+pub(super) fn echoed(text: impl Iterator<Item = char>) -> String {
     let mut short = Shortened { text: String::new(), room: limits::ECHOED };
     for char in text {
         if short.write_char(char).is_err() {

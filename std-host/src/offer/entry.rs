@@ -25,6 +25,7 @@ impl Entry {
             offer: Offer {
                 key: key.into(),
                 members: Vec::new(),
+                arguments: None,
                 mirrors: Vec::new(),
                 needs: Vec::new(),
                 start,
@@ -39,12 +40,23 @@ impl Entry {
         &self.offer.key
     }
 
+    /// Says which arguments there are, where no others are allowed.
+    pub(super) fn declare(mut self, arguments: Option<Vec<String>>) -> Self {
+        self.offer.arguments = arguments;
+        self
+    }
+
     pub(super) fn get(&self, name: &str) -> &Value {
         &self.listed[name]
     }
 
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.listed.insert(name.to_owned(), value);
+    }
+
+    /// Changes the value of a member, if it is there.
+    pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut Value)) {
+        self.listed.get_mut(name).map(edit);
     }
 
     pub(super) fn need(&mut self, need: Needed) {

@@ -2,14 +2,17 @@
 
 mod arguments;
 mod changes;
+mod closing;
 mod entry;
 mod handler;
+mod members;
 mod offering;
 mod prompt;
 mod registry;
 mod resource;
 mod rules;
 mod schema;
+mod site;
 mod tool;
 
 pub use changes::Changes;

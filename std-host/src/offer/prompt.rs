@@ -8,6 +8,7 @@ use super::registry::Asked;
 use super::schema::Schema;
 use crate::call::{IntoPrompt, Outcome, Sealer, crashed, guarded};
 use attache_core::rpc::Code;
+use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ impl Prompt {
     {
         let schema = Schema::of::<A>(name);
         let listed = vec![("description", description.into()), ("arguments", schema.prompt_arguments())];
-        let handler = Arc::new(handler);
+        let (names, handler) = (schema.names.clone(), Arc::new(handler));
         let start = move |asked: Asked<'_>, ctx, sealer: Sealer| {
             guarded(
                 || {
@@ -38,7 +39,7 @@ impl Prompt {
                         return Err(crashed(&"a prompt was read"));
                     };
                     // MCP server/prompts, "Error Handling": arguments that are missing or do not fit are -32602.
-                    let arguments = read::<A>(arguments, &schema)
+                    let arguments = read::<A>(arguments, &schema, Kind::Prompt)
                         .map_err(|reason| Outcome::Rejected(Code::InvalidParams, reason))?;
                     let run = handler.run(arguments, ctx);
                     Ok(async move {
@@ -51,7 +52,7 @@ impl Prompt {
                 crashed,
             )
         };
-        Self { entry: Entry::new(name, listed, start) }
+        Self { entry: Entry::new(name, listed, start).declare(names) }
     }
 
     pub(crate) fn finish(self) -> Offer {

@@ -98,6 +98,8 @@ pub(crate) struct Offer<C> {
     pub(crate) key: Arc<str>,
     /// What lists print of it: members of a JSON object, by the revision that brought them, the oldest first.
     pub(crate) members: Vec<(Version, String)>,
+    /// The names of the arguments, if no others are allowed.
+    pub(crate) arguments: Option<Vec<String>>,
     /// The arguments that clients mirror in headers: header and path.
     pub(crate) mirrors: Vec<(String, String)>,
     /// What it asks of the token of its caller.
@@ -345,7 +347,13 @@ impl<C: Clone> Registry<C> {
             Operation::Complete(..) => {
                 let typed = call.completing();
                 let [argument, value] = [typed.argument(), typed.value()].map(owned);
-                let typed = Completing::new(kind, offer.key.to_string(), argument, value);
+                let mut context = Vec::new();
+                // It was read as a part of the body before.
+                let _ = typed.context().each(|name, value| {
+                    context.push((owned(name), owned(value.text().unwrap_or_default())));
+                    Ok(true)
+                });
+                let typed = Completing::new((kind, offer.key.to_string()), (argument, value), context);
                 self.complete(offer, typed, called, sealer)
             }
         };
@@ -414,6 +422,17 @@ impl<C: Clone> Catalogue for Registry<C> {
         Some(Mirror { header, path })
     }
 
+    fn declares(&self, kind: Kind, index: usize, argument: Text<'_>) -> bool {
+        let Some(offer) = self.of(kind).offers.get(index) else {
+            return false;
+        };
+        match (kind, &offer.arguments) {
+            (Kind::Template, _) => template::names(&offer.key).any(|name| argument.is(name)),
+            (Kind::Resource, _) => false,
+            (_, arguments) => arguments.as_ref().is_none_or(|known| known.iter().any(|known| argument.is(known))),
+        }
+    }
+
     fn need(&self, kind: Kind, index: usize, number: usize) -> Option<Need<'_>> {
         Some(match self.of(kind).offers.get(index)?.needs.get(number)? {
             Needed::Scope(scope) => Need::Scope(scope),
@@ -430,8 +449,15 @@ impl<C: Clone> Catalogue for Registry<C> {
         let shelf = self.of(kind);
         match (kind, key.plain()) {
             (Kind::Template, _) => shelf.offers.iter().position(|offer| kind.finds(&offer.key, key)),
-            (_, Some(key)) => shelf.numbers.get(key).copied(),
-            (_, None) => shelf.numbers.get(owned(key).as_str()).copied(),
+            (_, plain) => {
+                let number = match plain {
+                    Some(key) => shelf.numbers.get(key),
+                    None => shelf.numbers.get(owned(key).as_str()),
+                };
+                // Only URIs have other spellings.
+                let search = || shelf.offers.iter().position(|offer| kind.finds(&offer.key, key));
+                number.copied().or_else(|| if kind == Kind::Resource { search() } else { None })
+            }
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The schema of a tool's arguments, out of their Rust type.
 
+use super::closing::close;
+use super::members::Members;
+use super::site::Site;
 use schemars::JsonSchema;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A schema, and the names it allows.
 #[derive(Debug)]
@@ -10,36 +13,36 @@ pub(super) struct Schema {
     pub(super) value: Value,
     /// The names of the arguments; `None` if any name will do.
     pub(super) names: Option<Vec<String>>,
+    /// What objects inside the arguments may have, if there is something to check.
+    pub(super) members: Option<Members>,
 }
 
 impl Schema {
-    /// The schema of `A`. An object that does not say what it thinks of other members refuses them: an argument that is
-    /// silently dropped is a misspelt one that nobody notices. Where the schema cannot be closed without refusing what
-    /// the type takes, it stays open.
+    /// The schema of `A`. An object that does not say what it thinks of other members refuses them, at the root and below. Where it
+    /// cannot be closed without refusing what the type takes, it stays open.
     ///
     /// # Panics
     /// If `A` is not an object.
     pub(super) fn of<A: JsonSchema>(tool: &str) -> Self {
-        let mut schema = schemars::schema_for!(A);
+        let mut schema = schemars::schema_for!(A).to_value();
         // MCP server/tools: `inputSchema` has the root type "object".
         assert!(
-            schema.get("type").and_then(Value::as_str) == Some("object"),
+            schema["type"] == "object",
             "the arguments of tool {tool:?} must be a struct with named fields, not {}",
             A::schema_name(),
         );
-        let said = RULES.iter().find_map(|rule| schema.get(*rule));
-        let names = match said {
-            Some(rule) if rule != &Value::Bool(false) => None,
-            _ => names(schema.as_value()),
-        };
-        if names.is_some() && said.is_none() {
-            // JSON Schema 2020-12 core §10.3.2.3 and §11.3: `additionalProperties` sees the properties beside it alone and
-            // would refuse those of the branches, which `unevaluatedProperties` sees too.
-            let branches = BRANCHES.iter().chain(&["$ref"]).any(|keyword| schema.get(*keyword).is_some());
-            let rule = if branches { "unevaluatedProperties" } else { "additionalProperties" };
-            schema.insert(rule.to_owned(), Value::Bool(false));
+        if let Value::Object(root) = &mut schema {
+            // The name of a Rust type says nothing to a model.
+            if root.get("title").and_then(Value::as_str) == Some(&*A::schema_name()) {
+                root.remove("title");
+            }
+            // Some clients look for it without asking whether it is there.
+            root.entry("properties").or_insert_with(|| json!({}));
         }
-        Self { names, value: schema.to_value() }
+        let members = Members::of(&schema);
+        let names = Site::of(&schema, &[&schema]).names().map(|names| names.iter().map(ToString::to_string).collect());
+        close(&mut schema);
+        Self { value: schema, names, members }
     }
 
     /// The fields as the arguments of a prompt (MCP server/prompts, "PromptArgument").
@@ -61,70 +64,36 @@ impl Schema {
     }
 }
 
-/// The names that a schema lists, in its branches too; `None` if it can allow others. A name of a branch that a call has
-/// not taken is among them: which branch was taken is known only to the type.
-fn names(schema: &Value) -> Option<Vec<String>> {
-    let mut listing = Listing { root: schema, names: Vec::new(), seen: Vec::new() };
-    listing.list(schema).then_some(listing.names)
-}
-
-/// What is found on the way through a schema and its branches.
-struct Listing<'a> {
-    root: &'a Value,
-    names: Vec<String>,
-    /// Targets of references, so that a reference to itself ends.
-    seen: Vec<&'a str>,
-}
-
-impl<'a> Listing<'a> {
-    /// Adds the names that `part` lists, and says whether it lists all that it allows.
-    fn list(&mut self, part: &'a Value) -> bool {
-        let Some(part) = part.as_object() else {
-            return true;
-        };
-        if OTHERS.iter().any(|keyword| part.contains_key(*keyword)) {
-            return false;
-        }
-        for name in
-            part.get("properties").and_then(Value::as_object).into_iter().flat_map(|properties| properties.keys())
-        {
-            if !self.names.contains(name) {
-                self.names.push(name.clone());
+/// Takes away the `format` of numbers, such as `uint8`: no dialect defines these names, bounds say the same, and some clients refuse
+/// a schema with a format that they do not know.
+pub(super) fn without_number_formats(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(without_number_formats),
+        Value::Object(part) => {
+            if is_number(part) {
+                part.remove("format");
             }
+            // What these hold is not a schema.
+            let schemas =
+                part.iter_mut().filter(|(keyword, _)| !["const", "default", "enum", "examples"].contains(&&***keyword));
+            schemas.for_each(|(_, value)| without_number_formats(value));
         }
-        let branches = BRANCHES.iter().filter_map(|keyword| part.get(*keyword)?.as_array()).flatten();
-        branches.into_iter().all(|branch| self.branch(branch)) && self.reference(part.get("$ref"))
-    }
-
-    /// A branch with a rule of its own judges the names of the others too, so what is allowed in all is not plain.
-    fn branch(&mut self, branch: &'a Value) -> bool {
-        RULES.iter().all(|rule| branch.get(rule).is_none()) && self.list(branch)
-    }
-
-    fn reference(&mut self, reference: Option<&'a Value>) -> bool {
-        let Some(reference) = reference else {
-            return true;
-        };
-        let Some(place) = reference.as_str().and_then(|reference| reference.strip_prefix('#')) else {
-            return false;
-        };
-        if self.seen.contains(&place) {
-            return true;
-        }
-        self.seen.push(place);
-        self.root.pointer(place).is_some_and(|target| self.branch(target))
+        _ => {}
     }
 }
 
-/// What a schema thinks of the members that it does not name.
-const RULES: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
-/// Schemas for the same object.
-const BRANCHES: [&str; 3] = ["oneOf", "anyOf", "allOf"];
-/// What can allow members without naming them where one would look.
-const OTHERS: [&str; 6] = ["patternProperties", "dependentSchemas", "if", "then", "else", "$dynamicRef"];
+fn is_number(part: &Map<String, Value>) -> bool {
+    let number = |of: &Value| of == "integer" || of == "number";
+    match part.get("type") {
+        Some(Value::Array(of)) => of.iter().any(number),
+        Some(of) => number(of),
+        None => false,
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use super::super::site::RULES;
     use super::*;
 
     #[derive(JsonSchema)]
@@ -175,7 +144,7 @@ mod tests {
 
     /// The names, and the rules for other names.
     fn outcome<A: JsonSchema>() -> (Option<Vec<String>>, Value, Value) {
-        let Schema { value: schema, names } = Schema::of::<A>("t");
+        let Schema { value: schema, names, .. } = Schema::of::<A>("t");
         let [additional, unevaluated] = RULES.map(|rule| schema.get(rule).cloned().unwrap_or_default());
         (names, additional, unevaluated)
     }
@@ -191,6 +160,41 @@ mod tests {
         assert_eq!(outcome::<Flat<Option<Way>>>(), (names(&["id", "Level", "Named"]), none.clone(), no.clone()));
         assert_eq!(outcome::<Flat<Either>>(), (names(&["id", "plain", "other"]), none.clone(), no.clone()));
         assert_eq!(outcome::<Flat<Flat<Way>>>().0, names(&["id", "Level", "Named"]));
+    }
+
+    #[test]
+    fn schema_says_nothing_of_rust_but_what_a_model_needs() {
+        #[derive(JsonSchema)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Numbers {
+            small: u8,
+            /// A number or nothing.
+            large: Option<f64>,
+            /// A member that is called like a keyword.
+            format: Option<Vec<i32>>,
+            when: Option<Date>,
+        }
+
+        #[derive(JsonSchema)]
+        #[schemars(transparent)]
+        #[expect(dead_code, reason = "only its schema matters")]
+        struct Date(#[schemars(extend("format" = "date"))] String);
+
+        let mut schema = Schema::of::<Numbers>("t").value;
+        without_number_formats(&mut schema);
+        assert_eq!(schema.get("title"), None);
+        let text = schema.to_string();
+        assert!(!text.contains("uint8") && !text.contains("double") && !text.contains("int32"), "{text}");
+        assert!(text.contains(r#""format":{"description""#) && text.contains(r#""maximum":255"#), "{text}");
+        assert!(text.contains(r#""format":"date""#), "{text}");
+        let none = Schema::of::<crate::NoArgs>("t").value;
+        assert_eq!(
+            none,
+            json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object", "properties": {}, "additionalProperties": false,
+            })
+        );
     }
 
     #[test]

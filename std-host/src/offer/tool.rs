@@ -6,9 +6,9 @@ use super::entry::{Entry, listed};
 use super::handler::Handler;
 use super::registry::Asked;
 use super::rules::Rules;
-use super::schema::Schema;
+use super::schema::{Schema, without_number_formats};
 use crate::call::{IntoToolOutput, Outcome, Sealer, ToolOutput, guarded, tool_crashed};
-use attache_core::tool::is_tool_name;
+use attache_core::tool::{Kind, is_tool_name};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -52,8 +52,8 @@ impl Tool {
                         let refused = |reason| Outcome::Tool(ToolOutput::failed(reason));
                         rules.check(arguments.raw()).map_err(refused)?;
                     }
-                    let arguments =
-                        read::<A>(arguments, &schema).map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
+                    let arguments = read::<A>(arguments, &schema, Kind::Tool)
+                        .map_err(|reason| Outcome::Tool(ToolOutput::failed(reason)))?;
                     let run = handler.run(arguments, ctx);
                     Ok(async move {
                         match run.await.into_output() {
@@ -119,13 +119,18 @@ impl Tool {
     /// # Panics
     /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
     pub(crate) fn finish(self) -> Offer {
-        let Self { entry, own_schema, rules } = self;
+        let Self { mut entry, own_schema, rules } = self;
         let schema = entry.get("inputSchema");
         let mirrors = mirrors(schema).unwrap_or_else(|reason| panic!("tool {:?}: {reason}", entry.key()));
         if let Some(found) = super::rules::rules(entry.key(), schema, own_schema) {
             // Nobody else sets it.
             let _ = rules.set(found);
         }
+        if !own_schema {
+            // Behind the rules, which tell by the format whether a bound is that of the type.
+            entry.edit("inputSchema", without_number_formats);
+        }
+        entry.edit("outputSchema", without_number_formats);
         Offer { mirrors, ..entry.finish(&[("name", None)]) }
     }
 }

@@ -93,7 +93,7 @@ impl Client {
                 if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
                     return Err(Error::Busy("This session has too many subscriptions: end one of them first"));
                 }
-                let uri = uri();
+                let uri = normal_uri(&uri());
                 if uri.len() > limits::SUBSCRIBED_URI {
                     return Err(Error::Refused("The URI is longer than a subscription may have it"));
                 }
@@ -118,7 +118,7 @@ impl Client {
             }
             Wish::Unsubscribe(_) => {
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    let uri = uri();
+                    let uri = normal_uri(&uri());
                     if known.uris.remove(&uri) {
                         let rest = known.permit.bytes().saturating_sub(memory_of(&uri));
                         known.permit.keep(rest);
@@ -239,6 +239,21 @@ impl Drop for InFlight {
 /// What a subscription to this URI takes: its text, once more while its update is to be told, and its entry in the table.
 const fn memory_of(uri: &str) -> usize {
     2 * uri.len() + limits::LISTEN_URI
+}
+
+/// A URI with the digits of its percent-escapes in capitals (RFC 3986 §6.2.2.1).
+pub(super) fn normal_uri(uri: &str) -> String {
+    let mut digits = 0;
+    let normal = uri.chars().map(|char| {
+        let is_digit = digits > 0 && char.is_ascii_hexdigit();
+        digits = match char {
+            '%' => 2,
+            _ if is_digit => digits - 1,
+            _ => 0,
+        };
+        if is_digit { char.to_ascii_uppercase() } else { char }
+    });
+    normal.collect()
 }
 
 pub(super) fn unkept(unkept: Unkept) -> Error {

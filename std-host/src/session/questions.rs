@@ -112,8 +112,9 @@ impl Legacy {
             }
             (Ok(_), None) => {}
             (Err(error), _) => {
-                let said = error["message"].as_str().unwrap_or_default();
-                let said: String = said.chars().take(limits::ECHOED).collect();
+                let said: String = error["message"].as_str().unwrap_or_default().chars().take(limits::ECHOED).collect();
+                // JSON-RPC 2.0 §5.1: `message` is required, but not every client writes one.
+                let said = if said.trim().is_empty() { "it gave no reason" } else { &said };
                 return self.unanswered(format!("The client could not answer what was asked: {said}"));
             }
         }

@@ -2,7 +2,7 @@
 //! Messages from the Server").
 
 use super::Client;
-use super::client::unkept;
+use super::client::{normal_uri, unkept};
 use crate::budget::{Part, Permit};
 use crate::clock::now;
 use crate::limits;
@@ -85,12 +85,8 @@ impl Hearing {
     }
 
     fn wants(&self, uri: &str) -> bool {
-        self.client
-            .memory
-            .tables()
-            .subscribed
-            .get(&self.client.session.name)
-            .is_some_and(|known| known.uris.contains(uri))
+        let tables = self.client.memory.tables();
+        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.uris.contains(&normal_uri(uri)))
     }
 
     /// Whether the client was told of the page with this id; it is told of its end once.
