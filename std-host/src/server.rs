@@ -243,6 +243,7 @@ impl Server {
         let path = self.path.clone();
         let engine = self.build();
         let router = axum::Router::new().route_service(&path, crate::http::McpService::new(Arc::clone(&engine)));
+        engine.auth().prepare();
         match engine.auth().resource().and_then(|resource| metadata(&engine, &resource.metadata_path().concat())) {
             Some(metadata) => router.merge(metadata),
             None => router,
@@ -262,7 +263,8 @@ impl Server {
 fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
     use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
     let auth = Arc::clone(engine.auth());
-    auth.resource()?;
+    // The metadata would show that a hidden endpoint exists.
+    auth.resource().filter(|_| !auth.is_hidden())?;
     let fields = [
         (CONTENT_TYPE, "application/json"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),

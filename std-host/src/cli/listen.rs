@@ -9,6 +9,7 @@ use super::proxies::Proxies;
 use super::socket::Socket;
 use super::system::Signals;
 use super::tls::Certificate;
+use attache_host::http::OverTls;
 use attache_host::{Limits, limits};
 use axum::body::Body;
 use bytes::Bytes;
@@ -153,7 +154,8 @@ impl Serving {
         };
         let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace)));
         let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
-        let service = Paced { router, pace: Arc::clone(&pace), peer, metrics, proxies: Arc::clone(&self.proxies) };
+        let (pace_of_service, proxies) = (Arc::clone(&pace), Arc::clone(&self.proxies));
+        let service = Paced { router, pace: pace_of_service, peer, is_tls: self.tls.is_some(), metrics, proxies };
         match is_http2 {
             false => watched(pin!(self.http1().serve_connection(stream, service)), &pace, stopping).await,
             // In a box: the other version must not be as large as this one.
@@ -240,6 +242,7 @@ struct Paced {
     router: axum::Router,
     pace: Arc<Pace>,
     peer: Option<IpAddr>,
+    is_tls: bool,
     metrics: Arc<Metrics>,
     proxies: Arc<Proxies>,
 }
@@ -257,6 +260,9 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
         let is_framed =
             multiplexed || (length.is_none() && !headers.contains_key(TRANSFER_ENCODING)) || self.pace.framed(length);
         self.proxies.introduce(self.peer, &mut request);
+        if self.is_tls {
+            request.extensions_mut().insert(OverTls);
+        }
         let (begun, metrics) = (Instant::now(), Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
@@ -275,7 +281,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
     }
 }
 
-/// The answer on other paths than those that are served.
+/// The answer on paths that are not served. A hidden endpoint (`auth.unauthenticated = 404`) answers in the same way.
 pub(super) async fn not_found(version: Version) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_FOUND;

@@ -54,6 +54,13 @@ pub(super) fn closing(mut response: Response<Answered>, version: Version) -> Res
     response
 }
 
+/// The answer of a hidden endpoint: that of a path that is not served. The request is not read to its end there either.
+pub(super) fn not_found(version: Version) -> Response<Answered> {
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    closing(response, version)
+}
+
 pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
     watch.refused(refusal.name());
     let mut response = refuse(engine, &Reply::refused(refusal), watch);

@@ -1,8 +1,8 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, response, stream, too_often};
+use super::answer::{AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, stream, too_often};
 use super::cors;
-use super::door::{Guest, demand, turn_away};
+use super::door::{Guest, demand, is_known, turn_away};
 use super::facts::facts;
 use super::session;
 use super::stream::{Source, Stream};
@@ -61,35 +61,59 @@ where
         let engine = Arc::clone(&self.engine);
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            if let Some(response) = cors::preflight(&engine, &head) {
+            let is_hidden = engine.auth().is_hidden();
+            // A preflight has no credentials, so that of a hidden endpoint is answered like every other request without.
+            if !is_hidden && let Some(response) = cors::preflight(&engine, &head) {
                 return Ok(response.map(AnswerBody));
             }
-            let mut response = answer(&engine, &head, body).await;
+            let refused = refused(&engine, &head);
+            if is_hidden && !is_known(&engine, &head, refused.map(|(refusal, _)| refusal)).await {
+                watch(&engine, &head).hidden();
+                return Ok(not_found(head.version).map(AnswerBody));
+            }
+            let mut response = answer(&engine, &head, body, refused).await;
             cors::expose(&engine, &head, &mut response);
             Ok(response.map(AnswerBody))
         })
     }
 }
 
-async fn answer<B>(engine: &Arc<Engine>, head: &Parts, body: B) -> Response<Answered>
-where
-    B: Body + Send,
-    B::Data: Send,
-{
+/// The record of a request.
+fn watch(engine: &Engine, head: &Parts) -> Watch {
     let mut watch = engine.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
-    let unread = |response| closing(response, head.version);
-    if let Some((refusal, wait)) = refused(engine, head) {
-        return unread(match wait {
-            Some(wait) => too_often(engine, wait, watch),
-            None => refuse_at_door(engine, refusal, watch),
-        });
-    }
+    watch
+}
+
+/// The facts of the head, with the keys in the query where those count.
+pub(super) fn facts_of<'h>(engine: &Engine, head: &'h Parts) -> Facts<'h> {
     let mut facts = facts(head);
     // More than one, or one beside that of the header, are too many.
     for key in engine.auth().keys_of(head.uri.query()) {
         facts.note(b"x-functions-key", key.as_bytes());
     }
+    facts
+}
+
+async fn answer<B>(
+    engine: &Arc<Engine>,
+    head: &Parts,
+    body: B,
+    refused: Option<(Refusal, Option<Duration>)>,
+) -> Response<Answered>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    let mut watch = watch(engine, head);
+    let unread = |response| closing(response, head.version);
+    if let Some((refusal, wait)) = refused {
+        return unread(match wait {
+            Some(wait) => too_often(engine, wait, watch),
+            None => refuse_at_door(engine, refusal, watch),
+        });
+    }
+    let facts = facts_of(engine, head);
     if let Verb::Get | Verb::Delete = facts.verb {
         let response = session::bodiless(engine, &facts, head, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
@@ -102,6 +126,9 @@ where
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
+    if let Err(wait) = engine.admission.count_identity(&who) {
+        return unread(too_often(engine, wait, watch));
+    }
     let limits = engine.limits();
     let body = match timeout(limits.body_time, read(body, limits.body)).await {
         Ok(Ok(body)) => body,
