@@ -4,12 +4,13 @@ use crate::homes::Http;
 use crate::protection::{RESOURCE, Site, call, fixed, jwks, now, protected, signing, site, status, token, tools};
 use crate::tokens::{base64url, signed_by};
 use ::core::time::Duration;
-use attache_host::auth::{Auth, Issuer, Tokens};
+use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use attache_host::http::McpService;
 use attache_host::{Limits, Rate, Server, limits};
 use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::{Value, json};
+use std::time::Instant;
 use tower_service::Service;
 
 /// Where an issuer has its metadata, and where its keys.
@@ -161,6 +162,35 @@ async fn nothing_is_fetched_for_a_token_that_no_key_could_make_good() {
     assert_eq!(site.asked(), 0);
     assert_eq!(server.status(&with("ES256", 64)).await, 401);
     assert_ne!(site.asked(), 0, "by its form it could be good");
+}
+
+#[test]
+fn caller_of_a_hidden_endpoint_does_not_wait_for_the_keys_of_an_issuer() {
+    let (site, origin) = published(&[1]);
+    let tokens = Tokens::of(RESOURCE, Issuer::discovered(&origin).applications(["app"]));
+    let auth = Auth::tokens(tokens).unauthenticated(Unauthenticated::NotFound);
+    let http = Http::start(tools(Server::new("hidden", "1")).auth(auth));
+    // The keys are fetched before the first request.
+    let good = token(1, &origin, json!({}));
+    let started = Instant::now();
+    while status(&http, &good) != 200 {
+        assert!(started.elapsed() < Duration::from_secs(10), "the keys do not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    *site.delay.lock().expect("not poisoned") = Duration::from_secs(60);
+    std::thread::sleep(limits::FETCH_AGAIN);
+    let asked = site.asked();
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert_eq!(status(&http, &token(2, &origin, json!({}))), 404);
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    }
+    let started = Instant::now();
+    while site.asked() == asked {
+        assert!(started.elapsed() < Duration::from_secs(10), "nobody looks for the key");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(status(&http, &good), 200);
 }
 
 const ONE: &str = "11111111-7777-8888-9999-000000000000";

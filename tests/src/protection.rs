@@ -67,7 +67,7 @@ pub(crate) fn token(number: u8, issuer: &str, changes: Value) -> String {
 pub(crate) struct Site {
     pages: Arc<Mutex<HashMap<String, Page>>>,
     asked: Arc<AtomicUsize>,
-    delay: Arc<Mutex<Duration>>,
+    pub(crate) delay: Arc<Mutex<Duration>>,
 }
 
 /// What is at a path.

@@ -58,7 +58,10 @@ pub(super) fn closing(mut response: Response<Answered>, version: Version) -> Res
 pub(super) fn not_found(version: Version) -> Response<Answered> {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NOT_FOUND;
-    closing(response, version)
+    let mut response = closing(response, version);
+    // Routers differ in whether they add it to an answer to HEAD.
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
 }
 
 pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
