@@ -86,11 +86,12 @@ enum Numbers<'p> {
 }
 
 impl<'p> IssuerKey<'p> {
-    /// The key of this name; `None` if it is one of RSA with another exponent than 65537.
+    /// The key of this name; `None` if a page has no place for it: an RSA key with another exponent than 65537, or a key
+    /// for another algorithm than RS256, ES256 and EdDSA.
     pub fn new(name: &'p str, public: Public<'p>) -> Option<Self> {
         let numbers = match public {
             Public::Rsa(modulus, &[1, 0, 1]) => Numbers::Rsa(modulus),
-            Public::Rsa(..) => return None,
+            Public::Rsa(..) | Public::OtherRsa(..) | Public::P384(..) => return None,
             Public::P256(x, y) => Numbers::P256(x, y),
             Public::Ed25519(point) => Numbers::Ed25519(point),
         };
@@ -322,6 +323,7 @@ impl<'p> Page<'p> {
             groups: &self.groups,
             scopes_in: None,
             leeway: crate::limits::LEEWAY,
+            max_age: None,
             generation: 0,
         }
     }

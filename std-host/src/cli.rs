@@ -203,6 +203,14 @@ async fn http(config: &Config, seeing: &Seeing, budget: &Budget) -> Result<(), P
         Rates::Off => config.limits.clone(),
         Rates::Of(rate) => config.limits.clone().rate(Some(rate)),
     };
+    let limits = match config.identity_rates {
+        Rates::Auto => {
+            let rate = limits.rate;
+            limits.identity_rate(rate)
+        }
+        Rates::Off => limits,
+        Rates::Of(rate) => limits.identity_rate(Some(rate)),
+    };
     let ready = Ready::default();
     let mut router = ready.routes();
     let mut changes = Vec::new();

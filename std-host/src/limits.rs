@@ -29,8 +29,11 @@ pub struct Limits {
     pub call_time: Duration,
     /// Subscriptions that are open at once over HTTP; default [`STREAMS`].
     pub streams: usize,
-    /// How many requests one caller may make; default none, for whoever embeds the service knows what stands in front of it.
+    /// How many requests may come from one address; by default there is no limit, because the embedding program knows what is in front
+    /// of the service.
     pub rate: Option<Rate>,
+    /// How many requests one key or the holder of one token may make, from whatever addresses; by default there is no limit.
+    pub identity_rate: Option<Rate>,
     /// Connections at once; further ones wait; default [`CONNECTIONS`].
     pub connections: usize,
     /// Largest head of a request, in bytes; default [`HEAD`].
@@ -87,6 +90,7 @@ impl Default for Limits {
             call_time: CALL_TIME,
             streams: STREAMS,
             rate: None,
+            identity_rate: None,
             connections: CONNECTIONS,
             head: HEAD,
             fields: FIELDS,
@@ -120,7 +124,7 @@ macro_rules! setters {
 
 setters! {
     body: usize, body_time: Duration, calls: usize, calls_waiting: usize, call_wait: Duration, call_time: Duration,
-    streams: usize, rate: Option<Rate>, connections: usize, head: usize, fields: usize, head_time: Duration,
+    streams: usize, rate: Option<Rate>, identity_rate: Option<Rate>, connections: usize, head: usize, fields: usize, head_time: Duration,
     idle_time: Duration, stall_time: Duration, stream_time: Duration, multiplexed: usize, stop_grace: Duration,
     memory: usize, memory_per_caller: usize, share: usize,
 }
@@ -350,8 +354,18 @@ pub const SEEN_TOKENS: usize = 4096;
 /// is believed at once, and one that is asked for keys that it does not have is not asked more often.
 pub const FETCH_AGAIN: Duration = Duration::from_secs(10);
 
-/// When the keys of an issuer are fetched again though all are known that were asked for: what it has taken back is forgotten.
+/// How long the keys of an issuer are believed without asking the issuer again: a key that it has withdrawn verifies no
+/// token any more after that.
 pub const KEYS_STALE: Duration = Duration::from_secs(60 * 60);
+
+/// When keys are fetched again beside the requests: so long before [`KEYS_STALE`] that requests seldom wait.
+pub const KEYS_REFRESH: Duration = Duration::from_secs(50 * 60);
+
+/// How soon keys are fetched again after a fetch that failed, while the last good ones are kept.
+pub const KEYS_RETRY: Duration = Duration::from_secs(60);
+
+/// Longest access token, in bytes: those of Entra ID with 200 groups have about 10,000.
+pub const TOKEN: usize = 16 * 1024;
 
 /// How long an issuer may take to say which keys it has, its metadata included: a client waits for it.
 pub const FETCH_TIME: Duration = Duration::from_secs(5);

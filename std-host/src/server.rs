@@ -271,6 +271,7 @@ impl Server {
             // People add a slash, and clients do not tell them.
             router = router.route_service(&format!("{path}/"), service);
         }
+        engine.auth().prepare();
         match engine.auth().resource().and_then(|resource| metadata(&engine, &resource.metadata_path().concat())) {
             Some(metadata) => router.merge(metadata),
             None => router,
@@ -290,7 +291,8 @@ impl Server {
 fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
     use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
     let auth = Arc::clone(engine.auth());
-    auth.resource()?;
+    // The metadata would show that a hidden endpoint exists.
+    auth.resource().filter(|_| !auth.is_hidden())?;
     let fields = [
         (CONTENT_TYPE, "application/json"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),

@@ -384,9 +384,7 @@ fn caller_without_a_good_token_gets_what_the_policy_of_the_platform_says() {
         let server = served(&flags);
         let bearer = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
         assert_eq!(status(&server, &bearer(json!({"aud": "app"}))), 200, "{action}");
-        // Microsoft Learn, "Authentication and authorization in Azure App Service and Azure
-        // Functions": a valid token that the policy does not allow is refused even if no token is
-        // required.
+        // A valid token outside the policy is refused even where no token is needed (docs/authorization.md, "401 or 403").
         assert_eq!(status(&server, &bearer(json!({"aud": "app", "azp": "other"}))), 403, "{action}");
         for credentials in [String::new(), bearer(json!({"aud": "other"})), bearer(json!({"exp": 1}))] {
             let head = list(&server, "/mcp", &credentials);
@@ -394,8 +392,102 @@ fn caller_without_a_good_token_gets_what_the_policy_of_the_platform_says() {
             assert_eq!(head.contains("www-authenticate"), challenged, "{action}: {head}");
         }
         let twice = bearer(json!({"aud": "app"})).repeat(2);
-        assert_eq!(status(&server, &twice), 400, "{action}");
+        // A hidden endpoint says nothing of credentials, however they are wrong.
+        assert_eq!(status(&server, &twice), if without == 404 { 404 } else { 400 }, "{action}");
     }
+}
+
+/// The whole answer to these bytes, but for the time in it.
+fn answer(server: &Running, request: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    // The server may close before it has read all of it.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).expect("UTF-8");
+    answer.split_inclusive("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect()
+}
+
+#[test]
+fn hidden_endpoint_answers_callers_without_credentials_like_a_path_that_is_not_there() {
+    let directory = Directory::new("hidden");
+    let issued = issuer(&directory);
+    let file = directory.path("keys");
+    let value = key(&file, &["add", "ci"]).expect("a key");
+    let hide = |more: &[&str]| {
+        let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-unauthenticated", "404"]);
+        command.args(more).stderr(Stdio::null());
+        command
+    };
+    let mut by_token = hide(&["--allow-origin", "https://app.example"]);
+    by_token.args(takes_tokens(&directory));
+    let by_key = hide(&["--auth-keys-file", &file, "--auth-key-in-query", "true"]);
+    let token = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
+    const FIELDS: &str = "host: localhost\r\ncontent-type: application/json\r\n";
+    const BODY: &str = "content-length: 46\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}";
+    let many: String = (0..99).map(|number| format!("x-{number}: 1\r\n")).collect();
+    for server in [Running::of(by_token), Running::of(by_key)] {
+        for (verb, rest) in [
+            ("POST", format!("{FIELDS}{BODY}")),
+            ("POST", format!("{FIELDS}{}{BODY}", token(json!({"aud": "other"})))),
+            ("POST", format!("{FIELDS}{}{BODY}", token(json!({"exp": 1})))),
+            ("POST", format!("{FIELDS}authorization: Bearer\r\n{BODY}")),
+            ("POST", format!("{FIELDS}authorization: Bearer a b\r\n{BODY}")),
+            ("POST", format!("{FIELDS}authorization: Bearer a\r\nauthorization: Bearer a\r\n{BODY}")),
+            ("POST", format!("{FIELDS}x-functions-key: wrong\r\n{BODY}")),
+            ("POST", format!("{FIELDS}x-functions-key: a\r\nx-functions-key: b\r\n{BODY}")),
+            ("POST", format!("host: evil.example\r\n{BODY}")),
+            ("POST", format!("{FIELDS}origin: https://evil.example\r\n{BODY}")),
+            ("POST", format!("{FIELDS}origin: https://app.example\r\n{BODY}")),
+            ("POST", format!("host: localhost\r\ncontent-type: text/plain\r\n{BODY}")),
+            ("POST", format!("{FIELDS}{many}{BODY}")),
+            // The body never comes in whole.
+            ("POST", format!("{FIELDS}content-length: 1000\r\n\r\n{{")),
+            ("POST", format!("{FIELDS}expect: 100-continue\r\ncontent-length: 1000\r\n\r\n")),
+            ("POST", format!("{FIELDS}mcp-session-id: a\r\n{BODY}")),
+            ("GET", format!("{FIELDS}accept: text/event-stream\r\n\r\n")),
+            ("GET", format!("{FIELDS}mcp-session-id: a\r\nmcp-protocol-version: 2025-11-25\r\n\r\n")),
+            ("DELETE", format!("{FIELDS}\r\n")),
+            ("PUT", format!("{FIELDS}{BODY}")),
+            ("HEAD", format!("{FIELDS}\r\n")),
+            ("OPTIONS", format!("{FIELDS}origin: https://app.example\r\naccess-control-request-method: POST\r\n\r\n")),
+            ("OPTIONS", format!("{FIELDS}origin: http://localhost\r\naccess-control-request-method: POST\r\n\r\n")),
+        ] {
+            let at = |path: &str| answer(&server, &format!("{verb} {path} HTTP/1.1\r\n{rest}"));
+            let (hidden, nothing) = (at("/mcp"), at("/nothing"));
+            // Heads with too many fields are refused before their path is read.
+            assert!(nothing.contains(" 404 ") || rest.contains(&many), "{verb} {rest}: {nothing}");
+            assert_eq!(hidden, nothing, "{verb} {rest}");
+            assert_eq!(at("/mcp?access_token=a.b.c"), nothing, "{verb} {rest}");
+            assert_eq!(at("/mcp?code=wrong"), nothing, "{verb} {rest}");
+        }
+        // Nor does the metadata tell of it.
+        for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"] {
+            let at = |path: &str| answer(&server, &format!("GET {path} HTTP/1.1\r\n{FIELDS}connection: close\r\n\r\n"));
+            assert_eq!(at(path), at("/nothing"), "{path}");
+        }
+        // A caller with valid credentials is told what is wrong with its request.
+        let good = format!("{}{}", token(json!({})), with_key(&value));
+        assert_eq!(status(&server, &good), 200);
+        let put = answer(&server, &format!("PUT /mcp HTTP/1.1\r\n{FIELDS}{good}{BODY}"));
+        assert!(put.starts_with("HTTP/1.1 405"), "{put}");
+    }
+}
+
+#[test]
+fn caller_of_a_hidden_endpoint_who_comes_too_often_learns_it_only_if_it_was_known_before() {
+    let directory = Directory::new("hidden-rate");
+    let issued = issuer(&directory);
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-unauthenticated", "404"]);
+    command.args(takes_tokens(&directory)).args(["--limits-rate", "1/6"]).stderr(Stdio::null());
+    let server = Running::of(command);
+    let token = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
+    let (known, other) = (token(json!({})), token(json!({"sub": "bob"})));
+    assert_eq!(status(&server, &known), 200);
+    let statuses: Vec<u16> = (0..12).map(|_| status(&server, "")).collect();
+    assert_eq!(statuses, [404; 12]);
+    assert_eq!([status(&server, &known), status(&server, &other), status(&server, "")], [429, 404, 404]);
 }
 
 #[test]

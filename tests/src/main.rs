@@ -17,6 +17,7 @@ mod forms;
 mod guard;
 mod homes;
 mod http1;
+mod issuers;
 mod leniency;
 mod listing;
 mod metadata;

@@ -14,22 +14,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-const RESOURCE: &str = "https://api.example/base/mcp";
-/// The paths of the metadata and of the keys at the issuers of these tests.
+pub(crate) const RESOURCE: &str = "https://api.example/base/mcp";
+/// Where an issuer of these tests has its metadata, and where its keys.
 const PLACE: &str = "/.well-known/openid-configuration";
-const KEYS: &str = "/keys";
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const KEYS: &str = "/keys";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-fn signing(number: u8) -> SigningKey {
+pub(crate) fn signing(number: u8) -> SigningKey {
     SigningKey::from_slice(&[number; 32]).expect("a key")
 }
 
 /// Returns a key set with the public halves of these keys, each named by its number.
-fn jwks(numbers: &[u8]) -> String {
+pub(crate) fn jwks(numbers: &[u8]) -> String {
     let keys: Vec<Value> = numbers
         .iter()
         .map(|number| {
@@ -43,7 +43,7 @@ fn jwks(numbers: &[u8]) -> String {
 
 /// The claims of a good token of `issuer`, with these members instead of its own; `null` removes a
 /// member.
-fn claims(issuer: &str, changes: Value) -> String {
+pub(crate) fn claims(issuer: &str, changes: Value) -> String {
     let mut claims = json!({
         "iss": issuer, "sub": "ada", "aud": RESOURCE, "exp": now() + 600, "azp": "app", "scp": "use",
     });
@@ -59,17 +59,17 @@ fn claims(issuer: &str, changes: Value) -> String {
 }
 
 /// Makes a token signed by key `number`.
-fn token(number: u8, issuer: &str, changes: Value) -> String {
+pub(crate) fn token(number: u8, issuer: &str, changes: Value) -> String {
     let header = json!({"alg": "ES256", "kid": number.to_string(), "typ": "at+jwt"}).to_string();
     signed_by(&signing(number), &header, &claims(issuer, changes))
 }
 
 /// A web site that an issuer runs.
 #[derive(Clone)]
-struct Site {
+pub(crate) struct Site {
     pages: Arc<Mutex<HashMap<String, Page>>>,
     asked: Arc<AtomicUsize>,
-    delay: Arc<Mutex<Duration>>,
+    pub(crate) delay: Arc<Mutex<Duration>>,
 }
 
 /// The answer at a path.
@@ -81,7 +81,7 @@ struct Page {
 }
 
 /// Starts a site on a free loopback port, and returns it with its URL.
-fn site() -> (Site, String) {
+pub(crate) fn site() -> (Site, String) {
     let site = Site { pages: Arc::default(), asked: Arc::default(), delay: Arc::default() };
     let (sender, receiver) = std::sync::mpsc::channel();
     let state = site.clone();
@@ -114,27 +114,27 @@ fn site() -> (Site, String) {
 }
 
 impl Site {
-    fn put(&self, path: &str, body: impl ToString) {
+    pub(crate) fn put(&self, path: &str, body: impl ToString) {
         self.answer(path, 200, None, body);
     }
 
-    fn answer(&self, path: &str, status: u16, location: Option<String>, body: impl ToString) {
+    pub(crate) fn answer(&self, path: &str, status: u16, location: Option<String>, body: impl ToString) {
         let page = Page { status, location, body: body.to_string() };
         self.pages.lock().expect("not poisoned").insert(path.to_owned(), page);
     }
 
     /// Publishes metadata of `issuer` at `path`, and its keys.
-    fn publish(&self, path: &str, issuer: &str, origin: &str, numbers: &[u8]) {
+    pub(crate) fn publish(&self, path: &str, issuer: &str, origin: &str, numbers: &[u8]) {
         self.put(path, json!({"issuer": issuer, "jwks_uri": format!("{origin}/keys")}));
         self.put("/keys", jwks(numbers));
     }
 
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
 
-fn tools(server: Server) -> Server {
+pub(crate) fn tools(server: Server) -> Server {
     let who = |_: NoArgs, ctx: Ctx| async move {
         let caller = ctx.caller();
         Ok::<_, ToolError>(format!("{:?} {:?} {:?}", caller.subject(), caller.key_name(), caller.claim("scp")))
@@ -145,16 +145,16 @@ fn tools(server: Server) -> Server {
 }
 
 /// Starts a server that accepts tokens of this issuer.
-fn protected(issuer: Issuer) -> Http {
+pub(crate) fn protected(issuer: Issuer) -> Http {
     let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).scopes(["use"]);
     Http::start(tools(Server::new("protected", "1")).auth(Auth::tokens(tokens)))
 }
 
-fn fixed() -> Issuer {
+pub(crate) fn fixed() -> Issuer {
     Issuer::with_keys("https://id.example", &jwks(&[1])).expect("keys")
 }
 
-fn call(http: &Http, name: &str, credentials: &[(&str, &str)]) -> Answering {
+pub(crate) fn call(http: &Http, name: &str, credentials: &[(&str, &str)]) -> Answering {
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
     let params = json!({"name": name, "_meta": meta});
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
@@ -170,11 +170,11 @@ fn call(http: &Http, name: &str, credentials: &[(&str, &str)]) -> Answering {
 }
 
 /// Returns the status of a call with this token.
-fn status(http: &Http, token: &str) -> u16 {
+pub(crate) fn status(http: &Http, token: &str) -> u16 {
     call(http, "who", &[("authorization", &format!("Bearer {token}"))]).status
 }
 
-fn text(answer: Answering) -> String {
+pub(crate) fn text(answer: Answering) -> String {
     let answer: Value = serde_json::from_slice(&answer.rest()).expect("JSON");
     answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
@@ -334,6 +334,9 @@ fn keys_are_found_by_the_metadata_of_each_standard_and_by_no_other() {
         ("with keys that are none", |site, _| site.put(KEYS, "{}")),
         ("with keys at a place that is not asked", |site, origin| {
             site.put(PLACE, json!({"issuer": origin, "jwks_uri": "http://169.254.169.254/keys"}));
+        }),
+        ("with keys at such a place in another form", |site, origin| {
+            site.put(PLACE, json!({"issuer": origin, "jwks_uri": "https://2852039166/keys"}));
         }),
         ("with keys without end", |site, _| site.put(KEYS, " ".repeat(600 * 1024))),
         ("with keys for something else", |site, _| site.put(KEYS, jwks(&[1]).replace("sig", "enc"))),

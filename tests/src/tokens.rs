@@ -2,7 +2,8 @@
 //! one thing.
 
 use attache_core::auth::{
-    ANY, Access, ApiKey, Authenticated, Bearer, Denied, Es256, Fault, Gate, Kind, Rules, Shown, Verified, digest,
+    ANY, Access, Algorithm, ApiKey, Authenticated, Bearer, Denied, Es256, Fault, Forged, Gate, Kind, Rules, Shown,
+    Verified, Verify, digest,
 };
 use attache_core::http::{Door, Facts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate, metadata};
 use attache_core::json::Slice;
@@ -108,8 +109,11 @@ fn claim_that_is_missing_of_another_type_or_there_twice_is_refused() {
         (r#""oid":"a";"oid":"a""#, "oid", Fault::Repeated),
         (r#""azp":1"#, "azp", Fault::Type),
         (r#""azp":"app";"azp":"app""#, "azp", Fault::Repeated),
-        (r#""azp":"app";"appid":"other""#, "azp, appid or client_id", Fault::Repeated),
-        (r#""azp":"app";"client_id":"other""#, "azp, appid or client_id", Fault::Repeated),
+        (r#""azp":"app";"appid":"other""#, "azp, appid, client_id or cid", Fault::Repeated),
+        (r#""azp":"app";"client_id":"other""#, "azp, appid, client_id or cid", Fault::Repeated),
+        (r#""azp":"app";"cid":"other""#, "azp, appid, client_id or cid", Fault::Repeated),
+        (r#""cid":["app"]"#, "cid", Fault::Type),
+        (r#""cnf":{};"cnf":{}"#, "cnf", Fault::Repeated),
         (r#""scp":1"#, "scp", Fault::Type),
         (r#""scp":["a",null]"#, "scp", Fault::Type),
         (r#""scp":"a";"scp":"b""#, "scp", Fault::Repeated),
@@ -137,6 +141,14 @@ fn claims_of_other_shapes_that_mean_the_same_pass() {
         r#""azp":null;"appid":"app""#,
         r#""azp":null;"client_id":"app""#,
         r#""azp":"app";"client_id":"app""#,
+        r#""azp":null;"cid":"app""#,
+        // Markers of other tokens that mark nothing.
+        r#""at_hash": null"#,
+        r#""cnf": null"#,
+        r#""typ":"Bearer""#,
+        r#""typ":7"#,
+        r#""token_use":"access""#,
+        r#""nonce":"n""#,
         r#""unknown":1;"unknown":2"#,
         r#""sub":null"#,
     ] {
@@ -189,12 +201,125 @@ fn header_that_asks_for_anything_special_is_refused() {
         (r#"{"alg":"ES256","b64":true}"#, Some(Denied::Extension("b64"))),
         (r#"{"alg":"ES256","zip":"DEF"}"#, Some(Denied::Extension("zip"))),
         (r#"{"alg":"ES256","nonce":"x"}"#, Some(Denied::Extension("nonce"))),
+        (r#"{"alg":"ES256","cty":"JWT"}"#, Some(Denied::Extension("cty"))),
         (r#"{"alg":"ES256"} x"#, Some(Denied::NotAnObject)),
         (r#"["ES256"]"#, Some(Denied::NotAnObject)),
         ("", Some(Denied::NotAnObject)),
     ] {
         let expected = expected.map_or(Ok(()), |denied| Err(format!("Invalid {denied}")));
         assert_eq!(outcome(&token(header, &claims("")), &RULES), expected, "{header}");
+    }
+}
+
+// RFC 8725 §2.8 and §3.12
+#[test]
+fn token_that_is_not_a_bearer_access_token_is_refused() {
+    const JWT: &str = r#"{"alg":"ES256","typ":"JWT"}"#;
+    let not = |claim| Some(Denied::NotAccessToken(claim));
+    for (header, change, expected) in [
+        (HEADER, r#""at_hash":"x""#, not("at_hash")),
+        (HEADER, r#""c_hash":"x""#, not("c_hash")),
+        (JWT, r#""s_hash":"x""#, not("s_hash")),
+        (JWT, r#""events":{"http://schemas.openid.net/event/backchannel-logout":{}}"#, not("events")),
+        (JWT, r#""nonce":"x""#, not("nonce")),
+        (r#"{"alg":"ES256"}"#, r#""nonce":"x""#, not("nonce")),
+        (JWT, r#""\u006eonce":"x""#, not("nonce")),
+        // It says of itself that it is an access token.
+        (HEADER, r#""nonce":"x""#, None),
+        // Keycloak and Amazon Cognito.
+        (JWT, r#""typ":"ID""#, not("typ")),
+        (JWT, r#""typ":"Refresh""#, not("typ")),
+        (JWT, r#""typ":"Offline""#, not("typ")),
+        (JWT, r#""token_use":"id""#, not("token_use")),
+        (HEADER, r#""cnf":{"jkt":"x"}"#, Some(Denied::BoundToKey)),
+        (HEADER, r#""cnf":{"x5t#S256":"x"}"#, Some(Denied::BoundToKey)),
+        (HEADER, r#""cnf":"x""#, Some(Denied::BoundToKey)),
+    ] {
+        let expected = expected.map_or(Ok(()), |denied| Err(format!("Invalid {denied}")));
+        assert_eq!(outcome(&token(header, &claims(change)), &RULES), expected, "{header} {change}");
+    }
+}
+
+#[test]
+fn token_that_was_issued_too_long_ago_is_refused_whatever_its_end() {
+    let rules = Rules { max_age: Some(3600), ..RULES };
+    let (age, leeway) = (3600, RULES.leeway);
+    for (change, now, expected) in [
+        (r#""iat":1000;"exp":99999"#, 1000 + age + leeway, Ok(())),
+        (r#""iat":1000;"exp":99999"#, 1000 + age + leeway + 1, Err(Denied::TooOld(age + leeway + 1))),
+        (r#""exp":99999"#, 1000, Err(Denied::Claim("iat", Fault::Missing))),
+        (r#""iat":1000;"exp":1001"#, 9000, Err(Denied::Expired(9000 - 1001 - leeway))),
+    ] {
+        let token = token(HEADER, &claims(change));
+        let judged = judge_at(&token, &rules, Some(now), &mut [0; 2048]).map(|_| ());
+        assert_eq!(judged, expected.map_err(|denied| format!("Invalid {denied}")), "{change} at {now}");
+    }
+    // So is one that was verified while it was young enough.
+    let verified = judge_at(&token(HEADER, &claims(r#""iat":1000;"exp":99999"#)), &rules, Some(1000), &mut [0; 2048]);
+    let verified = verified.unwrap();
+    assert_eq!(Authenticated::cached(&verified, &rules, Some(9000)).map(|_| ()), Err(Denied::TooOld(8000)));
+}
+
+/// A key that counts for one issuer alone.
+struct Of<'i>(&'i str);
+
+impl Verify for Of<'_> {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Es256
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        Some(self.0)
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {
+        key().verify(message, signature)
+    }
+}
+
+#[test]
+fn key_that_names_its_issuer_counts_for_that_issuer_alone() {
+    const A: &str = "11111111-7777-8888-9999-000000000000";
+    const B: &str = "22222222-7777-8888-9999-000000000000";
+    let entra = |tenant: &str| format!("https://login.example/{tenant}/v2.0");
+    let old = |tenant: &str| format!("https://sts.example/{tenant}/");
+    let (a, b, all, old_a) = (entra(A), entra(B), entra("{tenantid}"), old(A));
+    let templates = [all.as_str(), "https://sts.example/{tenantid}/"];
+    let of_a = [a.as_str(), old_a.as_str()];
+    let several = [a.as_str(), b.as_str()];
+    for (issuers, key, iss, tid, fits) in [
+        (&templates[..], all.as_str(), a.as_str(), A, true),
+        (&templates, &all, &b, B, true),
+        (&templates, &a, &a, A, true),
+        (&templates, &a, &b, B, false),
+        (&templates, "https://login.other/{tenantid}/v2.0", &a, A, false),
+        // Tokens of version 1, by keys that name the issuer of version 2.
+        (&templates, &all, &old_a, A, true),
+        (&templates, &b, &old_a, A, false),
+        (&of_a, &all, &old_a, A, true),
+        (&of_a, &a, &old_a, A, true),
+        // Two tenants, each by its identifier.
+        (&several, &all, &b, B, true),
+        (&several, &a, &b, B, false),
+        // A token that names no tenant, or a wrong one.
+        (&several, &all, &a, "", false),
+        (&several, &a, &a, "", true),
+        (&several, &all, &a, B, false),
+        (&["https://id.example"], "https://id.example", "https://id.example", "", true),
+        (&["https://id.example"], "https://id.example/", "https://id.example", "", false),
+        (&["https://id.example", "https://alias.example"], "https://id.example", "https://alias.example", "", false),
+    ] {
+        let rules = Rules { issuers, tenants: &[ANY], ..RULES };
+        let changes =
+            format!(r#""iss":"{iss}""#) + &if tid.is_empty() { String::new() } else { format!(r#";"tid":"{tid}""#) };
+        let token = token(HEADER, &claims(&changes));
+        let header = format!("Bearer {token}");
+        let mut scratch = [0; 2048];
+        let claimed = Bearer::parse(header.as_bytes()).unwrap().unwrap().read(None, &mut scratch).unwrap();
+        let rules = if tid.is_empty() { Rules { tenants: &[], ..rules } } else { rules };
+        let judged = claimed.check(&rules, Some(NOW)).unwrap().verify(&Of(key)).map(|_| ());
+        assert_eq!(judged, if fits { Ok(()) } else { Err(Denied::KeyOfOtherIssuer) }, "{key}: {iss} {tid}");
+        assert_eq!(claimed.fits_key(&rules, &Of(key)), fits);
     }
 }
 
@@ -324,10 +449,49 @@ fn identity_tells_subjects_applications_and_issuers_apart() {
         let verified = judge(&token(HEADER, &claims(change)), &any, &mut [0; 2048]).unwrap();
         Authenticated::token(&verified).identity().to_vec()
     };
-    let all = ["", r#""sub":"eve""#, r#""azp":"other""#, r#""iss":"i""#, r#""sub":"adaa";"azp":"pp""#].map(identity);
-    assert!((0..5).all(|a| (0..a).all(|b| all[a] != all[b])));
+    let all = [
+        "",
+        r#""sub":"eve""#,
+        r#""azp":"other""#,
+        r#""iss":"i""#,
+        r#""sub":"adaa";"azp":"pp""#,
+        // Two objects, and one object in two tenants.
+        r#""oid":"o1""#,
+        r#""oid":"o2""#,
+        r#""oid":"o1";"tid":"t1""#,
+        r#""oid":"o1";"tid":"t2""#,
+        r#""sub":null;"oid":"o1""#,
+        r#""sub":null;"oid":"o2""#,
+        // A name in one claim is not the same name in another.
+        r#""sub":null;"oid":"ada""#,
+    ];
+    let all = all.map(identity);
+    assert!((0..all.len()).all(|a| (0..a).all(|b| all[a] != all[b])));
     assert_eq!(all[0], identity(r#""exp":1800000700;"scp":"other""#));
     assert_eq!(Authenticated::anonymous(&Access::Anonymous).identity(), b"");
+}
+
+#[test]
+fn holder_of_a_token_that_names_neither_person_nor_application_is_not_told_from_others() {
+    let any = Rules { applications: &[ANY], ..RULES };
+    let of = |change: &str| judge(&token(HEADER, &claims(change)), &any, &mut [0; 2048]).unwrap();
+    for (change, distinct, is_application) in [
+        ("", true, false),
+        (r#""sub":null;"azp":null"#, false, false),
+        (r#""sub":"";"azp":"""#, false, false),
+        (r#""sub":null;"azp":null;"oid":"o""#, true, false),
+        // A client's own token may name nothing but the client.
+        (r#""sub":null"#, true, false),
+        (r#""sub":null;"azp":null;"cid":"app";"roles":["r"];"scp":null"#, true, true),
+    ] {
+        let verified = of(change);
+        let who = Authenticated::token(&verified);
+        assert_eq!((who.is_distinct(), who.claims().unwrap().is_application()), (distinct, is_application), "{change}");
+    }
+    // Each token is a holder of its own.
+    let [one, other] = [r#""sub":null;"azp":null"#, r#""sub":null;"azp":null;"jti":"2""#].map(of);
+    assert_ne!(Authenticated::token(&one).identity(), Authenticated::token(&other).identity());
+    assert!(Authenticated::anonymous(&Access::Anonymous).is_distinct());
 }
 
 #[test]
@@ -379,6 +543,12 @@ fn credentials_are_asked_for_as_the_gate_says() {
         (Gate::Token, &[TOKEN, TOKEN], Err(Refusal::Credentials)),
         (Gate::Token, &[("authorization", "Basic YTpi")], Err(Refusal::NoToken)),
         (Gate::Token, &[("authorization", "Bearer a b")], Err(Refusal::Credentials)),
+        // RFC 6750 §3.1: nothing was shown.
+        (Gate::Token, &[("authorization", "Bearer")], Err(Refusal::NoToken)),
+        (Gate::Token, &[("authorization", "bearer  ")], Err(Refusal::NoToken)),
+        (Gate::Token, &[("authorization", "")], Err(Refusal::NoToken)),
+        (Gate::Either, &[("authorization", "Bearer"), KEY], Ok("key")),
+        (Gate::Optional, &[("authorization", "Bearer")], Ok("in")),
         (Gate::Key, &[], Err(Refusal::NoKey)),
         (Gate::Key, &[TOKEN], Err(Refusal::NoKey)),
         (Gate::Key, &[KEY], Ok("key")),

@@ -8,10 +8,11 @@ use core::fmt;
 pub struct Bearer<'h>(&'h [u8]);
 
 impl<'h> Bearer<'h> {
-    /// Reads the value of an `Authorization` header; `None` if it belongs to another scheme.
+    /// Reads the value of an `Authorization` header. `None` if the scheme is another one, or if no token
+    /// follows: the caller then has shown nothing (RFC 6750 §3.1).
     ///
     /// # Errors
-    /// [`Denied::Malformed`] if the scheme is `Bearer` and no token follows, or more than one.
+    /// [`Denied::Malformed`] if the scheme is `Bearer` and something other than one token follows.
     pub fn parse(value: &'h [u8]) -> Result<Option<Self>, Denied<'static>> {
         let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
             return Ok(None);
@@ -21,11 +22,11 @@ impl<'h> Bearer<'h> {
             return Ok(None);
         }
         match rest {
-            [] => Err(Denied::Malformed),
-            [b' ', ..] => {
-                let token = rest.trim_ascii_start();
-                if is_token(token) { Ok(Some(Self(token))) } else { Err(Denied::Malformed) }
-            }
+            [b' ', ..] => match rest.trim_ascii_start() {
+                [] => Ok(None),
+                token if is_token(token) => Ok(Some(Self(token))),
+                _ => Err(Denied::Malformed),
+            },
             _ => Ok(None),
         }
     }
@@ -82,8 +83,8 @@ mod tests {
             ("", Ok(None)),
             ("Bear", Ok(None)),
             ("BearerToken", Ok(None)),
-            ("Bearer", Err(Denied::Malformed)),
-            ("Bearer ", Err(Denied::Malformed)),
+            ("Bearer", Ok(None)),
+            ("Bearer   ", Ok(None)),
             ("Bearer =", Err(Denied::Malformed)),
             ("Bearer a b", Err(Denied::Malformed)),
             ("Bearer a,b", Err(Denied::Malformed)),

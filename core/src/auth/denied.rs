@@ -30,8 +30,15 @@ pub enum Denied<'t> {
     /// The header asks for something that no reader of tokens here knows: `crit`, `b64`, `zip`, or Entra's `nonce`, with which a
     /// token can be checked by nobody but the one it is meant for.
     Extension(&'static str),
-    /// `typ` is another kind of thing than an access token (RFC 8725 §3.11).
+    /// `typ` declares something other than an access token (RFC 8725 §3.11).
     Type(&'t [u8]),
+    /// This claim occurs only in tokens that are not access tokens, such as ID tokens (RFC 8725 §2.8).
+    NotAccessToken(&'static str),
+    /// The token is bound to a key (`cnf`, RFC 7800): it is not a bearer token, and the proof of that key is
+    /// not checked here.
+    BoundToKey,
+    /// `alg` is an algorithm that is not served here.
+    AlgorithmNotServed(&'t [u8]),
     /// `alg` is not what the key is for.
     Algorithm {
         /// The algorithm of the key.
@@ -41,6 +48,11 @@ pub enum Denied<'t> {
     },
     /// The issuer has no key by the name `kid` that comes here; empty if the token names none.
     Kid(&'t [u8]),
+    /// The issuer has the key named here, but the key is for an algorithm, a size or a use that is not
+    /// served here.
+    KeyNotServed(&'t [u8]),
+    /// The key counts for another issuer, or another tenant, than the one that the token names.
+    KeyOfOtherIssuer,
     /// The key could not be fetched just now.
     KeyUnavailable,
     /// The signature is not that of the key.
@@ -53,6 +65,8 @@ pub enum Denied<'t> {
     Audience(&'t [u8]),
     /// The token expired so many seconds ago.
     Expired(u64),
+    /// The token was issued so many seconds ago, which is longer than the policy allows, whatever `exp` says.
+    TooOld(u64),
     /// The token will be good in so many seconds.
     NotYet(u64),
     /// The server does not know what time it is, and so cannot tell that the token has not expired.
@@ -111,7 +125,7 @@ impl Denied<'_> {
             Self::Malformed => Kind::Malformed,
             // RFC 6750 §3.1: no error code where no credentials came.
             Self::NoToken | Self::NoKey => Kind::Absent,
-            // azure.md D.6: a good token whose holder may not call.
+            // A valid token whose holder may not call: docs/authorization.md, "401 or 403".
             Self::Tenant(_)
             | Self::Application(_)
             | Self::AppWithoutRole
@@ -140,6 +154,16 @@ impl fmt::Display for Denied<'_> {
             Self::Header(name, fault) => write!(f, "member {name} of the token's header {fault}"),
             Self::Extension(name) => write!(f, "the token's header has {name}, which is not understood here"),
             Self::Type(came) => write!(f, "typ is {}, and not that of an access token", text(came)),
+            Self::NotAccessToken(claim) => write!(f, "claim {claim} says that the token is not an access token"),
+            Self::BoundToKey => {
+                f.write_str("the token is bound to a key of its holder (cnf), so it is not accepted as a bearer token")
+            }
+            Self::AlgorithmNotServed(came) => write!(f, "alg is {}, which is not served here", text(came)),
+            Self::KeyNotServed(kid) => {
+                write!(f, "the issuer has key {}, but for an algorithm, size or use not served here", text(kid))
+            }
+            Self::KeyOfOtherIssuer => f.write_str("the key counts for another issuer or tenant alone"),
+            Self::TooOld(age) => write!(f, "the token was issued {age} s ago, which is too long"),
             Self::Algorithm { key, came } => write!(f, "alg is {}, and the key is for {}", text(came), key.name()),
             Self::Kid([]) => f.write_str("the token names no key, and the issuer has more than one"),
             Self::Kid(came) => write!(f, "the issuer has no key {}", text(came)),

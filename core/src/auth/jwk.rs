@@ -10,18 +10,26 @@ use crate::json::{Kind, Reader, Text, Value};
 pub struct Jwk<'k> {
     /// Its name; empty if it has none.
     pub kid: Text<'k>,
+    /// The issuer for whose tokens alone the key counts; empty if it names none. Entra ID has this member;
+    /// `{tenantid}` in it stands for the tenant of the token.
+    pub issuer: Text<'k>,
     /// What it is.
     pub public: Public<'k>,
 }
 
-/// The numbers of a public key, big-endian.
+/// The numbers of a public key, big-endian, with the one algorithm that the key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Public<'k> {
     /// RSA, for RS256: modulus and exponent.
     Rsa(&'k [u8], &'k [u8]),
+    /// RSA, for another [`Algorithm`]: RS384, RS512 or PS256.
+    OtherRsa(Algorithm, &'k [u8], &'k [u8]),
     /// A point on P-256, for ES256.
     P256(&'k [u8; 32], &'k [u8; 32]),
+    /// A point on P-384, for ES384.
+    P384(&'k [u8; 48], &'k [u8; 48]),
     /// A point on Ed25519, for EdDSA.
     Ed25519(&'k [u8; 32]),
 }
@@ -31,7 +39,9 @@ impl Public<'_> {
     pub const fn algorithm(&self) -> Algorithm {
         match self {
             Self::Rsa(..) => Algorithm::Rs256,
+            Self::OtherRsa(algorithm, ..) => *algorithm,
             Self::P256(..) => Algorithm::Es256,
+            Self::P384(..) => Algorithm::Es384,
             Self::Ed25519(_) => Algorithm::EdDsa,
         }
     }
@@ -40,8 +50,8 @@ impl Public<'_> {
 impl<'k> Jwk<'k> {
     /// Reads a key; its numbers go to `scratch`, of which a key of 4096 bits needs 515 bytes.
     ///
-    /// `None` for a key that is malformed, or is not for checking signatures by one of the [`Algorithm`]s: sets hold keys for
-    /// others, and whoever reads a set passes over what he has no use for (RFC 7517 §5).
+    /// `None` for a key that is malformed, or is not for verifying signatures by one of the [`Algorithm`]s. Sets hold
+    /// keys for other uses too, and readers ignore those (RFC 7517 §5).
     pub fn read(value: &Value<'k>, scratch: &'k mut [u8]) -> Option<Self> {
         let text = |name| value.member(name).and_then(|member| member.text());
         let allows = |name, wanted: &str| match value.member(name) {
@@ -62,19 +72,24 @@ impl<'k> Jwk<'k> {
         };
         let kty = text("kty")?;
         let public = if kty.is("RSA") {
-            Public::Rsa(number("n")?, number("e")?)
+            // RFC 8725 §3.2: one key, one algorithm. A key that does not say which is for RS256.
+            let says = |algorithm: &Algorithm| text("alg").is_some_and(|alg| alg.is(algorithm.name()));
+            match [Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256].into_iter().find(says) {
+                Some(algorithm) => Public::OtherRsa(algorithm, number("n")?, number("e")?),
+                None => Public::Rsa(number("n")?, number("e")?),
+            }
         } else if kty.is("EC") && allows("crv", "P-256") {
             Public::P256(number("x")?.try_into().ok()?, number("y")?.try_into().ok()?)
+        } else if kty.is("EC") && allows("crv", "P-384") {
+            Public::P384(number("x")?.try_into().ok()?, number("y")?.try_into().ok()?)
         } else if kty.is("OKP") && allows("crv", "Ed25519") {
             Public::Ed25519(number("x")?.try_into().ok()?)
         } else {
             return None;
         };
-        let kid = match value.member("kid") {
-            None => Text::default(),
-            Some(kid) => kid.text()?,
-        };
-        allows("alg", public.algorithm().name()).then_some(Self { kid, public })
+        let optional = |name| value.member(name).map_or(Some(Text::default()), |member| member.text());
+        let (kid, issuer) = (optional("kid")?, optional("issuer")?);
+        allows("alg", public.algorithm().name()).then_some(Self { kid, issuer, public })
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Jws<'t> {
 struct Header<'t> {
     alg: Text<'t>,
     kid: Text<'t>,
+    /// Whether `typ` declares an access token (RFC 9068 §2.1).
+    is_access_token: bool,
 }
 
 impl<'t> Jws<'t> {
@@ -51,6 +53,16 @@ impl<'t> Jws<'t> {
     /// The algorithm that it says it was signed by: it helps to choose among keys without names, and decides nothing.
     pub const fn alg(&self) -> Text<'t> {
         self.header.alg
+    }
+
+    /// Whether `typ` declares an access token (RFC 9068 §2.1).
+    pub(super) const fn is_access_token(&self) -> bool {
+        self.header.is_access_token
+    }
+
+    /// The length of the signature in bytes.
+    pub(super) const fn signature_len(&self) -> usize {
+        self.signature.len()
     }
 
     /// What it says, once the signature is good.
@@ -89,7 +101,7 @@ impl core::fmt::Debug for Jws<'_> {
 
 /// The members of a header that are read. Those that carry or fetch a key (`jku`, `jwk`, `x5u`, `x5c`) are not: a token does not
 /// say by which key it is to be believed (RFC 8725 §3.10).
-const MEMBERS: [&str; 7] = ["alg", "kid", "typ", "crit", "b64", "zip", "nonce"];
+const MEMBERS: [&str; 8] = ["alg", "kid", "typ", "crit", "b64", "zip", "nonce", "cty"];
 
 impl<'t> Header<'t> {
     fn read(text: &'t [u8]) -> Result<Self, Denied<'t>> {
@@ -100,13 +112,15 @@ impl<'t> Header<'t> {
         };
         let string = |value: Value<'t>, name| value.text().ok_or(Denied::Header(name, Fault::Type));
         let [alg, kid, typ] = [member(0)?, member(1)?, member(2)?];
-        // RFC 7515 §4.1.11: extensions that are not understood MUST be refused, and none is understood here. What RFC 7797 and RFC
-        // 7516 add would change what is signed, whether it is listed as critical or not.
-        for (index, name) in (3..).zip(["crit", "b64", "zip", "nonce"]) {
+        // RFC 7515 §4.1.11: extensions that are not understood MUST be refused, and none is understood here.
+        // Members of RFC 7797 and RFC 7516 would change what is signed, critical or not. RFC 7519 §5.2: `cty`
+        // declares a token inside the token.
+        for (index, name) in MEMBERS.into_iter().enumerate().skip(3) {
             if member(index)?.is_some() {
                 return Err(Denied::Extension(name));
             }
         }
+        let mut is_access_token = false;
         if let Some(typ) = typ {
             // RFC 7515 §4.1.9: `application/` may be left out; media types are case-insensitive.
             let name = string(typ, "typ")?;
@@ -115,13 +129,14 @@ impl<'t> Header<'t> {
                 Some((prefix, rest)) if prefix.eq_ignore_ascii_case(b"application/") => rest,
                 _ => name,
             };
-            if !(name.eq_ignore_ascii_case(b"jwt") || name.eq_ignore_ascii_case(b"at+jwt")) {
+            is_access_token = name.eq_ignore_ascii_case(b"at+jwt");
+            if !(is_access_token || name.eq_ignore_ascii_case(b"jwt")) {
                 return Err(Denied::Type(typ.raw()));
             }
         }
         let alg = string(alg.ok_or(Denied::Header("alg", Fault::Missing))?, "alg")?;
         let kid = kid.map_or(Ok(Text::default()), |kid| string(kid, "kid"))?;
-        Ok(Self { alg, kid })
+        Ok(Self { alg, kid, is_access_token })
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod base64url;
 mod bearer;
+mod claim_items;
 mod claims;
 mod denied;
 #[cfg(feature = "eddsa")]

@@ -107,8 +107,14 @@ impl<'h> Authenticated<'h> {
         matches!(self.who, Who::Guest)
     }
 
-    /// Tells the caller from all others, across requests: what one of them was given is bound to it. Empty for an anonymous
-    /// caller; for the holder of a token a digest of issuer, subject and application.
+    /// Whether a later request can be told to be of the same caller. Not so for a token that names neither a person nor an
+    /// application; for an anonymous caller there is nothing to tell.
+    pub fn is_distinct(&self) -> bool {
+        self.claims().is_none_or(|claims| claims.names_caller())
+    }
+
+    /// Tells the caller from all others, across requests: sessions and sealed state are bound to it. Empty for an
+    /// anonymous caller; for the holder of a token a digest of issuer, tenant, object, subject and application.
     pub const fn identity(&self) -> &'h [u8] {
         match self.who {
             Who::Anonymous | Who::Guest => b"",

@@ -1,7 +1,9 @@
 //! What a server believes of tokens, as plain data: constants in flash on a device, what a file says on a host.
 
-use super::claims::{Claims, Found};
-use super::denied::Denied;
+use super::claim_items::ClaimItems;
+use super::claims::Claims;
+use super::denied::{Denied, Fault};
+use crate::json::Text;
 use crate::limits;
 
 /// What is asked of the tokens of one issuer. `S` is a string, borrowed or owned.
@@ -27,7 +29,10 @@ pub struct Rules<'a, S = &'static str> {
     pub scopes_in: Option<&'a str>,
     /// Seconds by which clocks may differ.
     pub leeway: u64,
-    /// Changes when these rules do, or the keys: what was checked before counts no more.
+    /// Seconds for which a token is accepted after it was issued (`iat`), whatever `exp` says. `None` for no
+    /// such limit.
+    pub max_age: Option<u64>,
+    /// Changes when these rules do, or the keys: tokens that were verified before are verified again.
     pub generation: u32,
 }
 
@@ -45,37 +50,53 @@ impl<S> Rules<'_, S> {
         groups: &[],
         scopes_in: None,
         leeway: limits::LEEWAY,
+        max_age: None,
         generation: 0,
     };
 }
 
 impl<S: AsRef<str>> Rules<'_, S> {
-    /// Whether tokens of this issuer are for these rules to judge.
+    /// Whether the token says that it is of one of the issuers.
     pub(super) fn believes(&self, claims: &Claims<'_>) -> bool {
-        self.issuers.iter().any(|issuer| match at_tenant(issuer.as_ref()) {
-            None => claims.issuer().is(issuer.as_ref()),
-            // Entra ID, multi-tenant applications: the tenant must be a GUID, or it could bring a path of its own.
-            Some((front, back)) => {
-                let tenant = claims.tenant();
-                let expected = front.chars().chain(tenant.chars()).chain(back.chars());
-                tenant.plain().is_some_and(is_guid) && claims.issuer().chars().eq(expected)
-            }
-        })
+        let is_named = |issuer: &S| names(issuer.as_ref(), claims);
+        self.issuers.iter().any(is_named)
     }
 
-    /// What can be told before the signature is known: is the token for this server, and is it the time for it? `now` is in
-    /// seconds since 1970; `None` where the clock is not trusted.
+    /// Whether a key that counts for `issuer` alone may verify the token. Entra ID says of its keys whose
+    /// they are, and `common` has those of all tenants.
+    pub(super) fn fits_key(&self, issuer: &str, claims: &Claims<'_>) -> bool {
+        if names(issuer, claims) {
+            return true;
+        }
+        // Tokens of Entra ID's version 1 have another issuer than the keys say: it has to be another name of
+        // the same tenant's issuer.
+        let tenant = claims.tenant();
+        let is_of_tenant = |tenant: &str| {
+            let has_tenant = |issuer: &str| find(issuer, tenant).is_some();
+            is_guid(tenant)
+                && claims.issuer().plain().is_some_and(has_tenant)
+                && (template(issuer).is_some() || has_tenant(issuer))
+        };
+        let is_other_name = |other: &S| match (at_tenant(issuer, tenant), at_tenant(other.as_ref(), tenant)) {
+            (Some(issuer), Some(other)) => issuer.eq(other),
+            _ => false,
+        };
+        tenant.plain().is_some_and(is_of_tenant) && self.issuers.iter().any(is_other_name)
+    }
+
+    /// The checks that need no signature: issuer, audience and time. `now` is in seconds since 1970; `None`
+    /// where the clock is not trusted.
     pub(super) fn check<'t>(&self, claims: &Claims<'t>, now: Option<u64>) -> Result<(), Denied<'t>> {
         self.issued(claims)?;
         self.addressed(claims)?;
-        self.in_time(claims.found, now)
+        self.in_time(claims.items, now)
     }
 
     pub(super) fn issued<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         if self.believes(claims) { Ok(()) } else { Err(Denied::Issuer(claims.issuer().raw())) }
     }
 
-    // RFC 7519 §4.1.3: a token whose audience is somebody else MUST be refused.
+    // RFC 7519 §4.1.3: a token whose audience is another server MUST be refused.
     pub(super) fn addressed<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         match self.audiences.iter().any(|audience| claims.is_for(audience.as_ref())) {
             true => Ok(()),
@@ -83,20 +104,29 @@ impl<S: AsRef<str>> Rules<'_, S> {
         }
     }
 
-    pub(super) fn in_time(&self, found: &Found, now: Option<u64>) -> Result<(), Denied<'static>> {
+    pub(super) fn in_time(&self, items: &ClaimItems, now: Option<u64>) -> Result<(), Denied<'static>> {
         let now = now.ok_or(Denied::NoClock)?;
-        // RFC 7519 §4.1.4: not accepted on or after `exp`; §4.1.5: not before `nbf`. A token of the future was made by a clock that
-        // cannot be trusted with `exp` either.
-        if let Some(ago) = now.checked_sub(found.exp.saturating_add(self.leeway)) {
+        // RFC 7519 §4.1.4: not accepted on or after `exp`; §4.1.5: not before `nbf`. A token issued in the
+        // future was made by a clock whose `exp` cannot be trusted either.
+        if let Some(ago) = now.checked_sub(items.exp.saturating_add(self.leeway)) {
             return Err(Denied::Expired(ago));
         }
-        match found.nbf.max(found.iat).checked_sub(now.saturating_add(self.leeway)) {
+        if let Some(most) = self.max_age {
+            if items.iat == 0 {
+                return Err(Denied::Claim("iat", Fault::Missing));
+            }
+            let age = now.saturating_sub(items.iat);
+            if age > most.saturating_add(self.leeway) {
+                return Err(Denied::TooOld(age));
+            }
+        }
+        match items.nbf.max(items.iat).checked_sub(now.saturating_add(self.leeway)) {
             None | Some(0) => Ok(()),
             Some(left) => Err(Denied::NotYet(left)),
         }
     }
 
-    /// Whether the holder of a good token may call at all (azure.md D.5).
+    /// Whether the holder of a valid token may call at all: tenant, application, identity and groups.
     pub(super) fn admit<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         self.admit_tenant(claims)?;
         self.admit_application(claims)?;
@@ -105,7 +135,7 @@ impl<S: AsRef<str>> Rules<'_, S> {
 
     pub(super) fn admit_tenant<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         let tenant = claims.tenant();
-        let template = self.issuers.iter().any(|issuer| at_tenant(issuer.as_ref()).is_some());
+        let template = self.issuers.iter().any(|issuer| template(issuer.as_ref()).is_some());
         let any = if self.tenants.is_empty() { !template } else { is_any(self.tenants) };
         match any || self.tenants.iter().any(|allowed| tenant.is(allowed.as_ref())) {
             true => Ok(()),
@@ -120,7 +150,8 @@ impl<S: AsRef<str>> Rules<'_, S> {
         if !listed && !is_any(self.applications) {
             return Err(Denied::Application(application.raw()));
         }
-        // azure.md E.6: no person has given it leave, so somebody has to have named it, or given it a role.
+        // No person has consented, so the policy has to name the application, or the issuer has to give it a role
+        // (learn.microsoft.com, "Protected web API: Verify scopes and app roles").
         if claims.is_application() && !listed && !claims.has_any_role() {
             return Err(Denied::AppWithoutRole);
         }
@@ -131,26 +162,46 @@ impl<S: AsRef<str>> Rules<'_, S> {
         if self.identities.is_empty() && self.groups.is_empty() {
             return Ok(());
         }
-        let identity = if claims.found.has_object() { claims.object() } else { claims.subject() };
+        let identity = if claims.has_object() { claims.object() } else { claims.subject() };
         let named = self.identities.iter().any(|allowed| identity.is(allowed.as_ref()));
         if named || self.groups.iter().any(|group| claims.in_group(group.as_ref())) {
             return Ok(());
         }
-        match claims.found.overage && !self.groups.is_empty() {
+        match claims.items.overage && !self.groups.is_empty() {
             true => Err(Denied::GroupsOverage),
             false => Err(Denied::Principal(identity.raw())),
         }
     }
 }
 
-/// What stands before and behind the place of the tenant in a template. Bytes are searched, because the search in strings of the
-/// library can panic for all that a linker knows.
-fn at_tenant(issuer: &str) -> Option<(&str, &str)> {
-    let at = issuer.as_bytes().windows(TENANT.len()).position(|part| part == TENANT)?;
+/// `issuer` with the tenant of the token in the place of `{tenantid}`. `None` where that tenant is not a
+/// GUID: it could bring a path of its own (Entra ID, multi-tenant applications).
+fn at_tenant<'s>(issuer: &'s str, tenant: Text<'s>) -> Option<impl Iterator<Item = char> + use<'s>> {
+    let (front, tenant, back) = match template(issuer) {
+        None => (issuer, "", ""),
+        Some((front, back)) => (front, tenant.plain().filter(|tenant| is_guid(tenant))?, back),
+    };
+    Some(front.chars().chain(tenant.chars()).chain(back.chars()))
+}
+
+/// The parts of a template before and behind `{tenantid}`.
+fn template(issuer: &str) -> Option<(&str, &str)> {
+    let at = find(issuer, TENANT)?;
     issuer.get(..at).zip(issuer.get(at + TENANT.len()..))
 }
 
-const TENANT: &[u8] = b"{tenantid}";
+// Bytes are searched, because the linker cannot prove that the string search of the library never panics.
+fn find(text: &str, part: &str) -> Option<usize> {
+    text.as_bytes().windows(part.len().max(1)).position(|window| window == part.as_bytes())
+}
+
+/// Stands for the tenant of the token in an issuer.
+const TENANT: &str = "{tenantid}";
+
+/// Whether `issuer` is the `iss` of the token.
+fn names(issuer: &str, claims: &Claims<'_>) -> bool {
+    at_tenant(issuer, claims.tenant()).is_some_and(|issuer| claims.issuer().chars().eq(issuer))
+}
 
 fn is_any<S: AsRef<str>>(list: &[S]) -> bool {
     matches!(list, [only] if only.as_ref() == ANY)

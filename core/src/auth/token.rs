@@ -3,7 +3,8 @@
 //! signature and fetches no key.
 
 use super::bearer::Bearer;
-use super::claims::{Claims, Found};
+use super::claim_items::{Claim, ClaimItems};
+use super::claims::Claims;
 use super::denied::Denied;
 use super::jws::Jws;
 use super::rules::Rules;
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 /// What a token claims. Nothing of it is believed.
 pub struct Claimed<'t> {
     jws: Jws<'t>,
-    found: Found,
+    items: ClaimItems,
 }
 
 impl<'h> Bearer<'h> {
@@ -28,8 +29,8 @@ impl<'h> Bearer<'h> {
         'h: 't,
     {
         let jws = Jws::read(self.as_bytes(), scratch)?;
-        let found = Found::read(jws.unverified(), scopes_in)?;
-        Ok(Claimed { jws, found })
+        let items = ClaimItems::read(jws.unverified(), scopes_in)?;
+        Ok(Claimed { jws, items })
     }
 }
 
@@ -53,18 +54,20 @@ impl<'t> Claimed<'t> {
         rules: &'r Rules<'r, S>,
         now: Option<u64>,
     ) -> Result<Candidate<'t, 'r, S>, Denied<'t>> {
+        self.is_access_token()?;
         rules.check(&self.claims(), now)?;
         Ok(Candidate { claimed: self, rules })
     }
 
     /// What each rule says of it by itself, whatever the others say and whoever has signed it: for people who wonder why a token is
     /// refused. It lets nobody in.
-    pub fn verdicts<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> [Verdict<'_>; 6] {
+    pub fn verdicts<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> [Verdict<'_>; 7] {
         let claims = self.claims();
         [
+            ("kind", self.is_access_token()),
             ("issuer", rules.issued(&claims)),
             ("audience", rules.addressed(&claims)),
-            ("time", rules.in_time(claims.found, now)),
+            ("time", rules.in_time(claims.items, now)),
             ("tenant", rules.admit_tenant(&claims)),
             ("application", rules.admit_application(&claims)),
             ("principal", rules.admit_principal(&claims)),
@@ -81,12 +84,51 @@ impl<'t> Claimed<'t> {
         self.jws.alg()
     }
 
-    /// What the key says of it, whatever the rules say: for people, as [`verdicts`](Claimed::verdicts) are.
+    /// Whether `key` has signed the token, whatever the other rules say: for people, as
+    /// [`verdicts`](Claimed::verdicts) are.
     ///
     /// # Errors
-    /// [`Denied::Algorithm`] or [`Denied::Signature`].
-    pub fn signed_by(&self, key: &(impl Verify + ?Sized)) -> Result<(), Denied<'t>> {
-        self.jws.verify(key).map(|_| ())
+    /// [`Denied::KeyOfOtherIssuer`], [`Denied::Algorithm`] or [`Denied::Signature`].
+    pub fn signed_by<S: AsRef<str>>(
+        &self,
+        rules: &Rules<'_, S>,
+        key: &(impl Verify + ?Sized),
+    ) -> Result<(), Denied<'t>> {
+        self.payload(rules, key).map(|_| ())
+    }
+
+    /// The claims, if `key` may verify the token and has signed it.
+    fn payload<S: AsRef<str>>(
+        &self,
+        rules: &Rules<'_, S>,
+        key: &(impl Verify + ?Sized),
+    ) -> Result<&'t [u8], Denied<'t>> {
+        if key.issuer().is_some_and(|issuer| !rules.fits_key(issuer, &self.claims())) {
+            return Err(Denied::KeyOfOtherIssuer);
+        }
+        self.jws.verify(key)
+    }
+
+    /// Whether `key` may verify the token: it counts for its issuer. One name (`kid`) may stand for several
+    /// keys in a set with keys of several issuers.
+    pub fn fits_key<S: AsRef<str>>(&self, rules: &Rules<'_, S>, key: &(impl Verify + ?Sized)) -> bool {
+        key.issuer().is_none_or(|issuer| rules.fits_key(issuer, &self.claims()))
+    }
+
+    /// The length of the signature in bytes. Each algorithm has its own lengths.
+    pub const fn signature_len(&self) -> usize {
+        self.jws.signature_len()
+    }
+
+    // RFC 8725 §2.8 and §3.12: a token of another kind must not be accepted as an access token, or an ID
+    // token would open every API of its client.
+    fn is_access_token(&self) -> Result<(), Denied<'static>> {
+        match self.items.marker {
+            None => Ok(()),
+            Some(Claim::Confirmation) => Err(Denied::BoundToKey),
+            Some(Claim::Nonce) if self.jws.is_access_token() => Ok(()),
+            Some(claim) => Err(Denied::NotAccessToken(claim.name())),
+        }
     }
 
     /// The claims, as they were written. Nothing of them is believed.
@@ -95,7 +137,7 @@ impl<'t> Claimed<'t> {
     }
 
     fn claims(&self) -> Claims<'_> {
-        Claims { text: self.jws.unverified(), found: &self.found }
+        Claims { text: self.jws.unverified(), items: &self.items }
     }
 }
 
@@ -119,7 +161,7 @@ impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
         self.claimed.jws.alg()
     }
 
-    /// What is said of the tenant: a key may be for one alone.
+    /// The tenant that the token names.
     pub fn tenant(&self) -> Text<'t> {
         self.claimed.claims().tenant()
     }
@@ -127,13 +169,14 @@ impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
     /// Checks the signature, and then whether its holder may call at all.
     ///
     /// # Errors
-    /// [`Denied::Algorithm`], [`Denied::Signature`], or the rule that keeps the holder out.
+    /// [`Denied::KeyOfOtherIssuer`], [`Denied::Algorithm`], [`Denied::Signature`], or the rule that keeps
+    /// the holder out.
     pub fn verify(self, key: &(impl Verify + ?Sized)) -> Result<Verified<&'t [u8]>, Denied<'t>> {
-        let payload = self.claimed.jws.verify(key)?;
+        let payload = self.claimed.payload(self.rules, key)?;
         let claims = self.claimed.claims();
         self.rules.admit(&claims)?;
         let identity = identity(&claims);
-        Ok(Verified { payload, found: self.claimed.found, identity, generation: self.rules.generation })
+        Ok(Verified { payload, items: self.claimed.items, identity, generation: self.rules.generation })
     }
 }
 
@@ -149,7 +192,7 @@ pub enum Voucher {
 /// A token that was checked, to be kept until it comes again. It holds the claims in a `B`, which is made of them by nobody else.
 pub struct Verified<B> {
     payload: B,
-    found: Found,
+    items: ClaimItems,
     identity: [u8; 32],
     generation: u32,
 }
@@ -162,9 +205,9 @@ impl<B: AsRef<[u8]>> Verified<B> {
     /// [`Denied::NotAnObject`] where they cannot be read.
     pub fn vouched(by: &Voucher, payload: B) -> Result<Self, Denied<'static>> {
         let Voucher::Platform = by;
-        let found = Found::read(payload.as_ref(), None).map_err(|_| Denied::NotAnObject)?;
-        let identity = identity(&Claims { text: payload.as_ref(), found: &found });
-        Ok(Self { payload, found, identity, generation: 0 })
+        let items = ClaimItems::read(payload.as_ref(), None).map_err(|_| Denied::NotAnObject)?;
+        let identity = identity(&Claims { text: payload.as_ref(), items: &items });
+        Ok(Self { payload, items, identity, generation: 0 })
     }
 
     /// The same, in memory of its own.
@@ -172,18 +215,18 @@ impl<B: AsRef<[u8]>> Verified<B> {
     /// # Errors
     /// What `C` says where the claims do not fit.
     pub fn keep<'a, C: TryFrom<&'a [u8]>>(&'a self) -> Result<Verified<C>, C::Error> {
-        let Self { found, identity, generation, .. } = *self;
-        Ok(Verified { payload: C::try_from(self.payload.as_ref())?, found, identity, generation })
+        let Self { items, identity, generation, .. } = *self;
+        Ok(Verified { payload: C::try_from(self.payload.as_ref())?, items, identity, generation })
     }
 
     /// The second since 1970 from which on it is void.
     pub const fn expires(&self) -> u64 {
-        self.found.exp
+        self.items.exp
     }
 
     /// The second since 1970 in which it was issued; 0 if it does not say.
     pub const fn issued(&self) -> u64 {
-        self.found.iat
+        self.items.iat
     }
 
     /// What must still hold when it is used: keys and policy are the same, and it is the time for it.
@@ -191,11 +234,11 @@ impl<B: AsRef<[u8]>> Verified<B> {
         if self.generation != rules.generation {
             return Err(Denied::Outdated);
         }
-        rules.in_time(&self.found, now)
+        rules.in_time(&self.items, now)
     }
 
     pub(super) fn claims(&self) -> Claims<'_> {
-        Claims { text: self.payload.as_ref(), found: &self.found }
+        Claims { text: self.payload.as_ref(), items: &self.items }
     }
 
     pub(super) const fn identity(&self) -> &[u8; 32] {
@@ -203,12 +246,18 @@ impl<B: AsRef<[u8]>> Verified<B> {
     }
 }
 
-/// Issuer, subject and application, each with its length in front.
+/// A digest that tells the holder of a token from all others, across requests: issuer, tenant, object, subject and
+/// application, each with its length in front. Of holders who are not named, each token is one of its own.
+// learn.microsoft.com, "Secure applications and APIs by validating claims": `oid` and `tid` together name a user.
 fn identity(claims: &Claims<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [claims.issuer(), claims.subject(), claims.application()] {
+    let parts = [claims.issuer(), claims.tenant(), claims.object(), claims.subject(), claims.application()];
+    for part in parts {
         hash.update((part.bytes().count() as u64).to_be_bytes());
         part.bytes().for_each(|byte| hash.update([byte]));
+    }
+    if !claims.names_caller() {
+        hash.update(claims.json());
     }
     hash.finalize().into()
 }
@@ -227,6 +276,6 @@ impl<S> fmt::Debug for Candidate<'_, '_, S> {
 
 impl<B> fmt::Debug for Verified<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("expires", &self.found.exp).finish_non_exhaustive()
+        f.debug_struct("Verified").field("expires", &self.items.exp).finish_non_exhaustive()
     }
 }

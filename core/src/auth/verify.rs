@@ -11,8 +11,16 @@ use crate::json::Text;
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
     /// ECDSA on P-256 with SHA-256; the signature is `r` and `s`, 32 bytes each.
     Es256,
+    /// ECDSA on P-384 with SHA-384; the signature is `r` and `s`, 48 bytes each.
+    Es384,
     /// Ed25519.
     EdDsa,
 }
@@ -22,7 +30,11 @@ impl Algorithm {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
         }
     }
@@ -38,6 +50,12 @@ pub trait Verify {
     /// The algorithm.
     fn algorithm(&self) -> Algorithm;
 
+    /// The issuer for whose tokens alone the key counts, if its publisher names one; `{tenantid}` stands for
+    /// the tenant of the token. Keys of Entra ID have such a name in the member `issuer`.
+    fn issuer(&self) -> Option<&str> {
+        None
+    }
+
     /// Checks that `signature` was made over `message` by the holder of the private key.
     ///
     /// # Errors
@@ -48,6 +66,10 @@ pub trait Verify {
 impl<V: Verify + ?Sized> Verify for &V {
     fn algorithm(&self) -> Algorithm {
         (**self).algorithm()
+    }
+
+    fn issuer(&self) -> Option<&str> {
+        (**self).issuer()
     }
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {

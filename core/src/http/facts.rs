@@ -37,6 +37,8 @@ pub enum Field<'h> {
 pub struct Facts<'h> {
     /// The method.
     pub verb: Verb,
+    /// Whether the connection is known to have TLS. A proxy in front may have TLS where this is `false`.
+    pub is_tls: bool,
     /// `Host`, or the `:authority` of HTTP/2.
     pub host: Field<'h>,
     /// `Origin`: sent by browsers, names the origin of the calling page.
@@ -76,6 +78,7 @@ impl<'h> Facts<'h> {
                 b"DELETE" => Verb::Delete,
                 _ => Verb::Other,
             },
+            is_tls: false,
             host: Field::Absent,
             origin: Field::Absent,
             accept: Accept::default(),

@@ -17,7 +17,8 @@ pub struct Policy<'a, S = &'static str> {
     /// a foreign `Host`.
     pub hosts: &'a [S],
     /// The allow-list for `Origin`: origins of web pages that may call, written as browsers do
-    /// (`https://app.example:8443`). Origins whose host is in `hosts` are allowed too.
+    /// (`https://app.example:8443`). Pages of the server itself may call too: pages whose host is in
+    /// `hosts`, at the scheme and port at which the client called the server.
     pub origins: &'a [S],
     /// The credentials that callers need.
     pub access: Gate,
@@ -157,7 +158,7 @@ impl Refusal {
         Error::Refused(match self {
             Self::Verb => "Only POST is served here",
             Self::Host => "Host is not a name of this server",
-            Self::Origin => "Origin may not call this server",
+            Self::Origin => "Origin may not call this server: its scheme, host and port have to be allowed",
             Self::MediaType => "Content-Type must be application/json",
             Self::NotAcceptable => "Accept must allow application/json and text/event-stream",
             Self::Framing => "Transfer-Encoding must be chunked, and be there once",
@@ -179,11 +180,12 @@ pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Doo
     if let Some(refusal) = refusal(facts, policy) {
         return Door::Out(refusal);
     }
-    ask(facts, policy.access)
+    gate_credentials(facts, policy.access)
 }
 
-/// Requires the credentials that `gate` demands.
-fn ask<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
+/// Decides from the credentials in these facts alone, whatever else is wrong with the head: for
+/// servers that answer callers without valid credentials as if the endpoint did not exist.
+pub fn gate_credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
     match gate {
         Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
         gate => match credentials(facts, gate) {
@@ -230,7 +232,7 @@ fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Deni
 pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
         Some(refusal @ (Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
-        _ if matches!(facts.verb, Verb::Get | Verb::Delete) => ask(facts, policy.access),
+        _ if matches!(facts.verb, Verb::Get | Verb::Delete) => gate_credentials(facts, policy.access),
         _ => Door::Out(Refusal::Verb),
     }
 }
@@ -246,8 +248,8 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
         // Only browsers send it (MCP 2026-07-28 streamable-http, security: validate it if present).
         Field::Absent => true,
         Field::Once(origin) => {
-            policy.origins.iter().any(|allowed| allowed.as_ref().as_bytes().eq_ignore_ascii_case(origin))
-                || host_of(origin).is_some_and(named)
+            policy.origins.iter().any(|allowed| is_same_origin(allowed.as_ref().as_bytes(), origin))
+                || Origin::parse(origin).is_some_and(|origin| named(origin.host) && is_own(&origin, facts))
         }
         Field::Repeated => false,
     };
@@ -261,21 +263,83 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
     checks.into_iter().find(|(fits, _)| !fits).map(|(_, refusal)| refusal)
 }
 
-/// Returns the host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2). A suffix
-/// that is not a port belongs to the name, so that another parser of the field cannot find another
-/// host.
+/// Returns the host of an authority. An IPv6 address keeps its brackets (RFC 3986 §3.2.2).
 fn without_port(authority: &[u8]) -> &[u8] {
+    split_port(authority).0
+}
+
+/// The host and the port of an authority; the port is empty if there is none. What follows the last colon and is not
+/// a number belongs to the host, so that another reader of the field cannot see another host.
+fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     match authority.iter().rposition(|&byte| byte == b':').and_then(|colon| authority.split_at_checked(colon)) {
-        Some((host, [_, port @ ..])) if port.iter().all(u8::is_ascii_digit) => host,
-        _ => authority,
+        Some((host, [_, port @ ..])) if port.iter().all(u8::is_ascii_digit) => (host, port),
+        _ => (authority, b""),
     }
 }
 
-/// Returns the host of an origin (RFC 6454 §7: scheme, `://`, host, optional port); `null` has
-/// none.
-fn host_of(origin: &[u8]) -> Option<&[u8]> {
-    let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"))?;
-    Some(without_port(authority))
+/// The origin of a web page at `http` or `https` (RFC 6454 §7). Other origins, such as `null`, have no parts.
+struct Origin<'o> {
+    is_https: bool,
+    host: &'o [u8],
+    /// As it was written; empty for the default of the scheme.
+    port: &'o [u8],
+}
+
+impl<'o> Origin<'o> {
+    fn parse(origin: &'o [u8]) -> Option<Self> {
+        let after = |scheme: &[u8]| match origin.split_at_checked(scheme.len()) {
+            Some((front, rest)) if front.eq_ignore_ascii_case(scheme) => Some(rest),
+            _ => None,
+        };
+        let (is_https, authority) = match after(b"https://") {
+            Some(authority) => (true, authority),
+            None => (false, after(b"http://")?),
+        };
+        let (host, port) = split_port(authority);
+        Some(Self { is_https, host, port })
+    }
+
+    /// Whether a port that was written as `port` is the port of this origin.
+    fn has_port(&self, port: &[u8]) -> bool {
+        number(self.port, self.is_https) == number(port, self.is_https)
+    }
+}
+
+/// The number of a port; without one, the default of the scheme (RFC 9110 §4.2). `None` for a number that is not a port.
+fn number(port: &[u8], is_https: bool) -> Option<u16> {
+    match port {
+        [] => Some(if is_https { 443 } else { 80 }),
+        digits => core::str::from_utf8(digits).ok()?.parse().ok(),
+    }
+}
+
+/// RFC 6454 §4 and §5: two origins are the same if scheme, host and port are; the default port may be left out.
+fn is_same_origin(one: &[u8], other: &[u8]) -> bool {
+    match (Origin::parse(one), Origin::parse(other)) {
+        (Some(one), Some(other)) => {
+            one.is_https == other.is_https && one.host.eq_ignore_ascii_case(other.host) && one.has_port(other.port)
+        }
+        // Pages of applications have schemes of their own.
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
+/// Whether a page of `origin` is one of the server itself, as the server was called.
+fn is_own(origin: &Origin<'_>, facts: &Facts<'_>) -> bool {
+    let Field::Once(authority) = facts.host else {
+        return false;
+    };
+    let (host, port) = split_port(authority);
+    let is_loopback = |host: &[u8]| LOOPBACK.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
+    // The pages of this machine are not told apart: tools in a browser that call a local server have ports of their own,
+    // and the conformance suite of MCP expects that any of them may call.
+    if is_loopback(origin.host) && is_loopback(host) {
+        return true;
+    }
+    // Whoever can change a page on its way in the clear could call as it. Without TLS of its own the server cannot know by
+    // which scheme it was called, because a proxy in front may have that.
+    let scheme_fits = origin.is_https || !facts.is_tls;
+    scheme_fits && origin.host.eq_ignore_ascii_case(host) && origin.has_port(port)
 }
 
 /// Whether the content type is JSON (RFC 9110 §8.3.1: type and subtype are case-insensitive,
@@ -305,9 +369,54 @@ mod tests {
         for (name, value) in changes {
             facts.note(name.as_bytes(), value.as_bytes());
         }
-        match gate(&facts, &HOME) {
+        judged(&facts, &HOME)
+    }
+
+    fn judged(facts: &Facts<'_>, policy: &Policy<'_>) -> Option<Refusal> {
+        match gate(facts, policy) {
             Door::In(_) | Door::NeedKey(_) => None,
             Door::Out(refusal) => Some(refusal),
+        }
+    }
+
+    #[test]
+    fn page_of_the_server_itself_has_the_scheme_and_port_at_which_the_server_was_called() {
+        let policy = Policy {
+            hosts: &["api.example", "localhost"],
+            origins: &["http://plain.example:8080", "vscode-webview://a"],
+            access: Gate::Open(Access::Anonymous),
+        };
+        for (host, is_tls, origin, allowed) in [
+            ("api.example", true, "https://api.example", true),
+            ("api.example", true, "https://API.example:443", true),
+            ("api.example:443", true, "https://api.example", true),
+            // The page came in the clear, so it may have been changed on its way.
+            ("api.example", true, "http://api.example", false),
+            ("api.example:443", true, "http://api.example:443", false),
+            // A proxy in front may have TLS.
+            ("api.example", false, "https://api.example", true),
+            ("api.example", false, "http://api.example", true),
+            ("api.example:80", false, "http://api.example", true),
+            ("api.example:80", false, "https://api.example", false),
+            ("api.example:8443", true, "https://api.example:8443", true),
+            ("api.example:8443", true, "https://api.example", false),
+            ("api.example", true, "https://api.example:8443", false),
+            ("api.example", true, "https://localhost", false),
+            ("localhost:8080", false, "http://api.example:8080", false),
+            ("localhost:8080", false, "http://127.0.0.1:8080", false), // not one of the hosts
+            ("localhost:8080", false, "http://localhost:3000", true),
+            ("api.example", true, "http://plain.example:8080", true),
+            ("api.example", true, "https://plain.example:8080", false),
+            ("api.example", true, "vscode-webview://A", true),
+            ("api.example", true, "vscode-webview://b", false),
+        ] {
+            let mut facts = Facts::new(b"POST");
+            for (name, value) in [("host", host), ("content-type", "application/json"), ("origin", origin)] {
+                facts.note(name.as_bytes(), value.as_bytes());
+            }
+            facts.is_tls = is_tls;
+            let expected = (!allowed).then_some(Refusal::Origin);
+            assert_eq!(judged(&facts, &policy), expected, "{origin} calls {host}, TLS: {is_tls}");
         }
     }
 
@@ -328,7 +437,14 @@ mod tests {
             (&[("host", "")], Some(Refusal::Host)),
             (&[("origin", "http://localhost:3000")], None),
             (&[("origin", "https://app.example")], None),
+            (&[("origin", "HTTPS://APP.example:443")], None),
             (&[("origin", "https://app.example:8443")], Some(Refusal::Origin)),
+            (&[("origin", "http://app.example")], Some(Refusal::Origin)),
+            (&[("origin", "http://app.example:443")], Some(Refusal::Origin)),
+            (&[("origin", "https://app.example:65979")], Some(Refusal::Origin)), // 443 + 65536
+            (&[("origin", "https://app.example/")], Some(Refusal::Origin)),
+            (&[("origin", "https://app.example:443:443")], Some(Refusal::Origin)),
+            (&[("origin", "https://localhost")], None),
             (&[("origin", "http://evil.example")], Some(Refusal::Origin)),
             (&[("origin", "null")], Some(Refusal::Origin)),
             (&[("origin", "http://localhost"), ("origin", "http://localhost")], Some(Refusal::Origin)),

@@ -1,8 +1,11 @@
 //! What would become of a token, rule by rule: for people who wonder why one is refused.
 
+use super::issuer::Issuer;
+use super::key_set::{KeySet, could_be_verified};
+use super::source::Fetch;
 use super::tokens::Tokens;
 use crate::clock::now;
-use attache_core::auth::{Bearer, Denied};
+use attache_core::auth::{Bearer, Claimed, Denied, Rules};
 use core::fmt;
 
 /// What each rule says of a token. Nothing is let in by it.
@@ -41,10 +44,10 @@ impl Tokens {
         let mut scratch = vec![0; token.len()];
         // One that nobody believes is judged by the rules of the first.
         let number = bearer.read(None, &mut scratch).ok();
-        let number = number.and_then(|claimed| self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules())));
+        let number = number.and_then(|claimed| self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules(0))));
         let number = number.unwrap_or_default();
         let Some(issuer) = self.issuers.get(number) else { return explained };
-        let rules = issuer.rules();
+        let rules = issuer.rules(0);
         let claimed = match bearer.read(rules.scopes_in, &mut scratch) {
             Ok(claimed) => claimed,
             Err(denied) => {
@@ -53,21 +56,29 @@ impl Tokens {
             }
         };
         explained.claims = String::from_utf8_lossy(claimed.written()).into_owned();
-        explained.rule("form", Ok(()));
-        let [issued, addressed, time, tenant, application, principal] = claimed.verdicts(&rules, Some(now()));
-        // A key is fetched for no token that its issuer has not made.
+        explained.rule("form", if token.len() > self.longest { Err(Denied::TooLong) } else { Ok(()) });
+        let [kind, issued, addressed, time, tenant, application, principal] = claimed.verdicts(&rules, Some(now()));
+        // No key is fetched for a token of another issuer.
         let signature = match issued.1 {
-            Ok(()) => match issuer.source.key(claimed.kid(), claimed.alg()).await {
-                Ok(key) => claimed.signed_by(&*key),
-                Err(denied) => Err(denied),
-            },
+            Ok(()) => signature(issuer, &rules, &claimed).await,
             Err(denied) => Err(denied),
         };
-        for (name, verdict) in [issued, addressed, time, ("signature", signature), tenant, application, principal] {
+        let signature = ("signature", signature);
+        for (name, verdict) in [kind, issued, addressed, time, signature, tenant, application, principal] {
             explained.rule(name, verdict);
         }
         explained
     }
+}
+
+/// What the keys of the issuer say of the token. For an algorithm that is not served the issuer is asked all the same: whether it has
+/// the key is what people want to know.
+async fn signature<'t>(issuer: &Issuer, rules: &Rules<'_, String>, claimed: &Claimed<'t>) -> Result<(), Denied<'t>> {
+    let (kid, alg) = (claimed.kid(), claimed.alg());
+    let find = |keys: &KeySet| keys.find(kid, alg, |key| claimed.fits_key(rules, key));
+    let found = issuer.source.key(kid, Fetch::Wait, find).await?;
+    could_be_verified(alg, claimed.signature_len())?;
+    claimed.signed_by(rules, &*found.key)
 }
 
 impl fmt::Display for Explained {

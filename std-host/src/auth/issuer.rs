@@ -1,6 +1,6 @@
 //! An issuer of tokens, and what is asked of them.
 
-use super::fetch::Fetcher;
+use super::fetch::{Fetcher, Reach};
 use super::key_set::{KeySet, NoKeys};
 use super::source::Source;
 use attache_core::auth::{ANY, Rules};
@@ -10,8 +10,10 @@ use core::time::Duration;
 /// [`applications`](Issuer::applications) only an application may call whose id is an audience.
 #[derive(Debug)]
 pub struct Issuer {
-    /// The first one is where keys are looked for.
-    pub(super) issuers: Vec<String>,
+    /// The authorization server, as clients find it.
+    pub(super) server: String,
+    /// The values of `iss` that mean it; the first one is what its metadata says.
+    issuers: Vec<String>,
     pub(super) audiences: Vec<String>,
     applications: Vec<String>,
     tenants: Vec<String>,
@@ -19,6 +21,7 @@ pub struct Issuer {
     groups: Vec<String>,
     scopes_in: Option<String>,
     leeway: Duration,
+    oldest: Option<Duration>,
     pub(super) source: Source,
 }
 
@@ -38,17 +41,29 @@ impl Issuer {
     /// An issuer by its identifier, the `iss` of its tokens. Its keys are found by its metadata (RFC 8414, OpenID Connect Discovery
     /// 1.0), fetched when the first token comes, and kept; an issuer that cannot be reached stops nothing but its own tokens.
     ///
+    /// Entra ID has one set of metadata for all tenants: `https://login.microsoftonline.com/common/v2.0`, or `organizations` instead of
+    /// `common`, or the identifier with `{tenantid}` in the place of the tenant. Name the [`tenants`](Issuer::tenants) then:
+    /// without them every token is refused.
+    ///
     /// # Panics
-    /// If `issuer` is no `https` URL; `http` will do for `localhost`.
+    /// If `issuer` is not an `https` URL; `http` is allowed for `localhost`.
     pub fn discovered(issuer: &str) -> Self {
         assert!(Self::may_be_asked(issuer), "issuer {issuer:?} must be an https URL, or an http one of this machine");
-        Self::with(issuer, Source::fetched(Fetcher::new(issuer)))
+        let Names { server, issuer } = Names::of(issuer);
+        let source = Source::fetched(Fetcher::new(&server, &issuer));
+        Self::with(server, issuer, source)
     }
 
     /// Whether an issuer with this identifier may be asked for its keys: by https, or on this machine, and not at an address that means
     /// something else to each machine.
     pub fn may_be_asked(issuer: &str) -> bool {
-        super::fetch::is_allowed(issuer)
+        let Names { server, .. } = Names::of(issuer);
+        Reach::of(&server).is_some_and(|reach| reach.allows(&server))
+    }
+
+    /// Whether the tokens of an issuer with this identifier are of many tenants, so that those whose callers may call have to be named.
+    pub fn has_tenants(issuer: &str) -> bool {
+        Names::of(issuer).issuer.contains(TENANT)
     }
 
     /// An issuer whose keys are given as a set in JSON (RFC 7517): nothing is fetched.
@@ -56,12 +71,15 @@ impl Issuer {
     /// # Errors
     /// [`NoKeys`].
     pub fn with_keys(issuer: &str, keys: &str) -> Result<Self, NoKeys> {
-        Ok(Self::with(issuer, Source::fixed(KeySet::read(keys.as_bytes())?)))
+        let source = Source::fixed(KeySet::read(keys.as_bytes())?);
+        let Names { server, issuer } = Names::of(issuer);
+        Ok(Self::with(server, issuer, source))
     }
 
-    fn with(issuer: &str, source: Source) -> Self {
+    fn with(server: String, issuer: String, source: Source) -> Self {
         Self {
-            issuers: vec![issuer.to_owned()],
+            server,
+            issuers: vec![issuer],
             audiences: Vec::new(),
             applications: Vec::new(),
             tenants: Vec::new(),
@@ -69,6 +87,7 @@ impl Issuer {
             groups: Vec::new(),
             scopes_in: None,
             leeway: Duration::from_secs(attache_core::limits::LEEWAY),
+            oldest: None,
             source,
         }
     }
@@ -78,7 +97,7 @@ impl Issuer {
         issuers
         /// What `aud` may be, besides the endpoint's own URL.
         audiences
-        /// The applications that may call, by their ids (`azp`, `appid` or `client_id`).
+        /// The applications that may call, by their ids (`azp`, `appid`, `client_id` or `cid`).
         applications
         /// The tenants whose callers may call (`tid`).
         tenants
@@ -109,7 +128,16 @@ impl Issuer {
         self
     }
 
-    pub(super) fn rules(&self) -> Rules<'_, String> {
+    /// Refuses tokens that were issued longer ago (`iat`), whatever their end. Seconds count. Tokens that do not say when they were issued
+    /// are refused, too.
+    #[must_use]
+    pub const fn oldest(mut self, age: Duration) -> Self {
+        self.oldest = Some(age);
+        self
+    }
+
+    /// The rules, with the generation of the keys by which a token is verified.
+    pub(super) fn rules(&self, generation: u32) -> Rules<'_, String> {
         Rules {
             issuers: &self.issuers,
             audiences: &self.audiences,
@@ -119,7 +147,41 @@ impl Issuer {
             groups: &self.groups,
             scopes_in: self.scopes_in.as_deref(),
             leeway: self.leeway.as_secs(),
-            generation: self.source.generation(),
+            max_age: self.oldest.map(|age| age.as_secs()),
+            generation,
+        }
+    }
+}
+
+/// Stands for the tenant of a token.
+const TENANT: &str = "{tenantid}";
+
+/// The two names of an issuer, which differ where it has many tenants.
+struct Names {
+    /// The authorization server, where metadata is looked for.
+    server: String,
+    /// What the metadata says, and tokens say with their tenant in it.
+    issuer: String,
+}
+
+impl Names {
+    // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of `common` and
+    // `organizations` has `{tenantid}` in its issuer, that of `consumers` the tenant of all personal accounts.
+    fn of(issuer: &str) -> Self {
+        let ends = [
+            ("/common/v2.0", TENANT),
+            ("/organizations/v2.0", TENANT),
+            ("/consumers/v2.0", "9188040d-6c67-4c5b-b112-36a304b66dad"),
+        ];
+        let of_all = ends.iter().find_map(|(end, tenant)| {
+            let origin = issuer.strip_suffix(end)?;
+            // With a path in front it is another issuer than Entra ID.
+            let is_origin = origin.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
+            is_origin.then(|| format!("{origin}/{tenant}/v2.0"))
+        });
+        match of_all {
+            Some(named) => Self { server: issuer.to_owned(), issuer: named },
+            None => Self { server: issuer.replace(TENANT, "common"), issuer: issuer.to_owned() },
         }
     }
 }

@@ -23,6 +23,8 @@ mod issuer;
 mod key_set;
 mod keys;
 #[cfg(feature = "auth")]
+mod reach;
+#[cfg(feature = "auth")]
 mod seen;
 #[cfg(feature = "auth")]
 mod source;
@@ -49,6 +51,8 @@ use http::header::HeaderName;
 use http::request::Parts;
 #[cfg(feature = "auth")]
 use seen::Seen;
+#[cfg(feature = "auth")]
+use source::Fetch;
 use std::sync::Arc;
 
 /// What callers have to show.
@@ -182,6 +186,35 @@ impl Auth {
         self.gate
     }
 
+    /// Whether the endpoint looks as if it did not exist to callers who have not shown valid credentials.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.unauthenticated == Unauthenticated::NotFound && !matches!(self.gate, Gate::Open(_) | Gate::Optional)
+    }
+
+    /// Prepares for the first request: requests of a hidden endpoint do not wait for keys, so they are fetched before.
+    pub(crate) fn prepare(&self) {
+        #[cfg(feature = "auth")]
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| self.is_hidden()) {
+            tokens.fetch_keys();
+        }
+    }
+
+    /// Whether what `came` is a key, or a token that was verified before: for callers who have come too often, and for whom no signature is
+    /// verified.
+    pub(crate) fn recognizes(&self, came: &Unverified<'_>) -> bool {
+        match came {
+            Unverified::Key(shown) => shown.check(&self.keys.now().open).is_ok(),
+            #[cfg(feature = "auth")]
+            Unverified::Token(bearer) => self.tokens.as_ref().is_some_and(|tokens| tokens.remembers(*bearer)),
+            #[cfg(feature = "auth")]
+            Unverified::Both(shown, bearer) => {
+                self.recognizes(&Unverified::Key(*shown)) && self.recognizes(&Unverified::Token(*bearer))
+            }
+            #[cfg(not(feature = "auth"))]
+            Unverified::Token(_) | Unverified::Both(..) => false,
+        }
+    }
+
     /// What a caller is told who is refused for this: what would do, unless nobody is to learn that.
     pub(crate) const fn told(&self, refusal: Refusal) -> Unauthenticated {
         match refusal {
@@ -250,10 +283,17 @@ impl Auth {
         }
     }
 
+    /// Whether requests wait for the keys of an issuer. Where callers are not to learn that there is an endpoint, the time of an answer must
+    /// not tell them either.
+    #[cfg(feature = "auth")]
+    fn fetch(&self) -> Fetch {
+        if self.is_hidden() { Fetch::Beside } else { Fetch::Wait }
+    }
+
     #[cfg(feature = "auth")]
     async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence, Refusal> {
         match &self.tokens {
-            Some(tokens) => tokens.check(bearer).await.map(Evidence::Token),
+            Some(tokens) => tokens.check(bearer, self.fetch()).await.map(Evidence::Token),
             None => Err(told(&Denied::KeyUnavailable)),
         }
     }

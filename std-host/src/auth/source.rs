@@ -5,32 +5,67 @@ use super::key_set::{Key, KeySet};
 use crate::limits;
 use attache_core::auth::Denied;
 use attache_core::json::Text;
-use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The keys of one issuer.
+/// The keys of one issuer: given, or fetched and kept.
 #[derive(Debug)]
-pub(super) struct Source(Arc<Kept>);
+pub(super) struct Source(Arc<Shared>);
 
 #[derive(Debug)]
-struct Kept {
-    /// The last good ones.
-    keys: RwLock<Arc<KeySet>>,
+struct Shared {
+    current: RwLock<Arc<Snapshot>>,
+    /// `None` where the keys are given.
+    remote: Option<Remote>,
+}
+
+/// The keys of an issuer at one moment. The generation is part of it, so that no token that was verified by old keys
+/// counts as verified by new ones.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    keys: KeySet,
     /// Changes when the keys do.
-    generation: AtomicU32,
-    /// Held while they are fetched: who comes meanwhile waits and shares what came. Nothing where they are given.
-    fetched: Option<Mutex<Fetched>>,
-    /// When to look for other ones, though all are known that were asked for.
-    stale: RwLock<Option<Instant>>,
+    pub(super) generation: u32,
+}
+
+/// A key, and the generation of the set in which it was found.
+pub(super) struct Found {
+    pub(super) key: Arc<Key>,
+    pub(super) generation: u32,
 }
 
 #[derive(Debug)]
-struct Fetched {
+struct Remote {
+    /// Held during a fetch, so that requests that arrive meanwhile wait and share its result.
+    fetches: Mutex<Fetches>,
+    deadlines: RwLock<Option<Deadlines>>,
+}
+
+#[derive(Debug)]
+struct Fetches {
     fetcher: Fetcher,
-    /// When it was tried last, and whether that went well.
-    tried: Option<(Instant, bool)>,
+    /// When the last fetch ended, and whether it succeeded.
+    last: Option<(Instant, bool)>,
+}
+
+/// When keys that were fetched have to be fetched again.
+#[derive(Clone, Copy, Debug)]
+struct Deadlines {
+    /// From then on they are fetched beside the requests.
+    refresh: Instant,
+    /// From then on requests wait for the fetch. `None` after a fetch that failed: then the last good keys stay.
+    stale: Option<Instant>,
+}
+
+/// How a request treats keys that have to be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// It waits for them.
+    Wait,
+    /// It goes on without them, and they are fetched beside it: its answer must not show by its time that there are
+    /// keys to be fetched.
+    Beside,
 }
 
 impl Source {
@@ -39,85 +74,155 @@ impl Source {
     }
 
     pub(super) fn fetched(fetcher: Fetcher) -> Self {
-        Self::of(KeySet::default(), Some(Mutex::new(Fetched { fetcher, tried: None })))
+        let remote = Remote { fetches: Mutex::new(Fetches { fetcher, last: None }), deadlines: RwLock::new(None) };
+        Self::of(KeySet::default(), Some(remote))
     }
 
-    fn of(keys: KeySet, fetched: Option<Mutex<Fetched>>) -> Self {
-        Self(Arc::new(Kept {
-            keys: RwLock::new(Arc::new(keys)),
-            generation: AtomicU32::new(0),
-            fetched,
-            stale: RwLock::new(None),
-        }))
+    fn of(keys: KeySet, remote: Option<Remote>) -> Self {
+        let current = RwLock::new(Arc::new(Snapshot { keys, generation: 0 }));
+        Self(Arc::new(Shared { current, remote }))
     }
 
-    pub(super) fn generation(&self) -> u32 {
-        self.0.generation.load(Ordering::Acquire)
-    }
-
-    /// The key by which a token with this header is to be checked. One that is not known is looked for at once, unless that was
-    /// tried just now.
-    pub(super) async fn key<'t>(&self, kid: Text<'t>, alg: Text<'_>) -> Result<Arc<Key>, Denied<'t>> {
-        if let Some(key) = self.0.now().find(kid, alg) {
-            self.look_again();
-            return Ok(key);
+    /// The keys, fetched again if their time is over: an issuer withdraws a key by not publishing it any more.
+    pub(super) async fn fresh(&self, fetch: Fetch) -> Arc<Snapshot> {
+        match self.0.age() {
+            Age::Fresh => {}
+            Age::Stale if fetch == Fetch::Wait => drop(self.0.fetch(|shared| shared.age() != Age::Stale).await),
+            Age::Due | Age::Stale => self.fetch_beside(),
         }
-        let known = self.0.fetch(|keys| keys.find(kid, alg).is_some()).await;
-        match self.0.now().find(kid, alg) {
-            Some(key) => Ok(key),
-            None if known => Err(Denied::Kid(kid.raw())),
+        self.0.snapshot()
+    }
+
+    /// The key that `find` finds. One that is not there is looked for at the issuer at once, unless that was done a
+    /// moment ago.
+    pub(super) async fn key<'t>(
+        &self,
+        kid: Text<'t>,
+        fetch: Fetch,
+        find: impl Fn(&KeySet) -> Option<Arc<Key>>,
+    ) -> Result<Found, Denied<'t>> {
+        let known = self.fresh(fetch).await;
+        if let Some(found) = known.find(&find) {
+            return Ok(found);
+        }
+        if known.keys.has_unserved(kid) {
+            return Err(Denied::KeyNotServed(kid.raw()));
+        }
+        if fetch == Fetch::Beside {
+            self.fetch_beside();
+            return Err(Denied::KeyUnavailable);
+        }
+        let is_answered = self.0.fetch(|shared| find(&shared.snapshot().keys).is_some()).await;
+        let known = self.0.snapshot();
+        match known.find(&find) {
+            Some(found) => Ok(found),
+            None if known.keys.has_unserved(kid) => Err(Denied::KeyNotServed(kid.raw())),
+            None if is_answered => Err(Denied::Kid(kid.raw())),
             None => Err(Denied::KeyUnavailable),
         }
     }
 
-    /// Fetches the keys anew beside the requests, when the time has come: what an issuer has taken back is to be forgotten.
-    fn look_again(&self) {
-        let mut stale = self.0.stale.write().unwrap_or_else(PoisonError::into_inner);
-        if stale.is_some_and(|stale| stale <= Instant::now()) {
-            // The next one is told by the fetch.
-            *stale = None;
-            let kept = Arc::clone(&self.0);
-            tokio::spawn(async move { kept.fetch(|_| false).await });
+    /// The key that `find` finds in a newer set than that of `generation`: an issuer may publish a new key under an old
+    /// name. `None` if there is no newer set, and the issuer was asked a moment ago.
+    pub(super) async fn newer(
+        &self,
+        generation: u32,
+        fetch: Fetch,
+        find: impl Fn(&KeySet) -> Option<Arc<Key>>,
+    ) -> Option<Found> {
+        let is_newer = |shared: &Shared| shared.snapshot().generation != generation;
+        match fetch {
+            Fetch::Wait => drop(self.0.fetch(is_newer).await),
+            Fetch::Beside => self.fetch_beside(),
+        }
+        let known = self.0.snapshot();
+        known.find(&find).filter(|found| found.generation != generation)
+    }
+
+    /// Fetches the keys without a request that waits for them, where there is a runtime to do so.
+    pub(super) fn fetch_beside(&self) {
+        let Some(remote) = &self.0.remote else { return };
+        // One fetch is enough.
+        if let (Ok(runtime), Ok(_)) = (tokio::runtime::Handle::try_current(), remote.fetches.try_lock()) {
+            let shared = Arc::clone(&self.0);
+            runtime.spawn(async move { shared.fetch(|_| false).await });
         }
     }
 }
 
-impl Kept {
-    fn now(&self) -> Arc<KeySet> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+/// How old keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// They are not fetched again.
+    Fresh,
+    /// They are still good, and are fetched again.
+    Due,
+    /// They are too old to be believed without asking.
+    Stale,
+}
+
+impl Snapshot {
+    fn find(&self, find: impl Fn(&KeySet) -> Option<Arc<Key>>) -> Option<Found> {
+        Some(Found { key: find(&self.keys)?, generation: self.generation })
+    }
+}
+
+impl Shared {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Fetches the keys, unless somebody has just done so or they `suffice` by then; whether it is known which there are.
-    async fn fetch(&self, suffice: impl Fn(&KeySet) -> bool) -> bool {
-        let Some(fetched) = &self.fetched else {
+    fn age(&self) -> Age {
+        let Some(remote) = &self.remote else { return Age::Fresh };
+        let Some(deadlines) = *remote.deadlines.read().unwrap_or_else(PoisonError::into_inner) else {
+            return Age::Fresh;
+        };
+        let now = Instant::now();
+        match deadlines {
+            Deadlines { stale: Some(stale), .. } if stale <= now => Age::Stale,
+            Deadlines { refresh, .. } if refresh <= now => Age::Due,
+            _ => Age::Fresh,
+        }
+    }
+
+    /// Fetches the keys, unless that was done a moment ago or the keys `suffice` by then. Whether the issuer has
+    /// answered.
+    async fn fetch(&self, suffice: impl Fn(&Self) -> bool) -> bool {
+        let Some(remote) = &self.remote else {
             return true;
         };
-        let mut fetched = fetched.lock().await;
-        if suffice(&self.now()) {
+        let mut fetches = remote.fetches.lock().await;
+        if suffice(self) {
             return true;
         }
-        if let Some((tried, good)) = fetched.tried
-            && tried.elapsed() < limits::FETCH_AGAIN
+        if let Some((ended, good)) = fetches.last
+            && ended.elapsed() < limits::FETCH_AGAIN
         {
             return good;
         }
-        let came = fetched.fetcher.keys().await;
-        fetched.tried = Some((Instant::now(), came.is_ok()));
-        *self.stale.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + limits::KEYS_STALE);
-        match came {
+        let came = fetches.fetcher.keys().await;
+        let now = Instant::now();
+        fetches.last = Some((now, came.is_ok()));
+        let (deadlines, is_answered) = match came {
             Ok(keys) => {
-                let mut kept = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-                if **kept != keys {
-                    *kept = Arc::new(keys);
-                    self.generation.fetch_add(1, Ordering::AcqRel);
-                }
-                true
+                self.replace(keys);
+                (Deadlines { refresh: now + limits::KEYS_REFRESH, stale: Some(now + limits::KEYS_STALE) }, true)
             }
             Err(error) => {
-                let kept = !self.now().is_empty();
-                tracing::warn!(issuer = fetched.fetcher.issuer(), %error, kept, "the keys of an issuer were not fetched");
-                false
+                let kept = !self.snapshot().keys.is_empty();
+                tracing::warn!(issuer = fetches.fetcher.issuer(), %error, kept, "the keys of an issuer were not fetched");
+                (Deadlines { refresh: now + limits::KEYS_RETRY, stale: None }, false)
             }
+        };
+        *remote.deadlines.write().unwrap_or_else(PoisonError::into_inner) = Some(deadlines);
+        is_answered
+    }
+
+    fn replace(&self, keys: KeySet) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.keys != keys {
+            let generation = current.generation.wrapping_add(1);
+            *current = Arc::new(Snapshot { keys, generation });
         }
     }
 }

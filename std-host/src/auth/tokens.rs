@@ -1,7 +1,9 @@
 //! Access tokens: from what came in a header to what is believed of its holder.
 
 use super::issuer::Issuer;
+use super::key_set::{KeySet, could_be_verified};
 use super::seen::{Cache, Seen};
+use super::source::{Fetch, Found};
 use super::told;
 use crate::budget::Budget;
 use crate::clock::now;
@@ -17,6 +19,8 @@ pub struct Tokens {
     resource: String,
     pub(super) issuers: Vec<Issuer>,
     scopes: Vec<String>,
+    /// In bytes.
+    pub(super) longest: usize,
     cache: Cache,
 }
 
@@ -28,8 +32,13 @@ impl Tokens {
     /// If `resource` is no `https` or `http` URL.
     pub fn of(resource: &str, issuer: Issuer) -> Self {
         assert!(Resource::new(resource).is_some(), "{resource:?} must be a URL such as https://api.example/mcp");
-        let tokens =
-            Self { resource: resource.to_owned(), issuers: Vec::new(), scopes: Vec::new(), cache: Cache::default() };
+        let tokens = Self {
+            resource: resource.to_owned(),
+            issuers: Vec::new(),
+            scopes: Vec::new(),
+            longest: crate::limits::TOKEN,
+            cache: Cache::default(),
+        };
         tokens.issuer(issuer)
     }
 
@@ -47,6 +56,13 @@ impl Tokens {
         self
     }
 
+    /// Refuses tokens of more bytes; [`TOKEN`](crate::limits::TOKEN) by default.
+    #[must_use]
+    pub const fn longest(mut self, bytes: usize) -> Self {
+        self.longest = bytes;
+        self
+    }
+
     pub(super) fn draw_from(&self, budget: &Budget) {
         self.cache.draw_from(budget);
     }
@@ -61,20 +77,23 @@ impl Tokens {
     }
 
     pub(super) fn metadata(&self, resource: &Resource<'_>) -> String {
-        let issuers = self.issuers.iter().filter_map(|issuer| issuer.issuers.first()).map(String::as_str);
+        let issuers = self.issuers.iter().map(|issuer| issuer.server.as_str());
         let mut out = Growing::unlimited();
         // It grows as long as it has to.
         let _ = metadata(resource, issuers, self.each_scope(), &mut out);
         String::from_utf8(out.bytes).unwrap_or_default()
     }
 
-    pub(super) async fn check(&self, bearer: Bearer<'_>) -> Result<Arc<Seen>, Refusal> {
+    /// Verifies a token, or finds it among those that were verified before.
+    pub(super) async fn check(&self, bearer: Bearer<'_>, fetch: Fetch) -> Result<Arc<Seen>, Refusal> {
         let token = bearer.as_bytes();
+        if token.len() > self.longest {
+            return Err(told(&Denied::TooLong));
+        }
         if let Some(seen) = self.cache.get(token) {
-            let rules = self.issuers.get(seen.issuer).map(Issuer::rules);
-            match rules.map_or(Err(Denied::Outdated), |rules| seen.holds(&rules, now())) {
+            match self.holds(&seen, fetch).await {
                 Ok(()) => return Ok(seen),
-                // Its keys have changed: it is checked anew.
+                // The keys have changed: the token is verified again.
                 Err(Denied::Outdated) => self.cache.forget(token),
                 Err(denied) => {
                     self.cache.forget(token);
@@ -83,31 +102,65 @@ impl Tokens {
             }
         }
         let mut scratch = vec![0; token.len()];
-        let seen = self.verify(bearer, &mut scratch).await?;
+        let seen = self.verify(bearer, &mut scratch, fetch).await?;
         self.cache.put(&seen, now());
         Ok(seen)
     }
 
-    async fn verify(&self, bearer: Bearer<'_>, scratch: &mut [u8]) -> Result<Arc<Seen>, Refusal> {
+    /// Whether a token was verified before, and nothing has changed since: for decisions that must cost nothing.
+    pub(super) fn remembers(&self, bearer: Bearer<'_>) -> bool {
+        self.cache.get(bearer.as_bytes()).is_some()
+    }
+
+    /// Fetches the keys of all issuers without a request that waits for them.
+    pub(super) fn fetch_keys(&self) {
+        self.issuers.iter().for_each(|issuer| issuer.source.fetch_beside());
+    }
+
+    /// Whether a token that was verified before is still accepted.
+    async fn holds(&self, seen: &Seen, fetch: Fetch) -> Result<(), Denied<'static>> {
+        let issuer = self.issuers.get(seen.issuer).ok_or(Denied::Outdated)?;
+        let keys = issuer.source.fresh(fetch).await;
+        seen.holds(&issuer.rules(keys.generation), now())
+    }
+
+    async fn verify(&self, bearer: Bearer<'_>, scratch: &mut [u8], fetch: Fetch) -> Result<Arc<Seen>, Refusal> {
         let told = |denied: Denied<'_>| told(&denied);
         let number = self.issuer_of(bearer, scratch)?;
         let issuer = &self.issuers[number];
-        let rules = issuer.rules();
+        let rules = issuer.rules(0);
         let claimed = bearer.read(rules.scopes_in, scratch).map_err(told)?;
-        let candidate = claimed.check(&rules, Some(now())).map_err(told)?;
-        let key = issuer.source.key(candidate.kid(), candidate.alg()).await.map_err(told)?;
-        // The keys may have been fetched for it: it counts as checked by those.
-        let rules = issuer.rules();
-        let verified =
-            claimed.check(&rules, Some(now())).and_then(|candidate| candidate.verify(&*key)).map_err(told)?;
-        let kept: Verified<Vec<u8>> = verified.keep().unwrap_or_else(|never| match never {});
-        Ok(Seen::new(bearer.as_bytes(), kept, number))
+        // What needs no key is checked first: for a token that fails here, nothing is fetched.
+        claimed.check(&rules, Some(now())).map_err(told)?;
+        could_be_verified(claimed.alg(), claimed.signature_len()).map_err(told)?;
+        let find = |keys: &KeySet| keys.find(claimed.kid(), claimed.alg(), |key| claimed.fits_key(&rules, key));
+        let judged = |found: Found| {
+            let rules = issuer.rules(found.generation);
+            let verified = claimed.check(&rules, Some(now())).and_then(|candidate| candidate.verify(&*found.key));
+            verified.map(|verified| verified.keep().unwrap_or_else(|never| match never {}))
+        };
+        let found = issuer.source.key(claimed.kid(), fetch, find).await.map_err(told)?;
+        let generation = found.generation;
+        let verified: Verified<Vec<u8>> = match judged(found).map_err(|denied| (is_of_key(&denied), told(denied))) {
+            Ok(verified) => verified,
+            Err((true, refusal)) => match issuer.source.newer(generation, fetch, find).await {
+                Some(newer) => judged(newer).map_err(told)?,
+                None => return Err(refusal),
+            },
+            Err((false, refusal)) => return Err(refusal),
+        };
+        Ok(Seen::new(bearer.as_bytes(), verified, number))
     }
 
-    /// The number of the issuer whose token it says it is.
+    /// The number of the issuer that the token names.
     fn issuer_of(&self, bearer: Bearer<'_>, scratch: &mut [u8]) -> Result<usize, Refusal> {
         let claimed = bearer.read(None, scratch).map_err(|denied| told(&denied))?;
-        let number = self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules()));
+        let number = self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules(0)));
         number.ok_or_else(|| told(&Denied::Issuer(claimed.issuer().raw())))
     }
+}
+
+/// Whether another key under the same name could make the token a valid one.
+const fn is_of_key(denied: &Denied<'_>) -> bool {
+    matches!(denied, Denied::Signature | Denied::Algorithm { .. } | Denied::KeyOfOtherIssuer)
 }

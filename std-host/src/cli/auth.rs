@@ -50,16 +50,16 @@ pub(super) fn of(endpoint: &Endpoint, url: &str, rings: &mut Rings) -> Result<Op
 }
 
 pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
-    let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection.jwks_file.as_deref()));
+    let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection));
     let Some(first) = issuers.next() else { return Ok(None) };
     let resource = protection.resource.as_deref().unwrap_or(url);
     let tokens =
         issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
-    Ok(Some(tokens.scopes(&protection.scopes)))
+    Ok(Some(tokens.scopes(&protection.scopes).longest(protection.longest_token)))
 }
 
-fn issuer(policy: &Policy, jwks_file: Option<&Path>) -> Result<Issuer, Fault> {
-    let issuer = match jwks_file {
+fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
+    let issuer = match &protection.jwks_file {
         None => Issuer::discovered(&policy.issuer),
         Some(file) => {
             let path = file.display();
@@ -69,7 +69,12 @@ fn issuer(policy: &Policy, jwks_file: Option<&Path>) -> Result<Issuer, Fault> {
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };
+    let issuer = match protection.oldest_token {
+        Some(age) => issuer.oldest(age),
+        None => issuer,
+    };
     Ok(issuer
+        .leeway(protection.leeway)
         .issuers(&policy.issuers)
         .audiences(&policy.audiences)
         .applications(&policy.applications)

@@ -34,6 +34,7 @@ pub(super) struct Config {
     pub(super) listen: Listen,
     pub(super) limits: Limits,
     pub(super) rates: Rates,
+    pub(super) identity_rates: Rates,
     pub(super) servers: Vec<Endpoint>,
     pub(super) tls: Option<Tls>,
     /// What sessions and questions are sealed with; made at the start where there is none.
@@ -75,6 +76,12 @@ pub(super) struct Protection {
     pub(super) policies: Vec<Policy>,
     /// Scopes that clients are told to ask for.
     pub(super) scopes: Vec<String>,
+    /// How far the clocks of issuers may differ.
+    pub(super) leeway: Duration,
+    /// Most bytes of a token.
+    pub(super) longest_token: usize,
+    /// How long ago a token may have been issued.
+    pub(super) oldest_token: Option<Duration>,
     /// Whether nothing is to be served in the clear, except on this machine.
     pub(super) require_https: bool,
     pub(super) unauthenticated: Unauthenticated,
@@ -160,6 +167,12 @@ const SEAL_KEYS: &str =
 const OF_POLICY: &[&str] =
     &["issuer", "issuers", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
 
+/// Clocks that differ by more are wrong.
+const MOST_LEEWAY: Duration = Duration::from_secs(10 * 60);
+
+/// The signature of RS256 alone has 342 characters, that of ES256 has 86.
+const LEAST_TOKEN: usize = 256;
+
 /// The file that is read where it lies in the working directory and none is named.
 const FILE: &str = "attache.toml";
 
@@ -239,6 +252,7 @@ impl Layers {
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
             rates: value::rate(&self.text("limits.rate")).unwrap_or(Rates::Auto),
+            identity_rates: value::rate(&self.text("limits.identity_rate")).unwrap_or(Rates::Auto),
             limits,
             servers: self.endpoints()?,
             tls: self.tls()?,
@@ -371,6 +385,9 @@ impl Layers {
             vouched: says("auth.platform_principal"),
             policies: platform.policies,
             scopes: platform.scopes,
+            leeway: text("auth.leeway").as_deref().and_then(value::time).unwrap_or_default(),
+            longest_token: text("auth.longest_token").as_deref().and_then(value::size).unwrap_or_default(),
+            oldest_token: text("auth.oldest_token").as_deref().and_then(value::time),
             require_https: platform.require_https,
             unauthenticated: match (text("auth.unauthenticated").as_deref(), platform.unauthenticated) {
                 (Some("403"), _) | (Some("401"), Some(403)) => Unauthenticated::Forbidden,
@@ -450,6 +467,19 @@ impl Layers {
         }
         if protection.policies.iter().any(|policy| !Issuer::may_be_asked(&policy.issuer)) {
             return wrong("auth.issuer", "must be an https URL, or an http one of this machine");
+        }
+        let is_open = |policy: &Policy| Issuer::has_tenants(&policy.issuer) && policy.tenants.is_empty();
+        if protection.policies.iter().any(is_open) {
+            return wrong(
+                "auth.issuer",
+                "is of many tenants: name those whose callers may call in auth.tenants, or \"*\" for any",
+            );
+        }
+        if protection.leeway > MOST_LEEWAY {
+            return wrong("auth.leeway", "must be 10min at most: a token is accepted for so long after its end");
+        }
+        if protection.longest_token < LEAST_TOKEN {
+            return wrong("auth.longest_token", "must be 256 bytes at least: no signed token is shorter");
         }
         if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {
             return wrong("auth.resource", "must be a URL such as https://api.example/mcp");

@@ -11,6 +11,7 @@ use super::proxies::Proxies;
 use super::socket::Socket;
 use super::system::Signals;
 use super::tls::Certificate;
+use attache_host::http::OverTls;
 use attache_host::{Budget, Limits, limits};
 use axum::body::Body;
 use bytes::Bytes;
@@ -165,7 +166,8 @@ impl Serving {
         let frames = is_http2.then(Frames::default);
         let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace), permit, frames));
         let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
-        let service = Paced { router, pace: Arc::clone(&pace), peer, metrics, proxies: Arc::clone(&self.proxies) };
+        let (pace_of_service, proxies) = (Arc::clone(&pace), Arc::clone(&self.proxies));
+        let service = Paced { router, pace: pace_of_service, peer, is_tls: self.tls.is_some(), metrics, proxies };
         match is_http2 {
             false => watched(pin!(self.http1().serve_connection(stream, service)), &pace, stopping).await,
             // In a box: the other version must not be as large as this one.
@@ -263,6 +265,7 @@ struct Paced {
     router: axum::Router,
     pace: Arc<Pace>,
     peer: Option<IpAddr>,
+    is_tls: bool,
     metrics: Arc<Metrics>,
     proxies: Arc<Proxies>,
 }
@@ -280,6 +283,9 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
         let is_framed =
             multiplexed || (length.is_none() && !headers.contains_key(TRANSFER_ENCODING)) || self.pace.framed(length);
         self.proxies.introduce(self.peer, &mut request);
+        if self.is_tls {
+            request.extensions_mut().insert(OverTls);
+        }
         let (begun, metrics) = (Instant::now(), Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
@@ -298,7 +304,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
     }
 }
 
-/// The answer on other paths than those that are served.
+/// The answer on paths that are not served. A hidden endpoint (`auth.unauthenticated = 404`) answers in the same way.
 pub(super) async fn not_found(version: Version) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_FOUND;
@@ -306,6 +312,7 @@ pub(super) async fn not_found(version: Version) -> Response<Body> {
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 

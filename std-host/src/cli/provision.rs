@@ -4,7 +4,8 @@ use super::config::{Endpoint, Fault, Policy, Protection, Required, Secret};
 use super::key_file::{self, Entry, Kind, Level};
 use super::{Problem, Settings, auth, system};
 use attache_core::auth::{ApiKey, Jwk, jwk_set};
-use attache_core::json::Value;
+use attache_core::json::{Text, Value};
+use attache_core::limits::LEEWAY;
 use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
 use attache_host::auth::Unauthenticated;
 use clap::{Args, Subcommand};
@@ -137,7 +138,7 @@ impl Writing {
             identities: listed("auth.identities", &asked.identities)?,
             groups: listed("auth.groups", &asked.groups)?,
             scopes: listed("auth.scopes", &protection.scopes)?,
-            issuer_keys: issuer_keys(&jwks, &names, &mut room)?,
+            issuer_keys: issuer_keys(&jwks, &names, asked, &mut room)?,
             keys: named(&digests)?,
             time_server: self.time_server.map(|server| (*server.ip(), server.port())),
             secret: secret.map_or_else(key_file::random, Ok).map_err(Fault::of)?,
@@ -177,6 +178,8 @@ fn policy(protection: &Protection) -> Result<Option<&Policy>, Fault> {
         }
         _ if protection.key_in_query => refused("auth.key_in_query takes keys in the address"),
         _ if protection.forwarded.is_some() => refused("the public URL is to come from a proxy"),
+        _ if protection.oldest_token.is_some() => refused("auth.oldest_token limits the age of tokens"),
+        _ if protection.leeway.as_secs() != LEEWAY => refused("auth.leeway is another one than 60s"),
         [] => Ok(None),
         [policy] => Ok(Some(policy)),
         _ => refused("there are several issuers"),
@@ -225,21 +228,40 @@ fn kids(jwks: &[u8]) -> Vec<String> {
     jwk_set(jwks).into_iter().flatten().map(name).collect()
 }
 
+/// Whether a key that counts for `issuer` alone may be in a page with this policy: a page does not say for whom a key counts, so the
+/// key has to be for all issuers in it.
+fn counts(issuer: Text<'_>, policy: &Policy) -> bool {
+    let issuer: String = issuer.chars().collect();
+    let mut issuers = core::iter::once(&policy.issuer).chain(&policy.issuers);
+    match issuer.split_once("{tenantid}") {
+        _ if issuer.is_empty() => true,
+        // For every tenant of an issuer: the rules say which.
+        Some((front, back)) => issuers.any(|named| named.starts_with(front) && named.ends_with(back)),
+        // The names of an issuer of Entra ID have its tenant in them.
+        None => {
+            let tenant = issuer.split('/').find(|part| part.len() == 36);
+            issuers.all(|named| *named == issuer || tenant.is_some_and(|tenant| named.contains(tenant)))
+        }
+    }
+}
+
 fn issuer_keys<'p>(
     jwks: &'p [u8],
     names: &'p [String],
+    policy: &Policy,
     room: &'p mut [[u8; NUMBERS]],
 ) -> Result<heapless::Vec<IssuerKey<'p>, ISSUER_KEYS>, Fault> {
     let mut keys = heapless::Vec::new();
     for ((key, name), room) in jwk_set(jwks).into_iter().flatten().zip(names).zip(room) {
         // Keys for something else are passed over (RFC 7517 §5).
-        let Some(key) = Jwk::read(&key, room).and_then(|key| IssuerKey::new(name, key.public)) else { continue };
+        let key = Jwk::read(&key, room).filter(|key| counts(key.issuer, policy));
+        let Some(key) = key.and_then(|key| IssuerKey::new(name, key.public)) else { continue };
         if key.verifier().is_some() {
             keys.push(key).map_err(|_| too_many("auth.jwks_file", ISSUER_KEYS))?;
         }
     }
     if keys.is_empty() && !jwks.is_empty() {
-        return Err(Fault::of("auth.jwks_file has no key for RS256 or ES256".to_owned()));
+        return Err(Fault::of("auth.jwks_file has no key for RS256 or ES256 that counts for auth.issuer".to_owned()));
     }
     Ok(keys)
 }

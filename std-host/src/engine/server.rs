@@ -177,8 +177,11 @@ impl Engine {
         Client::new(session, self.home, Arc::clone(&self.memory), account)
     }
 
-    /// The id of a session, for this caller.
+    /// The id of a session, for this caller. `None` for a caller that cannot be told from others: every one of them could use the id.
     pub(crate) fn session_id(&self, session: &Session, who: &Authenticated<'_>) -> Option<String> {
+        if !who.is_distinct() {
+            return None;
+        }
         let mut id = Growing::unlimited();
         session.seal(self.key(), who.identity(), &mut id).ok()?;
         String::from_utf8(id.bytes).ok()
@@ -186,6 +189,9 @@ impl Engine {
 
     /// The session with this id, if it is one of this caller and has not ended.
     pub(crate) fn open_session(&self, id: &[u8], who: &Authenticated<'_>, account: Account) -> Option<Client> {
+        if !who.is_distinct() {
+            return None;
+        }
         let client = self.client(Session::open(&self.keys, who.identity(), now(), id)?, account);
         (!client.has_ended()).then_some(client)
     }

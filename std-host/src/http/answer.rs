@@ -57,6 +57,16 @@ pub(super) fn closing(mut response: Response<Answered>, version: Version) -> Res
     response
 }
 
+/// The answer of a hidden endpoint: that of a path that is not served. The request is not read to its end there either.
+pub(super) fn not_found(version: Version) -> Response<Answered> {
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let mut response = closing(response, version);
+    // Routers differ in whether they add it to an answer to HEAD.
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
 pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
     watch.refused(refusal.name());
     let mut response = refuse(engine, Standalone::refused(refusal), watch);

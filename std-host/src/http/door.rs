@@ -1,19 +1,20 @@
 //! Who is let in, and how those who are not learn what is missing.
 
-use super::answer::{Answered, refuse_at_door, response, short_of_memory};
+use super::answer::{Answered, not_found, refuse_at_door, response, short_of_memory};
+use super::service::facts_of;
 use crate::auth::{Evidence, Unauthenticated};
 use crate::budget::{Overdrawn, Part, Permit};
 use crate::engine::Engine;
 use crate::observe::Watch;
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
-use attache_core::http::{Door, Refusal, Resource, Unverified, challenge, guest};
+use attache_core::http::{Door, Refusal, Resource, Unverified, challenge, gate_credentials, guest};
 use bytes::Bytes;
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 use std::sync::Arc;
 
 /// Somebody who was let in, as long as his request is served.
@@ -107,6 +108,23 @@ fn has_token(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token")))
 }
 
+/// Whether a caller of a hidden endpoint has shown valid credentials, and so may learn that the endpoint exists. `refused` is why the
+/// transport refuses the request; for a caller that comes too often, no signature is verified.
+pub(super) async fn is_known(engine: &Engine, head: &Parts, refused: Option<Refusal>, permit: &mut Permit) -> bool {
+    let facts = facts_of(engine, head);
+    let door = gate_credentials(&facts, engine.auth().gate());
+    if refused == Some(Refusal::Rate) {
+        return matches!(&door, Door::NeedKey(came) if engine.auth().recognizes(came));
+    }
+    let refusal = match Guest::at(door, head, engine, permit).await {
+        Ok(guest) => guest.who(engine).err(),
+        Err(Out::Refused(refusal)) => Some(refusal),
+        Err(Out::Short(_)) => return false,
+    };
+    // The holder of a valid token, or of a key for something else, has shown who they are, and may not call.
+    matches!(refusal, None | Some(Refusal::Forbidden))
+}
+
 /// The answer to a request that is refused at the door, with what its client needs to do better.
 pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, watch: Watch) -> Response<Answered> {
     let told = engine.auth().told(refusal);
@@ -115,7 +133,7 @@ pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, wa
         Unauthenticated::Challenge => demand(engine, refusal, head, engine.auth().scopes(), &mut response),
         // Nothing of why.
         Unauthenticated::Forbidden => response = self::response(Refusal::Forbidden.status(), Bytes::new()),
-        Unauthenticated::NotFound => response = self::response(StatusCode::NOT_FOUND.as_u16(), Bytes::new()),
+        Unauthenticated::NotFound => response = not_found(head.version),
     }
     response
 }

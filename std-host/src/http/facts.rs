@@ -3,9 +3,15 @@
 use attache_core::http::Facts;
 use http::request::Parts;
 
-/// What the head says.
+/// Marks a request that came over TLS. The code that accepts connections puts it into the extensions of the request; without
+/// it, a page of the server itself may call by `http` and by `https`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverTls;
+
+/// The facts of the head.
 pub(super) fn facts(head: &Parts) -> Facts<'_> {
     let mut facts = Facts::new(head.method.as_str().as_bytes());
+    facts.is_tls = head.extensions.get::<OverTls>().is_some();
     for (name, value) in &head.headers {
         facts.note(name.as_str().as_bytes(), value.as_bytes());
     }

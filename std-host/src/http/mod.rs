@@ -11,5 +11,6 @@ mod session;
 mod stream;
 
 pub use answer::AnswerBody;
+pub use facts::OverTls;
 pub use service::{McpService, Peer};
 pub use stream::Broken;

@@ -1,8 +1,10 @@
 //! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
 
-use super::answer::{AnswerBody, Answered, closing, refuse, refuse_at_door, response, short_of_memory, too_often};
+use super::answer::{
+    AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
+};
 use super::cors;
-use super::door::{Guest, demand, kept_out, turn_away};
+use super::door::{Guest, demand, is_known, kept_out, turn_away};
 use super::facts::facts;
 use super::form::Form;
 use super::session::{self, Named};
@@ -64,42 +66,63 @@ where
         let engine = Arc::clone(&self.engine);
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            if let Some(response) = cors::preflight(&engine, &head) {
+            let is_hidden = engine.auth().is_hidden();
+            // A preflight has no credentials, so that of a hidden endpoint is answered like every other request without.
+            if !is_hidden && let Some(response) = cors::preflight(&engine, &head) {
                 return Ok(response.map(AnswerBody));
             }
-            let mut response = answer(&engine, &head, body).await;
+            let mut weight = Weight::of(&engine, &head, &body);
+            if is_hidden && !weight.is_known(&engine, &head).await {
+                watch(&engine, &head).hidden();
+                return Ok(not_found(head.version).map(AnswerBody));
+            }
+            let mut response = answer(&engine, &head, body, weight).await;
             cors::expose(&engine, &head, &mut response);
             Ok(response.map(AnswerBody))
         })
     }
 }
 
-async fn answer<B>(engine: &Arc<Engine>, head: &Parts, body: B) -> Response<Answered>
+/// The record of a request.
+fn watch(engine: &Engine, head: &Parts) -> Watch {
+    let mut watch = engine.watch(Transport::Http);
+    watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
+    watch
+}
+
+/// The facts of the head, with the keys in the query where those count.
+pub(super) fn facts_of<'h>(engine: &Engine, head: &'h Parts) -> Facts<'h> {
+    let mut facts = facts(head);
+    // More than one, or one beside that of the header, are too many.
+    for key in engine.auth().keys_of(head.uri.query()) {
+        facts.note(b"x-functions-key", key.as_bytes());
+    }
+    facts
+}
+
+async fn answer<B>(
+    engine: &Arc<Engine>,
+    head: &Parts,
+    body: B,
+    Weight { refused, permit, ahead }: Weight,
+) -> Response<Answered>
 where
     B: Body + Send,
     B::Data: Send,
 {
-    let mut watch = engine.watch(Transport::Http);
-    watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
+    let mut watch = watch(engine, head);
     let unread = |response| closing(response, head.version);
-    let (size, refused) = weighed(engine, head);
     if let Some((refusal, wait)) = refused {
         return unread(match wait {
             Some(wait) => too_often(engine, wait, watch),
             None => refuse_at_door(engine, refusal, watch),
         });
     }
-    let address = Account::address(watch.peer);
-    let ahead = ahead(&body);
-    let mut permit = match engine.budget().reserve(address, limits::REQUEST_MEMORY + size + ahead) {
+    let mut permit = match permit {
         Ok(permit) => permit,
         Err(short) => return unread(short_of_memory(engine, short, watch)),
     };
-    let mut facts = facts(head);
-    // More than one, or one beside that of the header, are too many.
-    for key in engine.auth().keys_of(head.uri.query()) {
-        facts.note(b"x-functions-key", key.as_bytes());
-    }
+    let facts = facts_of(engine, head);
     if let Verb::Get | Verb::Delete = facts.verb {
         let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
@@ -112,6 +135,9 @@ where
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
+    if let Err(wait) = engine.admission.count_identity(&who) {
+        return unread(too_often(engine, wait, watch));
+    }
     let own = match engine.permit_of(&who, &permit) {
         Ok(own) => own,
         Err(short) => return unread(short_of_memory(engine, short, watch)),
@@ -148,12 +174,40 @@ fn ahead<B: Body>(body: &B) -> usize {
     most.map_or(limits::STREAM_WINDOW, |most| most.min(limits::STREAM_WINDOW))
 }
 
-/// What a head takes in memory, and what the transport asks of it before its meaning is looked at: why it does not fit, and how long
-/// to wait until it will.
-fn weighed(engine: &Engine, head: &Parts) -> (usize, Option<(Refusal, Option<Duration>)>) {
-    // As the head is written in HTTP/1: a name, a colon, a space, a value, the end of the line.
-    let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    (size + head.headers.len() * limits::FIELD_MEMORY, refused(engine, head, size))
+/// What a request takes, judged by its head before the meaning of the head is looked at.
+struct Weight {
+    /// Why the transport refuses the request, and how long its client has to wait until it does not.
+    refused: Option<(Refusal, Option<Duration>)>,
+    /// For the memory of the head and of what has come in of the body.
+    permit: Result<Permit, Overdrawn>,
+    /// Bytes of the body that were reserved ahead.
+    ahead: usize,
+}
+
+impl Weight {
+    fn of(engine: &Engine, head: &Parts, body: &impl Body) -> Self {
+        // As the head is written in HTTP/1: a name, a colon, a space, a value, the end of the line.
+        let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let ahead = ahead(body);
+        let memory = limits::REQUEST_MEMORY + size + head.headers.len() * limits::FIELD_MEMORY + ahead;
+        let address = Account::address(head.extensions.get::<Peer>().map(|Peer(address)| *address));
+        let refused = refused(engine, head, size);
+        let permit = match refused {
+            // The answer to a refused request is small, and is sent at once.
+            Some(_) => Ok(Permit::uncounted()),
+            None => engine.budget().reserve(address, memory),
+        };
+        Self { refused, permit, ahead }
+    }
+
+    /// Whether the caller of a hidden endpoint may learn that the endpoint exists.
+    async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
+        let refused = self.refused.map(|(refusal, _)| refusal);
+        match &mut self.permit {
+            Ok(permit) => is_known(engine, head, refused, permit).await,
+            Err(_) => false,
+        }
+    }
 }
 
 fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Option<Duration>)> {

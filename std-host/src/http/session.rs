@@ -55,6 +55,8 @@ pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, 
     let id = engine.session_id(session, who).and_then(|id| HeaderValue::from_maybe_shared(Bytes::from(id)).ok());
     if let Some(id) = id {
         response.headers_mut().insert("mcp-session-id", id);
+        // RFC 9111 §5.2.2.5: the id opens the session of its caller, so no cache may keep it.
+        response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
@@ -127,7 +129,7 @@ pub(super) async fn batch(
 ) -> Response<Answered> {
     // The first one was counted with the request.
     for _ in batch.messages(body).skip(1) {
-        if let Err(wait) = engine.admission.count(watch.peer) {
+        if let Err(wait) = engine.admission.count(watch.peer).and_then(|()| engine.admission.count_identity(who)) {
             return too_often(engine, wait, watch);
         }
     }
@@ -184,6 +186,9 @@ pub(super) async fn bodiless(
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
+    if let Err(wait) = engine.admission.count_identity(&who) {
+        return too_often(engine, wait, watch);
+    }
     let own = match engine.permit_of(&who, permit) {
         Ok(own) => own,
         Err(short) => return short_of_memory(engine, short, watch),

@@ -118,6 +118,13 @@ impl Watch {
         self.reason = Some(reason);
     }
 
+    /// The caller of a hidden endpoint has not shown valid credentials, and is answered as on a path that is not served.
+    pub(crate) fn hidden(mut self) {
+        self.end = End::Refused;
+        self.refused("hidden");
+        self.status(404);
+    }
+
     /// The handler has ended with `outcome`.
     pub(crate) fn ran(&mut self, outcome: &Outcome) {
         (self.end, self.code) = match outcome {

@@ -346,7 +346,8 @@ fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
     let registration = &entra.registration;
     let issuer = registration.open_id_issuer.clone().ok_or(format!("{KEY}.openIdIssuer is missing"))?;
     let client = registration.client_id.clone().ok_or(format!("{KEY}.clientId is missing"))?;
-    // azure.md D.5: tokens of the first version have another issuer. Both are of the one tenant.
+    // Tokens of version 1 have another issuer; both are of the one tenant (learn.microsoft.com, "Access tokens in the Microsoft
+    // identity platform").
     let tenant = issuer.split('/').nth(3).unwrap_or_default().to_owned();
     let second = format!("{ENTRA}{tenant}/v2.0");
     let issuers = match issuer == second {
@@ -354,7 +355,7 @@ fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
             if tenants.is_empty() {
                 return Err(format!("the issuer is of any tenant: name those whose callers may call in {TENANTS}"));
             }
-            vec![format!("{ENTRA}{{tenantid}}/v2.0")]
+            vec![format!("{ENTRA}{{tenantid}}/v2.0"), "https://sts.windows.net/{tenantid}/".to_owned()]
         }
         true => vec![format!("https://sts.windows.net/{tenant}/")],
         false => Vec::new(),
@@ -507,7 +508,8 @@ mod tests {
         assert!(parsed(&any).unwrap_err().contains(TENANTS));
         let named =
             super::parsed(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned())).unwrap().policies.remove(0);
-        assert_eq!(named.issuers, ["https://login.microsoftonline.com/{tenantid}/v2.0"]);
+        let second = "https://login.microsoftonline.com/{tenantid}/v2.0";
+        assert_eq!(named.issuers, [second, "https://sts.windows.net/{tenantid}/"]);
         assert_eq!(named.tenants, ["t"]);
         let both = entra("").replacen(
             r#""azure"#,

@@ -49,7 +49,7 @@ fn of(setting: &Setting) -> Value {
         Kind::Switch => json!({"type": "boolean"}),
         Kind::Count => json!({"type": ["integer", "string"], "minimum": 1, "pattern": "^[0-9]+$"}),
         Kind::Size => json!({"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$"}),
-        Kind::Time => json!({"type": "string", "pattern": "^[0-9]+(ms|s|min|h)$"}),
+        Kind::Time | Kind::Span => json!({"type": "string", "pattern": "^[0-9]+(ms|s|min|h)$"}),
         Kind::Rate => json!({"type": "string", "pattern": "^(auto|off|[0-9]+/[0-9]+)$"}),
         Kind::Path => json!({"type": "string", "pattern": "^/[^{}*?# ]*$"}),
         Kind::Choice(choices) => json!({"enum": choices}),

@@ -39,6 +39,8 @@ pub(in crate::cli) enum Kind {
     Count,
     /// `500ms`, `30s`, `5min`.
     Time,
+    /// The same, and `0s`.
+    Span,
     /// The path of a file.
     File,
     /// What nobody else may see. It comes from the environment alone: command lines are seen by every user, and files of
@@ -98,7 +100,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "",
         "Names by which clients call the server, without port; on a loopback address its own names are served besides",
     ),
-    server("allow_origin", Kind::List, "", "Origins of web pages that may call, such as https://app.example"),
+    server("allow_origin", Kind::List, "", "Origins of web pages that may call, such as https://app.example; scheme, host and port have to agree; pages of the server itself need not be named"),
     server(
         "auth.require",
         Kind::Choice(&["auto", "anonymous", "both", "either", "optional"]),
@@ -109,7 +111,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "auth.unauthenticated",
         Kind::Choice(&["401", "403", "404"]),
         "401",
-        "What callers get who have not shown who they are: 401 says what would do, 403 and 404 do not, and no client finds the issuer by them",
+        "Status for callers without valid credentials: 401 includes the challenge by which clients find the issuer; 403 says nothing; with 404 the endpoint and its metadata look as if they did not exist",
     ),
     server(
         "auth.platform_principal",
@@ -159,7 +161,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "auth.issuers",
         Kind::List,
         "",
-        "Other values of iss that mean the same issuer; {tenantid} stands for the tenant",
+        "Other values of iss that mean the same issuer; {tenantid} stands for the tenant of the token",
     ),
     server("auth.jwks_file", Kind::File, "", "File with the keys of the issuer (JWKS); then nothing is fetched"),
     server(
@@ -175,7 +177,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "",
         "Ids of the client applications that may call; * alone is any; without any, only one whose id is an audience",
     ),
-    server("auth.tenants", Kind::List, "", "Tenants whose callers may call (tid)"),
+    server("auth.tenants", Kind::List, "", "Tenants whose callers may call (tid); * alone is any; needed where auth.issuer is common, organizations or has {tenantid}"),
     server(
         "auth.identities",
         Kind::List,
@@ -183,6 +185,24 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "Callers who may call (oid, or sub); without identities and groups all may",
     ),
     server("auth.groups", Kind::List, "", "Groups whose members may call, besides auth.identities"),
+    server(
+        "auth.leeway",
+        Kind::Span,
+        "60s",
+        "Difference between the clocks of the issuer and of this server that is tolerated in the times of a token; 10min at most",
+    ),
+    server(
+        "auth.longest_token",
+        Kind::Size,
+        "16KiB",
+        "Longest access token that is accepted; longer ones are refused unread, and limits.head has to leave room for it",
+    ),
+    server(
+        "auth.oldest_token",
+        Kind::Time,
+        "",
+        "Longest time since a token was issued (iat) for which it is accepted, whatever its exp says, such as 1h; no limit by default; with it, tokens without iat are refused",
+    ),
     server("auth.scopes", Kind::List, "", "Scopes that clients are told to ask for"),
     server(
         "proxy.host_header",
@@ -226,7 +246,13 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "limits.rate",
         Kind::Rate,
         "auto",
-        "Requests of one caller, SECOND/BURST, or off; auto is off on a loopback address and 50/200 elsewhere",
+        "Requests from one address, SECOND/BURST, or off; auto is off on a loopback address and 50/200 elsewhere",
+    ),
+    program(
+        "limits.identity_rate",
+        Kind::Rate,
+        "auto",
+        "Requests of one key or of the holder of one token, from whatever addresses, SECOND/BURST, or off; auto is as limits.rate",
     ),
     program(
         "limits.memory",

@@ -1,0 +1,251 @@
+//! Reading the claims of a token (RFC 7519 §4, RFC 9068 §2.2), by the names that issuers use for them.
+
+use super::denied::{Denied, Fault};
+use super::jws::object;
+use crate::json::{Fields, Item, Kind, Text, Value};
+
+/// Declares the claims that are read, so that each has a name and no number.
+macro_rules! claims {
+    ($($id:ident = $text:literal,)*) => {
+        /// A claim that is read.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        pub(super) enum Claim { $($id,)* }
+
+        /// The names of all [`Claim`]s, in their order.
+        const NAMES: [&str; [$($text,)*].len()] = [$($text,)*];
+
+        impl Claim {
+            /// The name of the claim in a token.
+            pub(super) const fn name(self) -> &'static str {
+                match self { $(Self::$id => $text,)* }
+            }
+        }
+    };
+}
+
+claims! {
+    // RFC 7519 §4.1.
+    Issuer = "iss",
+    Subject = "sub",
+    Audience = "aud",
+    Expiry = "exp",
+    NotBefore = "nbf",
+    IssuedAt = "iat",
+    // Entra ID: the tenant, and the caller's object in it.
+    Tenant = "tid",
+    Object = "oid",
+    // The client: OpenID Connect, Entra ID version 1, RFC 9068, Okta.
+    AuthorizedParty = "azp",
+    AppId = "appid",
+    ClientId = "client_id",
+    Cid = "cid",
+    // Scopes: Entra ID and Okta, RFC 8693 §4.2.
+    Scp = "scp",
+    Scope = "scope",
+    Roles = "roles",
+    Groups = "groups",
+    // Entra ID: whether the token acts for a user or for an application.
+    TypeOfCaller = "idtyp",
+    // Entra ID, "groups overage claim": the groups are not in the token.
+    ClaimNames = "_claim_names",
+    HasGroups = "hasgroups",
+    Version = "ver",
+    // Claims of tokens that are not bearer access tokens, see `marker`.
+    AccessTokenHash = "at_hash",
+    CodeHash = "c_hash",
+    StateHash = "s_hash",
+    Events = "events",
+    Nonce = "nonce",
+    Confirmation = "cnf",
+    Type = "typ",
+    TokenUse = "token_use",
+}
+
+/// The claims that were found, as places in the text of the claims. Each occurs at most once; claims
+/// that are not read are skipped.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct ClaimItems {
+    pub(super) iss: Item,
+    pub(super) sub: Option<Item>,
+    pub(super) aud: Item,
+    pub(super) exp: u64,
+    pub(super) nbf: u64,
+    /// 0 if the token does not say when it was issued.
+    pub(super) iat: u64,
+    pub(super) tid: Option<Item>,
+    pub(super) oid: Option<Item>,
+    pub(super) application: Option<Item>,
+    pub(super) scopes: Option<Item>,
+    pub(super) roles: Option<Item>,
+    pub(super) groups: Option<Item>,
+    pub(super) idtyp: Option<Item>,
+    pub(super) overage: bool,
+    /// A claim that only tokens have which are not bearer access tokens.
+    pub(super) marker: Option<Claim>,
+}
+
+impl ClaimItems {
+    /// Reads the claims in `text`. `scopes_in` is the claim that holds the scopes, if it is neither
+    /// `scp` nor `scope`.
+    pub(super) fn read<'t>(text: &'t [u8], scopes_in: Option<&str>) -> Result<Self, Denied<'t>> {
+        let members = Members { text, fields: object(text, &NAMES)? };
+        let (scp, scope) = (members.strings(Claim::Scp)?, members.strings(Claim::Scope)?);
+        let elsewhere = members.get(Claim::ClaimNames)?;
+        let overage = elsewhere.is_some_and(|names| names.of(text).member("groups").is_some());
+        // Its type is checked, so that a token with a nonsensical version is refused.
+        members.string(Claim::Version)?;
+        Ok(Self {
+            iss: members.required(Claim::Issuer, members.string(Claim::Issuer)?)?,
+            sub: members.string(Claim::Subject)?,
+            aud: members.required(Claim::Audience, members.strings(Claim::Audience)?)?,
+            exp: members.required(Claim::Expiry, members.time(Claim::Expiry)?)?,
+            nbf: members.time(Claim::NotBefore)?.unwrap_or(0),
+            iat: members.time(Claim::IssuedAt)?.unwrap_or(0),
+            tid: members.string(Claim::Tenant)?,
+            oid: members.string(Claim::Object)?,
+            application: members.application()?,
+            scopes: match scopes_in {
+                Some(name) => scopes_of(text, name)?,
+                None => scp.or(scope),
+            },
+            roles: members.strings(Claim::Roles)?,
+            groups: members.strings(Claim::Groups)?,
+            idtyp: members.string(Claim::TypeOfCaller)?,
+            overage: overage || members.get(Claim::HasGroups)?.is_some(),
+            marker: members.marker()?,
+        })
+    }
+}
+
+/// The members of the claims, by name.
+struct Members<'t> {
+    text: &'t [u8],
+    fields: Fields<{ NAMES.len() }>,
+}
+
+impl<'t> Members<'t> {
+    fn get(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
+        self.fields.get(claim as usize).map_err(|_| Denied::Claim(claim.name(), Fault::Repeated))
+    }
+
+    fn of_kind(&self, claim: Claim, kinds: &[Kind]) -> Result<Option<Item>, Denied<'t>> {
+        match self.get(claim)? {
+            Some(item) if !kinds.contains(&item.kind()) => Err(Denied::Claim(claim.name(), Fault::Type)),
+            item => Ok(item),
+        }
+    }
+
+    fn string(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
+        self.of_kind(claim, &[Kind::String])
+    }
+
+    /// A string, or an array of strings.
+    fn strings(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
+        match self.of_kind(claim, &[Kind::String, Kind::Array])? {
+            Some(item) if !all_strings(item.of(self.text)) => Err(Denied::Claim(claim.name(), Fault::Type)),
+            item => Ok(item),
+        }
+    }
+
+    fn time(&self, claim: Claim) -> Result<Option<u64>, Denied<'t>> {
+        let item = self.of_kind(claim, &[Kind::Number])?;
+        let read = |item: Item| seconds(item.of(self.text)).ok_or(Denied::Claim(claim.name(), Fault::Type));
+        item.map(read).transpose()
+    }
+
+    fn required<T>(&self, claim: Claim, value: Option<T>) -> Result<T, Denied<'t>> {
+        value.ok_or(Denied::Claim(claim.name(), Fault::Missing))
+    }
+
+    /// The client. A token that names two clients is refused, because two readers could pick different
+    /// ones.
+    fn application(&self) -> Result<Option<Item>, Denied<'t>> {
+        let text = |item: Item| item.of(self.text).text().unwrap_or_default();
+        let mut found: Option<Item> = None;
+        for claim in [Claim::AuthorizedParty, Claim::AppId, Claim::ClientId, Claim::Cid] {
+            match (self.string(claim)?, found) {
+                (Some(item), Some(before)) if !text(before).chars().eq(text(item).chars()) => {
+                    return Err(Denied::Claim("azp, appid, client_id or cid", Fault::Repeated));
+                }
+                (Some(item), _) => found = Some(item),
+                (None, _) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first claim that shows that the token is not a bearer access token.
+    fn marker(&self) -> Result<Option<Claim>, Denied<'t>> {
+        // ID tokens: OpenID Connect Core §3.3.2.11, FAPI 1.0 part 2 §5.1. Security events and logout
+        // tokens: RFC 8417 §2.2. Tokens bound to a key: RFC 7800 §3.1. ID tokens again: OpenID Connect
+        // Core §2; an access token may have a nonce too, if it says that it is one (`typ`).
+        let by_presence = [
+            Claim::AccessTokenHash,
+            Claim::CodeHash,
+            Claim::StateHash,
+            Claim::Events,
+            Claim::Confirmation,
+            Claim::Nonce,
+        ];
+        // What Keycloak and Amazon Cognito say of their tokens that are not for APIs.
+        let by_value: [(Claim, &[&str]); 2] =
+            [(Claim::Type, &["ID", "Refresh", "Offline", "Logout"]), (Claim::TokenUse, &["id", "refresh"])];
+        for (claim, values) in by_value {
+            let text = self.get(claim)?.and_then(|item| item.of(self.text).text());
+            if text.is_some_and(|text| values.iter().any(|value| text.is(value))) {
+                return Ok(Some(claim));
+            }
+        }
+        for claim in by_presence {
+            // Some issuers write null for a claim that is absent.
+            if self.get(claim)?.is_some_and(|item| item.kind() != Kind::Null) {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The claim `name`, which the policy names as the one with the scopes.
+fn scopes_of<'t>(text: &'t [u8], name: &str) -> Result<Option<Item>, Denied<'t>> {
+    let fields = object(text, &[name])?;
+    match fields.get(0).map_err(|_| Denied::Claim("of scopes", Fault::Repeated))? {
+        Some(item) if !all_strings(item.of(text)) => Err(Denied::Claim("of scopes", Fault::Type)),
+        item => Ok(item),
+    }
+}
+
+fn all_strings(value: Value<'_>) -> bool {
+    match value.kind() {
+        Kind::String => true,
+        Kind::Array => {
+            let mut reader = value.reader();
+            if !matches!(reader.enter_array(), Ok(Some(_))) {
+                return false;
+            }
+            while let Ok(true) = reader.element() {
+                if !matches!(reader.skip(), Ok(item) if item.kind() == Kind::String) {
+                    return false;
+                }
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Seconds since 1970, without their fraction (RFC 7519 §2, NumericDate). Exponents and signs are
+/// refused: readers differ in how they compute such a number.
+fn seconds(value: Value<'_>) -> Option<u64> {
+    let digits = value.raw();
+    let whole = digits.split(|&byte| byte == b'.').next()?;
+    let plain = digits.iter().all(|&byte| byte.is_ascii_digit() || byte == b'.');
+    core::str::from_utf8(whole).ok().filter(|_| plain)?.parse().ok()
+}
+
+/// The text of a claim in `text`; empty if there is none.
+pub(super) fn text_of(text: &[u8], item: Option<Item>) -> Text<'_> {
+    item.and_then(|item| item.of(text).text()).unwrap_or_default()
+}

@@ -1,0 +1,265 @@
+//! Where an issuer may send the server: by the URLs in its metadata, and by the addresses of the names in them.
+
+use attache_core::http::LOOPBACK;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// The places where one issuer may send the server. What the operator has named is trusted further than what the issuer
+/// names: a foreign issuer must not reach services of this machine, nor the metadata of a cloud.
+#[derive(Clone, Debug)]
+pub(super) struct Reach {
+    /// The host of the issuer, as the operator has named it, without brackets.
+    host: String,
+    /// Whether the issuer itself is asked in the clear, which it is on this machine alone.
+    is_plain: bool,
+    /// Whether the issuer is named as one of this machine.
+    is_local: bool,
+}
+
+impl Reach {
+    /// The places of the issuer at this URL; `None` if it is not a URL of `https`, nor one of `http` on this machine.
+    pub(super) fn of(issuer: &str) -> Option<Self> {
+        let url = Url::parse(issuer).ok()?;
+        let host = bare(url.host_str()?).to_owned();
+        let is_local =
+            LOOPBACK.iter().any(|name| bare(name) == host) || address(&host).is_some_and(|host| host.is_loopback());
+        let is_plain = match url.scheme() {
+            "https" => false,
+            "http" if is_local => true,
+            _ => return None,
+        };
+        Some(Self { host, is_plain, is_local })
+    }
+
+    /// Whether the server asks at this URL. It is judged as the client reads it: the parser of URLs knows all forms of
+    /// an address, such as `2130706433` and `0x7f.1`.
+    pub(super) fn allows(&self, url: &str) -> bool {
+        let Ok(url) = Url::parse(url) else { return false };
+        let Some(host) = url.host_str().map(bare) else { return false };
+        let by_scheme = match url.scheme() {
+            "https" => true,
+            // Names are judged by their addresses, which are looked up in the local names first.
+            "http" => self.is_plain && Self::of(url.as_str()).is_some(),
+            _ => false,
+        };
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        by_scheme && !has_credentials && address(host).is_none_or(|address| self.allows_address(host, address))
+    }
+
+    /// Whether the server connects to this address of `host`.
+    fn allows_address(&self, host: &str, address: IpAddr) -> bool {
+        match meant(address) {
+            address if address.is_loopback() => self.is_local || host == self.host,
+            _ if LOOPBACK.iter().any(|name| bare(name) == host) => false,
+            IpAddr::V4(address) => !is_special(address),
+            IpAddr::V6(address) => {
+                let is_metadata = METADATA_V6.contains(&address);
+                let is_special = address.is_unicast_link_local() || address.is_unspecified() || address.is_multicast();
+                !is_special && !is_metadata
+            }
+        }
+    }
+}
+
+/// Addresses that mean something else to each machine, or nothing.
+fn is_special(address: Ipv4Addr) -> bool {
+    // RFC 791 §3.2 and RFC 1122 §3.2.1.3: network 0 is this network; RFC 1112 §4: 240/4 is reserved.
+    let is_reserved = matches!(address.octets(), [0 | 240.., ..]);
+    let is_metadata = METADATA_V4.contains(&address);
+    is_reserved || is_metadata || address.is_link_local() || address.is_multicast() || address.is_broadcast()
+}
+
+/// The metadata services of clouds beside 169.254.169.254: Azure's host and Alibaba Cloud.
+const METADATA_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200)];
+/// The metadata service of Amazon EC2.
+const METADATA_V6: [Ipv6Addr; 1] = [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)];
+
+/// The address that is reached by this one: IPv4 addresses are written inside IPv6 ones in several ways.
+fn meant(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let inner = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match v6.segments() {
+        // The loopback and the unspecified address are no IPv4 addresses.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => address,
+        // RFC 4291 §2.5.5: compatible and mapped; RFC 6052 §2.1 and RFC 8215: translated.
+        [0, 0, 0, 0, 0, 0 | 0xFFFF, high, low]
+        | [0x64, 0xFF9B, 0, 0, 0, 0, high, low]
+        | [0x64, 0xFF9B, 1, _, _, _, high, low] => inner(high, low),
+        // RFC 3056 §2: 6to4.
+        [0x2002, high, low, ..] => inner(high, low),
+        _ => address,
+    }
+}
+
+/// The address in the host of a URL, which the parser has written in its one form.
+fn address(host: &str) -> Option<IpAddr> {
+    host.parse().ok()
+}
+
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
+}
+
+/// Why none of the addresses of a name was connected to.
+#[derive(Debug)]
+struct Forbidden(String);
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} has only addresses to which an issuer must not send this server", self.0)
+    }
+}
+
+impl core::error::Error for Forbidden {}
+
+/// Names are looked up here, so that the address that is judged is the one that is connected to.
+impl Resolve for Reach {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.clone();
+        Box::pin(async move {
+            let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found.filter(|found| reach.allows_address(&host, found.ip())).collect();
+            if allowed.is_empty() {
+                return Err(Forbidden(host).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuer_is_asked_by_https_or_in_the_clear_on_this_machine() {
+        for (issuer, allowed) in [
+            ("https://id.example/tenant", true),
+            ("https://10.0.0.1", true),
+            ("https://localhost:8443", true),
+            ("https://127.0.0.1", true),
+            ("http://localhost:8080", true),
+            ("http://127.0.0.1/realms/a", true),
+            ("http://[::1]:8080", true),
+            ("http://2130706433", true), // 127.0.0.1
+            ("http://id.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://10.0.0.1", false),
+            ("https://169.254.169.254", false),
+            ("ftp://id.example", false),
+            ("id.example", false),
+            ("https://user:word@id.example", false),
+        ] {
+            assert_eq!(Reach::of(issuer).is_some_and(|reach| reach.allows(issuer)), allowed, "{issuer}");
+        }
+    }
+
+    #[test]
+    fn issuer_elsewhere_sends_the_server_neither_into_this_machine_nor_to_where_each_machine_has_another() {
+        let reach = Reach::of("https://id.example").expect("an issuer");
+        for url in [
+            "https://id.example/keys",
+            "https://keys.other.example/keys",
+            "https://10.0.0.1/keys",
+            "https://[2001:db8::1]/keys",
+        ] {
+            assert!(reach.allows(url), "{url}");
+        }
+        for host in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "127.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[64:ff9b:1::7f00:1]",
+            "[2002:7f00:1::]",
+            "169.254.169.254",
+            "2852039166", // 169.254.169.254
+            "0xa9fea9fe",
+            "[::ffff:169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "168.63.129.16",
+            "100.100.100.200",
+            "0.0.0.0",
+            "0",
+            "0.1.2.3",
+            "[::]",
+            "224.0.0.1",
+            "[ff02::1]",
+            "255.255.255.255",
+            "240.0.0.1",
+            "user@id.example",
+        ] {
+            assert!(!reach.allows(&format!("https://{host}/keys")), "{host}");
+            assert!(!reach.allows(&format!("http://{host}/keys")), "{host}");
+        }
+        for url in ["http://id.example/keys", "http://localhost/keys", "file:///etc/passwd", "/keys", ""] {
+            assert!(!reach.allows(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn issuer_of_this_machine_may_send_the_server_into_this_machine() {
+        let plain = Reach::of("http://localhost:8080").expect("an issuer");
+        for (url, allowed) in [
+            ("http://localhost:8080/keys", true),
+            ("http://127.0.0.1:9090/keys", true),
+            ("https://localhost/keys", true),
+            ("https://id.example/keys", true),
+            ("http://id.example/keys", false),
+            ("http://169.254.169.254/keys", false),
+        ] {
+            assert_eq!(plain.allows(url), allowed, "{url}");
+        }
+        let secure = Reach::of("https://localhost").expect("an issuer");
+        assert!(secure.allows("https://127.0.0.1/keys") && !secure.allows("http://127.0.0.1/keys"));
+    }
+
+    #[test]
+    fn address_that_a_name_has_is_judged_like_one_in_the_url() {
+        let at = |issuer: &str, host: &str, address: &str| {
+            let reach = Reach::of(issuer).expect("an issuer");
+            reach.allows_address(host, address.parse().expect("an address"))
+        };
+        for (issuer, host, address, allowed) in [
+            ("https://id.example", "keys.example", "192.0.2.1", true),
+            ("https://id.example", "keys.example", "10.0.0.1", true),
+            ("https://id.example", "keys.example", "127.0.0.1", false),
+            ("https://id.example", "keys.example", "::ffff:127.0.0.1", false),
+            ("https://id.example", "keys.example", "169.254.169.254", false),
+            // The operator has named this one, and may have it on this machine under a name of its own.
+            ("https://id.example", "id.example", "127.0.0.1", true),
+            ("https://id.example", "id.example", "169.254.169.254", false),
+            ("http://localhost", "localhost", "127.0.0.1", true),
+            ("http://localhost", "localhost", "::1", true),
+            ("http://localhost", "localhost", "192.0.2.1", false),
+        ] {
+            assert_eq!(at(issuer, host, address), allowed, "{issuer}: {host} is {address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn name_whose_addresses_are_all_forbidden_is_not_connected_to() {
+        let name = || "localhost".parse::<Name>().expect("a name");
+        let reach = Reach::of("https://id.example").expect("an issuer");
+        let refused = reach.resolve(name()).await.err().expect("it is of this machine");
+        assert!(refused.to_string().contains("must not send"), "{refused}");
+        let reach = Reach::of("http://localhost").expect("an issuer");
+        assert!(reach.resolve(name()).await.expect("addresses").all(|found| found.ip().is_loopback()));
+    }
+}
