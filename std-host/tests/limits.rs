@@ -272,6 +272,7 @@ async fn uri_that_a_legacy_session_subscribes_to_has_a_longest_length_and_draws_
     let service = McpService::new(server.with_template(resource("test://{name}")).build());
     let answer = send(service.clone(), initialize("2025-11-25")).await;
     let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    drop(answer);
     let change = async |method: &str, length: usize| {
         let params = json!({"uri": format!("test://{}", "x".repeat(length))});
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});

@@ -4,6 +4,7 @@
 use super::error::{Failure, ToolError};
 use super::form;
 use super::page::Page;
+use crate::budget::{Permit, weight};
 use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::era::{Client, Version};
@@ -210,24 +211,28 @@ pub(crate) struct Asking {
     /// What the handler gave to keep, before and now.
     kept: Mutex<Option<Value>>,
     before: bool,
+    /// For the state that came with the call.
+    memory: Permit,
 }
 
 impl Asking {
-    /// Reads what came with the call. The error is a sentence for the peer.
+    /// Reads what came with the call, and charges it to the request of `permit`. The error is a sentence for the peer.
     pub(crate) fn of(
         body: &Bytes,
         version: Version,
         asides: &Asides<'_>,
         (key, binding): (&Key, &Binding),
         client: Option<Client>,
+        permit: &Permit,
     ) -> Result<Self, String> {
+        let mut memory = permit.another();
         let mut answers = Map::new();
         let mut kept = None;
         let state = asides.request_state;
         if let Some(state) = state {
             let State { a, s } = state
                 .text()
-                .and_then(|state| open(binding, key, state))
+                .and_then(|state| open(binding, key, state, &mut memory))
                 .ok_or("requestState is void: make the request anew, without it")?;
             (answers, kept) = (a, s);
         }
@@ -256,6 +261,7 @@ impl Asking {
             answers,
             kept: Mutex::new(kept),
             before: state.is_some(),
+            memory,
         })
     }
 
@@ -324,7 +330,7 @@ impl Asking {
         let mut answers = self.answers.clone();
         answers.extend(fresh);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { asked: self.asked.clone(), answers, kept: Mutex::new(kept), before: true }
+        Self { asked: self.asked.clone(), answers, kept: Mutex::new(kept), before: true, memory: self.memory.another() }
     }
 
     pub(crate) fn can(&self, ask: &Ask) -> bool {
@@ -370,9 +376,11 @@ pub(crate) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String
     String::from_utf8(sealed.bytes).ok()
 }
 
-fn open(binding: &Binding, key: &Key, sealed: Text<'_>) -> Option<State> {
+/// The state that was sealed. What it takes when it is parsed, which its text does not show, draws from `permit`.
+fn open(binding: &Binding, key: &Key, sealed: Text<'_>, permit: &mut Permit) -> Option<State> {
     let mut scratch = vec![0; sealed.raw().len()];
     let value = key.open(&binding.parts(), now(), sealed, &mut scratch)?;
+    permit.more(weight(value)).ok()?;
     serde_json::from_slice(value).ok()
 }
 
@@ -447,7 +455,7 @@ mod tests {
             let quoted = Value::from(sealed).to_string();
             let state = attache_core::json::Value::parse(quoted.as_bytes()).expect("JSON");
             for (by, taker) in callers.iter().enumerate() {
-                let opened = super::open(&bound(taker), &key, state.text().expect("a text"));
+                let opened = super::open(&bound(taker), &key, state.text().expect("a text"), &mut Permit::uncounted());
                 assert_eq!(opened.is_some(), of == by, "of caller {of}, by caller {by}");
             }
         }

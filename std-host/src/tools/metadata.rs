@@ -1,6 +1,7 @@
 //! What a request says of itself (MCP 2026-07-28 basic/index, `_meta`) besides what the protocol engine reads: extensions of
 //! the client, the trace that the call belongs to, keys of applications.
 
+use crate::limits;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -33,7 +34,12 @@ impl Metadata {
             _ => None,
         };
         let parent = text("traceparent").filter(|parent| is_traceparent(parent))?;
-        Some(TraceContext { parent, state: text("tracestate"), baggage: text("baggage") })
+        let within = |text: Option<String>, most: usize| text.filter(|text| text.len() <= most);
+        Some(TraceContext {
+            parent,
+            state: within(text("tracestate"), limits::TRACE_STATE),
+            baggage: within(text("baggage"), limits::BAGGAGE),
+        })
     }
 }
 

@@ -287,13 +287,14 @@ impl<C: Clone> Registry<C> {
             return Started { run, told, again: None };
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
-        let asking = match Asking::of(body, call.version(), &asides, (key, &binding), known.map(|known| known.client)) {
-            Ok(asking) => Arc::new(asking),
-            Err(reason) => {
-                let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
-                return Started { run, told, again: None };
-            }
-        };
+        let asking =
+            match Asking::of(body, call.version(), &asides, (key, &binding), known.map(|known| known.client), permit) {
+                Ok(asking) => Arc::new(asking),
+                Err(reason) => {
+                    let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
+                    return Started { run, told, again: None };
+                }
+            };
         let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer { key: key.clone(), binding, asking: Arc::clone(&asking) };
         let called = Called {
