@@ -107,7 +107,8 @@ impl Admission {
 /// Memory for a call while it runs: what the values take that are parsed from `body`, and the call itself.
 pub(crate) fn parsed(body: &[u8], permit: &Permit) -> Result<Permit, Overdrawn> {
     let mut parsed = permit.another();
-    parsed.more(limits::CALL_MEMORY + weight(body))?;
+    // What the permit is for, the claims of the caller, the call holds as long as it runs.
+    parsed.more(permit.bytes() + limits::CALL_MEMORY + weight(body))?;
     Ok(parsed)
 }
 

@@ -174,7 +174,7 @@ impl Serve {
         let config = self.settings.layers()?.config().map_err(Problem::Config)?;
         let budget = Budget::new(&config.limits);
         let log = log::start(&config, &budget);
-        let seeing = Seeing::new(&config, &log)?;
+        let seeing = Seeing::new(&config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {

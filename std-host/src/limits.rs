@@ -179,6 +179,15 @@ pub const LISTEN_URI: usize = 96;
 /// Longest URI that a legacy session may subscribe to, in bytes: what browsers and proxies take at least.
 pub const SUBSCRIBED_URI: usize = 8 * 1024;
 
+/// Longest `tracestate` of a call, in bytes, twice what W3C Trace Context §3.3.1.5 asks to pass on: spans that wait to be sent hold it.
+pub const TRACE_STATE: usize = 1024;
+
+/// Longest `baggage` of a call, in bytes: what W3C Baggage §3.3.2 asks to pass on.
+pub const BAGGAGE: usize = 8192;
+
+/// Bytes that a connection with TLS may hold of answers that its reader has not taken: what was encrypted, and what waits for that.
+pub const ENCRYPTED_AHEAD: usize = 128 * 1024;
+
 /// Bytes that a kept token takes besides its text and its claims.
 pub const TOKEN_MEMORY: usize = 512;
 

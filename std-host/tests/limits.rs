@@ -228,3 +228,210 @@ async fn body_over_a_limit_that_was_set_is_refused_before_it_is_read() {
     assert_eq!(answer.headers().get("connection").map(|value| value.as_bytes()), Some(b"close".as_slice()));
     assert_eq!(error(answer).await.0, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+/// A server whose memory a test can look at.
+fn counted(limits: &Limits) -> (Server, attache_host::Budget) {
+    let budget = attache_host::Budget::new(limits);
+    (Server::new("t", "1").budget(budget.clone()).limits(limits.clone()).subscriptions(), budget)
+}
+
+fn from(mut request: Request<Full<bytes::Bytes>>, address: &str) -> Request<Full<bytes::Bytes>> {
+    request.extensions_mut().insert(Peer(address.parse().expect("an address")));
+    request
+}
+
+#[tokio::test]
+async fn subscriptions_hold_no_more_than_their_part_and_give_it_back_and_too_large_a_one_is_told_so() {
+    let (server, budget) = counted(&Limits::default().memory(4 << 20));
+    let service = McpService::new(server.build());
+    let uris = |count: usize| (0..count).map(|number| format!("test://{number:060}")).collect::<Vec<_>>();
+    let listen =
+        |count| request("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris(count)}}));
+    let mut open = Vec::new();
+    let refused = loop {
+        let answer = send(service.clone(), listen(100)).await;
+        match answer.status() {
+            StatusCode::OK => open.push(answer),
+            _ => break error(answer).await,
+        }
+        assert!(budget.held() <= 1 << 20, "{}", budget.held());
+    };
+    assert_eq!((refused.0, refused.2), (StatusCode::SERVICE_UNAVAILABLE, json!(-32603)));
+    assert!(open.len() > 20, "{}", open.len());
+    drop(open);
+    assert_eq!(budget.held(), 0);
+    assert_eq!(error(send(service, listen(1000)).await).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn uri_that_a_legacy_session_subscribes_to_has_a_longest_length_and_draws_from_the_budget() {
+    let resource =
+        |uri: &str| attache_host::Resource::new(uri, "r", "text/plain", |_: attache_host::Read, _: Ctx| async { "r" });
+    let (server, budget) = counted(&Limits::default());
+    let service = McpService::new(server.with_template(resource("test://{name}")).build());
+    let answer = send(service.clone(), initialize("2025-11-25")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    drop(answer);
+    let change = async |method: &str, length: usize| {
+        let params = json!({"uri": format!("test://{}", "x".repeat(length))});
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        send(service.clone(), legacy("2025-11-25", Some(&session), &message)).await.status()
+    };
+    assert_eq!(change("resources/subscribe", 10_000).await, StatusCode::BAD_REQUEST);
+    assert_eq!(budget.held(), 0);
+    assert_eq!(change("resources/subscribe", 5_000).await, StatusCode::OK);
+    assert!(budget.held() > 10_000, "{}", budget.held());
+    for _ in 0..2 {
+        assert_eq!(change("resources/subscribe", 100).await, StatusCode::OK);
+    }
+    assert_eq!(change("resources/unsubscribe", 100).await, StatusCode::OK);
+    assert_eq!(change("resources/unsubscribe", 5_000).await, StatusCode::OK);
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn streams_that_are_kept_for_clients_that_come_back_give_way_when_their_caller_needs_memory() {
+    let limits = Limits::default().memory(8 << 20).memory_per_caller(4 << 20);
+    let (server, budget) = counted(&limits);
+    let server = server.tool("tells", "d", |_: NoArgs, ctx: Ctx| async move {
+        ctx.progress(1.0, None, None).await;
+        "x".repeat(200 * 1024)
+    });
+    let service = McpService::new(server.build());
+    let answer = send(service.clone(), initialize("2025-11-25")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    for id in 0..100 {
+        let params = json!({"name": "tells", "_meta": {"progressToken": id}});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        let answer = send(service.clone(), from(legacy("2025-11-25", Some(&session), &call), "192.0.2.1")).await;
+        let body = answer.into_body().collect().await.unwrap_or_else(|_| panic!("it breaks off")).to_bytes();
+        assert!(body.len() > 200 * 1024, "call {id}: {}", String::from_utf8_lossy(&body));
+        drop(body);
+        assert!(budget.held() <= 5 << 20, "{}", budget.held());
+    }
+}
+
+#[tokio::test]
+async fn caller_cannot_take_more_than_its_share_of_calls_and_streams_nor_the_last_eighth() {
+    let limits = Limits::default().calls(16_usize).calls_waiting(16_usize).call_wait(Duration::ZERO).streams(16_usize);
+    let (service, begun, go_on) = server(limits);
+    let call = |address: &str| tokio::spawn(send(service.clone(), from(call(), address)));
+    let greedy: Vec<_> = (0..8).map(|_| call("192.0.2.1")).collect();
+    begun.acquire_many(8).await.expect("open").forget();
+    assert_eq!(call("192.0.2.1").await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let second: Vec<_> = (0..6).map(|_| call("192.0.2.2")).collect();
+    begun.acquire_many(6).await.expect("open").forget();
+    assert_eq!(call("192.0.2.2").await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let third = call("192.0.2.3");
+    begun.acquire().await.expect("open").forget();
+    go_on.add_permits(15);
+    for call in greedy.into_iter().chain(second).chain([third]) {
+        assert_eq!(call.await.expect("an answer").status(), StatusCode::OK);
+    }
+    let listen = |address: &str| {
+        let listen = request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+        send(service.clone(), from(listen, address))
+    };
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(listen("192.0.2.1").await);
+    }
+    assert!(open.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert_eq!(listen("192.0.2.1").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(listen("192.0.2.2").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn caller_cannot_take_more_than_its_share_of_the_calls_of_sessions() {
+    let calls = attache_host::limits::LEGACY_CALLS;
+    let (service, begun, go_on) = server(Limits::default().calls(2 * calls).share(10));
+    let answer = send(service.clone(), initialize("2025-11-25")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    let call = |id: usize, address: &str| {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "slow"}});
+        tokio::spawn(send(service.clone(), from(legacy("2025-11-25", Some(&session), &message), address)))
+    };
+    let running: Vec<_> = (0..calls / 10).map(|id| call(id, "192.0.2.1")).collect();
+    begun.acquire_many(u32::try_from(calls / 10).expect("few")).await.expect("open").forget();
+    assert_eq!(call(calls, "192.0.2.1").await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let other = call(calls, "192.0.2.2");
+    go_on.add_permits(calls);
+    for call in running.into_iter().chain([other]) {
+        assert_eq!(call.await.expect("an answer").status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn parsed_arguments_count_with_what_they_take_and_not_with_their_text() {
+    let limits = Limits::default();
+    let (server, budget) = counted(&limits);
+    let (held, seen) = (budget.clone(), Arc::new(std::sync::Mutex::new(0)));
+    let most = Arc::clone(&seen);
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Any {
+        #[expect(dead_code, reason = "held as an application would")]
+        a: Value,
+    }
+    let server = server.tool("keeps", "d", move |_: Any, _: Ctx| {
+        *most.lock().expect("a number") = held.held();
+        async {}
+    });
+    let service = McpService::new(server.build());
+    let small: Vec<Value> = (0..2_000).map(|_| json!({"": 0})).collect();
+    let call = request("tools/call", json!({"name": "keeps", "arguments": {"a": small}}));
+    assert_eq!(send(service, call).await.status(), StatusCode::OK);
+    let most = *seen.lock().expect("a number");
+    assert!(most > 2_000 * 650, "{most}");
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn answers_to_questions_count_until_their_call_has_ended() {
+    let (server, budget) = counted(&Limits::default());
+    let server = server.tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
+        ctx.ask_all([("a", Ask::Roots), ("b", Ask::Roots)])?;
+        Ok::<_, ToolError>("answered")
+    });
+    let service = McpService::new(server.build());
+    let answer = send(service.clone(), initialize("2025-11-25")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "asks"}});
+    let mut stream = send(service.clone(), legacy("2025-11-25", Some(&session), &call)).await.into_body();
+    for _ in 0..2 {
+        let _ = stream.frame().await;
+    }
+    let before = budget.held();
+    let roots: Vec<Value> = (0..1_000).map(|_| json!({"uri": "file:///a"})).collect();
+    let answer = |id: u64| json!({"jsonrpc": "2.0", "id": id, "result": {"roots": roots}});
+    assert_eq!(
+        send(service.clone(), legacy("2025-11-25", Some(&session), &answer(1))).await.status(),
+        StatusCode::ACCEPTED
+    );
+    tokio::task::yield_now().await;
+    assert!(budget.held() > before + 1_000 * 650, "{}", budget.held());
+    assert_eq!(
+        send(service.clone(), legacy("2025-11-25", Some(&session), &answer(2))).await.status(),
+        StatusCode::ACCEPTED
+    );
+    while let Some(Ok(_)) = stream.frame().await {}
+    drop(stream);
+    assert!(budget.held() < 16 * 1024, "{}", budget.held());
+}
+
+#[tokio::test]
+async fn body_is_refused_while_it_comes_in_when_the_callers_share_is_in_use() {
+    let (server, budget) = counted(&Limits::default().memory(4 << 20).memory_per_caller(1 << 20));
+    let service = McpService::new(server.build());
+    let held =
+        budget.reserve(attache_host::budget::Account::address("192.0.2.1".parse().ok()), 900 << 10).expect("room");
+    let large = || {
+        let text = "x".repeat(500 << 10);
+        from(request("tools/list", json!({"cursor": text})), "192.0.2.1")
+    };
+    let (status, retry, code) = error(send(service.clone(), large()).await).await;
+    assert_eq!((status, retry.is_some(), code), (StatusCode::SERVICE_UNAVAILABLE, true, json!(-32603)));
+    drop(held);
+    assert_ne!(send(service, large()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(budget.held(), 0);
+}

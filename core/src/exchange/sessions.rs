@@ -207,3 +207,55 @@ impl<const SLOTS: usize> Default for Sessions<SLOTS> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::era::{Client, Version};
+
+    fn session(name: u8, ends: u64) -> Session {
+        Session { version: Version::V2025_11_25, client: Client::default(), name: [name; 16], home: [0; 4], ends }
+    }
+
+    const GREEDY: Share = Share::of(1, 4);
+
+    #[test]
+    fn caller_with_its_share_of_slots_gets_no_more_and_others_do() {
+        let mut table = Sessions::<8>::new();
+        for name in 0..4 {
+            assert_eq!(table.hold(&session(name, 9), GREEDY, 1), Ok(()));
+        }
+        assert_eq!(table.hold(&session(4, 9), GREEDY, 1), Err(Unkept::Full));
+        // A session that has its slot is not another one.
+        assert_eq!(table.hold(&session(0, 9), GREEDY, 1), Ok(()));
+        for name in 10..13 {
+            assert_eq!(table.hold(&session(name, 9), Share::of(2, 4), 1), Ok(()));
+        }
+        // The last one is for a caller that has none.
+        assert_eq!(table.hold(&session(13, 9), Share::of(2, 4), 1), Err(Unkept::Full));
+        assert_eq!(table.hold(&session(14, 9), Share::of(3, 4), 1), Ok(()));
+    }
+
+    #[test]
+    fn level_of_a_callers_own_oldest_session_gives_way_to_its_next_one() {
+        let mut table = Sessions::<8>::new();
+        assert_eq!(table.set_level(&session(9, 5), Level::Error, Share::of(2, 4), 1), Ok(()));
+        for name in 0..6 {
+            assert_eq!(table.set_level(&session(name, 9 + u64::from(name)), Level::Error, GREEDY, 1), Ok(()));
+        }
+        let kept = |name: u8| table.level(&session(name, 9)).is_some();
+        assert_eq!([0, 1, 2, 5, 9].map(kept), [false, false, true, true, true]);
+    }
+
+    #[test]
+    fn caller_keeps_no_more_than_half_of_its_share_of_ended_sessions() {
+        let mut table = Sessions::<16>::new();
+        let share = Share::of(1, 8);
+        for name in 0..4 {
+            assert_eq!(table.end(&session(name, 9), share, 1), Ok(()));
+        }
+        assert_eq!(table.end(&session(4, 9), share, 1), Err(Unkept::Full));
+        assert_eq!(table.end(&session(5, 9), Share::of(2, 8), 1), Ok(()));
+        assert_eq!(table.end(&session(4, 19), share, 10), Ok(()));
+    }
+}

@@ -116,6 +116,31 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limits;
+    use attache_core::auth::Voucher;
+
+    fn token(number: usize) -> Arc<Seen> {
+        let claims = format!(r#"{{"iss":"i","aud":"a","exp":{},"sub":"{number}"}}"#, 100 + number);
+        let verified = Verified::vouched(&Voucher::Platform, claims.into_bytes()).expect("claims");
+        Seen::new(format!("{number:02000}").as_bytes(), verified, 0)
+    }
+
+    #[test]
+    fn tokens_hold_no_more_than_their_part_of_the_budget_and_the_newest_is_kept() {
+        let cache = Cache::default();
+        let budget = Budget::new(&Limits::default().memory(1024 * 1024));
+        cache.draw_from(&budget);
+        for number in 0..10_000 {
+            cache.put(&token(number), 0);
+        }
+        assert!(budget.held() <= 256 * 1024 && budget.held() > 128 * 1024, "{}", budget.held());
+        assert!(cache.get(&token(9_999).token).is_some());
+        // Those that have expired go first.
+        cache.put(&token(20_000), 10_100);
+        assert!(budget.held() < 8 * 1024, "{}", budget.held());
+        cache.forget(&token(20_000).token);
+        assert_eq!(budget.held(), 0);
+    }
 
     #[test]
     fn texts_are_the_same_if_no_byte_differs() {

@@ -4,6 +4,7 @@ use super::ask::{Ask, Elicited};
 use super::error::{Failure, ToolError};
 use super::page::Page;
 use super::state::{Binding, open};
+use crate::budget::Permit;
 use attache_core::era::{Client, Version};
 use attache_core::json::Kind as Json;
 use attache_core::seal::Key;
@@ -56,26 +57,30 @@ pub(crate) struct Asking {
     /// What the handler gave to keep, before and now.
     kept: Mutex<Option<Value>>,
     before: bool,
+    /// For the state that came with the call.
+    memory: Permit,
     /// The parked call that this request continues.
     parked: Option<u64>,
 }
 
 impl Asking {
-    /// Reads what came with the call. The error is a sentence for the peer.
+    /// Reads what came with the call, and charges it to the request of `permit`. The error is a sentence for the peer.
     pub(crate) fn of(
         body: &Bytes,
         version: Version,
         asides: &Asides<'_>,
         (key, binding): (&Key, &Binding),
         client: Option<Client>,
+        permit: &Permit,
     ) -> Result<Self, String> {
+        let mut memory = permit.another();
         let mut answers = Map::new();
         let (mut kept, mut parked) = (None, None);
         let state = asides.request_state.filter(|state| state.kind() != Json::Null);
         if let Some(state) = state {
             let opened = state
                 .text()
-                .and_then(|state| open(binding, key, state))
+                .and_then(|state| open(binding, key, state, &mut memory))
                 .ok_or("requestState is void: make the request anew, without it")?;
             (answers, kept, parked) = (opened.answers, opened.saved, opened.parked);
         }
@@ -104,6 +109,7 @@ impl Asking {
             answers,
             kept: Mutex::new(kept),
             before: state.is_some(),
+            memory,
             parked,
         })
     }
@@ -226,7 +232,14 @@ impl Asking {
         let mut answers = self.answers.clone();
         answers.extend(fresh);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { asked: self.asked.clone(), answers, kept: Mutex::new(kept), before: true, parked: None }
+        Self {
+            asked: self.asked.clone(),
+            answers,
+            kept: Mutex::new(kept),
+            before: true,
+            memory: self.memory.another(),
+            parked: None,
+        }
     }
 
     pub(crate) fn can(&self, ask: &Ask) -> bool {

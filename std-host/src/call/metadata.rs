@@ -1,6 +1,7 @@
 //! What a request says of itself (MCP 2026-07-28 basic/index, `_meta`) besides what the protocol engine reads: extensions of
 //! the client, the trace that the call belongs to, keys of applications.
 
+use crate::limits;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -14,8 +15,11 @@ impl Metadata {
         Self(metadata.map(|object| body.slice_ref(object.raw())).unwrap_or_default())
     }
 
+    /// The value of one key. The others are not parsed: a caller may have sent many.
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
-        self.members().remove(key)
+        // It was checked with the message it came in.
+        let object = attache_core::json::Value::parse(&self.0).ok()?;
+        serde_json::from_slice(object.member(key)?.raw()).ok()
     }
 
     /// What the client declares of an extension.
@@ -25,18 +29,17 @@ impl Metadata {
     }
 
     pub(crate) fn trace(&self) -> Option<TraceContext> {
-        let mut members = self.members();
-        let mut text = |key: &str| match members.remove(key) {
+        let text = |key: &str| match self.get(key) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
         let parent = text("traceparent").filter(|parent| is_traceparent(parent))?;
-        Some(TraceContext { parent, state: text("tracestate"), baggage: text("baggage") })
-    }
-
-    fn members(&self) -> Map<String, Value> {
-        // It was checked with the message it came in.
-        serde_json::from_slice(&self.0).unwrap_or_default()
+        let within = |text: Option<String>, most: usize| text.filter(|text| text.len() <= most);
+        Some(TraceContext {
+            parent,
+            state: within(text("tracestate"), limits::TRACE_STATE),
+            baggage: within(text("baggage"), limits::BAGGAGE),
+        })
     }
 }
 

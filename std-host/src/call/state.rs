@@ -1,5 +1,6 @@
 //! The sealed state that a modern client carries from one request of a call to the next (MCP 2026-07-28 basic/patterns/mrtr).
 
+use crate::budget::{Permit, weight};
 use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::json::Text;
@@ -33,10 +34,12 @@ pub(super) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String
     String::from_utf8(sealed.bytes).ok()
 }
 
-/// Opens a state that was sealed for the same call.
-pub(super) fn open(binding: &Binding, key: &Key, sealed: Text<'_>) -> Option<State> {
+/// Opens a state that was sealed for the same call. The memory of its parsed value, which its text does not show, draws from
+/// `permit`.
+pub(super) fn open(binding: &Binding, key: &Key, sealed: Text<'_>, permit: &mut Permit) -> Option<State> {
     let mut scratch = vec![0; sealed.raw().len()];
     let value = key.open(&binding.parts(), now(), sealed, &mut scratch)?;
+    permit.more(weight(value)).ok()?;
     serde_json::from_slice(value).ok()
 }
 
@@ -117,7 +120,7 @@ mod tests {
             let quoted = Value::from(sealed).to_string();
             let state = attache_core::json::Value::parse(quoted.as_bytes()).expect("JSON");
             for (by, taker) in callers.iter().enumerate() {
-                let opened = super::open(&bound(taker), &key, state.text().expect("a text"));
+                let opened = super::open(&bound(taker), &key, state.text().expect("a text"), &mut Permit::uncounted());
                 assert_eq!(opened.is_some(), of == by, "of caller {of}, by caller {by}");
             }
         }

@@ -121,7 +121,10 @@ impl Serving {
         match &self.tls {
             None => self.requests(socket, pace, peer, stopping).await,
             // In a box: a plain connection must not be as large as one with TLS.
-            Some(tls) => Box::pin(self.encrypted(tls, socket, pace, peer, stopping)).await,
+            Some(tls) => {
+                let socket = socket.below_tls(self.budget.clone(), self.proxies.account(peer));
+                Box::pin(self.encrypted(tls, socket, pace, peer, stopping)).await
+            }
         }
         drop(kept);
     }

@@ -22,13 +22,14 @@ pub(super) struct Seeing {
     pub(super) metrics: Arc<Metrics>,
     figures: Option<(SocketAddr, Arc<observe::Metrics>)>,
     recent: Option<(SocketAddr, Arc<Recent>)>,
+    budget: Budget,
     /// Dropped last: it sends what is left.
     _traces: Option<Traces>,
 }
 
 impl Seeing {
     /// As the configuration wants it. It must not be called from a task, see [`Traces::start`].
-    pub(super) fn new(config: &Config, log: &Log) -> Result<Self, Problem> {
+    pub(super) fn new(config: &Config, log: &Log, budget: &Budget) -> Result<Self, Problem> {
         let traces = config.traces.as_deref().map(Traces::start).transpose().map_err(Problem::Config)?;
         let mut exchanges = observe::Metrics::default();
         let metrics = Arc::new(Metrics::beside(&mut exchanges, &log.dropped));
@@ -47,7 +48,7 @@ impl Seeing {
         if let Some(traces) = &traces {
             observers.push(Arc::new(traces.observer()));
         }
-        Ok(Self { observers, metrics, figures, recent, _traces: traces })
+        Ok(Self { observers, metrics, figures, recent, budget: budget.clone(), _traces: traces })
     }
 
     /// The server, whose exchanges are heard of.
@@ -58,7 +59,7 @@ impl Seeing {
     /// Opens the listener for Prometheus, if there is to be one.
     pub(super) async fn figures(&self, limits: &Arc<Limits>) -> Result<(), Problem> {
         if let Some((at, figures)) = &self.figures {
-            serve(Listener::address_of_its_own(*at).await?, metrics::routes(Arc::clone(figures)), limits);
+            serve(Listener::address_of_its_own(*at).await?, metrics::routes(Arc::clone(figures)), limits, &self.budget);
         }
         Ok(())
     }
@@ -77,20 +78,20 @@ impl Seeing {
         let address = listener.address();
         let servers = config.servers.iter().map(Shown::of).collect();
         let status = Status { recent: Arc::clone(recent), servers, endpoints: endpoints.clone() };
-        serve(listener, status.routes(), limits);
+        serve(listener, status.routes(), limits, &self.budget);
         Ok(address)
     }
 }
 
 /// Its own requests are none of the servers'.
-fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>) {
+fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>, budget: &Budget) {
     let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
     let serving = Serving {
         router,
         tls: None,
         metrics: Arc::default(),
         proxies: Arc::default(),
-        budget: Budget::new(&limits),
+        budget: budget.clone(),
         connections: Connections::new(&limits),
         limits,
     };

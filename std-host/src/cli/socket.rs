@@ -2,7 +2,9 @@
 //! in the middle of a message.
 
 use super::pace::Pace;
-use attache_host::limits::LINGER;
+use attache_host::Budget;
+use attache_host::budget::{Account, Overdrawn, Permit};
+use attache_host::limits::{ENCRYPTED_AHEAD, LINGER};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
@@ -17,26 +19,40 @@ pub(super) struct Socket<S> {
     pace: Arc<Pace>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Where the memory comes from that TLS holds above a socket whose peer takes nothing.
+    budget: Option<(Budget, Account)>,
+    ahead: Option<Permit>,
     /// Runs while what still comes is read and thrown away.
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Socket<S> {
     pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
-        Self { inner, pace, stalled: None, lingering: None }
+        Self { inner, pace, stalled: None, budget: None, ahead: None, lingering: None }
     }
 
-    /// Passes on what became of a write; one that waits too long fails.
+    /// A socket below TLS, which keeps copies of what the peer has not taken yet. They draw from `budget` as `account`.
+    pub(super) fn below_tls(self, budget: Budget, account: Account) -> Self {
+        Self { budget: Some((budget, account)), ..self }
+    }
+
+    /// Passes on what became of a write. One that waits too long fails, and so does one for which the budget has no room.
     fn written(&mut self, context: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match write {
             Poll::Ready(written) => {
                 self.stalled = None;
+                self.ahead = None;
                 if let Ok(bytes) = written {
                     self.pace.moved(bytes);
                 }
                 Poll::Ready(written)
             }
             Poll::Pending => {
+                if let Some((budget, account)) = self.budget.as_ref().filter(|_| self.ahead.is_none()) {
+                    let permit = budget.reserve(*account, ENCRYPTED_AHEAD);
+                    let short = |short: Overdrawn| io::Error::new(io::ErrorKind::OutOfMemory, short.reason());
+                    self.ahead = Some(permit.map_err(short)?);
+                }
                 let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.pace.stall_time())));
                 stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }

@@ -203,7 +203,11 @@ impl Engine {
     pub(crate) fn permit_of(&self, who: &Authenticated<'_>, door: &Permit) -> Result<Permit, Overdrawn> {
         match who.identity() {
             b"" => Ok(door.another()),
-            identity => self.budget.reserve(Account::identity(identity), 0),
+            identity => {
+                // One copy with the checked token, one for the handler.
+                let claims = who.claims().map_or(0, |claims| 2 * claims.json().len());
+                self.budget.reserve(Account::identity(identity), claims)
+            }
         }
     }
 

@@ -303,7 +303,8 @@ impl<C: Clone> Registry<C> {
             return Started { run, events: received, again: None, held: Permit::uncounted() };
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
-        let asking = match Asking::of(body, call.version(), &asides, (key, &binding), known.map(|known| known.client)) {
+        let client = known.map(|known| known.client);
+        let asking = match Asking::of(body, call.version(), &asides, (key, &binding), client, permit) {
             Ok(asking) => asking,
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));

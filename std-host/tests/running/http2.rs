@@ -14,7 +14,7 @@ pub fn connect_from(from: [u8; 4], to: &str) -> TcpStream {
     let to: SocketAddr = to.parse().expect("an address");
     socket.connect(&to.into()).expect("it listens");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
     stream.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
     stream
 }
