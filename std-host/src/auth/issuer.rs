@@ -40,6 +40,7 @@ impl Issuer {
     ///
     /// # Panics
     /// If `issuer` is no `https` URL; `http` will do for `localhost`.
+    #[track_caller]
     pub fn discovered(issuer: &str) -> Self {
         assert!(Self::may_be_asked(issuer), "issuer {issuer:?} must be an https URL, or an http one of this machine");
         Self::with(issuer, Source::fetched(Fetcher::new(issuer)))

@@ -1,7 +1,9 @@
 //! Who may call, as the configuration says it.
 
-use super::config::{Endpoint, Fault, Policy, Protection, Required};
+use super::config::{Endpoint, Policy, Protection, Required};
+use super::fault::Fault;
 use super::key_file::Ring;
+use super::private_file::without_byte_order_mark;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
 use std::fs;
@@ -65,7 +67,7 @@ fn issuer(policy: &Policy, jwks_file: Option<&Path>) -> Result<Issuer, Fault> {
             let path = file.display();
             let text = fs::read_to_string(file)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path} cannot be read: {error}")))?;
-            Issuer::with_keys(&policy.issuer, &text)
+            Issuer::with_keys(&policy.issuer, without_byte_order_mark(&text))
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };

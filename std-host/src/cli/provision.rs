@@ -1,8 +1,11 @@
 //! Pages of flash that tell devices who may call them, written from the same configuration.
 
-use super::config::{Endpoint, Fault, Policy, Protection, Required, Secret};
-use super::key_file::{self, Entry, Kind, Level};
-use super::{Problem, Settings, auth, system};
+use super::config::{Endpoint, Policy, Protection, Required, Secret};
+use super::fault::Fault;
+use super::key_file;
+use super::key_level::{Entry, Kind, Level};
+use super::problem::Problem;
+use super::{Settings, auth, print, system};
 use attache_core::auth::{ApiKey, Jwk, jwk_set};
 use attache_core::json::Value;
 use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
@@ -70,23 +73,24 @@ impl Provision {
     pub(super) fn run(&self) -> Result<(), Problem> {
         match &self.command {
             Command::Write(write) => write.run(),
-            Command::Show { page } => show(page).map_err(Problem::Config),
+            Command::Show { page } => show(page),
         }
     }
 }
 
 impl Writing {
     fn run(&self) -> Result<(), Problem> {
-        let config = self.settings.layers()?.config().map_err(Problem::Config)?;
-        let endpoint = auth::endpoint(&config.servers, self.server.as_deref()).map_err(Problem::Config)?;
+        let config = self.settings.config()?;
+        let endpoint = auth::endpoint(&config.servers, self.server.as_deref())?;
         let secret = match &config.seal {
             Some(Secret(keys)) => keys.first().copied(),
             None => None,
         };
-        self.write(endpoint, secret).map_err(Problem::Config)
+        print::print(&self.write(endpoint, secret)?)
     }
 
-    fn write(&self, endpoint: &Endpoint, secret: Option<[u8; 32]>) -> Result<(), Fault> {
+    /// Writes the page; what to tell of it.
+    fn write(&self, endpoint: &Endpoint, secret: Option<[u8; 32]>) -> Result<String, Fault> {
         let protection = &endpoint.protection;
         let policy = policy(protection)?;
         let none = Policy::default();
@@ -157,13 +161,13 @@ impl Writing {
         let cannot = |error| Fault::of(format!("{} cannot be written: {error}", self.out.display()));
         let mut file = system::create_private(&self.out).map_err(cannot)?;
         file.write_all(&flash).and_then(|()| file.sync_all()).map_err(cannot)?;
-        println!("{}", Shown(&page));
-        println!(
-            "{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with",
-            self.size
-        );
-        println!("  probe-rs download --binary-format bin --base-address ADDRESS {}", self.out.display());
-        Ok(())
+        Ok(format!(
+            "{}\n{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with\n  \
+             probe-rs download --binary-format bin --base-address ADDRESS {}\n",
+            Shown(&page),
+            self.size,
+            self.out.display()
+        ))
     }
 }
 
@@ -244,11 +248,10 @@ fn issuer_keys<'p>(
     Ok(keys)
 }
 
-fn show(path: &Path) -> Result<(), Fault> {
+fn show(path: &Path) -> Result<(), Problem> {
     let fault = |what: &dyn fmt::Display| Fault::of(format!("{}: {what}", path.display()));
     let flash = fs::read(path).map_err(|error| fault(&error))?;
-    println!("{}", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?));
-    Ok(())
+    print::print(&format!("{}\n", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?)))
 }
 
 /// A page in words; its secrets are left out.

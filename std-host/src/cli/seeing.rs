@@ -1,11 +1,11 @@
 //! What an operator sees of the servers: who hears of their exchanges, and the listeners where it is read.
 
-use super::Problem;
 use super::config::Config;
 use super::listen::{self, Serving};
 use super::listener::Listener;
 use super::log::Log;
 use super::metrics::{self, Metrics};
+use super::problem::Problem;
 use super::status::{Recent, Shown, Status};
 use super::traces::Traces;
 use attache_host::observe::{self, Observe};
@@ -54,10 +54,11 @@ impl Seeing {
         self.observers.iter().cloned().fold(server, Server::observe)
     }
 
-    /// Opens the listener for Prometheus, if there is to be one.
-    pub(super) async fn figures(&self, limits: &Arc<Limits>) -> Result<(), Problem> {
+    /// Opens the listener for Prometheus, if there is to be one. It serves `health` as well.
+    pub(super) async fn figures(&self, limits: &Arc<Limits>, health: Router) -> Result<(), Problem> {
         if let Some((at, figures)) = &self.figures {
-            serve(Listener::address_of_its_own(*at).await?, metrics::routes(Arc::clone(figures)), limits);
+            let routes = metrics::routes(Arc::clone(figures)).merge(health);
+            serve(Listener::address_of_its_own(*at).await?, routes, limits);
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ impl Observe for Recent {
             "server": exchange.server,
             "transport": exchange.transport.as_str(),
             "peer": exchange.peer,
+            "caller": exchange.caller,
             "revision": exchange.revision.map(|revision| revision.as_str()),
             "method": exchange.method,
             "name": exchange.name,

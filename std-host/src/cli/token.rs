@@ -1,7 +1,10 @@
 //! Tokens, looked at by whoever runs the server.
 
-use super::config::Fault;
-use super::{Problem, Settings, auth, url};
+use super::assemble::url;
+use super::fault::Fault;
+use super::private_file::without_byte_order_mark;
+use super::problem::Problem;
+use super::{Settings, auth, print};
 use clap::{Args, Subcommand};
 use std::fs;
 use std::io::{self, Read};
@@ -45,16 +48,17 @@ impl Token {
 
 impl Explain {
     fn run(&self) -> Result<(), Problem> {
-        let config = self.settings.layers()?.config().map_err(Problem::Config)?;
+        let config = self.settings.config()?;
         let fault = |what: String| Problem::Config(Fault::of(what));
-        let endpoint = auth::endpoint(&config.servers, self.server.as_deref()).map_err(Problem::Config)?;
+        let endpoint = auth::endpoint(&config.servers, self.server.as_deref())?;
         let url = url(config.listen.address(), &endpoint.path, config.tls.as_ref());
-        let tokens = auth::tokens(&endpoint.protection, &url).map_err(Problem::Config)?;
+        let tokens = auth::tokens(&endpoint.protection, &url)?;
         let tokens = tokens.ok_or_else(|| fault(format!("{} asks for no tokens: set auth.issuer", endpoint.path)))?;
         let token = self.token().map_err(|error| fault(format!("the token cannot be read: {error}")))?;
+        let token = without_byte_order_mark(&token);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         let explained = runtime.block_on(tokens.explain(token.trim()));
-        println!("{explained}");
+        print::print(&format!("{explained}\n"))?;
         if explained.is_admitted() { Ok(()) } else { Err(Problem::KeptOut) }
     }
 

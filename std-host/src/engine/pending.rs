@@ -5,6 +5,7 @@ use super::listening::Listening;
 use super::piped::Way;
 use super::running::Running;
 use super::server::Moment;
+use super::stop::Stop;
 use crate::admission::Place;
 use crate::legacy::{Client, Legacy};
 use crate::observe::Watch;
@@ -85,6 +86,7 @@ impl Moment {
                     piped: None,
                     way: Way::Pieces,
                     deadline,
+                    stop: Stop::default(),
                     place,
                     legacy,
                     watch,

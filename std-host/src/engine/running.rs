@@ -3,6 +3,7 @@
 use super::answer::{Answer, Step};
 use super::piped::{Part, Piped, Way};
 use super::server::Moment;
+use super::stop::Stop;
 use crate::admission::Place;
 use crate::legacy::{Asked, Legacy, Signal};
 use crate::limits;
@@ -30,6 +31,8 @@ pub(crate) struct Running {
     pub(super) piped: Option<Piped>,
     pub(super) way: Way,
     pub(super) deadline: Instant,
+    /// Ends the call before its deadline.
+    pub(super) stop: Stop,
     #[expect(dead_code, reason = "held until the call has ended")]
     pub(super) place: Place,
     pub(super) legacy: Option<Box<Legacy>>,
@@ -45,6 +48,11 @@ impl Running {
     /// Has each message come whole.
     pub(crate) const fn whole(&mut self) {
         self.way = Way::Whole;
+    }
+
+    /// Has the call end with an error when `stop` says so.
+    pub(crate) fn ends_with(&mut self, stop: Stop) {
+        self.stop = stop;
     }
 
     /// The next thing to be sent. Nothing is lost if the future is dropped.
@@ -76,6 +84,7 @@ impl Running {
                 outcome = &mut self.run => self.outcome = Some(outcome),
                 // Asked last, so that a call that does not wait needs no timer.
                 () = async { sleep_until(self.deadline).await } => self.outcome = Some(overdue()),
+                () = self.stop.wait() => self.outcome = Some(stopped()),
             }
         }
         // Its place in the table is free before its answer goes out.
@@ -91,8 +100,13 @@ impl Running {
             (Err(_), Some(mut outcome), Some(ticket)) => match outcome.take_stream() {
                 None => Step::Last(self.moment.of_call(ticket, &self.body, &outcome)),
                 Some(text) => {
-                    let piped =
-                        Piped::new(self.moment.clone(), ticket, self.body.clone(), (text, self.deadline), self.way);
+                    let piped = Piped::new(
+                        self.moment.clone(),
+                        ticket,
+                        self.body.clone(),
+                        (text, self.deadline, self.stop.clone()),
+                        self.way,
+                    );
                     Self::piece(self.piped.insert(piped)).await
                 }
             },
@@ -129,6 +143,7 @@ impl Running {
                     }
                 },
                 () = async { sleep_until(self.deadline).await } => Asked::Ends(overdue()),
+                () = self.stop.wait() => Asked::Ends(stopped()),
             };
             match asked {
                 Asked::Waits => {}
@@ -148,8 +163,16 @@ impl Running {
     }
 }
 
-/// What a call is answered with that takes longer than it may; its handler is dropped.
+/// The outcome of a call that takes longer than it may; its handler is dropped.
 fn overdue() -> Outcome {
     tracing::warn!("a call took longer than the limit and was ended");
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
+
+/// The outcome of a call that still runs when the program ends; its handler is dropped.
+fn stopped() -> Outcome {
+    Outcome::Rejected(Code::InternalError, STOPPED.to_owned())
+}
+
+/// What clients are told whose calls cannot be answered any more.
+pub(crate) const STOPPED: &str = "The server is stopping, and has not finished the call";

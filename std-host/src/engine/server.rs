@@ -69,7 +69,7 @@ impl Engine {
             origins: Vec::new(),
             limits: Limits::default(),
             admission: Admission::new(&Limits::default()),
-            observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
+            observers: Arc::new(Observers::of(name)),
             auth: Arc::new(Auth::anonymous()),
             hides_forbidden: false,
         }
@@ -115,6 +115,7 @@ impl Engine {
     }
 
     /// Seals with the first of these keys, and opens what any of them has sealed.
+    #[track_caller]
     pub(crate) fn seal_with(&mut self, keys: Vec<Key>) {
         assert!(!keys.is_empty(), "a server needs a key to seal with");
         self.keys = keys;
@@ -248,6 +249,7 @@ impl Moment {
 ///
 /// # Panics
 /// If the operating system has no randomness, for then nothing that is sealed could be trusted.
+#[track_caller]
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives randomness");

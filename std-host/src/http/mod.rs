@@ -5,10 +5,12 @@ mod answer;
 mod cors;
 mod door;
 mod facts;
+mod front;
 mod service;
 mod session;
 mod stream;
 
 pub use answer::AnswerBody;
+pub use front::{Front, Refused};
 pub use service::{McpService, Peer};
 pub use stream::Broken;

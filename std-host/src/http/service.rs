@@ -7,7 +7,7 @@ use super::facts::facts;
 use super::session;
 use super::stream::{Source, Stream};
 use crate::engine::{Answer, Engine, Pending, Step};
-use crate::observe::{Transport, Watch};
+use crate::observe::{Transport, Watch, scope_why};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Reply, open, too_large};
@@ -59,7 +59,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
-        Box::pin(async move {
+        Box::pin(scope_why(async move {
             let (head, body) = request.into_parts();
             if let Some(response) = cors::preflight(&engine, &head) {
                 return Ok(response.map(AnswerBody));
@@ -67,7 +67,7 @@ where
             let mut response = answer(&engine, &head, body).await;
             cors::expose(&engine, &head, &mut response);
             Ok(response.map(AnswerBody))
-        })
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::answer::{Answered, refuse, refuse_at_door, response, stream, too_often};
 use super::door::{Guest, turn_away};
 use super::stream::{Source, next_until};
-use crate::engine::{Engine, Running, Step, batched};
+use crate::engine::{Engine, Running, Step, Stop, batched};
 use crate::legacy::{Client, Hearing, Log, Logged, Writer, elsewhere};
 use crate::observe::{Transport, Watch};
 use attache_core::auth::Authenticated;
@@ -95,6 +95,7 @@ pub(super) async fn batch(
         }
     }
     watch.taken();
+    let peer = watch.peer;
     // They run one after the other, in one place.
     let Some(place) = engine.admission.call().await else {
         let error = Error::Busy("Too many calls are running: try again later");
@@ -104,13 +105,14 @@ pub(super) async fn batch(
     let pending = batch.messages(body).filter_map(|message| {
         let (moment, next) = moment.clone().open(who, |server| open_batched(server, who, origin, message));
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
+        watch.peer = peer;
         moment.opened(&next, who, &message, &mut watch);
         moment.start(next, who, message, None, client, watch)
     });
     let pending = pending.collect();
     // A disconnect is no cancellation.
     let answers = tokio::spawn(async move {
-        let answers = batched(pending).await;
+        let answers = batched(pending, Stop::default()).await;
         drop(place);
         answers
     });
@@ -136,6 +138,7 @@ pub(super) async fn bodiless(
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
+    watch.called_by(&who);
     match served(engine, facts, &who, head) {
         Ok(Some(response)) => {
             watch.status(response.status().as_u16());

@@ -30,6 +30,7 @@ impl Tool {
     ///
     /// # Panics
     /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or the arguments are not an object.
+    #[track_caller]
     pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -101,6 +102,7 @@ impl Tool {
     /// # Panics
     /// If its root is not `"type": "object"`; and, when the tool is added, if it is no schema.
     #[must_use]
+    #[track_caller]
     pub fn input_schema(mut self, schema: Value) -> Self {
         self.own_schema = true;
         assert_eq!(
@@ -119,6 +121,7 @@ impl Tool {
 
     /// # Panics
     /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
+    #[track_caller]
     pub(crate) fn finish(self) -> Offer {
         let Self { entry, own_schema, rules } = self;
         let schema = entry.get("inputSchema");
@@ -137,6 +140,7 @@ impl Tool {
 listed! { Tool }
 
 /// Collects the arguments that are mirrored in headers, by their way through `properties`.
+#[track_caller]
 fn mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}/{name}");
