@@ -27,7 +27,7 @@ const MOST: usize = 160;
 
 /// The text in ASCII that prints, cut after so many characters.
 pub(super) fn printable(text: &str, most: usize) -> String {
-    let mut escaped: String = text.chars().take(most).flat_map(char::escape_default).take(most + 1).collect();
+    let mut escaped: String = text.chars().take(most + 1).flat_map(char::escape_default).take(most + 1).collect();
     if escaped.len() > most {
         escaped.truncate(most.saturating_sub(3));
         escaped.push_str("...");
