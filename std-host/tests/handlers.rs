@@ -225,8 +225,8 @@ async fn argument_beyond_what_the_schema_says_reaches_no_tool_and_is_named() {
 }
 
 /// The file and line that a panic of the closure names.
-fn place_of_panic(mistake: impl FnOnce() + std::panic::UnwindSafe) -> (String, u32) {
-    use std::cell::RefCell;
+fn place_of_panic(mistake: impl FnOnce() + core::panic::UnwindSafe) -> (String, u32) {
+    use core::cell::RefCell;
     thread_local! { static PLACE: RefCell<(String, u32)> = RefCell::default(); }
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(|panic| {

@@ -28,7 +28,7 @@ pub(crate) struct Running {
     /// How it ended, while something that was told before is still to be sent.
     pub(super) outcome: Option<Outcome>,
     /// Its answer, once that is sent while it is written.
-    pub(super) piped: Option<Piped>,
+    pub(super) piped: Option<Box<Piped>>,
     pub(super) way: Way,
     pub(super) deadline: Instant,
     /// Ends the call before its deadline.
@@ -107,7 +107,7 @@ impl Running {
                         (text, self.deadline, self.stop.clone()),
                         self.way,
                     );
-                    Self::piece(self.piped.insert(piped)).await
+                    Self::piece(self.piped.insert(Box::new(piped))).await
                 }
             },
             // Asked again behind its last step, it has nothing to say.
