@@ -634,6 +634,26 @@ fn secret_of_another_user_is_refused() {
 }
 
 #[test]
+fn key_that_root_adds_for_a_service_stays_readable_by_its_user() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let directory = Directory::new("service");
+    if chown(&directory.0, Some(12_345), Some(12_345)).is_err() {
+        eprintln!("not shown here: only root gives files away");
+        return;
+    }
+    let file = directory.path("keys");
+    for (name, owner) in [("ci", 12_345), ("ops", 12_346)] {
+        if name == "ops" {
+            chown(&file, Some(owner), None).expect("root may");
+        }
+        let added = key(&file, &["add", name]);
+        let owned = fs::metadata(&file).map(|file| file.uid()).expect("a file");
+        assert_eq!((added.is_ok(), owned), (true, owner), "{name}: {added:?}");
+    }
+    assert_eq!(key(&file, &["list"]).expect("names"), "ci\nops");
+}
+
+#[test]
 fn file_of_keys_is_that_of_the_configuration() {
     let directory = Directory::new("configured");
     let (file, other) = (directory.path("keys"), directory.path("other"));

@@ -122,7 +122,7 @@ impl Administration {
 /// Bytes of a body.
 const MOST: usize = 4096;
 
-/// A key whose value its holder chooses.
+/// The body of a request that chooses the value of a key.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Chosen {
@@ -147,22 +147,24 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
             let chosen = if body.is_empty() { Ok(Chosen::default()) } else { serde_json::from_slice::<Chosen>(body) };
             match chosen {
                 Ok(chosen) if chosen.name.as_ref().is_some_and(|other| *other != name) => {
-                    refused(StatusCode::BAD_REQUEST, "the name in the body is another than that in the path")
+                    refused(StatusCode::BAD_REQUEST, "the name in the body differs from the name in the path")
                 }
-                Ok(Chosen { value: Some(value), .. }) if value.len() < limits::KEY => {
-                    refused(StatusCode::BAD_REQUEST, "the value is so short that it could be guessed")
-                }
+                Ok(Chosen { value: Some(value), .. }) if value.len() < limits::KEY => refused(
+                    StatusCode::BAD_REQUEST,
+                    "the value is so short that it could be guessed: at least 32 bytes",
+                ),
                 Ok(chosen) => set(ring, kind, name, chosen.value),
                 Err(_) => refused(StatusCode::BAD_REQUEST, "the body must be {\"name\":…,\"value\":…}, or nothing"),
             }
         }
-        (Method::DELETE, Some(_)) if kind == Kind::Master => {
-            refused(StatusCode::FORBIDDEN, "the master key is renewed and never removed: nobody could undo it")
-        }
+        (Method::DELETE, Some(_)) if kind == Kind::Master => refused(
+            StatusCode::FORBIDDEN,
+            "the master key can be renewed but not removed: without it no other could be made",
+        ),
         (Method::DELETE, Some(name)) => match change(ring.file(), |keys| Ok(remove(keys, &name, &kind))) {
             Ok((fresh, true)) => {
                 ring.take(fresh);
-                tracing::info!(name, %kind, "a key was removed");
+                tracing::info!(name, %kind, "API key removed");
                 StatusCode::NO_CONTENT.into_response()
             }
             Ok((fresh, false)) => {
@@ -176,7 +178,7 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
     }
 }
 
-/// Sets the value of a key, or makes one; the key may be new.
+/// Sets the value of a key, or makes one. The key may be new.
 fn set(ring: &Ring, kind: Kind, name: String, value: Option<String>) -> Response {
     let changed = change(ring.file(), |keys| {
         let value = value.map_or_else(made, Ok)?;
@@ -192,7 +194,7 @@ fn set(ring: &Ring, kind: Kind, name: String, value: Option<String>) -> Response
     match changed {
         Ok((fresh, (value, is_new))) => {
             ring.take(fresh);
-            tracing::info!(name, %kind, is_new, "a key was set");
+            tracing::info!(name, %kind, is_new, "API key set");
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             answered(status, &json!({"name": name, "value": value, "links": []}))
         }
@@ -204,18 +206,18 @@ fn unmade(unchanged: Unchanged) -> Response {
     match unchanged {
         Unchanged::Refused(what) => refused(StatusCode::BAD_REQUEST, &what),
         Unchanged::Busy(what) => {
-            tracing::warn!(what, "keys were not changed");
-            refused(StatusCode::SERVICE_UNAVAILABLE, "somebody else changes the keys: try again")
+            tracing::warn!(what, "API keys not changed");
+            refused(StatusCode::SERVICE_UNAVAILABLE, "another change of the keys is under way: try again")
         }
         Unchanged::Broken(fault) => {
-            tracing::error!(%fault, "keys were not changed");
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "the file of keys cannot be changed: the log says why")
+            tracing::error!(%fault, "API keys not changed");
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "the key file cannot be changed: the log says why")
         }
     }
 }
 
 fn other(allowed: &'static str) -> Response {
-    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "this method means nothing here");
+    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here");
     response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allowed));
     response
 }
@@ -224,7 +226,7 @@ fn refused(status: StatusCode, reason: &str) -> Response {
     answered(status, &json!({"error": reason}))
 }
 
-/// Answers have secrets in them, so nobody keeps them.
+/// Answers hold secrets, so no cache may keep them.
 fn answered(status: StatusCode, body: &Value) -> Response {
     let fields = [(http::header::CONTENT_TYPE, "application/json"), (http::header::CACHE_CONTROL, "no-store")];
     (status, fields, body.to_string()).into_response()

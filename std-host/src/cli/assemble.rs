@@ -52,7 +52,7 @@ impl fmt::Display for Reach {
 pub(super) struct Assembled {
     /// For requests that come by the listener.
     pub(super) router: Router,
-    /// For requests that come beside the listener, as those of the status page do.
+    /// For requests that do not come by the listener, as those of the status page.
     pub(super) beside: Router,
     pub(super) changes: Vec<Changes>,
     pub(super) ready: Ready,
@@ -60,11 +60,11 @@ pub(super) struct Assembled {
 }
 
 /// Marks a request that the listener has let in by what it knows of the connection: a client certificate, or the permissions of a
-/// Unix socket. A request that is handed in beside the listener has no such mark.
+/// Unix socket. A request of the status page has no such mark.
 #[derive(Clone, Copy, Debug)]
 struct Admitted;
 
-/// Builds the router; `watch` adds those who observe each server.
+/// Builds the router; `watch` adds the observers of each server.
 ///
 /// # Errors
 /// All that keeps the servers of the configuration from being served at `reach`.
@@ -118,8 +118,8 @@ fn limits(config: &Config, reach: &Reach) -> Limits {
     }
 }
 
-/// The router for the listener, and the router beside it. If the listener lets callers in by their connection, requests beside it
-/// are refused.
+/// The router for the listener, and the router for requests that do not come by it. If the listener lets callers in by their
+/// connection, the second one refuses.
 fn by_admission(router: Router, config: &Config, reach: &Reach) -> [Router; 2] {
     let admits = reach.address.is_none() || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     if !admits {
@@ -135,7 +135,7 @@ async fn admitted_alone(request: Request, next: Next) -> Response {
     }
     let body = serde_json::json!({"jsonrpc": "2.0", "id": null, "error": {
         "code": -32600,
-        "message": "This server takes requests by its own listener alone, which checks client certificates or who may open its socket",
+        "message": "This server takes requests only by its listener, which checks client certificates or the permissions of its socket",
     }});
     let fields = [(http::header::CONTENT_TYPE, "application/json")];
     (StatusCode::FORBIDDEN, fields, body.to_string()).into_response()

@@ -1,5 +1,5 @@
-//! Files of API keys: a line for each, its name, the SHA-256 of its value, and what it opens if that is not every endpoint. The value itself
-//! is shown once, when it is made.
+//! Files of API keys. A line for each key has its name, the SHA-256 of its value, and its kind if that is not `host`. The value itself is
+//! shown once, when it is made.
 
 use super::fault::{Fault, Faults, Origin};
 use super::key_level::{Entry, Kind, Level};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Duration;
 
-/// A new value: a mark by which it is found where it should not be, 32 random bytes, and a check of both.
+/// A new value: a prefix that scanners for leaked secrets look for, 32 random bytes, and a checksum of both.
 pub(super) fn made() -> Result<String, String> {
     let mut value = format!("attache_{}", hexadecimal(&random()?));
     let [a, b, c, d, ..] = digest(value.as_bytes());
@@ -22,24 +22,24 @@ pub(super) fn made() -> Result<String, String> {
     Ok(value)
 }
 
-/// 32 bytes that nobody guesses.
+/// 32 random bytes.
 pub(super) fn random() -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
     Ok(bytes)
 }
 
-/// Takes a key away; whether it was there.
+/// Removes a key; whether it was there.
 pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
     let before = keys.len();
     keys.retain(|key| !key.is(name, kind));
     keys.len() < before
 }
 
-/// Why the file was not changed.
+/// Why a key file was not changed.
 #[derive(Debug)]
 pub(super) enum Unchanged {
-    /// Somebody else changes it.
+    /// Another change is under way.
     Busy(String),
     /// The change makes no sense.
     Refused(String),
@@ -56,7 +56,7 @@ impl From<Unchanged> for Fault {
     }
 }
 
-/// Changes the file, whole or not at all; what stands in it then, and what the change has given.
+/// Changes the file, whole or not at all. Gives its new content and what `change` has returned.
 pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>,
@@ -64,14 +64,15 @@ pub(super) fn change<T>(
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = PathBuf::from(name);
-    // As long as it is there nobody else changes the file.
+    // While this file exists, no other program changes the keys.
     let mut file = system::create_private(&fresh).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Unchanged::Busy(format!(
-            "{} is there: somebody else changes the keys, or was killed while he did, and then it may be removed",
+            "{} exists: another change of the keys is under way; if its program was killed, remove that file",
             fresh.display()
         )),
         _ => Unchanged::Broken(cannot(path, "written", &error)),
     })?;
+    system::keep_owner(path, &file);
     let changed = changed(path, change).and_then(|(keys, given)| {
         let text: String = keys
             .iter()
@@ -95,14 +96,14 @@ fn changed<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>,
 ) -> Result<(Vec<Entry>, T), Unchanged> {
-    let mut keys = if path.exists() { read(path).map_err(Unchanged::Broken)? } else { Vec::new() };
+    let mut keys = if path.exists() { read_for_owner(path).map_err(Unchanged::Broken)? } else { Vec::new() };
     let given = change(&mut keys).map_err(Unchanged::Refused)?;
     let is_word = |text: &str| !text.is_empty() && !text.starts_with('#') && !text.contains(char::is_whitespace);
     if let Some(key) = keys.iter().find(|key| !is_word(&key.name)) {
-        return Err(Unchanged::Refused(format!("the name of a key must be one word, and {:?} is none", key.name)));
+        return Err(Unchanged::Refused(format!("the name of a key must be one word, and {:?} is not", key.name)));
     }
     if let Some(key) = keys.iter().find(|key| !is_word(&key.kind.to_string())) {
-        return Err(Unchanged::Refused(format!("the path of an endpoint has no spaces, and {} has", key.kind)));
+        return Err(Unchanged::Refused(format!("the path of a server has no spaces, and {} has", key.kind)));
     }
     Ok((keys, given))
 }
@@ -112,7 +113,18 @@ fn changed<T>(
 /// # Errors
 /// All lines that do not name a key, or why the file cannot be read.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
-    let text = private_file::read("auth.keys_file", path)?;
+    parsed(path, &private_file::read("auth.keys_file", path)?)
+}
+
+/// The keys in the file, for an operator who may be root and keep them for a service that runs as another user.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_for_owner(path: &Path) -> Result<Vec<Entry>, Fault> {
+    parsed(path, &private_file::read_for_owner("auth.keys_file", path)?)
+}
+
+fn parsed(path: &Path, text: &str) -> Result<Vec<Entry>, Fault> {
     let (mut keys, mut faults) = (Vec::new(), Faults::default());
     for (number, line) in (1..).zip(text.lines()) {
         match entry(line) {
@@ -165,7 +177,7 @@ impl Held {
 }
 
 impl Ring {
-    /// Reads the file, and goes on reading it, in the runtime that runs this.
+    /// Reads the file, and watches it in the runtime that runs this.
     pub(super) fn of(file: &Path) -> Result<Arc<Self>, Fault> {
         let held = Mutex::new(Held { keys: read(file)?, doors: Vec::new() });
         let ring = Arc::new(Self { file: file.to_owned(), held });
@@ -177,7 +189,7 @@ impl Ring {
         &self.file
     }
 
-    /// The keys that open the endpoint at `path`, which asks for `level`: always those that the file has.
+    /// The keys that open the endpoint at `path`, which asks for `level`. They follow the file.
     pub(super) fn door(&self, level: Level, path: &str) -> Keys {
         let keys = Keys::default();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use super::config::{Flags, Layers};
 use super::fault::Fault;
-use super::key_file::{self, made, read, remove};
+use super::key_file::{self, made, read_for_owner, remove};
 use super::key_level::{Entry, Kind};
 use super::print::print;
 use super::problem::Problem;
@@ -114,7 +114,7 @@ impl Key {
                 false => Err(unknown(&named.name)),
             })?),
             Command::List(file) => {
-                let keys = read(&file.path(None)?)?;
+                let keys = read_for_owner(&file.path(None)?)?;
                 let line = |Entry { name, kind, .. }: &Entry| match kind {
                     Kind::Host => format!("{name}\n"),
                     kind => format!("{name} {kind}\n"),

@@ -1,4 +1,4 @@
-//! Where connections come from: an address, a Unix socket, or a socket that a service manager has opened.
+//! Where connections come from: an address, a Unix socket, or a socket that a service manager has passed.
 
 use super::config::Listen;
 use super::problem::Problem;
@@ -36,7 +36,7 @@ impl Listener {
         bound.await.map_err(|error| Problem::Listen(at.clone(), error))
     }
 
-    /// Listens there, whatever was handed over.
+    /// Listens at this address, whatever a service manager has passed.
     pub(super) async fn address_of_its_own(at: SocketAddr) -> Result<Self, Problem> {
         let bound = async { Self::tcp(TcpListener::bind(at).await?) };
         bound.await.map_err(|error| Problem::Listen(Listen::Tcp(at), error))
@@ -79,7 +79,7 @@ impl Listener {
         match self {
             Self::Tcp(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are written whole, so nothing is won by waiting for more.
+                // Answers are written whole: waiting for more bytes gains nothing.
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Some(peer.ip())))
             }

@@ -15,7 +15,7 @@ pub(super) fn print(text: &str) -> Result<(), Problem> {
     })
 }
 
-/// Prints a line for the operator who starts a server. The server runs on if nobody reads it.
+/// Prints a line for the operator who starts a server. The server runs on without a reader.
 pub(super) fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }

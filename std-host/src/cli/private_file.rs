@@ -1,8 +1,9 @@
-//! Files with secrets: who may read and write them, and the hexadecimal digits in which they hold keys.
+//! Files with secrets: their permissions, and the hexadecimal digits in which they hold keys.
 
 use super::fault::Fault;
 use super::system;
 use core::fmt::Write as _;
+use std::io;
 use std::path::Path;
 
 /// Refuses a file with secrets that another user could read or change. `key` is the setting that names the file.
@@ -10,10 +11,15 @@ use std::path::Path;
 /// # Errors
 /// What is wrong with its owner or mode, and the command that mends it.
 pub(super) fn check(key: &str, file: &Path) -> Result<(), Fault> {
+    refuse(key, file, system::exposure)?;
+    refuse(key, file, system::foreign_owner)
+}
+
+fn refuse(key: &str, file: &Path, why: fn(&Path) -> io::Result<Option<String>>) -> Result<(), Fault> {
     let path = file.display();
-    match system::exposure(file) {
+    match why(file) {
         Ok(None) => Ok(()),
-        Ok(Some(exposure)) => Err(Fault::of(format!("{key} {path} {exposure}"))),
+        Ok(Some(why)) => Err(Fault::of(format!("{key} {path} {why}"))),
         Err(error) => Err(Fault::of(format!("{key} {path} cannot be read: {error}"))),
     }
 }
@@ -24,6 +30,19 @@ pub(super) fn check(key: &str, file: &Path) -> Result<(), Fault> {
 /// As [`check`], or if the file is not text.
 pub(super) fn read(key: &str, file: &Path) -> Result<String, Fault> {
     check(key, file)?;
+    text(key, file)
+}
+
+/// Reads a file with secrets that root keeps for a service which runs as another user.
+///
+/// # Errors
+/// If others than its owner could read or change it, or if it is not text.
+pub(super) fn read_for_owner(key: &str, file: &Path) -> Result<String, Fault> {
+    refuse(key, file, system::exposure)?;
+    text(key, file)
+}
+
+fn text(key: &str, file: &Path) -> Result<String, Fault> {
     let text = std::fs::read_to_string(file);
     text.map(|text| without_byte_order_mark(&text).to_owned())
         .map_err(|error| Fault::of(format!("{key} {} cannot be read: {error}", file.display())))

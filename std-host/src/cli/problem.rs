@@ -49,7 +49,7 @@ impl fmt::Display for Problem {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Signals(error) => write!(f, "cannot receive signals: {error}"),
             Self::Stdio(error) => write!(f, "standard input or output: {error}"),
-            Self::Unread => f.write_str("nobody reads standard output"),
+            Self::Unread => f.write_str("standard output has no reader"),
             Self::Health(why) => f.write_str(why),
             Self::KeptOut => f.write_str("the holder of this token may not call"),
         }

@@ -1,4 +1,4 @@
-//! Pages of flash that tell devices who may call them, written from the same configuration.
+//! `attache provision`: pages of flash that tell devices who may call them, written from the same configuration.
 
 use super::config::{Endpoint, Policy, Protection, Required, Secret};
 use super::fault::Fault;
@@ -18,7 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Writes the page of flash that tells a device who may call it.
+/// Write the page of flash that tells a device who may call it
 #[derive(Args, Debug)]
 pub(super) struct Provision {
     #[command(subcommand)]
@@ -27,34 +27,34 @@ pub(super) struct Provision {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a page of what the configuration says: what callers show (auth.*), by which names they call it (allow_host), from which pages
-    /// (allow_origin), and the key that it seals with.
+    /// Write a page with the credentials that callers need (auth.*), host names (allow_host), origins (allow_origin) and the key that
+    /// signs sessions
     ///
-    /// A device fetches nothing, so the issuer's keys have to be in auth.jwks_file. The page has secrets in it: keep it as you keep keys.
+    /// A device fetches nothing, so the keys of the issuer have to be in auth.jwks_file. The page holds secrets: keep it private.
     Write(Writing),
-    /// Print what a page says, but for its secrets.
+    /// Print a page without its secrets
     Show {
-        /// The file with the page.
+        /// File with the page
         page: PathBuf,
     },
 }
 
 #[derive(Args, Debug)]
 struct Writing {
-    /// The file to write; it must not be there yet.
+    /// File to write; it must not exist
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// The size of the device's page, in bytes; what is left is filled with 0xFF, as flash is when it is erased.
+    /// Size of the page on the device, in bytes; the rest is filled with 0xFF, like erased flash
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     size: usize,
 
-    /// Who tells the device the time by SNTP: an IPv4 address, and a port if it is not 123. Without it tokens are taken only once the
-    /// application has set the clock.
+    /// SNTP server of the device: an IPv4 address, and a port if it is not 123. Without it, tokens are accepted only once the
+    /// application has set the clock
     #[arg(long, value_name = "ADDR", value_parser = time_server)]
     time_server: Option<SocketAddrV4>,
 
-    /// The path of the server whose settings are taken; the first one without it.
+    /// Path of the server whose settings are written [default: the first server]
     #[arg(long, value_name = "PATH")]
     server: Option<String>,
 

@@ -124,7 +124,7 @@ async fn http(config: &Config, seeing: &Seeing) -> Result<(), Problem> {
     let mut reload = system::Reload::take().map_err(Problem::Signals)?;
     match tls.clone() {
         Some(certificate) => tokio::spawn(certificate.follow(reload)),
-        // A signal that nobody takes would end the program.
+        // Without this task the signal would end the program.
         None => tokio::spawn(async move {
             loop {
                 reload.next().await;

@@ -116,25 +116,38 @@ pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Why a file with secrets is not private, and the command that mends it; `None` if it is private.
+/// Gives a new file to the owner of the one that it replaces, or of the directory if there is none: root changes keys for a service
+/// that runs as another user. Others than root cannot, and need not.
+pub(crate) fn keep_owner(replaced: &Path, fresh: &fs::File) {
+    let directory = replaced.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(owner) = fs::metadata(replaced).or_else(|_| fs::metadata(directory)) {
+        let _ = std::os::unix::fs::fchown(fresh, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+/// Why a file with secrets is not private to its owner, and the command that mends it; `None` if it is private.
 pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     const OTHERS: u32 = 0o007;
     const GROUP_WRITES: u32 = 0o020;
     let path = file.display();
     let metadata = fs::metadata(file)?;
-    let (mode, owner) = (metadata.permissions().mode(), metadata.uid());
-    let own = rustix::process::geteuid().as_raw();
+    let mode = metadata.permissions().mode();
     Ok(if mode & OTHERS != 0 {
         Some(format!("can be read or written by other users: chmod 600 {path}"))
     } else if mode & GROUP_WRITES != 0 {
         Some(format!("can be written by its group: chmod 600 {path}"))
-    } else if owner != own && owner != 0 {
-        Some(format!(
-            "belongs to user {owner}, who is neither root nor the user of this program ({own}): chown {own} {path}"
-        ))
     } else {
         None
     })
+}
+
+/// Why the owner of a file with secrets is not to be trusted, and the command that mends it; `None` for root and the user of this program.
+pub(crate) fn foreign_owner(file: &Path) -> io::Result<Option<String>> {
+    let (owner, own) = (fs::metadata(file)?.uid(), rustix::process::geteuid().as_raw());
+    Ok((owner != own && owner != 0).then(|| {
+        let path = file.display();
+        format!("belongs to user {owner}, who is neither root nor the user of this program ({own}): chown {own} {path}")
+    }))
 }
 
 /// Tells apart two files of one name and time: the number of the file, and when its content or mode last changed.

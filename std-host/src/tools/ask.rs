@@ -274,7 +274,7 @@ impl Asking {
                 Some(Missing::Capability(needed)) => return Err(ToolError::from_failure(Failure::Needs(needed))),
                 Some(Missing::Legacy) => {
                     return Err(ToolError::user(
-                        "this needs an answer of the client, which has not said that it can give one",
+                        "This tool must ask the client or its user, and this client does not support such questions",
                     ));
                 }
             }

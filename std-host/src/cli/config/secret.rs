@@ -6,7 +6,7 @@ use crate::cli::private_file::{self, bytes};
 use core::fmt;
 use std::path::Path;
 
-/// A value that is for nobody's eyes; no log, error or listing has it.
+/// A secret value. No log, error or listing prints it.
 #[derive(Clone)]
 pub(in crate::cli) struct Secret<T>(pub(in crate::cli) T);
 

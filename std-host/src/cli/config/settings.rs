@@ -128,7 +128,7 @@ pub(in crate::cli) const SETTINGS: &[Setting] = &[
         "socket_mode",
         Kind::Mode,
         "660",
-        "Permissions of the file of a Unix socket, in octal digits: who has write permission can connect",
+        "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
