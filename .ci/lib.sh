@@ -30,3 +30,13 @@ has_bare_targets() {
         compgen -G "$(rustc --print target-libdir --target "$target")/libcore-*.rlib" >/dev/null || return 1
     done
 }
+
+# Checks dependencies by deny.toml; advisories only where the network reaches their database.
+check_dependencies() {
+    cargo deny check bans licenses sources
+    if curl -sf --max-time 10 -o /dev/null https://github.com/rustsec/advisory-db; then
+        cargo deny check advisories
+    else
+        echo "the database of advisories cannot be reached: advisories were not checked"
+    fi
+}

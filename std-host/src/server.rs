@@ -42,6 +42,7 @@ impl Server {
     /// # Panics
     /// If the name is taken, or is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the schema of the arguments is
     /// not that of an object. Each is a mistake in the program, found at its start.
+    #[track_caller]
     #[must_use]
     pub fn tool<A, R, H>(self, name: &str, description: &str, handler: H) -> Self
     where
@@ -58,6 +59,7 @@ impl Server {
     ///
     /// # Panics
     /// As [`tool`](Server::tool).
+    #[track_caller]
     #[must_use]
     pub fn tool_blocking<A, R, F>(self, name: &str, description: &str, handler: F) -> Self
     where
@@ -72,6 +74,7 @@ impl Server {
     ///
     /// # Panics
     /// If the name is taken.
+    #[track_caller]
     #[must_use]
     pub fn with_tool(self, tool: Tool) -> Self {
         added(self.engine.changes.add_tool(tool));
@@ -82,6 +85,7 @@ impl Server {
     ///
     /// # Panics
     /// If the name is taken.
+    #[track_caller]
     #[must_use]
     pub fn with_prompt(self, prompt: Prompt) -> Self {
         added(self.engine.changes.add_prompt(prompt));
@@ -92,6 +96,7 @@ impl Server {
     ///
     /// # Panics
     /// If the URI is taken.
+    #[track_caller]
     #[must_use]
     pub fn with_resource(self, resource: Resource) -> Self {
         added(self.engine.changes.add_resource(resource));
@@ -102,6 +107,7 @@ impl Server {
     ///
     /// # Panics
     /// If there is the same template already.
+    #[track_caller]
     #[must_use]
     pub fn with_template(self, template: Resource) -> Self {
         added(self.engine.changes.add_template(template));
@@ -150,9 +156,13 @@ impl Server {
     /// # Panics
     /// If the identifier has no prefix or breaks the grammar of keys (MCP 2026-07-28 basic/index), or is declared already, or
     /// the settings are not an object.
+    #[track_caller]
     #[must_use]
     pub fn extension(self, identifier: &str, settings: serde_json::Value) -> Self {
-        self.engine.changes.edit(|offers| Arc::make_mut(&mut offers.extensions).declare(identifier, settings));
+        // Not in the closure: a panic names the caller of this method.
+        let mut extensions = Arc::clone(&self.engine.changes.offers().extensions);
+        Arc::make_mut(&mut extensions).declare(identifier, settings);
+        self.engine.changes.edit(|offers| offers.extensions = extensions);
         self
     }
 
@@ -169,6 +179,7 @@ impl Server {
     ///
     /// # Panics
     /// If there is none.
+    #[track_caller]
     #[must_use]
     pub fn seal_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
         self.engine.seal_with(keys.into_iter().map(Key::new).collect());
@@ -186,6 +197,7 @@ impl Server {
     ///
     /// # Panics
     /// If the path does not begin with a slash.
+    #[track_caller]
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         assert!(path.starts_with('/'), "path {path:?} must begin with a slash");
@@ -259,30 +271,56 @@ impl Server {
         Arc::new(self.engine)
     }
 
-    /// The endpoint, to be merged into a router; and where access tokens are asked for, what tells clients where to get them, at the
-    /// well-known path that belongs to the public URL of the endpoint (RFC 9728 §3.1).
+    /// The endpoint and, if it takes access tokens, its [`metadata`](Server::metadata), to be merged into a router at the root of the
+    /// host. Do not nest it: clients look for the metadata at a path that begins at the root. To nest an endpoint, merge its metadata
+    /// at the root and nest the [`endpoint`](Server::endpoint):
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "axum", feature = "auth"))] {
+    /// # use attache_host::Server;
+    /// # use attache_host::auth::{Auth, Issuer, Tokens};
+    /// let tokens = Tokens::of("https://api.example/v1/mcp", Issuer::discovered("https://id.example"));
+    /// let server = Server::new("thermostat", "1").auth(Auth::tokens(tokens));
+    /// let metadata: axum::Router = server.metadata();
+    /// let router = metadata.nest("/v1", server.endpoint());
+    /// # let _ = router;
+    /// # }
+    /// ```
     #[cfg(feature = "axum")]
     pub fn routes<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
+        self.metadata().merge(self.endpoint())
+    }
+
+    /// The endpoint alone, at its path.
+    #[cfg(feature = "axum")]
+    pub fn endpoint<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
         let path = self.path.clone();
         let engine = self.build();
-        let service = crate::http::McpService::new(Arc::clone(&engine));
-        let mut router = axum::Router::new().route_service(&path, service.clone());
+        engine.auth().prepare();
+        let service = crate::http::McpService::new(engine);
+        let mut router = axum::Router::new().without_v07_checks().route_service(&path, service.clone());
         if !path.ends_with('/') {
             // People add a slash, and clients do not tell them.
             router = router.route_service(&format!("{path}/"), service);
         }
-        engine.auth().prepare();
-        match engine.auth().resource().and_then(|resource| metadata(&engine, &resource.metadata_path().concat())) {
-            Some(metadata) => router.merge(metadata),
-            None => router,
-        }
+        router
     }
 
-    /// The metadata of the endpoint for clients that look for it at the root of the host, to be merged into a router by one server of
-    /// it; nothing where no access tokens are asked for. That at the path of the endpoint is among its [`routes`](Server::routes).
+    /// The document that tells clients where to get access tokens, at the well-known path that belongs to the public URL of the endpoint
+    /// (RFC 9728 §3.1); an empty router if the endpoint takes none.
+    #[cfg(feature = "axum")]
+    pub fn metadata<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        let path = self.engine.auth().resource().map(|resource| resource.metadata_path().concat());
+        path.and_then(|path| metadata(&self.engine, &path)).unwrap_or_default()
+    }
+
+    /// The [`metadata`](Server::metadata) for clients that look for it at the root of the host, to be merged into a router by one server of
+    /// it. Nothing if the endpoint takes no access tokens, or if its public URL has no path: the root is then the one place.
     #[cfg(feature = "axum")]
     pub fn root_metadata<S: Clone + Send + Sync + 'static>(&self) -> Option<axum::Router<S>> {
-        metadata(&self.engine, "/.well-known/oauth-protected-resource")
+        const ROOT: &str = "/.well-known/oauth-protected-resource";
+        let is_own = self.engine.auth().resource()?.metadata_path().concat() == ROOT;
+        if is_own { None } else { metadata(&self.engine, ROOT) }
     }
 }
 
@@ -302,10 +340,13 @@ fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Op
         let (head, _) = request.into_parts();
         (fields, auth.url(&head).and_then(|url| auth.metadata(&url)).unwrap_or_default())
     };
-    Some(axum::Router::new().route(path, axum::routing::get(answer)))
+    // To a router braces are a pattern; here they are characters of the URL.
+    let path = path.replace('{', "{{").replace('}', "}}");
+    Some(axum::Router::new().without_v07_checks().route(&path, axum::routing::get(answer)))
 }
 
 /// A name that is taken is a mistake in the program, found at its start.
+#[track_caller]
 fn added(added: Result<(), Taken>) {
     if let Err(taken) = added {
         panic!("{taken}");

@@ -7,7 +7,7 @@
 
 use crate::admission::Place;
 use crate::budget::{Account, Permit, weight};
-use crate::engine::{Engine, Listening, Moment, Pending, Step, batched};
+use crate::engine::{Engine, Listening, Moment, Pending, STOPPED, Step, Stop, StopCalls, batched};
 use crate::limits;
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing};
@@ -15,7 +15,9 @@ use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Session;
 use attache_core::exchange::{Batch, Next, Standalone, Ticket};
 use attache_core::line::{Connection, Cut, Lines};
+use attache_core::rpc::Error;
 use bytes::Bytes;
+use core::pin::pin;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -24,28 +26,45 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// Serves one connection until `input` ends; then the calls that came have
-/// [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to end, and their answers [`STDIO_DRAIN`](crate::limits::STDIO_DRAIN) to be
-/// written. It ends at once when `output` takes nothing more.
+/// Serves one connection until `input` ends. Calls that run then have [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to end; those
+/// that do not are answered with an error. Answers have [`STDIO_DRAIN`](crate::limits::STDIO_DRAIN) to be written. Serving ends at
+/// once when `output` takes nothing more.
 ///
 /// [`LINE_CALLS`](crate::limits::LINE_CALLS) calls run at once. Further ones wait for their turn while other messages are
 /// still answered; only when [`LINE_WAITING`](crate::limits::LINE_WAITING) wait is nothing read.
 ///
 /// # Errors
-/// If reading or writing fails, or if calls that came were not answered in time.
+/// If reading or writing fails, or if calls did not end in time.
 pub async fn serve(
+    engine: Arc<Engine>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin + Send + 'static,
+) -> io::Result<()> {
+    serve_until(engine, input, output, core::future::pending()).await
+}
+
+/// Serves one connection as [`serve`] does, until `input` ends or `stop` completes. After `stop` nothing more is read, and calls
+/// that run have [`stop_grace`](crate::Limits::stop_grace) to end.
+///
+/// # Errors
+/// As [`serve`]; a stop that leaves calls unfinished is not an error.
+pub async fn serve_until(
     engine: Arc<Engine>,
     mut input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
+    stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (answers, outbox) = mpsc::unbounded_channel();
     let mut writer = Writer(tokio::spawn(write_lines(output, outbox)));
-    let mut peer = Peer::new(engine, answers);
+    let (stop_calls, stop_of_calls) = StopCalls::new();
+    let mut peer = Peer::new(engine, answers, stop_of_calls);
     let mut buffer = vec![0; limits::BODY];
     let mut lines = Lines::new(&mut buffer);
     let mut piece = vec![0; PIECE];
-    loop {
+    let mut stop = pin!(stop);
+    let is_stopped = loop {
         let read = tokio::select! {
+            () = stop.as_mut() => break true,
             read = input.read(&mut piece) => read?,
             ended = &mut writer.0 => return ended.map_err(io::Error::other)?,
             Some(_) = peer.running.join_next() => {
@@ -61,25 +80,26 @@ pub async fn serve(
             if let Some(cut) = lines.finish() {
                 peer.take(cut).await;
             }
-            break;
-        }
-    }
-    let rest = async {
-        while peer.running.join_next().await.is_some() {
-            peer.fill();
+            break false;
         }
     };
-    let in_time = timeout(limits::STDIO_GRACE, rest).await.is_ok();
-    let dropped = peer.running.len() + peer.waiting.len();
-    // With the peer go the calls that still run, and the last sender: the writer ends when it has written what is there.
+    let grace = if is_stopped { peer.engine.limits().stop_grace } else { limits::STDIO_GRACE };
+    let in_time = timeout(grace, peer.rest()).await.is_ok();
+    let unfinished = peer.running.len() + peer.waiting.len();
+    if !in_time {
+        peer.refuse_waiting();
+        stop_calls.now();
+        let _ = timeout(limits::STDIO_DRAIN, peer.rest()).await;
+    }
+    // With the peer goes the last sender: the writer ends when it has written everything.
     drop(peer);
     match timeout(limits::STDIO_DRAIN, &mut writer.0).await {
         Ok(written) => written.map_err(io::Error::other)??,
-        Err(_) => return Err(late("answers were not taken in time")),
+        Err(_) => return Err(late("answers were not read in time")),
     }
-    match in_time {
+    match in_time || is_stopped {
         true => Ok(()),
-        false => Err(late(&format!("input has ended, and {dropped} calls that did not end in time were dropped"))),
+        false => Err(late(&format!("input has ended, and {unfinished} calls that did not end in time got an error"))),
     }
 }
 
@@ -122,6 +142,8 @@ struct Peer {
     client: Option<Client>,
     /// It hears of changes.
     heard: bool,
+    /// Ends running calls.
+    stop: Stop,
 }
 
 impl Drop for Peer {
@@ -133,7 +155,7 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    fn new(engine: Arc<Engine>, answers: mpsc::UnboundedSender<Placed>) -> Self {
+    fn new(engine: Arc<Engine>, answers: mpsc::UnboundedSender<Placed>, stop: Stop) -> Self {
         Self {
             engine,
             connection: Connection::new(),
@@ -146,6 +168,22 @@ impl Peer {
             by_id: HashMap::new(),
             client: None,
             heard: false,
+            stop,
+        }
+    }
+
+    /// Waits until all calls have ended.
+    async fn rest(&mut self) {
+        while self.running.join_next().await.is_some() {
+            self.fill();
+        }
+    }
+
+    /// Answers calls that have not begun with an error.
+    fn refuse_waiting(&mut self) {
+        for Waiting { moment, ticket, line, place, permit, mut watch } in self.waiting.drain(..) {
+            let answer = moment.replied(&ticket.refuse_for(Error::Failed(STOPPED)), &line, &permit, &mut watch);
+            let _ = self.answers.send((answer.bytes, place));
         }
     }
 
@@ -222,9 +260,9 @@ impl Peer {
             moment.clone().start(next, &who(), message, Place::of(permit.another()), self.client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
-        let answers = self.answers.clone();
+        let (answers, stop) = (self.answers.clone(), self.stop.clone());
         self.running.spawn(async move {
-            match batched(pending, &permit).await {
+            match batched(pending, &permit, stop).await {
                 Ok(Some(bytes)) => drop(answers.send((bytes, place))),
                 Ok(None) => {}
                 Err(short) => tracing::warn!(reason = short.reason(), "the answer to a batch was left out"),
@@ -268,6 +306,7 @@ impl Peer {
                 Some(Pending::Listening(_)) | None => continue,
             };
             running.whole();
+            running.ends_with(self.stop.clone());
             let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));
             let task = self.running.spawn(async move {
                 loop {

@@ -175,13 +175,17 @@ fn server_reachable_from_other_machines_starts_only_with_authentication_or_an_ex
     key(&file, &["add", "ci"]).expect("a key");
     fs::copy(&file, &shown).expect("a copy");
     fs::set_permissions(&shown, fs::Permissions::from_mode(0o644)).expect("its mode");
-    fs::write(directory.path("bad"), "ci 00\n").expect("written");
+    let written = directory.path("written");
+    fs::copy(&file, &written).expect("a copy");
+    fs::set_permissions(&written, fs::Permissions::from_mode(0o620)).expect("its mode");
+    fs::write(directory.path("bad"), "ci 00\n# a comment\nname\n").expect("written");
     fs::set_permissions(directory.path("bad"), fs::Permissions::from_mode(0o600)).expect("its mode");
     let bad = directory.path("bad");
     for (flags, says) in [
         (&[][..], &["0.0.0.0", "auth.keys_file", "auth.issuer", "--auth-require anonymous"][..]),
         (&["--auth-keys-file", &shown], &["auth.keys_file", "chmod 600"]),
-        (&["--auth-keys-file", &bad], &["bad:1", "attache key add"]),
+        (&["--auth-keys-file", &written], &["auth.keys_file", "written by its group", "chmod 600"]),
+        (&["--auth-keys-file", &bad], &["bad:1", "bad:3", "attache key add"]),
         (&["--auth-keys-file", "/nowhere"], &["auth.keys_file", "/nowhere", "cannot be read"]),
     ] {
         let run = attache(&[&["serve", "--listen", "0.0.0.0:0"], flags].concat()).output().expect("it runs");
@@ -703,9 +707,114 @@ fn holder_of_the_master_key_administers_the_keys_and_each_change_takes_effect_at
     assert_eq!(self::admin(&server, "GET", "/admin/host/keys", fresh, "").0, 200);
     for (flags, says) in [
         (&["--auth-key-administration", "true"][..], "auth.keys_file"),
-        (&["--auth-key-administration", "true", "--auth-keys-file", &file, "--listen", "0.0.0.0:0"], "in the clear"),
+        (
+            &["--auth-key-administration", "true", "--auth-keys-file", &file, "--listen", "0.0.0.0:0"],
+            "without encryption",
+        ),
     ] {
         let refused = attache(&[&["serve"], flags].concat()).output().expect("it runs");
         assert!(String::from_utf8_lossy(&refused.stderr).contains(says), "{flags:?}: {refused:?}");
     }
+}
+
+#[test]
+fn secret_of_another_user_is_refused() {
+    let directory = Directory::new("owner");
+    let file = directory.path("keys");
+    key(&file, &["add", "ci"]).expect("a key");
+    if std::os::unix::fs::chown(&file, Some(12_345), None).is_err() {
+        eprintln!("not shown here: only root gives files away");
+        return;
+    }
+    let run = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-keys-file", &file]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.code() == Some(2) && said.contains("belongs to user 12345") && said.contains("chown"), "{said}");
+}
+
+#[test]
+fn key_that_root_adds_for_a_service_stays_readable_by_its_user() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let directory = Directory::new("service");
+    if chown(&directory.0, Some(12_345), Some(12_345)).is_err() {
+        eprintln!("not shown here: only root gives files away");
+        return;
+    }
+    let file = directory.path("keys");
+    for (name, owner) in [("ci", 12_345), ("ops", 12_346)] {
+        if name == "ops" {
+            chown(&file, Some(owner), None).expect("root may");
+        }
+        let added = key(&file, &["add", name]);
+        let owned = fs::metadata(&file).map(|file| file.uid()).expect("a file");
+        assert_eq!((added.is_ok(), owned), (true, owner), "{name}: {added:?}");
+    }
+    assert_eq!(key(&file, &["list"]).expect("names"), "ci\nops");
+}
+
+#[test]
+fn file_of_keys_is_that_of_the_configuration() {
+    let directory = Directory::new("configured");
+    let (file, other) = (directory.path("keys"), directory.path("other"));
+    let config = directory.path("attache.toml");
+    let text = format!(
+        "[auth]\nkeys_file = {file:?}\n[[server]]\n[[server]]\npath = \"/b\"\n[server.auth]\nkeys_file = {other:?}\n"
+    );
+    fs::write(&config, text).expect("written");
+    let run = |arguments: &[&str]| {
+        let run = attache(&[&["key"], arguments, &["--config", &config]].concat()).output().expect("it runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8_lossy(&run.stdout).trim().to_owned()
+    };
+    run(&["add", "ci"]);
+    run(&["add", "own", "--level", "function", "--server", "/b"]);
+    assert_eq!(key(&file, &["list"]).expect("names"), "ci");
+    assert_eq!(key(&other, &["list"]).expect("names"), "own function:/b");
+    assert_eq!(run(&["list"]), "ci");
+    let run = attache(&["key", "list"]).current_dir(&directory.0).env("ATTACHE_AUTH_KEYS_FILE", &other).output();
+    assert_eq!(run.expect("it runs").stdout, b"own function:/b\n");
+}
+
+/// A request to key administration as it stands on the wire; the status of its answer.
+fn raw(server: &Running, request: &str) -> u16 {
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.write_all(request.as_bytes()).expect("taken");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn key_administration_checks_host_origin_rate_and_deadline_as_an_endpoint_does() {
+    let directory = Directory::new("door");
+    let file = directory.path("keys");
+    let master = key(&file, &["add", "_master", "--level", "master"]).expect("a key");
+    let flags = ["--auth-keys-file", &file, "--auth-key-administration", "true", "--allow-host", "api.example"];
+    let server = Running::with(&[&flags[..], &["--limits-body-time", "500ms"]].concat());
+    for path in ["/admin/host/keys", "/admin/host/keys/a", "/admin/functions/mcp/keys", "/admin/functions/mcp/keys/a"] {
+        for (fields, expected) in [
+            ("host: localhost\r\n", &[200, 404][..]),
+            ("host: api.example\r\n", &[200, 404]),
+            ("host: evil.example\r\n", &[403]),
+            ("host: localhost\r\norigin: http://localhost\r\n", &[200, 404]),
+            ("host: localhost\r\norigin: https://evil.example\r\n", &[403]),
+            ("host: localhost\r\norigin: null\r\n", &[403]),
+        ] {
+            let request =
+                format!("GET {path} HTTP/1.1\r\n{fields}connection: close\r\nx-functions-key: {master}\r\n\r\n");
+            let status = raw(&server, &request);
+            assert!(expected.contains(&status), "{path} {fields}: {status}");
+        }
+        let half = format!(
+            "PUT {path} HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {master}\r\ncontent-length: 9\r\n\r\n{{"
+        );
+        assert_eq!(raw(&server, &half), 408, "{path}");
+    }
+    assert_eq!(key(&file, &["list"]).expect("names"), "_master master", "nothing was made");
+    let slow = Running::with(&[&flags[..], &["--limits-rate", "1/3"]].concat());
+    // Guesses count as well.
+    let guess =
+        "GET /admin/host/keys HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-functions-key: guess\r\n\r\n";
+    let statuses: Vec<u16> = (0..6).map(|_| raw(&slow, guess)).collect();
+    assert!(statuses.starts_with(&[401, 401, 401]) && statuses.contains(&429), "{statuses:?}");
 }

@@ -115,6 +115,25 @@ fn mistake_stops_the_start_with_its_place_and_the_remedy() {
         ("", &["--limits-calls", "0"], &[], &["--limits-calls", "above 0"]),
         ("", &[], &[("ATTACHE_LIMITS_HEAD_TIME", "5")], &["ATTACHE_LIMITS_HEAD_TIME", "30s"]),
         ("", &["--config", "none.toml"], &[], &["none.toml"]),
+        ("[server]\npath = \"/a\"", &[], &[], &["attache.toml:1", "write [[server]]"]),
+        ("auth = \"keys\"", &[], &[], &["attache.toml:1", "auth is a table", "[auth]", "require"]),
+        ("[seal]\nkey = \"00\"", &[], &[], &["attache.toml:2", "seal.key_file"]),
+        ("[[server]]\nlisten = \"127.0.0.1:1\"", &[], &[], &["attache.toml:2", "above the first [[server]]"]),
+        ("[limits]\nfields = 99999999999", &[], &[], &["attache.toml:2", "limits.fields", "at most"]),
+        ("path = \"/a/../b\"", &[], &[], &["attache.toml:1", "/mcp"]),
+        ("[auth]\nkey_name = \"two words\"", &[], &[], &["attache.toml:2", "one word"]),
+        ("[tls]\nmin_version = \"1.3\"", &[], &[], &["attache.toml:2", "tls.certificate"]),
+        ("[tls]\nmin_version = \"1.1\"", &[], &[], &["attache.toml:2", "one of 1.2, 1.3"]),
+        ("socket_mode = \"rw\"", &[], &[], &["attache.toml:1", "660"]),
+        // Values that would never match what clients send.
+        ("allow_host = [\"https://api.example/\"]", &[], &[], &["attache.toml:1", "write api.example"]),
+        ("allow_host = [\"*.example\"]", &[], &[], &["attache.toml:1", "no wildcards"]),
+        ("", &["--allow-host", "api.example/mcp"], &[], &["--allow-host", "host name"]),
+        ("", &["--allow-host", ""], &[], &["--allow-host", "must not be empty"]),
+        ("allow_origin = [\"app.example\"]", &[], &[], &["attache.toml:1", "write https://app.example"]),
+        ("", &[], &[("ATTACHE_ALLOW_ORIGIN", "https://app.example/page")], &["write https://app.example"]),
+        ("path = \"/a b\"", &[], &[], &["attache.toml:1", "percent-encoded"]),
+        ("[proxy]\ntrusted = [\"proxy.example\"]", &[], &[], &["attache.toml:2", "10.0.0.0/8"]),
     ] {
         let directory = Directory::with("mistake", file);
         for command in ["config", "serve"] {
@@ -125,6 +144,131 @@ fn mistake_stops_the_start_with_its_place_and_the_remedy() {
         }
     }
 }
+
+#[test]
+fn all_mistakes_are_told_at_once_each_with_its_place() {
+    let file = "lisen = 1\nallow_host = [\"*\"]\n[limits]\nbody = \"4MB\"\nhed = 1\n[[server]]\npath = \"a\"\n";
+    let directory = Directory::with("all", file);
+    let run = directory.run(&["check", "--limits-calls", "0"], &[("ATTACHE_LIMITS_RATE", "many")]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    for place in ["toml:1:", "toml:2:", "toml:4:", "toml:5:", "toml:7:", "--limits-calls:", "ATTACHE_LIMITS_RATE:"] {
+        assert_eq!(said.lines().filter(|line| line.contains(place)).count(), 1, "{place}\n{said}");
+    }
+    assert!(said.lines().all(|line| line.starts_with("attache: ")), "{said}");
+    let contradictions = "[tls]\nkey = \"a\"\n[auth]\nscopes = [\"a\"]\ngroups = [\"b\"]\nkey_in_query = true\n";
+    let run = Directory::with("contradictions", contradictions).run(&["check"], &[]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    for place in ["toml:2: tls.key", "toml:4: auth.scopes", "toml:5: auth.groups", "toml:6: auth.key_in_query"] {
+        assert!(said.contains(place), "{place}\n{said}");
+    }
+}
+
+#[test]
+fn list_means_the_same_as_flag_variable_and_file() {
+    let value = "Api.Example:8443, b.example,b.example";
+    let expected = r#"allow_host = ["api.example", "b.example"]"#;
+    for (file, arguments, variables) in [
+        (format!("allow_host = \"{value}\""), &[][..], &[][..]),
+        ("allow_host = [\"Api.Example:8443\", \"b.example,b.example\"]".to_owned(), &[], &[]),
+        (String::new(), &["--allow-host", value], &[]),
+        (String::new(), &["--allow-host", "api.example.", "--allow-host", "b.example"], &[]),
+        (String::new(), &[], &[("ATTACHE_ALLOW_HOST", value)]),
+        // An empty variable is as good as none.
+        (format!("allow_host = [\"{value}\"]"), &[], &[("ATTACHE_ALLOW_HOST", "")]),
+        (format!("\u{feff}allow_host = [\"{value}\"]\r\n"), &[], &[]),
+    ] {
+        let run = Directory::with("list", &file).run(&[&["config"], arguments].concat(), variables);
+        let printed = String::from_utf8_lossy(&run.stdout);
+        assert!(
+            printed.lines().any(|line| line.starts_with(expected)),
+            "{file} {arguments:?} {variables:?}\n{printed}"
+        );
+    }
+    let run = Directory::with("tools", "").run(&["config", "--tools", "echo,add,echo"], &[]);
+    assert!(String::from_utf8_lossy(&run.stdout).contains(r#"tools = ["echo", "add"]  # --tools"#));
+}
+
+#[test]
+fn variable_that_looks_like_a_setting_is_warned_of() {
+    let run = Directory::with("variable", "").run(&["config"], &[("ATTACHE_LISTN", "127.0.0.1:1")]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && said.contains("did you mean ATTACHE_LISTEN?"), "{said}");
+}
+
+/// Each path, and whether it is one of the program's own where tokens are taken and keys administered.
+const PATHS: [(&str, bool); 15] = [
+    ("/", false),
+    ("/mcp", false),
+    ("/mcp/", false),
+    ("/a:b", false),
+    ("/:id", false),
+    ("/*", false),
+    ("/admin", false),
+    ("/.well-known/other", false),
+    ("/healthz", true),
+    ("/healthz/", true),
+    ("/readyz", true),
+    ("/.well-known/oauth-protected-resource", true),
+    ("/admin/host/keys", true),
+    ("/admin/functions/f/keys", true),
+    ("/admin/functions/f/keys/name", true),
+];
+
+#[test]
+fn every_pair_of_configured_and_built_in_paths_starts_or_is_refused_with_file_and_line() {
+    let directory = Directory::with("paths", "");
+    std::fs::write(directory.0.join("jwks"), JWKS).expect("written");
+    let key = directory.run(&["key", "add", "a", "--keys-file", "keys"], &[]);
+    assert!(key.status.success());
+    let common = "[auth]\nissuer = \"https://id.example\"\njwks_file = \"jwks\"\nkeys_file = \"keys\"\nkey_administration = true\n";
+    let metadata = |path: &str| format!("/.well-known/oauth-protected-resource{}", path.trim_end_matches('/'));
+    let same = |one: &str, other: &str| one.trim_end_matches('/') == other.trim_end_matches('/');
+    for (number, (one, one_is_own)) in PATHS.iter().enumerate() {
+        for (other, other_is_own) in PATHS.iter().skip(number).chain([&(metadata(one).as_str(), true)]) {
+            let is_alone = one == other;
+            let second = if is_alone { String::new() } else { format!("[[server]]\npath = {other:?}\n") };
+            let file = format!("{common}[[server]]\npath = {one:?}\n{second}");
+            std::fs::write(directory.0.join("attache.toml"), &file).expect("written");
+            let run = directory.run(&["check"], &[]);
+            let said = String::from_utf8_lossy(&run.stderr);
+            let good = !one_is_own && (is_alone || (!other_is_own && !same(one, other)));
+            assert_eq!(run.status.code(), Some(if good { 0 } else { 2 }), "{one} {other}: {said}");
+            assert!(
+                good || said.contains("attache.toml:7: ") || said.contains("attache.toml:9: "),
+                "{one} {other}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn public_urls_that_share_a_path_start_only_where_their_metadata_is_the_same() {
+    let server = |path: &str, resource: &str, more: &str| {
+        format!(
+            "[[server]]\npath = {path:?}\n[server.auth]\nissuer = \"https://id.example\"\njwks_file = \"jwks\"\nresource = {resource:?}\n{more}"
+        )
+    };
+    for (first, second, code) in [
+        (server("/a", "https://api.example", ""), server("/b", "https://api.example", ""), 0),
+        (server("/a", "https://api.example/x", ""), server("/b", "https://api.example/x", ""), 0),
+        (server("/a", "https://api.example/{x}", ""), server("/b", "https://api.example/:x", ""), 0),
+        (server("/", "https://api.example/", ""), server("/b", "https://api.example/b", ""), 0),
+        (server("/a", "https://api.example", ""), server("/b", "https://api.example", "scopes = [\"s\"]"), 2),
+        (server("/a", "https://one.example/x", ""), server("/b", "https://two.example/x", ""), 2),
+    ] {
+        let directory = Directory::with("metadata", &(first + &second));
+        std::fs::write(directory.0.join("jwks"), JWKS).expect("written");
+        let run = directory.run(&["check"], &[]);
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(code), "{said}");
+        assert!(code == 0 || (said.contains("attache.toml:12: ") && said.contains("auth.resource")), "{said}");
+    }
+}
+
+/// The key of RFC 7515, appendix A.3.
+const JWKS: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 
 #[test]
 fn schema_that_is_shipped_is_that_of_the_program_and_has_every_setting() {

@@ -224,3 +224,56 @@ async fn argument_beyond_what_the_schema_says_reaches_no_tool_and_is_named() {
     let text = results[1]["content"][0]["text"].as_str().expect("a text");
     assert!(text.contains("'celsius'") && text.contains("30"), "{text}");
 }
+
+/// The file and line that a panic of the closure names.
+fn place_of_panic(mistake: impl FnOnce() + core::panic::UnwindSafe) -> (String, u32) {
+    use core::cell::RefCell;
+    thread_local! { static PLACE: RefCell<(String, u32)> = RefCell::default(); }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            PLACE.replace((place.file().to_owned(), place.line()));
+        }
+    }));
+    let caught = std::panic::catch_unwind(mistake);
+    std::panic::set_hook(before);
+    assert!(caught.is_err(), "it is no mistake");
+    PLACE.take()
+}
+
+#[test]
+fn mistake_in_a_builder_panics_at_the_line_of_its_author() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct NotAnObject(#[expect(dead_code, reason = "only its schema matters")] u8);
+    let tool = |name: &'static str| attache_host::Tool::new(name, "d", |_: NoArgs, _: Ctx| async { "x" });
+    let read = |_: attache_host::Read, _: Ctx| async { "x" };
+    let mistakes: [fn(); 9] = [
+        || drop(Server::new("t", "1").tool("no name", "d", |_: NoArgs, _: Ctx| async { "x" })),
+        || drop(Server::new("t", "1").tool("a", "d", |_: NotAnObject, _: Ctx| async { "x" })),
+        || drop(Server::new("t", "1").path("mcp")),
+        || drop(Server::new("t", "1").extension("none", json!({}))),
+        || drop(Server::new("t", "1").seal_keys([])),
+        || drop(attache_host::Resource::new("none", "n", "text/plain", |_: attache_host::Read, _: Ctx| async { "x" })),
+        || drop(attache_host::auth::Keys::new([("a", "short")])),
+        || drop(attache_host::auth::Issuer::discovered("ftp://id.example")),
+        || {
+            let issuer = attache_host::auth::Issuer::discovered("https://id.example");
+            drop(attache_host::auth::Tokens::of("mcp", issuer));
+        },
+    ];
+    for (number, mistake) in mistakes.into_iter().enumerate() {
+        assert_eq!(place_of_panic(mistake).0, file!(), "{number}");
+    }
+    let here = (place_of_panic(|| drop(Server::new("t", "1").path("mcp"))), line!());
+    assert_eq!(here.0.1, here.1);
+    let twice = move || drop(Server::new("t", "1").with_tool(tool("a")).with_tool(tool("a")));
+    assert_eq!(place_of_panic(twice).0, file!());
+    let icons = move || drop(tool("a").icons(json!([{"src": "http://x"}])));
+    assert_eq!(place_of_panic(icons).0, file!());
+    let meta = move || {
+        drop(
+            attache_host::Resource::new("a://b", "n", "text/plain", read).meta(json!({"io.modelcontextprotocol/x": 1})),
+        )
+    };
+    assert_eq!(place_of_panic(meta).0, file!());
+}

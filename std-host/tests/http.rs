@@ -201,3 +201,27 @@ mod disconnected {
         assert!(!tool_ends_without_its_client(head, meta).await);
     }
 }
+
+#[cfg(all(feature = "axum", feature = "auth"))]
+#[tokio::test]
+async fn nested_endpoint_is_found_by_the_metadata_that_its_challenge_names() {
+    use attache_host::auth::{Auth, Issuer, Tokens};
+    let tokens = Tokens::of("https://api.example/v1/mcp", Issuer::discovered("https://id.example"));
+    let server = Server::new("t", "1").auth(Auth::tokens(tokens));
+    let metadata: axum::Router = server.metadata();
+    let mut router = metadata.nest("/v1", server.endpoint());
+    let request = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path).header("host", "localhost");
+        request.header("content-type", "application/json").body(axum::body::Body::from(PING)).expect("a request")
+    };
+    let Ok(refused) = router.call(request("POST", "/v1/mcp")).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let challenge = refused.headers()["www-authenticate"].to_str().expect("text");
+    let url = challenge.split('"').find(|part| part.starts_with("https://api.example/")).expect("a URL").to_owned();
+    let path = url.strip_prefix("https://api.example").expect("the origin");
+    let Ok(found) = router.call(request("GET", path)).await;
+    assert_eq!(found.status(), StatusCode::OK, "{path}");
+    let body = found.into_body().collect().await.expect("a whole body").to_bytes();
+    let body: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(body["resource"], "https://api.example/v1/mcp");
+}

@@ -233,8 +233,30 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
     // The first process of a system gets only the signals that it handles.
     let sent = std::process::Command::new("kill").args(["-s", "TERM", first.trim()]).status();
     assert!(sent.expect("kill runs").success());
+    ends_soon(&mut server.child);
+    // Over standard input and output as well.
+    let mut command = std::process::Command::new("unshare");
+    command.args(own_processes).args([program, "serve", "--stdio"]);
+    let pipe = std::process::Stdio::piped;
+    let mut child = command.stdin(pipe()).stdout(pipe()).spawn().expect("it starts");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").expect("taken");
+    child.stdout.as_mut().expect("piped").read_exact(&mut [0; 8]).expect("an answer");
+    let unshare = child.id();
+    let first = std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).expect("a process");
+    let sent = std::process::Command::new("kill").args(["-s", "TERM", first.trim()]).status();
+    assert!(sent.expect("kill runs").success());
+    ends_soon(&mut child);
+    drop(input);
+}
+
+/// Waits for an end with exit code 0.
+fn ends_soon(child: &mut std::process::Child) {
     let started = Instant::now();
-    while server.child.try_wait().expect("a child").is_none() {
+    loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return assert!(status.success(), "{status}");
+        }
         assert!(started.elapsed() < Duration::from_secs(5), "it does not stop");
         std::thread::sleep(Duration::from_millis(10));
     }

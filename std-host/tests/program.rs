@@ -154,6 +154,138 @@ fn head_that_does_not_end_in_time_loses_its_connection() {
 }
 
 #[test]
+fn version_is_that_of_the_program() {
+    let run = attache(&["--version"]).output().expect("the program runs");
+    assert_eq!(String::from_utf8_lossy(&run.stdout), format!("attache {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// The exit code of the program if it writes where its reader has gone.
+#[cfg(unix)]
+fn unread(arguments: &[&str]) -> Option<i32> {
+    let gone = || std::io::pipe().expect("a pipe").1;
+    let mut command = attache(arguments);
+    command.stdout(gone()).stderr(gone()).status().expect("the program runs").code()
+}
+
+/// The exit code of the program if it was started without these descriptors.
+#[cfg(unix)]
+fn without(descriptors: &str, arguments: &[&str]) -> Option<i32> {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec \"$0\" \"$@\" {descriptors}"), env!("CARGO_BIN_EXE_attache")]).args(arguments);
+    command.stdin(Stdio::null()).status().expect("sh runs").code()
+}
+
+#[cfg(unix)]
+#[test]
+fn reader_that_closes_its_end_of_a_pipe_is_never_a_panic() {
+    let keys = std::env::temp_dir().join(format!("attache-unread-{}", std::process::id()));
+    let keys = keys.to_str().expect("UTF-8");
+    for arguments in [
+        &["config"][..],
+        &["config", "--schema"],
+        &["mcp-json"],
+        &["mcp-json", "--stdio"],
+        &["check"],
+        &["key", "add", "a", "--keys-file", keys],
+        &["key", "list", "--keys-file", keys],
+        &["--help"],
+        &["--version"],
+    ] {
+        assert_eq!(unread(arguments), Some(0), "{arguments:?}");
+    }
+    let _ = std::fs::remove_file(keys);
+    for (arguments, expected) in [(&["serve", "--listen", "nowhere"][..], 2), (&["key", "list"], 2)] {
+        assert_eq!(unread(arguments), Some(expected), "{arguments:?}");
+        assert_eq!(without(">&- 2>&-", arguments), Some(expected), "{arguments:?}");
+    }
+    assert_eq!(without(">&- 2>&-", &["config"]), Some(0));
+}
+
+#[test]
+fn client_of_stdio_that_goes_away_ends_the_program_well() {
+    let mut child = attache(&["serve", "--stdio"]).stdin(Stdio::piped()).spawn().expect("the program starts");
+    let mut input = child.stdin.take().expect("piped above");
+    // It reads nothing, and keeps its other end open.
+    drop(child.stdout.take());
+    input.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").expect("taken");
+    let run = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && !said.contains("panic"), "{}: {said}", run.status);
+}
+
+#[cfg(unix)]
+#[test]
+fn signal_to_stop_ends_stdio_at_once_and_well() {
+    for name in ["TERM", "INT"] {
+        let mut child = attache(&["serve", "--stdio"]).stdin(Stdio::piped()).spawn().expect("the program starts");
+        let mut input = child.stdin.take().expect("piped above");
+        input.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").expect("taken");
+        let mut answer = [0; 8];
+        child.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("an answer");
+        let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        let started = Instant::now();
+        let run = child.wait().expect("it ends");
+        assert!(run.success() && started.elapsed() < Duration::from_secs(2), "{name}: {run}");
+        drop(input);
+    }
+}
+
+#[test]
+fn one_document_for_a_client_names_all_servers_by_the_names_that_clients_use() {
+    let directory = std::env::temp_dir().join(format!("attache-client-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let file = directory.join("attache.toml");
+    let run = |text: &str, arguments: &[&str]| -> serde_json::Value {
+        std::fs::write(&file, text).expect("written");
+        let path = file.to_str().expect("UTF-8");
+        let run = attache(&[&["mcp-json", "--config", path], arguments].concat()).output().expect("it runs");
+        serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&run.stderr)))
+    };
+    let two = "[[server]]\n[[server]]\npath = \"/adder\"\n";
+    let urls = |json: &serde_json::Value, list: &str| -> Vec<(String, String)> {
+        let servers = json[list].as_object().expect("servers");
+        servers.iter().map(|(name, server)| (name.clone(), server["url"].as_str().expect("a URL").to_owned())).collect()
+    };
+    let pair = |name: &str, url: &str| (name.to_owned(), url.to_owned());
+    assert_eq!(
+        urls(&run(two, &[]), "servers"),
+        [pair("attache", "http://127.0.0.1:8080/mcp"), pair("attache-adder", "http://127.0.0.1:8080/adder")]
+    );
+    for (text, arguments, list, url) in [
+        ("listen = \"0.0.0.0:80\"", &[][..], "servers", "http://localhost:80/mcp"),
+        ("listen = \"0.0.0.0:8443\"\nallow_host = \"api.example\"", &[], "servers", "http://api.example:8443/mcp"),
+        ("allow_host = \"api.example\"", &[], "servers", "https://api.example/mcp"),
+        ("", &["--for", "claude"], "mcpServers", "http://127.0.0.1:8080/mcp"),
+        ("", &["--for", "cursor"], "mcpServers", "http://127.0.0.1:8080/mcp"),
+    ] {
+        assert_eq!(urls(&run(text, arguments), list), [pair("attache", url)], "{text} {arguments:?}");
+    }
+    let json = run("", &["--stdio", "--for", "claude"]);
+    let server = &json["mcpServers"]["attache"];
+    assert!(server["command"].as_str().is_some_and(|program| program.ends_with("attache")), "{json}");
+    assert_eq!(server["args"][1], "--stdio", "{json}");
+    let keyed = run("[auth]\nkeys_file = \"k\"\n[[server]]\n[[server]]\npath = \"/adder\"\n", &[]);
+    assert_eq!(keyed["inputs"].as_array().map(Vec::len), Some(2), "{keyed}");
+    let _ = std::fs::remove_dir_all(&directory);
+}
+
+#[test]
+fn short_help_has_the_basics_and_long_help_everything_under_headings() {
+    let help = |flag: &str| {
+        let run = attache(&["serve", flag]).output().expect("the program runs");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    let (short, long) = (help("-h"), help("--help"));
+    assert!(short.contains("--auth-keys-file") && !short.contains("--limits-stall-time"), "{short}");
+    for words in
+        ["Who may call:", "TLS:", "Limits:", "--limits-stall-time", "[default: 30s, env: ATTACHE_LIMITS_STALL_TIME"]
+    {
+        assert!(long.contains(words), "{words}\n{long}");
+    }
+}
+
+#[test]
 fn help_names_every_flag_of_serve() {
     let run = attache(&["serve", "--help"]).output().expect("the program runs");
     let help = String::from_utf8_lossy(&run.stdout);

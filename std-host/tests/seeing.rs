@@ -117,6 +117,84 @@ fn refusals_are_logged_without_being_asked_for_and_successes_are_not() {
 }
 
 #[test]
+fn log_says_who_called_and_who_was_refused_and_why_in_one_line_each() {
+    let keys = std::env::temp_dir().join(format!("attache-callers-{}", std::process::id()));
+    let keys = keys.to_str().expect("UTF-8");
+    let made = attache(&["key", "add", "ada", "--keys-file", keys]).output().expect("it runs");
+    let key = String::from_utf8(made.stdout).expect("UTF-8").trim().to_owned();
+    let flags = ["--log-exchanges", "true", "--log-format", "json", "--auth-keys-file", keys];
+    let (server, mut log) = Log::with(&flags);
+    log.message("serving");
+    let ping = |key: &str| {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             mcp-protocol-version: 2025-11-25\r\nx-functions-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(server.address(), &head)
+    };
+    assert!(ping(&key).starts_with("HTTP/1.1 200"));
+    let done = log.find(|_| true);
+    assert_eq!((&done["message"], &done["caller"]), (&json!("exchange"), &json!("key ada")), "{done}");
+    assert!(ping("wrong").starts_with("HTTP/1.1 401"));
+    let refused = log.find(|_| true);
+    for (member, value) in [
+        ("message", "refused"),
+        ("peer", "127.0.0.1"),
+        ("reason", "key"),
+        ("why", "the key is not known"),
+        ("level", "WARN"),
+    ] {
+        assert_eq!(refused[member], value, "{refused}");
+    }
+    assert_eq!(log.find(|_| true)["message"], "exchange");
+    let _ = std::fs::remove_file(keys);
+}
+
+#[test]
+fn stranger_writes_short_printable_lines_and_repetitions_are_counted() {
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "https://api.example/mcp"]);
+    command.stderr(std::process::Stdio::piped());
+    let mut server = Running::logging(command);
+    let mut log = Log::of(&mut server).0;
+    let base64url = |text: &str| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+    };
+    // Each part of a token is the stranger's: issuers with ends of lines, escapes of terminals, and without an end.
+    let evil = format!("https://evil.example/\n\u{1b}[2J{}", "x".repeat(5000));
+    let claims = json!({"iss": evil, "aud": "a", "exp": 4_000_000_000_u64, "iat": 1, "sub": "s"}).to_string();
+    let token = format!("{}.{}.{}", base64url(r#"{"alg":"RS256","kid":"k","typ":"at+jwt"}"#), base64url(&claims), "AA");
+    for _ in 0..50 {
+        let answer = exchange(
+            server.address(),
+            &format!(
+                "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                 authorization: Bearer {token}\r\ncontent-length: 2\r\n\r\n{{}}"
+            ),
+        );
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(log.read_line(&mut line).expect("it can be read"), 0, "the log has ended");
+        lines.push(line.trim_end().to_owned());
+        if line.contains("refused again") {
+            break;
+        }
+    }
+    let refused: Vec<_> = lines.iter().filter(|line| line.contains("refused")).collect();
+    assert_eq!(refused.len(), 2, "{lines:#?}");
+    assert!(refused[0].contains("evil.example") && refused[1].contains("again=49"), "{refused:#?}");
+    for line in refused {
+        assert!(line.len() <= 512 && line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{line}");
+    }
+}
+
+#[test]
 fn metrics_are_read_by_a_parser_of_prometheus_and_an_unknown_tool_is_no_label() {
     let metrics = free();
     let server = Running::with(&["--metrics-listen", &metrics]);

@@ -126,18 +126,87 @@ async fn calls_beyond_the_limit_wait_in_order_while_pings_are_answered() {
     serving.await.expect("no panic").expect("no failure");
 }
 
+/// The answers on `output`, by their ids.
+async fn answers(output: impl tokio::io::AsyncRead + Unpin) -> Vec<(Value, Value)> {
+    let (mut lines, mut answers) = (BufReader::new(output).lines(), Vec::new());
+    while let Some(line) = lines.next_line().await.expect("readable") {
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        answers.push((answer["id"].clone(), answer["error"]["code"].clone()));
+    }
+    answers
+}
+
 #[tokio::test(start_paused = true)]
-async fn input_that_ends_while_a_call_runs_on_gives_it_the_grace_and_then_a_failure() {
+async fn input_that_ends_while_calls_run_on_gives_them_the_grace_and_then_an_error_each() {
+    const CALLS: usize = attache_host::limits::LINE_CALLS;
     let (server, begun, _leave) = waiting();
-    let lines = call(1, "waits") + &ping(2);
-    let (output, answers) = duplex(1024);
+    // One more than run at once, so that one has not begun.
+    let lines: String = ping(0) + &(1..=CALLS + 1).map(|id| call(id, "waits")).collect::<String>();
+    let (output, input) = duplex(64 * 1024);
     let started = Instant::now();
     let served = stdio::serve(server.build(), io::Cursor::new(lines), output).await;
-    assert_eq!(served.expect_err("an answer is missing").kind(), io::ErrorKind::TimedOut);
-    assert_eq!((started.elapsed(), begun.load(Ordering::Relaxed)), (attache_host::limits::STDIO_GRACE, 1));
-    let mut lines = BufReader::new(answers).lines();
-    assert!(lines.next_line().await.expect("readable").expect("the answer of the ping").contains("\"id\":2"));
-    assert_eq!(lines.next_line().await.expect("readable"), None);
+    assert_eq!(served.expect_err("calls were not finished").kind(), io::ErrorKind::TimedOut);
+    assert_eq!((started.elapsed(), begun.load(Ordering::Relaxed)), (attache_host::limits::STDIO_GRACE, CALLS));
+    let answers = answers(input).await;
+    assert_eq!(answers.len(), CALLS + 2);
+    for (id, code) in answers {
+        assert_eq!(code, if id == 0 { Value::Null } else { json!(-32603) }, "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_gives_calls_the_grace_of_a_stop_and_then_an_error_and_is_no_failure() {
+    let grace = Duration::from_secs(7);
+    for finishes in [true, false] {
+        let (server, _, leave) = waiting();
+        let engine = server.limits(attache_host::Limits::default().stop_grace(grace)).build();
+        let (mut questions, input) = duplex(1024);
+        let (output, reader) = duplex(1024);
+        questions.write_all(call(1, "waits").as_bytes()).await.expect("taken");
+        let stop = tokio::time::sleep(Duration::from_secs(1));
+        let started = Instant::now();
+        let serving = tokio::spawn(stdio::serve_until(engine, input, output, stop));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        // Nothing more is read.
+        questions.write_all(ping(2).as_bytes()).await.expect("taken");
+        if finishes {
+            leave.add_permits(1);
+        }
+        serving.await.expect("no panic").expect("no failure");
+        let (time, code) = if finishes { (3, Value::Null) } else { (8, json!(-32603)) };
+        assert_eq!(started.elapsed().as_secs(), time);
+        assert_eq!(answers(reader).await, [(json!(1), code)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batch_and_streamed_result_that_do_not_end_in_time_get_an_error_as_well() {
+    let endless = || futures_util::stream::pending::<Result<String, attache_host::ToolError>>();
+    let server = Server::new("t", "1")
+        .tool("waits", "d", async |_: NoArgs, _: Ctx| core::future::pending::<String>().await)
+        .tool("streams", "d", move |_: NoArgs, _: Ctx| async move { attache_host::Streamed::new(endless()) });
+    let handshake = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-03-26",
+        "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}});
+    let message =
+        |id: usize, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
+    let batch = json!([message(1, "waits"), {"jsonrpc": "2.0", "id": 2, "method": "ping"}]);
+    let lines = format!("{handshake}\n{batch}\n{}\n", message(3, "streams"));
+    let (output, input) = duplex(64 * 1024);
+    stdio::serve(server.build(), io::Cursor::new(lines), output).await.expect_err("calls were not finished");
+    let mut lines = BufReader::new(input).lines();
+    let mut seen = Vec::new();
+    while let Some(line) = lines.next_line().await.expect("readable") {
+        match serde_json::from_str(&line).expect("JSON") {
+            Value::Array(answers) => seen.extend(answers),
+            answer => seen.push(answer),
+        }
+    }
+    let mut ids: Vec<_> = seen.iter().map(|answer| answer["id"].as_u64().expect("an id")).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [0, 1, 2, 3], "{seen:?}");
+    for answer in seen.iter().filter(|answer| answer["id"] == 1 || answer["id"] == 3) {
+        assert!(answer["error"]["code"] == -32603 || answer["result"]["isError"] == true, "{answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -138,7 +138,78 @@ fn client_certificate_is_required_where_an_authority_is_named() {
         .output()
         .expect("openssl runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    assert_eq!(curl(&[&trusting[..], &["--cert", &client, "--key", &client_key]].concat(), &url), "200 2");
+    let with_certificate = [&trusting[..], &["--cert", &client, "--key", &client_key]].concat();
+    assert_eq!(curl(&with_certificate, &url), "200 2");
+    // The status page has no certificate, so it calls nothing; with it or without, health is asked where metrics are.
+    let (status, metrics) = (free(), free());
+    let more = ["--status", &status, "--metrics-listen", &metrics];
+    let beside = Running::with(&[&tls[..], &more].concat());
+    let port = beside.greeting.split("https://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
+    assert_eq!(curl(&with_certificate, &format!("https://localhost:{}/mcp", port.expect("a port"))), "200 2");
+    assert_eq!(curl(&[], &format!("http://{status}/try/0")), "403 1.1");
+    let listen = format!("127.0.0.1:{}", port.expect("a port"));
+    let own = [&["health", "--listen", &listen][..], &tls].concat();
+    let run = attache(&own).output().expect("the program runs");
+    assert!(String::from_utf8_lossy(&run.stderr).contains("metrics.listen"), "{run:?}");
+    let run = attache(&[&own[..], &more[2..]].concat()).output().expect("the program runs");
+    assert!(run.status.success() && run.stdout == b"ready\n", "{run:?}");
+}
+
+/// An address that was free a moment ago.
+fn free() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").to_string()
+}
+
+#[test]
+fn oldest_version_of_tls_is_a_setting() {
+    let directory = Directory::new("newest");
+    directory.certificate("newest");
+    let (certificate, key) = (directory.file("certificate.pem"), directory.file("key.pem"));
+    let tls = ["--tls-certificate", &certificate, "--tls-key", &key, "--tls-min-version", "1.3"];
+    let server = Running::with(&tls);
+    let port = server.greeting.split("https://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
+    let port = port.expect("a port");
+    let url = format!("https://localhost:{port}/mcp");
+    assert_eq!(curl(&["--cacert", &certificate], &url), "200 2");
+    assert_eq!(curl(&["--cacert", &certificate, "--tls-max", "1.2"], &url), "000 0");
+    // Health is asked over TLS, by the address that the configuration says.
+    let listen = format!("0.0.0.0:{port}");
+    let run = attache(&[&["health", "--listen", &listen][..], &tls].concat()).output().expect("the program runs");
+    assert!(run.status.success() && run.stdout == b"ready\n", "{run:?}");
+    // From elsewhere the certificate has to be one that is known.
+    let run = attache(&["health", &format!("https://localhost:{port}")]).output().expect("the program runs");
+    assert!(!run.status.success(), "{run:?}");
+    #[cfg(target_os = "linux")]
+    {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).expect("a process");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    }
+}
+
+#[test]
+fn unix_socket_has_the_mode_that_was_said_and_lets_nobody_in_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new("mode");
+    let socket = directory.file("attache.sock");
+    let listen = format!("unix:{socket}");
+    let mode = || std::fs::metadata(&socket).expect("a socket").permissions().mode() & 0o777;
+    for (flags, expected) in [(&[][..], 0o660), (&["--socket-mode", "600"], 0o600), (&["--socket-mode", "0666"], 0o666)]
+    {
+        let status = free();
+        let arguments = [&["serve", "--listen", &listen, "--status", &status], flags].concat();
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_attache")]).args(arguments);
+        let mut server = Running::of(command);
+        assert_eq!(mode(), expected, "{flags:?}");
+        assert_eq!(curl(&["--unix-socket", &socket], "http://localhost/mcp"), "200 1.1");
+        // Who may open the socket is up to its mode; the status page asks nobody.
+        assert_eq!(curl(&[], &format!("http://{status}/try/0")), "403 1.1");
+        let run = attache(&["health", "--listen", &listen]).output().expect("the program runs");
+        assert!(run.status.success() && run.stdout == b"ready\n", "{run:?}");
+        let sent = Command::new("kill").args(["-s", "TERM", &server.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success() && server.child.wait().expect("it ends").success());
+    }
 }
 
 #[test]

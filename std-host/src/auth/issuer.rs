@@ -47,6 +47,7 @@ impl Issuer {
     ///
     /// # Panics
     /// If `issuer` is not an `https` URL; `http` is allowed for `localhost`.
+    #[track_caller]
     pub fn discovered(issuer: &str) -> Self {
         assert!(Self::may_be_asked(issuer), "issuer {issuer:?} must be an https URL, or an http one of this machine");
         let Names { server, issuer } = Names::of(issuer);

@@ -21,12 +21,14 @@ impl Keys {
     ///
     /// # Panics
     /// If a value is shorter than [`KEY`](crate::limits::KEY) bytes: it could be guessed.
+    #[track_caller]
     pub fn new<N: Into<String>, V: AsRef<[u8]>>(keys: impl IntoIterator<Item = (N, V)>) -> Self {
-        let digests = keys.into_iter().map(|(name, value)| {
+        let mut digests = Vec::new();
+        for (name, value) in keys {
             let (name, value) = (name.into(), value.as_ref());
             assert!(value.len() >= crate::limits::KEY, "key {name:?} must have {} bytes at least", crate::limits::KEY);
-            (name, digest(value))
-        });
+            digests.push((name, digest(value)));
+        }
         Self::of_digests(digests)
     }
 
@@ -61,7 +63,7 @@ impl Held {
     pub(super) fn check(&self, shown: Shown<'_>) -> Result<Authenticated<'_>, Refusal> {
         shown.check(&self.open).map_err(|denied| match shown.check(&self.known) {
             Ok(_) => {
-                tracing::info!("a caller was not let in: his key is for something else");
+                crate::observe::note_why(&"the key is for something else");
                 Refusal::Forbidden
             }
             Err(_) => super::told(&denied),

@@ -338,8 +338,8 @@ pub(crate) enum Evidence {
     Vouched(Box<Verified<Vec<u8>>>),
 }
 
-/// Writes to the log why a caller is kept out, and gives what the peer may know of it.
+/// Notes for the log why a caller is refused, and gives what the peer may know of it.
 fn told(denied: &Denied<'_>) -> Refusal {
-    tracing::info!(reason = %denied, "a caller was not let in");
+    crate::observe::note_why(denied);
     Refusal::from(*denied)
 }

@@ -30,6 +30,7 @@ impl Tokens {
     ///
     /// # Panics
     /// If `resource` is no `https` or `http` URL.
+    #[track_caller]
     pub fn of(resource: &str, issuer: Issuer) -> Self {
         assert!(Resource::new(resource).is_some(), "{resource:?} must be a URL such as https://api.example/mcp");
         let tokens = Self {

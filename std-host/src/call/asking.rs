@@ -264,7 +264,7 @@ impl Asking {
     }
 }
 
-const UNASKABLE: &str = "this needs an answer of the client, which has not said that it can give one";
+const UNASKABLE: &str = "This tool must ask the client or its user, and this client does not support such questions";
 
 /// A value that was checked with the message it came in.
 fn parsed(json: &[u8]) -> Value {

@@ -82,6 +82,7 @@ pub(crate) struct Extensions {
 impl Extensions {
     /// # Panics
     /// If the identifier is none, or declared already, or the settings are not an object.
+    #[track_caller]
     pub(crate) fn declare(&mut self, identifier: &str, settings: Value) {
         let sound = identifier.contains('/') && is_key(identifier);
         assert!(sound, "extension {identifier:?} must be named like com.example/name");
@@ -104,6 +105,7 @@ impl Extensions {
 ///
 /// # Panics
 /// If one breaks the grammar, or has a prefix that belongs to the protocol.
+#[track_caller]
 pub(crate) fn check_keys(what: &str, meta: &Value) {
     let members = meta.as_object();
     assert!(members.is_some(), "_meta of {what} must be an object");

@@ -70,6 +70,7 @@ impl Content {
     /// # Panics
     /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
     #[must_use]
+    #[track_caller]
     pub fn meta(self, meta: &Value) -> Self {
         check_keys("a block", meta);
         self.with("_meta", meta)

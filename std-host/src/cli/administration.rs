@@ -1,21 +1,35 @@
-//! Keys of callers, made and taken away over HTTP by who holds the master key (azure.md C.4).
+//! Key administration: API keys are added, renewed and removed over HTTP by holders of the master key (azure.md C.4).
 
-use super::key_file::{Entry, Kind, Ring, Unchanged, change, made, remove};
+use super::key_file::{Ring, Unchanged, change, made, remove};
+use super::key_level::{Entry, Kind};
 use attache_core::auth::digest;
+use attache_host::http::{Front, Peer, Refused};
 use attache_host::limits;
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::{Method, StatusCode};
+use core::time::Duration;
+use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::time::timeout;
 
-/// The endpoints, to be merged into the program's.
-pub(super) fn routes(ring: Arc<Ring>) -> Router {
-    let host = async |State(ring): State<Arc<Ring>>, Path(path): Path<Vec<String>>, request: Request| {
+/// What key administration needs.
+#[derive(Debug)]
+struct Administration {
+    ring: Arc<Ring>,
+    front: Front,
+    /// Time in which a body must arrive.
+    body_time: Duration,
+}
+
+/// The routes of key administration. Each request passes `front` before its key is looked at.
+pub(super) fn routes(ring: Arc<Ring>, front: Front, body_time: Duration) -> Router {
+    type Shared = State<Arc<Administration>>;
+    let host = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
         let mut path = path.into_iter();
         let (collection, name) = (path.next().unwrap_or_default(), path.next());
         let kind = match (collection.as_str(), name.as_deref()) {
@@ -24,52 +38,91 @@ pub(super) fn routes(ring: Arc<Ring>) -> Router {
             ("keys" | "functionkeys", _) => Some(Kind::Host),
             _ => None,
         };
-        answer(&ring, kind, name, request).await
+        shared.answer(kind, name, request).await
     };
-    let function = async |State(ring): State<Arc<Ring>>, Path(path): Path<Vec<String>>, request: Request| {
+    let function = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
         let mut path = path.into_iter();
         let kind = path.next().map(|function| Kind::Function(format!("/{function}")));
-        answer(&ring, kind, path.next(), request).await
+        shared.answer(kind, path.next(), request).await
     };
     Router::new()
         .route("/admin/host/{collection}", any(host))
         .route("/admin/host/{collection}/{name}", any(host))
         .route("/admin/functions/{function}/keys", any(function))
         .route("/admin/functions/{function}/keys/{name}", any(function))
-        .with_state(ring)
+        .with_state(Arc::new(Administration { ring, front, body_time }))
 }
 
 /// The name of the master key.
 const MASTER: &str = "_master";
 
-async fn answer(ring: &Ring, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let mut shown = head.headers.get_all("x-functions-key").iter();
-    let value = match (shown.next(), shown.next()) {
-        (Some(value), None) => value.as_bytes(),
-        _ => return refused(StatusCode::UNAUTHORIZED, "show the master key, once, in X-Functions-Key"),
-    };
-    match ring.is_master(value) {
-        Ok(true) => {}
-        Ok(false) => return refused(StatusCode::FORBIDDEN, "this takes the master key"),
-        Err(denied) => {
-            tracing::info!(reason = %denied, "keys were not administered");
-            return refused(StatusCode::UNAUTHORIZED, "this takes the master key");
+impl Administration {
+    async fn answer(&self, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let response = match self.front.check(&head) {
+            Err(refused) => Self::turned_away(refused),
+            Ok(()) => match self.is_master(&head.headers) {
+                Err((status, reason)) => refused(status, reason),
+                Ok(()) => self.done(kind, name, head.method, body).await,
+            },
+        };
+        let status = response.status().as_u16();
+        if status >= 400 {
+            let peer = head.extensions.get::<Peer>().map(|Peer(address)| tracing::field::display(*address));
+            tracing::warn!(peer, status, "key administration refused a request");
+        }
+        response
+    }
+
+    fn turned_away(why: Refused) -> Response {
+        let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
+        let reason = match why.reason {
+            "host" => "this server is called by another Host: set allow_host",
+            "rate" => "too many requests: come back later",
+            _ => "web pages of this Origin may not call",
+        };
+        let mut response = refused(status, reason);
+        if let Some(wait) = why.retry_after {
+            // RFC 9110 §10.2.3: in whole seconds.
+            response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(wait.as_secs() + 1));
+        }
+        response
+    }
+
+    /// Whether the request has the master key.
+    fn is_master(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+        let mut shown = headers.get_all("x-functions-key").iter();
+        let value = match (shown.next(), shown.next()) {
+            (Some(value), None) => value.as_bytes(),
+            _ => return Err((StatusCode::UNAUTHORIZED, "send the master key, once, in X-Functions-Key")),
+        };
+        match self.ring.is_master(value) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err((StatusCode::FORBIDDEN, "this needs the master key")),
+            Err(_) => Err((StatusCode::UNAUTHORIZED, "this needs the master key")),
         }
     }
-    let Some(kind) = kind else {
-        return refused(StatusCode::NOT_FOUND, "there are keys, functionkeys and systemkeys");
-    };
-    let Ok(body) = to_bytes(body, MOST).await else {
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 4 KiB");
-    };
-    granted(ring, kind, name, head.method, &body)
+
+    async fn done(&self, kind: Option<Kind>, name: Option<String>, method: Method, body: Body) -> Response {
+        let Some(kind) = kind else {
+            return refused(StatusCode::NOT_FOUND, "there are keys, functionkeys and systemkeys");
+        };
+        let body = match timeout(self.body_time, to_bytes(body, MOST)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 4 KiB"),
+            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
+        };
+        let ring = Arc::clone(&self.ring);
+        // Files are read and written on threads for blocking work.
+        let done = tokio::task::spawn_blocking(move || granted(&ring, kind, name, method, &body)).await;
+        done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    }
 }
 
 /// Bytes of a body.
 const MOST: usize = 4096;
 
-/// A key whose value its holder chooses.
+/// The body of a request that chooses the value of a key.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Chosen {
@@ -94,22 +147,24 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
             let chosen = if body.is_empty() { Ok(Chosen::default()) } else { serde_json::from_slice::<Chosen>(body) };
             match chosen {
                 Ok(chosen) if chosen.name.as_ref().is_some_and(|other| *other != name) => {
-                    refused(StatusCode::BAD_REQUEST, "the name in the body is another than that in the path")
+                    refused(StatusCode::BAD_REQUEST, "the name in the body differs from the name in the path")
                 }
-                Ok(Chosen { value: Some(value), .. }) if value.len() < limits::KEY => {
-                    refused(StatusCode::BAD_REQUEST, "the value is so short that it could be guessed")
-                }
+                Ok(Chosen { value: Some(value), .. }) if value.len() < limits::KEY => refused(
+                    StatusCode::BAD_REQUEST,
+                    "the value is so short that it could be guessed: at least 32 bytes",
+                ),
                 Ok(chosen) => set(ring, kind, name, chosen.value),
                 Err(_) => refused(StatusCode::BAD_REQUEST, "the body must be {\"name\":…,\"value\":…}, or nothing"),
             }
         }
-        (Method::DELETE, Some(_)) if kind == Kind::Master => {
-            refused(StatusCode::FORBIDDEN, "the master key is renewed and never removed: nobody could undo it")
-        }
+        (Method::DELETE, Some(_)) if kind == Kind::Master => refused(
+            StatusCode::FORBIDDEN,
+            "the master key can be renewed but not removed: without it no other could be made",
+        ),
         (Method::DELETE, Some(name)) => match change(ring.file(), |keys| Ok(remove(keys, &name, &kind))) {
             Ok((fresh, true)) => {
                 ring.take(fresh);
-                tracing::info!(name, %kind, "a key was removed");
+                tracing::info!(name, %kind, "API key removed");
                 StatusCode::NO_CONTENT.into_response()
             }
             Ok((fresh, false)) => {
@@ -123,7 +178,7 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
     }
 }
 
-/// Sets the value of a key, or makes one; the key may be new.
+/// Sets the value of a key, or makes one. The key may be new.
 fn set(ring: &Ring, kind: Kind, name: String, value: Option<String>) -> Response {
     let changed = change(ring.file(), |keys| {
         let value = value.map_or_else(made, Ok)?;
@@ -139,7 +194,7 @@ fn set(ring: &Ring, kind: Kind, name: String, value: Option<String>) -> Response
     match changed {
         Ok((fresh, (value, is_new))) => {
             ring.take(fresh);
-            tracing::info!(name, %kind, is_new, "a key was set");
+            tracing::info!(name, %kind, is_new, "API key set");
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             answered(status, &json!({"name": name, "value": value, "links": []}))
         }
@@ -151,18 +206,18 @@ fn unmade(unchanged: Unchanged) -> Response {
     match unchanged {
         Unchanged::Refused(what) => refused(StatusCode::BAD_REQUEST, &what),
         Unchanged::Busy(what) => {
-            tracing::warn!(what, "keys were not changed");
-            refused(StatusCode::SERVICE_UNAVAILABLE, "somebody else changes the keys: try again")
+            tracing::warn!(what, "API keys not changed");
+            refused(StatusCode::SERVICE_UNAVAILABLE, "another change of the keys is under way: try again")
         }
         Unchanged::Broken(fault) => {
-            tracing::error!(%fault, "keys were not changed");
-            refused(StatusCode::INTERNAL_SERVER_ERROR, "the file of keys cannot be changed: the log says why")
+            tracing::error!(%fault, "API keys not changed");
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "the key file cannot be changed: the log says why")
         }
     }
 }
 
 fn other(allowed: &'static str) -> Response {
-    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "this method means nothing here");
+    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here");
     response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allowed));
     response
 }
@@ -171,7 +226,7 @@ fn refused(status: StatusCode, reason: &str) -> Response {
     answered(status, &json!({"error": reason}))
 }
 
-/// Answers have secrets in them, so nobody keeps them.
+/// Answers hold secrets, so no cache may keep them.
 fn answered(status: StatusCode, body: &Value) -> Response {
     let fields = [(http::header::CONTENT_TYPE, "application/json"), (http::header::CACHE_CONTROL, "no-store")];
     (status, fields, body.to_string()).into_response()

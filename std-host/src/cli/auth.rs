@@ -1,14 +1,16 @@
 //! Who may call, as the configuration says it.
 
-use super::config::{Endpoint, Fault, Policy, Protection, Required};
+use super::config::{Endpoint, Policy, Protection, Required};
+use super::fault::Fault;
 use super::key_file::Ring;
+use super::private_file::without_byte_order_mark;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Files of keys that were read, each once.
+/// Key files that were read, each once.
 #[derive(Debug, Default)]
 pub(super) struct Rings(Vec<Arc<Ring>>);
 
@@ -24,8 +26,8 @@ impl Rings {
     }
 }
 
-/// What callers of an endpoint have to show; nothing if everybody may call. `url` is the endpoint as its callers write it, unless the
-/// configuration says otherwise.
+/// The credentials that callers of an endpoint need; `None` if everyone may call. `url` is the endpoint as its clients write it, unless
+/// the configuration says otherwise.
 pub(super) fn of(endpoint: &Endpoint, url: &str, rings: &mut Rings) -> Result<Option<Auth>, Fault> {
     let Endpoint { path, protection, .. } = endpoint;
     let ring = protection.keys_file.as_deref().map(|file| rings.of(file)).transpose()?;
@@ -41,7 +43,7 @@ pub(super) fn of(endpoint: &Endpoint, url: &str, rings: &mut Rings) -> Result<Op
         (_, None, Some(keys)) => Auth::keys(keys),
     };
     let auth = auth.unauthenticated(protection.unauthenticated);
-    // A public URL that was told is the public URL.
+    // auth.resource wins over what a proxy says.
     let auth = match &protection.forwarded {
         Some([host, proto]) if protection.resource.is_none() => auth.forwarded(host.clone(), proto.clone()),
         _ => auth,
@@ -65,7 +67,7 @@ fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
             let path = file.display();
             let text = fs::read_to_string(file)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path} cannot be read: {error}")))?;
-            Issuer::with_keys(&policy.issuer, &text)
+            Issuer::with_keys(&policy.issuer, without_byte_order_mark(&text))
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };
@@ -83,13 +85,13 @@ fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
         .groups(&policy.groups))
 }
 
-/// The server at the path that was asked for; the first one, where none was.
+/// The server at a path; the first one without a path.
 pub(super) fn endpoint<'s>(servers: &'s [Endpoint], asked: Option<&str>) -> Result<&'s Endpoint, Fault> {
     let found = servers.iter().find(|server| asked.is_none_or(|asked| asked == server.path));
     found.ok_or_else(|| Fault::of("--server names a path that no server of the configuration has".to_owned()))
 }
 
-/// The policy in words, for whoever starts the server.
+/// The policy in words, for the operator who starts the server.
 pub(super) struct Words<'a>(pub(super) &'a Protection, pub(super) &'a str);
 
 impl fmt::Display for Words<'_> {
@@ -100,25 +102,21 @@ impl fmt::Display for Words<'_> {
         let token = (!issuers.is_empty()).then(|| format!("an access token of {}", issuers.join(" or ")));
         let and = if protection.required == Required::Either { "or" } else { "and" };
         match (protection.required, token, key) {
-            _ if protection.vouched => return f.write_str("Callers are who X-MS-CLIENT-PRINCIPAL says."),
-            (Required::Nothing, ..) | (_, None, None) => return f.write_str("Anybody who reaches it may call."),
+            _ if protection.vouched => return f.write_str("The header X-MS-CLIENT-PRINCIPAL says who calls."),
+            (Required::Nothing, ..) | (_, None, None) => return f.write_str("Everyone who reaches it may call."),
             (Required::Sometimes, Some(token), _) => {
-                write!(
-                    f,
-                    "Anybody who reaches it may call what asks for neither scope nor role; for the rest callers need {token}."
-                )?;
+                write!(f, "Everyone may call what needs neither scope nor role; for the rest callers need {token}.")?;
             }
             (_, Some(token), Some(key)) => write!(f, "Callers need {token} {and} {key}.")?,
             (_, Some(one), None) | (_, None, Some(one)) => write!(f, "Callers need {one}.")?,
         }
         match protection.unauthenticated {
-            Unauthenticated::Forbidden => f.write_str(" Others get 403, and are not told what would do.")?,
-            Unauthenticated::NotFound => f.write_str(" Others get 404, as if there were nothing.")?,
+            Unauthenticated::Forbidden => f.write_str(" Others get 403 without a reason.")?,
+            Unauthenticated::NotFound => f.write_str(" Others get 404.")?,
             _ => {}
         }
         let all = |list: &[String]| list.join(", ");
         for policy in &protection.policies {
-            // Of one alone it is clear whose they are.
             if issuers.len() > 1 {
                 write!(f, "\n  of {}:", policy.issuer)?;
             }
@@ -127,7 +125,7 @@ impl fmt::Display for Words<'_> {
             write!(f, "\n  audiences: {}", all(&audiences))?;
             match policy.applications.as_slice() {
                 [] => f.write_str("\n  applications: only one whose id is an audience (set auth.applications)")?,
-                [any] if any == "*" => f.write_str("\n  applications: any that has a token for this server")?,
+                [any] if any == "*" => f.write_str("\n  applications: any with a token for this server")?,
                 listed => write!(f, "\n  applications: {}", all(listed))?,
             }
             for (name, list) in
@@ -140,8 +138,8 @@ impl fmt::Display for Words<'_> {
         }
         match protection.scopes.as_slice() {
             _ if issuers.is_empty() => Ok(()),
-            [] => f.write_str("\n  scopes that clients are told to ask for: none (set auth.scopes)"),
-            scopes => write!(f, "\n  scopes that clients are told to ask for: {}", all(scopes)),
+            [] => f.write_str("\n  scopes that clients are told to request: none (set auth.scopes)"),
+            scopes => write!(f, "\n  scopes that clients are told to request: {}", all(scopes)),
         }
     }
 }

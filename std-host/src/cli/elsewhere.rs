@@ -38,7 +38,7 @@ impl Reload {
 pub(crate) enum Local {}
 
 impl Local {
-    pub(crate) fn bind(_: &Path) -> io::Result<Self> {
+    pub(crate) fn bind(_: &Path, _: u32) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -63,7 +63,25 @@ pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::create_new(path)
 }
 
-/// Who reads a file is not in its mode.
-pub(crate) fn others_read(_: &Path) -> io::Result<bool> {
-    Ok(false)
+/// Files have no owner that is told here.
+pub(crate) fn keep_owner(_: &Path, _: &std::fs::File) {}
+
+/// Who may read a file is not in its mode.
+pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
+    std::fs::metadata(file).map(|_| None)
+}
+
+/// Files have no owner that is told here.
+pub(crate) fn foreign_owner(_: &Path) -> io::Result<Option<String>> {
+    Ok(None)
+}
+
+/// Nothing tells apart two files of one name, time and length.
+pub(crate) fn version(_: &std::fs::Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
+}
+
+/// There are no core dumps.
+pub(crate) fn forbid_core_dumps() -> io::Result<()> {
+    Ok(())
 }

@@ -1,12 +1,16 @@
 //! Whether the server lives and is ready, and how to ask it.
 
+use super::config::{Config, Listen};
+use super::problem::Problem;
+use super::{Settings, print};
 use axum::Router;
 use axum::routing::get;
+use clap::Args;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use http::StatusCode;
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Whether new requests are welcome.
@@ -21,7 +25,7 @@ impl Ready {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
-    /// `/healthz` answers as long as the program lives, `/readyz` with 503 and the name of the reason when it is better not asked.
+    /// `/healthz` answers as long as the program lives, `/readyz` with 503 and a reason while it should get no requests.
     pub(super) fn routes(&self) -> Router {
         let ready = self.clone();
         Router::new().route("/healthz", get(|| async { "ok\n" })).route(
@@ -36,30 +40,110 @@ impl Ready {
     }
 }
 
-/// Asks the server at `url` whether it is ready; gives what it says.
+/// Asks a running server whether it is ready; fails if it is not
 ///
-/// # Errors
-/// Why it is not, and what to do.
-pub(super) fn ask(url: &str) -> Result<String, String> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err(format!("{url} must begin with http://; where TLS is served, ask with curl"));
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-    let failed = |error: std::io::Error| format!("{url} is not healthy: {error}");
-    let mut addresses = with_port.to_socket_addrs().map_err(failed)?;
-    let address = addresses.next().ok_or_else(|| format!("{authority} has no address"))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n").map_err(failed)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).map_err(failed)?;
-    let said = answer.split("\r\n\r\n").nth(1).unwrap_or_default().trim().to_owned();
-    match answer.starts_with("HTTP/1.1 200") {
-        true => Ok(said),
-        false => Err(format!("{url} is not ready: {said}")),
+/// Without a URL it asks the server that runs here with the same configuration (flags, variables, attache.toml), over TLS or a Unix
+/// socket if that is where it listens.
+#[derive(Args, Debug)]
+pub(super) struct Health {
+    /// The server, such as https://api.example; its certificate has to be valid
+    url: Option<String>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Where to ask.
+#[derive(Debug)]
+struct Target {
+    url: String,
+    socket: Option<PathBuf>,
+    /// Whether it is the server on this machine, whose certificate is for another name.
+    is_own: bool,
+}
+
+impl Health {
+    pub(super) fn run(&self) -> Result<(), Problem> {
+        let target = match &self.url {
+            Some(url) => Target { url: url.clone(), socket: None, is_own: false },
+            None => Target::of(&self.settings.config()?)?,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
+        let said = runtime.block_on(target.ask()).map_err(Problem::Health)?;
+        print::print(&format!("{said}\n"))
     }
 }
 
-/// How long a healthy server takes at most: container runtimes ask that often.
+impl Target {
+    /// The server that runs with this configuration.
+    fn of(config: &Config) -> Result<Self, Problem> {
+        let needs_certificate = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let (address, is_tls) = match (&config.listen, config.metrics) {
+            // The metrics are read without a client certificate, and health with them.
+            (_, Some(metrics)) if needs_certificate => (metrics, false),
+            _ if needs_certificate => {
+                return Err(Problem::Health(
+                    "the server needs a client certificate: set metrics.listen, where health can be asked without"
+                        .to_owned(),
+                ));
+            }
+            (Listen::Unix(path), _) => {
+                return Ok(Self { url: "http://localhost".to_owned(), socket: Some(path.clone()), is_own: true });
+            }
+            (Listen::Tcp(address), _) => (*address, config.tls.is_some()),
+        };
+        if address.port() == 0 {
+            return Err(Problem::Health("the server listens on any free port: say which, as a URL".to_owned()));
+        }
+        let scheme = if is_tls { "https" } else { "http" };
+        Ok(Self { url: format!("{scheme}://{}", reachable(address)), socket: None, is_own: true })
+    }
+
+    /// What the server says of its readiness.
+    async fn ask(self) -> Result<String, String> {
+        let Self { url, socket, is_own } = self;
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(format!("{url} must begin with http:// or https://"));
+        }
+        let failed = |error: reqwest::Error| {
+            let mut cause: &dyn core::error::Error = &error;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            format!("{url} is not healthy: {cause}")
+        };
+        // Installed before? Then it is the same one.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
+        let client = if is_own { client.tls_danger_accept_invalid_certs(true) } else { client };
+        #[cfg(unix)]
+        let client = match socket {
+            Some(path) => client.unix_socket(path),
+            None => client,
+        };
+        #[cfg(not(unix))]
+        drop(socket);
+        let request = client.build().map_err(failed)?.get(format!("{}/readyz", url.trim_end_matches('/')));
+        let response = request.send().await.map_err(failed)?;
+        let is_ready = response.status() == StatusCode::OK;
+        let status = response.status();
+        let said = response.text().await.map_err(failed)?.trim().chars().take(MOST).collect::<String>();
+        if is_ready { Ok(said) } else { Err(format!("{url} is not ready: {status} {said}")) }
+    }
+}
+
+/// The address by which this machine reaches itself.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// How long a healthy server takes at most: container runtimes ask often.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Characters of an answer that are shown.
+const MOST: usize = 200;

@@ -1,90 +1,20 @@
-//! Files of API keys: a line for each, its name, the SHA-256 of its value, and what it opens if that is not every endpoint. The value itself
-//! is shown once, when it is made.
+//! Files of API keys. A line for each key has its name, the SHA-256 of its value, and its kind if that is not `host`. The value itself is
+//! shown once, when it is made.
 
-use super::config::{Fault, check_readers};
+use super::fault::{Fault, Faults, Origin};
+use super::key_level::{Entry, Kind, Level};
+use super::private_file::{self, bytes, hexadecimal};
 use super::system;
+use super::watched_file::WatchedFiles;
 use attache_core::auth::{ApiKey, Denied, Shown, digest};
 use attache_host::auth::Keys;
-use core::fmt::{self, Write as _};
-use core::str::FromStr;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::{Duration, sleep};
+use tokio::time::Duration;
 
-/// A key of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) digest: [u8; 32],
-}
-
-/// What a key opens (azure.md C.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Everything, keys among it.
-    Master,
-    /// All endpoints that ask for the level `function`.
-    Host,
-    /// The one at this path.
-    Function(String),
-    /// Those that ask for the level `system`, and for a key of this name.
-    System,
-}
-
-/// What an endpoint asks of a key. A key opens it if its level is equal, not if it is higher; the master key opens all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Level {
-    Function,
-    /// A key of this name.
-    System(String),
-    Admin,
-}
-
-impl Entry {
-    pub(super) fn is(&self, name: &str, kind: &Kind) -> bool {
-        self.name == name && self.kind == *kind
-    }
-
-    /// Whether it opens the endpoint at `path`, which asks for `level`.
-    pub(super) fn opens(&self, level: &Level, path: &str) -> bool {
-        match (&self.kind, level) {
-            (Kind::Master, _) | (Kind::Host, Level::Function) => true,
-            (Kind::Function(of), Level::Function) => of == path,
-            (Kind::System, Level::System(name)) => self.name == *name,
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Master => f.write_str("master"),
-            Self::Host => f.write_str("host"),
-            Self::Function(path) => write!(f, "function:{path}"),
-            Self::System => f.write_str("system"),
-        }
-    }
-}
-
-impl FromStr for Kind {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Ok(match text.split_once(':') {
-            None if text == "master" => Self::Master,
-            None if text == "host" => Self::Host,
-            None if text == "system" => Self::System,
-            Some(("function", path)) if path.starts_with('/') => Self::Function(path.to_owned()),
-            _ => return Err(()),
-        })
-    }
-}
-
-/// A new value: a mark by which it is found where it should not be, 32 random bytes, and a check of both.
+/// A new value: a prefix that scanners for leaked secrets look for, 32 random bytes, and a checksum of both.
 pub(super) fn made() -> Result<String, String> {
     let mut value = format!("attache_{}", hexadecimal(&random()?));
     let [a, b, c, d, ..] = digest(value.as_bytes());
@@ -92,32 +22,24 @@ pub(super) fn made() -> Result<String, String> {
     Ok(value)
 }
 
-/// 32 bytes that nobody guesses.
+/// 32 random bytes.
 pub(super) fn random() -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
     Ok(bytes)
 }
 
-/// Takes a key away; whether it was there.
+/// Removes a key; whether it was there.
 pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
     let before = keys.len();
     keys.retain(|key| !key.is(name, kind));
     keys.len() < before
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // A `String` takes everything.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Why the file was not changed.
+/// Why a key file was not changed.
 #[derive(Debug)]
 pub(super) enum Unchanged {
-    /// Somebody else changes it.
+    /// Another change is under way.
     Busy(String),
     /// The change makes no sense.
     Refused(String),
@@ -134,7 +56,7 @@ impl From<Unchanged> for Fault {
     }
 }
 
-/// Changes the file, whole or not at all; what stands in it then, and what the change has given.
+/// Changes the file, whole or not at all. Gives its new content and what `change` has returned.
 pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>,
@@ -142,14 +64,15 @@ pub(super) fn change<T>(
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = PathBuf::from(name);
-    // As long as it is there nobody else changes the file.
+    // While this file exists, no other program changes the keys.
     let mut file = system::create_private(&fresh).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Unchanged::Busy(format!(
-            "{} is there: somebody else changes the keys, or was killed while he did, and then it may be removed",
+            "{} exists: another change of the keys is under way; if its program was killed, remove that file",
             fresh.display()
         )),
         _ => Unchanged::Broken(cannot(path, "written", &error)),
     })?;
+    system::keep_owner(path, &file);
     let changed = changed(path, change).and_then(|(keys, given)| {
         let text: String = keys
             .iter()
@@ -173,40 +96,60 @@ fn changed<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>,
 ) -> Result<(Vec<Entry>, T), Unchanged> {
-    let mut keys = if path.exists() { read(path).map_err(Unchanged::Broken)? } else { Vec::new() };
+    let mut keys = if path.exists() { read_for_owner(path).map_err(Unchanged::Broken)? } else { Vec::new() };
     let given = change(&mut keys).map_err(Unchanged::Refused)?;
     let is_word = |text: &str| !text.is_empty() && !text.starts_with('#') && !text.contains(char::is_whitespace);
     if let Some(key) = keys.iter().find(|key| !is_word(&key.name)) {
-        return Err(Unchanged::Refused(format!("the name of a key must be one word, and {:?} is none", key.name)));
+        return Err(Unchanged::Refused(format!("the name of a key must be one word, and {:?} is not", key.name)));
     }
     if let Some(key) = keys.iter().find(|key| !is_word(&key.kind.to_string())) {
-        return Err(Unchanged::Refused(format!("the path of an endpoint has no spaces, and {} has", key.kind)));
+        return Err(Unchanged::Refused(format!("the path of a server has no spaces, and {} has", key.kind)));
     }
     Ok((keys, given))
 }
 
 /// The keys in the file.
+///
+/// # Errors
+/// All lines that do not name a key, or why the file cannot be read.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
-    check_readers("auth.keys_file", path)?;
-    let text = fs::read_to_string(path).map_err(|error| cannot(path, "read", &error))?;
-    let mut keys = Vec::new();
+    parsed(path, &private_file::read("auth.keys_file", path)?)
+}
+
+/// The keys in the file, for an operator who may be root and keep them for a service that runs as another user.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_for_owner(path: &Path) -> Result<Vec<Entry>, Fault> {
+    parsed(path, &private_file::read_for_owner("auth.keys_file", path)?)
+}
+
+fn parsed(path: &Path, text: &str) -> Result<Vec<Entry>, Fault> {
+    let (mut keys, mut faults) = (Vec::new(), Faults::default());
     for (number, line) in (1..).zip(text.lines()) {
-        let wrong = || {
-            let line = format!("{}:{number}", path.display());
-            Fault::of(format!(
-                "{line}: a line must be the name of a key, 64 hexadecimal digits, and what it opens: attache key add NAME"
-            ))
-        };
-        let mut words = line.split_whitespace();
-        let Some(name) = words.next().filter(|_| !line.starts_with('#')) else { continue };
-        let digest = words.next().and_then(super::config::bytes).ok_or_else(wrong)?;
-        let kind = words.next().map_or(Ok(Kind::Host), str::parse).map_err(|()| wrong())?;
-        if words.next().is_some() {
-            return Err(wrong());
+        match entry(line) {
+            Some(Ok(key)) => keys.push(key),
+            None => {}
+            Some(Err(())) => faults.add(Fault::at(
+                Origin::File(path.to_owned(), number),
+                "a line must have the name of a key, 64 hexadecimal digits, and the kind of the key: run attache key add NAME"
+                    .to_owned(),
+            )),
         }
-        keys.push(Entry { name: name.to_owned(), kind, digest });
     }
-    Ok(keys)
+    faults.end().map(|()| keys)
+}
+
+/// The key on a line; nothing for an empty line or a comment.
+fn entry(line: &str) -> Option<Result<Entry, ()>> {
+    let mut words = line.split_whitespace();
+    let name = words.next().filter(|_| !line.starts_with('#'))?;
+    let digest = words.next().and_then(bytes);
+    let kind = words.next().map_or(Ok(Kind::Host), str::parse);
+    Some(match (digest, kind, words.next()) {
+        (Some(digest), Ok(kind), None) => Ok(Entry { name: name.to_owned(), kind, digest }),
+        _ => Err(()),
+    })
 }
 
 fn cannot(path: &Path, what: &str, error: &io::Error) -> Fault {
@@ -234,7 +177,7 @@ impl Held {
 }
 
 impl Ring {
-    /// Reads the file, and goes on reading it, in the runtime that runs this.
+    /// Reads the file, and watches it in the runtime that runs this.
     pub(super) fn of(file: &Path) -> Result<Arc<Self>, Fault> {
         let held = Mutex::new(Held { keys: read(file)?, doors: Vec::new() });
         let ring = Arc::new(Self { file: file.to_owned(), held });
@@ -246,7 +189,7 @@ impl Ring {
         &self.file
     }
 
-    /// The keys that open the endpoint at `path`, which asks for `level`: always those that the file has.
+    /// The keys that open the endpoint at `path`, which asks for `level`. They follow the file.
     pub(super) fn door(&self, level: Level, path: &str) -> Keys {
         let keys = Keys::default();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,7 +203,8 @@ impl Ring {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take(fresh);
     }
 
-    /// Reads the file again, and gives how many keys it has if they are others. Who changes it meanwhile has the last word, for he waits here.
+    /// Reads the file again; the number of its keys if they have changed. A change over HTTP that happens meanwhile wins,
+    /// because it waits for this lock.
     fn refresh(&self) -> Result<Option<usize>, Fault> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = read(&self.file)?;
@@ -289,23 +233,26 @@ impl Ring {
         }
     }
 
-    /// Reads the file again and again. What cannot be read is told, and the old keys stay.
+    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the old keys stay.
     async fn follow(self: Arc<Self>) {
-        let mut told = None;
+        let mut watched = WatchedFiles::new(vec![self.file.clone()], LOOK);
+        let mut logged = None;
         loop {
-            sleep(LOOK).await;
-            match self.refresh() {
-                Ok(others) => {
-                    told = None;
-                    if let Some(keys) = others {
-                        tracing::info!(keys, "the keys of callers were read again");
+            watched.changed().await;
+            let ring = Arc::clone(&self);
+            let Ok(read) = tokio::task::spawn_blocking(move || ring.refresh()).await else { continue };
+            match read {
+                Ok(changed) => {
+                    logged = None;
+                    if let Some(keys) = changed {
+                        tracing::info!(keys, file = %self.file.display(), "API keys reloaded");
                     }
                 }
                 Err(fault) => {
                     let fault = fault.to_string();
-                    if told.as_ref() != Some(&fault) {
-                        tracing::error!(%fault, "the keys of callers were not read again, the old ones stay");
-                        told = Some(fault);
+                    if logged.as_ref() != Some(&fault) {
+                        tracing::error!(%fault, "API keys not reloaded, the old ones stay valid");
+                        logged = Some(fault);
                     }
                 }
             }
@@ -322,31 +269,12 @@ fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     }
 }
 
-/// How often the file is read, which is short: who takes a key away wants it gone.
+/// How often the file is looked at: an operator who removes a key wants it to stop working now.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn key_opens_what_asks_for_its_level_and_the_master_key_opens_all() {
-        let kinds =
-            [Kind::Master, Kind::Host, Kind::Function("/a".to_owned()), Kind::Function("/b".to_owned()), Kind::System];
-        for (level, path, expected) in [
-            (Level::Function, "/a", [true, true, true, false, false]),
-            (Level::Function, "/b", [true, true, false, true, false]),
-            (Level::System("mcp_extension".to_owned()), "/a", [true, false, false, false, true]),
-            (Level::System("other".to_owned()), "/a", [true, false, false, false, false]),
-            (Level::Admin, "/a", [true, false, false, false, false]),
-        ] {
-            let opens = kinds.clone().map(|kind| {
-                let key = Entry { name: "mcp_extension".to_owned(), kind, digest: [0; 32] };
-                key.opens(&level, path)
-            });
-            assert_eq!(opens, expected, "{level:?} {path}");
-        }
-    }
 
     #[test]
     fn made_value_has_the_mark_that_scanners_look_for_and_a_check() {

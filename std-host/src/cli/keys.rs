@@ -1,12 +1,16 @@
-//! Keys of callers, made and taken away by whoever runs the server.
+//! `attache key`: API keys, made and removed by the operator.
 
-use super::config::Fault;
-use super::key_file::{Entry, Kind, change, made, read, remove};
+use super::config::{Flags, Layers};
+use super::fault::Fault;
+use super::key_file::{self, made, read_for_owner, remove};
+use super::key_level::{Entry, Kind};
+use super::print::print;
+use super::problem::Problem;
 use attache_core::auth::digest;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Makes and removes the keys by which callers are let in. A server that runs with the file takes each change within a few seconds.
+/// Add, renew, remove and list API keys; a running server picks up each change within seconds
 #[derive(Args, Debug)]
 pub(super) struct Key {
     #[command(subcommand)]
@@ -15,26 +19,26 @@ pub(super) struct Key {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new key, and print its value, which nobody can print again.
+    /// Make a new key and print its value, which is shown only once
     Add(Named),
-    /// Make a new value for a key, print it, and let the old one in no more.
+    /// Replace a key and print its new value; the old value stops working
     Renew(Named),
-    /// Let the holder of a key in no more.
+    /// Delete a key
     Remove(Named),
-    /// Print the names of all keys.
+    /// Print the names of all keys
     List(File),
 }
 
 #[derive(Args, Debug)]
 struct Named {
-    /// What the key is called in the log, such as the one who gets it.
+    /// Name of the key in the log, such as the name of its holder
     name: String,
 
-    /// What the key opens.
+    /// Servers that the key opens
     #[arg(long, value_enum, default_value_t = Level::Host)]
     level: Level,
 
-    /// The path of the one server that a key of level `function` opens.
+    /// Path of the one server that a key of level `function` opens
     #[arg(long, value_name = "PATH", required_if_eq("level", "function"))]
     server: Option<String>,
 
@@ -44,21 +48,38 @@ struct Named {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Level {
-    /// All servers that ask for level `function`, as they do unless auth.key_level says otherwise.
+    /// Opens every server (unless its auth.key_level says otherwise)
     Host,
-    /// One of them.
+    /// Opens the server at --server
     Function,
-    /// The servers that ask for a key of this level and name.
+    /// Opens the servers that ask for a system key of this name
     System,
-    /// Everything, and the keys themselves (auth.key_administration).
+    /// Opens everything, and key administration (auth.key_administration)
     Master,
 }
 
 #[derive(Args, Debug)]
 struct File {
-    /// The file of keys, as auth.keys_file names it.
-    #[arg(long, value_name = "FILE", env = "ATTACHE_AUTH_KEYS_FILE")]
-    keys_file: PathBuf,
+    /// File of API keys [default: auth.keys_file of the configuration]
+    #[arg(long, value_name = "FILE")]
+    keys_file: Option<PathBuf>,
+
+    /// Configuration file; attache.toml in the working directory is read without being named
+    #[arg(long, value_name = "FILE", env = "ATTACHE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl File {
+    /// The file of keys; of several servers that of the server at `path`.
+    fn path(&self, path: Option<&str>) -> Result<PathBuf, Fault> {
+        if let Some(file) = &self.keys_file {
+            return Ok(file.clone());
+        }
+        let file = Layers::read(&Flags::default(), self.config.as_deref())?.keys_file(path);
+        file.ok_or_else(|| {
+            Fault::of("no file of keys is configured: set auth.keys_file, or give --keys-file".to_owned())
+        })
+    }
 }
 
 impl Named {
@@ -70,35 +91,37 @@ impl Named {
             Level::Master => Kind::Master,
         }
     }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>) -> Result<T, Fault> {
+        let (_, given) = key_file::change(&self.file.path(self.server.as_deref())?, change)?;
+        Ok(given)
+    }
 }
 
 impl Key {
-    pub(super) fn run(&self) -> Result<(), Fault> {
+    pub(super) fn run(&self) -> Result<(), Problem> {
         match &self.command {
             Command::Add(named) => {
-                let value = change(&named.file.keys_file, |keys| add(keys, &named.name, named.kind()))?;
-                println!("{}", value.1);
+                let value = named.change(|keys| add(keys, &named.name, named.kind()))?;
+                print(&format!("{value}\n"))
             }
             Command::Renew(named) => {
-                let value = change(&named.file.keys_file, |keys| renew(keys, &named.name, &named.kind()))?;
-                println!("{}", value.1);
+                let value = named.change(|keys| renew(keys, &named.name, &named.kind()))?;
+                print(&format!("{value}\n"))
             }
-            Command::Remove(named) => {
-                change(&named.file.keys_file, |keys| match remove(keys, &named.name, &named.kind()) {
-                    true => Ok(()),
-                    false => Err(unknown(&named.name)),
-                })?;
-            }
+            Command::Remove(named) => Ok(named.change(|keys| match remove(keys, &named.name, &named.kind()) {
+                true => Ok(()),
+                false => Err(unknown(&named.name)),
+            })?),
             Command::List(file) => {
-                for Entry { name, kind, .. } in read(&file.keys_file)? {
-                    match kind {
-                        Kind::Host => println!("{name}"),
-                        kind => println!("{name} {kind}"),
-                    }
-                }
+                let keys = read_for_owner(&file.path(None)?)?;
+                let line = |Entry { name, kind, .. }: &Entry| match kind {
+                    Kind::Host => format!("{name}\n"),
+                    kind => format!("{name} {kind}\n"),
+                };
+                print(&keys.iter().map(line).collect::<String>())
             }
         }
-        Ok(())
     }
 }
 

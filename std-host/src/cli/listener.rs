@@ -1,7 +1,7 @@
-//! Where connections come from: an address, a Unix socket, or a socket that a service manager has opened.
+//! Where connections come from: an address, a Unix socket, or a socket that a service manager has passed.
 
-use super::Problem;
 use super::config::Listen;
+use super::problem::Problem;
 use super::system;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -22,21 +22,21 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Listener {
-    /// Listens there, or on the socket that was handed over.
-    pub(super) async fn bind(at: &Listen) -> Result<Self, Problem> {
+    /// Listens there, or on the socket that a service manager has passed. The file of a Unix socket gets these permissions.
+    pub(super) async fn bind(at: &Listen, socket_mode: u32) -> Result<Self, Problem> {
         let bound = async {
             if let Some(handed_over) = system::handed_over()? {
                 return Ok(handed_over);
             }
             match at {
                 Listen::Tcp(address) => Self::tcp(TcpListener::bind(address).await?),
-                Listen::Unix(path) => Ok(Self::Local(system::Local::bind(path)?)),
+                Listen::Unix(path) => Ok(Self::Local(system::Local::bind(path, socket_mode)?)),
             }
         };
         bound.await.map_err(|error| Problem::Listen(at.clone(), error))
     }
 
-    /// Listens there, whatever was handed over.
+    /// Listens at this address, whatever a service manager has passed.
     pub(super) async fn address_of_its_own(at: SocketAddr) -> Result<Self, Problem> {
         let bound = async { Self::tcp(TcpListener::bind(at).await?) };
         bound.await.map_err(|error| Problem::Listen(Listen::Tcp(at), error))
@@ -79,7 +79,7 @@ impl Listener {
         match self {
             Self::Tcp(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are written whole, so nothing is won by waiting for more.
+                // Answers are written whole: waiting for more bytes gains nothing.
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Some(peer.ip())))
             }

@@ -1,5 +1,5 @@
-//! The log: on standard error, for standard output may belong to the protocol. It goes through a bounded queue, so that a slow reader
-//! of it holds no request up; what does not fit is counted and dropped.
+//! The log, on standard error, because standard output may belong to the protocol. It goes through a bounded queue, so that a slow
+//! reader delays no request; lines that do not fit are dropped and counted.
 
 use super::config::Config;
 use attache_host::budget::{Part, Permit};
@@ -13,15 +13,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// The log. What was said last is written when it is dropped.
+/// The log. Its last lines are written when it is dropped.
 #[derive(Debug)]
 pub(super) struct Log {
     queue: Queue,
-    /// Lines that were dropped, as far as that was told.
+    /// Lines that were dropped.
     pub(super) dropped: Counter,
 }
 
-/// The way of a line to the thread that writes.
+/// The queue of lines for the thread that writes.
 #[derive(Clone, Debug)]
 struct Queue {
     sender: Sender<Entry>,
@@ -98,7 +98,7 @@ impl Drop for Log {
 /// How long the last lines may take to be written.
 const LAST: Duration = Duration::from_secs(1);
 
-/// From here on what happens is written. Lines that wait draw from `budget`.
+/// Starts the log. Lines that wait draw from `budget`.
 pub(super) fn start(config: &Config, budget: &Budget) -> Log {
     let exchanges = if config.log_exchanges { "info" } else { "off" };
     let filter = EnvFilter::new(format!("{},{}={exchanges}", config.log_level, ExchangeLog::TARGET));
@@ -106,7 +106,7 @@ pub(super) fn start(config: &Config, budget: &Budget) -> Log {
     let (writer, lost) = (queue.clone(), Arc::clone(&queue.lost));
     let log = fmt().with_env_filter(filter).with_writer(move || writer.clone());
     let log = log.with_ansi(false).log_internal_errors(false);
-    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
     match config.log_json {
         true => log.json().init(),
         false => log.init(),
@@ -120,14 +120,14 @@ pub(super) fn start(config: &Config, budget: &Budget) -> Log {
             let lines = u64::try_from(lost.load(Relaxed)).unwrap_or(u64::MAX).saturating_sub(told.get());
             if lines > 0 {
                 told.inc_by(lines);
-                tracing::warn!(lines, "the log was too slow, lines were dropped");
+                tracing::warn!(lines, "log lines dropped: standard error is read too slowly");
             }
         }
     });
     Log { queue, dropped }
 }
 
-/// How often it is told how much was dropped.
+/// How often the number of dropped lines is logged.
 const TELL: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -51,10 +51,10 @@ impl Metrics {
         let registry = exchanges.registry();
         registry.register("connections", "Connections that were accepted", metrics.connections.clone());
         registry.register("connections_open", "Connections that are open", metrics.open.clone());
-        registry.register("requests", "Requests of HTTP that were answered, by status", metrics.requests.clone());
-        let seconds = "How long requests of HTTP took, streams to their end";
+        registry.register("requests", "HTTP requests that were answered, by status", metrics.requests.clone());
+        let seconds = "Duration of HTTP requests, of streams to their end";
         registry.register("request_seconds", seconds, metrics.seconds.clone());
-        let dropped = "Lines of the log that were dropped, for it was read too slowly";
+        let dropped = "Log lines that were dropped because standard error was read too slowly";
         registry.register("log_lines_dropped", dropped, lines_dropped.clone());
         metrics
     }

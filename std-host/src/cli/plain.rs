@@ -1,6 +1,7 @@
 //! The program without TLS (feature `tls`): a certificate cannot be had, so nothing is ever asked of one.
 
-use super::config::{Fault, Tls};
+use super::config::Tls;
+use super::fault::Fault;
 use super::system::Reload;
 use std::io;
 

@@ -1,8 +1,11 @@
-//! Pages of flash that tell devices who may call them, written from the same configuration.
+//! `attache provision`: pages of flash that tell devices who may call them, written from the same configuration.
 
-use super::config::{Endpoint, Fault, Policy, Protection, Required, Secret};
-use super::key_file::{self, Entry, Kind, Level};
-use super::{Problem, Settings, auth, system};
+use super::config::{Endpoint, Policy, Protection, Required, Secret};
+use super::fault::Fault;
+use super::key_file;
+use super::key_level::{Entry, Kind, Level};
+use super::problem::Problem;
+use super::{Settings, auth, print, system};
 use attache_core::auth::{ApiKey, Jwk, jwk_set};
 use attache_core::json::{Text, Value};
 use attache_core::limits::LEEWAY;
@@ -16,7 +19,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Writes the page of flash that tells a device who may call it.
+/// Write the page of flash that tells a device who may call it
 #[derive(Args, Debug)]
 pub(super) struct Provision {
     #[command(subcommand)]
@@ -25,34 +28,34 @@ pub(super) struct Provision {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a page of what the configuration says: what callers show (auth.*), by which names they call it (allow_host), from which pages
-    /// (allow_origin), and the key that it seals with.
+    /// Write a page with the credentials that callers need (auth.*), host names (allow_host), origins (allow_origin) and the key that
+    /// signs sessions
     ///
-    /// A device fetches nothing, so the issuer's keys have to be in auth.jwks_file. The page has secrets in it: keep it as you keep keys.
+    /// A device fetches nothing, so the keys of the issuer have to be in auth.jwks_file. The page holds secrets: keep it private.
     Write(Writing),
-    /// Print what a page says, but for its secrets.
+    /// Print a page without its secrets
     Show {
-        /// The file with the page.
+        /// File with the page
         page: PathBuf,
     },
 }
 
 #[derive(Args, Debug)]
 struct Writing {
-    /// The file to write; it must not be there yet.
+    /// File to write; it must not exist
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// The size of the device's page, in bytes; what is left is filled with 0xFF, as flash is when it is erased.
+    /// Size of the page on the device, in bytes; the rest is filled with 0xFF, like erased flash
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     size: usize,
 
-    /// Who tells the device the time by SNTP: an IPv4 address, and a port if it is not 123. Without it tokens are taken only once the
-    /// application has set the clock.
+    /// SNTP server of the device: an IPv4 address, and a port if it is not 123. Without it, tokens are accepted only once the
+    /// application has set the clock
     #[arg(long, value_name = "ADDR", value_parser = time_server)]
     time_server: Option<SocketAddrV4>,
 
-    /// The path of the server whose settings are taken; the first one without it.
+    /// Path of the server whose settings are written [default: the first server]
     #[arg(long, value_name = "PATH")]
     server: Option<String>,
 
@@ -71,23 +74,24 @@ impl Provision {
     pub(super) fn run(&self) -> Result<(), Problem> {
         match &self.command {
             Command::Write(write) => write.run(),
-            Command::Show { page } => show(page).map_err(Problem::Config),
+            Command::Show { page } => show(page),
         }
     }
 }
 
 impl Writing {
     fn run(&self) -> Result<(), Problem> {
-        let config = self.settings.layers()?.config().map_err(Problem::Config)?;
-        let endpoint = auth::endpoint(&config.servers, self.server.as_deref()).map_err(Problem::Config)?;
+        let config = self.settings.config()?;
+        let endpoint = auth::endpoint(&config.servers, self.server.as_deref())?;
         let secret = match &config.seal {
             Some(Secret(keys)) => keys.first().copied(),
             None => None,
         };
-        self.write(endpoint, secret).map_err(Problem::Config)
+        print::print(&self.write(endpoint, secret)?)
     }
 
-    fn write(&self, endpoint: &Endpoint, secret: Option<[u8; 32]>) -> Result<(), Fault> {
+    /// Writes the page; what to tell of it.
+    fn write(&self, endpoint: &Endpoint, secret: Option<[u8; 32]>) -> Result<String, Fault> {
         let protection = &endpoint.protection;
         let policy = policy(protection)?;
         let none = Policy::default();
@@ -158,13 +162,13 @@ impl Writing {
         let cannot = |error| Fault::of(format!("{} cannot be written: {error}", self.out.display()));
         let mut file = system::create_private(&self.out).map_err(cannot)?;
         file.write_all(&flash).and_then(|()| file.sync_all()).map_err(cannot)?;
-        println!("{}", Shown(&page));
-        println!(
-            "{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with",
-            self.size
-        );
-        println!("  probe-rs download --binary-format bin --base-address ADDRESS {}", self.out.display());
-        Ok(())
+        Ok(format!(
+            "{}\n{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with\n  \
+             probe-rs download --binary-format bin --base-address ADDRESS {}\n",
+            Shown(&page),
+            self.size,
+            self.out.display()
+        ))
     }
 }
 
@@ -266,11 +270,10 @@ fn issuer_keys<'p>(
     Ok(keys)
 }
 
-fn show(path: &Path) -> Result<(), Fault> {
+fn show(path: &Path) -> Result<(), Problem> {
     let fault = |what: &dyn fmt::Display| Fault::of(format!("{}: {what}", path.display()));
     let flash = fs::read(path).map_err(|error| fault(&error))?;
-    println!("{}", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?));
-    Ok(())
+    print::print(&format!("{}\n", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?)))
 }
 
 /// A page in words; its secrets are left out.

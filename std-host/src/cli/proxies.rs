@@ -83,10 +83,15 @@ fn network(text: &str) -> Option<(IpAddr, u32)> {
         Some((address, bits)) => (address, Some(bits.parse().ok()?)),
         None => (text, None),
     };
-    let address: IpAddr = address.parse().ok()?;
+    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(most);
-    (bits <= most).then_some((address, bits))
+    let bits: u32 = bits.unwrap_or(most);
+    // Peers are compared as IPv4 where an IPv6 address means one, so the network is as well.
+    match address.to_canonical() {
+        _ if bits > most => None,
+        canonical @ IpAddr::V4(_) if address.is_ipv6() => Some((canonical, bits.checked_sub(128 - 32)?)),
+        canonical => Some((canonical, bits)),
+    }
 }
 
 fn contains(network: IpAddr, bits: u32, address: IpAddr) -> bool {
@@ -111,7 +116,7 @@ mod tests {
 
     #[test]
     fn caller_is_the_last_one_who_is_no_proxy_and_only_a_proxy_can_say_it() {
-        let trusted = proxies(&["10.0.0.0/8", "192.0.2.1", "fd00::/16"]);
+        let trusted = proxies(&["10.0.0.0/8", "::ffff:192.0.2.0/128", "[::ffff:192.0.2.1]", "fd00::/16"]);
         for (peer, lines, caller) in [
             ("10.1.2.3", &["198.51.100.7"][..], "198.51.100.7"),
             ("10.1.2.3", &["198.51.100.7:4711"], "198.51.100.7"),

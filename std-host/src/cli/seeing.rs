@@ -1,12 +1,12 @@
-//! What an operator sees of the servers: who hears of their exchanges, and the listeners where it is read.
+//! What an operator sees of the servers: observers of their exchanges, and the listeners for metrics and the status page.
 
-use super::Problem;
 use super::config::Config;
 use super::connections::Connections;
 use super::listen::{self, Serving};
 use super::listener::Listener;
 use super::log::Log;
 use super::metrics::{self, Metrics};
+use super::problem::Problem;
 use super::status::{Recent, Shown, Status};
 use super::traces::Traces;
 use attache_host::observe::{self, Observe};
@@ -15,20 +15,20 @@ use axum::Router;
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-/// Who hears of the exchanges.
+/// Observers of exchanges.
 pub(super) struct Seeing {
     observers: Vec<Arc<dyn Observe>>,
-    /// What is counted of connections and requests.
+    /// Counters of connections and requests.
     pub(super) metrics: Arc<Metrics>,
     figures: Option<(SocketAddr, Arc<observe::Metrics>)>,
     recent: Option<(SocketAddr, Arc<Recent>)>,
     budget: Budget,
-    /// Dropped last: it sends what is left.
+    /// Dropped last, because it sends the remaining spans.
     _traces: Option<Traces>,
 }
 
 impl Seeing {
-    /// As the configuration wants it. It must not be called from a task, see [`Traces::start`].
+    /// The observers that the configuration asks for. It must not be called from a task, see [`Traces::start`].
     pub(super) fn new(config: &Config, log: &Log, budget: &Budget) -> Result<Self, Problem> {
         let traces = config.traces.as_deref().map(Traces::start).transpose().map_err(Problem::Config)?;
         let mut exchanges = observe::Metrics::default();
@@ -51,20 +51,21 @@ impl Seeing {
         Ok(Self { observers, metrics, figures, recent, budget: budget.clone(), _traces: traces })
     }
 
-    /// The server, whose exchanges are heard of.
+    /// The server, with these observers.
     pub(super) fn watch(&self, server: Server) -> Server {
         self.observers.iter().cloned().fold(server, Server::observe)
     }
 
-    /// Opens the listener for Prometheus, if there is to be one.
-    pub(super) async fn figures(&self, limits: &Arc<Limits>) -> Result<(), Problem> {
+    /// Opens the listener for Prometheus, if one is configured. It serves `health` as well.
+    pub(super) async fn figures(&self, limits: &Arc<Limits>, health: Router) -> Result<(), Problem> {
         if let Some((at, figures)) = &self.figures {
-            serve(Listener::address_of_its_own(*at).await?, metrics::routes(Arc::clone(figures)), limits, &self.budget);
+            let routes = metrics::routes(Arc::clone(figures)).merge(health);
+            serve(Listener::address_of_its_own(*at).await?, routes, limits, &self.budget);
         }
         Ok(())
     }
 
-    /// Opens that of the status page, if there is to be one, and says where it is. `endpoints` are those of the servers.
+    /// Opens the listener of the status page, if one is configured, and gives its address. The page calls `endpoints`.
     pub(super) async fn status(
         &self,
         limits: &Arc<Limits>,
@@ -83,7 +84,7 @@ impl Seeing {
     }
 }
 
-/// Its own requests are none of the servers'.
+/// Serves routes that are not part of the servers: their requests are not counted.
 fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>, budget: &Budget) {
     let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
     let serving = Serving {

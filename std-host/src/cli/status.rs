@@ -1,5 +1,5 @@
 //! The status page: servers and their tools, exchanges as they happen, latencies, refusals with their reason, and a form to try a
-//! tool. It is for whoever sits at this machine; what it tries goes through the door of the server like any other call.
+//! tool. It is for people at this machine. A call from the page needs the same credentials as any other call.
 
 use super::config::Endpoint;
 use attache_host::observe::{Exchange, Observe};
@@ -22,17 +22,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tower_service::Service;
 
-/// The last exchanges, and who waits for the next.
+/// The last exchanges, and pages that wait for the next.
 #[derive(Debug)]
 pub(super) struct Recent {
     last: Mutex<VecDeque<Bytes>>,
     next: broadcast::Sender<Bytes>,
 }
 
-/// So many exchanges are kept for a page that is opened later.
+/// Exchanges that are kept for a page that is opened later.
 const KEPT: usize = 200;
 
-/// So many may wait for a page that reads slowly; what is beyond is not shown there.
+/// Exchanges that wait for a page that reads slowly; further ones are not shown there.
 const WAITING: usize = 1024;
 
 impl Default for Recent {
@@ -57,6 +57,7 @@ impl Observe for Recent {
             "server": exchange.server,
             "transport": exchange.transport.as_str(),
             "peer": exchange.peer,
+            "caller": exchange.caller,
             "revision": exchange.revision.map(|revision| revision.as_str()),
             "method": exchange.method,
             "name": exchange.name,
@@ -74,7 +75,7 @@ impl Observe for Recent {
             last.pop_front();
         }
         last.push_back(record.clone());
-        // Nobody may have the page open. Sent while the others are locked out, so that a page misses none and has none twice.
+        // No page may be open. Sent under the lock, so that a page misses none and has none twice.
         let _ = self.next.send(record);
     }
 }
@@ -127,7 +128,7 @@ impl Status {
     }
 }
 
-/// Keeps out what other pages in the same browser send: names that were bent to this machine, and calls across origins.
+/// Refuses requests of other pages in the same browser: by DNS rebinding, and across origins.
 async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -136,7 +137,8 @@ async fn guard(request: Request, next: Next) -> Response {
         .is_ok_and(|uri| uri.host().is_some_and(|name| attache_core::http::LOOPBACK.contains(&name)));
     let is_own = headers.get(ORIGIN).is_none_or(|origin| origin.as_bytes() == format!("http://{host}").as_bytes());
     if !is_local || !is_own {
-        return (StatusCode::FORBIDDEN, "This page is for this machine, and for itself\n").into_response();
+        return (StatusCode::FORBIDDEN, "The status page answers to localhost and to its own page alone\n")
+            .into_response();
     }
     let mut response = next.run(request).await;
     for (name, value) in [
@@ -150,7 +152,7 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// The page runs its own script and asks this server, and nothing else.
+/// The page runs its own script and calls this server, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
@@ -202,7 +204,7 @@ impl futures_core::Stream for Frames {
     }
 }
 
-/// Hands a request of the page to the endpoint it is for, with what a client would send and nothing of the browser's own.
+/// Hands a request of the page to its endpoint, with what a client would send and without the fields of the browser.
 async fn forward(State(status): State<Arc<Status>>, Path(number): Path<usize>, request: Request) -> Response {
     let Some(server) = status.servers.get(number) else {
         return StatusCode::NOT_FOUND.into_response();

@@ -1,14 +1,18 @@
-//! TLS 1.2 and 1.3: the certificate is read again when its files change or a signal says so, and connections that are open keep
-//! the one they began with.
+//! TLS 1.2 and 1.3. The certificate is reloaded when its files change or on a signal; open connections keep the certificate they
+//! began with.
 
-use super::config::{Fault, Tls, check_readers};
+use super::config::Tls;
+use super::fault::Fault;
 use super::listener::Stream;
+use super::private_file;
 use super::system;
+use super::watched_file::WatchedFiles;
+use attache_core::auth::digest;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
-use tokio::time::{Duration, sleep};
+use tokio::task::spawn_blocking;
+use tokio::time::Duration;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::ServerCertVerifier;
@@ -45,44 +49,46 @@ impl Certificate {
         TlsAcceptor::from(now).accept(socket).await
     }
 
-    /// Reads the files again whenever they have changed or the signal comes. What cannot be used is told, and the old certificate
+    /// Reloads the files whenever they change or the signal comes. Files that cannot be used are logged, and the old certificate
     /// stays.
     pub(super) async fn follow(self, mut reload: system::Reload) {
-        let mut seen = self.changed();
+        let mut watched = WatchedFiles::new(self.files.all().map(Path::to_owned).collect(), LOOK);
+        let mut seen = content(&self.files);
         loop {
             let asked = tokio::select! {
                 () = reload.next() => true,
-                () = sleep(LOOK) => false,
+                () = watched.changed() => false,
             };
-            let changed = self.changed();
-            if !asked && changed == seen {
+            let files = self.files.clone();
+            let Ok((fresh, now)) = spawn_blocking(move || (config(&files), content(&files))).await else { continue };
+            if !asked && now == seen {
                 continue;
             }
-            seen = changed;
-            match config(&self.files) {
+            seen = now;
+            match fresh {
                 Ok(fresh) => {
                     *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-                    tracing::info!("the certificate was read again");
+                    tracing::info!("TLS certificate reloaded");
                 }
-                Err(fault) => tracing::error!(%fault, "the certificate was not read again, the old one stays"),
+                Err(fault) => tracing::error!(%fault, "TLS certificate not reloaded, the old one stays in use"),
             }
         }
-    }
-
-    fn changed(&self) -> [Option<SystemTime>; 3] {
-        let Tls { certificate, key, client_ca } = &self.files;
-        let of = |file: &Path| std::fs::metadata(file).and_then(|file| file.modified()).ok();
-        [of(certificate), of(key), client_ca.as_deref().and_then(of)]
     }
 }
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// The digests of what is in the files, by which a file that was only written again is told from a changed one.
+fn content(files: &Tls) -> Vec<Option<[u8; 32]>> {
+    files.all().map(|file| std::fs::read(file).ok().map(|bytes| digest(&bytes))).collect()
+}
+
 fn config(files: &Tls) -> Result<ServerConfig, Fault> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions: &[_] = if files.only_newest { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| Fault::of(error.to_string()))?;
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
@@ -95,10 +101,10 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
             builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, &error))?)
         }
     };
-    check_readers("tls.key", &files.key)?;
+    private_file::check("tls.key", &files.key)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
     let certificate = chain(&files.certificate)?;
-    if let Some(why) = certificate.first().and_then(|leaf| out_of_time(leaf, provider)) {
+    if let Some(why) = certificate.first().and_then(|leaf| outside_validity(leaf, provider)) {
         return Err(fault(&files.certificate, &why));
     }
     let mut config = builder.with_single_cert(certificate, key).map_err(|error| fault(&files.certificate, &error))?;
@@ -106,9 +112,9 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
     Ok(config)
 }
 
-/// Why clients would refuse a certificate today, if its time is over or has not come.
-fn out_of_time(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider>) -> Option<&'static str> {
-    // Its time is looked at before anything else, so it does not matter that it has not signed itself.
+/// Why clients would refuse a certificate today, if it has expired or is not valid yet.
+fn outside_validity(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider>) -> Option<&'static str> {
+    // Validity is checked before anything else, so it does not matter that the certificate has not signed itself.
     let mut roots = RootCertStore::empty();
     roots.add(leaf.clone()).ok()?;
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;

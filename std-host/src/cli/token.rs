@@ -1,13 +1,16 @@
-//! Tokens, looked at by whoever runs the server.
+//! `attache token`: access tokens, explained to the operator.
 
-use super::config::Fault;
-use super::{Problem, Settings, auth, url};
+use super::assemble::url;
+use super::fault::Fault;
+use super::private_file::without_byte_order_mark;
+use super::problem::Problem;
+use super::{Settings, auth, print};
 use clap::{Args, Subcommand};
 use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Looks at access tokens as the server would.
+/// Explain access tokens, by the rules of the server
 #[derive(Args, Debug)]
 pub(super) struct Token {
     #[command(subcommand)]
@@ -16,19 +19,19 @@ pub(super) struct Token {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read a token and say, rule by rule, what would become of it; fails if its holder would be kept out.
+    /// Check a token rule by rule; fails if its holder may not call
     ///
-    /// The token comes on standard input or in a file: as a flag, every user of the machine would see it.
+    /// The token comes on standard input or in a file, because flags are visible to every user of the machine.
     Explain(Explain),
 }
 
 #[derive(Args, Debug)]
 struct Explain {
-    /// The file with the token; standard input without it.
+    /// File with the token [default: standard input]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// The path of the server whose rules are asked; the first one without it.
+    /// Path of the server whose rules count [default: the first server]
     #[arg(long, value_name = "PATH")]
     server: Option<String>,
 
@@ -45,16 +48,17 @@ impl Token {
 
 impl Explain {
     fn run(&self) -> Result<(), Problem> {
-        let config = self.settings.layers()?.config().map_err(Problem::Config)?;
+        let config = self.settings.config()?;
         let fault = |what: String| Problem::Config(Fault::of(what));
-        let endpoint = auth::endpoint(&config.servers, self.server.as_deref()).map_err(Problem::Config)?;
+        let endpoint = auth::endpoint(&config.servers, self.server.as_deref())?;
         let url = url(config.listen.address(), &endpoint.path, config.tls.as_ref());
-        let tokens = auth::tokens(&endpoint.protection, &url).map_err(Problem::Config)?;
-        let tokens = tokens.ok_or_else(|| fault(format!("{} asks for no tokens: set auth.issuer", endpoint.path)))?;
+        let tokens = auth::tokens(&endpoint.protection, &url)?;
+        let tokens = tokens.ok_or_else(|| fault(format!("{} takes no tokens: set auth.issuer", endpoint.path)))?;
         let token = self.token().map_err(|error| fault(format!("the token cannot be read: {error}")))?;
+        let token = without_byte_order_mark(&token);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         let explained = runtime.block_on(tokens.explain(token.trim()));
-        println!("{explained}");
+        print::print(&format!("{explained}\n"))?;
         if explained.is_admitted() { Ok(()) } else { Err(Problem::KeptOut) }
     }
 

@@ -1,6 +1,6 @@
 //! Spans of OpenTelemetry, sent to a collector over OTLP (HTTP, protobuf) from a thread of their own.
 
-use super::config::Fault;
+use super::fault::Fault;
 use attache_host::observe;
 use core::time::Duration;
 use opentelemetry::trace::TracerProvider as _;

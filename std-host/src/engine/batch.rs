@@ -2,23 +2,25 @@
 
 use super::answer::{Answer, Step};
 use super::pending::Pending;
+use super::stop::Stop;
 use crate::budget::{Overdrawn, Permit};
 use crate::sink::Growing;
 use attache_core::json::{Full, Sink};
 use bytes::Bytes;
 
-/// The answers to the messages of a batch, as one array; nothing if there is none (JSON-RPC 2.0 §6). What calls tell meanwhile
-/// has no place in it. The array is charged to the request of `permit`.
+/// The answers to the messages of a batch, as one array; nothing if there is none (JSON-RPC 2.0 §6). Events of the calls have no place
+/// in it. The array is charged to the request of `permit`.
 ///
 /// # Errors
 /// If the budget has no room for it.
-pub(crate) async fn batched(pending: Vec<Pending>, permit: &Permit) -> Result<Option<Bytes>, Overdrawn> {
+pub(crate) async fn batched(pending: Vec<Pending>, permit: &Permit, stop: Stop) -> Result<Option<Bytes>, Overdrawn> {
     let mut answers = Vec::new();
     for pending in pending {
         match pending {
             Pending::Ready(Answer { bytes, .. }) => answers.push(bytes),
             Pending::Running(mut running) => {
                 running.whole();
+                running.ends_with(stop.clone());
                 loop {
                     match running.step().await {
                         Step::Last(Answer { bytes, .. }) => break answers.push(bytes),

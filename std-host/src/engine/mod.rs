@@ -7,11 +7,13 @@ mod pending;
 mod piped;
 mod running;
 mod server;
+mod stop;
 
 pub(crate) use answer::{Answer, Step};
 pub(crate) use batch::batched;
 pub(crate) use listening::Listening;
 pub(crate) use pending::Pending;
-pub(crate) use running::Running;
+pub(crate) use running::{Running, STOPPED};
 pub use server::Engine;
 pub(crate) use server::Moment;
+pub(crate) use stop::{Stop, StopCalls};

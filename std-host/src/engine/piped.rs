@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::server::Moment;
+use super::stop::Stop;
 use crate::budget::Permit;
 use crate::call::{Streamed, StreamedText, ToolError};
 use crate::limits;
@@ -59,17 +60,16 @@ pub(crate) struct Piped {
 
 type Slot = Arc<Mutex<Option<Bytes>>>;
 
+/// A text, and when it has to be whole.
+type Bounded = (StreamedText, Instant, Stop);
+
+/// When a text has to be whole.
+type Until<'a> = (Instant, &'a mut Stop);
+
 impl Piped {
-    /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives, until then.
-    /// What waits to be sent is charged to the request of `permit`.
-    pub(crate) fn new(
-        moment: Moment,
-        ticket: Ticket,
-        body: Bytes,
-        text: (StreamedText, Instant),
-        way: Way,
-        permit: &Permit,
-    ) -> Self {
+    /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives until the deadline or the stop. Bytes
+    /// that wait to be sent are charged to the request of `permit`.
+    pub(crate) fn new(moment: Moment, ticket: Ticket, body: Bytes, text: Bounded, way: Way, permit: &Permit) -> Self {
         let slot = Slot::default();
         let sink = Pipe {
             sink: way.sink(permit),
@@ -102,12 +102,12 @@ async fn write(
     moment: Moment,
     mut ticket: Ticket,
     body: Bytes,
-    (mut text, deadline): (StreamedText, Instant),
+    (mut text, deadline, mut stop): Bounded,
     mut sink: Pipe,
 ) -> Part {
     let reply = match ticket.begin(&body, &mut sink) {
         Err(reply) => reply,
-        Ok(mut out) => match fill(&mut text, deadline, &mut out).await {
+        Ok(mut out) => match fill(&mut text, (deadline, &mut stop), &mut out).await {
             Ok(written) => ticket.finish(&moment.server(), out, written),
             Err(error) => {
                 let failed = text.failed(error);
@@ -128,24 +128,34 @@ async fn write(
 }
 
 /// Writes the result. The outer error is the stream's, the inner one that of the place for it.
-async fn fill(text: &mut StreamedText, deadline: Instant, out: &mut Output<'_>) -> Result<ToolResult, ToolError> {
+async fn fill(text: &mut StreamedText, until: Until<'_>, out: &mut Output<'_>) -> Result<ToolResult, ToolError> {
     let StreamedText { text, mime_type } = text;
     match mime_type {
         None => match out.stream() {
-            Ok(to) => copy(text, deadline, to).await,
+            Ok(to) => copy(text, until, to).await,
             Err(full) => Ok(Err(full)),
         },
         Some(mime_type) => match out.contents().stream(mime_type) {
-            Ok(to) => copy(text, deadline, to).await,
+            Ok(to) => copy(text, until, to).await,
             Err(full) => Ok(Err(full)),
         },
     }
 }
 
-async fn copy(text: &mut Streamed, deadline: Instant, mut to: Streaming<'_>) -> Result<ToolResult, ToolError> {
+async fn copy(
+    text: &mut Streamed,
+    (deadline, stop): Until<'_>,
+    mut to: Streaming<'_>,
+) -> Result<ToolResult, ToolError> {
     let late = || ToolError::user("The call took longer than this server allows, and was ended");
-    // A reader who takes his time has limits of his own.
-    while let Some(piece) = timeout_at(deadline, text.next()).await.map_err(|_| late())? {
+    // A slow reader has limits of its own.
+    loop {
+        let piece = tokio::select! {
+            biased;
+            piece = timeout_at(deadline, text.next()) => piece.map_err(|_| late())?,
+            () = stop.wait() => return Err(ToolError::user(super::running::STOPPED)),
+        };
+        let Some(piece) = piece else { break };
         if let Err(Full) = to.push(&piece?).await {
             return Ok(Err(Full.into()));
         }

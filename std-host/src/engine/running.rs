@@ -3,6 +3,7 @@
 use super::answer::Step;
 use super::piped::{Part, Piped, Way};
 use super::server::Moment;
+use super::stop::Stop;
 use crate::admission::Place;
 use crate::budget::Permit;
 use crate::call::{Event, Outcome, Question, Run, Suspended};
@@ -26,6 +27,8 @@ pub(crate) struct Running {
     state: State,
     way: Way,
     deadline: Instant,
+    /// Ends the call before its deadline.
+    stop: Stop,
     place: Place,
     /// For the memory that the call held already when it was parked.
     _held: Permit,
@@ -65,7 +68,7 @@ impl Running {
     ) -> Self {
         let (version, way) = (ticket.version(), Way::Pieces);
         let state = State::Running { ticket, run, events };
-        Self { moment, version, body, state, way, deadline, place, _held: held, legacy, watch }
+        Self { moment, version, body, state, way, deadline, stop: Stop::default(), place, _held: held, legacy, watch }
     }
 
     /// The revision of the protocol that the caller speaks.
@@ -76,6 +79,11 @@ impl Running {
     /// Has each message come whole.
     pub(crate) const fn whole(&mut self) {
         self.way = Way::Whole;
+    }
+
+    /// Has the call end with an error when `stop` says so.
+    pub(crate) fn ends_with(&mut self, stop: Stop) {
+        self.stop = stop;
     }
 
     /// The next thing to be sent. Nothing is lost if the future is dropped.
@@ -100,7 +108,7 @@ impl Running {
             }
             let next = match &mut self.state {
                 State::Running { run, events, .. } => {
-                    Self::next(run, events, self.legacy.as_deref_mut(), self.deadline).await
+                    Self::next(run, events, self.legacy.as_deref_mut(), (self.deadline, &mut self.stop)).await
                 }
                 State::Draining { events, .. } => match events.try_recv() {
                     Ok(Event::Message(message)) => {
@@ -134,7 +142,7 @@ impl Running {
         run: &mut Run,
         events: &mut mpsc::Receiver<Event>,
         legacy: Option<&mut Legacy>,
-        deadline: Instant,
+        (deadline, stop): (Instant, &mut Stop),
     ) -> Next {
         let signal = async {
             match legacy {
@@ -149,6 +157,7 @@ impl Running {
             outcome = run => Next::Outcome(outcome),
             // Asked last, so that a call that does not wait needs no timer.
             () = async { sleep_until(deadline).await } => Next::Outcome(overdue()),
+            () = stop.wait() => Next::Outcome(stopped()),
         }
     }
 
@@ -225,7 +234,7 @@ impl Running {
         let Some(text) = outcome.take_stream() else {
             return Some(Step::Last(self.moment.of_call(ticket, &self.body, &outcome, &self.place.permit)));
         };
-        let text = (text, self.deadline);
+        let text = (text, self.deadline, self.stop.clone());
         let (moment, body) = (self.moment.clone(), self.body.clone());
         let piped = Piped::new(moment, ticket, body, text, self.way, &self.place.permit);
         self.state = State::Streaming(piped);
@@ -241,10 +250,17 @@ impl Running {
     }
 }
 
-/// What a call is answered with that takes longer than it may; its handler is dropped.
+/// The outcome of a call that takes longer than it may; its handler is dropped.
 fn overdue() -> Outcome {
     tracing::warn!("a call took longer than the limit and was ended");
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
 
 const TOO_MANY_PARKED: &str = "Too many calls wait for answers of their clients: try again later";
+/// The outcome of a call that still runs when the program ends; its handler is dropped.
+fn stopped() -> Outcome {
+    Outcome::Rejected(Code::InternalError, STOPPED.to_owned())
+}
+
+/// What clients are told whose calls cannot be answered any more.
+pub(crate) const STOPPED: &str = "The server is stopping, and has not finished the call";

@@ -82,7 +82,7 @@ impl Engine {
             budget: Budget::new(&Limits::default()),
             has_common_budget: false,
             admission: Admission::new(&Limits::default()),
-            observers: Arc::new(Observers { server: name.to_owned(), list: Vec::new() }),
+            observers: Arc::new(Observers::of(name)),
             auth: Arc::new(Auth::anonymous()),
             hides_forbidden: false,
         }
@@ -156,6 +156,7 @@ impl Engine {
     }
 
     /// Seals with the first of these keys, and opens what any of them has sealed.
+    #[track_caller]
     pub(crate) fn seal_with(&mut self, keys: Vec<Key>) {
         assert!(!keys.is_empty(), "a server needs a key to seal with");
         self.keys = keys;
@@ -354,6 +355,7 @@ fn noted(reply: &Reply, answer: Answer, watch: &mut Watch) -> Answer {
 ///
 /// # Panics
 /// If the operating system has no randomness, for then nothing that is sealed could be trusted.
+#[track_caller]
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives randomness");

@@ -6,11 +6,13 @@ mod cors;
 mod door;
 mod facts;
 mod form;
+mod front;
 mod service;
 mod session;
 mod stream;
 
 pub use answer::AnswerBody;
 pub use facts::OverTls;
+pub use front::{Front, Refused};
 pub use service::{McpService, Peer};
 pub use stream::Broken;

@@ -12,7 +12,7 @@ use super::stream::Source;
 use crate::budget::{Account, Overdrawn, Permit};
 use crate::engine::{Answer, Engine, Pending};
 use crate::limits;
-use crate::observe::{Transport, Watch};
+use crate::observe::{Transport, Watch, scope_why};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Standalone, open, open_in_unknown_session};
@@ -64,7 +64,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
-        Box::pin(async move {
+        Box::pin(scope_why(async move {
             let (head, body) = request.into_parts();
             let is_hidden = engine.auth().is_hidden();
             // A preflight has no credentials, so that of a hidden endpoint is answered like every other request without.
@@ -79,7 +79,7 @@ where
             let mut response = answer(&engine, &head, body, weight).await;
             cors::expose(&engine, &head, &mut response);
             Ok(response.map(AnswerBody))
-        })
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use super::form::Form;
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
-use crate::engine::{Answer, Engine, Running, Step, batched};
+use crate::engine::{Answer, Engine, Running, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing, Log, Logged, Reader, Writer, elsewhere};
 use attache_core::auth::Authenticated;
@@ -134,6 +134,7 @@ pub(super) async fn batch(
         }
     }
     watch.taken();
+    let peer = watch.peer;
     // They run one after the other, in one place.
     let busy = |reason| {
         refuse(engine, Standalone::error(Error::Busy(reason), Version::V2025_03_26), engine.watch(Transport::Http))
@@ -150,6 +151,7 @@ pub(super) async fn batch(
         let moment = moment.clone();
         let next = open_batched(&moment.server_for(who), who, origin, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
+        watch.peer = peer;
         moment.opened(&next, who, &message, &mut watch);
         moment.start(next, who, message, Place::of(permit.another()), client, watch)
     });
@@ -157,7 +159,7 @@ pub(super) async fn batch(
     let charge = permit.another();
     // A disconnect does not cancel them.
     let source = Source::batch(async move {
-        let answers = batched(pending, &charge).await;
+        let answers = batched(pending, &charge, Stop::default()).await;
         drop(place);
         match answers {
             Ok(Some(bytes)) => Answer::of(OK, bytes),
@@ -186,6 +188,7 @@ pub(super) async fn bodiless(
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
+    watch.called_by(&who);
     if let Err(wait) = engine.admission.count_identity(&who) {
         return too_often(engine, wait, watch);
     }

@@ -22,6 +22,7 @@ impl Observe for ExchangeLog {
             server,
             transport = exchange.transport.as_str(),
             peer = exchange.peer.map(display),
+            caller = exchange.caller,
             revision = exchange.revision.map(Version::as_str),
             method,
             name,

@@ -1,14 +1,17 @@
 //! What an operator sees of a server: one record for each message that was answered, handed to whoever observes.
 //!
 //! Names in a record are names that the server has declared, and words of the protocol. What a peer made up never gets into
-//! one, so that a record may become a label of a metric; arguments, results and header fields are in none.
+//! one, so that they may become labels of a metric; arguments, results and header fields are in none. The caller is who its
+//! checked credentials say, and belongs in a log, not in a label.
 
 mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod refusals;
 #[cfg(feature = "traces")]
 mod traces;
 mod watch;
+mod why;
 
 use crate::call::{Metadata, TraceContext};
 use attache_core::era::Version;
@@ -21,9 +24,11 @@ use std::sync::Arc;
 pub use log::ExchangeLog;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
+use refusals::Refusals;
 #[cfg(feature = "traces")]
 pub use traces::Traces;
 pub(crate) use watch::Watch;
+pub(crate) use why::{note as note_why, scope as scope_why};
 
 /// Hears of each message that was answered. It is called on the task that answers, so it must neither wait nor panic.
 pub trait Observe: Send + Sync + 'static {
@@ -41,6 +46,9 @@ pub struct Exchange<'a> {
     pub transport: Transport,
     /// The address of the peer, where whoever accepted the connection has said it.
     pub peer: Option<IpAddr>,
+    /// Who called: `key NAME`, or the issuer and the subject of the token with a space in between. `None` if the server does not tell
+    /// its callers apart, or did not get as far.
+    pub caller: Option<&'a str>,
     /// The revision of the protocol that it was served by; `None` where it did not get as far.
     pub revision: Option<Version>,
     /// Its method if the protocol has it, `unknown` if not, `none` where it could not be read.
@@ -130,6 +138,14 @@ impl End {
 pub(crate) struct Observers {
     pub(crate) server: String,
     pub(crate) list: Vec<Arc<dyn Observe>>,
+    refusals: Arc<Refusals>,
+}
+
+impl Observers {
+    /// Nobody yet, of the server of this name.
+    pub(crate) fn of(server: &str) -> Self {
+        Self { server: server.to_owned(), ..Self::default() }
+    }
 }
 
 impl fmt::Debug for Observers {

@@ -1,5 +1,7 @@
 //! The record of one message in the making.
 
+use super::refusals::Refused;
+use super::why::{self, printable};
 use super::{End, Exchange, Observers, Transport};
 use crate::call::{Metadata, Outcome};
 use crate::limits;
@@ -22,6 +24,7 @@ pub(crate) struct Watch {
     began: Instant,
     transport: Transport,
     pub(crate) peer: Option<IpAddr>,
+    caller: Option<String>,
     revision: Option<Version>,
     method: &'static str,
     offer: Option<Arc<Offer>>,
@@ -41,6 +44,7 @@ impl Watch {
             began: Instant::now(),
             transport,
             peer: None,
+            caller: None,
             revision: None,
             method: NONE,
             offer: None,
@@ -62,6 +66,7 @@ impl Watch {
         if self.observers.list.is_empty() && !refused {
             return;
         }
+        self.called_by(who);
         match next {
             Next::Call(ticket) => {
                 let call = ticket.call(body, who);
@@ -79,6 +84,15 @@ impl Watch {
             }
             _ => self.read(body),
         }
+    }
+
+    /// Notes who calls.
+    pub(crate) fn called_by(&mut self, who: &Authenticated<'_>) {
+        self.caller = match (who.claims(), who.key_name()) {
+            (Some(claims), _) => Some(of_token(claims.json())),
+            (None, Some(name)) => Some(printable(&format!("key {name}"), CALLER)),
+            (None, None) => None,
+        };
     }
 
     /// Finds the method in a message that is not run. It was read before, but nothing that is kept of it says so.
@@ -172,16 +186,27 @@ impl Watch {
         let Exchange { server, transport, method, status, .. } = *exchange;
         let (transport, name) = (transport.as_str(), exchange.name);
         let code = exchange.code.map(Code::digits);
+        let caller = exchange.caller;
         match (exchange.end, exchange.reason) {
             // Legacy clients ask for a stream in passing, and take the refusal for an answer.
             (End::Refused, Some("verb")) => tracing::debug!(server, reason = "verb", status, "refused"),
-            (End::Refused, reason) => tracing::warn!(server, transport, method, reason, status, code, "refused"),
-            (End::Broken, _) => tracing::error!(server, transport, method, name, "an answer broke off"),
+            (End::Refused, reason) => self.observers.refusals.log(Refused {
+                server: server.to_owned(),
+                transport,
+                peer: self.peer,
+                caller: self.caller.clone(),
+                method,
+                reason,
+                why: why::take(),
+                status,
+                code,
+            }),
+            (End::Broken, _) => tracing::error!(server, transport, caller, method, name, "an answer broke off"),
             _ => {}
         }
         if exchange.took >= limits::SLOW && method != "subscriptions/listen" {
             let seconds = exchange.took.as_secs_f64();
-            tracing::warn!(server, transport, method, name, seconds, "a slow call");
+            tracing::warn!(server, transport, caller, method, name, seconds, "a slow call");
         }
     }
 }
@@ -192,6 +217,7 @@ impl Drop for Watch {
             server: &self.observers.server,
             transport: self.transport,
             peer: self.peer,
+            caller: self.caller.as_deref(),
             revision: self.revision,
             method: self.method,
             name: self.offer.as_ref().map(|offer| &*offer.key),
@@ -207,6 +233,17 @@ impl Drop for Watch {
         self.log(&exchange);
         self.observers.list.iter().for_each(|observer| observer.exchange(&exchange));
     }
+}
+
+/// Characters of a caller in a record.
+const CALLER: usize = 120;
+
+/// The issuer and the subject of a token, by its claims as JSON; an application's own token names the application.
+fn of_token(claims: &[u8]) -> String {
+    let claims: serde_json::Value = serde_json::from_slice(claims).unwrap_or_default();
+    let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
+    let subject = ["sub", "oid", "azp", "client_id"].into_iter().find_map(text).unwrap_or("?");
+    printable(&format!("{} {subject}", text("iss").unwrap_or("?")), CALLER)
 }
 
 /// A message whose method could not be read.

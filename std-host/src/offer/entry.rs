@@ -69,17 +69,20 @@ impl Entry {
         hints[name] = value.into();
     }
 
+    #[track_caller]
     pub(super) fn icons(&mut self, icons: Value) {
         check_icons(self.key(), &icons);
         self.set("icons", icons);
     }
 
+    #[track_caller]
     pub(super) fn meta(&mut self, meta: Value) {
         check_keys(self.key(), &meta);
         self.set("_meta", meta);
     }
 
     /// Prints the members: the `first` ones (their value the key unless they have their own), then the others.
+    #[track_caller]
     pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
         let Self { mut offer, listed } = self;
         let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_deref().unwrap_or(&offer.key))));
@@ -102,6 +105,7 @@ impl Entry {
 }
 
 /// MCP 2025-11-25 basic/index, "Icons": clients MUST refuse other schemes.
+#[track_caller]
 fn check_icons(of: &str, icons: &Value) {
     let sources = icons.as_array().map(|icons| icons.iter().map(|icon| icon["src"].as_str().unwrap_or_default()));
     let good = sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")));
@@ -135,6 +139,7 @@ macro_rules! listed {
             /// # Panics
             /// If a `src` is neither an `https:` nor a `data:` URL: clients show no others.
             #[must_use]
+            #[track_caller]
             pub fn icons(mut self, icons: serde_json::Value) -> Self {
                 self.entry.icons(icons);
                 self
@@ -145,6 +150,7 @@ macro_rules! listed {
             /// # Panics
             /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
             #[must_use]
+            #[track_caller]
             pub fn meta(mut self, meta: serde_json::Value) -> Self {
                 self.entry.meta(meta);
                 self

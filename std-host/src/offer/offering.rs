@@ -18,6 +18,7 @@ impl Changes {
     ///
     /// # Panics
     /// As [`Server::with_tool`](crate::Server::with_tool), but for a name that is taken.
+    #[track_caller]
     pub fn add_tool(&self, tool: Tool) -> Result<(), Taken> {
         self.add(Kind::Tool, tool.finish())
     }

@@ -23,6 +23,7 @@ impl Prompt {
     ///
     /// # Panics
     /// If the arguments are not an object.
+    #[track_caller]
     pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,

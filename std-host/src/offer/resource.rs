@@ -20,6 +20,7 @@ impl Resource {
     ///
     /// # Panics
     /// If `uri` is no URI with a scheme (RFC 3986).
+    #[track_caller]
     pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
     where
         R: IntoContents,

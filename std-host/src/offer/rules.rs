@@ -76,6 +76,7 @@ impl Rules {
     /// If the schema is none, or refers to another one that is not in it, or if feature `schema` is off.
     // MCP 2026-07-28 basic/index: 2020-12 unless `$schema` says otherwise; nothing is fetched.
     #[cfg(feature = "schema")]
+    #[track_caller]
     pub(super) fn new(tool: &str, schema: &Value) -> Self {
         match jsonschema::validator_for(schema) {
             Ok(validator) => Self { validator },
@@ -86,6 +87,7 @@ impl Rules {
     /// # Panics
     /// Always: what cannot be checked must not look as if it were.
     #[cfg(not(feature = "schema"))]
+    #[track_caller]
     pub(super) fn new(tool: &str, _: &Value) -> Self {
         panic!(
             "the schema of tool {tool:?} says more than its type enforces: switch feature `schema` of attache-host on"
@@ -114,6 +116,7 @@ impl Rules {
 }
 
 /// The rules of a schema, if it has any beyond its type; `own` if it was not derived from the type.
+#[track_caller]
 pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
     (own || says_more(schema)).then(|| Rules::new(tool, schema))
 }

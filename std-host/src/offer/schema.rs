@@ -23,6 +23,7 @@ impl Schema {
     ///
     /// # Panics
     /// If `A` is not an object.
+    #[track_caller]
     pub(super) fn of<A: JsonSchema>(tool: &str) -> Self {
         let mut schema = schemars::schema_for!(A).to_value();
         // MCP server/tools: `inputSchema` has the root type "object".

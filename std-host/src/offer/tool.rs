@@ -29,6 +29,7 @@ impl Tool {
     ///
     /// # Panics
     /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or the arguments are not an object.
+    #[track_caller]
     pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -100,6 +101,7 @@ impl Tool {
     /// # Panics
     /// If its root is not `"type": "object"`; and, when the tool is added, if it is no schema.
     #[must_use]
+    #[track_caller]
     pub fn input_schema(mut self, schema: Value) -> Self {
         self.own_schema = true;
         assert_eq!(
@@ -118,6 +120,7 @@ impl Tool {
 
     /// # Panics
     /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
+    #[track_caller]
     pub(crate) fn finish(self) -> Offer {
         let Self { mut entry, own_schema, rules } = self;
         let schema = entry.get("inputSchema");

@@ -1,7 +1,9 @@
-//! Where values come from: flag before variable before file before default; and where each has come from.
+//! Where values come from: a flag overrides a variable, a variable overrides the file, the file overrides the default.
 
-use super::fault::{Fault, Origin};
-use super::settings::{Of, SETTINGS, Setting, nearest};
+use super::names;
+use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
+use crate::cli::fault::{Fault, Faults, Origin};
+use crate::cli::private_file::without_byte_order_mark;
 use core::fmt;
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,7 +27,7 @@ impl fmt::Debug for Given {
 
 type Values = HashMap<&'static str, Given>;
 
-/// All that was written, in the order in which it counts.
+/// All that was written, in the order of precedence.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Layers {
     flags: Values,
@@ -35,53 +37,62 @@ pub(in crate::cli) struct Layers {
 }
 
 impl Layers {
-    /// Takes what the command line has.
+    /// Takes a flag of the command line.
     pub(in crate::cli) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
         let given = Given { texts, origin: Origin::Flag(setting.flag()) };
         self.flags.insert(setting.key, checked(setting, given)?);
         Ok(())
     }
 
-    /// Takes the variables of the environment that are settings.
+    /// Takes the environment variables that are settings. An empty variable is as good as none: that is how container tools pass
+    /// on a variable that is not set.
     pub(in crate::cli) fn variables(&mut self, of: impl Fn(&str) -> Option<String>) -> Result<(), Fault> {
+        let mut faults = Faults::default();
         for setting in SETTINGS {
             let name = setting.variable();
-            let Some(text) = of(&name) else { continue };
-            let texts = match setting.kind {
-                super::Kind::List => text.split(',').map(|text| text.trim().to_owned()).collect(),
-                _ => vec![text],
-            };
-            let given = Given { texts, origin: Origin::Variable(name) };
-            self.variables.insert(setting.key, checked(setting, given)?);
+            let Some(text) = of(&name).filter(|text| !text.is_empty()) else { continue };
+            let given = Given { texts: vec![text], origin: Origin::Variable(name) };
+            match checked(setting, given) {
+                Ok(given) => drop(self.variables.insert(setting.key, given)),
+                Err(fault) => faults.add(fault),
+            }
         }
-        Ok(())
+        faults.end()
     }
 
     /// Takes the file at `path`, which has this text.
+    ///
+    /// # Errors
+    /// All faults of the file.
     pub(in crate::cli) fn file(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
+        let text = without_byte_order_mark(text);
         let file = File { path, text };
         let table = DeTable::parse(text).map_err(|error| {
             let line = file.line(error.span().map_or(0, |span| span.start));
             Fault::at(Origin::File(path.to_owned(), line), error.message().to_owned())
         })?;
+        let mut faults = Faults::default();
         for (key, value) in table.get_ref() {
+            let at = key.span().start;
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
                         let mut values = Values::new();
-                        let DeValue::Table(table) = server.get_ref() else {
-                            return Err(file.fault(server.span().start, "a [[server]] is a table".to_owned()));
-                        };
-                        file.read(table, "", Of::Server, &mut values)?;
+                        match server.get_ref() {
+                            DeValue::Table(table) => file.read(table, "", Of::Server, &mut values, &mut faults),
+                            _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
+                        }
                         self.servers.push(values);
                     }
                 }
-                (_, value_here) => {
-                    file.read_one(key, value_here, value.span().start, "", Of::Program, &mut self.file)?
+                ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
+                (_, inner) => {
+                    let at = value.span().start;
+                    file.read_one(key, inner, at, "", Of::Program, &mut self.file, &mut faults);
                 }
             }
         }
-        Ok(())
+        faults.end()
     }
 
     /// How many `[[server]]` there are.
@@ -96,7 +107,7 @@ impl Layers {
         layers.into_iter().flatten().find_map(|values| values.get(setting.key)).cloned().unwrap_or_else(|| Given {
             texts: match setting.kind {
                 _ if setting.default.is_empty() => Vec::new(),
-                super::Kind::List => setting.default.split(',').map(str::to_owned).collect(),
+                Kind::List(_) => setting.default.split(',').map(str::to_owned).collect(),
                 _ => vec![setting.default.to_owned()],
             },
             origin: Origin::Default,
@@ -104,7 +115,24 @@ impl Layers {
     }
 }
 
-/// One file, for what is said of it.
+const NOT_A_SERVER: &str = "write [[server]], with two brackets: a file may have several servers";
+
+/// A warning for each of these environment variables that looks like a setting and is none. It stops nothing, because platforms
+/// set such variables on their own (Kubernetes: `ATTACHE_SERVICE_HOST`).
+pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = SETTINGS.iter().map(Setting::variable).chain(["ATTACHE_CONFIG".to_owned()]).collect();
+    let of_platforms = ["_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_UDP", "_ADDR", "_PROTO"];
+    names
+        .filter(|name| name.starts_with("ATTACHE_") && !known.contains(name))
+        .filter(|name| name != "ATTACHE_PORT" && !of_platforms.iter().any(|part| name.contains(part)))
+        .map(|name| match nearest(&name, known.iter().map(String::as_str)) {
+            Some(nearest) => format!("{name} is not a setting; did you mean {nearest}?"),
+            None => format!("{name} is not a setting"),
+        })
+        .collect()
+}
+
+/// One file, for the places of faults.
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -123,11 +151,13 @@ impl File<'_> {
         Fault::at(self.origin(offset), what)
     }
 
-    fn read(&self, table: &DeTable<'_>, prefix: &str, of: Of, values: &mut Values) -> Result<(), Fault> {
-        let mut entries = table.iter();
-        entries.try_for_each(|(key, value)| self.read_one(key, value.get_ref(), value.span().start, prefix, of, values))
+    fn read(&self, table: &DeTable<'_>, prefix: &str, of: Of, values: &mut Values, faults: &mut Faults) {
+        for (key, value) in table.iter() {
+            self.read_one(key, value.get_ref(), value.span().start, prefix, of, values, faults);
+        }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one place in the file, and where it goes")]
     fn read_one(
         &self,
         key: &Spanned<toml::de::DeString<'_>>,
@@ -136,32 +166,54 @@ impl File<'_> {
         prefix: &str,
         of: Of,
         values: &mut Values,
-    ) -> Result<(), Fault> {
+        faults: &mut Faults,
+    ) {
         let name = format!("{prefix}{}", key.get_ref());
-        let fitting = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
-        let known = || SETTINGS.iter().filter(fitting);
-        if let Some(setting) = known().find(|setting| setting.key == name) {
-            if setting.kind == super::Kind::Secret {
-                let what = format!("{name} is a secret, which does not stand here: give it as {}", setting.variable());
-                return Err(self.fault(key.span().start, what));
+        let place = key.span().start;
+        let fits = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
+        if let Some(setting) = SETTINGS.iter().filter(fits).find(|setting| setting.key == name) {
+            match self.value(setting, value, at, place) {
+                Ok(given) => drop(values.insert(setting.key, given)),
+                Err(fault) => faults.add(fault),
             }
-            let texts =
-                texts(value).ok_or_else(|| self.fault(at, format!("{name} must be {}", setting.kind.wanted())))?;
-            let given = Given { texts, origin: self.origin(key.span().start) };
-            values.insert(setting.key, checked(setting, given)?);
-            return Ok(());
+            return;
         }
         let inside = format!("{name}.");
-        if let (DeValue::Table(table), true) = (value, known().any(|setting| setting.key.starts_with(&inside))) {
+        let is_table = SETTINGS.iter().filter(fits).any(|setting| setting.key.starts_with(&inside));
+        match value {
             // Two levels are all there is, so this ends.
-            return self.read(table, &inside, of, values);
+            DeValue::Table(table) if is_table => self.read(table, &inside, of, values, faults),
+            _ => faults.add(self.fault(place, unknown(&name, of, is_table))),
         }
-        let tables = known().filter_map(|setting| Some(setting.key.split_once('.')?.0));
-        let hint = match nearest(&name, known().map(|setting| setting.key).chain(tables)) {
-            Some(nearest) => format!("; did you mean {nearest}?"),
-            None => String::new(),
-        };
-        Err(self.fault(key.span().start, format!("there is no setting {name}{hint}")))
+    }
+
+    fn value(&self, setting: &Setting, value: &DeValue<'_>, at: usize, place: usize) -> Result<Given, Fault> {
+        if setting.kind == Kind::Secret {
+            let what =
+                format!("{} is a secret and does not belong in this file: set {}", setting.key, setting.variable());
+            return Err(self.fault(place, what));
+        }
+        let texts =
+            texts(value).ok_or_else(|| self.fault(at, format!("{} must be {}", setting.key, setting.kind.wanted())))?;
+        checked(setting, Given { texts, origin: self.origin(place) })
+    }
+}
+
+/// Why there is no setting `name` here, and what was probably meant.
+fn unknown(name: &str, of: Of, is_table: bool) -> String {
+    if is_table {
+        let inside = format!("{name}.");
+        let first = shown().find_map(|setting| setting.key.strip_prefix(&inside)).unwrap_or_default();
+        return format!("{name} is a table: write [{name}], and settings such as {first} on the lines below it");
+    }
+    if of == Of::Server && SETTINGS.iter().any(|setting| setting.key == name) {
+        return format!("{name} is a setting of the whole program: write it above the first [[server]]");
+    }
+    let fits = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
+    let tables = shown().filter(fits).filter_map(|setting| Some(setting.key.split_once('.')?.0));
+    match nearest(name, shown().filter(fits).map(|setting| setting.key).chain(tables)) {
+        Some(nearest) => format!("there is no setting {name}; did you mean {nearest}?"),
+        None => format!("there is no setting {name}"),
     }
 }
 
@@ -183,13 +235,35 @@ fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
 }
 
 fn checked(setting: &Setting, given: Given) -> Result<Given, Fault> {
-    let single = setting.kind == super::Kind::List || given.texts.len() == 1;
+    if let Kind::List(item) = setting.kind {
+        return match names::entries(item, &given.texts) {
+            Ok(texts) => Ok(Given { texts, ..given }),
+            Err((entry, wanted)) => Err(Fault::at(given.origin, format!("{} {entry:?} {wanted}", setting.key))),
+        };
+    }
     match given.texts.iter().find(|text| !setting.kind.takes(text)) {
-        None if single => Ok(given),
+        None if given.texts.len() == 1 => Ok(given),
         wrong => {
             let text = wrong.or(given.texts.first()).map_or("", String::as_str);
-            let what = format!("{} {text:?} must be {}", setting.key, setting.kind.wanted());
+            let what = match setting.kind {
+                // A secret is printed nowhere.
+                Kind::Secret => format!("{} must be {}", setting.key, setting.kind.wanted()),
+                _ => format!("{} {text:?} must be {}", setting.key, setting.kind.wanted()),
+            };
             Err(Fault::at(given.origin, what))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variable_that_looks_like_a_setting_is_told_and_one_of_a_platform_is_not() {
+        let names =
+            ["ATTACHE_LISTN", "ATTACHE_LISTEN", "ATTACHE_CONFIG", "ATTACHE_SERVICE_HOST", "ATTACHE_PORT", "HOME"];
+        let told = unknown_variables(names.into_iter().map(ToString::to_string));
+        assert_eq!(told, ["ATTACHE_LISTN is not a setting; did you mean ATTACHE_LISTEN?"]);
     }
 }

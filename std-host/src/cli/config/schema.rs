@@ -45,18 +45,19 @@ fn properties(settings: impl Iterator<Item = &'static Setting>) -> Map<String, V
 
 fn of(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
-        Kind::List => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::List(_) => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         Kind::Switch => json!({"type": "boolean"}),
         Kind::Count => json!({"type": ["integer", "string"], "minimum": 1, "pattern": "^[0-9]+$"}),
         Kind::Size => json!({"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$"}),
         Kind::Time | Kind::Span => json!({"type": "string", "pattern": "^[0-9]+(ms|s|min|h)$"}),
         Kind::Rate => json!({"type": "string", "pattern": "^(auto|off|[0-9]+/[0-9]+)$"}),
-        Kind::Path => json!({"type": "string", "pattern": "^/[^{}*?# ]*$"}),
+        Kind::Path => json!({"type": "string", "pattern": "^/([A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*$"}),
+        Kind::Mode => json!({"type": "string", "pattern": "^(0o)?[0-7]{1,4}$"}),
         Kind::Choice(choices) => json!({"enum": choices}),
         Kind::Listen | Kind::Address | Kind::File | Kind::Text | Kind::Secret => json!({"type": "string"}),
     };
     schema["description"] = Value::from(setting.help);
-    if !setting.default.is_empty() && setting.kind != Kind::List {
+    if !setting.default.is_empty() && !setting.kind.is_list() {
         schema["default"] = Value::from(setting.default);
     }
     schema

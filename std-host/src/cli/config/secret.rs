@@ -1,12 +1,12 @@
 //! Secrets: where they may stand, and that they are printed nowhere.
 
-use super::fault::Fault;
 use super::layers::Given;
-use crate::cli::system;
+use crate::cli::fault::Fault;
+use crate::cli::private_file::{self, bytes};
 use core::fmt;
 use std::path::Path;
 
-/// A value that is for nobody's eyes; no log, error or listing has it.
+/// A secret value. No log, error or listing prints it.
 #[derive(Clone)]
 pub(in crate::cli) struct Secret<T>(pub(in crate::cli) T);
 
@@ -16,23 +16,9 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// Refuses a file with secrets that other users can read.
-pub(in crate::cli) fn check_readers(key: &str, file: &Path) -> Result<(), Fault> {
-    let path = file.display();
-    match system::others_read(file) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(Fault::of(format!("{key} {path} can be read by other users: chmod 600 {path}"))),
-        Err(error) => Err(Fault::of(format!("{key} {path} cannot be read: {error}"))),
-    }
-}
-
-/// The secret text that `file`, the value of a setting, holds.
+/// The secret text in `file`, the value of a setting.
 pub(super) fn read_file(key: &str, file: &Given) -> Result<Secret<String>, Fault> {
-    let path = Path::new(file.texts.first().map_or("", String::as_str));
-    check_readers(key, path)?;
-    let text = std::fs::read_to_string(path);
-    text.map(Secret)
-        .map_err(|error| Fault::at(file.origin.clone(), format!("{key} {} cannot be read: {error}", path.display())))
+    private_file::read(key, Path::new(file.texts.first().map_or("", String::as_str))).map(Secret)
 }
 
 /// The keys in a text: 64 hexadecimal digits each, with anything between them that is no such digit. The one that seals is the
@@ -41,14 +27,6 @@ pub(super) fn keys(text: &Secret<String>) -> Option<Secret<Vec<[u8; 32]>>> {
     let words = text.0.split(|letter: char| letter.is_whitespace() || letter == ',').filter(|word| !word.is_empty());
     let keys: Vec<[u8; 32]> = words.map(bytes).collect::<Option<_>>()?;
     matches!(keys.len(), 1 | 2).then_some(Secret(keys))
-}
-
-/// 32 bytes in 64 hexadecimal digits.
-pub(in crate::cli) fn bytes(word: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = word.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    (digits.len() == 64).then_some(())?;
-    bytes.try_into().ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Every setting, once: flags, variables, keys of the file, its schema and its documentation come from this table.
+//! Every setting, once: flags, environment variables, keys of the file, its schema and its documentation come from this table.
 
 /// One setting.
 #[derive(Debug)]
@@ -8,19 +8,21 @@ pub(in crate::cli) struct Setting {
     pub(in crate::cli) kind: Kind,
     /// As it would be written; empty if there is none.
     pub(in crate::cli) default: &'static str,
-    /// One sentence.
+    /// One sentence, without a full stop.
     pub(in crate::cli) help: &'static str,
     /// Whether a `[[server]]` may have its own.
     pub(in crate::cli) of: Of,
     /// A short name of its flag.
     pub(in crate::cli) alias: Option<&'static str>,
+    /// Whether `-h` shows it; `--help` shows all.
+    pub(in crate::cli) is_basic: bool,
 }
 
 /// What a setting belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Of {
     Program,
-    /// Each `[[server]]` may have its own; what stands outside of them holds for those that have none.
+    /// Each `[[server]]` may have its own value; a value outside of them holds for those that have none.
     Server,
 }
 
@@ -43,19 +45,35 @@ pub(in crate::cli) enum Kind {
     Span,
     /// The path of a file.
     File,
-    /// What nobody else may see. It comes from the environment alone: command lines are seen by every user, and files of
-    /// configuration by whoever keeps them. A setting of kind [`File`](Self::File) beside it names a file of its own.
+    /// Permissions in octal digits: `660`.
+    Mode,
+    /// A value that no other user may see. It comes from the environment alone, because command lines are visible to every user and
+    /// files of configuration are often shared. A setting of kind [`File`](Self::File) next to it names a file of its own.
     Secret,
     /// One line of text.
     Text,
-    /// Several texts; an array in the file, commas in a variable, a repeated flag.
-    List,
-    /// `50/200`: requests that come back in a second, and those that a caller may save up; `off`; or `auto`.
+    /// Several texts: an array in the file, or texts with commas between them; a flag may also be repeated.
+    List(Item),
+    /// `50/200`: requests per second, and the burst that a caller may save up; `off`; or `auto`.
     Rate,
     /// `true` or `false`.
     Switch,
     /// One of these.
     Choice(&'static [&'static str]),
+}
+
+/// What the entries of a list are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Item {
+    Text,
+    /// The name of a host, without port.
+    Host,
+    /// The origin of web pages: scheme, host, and port if it is not the default of the scheme.
+    Origin,
+    /// The id of a tenant.
+    Tenant,
+    /// A scope; spaces separate scopes as commas do.
+    Scope,
 }
 
 impl Setting {
@@ -64,265 +82,307 @@ impl Setting {
         self.key.replace(['.', '_'], "-")
     }
 
-    const fn alias(self, alias: &'static str) -> Self {
-        Self { alias: Some(alias), ..self }
-    }
-
     /// `limits.head_time` becomes `ATTACHE_LIMITS_HEAD_TIME`.
     pub(in crate::cli) fn variable(&self) -> String {
         format!("ATTACHE_{}", self.key.replace('.', "_").to_uppercase())
     }
+
+    /// The heading in the help.
+    pub(in crate::cli) fn heading(&self) -> &'static str {
+        match self.key.split_once('.').map(|(table, _)| table) {
+            None => "Server",
+            Some("auth") => "Who may call",
+            Some("proxy") => "Behind a proxy",
+            Some("limits") => "Limits",
+            Some("tls") => "TLS",
+            Some("seal") => "Sessions",
+            Some(_) => "Log, metrics, traces",
+        }
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+
+    const fn basic(self) -> Self {
+        Self { is_basic: true, ..self }
+    }
 }
 
 const fn program(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help, of: Of::Program, alias: None }
+    Setting { key, kind, default, help, of: Of::Program, alias: None, is_basic: false }
 }
 
 const fn server(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help, of: Of::Server, alias: None }
+    Setting { of: Of::Server, ..program(key, kind, default, help) }
 }
 
-/// The table. A test holds the defaults of limits against those of the library.
+/// The table. A test compares the defaults of limits with those of the library.
 pub(in crate::cli) const SETTINGS: &[Setting] = &[
     program(
         "listen",
         Kind::Listen,
         "127.0.0.1:8080",
-        "Where to listen: address and port, or unix:PATH; port 0 takes a free one; a service manager that hands a socket over goes first",
+        "Address and port to listen on, or unix:PATH; port 0 takes a free one. A socket passed by systemd takes precedence",
+    )
+    .basic(),
+    program(
+        "socket_mode",
+        Kind::Mode,
+        "660",
+        "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
-    server("path", Kind::Path, "/mcp", "Path of the endpoint"),
+    server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
-    server("instructions", Kind::Text, "", "Words for the model on how to use the server"),
-    server("tools", Kind::List, "echo,add", "The demo tools to offer"),
+    server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
+    server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer").basic(),
     server(
         "allow_host",
-        Kind::List,
+        Kind::List(Item::Host),
         "",
-        "Names by which clients call the server, without port; on a loopback address its own names are served besides",
+        "Host names by which clients call the server, without port. On a loopback address, localhost, 127.0.0.1 and [::1] are \
+         always allowed; elsewhere every Host is allowed while this is unset",
+    )
+    .basic(),
+    server(
+        "allow_origin",
+        Kind::List(Item::Origin),
+        "",
+        "Origins of web pages that may call, such as https://app.example; scheme, host and port have to match. Pages of the server itself \
+         need not be listed",
     ),
-    server("allow_origin", Kind::List, "", "Origins of web pages that may call, such as https://app.example; scheme, host and port have to agree; pages of the server itself need not be named"),
     server(
         "auth.require",
         Kind::Choice(&["auto", "anonymous", "both", "either", "optional"]),
         "auto",
-        "What callers show: auto is all that is configured here, a key, a token or both, and where nothing is, nothing on a loopback address and no start elsewhere; optional is a token where a tool asks for a scope or a role, and nothing for the rest; anonymous lets anybody call",
+        "Credentials that callers need. auto: whatever is configured (keys, issuer or both); with neither, everyone on a loopback \
+         address, and the program refuses to start elsewhere. both: key and token. either: key or token. optional: token only for \
+         tools with a scope or role. anonymous: none",
     ),
     server(
         "auth.unauthenticated",
         Kind::Choice(&["401", "403", "404"]),
         "401",
-        "Status for callers without valid credentials: 401 includes the challenge by which clients find the issuer; 403 says nothing; with 404 the endpoint and its metadata look as if they did not exist",
+        "Status for callers without valid credentials. 401 lets clients find the issuer and sign in; 403 says nothing; with 404 the \
+         endpoint and its metadata look as if they did not exist",
     ),
     server(
         "auth.platform_principal",
         Kind::Switch,
         "false",
-        "Whether callers are who X-MS-CLIENT-PRINCIPAL says: only behind a platform that has signed them in, on a loopback address or a Unix socket, and with WEBSITE_AUTH_ENABLED",
+        "Believe the header X-MS-CLIENT-PRINCIPAL of a platform that signs callers in. Works only on a loopback address or a Unix \
+         socket, and with WEBSITE_AUTH_ENABLED",
     ),
     server(
         "auth.keys_file",
         Kind::File,
         "",
-        "File with the keys that let callers in, readable by nobody else: attache key add",
-    ),
+        "File with the API keys that may call, private to its owner; attache key add makes it",
+    )
+    .basic(),
     server(
         "auth.key_level",
         Kind::Choice(&["function", "system", "admin"]),
         "function",
-        "Which keys open the server: function is host keys and those of this server alone, system the system key of auth.key_name, admin the master key, which opens all",
+        "API keys that open the server. function: host keys and keys of this server. system: the system key named by auth.key_name. \
+         admin: the master key. The master key opens every server",
     ),
-    server("auth.key_name", Kind::Text, "mcp_extension", "Name of the system key, where auth.key_level is system"),
+    server("auth.key_name", Kind::Text, "mcp_extension", "Name of the system key when auth.key_level is system"),
     program(
         "auth.key_administration",
         Kind::Switch,
         "false",
-        "Whether who holds the master key adds, renews and removes keys over HTTP, at /admin/host/keys and beside",
+        "Let holders of the master key add, renew and remove API keys over HTTP, at /admin/host/keys and below /admin",
     ),
     server(
         "auth.key_in_query",
         Kind::Switch,
         "false",
-        "Whether a key may come as ?code= in the address, too, where logs and histories keep it",
+        "Accept an API key as ?code= in the URL as well. Logs and histories keep URLs, and with them the key",
     ),
     server(
         "auth.platform_file",
         Kind::File,
         "",
-        "Policy in the form of a function platform (authsettingsV2, or its auth.json), instead of the settings of tokens here",
+        "Authorization policy in the form of a function platform (authsettingsV2 or its auth.json), instead of the token settings here",
     )
     .alias("auth"),
     server(
         "auth.issuer",
-        Kind::List,
+        Kind::List(Item::Text),
         "",
-        "Issuers of access tokens, https URLs: each the iss of its tokens, by whose metadata its keys are found; of the tokens of all of them the same is asked",
-    ),
+        "OAuth issuer URL (iss of its tokens). Signing keys are found by its metadata. With several issuers, all share the rules below",
+    )
+    .basic(),
     server(
         "auth.issuers",
-        Kind::List,
+        Kind::List(Item::Text),
         "",
-        "Other values of iss that mean the same issuer; {tenantid} stands for the tenant of the token",
+        "Other values of iss for the same issuer; {tenantid} stands for the tenant",
     ),
-    server("auth.jwks_file", Kind::File, "", "File with the keys of the issuer (JWKS); then nothing is fetched"),
+    server("auth.jwks_file", Kind::File, "", "File with the signing keys of the issuer (JWKS); nothing is fetched then"),
     server(
         "auth.resource",
         Kind::Text,
         "",
-        "Public URL of the endpoint, as clients write it; by default the address listened on and the path",
-    ),
-    server("auth.audiences", Kind::List, "", "What aud may be, besides auth.resource"),
+        "Public URL of the endpoint, exactly as clients write it. Unset: the address listened on, and the path",
+    )
+    .basic(),
+    server("auth.audiences", Kind::List(Item::Text), "", "Accepted values of aud, in addition to auth.resource"),
     server(
         "auth.applications",
-        Kind::List,
+        Kind::List(Item::Text),
         "",
-        "Ids of the client applications that may call; * alone is any; without any, only one whose id is an audience",
+        "Client ids allowed to call. *: all. Unset: only a client whose id is also an audience",
     ),
-    server("auth.tenants", Kind::List, "", "Tenants whose callers may call (tid); * alone is any; needed where auth.issuer is common, organizations or has {tenantid}"),
+    server(
+        "auth.tenants",
+        Kind::List(Item::Tenant),
+        "",
+        "Tenants (tid) whose users may call; *: all. Unset: all, but an issuer of many tenants (common, organizations, {tenantid}) \
+         needs a value",
+    ),
     server(
         "auth.identities",
-        Kind::List,
+        Kind::List(Item::Text),
         "",
-        "Callers who may call (oid, or sub); without identities and groups all may",
+        "Users (oid or sub) who may call. Without auth.identities and auth.groups, all may",
     ),
-    server("auth.groups", Kind::List, "", "Groups whose members may call, besides auth.identities"),
+    server("auth.groups", Kind::List(Item::Text), "", "Groups whose members may call, in addition to auth.identities"),
     server(
         "auth.leeway",
         Kind::Span,
         "60s",
-        "Difference between the clocks of the issuer and of this server that is tolerated in the times of a token; 10min at most",
+        "Tolerated difference between the clocks of the issuer and of this server, at most 10min",
     ),
-    server(
-        "auth.longest_token",
-        Kind::Size,
-        "16KiB",
-        "Longest access token that is accepted; longer ones are refused unread, and limits.head has to leave room for it",
-    ),
+    server("auth.longest_token", Kind::Size, "16KiB", "Longest accepted access token; limits.head has to leave room for it"),
     server(
         "auth.oldest_token",
         Kind::Time,
         "",
-        "Longest time since a token was issued (iat) for which it is accepted, whatever its exp says, such as 1h; no limit by default; with it, tokens without iat are refused",
+        "Longest accepted time since a token was issued (iat), such as 1h, whatever its exp says. Tokens without iat are refused then",
     ),
-    server("auth.scopes", Kind::List, "", "Scopes that clients are told to ask for"),
+    server("auth.scopes", Kind::List(Item::Scope), "", "Scopes that clients are told to request"),
     server(
         "proxy.host_header",
         Kind::Text,
         "",
-        "Field in which a trusted proxy says by which host it was called, such as X-Forwarded-Host, unless auth.resource says where clients find the endpoint; not read by default",
+        "Header in which a trusted proxy passes the public host, such as X-Forwarded-Host. Unused when auth.resource is set",
     ),
     server(
         "proxy.proto_header",
         Kind::Text,
         "",
-        "Field in which it says by which scheme, such as X-Forwarded-Proto; goes with proxy.host_header",
+        "Header in which a trusted proxy passes the public scheme, such as X-Forwarded-Proto; needs proxy.host_header",
     ),
     program(
         "proxy.trusted",
-        Kind::List,
+        Kind::List(Item::Text),
         "",
-        "Proxies whose X-Forwarded-For says who the caller is: addresses, networks such as 10.0.0.0/8, and unix for whoever comes by the Unix socket",
+        "Proxies whose X-Forwarded-For names the caller: addresses, networks such as 10.0.0.0/8, or unix for connections by the \
+         Unix socket",
     ),
-    program("limits.body", Kind::Size, "4MiB", "Largest body of a request"),
-    program("limits.body_time", Kind::Time, "30s", "How long a body may take to come in whole"),
-    program("limits.head", Kind::Size, "64KiB", "Largest head of a request, 8KiB at least"),
+    program("limits.body", Kind::Size, "4MiB", "Largest request body"),
+    program("limits.body_time", Kind::Time, "30s", "Time in which a request body must arrive"),
+    program("limits.head", Kind::Size, "64KiB", "Largest request head, at least 8KiB"),
     program("limits.fields", Kind::Count, "100", "Most header fields of a request"),
-    program("limits.head_time", Kind::Time, "10s", "How long a head may take to come in whole"),
-    program("limits.idle_time", Kind::Time, "60s", "How long a connection may lie idle between requests"),
-    program("limits.stall_time", Kind::Time, "30s", "How long a peer may take no byte of an answer before it is cut"),
+    program("limits.head_time", Kind::Time, "10s", "Time in which a request head must arrive"),
+    program("limits.idle_time", Kind::Time, "60s", "Close a connection that is idle between requests for this long"),
+    program("limits.stall_time", Kind::Time, "30s", "Close a connection whose client reads nothing for this long"),
     program(
         "limits.stream_time",
         Kind::Time,
         "3600s",
-        "How long the stream of a call stays open before a client of revision 2025-11-25 is asked to come back for the rest",
+        "Time after which the stream of a call asks a client of revision 2025-11-25 to reconnect",
     ),
-    program("limits.connections", Kind::Count, "2048", "Connections at once; further ones wait"),
-    program("limits.multiplexed", Kind::Count, "100", "Requests at once on one HTTP/2 connection"),
-    program("limits.calls", Kind::Count, "512", "Calls that run at once, for each server"),
-    program("limits.calls_waiting", Kind::Count, "512", "Calls that wait for those to end; further ones get 503"),
-    program("limits.call_wait", Kind::Time, "5s", "How long a call waits before it gets 503"),
-    program("limits.call_time", Kind::Time, "600s", "How long a call may take before it is ended"),
-    program("limits.streams", Kind::Count, "8192", "Subscriptions at once, for each server"),
+    program("limits.connections", Kind::Count, "2048", "Most connections at once; others wait in the queue of the system"),
+    program("limits.multiplexed", Kind::Count, "100", "Most requests at once on one HTTP/2 connection"),
+    program("limits.calls", Kind::Count, "512", "Most calls at once, for each server"),
+    program("limits.calls_waiting", Kind::Count, "512", "Most calls that wait for a place; others get 503"),
+    program("limits.call_wait", Kind::Time, "5s", "Longest wait of a call for a place; then it gets 503"),
+    program("limits.call_time", Kind::Time, "600s", "Longest run of a call; then it ends with an error"),
+    program("limits.streams", Kind::Count, "8192", "Most subscriptions at once, for each server"),
     program(
         "limits.rate",
         Kind::Rate,
         "auto",
-        "Requests from one address, SECOND/BURST, or off; auto is off on a loopback address and 50/200 elsewhere",
+        "Rate limit of one address: requests per second / burst, such as 50/200, or off. auto: off on a loopback address, 50/200 \
+         elsewhere",
     ),
     program(
         "limits.identity_rate",
         Kind::Rate,
         "auto",
-        "Requests of one key or of the holder of one token, from whatever addresses, SECOND/BURST, or off; auto is as limits.rate",
+        "Rate limit of one key, or of the holder of a token, from all addresses. auto: as limits.rate",
     ),
     program(
         "limits.memory",
         Kind::Size,
         "128MiB",
-        "Memory that all callers together may make the program hold, beyond what it takes while it is idle; further requests get 503",
+        "Memory that all callers together may make the program hold, beyond its idle size; further requests get 503",
     ),
     program(
         "limits.memory_per_caller",
         Kind::Size,
         "32MiB",
-        "Memory that one caller may make the program hold: a caller is an identity where one is known, else an address",
+        "Memory that one caller may make the program hold. A caller is an identity if one is known, else an address",
     ),
     program(
         "limits.share",
         Kind::Count,
         "50",
-        "Largest part of each shared table that one caller may hold, in percent: of connections, calls, streams and sessions; the last eighth of each is for callers that hold nothing",
+        "Largest part of each shared table (connections, calls, streams, sessions) that one caller may hold, in percent; the last \
+         eighth of each is for callers that hold nothing",
     ),
-    program("limits.stop_grace", Kind::Time, "10s", "How long requests may take that are open at the stop"),
-    program(
-        "tls.certificate",
-        Kind::File,
-        "",
-        "PEM file with the certificate chain; with it HTTPS is served, and nothing else",
-    ),
-    program("tls.key", Kind::File, "", "PEM file with the private key, readable by nobody else"),
+    program("limits.stop_grace", Kind::Time, "10s", "Time that open requests have to end when the program is stopped"),
+    program("tls.certificate", Kind::File, "", "PEM file with the certificate chain; serves HTTPS instead of HTTP").basic(),
+    program("tls.key", Kind::File, "", "PEM file with the private key, private to its owner").basic(),
     program(
         "tls.client_ca",
         Kind::File,
         "",
-        "PEM file with the authorities whose client certificates are asked for and required",
+        "PEM file with certificate authorities; clients then need a certificate of one of them",
     ),
+    program("tls.min_version", Kind::Choice(&["1.2", "1.3"]), "1.2", "Oldest version of TLS to accept"),
     program(
         "seal.key_file",
         Kind::File,
         "",
-        "File with the key that seals sessions and questions, readable by nobody else: 64 hexadecimal digits (openssl rand -hex 32); a second one only opens. With it they outlive a restart, and every replica serves them",
+        "File with the key that signs sessions, private to its owner: 64 hexadecimal digits (openssl rand -hex 32). An optional \
+         second line is an older key, still accepted. Share the file so that sessions survive restarts and work on every replica",
     ),
     program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
-    program("log.format", Kind::Choice(&["text", "json"]), "text", "How the log is written, on standard error"),
-    program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "What the log is told"),
-    program("log.exchanges", Kind::Switch, "false", "Whether each message that is answered has a line in the log"),
-    program("metrics.listen", Kind::Address, "", "Where Prometheus reads /metrics; nowhere by default"),
+    program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
+    program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
+        .basic(),
+    program("log.exchanges", Kind::Switch, "false", "Log a line for each message that is answered, with its caller").basic(),
+    program("metrics.listen", Kind::Address, "", "Address where Prometheus reads /metrics, such as 127.0.0.1:9090"),
     program(
         "status.listen",
         Kind::Address,
         "",
-        "Where a browser on this machine sees what happens and tries tools, such as 127.0.0.1:8081; nowhere by default",
+        "Loopback address of a status page for a browser on this machine, such as 127.0.0.1:8081",
     )
     .alias("status"),
     program(
         "traces.endpoint",
         Kind::Text,
         "",
-        "URL of an OpenTelemetry collector that takes spans over OTLP and HTTP, such as http://127.0.0.1:4318/v1/traces",
+        "URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces",
     ),
 ];
 
-/// The settings that anybody may see: those that are flags, and stand in files.
+/// The settings that may be flags and stand in files: all but secrets.
 pub(in crate::cli) fn shown() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
 }
 
-/// The names between which a mistyped one is looked for.
+/// The known name that a mistyped one is most like, if one is alike enough.
 pub(in crate::cli) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
     let (score, known) = scored.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (score > ALIKE).then_some(known)
 }
 
-/// From here on two names are alike enough for one to be a slip of the other.
+/// From this score on, one name is probably a slip of the other.
 const ALIKE: f64 = 0.75;

@@ -54,8 +54,25 @@ pub(super) fn listen(text: &str) -> Option<Listen> {
     }
 }
 
+/// RFC 3986 §3.3, as a path stands in the target of a request: a path of other characters, or with dot segments, would never be
+/// asked for.
 pub(super) fn path(text: &str) -> Option<&str> {
-    (text.starts_with('/') && !text.contains(['{', '}', '*', '?', '#', ' '])).then_some(text)
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        rest = match (first, others) {
+            (b'%', [high, low, others @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => others,
+            (byte, others) if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(byte) => others,
+            _ => return None,
+        };
+    }
+    let has_dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
+    (text.starts_with('/') && !has_dots).then_some(text)
+}
+
+/// Permissions of a file, in octal digits.
+pub(super) fn mode(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777 && !digits.starts_with('+'))
 }
 
 pub(super) fn size(text: &str) -> Option<usize> {
@@ -107,31 +124,37 @@ impl Kind {
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Path => path(text).is_some(),
             Self::Size => size(text).is_some(),
-            // What there is none of can never be had.
+            // A limit of 0 would refuse everything.
             Self::Count => text.parse::<usize>().is_ok_and(|number| number > 0),
             Self::Time => time(text).is_some_and(|time| !time.is_zero()),
             Self::Span => time(text).is_some(),
             Self::File => !text.is_empty(),
-            Self::Text | Self::List | Self::Secret => true,
+            Self::Mode => mode(text).is_some(),
+            Self::Text => !text.trim().is_empty(),
+            Self::List(_) | Self::Secret => true,
             Self::Rate => rate(text).is_some(),
             Self::Switch => matches!(text, "true" | "false"),
             Self::Choice(choices) => choices.contains(&text),
         }
     }
 
-    /// What a value must be, for whoever wrote another.
+    /// What a value must be, for the message about one that is not.
     pub(super) fn wanted(self) -> String {
         let words = match self {
             Self::Listen => "an address and port, such as 127.0.0.1:8080, or unix:/run/attache.sock",
             Self::Address => "an address and port, such as 127.0.0.1:9090",
-            Self::Path => "a path that begins with / and has no space and none of { } * ? #",
+            Self::Path => {
+                "a path such as /mcp: it begins with /, other characters than A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + , ; = : @ are \
+                 percent-encoded, and no segment is . or .."
+            }
             Self::Size => "a number of bytes, such as 4MiB, 64KiB or 100",
             Self::Count => "a whole number above 0",
             Self::Time => "a time, such as 500ms, 30s or 5min",
             Self::Span => "a time, such as 0s, 30s or 5min",
             Self::File => "the path of a file",
-            Self::Text | Self::Secret => "a text",
-            Self::List => "a list of texts",
+            Self::Mode => "permissions in octal digits, such as 660 or 600",
+            Self::Text | Self::Secret => "a text that is not empty",
+            Self::List(_) => "a list of texts",
             Self::Rate => "SECOND/BURST, such as 50/200, or off, or auto",
             Self::Switch => "true or false",
             Self::Choice(choices) => return format!("one of {}", choices.join(", ")),
@@ -148,7 +171,9 @@ impl Kind {
             Self::Count => "N",
             Self::Time | Self::Span => "TIME",
             Self::File => "FILE",
-            Self::Text | Self::List | Self::Secret => "TEXT",
+            Self::Mode => "MODE",
+            Self::Text | Self::Secret => "TEXT",
+            Self::List(_) => "LIST",
             Self::Rate => "RATE",
             Self::Switch => "BOOL",
             Self::Choice(_) => "WORD",
@@ -164,7 +189,13 @@ mod tests {
     fn value_is_taken_as_it_is_documented_and_nothing_else_is() {
         for (kind, good, bad) in [
             (Kind::Listen, &["127.0.0.1:0", "[::1]:80", "unix:/a"][..], &["nowhere", "unix:", "80"][..]),
-            (Kind::Path, &["/", "/a/b"], &["a", "", "/{x}", "/a b"]),
+            (
+                Kind::Path,
+                &["/", "/a/b", "/:a", "/*", "/a%20b"],
+                &["a", "", "/{x}", "/a b", "/ä", "/%2", "/%zz", "/a/../b", "/.", "/a?b", "/a#b"],
+            ),
+            (Kind::Mode, &["660", "0600", "0o600"], &["", "888", "1777", "rw", "+60", "-1"]),
+            (Kind::Text, &["a b"], &["", " "]),
             (Kind::Size, &["0", "10", "4MiB", "1GiB"], &["", "4MB", "-1", "MiB", "99999999999GiB"]),
             (Kind::Count, &["1"], &["0", "-1", "x", "1.5"]),
             (Kind::Time, &["1ms", "5min", "1h"], &["5", "0s", "s", "1.5s"]),

@@ -1,0 +1,35 @@
+//! The end of a program that calls have to make way for.
+
+use tokio::sync::watch;
+
+/// Tells running calls to end now, with an error for their client.
+#[derive(Debug)]
+pub(crate) struct StopCalls(watch::Sender<bool>);
+
+/// Hears of it; without a sender it never does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Option<watch::Receiver<bool>>);
+
+impl StopCalls {
+    pub(crate) fn new() -> (Self, Stop) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(sender), Stop(Some(receiver)))
+    }
+
+    pub(crate) fn now(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Waits until calls have to end.
+    pub(crate) async fn wait(&mut self) {
+        if let Some(receiver) = &mut self.0
+            && receiver.wait_for(|stop| *stop).await.is_ok()
+        {
+            return;
+        }
+        // There is no sender, or it is gone without a word.
+        core::future::pending().await
+    }
+}

@@ -1,0 +1,65 @@
+//! The checks that a request passes before its credentials are looked at, for routes next to an MCP endpoint.
+
+use super::facts::facts;
+use super::service::Peer;
+use crate::admission::Admission;
+use crate::limits::Limits;
+use attache_core::auth::{Access, Gate};
+use attache_core::http::{Door, Policy, Refusal, gate_session};
+use core::time::Duration;
+use http::request::Parts;
+
+/// Checks `Host`, `Origin` and the rate limit of a caller, as an MCP endpoint does: for other routes of the same server that are
+/// worth protecting.
+#[derive(Debug)]
+pub struct Front {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    admission: Admission,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The status of the answer.
+    pub status: u16,
+    /// One word for the log: `host`, `origin` or `rate`.
+    pub reason: &'static str,
+    /// When the caller may come again, for `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+impl Front {
+    /// Checks by these names of hosts and these origins, which mean what they mean to [`Server::hosts`](crate::Server::hosts) and
+    /// [`Server::origins`](crate::Server::origins), and by the rate of `limits`.
+    pub fn new(
+        hosts: impl IntoIterator<Item = String>,
+        origins: impl IntoIterator<Item = String>,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            hosts: hosts.into_iter().collect(),
+            origins: origins.into_iter().collect(),
+            admission: Admission::new(limits),
+        }
+    }
+
+    /// Checks the head of a request. Its caller is the [`Peer`] in its extensions.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check(&self, head: &Parts) -> Result<(), Refused> {
+        let policy = Policy { hosts: &self.hosts, origins: &self.origins, access: Gate::Open(Access::Anonymous) };
+        let refused = |refusal: Refusal, retry_after| {
+            Err(Refused { status: refusal.status(), reason: refusal.name(), retry_after })
+        };
+        if let Door::Out(refusal @ (Refusal::Host | Refusal::Origin)) = gate_session(&facts(head), &policy) {
+            return refused(refusal, None);
+        }
+        let peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
+        match self.admission.count(peer) {
+            Ok(()) => Ok(()),
+            Err(wait) => refused(Refusal::Rate, Some(wait)),
+        }
+    }
+}

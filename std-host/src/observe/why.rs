@@ -1,0 +1,56 @@
+//! Why the credentials of a request were refused: found where they are checked, logged with the refusal, and never sent to the client.
+
+use core::cell::Cell;
+
+tokio::task_local! {
+    static WHY: Cell<Option<String>>;
+}
+
+/// Serves one request, whose reason belongs to it alone.
+pub(crate) async fn scope<F: Future>(request: F) -> F::Output {
+    WHY.scope(Cell::default(), request).await
+}
+
+/// Keeps the reason for the refusal that follows. What a client has made up in it is cut, and written in printable characters.
+pub(crate) fn note(why: &dyn core::fmt::Display) {
+    let text = printable(&why.to_string(), MOST);
+    let _ = WHY.try_with(|kept| kept.set(Some(text)));
+}
+
+/// The reason, once.
+pub(super) fn take() -> Option<String> {
+    WHY.try_with(Cell::take).ok().flatten()
+}
+
+/// Characters of a reason.
+const MOST: usize = 160;
+
+/// The text in ASCII that prints, cut after so many characters.
+pub(super) fn printable(text: &str, most: usize) -> String {
+    let mut escaped: String = text.chars().take(most + 1).flat_map(char::escape_default).take(most + 1).collect();
+    if escaped.len() > most {
+        escaped.truncate(most.saturating_sub(3));
+        escaped.push_str("...");
+    }
+    escaped.replace("\\'", "'").replace("\\\"", "\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_a_stranger_is_printable_and_short() {
+        for (text, expected) in [
+            ("iss is https://evil.example", "iss is https://evil.example"),
+            ("it's \"so\"", "it's \"so\""),
+            ("a\nb\u{1b}[2J\u{202e}", "a\\nb\\u{1b}[2J\\u{202e}"),
+        ] {
+            assert_eq!(printable(text, 100), expected);
+        }
+        for text in ["x".repeat(1000), "\u{1b}".repeat(1000), "é".repeat(1000)] {
+            let short = printable(&text, 100);
+            assert!(short.len() <= 100 && short.ends_with("...") && short.is_ascii(), "{short}");
+        }
+    }
+}
