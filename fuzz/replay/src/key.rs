@@ -11,7 +11,7 @@ pub fn key(input: &[u8]) {
     let Some(value) = one(input) else { return };
     // More room than any key needs, so that no key is rejected for lack of room.
     let mut scratch = vec![0; input.len()];
-    let Some(Jwk { kid, public }) = Jwk::read(&value, &mut scratch) else { return };
+    let Some(Jwk { kid, public, .. }) = Jwk::read(&value, &mut scratch) else { return };
     let seen: Value = match serde_json::from_slice(input) {
         Ok(seen) => seen,
         // Members that the key reader ignores may hold numbers that serde_json cannot represent.
