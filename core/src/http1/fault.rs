@@ -13,7 +13,7 @@ pub enum Fault {
     HeadTooLarge,
     /// Another version than HTTP/1.1.
     Version,
-    /// `Host` is missing or there more than once (RFC 9112 §3.2).
+    /// `Host` is missing, there more than once, or differs from the authority of the target (RFC 9112 §3.2).
     Host,
     /// Where the body ends could be read in two ways (RFC 9112 §6.3).
     Framing,
@@ -46,7 +46,7 @@ impl Fault {
             Self::Head => "The head is not one of HTTP/1.1",
             Self::HeadTooLarge => "The head is larger than this server takes",
             Self::Version => "Only HTTP/1.1 is served here",
-            Self::Host => "Host must be there once",
+            Self::Host => "Host must be there once, and be the authority of the target",
             Self::Framing => "Content-Length and Transfer-Encoding do not say where the body ends",
             Self::Coding => "The only transfer coding taken here is chunked",
             Self::Expectation => "The only expectation known here is 100-continue",

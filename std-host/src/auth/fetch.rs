@@ -3,6 +3,7 @@
 use super::key_set::{KeySet, NoKeys};
 use crate::limits;
 use attache_core::http::LOOPBACK;
+use attache_core::json::without_mark;
 use core::fmt;
 use core::net::IpAddr;
 use reqwest::redirect;
@@ -101,7 +102,7 @@ fn places(issuer: &str) -> Vec<String> {
 
 async fn metadata(client: &reqwest::Client, url: &str) -> Result<Metadata, Unfetched> {
     let body = get(client, url).await?;
-    serde_json::from_slice(&body).map_err(|_| Unfetched::NotJson(url.to_owned()))
+    serde_json::from_slice(without_mark(&body)).map_err(|_| Unfetched::NotJson(url.to_owned()))
 }
 
 /// What is at `url`, if it is to be asked there and says something in bounds.

@@ -2,9 +2,9 @@
 
 use super::config::{Endpoint, Fault, Policy, Protection, Required};
 use super::key_file::Ring;
+use super::text;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ fn issuer(policy: &Policy, jwks_file: Option<&Path>) -> Result<Issuer, Fault> {
         None => Issuer::discovered(&policy.issuer),
         Some(file) => {
             let path = file.display();
-            let text = fs::read_to_string(file)
+            let text = text::read(file)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path} cannot be read: {error}")))?;
             Issuer::with_keys(&policy.issuer, &text)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?

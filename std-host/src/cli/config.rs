@@ -20,6 +20,7 @@ pub(super) use value::{Listen, Rates};
 
 use super::key_file::Level;
 use super::proxies::Proxies;
+use super::text;
 use attache_host::Limits;
 use attache_host::auth::{Issuer, Unauthenticated};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -172,7 +173,7 @@ impl Layers {
         }
         layers.variables(|name| std::env::var(name).ok())?;
         let path = file.unwrap_or_else(|| Path::new(FILE));
-        match std::fs::read_to_string(path) {
+        match text::read(path) {
             Ok(text) => layers.file(path, &text)?,
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
@@ -398,7 +399,7 @@ impl Layers {
             let what = format!("{key} is there beside auth.platform_file: say it there, or without that file");
             return Err(Fault::at(self.given(&key, server).origin, what));
         }
-        let text = std::fs::read_to_string(&file)
+        let text = text::read(&file)
             .map_err(|error| Fault::of(format!("auth.platform_file {file} cannot be read: {error}")))?;
         let path = texts("path").into_iter().next().unwrap_or_default();
         platform::parsed(&text, &path, |name| std::env::var(name).ok())

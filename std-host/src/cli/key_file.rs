@@ -2,7 +2,7 @@
 //! is shown once, when it is made.
 
 use super::config::{Fault, check_readers};
-use super::system;
+use super::{system, text};
 use attache_core::auth::{ApiKey, Denied, Shown, digest};
 use attache_host::auth::Keys;
 use core::fmt::{self, Write as _};
@@ -188,7 +188,7 @@ fn changed<T>(
 /// The keys in the file.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
     check_readers("auth.keys_file", path)?;
-    let text = fs::read_to_string(path).map_err(|error| cannot(path, "read", &error))?;
+    let text = text::read(path).map_err(|error| cannot(path, "read", &error))?;
     let mut keys = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let wrong = || {

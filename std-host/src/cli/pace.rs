@@ -25,8 +25,6 @@ struct Now {
     owed: usize,
     /// When an answer has last got on.
     moved: Instant,
-    /// `Content-Length` fields that have come in, and those of requests that were taken.
-    lengths: [usize; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +51,6 @@ impl Pace {
             unread: false,
             owed: 0,
             moved: Instant::now(),
-            lengths: [0; 2],
         };
         Arc::new(Self { limits: Arc::clone(limits), now: Mutex::new(now) })
     }
@@ -62,16 +59,13 @@ impl Pace {
         edit(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Bytes have come in, with so many `Content-Length` fields among them; whether a head begins with them.
-    pub(super) fn heard(&self, lengths: usize) -> bool {
+    /// Bytes have come in.
+    pub(super) fn heard(&self) {
         self.edit(|now| {
-            now.lengths[0] += lengths;
-            let begins = matches!(now.phase, Phase::Idle(_)) && !now.multiplexed;
-            if begins {
+            if matches!(now.phase, Phase::Idle(_)) && !now.multiplexed {
                 now.phase = Phase::Head(Instant::now());
             }
-            begins
-        })
+        });
     }
 
     /// How long the peer may take nothing.
@@ -95,20 +89,6 @@ impl Pace {
             now.open += 1;
         });
         Open(Arc::clone(self))
-    }
-
-    /// A request of HTTP/1 has come in whose body is as long as its head says; with `None` it comes in chunks. `false` if the
-    /// head has said both.
-    // RFC 9112 §6.3: of a message with both, readers see different ends. Hyper drops the length silently.
-    pub(super) fn framed(&self, length: Option<()>) -> bool {
-        self.edit(|now| match (length, now.lengths) {
-            (Some(()), [_, taken]) => {
-                now.lengths[1] = taken + 1;
-                true
-            }
-            // One that is behind this message in the same read counts, too: then a good message is refused, and sent again.
-            (None, [came, taken]) => came <= taken,
-        })
     }
 
     /// What follows on this connection is nobody's message.

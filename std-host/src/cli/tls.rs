@@ -4,10 +4,11 @@
 use super::config::{Fault, Tls, check_readers};
 use super::listener::Stream;
 use super::system;
-use std::io;
+use attache_core::json::without_mark;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
+use std::{fs, io};
 use tokio::time::{Duration, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
@@ -96,7 +97,8 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
         }
     };
     check_readers("tls.key", &files.key)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
+    let key = fs::read(&files.key).map_err(|error| fault(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| fault(&files.key, &error))?;
     let certificate = chain(&files.certificate)?;
     if let Some(why) = certificate.first().and_then(|leaf| out_of_time(leaf, provider)) {
         return Err(fault(&files.certificate, &why));
@@ -125,7 +127,8 @@ fn out_of_time(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider>) ->
 }
 
 fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let text = fs::read(file).map_err(|error| fault(file, &error))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(&text)).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(fault(file, &io::Error::other("there is no PEM certificate in it"))),
         Ok(chain) => Ok(chain),

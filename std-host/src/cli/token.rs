@@ -1,9 +1,8 @@
 //! Tokens, looked at by whoever runs the server.
 
 use super::config::Fault;
-use super::{Problem, Settings, auth, url};
+use super::{Problem, Settings, auth, text, url};
 use clap::{Args, Subcommand};
-use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -60,10 +59,10 @@ impl Explain {
 
     fn token(&self) -> io::Result<String> {
         match &self.token_file {
-            Some(file) => fs::read_to_string(file),
+            Some(file) => text::read(file),
             None => {
                 let mut token = String::new();
-                io::stdin().take(MOST).read_to_string(&mut token).map(|_| token)
+                io::stdin().take(MOST).read_to_string(&mut token).map(|_| text::without_mark(token))
             }
         }
     }

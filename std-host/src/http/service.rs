@@ -132,6 +132,12 @@ fn refused(engine: &Engine, head: &Parts) -> Option<(Refusal, Option<Duration>)>
     if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
         return Some((Refusal::Framing, None));
     }
+    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+    // header field and to any request message that contains more than one".
+    let hosts = head.headers.get_all(http::header::HOST).iter().count();
+    if hosts > 1 || hosts == 0 && head.version == http::Version::HTTP_11 {
+        return Some((Refusal::Authority, None));
+    }
     let limits = engine.limits();
     // As it stands on a wire of HTTP/1: a name, a colon, a space, a value, the end of the line.
     let sizes = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);

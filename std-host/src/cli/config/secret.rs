@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::layers::Given;
-use crate::cli::system;
+use crate::cli::{system, text};
 use core::fmt;
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub(in crate::cli) fn check_readers(key: &str, file: &Path) -> Result<(), Fault>
 pub(super) fn read_file(key: &str, file: &Given) -> Result<Secret<String>, Fault> {
     let path = Path::new(file.texts.first().map_or("", String::as_str));
     check_readers(key, path)?;
-    let text = std::fs::read_to_string(path);
+    let text = text::read(path);
     text.map(Secret)
         .map_err(|error| Fault::at(file.origin.clone(), format!("{key} {} cannot be read: {error}", path.display())))
 }
