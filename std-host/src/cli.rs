@@ -32,6 +32,7 @@ mod status;
 #[cfg_attr(unix, path = "cli/unix.rs")]
 #[cfg_attr(not(unix), path = "cli/elsewhere.rs")]
 mod system;
+mod text;
 #[cfg_attr(not(feature = "tls"), path = "cli/plain.rs")]
 mod tls;
 mod token;

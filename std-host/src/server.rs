@@ -327,22 +327,38 @@ impl Server {
 /// The metadata of the endpoint at this path (RFC 9728): public, and for pages of any origin to read.
 #[cfg(feature = "axum")]
 fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
-    use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+    use http::header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, VARY,
+    };
     let auth = Arc::clone(engine.auth());
     // The metadata would show that a hidden endpoint exists.
     auth.resource().filter(|_| !auth.is_hidden())?;
-    let fields = [
-        (CONTENT_TYPE, "application/json"),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (CACHE_CONTROL, "public, max-age=300"),
-    ];
+    // RFC 9110 §12.5.5 and RFC 9111 §3.5: where a proxy says how the endpoint is called, the document is only for clients that come
+    // by the same way.
+    let (cache, vary) = match auth.url_fields() {
+        None => ("public, max-age=300", None),
+        Some([host, proto]) => ("private, max-age=300", Some([(VARY, format!("{host}, {proto}"))])),
+    };
+    let fields = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, cache)];
     let answer = async move |request: axum::extract::Request| {
         let (head, _) = request.into_parts();
-        (fields, auth.url(&head).and_then(|url| auth.metadata(&url)).unwrap_or_default())
+        let vary = axum::response::AppendHeaders(vary.into_iter().flatten());
+        (fields, vary, auth.url(&head).and_then(|url| auth.metadata(&url)).unwrap_or_default())
+    };
+    // Fetch Standard §3.3.2: clients send the version of the protocol along, which a page may do only after a preflight.
+    let preflight = async || {
+        let fields = [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "*, Authorization"),
+            (ACCESS_CONTROL_MAX_AGE, "600"),
+        ];
+        (http::StatusCode::NO_CONTENT, fields)
     };
     // To a router braces are a pattern; here they are characters of the URL.
     let path = path.replace('{', "{{").replace('}', "}}");
-    Some(axum::Router::new().without_v07_checks().route(&path, axum::routing::get(answer)))
+    Some(axum::Router::new().without_v07_checks().route(&path, axum::routing::get(answer).options(preflight)))
 }
 
 /// A name that is taken is a mistake in the program, found at its start.

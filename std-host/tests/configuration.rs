@@ -322,3 +322,32 @@ fn defaults_of_limits_are_those_of_the_library() {
         assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
     }
 }
+
+#[test]
+fn files_that_an_editor_of_windows_has_saved_are_read_as_others_are() {
+    let directory = Directory::with("windows", "\u{feff}path = \"/file\"\r\n[limits]\r\ncalls = 7\r\n");
+    let printed = directory.run(&["config"], &[]).stdout;
+    let printed = String::from_utf8_lossy(&printed);
+    for line in ["path = \"/file\"  # attache.toml:1", "limits.calls = \"7\"  # attache.toml:3"] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+    }
+    // The first name of a file of keys, and a key to seal with.
+    let digest = "0f".repeat(32);
+    for (setting, file, text) in [
+        ("--auth-keys-file", "keys", format!("\u{feff}ci {digest}\r\nother {digest}\r\n")),
+        ("--seal-key-file", "seal.key", format!("\u{feff}{digest}\r\n")),
+    ] {
+        let path = directory.0.join(file);
+        std::fs::write(&path, text).expect("written");
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("permissions");
+        let path = path.display().to_string();
+        let listed = match setting {
+            "--auth-keys-file" => directory.run(&["key", "list", "--keys-file", &path], &[]),
+            _ => directory.run(&["config", setting, &path], &[]),
+        };
+        let said = String::from_utf8_lossy(&listed.stdout).into_owned() + &String::from_utf8_lossy(&listed.stderr);
+        assert!(listed.status.success(), "{setting}: {said}");
+        assert!(!said.contains('\u{feff}'), "{setting}: {said}");
+    }
+}

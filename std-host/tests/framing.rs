@@ -100,8 +100,55 @@ fn request_that_a_strict_parser_refuses_is_refused_and_its_connection_closed() {
 fn good_requests_one_behind_the_other_in_one_piece_are_all_answered() {
     let server = Running::start();
     let chunked = format!("{FRONT}transfer-encoding: chunked\r\n\r\n{:x}\r\n{PING}\r\n0\r\n\r\n", PING.len());
-    let (statuses, closed) = answers(&server, format!("{}{}{chunked}", ping(), ping()).as_bytes());
-    assert_eq!((statuses, closed), (vec![200, 200, 200], false));
+    for order in [[&ping(), &ping(), &chunked], [&chunked, &ping(), &chunked], [&chunked, &chunked, &ping()]] {
+        let (statuses, closed) = answers(&server, order.map(String::as_str).concat().as_bytes());
+        assert_eq!((statuses, closed), (vec![200, 200, 200], false), "{order:?}");
+    }
+}
+
+#[test]
+fn chunk_that_begins_like_a_line_of_a_head_does_not_disturb_its_connection() {
+    let server = Running::start();
+    let (front, back) = PING.split_at(1);
+    // A line feed is white space to JSON. Within its string it would not be, so the line stands where a member would.
+    let line = "\ncontent-length: 7\ntransfer-encoding: chunked\n\n";
+    let whole = format!(r#"{front}"x":"{}",{back}"#, "y".repeat(40));
+    let chunks = |parts: &[&str]| -> String {
+        parts.iter().map(|part| format!("{:x}\r\n{part}\r\n", part.len())).chain(["0\r\n\r\n".to_owned()]).collect()
+    };
+    let post = |body: &str| format!("{FRONT}transfer-encoding: chunked\r\n\r\n{body}");
+    // The first is JSON; the others are refused for what they are, and their connections go on.
+    for (body, status) in [
+        (chunks(&[&whole]), 200),
+        (chunks(&["\nContent-Length: 5\r\n", PING]), 400),
+        (chunks(&[front, line, back]), 400),
+        (chunks(&["GET / HTTP/1.1\nhost: a\n\n"]), 400),
+    ] {
+        let (statuses, closed) = answers(&server, format!("{}{}{}", post(&body), post(&body), ping()).as_bytes());
+        assert_eq!((statuses, closed), (vec![status, status, 200], false), "{body:?}");
+    }
+}
+
+#[test]
+fn request_that_does_not_say_once_which_server_it_is_for_is_refused() {
+    let server = Running::start();
+    let rest =
+        format!("content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{PING}", PING.len());
+    for (front, status) in [
+        ("POST /mcp HTTP/1.1\r\nhost: localhost\r\n", 200),
+        ("POST http://localhost/mcp HTTP/1.1\r\nhost: localhost\r\n", 200),
+        ("POST http://LOCALHOST:80/mcp HTTP/1.1\r\nhost: localhost:80\r\n", 200),
+        ("POST /mcp HTTP/1.1\r\n", 400),
+        ("POST http://localhost/mcp HTTP/1.1\r\n", 400),
+        ("POST /mcp HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n", 400),
+        ("POST http://localhost/mcp HTTP/1.1\r\nhost: evil.example\r\n", 400),
+        ("POST http://evil.example/mcp HTTP/1.1\r\nhost: localhost\r\n", 400),
+        ("POST http://evil.example/mcp HTTP/1.1\r\nhost: evil.example\r\n", 403),
+        ("POST /mcp HTTP/1.1\r\nhost: evil.example\r\n", 403),
+    ] {
+        let (statuses, closed) = answers(&server, format!("{front}{rest}").as_bytes());
+        assert_eq!((statuses, closed), (vec![status], true), "{front:?}");
+    }
 }
 
 #[test]

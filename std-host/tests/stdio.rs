@@ -244,3 +244,29 @@ async fn answers_taken_late_but_in_time_are_all_there() {
 async fn input_that_is_empty_ends_without_a_failure() {
     stdio::serve(Server::new("t", "1").build(), empty(), tokio::io::sink()).await.expect("no failure");
 }
+
+#[tokio::test]
+async fn byte_order_mark_and_line_ends_of_windows_before_and_behind_messages_are_passed_over() {
+    let (ping, hello) = (ping(1), call(2, "waits"));
+    let (ping, hello) = (ping.trim_end(), hello.trim_end());
+    for input in [
+        format!("\u{feff}{ping}\r\n{hello}\r\n"),
+        format!("\u{feff}\r\n{ping}\r\n\r\n{hello}\r\n"),
+        format!("\r\n\u{feff}{ping}\r\n{hello}"),
+        format!("\u{feff}\n\u{feff}{ping}\n\u{feff}{hello}"),
+    ] {
+        let (server, _, leave) = waiting();
+        leave.add_permits(1);
+        let (here, there) = duplex(64 * 1024);
+        let serving = tokio::spawn(stdio::serve(server.build(), io::Cursor::new(input.clone().into_bytes()), there));
+        let mut lines = BufReader::new(here).lines();
+        let mut ids = Vec::new();
+        while let Some(line) = lines.next_line().await.expect("readable") {
+            let answer: Value = serde_json::from_str(&line).expect("JSON");
+            assert!(answer["result"].is_object(), "{input:?}: {answer}");
+            ids.push(answer["id"].clone());
+        }
+        assert_eq!(ids, [1, 2], "{input:?}");
+        serving.await.expect("no panic").expect("served");
+    }
+}

@@ -51,7 +51,8 @@ pub(crate) fn all() -> Vec<Case> {
         with("leading zero", r#"{"jsonrpc":"2.0","id":01,"method":"tools/list","params":{«M»}}"#, Error(-32700, None), 400),
         plain("invalid UTF-8", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}".to_vec(), Error(-32700, None), 400),
         plain("overlong UTF-8", b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xc0\xaf\"}".to_vec(), Error(-32700, None), 400),
-        plain("byte order mark", b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}".to_vec(), Error(-32700, None), 400),
+        plain("byte order mark within", b"{\"jsonrpc\":\"2.0\",\xef\xbb\xbf\"id\":1,\"method\":\"ping\"}".to_vec(), Error(-32700, None), 400),
+        plain("two byte order marks", b"\xef\xbb\xbf\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}".to_vec(), Error(-32700, None), 400),
         plain("deep nesting", deep(65), Error(-32700, None), 400),
         // JSON, but not a request.
         with("empty object", "{}", Error(-32600, None), 400),
@@ -104,6 +105,8 @@ pub(crate) fn all() -> Vec<Case> {
         with("id with escapes", r#"{"jsonrpc":"2.0","id":"\u0041\n\"","method":"tools/list","params":{«M»}}"#, Result(r#""\u0041\n\"""#), 200),
         with("escaped keys and method", r#"{"jsonrp\u0063":"2.0","id":1,"m\u0065thod":"tools\/list","params":{«M»}}"#, Result("1"), 200),
         with("members in another order", r#"{"params":{«M»},"method":"tools/list","id":1,"jsonrpc":"2.0"}"#, Result("1"), 200),
+        with("byte order mark", "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{«M»}}", Result("1"), 200),
+        with("byte order mark and a line end of Windows", "\u{feff}\t {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{«M»}}\r", Result("1"), 200),
         with("null for optional members", r#"{"jsonrpc":"2.0","id":1,"result":null,"error":null,"method":"tools/list","params":{"cursor":null,«M»}}"#, Result("1"), 200),
         with("unknown members, repeated", r#"{"jsonrpc":"2.0","id":1,"x":1,"x":[{}],"method":"tools/list","params":{"y":null,"y":0,«M»}}"#, Result("1"), 200),
         with("white space everywhere", "\t{ \"jsonrpc\" : \"2.0\" , \"id\" : 1 , \"method\" : \"tools/list\" , \"params\" : { «M» } } \r", Result("1"), 200),

@@ -302,6 +302,13 @@ fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed()
         (with("content-length: 1\r\n"), 400),
         (with("transfer-encoding: chunked\r\n"), 400),
         (with("host: another\r\n"), 400),
+        (
+            String::from_utf8(with(""))
+                .expect("UTF-8")
+                .replace("POST /mcp", "POST http://evil.example/mcp")
+                .into_bytes(),
+            400,
+        ),
         (with("x : y\r\n"), 400),
         (with("expect: miracles\r\n"), 417),
         (with(&format!("x: {}\r\n", "y".repeat(1024))), 431),
@@ -317,6 +324,21 @@ fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed()
         assert!(came.starts_with(&format!("HTTP/1.1 {status} ")), "{}: {came}", String::from_utf8_lossy(&bytes));
         assert_eq!(came.matches("content-length: ").count(), 1, "{came}");
         assert!(came.contains("connection: close\r\n") && came.contains(r#""error":{"code":-32"#), "{came}");
+    }
+}
+
+#[test]
+fn target_in_absolute_form_is_taken_where_its_authority_is_the_host() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    for (target, status) in
+        [("http://localhost/mcp", 200), ("HTTP://LOCALHOST/mcp?x", 200), ("http://localhost", 404), ("http:/mcp", 404)]
+    {
+        let request = wire(&call(1, "log", 1), "connection: close\r\n");
+        let request = String::from_utf8(request).expect("UTF-8").replacen("/mcp", target, 1);
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.write_all(request.as_bytes()).expect("it is taken");
+        let came = rest(&mut stream);
+        assert!(came.starts_with(&format!("HTTP/1.1 {status} ")), "{target}: {came}");
     }
 }
 

@@ -627,9 +627,42 @@ fn allowed_origin_passes_the_preflight_and_can_read_a_refusal() {
     let foreign = ask("https://evil.example");
     assert_eq!(foreign.header("access-control-allow-origin"), None);
     assert_ne!(foreign.status, 204);
+    // The metadata is for pages of any origin: a client that is a page has to read it before it has anything else.
+    let well_known = "/.well-known/oauth-protected-resource/base/mcp";
+    for origin in ["https://app.example", "https://other.example"] {
+        let headers = [
+            ("host", "localhost"),
+            ("origin", origin),
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", "mcp-protocol-version"),
+        ];
+        let preflight = http.open_at("OPTIONS", well_known, &headers, b"");
+        assert_eq!(preflight.status, 204);
+        assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
+        assert!(preflight.header("access-control-allow-methods").is_some_and(|methods| methods.contains("GET")));
+        assert!(preflight.header("access-control-allow-headers").is_some_and(|fields| fields.starts_with('*')));
+        assert_eq!(preflight.header("content-type"), None);
+        preflight.rest();
+        let metadata = get(&http, well_known, &[("origin", origin), ("mcp-protocol-version", "2026-07-28")]);
+        assert_eq!((metadata.status, metadata.header("access-control-allow-origin")), (200, Some("*")));
+        assert_eq!((metadata.header("cache-control"), metadata.header("vary")), (Some("public, max-age=300"), None));
+        metadata.rest();
+    }
     let refused = call(&http, "who", &[("origin", "https://app.example")]);
     assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, Some("https://app.example")));
     assert!(refused.header("access-control-expose-headers").is_some_and(|all| all.contains("WWW-Authenticate")));
+}
+
+#[test]
+fn metadata_that_depends_on_what_a_proxy_forwards_is_cached_for_nobody_else() {
+    let auth = Auth::tokens(Tokens::of(RESOURCE, fixed()));
+    let auth =
+        auth.forwarded("x-forwarded-host".parse().expect("a name"), "x-forwarded-proto".parse().expect("a name"));
+    let http = Http::start(tools(Server::new("forwarded", "1")).auth(auth));
+    let metadata = get(&http, "/.well-known/oauth-protected-resource/base/mcp", &[]);
+    assert_eq!(metadata.header("cache-control"), Some("private, max-age=300"));
+    assert_eq!(metadata.header("vary"), Some("x-forwarded-host, x-forwarded-proto"));
+    metadata.rest();
 }
 
 // MCP 2025-11-25 basic/authorization, "Authorization Flow": the steps that an editor takes to sign

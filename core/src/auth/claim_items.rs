@@ -48,7 +48,7 @@ claims! {
     // Entra ID: whether the token acts for a user or for an application.
     TypeOfCaller = "idtyp",
     // Entra ID, "groups overage claim": the groups are not in the token.
-    ClaimNames = "_claim_names",
+    Distributed = "_claim_names",
     HasGroups = "hasgroups",
     Version = "ver",
     // Claims of tokens that are not bearer access tokens, see `marker`.
@@ -92,7 +92,7 @@ impl ClaimItems {
     pub(super) fn read<'t>(text: &'t [u8], scopes_in: Option<&str>) -> Result<Self, Denied<'t>> {
         let members = Members { text, fields: object(text, &NAMES)? };
         let (scp, scope) = (members.strings(Claim::Scp)?, members.strings(Claim::Scope)?);
-        let elsewhere = members.get(Claim::ClaimNames)?;
+        let elsewhere = members.get(Claim::Distributed)?;
         let overage = elsewhere.is_some_and(|names| names.of(text).member("groups").is_some());
         // Its type is checked, so that a token with a nonsensical version is refused.
         members.string(Claim::Version)?;

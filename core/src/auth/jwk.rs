@@ -95,7 +95,7 @@ impl<'k> Jwk<'k> {
 
 /// The keys of a set as issuers publish it (RFC 7517 §5); `None` if `json` is no such set.
 pub fn jwk_set(json: &[u8]) -> Option<impl Iterator<Item = Value<'_>>> {
-    let whole = Reader::new(json).and_then(|mut reader| reader.skip()).ok()?.of(json);
+    let whole = Reader::behind_mark(json).and_then(|mut reader| reader.skip()).ok()?.of(json);
     let list = whole.member("keys").filter(|keys| keys.kind() == Kind::Array)?;
     let mut entries = list.reader();
     matches!(entries.enter_array(), Ok(Some(_))).then_some(())?;

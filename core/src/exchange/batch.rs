@@ -44,7 +44,7 @@ struct Messages<'b> {
 
 impl<'b> Messages<'b> {
     fn of(body: &'b [u8]) -> Self {
-        let mut reader = Reader::new(body).ok();
+        let mut reader = Reader::behind_mark(body).ok();
         if !reader.as_mut().is_some_and(|reader| matches!(reader.enter_array(), Ok(Some(_)))) {
             reader = None;
         }

@@ -126,6 +126,17 @@ impl<'h> Facts<'h> {
         }
     }
 
+    /// Takes note of the authority in the request's target, once all fields are noted. It counts instead of `Host` (RFC 9112 §3.2.2,
+    /// RFC 9113 §8.3.1). Where the two differ, another reader may see a request for another server: the host then counts as
+    /// repeated.
+    pub fn target(&mut self, authority: &'h [u8]) {
+        self.host = match self.host {
+            Field::Absent => Field::Once(authority),
+            Field::Once(host) if host.eq_ignore_ascii_case(authority) => Field::Once(authority),
+            Field::Once(_) | Field::Repeated => Field::Repeated,
+        };
+    }
+
     fn note_param(&mut self, name: &'h [u8], value: &'h [u8]) {
         let Some((prefix, name)) = name.split_at_checked(PARAM.len()) else {
             return;

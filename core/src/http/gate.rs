@@ -59,8 +59,11 @@ pub enum Unverified<'h> {
 pub enum Refusal {
     /// A method other than POST.
     Verb,
-    /// `Host` is missing, repeated, or names another server.
+    /// `Host` is missing, or names another server.
     Host,
+    /// The request does not say once which server it is for: `Host` is missing where the version of HTTP
+    /// requires it, is repeated, or differs from the authority of the request's target.
+    Authority,
     /// `Origin` is repeated, or names a web origin that is not allowed.
     Origin,
     /// `Content-Type` is not `application/json`.
@@ -115,6 +118,8 @@ impl Refusal {
             // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with
             // 403.
             Self::Host | Self::Origin => 403,
+            // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code".
+            Self::Authority => 400,
             Self::MediaType => 415,
             // RFC 9110 §15.5.7.
             Self::NotAcceptable => 406,
@@ -137,6 +142,7 @@ impl Refusal {
         match self {
             Self::Verb => "verb",
             Self::Host => "host",
+            Self::Authority => "authority",
             Self::Origin => "origin",
             Self::MediaType => "media_type",
             Self::NotAcceptable => "not_acceptable",
@@ -158,6 +164,7 @@ impl Refusal {
         Error::Refused(match self {
             Self::Verb => "Only POST is served here",
             Self::Host => "Host is not a name of this server",
+            Self::Authority => "Host must be there once, and be the authority of the request's target",
             Self::Origin => "Origin may not call this server: its scheme, host and port have to be allowed",
             Self::MediaType => "Content-Type must be application/json",
             Self::NotAcceptable => "Accept must allow application/json and text/event-stream",
@@ -231,7 +238,7 @@ fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Deni
 /// ends the session.
 pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
-        Some(refusal @ (Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
+        Some(refusal @ (Refusal::Authority | Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
         _ if matches!(facts.verb, Verb::Get | Verb::Delete) => gate_credentials(facts, policy.access),
         _ => Door::Out(Refusal::Verb),
     }
@@ -254,6 +261,7 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
         Field::Repeated => false,
     };
     let checks = [
+        (facts.host != Field::Repeated, Refusal::Authority),
         (host_fits, Refusal::Host),
         (origin_fits, Refusal::Origin),
         (facts.verb == Verb::Post, Refusal::Verb),
@@ -421,11 +429,35 @@ mod tests {
     }
 
     #[test]
+    fn authority_of_the_target_counts_and_must_not_differ_from_host() {
+        for (host, target, expected) in [
+            (None, "localhost:1", None),
+            (None, "evil.example", Some(Refusal::Host)),
+            (Some("localhost:1"), "LOCALHOST:1", None),
+            (Some("localhost"), "evil.example", Some(Refusal::Authority)),
+            (Some("evil.example"), "localhost", Some(Refusal::Authority)),
+            (Some("localhost"), "localhost:80", Some(Refusal::Authority)),
+        ] {
+            let mut facts = Facts::new(b"POST");
+            facts.note(b"content-type", b"application/json");
+            if let Some(host) = host {
+                facts.note(b"host", host.as_bytes());
+            }
+            facts.target(target.as_bytes());
+            let refusal = match gate(&facts, &HOME) {
+                Door::Out(refusal) => Some(refusal),
+                _ => None,
+            };
+            assert_eq!(refusal, expected, "{host:?} {target}");
+        }
+    }
+
+    #[test]
     fn head_that_differs_in_one_field_meets_the_rule_of_that_field() {
         for (changes, expected) in [
             (&[][..], None),
             (&[("host", "127.0.0.1")], None),
-            (&[("HOST", "LOCALHOST:1")], Some(Refusal::Host)), // repeated
+            (&[("HOST", "LOCALHOST:1")], Some(Refusal::Authority)), // repeated
             (&[("host", "LocalHost:1")], None),
             (&[("host", "[::1]:8080")], None),
             (&[("host", "evil.example")], Some(Refusal::Host)),

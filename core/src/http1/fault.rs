@@ -14,7 +14,7 @@ pub enum Fault {
     HeadTooLarge,
     /// A version other than HTTP/1.1.
     Version,
-    /// `Host` is missing or repeated (RFC 9112 §3.2).
+    /// `Host` is missing, repeated, or differs from the authority of the target (RFC 9112 §3.2).
     Host,
     /// The end of the body is ambiguous (RFC 9112 §6.3).
     Framing,
@@ -47,7 +47,7 @@ impl Fault {
             Self::Head => "The head is not one of HTTP/1.1",
             Self::HeadTooLarge => "The head is larger than this server takes",
             Self::Version => "Only HTTP/1.1 is served here",
-            Self::Host => "Host must be there once",
+            Self::Host => "Host must be there once, and be the authority of the target",
             Self::Framing => "Content-Length and Transfer-Encoding do not say where the body ends",
             Self::Coding => "The only transfer coding taken here is chunked",
             Self::Expectation => "The only expectation known here is 100-continue",

@@ -118,7 +118,13 @@ impl<'b> Heads<'b> {
         let Field::Once(_) = facts.host else {
             return Err(Fault::Host);
         };
-        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        let (authority, path) = split_target(target);
+        if let Some(authority) = authority {
+            facts.target(authority.as_bytes());
+        }
+        if facts.host == Field::Repeated {
+            return Err(Fault::Host);
+        }
         let framing = wire.framing()?;
         Ok(Request { facts, path, framing, keep_alive: !wire.close, expects_continue: wire.expects_continue })
     }
@@ -150,6 +156,23 @@ fn request_line(line: &[u8]) -> Result<(&[u8], &str), Fault> {
         }
         _ => Err(Fault::Head),
     }
+}
+
+/// Splits a request target: returns the authority of a target in absolute form (RFC 9112 §3.2.2), and
+/// the path of any target without its query.
+fn split_target(target: &str) -> (Option<&str>, &str) {
+    // Bytes are searched, because the search in strings of the library can panic for all that a linker knows.
+    let cut = |text: &'_ str, byte: u8| text.bytes().position(|other| other == byte).unwrap_or(text.len());
+    let front = target.get(..cut(target, b'?')).unwrap_or_default();
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| front.get(..scheme.len()).is_some_and(|front| front.eq_ignore_ascii_case(scheme)));
+    let Some(rest) = scheme.and_then(|scheme| front.get(scheme.len()..)) else {
+        return (None, front);
+    };
+    let (authority, path) = rest.split_at_checked(cut(rest, b'/')).unwrap_or((rest, ""));
+    // RFC 9112 §3.2.1: an empty path is a slash.
+    (Some(authority), if path.is_empty() { "/" } else { path })
 }
 
 /// Parses a field line (RFC 9112 §5): a name, a colon directly after it, and a value. A folded line

@@ -20,7 +20,7 @@ pub use base64::{Base64, encode_base64};
 pub use fields::{Fields, Repeated};
 pub use lex::{Error, Fault};
 pub use number::{Integer, NotAnInteger};
-pub use pull::{Item, Kind, Reader, Span, Value};
+pub use pull::{Item, Kind, Reader, Span, Value, without_mark};
 pub use text::{Chars, Text};
 pub(crate) use write::escape_bytes;
 pub use write::{Decimal, Escaped, Full, Part, Sink, Slice, escape, join, joined_len};

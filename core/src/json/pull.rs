@@ -163,6 +163,11 @@ impl<'a> Value<'a> {
     }
 }
 
+/// A text without the byte order mark that it may begin with.
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
 /// Pulls values out of a JSON text, front to back.
 ///
 /// The small steps are always inlined: they return results of three words, and passing those took a
@@ -191,6 +196,18 @@ impl<'a> Reader<'a> {
             Ok(_) => Ok(Self::checked(text)),
             Err(error) => Err(Error { fault: Fault::NotUtf8, at: error.valid_up_to() }),
         }
+    }
+
+    /// A reader at the start of a text from outside, which may begin with a byte order mark. Offsets count from the mark.
+    ///
+    /// # Errors
+    /// As of [`new`](Reader::new).
+    // RFC 8259 §8.1: "implementations that parse JSON texts MAY ignore the presence of a byte order mark rather than treating it as an
+    // error". Editors and shells of Windows write one.
+    pub fn behind_mark(text: &'a [u8]) -> Result<Self, Error> {
+        let mut reader = Self::new(text)?;
+        reader.cursor.at = text.len().saturating_sub(without_mark(text).len());
+        Ok(reader)
     }
 
     const fn checked(text: &'a [u8]) -> Self {

@@ -1,5 +1,7 @@
 //! A sans-IO line splitter: cuts a byte stream into lines, in a buffer that the caller provides.
 
+use crate::json::without_mark;
+
 /// The outcome of feeding bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -106,7 +108,8 @@ impl<'b> Lines<'b> {
     /// Ends the line; returns `false` if it was blank.
     fn end(&mut self) -> bool {
         self.held = false;
-        let blank = self.state == State::Reading && self.line().iter().all(u8::is_ascii_whitespace);
+        // Editors and shells of Windows put a byte order mark before the first line.
+        let blank = self.state == State::Reading && without_mark(self.line()).iter().all(u8::is_ascii_whitespace);
         if blank {
             self.len = 0;
         }
@@ -150,6 +153,14 @@ mod tests {
         let expected = [Line(b"ab"), Line(b"abcd"), TooLong, Line(b"xy"), TooLong, Line(b"z")];
         for size in 1..=stream.len() {
             check(stream, size, &expected);
+        }
+    }
+
+    #[test]
+    fn line_of_a_byte_order_mark_alone_is_blank() {
+        for size in 1..=8 {
+            check(b"\xEF\xBB\xBF\r\nab\r\n", size, &[Cut::Line(b"ab")]);
+            check(b"\xEF\xBB\xBF\n\xEF\xBB\xBFx\n", size, &[Cut::Line(b"\xEF\xBB\xBFx")]);
         }
     }
 

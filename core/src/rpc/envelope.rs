@@ -65,7 +65,7 @@ impl Envelope {
         body: &[u8],
         mut params: impl FnMut(&mut Reader<'_>) -> Result<Option<Item>, json::Error>,
     ) -> Result<Self, json::Error> {
-        let mut reader = Reader::new(body)?;
+        let mut reader = Reader::behind_mark(body)?;
         let mut members = Fields::new();
         let inside = |index, reader: &mut Reader<'_>| if index == PARAMS { params(reader) } else { Ok(None) };
         let whole = match members.read(&mut reader, &MEMBERS, inside)? {

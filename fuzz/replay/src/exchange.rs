@@ -10,7 +10,7 @@ use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Next, Origin, Reply, answer, open};
 use attache_core::http::{Facts, Field};
-use attache_core::json::{Sink, Slice, Value};
+use attache_core::json::{Sink, Slice, Value, without_mark};
 use attache_core::mcp::Params;
 use attache_core::rpc::{Envelope, Error, Message};
 use attache_core::tool::{Catalogue, Kind, Operation};
@@ -191,6 +191,8 @@ fn good_reply(sent: &Sent) -> Document {
 
 /// Checks that an answer, or silence, is right for the request.
 fn fits(request: &Request<'_>, sent: Option<&Sent>) {
+    // A byte order mark before the message says nothing.
+    let request = &Request { body: without_mark(request.body), ..*request };
     let reply = sent.map(good_reply);
     let code = reply.as_ref().and_then(|reply| reply.at(&["error", "code"])).and_then(Document::whole);
     let id = reply.as_ref().and_then(|reply| reply.get("id"));

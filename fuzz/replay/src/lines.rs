@@ -51,10 +51,11 @@ fn cuts(mut stream: &[u8], capacity: usize, size: impl Fn(usize) -> usize) -> Cu
 }
 
 /// Splits the stream: a line feed ends a line, one carriage return before it belongs to the line
-/// end, and blank lines that fit are skipped.
+/// end, and blank lines that fit are skipped, with or without a byte order mark.
 fn model(stream: &[u8], capacity: usize) -> CutLines {
     let lines = stream.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let fitting = lines.map(|line| (line.len() <= capacity).then_some(line));
-    let told = fitting.filter(|line| !line.is_some_and(|line| line.iter().all(u8::is_ascii_whitespace)));
+    let bare = |line: &'_ [u8]| line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).to_vec();
+    let told = fitting.filter(|line| !line.is_some_and(|line| bare(line).iter().all(u8::is_ascii_whitespace)));
     told.map(|line| line.map(<[u8]>::to_vec)).collect()
 }

@@ -8,7 +8,7 @@ use crate::schema;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
 use attache_core::exchange::{Listen, Next, Origin, open};
-use attache_core::json::{Escaped, Full, Sink, Slice};
+use attache_core::json::{Escaped, Full, Sink, Slice, without_mark};
 use attache_core::mcp::{Server, list_changed, updated};
 use attache_core::tool::{Catalogue, Features, Kind, Member};
 
@@ -94,6 +94,7 @@ impl Wanted {
     /// Returns `None` if nothing can be honoured: the message is another request, malformed, or not
     /// served.
     fn read(body: &[u8], features: Features) -> Option<Self> {
+        let body = without_mark(body);
         let document = Document::ours(body, |_| {}).ok()?;
         let Model::Known(Verdict::Request(id, method), Ok(())) = Model::read(body) else { return None };
         (method == "subscriptions/listen" && (features.list_changed || features.subscribe)).then_some(())?;

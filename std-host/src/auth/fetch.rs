@@ -3,6 +3,7 @@
 use super::key_set::{KeySet, NoKeys};
 pub(super) use super::reach::Reach;
 use crate::limits;
+use attache_core::json::without_mark;
 use core::fmt;
 use reqwest::redirect;
 use serde::Deserialize;
@@ -112,7 +113,7 @@ struct Client {
 impl Client {
     async fn metadata(&self, url: &str) -> Result<Metadata, Unfetched> {
         let body = self.get(url).await?;
-        serde_json::from_slice(&body).map_err(|_| Unfetched::NotJson(url.to_owned()))
+        serde_json::from_slice(without_mark(&body)).map_err(|_| Unfetched::NotJson(url.to_owned()))
     }
 
     /// The body at `url`, if the issuer may send the server there and the body is within its limit.

@@ -253,6 +253,11 @@ impl Auth {
         Some(came.unwrap_or_else(|| origin.to_owned()) + path)
     }
 
+    /// The fields of a request that its [`url`](Auth::url) may depend on.
+    pub(crate) fn url_fields(&self) -> Option<&[HeaderName; 2]> {
+        self.forwarded.as_ref()
+    }
+
     /// The metadata of the endpoint at this URL (RFC 9728), where tokens are asked for.
     pub(crate) fn metadata(&self, url: &str) -> Option<String> {
         #[cfg(feature = "auth")]

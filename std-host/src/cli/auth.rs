@@ -3,10 +3,9 @@
 use super::config::{Endpoint, Policy, Protection, Required};
 use super::fault::Fault;
 use super::key_file::Ring;
-use super::private_file::without_byte_order_mark;
+use super::text;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,9 +64,9 @@ fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
         None => Issuer::discovered(&policy.issuer),
         Some(file) => {
             let path = file.display();
-            let text = fs::read_to_string(file)
+            let text = text::read(file)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path} cannot be read: {error}")))?;
-            Issuer::with_keys(&policy.issuer, without_byte_order_mark(&text))
+            Issuer::with_keys(&policy.issuer, &text)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };

@@ -25,6 +25,7 @@ pub(super) use value::{Listen, Rates};
 
 use super::fault::{Fault, Faults, Origin};
 use super::proxies::Proxies;
+use super::text;
 use attache_host::Limits;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -106,7 +107,7 @@ impl Layers {
         }
         faults.or_default(layers.variables(|name| std::env::var(name).ok()));
         let path = file.unwrap_or_else(|| Path::new(FILE));
-        match std::fs::read_to_string(path) {
+        match text::read(path) {
             Ok(text) => faults.or_default(layers.file(path, &text)),
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display()))),

@@ -1,5 +1,9 @@
-//! What hyper cannot tell of a head, because its parser is more lenient than it should be where a proxy stands in front: lines
-//! that end without a carriage return, and a `Content-Length` beside a `Transfer-Encoding`.
+//! What hyper cannot tell of a request, because its parser is more lenient than it should be where a proxy stands in front: lines that
+//! end without a carriage return, and a `Content-Length` beside a `Transfer-Encoding`. A proxy could see another end of the head or
+//! of the body, and take the rest for a request of its own.
+//!
+//! Requests are followed to their ends, so that only heads are looked at, whatever stands in a body. A byte that must not be there is
+//! replaced by one that no head may hold; hyper, which remains the only parser, refuses the request for it and closes the connection.
 
 use super::frames::Frames;
 use super::pace::Pace;
@@ -15,26 +19,41 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) struct Heads<S> {
     inner: S,
     pace: Arc<Pace>,
-    lengths: Lengths,
-    lines: Lines,
+    reader: Reader,
     /// Bytes of the head that comes in.
     head: usize,
-    /// For what hyper buffers of them.
+    /// For the bytes that hyper buffers.
     permit: Permit,
-    /// Those of HTTP/2.
-    frames: Option<Frames>,
+}
+
+/// What reads along with hyper.
+#[derive(Debug)]
+enum Reader {
+    /// HTTP/1: requests are followed to their ends.
+    Follower(Follower),
+    /// HTTP/2, which frames its messages itself: its frames are counted.
+    Frames(Frames),
 }
 
 impl<S> Heads<S> {
-    /// The memory for what is buffered draws from `permit`.
-    pub(super) fn new(inner: S, pace: Arc<Pace>, permit: Permit, frames: Option<Frames>) -> Self {
-        Self { inner, pace, lengths: Lengths::default(), lines: Lines::default(), head: 0, permit, frames }
+    /// The bytes of a connection. The memory for bytes that are buffered draws from `permit`.
+    pub(super) fn new(inner: S, pace: Arc<Pace>, permit: Permit, is_http2: bool) -> Self {
+        let reader = match is_http2 {
+            false => Reader::Follower(Follower::default()),
+            true => Reader::Frames(Frames::default()),
+        };
+        Self { inner, pace, reader, head: 0, permit }
     }
 
     /// Notes that so many bytes have come in, and draws the memory for them if they are many.
     fn buffered(&mut self, fresh: usize) -> io::Result<()> {
-        self.head = if self.lines.ended { 0 } else { self.head + fresh };
-        let block = self.frames.as_ref().map_or(self.head, Frames::block);
+        let block = match &self.reader {
+            Reader::Follower(follower) => {
+                self.head = if follower.is_in_head() { self.head + fresh } else { 0 };
+                self.head
+            }
+            Reader::Frames(frames) => frames.block(),
+        };
         let needed = block.max(fresh);
         if needed <= BUFFER.max(self.permit.bytes()) {
             return Ok(());
@@ -44,7 +63,7 @@ impl<S> Heads<S> {
     }
 }
 
-/// What each connection may buffer without drawing from the budget.
+/// Bytes that each connection may buffer without drawing from the budget.
 const BUFFER: usize = 16 * 1024;
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
@@ -58,13 +77,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
         let this = &mut *self;
         let fresh = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         if !fresh.is_empty() {
-            let lengths = this.lengths.count(fresh);
-            if this.pace.heard(lengths) {
-                this.lines = Lines::default();
-            }
-            match &mut this.frames {
-                Some(frames) => frames.count(fresh, this.pace.sent())?,
-                None => this.lines.spoil(fresh),
+            this.pace.heard();
+            match &mut this.reader {
+                Reader::Follower(follower) => follower.follow(fresh),
+                Reader::Frames(frames) => frames.count(fresh, this.pace.sent())?,
             }
             let fresh = fresh.len();
             this.buffered(fresh)?;
@@ -99,84 +115,201 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
     }
 }
 
-/// Follows the lines of one head to its end.
+/// Follows one request after the other.
 #[derive(Debug, Default)]
-struct Lines {
-    /// Whether the line that comes in has anything in it yet.
-    filled: bool,
-    /// Whether its last byte so far is a carriage return.
-    carriage_return: bool,
-    /// Whether there was a line that is not empty. RFC 9112 §2.2: empty ones before a request are ignored.
-    begun: bool,
-    ended: bool,
+struct Follower {
+    state: State,
+    head: Head,
 }
 
-impl Lines {
-    /// Makes each line feed of the head that stands without a carriage return into a byte that no head may hold.
-    // RFC 9112 §2.2: a recipient MAY take it for the end of a line. One that does sees the end of the head elsewhere than one
-    // that does not.
-    fn spoil(&mut self, mut bytes: &mut [u8]) {
-        while !self.ended && !bytes.is_empty() {
-            let end = memchr::memchr(b'\n', bytes);
-            let (line, rest) = bytes.split_at_mut(end.unwrap_or(bytes.len()));
-            let text = line.strip_suffix(b"\r").map_or(&*line, |text| text);
-            // A carriage return that does not stand before a line feed is part of its line.
-            self.filled |= !text.is_empty() || (self.carriage_return && !line.is_empty());
-            if let Some(last) = line.last() {
-                self.carriage_return = *last == b'\r';
-            }
-            let Some((line_feed, rest)) = rest.split_first_mut() else {
-                return;
-            };
-            match self.carriage_return {
-                false => *line_feed = 0,
-                true => {
-                    self.ended = self.begun && !self.filled;
-                    self.begun |= self.filled;
-                    self.filled = false;
+/// Where in a request the next byte stands.
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Head,
+    /// In a body that has so many bytes more.
+    Length(u64),
+    /// In the line with the size of a chunk.
+    Size { size: u64, digits: u8, rest: bool, carriage_return: bool },
+    /// In a chunk that has so many bytes more.
+    Chunk(u64),
+    /// Behind a chunk, where so many bytes of a line end have come.
+    ChunkEnd(usize),
+    /// In the lines behind the last chunk.
+    Trailer { filled: bool, carriage_return: bool },
+    /// Nothing is followed: the connection is about to be closed for a byte that hyper refuses.
+    Blind,
+}
+
+/// What is known of a head while it comes in.
+#[derive(Debug, Default)]
+struct Head {
+    /// The line that comes in, without its end, as far as there is room.
+    line: Vec<u8>,
+    /// How long the line is.
+    len: usize,
+    /// There was a line that is not empty. RFC 9112 §2.2: empty lines before a request are ignored.
+    begun: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+/// A byte that no part of a request may hold outside of its content.
+const SPOILT: u8 = 0;
+
+/// Bytes that are kept of a line: more than a field with a length or a coding needs.
+const LINE: usize = 256;
+
+impl Follower {
+    /// Whether a part of a head has come in, and not yet its end.
+    const fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Head) && (self.head.begun || self.head.len > 0)
+    }
+
+    fn follow(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            let taken = match &mut self.state {
+                State::Head => {
+                    let (taken, ended) = self.head.take(bytes);
+                    if ended {
+                        self.state = core::mem::take(&mut self.head).body();
+                    }
+                    taken
                 }
-            }
-            self.carriage_return = false;
-            bytes = rest;
+                State::Length(left) => {
+                    let taken = skip(left, bytes.len());
+                    if *left == 0 {
+                        self.state = State::Head;
+                    }
+                    taken
+                }
+                State::Chunk(left) => {
+                    let taken = skip(left, bytes.len());
+                    if *left == 0 {
+                        self.state = State::ChunkEnd(0);
+                    }
+                    taken
+                }
+                State::Blind => return,
+                other => {
+                    let next = bytes.first().copied().and_then(|byte| other.after(byte));
+                    if next.is_none()
+                        && let Some(byte) = bytes.first_mut()
+                    {
+                        *byte = SPOILT;
+                    }
+                    self.state = next.unwrap_or(State::Blind);
+                    1
+                }
+            };
+            bytes = bytes.get_mut(taken..).unwrap_or_default();
         }
     }
 }
 
-/// Counts the lines that begin with the name of the field `Content-Length`, in whatever pieces they come. No JSON has such a
-/// line.
-#[derive(Debug, Default)]
-struct Lengths {
-    /// Bytes of the name that have matched since the last line began; nothing if the line is another.
-    matched: Option<usize>,
+/// Takes up to `left` of `len` bytes.
+fn skip(left: &mut u64, len: usize) -> usize {
+    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(len);
+    *left -= taken as u64;
+    taken
 }
 
-const NAME: &[u8] = b"content-length:";
+impl State {
+    /// RFC 9112 §7.1, outside the data of chunks. `None` if `byte` must not stand there.
+    fn after(&self, byte: u8) -> Option<Self> {
+        Some(match (self, byte) {
+            (Self::Size { size: 0, carriage_return: true, .. }, b'\n') => {
+                Self::Trailer { filled: false, carriage_return: false }
+            }
+            (Self::Size { size, carriage_return: true, .. }, b'\n') => Self::Chunk(*size),
+            (Self::Size { carriage_return: true, .. }, _) | (Self::Size { .. }, b'\n') => return None,
+            (Self::Size { size, digits: digits @ 1.., rest, .. }, b'\r') => {
+                Self::Size { size: *size, digits: *digits, rest: *rest, carriage_return: true }
+            }
+            (Self::Size { size, digits, rest: false, .. }, byte) if byte.is_ascii_hexdigit() => {
+                let digit = char::from(byte).to_digit(16)?;
+                let size = size.checked_mul(16)?.checked_add(digit.into())?;
+                Self::Size { size, digits: digits.checked_add(1)?, rest: false, carriage_return: false }
+            }
+            // RFC 9112 §7.1.1: extensions that are not known are ignored.
+            (Self::Size { size, digits: digits @ 1.., rest, .. }, byte) if *rest || b"; \t".contains(&byte) => {
+                Self::Size { size: *size, digits: *digits, rest: true, carriage_return: false }
+            }
+            (Self::ChunkEnd(0), b'\r') => Self::ChunkEnd(1),
+            (Self::ChunkEnd(1), b'\n') => Self::Size { size: 0, digits: 0, rest: false, carriage_return: false },
+            (Self::Trailer { filled: false, carriage_return: true }, b'\n') => Self::Head,
+            (Self::Trailer { carriage_return: true, .. }, b'\n') => {
+                Self::Trailer { filled: false, carriage_return: false }
+            }
+            (Self::Trailer { carriage_return: true, .. }, _) | (Self::Trailer { .. }, b'\n') => return None,
+            (Self::Trailer { filled, .. }, b'\r') => Self::Trailer { filled: *filled, carriage_return: true },
+            (Self::Trailer { .. }, _) => Self::Trailer { filled: true, carriage_return: false },
+            _ => return None,
+        })
+    }
+}
 
-impl Lengths {
-    fn count(&mut self, mut bytes: &[u8]) -> usize {
-        let mut count = 0;
-        loop {
-            while let Some(matched) = self.matched {
-                let [byte, rest @ ..] = bytes else {
-                    return count;
-                };
-                match NAME.get(matched) {
-                    Some(expected) if byte.to_ascii_lowercase() == *expected => {
-                        bytes = rest;
-                        let whole = matched + 1 == NAME.len();
-                        count += usize::from(whole);
-                        self.matched = (!whole).then_some(matched + 1);
-                    }
-                    _ => self.matched = None,
-                }
-            }
-            match memchr::memchr(b'\n', bytes) {
-                Some(end) => {
-                    bytes = bytes.get(end + 1..).unwrap_or_default();
-                    self.matched = Some(0);
-                }
-                None => return count,
-            }
+impl Head {
+    /// Takes bytes up to the end of a line, and says how many, and whether the head has ended with them.
+    fn take(&mut self, bytes: &mut [u8]) -> (usize, bool) {
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
+            self.push(bytes);
+            return (bytes.len(), false);
+        };
+        let (line, rest) = bytes.split_at_mut(end);
+        self.push(line);
+        let is_good = self.end_line();
+        if let Some(line_feed) = rest.first_mut().filter(|_| is_good.is_none()) {
+            *line_feed = SPOILT;
+        }
+        (end + 1, is_good == Some(true))
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let room = LINE - self.line.len();
+        self.line.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.len += bytes.len();
+        // The last byte tells whether the line ends as it should.
+        if let (Some(last), Some(kept)) = (bytes.last(), self.line.last_mut().filter(|_| self.len > LINE)) {
+            *kept = *last;
+        }
+    }
+
+    /// Ends a line, and says whether the head has ended with it; `None` if another reader could see something else in it.
+    fn end_line(&mut self) -> Option<bool> {
+        let (line, len) = (core::mem::take(&mut self.line), core::mem::take(&mut self.len));
+        // RFC 9112 §2.2: a recipient MAY take a lone line feed for the end of a line. One that does sees the end of the head
+        // elsewhere than one that does not.
+        let text = line.strip_suffix(b"\r")?;
+        if text.is_empty() {
+            return Some(self.begun);
+        }
+        if !core::mem::replace(&mut self.begun, true) {
+            // The request line.
+            return Some(false);
+        }
+        let colon = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
+        let (name, value) = text.split_at(colon);
+        // RFC 9112 §6.3: of a message with both, readers see different ends. Hyper drops the length silently.
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.chunked = true;
+            return self.length.is_none().then_some(false);
+        }
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let digits = value.get(1..).unwrap_or_default().trim_ascii();
+            let length = core::str::from_utf8(digits).ok().filter(|_| len <= LINE)?.parse().ok()?;
+            let before = self.length.replace(length);
+            return (!self.chunked && before.is_none_or(|before| before == length)).then_some(false);
+        }
+        Some(false)
+    }
+
+    /// Where the request goes on.
+    fn body(self) -> State {
+        match (self.chunked, self.length) {
+            (true, _) => State::Size { size: 0, digits: 0, rest: false, carriage_return: false },
+            (false, None | Some(0)) => State::Head,
+            (false, Some(length)) => State::Length(length),
         }
     }
 }
@@ -185,29 +318,77 @@ impl Lengths {
 mod tests {
     use super::*;
 
-    #[test]
-    fn line_feed_without_carriage_return_is_spoiled_in_a_head_and_left_alone_behind_it() {
-        for (head, expected) in [
-            (&b"\r\nGET / HTTP/1.1\r\na: b\r\n\r\n{\n}"[..], &b"\r\nGET / HTTP/1.1\r\na: b\r\n\r\n{\n}"[..]),
-            (b"GET / HTTP/1.1\na: b\n\n{\n}", b"GET / HTTP/1.1\0a: b\0\0{\0}"),
-            (b"GET / HTTP/1.1\r\na: b\n\r\n", b"GET / HTTP/1.1\r\na: b\0\r\n"),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\n"),
-        ] {
-            for size in 1..=head.len() {
-                let (mut lines, mut bytes) = (Lines::default(), head.to_vec());
-                bytes.chunks_mut(size).for_each(|piece| lines.spoil(piece));
-                assert_eq!(bytes, expected, "in pieces of {size}");
-            }
+    /// Checks what is spoilt in a stream, in whatever pieces it comes: each byte that is, stands as an underscore in `expected`.
+    fn check(stream: &str, expected: &str) {
+        for size in 1..=stream.len() {
+            let (mut follower, mut bytes) = (Follower::default(), stream.as_bytes().to_vec());
+            bytes.chunks_mut(size).for_each(|piece| follower.follow(piece));
+            let shown = String::from_utf8(bytes).expect("UTF-8").replace('\0', "_");
+            assert_eq!(shown, expected, "in pieces of {size}");
         }
     }
 
+    const GET: &str = "GET / HTTP/1.1\r\na: b\r\n\r\n";
+
     #[test]
-    fn fields_of_lengths_are_counted_in_whatever_pieces_they_come() {
-        let head = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nx-content-length: 2\r\ncontent-lengths: 3\nCONTENT-LENGTH:4\r\n\r\n";
-        for size in 1..=head.len() {
-            let mut lengths = Lengths::default();
-            let count: usize = head.chunks(size).map(|piece| lengths.count(piece)).sum();
-            assert_eq!(count, 2, "in pieces of {size}");
+    fn line_feed_without_carriage_return_is_spoilt_in_a_head_and_left_alone_in_a_body() {
+        check(&format!("\r\n{GET}\r\n{GET}"), &format!("\r\n{GET}\r\n{GET}"));
+        check("GET / HTTP/1.1\na: b\n\n{\n}", "GET / HTTP/1.1_a: b__{_}");
+        check("GET / HTTP/1.1\r\na: b\n\r\n", "GET / HTTP/1.1\r\na: b_\r\n");
+        // The second of two requests in one piece is looked at like the first.
+        let post = "POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\n{\n}";
+        check(&format!("{post}{GET}"), &format!("{post}{GET}"));
+        check(&format!("{post}GET / HTTP/1.1\n\r\n"), &format!("{post}GET / HTTP/1.1_\r\n"));
+    }
+
+    #[test]
+    fn length_beside_a_coding_is_spoilt_in_either_order_and_so_is_one_that_differs_from_another() {
+        for (fields, spoilt) in [
+            (
+                "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+                "Content-Length: 1\r\nTransfer-Encoding: chunked\r_",
+            ),
+            ("transfer-encoding: x\r\nCONTENT-LENGTH:0\r\n", "transfer-encoding: x\r\nCONTENT-LENGTH:0\r_"),
+            ("content-length: 1\r\ncontent-length: 2\r\n", "content-length: 1\r\ncontent-length: 2\r_"),
+            ("content-length: x\r\n", "content-length: x\r_"),
+            ("content-length: 99999999999999999999\r\n", "content-length: 99999999999999999999\r_"),
+            (
+                "x-content-length: 1\r\ntransfer-encoding: chunked\r\n",
+                "x-content-length: 1\r\ntransfer-encoding: chunked\r\n",
+            ),
+            ("content-length: 1\r\ncontent-length: 1\r\n", "content-length: 1\r\ncontent-length: 1\r\n"),
+        ] {
+            check(&format!("POST / HTTP/1.1\r\n{fields}"), &format!("POST / HTTP/1.1\r\n{spoilt}"));
+        }
+        let padded = format!("content-length:{}1\r\n", " ".repeat(2 * LINE));
+        check(
+            &format!("POST / HTTP/1.1\r\n{padded}"),
+            &format!("POST / HTTP/1.1\r\n{}_", padded.trim_end_matches('\n')),
+        );
+        let long = format!("x: {}\r\n", "y".repeat(2 * LINE));
+        check(&format!("GET / HTTP/1.1\r\n{long}\r\n"), &format!("GET / HTTP/1.1\r\n{long}\r\n"));
+    }
+
+    #[test]
+    fn chunk_that_looks_like_a_head_is_left_alone_and_what_comes_behind_it_is_followed() {
+        let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        let chunk = "Content-Length: 5\n\n";
+        let good = format!("{chunked}{:x};a=b\r\n{chunk}\r\n00\r\nx: y\r\n\r\n", chunk.len());
+        check(&format!("{good}{good}{GET}"), &format!("{good}{good}{GET}"));
+        check(&format!("{good}GET / HTTP/1.1\n"), &format!("{good}GET / HTTP/1.1_"));
+        for (chunks, spoilt) in [
+            ("x", "_"),
+            ("\r\n", "_\n"),
+            ("1\nx", "1_x"),
+            ("1\rx", "1\r_"),
+            ("1\r\nxy", "1\r\nx_"),
+            ("1\r\nx\n", "1\r\nx_"),
+            ("1;a\nb", "1;a_b"),
+            ("0\r\nx: y\n", "0\r\nx: y_"),
+            ("0\r\n\n", "0\r\n_"),
+            ("fffffffffffffffff\r\n", "ffffffffffffffff_\r\n"),
+        ] {
+            check(&format!("{chunked}{chunks}"), &format!("{chunked}{spoilt}"));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Connections: how many there are, how long they may take, and how they end.
 
 use super::connections::{Connections, Entry};
-use super::frames::Frames;
 use super::heads::Heads;
 use super::listener::{Listener, Stream};
 use super::metrics::Metrics;
@@ -18,7 +17,7 @@ use bytes::Bytes;
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -166,8 +165,7 @@ impl Serving {
             Ok(permit) => permit,
             Err(short) => return tracing::debug!(?short, "a connection was cut"),
         };
-        let frames = is_http2.then(Frames::default);
-        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace), permit, frames));
+        let stream = TokioIo::new(Heads::new(stream, Arc::clone(&pace), permit, is_http2));
         let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
         let (pace_of_service, proxies) = (Arc::clone(&pace), Arc::clone(&self.proxies));
         let service = Paced { router, pace: pace_of_service, peer, is_tls: self.tls.is_some(), metrics, proxies };
@@ -281,10 +279,6 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let multiplexed = request.version() == Version::HTTP_2;
         let open = self.pace.begin(multiplexed);
-        let headers = request.headers();
-        let length = headers.contains_key(CONTENT_LENGTH).then_some(());
-        let is_framed =
-            multiplexed || (length.is_none() && !headers.contains_key(TRANSFER_ENCODING)) || self.pace.framed(length);
         self.proxies.introduce(self.peer, &mut request);
         if self.is_tls {
             request.extensions_mut().insert(OverTls);
@@ -292,10 +286,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
         let (begun, metrics) = (Instant::now(), Arc::clone(&self.metrics));
         let mut router = self.router.clone();
         Box::pin(async move {
-            let response = match is_framed {
-                true => router.call(request.map(Body::new)).await?,
-                false => two_lengths(),
-            };
+            let response = router.call(request.map(Body::new)).await?;
             if response.headers().contains_key(CONNECTION) {
                 open.pace().leave_unread();
             }
@@ -316,16 +307,6 @@ pub(super) async fn not_found(version: Version) -> Response<Body> {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    response
-}
-
-/// RFC 9112 §6.3: a message with both may be refused, and its connection is closed in any case.
-fn two_lengths() -> Response<Body> {
-    const BODY: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Content-Length and Transfer-Encoding exclude each other"}}"#;
-    let mut response = Response::new(Body::from(Bytes::from_static(BODY.as_bytes())));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -657,7 +638,8 @@ mod tests {
 
     #[tokio::test]
     async fn refusal_of_a_body_that_is_still_coming_arrives() {
-        let router = axum::Router::new().fallback(|| async { two_lengths() });
+        let router =
+            axum::Router::new().fallback(|| async { (StatusCode::BAD_REQUEST, [(CONNECTION, "close")], "refused") });
         let mut client = client(router, Limits::default()).await;
         client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2000000\r\n\r\n").await.unwrap();
         for _ in 0..100 {

@@ -32,8 +32,6 @@ struct Now {
     owed: HashMap<u64, Instant>,
     /// The number of the newest answer.
     newest: u64,
-    /// `Content-Length` fields that have come in, and those of requests that were taken.
-    lengths: [usize; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +58,6 @@ impl Pace {
             unread: false,
             owed: HashMap::new(),
             newest: 0,
-            lengths: [0; 2],
         };
         Arc::new(Self {
             limits: Arc::clone(limits),
@@ -74,16 +71,13 @@ impl Pace {
         edit(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Bytes have come in, with so many `Content-Length` fields among them; whether a head begins with them.
-    pub(super) fn heard(&self, lengths: usize) -> bool {
+    /// Bytes have come in.
+    pub(super) fn heard(&self) {
         self.edit(|now| {
-            now.lengths[0] += lengths;
-            let begins = matches!(now.phase, Phase::Idle(_)) && !now.multiplexed;
-            if begins {
+            if matches!(now.phase, Phase::Idle(_)) && !now.multiplexed {
                 now.phase = Phase::Head(Instant::now());
             }
-            begins
-        })
+        });
     }
 
     /// How long the peer may take nothing.
@@ -129,20 +123,6 @@ impl Pace {
             now.open += 1;
         });
         Open(Arc::clone(self))
-    }
-
-    /// A request of HTTP/1 has come in whose body is as long as its head says; with `None` it comes in chunks. `false` if the
-    /// head has said both.
-    // RFC 9112 §6.3: of a message with both, readers see different ends. Hyper drops the length silently.
-    pub(super) fn framed(&self, length: Option<()>) -> bool {
-        self.edit(|now| match (length, now.lengths) {
-            (Some(()), [_, taken]) => {
-                now.lengths[1] = taken + 1;
-                true
-            }
-            // One that is behind this message in the same read counts, too: then a good message is refused, and sent again.
-            (None, [came, taken]) => came <= taken,
-        })
     }
 
     /// What follows on this connection is nobody's message.

@@ -1,7 +1,7 @@
 //! Files with secrets: their permissions, and the hexadecimal digits in which they hold keys.
 
 use super::fault::Fault;
-use super::system;
+use super::{system, text};
 use core::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn refuse(key: &str, file: &Path, why: fn(&Path) -> io::Result<Option<String>>) 
 /// As [`check`], or if the file is not text.
 pub(super) fn read(key: &str, file: &Path) -> Result<String, Fault> {
     check(key, file)?;
-    text(key, file)
+    read_text(key, file)
 }
 
 /// Reads a file with secrets that root keeps for a service which runs as another user.
@@ -39,18 +39,11 @@ pub(super) fn read(key: &str, file: &Path) -> Result<String, Fault> {
 /// If others than its owner could read or change it, or if it is not text.
 pub(super) fn read_for_owner(key: &str, file: &Path) -> Result<String, Fault> {
     refuse(key, file, system::exposure)?;
-    text(key, file)
+    read_text(key, file)
 }
 
-fn text(key: &str, file: &Path) -> Result<String, Fault> {
-    let text = std::fs::read_to_string(file);
-    text.map(|text| without_byte_order_mark(&text).to_owned())
-        .map_err(|error| Fault::of(format!("{key} {} cannot be read: {error}", file.display())))
-}
-
-/// Some editors write a byte order mark, which means nothing in UTF-8.
-pub(super) fn without_byte_order_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
+fn read_text(key: &str, file: &Path) -> Result<String, Fault> {
+    text::read(file).map_err(|error| Fault::of(format!("{key} {} cannot be read: {error}", file.display())))
 }
 
 /// 32 bytes in 64 hexadecimal digits.

@@ -8,9 +8,10 @@ use super::private_file;
 use super::system;
 use super::watched_file::WatchedFiles;
 use attache_core::auth::digest;
-use std::io;
+use attache_core::json::without_mark;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::{fs, io};
 use tokio::task::spawn_blocking;
 use tokio::time::Duration;
 use tokio_rustls::TlsAcceptor;
@@ -102,7 +103,8 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
         }
     };
     private_file::check("tls.key", &files.key)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| fault(&files.key, &error))?;
+    let key = fs::read(&files.key).map_err(|error| fault(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| fault(&files.key, &error))?;
     let certificate = chain(&files.certificate)?;
     if let Some(why) = certificate.first().and_then(|leaf| outside_validity(leaf, provider)) {
         return Err(fault(&files.certificate, &why));
@@ -131,7 +133,8 @@ fn outside_validity(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider
 }
 
 fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let text = fs::read(file).map_err(|error| fault(file, &error))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(&text)).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(fault(file, &io::Error::other("there is no PEM certificate in it"))),
         Ok(chain) => Ok(chain),

@@ -2,11 +2,9 @@
 
 use super::assemble::url;
 use super::fault::Fault;
-use super::private_file::without_byte_order_mark;
 use super::problem::Problem;
-use super::{Settings, auth, print};
+use super::{Settings, auth, print, text};
 use clap::{Args, Subcommand};
-use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -55,7 +53,6 @@ impl Explain {
         let tokens = auth::tokens(&endpoint.protection, &url)?;
         let tokens = tokens.ok_or_else(|| fault(format!("{} takes no tokens: set auth.issuer", endpoint.path)))?;
         let token = self.token().map_err(|error| fault(format!("the token cannot be read: {error}")))?;
-        let token = without_byte_order_mark(&token);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         let explained = runtime.block_on(tokens.explain(token.trim()));
         print::print(&format!("{explained}\n"))?;
@@ -64,10 +61,10 @@ impl Explain {
 
     fn token(&self) -> io::Result<String> {
         match &self.token_file {
-            Some(file) => fs::read_to_string(file),
+            Some(file) => text::read(file),
             None => {
                 let mut token = String::new();
-                io::stdin().take(MOST).read_to_string(&mut token).map(|_| token)
+                io::stdin().take(MOST).read_to_string(&mut token).map(|_| text::without_mark(token))
             }
         }
     }

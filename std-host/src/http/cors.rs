@@ -47,6 +47,7 @@ pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answ
 fn allowed(engine: &Engine, head: &Parts) -> Option<HeaderValue> {
     let origin = head.headers.get(ORIGIN)?;
     let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.policy() };
-    let refused = matches!(gate_session(&facts(head), &open), Door::Out(Refusal::Host | Refusal::Origin));
+    let refused =
+        matches!(gate_session(&facts(head), &open), Door::Out(Refusal::Authority | Refusal::Host | Refusal::Origin));
     (!refused).then(|| origin.clone())
 }

@@ -15,11 +15,9 @@ pub(super) fn facts(head: &Parts) -> Facts<'_> {
     for (name, value) in &head.headers {
         facts.note(name.as_str().as_bytes(), value.as_bytes());
     }
-    // RFC 9113 §8.3.1: HTTP/2 names the host in a pseudo-header.
-    if let Some(authority) = head.uri.authority()
-        && !head.headers.contains_key(http::header::HOST)
-    {
-        facts.note(b"host", authority.as_str().as_bytes());
+    // HTTP/2 has it in a pseudo-header, HTTP/1.1 in a target in absolute form.
+    if let Some(authority) = head.uri.authority() {
+        facts.target(authority.as_str().as_bytes());
     }
     facts
 }

@@ -217,6 +217,12 @@ fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Optio
     if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
         return Some((Refusal::Framing, None));
     }
+    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+    // header field and to any request message that contains more than one".
+    let hosts = head.headers.get_all(http::header::HOST).iter().count();
+    if hosts > 1 || hosts == 0 && head.version == http::Version::HTTP_11 {
+        return Some((Refusal::Authority, None));
+    }
     let limits = engine.limits();
     if head.headers.len() > limits.fields || size > limits.head {
         return Some((Refusal::Fields, None));

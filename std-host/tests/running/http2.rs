@@ -4,7 +4,8 @@ use core::time::Duration;
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use core::net::{IpAddr, SocketAddr};
+use std::net::TcpStream;
 use std::time::Instant;
 
 /// A connection from `from`, one of the addresses of the loopback network.

@@ -10,7 +10,9 @@ use attache_core::rpc::Envelope;
 proofs! {
     /// Any head.
     fn proof_http_facts(foreign, _out) {
-        keep(facts(&mut foreign));
+        let mut facts = facts(&mut foreign);
+        facts.target(foreign.piece());
+        keep((facts, facts.accept.json(), facts.accept.events()));
     }
 
     /// Any head at the gate of any server.

@@ -3,7 +3,6 @@
 use super::names;
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::cli::fault::{Fault, Faults, Origin};
-use crate::cli::private_file::without_byte_order_mark;
 use core::fmt;
 use std::collections::HashMap;
 use std::path::Path;
@@ -65,7 +64,6 @@ impl Layers {
     /// # Errors
     /// All faults of the file.
     pub(in crate::cli) fn file(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
-        let text = without_byte_order_mark(text);
         let file = File { path, text };
         let table = DeTable::parse(text).map_err(|error| {
             let line = file.line(error.span().map_or(0, |span| span.start));

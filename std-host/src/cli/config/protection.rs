@@ -4,7 +4,7 @@ use super::platform::{self, Platform};
 use super::{Layers, Policy, value};
 use crate::cli::fault::{Fault, Faults};
 use crate::cli::key_level::Level;
-use crate::cli::private_file::without_byte_order_mark;
+use crate::cli::text;
 use attache_host::auth::{Issuer, Unauthenticated};
 use core::time::Duration;
 use http::header::HeaderName;
@@ -137,10 +137,10 @@ impl Layers {
             return Err(Fault::at(self.given(&key, server).origin, what));
         }
         let origin = self.given("auth.platform_file", server).origin;
-        let text = std::fs::read_to_string(&file)
+        let text = text::read(&file)
             .map_err(|error| Fault::at(origin, format!("auth.platform_file {file} cannot be read: {error}")))?;
         let path = texts("path").into_iter().next().unwrap_or_default();
-        platform::parsed(without_byte_order_mark(&text), &path, |name| std::env::var(name).ok())
+        platform::parsed(&text, &path, |name| std::env::var(name).ok())
             .map_err(|what| Fault::of(format!("{file}: {what}")))
     }
 
