@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A module imports from modules to its left only:
-//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | http1 | line | embassy`.
+//! `limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | client | http1 | line | embassy`.
 //!
 //! # Example
 //!
@@ -66,9 +66,11 @@
 //! signatures of tokens by these algorithms. `defmt`: its `Format` for the public types. `defmt` or `log`: a word where a driver refuses,
 //! cuts or denies; `log` goes first where both are on.
 //!
+//! `client`: the messages of a client, without I/O.
+//!
 //! # What it is not
 //!
-//! No client, no JSON document model, no scheduler. Message bodies are read whole: a body larger than
+//! No JSON document model, no scheduler. Message bodies are read whole: a body larger than
 //! the buffer for it is refused, never read in pieces.
 #![no_std]
 
@@ -76,6 +78,8 @@
 mod log;
 
 pub mod auth;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "embassy")]
 pub mod embassy;
 pub mod era;

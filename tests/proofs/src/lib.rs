@@ -11,6 +11,7 @@
 #![no_std]
 
 mod auth;
+mod client;
 mod era;
 mod exchange;
 mod foreign;
