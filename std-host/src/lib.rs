@@ -31,14 +31,18 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
+//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
 mod admission;
 pub mod auth;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod engine;
 pub mod http;
+#[cfg(any(feature = "auth", feature = "client"))]
+mod https;
 mod legacy;
 pub mod limits;
 pub mod observe;

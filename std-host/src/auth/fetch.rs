@@ -1,15 +1,13 @@
 //! Fetching what an issuer publishes: its metadata, and by that its keys.
 
 use super::key_set::{KeySet, NoKeys};
+use crate::https::{self, causes};
 use crate::limits;
 use attache_core::http::LOOPBACK;
 use core::fmt;
 use core::net::IpAddr;
-use reqwest::redirect;
 use serde::Deserialize;
-use std::sync::Arc;
 use tokio::time::timeout;
-use tokio_rustls::rustls;
 
 /// Fetches the keys of one issuer.
 #[derive(Debug)]
@@ -124,20 +122,10 @@ async fn get(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, Unfetched> 
     Ok(body)
 }
 
-/// Redirects lead to where nobody has said that the issuer is.
+/// A client that follows no redirects: they lead to places that the issuer has not named.
 fn client() -> Result<reqwest::Client, Unfetched> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let failed = |error: &dyn fmt::Display| Unfetched::Client(error.to_string());
-    let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| failed(&error))?;
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    let builder =
-        reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(tls);
-    builder.build().map_err(|error| failed(&error))
+    let builder = https::builder(true).map_err(Unfetched::Client)?;
+    builder.build().map_err(|error| Unfetched::Client(causes(&error)))
 }
 
 /// Whether the server asks there: by https, or on its own machine; and not at an address that means something else to each machine,
@@ -162,16 +150,6 @@ pub(super) fn is_allowed(url: &str) -> bool {
         Some("http") => is_local,
         _ => false,
     }
-}
-
-fn causes(error: &dyn core::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 impl fmt::Display for Unfetched {
