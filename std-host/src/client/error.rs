@@ -118,11 +118,16 @@ impl fmt::Display for Error {
                 f.write_str("the credential does not allow this (HTTP 403)")?;
                 challenge.iter().try_for_each(|challenge| write!(f, "; the server's challenge: {}", shown(challenge)))
             }
-            Self::Status { status, body, .. } if body.trim().is_empty() => {
-                write!(f, "the server answered with HTTP status {status}")
-            }
             Self::Status { status, body, .. } => {
-                write!(f, "the server answered with HTTP status {status}: {}", shown(body.trim()))
+                write!(f, "the server answered with HTTP status {status}")?;
+                if !body.trim().is_empty() {
+                    write!(f, ": {}", shown(body.trim()))?;
+                }
+                // What a web server answers that is not an MCP server.
+                if matches!(status, 200..=299 | 404 | 405) {
+                    f.write_str(" (is this the URL of an MCP endpoint?)")?;
+                }
+                Ok(())
             }
             Self::Redirect(why) => write!(f, "the redirect is not followed: {why}"),
             Self::PlainHttp => f.write_str(

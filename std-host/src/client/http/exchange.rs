@@ -1,7 +1,7 @@
 //! One request over HTTP: a POST, and its answer as JSON or as a stream of events.
 
 use super::events::Events;
-use super::{Http, failed, session};
+use super::{Http, SESSION_ID, failed, session};
 use crate::client::error::{Error, shown};
 use crate::client::limits::REFUSAL;
 use crate::client::link::Outgoing;
@@ -38,6 +38,7 @@ impl Http {
 
     pub(super) async fn attempt(self: &Arc<Self>, outgoing: &Outgoing) -> Result<(), Error> {
         let head = self.own_head(Some(&outgoing.head));
+        let had_session = head.contains_key(SESSION_ID);
         let response = self.post(outgoing.body.clone(), &head).await?;
         let status = response.status();
         if outgoing.head.method == "initialize" && status.is_success() {
@@ -47,7 +48,7 @@ impl Http {
             return self.posted_apart(response).await;
         }
         if !status.is_success() {
-            return self.refused(response, outgoing.id).await;
+            return self.refused(response, outgoing.id, had_session).await;
         }
         self.answered(response, outgoing.id).await
     }
@@ -87,9 +88,8 @@ impl Http {
     }
 
     /// A status other than 2xx: an error of JSON-RPC if the body is one, the status otherwise.
-    async fn refused(&self, response: Response, id: u64) -> Result<(), Error> {
+    async fn refused(&self, response: Response, id: u64, had_session: bool) -> Result<(), Error> {
         let status = response.status().as_u16();
-        let had_session = self.session.has_id();
         let (refusal, body) = refusal_and_body(response).await;
         if session::is_lost(status, had_session, &body) {
             return Err(Error::SessionLost);

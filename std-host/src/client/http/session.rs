@@ -38,10 +38,6 @@ impl Session {
         self.lock().generation
     }
 
-    pub(super) fn has_id(&self) -> bool {
-        self.lock().id.is_some()
-    }
-
     // MCP 2025-11-25 basic/transports: the id comes with the answer to `initialize`, and from nowhere else.
     pub(super) fn begin(&self, response: &Response) {
         let id = response
@@ -100,7 +96,6 @@ impl Http {
         if self.session.generation() != generation {
             return Ok(());
         }
-        self.session.forget();
         let offered = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
         let (id, mailbox) = self.router.open(false, false)?;
         let body = self.profile.initialize(id, offered);
