@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The repository.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in it")
 }
 
@@ -82,7 +82,7 @@ fn succeed(mut run: Command) {
 }
 
 /// What tests/foreign/setup has installed.
-fn packages() -> Option<PathBuf> {
+pub(crate) fn packages() -> Option<PathBuf> {
     let packages = root().join("target/foreign");
     there(&packages, "run tests/foreign/setup").then_some(packages)
 }

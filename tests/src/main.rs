@@ -27,6 +27,7 @@ mod reading;
 mod registration;
 mod results;
 mod revisions;
+mod servers;
 mod sessions;
 mod signatures;
 mod streamed;
