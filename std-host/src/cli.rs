@@ -2,6 +2,7 @@
 
 mod administration;
 mod auth;
+mod client;
 mod config;
 mod heads;
 mod health;
@@ -70,6 +71,9 @@ enum Command {
     Token(token::Token),
     /// Ask a running server whether it is ready; fails if it is not.
     Health(Health),
+    List(client::List),
+    Call(client::Call),
+    Read(client::Read),
 }
 
 #[derive(Args, Debug)]
@@ -118,6 +122,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
+        Command::List(list) => return list.run(),
+        Command::Call(call) => return call.run(),
+        Command::Read(read) => return read.run(),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
