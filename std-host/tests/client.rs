@@ -5,12 +5,12 @@ use attache_host::client::{
     Call, Client, ClientBuilder, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, Version,
 };
 use attache_host::{Ask, Changes, Ctx, Level, NoArgs, Prompt, Resource, Server, Tool, ToolError, stdio};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::timeout;
 
 const REVISIONS: [Version; 5] =
@@ -70,7 +70,7 @@ fn server() -> (Server, Changes, Arc<Seen>) {
             counted.0.begun.fetch_add(1, Ordering::SeqCst);
             async move {
                 let _counted = counted;
-                std::future::pending::<()>().await;
+                core::future::pending::<()>().await;
                 "never"
             }
         })
@@ -331,7 +331,7 @@ async fn changes_and_updates_are_heard_in_both_eras() {
             changes.resource("file:///a");
             let notice = timeout(Duration::from_secs(10), heard.next()).await.expect("in time").expect("a notice");
             assert!(matches!(&notice, Notice::ResourceUpdated(uri) if uri == "file:///a"), "{notice:?}");
-            changes.add_tool(Tool::new("late", "d", |_: NoArgs, _: Ctx| async { "x" }));
+            changes.add_tool(Tool::new("late", "d", |_: NoArgs, _: Ctx| async { "x" })).expect("a new name");
             let notice = timeout(Duration::from_secs(10), heard.next()).await.expect("in time").expect("a notice");
             assert!(matches!(notice, Notice::ToolsChanged), "{over:?} {version:?}: {notice:?}");
             assert_eq!(client.list(List::Tools).await.expect("a list").len(), 5);

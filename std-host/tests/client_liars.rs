@@ -4,9 +4,9 @@
 mod hostile;
 
 use attache_host::client::{Client, ClientBuilder, ClientLimits, Credential, Error, List, RawJson, Request};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use hostile::{AGREED, Asked, DISCOVERED, Peer, Reply, events, http, json_body, result};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 use tokio::time::timeout;
 

@@ -21,12 +21,10 @@ pub fn mirrored_name(method: &str) -> Option<&'static str> {
 // looks encoded. The public suite wants tabs encoded, too.
 pub fn field_value(text: &str, out: &mut dyn Sink) -> Result<(), Full> {
     let bytes = text.as_bytes();
-    let is_blank = |end: Option<&u8>| end == Some(&b' ');
-    let plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
-        && !is_blank(bytes.first())
-        && !is_blank(bytes.last())
-        && !(bytes.starts_with(FRONT) && bytes.ends_with(BACK));
-    if plain {
+    let is_printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let has_blank_end = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    let looks_encoded = bytes.starts_with(FRONT) && bytes.ends_with(BACK);
+    if is_printable && !has_blank_end && !looks_encoded {
         return out.put(bytes);
     }
     out.put(FRONT)?;

@@ -167,10 +167,10 @@ async fn listen(http: &Weak<Http>, mut events: Events, place: &mut Place) {
     while let Ok(Some(mut event)) = events.next().await {
         place.note(event.id.take(), event.retry);
         let Some(own) = http.upgrade() else { return };
-        if let Some(message) = event.message() {
-            if let Err(stray) = own.router.receive(&message, 200, None) {
-                tracing::debug!(?stray, "an event of the server was skipped");
-            }
+        if let Some(message) = event.message()
+            && let Err(stray) = own.router.receive(&message, 200, None)
+        {
+            tracing::debug!(?stray, "an event of the server was skipped");
         }
     }
 }
