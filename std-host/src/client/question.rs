@@ -72,6 +72,11 @@ impl Question {
         let _ = self.reply.send(Ok(result));
     }
 
+    /// Waits until the server withdraws the question. An answer would be ignored from there on.
+    pub async fn withdrawn(&mut self) {
+        self.reply.closed().await;
+    }
+
     /// Refuses the question.
     pub fn refuse(self, code: i64, message: impl Into<String>) {
         let _ = self.reply.send(Err(Refusal { code, message: message.into() }));

@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc};
+use tokio::task::AbortHandle;
 
 /// Something that a server tells of itself, and not of one request.
 #[derive(Clone, Debug)]
@@ -68,6 +69,8 @@ struct Calls {
     version: Option<Version>,
     /// Why no further request can be made.
     closed: Option<Error>,
+    /// The open questions of the server, by their ids: the tasks that wait for the answers.
+    questions: HashMap<Bytes, AbortHandle>,
 }
 
 struct Running {
@@ -273,11 +276,17 @@ impl Router {
         self.mailbox(call, |running| running.listens)
     }
 
-    // MCP 2026-07-28 basic/patterns/cancellation: a server cancels nothing but a subscription, which ends it.
     fn cancelled(&self, params: &RawJson) {
-        let id = params.value().and_then(|params| number(params.member("requestId")?));
-        if let Some(id) = id.filter(|id| self.mailbox(*id, |running| running.listens).is_some()) {
-            self.fail(id, Error::Lost("the server ended the subscription".to_owned()));
+        let Some(id) = params.member("requestId") else { return };
+        if !self.version().is_some_and(Version::is_modern) {
+            // MCP 2025-11-25 basic/utilities/cancellation: a server withdraws its own question.
+            self.lock().questions.remove(id.as_bytes()).inspect(AbortHandle::abort);
+            return;
+        }
+        // MCP 2026-07-28 basic/patterns/cancellation: a server cancels nothing but a subscription, which ends it.
+        let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens).is_some());
+        if let Some(listen) = listen {
+            self.fail(listen, Error::Lost("the server ended the subscription".to_owned()));
         }
     }
 
@@ -350,12 +359,15 @@ impl Router {
                 None => return Err(busy("It is not known which call asks")),
             },
         }
-        let (responses, id) = (self.responses.clone(), id.clone());
-        tokio::spawn(async move {
+        let (responses, own) = (self.responses.clone(), id.clone());
+        let waiting = tokio::spawn(async move {
             let answered = answered.await.unwrap_or_else(|_| unanswered(method));
-            let _ = responses.send(response(&id, answered)).await;
+            let _ = responses.send(response(&own, answered)).await;
             drop(place);
         });
+        let mut calls = self.lock();
+        calls.questions.retain(|_, waiting| !waiting.is_finished());
+        calls.questions.insert(id.clone(), waiting.abort_handle());
         Ok(())
     }
 
