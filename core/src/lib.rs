@@ -13,7 +13,7 @@
 //! A module imports only from modules to its left:
 //!
 //! ```text
-//! limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | http1 | line | embassy
+//! limits | json | rpc seal | era | auth | http | tool | mcp | exchange testing | client | http1 | line | embassy
 //! ```
 //!
 //! # Example
@@ -66,6 +66,7 @@
 //!
 //! No feature is on by default, and no feature changes the behaviour of another.
 //!
+//! - `client`: the messages of a client, without I/O.
 //! - `embassy`: the async driver for serial lines. It needs an implementation of critical-section.
 //! - `embassy-net`: the async driver for HTTP. It needs a time driver.
 //! - `http1`: HTTP/1.1 on the wire, for devices.
@@ -79,7 +80,7 @@
 //!
 //! # Limitations
 //!
-//! The crate contains no client, no JSON document model and no scheduler. It reads message bodies
+//! The crate contains no JSON document model and no scheduler. It reads message bodies
 //! whole: a body larger than its buffer is refused, never read in pieces.
 #![no_std]
 
@@ -87,6 +88,8 @@
 mod log;
 
 pub mod auth;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "embassy")]
 pub mod embassy;
 pub mod era;

@@ -3,6 +3,7 @@
 mod administration;
 mod assemble;
 mod auth;
+mod client;
 mod client_config;
 mod config;
 mod connections;
@@ -76,6 +77,9 @@ enum Command {
     Provision(provision::Provision),
     Token(token::Token),
     Health(health::Health),
+    List(client::List),
+    Call(client::Call),
+    Read(client::Read),
 }
 
 #[derive(Args, Debug)]
@@ -123,6 +127,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
+        Command::List(list) => return list.run(),
+        Command::Call(call) => return call.run(),
+        Command::Read(read) => return read.run(),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,

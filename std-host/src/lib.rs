@@ -31,7 +31,7 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
+//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
 mod admission;
@@ -39,9 +39,13 @@ pub mod auth;
 pub mod backend;
 pub mod budget;
 mod call;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod engine;
 pub mod http;
+#[cfg(any(feature = "auth", feature = "client"))]
+mod https;
 pub mod limits;
 pub mod observe;
 mod offer;

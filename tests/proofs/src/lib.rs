@@ -12,6 +12,7 @@
 #![no_std]
 
 mod auth;
+mod client;
 mod era;
 mod exchange;
 mod foreign;

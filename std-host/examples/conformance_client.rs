@@ -1,0 +1,168 @@
+//! The client as the public conformance suite drives it: the URL of the suite's server is the last argument, the scenario is in
+//! the environment.
+//!
+//! `conformance client --command target/debug/examples/conformance_client --suite core`
+
+use attache_host::client::{
+    Call, Client, ClientBuilder, Error, Event, List, Question, QuestionMethod, RawJson, Request, Version,
+};
+use serde_json::{Value, json};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    let url = std::env::args().next_back().ok_or("usage: conformance_client URL")?;
+    let scenario = std::env::var("MCP_CONFORMANCE_SCENARIO").unwrap_or_default();
+    let client = connected(&url).await?;
+    match scenario.as_str() {
+        "initialize" => {}
+        "sep-2322-client-request-state" => request_state(&client).await?,
+        "http-custom-headers" => custom_headers(&client).await?,
+        "json-schema-2020-12-preservation" => echo_schema(&client).await?,
+        "json-schema-ref-no-deref" => drop(client.list(List::Tools).await?),
+        "elicitation-sep1034-client-defaults" => {
+            client.list(List::Tools).await?;
+            client.call("test_client_elicitation_defaults", RawJson::empty_object()).await?;
+        }
+        "http-invalid-tool-headers" => {
+            for tool in client.list(List::Tools).await? {
+                client.call(&name(&tool), arguments(&tool)).await?;
+            }
+        }
+        _ => use_all(&client).await?,
+    }
+    client.close().await;
+    Ok(())
+}
+
+/// The client, in the revision that the suite names.
+async fn connected(url: &str) -> Result<Client, Error> {
+    let version = std::env::var("MCP_CONFORMANCE_PROTOCOL_VERSION").ok();
+    let version = version.and_then(|date| Version::parse(date.as_bytes()));
+    let capabilities = json!({"elicitation": {"form": {"applyDefaults": true}}, "sampling": {}, "roots": {}});
+    let capabilities = RawJson::of(&capabilities).unwrap_or_else(|_| RawJson::empty_object());
+    let builder = || -> ClientBuilder {
+        Client::builder("attache-conformance", "1.0").capabilities(capabilities.clone()).answers(answer)
+    };
+    match version {
+        Some(version) => builder().version(version).http(url).await,
+        None => builder().http(url).await,
+    }
+}
+
+/// Lists everything, and uses each of it once.
+async fn use_all(client: &Client) -> Result<(), Error> {
+    for tool in client.list(List::Tools).await? {
+        let request = Request::call(&name(&tool), arguments(&tool)).progress();
+        let _ = finished(client.start(request)).await?;
+    }
+    for resource in client.list(List::Resources).await? {
+        let uri = resource.member("uri").and_then(|uri| uri.string()).unwrap_or_default();
+        client.read(&uri).await?;
+    }
+    for prompt in client.list(List::Prompts).await? {
+        client.prompt(&name(&prompt), RawJson::empty_object()).await?;
+    }
+    Ok(())
+}
+
+async fn finished(mut call: Call) -> Result<RawJson, Error> {
+    loop {
+        if let Event::Done(done) = call.next().await {
+            return done;
+        }
+    }
+}
+
+/// All tools of the scenario, an unrelated one between the rounds of the first.
+async fn request_state(client: &Client) -> Result<(), Box<dyn core::error::Error>> {
+    client.list(List::Tools).await?;
+    let echo = || Request::call("test_mrtr_echo_state", RawJson::empty_object());
+    let first = client.request(echo().keep_questions()).await?;
+    client.call("test_mrtr_unrelated", RawJson::empty_object()).await?;
+    let questions = first.member("inputRequests").unwrap_or_else(RawJson::empty_object);
+    let answers: Value = questions
+        .members()
+        .map(|(key, _)| (key, json!({"action": "accept", "content": {"confirmed": true}})))
+        .collect();
+    let mut again = echo().param("inputResponses", RawJson::of(&answers)?);
+    if let Some(state) = first.member("requestState") {
+        again = again.param("requestState", state);
+    }
+    client.request(again).await?;
+    client.call("test_mrtr_no_state", RawJson::empty_object()).await?;
+    client.call("test_mrtr_no_result_type", RawJson::empty_object()).await?;
+    Ok(())
+}
+
+/// The calls that the suite wants to see mirrored.
+async fn custom_headers(client: &Client) -> Result<(), Box<dyn core::error::Error>> {
+    client.list(List::Tools).await?;
+    let context: Value = serde_json::from_str(&std::env::var("MCP_CONFORMANCE_CONTEXT")?)?;
+    for call in context["toolCalls"].as_array().into_iter().flatten() {
+        let tool = call["name"].as_str().unwrap_or_default();
+        client.call(tool, RawJson::of(&call["arguments"])?).await?;
+    }
+    Ok(())
+}
+
+/// Sends the schema of the first tool back, byte by byte.
+async fn echo_schema(client: &Client) -> Result<(), Box<dyn core::error::Error>> {
+    let tools = client.list(List::Tools).await?;
+    let echo = tools.iter().find(|tool| name(tool).contains("echo")).ok_or("no tool that echoes")?;
+    let rich = tools.iter().find(|tool| name(tool) != name(echo)).ok_or("no tool with a schema")?;
+    let schema = rich.member("inputSchema").ok_or("no schema")?;
+    client.call(&name(echo), RawJson::parse(format!("{{\"schema\":{schema}}}"))?).await?;
+    Ok(())
+}
+
+fn name(entry: &RawJson) -> String {
+    entry.member("name").and_then(|name| name.string()).unwrap_or_default()
+}
+
+/// Arguments of the right types for each required property.
+fn arguments(tool: &RawJson) -> RawJson {
+    let schema: Value = tool.member("inputSchema").and_then(|schema| schema.read().ok()).unwrap_or_default();
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let made = required.iter().filter_map(Value::as_str).map(|name| {
+        let value = match schema["properties"][name]["type"].as_str() {
+            Some("number" | "integer") => json!(2),
+            Some("boolean") => json!(true),
+            Some("object") => json!({}),
+            Some("array") => json!([]),
+            _ => json!("text"),
+        };
+        (name.to_owned(), value)
+    });
+    RawJson::of(&made.collect::<Value>()).unwrap_or_else(|_| RawJson::empty_object())
+}
+
+/// Accepts forms with their defaults, and answers for the model and the roots.
+async fn answer(question: Question) {
+    let result = match question.method {
+        QuestionMethod::Elicitation => {
+            let schema: Value =
+                question.params.member("requestedSchema").and_then(|schema| schema.read().ok()).unwrap_or_default();
+            let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+            let filled = properties.iter().map(|(name, property)| {
+                let default = property.get("default").cloned();
+                (
+                    name.clone(),
+                    default.unwrap_or_else(|| match property["type"].as_str() {
+                        Some("boolean") => json!(true),
+                        Some("number" | "integer") => json!(1),
+                        _ => json!("text"),
+                    }),
+                )
+            });
+            json!({"action": "accept", "content": filled.collect::<Value>()})
+        }
+        QuestionMethod::Sampling => {
+            json!({"role": "assistant", "model": "none", "content": {"type": "text", "text": "a sample"}})
+        }
+        _ => json!({"roots": []}),
+    };
+    match RawJson::of(&result) {
+        Ok(result) => question.answer(result),
+        Err(error) => question.refuse(-32603, error.to_string()),
+    }
+}

@@ -1,0 +1,259 @@
+//! What a client is made of, and how it connects.
+
+use super::connection::Client;
+use super::error::Error;
+use super::handshake::{Handshake, NoRestart, Restart, ServerInfo};
+use super::http::{Credential, Http, HttpOptions};
+use super::limits::ClientLimits;
+use super::link::Link;
+use super::memory::Verdicts;
+use super::pipe::Pipe;
+use super::process::{Process, ServerCommand};
+use super::profile::OwnProfile;
+use super::question::Question;
+use super::raw::RawJson;
+use super::router::{Answers, Router};
+use attache_core::client::{Negotiation, Transport};
+use attache_core::era::Version;
+use bytes::Bytes;
+use core::fmt;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+
+/// A client that is not connected yet.
+#[must_use]
+pub struct ClientBuilder {
+    name: String,
+    own_version: String,
+    capabilities: RawJson,
+    answers: Option<Answers>,
+    limits: ClientLimits,
+    pinned: Option<Version>,
+    verdicts: Option<Verdicts>,
+    headers: HeaderMap,
+    credential: Credential,
+    allow_plain: bool,
+    old_transport: bool,
+}
+
+impl Client {
+    /// A client that calls itself by this name and version.
+    pub fn builder(name: impl Into<String>, version: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            name: name.into(),
+            own_version: version.into(),
+            capabilities: RawJson::empty_object(),
+            answers: None,
+            limits: ClientLimits::default(),
+            pinned: None,
+            verdicts: None,
+            headers: HeaderMap::new(),
+            credential: Credential::None,
+            allow_plain: false,
+            old_transport: false,
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Declares what the server may ask for, such as `{"elicitation":{"form":{}},"roots":{}}`. Without it the server may ask
+    /// for nothing.
+    pub fn capabilities(mut self, capabilities: RawJson) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Answers the questions of requests that do not take them themselves (see
+    /// [`Request::questions`](super::Request::questions)).
+    pub fn answers<F, Fut>(mut self, answers: F) -> Self
+    where
+        F: Fn(Question) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.answers = Some(Arc::new(move |question| Box::pin(answers(question))));
+        self
+    }
+
+    /// Replaces the limits.
+    pub fn limits(mut self, limits: ClientLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Asks for this revision only. Without it the newest one is found out that both sides speak.
+    pub fn version(mut self, version: Version) -> Self {
+        self.pinned = Some(version);
+        self
+    }
+
+    /// Remembers the revisions of HTTP servers here, for further clients.
+    pub fn verdicts(mut self, verdicts: Verdicts) -> Self {
+        self.verdicts = Some(verdicts);
+        self
+    }
+
+    /// Shows this credential to an HTTP server.
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credential = credential;
+        self
+    }
+
+    /// Adds a header field to each HTTP request.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Lets a credential travel unencrypted to another machine, such as a board in one's own network.
+    pub fn allow_plain_http(mut self) -> Self {
+        self.allow_plain = true;
+        self
+    }
+
+    /// Begins with the transport of revision 2024-11-05 (HTTP with a separate event stream) instead of finding it out.
+    pub fn old_transport(mut self) -> Self {
+        self.old_transport = true;
+        self
+    }
+
+    /// Connects to the server at a URL.
+    ///
+    /// # Errors
+    /// [`Error`] with the reason why there is no connection.
+    pub async fn http(self, url: &str) -> Result<Client, Error> {
+        let parts = self.parts();
+        let options = HttpOptions {
+            url: url.to_owned(),
+            headers: self.headers,
+            credential: self.credential,
+            allow_plain: self.allow_plain,
+        };
+        let (router, profile) = (&parts.router, &parts.profile);
+        let http = Http::new(options, Arc::clone(router), parts.responses, Arc::clone(profile), self.limits.clone())?;
+        let mut negotiation = Negotiation::new(Transport::Http);
+        if http.has_credential() {
+            negotiation = negotiation.with_credential();
+        }
+        let is_legacy = self.verdicts.as_ref().is_some_and(|verdicts| verdicts.is_legacy(url));
+        if self.old_transport {
+            http.open_old().await?;
+        }
+        if self.old_transport || is_legacy {
+            negotiation = negotiation.legacy();
+        }
+        let mut link = Link::Http(http);
+        let handshake = Handshake { router, profile, limits: &self.limits };
+        let server = handshake.run(&mut link, pinned(negotiation, self.pinned), &mut NoRestart).await?;
+        if let Some(verdicts) = self.verdicts.filter(|_| self.pinned.is_none()) {
+            verdicts.note(url, !server.version.is_modern());
+        }
+        Ok(Client::new(parts.router, link, self.limits, parts.profile, server, None))
+    }
+
+    /// Starts a server as a child process, and speaks with it over its standard input and output.
+    ///
+    /// # Errors
+    /// [`Error`] with the reason why there is no connection; the last lines of the server's standard error are in it.
+    pub async fn command(self, command: ServerCommand) -> Result<Client, Error> {
+        let parts = self.parts();
+        let responses = Arc::new(tokio::sync::Mutex::new(parts.responses));
+        let starter = Starter { command, router: Arc::clone(&parts.router), responses, limit: self.limits.message };
+        let (pipe, process) = starter.start()?;
+        let mut link = Link::Pipe(pipe);
+        let mut running = Running { starter, process: Some(process) };
+        let negotiation = pinned(Negotiation::new(Transport::Line), self.pinned);
+        let handshake = Handshake { router: &parts.router, profile: &parts.profile, limits: &self.limits };
+        let server = handshake.run(&mut link, negotiation, &mut running).await?;
+        Ok(Client::new(parts.router, link, self.limits, parts.profile, server, running.process))
+    }
+
+    /// Speaks with a server over a pair of streams: one to read from, one to write to.
+    ///
+    /// # Errors
+    /// [`Error`] with the reason why there is no connection.
+    pub async fn streams(
+        self,
+        input: impl AsyncRead + Send + Unpin + 'static,
+        output: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Client, Error> {
+        let parts = self.parts();
+        let responses = Arc::new(tokio::sync::Mutex::new(parts.responses));
+        let router = Arc::clone(&parts.router);
+        let ended = move || router.close(&Error::Lost("the server closed its output".to_owned()));
+        let pipe = Pipe::open(Arc::clone(&parts.router), responses, input, output, self.limits.message, ended);
+        let mut link = Link::Pipe(pipe);
+        let negotiation = pinned(Negotiation::new(Transport::Line), self.pinned);
+        let handshake = Handshake { router: &parts.router, profile: &parts.profile, limits: &self.limits };
+        let server: ServerInfo = handshake.run(&mut link, negotiation, &mut NoRestart).await?;
+        Ok(Client::new(parts.router, link, self.limits, parts.profile, server, None))
+    }
+
+    fn parts(&self) -> Parts {
+        let (router, responses) = Router::new(&self.capabilities, self.answers.clone());
+        let (name, version) = (self.name.clone(), self.own_version.clone());
+        let profile = Arc::new(OwnProfile::new(name, version, self.capabilities.clone()));
+        Parts { router, responses, profile }
+    }
+}
+
+/// What every kind of connection needs.
+struct Parts {
+    router: Arc<Router>,
+    responses: mpsc::Receiver<Bytes>,
+    profile: Arc<OwnProfile>,
+}
+
+fn pinned(negotiation: Negotiation, version: Option<Version>) -> Negotiation {
+    match version {
+        Some(version) => negotiation.pinned(version),
+        None => negotiation,
+    }
+}
+
+/// Starts a server process, and again if it ends at the probe.
+struct Starter {
+    command: ServerCommand,
+    router: Arc<Router>,
+    responses: Arc<tokio::sync::Mutex<mpsc::Receiver<Bytes>>>,
+    limit: usize,
+}
+
+struct Running {
+    starter: Starter,
+    process: Option<Process>,
+}
+
+impl Starter {
+    fn start(&self) -> Result<(Pipe, Process), Error> {
+        let (ended, drained) = oneshot::channel();
+        let (process, streams) = Process::start(&self.command, Arc::clone(&self.router), drained)?;
+        let ended = move || {
+            let _ = ended.send(());
+        };
+        let (router, responses) = (Arc::clone(&self.router), Arc::clone(&self.responses));
+        Ok((Pipe::open(router, responses, streams.output, streams.input, self.limit, ended), process))
+    }
+}
+
+impl Restart for Running {
+    // Servers built on old SDKs exit at any request but `initialize`.
+    async fn restart(&mut self, link: &mut Link) -> Result<(), Error> {
+        // The end of the old process must be over before the new one is spoken with, or it would fail the new requests.
+        if let Some(process) = self.process.take() {
+            process.stop().await;
+        }
+        self.starter.router.reopen();
+        let (pipe, process) = self.starter.start()?;
+        *link = Link::Pipe(pipe);
+        self.process = Some(process);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,318 @@
+//! A request that runs: its events, its questions and its result.
+
+use super::connection::Inner;
+use super::error::{Error, RpcError};
+use super::limits::{RETRY_FIRST, RETRY_MOST, ROUNDS};
+use super::link::Sending;
+use super::mailbox::{Answer, Incoming, Mailbox};
+use super::question::{Answered, Question, QuestionMethod, is_declared, unanswered};
+use super::raw::RawJson;
+use super::request::Request;
+use attache_core::client::{Failure, Outcome};
+use core::fmt;
+use core::pin::Pin;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// A request that runs. Dropping it cancels the request by the means of its transport.
+#[must_use]
+pub struct Call {
+    inner: Arc<Inner>,
+    request: Request,
+    phase: Phase,
+    rounds: u32,
+    has_refreshed: bool,
+    started: Instant,
+    last: Instant,
+}
+
+/// Something that happens while a request runs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The parameters of `notifications/progress`: `progress`, `total`, `message`.
+    Progress(RawJson),
+    /// The parameters of `notifications/message`: `level`, `logger`, `data`.
+    Log(RawJson),
+    /// A question of the server. Only requests with [`Request::questions`] give them.
+    Question(Question),
+    /// The end: the result, as the server wrote it, or the error.
+    Done(Result<RawJson, Error>),
+}
+
+enum Phase {
+    /// The request is with the server.
+    Waiting {
+        id: u64,
+        mailbox: Arc<Mailbox>,
+        sending: Sending,
+    },
+    /// The server has asked; the answers are collected.
+    Asking(Round),
+    /// The server wants the request again a little later.
+    Pausing(Instant, Option<RawJson>),
+    /// The list of tools is fetched, because the server has refused the mirrored arguments.
+    Refreshing(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
+    Ended,
+}
+
+/// The questions of one answer, and what has been answered.
+struct Round {
+    questions: VecDeque<Question>,
+    open: Vec<(String, QuestionMethod, oneshot::Receiver<Answered>)>,
+    answered: Vec<(String, RawJson)>,
+    state: Option<RawJson>,
+}
+
+impl Call {
+    pub(super) fn new(inner: Arc<Inner>, request: Request) -> Self {
+        let now = Instant::now();
+        let mut call =
+            Self { inner, request, phase: Phase::Ended, rounds: 0, has_refreshed: false, started: now, last: now };
+        call.begin(&[]);
+        call
+    }
+
+    /// The next event. After [`Event::Done`] nothing follows.
+    ///
+    /// This may be called in `select!`: nothing is lost if the future is dropped. A question must be answered (or dropped)
+    /// before or while the next event is waited for.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            let done = match &mut self.phase {
+                Phase::Ended => Some(Err(Error::Closed)),
+                Phase::Waiting { .. } => match self.wait().await {
+                    Ok(event) => return event,
+                    Err(done) => done,
+                },
+                Phase::Asking(_) => match self.ask().await {
+                    Ok(question) => return Event::Question(question),
+                    Err(done) => done,
+                },
+                Phase::Pausing(until, state) => {
+                    sleep_until(*until).await;
+                    let state = state.take();
+                    self.again(None, state)
+                }
+                Phase::Refreshing(refreshed) => match refreshed.await {
+                    Ok(()) => {
+                        self.begin(&[]);
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                },
+            };
+            if let Some(done) = done {
+                self.phase = Phase::Ended;
+                return Event::Done(done);
+            }
+        }
+    }
+
+    /// The result. Progress and log messages are passed over; questions are refused.
+    ///
+    /// # Errors
+    /// [`Error`] with the reason why there is none.
+    pub async fn result(mut self) -> Result<RawJson, Error> {
+        loop {
+            if let Event::Done(done) = self.next().await {
+                return done;
+            }
+        }
+    }
+
+    /// Sends the request, with further parameters behind its own.
+    fn begin(&mut self, further: &[(&str, RawJson)]) {
+        let now = Instant::now();
+        (self.started, self.last) = (now, now);
+        let (id, mailbox, sending) = self.inner.send(&self.request, further);
+        self.phase = Phase::Waiting { id, mailbox, sending };
+    }
+
+    /// Waits for the server. An error is the end, or `None` if the request goes on in another phase.
+    async fn wait(&mut self) -> Result<Event, Option<Result<RawJson, Error>>> {
+        let time = self.request.time.unwrap_or(self.inner.limits.request_time);
+        let total = self.request.total.unwrap_or(self.inner.limits.total_time);
+        let deadline = (self.last + time).min(self.started + total);
+        let Phase::Waiting { mailbox, sending, .. } = &mut self.phase else { return Err(None) };
+        let Ok(next) = timeout_at(deadline, mailbox.next()).await else {
+            let time = if deadline == self.last + time { time } else { total };
+            self.cancel("timeout");
+            return Err(Some(Err(Error::Timeout(time))));
+        };
+        match next {
+            Ok(incoming) => {
+                self.last = Instant::now();
+                match incoming {
+                    Incoming::Progress(params) => Ok(Event::Progress(params)),
+                    Incoming::Log(params) => Ok(Event::Log(params)),
+                    Incoming::Question(question) => Ok(Event::Question(question)),
+                    Incoming::Notification(..) => Err(None),
+                }
+            }
+            Err(end) => {
+                sending.finish();
+                self.phase = Phase::Ended;
+                Err(end.map_or_else(|error| Some(Err(error)), |answer| self.answered(&answer)))
+            }
+        }
+    }
+
+    /// Judges an answer; `None` if the request goes on.
+    fn answered(&mut self, answer: &Answer) -> Option<Result<RawJson, Error>> {
+        let result = match answer.outcome {
+            Ok(result) => result.of(&answer.body),
+            Err(error) => return self.refused(RpcError::of(RawJson::part(&answer.body, error.of(&answer.body)))),
+        };
+        let raw = RawJson::part(&answer.body, result);
+        if !self.inner.is_modern() {
+            return Some(Ok(raw));
+        }
+        match Outcome::of(result) {
+            Outcome::Complete => Some(Ok(raw)),
+            Outcome::Invalid => Some(Err(Error::Invalid("the result is of an unknown type".to_owned()))),
+            Outcome::InputRequired { .. } if self.request.keeps_questions => Some(Ok(raw)),
+            Outcome::InputRequired { .. } if !MAY_ASK.contains(&&*self.request.method) => {
+                Some(Err(Error::Invalid(format!("{} must not ask for input", self.request.method))))
+            }
+            Outcome::InputRequired { .. } => self.questions(&raw),
+        }
+    }
+
+    // MCP 2026-07-28 streamable-http: after -32020 the client fetches `tools/list` and tries once more.
+    fn refused(&mut self, error: RpcError) -> Option<Result<RawJson, Error>> {
+        let may_refresh = error.code == HEADER_MISMATCH
+            && self.request.method == "tools/call"
+            && self.inner.is_modern()
+            && !core::mem::replace(&mut self.has_refreshed, true);
+        if !may_refresh {
+            return Some(Err(Error::Rpc(error)));
+        }
+        let inner = Arc::clone(&self.inner);
+        self.phase = Phase::Refreshing(Box::pin(async move { inner.refresh_tools().await }));
+        None
+    }
+
+    /// Takes the questions of a result `input_required`.
+    fn questions(&mut self, result: &RawJson) -> Option<Result<RawJson, Error>> {
+        self.rounds += 1;
+        if self.rounds > ROUNDS {
+            return Some(Err(Error::TooManyRounds(ROUNDS)));
+        }
+        let state = result.member("requestState");
+        let Some(requests) = result.member("inputRequests") else {
+            let pause = RETRY_FIRST.saturating_mul(1 << (self.rounds - 1).min(8)).min(RETRY_MOST);
+            self.phase = Phase::Pausing(Instant::now() + pause, state);
+            return None;
+        };
+        let mut round = Round { questions: VecDeque::new(), open: Vec::new(), answered: Vec::new(), state };
+        for (key, request) in requests.members() {
+            let method = request.member("method").and_then(|method| method.string()).unwrap_or_default();
+            let params = request.member("params").unwrap_or_else(RawJson::empty_object);
+            let Some(method) = QuestionMethod::named(&method) else {
+                return Some(Err(Error::Invalid(format!("{method:?} is not a question to a client"))));
+            };
+            // A server asks only for what the request has declared.
+            if let Err(refusal) = is_declared(method, &params, self.inner.router.declared()) {
+                return Some(Err(Error::Unanswered(refusal.message)));
+            }
+            let (question, answer) = Question::new(key.clone(), method, params);
+            round.questions.push_back(question);
+            round.open.push((key, method, answer));
+        }
+        self.phase = Phase::Asking(round);
+        None
+    }
+
+    /// Hands out the questions, then collects the answers and sends the request again.
+    async fn ask(&mut self) -> Result<Question, Option<Result<RawJson, Error>>> {
+        let Phase::Asking(round) = &mut self.phase else { return Err(None) };
+        while let Some(question) = round.questions.pop_front() {
+            if self.request.asks {
+                return Ok(question);
+            }
+            let Some(answers) = self.inner.router.answers() else {
+                let what = question.params.member("message").and_then(|message| message.string());
+                return Err(Some(Err(Error::Unanswered(what.unwrap_or_else(|| question.method.name().to_owned())))));
+            };
+            tokio::spawn(answers(question));
+        }
+        while let Some((_, method, answer)) = round.open.last_mut() {
+            let (method, answered) = (*method, answer.await);
+            let answered = answered.unwrap_or_else(|_| unanswered(method));
+            let Some((key, ..)) = round.open.pop() else { break };
+            match answered {
+                Ok(result) => round.answered.push((key, result)),
+                // A refusal has no form of its own here; a declined form is the nearest.
+                Err(_) if method == QuestionMethod::Elicitation => round.answered.push((key, declined())),
+                Err(refusal) => return Err(Some(Err(Error::Unanswered(refusal.message)))),
+            }
+        }
+        let (answered, state) = (core::mem::take(&mut round.answered), round.state.take());
+        Err(self.again(Some(answered), state))
+    }
+
+    // MCP 2026-07-28 basic/patterns/mrtr: a new id, the same parameters, the answers under the same keys, and the state as it
+    // came, if one came.
+    /// Sends the request again, with answers and state.
+    fn again(
+        &mut self,
+        answers: Option<Vec<(String, RawJson)>>,
+        state: Option<RawJson>,
+    ) -> Option<Result<RawJson, Error>> {
+        let answers = answers.map(|answers| object(&answers));
+        let further = answers.map(|answers| ("inputResponses", answers));
+        let further: Vec<_> = further.into_iter().chain(state.map(|state| ("requestState", state))).collect();
+        self.begin(&further);
+        None
+    }
+
+    /// Gives the request up, and tells the server.
+    fn cancel(&mut self, reason: &str) {
+        if let Phase::Waiting { id, .. } = core::mem::replace(&mut self.phase, Phase::Ended) {
+            self.inner.cancel(id, reason);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.cancel("the caller has given up");
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("method", &self.request.method).finish_non_exhaustive()
+    }
+}
+
+impl RpcError {
+    pub(super) fn of(raw: RawJson) -> Self {
+        let failure = raw.value().map(Failure::of);
+        let read = failure.map(|failure| {
+            let message = failure.message.chars().collect();
+            (failure.code, message, failure.data.and_then(|data| RawJson::parse(data.raw().to_vec()).ok()))
+        });
+        let (code, message, data) = read.unwrap_or_default();
+        Self { code, message, data, raw }
+    }
+}
+
+/// The methods that may ask for input (MCP 2026-07-28 basic/patterns/mrtr).
+const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+const HEADER_MISMATCH: i64 = -32020;
+
+/// The answer of a person who does not want to fill in a form.
+fn declined() -> RawJson {
+    RawJson::parse(r#"{"action":"decline"}"#).unwrap_or_else(|_| RawJson::empty_object())
+}
+
+/// A JSON object of these members.
+fn object(members: &[(String, RawJson)]) -> RawJson {
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", RawJson::text(name))).collect();
+    RawJson::parse(format!("{{{}}}", members.join(","))).unwrap_or_else(|_| RawJson::empty_object())
+}

@@ -1,0 +1,144 @@
+//! The session of revisions 2025-03-26 to 2025-11-25: its id, its end, and its renewal.
+
+use super::{Http, PROTOCOL_VERSION, SESSION_ID, names_version};
+use crate::client::error::Error;
+use crate::client::handshake;
+use crate::client::limits::DELETE_TIME;
+use crate::client::link::{Head, Outgoing};
+use crate::client::router::Notice;
+use attache_core::era::Version;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::Response;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// Longest session id that is taken, in bytes.
+const ID: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    state: Mutex<State>,
+    /// The task that reads the stream of the session.
+    hearing: Mutex<Option<AbortHandle>>,
+    /// One renewal at a time, for all requests that find the session lost.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    id: Option<HeaderValue>,
+    generation: u64,
+}
+
+impl Session {
+    /// How often a session was begun.
+    pub(super) fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    // MCP 2025-11-25 basic/transports: the id comes with the answer to `initialize`, and from nowhere else.
+    pub(super) fn begin(&self, response: &Response) {
+        let id = response
+            .headers()
+            .get(SESSION_ID)
+            .filter(|id| (1..=ID).contains(&id.len()) && id.as_bytes().iter().all(|byte| matches!(byte, 0x21..=0x7E)));
+        let mut state = self.lock();
+        state.generation += 1;
+        state.id = id.cloned().map(|mut id| {
+            id.set_sensitive(true);
+            id
+        });
+    }
+
+    /// Adds what a request of a session carries.
+    pub(super) fn put(&self, version: Option<Version>, head: &mut HeaderMap) {
+        if let Some(id) = &self.lock().id {
+            head.insert(SESSION_ID, id.clone());
+        }
+        if let Some(version) = version.filter(|version| names_version(*version)) {
+            head.insert(PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+        }
+    }
+
+    /// Puts the task that reads the stream of the session in place of the last one.
+    pub(super) fn hearing(&self, task: AbortHandle) {
+        let last = self.hearing.lock().unwrap_or_else(PoisonError::into_inner).replace(task);
+        last.inspect(AbortHandle::abort);
+    }
+
+    fn forget(&self) -> bool {
+        self.lock().id.take().is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.hearing.get_mut().unwrap_or_else(PoisonError::into_inner).as_ref().inspect(|task| task.abort());
+    }
+}
+
+/// Whether an answer means that the session has ended: 404, or a status that servers use instead with a body that says so.
+pub(super) fn is_lost(status: u16, had_session: bool, body: &[u8]) -> bool {
+    let says_session = || body.to_ascii_lowercase().windows(7).any(|window| window == b"session");
+    had_session && (status == 404 || (matches!(status, 400 | 401) && says_session()))
+}
+
+impl Http {
+    /// Opens a new session in place of the one of `generation`, once for all requests that wait for it.
+    pub(super) async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Error> {
+        let _one = self.session.renewing.lock().await;
+        if self.session.generation() != generation {
+            return Ok(());
+        }
+        let offered = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
+        let (id, mailbox) = self.router.open(false, false)?;
+        let body = self.profile.initialize(id, offered);
+        let head = Head { version: offered, method: "initialize".to_owned(), name: None, mirrored: Vec::new() };
+        if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
+            self.router.forget(id);
+            return Err(error);
+        }
+        let agreed = match mailbox.next().await {
+            Err(Ok(answer)) => handshake::agreed(&answer).ok_or(Error::SessionLost)?,
+            Err(Err(error)) => return Err(error),
+            Ok(_) => return Err(Error::SessionLost),
+        };
+        self.router.agree(agreed);
+        self.notify(handshake::initialized()).await?;
+        self.hear().await;
+        self.restore().await;
+        self.router.tell(Notice::Reconnected);
+        Ok(())
+    }
+
+    /// Repeats what the lost session was told: its log level and its subscriptions.
+    async fn restore(self: &Arc<Self>) {
+        for request in self.profile.standing() {
+            let Ok((id, mailbox)) = self.router.open(false, false) else { return };
+            let body = request.body(id, Version::NEWEST_LEGACY, self.profile.borrowed(), &[]);
+            let version = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
+            let head = Head { version, method: request.method.to_string(), name: None, mirrored: Vec::new() };
+            if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
+                self.router.forget(id);
+                tracing::warn!(%error, method = %request.method, "the new session could not be set up like the last one");
+            }
+            drop(mailbox);
+        }
+    }
+
+    /// Ends the session: the server is told, and whatever it answers is accepted.
+    pub(in crate::client) async fn end(&self) {
+        let mut head = HeaderMap::new();
+        self.session.put(self.router.version(), &mut head);
+        if self.session.forget() {
+            let told = self.send(Method::DELETE, self.url(), &head, None::<Bytes>);
+            let _ = timeout(DELETE_TIME, told).await;
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A client for MCP servers of all revisions, over HTTP or standard input and output.
+//!
+//! The client finds out which revision a server speaks: it probes for 2026-07-28 and falls back to the handshake of the older
+//! revisions. What a server sends is kept as it was written ([`RawJson`]): unknown members and the spelling of numbers stay.
+//!
+//! ```no_run
+//! use attache_host::client::{Client, List, RawJson, ServerCommand};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // A server at a URL.
+//! let client = Client::builder("my-app", "1.0").http("http://127.0.0.1:8080/mcp").await?;
+//! for tool in client.list(List::Tools).await? {
+//!     println!("{}", tool.member("name").unwrap());
+//! }
+//! let result = client.call("echo", RawJson::parse(r#"{"text":"hello"}"#)?).await?;
+//! println!("{result}");
+//!
+//! // A server as a child process.
+//! let command = ServerCommand::new("npx", ["-y", "@modelcontextprotocol/server-everything"]);
+//! let client = Client::builder("my-app", "1.0").command(command).await?;
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client::start`] gives the events of a request: progress, log messages and questions to be answered while it runs.
+//! Dropping the [`Call`] cancels it. [`Client::listen`] tells of changed lists and updated resources.
+
+mod builder;
+mod call;
+mod connection;
+mod error;
+mod handshake;
+mod http;
+pub mod limits;
+mod link;
+mod listen;
+mod mailbox;
+mod memory;
+mod mirror;
+mod pipe;
+mod process;
+mod profile;
+mod question;
+mod raw;
+mod request;
+mod router;
+
+pub use attache_core::client::NoRevision;
+pub use attache_core::era::Version;
+pub use builder::ClientBuilder;
+pub use call::{Call, Event};
+pub use connection::{Client, List};
+pub use error::{Error, Exit, RpcError};
+pub use handshake::ServerInfo;
+pub use http::Credential;
+pub use limits::ClientLimits;
+pub use listen::{Filter, Subscription};
+pub use memory::Verdicts;
+pub use process::ServerCommand;
+pub use question::{Question, QuestionMethod, Refusal};
+pub use raw::{InvalidJson, RawJson};
+pub use request::Request;
+pub use router::Notice;

@@ -1,0 +1,125 @@
+//! JSON text that is passed on as it was written: unknown members and the spelling of numbers stay.
+
+use attache_core::client::{elements, members};
+use attache_core::json::Value;
+use bytes::Bytes;
+use core::fmt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A JSON text that was checked, byte by byte as it came.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RawJson(Bytes);
+
+impl RawJson {
+    /// Checks a JSON text.
+    ///
+    /// # Errors
+    /// Where the text is not JSON, or nested deeper than 64 levels.
+    pub fn parse(text: impl Into<Bytes>) -> Result<Self, InvalidJson> {
+        let text = text.into();
+        match Value::parse(&text) {
+            Ok(value) => Ok(Self(text.slice_ref(value.raw()))),
+            Err(error) => Err(InvalidJson(error.to_string())),
+        }
+    }
+
+    /// The JSON text of a value.
+    ///
+    /// # Errors
+    /// If the value cannot be written as JSON.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, InvalidJson> {
+        let text = serde_json::to_vec(value).map_err(|error| InvalidJson(error.to_string()))?;
+        Self::parse(text)
+    }
+
+    /// The JSON string that says `text`.
+    pub fn text(text: &str) -> Self {
+        Self(serde_json::Value::from(text).to_string().into())
+    }
+
+    /// `{}`
+    pub const fn empty_object() -> Self {
+        Self(Bytes::from_static(b"{}"))
+    }
+
+    /// A value that was found in a body that was checked.
+    pub(super) fn part(body: &Bytes, value: Value<'_>) -> Self {
+        Self(body.slice_ref(value.raw()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes of the text.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Reads the text into a type.
+    ///
+    /// # Errors
+    /// If the text does not fit the type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+
+    /// A member of an object.
+    pub fn member(&self, name: &str) -> Option<Self> {
+        self.value()?.member(name).map(|value| Self::part(&self.0, value))
+    }
+
+    /// The text that a JSON string means.
+    pub fn string(&self) -> Option<String> {
+        self.value()?.text().map(|text| text.chars().collect())
+    }
+
+    /// The members of an object, in their order.
+    pub fn members(&self) -> impl Iterator<Item = (String, Self)> {
+        let found = self.value().into_iter().flat_map(members);
+        found.map(|(name, value)| (name.chars().collect(), Self::part(&self.0, value)))
+    }
+
+    /// The elements of an array, in their order.
+    pub fn elements(&self) -> impl Iterator<Item = Self> {
+        self.value().into_iter().flat_map(elements).map(|value| Self::part(&self.0, value))
+    }
+
+    /// The value; the text was checked, so there is one.
+    pub(super) fn value(&self) -> Option<Value<'_>> {
+        Value::parse(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for RawJson {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: serde_json::Value = self.read().map_err(serde::ser::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
+/// A text that is not JSON, or a value that JSON cannot say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidJson(String);
+
+impl fmt::Display for InvalidJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not JSON: {}", self.0)
+    }
+}
+
+impl core::error::Error for InvalidJson {}

@@ -1,0 +1,146 @@
+//! A request: its method, its parameters as JSON text, and how it is to be run.
+
+use super::raw::RawJson;
+use crate::sink::Growing;
+use attache_core::client::{self, Meta, Param, Profile, mirrored_name};
+use attache_core::era::Version;
+use attache_core::tool::Level;
+use bytes::Bytes;
+use core::time::Duration;
+use std::borrow::Cow;
+
+/// A request to a server.
+///
+/// ```
+/// use attache_host::client::{RawJson, Request};
+///
+/// let arguments = RawJson::parse(r#"{"text":"hello"}"#).expect("JSON");
+/// let request = Request::call("echo", arguments).progress();
+/// # let _ = request;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Request {
+    pub(super) method: Cow<'static, str>,
+    pub(super) params: Vec<(Cow<'static, str>, RawJson)>,
+    pub(super) meta: Vec<(String, RawJson)>,
+    pub(super) progress: bool,
+    pub(super) level: Option<Level>,
+    pub(super) time: Option<Duration>,
+    pub(super) total: Option<Duration>,
+    pub(super) asks: bool,
+    pub(super) keeps_questions: bool,
+}
+
+impl Request {
+    /// A request without parameters.
+    pub fn new(method: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            method: method.into(),
+            params: Vec::new(),
+            meta: Vec::new(),
+            progress: false,
+            level: None,
+            time: None,
+            total: None,
+            asks: false,
+            keeps_questions: false,
+        }
+    }
+
+    /// `tools/call` of this tool with these arguments, which are sent as they are written.
+    pub fn call(tool: &str, arguments: RawJson) -> Self {
+        Self::new("tools/call").text("name", tool).param("arguments", arguments)
+    }
+
+    /// Adds a parameter.
+    pub fn param(mut self, name: impl Into<Cow<'static, str>>, value: RawJson) -> Self {
+        self.params.push((name.into(), value));
+        self
+    }
+
+    /// Adds a parameter that is a text.
+    pub fn text(self, name: impl Into<Cow<'static, str>>, value: &str) -> Self {
+        self.param(name, RawJson::text(value))
+    }
+
+    /// Adds all members of an object as parameters, except `_meta`.
+    pub fn params(mut self, object: &RawJson) -> Self {
+        let members = object.members().filter(|(name, _)| name != "_meta");
+        self.params.extend(members.map(|(name, value)| (Cow::Owned(name), value)));
+        self
+    }
+
+    /// Adds a member to `_meta`, such as `traceparent`. Members of the protocol itself are written by the client.
+    pub fn meta(mut self, name: impl Into<String>, value: RawJson) -> Self {
+        self.meta.push((name.into(), value));
+        self
+    }
+
+    /// Asks the server for progress notifications.
+    pub const fn progress(mut self) -> Self {
+        self.progress = true;
+        self
+    }
+
+    /// Asks a server of revision 2026-07-28 for log messages of at least this level. For older servers see
+    /// [`Client::set_level`](super::Client::set_level).
+    pub const fn level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// How long the request may go without an answer or progress.
+    pub const fn timeout(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// How long the request may take, progress or not.
+    pub const fn total_timeout(mut self, time: Duration) -> Self {
+        self.total = Some(time);
+        self
+    }
+
+    /// Gives the server's questions to the caller, as events of the [`Call`](super::Call). Without it they go to the function
+    /// of [`ClientBuilder::answers`](super::ClientBuilder::answers).
+    pub const fn questions(mut self) -> Self {
+        self.asks = true;
+        self
+    }
+
+    /// Gives a result `input_required` of revision 2026-07-28 to the caller as it is, instead of its questions. The caller
+    /// repeats the request with `inputResponses` and `requestState`.
+    pub const fn keep_questions(mut self) -> Self {
+        self.keeps_questions = true;
+        self
+    }
+
+    pub(super) fn param_named(&self, name: &str) -> Option<&RawJson> {
+        self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The name that `Mcp-Name` mirrors.
+    pub(super) fn mirrored_name(&self) -> Option<String> {
+        self.param_named(mirrored_name(&self.method)?)?.string()
+    }
+
+    /// The body of the request, with further parameters behind its own.
+    pub(super) fn body(&self, id: u64, version: Version, profile: Profile<'_>, further: &[(&str, RawJson)]) -> Bytes {
+        let own = self.params.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
+        let further = further.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
+        let params: Vec<Param<'_>> = own.chain(further).collect();
+        let extra: Vec<Param<'_>> = self.meta.iter().map(|(name, value)| Param::json(name, value.as_bytes())).collect();
+        let mut meta = Meta::new(version, profile).extra(&extra);
+        if self.progress {
+            meta = meta.progress(id);
+        }
+        if let Some(level) = self.level {
+            meta = meta.level(level);
+        }
+        let mut out = Growing::unlimited();
+        // The buffer grows, so nothing is too large for it.
+        let _ = client::request(&mut out, id, &self.method, &params, &meta);
+        out.bytes.into()
+    }
+}

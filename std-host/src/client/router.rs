@@ -1,0 +1,435 @@
+//! Brings each message of a server to the request it belongs to, whatever stream it came on.
+
+use super::error::{Error, shown};
+use super::limits::{NOTICE_BYTES, NOTICES, OUTGOING, QUESTIONS};
+use super::mailbox::{Answer, Incoming, Mailbox};
+use super::question::{Answered, Question, QuestionMethod, Refusal, is_declared, unanswered};
+use super::raw::RawJson;
+use crate::sink::Growing;
+use attache_core::client::{self, AnswerId, Message, Unreadable, elements, number};
+use attache_core::era::{self, Version};
+use attache_core::json::{Item, Value};
+use bytes::Bytes;
+use core::fmt;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::AbortHandle;
+
+/// Something that a server tells of itself, and not of one request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The list of tools has changed.
+    ToolsChanged,
+    /// The list of prompts has changed.
+    PromptsChanged,
+    /// The list of resources has changed.
+    ResourcesChanged,
+    /// The resource with this URI has changed.
+    ResourceUpdated(String),
+    /// A log message that belongs to no request that is known: `level`, `logger`, `data`.
+    Log(RawJson),
+    /// The page of an elicitation was visited: `elicitationId`.
+    ElicitationComplete(RawJson),
+    /// The session was opened again: notifications may have been lost, so lists and resources may have changed.
+    Reconnected,
+    /// Another notification: its method and its parameters.
+    Other(String, RawJson),
+}
+
+/// A function that answers questions.
+pub(super) type Answers = Arc<dyn Fn(Question) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Why a body could not be brought anywhere.
+#[derive(Debug)]
+pub(super) enum Stray {
+    /// It is not a message of MCP.
+    Unreadable(String),
+    /// It answers a request that is not running.
+    Id(String),
+}
+
+pub(super) struct Router {
+    ids: AtomicU64,
+    calls: Mutex<Calls>,
+    notices: broadcast::Sender<Notice>,
+    /// Responses to requests of the server, for the transport to send.
+    responses: mpsc::Sender<Bytes>,
+    declared: era::Client,
+    answers: Option<Answers>,
+    open_questions: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct Calls {
+    running: HashMap<u64, Running>,
+    version: Option<Version>,
+    /// Why no further request can be made.
+    closed: Option<Error>,
+    /// The open questions of the server, by their ids: the tasks that wait for the answers.
+    questions: HashMap<Bytes, AbortHandle>,
+}
+
+struct Running {
+    mailbox: Arc<Mailbox>,
+    asks: bool,
+    listens: bool,
+    written: bool,
+}
+
+impl Router {
+    pub(super) fn new(capabilities: &RawJson, answers: Option<Answers>) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
+        let (responses, outgoing) = mpsc::channel(OUTGOING);
+        let declared = capabilities.value().map_or(era::Client::NONE, era::Client::declared);
+        let router = Self {
+            ids: AtomicU64::new(1),
+            calls: Mutex::default(),
+            notices: broadcast::Sender::new(NOTICES),
+            responses,
+            declared,
+            answers,
+            open_questions: Arc::default(),
+        };
+        (Arc::new(router), outgoing)
+    }
+
+    pub(super) fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    pub(super) fn tell(&self, notice: Notice) {
+        let _ = self.notices.send(notice);
+    }
+
+    pub(super) fn answers(&self) -> Option<&Answers> {
+        self.answers.as_ref()
+    }
+
+    pub(super) const fn declared(&self) -> era::Client {
+        self.declared
+    }
+
+    /// The revision that was agreed on.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.lock().version
+    }
+
+    pub(super) fn agree(&self, version: Version) {
+        self.lock().version = Some(version);
+    }
+
+    /// Opens a request: its id, and where its messages arrive.
+    pub(super) fn open(&self, asks: bool, listens: bool) -> Result<(u64, Arc<Mailbox>), Error> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let mailbox = Arc::new(Mailbox::default());
+        let mut calls = self.lock();
+        if let Some(closed) = &calls.closed {
+            return Err(closed.clone());
+        }
+        calls.running.insert(id, Running { mailbox: Arc::clone(&mailbox), asks, listens, written: false });
+        Ok((id, mailbox))
+    }
+
+    /// Forgets a request. Later messages for it are strays.
+    pub(super) fn forget(&self, id: u64) -> bool {
+        self.lock().running.remove(&id).is_some()
+    }
+
+    /// Notes that a request is being written, so that it may reach the server.
+    pub(super) fn written(&self, id: u64) {
+        if let Some(running) = self.lock().running.get_mut(&id) {
+            running.written = true;
+        }
+    }
+
+    /// Ends one request with an error.
+    pub(super) fn fail(&self, id: u64, error: Error) {
+        if let Some(running) = self.lock().running.remove(&id) {
+            running.mailbox.end(Err(error));
+        }
+    }
+
+    /// Whether the request still waits for its answer.
+    pub(super) fn is_running(&self, id: u64) -> bool {
+        self.lock().running.contains_key(&id)
+    }
+
+    /// Ends all requests; no further one can be made until [`reopen`](Self::reopen).
+    pub(super) fn close(&self, error: &Error) {
+        let mut calls = self.lock();
+        calls.closed.get_or_insert_with(|| error.clone());
+        for (_, running) in calls.running.drain() {
+            let error = match error {
+                Error::Exited(exit) => Error::Exited(super::error::Exit { written: running.written, ..exit.clone() }),
+                other => other.clone(),
+            };
+            running.mailbox.end(Err(error));
+        }
+    }
+
+    /// A new process was started: requests can be made again.
+    pub(super) fn reopen(&self) {
+        self.lock().closed = None;
+    }
+
+    /// The only request that runs.
+    pub(super) fn only(&self) -> Option<u64> {
+        let calls = self.lock();
+        let mut ids = calls.running.keys();
+        ids.next().copied().filter(|_| ids.next().is_none())
+    }
+
+    /// Takes a body: a message, or a batch of them. `stream` is the request on whose stream the body came.
+    pub(super) fn receive(&self, body: &Bytes, status: u16, stream: Option<u64>) -> Result<(), Stray> {
+        match client::read(body) {
+            Ok(received) => match received.message {
+                Message::Answer(answer) => self.answered(body, status, answer, stream),
+                Message::Request { id, method } => {
+                    self.asked(body, id.of(body), method.of(body), received.params, stream);
+                    Ok(())
+                }
+                Message::Notification(method) => {
+                    self.told(body, method.of(body), received.params, stream);
+                    Ok(())
+                }
+            },
+            // MCP 2025-03-26 basic/index: batches MUST be accepted; no other revision has them.
+            Err(Unreadable::Array) if self.version() == Some(Version::V2025_03_26) => self.batch(body, status, stream),
+            Err(Unreadable::Array) => Err(Stray::Unreadable("an array of messages".to_owned())),
+            Err(Unreadable::NotJson(error)) => Err(Stray::Unreadable(format!("not JSON: {error}"))),
+            Err(Unreadable::NotAMessage(error)) => {
+                Err(Stray::Unreadable(format!("not a message: {}", error.message()[0])))
+            }
+        }
+    }
+
+    fn batch(&self, body: &Bytes, status: u16, stream: Option<u64>) -> Result<(), Stray> {
+        let Ok(array) = Value::parse(body) else {
+            return Err(Stray::Unreadable("not JSON".to_owned()));
+        };
+        elements(array)
+            .filter(|message| message.raw().first() == Some(&b'{'))
+            .try_for_each(|message| self.receive(&body.slice_ref(message.raw()), status, stream))
+    }
+
+    fn answered(&self, body: &Bytes, status: u16, answer: client::Answer, stream: Option<u64>) -> Result<(), Stray> {
+        let id = match answer.id {
+            AnswerId::Number(id) => Some(id),
+            // With exactly one request outstanding an error without an id is its answer.
+            AnswerId::Missing if answer.outcome.is_err() => stream.or_else(|| self.only()),
+            AnswerId::Missing | AnswerId::Foreign(_) => None,
+        };
+        let running = id.and_then(|id| self.lock().running.remove(&id));
+        let Some(running) = running else {
+            let written = match answer.id {
+                AnswerId::Number(id) => id.to_string(),
+                AnswerId::Foreign(id) => shown(&String::from_utf8_lossy(id.span().of(body))),
+                AnswerId::Missing => "none".to_owned(),
+            };
+            tracing::debug!(id = %written, "an answer to no request that runs was dropped");
+            return Err(Stray::Id(written));
+        };
+        running.mailbox.end(Ok(Answer { body: body.clone(), status, outcome: answer.outcome }));
+        Ok(())
+    }
+
+    fn told(&self, body: &Bytes, method: Value<'_>, params: Option<Item>, stream: Option<u64>) {
+        let Some(method) = method.text().map(|text| text.chars().collect::<String>()) else {
+            return;
+        };
+        let params = params.map_or_else(RawJson::empty_object, |params| RawJson::part(body, params.of(body)));
+        let len = params.as_bytes().len();
+        match method.as_str() {
+            "notifications/progress" => {
+                // MCP basic/utilities/progress: unknown and late tokens are ignored.
+                let token = params.value().and_then(|params| number(params.member("progressToken")?));
+                if let Some(mailbox) = token.and_then(|token| self.mailbox(token, |_| true)) {
+                    let _ = mailbox.put(Incoming::Progress(params), len);
+                }
+            }
+            "notifications/message" => {
+                let call = stream.or_else(|| self.only());
+                match call.and_then(|call| self.mailbox(call, |running| !running.listens)) {
+                    Some(mailbox) => {
+                        let _ = mailbox.put(Incoming::Log(params), len);
+                    }
+                    None => self.notice(method, params),
+                }
+            }
+            "notifications/cancelled" => self.cancelled(&params),
+            _ => match self.subscription(&params, stream) {
+                Some(mailbox) => {
+                    let _ = mailbox.put(Incoming::Notification(method, params), len);
+                }
+                None => self.notice(method, params),
+            },
+        }
+    }
+
+    /// The subscription of revision 2026-07-28 that a notification belongs to.
+    fn subscription(&self, params: &RawJson, stream: Option<u64>) -> Option<Arc<Mailbox>> {
+        let id = |params: Value<'_>| number(params.member("_meta")?.member("io.modelcontextprotocol/subscriptionId")?);
+        let call = params.value().and_then(id).or(stream)?;
+        self.mailbox(call, |running| running.listens)
+    }
+
+    fn cancelled(&self, params: &RawJson) {
+        let Some(id) = params.member("requestId") else { return };
+        if !self.version().is_some_and(Version::is_modern) {
+            // MCP 2025-11-25 basic/utilities/cancellation: a server withdraws its own question.
+            self.lock().questions.remove(id.as_bytes()).inspect(AbortHandle::abort);
+            return;
+        }
+        // MCP 2026-07-28 basic/patterns/cancellation: a server cancels nothing but a subscription, which ends it.
+        let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens).is_some());
+        if let Some(listen) = listen {
+            self.fail(listen, Error::Lost("the server ended the subscription".to_owned()));
+        }
+    }
+
+    fn notice(&self, method: String, params: RawJson) {
+        if params.as_bytes().len() > NOTICE_BYTES {
+            tracing::debug!("a notification of more than {NOTICE_BYTES} bytes was dropped");
+            return;
+        }
+        self.tell(match method.as_str() {
+            "notifications/tools/list_changed" => Notice::ToolsChanged,
+            "notifications/prompts/list_changed" => Notice::PromptsChanged,
+            "notifications/resources/list_changed" => Notice::ResourcesChanged,
+            "notifications/resources/updated" => match params.member("uri").and_then(|uri| uri.string()) {
+                Some(uri) => Notice::ResourceUpdated(uri),
+                None => return,
+            },
+            "notifications/message" => Notice::Log(params),
+            "notifications/elicitation/complete" => Notice::ElicitationComplete(params),
+            _ => Notice::Other(shown(&method), params),
+        });
+    }
+
+    fn asked(&self, body: &Bytes, id: &[u8], method: Value<'_>, params: Option<Item>, stream: Option<u64>) {
+        // MCP 2026-07-28 basic/transports: servers send no requests, and clients no responses.
+        if self.version().is_some_and(Version::is_modern) {
+            tracing::debug!("a request of the server was dropped: revision 2026-07-28 has none");
+            return;
+        }
+        let id = Bytes::copy_from_slice(id);
+        let name: String = method.text().map(|text| text.chars().collect()).unwrap_or_default();
+        if name == "ping" {
+            return self.respond(&id, Ok(RawJson::empty_object()));
+        }
+        let Some(method) = QuestionMethod::named(&name) else {
+            return self.respond(&id, Err(Refusal { code: -32601, message: "Method not found".to_owned() }));
+        };
+        let params = params.map_or_else(RawJson::empty_object, |params| RawJson::part(body, params.of(body)));
+        if let Err(refusal) = is_declared(method, &params, self.declared) {
+            return self.respond(&id, Err(refusal));
+        }
+        if let Err(refusal) = self.question(&id, method, params, stream) {
+            self.respond(&id, Err(refusal));
+        }
+    }
+
+    /// Gives a question to the call that it belongs to, or to the function that answers questions.
+    fn question(
+        &self,
+        id: &Bytes,
+        method: QuestionMethod,
+        params: RawJson,
+        stream: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let busy = |message: &str| Refusal { code: -32603, message: message.to_owned() };
+        let place = Place::take(&self.open_questions).ok_or_else(|| busy("Too many questions are open"))?;
+        let len = params.as_bytes().len();
+        let key = String::from_utf8_lossy(id).trim_matches('"').to_owned();
+        let (question, answered) = Question::new(key, method, params);
+        match self.asking(stream) {
+            Some(mailbox) => {
+                if mailbox.put(Incoming::Question(question), len).is_err() {
+                    return Err(busy("The call's events are not taken fast enough"));
+                }
+            }
+            None => match &self.answers {
+                Some(answers) => {
+                    tokio::spawn(answers(question));
+                }
+                // Guessing would show the question to a stranger.
+                None => return Err(busy("It is not known which call asks")),
+            },
+        }
+        let (responses, own) = (self.responses.clone(), id.clone());
+        let waiting = tokio::spawn(async move {
+            let answered = answered.await.unwrap_or_else(|_| unanswered(method));
+            let _ = responses.send(response(&own, answered)).await;
+            drop(place);
+        });
+        let mut calls = self.lock();
+        calls.questions.retain(|_, waiting| !waiting.is_finished());
+        calls.questions.insert(id.clone(), waiting.abort_handle());
+        Ok(())
+    }
+
+    /// The call that gets a question: that of the stream, or the only one that takes questions.
+    fn asking(&self, stream: Option<u64>) -> Option<Arc<Mailbox>> {
+        let calls = self.lock();
+        if let Some(running) = stream.and_then(|stream| calls.running.get(&stream)) {
+            return running.asks.then(|| Arc::clone(&running.mailbox));
+        }
+        let mut asking = calls.running.values().filter(|running| running.asks);
+        let first = asking.next()?;
+        asking.next().is_none().then(|| Arc::clone(&first.mailbox))
+    }
+
+    fn respond(&self, id: &[u8], answered: Answered) {
+        if self.responses.try_send(response(id, answered)).is_err() {
+            tracing::debug!("the server asks faster than it takes answers; one was dropped");
+        }
+    }
+
+    fn mailbox(&self, id: u64, wanted: impl FnOnce(&Running) -> bool) -> Option<Arc<Mailbox>> {
+        let calls = self.lock();
+        let running = calls.running.get(&id)?;
+        wanted(running).then(|| Arc::clone(&running.mailbox))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn response(id: &[u8], answered: Answered) -> Bytes {
+    let mut out = Growing::unlimited();
+    // The buffer grows, so nothing is too large for it.
+    let _ = match answered {
+        Ok(result) => client::respond(&mut out, id, result.as_bytes()),
+        Err(refusal) => client::respond_error(&mut out, id, refusal.code, &refusal.message),
+    };
+    out.bytes.into()
+}
+
+/// One of the places for open questions.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Option<Self> {
+        if open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS {
+            open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Self(Arc::clone(open)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("version", &self.version()).finish_non_exhaustive()
+    }
+}

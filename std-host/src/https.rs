@@ -1,0 +1,34 @@
+//! Outgoing HTTP: one way to build its client.
+
+use core::fmt;
+use reqwest::redirect;
+use std::sync::Arc;
+use tokio_rustls::rustls;
+
+/// A client that follows no redirects, uses no proxy, and verifies certificates as the platform does. Without `tls` the roots of
+/// the platform are not read, and no certificate is accepted.
+pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let failed = |error: &dyn fmt::Display| error.to_string();
+    let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))?;
+    let config = if tls {
+        let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| failed(&error))?;
+        config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+    } else {
+        config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+    };
+    Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))
+}
+
+/// An error and its causes in one line.
+pub(crate) fn causes(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
