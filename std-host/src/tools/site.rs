@@ -65,7 +65,7 @@ impl<'a> Site<'a> {
         }
         let says = |keyword: &&str| part.contains_key(*keyword);
         self.describes |= properties.is_some() || rule.is_some() || part.contains_key("type");
-        self.open |= !joined && !SHAPES.iter().chain(&BRANCHES).chain(&RULES).any(|keyword| says(keyword));
+        self.open |= !joined && !SHAPES.iter().chain(&BRANCHES).chain(&RULES).any(says);
     }
 
     fn reference(&mut self, reference: &'a Value, joined: bool) {
