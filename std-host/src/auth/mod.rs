@@ -254,6 +254,7 @@ impl Auth {
     }
 
     /// The fields of a request that its [`url`](Auth::url) may depend on.
+    #[cfg(feature = "axum")]
     pub(crate) fn url_fields(&self) -> Option<&[HeaderName; 2]> {
         self.forwarded.as_ref()
     }
