@@ -27,13 +27,17 @@ pub fn key(input: &[u8]) {
     assert!(seen.get("key_ops").is_none_or(|all| all.as_array().is_some_and(|all| all.contains(&"verify".into()))));
     let number = |name: &str| read(seen[name].as_str().expect("a text")).expect("canonical");
     match public {
-        Public::Rsa(n, e) => {
+        Public::Rsa(n, e) | Public::OtherRsa(_, n, e) => {
             assert_eq!((seen["kty"].as_str(), number("n"), number("e")), (Some("RSA"), n.into(), e.into()))
         }
         Public::P256(x, y) => {
             assert_eq!((seen["kty"].as_str(), number("x"), number("y")), (Some("EC"), x.into(), y.into()))
         }
+        Public::P384(x, y) => {
+            assert_eq!((seen["kty"].as_str(), number("x"), number("y")), (Some("EC"), x.into(), y.into()))
+        }
         Public::Ed25519(x) => assert_eq!((seen["kty"].as_str(), number("x")), (Some("OKP"), x.into())),
+        other => panic!("a kind of key without a check: {other:?}"),
     }
 }
 
