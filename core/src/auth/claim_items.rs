@@ -17,8 +17,8 @@ macro_rules! claims {
 
         impl Claim {
             /// The name of the claim in a token.
-            pub(super) const fn name(self) -> &'static str {
-                match self { $(Self::$id => $text,)* }
+            pub(super) fn name(self) -> &'static str {
+                NAMES.get(self as usize).copied().unwrap_or_default()
             }
         }
     };
@@ -126,10 +126,12 @@ struct Members<'t> {
 }
 
 impl<'t> Members<'t> {
+    #[inline(never)]
     fn get(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
         self.fields.get(claim as usize).map_err(|_| Denied::Claim(claim.name(), Fault::Repeated))
     }
 
+    #[inline(never)]
     fn of_kind(&self, claim: Claim, kinds: &[Kind]) -> Result<Option<Item>, Denied<'t>> {
         match self.get(claim)? {
             Some(item) if !kinds.contains(&item.kind()) => Err(Denied::Claim(claim.name(), Fault::Type)),
@@ -142,6 +144,7 @@ impl<'t> Members<'t> {
     }
 
     /// A string, or an array of strings.
+    #[inline(never)]
     fn strings(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
         match self.of_kind(claim, &[Kind::String, Kind::Array])? {
             Some(item) if !all_strings(item.of(self.text)) => Err(Denied::Claim(claim.name(), Fault::Type)),
@@ -149,6 +152,7 @@ impl<'t> Members<'t> {
         }
     }
 
+    #[inline(never)]
     fn time(&self, claim: Claim) -> Result<Option<u64>, Denied<'t>> {
         let item = self.of_kind(claim, &[Kind::Number])?;
         let read = |item: Item| seconds(item.of(self.text)).ok_or(Denied::Claim(claim.name(), Fault::Type));

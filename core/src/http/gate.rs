@@ -267,6 +267,7 @@ struct Origin<'o> {
 }
 
 impl<'o> Origin<'o> {
+    #[inline(never)]
     fn parse(origin: &'o [u8]) -> Option<Self> {
         let after = |scheme: &[u8]| match origin.split_at_checked(scheme.len()) {
             Some((front, rest)) if front.eq_ignore_ascii_case(scheme) => Some(rest),
@@ -280,21 +281,17 @@ impl<'o> Origin<'o> {
         Some(Self { is_https, host, port })
     }
 
-    /// Whether a port that was written as `port` is the port of this origin.
+    /// Whether a port that was written as `port` is the port of this origin. An empty one is the default of the scheme
+    /// (RFC 9110 §4.2). Ports with zeros in front are written by no browser, and differ.
     fn has_port(&self, port: &[u8]) -> bool {
-        number(self.port, self.is_https) == number(port, self.is_https)
-    }
-}
-
-/// The number of a port; without one, the default of the scheme (RFC 9110 §4.2). `None` for a number that is not a port.
-fn number(port: &[u8], is_https: bool) -> Option<u16> {
-    match port {
-        [] => Some(if is_https { 443 } else { 80 }),
-        digits => core::str::from_utf8(digits).ok()?.parse().ok(),
+        let default: &[u8] = if self.is_https { b"443" } else { b"80" };
+        let [own, port] = [self.port, port].map(|port| if port.is_empty() { default } else { port });
+        own == port
     }
 }
 
 /// RFC 6454 §4 and §5: two origins are the same if scheme, host and port are; the default port may be left out.
+#[inline(never)]
 fn is_same_origin(one: &[u8], other: &[u8]) -> bool {
     match (Origin::parse(one), Origin::parse(other)) {
         (Some(one), Some(other)) => {
