@@ -182,35 +182,38 @@ impl<'t> Members<'t> {
 
     /// The first claim that shows that the token is not a bearer access token.
     fn marker(&self) -> Result<Option<Claim>, Denied<'t>> {
-        // ID tokens: OpenID Connect Core §3.3.2.11, FAPI 1.0 part 2 §5.1. Security events and logout
-        // tokens: RFC 8417 §2.2. Tokens bound to a key: RFC 7800 §3.1. ID tokens again: OpenID Connect
-        // Core §2; an access token may have a nonce too, if it says that it is one (`typ`).
-        let by_presence = [
-            Claim::AccessTokenHash,
-            Claim::CodeHash,
-            Claim::StateHash,
-            Claim::Events,
-            Claim::Confirmation,
-            Claim::Nonce,
-        ];
-        // What Keycloak and Amazon Cognito say of their tokens that are not for APIs.
-        let by_value: [(Claim, &[&str]); 2] =
-            [(Claim::Type, &["ID", "Refresh", "Offline", "Logout"]), (Claim::TokenUse, &["id", "refresh"])];
-        for (claim, values) in by_value {
-            let text = self.get(claim)?.and_then(|item| item.of(self.text).text());
-            if text.is_some_and(|text| values.iter().any(|value| text.is(value))) {
-                return Ok(Some(claim));
-            }
-        }
-        for claim in by_presence {
-            // Some issuers write null for a claim that is absent.
-            if self.get(claim)?.is_some_and(|item| item.kind() != Kind::Null) {
+        for (claim, values) in MARKERS {
+            let Some(item) = self.get(claim)? else { continue };
+            let is_marker = match item.of(self.text).text() {
+                Some(text) if !values.is_empty() => text.position(values).is_some(),
+                // Some issuers write null for a claim that is absent.
+                _ => values.is_empty() && item.kind() != Kind::Null,
+            };
+            if is_marker {
                 return Ok(Some(claim));
             }
         }
         Ok(None)
     }
 }
+
+/// Claims of tokens that are not bearer access tokens: with any value, or with one of these.
+const MARKERS: [(Claim, &[&str]); 8] = [
+    // What Keycloak and Amazon Cognito say of their tokens that are not for APIs.
+    (Claim::Type, &["ID", "Refresh", "Offline", "Logout"]),
+    (Claim::TokenUse, &["id", "refresh"]),
+    // ID tokens: OpenID Connect Core §3.3.2.11, FAPI 1.0 part 2 §5.1.
+    (Claim::AccessTokenHash, &[]),
+    (Claim::CodeHash, &[]),
+    (Claim::StateHash, &[]),
+    // Security events and logout tokens: RFC 8417 §2.2.
+    (Claim::Events, &[]),
+    // Tokens bound to a key: RFC 7800 §3.1.
+    (Claim::Confirmation, &[]),
+    // ID tokens: OpenID Connect Core §2. An access token may have a nonce too, if it says that it is one (`typ`), so this
+    // is the last one.
+    (Claim::Nonce, &[]),
+];
 
 /// The claim `name`, which the policy names as the one with the scopes.
 fn scopes_of<'t>(text: &'t [u8], name: &str) -> Result<Option<Item>, Denied<'t>> {
