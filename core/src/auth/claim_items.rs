@@ -2,7 +2,7 @@
 
 use super::denied::{Denied, Fault};
 use super::jws::object;
-use crate::json::{Fields, Item, Kind, Text, Value};
+use crate::json::{Fields, Item, Kind, Reader, Text, Value};
 
 /// Declares the claims that are read, so that each has a name and no number.
 macro_rules! claims {
@@ -48,7 +48,7 @@ claims! {
     // Entra ID: whether the token acts for a user or for an application.
     TypeOfCaller = "idtyp",
     // Entra ID, "groups overage claim": the groups are not in the token.
-    ClaimNames = "_claim_names",
+    NamesElsewhere = "_claim_names",
     HasGroups = "hasgroups",
     Version = "ver",
     // Claims of tokens that are not bearer access tokens, see `marker`.
@@ -92,7 +92,7 @@ impl ClaimItems {
     pub(super) fn read<'t>(text: &'t [u8], scopes_in: Option<&str>) -> Result<Self, Denied<'t>> {
         let members = Members { text, fields: object(text, &NAMES)? };
         let (scp, scope) = (members.strings(Claim::Scp)?, members.strings(Claim::Scope)?);
-        let elsewhere = members.get(Claim::ClaimNames)?;
+        let elsewhere = members.get(Claim::NamesElsewhere)?;
         let overage = elsewhere.is_some_and(|names| names.of(text).member("groups").is_some());
         // Its type is checked, so that a token with a nonsensical version is refused.
         members.string(Claim::Version)?;
@@ -163,14 +163,13 @@ impl<'t> Members<'t> {
         value.ok_or(Denied::Claim(claim.name(), Fault::Missing))
     }
 
-    /// The client. A token that names two clients is refused, because two readers could pick different
-    /// ones.
+    /// The client. A token that names two clients is refused, because two readers could pick different ones. An issuer
+    /// writes one name in one way, so names are compared as they were written.
     fn application(&self) -> Result<Option<Item>, Denied<'t>> {
-        let text = |item: Item| item.of(self.text).text().unwrap_or_default();
         let mut found: Option<Item> = None;
         for claim in [Claim::AuthorizedParty, Claim::AppId, Claim::ClientId, Claim::Cid] {
             match (self.string(claim)?, found) {
-                (Some(item), Some(before)) if !text(before).chars().eq(text(item).chars()) => {
+                (Some(item), Some(before)) if before.of(self.text).raw() != item.of(self.text).raw() => {
                     return Err(Denied::Claim("azp, appid, client_id or cid", Fault::Repeated));
                 }
                 (Some(item), _) => found = Some(item),
@@ -215,12 +214,20 @@ const MARKERS: [(Claim, &[&str]); 8] = [
     (Claim::Nonce, &[]),
 ];
 
-/// The claim `name`, which the policy names as the one with the scopes.
+/// The claim `name`, which the policy names as the one with the scopes. `text` is known to be an object.
 fn scopes_of<'t>(text: &'t [u8], name: &str) -> Result<Option<Item>, Denied<'t>> {
-    let fields = object(text, &[name])?;
-    match fields.get(0).map_err(|_| Denied::Claim("of scopes", Fault::Repeated))? {
+    let mut found = None;
+    let mut reader = Reader::new(text).map_err(|_| Denied::NotAnObject)?;
+    reader.enter_object().map_err(|_| Denied::NotAnObject)?;
+    while let Ok(Some(key)) = reader.key() {
+        let item = reader.skip().map_err(|_| Denied::NotAnObject)?;
+        if key.is(name) && found.replace(item).is_some() {
+            return Err(Denied::Claim("of scopes", Fault::Repeated));
+        }
+    }
+    match found {
         Some(item) if !all_strings(item.of(text)) => Err(Denied::Claim("of scopes", Fault::Type)),
-        item => Ok(item),
+        found => Ok(found),
     }
 }
 
