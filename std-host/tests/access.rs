@@ -626,7 +626,7 @@ fn key_opens_the_servers_of_its_level_and_no_others() {
     for (path, expected) in [
         ("/one", [200, 200, 200, 401, 401, 401]),
         ("/two", [200, 200, 401, 401, 401, 401]),
-        // azure.md C.3: the one surface that says of a good key that it is the wrong one.
+        // Only a server that requires a system key says of a valid key that it is the wrong one (docs/authorization.md, "Keys").
         ("/hook", [200, 403, 403, 200, 403, 401]),
         ("/ops", [200, 401, 401, 401, 401, 401]),
     ] {

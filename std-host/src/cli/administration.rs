@@ -1,4 +1,5 @@
-//! Keys of callers, made and taken away over HTTP by who holds the master key (azure.md C.4).
+//! API keys, made and removed over HTTP by the holder of the master key (learn.microsoft.com, "Work with access keys in Azure
+//! Functions"; docs/authorization.md, "Keys").
 
 use super::key_file::{Entry, Kind, Ring, Unchanged, change, made, remove};
 use attache_core::auth::digest;

@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub(super) digest: [u8; 32],
 }
 
-/// What a key opens (azure.md C.2).
+/// What a key opens (docs/authorization.md, "Keys").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Everything, keys among it.
@@ -316,7 +316,8 @@ impl Ring {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // azure.md C.3: of the two surfaces only one says that a key is good, and for something else.
+    // As on the function platform, only servers that require a system key tell the holder of another valid key that it is the wrong
+    // one (docs/authorization.md, "Keys").
     if let Level::System(_) = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
