@@ -233,6 +233,7 @@ impl Server {
 
     /// The finished server.
     pub fn build(self) -> Arc<Engine> {
+        self.engine.auth().prepare();
         Arc::new(self.engine)
     }
 
@@ -243,7 +244,6 @@ impl Server {
         let path = self.path.clone();
         let engine = self.build();
         let router = axum::Router::new().route_service(&path, crate::http::McpService::new(Arc::clone(&engine)));
-        engine.auth().prepare();
         match engine.auth().resource().and_then(|resource| metadata(&engine, &resource.metadata_path().concat())) {
             Some(metadata) => router.merge(metadata),
             None => router,
