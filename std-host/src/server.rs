@@ -268,6 +268,7 @@ impl Server {
     /// The finished server.
     pub fn build(self) -> Arc<Engine> {
         self.engine.keeps_within_budget();
+        self.engine.auth().prepare();
         Arc::new(self.engine)
     }
 
@@ -295,9 +296,7 @@ impl Server {
     #[cfg(feature = "axum")]
     pub fn endpoint<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
         let path = self.path.clone();
-        let engine = self.build();
-        engine.auth().prepare();
-        let service = crate::http::McpService::new(engine);
+        let service = crate::http::McpService::new(self.build());
         let mut router = axum::Router::new().without_v07_checks().route_service(&path, service.clone());
         if !path.ends_with('/') {
             // People add a slash, and clients do not tell them.

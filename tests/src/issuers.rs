@@ -262,8 +262,8 @@ async fn explanation_tells_a_key_that_is_not_served_from_one_that_is_not_there()
     let claims = json!({"iss": "https://id.example", "aud": RESOURCE, "exp": now() + 600, "azp": "app", "sub": "a"});
     for (alg, kid, expected) in [
         ("ES256", "1", Ok(())),
-        ("PS512", "ps", Err("the issuer has key ps, but for an algorithm, size or use not served here")),
-        ("ES256", "ps", Err("the issuer has key ps, but for an algorithm, size or use not served here")),
+        ("PS512", "ps", Err("the issuer's key ps is for an algorithm, size or use not served here")),
+        ("ES256", "ps", Err("the issuer's key ps is for an algorithm, size or use not served here")),
         ("PS512", "unknown", Err("the issuer has no key unknown")),
         ("ES256", "unknown", Err("the issuer has no key unknown")),
         ("HS256", "1", Err("alg is HS256, which is not served here")),

@@ -443,6 +443,29 @@ fn verified_token_used_again_is_held_against_time_and_generation() {
 }
 
 #[test]
+fn scopes_are_in_the_claim_that_the_policy_names() {
+    let rules = Rules { scopes_in: Some("permissions"), ..RULES };
+    let fault = |fault| Err(format!("Invalid {}", Denied::Claim("of scopes", fault)));
+    for (change, expected) in [
+        (r#""permissions":["read:plant","write"]"#, Ok([true, false])),
+        (r#""permissions":"use read:plant""#, Ok([true, false])),
+        (r#""\u0070ermissions":"read:plant""#, Ok([true, false])),
+        // What is in the usual claim does not count.
+        ("", Ok([false, false])),
+        (r#""permissions":["a"];"permissions":["read:plant"]"#, fault(Fault::Repeated)),
+        (r#""permissions":7"#, fault(Fault::Type)),
+        (r#""permissions":["read:plant",7]"#, fault(Fault::Type)),
+    ] {
+        let verified = judge(&token(HEADER, &claims(change)), &rules, &mut [0; 2048]);
+        let has = verified.map(|verified| {
+            let who = Authenticated::token(&verified);
+            ["read:plant", "read"].map(|scope| who.claims().unwrap().has_scope(scope))
+        });
+        assert_eq!(has, expected, "{change}");
+    }
+}
+
+#[test]
 fn identity_tells_subjects_applications_and_issuers_apart() {
     let identity = |change: &str| {
         let any = Rules { issuers: &["https://id.example", "i"], applications: &[ANY], ..RULES };

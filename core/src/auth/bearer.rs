@@ -3,7 +3,7 @@
 use super::Denied;
 use core::fmt;
 
-/// A token that came with a request, and of which nothing is known yet. It has no `Debug` that shows it.
+/// A token that came with a request, not checked yet. Its `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub struct Bearer<'h>(&'h [u8]);
 
@@ -55,7 +55,7 @@ fn is_token(text: &[u8]) -> bool {
     !front.is_empty() && front.iter().fold(true, |all, &byte| all & is_allowed(byte))
 }
 
-/// Whether a byte is one of those of which tokens are made. They are long, and looked at with each request.
+/// Whether a byte may be in a token. Tokens are long, and are looked at with each request.
 const fn is_allowed(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;

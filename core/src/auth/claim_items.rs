@@ -2,7 +2,7 @@
 
 use super::denied::{Denied, Fault};
 use super::jws::object;
-use crate::json::{Fields, Item, Kind, Text, Value};
+use crate::json::{Fields, Item, Kind, Reader, Text, Value};
 
 /// Declares the claims that are read, so that each has a name and no number.
 macro_rules! claims {
@@ -17,8 +17,8 @@ macro_rules! claims {
 
         impl Claim {
             /// The name of the claim in a token.
-            pub(super) const fn name(self) -> &'static str {
-                match self { $(Self::$id => $text,)* }
+            pub(super) fn name(self) -> &'static str {
+                NAMES.get(self as usize).copied().unwrap_or_default()
             }
         }
     };
@@ -126,10 +126,12 @@ struct Members<'t> {
 }
 
 impl<'t> Members<'t> {
+    #[inline(never)]
     fn get(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
         self.fields.get(claim as usize).map_err(|_| Denied::Claim(claim.name(), Fault::Repeated))
     }
 
+    #[inline(never)]
     fn of_kind(&self, claim: Claim, kinds: &[Kind]) -> Result<Option<Item>, Denied<'t>> {
         match self.get(claim)? {
             Some(item) if !kinds.contains(&item.kind()) => Err(Denied::Claim(claim.name(), Fault::Type)),
@@ -142,6 +144,7 @@ impl<'t> Members<'t> {
     }
 
     /// A string, or an array of strings.
+    #[inline(never)]
     fn strings(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
         match self.of_kind(claim, &[Kind::String, Kind::Array])? {
             Some(item) if !all_strings(item.of(self.text)) => Err(Denied::Claim(claim.name(), Fault::Type)),
@@ -149,6 +152,7 @@ impl<'t> Members<'t> {
         }
     }
 
+    #[inline(never)]
     fn time(&self, claim: Claim) -> Result<Option<u64>, Denied<'t>> {
         let item = self.of_kind(claim, &[Kind::Number])?;
         let read = |item: Item| seconds(item.of(self.text)).ok_or(Denied::Claim(claim.name(), Fault::Type));
@@ -159,14 +163,13 @@ impl<'t> Members<'t> {
         value.ok_or(Denied::Claim(claim.name(), Fault::Missing))
     }
 
-    /// The client. A token that names two clients is refused, because two readers could pick different
-    /// ones.
+    /// The client. A token that names two clients is refused, because two readers could pick different ones. An issuer
+    /// writes one name in one way, so names are compared as they were written.
     fn application(&self) -> Result<Option<Item>, Denied<'t>> {
-        let text = |item: Item| item.of(self.text).text().unwrap_or_default();
         let mut found: Option<Item> = None;
         for claim in [Claim::AuthorizedParty, Claim::AppId, Claim::ClientId, Claim::Cid] {
             match (self.string(claim)?, found) {
-                (Some(item), Some(before)) if !text(before).chars().eq(text(item).chars()) => {
+                (Some(item), Some(before)) if before.of(self.text).raw() != item.of(self.text).raw() => {
                     return Err(Denied::Claim("azp, appid, client_id or cid", Fault::Repeated));
                 }
                 (Some(item), _) => found = Some(item),
@@ -178,29 +181,14 @@ impl<'t> Members<'t> {
 
     /// The first claim that shows that the token is not a bearer access token.
     fn marker(&self) -> Result<Option<Claim>, Denied<'t>> {
-        // ID tokens: OpenID Connect Core §3.3.2.11, FAPI 1.0 part 2 §5.1. Security events and logout
-        // tokens: RFC 8417 §2.2. Tokens bound to a key: RFC 7800 §3.1. ID tokens again: OpenID Connect
-        // Core §2; an access token may have a nonce too, if it says that it is one (`typ`).
-        let by_presence = [
-            Claim::AccessTokenHash,
-            Claim::CodeHash,
-            Claim::StateHash,
-            Claim::Events,
-            Claim::Confirmation,
-            Claim::Nonce,
-        ];
-        // What Keycloak and Amazon Cognito say of their tokens that are not for APIs.
-        let by_value: [(Claim, &[&str]); 2] =
-            [(Claim::Type, &["ID", "Refresh", "Offline", "Logout"]), (Claim::TokenUse, &["id", "refresh"])];
-        for (claim, values) in by_value {
-            let text = self.get(claim)?.and_then(|item| item.of(self.text).text());
-            if text.is_some_and(|text| values.iter().any(|value| text.is(value))) {
-                return Ok(Some(claim));
-            }
-        }
-        for claim in by_presence {
-            // Some issuers write null for a claim that is absent.
-            if self.get(claim)?.is_some_and(|item| item.kind() != Kind::Null) {
+        for (claim, values) in MARKERS {
+            let Some(item) = self.get(claim)? else { continue };
+            let is_marker = match item.of(self.text).text() {
+                Some(text) if !values.is_empty() => text.position(values).is_some(),
+                // Some issuers write null for a claim that is absent.
+                _ => values.is_empty() && item.kind() != Kind::Null,
+            };
+            if is_marker {
                 return Ok(Some(claim));
             }
         }
@@ -208,12 +196,38 @@ impl<'t> Members<'t> {
     }
 }
 
-/// The claim `name`, which the policy names as the one with the scopes.
+/// Claims of tokens that are not bearer access tokens: with any value, or with one of these.
+const MARKERS: [(Claim, &[&str]); 8] = [
+    // What Keycloak and Amazon Cognito say of their tokens that are not for APIs.
+    (Claim::Type, &["ID", "Refresh", "Offline", "Logout"]),
+    (Claim::TokenUse, &["id", "refresh"]),
+    // ID tokens: OpenID Connect Core §3.3.2.11, FAPI 1.0 part 2 §5.1.
+    (Claim::AccessTokenHash, &[]),
+    (Claim::CodeHash, &[]),
+    (Claim::StateHash, &[]),
+    // Security events and logout tokens: RFC 8417 §2.2.
+    (Claim::Events, &[]),
+    // Tokens bound to a key: RFC 7800 §3.1.
+    (Claim::Confirmation, &[]),
+    // ID tokens: OpenID Connect Core §2. An access token may have a nonce too, if it says that it is one (`typ`), so this
+    // is the last one.
+    (Claim::Nonce, &[]),
+];
+
+/// The claim `name`, which the policy names as the one with the scopes. `text` is known to be an object.
 fn scopes_of<'t>(text: &'t [u8], name: &str) -> Result<Option<Item>, Denied<'t>> {
-    let fields = object(text, &[name])?;
-    match fields.get(0).map_err(|_| Denied::Claim("of scopes", Fault::Repeated))? {
+    let mut found = None;
+    let mut reader = Reader::new(text).map_err(|_| Denied::NotAnObject)?;
+    reader.enter_object().map_err(|_| Denied::NotAnObject)?;
+    while let Ok(Some(key)) = reader.key() {
+        let item = reader.skip().map_err(|_| Denied::NotAnObject)?;
+        if key.is(name) && found.replace(item).is_some() {
+            return Err(Denied::Claim("of scopes", Fault::Repeated));
+        }
+    }
+    match found {
         Some(item) if !all_strings(item.of(text)) => Err(Denied::Claim("of scopes", Fault::Type)),
-        item => Ok(item),
+        found => Ok(found),
     }
 }
 

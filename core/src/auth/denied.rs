@@ -154,15 +154,13 @@ impl fmt::Display for Denied<'_> {
             Self::Header(name, fault) => write!(f, "member {name} of the token's header {fault}"),
             Self::Extension(name) => write!(f, "the token's header has {name}, which is not understood here"),
             Self::Type(came) => write!(f, "typ is {}, and not that of an access token", text(came)),
-            Self::NotAccessToken(claim) => write!(f, "claim {claim} says that the token is not an access token"),
-            Self::BoundToKey => {
-                f.write_str("the token is bound to a key of its holder (cnf), so it is not accepted as a bearer token")
-            }
+            Self::NotAccessToken(claim) => write!(f, "claim {claim} says that it is not an access token"),
+            Self::BoundToKey => f.write_str("the token is bound to a key (cnf), and so not a bearer token"),
             Self::AlgorithmNotServed(came) => write!(f, "alg is {}, which is not served here", text(came)),
             Self::KeyNotServed(kid) => {
-                write!(f, "the issuer has key {}, but for an algorithm, size or use not served here", text(kid))
+                write!(f, "the issuer's key {} is for an algorithm, size or use not served here", text(kid))
             }
-            Self::KeyOfOtherIssuer => f.write_str("the key counts for another issuer or tenant alone"),
+            Self::KeyOfOtherIssuer => f.write_str("the key counts for another issuer alone"),
             Self::TooOld(age) => write!(f, "the token was issued {age} s ago, which is too long"),
             Self::Algorithm { key, came } => write!(f, "alg is {}, and the key is for {}", text(came), key.name()),
             Self::Kid([]) => f.write_str("the token names no key, and the issuer has more than one"),

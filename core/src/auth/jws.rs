@@ -5,18 +5,18 @@ use super::denied::{Denied, Fault};
 use super::verify::Verify;
 use crate::json::{Fields, Item, Reader, Text, Value};
 
-/// A token taken apart. The signature is not checked yet, and nothing that is in it is believed.
+/// The parts of a token. The signature is not verified yet, and nothing in the token is believed.
 #[derive(Clone, Copy)]
 pub struct Jws<'t> {
-    /// What is signed: the first two parts as they came.
+    /// The signed part: the first two parts as they came.
     signed: &'t [u8],
     header: Header<'t>,
-    /// What is said.
+    /// The claims.
     payload: &'t [u8],
     signature: &'t [u8],
 }
 
-/// What is read of the header.
+/// The members of the header that later steps need.
 #[derive(Clone, Copy)]
 struct Header<'t> {
     alg: Text<'t>,
@@ -26,10 +26,10 @@ struct Header<'t> {
 }
 
 impl<'t> Jws<'t> {
-    /// Takes `token` apart; what is in it goes to `scratch`, which needs three quarters of the token's length.
+    /// Splits `token`; its decoded parts go to `scratch`, which needs three quarters of the token's length.
     ///
     /// # Errors
-    /// What of its form, or of its header, is not as it must be.
+    /// What is wrong with its form or its header.
     pub fn read(token: &'t [u8], scratch: &'t mut [u8]) -> Result<Self, Denied<'t>> {
         let mut parts = token.split(|&byte| byte == b'.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -65,7 +65,7 @@ impl<'t> Jws<'t> {
         self.signature.len()
     }
 
-    /// What it says, once the signature is good.
+    /// The claims, if the signature is valid.
     ///
     /// # Errors
     /// [`Denied::Algorithm`] or [`Denied::Signature`].
@@ -78,7 +78,7 @@ impl<'t> Jws<'t> {
         Ok(self.payload)
     }
 
-    /// What it says, before anybody knows whether it is true.
+    /// The claims, before the signature is verified.
     pub(super) const fn unverified(&self) -> &'t [u8] {
         self.payload
     }
@@ -100,7 +100,7 @@ impl core::fmt::Debug for Jws<'_> {
 }
 
 /// The members of a header that are read. Those that carry or fetch a key (`jku`, `jwk`, `x5u`, `x5c`) are not: a token does not
-/// say by which key it is to be believed (RFC 8725 §3.10).
+/// choose the key that verifies it (RFC 8725 §3.10).
 const MEMBERS: [&str; 8] = ["alg", "kid", "typ", "crit", "b64", "zip", "nonce", "cty"];
 
 impl<'t> Header<'t> {

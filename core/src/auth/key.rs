@@ -7,7 +7,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 /// A key as a server keeps it: the SHA-256 of its value, and a name for the log.
 ///
-/// A plain hash is enough, because a key is random and long; it is no password.
+/// A plain hash is enough, because a key is random and long, unlike a password.
 #[derive(Clone)]
 #[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 pub struct ApiKey<S = &'static str> {
@@ -21,7 +21,7 @@ impl<S> ApiKey<S> {
         Self { name, digest }
     }
 
-    /// What it is called.
+    /// Its name.
     pub const fn name(&self) -> &S {
         &self.name
     }
@@ -32,7 +32,7 @@ pub fn digest(value: &[u8]) -> [u8; 32] {
     Sha256::digest(value).into()
 }
 
-/// A key that came with a request, and of which nothing is known yet.
+/// A key that came with a request, not checked yet.
 #[derive(Clone, Copy)]
 pub struct Shown<'h>(&'h [u8]);
 
@@ -42,7 +42,7 @@ impl<'h> Shown<'h> {
         Self(value)
     }
 
-    /// The key of `keys` that this is. All of them are compared, whichever it is, and each in the same time.
+    /// The key among `keys` that has this value. All of them are compared, in the same time each.
     pub(super) fn find<S>(self, keys: &[ApiKey<S>]) -> Result<&ApiKey<S>, Denied<'static>> {
         let shown = digest(self.0);
         let mut found = u32::MAX;

@@ -1,8 +1,8 @@
-//! Who calls, and what he may do. Two questions at two places: the door asks the first before a byte of the body is
-//! read, dispatch asks the second when the tool is known. Each answer is a value that only this module can make, and
-//! nothing behind goes on without it: the absence of an error is not evidence of a check.
+//! Authentication and authorization of callers. Authentication happens before a byte of the body is read, authorization
+//! when the tool is known. The result of each is a value that only this module can make, and the code behind requires it:
+//! the absence of an error is not evidence of a check.
 //!
-//! A token goes from [`Bearer`] over [`Claimed`] and [`Candidate`] to [`Verified`]; a key from [`Shown`] straight to
+//! A token goes from [`Bearer`] over [`Claimed`] and [`Candidate`] to [`Verified`]; a key from [`Shown`] directly to
 //! [`Authenticated`].
 
 mod base64url;

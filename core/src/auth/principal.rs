@@ -1,4 +1,4 @@
-//! Proof that the door has been passed.
+//! An authenticated caller: proof that the credentials of a request were checked.
 
 use super::claims::Claims;
 use super::denied::Denied;
@@ -6,18 +6,18 @@ use super::key::{ApiKey, Shown};
 use super::rules::Rules;
 use super::token::Verified;
 
-/// The word that opens a server to everybody. To let anybody in takes it.
+/// Access without credentials. A value of it has to be named to let such a caller in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Access {
-    /// The server does not tell its callers apart: anybody who reaches it may call.
+    /// Every peer that reaches the server may call everything.
     Anonymous,
-    /// Anybody may call what asks for neither scope nor role, and is asked for a token for the rest.
+    /// Every peer may use what requires no scope or role; everything else requires a token.
     Guest,
 }
 
-/// What a caller has to show at the door.
+/// The credentials that callers have to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -30,13 +30,13 @@ pub enum Gate {
     Key,
     /// A token or a key; where both come, the token counts.
     Either,
-    /// A key, and a token besides, which says who calls.
+    /// A key and a token; the token says who calls.
     Both,
-    /// A token if one comes; who comes without a good one is a guest ([`Access::Guest`]).
+    /// A token if there is one; a caller without a valid token is a guest ([`Access::Guest`]).
     Optional,
 }
 
-/// A caller who was let in. Borrows from what proved who he is. There are five ways to make one, and each is named here.
+/// An authenticated caller. Borrows from the credentials. There are five ways to make one, and each is named here.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Authenticated<'h> {
@@ -53,8 +53,8 @@ enum Who<'h> {
 }
 
 impl<'h> Authenticated<'h> {
-    /// Lets anybody in, because `access` says so. The same door serves a pipe or a serial line, where whoever holds the
-    /// other end was let in by the operating system or by the cable (MCP basic/index: stdio uses no OAuth).
+    /// A caller without credentials, because `access` says so. Also the caller on a pipe or a serial line, where the
+    /// operating system or the cable decides who has the other end (MCP basic/index: stdio uses no OAuth).
     pub const fn anonymous(access: &Access) -> Self {
         match access {
             Access::Anonymous => Self { who: Who::Anonymous },
@@ -62,16 +62,16 @@ impl<'h> Authenticated<'h> {
         }
     }
 
-    /// Lets the holder of a token in that has just been checked.
+    /// The holder of a token that was just verified.
     pub fn token<B: AsRef<[u8]>>(verified: &'h Verified<B>) -> Self {
         Self { who: Who::Token { claims: verified.claims(), identity: verified.identity() } }
     }
 
-    /// Lets the holder of a token in that was checked before, with `rules` that are those of its issuer now. `now` as in
+    /// The holder of a token that was verified before, with the current `rules` of its issuer. `now` as in
     /// [`Claimed::check`](super::Claimed::check).
     ///
     /// # Errors
-    /// What does not hold any more: [`Denied::Outdated`], [`Denied::Expired`], [`Denied::NotYet`] or [`Denied::NoClock`].
+    /// What is not true any more: [`Denied::Outdated`], [`Denied::Expired`], [`Denied::NotYet`] or [`Denied::NoClock`].
     pub fn cached<B: AsRef<[u8]>, S: AsRef<str>>(
         verified: &'h Verified<B>,
         rules: &Rules<'_, S>,
@@ -81,12 +81,12 @@ impl<'h> Authenticated<'h> {
         Ok(Self::token(verified))
     }
 
-    /// Lets the holder of a key in, who has shown it.
+    /// The holder of a key.
     pub(super) fn key<S: AsRef<str>>(key: &'h ApiKey<S>) -> Self {
         Self { who: Who::Key { name: key.name().as_ref(), digest: key.digest() } }
     }
 
-    /// What the caller's token says; `None` if it came without one.
+    /// The claims of the caller's token; `None` without a token.
     pub const fn claims(&self) -> Option<Claims<'h>> {
         match self.who {
             Who::Token { claims, .. } => Some(claims),
@@ -94,7 +94,7 @@ impl<'h> Authenticated<'h> {
         }
     }
 
-    /// What the caller's key is called; `None` if it came without one, or with a token.
+    /// The name of the caller's key; `None` without a key, or with a token.
     pub const fn key_name(&self) -> Option<&'h str> {
         match self.who {
             Who::Key { name, .. } => Some(name),
@@ -102,7 +102,7 @@ impl<'h> Authenticated<'h> {
         }
     }
 
-    /// Whether the caller may use only what nobody has to show anything for.
+    /// Whether the caller may use only what requires no scope or role.
     pub(super) const fn is_guest(&self) -> bool {
         matches!(self.who, Who::Guest)
     }
@@ -125,7 +125,7 @@ impl<'h> Authenticated<'h> {
 }
 
 impl Shown<'_> {
-    /// Lets the holder of one of `keys` in.
+    /// The holder of one of `keys`.
     ///
     /// # Errors
     /// [`Denied::UnknownKey`].

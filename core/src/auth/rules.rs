@@ -3,7 +3,6 @@
 use super::claim_items::ClaimItems;
 use super::claims::Claims;
 use super::denied::{Denied, Fault};
-use crate::json::Text;
 use crate::limits;
 
 /// What is asked of the tokens of one issuer. `S` is a string, borrowed or owned.
@@ -70,18 +69,17 @@ impl<S: AsRef<str>> Rules<'_, S> {
         }
         // Tokens of Entra ID's version 1 have another issuer than the keys say: it has to be another name of
         // the same tenant's issuer.
-        let tenant = claims.tenant();
-        let is_of_tenant = |tenant: &str| {
-            let has_tenant = |issuer: &str| find(issuer, tenant).is_some();
-            is_guid(tenant)
-                && claims.issuer().plain().is_some_and(has_tenant)
-                && (template(issuer).is_some() || has_tenant(issuer))
+        let (Some(tenant), Some(iss)) = (claims.tenant().plain(), claims.issuer().plain()) else {
+            return false;
         };
-        let is_other_name = |other: &S| match (at_tenant(issuer, tenant), at_tenant(other.as_ref(), tenant)) {
-            (Some(issuer), Some(other)) => issuer.eq(other),
-            _ => false,
+        let is_of_tenant = find(iss, tenant).is_some()
+            && (template(issuer).is_some() || find(issuer, tenant).is_some())
+            && is_guid(tenant);
+        let is_other_name = |other: &S| {
+            let other = other.as_ref();
+            issuer == other || is_instance(issuer, other, tenant) || is_instance(other, issuer, tenant)
         };
-        tenant.plain().is_some_and(is_of_tenant) && self.issuers.iter().any(is_other_name)
+        is_of_tenant && self.issuers.iter().any(is_other_name)
     }
 
     /// The checks that need no signature: issuer, audience and time. `now` is in seconds since 1970; `None`
@@ -174,14 +172,26 @@ impl<S: AsRef<str>> Rules<'_, S> {
     }
 }
 
-/// `issuer` with the tenant of the token in the place of `{tenantid}`. `None` where that tenant is not a
-/// GUID: it could bring a path of its own (Entra ID, multi-tenant applications).
-fn at_tenant<'s>(issuer: &'s str, tenant: Text<'s>) -> Option<impl Iterator<Item = char> + use<'s>> {
-    let (front, tenant, back) = match template(issuer) {
-        None => (issuer, "", ""),
-        Some((front, back)) => (front, tenant.plain().filter(|tenant| is_guid(tenant))?, back),
-    };
-    Some(front.chars().chain(tenant.chars()).chain(back.chars()))
+/// Whether `issuer` is the `iss` of the token.
+fn names(issuer: &str, claims: &Claims<'_>) -> bool {
+    if claims.issuer().is(issuer) {
+        return template(issuer).is_none();
+    }
+    match (claims.tenant().plain(), claims.issuer().plain()) {
+        // The tenant must be a GUID, or it could bring a path of its own (Entra ID, multi-tenant applications).
+        (Some(tenant), Some(iss)) => is_instance(issuer, iss, tenant) && is_guid(tenant),
+        _ => false,
+    }
+}
+
+/// Whether `issuer` is `pattern` with `tenant` in the place of `{tenantid}`.
+#[inline(never)]
+fn is_instance(pattern: &str, issuer: &str, tenant: &str) -> bool {
+    template(pattern).is_some_and(|(front, back)| {
+        let inside =
+            issuer.as_bytes().strip_prefix(front.as_bytes()).and_then(|rest| rest.strip_suffix(back.as_bytes()));
+        inside == Some(tenant.as_bytes())
+    })
 }
 
 /// The parts of a template before and behind `{tenantid}`.
@@ -191,17 +201,13 @@ fn template(issuer: &str) -> Option<(&str, &str)> {
 }
 
 // Bytes are searched, because the linker cannot prove that the string search of the library never panics.
+#[inline(never)]
 fn find(text: &str, part: &str) -> Option<usize> {
     text.as_bytes().windows(part.len().max(1)).position(|window| window == part.as_bytes())
 }
 
 /// Stands for the tenant of the token in an issuer.
 const TENANT: &str = "{tenantid}";
-
-/// Whether `issuer` is the `iss` of the token.
-fn names(issuer: &str, claims: &Claims<'_>) -> bool {
-    at_tenant(issuer, claims.tenant()).is_some_and(|issuer| claims.issuer().chars().eq(issuer))
-}
 
 fn is_any<S: AsRef<str>>(list: &[S]) -> bool {
     matches!(list, [only] if only.as_ref() == ANY)

@@ -5,14 +5,14 @@ use super::denied::Denied;
 use super::principal::Authenticated;
 use crate::limits::IMPLIED;
 
-/// What something that is offered asks of the token of its caller.
+/// A scope or a role that a tool, prompt or resource requires of its caller's token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Need<'a> {
-    /// A scope: what a person has allowed the application to do for him. An application that acts for itself has none, and is
-    /// not asked for any (azure.md E.6).
+    /// A scope: what a person has allowed the application to do. An application that acts for itself has no scopes, and none
+    /// are required of it (learn.microsoft.com, "Protected web API: Verify scopes and app roles").
     Scope(&'a str),
-    /// A role: what the caller is to the server, person or application.
+    /// A role that the issuer has given to the caller, a person or an application.
     Role(&'a str),
 }
 
@@ -21,16 +21,16 @@ pub enum Need<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Allowed(());
 
-/// Asks whether `who` may use what needs all of `needs`.
+/// Checks whether `who` may use something that requires all of `needs`.
 ///
-/// Anonymous callers and keys have nothing by which to tell what they may do, so the policy that let them in let them use
-/// everything. A guest ([`Access::Guest`](super::Access::Guest)) may use what needs nothing.
+/// Anonymous callers and holders of keys have no scopes or roles, so the policy that accepts them lets them use everything. A
+/// guest ([`Access::Guest`](super::Access::Guest)) may use what requires nothing.
 ///
-/// `implied` are the scopes that include others, by number: the broad one first. What the narrow one includes is included, too.
-/// Pairs behind the first [`IMPLIED`] count for nothing.
+/// `implied` are pairs of scopes by number, the broad one first: a token with the broad scope has the narrow one too, over any
+/// number of steps. Only the first [`IMPLIED`] pairs count.
 ///
 /// # Errors
-/// [`Denied::Role`], which no other scope will mend, [`Denied::Scope`], which one will, or [`Denied::NoToken`].
+/// [`Denied::Role`], which no other scope helps with, [`Denied::Scope`], which a scope helps with, or [`Denied::NoToken`].
 pub fn authorize<'n>(
     who: &Authenticated<'_>,
     mut needs: impl Iterator<Item = Need<'n>>,
@@ -67,7 +67,8 @@ fn grants<'n>(claims: &Claims<'_>, scope: &str, implied: &impl Fn(usize) -> Opti
         return true;
     }
     let pairs = || (0..IMPLIED).map_while(|number| Some((number, implied(number)?)));
-    // A bit for each pair whose broad scope would do. What includes that would do, too, so it goes on until none is added.
+    // A bit for each pair whose broad scope is enough. A scope that includes such a scope is enough, too, so this repeats until
+    // no bit is added.
     let mut would_do = 0u64;
     loop {
         let before = would_do;

@@ -1,4 +1,4 @@
-//! A token on its way from unknown to believed. Each step is a value of its own that only the step before can make:
+//! Verification of an access token, in steps. Each step is a value that only the step before can make:
 //! [`Bearer`] → [`Claimed`] → [`Candidate`] → [`Verified`]. Cheap checks come first, so that a token that fails them costs no
 //! signature and fetches no key.
 
@@ -13,17 +13,17 @@ use crate::json::Text;
 use core::fmt;
 use sha2::{Digest, Sha256};
 
-/// What a token claims. Nothing of it is believed.
+/// The claims of a token before its verification. Nothing of them is believed.
 pub struct Claimed<'t> {
     jws: Jws<'t>,
     items: ClaimItems,
 }
 
 impl<'h> Bearer<'h> {
-    /// Reads what the token claims; `scratch` needs three quarters of its length. `scopes_in` as in [`Rules`].
+    /// Reads the claims of the token; `scratch` needs three quarters of its length. `scopes_in` as in [`Rules`].
     ///
     /// # Errors
-    /// What of its form is not as it must be.
+    /// What is wrong with its form.
     pub fn read<'t>(self, scopes_in: Option<&str>, scratch: &'t mut [u8]) -> Result<Claimed<'t>, Denied<'t>>
     where
         'h: 't,
@@ -40,7 +40,7 @@ impl<'t> Claimed<'t> {
         rules.believes(&self.claims())
     }
 
-    /// Who is said to have issued it.
+    /// The issuer that the token names.
     pub fn issuer(&self) -> Text<'_> {
         self.claims().issuer()
     }
@@ -59,8 +59,8 @@ impl<'t> Claimed<'t> {
         Ok(Candidate { claimed: self, rules })
     }
 
-    /// What each rule says of it by itself, whatever the others say and whoever has signed it: for people who wonder why a token is
-    /// refused. It lets nobody in.
+    /// The verdict of each rule by itself, whatever the others and the signature say: for people who want to know why a
+    /// token is refused. It authenticates no caller.
     pub fn verdicts<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> [Verdict<'_>; 7] {
         let claims = self.claims();
         [
@@ -141,10 +141,10 @@ impl<'t> Claimed<'t> {
     }
 }
 
-/// The name of a rule, and what it says of a token.
+/// The name of a rule, and its verdict on a token.
 pub type Verdict<'t> = (&'static str, Result<(), Denied<'t>>);
 
-/// A token that lacks nothing but a key to check it by.
+/// A token that has passed all checks but that of its signature.
 pub struct Candidate<'t, 'r, S> {
     claimed: &'t Claimed<'t>,
     rules: &'r Rules<'r, S>,
@@ -180,16 +180,16 @@ impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
     }
 }
 
-/// The word that has a server believe what stands in front of it, and has checked the caller itself.
+/// Names what is in front of the server and authenticates callers in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Voucher {
-    /// A platform that signs callers in, hands nothing on that says who calls but its own word, and is the only way to the server.
+    /// A platform that signs callers in, removes what clients write into its own headers, and is the only way to the server.
     Platform,
 }
 
-/// A token that was checked, to be kept until it comes again. It holds the claims in a `B`, which is made of them by nobody else.
+/// A verified token, to be kept until it comes again. It holds the claims in a `B` that only this module fills.
 pub struct Verified<B> {
     payload: B,
     items: ClaimItems,
@@ -198,8 +198,8 @@ pub struct Verified<B> {
 }
 
 impl<B: AsRef<[u8]>> Verified<B> {
-    /// The claims of a caller for whom somebody else vouches: a JSON object with `iss`, `aud` and `exp`, as a token has them. Only the server's
-    /// own rules are left to be asked, those of its tools.
+    /// The claims of a caller that a platform has authenticated: a JSON object with `iss`, `aud` and `exp`, as in a token.
+    /// Scopes and roles of tools are still checked.
     ///
     /// # Errors
     /// [`Denied::NotAnObject`] where they cannot be read.
@@ -219,7 +219,7 @@ impl<B: AsRef<[u8]>> Verified<B> {
         Ok(Verified { payload: C::try_from(self.payload.as_ref())?, items, identity, generation })
     }
 
-    /// The second since 1970 from which on it is void.
+    /// The second since 1970 from which on it is not accepted.
     pub const fn expires(&self) -> u64 {
         self.items.exp
     }
@@ -229,7 +229,7 @@ impl<B: AsRef<[u8]>> Verified<B> {
         self.items.iat
     }
 
-    /// What must still hold when it is used: keys and policy are the same, and it is the time for it.
+    /// What must still be true when it is used: keys and policy are the same, and the time fits.
     pub(super) fn holds<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> Result<(), Denied<'static>> {
         if self.generation != rules.generation {
             return Err(Denied::Outdated);

@@ -255,8 +255,14 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
         // Only browsers send it (MCP 2026-07-28 streamable-http, security: validate it if present).
         Field::Absent => true,
         Field::Once(origin) => {
-            policy.origins.iter().any(|allowed| is_same_origin(allowed.as_ref().as_bytes(), origin))
-                || Origin::parse(origin).is_some_and(|origin| named(origin.host) && is_own(&origin, facts))
+            let parsed = Origin::parse(origin);
+            // Pages of applications have schemes of their own, and no parts.
+            let is_same = |allowed: &[u8]| match (&parsed, Origin::parse(allowed)) {
+                (Some(origin), Some(allowed)) => origin.is(&allowed),
+                _ => allowed.eq_ignore_ascii_case(origin),
+            };
+            policy.origins.iter().any(|allowed| is_same(allowed.as_ref().as_bytes()))
+                || parsed.as_ref().is_some_and(|origin| named(origin.host) && is_own(origin, facts))
         }
         Field::Repeated => false,
     };
@@ -294,6 +300,7 @@ struct Origin<'o> {
 }
 
 impl<'o> Origin<'o> {
+    #[inline(never)]
     fn parse(origin: &'o [u8]) -> Option<Self> {
         let after = |scheme: &[u8]| match origin.split_at_checked(scheme.len()) {
             Some((front, rest)) if front.eq_ignore_ascii_case(scheme) => Some(rest),
@@ -307,28 +314,13 @@ impl<'o> Origin<'o> {
         Some(Self { is_https, host, port })
     }
 
-    /// Whether a port that was written as `port` is the port of this origin.
-    fn has_port(&self, port: &[u8]) -> bool {
-        number(self.port, self.is_https) == number(port, self.is_https)
-    }
-}
-
-/// The number of a port; without one, the default of the scheme (RFC 9110 §4.2). `None` for a number that is not a port.
-fn number(port: &[u8], is_https: bool) -> Option<u16> {
-    match port {
-        [] => Some(if is_https { 443 } else { 80 }),
-        digits => core::str::from_utf8(digits).ok()?.parse().ok(),
-    }
-}
-
-/// RFC 6454 §4 and §5: two origins are the same if scheme, host and port are; the default port may be left out.
-fn is_same_origin(one: &[u8], other: &[u8]) -> bool {
-    match (Origin::parse(one), Origin::parse(other)) {
-        (Some(one), Some(other)) => {
-            one.is_https == other.is_https && one.host.eq_ignore_ascii_case(other.host) && one.has_port(other.port)
-        }
-        // Pages of applications have schemes of their own.
-        _ => one.eq_ignore_ascii_case(other),
+    /// RFC 6454 §5: two origins are the same if scheme, host and port are; the default port may be left out (RFC 9110
+    /// §4.2). Browsers write no port with zeros in front, so those differ.
+    #[inline(never)]
+    fn is(&self, other: &Origin<'_>) -> bool {
+        let default: &[u8] = if self.is_https { b"443" } else { b"80" };
+        let [port, other_port] = [self.port, other.port].map(|port| if port.is_empty() { default } else { port });
+        self.is_https == other.is_https && port == other_port && self.host.eq_ignore_ascii_case(other.host)
     }
 }
 
@@ -338,16 +330,15 @@ fn is_own(origin: &Origin<'_>, facts: &Facts<'_>) -> bool {
         return false;
     };
     let (host, port) = split_port(authority);
-    let is_loopback = |host: &[u8]| LOOPBACK.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
     // The pages of this machine are not told apart: tools in a browser that call a local server have ports of their own,
     // and the conformance suite of MCP expects that any of them may call.
-    if is_loopback(origin.host) && is_loopback(host) {
+    let is_loopback = |host: &[u8]| LOOPBACK.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
+    if [origin.host, host].into_iter().all(is_loopback) {
         return true;
     }
-    // Whoever can change a page on its way in the clear could call as it. Without TLS of its own the server cannot know by
-    // which scheme it was called, because a proxy in front may have that.
-    let scheme_fits = origin.is_https || !facts.is_tls;
-    scheme_fits && origin.host.eq_ignore_ascii_case(host) && origin.has_port(port)
+    // A page that came in the clear may have been changed on its way. Without TLS of its own the server cannot know by
+    // which scheme it was called, because a proxy in front may have TLS.
+    (origin.is_https || !facts.is_tls) && origin.is(&Origin { is_https: origin.is_https, host, port })
 }
 
 /// Whether the content type is JSON (RFC 9110 §8.3.1: type and subtype are case-insensitive,

@@ -35,7 +35,7 @@ pub fn token(input: &[u8]) {
     assert_eq!(parts.len(), 3);
     let [header, claims] = [&parts[0], &parts[1]].map(|part| serde_json::from_slice::<Value>(part).expect("JSON"));
     assert!(header["alg"].is_string());
-    for name in ["crit", "b64", "zip", "nonce"] {
+    for name in ["crit", "b64", "zip", "nonce", "cty"] {
         assert!(header.get(name).is_none(), "{name} passed");
     }
     let Ok(candidate) = claimed.check(&RULES, Some(NOW)) else {
@@ -44,6 +44,9 @@ pub fn token(input: &[u8]) {
     assert_eq!(candidate.alg().chars().collect::<String>(), header["alg"].as_str().unwrap());
     assert_eq!(candidate.kid().chars().collect::<String>(), header["kid"].as_str().unwrap_or_default());
     assert_eq!(claims["iss"], RULES.issuers[0]);
+    for name in ["at_hash", "c_hash", "s_hash", "events", "cnf"] {
+        assert!(claims.get(name).is_none_or(Value::is_null), "{name} passed");
+    }
     let audience = Value::from(RULES.audiences[0]);
     assert!(claims["aud"] == audience || claims["aud"].as_array().is_some_and(|all| all.contains(&audience)));
     let leeway = RULES.leeway as f64;

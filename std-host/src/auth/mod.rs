@@ -53,6 +53,7 @@ use http::request::Parts;
 use seen::Seen;
 #[cfg(feature = "auth")]
 use source::Fetch;
+#[cfg(feature = "auth")]
 use std::sync::Arc;
 
 /// What callers have to show.

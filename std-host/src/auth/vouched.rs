@@ -1,4 +1,5 @@
-//! Callers for whom a platform vouches that has signed them in, and stands in front of the server (azure.md D.7, D.8).
+//! Callers that a platform in front of the server has signed in: the header `X-MS-CLIENT-PRINCIPAL` (learn.microsoft.com, "Work with
+//! user identities in Azure App Service authentication").
 
 use crate::clock::now;
 use attache_core::auth::{Denied, Verified, Voucher, decode_base64url};
@@ -6,7 +7,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What a platform says of the caller.
+/// The caller as the platform describes it.
 #[derive(Deserialize)]
 struct Principal {
     auth_typ: Option<String>,
@@ -20,7 +21,7 @@ struct Claim {
     val: String,
 }
 
-/// The names that a platform gives to claims which have shorter ones in tokens.
+/// The long names that the platform has for claims, and their short names in tokens.
 const LONG: [(&str, &str); 6] = [
     ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid"),
     ("http://schemas.microsoft.com/identity/claims/tenantid", "tid"),
@@ -30,10 +31,10 @@ const LONG: [(&str, &str); 6] = [
     ("http://schemas.microsoft.com/ws/2008/06/identity/claims/role", "roles"),
 ];
 
-/// Claims that are numbers in tokens; all that a platform says are texts.
+/// Claims that are numbers in tokens; the platform writes all of them as texts.
 const NUMBERS: [&str; 3] = ["exp", "iat", "nbf"];
 
-/// The caller as the platform describes him, as if by the claims of a token.
+/// The caller that the platform describes, as if by the claims of a token.
 pub(super) fn caller(head: &HeaderMap) -> Result<Verified<Vec<u8>>, Denied<'static>> {
     let mut came = head.get_all("x-ms-client-principal").iter();
     let text = match (came.next(), came.next()) {
@@ -76,12 +77,12 @@ fn claims(principal: Principal, id: Option<&str>) -> Map<String, Value> {
         let value = number.map_or(Value::from(val), Value::from);
         match all.get_mut(name) {
             None => drop(all.insert(name.to_owned(), value)),
-            // What has several values has several entries.
+            // A claim with several values has several entries.
             Some(Value::Array(values)) => values.push(value),
             Some(one) => *one = Value::from(vec![one.take(), value]),
         }
     }
-    // A provider that issues no tokens says nothing of these. The platform has just checked the caller; this request is served now.
+    // A provider that issues no tokens does not set these. The platform has just checked the caller, and this request is served now.
     let mut unless_said = |name: &str, value: Value| {
         all.entry(name).or_insert(value);
     };

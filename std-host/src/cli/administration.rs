@@ -1,4 +1,5 @@
-//! Key administration: API keys are added, renewed and removed over HTTP by holders of the master key (azure.md C.4).
+//! API keys, made and removed over HTTP by the holder of the master key (learn.microsoft.com, "Work with access keys in Azure
+//! Functions"; docs/authorization.md, "Keys").
 
 use super::key_file::{Ring, Unchanged, change, made, remove};
 use super::key_level::{Entry, Kind};

@@ -263,7 +263,8 @@ impl Ring {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // azure.md C.3: of the two surfaces only one says that a key is good, and for something else.
+    // As on the function platform, only servers that require a system key tell the holder of another valid key that it is the wrong
+    // one (docs/authorization.md, "Keys").
     if let Level::System(_) = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
