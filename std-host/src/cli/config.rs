@@ -74,14 +74,8 @@ pub(super) struct Tls {
     pub(super) key: PathBuf,
     pub(super) client_ca: Option<PathBuf>,
     /// Whether TLS 1.3 alone is accepted.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, a certificate stops the start"))]
     pub(super) only_newest: bool,
-}
-
-impl Tls {
-    /// The files.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Path> {
-        [&self.certificate, &self.key].into_iter().chain(&self.client_ca).map(PathBuf::as_path)
-    }
 }
 
 /// The demo tools.
