@@ -84,8 +84,8 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct Settings {
-    /// Configuration file; attache.toml in the working directory is read without being named
-    #[arg(long, value_name = "FILE", env = "ATTACHE_CONFIG", help_heading = "Server")]
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
     config: Option<PathBuf>,
 
     #[command(flatten)]
@@ -158,7 +158,8 @@ impl McpJson {
     fn run(&self) -> Result<(), Problem> {
         let config = self.settings.config()?;
         let json = if self.stdio {
-            client_config::over_stdio(self.client, &config, self.settings.config.as_deref())
+            let file = Layers::named(self.settings.config.as_deref());
+            client_config::over_stdio(self.client, &config, file.as_deref())
         } else {
             let address = config.listen.address();
             if client_config::names_this_machine(&config, address) {

@@ -174,6 +174,7 @@ fn list_means_the_same_as_flag_variable_and_file() {
         (String::new(), &["--allow-host", value], &[]),
         (String::new(), &["--allow-host", "api.example.", "--allow-host", "b.example"], &[]),
         (String::new(), &[], &[("ATTACHE_ALLOW_HOST", value)]),
+        (format!("allow_host = [\"{value}\"]"), &[], &[("ATTACHE_CONFIG", "")]),
         // An empty variable is as good as none.
         (format!("allow_host = [\"{value}\"]"), &[], &[("ATTACHE_ALLOW_HOST", "")]),
         (format!("\u{feff}allow_host = [\"{value}\"]\r\n"), &[], &[]),

@@ -76,14 +76,8 @@ pub(super) struct Tls {
     pub(super) key: PathBuf,
     pub(super) client_ca: Option<PathBuf>,
     /// Whether TLS 1.3 alone is accepted.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, a certificate stops the start"))]
     pub(super) only_newest: bool,
-}
-
-impl Tls {
-    /// The files.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Path> {
-        [&self.certificate, &self.key].into_iter().chain(&self.client_ca).map(PathBuf::as_path)
-    }
 }
 
 /// The demo tools.
@@ -106,6 +100,8 @@ impl Layers {
             faults.or_default(layers.flag(setting, texts.clone()));
         }
         faults.or_default(layers.variables(|name| std::env::var(name).ok()));
+        let named = Self::named(file);
+        let file = named.as_deref();
         let path = file.unwrap_or_else(|| Path::new(FILE));
         match text::read(path) {
             Ok(text) => faults.or_default(layers.file(path, &text)),
@@ -113,6 +109,12 @@ impl Layers {
             Err(error) => faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
         }
         faults.end().map(|()| layers)
+    }
+
+    /// The file that a flag names, else `ATTACHE_CONFIG`; an empty variable is as good as none.
+    pub(super) fn named(flag: Option<&Path>) -> Option<PathBuf> {
+        let variable = || std::env::var_os("ATTACHE_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from);
+        flag.map(Path::to_owned).or_else(variable)
     }
 
     /// A warning for each environment variable that looks like a setting and is none.

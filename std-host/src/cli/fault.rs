@@ -38,6 +38,11 @@ impl Fault {
         Self(vec![Cause { origin: Some(origin), what }])
     }
 
+    /// Several faults, at least one, that have no single place.
+    pub(super) fn all(whats: impl Iterator<Item = String>) -> Self {
+        Self(whats.map(|what| Cause { origin: None, what }).collect())
+    }
+
     /// A fault that has no single place.
     pub(super) fn of(what: String) -> Self {
         Self(vec![Cause { origin: None, what }])

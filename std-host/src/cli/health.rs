@@ -40,7 +40,7 @@ impl Ready {
     }
 }
 
-/// Asks a running server whether it is ready; fails if it is not
+/// Ask a running server whether it is ready; fails if it is not
 ///
 /// Without a URL it asks the server that runs here with the same configuration (flags, variables, attache.toml), over TLS or a Unix
 /// socket if that is where it listens.

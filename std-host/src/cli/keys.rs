@@ -64,8 +64,8 @@ struct File {
     #[arg(long, value_name = "FILE")]
     keys_file: Option<PathBuf>,
 
-    /// Configuration file; attache.toml in the working directory is read without being named
-    #[arg(long, value_name = "FILE", env = "ATTACHE_CONFIG")]
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 

@@ -9,7 +9,7 @@ use super::system;
 use super::watched_file::WatchedFiles;
 use attache_core::auth::digest;
 use attache_core::json::without_mark;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::{fs, io};
 use tokio::task::spawn_blocking;
@@ -53,7 +53,7 @@ impl Certificate {
     /// Reloads the files whenever they change or the signal comes. Files that cannot be used are logged, and the old certificate
     /// stays.
     pub(super) async fn follow(self, mut reload: system::Reload) {
-        let mut watched = WatchedFiles::new(self.files.all().map(Path::to_owned).collect(), LOOK);
+        let mut watched = WatchedFiles::new(all(&self.files).map(Path::to_owned).collect(), LOOK);
         let mut seen = content(&self.files);
         loop {
             let asked = tokio::select! {
@@ -80,9 +80,13 @@ impl Certificate {
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
+fn all(files: &Tls) -> impl Iterator<Item = &Path> {
+    [&files.certificate, &files.key].into_iter().chain(&files.client_ca).map(PathBuf::as_path)
+}
+
 /// The digests of what is in the files, by which a file that was only written again is told from a changed one.
 fn content(files: &Tls) -> Vec<Option<[u8; 32]>> {
-    files.all().map(|file| std::fs::read(file).ok().map(|bytes| digest(&bytes))).collect()
+    all(files).map(|file| std::fs::read(file).ok().map(|bytes| digest(&bytes))).collect()
 }
 
 fn config(files: &Tls) -> Result<ServerConfig, Fault> {

@@ -120,21 +120,61 @@ impl Other {
     }
 }
 
-/// What the text says, for the endpoint at this path; `variable` gives a variable of the environment. The error is for whoever wrote it.
+/// The policy in the text, for the endpoint at this path; `variable` gives a variable of the environment.
+///
+/// # Errors
+/// All faults of the text that stand apart from one another.
 pub(super) fn parsed(
     text: &str,
     endpoint: &str,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<Platform, String> {
+) -> Result<Platform, Vec<String>> {
     let words = |name: &str| {
         let text = variable(name).unwrap_or_default();
         text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
+    let mut faults = Vec::new();
     if variable(PRINCIPAL).is_some_and(|word| word == "1" || word.eq_ignore_ascii_case("true")) {
-        return Err(format!(
-            "{PRINCIPAL} is set, which is not served: name the callers in allowedPrincipals instead, and take it away"
+        faults.push(format!(
+            "{PRINCIPAL} is set, which is not served: name the callers in allowedPrincipals instead, and remove it"
         ));
     }
+    let Settings { platform, global_validation, http_settings, identity_providers, login: _ } = match settings(text) {
+        Ok(settings) => settings,
+        Err(fault) => {
+            faults.push(fault);
+            return Err(faults);
+        }
+    };
+    // Tokens write the ids of tenants in small letters (azure.md D.2).
+    let tenants: Vec<String> = words(TENANTS).iter().map(|tenant| tenant.to_ascii_lowercase()).collect();
+    let paths = global_validation.excluded_paths.iter().map(|path| excluded(path, endpoint));
+    faults.extend(paths.filter_map(Result::err));
+    or_default(&mut faults, served("platform.enabled", platform.enabled, true));
+    let prefix = served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned());
+    or_default(&mut faults, prefix);
+    let (unauthenticated, admits_guests) = or_default(&mut faults, action(&global_validation));
+    let platform = Platform {
+        policies: or_default(&mut faults, enabled(&identity_providers, &tenants)),
+        scopes: words(SCOPES),
+        // As on the platform if nothing is said of it.
+        require_https: http_settings.require_https != Some(false),
+        unauthenticated,
+        admits_guests,
+        forwarded: or_default(&mut faults, forwarded(&http_settings.forward_proxy)),
+    };
+    if faults.is_empty() { Ok(platform) } else { Err(faults) }
+}
+
+fn or_default<T: Default>(faults: &mut Vec<String>, result: Result<T, String>) -> T {
+    result.unwrap_or_else(|fault| {
+        faults.push(fault);
+        T::default()
+    })
+}
+
+/// The settings in the text, which is the file or the body of the resource.
+fn settings(text: &str) -> Result<Settings, String> {
     let Once = serde_json::from_str(text).map_err(|error| format!("is no JSON of ours: {error}"))?;
     let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
     // The body of the resource has the settings one level deeper.
@@ -144,7 +184,7 @@ pub(super) fn parsed(
             let mut members = whole.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
             if let Some(other) = members.find(|name| !envelope.contains(name)) {
                 return Err(format!(
-                    "{other} stands beside properties, which has all settings: put it there or take it away"
+                    "{other} is next to properties, which has all settings: move it into properties or remove it"
                 ));
             }
             properties
@@ -152,25 +192,9 @@ pub(super) fn parsed(
         None => whole,
     };
     without_nulls(&mut settings);
-    let settings: Settings = serde_path_to_error::deserialize(settings).map_err(|error| {
+    serde_path_to_error::deserialize(settings).map_err(|error| {
         let path = error.path().to_string();
         format!("{path}: {}", error.inner())
-    })?;
-    let Settings { platform, global_validation, http_settings, identity_providers, login: _ } = settings;
-    served("platform.enabled", platform.enabled, true)?;
-    let (unauthenticated, admits_guests) = action(&global_validation)?;
-    for path in &global_validation.excluded_paths {
-        excluded(path, endpoint)?;
-    }
-    served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned())?;
-    Ok(Platform {
-        policies: enabled(&identity_providers, &words(TENANTS))?,
-        scopes: words(SCOPES),
-        // As on the platform where nothing is said of it.
-        require_https: http_settings.require_https != Some(false),
-        unauthenticated,
-        admits_guests,
-        forwarded: forwarded(&http_settings.forward_proxy)?,
     })
 }
 
@@ -425,7 +449,19 @@ mod tests {
     }
 
     fn parsed(text: &str) -> Result<Platform, String> {
-        super::parsed(text, "/mcp", |_| None)
+        super::parsed(text, "/mcp", |_| None).map_err(|faults| faults.join("\n"))
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let text = entra(
+            r#","platform":{"enabled":false},"globalValidation":{"unauthenticatedClientAction":"Return500","excludedPaths":["mcp","/mcp"]},"httpSettings":{"forwardProxy":{"convention":"Own"}}"#,
+        );
+        let said = parsed(&text).unwrap_err();
+        let expected =
+            ["excludedPaths: mcp", "excludedPaths: /mcp", "platform.enabled", "Return500", "forwardProxy.convention"];
+        assert_eq!(said.lines().count(), expected.len(), "{said}");
+        assert!(said.lines().zip(expected).all(|(line, words)| line.contains(words)), "{said}");
     }
 
     /// Of the one provider.
@@ -498,7 +534,7 @@ mod tests {
         let with = |word: &'static str| {
             super::parsed(&entra(""), "/mcp", move |name| (name == PRINCIPAL).then(|| word.to_owned()))
         };
-        assert!(with("True").is_err_and(|said| said.contains(PRINCIPAL)));
+        assert!(with("True").is_err_and(|said| said.concat().contains(PRINCIPAL)));
         assert!(with("1").is_err() && with("false").is_ok());
     }
 
@@ -555,7 +591,7 @@ mod tests {
             ),
             (entra(r#","httpSettings":{"routes":{"apiPrefix":7}}"#), &["httpSettings.routes.apiPrefix"]),
             (entra("").replace("\"registration\"", "\"registrations\""), &["azureActiveDirectory", "registrations"]),
-            (format!(r#"{{"properties":{},"platform":{{}}}}"#, entra("")), &["platform stands beside properties"]),
+            (format!(r#"{{"properties":{},"platform":{{}}}}"#, entra("")), &["platform is next to properties"]),
             (
                 r#"{"identityProviders":{"customOpenIdConnectProviders":{"id":{"registration":{"clientId":"a",
                 "openIdConnectConfiguration":{"issuer":"https://id.example","certificationUri":"https://id.example/k"}}}}}}"#.to_owned(),

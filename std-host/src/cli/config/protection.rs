@@ -141,7 +141,7 @@ impl Layers {
             .map_err(|error| Fault::at(origin, format!("auth.platform_file {file} cannot be read: {error}")))?;
         let path = texts("path").into_iter().next().unwrap_or_default();
         platform::parsed(&text, &path, |name| std::env::var(name).ok())
-            .map_err(|what| Fault::of(format!("{file}: {what}")))
+            .map_err(|faults| Fault::all(faults.iter().map(|what| format!("{file}: {what}"))))
     }
 
     /// Settings that contradict each other in which credentials they ask for: the key of each, and what is wrong.
