@@ -18,7 +18,7 @@ impl Account {
 
     /// The caller at this address; an IPv6 network of 64 bits is one caller.
     pub fn address(address: Option<IpAddr>) -> Self {
-        address.map_or(Self::UNKNOWN, |address| Self::of(&network(address)))
+        address.map_or(Self::UNKNOWN, |address| Self::of(network(address)))
     }
 
     /// The caller with this identity.

@@ -232,7 +232,7 @@ async fn serve(
     let (moment, next) = engine.now().open(who, |server| open(server, who, origin, &body));
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, origin, &body, client.as_ref(), &permit, watch).await;
+        return session::batch(engine, batch, who, origin, (&body, &permit), client.as_ref(), watch).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()

@@ -91,15 +91,14 @@ async fn record(mut running: Running, log: Writer) {
     }
 }
 
-/// Serves the messages of a batch, in their order.
+/// Serves the messages of a batch, in their order. What they hold is charged to the request of the permit.
 pub(super) async fn batch(
     engine: &Arc<Engine>,
     batch: Batch,
     who: &Authenticated<'_>,
     origin: Origin<'_>,
-    body: &Bytes,
+    (body, permit): (&Bytes, &Permit),
     client: Option<&Client>,
-    permit: &Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
     // The first one was counted with the request.

@@ -1,10 +1,11 @@
 //! A client of HTTP/2 that can misbehave: frames are written by hand, and windows are as the test wants them.
 
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Instant;
 
 /// A connection from `from`, one of the addresses of the loopback network.
