@@ -252,8 +252,7 @@ async fn serve(
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
         _ => None,
     };
-    let charge = permit.another();
-    let (next, place) = engine.admission.place(next, &body, permit).await;
+    let (next, place) = engine.admission.place(next, &body, &permit).await;
     let mut source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes, .. })) => {
@@ -264,7 +263,7 @@ async fn serve(
             return response;
         }
         // A subscription is a stream whatever it says first.
-        Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening), &charge),
+        Some(Pending::Listening(listening)) => return stream(None, Source::Listening(listening), &permit),
         // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
         // call with it.
         Some(Pending::Running(running)) if running.version().is_some_and(Revision::is_modern) => {
@@ -272,15 +271,15 @@ async fn serve(
         }
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
-            Some(client) => return session::call(engine, running, client, &charge).await,
+            Some(client) => return session::call(engine, running, client, &permit).await,
         },
     };
     // What comes first decides: the answer itself goes as JSON, with its status; something told before makes it a stream.
     match source.step().await {
         Some(Step::Last(Answer { status, bytes, .. })) => response(status, bytes),
-        Some(Step::Told(first)) => stream(Some(first), source, &charge),
+        Some(Step::Told(first)) => stream(Some(first), source, &permit),
         Some(Step::Piece(first)) => {
-            let mut response = Response::new(Either::Right(Stream::pieces(first, source, &charge)));
+            let mut response = Response::new(Either::Right(Stream::pieces(first, source, &permit)));
             super::answer::head(&mut response, fields(OK));
             response
         }

@@ -225,11 +225,12 @@ impl Asking {
         client: Option<Client>,
         permit: &Permit,
     ) -> Result<Self, String> {
-        let mut memory = permit.another();
+        let mut memory = Permit::uncounted();
         let mut answers = Map::new();
         let mut kept = None;
         let state = asides.request_state;
         if let Some(state) = state {
+            memory = permit.another();
             let State { a, s } = state
                 .text()
                 .and_then(|state| open(binding, key, state, &mut memory))
