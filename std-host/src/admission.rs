@@ -53,27 +53,29 @@ impl Admission {
     }
 
     /// Finds a place for what is to be done with `body`; where there is none, it is refused instead.
-    pub(crate) async fn place(&self, next: Next, body: &[u8], permit: Permit) -> (Next, Place) {
+    pub(crate) async fn place(&self, next: Next, body: &[u8], permit: &Permit) -> (Next, Place) {
         match next {
             Next::Call(ticket) => {
                 let Some(slot) = self.call(permit.account()).await else {
-                    return (Next::Reply(ticket.refuse()), Place::of(permit));
+                    return (Next::Reply(ticket.refuse()), Place::of(permit.another()));
                 };
-                match parsed(body, &permit) {
+                match parsed(body, permit) {
                     Ok(permit) => (Next::Call(ticket), Place { _slot: Some(slot), permit }),
-                    Err(short) => (Next::Reply(ticket.refuse_for(Error::Busy(short.reason()))), Place::of(permit)),
+                    Err(short) => {
+                        (Next::Reply(ticket.refuse_for(Error::Busy(short.reason()))), Place::of(permit.another()))
+                    }
                 }
             }
             Next::Listen(listen) => {
                 let Ok(slot) = self.streams.take(permit.account()) else {
-                    return (Next::Reply(listen.refuse()), Place::of(permit));
+                    return (Next::Reply(listen.refuse()), Place::of(permit.another()));
                 };
-                match kept(&listen, body, &permit) {
+                match kept(&listen, body, permit) {
                     Ok(permit) => (Next::Listen(listen), Place { _slot: Some(slot), permit }),
-                    Err(error) => (Next::Reply(listen.refuse_with(error)), Place::of(permit)),
+                    Err(error) => (Next::Reply(listen.refuse_with(error)), Place::of(permit.another())),
                 }
             }
-            other => (other, Place::of(permit)),
+            other => (other, Place::of(permit.another())),
         }
     }
 

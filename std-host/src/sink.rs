@@ -41,6 +41,7 @@ impl Growing {
         self.permit.into_bytes(self.bytes)
     }
 
+    #[cold]
     fn make_room(&mut self, more: usize) -> Result<(), Full> {
         let capacity = self.bytes.capacity();
         let needed = self.bytes.len().saturating_add(more);
@@ -62,7 +63,9 @@ impl Sink for Growing {
         if bytes.len() > self.limit - self.bytes.len() {
             return Err(Full);
         }
-        self.make_room(bytes.len())?;
+        if bytes.len() > self.bytes.capacity() - self.bytes.len() {
+            self.make_room(bytes.len())?;
+        }
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }

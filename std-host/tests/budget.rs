@@ -174,7 +174,13 @@ fn one_body_and_one_answer_of_the_largest_size_pass_on_an_idle_server() {
         sent += client.send(stream, &body.as_bytes()[sent..], true);
         client.hear(Duration::from_millis(1));
     }
-    client.hear(Duration::from_secs(2));
+    // A busy machine takes its time.
+    for _ in 0..300 {
+        if client.is_closed || client.statuses.contains_key(&stream) && client.received > 60_000 {
+            break;
+        }
+        client.hear(Duration::from_millis(100));
+    }
     assert_eq!(client.statuses.get(&stream), Some(&200));
     assert!(client.received > 60_000, "{}", client.received);
 }
@@ -239,14 +245,18 @@ fn log_that_nobody_reads_holds_no_more_than_its_part() {
         client.frame(0, 1, stream, b"");
         client.hear(Duration::ZERO);
     }
-    for client in &mut clients {
-        client.hear(Duration::from_millis(500));
+    let answers = |clients: &[Http2]| clients.iter().map(|client| client.statuses.len()).sum::<usize>();
+    for _ in 0..300 {
+        if answers(&clients) >= 2500 {
+            break;
+        }
+        clients.iter_mut().for_each(|client| client.hear(Duration::from_millis(25)));
     }
-    let grown = server.grown(before);
-    let answered: usize = clients.iter().map(|client| client.statuses.len()).sum();
+    let (grown, answered) = (server.grown(before), answers(&clients));
     eprintln!("log: {} MiB after {answered} refusals", grown / MIB);
     assert!(answered > 2000, "{answered}");
-    assert!(grown < 32 * MIB + BESIDES, "{} MiB", grown / MIB);
+    // The requests that are under way hold their heads besides.
+    assert!(grown < 32 * MIB + SHARE + BESIDES, "{} MiB", grown / MIB);
     drop(server);
     let _ = std::fs::remove_file(keys);
 }

@@ -19,7 +19,6 @@ pub(crate) use weight::weight;
 use crate::limits::{Limits, PART};
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use permit::Charge;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The byte budget of a process. Clones share it.
@@ -95,7 +94,7 @@ impl Budget {
     /// # Errors
     /// If they do not fit.
     pub fn reserve(&self, account: Account, bytes: usize) -> Result<Permit, Overdrawn> {
-        let mut permit = Permit::of(Charge::new(self.clone(), account));
+        let mut permit = Permit::new(self.clone(), account);
         permit.more(bytes)?;
         Ok(permit)
     }

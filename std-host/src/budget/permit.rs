@@ -3,34 +3,22 @@
 use super::{Account, Budget, Overdrawn, Part};
 use bytes::Bytes;
 use core::fmt;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::Arc;
-
-/// All that one request holds.
-pub(super) struct Charge {
-    budget: Budget,
-    account: Account,
-    bytes: AtomicUsize,
-}
-
-impl Charge {
-    pub(super) fn new(budget: Budget, account: Account) -> Arc<Self> {
-        Arc::new(Self { budget, account, bytes: AtomicUsize::new(0) })
-    }
-}
 
 /// Bytes that were reserved. They are given back when this is dropped. A request may have several; all count as that request's own.
 #[derive(Default)]
 pub struct Permit {
     /// Nothing where nothing is counted.
-    charge: Option<Arc<Charge>>,
+    budget: Option<Budget>,
+    account: Account,
     bytes: usize,
+    /// What the same request held when this permit was made.
+    siblings: usize,
     part: Option<Part>,
 }
 
 impl Permit {
-    pub(super) const fn of(charge: Arc<Charge>) -> Self {
-        Self { charge: Some(charge), bytes: 0, part: None }
+    pub(super) const fn new(budget: Budget, account: Account) -> Self {
+        Self { budget: Some(budget), account, bytes: 0, siblings: 0, part: None }
     }
 
     /// A permit of what is not counted: for a client in memory.
@@ -44,8 +32,8 @@ impl Permit {
     }
 
     /// Who is charged.
-    pub(crate) fn account(&self) -> Account {
-        self.charge.as_ref().map_or(Account::UNKNOWN, |charge| charge.account)
+    pub(crate) const fn account(&self) -> Account {
+        self.account
     }
 
     /// Reserves more bytes.
@@ -53,17 +41,16 @@ impl Permit {
     /// # Errors
     /// If they do not fit; then it is as before.
     pub fn more(&mut self, bytes: usize) -> Result<(), Overdrawn> {
-        let Some(charge) = &self.charge else { return Ok(()) };
+        let Some(budget) = self.budget.as_ref().filter(|_| bytes > 0) else { return Ok(()) };
         if let Some(part) = self.part {
-            charge.budget.take_part(part, bytes)?;
+            budget.take_part(part, bytes)?;
         }
-        if let Err(overdrawn) = charge.budget.take(charge.account, charge.bytes.load(Relaxed), bytes) {
+        if let Err(overdrawn) = budget.take(self.account, self.siblings + self.bytes, bytes) {
             if let Some(part) = self.part {
-                charge.budget.give_back_part(part, bytes);
+                budget.give_back_part(part, bytes);
             }
             return Err(overdrawn);
         }
-        charge.bytes.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
         Ok(())
     }
@@ -71,24 +58,34 @@ impl Permit {
     /// Gives back what is above `bytes`.
     pub fn keep(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
-        let Some(charge) = self.charge.as_ref().filter(|_| surplus > 0) else { return };
-        charge.bytes.fetch_sub(surplus, Relaxed);
-        charge.budget.give_back(charge.account, surplus);
+        let Some(budget) = self.budget.as_ref().filter(|_| surplus > 0) else { return };
+        budget.give_back(self.account, surplus);
         if let Some(part) = self.part {
-            charge.budget.give_back_part(part, surplus);
+            budget.give_back_part(part, surplus);
         }
         self.bytes -= surplus;
     }
 
     /// Another permit of the same request, for nothing yet.
     pub fn another(&self) -> Self {
-        Self { charge: self.charge.clone(), bytes: 0, part: None }
+        let siblings = self.siblings + self.bytes;
+        Self { budget: self.budget.clone(), account: self.account, bytes: 0, siblings, part: None }
+    }
+
+    /// Another permit of the same request, for so many of the bytes of this one.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        let mut split = self.another();
+        (split.bytes, split.part) = (bytes, self.part);
+        self.bytes -= bytes;
+        split
     }
 
     /// A permit for what outlives the request, for nothing yet: it is charged to the same caller.
     pub(crate) fn of_its_own(&self) -> Self {
-        let charge = self.charge.as_ref().map(|charge| Charge::new(charge.budget.clone(), charge.account));
-        Self { charge, bytes: 0, part: None }
+        let mut own = self.another();
+        own.siblings = 0;
+        own
     }
 
     /// Counts its bytes to a part, too.
@@ -102,8 +99,8 @@ impl Permit {
 
     /// As [`enter`](Permit::enter), until [`leave`](Permit::leave).
     pub(crate) fn join(&mut self, part: Part) -> Result<(), Overdrawn> {
-        if let Some(charge) = &self.charge {
-            charge.budget.take_part(part, self.bytes)?;
+        if let Some(budget) = &self.budget {
+            budget.take_part(part, self.bytes)?;
             self.part = Some(part);
         }
         Ok(())
@@ -111,8 +108,8 @@ impl Permit {
 
     /// Counts its bytes to no part any more.
     pub(crate) fn leave(&mut self) {
-        if let (Some(charge), Some(part)) = (&self.charge, self.part.take()) {
-            charge.budget.give_back_part(part, self.bytes);
+        if let (Some(budget), Some(part)) = (&self.budget, self.part.take()) {
+            budget.give_back_part(part, self.bytes);
         }
     }
 
@@ -128,7 +125,7 @@ impl Permit {
 
     /// The bytes of a buffer whose capacity this permit is for.
     pub(crate) fn into_bytes(self, buffer: Vec<u8>) -> Bytes {
-        match &self.charge {
+        match &self.budget {
             None => buffer.into(),
             Some(_) => Bytes::from_owner(Held { buffer, _permit: self }),
         }

@@ -3,7 +3,8 @@
 use super::Account;
 use core::hash::{BuildHasherDefault, Hasher};
 use core::time::Duration;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -115,10 +116,12 @@ impl Shared {
     fn free(self: &Arc<Self>, account: Account) {
         let mut table = self.table();
         table.used -= 1;
-        if let Some(held) = table.held.get_mut(&account) {
-            *held -= 1;
-            if *held == 0 {
-                table.held.remove(&account);
+        if account != Account::UNKNOWN
+            && let Entry::Occupied(mut held) = table.held.entry(account)
+        {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
             }
         }
         if table.waiting.is_empty() {

@@ -73,11 +73,12 @@ impl Asking {
         client: Option<Client>,
         permit: &Permit,
     ) -> Result<Self, String> {
-        let mut memory = permit.another();
+        let mut memory = Permit::uncounted();
         let mut answers = Map::new();
         let (mut kept, mut parked) = (None, None);
         let state = asides.request_state.filter(|state| state.kind() != Json::Null);
         if let Some(state) = state {
+            memory = permit.another();
             let opened = state
                 .text()
                 .and_then(|state| open(binding, key, state, &mut memory))

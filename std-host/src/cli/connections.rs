@@ -105,13 +105,15 @@ mod tests {
         assert!(connections.admit(greedy, &limits).await.is_none());
         assert!(connections.admit(other, &limits).await.is_some());
         drop(busy);
-        // One of its own is idle now.
+        // Its own are idle now: one of them is asked to give way.
         let waits = connections.admit(greedy, &limits);
         tokio::pin!(waits);
+        let [first, second] = held.each_ref().map(|entry| entry.as_ref().unwrap().pace());
         tokio::select! {
             biased;
             _ = &mut waits => panic!("there is no slot yet"),
-            () = held[0].as_ref().unwrap().pace().is_to_give_way() => {}
+            () = first.is_to_give_way() => {}
+            () = second.is_to_give_way() => {}
         }
         drop(held);
         assert!(waits.await.is_some());

@@ -136,7 +136,11 @@ impl Serving {
         peer: Option<IpAddr>,
         stopping: watch::Receiver<()>,
     ) {
-        match timeout(self.limits.head_time, tls.accept(socket)).await {
+        let accepted = tokio::select! {
+            accepted = timeout(self.limits.head_time, tls.accept(socket)) => accepted,
+            () = pace.is_to_give_way() => return,
+        };
+        match accepted {
             Ok(Ok(stream)) => self.requests(stream, pace, peer, stopping).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),

@@ -143,8 +143,12 @@ where
         Err(short) => return unread(short_of_memory(engine, short, watch)),
     };
     let limits = engine.limits();
-    let read = timeout(limits.body_time, read(body, limits.body, own.another())).await;
-    permit.keep(permit.bytes() - ahead);
+    let is_same = own.account() == permit.account();
+    let reading = if is_same { permit.split(ahead) } else { own.another() };
+    let read = timeout(limits.body_time, read(body, limits.body, reading)).await;
+    if !is_same {
+        permit.keep(permit.bytes() - ahead);
+    }
     let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
@@ -252,6 +256,8 @@ async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Byte
         return Err(Unread::TooLarge);
     }
     let most = hint.upper().and_then(|most| usize::try_from(most).ok()).map_or(limit, |most| most.min(limit));
+    // What was reserved for what comes in unread is enough for the buffer, too, if the whole body is no larger.
+    let covered = if most <= permit.bytes() { most } else { 0 };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
         // Trailers say nothing that is asked for here.
@@ -262,11 +268,12 @@ async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Byte
         let (capacity, needed) = (bytes.capacity(), bytes.len() + data.remaining());
         if needed > capacity {
             let wanted = needed.max((2 * capacity).min(most));
-            permit.more(wanted - capacity).map_err(Unread::Short)?;
+            permit.more(wanted.saturating_sub(capacity.max(covered))).map_err(Unread::Short)?;
             bytes.reserve_exact(wanted - bytes.len());
         }
         bytes.put(data);
     }
+    permit.keep(bytes.capacity());
     Ok(permit.into_bytes(bytes))
 }
 
@@ -298,7 +305,7 @@ async fn serve(
     };
     moment.opened(&next, who, &body, &mut watch);
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, origin, &body, client.as_ref(), (&form, permit, watch)).await;
+        return session::batch(engine, batch, who, origin, (&body, &permit), client.as_ref(), (&form, watch)).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()
@@ -312,7 +319,7 @@ async fn serve(
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
         _ => None,
     };
-    let (next, place) = engine.admission.place(next, &body, permit).await;
+    let (next, place) = engine.admission.place(next, &body, &permit).await;
     let source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes, .. })) => {

@@ -117,15 +117,15 @@ async fn record(mut running: Running, log: Writer) {
     }
 }
 
-/// Serves the messages of a batch, in their order.
+/// Serves the messages of a batch, in their order. What they hold is charged to the request of the permit.
 pub(super) async fn batch(
     engine: &Arc<Engine>,
     batch: Batch,
     who: &Authenticated<'_>,
     origin: Origin<'_>,
-    body: &Bytes,
+    (body, permit): (&Bytes, &Permit),
     client: Option<&Client>,
-    (form, permit, mut watch): (&Form, Permit, Watch),
+    (form, mut watch): (&Form, Watch),
 ) -> Response<Answered> {
     // The first one was counted with the request.
     for _ in batch.messages(body).skip(1) {
