@@ -10,8 +10,8 @@ use core::time::Duration;
 /// let limits = Limits::default().body(64 * 1024).calls(16);
 /// ```
 ///
-/// Those of connections are kept by the program `attache`; a service that is mounted elsewhere has the listener there keep
-/// such limits.
+/// Those of connections are kept by [`serve`](mod@crate::serve); a service that is mounted elsewhere has the listener there keep such
+/// limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

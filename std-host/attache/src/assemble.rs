@@ -1,13 +1,13 @@
 //! From the configuration to the router that is served: everything that `serve` does before it opens a socket.
 
-use super::auth::{self, Rings};
-use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig, Tls};
+use super::MakeServer;
+use super::auth::{self, KeyFiles};
+use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
-use super::health::Ready;
-use super::listener::Listener;
 use super::print::complain;
-use super::{MakeServer, administration, listen};
+use attache_host::auth::key_file::administration;
 use attache_host::http::Front;
+use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
 use axum::extract::Request;
@@ -75,17 +75,18 @@ pub(super) fn assemble(
     watch: impl Fn(Server) -> Server,
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
-    let (mut changes, mut rings, mut faults) = (Vec::new(), Rings::default(), Faults::default());
+    let (mut changes, mut key_files, mut faults) = (Vec::new(), KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
-        let server = match protected(served(make, endpoint, reach), endpoint, reach, config.tls.as_ref(), &mut rings) {
-            Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
-            Err(fault) => {
-                faults.add(fault);
-                continue;
-            }
-        };
+        let server =
+            match protected(served(make, endpoint, reach), endpoint, reach, config.tls.as_ref(), &mut key_files) {
+                Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
+                Err(fault) => {
+                    faults.add(fault);
+                    continue;
+                }
+            };
         root = root.or_else(|| server.root_metadata());
         // Servers with one public URL share a document, which is served once.
         if endpoint.metadata_path().is_some_and(|path| mounted.insert(path)) {
@@ -98,10 +99,10 @@ pub(super) fn assemble(
         router = router.merge(root);
     }
     if let Some(file) = &config.administered {
-        match rings.of(file) {
-            Ok(ring) => {
+        match key_files.of(file) {
+            Ok(key_file) => {
                 let front = Front::new(all_hosts(config, reach), [], &limits);
-                router = router.merge(administration::routes(ring, front, limits.body_time));
+                router = router.merge(administration(key_file, front, limits.body_time));
             }
             Err(fault) => faults.add(fault),
         }
@@ -109,7 +110,7 @@ pub(super) fn assemble(
     faults.end()?;
     let ready = Ready::default();
     let [router, beside] =
-        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(listen::not_found));
+        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
     Ok(Assembled { router, beside, changes, ready, limits })
 }
 
@@ -159,8 +160,8 @@ fn protected(
     server: Server,
     endpoint: &ServerConfig,
     reach: &Reach,
-    tls: Option<&Tls>,
-    rings: &mut Rings,
+    tls: Option<&TlsFiles>,
+    key_files: &mut KeyFiles,
 ) -> Result<Server, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
@@ -188,7 +189,7 @@ fn protected(
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
-    match auth::of(endpoint, &url, rings)? {
+    match auth::of(endpoint, &url, key_files)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
@@ -198,7 +199,7 @@ fn protected(
 const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
 
 /// The URL of an endpoint, as long as nothing says otherwise.
-pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) -> String {
+pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&TlsFiles>) -> String {
     let scheme = if tls.is_some() { "https" } else { "http" };
     match address {
         Some(address) => format!("{scheme}://{address}{path}"),

@@ -2,8 +2,8 @@
 
 use super::config::{Policy, Protection, Required, ServerConfig};
 use super::fault::Fault;
-use super::key_file::Ring;
 use super::text;
+use attache_host::auth::key_file::KeyFile;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
 use std::path::Path;
@@ -11,26 +11,26 @@ use std::sync::Arc;
 
 /// Key files that were read, each once.
 #[derive(Debug, Default)]
-pub(super) struct Rings(Vec<Arc<Ring>>);
+pub(super) struct KeyFiles(Vec<Arc<KeyFile>>);
 
-impl Rings {
+impl KeyFiles {
     /// The keys of this file.
-    pub(super) fn of(&mut self, file: &Path) -> Result<Arc<Ring>, Fault> {
-        if let Some(ring) = self.0.iter().find(|ring| ring.file() == file) {
-            return Ok(Arc::clone(ring));
+    pub(super) fn of(&mut self, file: &Path) -> Result<Arc<KeyFile>, Fault> {
+        if let Some(key_file) = self.0.iter().find(|key_file| key_file.file() == file) {
+            return Ok(Arc::clone(key_file));
         }
-        let ring = Ring::of(file)?;
-        self.0.push(Arc::clone(&ring));
-        Ok(ring)
+        let key_file = KeyFile::open(file)?;
+        self.0.push(Arc::clone(&key_file));
+        Ok(key_file)
     }
 }
 
 /// The credentials that callers of an endpoint need; `None` if everyone may call. `url` is the endpoint as its clients write it, unless
 /// the configuration says otherwise.
-pub(super) fn of(endpoint: &ServerConfig, url: &str, rings: &mut Rings) -> Result<Option<Auth>, Fault> {
+pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
-    let ring = protection.keys_file.as_deref().map(|file| rings.of(file)).transpose()?;
-    let keys = ring.map(|ring| ring.door(protection.key_level.clone(), path));
+    let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
+    let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
     let tokens = tokens(protection, url)?;
     let auth = match (protection.required, tokens, keys) {
         _ if protection.vouched => Auth::vouched(),

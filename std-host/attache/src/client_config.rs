@@ -1,7 +1,8 @@
 //! The configuration that a client needs to find the servers of this program.
 
 use super::assemble::url;
-use super::config::{Config, ServerConfig, Tls};
+use super::config::{Config, ServerConfig};
+use attache_host::serve::TlsFiles;
 use clap::ValueEnum;
 use core::net::SocketAddr;
 use serde_json::{Map, Value, json};
@@ -82,7 +83,7 @@ fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
 }
 
 /// The URL that clients use: the public one if it is set, else one with the first of the allowed hosts, else the address.
-fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&Tls>) -> String {
+fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
     let ServerConfig { path, hosts, protection, .. } = endpoint;
     if let Some(resource) = &protection.resource {
         return resource.clone();

@@ -24,9 +24,9 @@ use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
 use super::fault::{Fault, Faults, Origin};
-use super::proxies::Proxies;
 use super::text;
 use attache_host::Limits;
+use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub(super) struct Config {
     pub(super) rates: Rates,
     pub(super) identity_rates: Rates,
     pub(super) servers: Vec<ServerConfig>,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<TlsFiles>,
     /// The keys that sign sessions and questions; made at the start if there are none.
     pub(super) seal: Option<Secret<Vec<[u8; 32]>>>,
     pub(super) log_level: String,
@@ -81,17 +81,6 @@ impl ServerConfig {
     pub fn path(&self) -> &str {
         &self.path
     }
-}
-
-/// The files and rules of TLS.
-#[derive(Clone, Debug)]
-pub(super) struct Tls {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
-    pub(super) client_ca: Option<PathBuf>,
-    /// Whether TLS 1.3 alone is accepted.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, a certificate stops the start"))]
-    pub(super) only_newest: bool,
 }
 
 /// The demo tools.

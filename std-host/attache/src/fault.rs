@@ -1,5 +1,6 @@
 //! Faults of the configuration: where each was written, what is wrong, and what to write instead.
 
+use attache_host::private_file::InvalidFile;
 use core::fmt;
 use std::path::PathBuf;
 
@@ -66,6 +67,12 @@ impl fmt::Display for Fault {
 }
 
 impl core::error::Error for Fault {}
+
+impl From<InvalidFile> for Fault {
+    fn from(file: InvalidFile) -> Self {
+        Self::all(file.causes().iter().cloned())
+    }
+}
 
 /// Collects faults, so that an operator reads all of them at once.
 #[derive(Debug, Default)]

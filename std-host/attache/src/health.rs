@@ -1,44 +1,13 @@
-//! Whether the server lives and is ready, and how to ask it.
+//! `attache health`: asks a running server whether it is ready.
 
 use super::config::{Config, Listen};
 use super::problem::Problem;
 use super::{Settings, print};
-use axum::Router;
-use axum::routing::get;
 use clap::Args;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use http::StatusCode;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Whether new requests are welcome.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ready {
-    stopping: Arc<AtomicBool>,
-}
-
-impl Ready {
-    /// From here on the server is not ready.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-    }
-
-    /// `/healthz` answers as long as the program lives, `/readyz` with 503 and a reason while it should get no requests.
-    pub(super) fn routes(&self) -> Router {
-        let ready = self.clone();
-        Router::new().route("/healthz", get(|| async { "ok\n" })).route(
-            "/readyz",
-            get(move || async move {
-                match ready.stopping.load(Ordering::SeqCst) {
-                    false => (StatusCode::OK, "ready\n"),
-                    true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-                }
-            }),
-        )
-    }
-}
 
 /// Ask a running server whether it is ready; fails if it is not
 ///

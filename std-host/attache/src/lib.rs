@@ -14,45 +14,29 @@
 //! }
 //! ```
 
-mod administration;
 mod assemble;
 mod auth;
 mod client;
 mod client_config;
 mod config;
-mod connections;
 mod demo;
 mod fault;
-mod frames;
-mod heads;
 mod health;
-mod key_file;
-mod key_level;
 mod keys;
 mod listen;
-mod listener;
 mod log;
-mod metrics;
-mod pace;
-mod preface;
+mod observability;
 mod print;
-mod private_file;
 mod problem;
 mod provision;
-mod proxies;
-mod seeing;
 mod serve;
-mod socket;
 mod status;
-#[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(not(unix), path = "elsewhere.rs")]
+#[cfg_attr(unix, path = "system/unix.rs")]
+#[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
 mod text;
-#[cfg_attr(not(feature = "tls"), path = "plain.rs")]
-mod tls;
 mod token;
 mod traces;
-mod watched_file;
 
 use attache_host::Server;
 use clap::{Args, Parser, Subcommand};

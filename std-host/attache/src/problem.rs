@@ -2,6 +2,7 @@
 
 use super::config::Listen;
 use super::fault::Fault;
+use attache_host::private_file::InvalidFile;
 use core::fmt;
 use std::io;
 use std::process::ExitCode;
@@ -35,6 +36,12 @@ impl Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         Self::Config(fault)
+    }
+}
+
+impl From<InvalidFile> for Problem {
+    fn from(file: InvalidFile) -> Self {
+        Self::Config(file.into())
     }
 }
 

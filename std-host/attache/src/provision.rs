@@ -2,15 +2,15 @@
 
 use super::config::{Policy, Protection, Required, Secret, ServerConfig};
 use super::fault::Fault;
-use super::key_file;
-use super::key_level::{Entry, Kind, Level};
 use super::problem::Problem;
-use super::{Settings, auth, print, system};
+use super::{Settings, auth, print};
 use attache_core::auth::{ApiKey, Jwk, jwk_set};
 use attache_core::json::{Text, Value};
 use attache_core::limits::LEEWAY;
 use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
 use attache_host::auth::Unauthenticated;
+use attache_host::auth::key_file::{self, Entry, Kind, Level};
+use attache_host::private_file;
 use clap::{Args, Subcommand};
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -160,7 +160,7 @@ impl Writing {
             ))
         })?;
         let cannot = |error| Fault::of(format!("{} cannot be written: {error}", self.out.display()));
-        let mut file = system::create_private(&self.out).map_err(cannot)?;
+        let mut file = private_file::create(&self.out).map_err(cannot)?;
         file.write_all(&flash).and_then(|()| file.sync_all()).map_err(cannot)?;
         Ok(format!(
             "{}\n{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with\n  \

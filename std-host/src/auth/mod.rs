@@ -19,6 +19,8 @@ mod explain;
 mod fetch;
 #[cfg(feature = "auth")]
 mod issuer;
+#[cfg(feature = "serve")]
+pub mod key_file;
 #[cfg(feature = "auth")]
 mod key_set;
 mod keys;

@@ -3,8 +3,8 @@
 use super::platform::{self, Platform};
 use super::{Layers, Policy, value};
 use crate::fault::{Fault, Faults};
-use crate::key_level::Level;
 use crate::text;
+use attache_host::auth::key_file::Level;
 use attache_host::auth::{Issuer, Unauthenticated};
 use core::time::Duration;
 use http::header::HeaderName;

@@ -2,7 +2,7 @@
 
 use super::layers::Given;
 use crate::fault::Fault;
-use crate::private_file::{self, bytes};
+use attache_host::private_file::{self, bytes};
 use core::fmt;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ impl<T> fmt::Debug for Secret<T> {
 
 /// The secret text in `file`, the value of a setting.
 pub(super) fn read_file(key: &str, file: &Given) -> Result<Secret<String>, Fault> {
-    private_file::read(key, Path::new(file.texts.first().map_or("", String::as_str))).map(Secret)
+    private_file::read(key, Path::new(file.texts.first().map_or("", String::as_str))).map(Secret).map_err(Fault::from)
 }
 
 /// The keys in a text: 64 hexadecimal digits each, with anything between them that is no such digit. The one that seals is the

@@ -6,8 +6,8 @@
 //! replaced by one that no head may hold; hyper, which remains the only parser, refuses the request for it and closes the connection.
 
 use super::frames::Frames;
-use super::pace::Pace;
-use attache_host::budget::Permit;
+use super::timers::ConnectionTimers;
+use crate::budget::Permit;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
@@ -16,9 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes that hyper reads, above TLS. What is written passes through.
 #[derive(Debug)]
-pub(super) struct Heads<S> {
+pub(super) struct HeadGuard<S> {
     inner: S,
-    pace: Arc<Pace>,
+    timers: Arc<ConnectionTimers>,
     reader: Reader,
     /// Bytes of the head that comes in.
     head: usize,
@@ -35,14 +35,14 @@ enum Reader {
     Frames(Frames),
 }
 
-impl<S> Heads<S> {
+impl<S> HeadGuard<S> {
     /// The bytes of a connection. The memory for bytes that are buffered draws from `permit`.
-    pub(super) fn new(inner: S, pace: Arc<Pace>, permit: Permit, is_http2: bool) -> Self {
+    pub(super) fn new(inner: S, timers: Arc<ConnectionTimers>, permit: Permit, is_http2: bool) -> Self {
         let reader = match is_http2 {
             false => Reader::Follower(Follower::default()),
             true => Reader::Frames(Frames::default()),
         };
-        Self { inner, pace, reader, head: 0, permit }
+        Self { inner, timers, reader, head: 0, permit }
     }
 
     /// Notes that so many bytes have come in, and draws the memory for them if they are many.
@@ -66,7 +66,7 @@ impl<S> Heads<S> {
 /// Bytes that each connection may buffer without drawing from the budget.
 const BUFFER: usize = 16 * 1024;
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -77,10 +77,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
         let this = &mut *self;
         let fresh = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         if !fresh.is_empty() {
-            this.pace.heard();
+            this.timers.heard();
             match &mut this.reader {
                 Reader::Follower(follower) => follower.follow(fresh),
-                Reader::Frames(frames) => frames.count(fresh, this.pace.sent())?,
+                Reader::Frames(frames) => frames.count(fresh, this.timers.sent())?,
             }
             let fresh = fresh.len();
             this.buffered(fresh)?;
@@ -89,7 +89,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }

@@ -1,48 +1,11 @@
-//! What only Unix has: signals that stop and reload, local sockets, sockets of a service manager, permissions of files.
+//! What only Unix has: local sockets, and permissions of files.
 
-use super::listener::{Listener, Stream};
 use core::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// The signals that ask the program to stop: Ctrl-C, and what service managers send.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    /// From here on these signals do not end the program by themselves.
-    pub(crate) fn take() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The signal that asks the program to read its files again.
-#[derive(Debug)]
-pub(crate) struct Reload(Signal);
-
-impl Reload {
-    pub(crate) fn take() -> io::Result<Self> {
-        Ok(Self(signal(SignalKind::hangup())?))
-    }
-
-    pub(crate) async fn next(&mut self) {
-        let _ = self.0.recv().await;
-    }
-}
+use tokio::net::{UnixListener, UnixStream};
 
 /// A Unix socket that listens. Its file goes with it, if it is still the same.
 #[derive(Debug)]
@@ -71,8 +34,13 @@ impl Local {
         Ok(Self { listener, file: Some((path.to_owned(), inode)) })
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
-        Ok(Box::new(self.listener.accept().await?.0))
+    /// Takes a socket that listens already.
+    pub(crate) const fn passed(listener: UnixListener) -> Self {
+        Self { listener, file: None }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
     }
 }
 
@@ -93,21 +61,6 @@ impl fmt::Display for Local {
             None => f.write_str("the socket of the service manager"),
         }
     }
-}
-
-/// The first socket that a service manager has handed over (`LISTEN_FDS`, sd_listen_fds(3)).
-pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
-    let mut handed_over = listenfd::ListenFd::from_env();
-    if handed_over.len() == 0 {
-        return Ok(None);
-    }
-    if let Ok(Some(listener)) = handed_over.take_tcp_listener(0) {
-        listener.set_nonblocking(true)?;
-        return Listener::tcp(TcpListener::from_std(listener)?).map(Some);
-    }
-    let Some(listener) = handed_over.take_unix_listener(0)? else { return Ok(None) };
-    listener.set_nonblocking(true)?;
-    Ok(Some(Listener::Local(Local { listener: UnixListener::from_std(listener)?, file: None })))
 }
 
 /// A new file that nobody else may read; an error if there is one already.
@@ -153,14 +106,4 @@ pub(crate) fn foreign_owner(file: &Path) -> io::Result<Option<String>> {
 /// Tells apart two files of one name and time: the number of the file, and when its content or mode last changed.
 pub(crate) fn version(metadata: &fs::Metadata) -> (u64, i64, i64) {
     (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
-}
-
-/// Keeps memory with secrets out of core dumps, and other processes of the user from reading it.
-pub(crate) fn forbid_core_dumps() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // The limit does not reach a program that takes core dumps through a pipe (core(5)); this does.
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Files are looked at on the threads for blocking work, never on a thread of the runtime that serves requests.
 
-use super::system;
+use crate::system;
 use core::time::Duration;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 /// Files that are watched together.
 #[derive(Debug)]
-pub(super) struct WatchedFiles {
+pub(crate) struct WatchedFiles {
     files: Vec<PathBuf>,
     every: Duration,
     seen: Option<Vec<Stamp>>,
@@ -23,12 +23,12 @@ type Stamp = Option<(SystemTime, u64, (u64, i64, i64))>;
 impl WatchedFiles {
     /// Watches `files`, which the caller reads after this and whenever [`changed`](Self::changed) returns. Each is looked at
     /// after every interval of `every`.
-    pub(super) const fn new(files: Vec<PathBuf>, every: Duration) -> Self {
+    pub(crate) const fn new(files: Vec<PathBuf>, every: Duration) -> Self {
         Self { files, every, seen: None }
     }
 
     /// Waits until one of the files may have changed since the last call returned.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         loop {
             sleep(self.every).await;
             let files = self.files.clone();

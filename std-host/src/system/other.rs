@@ -1,37 +1,8 @@
 //! What other systems than Unix have instead.
 
-use super::listener::{Listener, Stream};
 use core::fmt;
 use std::io;
 use std::path::Path;
-
-/// What asks the program to stop: Ctrl-C.
-#[derive(Debug)]
-pub(crate) struct Signals {}
-
-impl Signals {
-    pub(crate) fn take() -> io::Result<Self> {
-        Ok(Self {})
-    }
-
-    pub(crate) async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
-}
-
-/// No signal asks to read files again.
-#[derive(Debug)]
-pub(crate) struct Reload {}
-
-impl Reload {
-    pub(crate) fn take() -> io::Result<Self> {
-        Ok(Self {})
-    }
-
-    pub(crate) async fn next(&mut self) {
-        core::future::pending().await
-    }
-}
 
 /// There are no Unix sockets.
 #[derive(Debug)]
@@ -42,7 +13,7 @@ impl Local {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    pub(crate) async fn accept(&self) -> io::Result<tokio::net::TcpStream> {
         match *self {}
     }
 }
@@ -51,11 +22,6 @@ impl fmt::Display for Local {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {}
     }
-}
-
-/// No service manager hands sockets over.
-pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
-    Ok(None)
 }
 
 /// A new file; an error if there is one already.
@@ -79,9 +45,4 @@ pub(crate) fn foreign_owner(_: &Path) -> io::Result<Option<String>> {
 /// Nothing tells apart two files of one name, time and length.
 pub(crate) fn version(_: &std::fs::Metadata) -> (u64, i64, i64) {
     (0, 0, 0)
-}
-
-/// There are no core dumps.
-pub(crate) fn forbid_core_dumps() -> io::Result<()> {
-    Ok(())
 }

@@ -10,14 +10,14 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection whose first bytes were looked at, and are read again.
 #[derive(Debug)]
-pub(super) struct Begun<S> {
+pub(super) struct Peeked<S> {
     inner: S,
     first: [u8; PREFACE.len()],
     /// How many of them have come, and not been read again.
     left: usize,
 }
 
-impl<S: AsyncRead + Unpin> Begun<S> {
+impl<S: AsyncRead + Unpin> Peeked<S> {
     /// Waits for as many bytes as it takes to tell; whether they are those of HTTP/2.
     pub(super) async fn of(mut inner: S) -> io::Result<(Self, bool)> {
         let (mut first, mut len) = ([0; PREFACE.len()], 0);
@@ -32,7 +32,7 @@ impl<S: AsyncRead + Unpin> Begun<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Peeked<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -56,7 +56,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Begun<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Peeked<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
@@ -107,7 +107,7 @@ mod tests {
                     drop(client);
                 };
                 let read = async {
-                    let (mut begun, is_http2) = Begun::of(server).await.unwrap();
+                    let (mut begun, is_http2) = Peeked::of(server).await.unwrap();
                     let mut again = Vec::new();
                     begun.read_to_end(&mut again).await.unwrap();
                     (is_http2, again)
@@ -122,7 +122,7 @@ mod tests {
     async fn what_follows_the_first_bytes_is_read_with_them() {
         let (mut client, server) = tokio::io::duplex(256);
         client.write_all(&[b'x'; 100]).await.unwrap();
-        let (mut begun, _) = Begun::of(server).await.unwrap();
+        let (mut begun, _) = Peeked::of(server).await.unwrap();
         assert_eq!(begun.read(&mut [0; 200]).await.unwrap(), 100);
     }
 }

@@ -1,10 +1,10 @@
-//! A socket that keeps its peer to the pace: it gives up on a peer that takes nothing, and reads on for a while when it is closed
-//! in the middle of a message.
+//! A socket with timers: it fails if its peer takes no bytes for the stall time, and it reads on for a while (lingering close) if it is
+//! closed in the middle of a message.
 
-use super::pace::Pace;
-use attache_host::Budget;
-use attache_host::budget::{Account, Overdrawn, Permit};
-use attache_host::limits::{ENCRYPTED_AHEAD, LINGER};
+use super::timers::ConnectionTimers;
+use crate::Budget;
+use crate::budget::{Account, Overdrawn, Permit};
+use crate::limits::{ENCRYPTED_AHEAD, LINGER};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 #[derive(Debug)]
 pub(super) struct Socket<S> {
     inner: S,
-    pace: Arc<Pace>,
+    timers: Arc<ConnectionTimers>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Where the memory comes from that TLS holds above a socket whose peer takes nothing.
@@ -27,8 +27,8 @@ pub(super) struct Socket<S> {
 }
 
 impl<S> Socket<S> {
-    pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
-        Self { inner, pace, stalled: None, budget: None, ahead: None, lingering: None }
+    pub(super) fn new(inner: S, timers: Arc<ConnectionTimers>) -> Self {
+        Self { inner, timers, stalled: None, budget: None, ahead: None, lingering: None }
     }
 
     /// A socket below TLS, which keeps copies of what the peer has not taken yet. They draw from `budget` as `account`.
@@ -43,7 +43,7 @@ impl<S> Socket<S> {
                 self.stalled = None;
                 self.ahead = None;
                 if let Ok(bytes) = written {
-                    self.pace.moved(bytes);
+                    self.timers.moved(bytes);
                 }
                 Poll::Ready(written)
             }
@@ -53,7 +53,7 @@ impl<S> Socket<S> {
                     let short = |short: Overdrawn| io::Error::new(io::ErrorKind::OutOfMemory, short.reason());
                     self.ahead = Some(permit.map_err(short)?);
                 }
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.pace.stall_time())));
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.timers.stall_time())));
                 stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         let this = &mut *self;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
-            if !this.pace.ends_unread() {
+            if !this.timers.ends_unread() {
                 return Poll::Ready(Ok(()));
             }
         }

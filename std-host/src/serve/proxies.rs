@@ -1,14 +1,14 @@
 //! Proxies in front of the program: who calls through them.
 
-use attache_host::auth::Proxied;
-use attache_host::budget::Account;
-use attache_host::http::Peer;
+use crate::auth::Proxied;
+use crate::budget::Account;
+use crate::http::Peer;
 use core::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, Request};
 
 /// The proxies whose word counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Proxies {
+pub struct Proxies {
     /// An address, and how many of its first bits count.
     networks: Vec<(IpAddr, u32)>,
     /// Whether whoever comes by the Unix socket is one.
@@ -18,7 +18,7 @@ pub(super) struct Proxies {
 impl Proxies {
     /// # Errors
     /// The text that is neither an address, nor a network, nor `unix`.
-    pub(super) fn of(texts: &[String]) -> Result<Self, String> {
+    pub fn parse(texts: &[String]) -> Result<Self, String> {
         let mut proxies = Self::default();
         for text in texts {
             match text.as_str() {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn proxies(texts: &[&str]) -> Proxies {
-        Proxies::of(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+        Proxies::parse(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_no_network_is_named() {
         for text in ["10.0.0.0/33", "10.0.0", "proxy.example", "/8", "10.0.0.0/"] {
-            assert_eq!(Proxies::of(&[text.to_owned()]), Err(text.to_owned()));
+            assert_eq!(Proxies::parse(&[text.to_owned()]), Err(text.to_owned()));
         }
     }
 }

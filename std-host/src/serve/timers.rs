@@ -1,6 +1,6 @@
 //! How long a connection may take: what is open on it, since when nothing has happened, and what follows.
 
-use attache_host::Limits;
+use crate::Limits;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// What is known of one connection, shared by its socket, its requests and its task.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct ConnectionTimers {
     limits: Arc<Limits>,
     now: Mutex<Now>,
     /// Bytes that the peer has taken.
@@ -46,10 +46,10 @@ enum Phase {
 
 /// A request that is open, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Open(Arc<Pace>);
+pub(super) struct Open(Arc<ConnectionTimers>);
 
-impl Pace {
-    /// The pace of a connection that begins now.
+impl ConnectionTimers {
+    /// Starts the timers of a new connection.
     pub(super) fn new(limits: &Arc<Limits>) -> Arc<Self> {
         let now = Now {
             phase: Phase::Head(Instant::now()),
@@ -184,7 +184,7 @@ pub(super) enum Cut {
 }
 
 impl Open {
-    pub(super) fn pace(&self) -> &Pace {
+    pub(super) fn timers(&self) -> &ConnectionTimers {
         &self.0
     }
 }
