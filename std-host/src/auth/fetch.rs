@@ -46,8 +46,8 @@ struct Metadata {
 }
 
 impl Fetcher {
-    /// Creates a fetcher for the keys of `issuer`, whose metadata is found at `server`. The two
-    /// differ only for issuers with many tenants.
+    /// Creates a fetcher for the keys of `issuer`. `server` is the URL of its metadata, which
+    /// differs from `issuer` only for issuers with many tenants.
     pub(super) fn new(server: &str, issuer: &str) -> Self {
         Self { server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
     }

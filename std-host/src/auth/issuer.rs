@@ -7,7 +7,7 @@ use attache_core::auth::{ANY, Rules};
 use core::time::Duration;
 
 /// A trusted issuer, and the rules that its tokens must meet. Closed by default: without
-/// [`applications`](Issuer::applications), only an application whose id is an audience may call.
+/// [`applications`](Issuer::applications), an application may only call if its id is an audience.
 #[derive(Debug)]
 pub struct Issuer {
     /// The URL of the authorization server, as clients use it.
@@ -71,7 +71,7 @@ impl Issuer {
         Names::of(issuer).issuer.contains(TENANT)
     }
 
-    /// Creates an issuer whose keys are given as a JSON Web Key Set (RFC 7517). Nothing is fetched.
+    /// Creates an issuer with keys from a JSON Web Key Set (RFC 7517). Nothing is fetched.
     ///
     /// # Errors
     /// [`NoKeys`] if the text has no usable key.
@@ -110,7 +110,7 @@ impl Issuer {
         /// Allow-list of callers (`oid`, or `sub` if the token has no `oid`). Without identities
         /// and groups, all callers are allowed.
         identities
-        /// Allow-list of groups whose members may call, in addition to the identities.
+        /// Allow-list of groups (`groups`), in addition to the identities.
         groups
     }
 
@@ -135,7 +135,7 @@ impl Issuer {
         self
     }
 
-    /// Refuses tokens whose `iat` is older than this, even if they have not expired. Tokens without
+    /// Refuses tokens with an `iat` older than this, even if they have not expired. Tokens without
     /// `iat` are refused, too. Fractions of a second are ignored.
     #[must_use]
     pub const fn oldest(mut self, age: Duration) -> Self {

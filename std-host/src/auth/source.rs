@@ -60,7 +60,7 @@ struct Deadlines {
     stale: Option<Instant>,
 }
 
-/// How a request treats keys that have to be fetched.
+/// The behaviour of a request when keys have to be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fetch {
     /// The request waits for the keys.

@@ -31,7 +31,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Creates an error whose cause is only written to the log. The client gets a sentence with an
+    /// Creates an error. Its cause is only written to the log. The client gets a sentence with an
     /// identifier to find it there.
     pub fn error(cause: &dyn fmt::Display) -> Self {
         Self::Failed(match crashed(cause) {

@@ -36,9 +36,9 @@ impl Entry {
     /// list methods.
     ///
     /// # Errors
-    /// If the JSON is not an object, or has no name, URI or template; or if it is a tool whose
-    /// `inputSchema` is not the schema of an object, or whose `x-mcp-header` clients must refuse
-    /// (MCP 2026-07-28 server/tools).
+    /// If the JSON is not an object, or has no name, URI or template; or if it is a tool with an
+    /// `inputSchema` that is not the schema of an object, or with an `x-mcp-header` that clients
+    /// must refuse (MCP 2026-07-28 server/tools).
     pub fn read(kind: Kind, json: &str) -> Result<Self, InvalidEntry> {
         let invalid = |reason: String| InvalidEntry(reason);
         let mut members = Members::read(json).map_err(|error| invalid(error.to_string()))?;
@@ -59,7 +59,8 @@ impl Entry {
         Ok(Self { kind, key, members, mirrors: found, completes: false })
     }
 
-    /// Marks the entry as one whose prompt arguments or template variables the backend completes.
+    /// Declares that the backend completes the arguments of this prompt or the variables of this
+    /// template.
     #[must_use]
     pub fn with_completion(mut self) -> Self {
         self.completes = matches!(self.kind, Kind::Prompt | Kind::Template);

@@ -80,8 +80,8 @@ pub trait Backend: Send + Sync + 'static {
         let _ = (uri, watched);
     }
 
-    /// Ends connections and child processes of the backend, when the server ends. All calls have
-    /// ended before.
+    /// Ends connections and child processes of the backend. Called when the backend is removed, and
+    /// at the end of the server, when all calls have ended.
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(ready(()))
     }

@@ -126,7 +126,7 @@ impl Permit {
         Ok(permit.into_bytes(buffer))
     }
 
-    /// Turns a buffer, whose capacity this permit covers, into shared bytes.
+    /// Turns a buffer into shared bytes. This permit covers its capacity.
     pub(crate) fn into_bytes(self, buffer: Vec<u8>) -> Bytes {
         match &self.budget {
             None => buffer.into(),

@@ -53,8 +53,8 @@ pub(crate) struct Forwarded {
     pub(crate) is_error: bool,
 }
 
-/// A text that is sent while it is produced: the contents of a resource of this media type, or the
-/// result of a tool if there is no media type.
+/// A text that is sent while it is produced: the contents of a resource of this media type, or,
+/// without a media type, the result of a tool.
 pub(crate) struct StreamedText {
     pub(crate) text: Streamed,
     pub(crate) mime_type: Option<String>,

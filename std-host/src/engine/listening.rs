@@ -41,14 +41,15 @@ impl Listening {
     pub(super) fn new(engine: Arc<Engine>, listen: Listen, body: Bytes, place: Place, mut watch: Watch) -> Self {
         let changes = engine.changes.listen();
         watch.status(OK);
-        // A copy, whose memory is covered by the place: the body may be a slice of a larger buffer.
+        // A copy, because the body may be a slice of a larger buffer. The permit of the place
+        // covers the copy.
         let body = Bytes::copy_from_slice(&body);
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         let due = VecDeque::from([Due::Acknowledgement]);
         Self { engine, listen, body, changes, due, place, watch }
     }
 
-    /// Returns the answer for a subscription for which there is no room.
+    /// Returns the answer for a subscription that exceeds the limits.
     pub(crate) fn refuse(&mut self) -> Bytes {
         self.engine.now().replied(&self.listen.refuse(), &self.body, &self.place.permit, &mut self.watch).bytes
     }

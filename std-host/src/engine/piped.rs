@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) enum Part {
     /// A piece, followed by others.
     Piece(Bytes),
-    /// The last part, or the whole answer if there were no pieces.
+    /// The last part; the whole answer if it was not split.
     Last(Answer),
     /// The end, although the answer is incomplete.
     Broken,

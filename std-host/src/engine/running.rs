@@ -166,7 +166,7 @@ impl Running {
     fn ran(&mut self, outcome: Outcome) {
         match (outcome, &mut self.legacy) {
             (Outcome::Asks(questions, _), Some(legacy)) => {
-                // The time that the user takes does not count towards the deadline.
+                // The user gets additional time to answer.
                 self.deadline += limits::ANSWERS;
                 let asked = legacy.ask(questions);
                 self.asked(Some(asked));

@@ -335,7 +335,7 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    // A variant is its name, or an object whose only member has that name: serde's default
+    // A variant is its name, or an object with one member of that name: serde's default
     // representation.
     fn deserialize_enum<V: Visitor<'de>>(
         mut self,

@@ -32,7 +32,7 @@ pub(crate) enum Change {
     End,
 }
 
-/// The offers of a server, whose calls can change them.
+/// The offers of a server. Their handlers can change the offers.
 pub(crate) type Registry = registry::Registry<Changes>;
 pub(crate) type Offer = registry::Offer<Changes>;
 pub(crate) type Completion = registry::Completion<Changes>;

@@ -81,8 +81,8 @@ impl Entry {
         self.set("_meta", meta);
     }
 
-    /// Prints the members: first those in `first`, whose value is the key unless they have their
-    /// own, then the others.
+    /// Prints the members: those in `first`, then the others. A member in `first` without a value
+    /// gets the key.
     #[track_caller]
     pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
         let Self { mut offer, listed } = self;
@@ -160,10 +160,11 @@ macro_rules! listed {
                 self
             }
 
-            /// Requires a scope. A caller whose token lacks it gets 403 with a challenge that lists
-            /// the required scopes (MCP basic/authorization, "Scope Challenge"). If this is called
-            /// several times, all scopes are required. The check applies neither to applications
-            /// that act for themselves, whose tokens have no scopes, nor to callers without a
+            /// Requires a scope. If the caller's token lacks it, the caller gets 403 with a
+            /// challenge that lists the required scopes (MCP basic/authorization, "Scope
+            /// Challenge"). If this is called several times, all scopes are required. Applications
+            /// that act for themselves have no scopes, so the check does not apply to them; nor
+            /// does it apply to anonymous callers and holders of keys. Guests are asked for a
             /// token.
             #[must_use]
             pub fn scope(mut self, scope: &str) -> Self {
@@ -171,8 +172,8 @@ macro_rules! listed {
                 self
             }
 
-            /// Requires a role. A caller whose token lacks it gets 403. The check does not apply to
-            /// callers without a token.
+            /// Requires a role. If the caller's token lacks it, the caller gets 403. The check does
+            /// not apply to anonymous callers and holders of keys. Guests are asked for a token.
             #[must_use]
             pub fn role(mut self, role: &str) -> Self {
                 self.entry.need(super::registry::Needed::Role(role.to_owned()));

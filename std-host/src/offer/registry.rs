@@ -195,7 +195,7 @@ impl<C: Clone> Rerun<C> {
         }
     }
 
-    /// Returns the outcome of a call whose client cannot answer.
+    /// Returns the outcome of a call if the client cannot answer.
     pub(crate) fn failed(&self, reason: String) -> Outcome {
         Outcome::of_failure(Failure::User(reason), self.kind == Kind::Tool, || None)
     }
@@ -289,8 +289,8 @@ impl<C: Clone> Registry<C> {
     }
 
     /// Starts `call`, which was read from `body` and must end by `deadline`. `known` is set for a
-    /// legacy call whose client has a known handshake. The events of the call are charged to the
-    /// request of `permit`. A retry that answers a parked call continues that call.
+    /// call of a legacy session. The events of the call are charged to the request of `permit`. A
+    /// retry that answers a parked call continues that call.
     pub(crate) fn start(
         &self,
         body: &Bytes,

@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// Cancels the call whose request has this id.
+    /// Cancels the call of the request with this id.
     ///
     /// # Errors
     /// If there is no such call here, but another replica may have it.
