@@ -153,7 +153,7 @@ impl fmt::Display for Unfetched {
             Self::Forbidden(url) => {
                 write!(
                     f,
-                    "{url} is not asked: it must be https (http only for an issuer that is http on this machine), and not a local address that is not the issuer's"
+                    "{url} is not allowed: it must use https (or http, if the issuer does and is on this machine), and it must not be a local address other than the issuer's"
                 )
             }
             Self::Client(error) => f.write_str(error),
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_is_looked_for_in_the_places_of_all_its_standards() {
+    fn metadata_is_looked_for_at_the_urls_of_all_standards() {
         for (issuer, expected) in [
             (
                 "https://id.example",

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_judged_as_wycheproof_judges_them_by_the_key_that_the_set_has_for_them() {
+    fn tokens_are_judged_as_wycheproof_judges_them() {
         let mut good = 0;
         for group in ["json_web_signature", "json_web_key"].into_iter().flat_map(groups) {
             let key = if group["public"].is_null() { &group["private"] } else { &group["public"] };
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_for_something_else_are_passed_over_and_a_set_without_any_other_is_none() {
+    fn keys_for_other_uses_are_skipped_and_a_set_without_a_usable_key_is_refused() {
         let good = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": BASE64URL.encode([7; 32])});
         let other = json!({"kty": "oct", "k": "c2VjcmV0"});
         assert_eq!(set(&[other.clone(), good]).map(|set| set.keys.len()), Some(1));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn key_is_for_the_one_algorithm_that_it_names_or_that_its_type_and_curve_mean() {
+    fn key_has_the_one_algorithm_that_it_names_or_that_its_type_and_curve_imply() {
         let modulus = BASE64URL.encode([&[0xC0][..], &[0x5A; 254], &[1]].concat());
         let rsa = |alg: Value| json!({"kty": "RSA", "kid": "k", "n": modulus, "e": "AQAB", "alg": alg});
         let ec = |curve: &str, bytes: usize, alg: Value| {

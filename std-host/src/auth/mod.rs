@@ -192,12 +192,13 @@ impl Auth {
         self.gate
     }
 
-    /// Whether the endpoint looks as if it did not exist to callers who have not shown valid credentials.
+    /// Whether the endpoint pretends not to exist (404) to callers without valid credentials.
     pub(crate) fn is_hidden(&self) -> bool {
         self.unauthenticated == Unauthenticated::NotFound && !matches!(self.gate, Gate::Open(_) | Gate::Optional)
     }
 
-    /// Prepares for the first request: requests of a hidden endpoint do not wait for keys, so they are fetched before.
+    /// Fetches keys before the first request if the endpoint is hidden, because requests of a
+    /// hidden endpoint do not wait for keys.
     pub(crate) fn prepare(&self) {
         #[cfg(feature = "auth")]
         if let Some(tokens) = self.tokens.as_ref().filter(|_| self.is_hidden()) {

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn issuer_is_asked_by_https_or_in_the_clear_on_this_machine() {
+    fn issuer_must_use_https_or_http_on_this_machine() {
         for (issuer, allowed) in [
             ("https://id.example/tenant", true),
             ("https://10.0.0.1", true),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_elsewhere_sends_the_server_neither_into_this_machine_nor_to_where_each_machine_has_another() {
+    fn remote_issuer_cannot_send_the_server_to_loopback_link_local_or_metadata_addresses() {
         let reach = Reach::of("https://id.example").expect("an issuer");
         for url in [
             "https://id.example/keys",
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_of_this_machine_may_send_the_server_into_this_machine() {
+    fn issuer_on_this_machine_may_send_the_server_to_this_machine() {
         let plain = Reach::of("http://localhost:8080").expect("an issuer");
         for (url, allowed) in [
             ("http://localhost:8080/keys", true),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn address_that_a_name_has_is_judged_like_one_in_the_url() {
+    fn address_of_a_resolved_name_is_judged_like_one_in_the_url() {
         let at = |issuer: &str, host: &str, address: &str| {
             let reach = Reach::of(issuer).expect("an issuer");
             reach.allows_address(host, address.parse().expect("an address"))

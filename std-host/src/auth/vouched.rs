@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_principal_or_is_there_twice_vouches_for_nobody() {
+    fn invalid_or_repeated_principal_header_is_refused() {
         let good = base64(br#"{"auth_typ":"aad","claims":[]}"#);
         for (principals, expected) in [
             (&[][..], Some(Denied::NoToken)),

@@ -1,4 +1,4 @@
-//! An entry of a list, as a backend publishes it.
+//! Entries of lists that a backend publishes.
 
 use super::members::Members;
 use crate::offer::{mirrors, since};

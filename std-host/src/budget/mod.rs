@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn budget_that_is_in_use_is_refused_to_all_callers_and_to_those_that_are_not_told_apart() {
+    fn used_up_budget_refuses_all_callers_known_or_not() {
         let budget = budget();
         let held: Vec<_> = (1..=4).map(|number| budget.reserve(caller(number), SHARE).unwrap()).collect();
         for account in [caller(5), Account::UNKNOWN] {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn request_that_is_larger_than_the_budget_passes_while_others_hold_next_to_nothing() {
+    fn request_larger_than_the_budget_passes_while_others_hold_very_little() {
         let budget = budget();
         let mut large = budget.reserve(caller(1), SHARE).unwrap();
         assert_eq!(large.more(200), Ok(()));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn part_has_a_bound_of_its_own_and_its_bytes_come_back() {
+    fn part_has_its_own_limit_and_its_bytes_are_released() {
         let budget = budget();
         for _ in 0..3 {
             let part = budget.reserve_part(Part::Log, 25).unwrap();

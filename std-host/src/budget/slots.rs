@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_that_are_not_told_apart_may_take_all_and_a_table_of_one_slot_has_one_for_anybody() {
+    fn callers_that_cannot_be_told_apart_may_take_all_slots_and_a_table_of_one_slot_serves_any_caller() {
         let slots = Slots::new(8, 50);
         let all: Vec<_> = (0..8).map(|_| slots.take(Account::UNKNOWN).unwrap()).collect();
         assert_eq!(slots.take(Account::UNKNOWN).err(), Some(Crowded::Full));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_waits_too_long_goes_without_and_leaves_nothing_behind() {
+    async fn caller_that_waits_too_long_gets_no_slot_and_leaves_no_entry() {
         let (slots, queue) = (Slots::new(1, 50), Slots::new(1, 50));
         let held = slots.take(caller(1)).unwrap();
         assert!(slots.wait(caller(2), &queue, Duration::from_secs(5)).await.is_none());

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weight_follows_the_structure_and_not_what_stands_in_strings() {
+    fn weight_counts_structure_and_ignores_the_content_of_strings() {
         let padded = |inner: &str| format!("[\"{}\",{inner}]", "x".repeat(SMALL));
         let base = weight(padded("0").as_bytes());
         for (inner, more) in [

@@ -109,7 +109,8 @@ impl Ask {
     }
 
     /// Returns the capability that the client would need, if the client has not declared it.
-    // MCP 2026-07-28 basic/patterns/mrtr: only what this request's capabilities declare. An empty `elicitation` means forms.
+    // MCP 2026-07-28 basic/patterns/mrtr: only requests that the capabilities of this call declare.
+    // An empty `elicitation` means forms.
     pub(super) fn missing(&self, declared: &Value) -> Option<Value> {
         let (there, needed) = match self {
             Self::Form { .. } => {

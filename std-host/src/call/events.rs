@@ -95,7 +95,8 @@ impl Events {
     pub(crate) async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
         let token = {
             let mut sent = self.lock();
-            // MCP basic/patterns/progress: "MUST increase with each notification". Infinity and NaN have no spelling in JSON.
+            // MCP basic/patterns/progress: "MUST increase with each notification". JSON cannot
+            // express infinity and NaN.
             match sent.token.clone() {
                 Some(token) if progress.is_finite() && progress > sent.last => {
                     sent.last = progress;
@@ -111,7 +112,8 @@ impl Events {
     }
 
     pub(crate) async fn log(&self, level: Level, logger: Option<&str>, data: &impl Serialize) {
-        // MCP 2026-07-28 server/utilities/logging: nothing unless the request asked, and nothing below what it asked for.
+        // MCP 2026-07-28 server/utilities/logging: no messages unless the request asks for them,
+        // and none below the requested level.
         if self.level.is_none_or(|asked| level < asked) {
             return;
         }
@@ -120,8 +122,8 @@ impl Events {
         }
     }
 
-    /// Asks the client while the call stays alive, and waits for the answers by the same keys. The error is a sentence that says
-    /// why there are none.
+    /// Asks the client while the call stays alive, and waits for the answers. They have the keys of
+    /// the requests. The error is a sentence that says why there are no answers.
     pub(crate) async fn ask(
         self: &Arc<Self>,
         requests: Map<String, Value>,

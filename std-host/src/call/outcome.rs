@@ -75,9 +75,11 @@ impl Outcome {
             Self::Read(contents) => contents.write(&mut out.contents()),
             Self::Values(values) => values.iter().try_for_each(|value| out.values().value(value)),
             Self::Rejected(code, message) => out.reject(*code, message, None),
-            Self::Needs(data) => {
-                out.reject(Code::MissingClientCapability, "The client has not declared what this needs", Some(data))
-            }
+            Self::Needs(data) => out.reject(
+                Code::MissingClientCapability,
+                "The client has not declared a required capability",
+                Some(data),
+            ),
             Self::Asks(questions, state) => out.ask(&Value::from(questions.clone()).to_string(), state.as_deref()),
             // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error": the error may
             // list URL-mode elicitations only.

@@ -36,7 +36,7 @@ pub(crate) struct Parked {
     expiry: AbortHandle,
 }
 
-/// A suspended call, which is not polled.
+/// A suspended call. It is not polled.
 pub(crate) struct Suspended {
     pub(crate) run: Run,
     pub(crate) events: mpsc::Receiver<Event>,

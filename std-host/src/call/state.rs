@@ -1,4 +1,5 @@
-//! The sealed state that a modern client carries from one request of a call to the next (MCP 2026-07-28 basic/patterns/mrtr).
+//! The sealed request state: a modern client carries it from one request of a call to the next (MCP
+//! 2026-07-28 basic/patterns/mrtr).
 
 use crate::budget::{Permit, weight};
 use crate::clock::now;

@@ -123,7 +123,7 @@ impl<'de> Source<'de> {
         let value = visited?;
         // A member of an object is counted like an element of an array.
         if entries.element()? {
-            return Err(Error("there is more than fits".to_owned()));
+            return Err(Error("too many elements or members".to_owned()));
         }
         self.done = true;
         Ok(value)
@@ -593,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn value_left_in_the_middle_by_its_type_does_not_disturb_the_next() {
+    fn value_that_its_type_reads_only_in_part_does_not_disturb_the_next() {
         for level in ["[1,[2],3]", r#"{"a":[1]}"#, r#""x""#, "[[[1,2]]]", "[256]"] {
             let lenient = from::<Lenient>(&format!(r#"{{"level":{level},"mode":{{"a":[]}},"name":"n"}}"#));
             assert_eq!(lenient, Ok(Lenient { level: vec![], mode: 0, name: "n".to_owned() }), "{level}");
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn mistake_with_a_long_name_or_value_is_told_with_the_beginning_of_it() {
+    fn error_message_quotes_only_the_beginning_of_a_long_name_or_value() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Closed {}

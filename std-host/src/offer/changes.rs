@@ -123,7 +123,8 @@ impl Changes {
 
     /// Ends all subscriptions with their result, and later ones immediately: for a server that is
     /// about to stop.
-    // MCP 2026-07-28 basic/patterns/subscriptions: a server that ends a subscription SHOULD send its result.
+    // MCP 2026-07-28 basic/patterns/subscriptions: a server that ends a subscription SHOULD send
+    // the result.
     pub fn end_subscriptions(&self) {
         self.0.ended.store(true, Ordering::SeqCst);
         self.tell(Change::End);

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn member_that_no_type_below_the_root_has_is_refused_and_those_that_are_known_are_told() {
+    fn unknown_member_below_the_root_is_refused_with_a_list_of_the_known_ones() {
         for (json, says) in [
             (r#"{"filter":{"color":"red","not":{"color":"blue"}}}"#, None),
             (r#"{"filter":null,"all":[],"by_name":{},"any":{"x":{"y":1}},"object":{"x":{}}}"#, None),
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn long_name_of_a_member_is_told_with_the_beginning_of_it() {
+    fn error_message_quotes_only_the_beginning_of_a_long_member_name() {
         let long = "x".repeat(10_000);
         let said = outcome::<Search>(&format!(r#"{{"by_name":{{"{long}":{{"{long}":1}}}}}}"#)).expect("refused");
         assert!(said.len() < 500, "{}", said.len());

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_of_plain_types_says_no_more_than_they_enforce_and_bounds_and_patterns_do() {
+    fn plain_types_need_no_rules_but_bounds_and_patterns_do() {
         let of = |schema: Schema| says_more(&schema.value);
         assert!(of(Schema::of::<Ranged>("t")));
         assert!(of(Schema::of::<Nested>("t")));

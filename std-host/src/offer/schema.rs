@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_says_nothing_of_rust_but_what_a_model_needs() {
+    fn schema_has_no_names_of_rust_types_or_number_formats() {
         #[derive(JsonSchema)]
         #[expect(dead_code, reason = "only its schema matters")]
         struct Numbers {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_that_may_allow_names_it_does_not_list_is_left_as_it_is() {
+    fn schema_that_may_allow_unlisted_names_stays_open() {
         assert_eq!(outcome::<Flat<WithStrict>>(), (None, Value::Null, Value::Null));
         let (names, additional, unevaluated) = outcome::<Flat<Map>>();
         assert_eq!((names, unevaluated), (None, Value::Null));

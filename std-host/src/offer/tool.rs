@@ -28,7 +28,8 @@ impl Tool {
     /// their type, and that of a structured result from the type in [`Json`](super::Json).
     ///
     /// # Panics
-    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or the arguments are not an object.
+    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the arguments are not
+    /// an object.
     #[track_caller]
     pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
     where

@@ -97,7 +97,7 @@ impl Client {
                 }
                 let uri = normal_uri(&uri());
                 if uri.len() > limits::SUBSCRIBED_URI {
-                    return Err(Error::Refused("The URI is longer than a subscription may have it"));
+                    return Err(Error::Refused("The URI is too long for a subscription"));
                 }
                 if known.is_some_and(|known| known.uris.contains(&uri)) {
                     return Ok(());
@@ -273,7 +273,7 @@ pub(super) fn unkept(unkept: Unkept) -> Error {
 pub(crate) fn elsewhere(what: &str) -> Error {
     tracing::warn!(
         what,
-        "came for a session that was opened elsewhere: route sessions to the replica that opened them"
+        "a message came for a session of another process: route each session to the replica that opened it"
     );
     Error::Elsewhere
 }

@@ -118,7 +118,7 @@ impl Legacy {
                 let said: String = error["message"].as_str().unwrap_or_default().chars().take(limits::ECHOED).collect();
                 // JSON-RPC 2.0 §5.1: `message` is required, but not every client sends one.
                 let said = if said.trim().is_empty() { "it gave no reason" } else { &said };
-                return self.unanswered(format!("The client could not answer what was asked: {said}"));
+                return self.unanswered(format!("The client could not answer the question: {said}"));
             }
         }
         if waiting.answers.len() < waiting.keys.len() {
@@ -149,7 +149,7 @@ impl Legacy {
     }
 }
 
-const TOO_MANY: &str = "it asks the client for too much at once";
+const TOO_MANY: &str = "The call asks the client too many questions at once";
 
 /// Returns the parameters of a question in the form of `version`.
 fn adapted(request: &mut Value, version: Version, number: u64) -> Option<String> {
