@@ -76,7 +76,7 @@ impl Running {
         self.version
     }
 
-    /// Makes each message be sent as a whole, not in pieces.
+    /// Sends each message as a whole, not in pieces.
     pub(crate) const fn whole(&mut self) {
         self.way = Way::Whole;
     }
