@@ -1,4 +1,4 @@
-//! The command line: its commands, and how they end.
+//! The command line: its commands and their exit codes.
 
 mod administration;
 mod assemble;
@@ -64,10 +64,12 @@ struct Cli {
 enum Command {
     /// Serve the demo tools `echo` and `add` over HTTP, or over standard input and output
     ///
-    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides a variable, a variable
-    /// overrides the file. `attache config` prints the values in force and where each comes from. -h shows the basics.
+    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides
+    /// a variable, a variable overrides the file. `attache config` prints the values in force and
+    /// where each comes from. -h shows the basics.
     Serve(serve::Serve),
-    /// Check the configuration and the files it names, as `serve` does before it listens; exit code 2 if something is wrong
+    /// Check the configuration and the files it names, as `serve` does before it listens; exit code
+    /// 2 if something is wrong
     Check(serve::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
@@ -84,7 +86,8 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct Settings {
-    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
+    /// without being named
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     config: Option<PathBuf>,
 
@@ -116,7 +119,7 @@ struct McpJson {
     settings: Settings,
 }
 
-/// Reads the command line, runs, and says how it went.
+/// Reads the command line, runs the command, and returns its exit code.
 pub(crate) fn run() -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),

@@ -5,7 +5,7 @@ use attache_host::{Ctx, Server, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A server with those of the demo tools that its configuration names.
+/// Returns a server with the demo tools that its configuration names.
 pub(super) fn server(endpoint: &Endpoint) -> Server {
     let server = Server::new(&endpoint.name, env!("CARGO_PKG_VERSION"));
     let server = match &endpoint.instructions {
@@ -18,7 +18,7 @@ pub(super) fn server(endpoint: &Endpoint) -> Server {
             let sum = add.a.checked_add(add.b).ok_or(ToolError::user("the sum of a and b is beyond 64 bits"))?;
             Ok::<_, ToolError>(sum.to_string())
         }),
-        // The configuration was checked for unknown names.
+        // Unknown names were refused with the configuration.
         _ => server,
     })
 }

@@ -1,11 +1,11 @@
-//! What other systems than Unix have instead.
+//! Replacements on systems other than Unix.
 
 use super::listener::{Listener, Stream};
 use core::fmt;
 use std::io;
 use std::path::Path;
 
-/// What asks the program to stop: Ctrl-C.
+/// The signals that ask the program to stop: only Ctrl-C.
 #[derive(Debug)]
 pub(crate) struct Signals {}
 
@@ -19,7 +19,7 @@ impl Signals {
     }
 }
 
-/// No signal asks to read files again.
+/// The signal that asks the program to reload files, which does not exist here.
 #[derive(Debug)]
 pub(crate) struct Reload {}
 
@@ -33,7 +33,7 @@ impl Reload {
     }
 }
 
-/// There are no Unix sockets.
+/// A Unix socket, which does not exist here.
 #[derive(Debug)]
 pub(crate) enum Local {}
 
@@ -53,35 +53,35 @@ impl fmt::Display for Local {
     }
 }
 
-/// No service manager hands sockets over.
+/// Returns `None`, because service managers here do not pass sockets.
 pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(None)
 }
 
-/// A new file; an error if there is one already.
+/// Creates a new file. Fails if the file exists.
 pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::create_new(path)
 }
 
-/// Files have no owner that is told here.
+/// Does nothing, because this system's files have no owner to keep.
 pub(crate) fn keep_owner(_: &Path, _: &std::fs::File) {}
 
-/// Who may read a file is not in its mode.
+/// Returns `None`, because the mode of a file does not say who may read it.
 pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     std::fs::metadata(file).map(|_| None)
 }
 
-/// Files have no owner that is told here.
+/// Returns `None`, because this system's files have no owner to check.
 pub(crate) fn foreign_owner(_: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Nothing tells apart two files of one name, time and length.
+/// Returns a constant, because nothing tells apart two files of one name, time and length.
 pub(crate) fn version(_: &std::fs::Metadata) -> (u64, i64, i64) {
     (0, 0, 0)
 }
 
-/// There are no core dumps.
+/// Does nothing, because this system does not write core dumps.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     Ok(())
 }

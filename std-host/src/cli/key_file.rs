@@ -1,5 +1,5 @@
-//! Files of API keys. A line for each key has its name, the SHA-256 of its value, and its kind if that is not `host`. The value itself is
-//! shown once, when it is made.
+//! Files of API keys. Each line has the name of a key, the SHA-256 of its value, and its kind
+//! unless that is `host`. The value itself is shown only once, when the key is made.
 
 use super::fault::{Fault, Faults, Origin};
 use super::key_level::{Entry, Kind, Level};
@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Duration;
 
-/// A new value: a prefix that scanners for leaked secrets look for, 32 random bytes, and a checksum of both.
+/// Generates the value of a key: a prefix that scanners for leaked secrets recognize, 32 random
+/// bytes, and a checksum of both.
 pub(super) fn made() -> Result<String, String> {
     let mut value = format!("attache_{}", hexadecimal(&random()?));
     let [a, b, c, d, ..] = digest(value.as_bytes());
@@ -22,14 +23,14 @@ pub(super) fn made() -> Result<String, String> {
     Ok(value)
 }
 
-/// 32 random bytes.
+/// Returns 32 random bytes.
 pub(super) fn random() -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
     Ok(bytes)
 }
 
-/// Removes a key; whether it was there.
+/// Removes a key, and returns whether it existed.
 pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
     let before = keys.len();
     keys.retain(|key| !key.is(name, kind));
@@ -39,11 +40,11 @@ pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
 /// Why a key file was not changed.
 #[derive(Debug)]
 pub(super) enum Unchanged {
-    /// Another change is under way.
+    /// Another change is in progress.
     Busy(String),
-    /// The change makes no sense.
+    /// The change is invalid.
     Refused(String),
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     Broken(Fault),
 }
 
@@ -56,7 +57,7 @@ impl From<Unchanged> for Fault {
     }
 }
 
-/// Changes the file, whole or not at all. Gives its new content and what `change` has returned.
+/// Changes the file atomically. Returns its new content and the result of `change`.
 pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>,
@@ -64,7 +65,7 @@ pub(super) fn change<T>(
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = PathBuf::from(name);
-    // While this file exists, no other program changes the keys.
+    // This file is a lock: while it exists, no other program changes the keys.
     let mut file = system::create_private(&fresh).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Unchanged::Busy(format!(
             "{} exists: another change of the keys is under way; if its program was killed, remove that file",
@@ -108,15 +109,16 @@ fn changed<T>(
     Ok((keys, given))
 }
 
-/// The keys in the file.
+/// Reads the keys in the file.
 ///
 /// # Errors
-/// All lines that do not name a key, or why the file cannot be read.
+/// All lines that do not contain a key, or why the file cannot be read.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
     parsed(path, &private_file::read("auth.keys_file", path)?)
 }
 
-/// The keys in the file, for an operator who may be root and keep them for a service that runs as another user.
+/// Reads the keys in the file, for an operator who may be root and manages them for a service that
+/// runs as another user.
 ///
 /// # Errors
 /// As [`read`].
@@ -140,7 +142,7 @@ fn parsed(path: &Path, text: &str) -> Result<Vec<Entry>, Fault> {
     faults.end().map(|()| keys)
 }
 
-/// The key on a line; nothing for an empty line or a comment.
+/// Parses a line. `None` for an empty line or a comment.
 fn entry(line: &str) -> Option<Result<Entry, ()>> {
     let mut words = line.split_whitespace();
     let name = words.next().filter(|_| !line.starts_with('#'))?;
@@ -156,7 +158,7 @@ fn cannot(path: &Path, what: &str, error: &io::Error) -> Fault {
     Fault::of(format!("auth.keys_file {} cannot be {what}: {error}", path.display()))
 }
 
-/// The keys of one file, and the endpoints that they open.
+/// The keys of one key file, and the endpoints that they open.
 #[derive(Debug)]
 pub(super) struct Ring {
     file: PathBuf,
@@ -177,7 +179,7 @@ impl Held {
 }
 
 impl Ring {
-    /// Reads the file, and watches it in the runtime that runs this.
+    /// Reads the file, and starts a task in the current runtime that watches it.
     pub(super) fn of(file: &Path) -> Result<Arc<Self>, Fault> {
         let held = Mutex::new(Held { keys: read(file)?, doors: Vec::new() });
         let ring = Arc::new(Self { file: file.to_owned(), held });
@@ -189,7 +191,8 @@ impl Ring {
         &self.file
     }
 
-    /// The keys that open the endpoint at `path`, which asks for `level`. They follow the file.
+    /// Returns the keys that open the endpoint at `path`, which requires `level`. They are updated
+    /// when the file changes.
     pub(super) fn door(&self, level: Level, path: &str) -> Keys {
         let keys = Keys::default();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,13 +201,13 @@ impl Ring {
         keys
     }
 
-    /// Takes these keys instead of those before.
+    /// Replaces all keys.
     pub(super) fn take(&self, fresh: Vec<Entry>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take(fresh);
     }
 
-    /// Reads the file again; the number of its keys if they have changed. A change over HTTP that happens meanwhile wins,
-    /// because it waits for this lock.
+    /// Reads the file again, and returns the number of its keys if they have changed. The lock is
+    /// held while reading, so a concurrent change over HTTP is applied afterwards and never lost.
     fn refresh(&self) -> Result<Option<usize>, Fault> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = read(&self.file)?;
@@ -219,7 +222,10 @@ impl Ring {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 
-    /// Whether this is the value of a key, and of the master key.
+    /// Whether this is the value of the master key.
+    ///
+    /// # Errors
+    /// If it is the value of no key at all. The value of another key is `Ok(false)`.
     pub(super) fn is_master(&self, value: &[u8]) -> Result<bool, Denied<'static>> {
         let keys = self.keys();
         let of = |key: &Entry| ApiKey::new(key.name.clone(), key.digest);
@@ -233,7 +239,8 @@ impl Ring {
         }
     }
 
-    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the old keys stay.
+    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the
+    /// old keys remain valid.
     async fn follow(self: Arc<Self>) {
         let mut watched = WatchedFiles::new(vec![self.file.clone()], LOOK);
         let mut logged = None;
@@ -263,14 +270,15 @@ impl Ring {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // As on the function platform, only servers that require a system key tell the holder of another valid key that it is the wrong
-    // one (docs/authorization.md, "Keys").
+    // As on the function platform: only servers that require a system key tell the holder of
+    // another valid key that it is the wrong one (docs/authorization.md, "Keys").
     if let Level::System(_) = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
 }
 
-/// How often the file is looked at: an operator who removes a key wants it to stop working now.
+/// The interval between checks of the file. It is short, because a removed key should stop working
+/// immediately.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

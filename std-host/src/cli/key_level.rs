@@ -1,9 +1,9 @@
-//! API keys by what they open: the level that an endpoint asks for, and the kind of a key.
+//! API keys by their permissions: the level that an endpoint requires, and the kind of a key.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// A key of a key file.
+/// A key in a key file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: String,
@@ -12,20 +12,21 @@ pub(super) struct Entry {
     pub(super) digest: [u8; 32],
 }
 
-/// What a key opens (azure.md C.2).
+/// The endpoints that a key opens (docs/authorization.md, "Keys").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Every endpoint, and key administration.
     Master,
-    /// All endpoints that ask for level `function`.
+    /// All endpoints that require level `function`.
     Host,
     /// The endpoint at this path.
     Function(String),
-    /// Endpoints that ask for level `system` and for a key of this name.
+    /// Endpoints that require level `system` and a key of this name.
     System,
 }
 
-/// The level of key that an endpoint asks for. A key opens it if its level is equal, not if it is higher; the master key opens all.
+/// The level of key that an endpoint requires. A key opens the endpoint if its level is equal; a
+/// higher level does not suffice. The master key opens every endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Function,
@@ -39,7 +40,7 @@ impl Entry {
         self.name == name && self.kind == *kind
     }
 
-    /// Whether the key opens the endpoint at `path`, which asks for `level`.
+    /// Whether the key opens the endpoint at `path`, which requires `level`.
     pub(super) fn opens(&self, level: &Level, path: &str) -> bool {
         match (&self.kind, level) {
             (Kind::Master, _) | (Kind::Host, Level::Function) => true,

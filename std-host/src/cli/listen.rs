@@ -1,4 +1,4 @@
-//! Connections: how many there are, how long they may take, and how they end.
+//! Serves connections: their number, their deadlines, and the graceful stop.
 
 use super::connections::{Connections, Entry};
 use super::heads::Heads;
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_service::Service;
 
-/// What all connections have in common.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) router: axum::Router,
@@ -41,8 +41,8 @@ pub(super) struct Serving {
     pub(super) connections: Connections,
 }
 
-/// Serves connections until a signal comes and `stopped` has been told; then the requests that have begun have
-/// [`stop_grace`](Limits::stop_grace) to be answered, or until a second signal.
+/// Serves connections until a signal arrives. Then calls `stopped`, and gives requests in progress
+/// [`stop_grace`](Limits::stop_grace) to be answered. A second signal ends them at once.
 pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &mut Signals, stopped: impl FnOnce()) {
     if let Err(error) = listener.bound_buffers() {
         tracing::warn!(%error, "slow readers may be cut early: the send buffer of connections is as the system has it");
@@ -51,7 +51,8 @@ pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &m
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
     loop {
-        // While the table is full and all connections in it are in use, further ones stay in the system's queue.
+        // While all connections in the full table are in use, further ones wait in the system's
+        // accept queue.
         let admitted = tokio::select! {
             admitted = serving.admitted(&listener) => admitted,
             () = signals.next() => break,
@@ -63,7 +64,7 @@ pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &m
         }
     }
     tracing::info!("stopping");
-    // From here on connections are refused, and those that are open learn of the stop.
+    // The listener is closed here, and open connections are told to stop.
     drop((listener, stop));
     stopped();
     let ended = async { while connections.join_next().await.is_some() {} };
@@ -77,7 +78,7 @@ pub(super) async fn serve(listener: Listener, serving: Arc<Serving>, signals: &m
 }
 
 impl Serving {
-    /// Serves what an operator reads, beside the rest and until the program ends.
+    /// Serves pages for the operator, next to the servers, until the program ends.
     pub(super) async fn aside(self: Arc<Self>, listener: Listener) {
         let (_stop, stopping) = watch::channel(());
         loop {
@@ -87,7 +88,8 @@ impl Serving {
         }
     }
 
-    /// The next connection, and its entry in the table; nothing if it was not accepted, or its caller has too many.
+    /// Accepts a connection, and returns it with its entry in the table. `None` if accepting failed
+    /// or the caller has too many connections.
     async fn admitted(&self, listener: &Listener) -> Option<(Box<dyn Stream>, Option<IpAddr>, Entry)> {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -106,8 +108,8 @@ impl Serving {
         }
     }
 
-    /// Serves one connection to its end, and drops then what is `kept` for it. What this future holds, each idle connection costs: what is
-    /// handed to another one stands in it twice.
+    /// Serves one connection to its end, then drops `kept`. Each idle connection costs the size of
+    /// this future, and a value that is passed to another future is stored in both.
     async fn connection<K>(
         self: Arc<Self>,
         stream: Box<dyn Stream>,
@@ -119,7 +121,7 @@ impl Serving {
         let socket = Socket::new(stream, Arc::clone(&pace));
         match &self.tls {
             None => self.requests(socket, pace, peer, stopping).await,
-            // In a box: a plain connection must not be as large as one with TLS.
+            // Boxed, so that a plain connection is not as large as one with TLS.
             Some(tls) => {
                 let socket = socket.below_tls(self.budget.clone(), self.proxies.account(peer));
                 Box::pin(self.encrypted(tls, socket, pace, peer, stopping)).await
@@ -156,7 +158,7 @@ impl Serving {
     ) {
         let begun = tokio::select! {
             begun = timeout(self.limits.head_time, Begun::of(stream)) => begun,
-            // Nothing has been asked for yet.
+            // The client has not sent a request yet.
             _ = stopping.changed() => return,
             () = pace.is_to_give_way() => return,
         };
@@ -175,7 +177,7 @@ impl Serving {
         let service = Paced { router, pace: pace_of_service, peer, is_tls: self.tls.is_some(), metrics, proxies };
         match is_http2 {
             false => watched(pin!(self.http1().serve_connection(stream, service)), &pace, stopping).await,
-            // In a box: the other version must not be as large as this one.
+            // Boxed, so that HTTP/1 connections are not as large as HTTP/2 connections.
             true => watched(Box::pin(self.http2().serve_connection(stream, service)).as_mut(), &pace, stopping).await,
         }
     }
@@ -184,7 +186,7 @@ impl Serving {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            // Heads have their time from the first byte on, see `Pace`.
+            // The deadline of a head begins with its first byte, see `Pace`.
             .header_read_timeout(None)
             .max_buf_size(self.limits.head)
             .max_headers(self.limits.fields);
@@ -205,14 +207,14 @@ impl Serving {
     }
 }
 
-/// Drives a connection as long as it keeps its pace.
+/// Drives a connection while it meets its deadlines.
 async fn watched<C: Connection>(mut connection: Pin<&mut C>, pace: &Pace, mut stopping: watch::Receiver<()>) {
     let mut stops = false;
     let mut looks = pin!(sleep_until(pace.look().unwrap_or_else(|_| Instant::now())));
     let served = loop {
         tokio::select! {
             served = connection.as_mut() => break served,
-            // Nothing is ever sent: the sender is dropped.
+            // Nothing is ever sent on this channel: the sender is dropped.
             _ = stopping.changed(), if !stops => {
                 stops = true;
                 connection.as_mut().end();
@@ -225,31 +227,31 @@ async fn watched<C: Connection>(mut connection: Pin<&mut C>, pace: &Pace, mut st
             },
         }
     };
-    // The peer broke off or was too slow; whether that matters is known to him alone.
+    // The peer closed the connection or was too slow. Only the peer knows whether that is a fault.
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");
     }
 }
 
-/// Ends a connection that is idle. HTTP/2 takes leave, and has to do so at once.
+/// Closes an idle connection. HTTP/2 sends a GOAWAY frame, for which it gets only a short time.
 async fn leave<C: Connection>(mut connection: Pin<&mut C>) {
     connection.as_mut().end();
     let _ = timeout(limits::LINGER, connection).await;
 }
 
-/// Windows are numbers of 32 bits.
+/// Flow-control windows are 32-bit numbers.
 const STREAM_WINDOW: u32 = limits::STREAM_WINDOW as u32;
 
-/// Several bodies may come in at once; each of them counts with its own window.
+/// Several bodies may arrive at once, and each of them is bounded by its own window.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
-/// A connection of hyper, of either version.
+/// A connection of hyper, HTTP/1 or HTTP/2.
 trait Connection: Future<Output = hyper::Result<()>> {
-    /// Answers what was asked, and ends.
+    /// Answers the requests in progress, then closes the connection.
     fn end(self: Pin<&mut Self>);
 }
 
-/// The bytes of a connection, as hyper reads them.
+/// The byte stream that hyper reads.
 type Io<S> = TokioIo<Heads<Begun<S>>>;
 
 impl<S: Stream + 'static> Connection for http1::Connection<Io<S>, Paced> {
@@ -264,7 +266,7 @@ impl<S: Stream + 'static> Connection for http2::Connection<Io<S>, Paced, TokioEx
     }
 }
 
-/// The router behind the pace of one connection.
+/// The router behind the timers of one connection.
 #[derive(Clone, Debug)]
 struct Paced {
     router: axum::Router,
@@ -294,7 +296,7 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
             if response.headers().contains_key(CONNECTION) {
                 open.pace().leave_unread();
             }
-            // To HTTP/1 the socket itself says when nothing is taken.
+            // With HTTP/1, the socket itself notices when the peer takes nothing.
             let number = multiplexed.then(|| open.pace().answer());
             let exchange = Exchange { status: response.status(), begun, metrics };
             Ok(response.map(|body| PacedBody { body, rest: Bytes::new(), open, number, exchange }))
@@ -302,11 +304,12 @@ impl hyper::service::Service<Request<Incoming>> for Paced {
     }
 }
 
-/// The answer on paths that are not served. A hidden endpoint (`auth.unauthenticated = 404`) answers in the same way.
+/// Answers 404 on paths that are not served. A hidden endpoint (`auth.unauthenticated = 404`)
+/// answers in the same way.
 pub(super) async fn not_found(version: Version) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_FOUND;
-    // The body of the request is not read.
+    // The request body is not read, so an HTTP/1 connection must close.
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -314,23 +317,23 @@ pub(super) async fn not_found(version: Version) -> Response<Body> {
     response
 }
 
-/// The body of an answer; the request is open until it is dropped.
+/// The body of an answer. Its request counts as open until this is dropped.
 #[derive(Debug)]
 struct PacedBody {
     body: Body,
-    /// What is left of a frame that is handed out in pieces.
+    /// The rest of a frame that is sent in pieces.
     rest: Bytes,
     open: Open,
-    /// Its number among the answers of an HTTP/2 connection.
+    /// The number of this answer on an HTTP/2 connection.
     number: Option<u64>,
     #[expect(dead_code, reason = "written when it is dropped")]
     exchange: Exchange,
 }
 
-/// Bytes of an answer that HTTP/2 is handed at once: one frame of the usual size (RFC 9113 §6.5.2).
+/// Most bytes of an answer that HTTP/2 gets at once: one frame of the usual size (RFC 9113 §6.5.2).
 const PIECE: usize = 16 * 1024;
 
-/// What the figures have of one exchange.
+/// The metrics of one exchange, recorded when this is dropped.
 #[derive(Debug)]
 struct Exchange {
     status: StatusCode,
@@ -369,7 +372,7 @@ impl http_body::Body for PacedBody {
             }
         }
         this.open.pace().owe(number, true);
-        // In pieces: whether one is taken shows that the answer gets on.
+        // Sends pieces, because each piece that the peer takes shows progress of the answer.
         let piece = this.rest.split_to(this.rest.len().min(PIECE));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -411,7 +414,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-    /// A client of a router that is served within these limits. The server lives as long as the test's runtime.
+    /// Connects a client to a router that is served with these limits. The server lives as long as
+    /// the test's runtime.
     async fn client(router: axum::Router, limits: Limits) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -430,14 +434,14 @@ mod tests {
         TcpStream::connect(address).await.unwrap()
     }
 
-    /// How long the connection stays open, and what still comes.
+    /// Returns how long the connection stays open, and the bytes that still arrive.
     async fn rest(mut client: TcpStream) -> (Duration, Vec<u8>) {
         let (started, mut bytes) = (Instant::now(), Vec::new());
         let _ = timeout(LONG, client.read_to_end(&mut bytes)).await.expect("the end of the connection");
         (started.elapsed(), bytes)
     }
 
-    /// Tells when it is dropped.
+    /// Signals when it is dropped.
     struct Witness(mpsc::UnboundedSender<()>);
 
     impl Drop for Witness {
@@ -446,7 +450,7 @@ mod tests {
         }
     }
 
-    /// An answer without end.
+    /// An answer that never ends.
     struct Endless(#[expect(dead_code, reason = "dropped with the answer")] Witness);
 
     impl http_body::Body for Endless {
@@ -467,7 +471,7 @@ mod tests {
         (axum::Router::new().route("/", axum::routing::get(answer)), told)
     }
 
-    /// A router whose answers come when they are let.
+    /// A router that answers once the test adds a permit.
     fn held_back() -> (axum::Router, Arc<tokio::sync::Semaphore>) {
         let go = Arc::new(tokio::sync::Semaphore::new(0));
         let gate = Arc::clone(&go);
@@ -534,7 +538,7 @@ mod tests {
             let mut scratch = vec![0; 64 * 1024];
             while reader.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
         });
-        // The first gets on, a kilobyte at a time.
+        // The first stream makes progress, a kilobyte at a time.
         let moves = async {
             while writer.write_all(b"\0\0\x04\x08\0\0\0\0\x01\0\0\x80\0").await.is_ok() {
                 sleep(SHORT / 10).await;
@@ -572,7 +576,8 @@ mod tests {
 
     #[tokio::test]
     async fn reader_that_takes_nothing_is_cut_and_its_answer_dropped() {
-        // RFC 9113: the preface, settings with a window of 0, and GET / as fields of the static table and a literal.
+        // RFC 9113: the preface, settings with a window of 0, and GET / as fields of the static
+        // table and a literal.
         let http2 = [
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
             b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
@@ -596,7 +601,7 @@ mod tests {
         let mut client = client(router, Limits::default().stall_time(stall_time)).await;
         client.write_all(REQUEST).await.unwrap();
         let started = Instant::now();
-        // Steps as small as these keep the system from waiting for larger ones on the way.
+        // Such small steps keep the system from waiting for larger ones on the way.
         let mut some = vec![0; 32 * 1024];
         while started.elapsed() < stall_time * 5 / 2 {
             client.read_exact(&mut some).await.unwrap();

@@ -1,4 +1,4 @@
-//! Where connections come from: an address, a Unix socket, or a socket that a service manager has passed.
+//! The listening socket: a TCP address, a Unix socket, or a socket passed by a service manager.
 
 use super::config::Listen;
 use super::problem::Problem;
@@ -9,20 +9,21 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener, SocketAddr),
     Local(system::Local),
 }
 
-/// The bytes of one connection.
+/// The byte stream of one connection.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Listener {
-    /// Listens there, or on the socket that a service manager has passed. The file of a Unix socket gets these permissions.
+    /// Listens at `at`, or on the socket that a service manager has passed. The file of a Unix
+    /// socket gets these permissions.
     pub(super) async fn bind(at: &Listen, socket_mode: u32) -> Result<Self, Problem> {
         let bound = async {
             if let Some(handed_over) = system::handed_over()? {
@@ -36,7 +37,7 @@ impl Listener {
         bound.await.map_err(|error| Problem::Listen(at.clone(), error))
     }
 
-    /// Listens at this address, whatever a service manager has passed.
+    /// Listens at this address, even if a service manager has passed a socket.
     pub(super) async fn address_of_its_own(at: SocketAddr) -> Result<Self, Problem> {
         let bound = async { Self::tcp(TcpListener::bind(at).await?) };
         bound.await.map_err(|error| Problem::Listen(Listen::Tcp(at), error))
@@ -47,7 +48,7 @@ impl Listener {
         Ok(Self::Tcp(listener, address))
     }
 
-    /// Whether this machine alone can connect.
+    /// Whether only this machine can connect.
     pub(super) fn is_local(&self) -> bool {
         match self {
             Self::Tcp(_, address) => address.ip().is_loopback(),
@@ -55,7 +56,7 @@ impl Listener {
         }
     }
 
-    /// The authority of URLs; a Unix socket has none.
+    /// The authority of URLs. `None` for a Unix socket.
     pub(super) const fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(_, address) => Some(*address),
@@ -63,23 +64,25 @@ impl Listener {
         }
     }
 
-    /// Bounds what the system keeps of answers, see [`SEND_BUFFER`](attache_host::limits::SEND_BUFFER).
+    /// Limits the send buffer of connections, see
+    /// [`SEND_BUFFER`](attache_host::limits::SEND_BUFFER).
     pub(super) fn bound_buffers(&self) -> io::Result<()> {
         match self {
             Self::Tcp(listener, _) => {
                 socket2::SockRef::from(listener).set_send_buffer_size(attache_host::limits::SEND_BUFFER)
             }
-            // Those of a Unix socket are small.
+            // Unix sockets have small buffers.
             Self::Local(_) => Ok(()),
         }
     }
 
-    /// The next connection, and where it comes from.
+    /// Accepts a connection, and returns it with the address of the peer.
     pub(super) async fn accept(&self) -> io::Result<(Box<dyn Stream>, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are written whole: waiting for more bytes gains nothing.
+                // Answers are written whole, so waiting for more bytes (Nagle's algorithm) gains
+                // nothing.
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Some(peer.ip())))
             }

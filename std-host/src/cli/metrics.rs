@@ -1,5 +1,6 @@
-//! Figures of the program, beside those of the exchanges of its servers, for Prometheus on a listener of their own. No client can
-//! make a series: the only label here is the status that this server has answered with.
+//! Metrics of the program, together with those of its servers' exchanges, for Prometheus on a
+//! separate listener. A client cannot create a series: the only label here is the status with which
+//! this server has answered.
 
 use attache_host::observe::Metrics as Exchanges;
 use axum::Router;
@@ -13,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use std::sync::Arc;
 
-/// What is counted.
+/// The metrics of connections and requests.
 #[derive(Debug)]
 pub(super) struct Metrics {
     connections: Counter,
@@ -27,7 +28,7 @@ struct Answered {
     status: u16,
 }
 
-/// A connection that is counted as open until this is dropped.
+/// Counts a connection as open until this is dropped.
 #[derive(Debug)]
 pub(super) struct Connected(Gauge);
 
@@ -45,7 +46,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Figures that are printed with those of `exchanges`, and so are the lines of the log that were dropped.
+    /// Creates the metrics and registers them with those of `exchanges`, and with the count of
+    /// dropped log lines.
     pub(super) fn beside(exchanges: &mut Exchanges, lines_dropped: &Counter) -> Self {
         let metrics = Self::default();
         let registry = exchanges.registry();
@@ -65,20 +67,21 @@ impl Metrics {
         Connected(self.open.clone())
     }
 
-    /// A request was answered, whole or as far as its peer wanted.
+    /// Counts a request that was answered, completely or until its client closed the connection.
     pub(super) fn answered(&self, status: StatusCode, time: Duration) {
         self.requests.get_or_create(&Answered { status: status.as_u16() }).inc();
         self.seconds.observe(time.as_secs_f64());
     }
 }
 
-/// `/metrics`: all figures.
+/// The route `/metrics`, which prints all metrics.
 pub(super) fn routes(exchanges: Arc<Exchanges>) -> Router {
     let answer = move || async move { ([("content-type", Exchanges::CONTENT_TYPE)], exchanges.text()) };
     Router::new().route("/metrics", get(answer))
 }
 
-/// Bounds of durations, in seconds: what is instant, what a person notices, and what platforms cut.
+/// Bounds of the duration histogram, in seconds: from instant, to noticeable for a person, to the
+/// timeouts of platforms.
 const BOUNDS: [f64; 6] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0];
 
 #[cfg(test)]

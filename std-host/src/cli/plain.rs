@@ -1,15 +1,18 @@
-//! The program without TLS (feature `tls`): a certificate cannot be had, so nothing is ever asked of one.
+//! Replacement for TLS when the program is built without feature `tls`: reading a certificate
+//! fails.
 
 use super::config::Tls;
 use super::fault::Fault;
 use super::system::Reload;
 use std::io;
 
-/// There is none.
+/// A certificate, which does not exist without TLS.
 #[derive(Clone, Debug)]
 pub(super) enum Certificate {}
 
 impl Certificate {
+    /// Always fails.
+    ///
     /// # Errors
     /// Always.
     pub(super) fn read(files: &Tls) -> Result<Self, Fault> {

@@ -1,4 +1,4 @@
-//! Files with secrets: their permissions, and the hexadecimal digits in which they hold keys.
+//! Files with secrets: checks of their permissions, and the hexadecimal form of keys.
 
 use super::fault::Fault;
 use super::{system, text};
@@ -6,10 +6,11 @@ use core::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-/// Refuses a file with secrets that another user could read or change. `key` is the setting that names the file.
+/// Refuses a file with secrets that another user could read or change. `key` is the setting that
+/// names the file.
 ///
 /// # Errors
-/// What is wrong with its owner or mode, and the command that mends it.
+/// The fault of its owner or mode, and the command that corrects it.
 pub(super) fn check(key: &str, file: &Path) -> Result<(), Fault> {
     refuse(key, file, system::exposure)?;
     refuse(key, file, system::foreign_owner)
@@ -36,7 +37,7 @@ pub(super) fn read(key: &str, file: &Path) -> Result<String, Fault> {
 /// Reads a file with secrets that root keeps for a service which runs as another user.
 ///
 /// # Errors
-/// If others than its owner could read or change it, or if it is not text.
+/// If a user other than its owner could read or change it, or if it is not text.
 pub(super) fn read_for_owner(key: &str, file: &Path) -> Result<String, Fault> {
     refuse(key, file, system::exposure)?;
     read_text(key, file)
@@ -46,7 +47,7 @@ fn read_text(key: &str, file: &Path) -> Result<String, Fault> {
     text::read(file).map_err(|error| Fault::of(format!("{key} {} cannot be read: {error}", file.display())))
 }
 
-/// 32 bytes in 64 hexadecimal digits.
+/// Parses 64 hexadecimal digits as 32 bytes.
 pub(super) fn bytes(word: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = word.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
@@ -56,7 +57,7 @@ pub(super) fn bytes(word: &str) -> Option<[u8; 32]> {
 
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

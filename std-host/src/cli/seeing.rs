@@ -1,4 +1,5 @@
-//! What an operator sees of the servers: observers of their exchanges, and the listeners for metrics and the status page.
+//! Observability for the operator: observers of exchanges, and the listeners for metrics and the
+//! status page.
 
 use super::config::Config;
 use super::connections::Connections;
@@ -15,7 +16,7 @@ use axum::Router;
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-/// Observers of exchanges.
+/// The observers of exchanges and the data that they collect.
 pub(super) struct Seeing {
     observers: Vec<Arc<dyn Observe>>,
     /// Counters of connections and requests.
@@ -28,7 +29,8 @@ pub(super) struct Seeing {
 }
 
 impl Seeing {
-    /// The observers that the configuration asks for. It must not be called from a task, see [`Traces::start`].
+    /// Creates the observers that the configuration asks for. Must not be called from a task, see
+    /// [`Traces::start`].
     pub(super) fn new(config: &Config, log: &Log, budget: &Budget) -> Result<Self, Problem> {
         let traces = config.traces.as_deref().map(Traces::start).transpose().map_err(Problem::Config)?;
         let mut exchanges = observe::Metrics::default();
@@ -51,7 +53,7 @@ impl Seeing {
         Ok(Self { observers, metrics, figures, recent, budget: budget.clone(), _traces: traces })
     }
 
-    /// The server, with these observers.
+    /// Adds these observers to a server.
     pub(super) fn watch(&self, server: Server) -> Server {
         self.observers.iter().cloned().fold(server, Server::observe)
     }
@@ -65,7 +67,8 @@ impl Seeing {
         Ok(())
     }
 
-    /// Opens the listener of the status page, if one is configured, and gives its address. The page calls `endpoints`.
+    /// Opens the listener of the status page, if one is configured, and returns its address. The
+    /// page calls `endpoints`.
     pub(super) async fn status(
         &self,
         limits: &Arc<Limits>,
@@ -84,7 +87,7 @@ impl Seeing {
     }
 }
 
-/// Serves routes that are not part of the servers: their requests are not counted.
+/// Serves routes that are not part of the servers. Their requests are not counted.
 fn serve(listener: Listener, routes: Router, limits: &Arc<Limits>, budget: &Budget) {
     let (router, limits) = (routes.fallback(listen::not_found), Arc::clone(limits));
     let serving = Serving {

@@ -1,4 +1,4 @@
-//! `attache serve`: HTTP, or one client on standard input and output.
+//! `attache serve`: serves HTTP, or one client on standard input and output.
 
 use super::assemble::{Assembled, Reach, assemble, sealed, url};
 use super::client_config::{Client, over_http};
@@ -48,7 +48,7 @@ impl Serve {
                 _ => http(&config, &seeing, &budget).await,
             }
         });
-        // A read of standard input cannot be cancelled, and must not delay the end.
+        // A pending read of standard input cannot be cancelled, and must not delay the end.
         runtime.shutdown_background();
         served
     }
@@ -81,7 +81,8 @@ fn protect_memory(config: &Config) {
 }
 
 async fn over_stdio(config: &Config, first: &Endpoint, seeing: &Seeing, budget: Budget) -> Result<(), Problem> {
-    // Before anything is read: as the first process of a container, a program gets only the signals that it has asked for.
+    // Takes the signals before reading: the first process of a container receives only the signals
+    // for which it has a handler.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let server = sealed(demo::server(first), first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
@@ -104,7 +105,7 @@ async fn over_stdio(config: &Config, first: &Endpoint, seeing: &Seeing, budget: 
         }
     };
     match served {
-        // A client that closes its end wants nothing more.
+        // A client may close its end at any time.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             tracing::info!("the client has closed standard output");
             Ok(())
@@ -123,12 +124,12 @@ async fn http(config: &Config, seeing: &Seeing, budget: &Budget) -> Result<(), P
     let tls = faults.or_default(config.tls.as_ref().map(Certificate::read).transpose());
     faults.end()?;
     let Some(Assembled { router, beside, changes, ready, limits }) = assembled else { return Ok(()) };
-    // Before the greeting: its reader may send a signal.
+    // Takes the signals before the greeting, because its reader may send one.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let mut reload = system::Reload::take().map_err(Problem::Signals)?;
     match tls.clone() {
         Some(certificate) => tokio::spawn(certificate.follow(reload)),
-        // Without this task the signal would end the program.
+        // Without a task that waits for it, SIGHUP would end the program.
         None => tokio::spawn(async move {
             loop {
                 reload.next().await;

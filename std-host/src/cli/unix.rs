@@ -1,4 +1,5 @@
-//! What only Unix has: signals that stop and reload, local sockets, sockets of a service manager, permissions of files.
+//! Unix-specific code: signals that stop and reload, local sockets, sockets passed by a service
+//! manager, file permissions.
 
 use super::listener::{Listener, Stream};
 use core::fmt;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask the program to stop: Ctrl-C, and what service managers send.
+/// The signals that ask the program to stop: Ctrl-C (SIGINT) and SIGTERM, which service managers
+/// send.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -17,7 +19,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From here on these signals do not end the program by themselves.
+    /// Installs handlers, so that these signals no longer end the program by themselves.
     pub(crate) fn take() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
@@ -30,7 +32,7 @@ impl Signals {
     }
 }
 
-/// The signal that asks the program to read its files again.
+/// The signal that asks the program to reload its files (SIGHUP).
 #[derive(Debug)]
 pub(crate) struct Reload(Signal);
 
@@ -44,16 +46,16 @@ impl Reload {
     }
 }
 
-/// A Unix socket that listens. Its file goes with it, if it is still the same.
+/// A listening Unix socket. Dropping it removes its file, unless that has been replaced.
 #[derive(Debug)]
 pub(crate) struct Local {
     listener: UnixListener,
-    /// Nothing if a service manager made it.
+    /// The file and its number. `None` if a service manager created it.
     file: Option<(PathBuf, u64)>,
 }
 
 impl Local {
-    /// Listens at `path`. Its file has these permissions from the moment it appears.
+    /// Listens at `path`. The file has these permissions from the moment it appears.
     pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<Self> {
         // The socket of a program that was killed refuses connections.
         let is_left = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
@@ -95,7 +97,7 @@ impl fmt::Display for Local {
     }
 }
 
-/// The first socket that a service manager has handed over (`LISTEN_FDS`, sd_listen_fds(3)).
+/// Returns the first socket that a service manager has passed (`LISTEN_FDS`, sd_listen_fds(3)).
 pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     let mut handed_over = listenfd::ListenFd::from_env();
     if handed_over.len() == 0 {
@@ -110,14 +112,15 @@ pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(Some(Listener::Local(Local { listener: UnixListener::from_std(listener)?, file: None })))
 }
 
-/// A new file that nobody else may read; an error if there is one already.
+/// Creates a new file that only its owner may read. Fails if the file exists.
 pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Gives a new file to the owner of the one that it replaces, or of the directory if there is none: root changes keys for a service
-/// that runs as another user. Others than root cannot, and need not.
+/// Gives a new file to the owner of the one that it replaces, or of the directory if there is none,
+/// because root changes keys for a service that runs as another user. A user other than root cannot
+/// do this and does not need to.
 pub(crate) fn keep_owner(replaced: &Path, fresh: &fs::File) {
     let directory = replaced.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(owner) = fs::metadata(replaced).or_else(|_| fs::metadata(directory)) {
@@ -125,7 +128,8 @@ pub(crate) fn keep_owner(replaced: &Path, fresh: &fs::File) {
     }
 }
 
-/// Why a file with secrets is not private to its owner, and the command that mends it; `None` if it is private.
+/// Says why a file with secrets is not private to its owner, and which command corrects it. `None`
+/// if it is private.
 pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     const OTHERS: u32 = 0o007;
     const GROUP_WRITES: u32 = 0o020;
@@ -141,7 +145,8 @@ pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     })
 }
 
-/// Why the owner of a file with secrets is not to be trusted, and the command that mends it; `None` for root and the user of this program.
+/// Says why the owner of a file with secrets is not trusted, and which command corrects it. `None`
+/// if the owner is root or the user of this program.
 pub(crate) fn foreign_owner(file: &Path) -> io::Result<Option<String>> {
     let (owner, own) = (fs::metadata(file)?.uid(), rustix::process::geteuid().as_raw());
     Ok((owner != own && owner != 0).then(|| {
@@ -150,16 +155,18 @@ pub(crate) fn foreign_owner(file: &Path) -> io::Result<Option<String>> {
     }))
 }
 
-/// Tells apart two files of one name and time: the number of the file, and when its content or mode last changed.
+/// Distinguishes two files of one name and time: by the number of the file, and the time when its
+/// content or mode last changed.
 pub(crate) fn version(metadata: &fs::Metadata) -> (u64, i64, i64) {
     (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
-/// Keeps memory with secrets out of core dumps, and other processes of the user from reading it.
+/// Keeps secrets in memory out of core dumps, and prevents other processes of the user from reading
+/// them.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // The limit does not reach a program that takes core dumps through a pipe (core(5)); this does.
+    // The limit does not apply to core dumps through a pipe (core(5)). This call does.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
