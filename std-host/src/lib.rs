@@ -1,7 +1,8 @@
 //! MCP servers on any machine that runs Rust's standard library.
 //!
-//! A [`Server`] is a name and tools; a tool is an async closure with typed arguments. The protocol itself lives in
-//! [`attache_core`], which answers the same bytes the same way on a microcontroller.
+//! A [`Server`] is a name and tools; a tool is an async closure with typed arguments. The protocol
+//! itself lives in [`attache_core`], which answers the same bytes the same way on a
+//! microcontroller.
 //!
 //! ```
 //! use attache_host::{Ctx, Server, ToolError};
@@ -31,8 +32,11 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
-//! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
+//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers,
+//! `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`:
+//! `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. Without default
+//! features the crate is a tower service, [`http::McpService`], and a serving function for standard
+//! input and output, [`stdio::serve`].
 
 mod admission;
 pub mod auth;
