@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Credential {
-    /// None.
+    /// The request names no session.
     #[default]
     None,
     /// `Authorization: Bearer …`
