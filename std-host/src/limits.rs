@@ -49,9 +49,9 @@ pub struct Limits {
     pub idle_time: Duration,
     /// The timeout of a peer that takes no byte of an answer. Default: [`STALL_TIME`].
     pub stall_time: Duration,
-    /// How long a stream of a call stays open before a client of revision 2025-11-25 is asked to
-    /// reconnect for the rest. Default: [`STREAM_TIME`]. A shorter time than that of the proxies in
-    /// front prevents them from cutting the stream.
+    /// The time after which a client of revision 2025-11-25 is asked to reconnect for the rest of a
+    /// call's stream. Default: [`STREAM_TIME`]. A shorter time than that of the proxies in front
+    /// prevents them from cutting the stream.
     pub stream_time: Duration,
     /// Requests in progress on one HTTP/2 connection. Default: [`MULTIPLEXED`].
     pub multiplexed: usize,
@@ -217,7 +217,8 @@ pub const CALLS: usize = 512;
 /// its clients have given up.
 pub const CALLS_WAITING: usize = 512;
 
-/// How long a call waits for a slot: longer than most calls run, shorter than clients wait.
+/// The timeout of a call that waits for a slot: longer than most calls run, shorter than clients
+/// wait.
 pub const CALL_WAIT: Duration = Duration::from_secs(5);
 
 /// The timeout of a call. Platforms cut requests after four minutes, so the progress of a longer
@@ -265,7 +266,7 @@ pub const CALLERS: usize = 16 * 1024;
 /// Log lines that wait to be written. Further lines are dropped and counted. One or two megabytes.
 pub const LOG_LINES: usize = 8192;
 
-/// How long a connection is still read after a refusal in the middle of a message, so that the peer
+/// The time for reading a connection after a refusal in the middle of a message, so that the peer
 /// can read the refusal and does not lose it in a reset (RFC 9112 §9.6).
 pub const LINGER: Duration = Duration::from_secs(1);
 
@@ -327,8 +328,9 @@ pub const REASON: usize = 1024;
 /// silent for a minute.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How long a stream of a legacy call stays open. Longer than a call may take, because clients that
-/// reconnect are newer than the streams, so an operator has to opt in with a shorter time.
+/// The time after which the stream of a legacy call is ended, so that the client reconnects. By
+/// default longer than a call may take, because not all clients can reconnect: an operator can opt
+/// in with a shorter time.
 pub const STREAM_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// Subscriptions that may be open on one connection of lines.
@@ -385,7 +387,7 @@ pub const PARKED: usize = 1024;
 /// Calls of one caller that are parked at once.
 pub const PARKED_BY_CALLER: usize = 64;
 
-/// How long a parked call waits for its client's retry before it is cancelled.
+/// The time after which a parked call is cancelled if its client has not retried.
 pub const PARKED_TIME: Duration = Duration::from_secs(10 * 60);
 
 /// Fewest bytes of an API key: a value of this length cannot be guessed, in any encoding.
@@ -400,8 +402,8 @@ pub const SEEN_TOKENS: usize = 4096;
 /// not have.
 pub const FETCH_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long the keys of an issuer are trusted without a refresh. After this time, a key that the
-/// issuer has withdrawn verifies no tokens.
+/// The lifetime of an issuer's keys without a refresh. After this time, a key that the issuer has
+/// withdrawn verifies no tokens.
 pub const KEYS_STALE: Duration = Duration::from_secs(60 * 60);
 
 /// The age at which keys are refreshed in the background. Early enough before [`KEYS_STALE`] that

@@ -64,10 +64,10 @@ pub(super) struct Assembled {
 #[derive(Clone, Copy, Debug)]
 struct Admitted;
 
-/// Builds the router; `make` makes each server, and `watch` adds its observers.
+/// Builds the router. `make` creates each server, and `watch` adds its observers.
 ///
 /// # Errors
-/// All that keeps the servers of the configuration from being served at `reach`.
+/// Every fault that prevents the configured servers from being served at `reach`.
 pub(super) fn assemble(
     config: &Config,
     reach: &Reach,
@@ -220,7 +220,7 @@ pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secr
     }
 }
 
-/// The author's server, with the instructions of the configuration.
+/// Creates the author's server, with the instructions of the configuration.
 pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Server {
     match &endpoint.instructions {
         Some(text) => make(endpoint).instructions(text),

@@ -56,7 +56,8 @@ pub(super) struct Config {
     pub(super) administered: Option<PathBuf>,
 }
 
-/// What the configuration says of one server: its `[[server]]` table, or the settings without one.
+/// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
+/// table exists.
 #[derive(Debug)]
 pub struct ServerConfig {
     pub(super) path: String,
@@ -71,7 +72,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// Returns the name that clients are told (`name`).
+    /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

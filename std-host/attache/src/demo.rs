@@ -5,7 +5,7 @@ use attache_host::{Ctx, Server, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Makes a server with those of the demo tools `echo` and `add` that its configuration names.
+/// Creates a server with the demo tools, `echo` and `add`, that its configuration names.
 pub fn demo(config: &ServerConfig) -> Server {
     let server = Server::new(config.name(), env!("CARGO_PKG_VERSION"));
     config.tools.iter().fold(server, |server, tool| match tool.as_str() {

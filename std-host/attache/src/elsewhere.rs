@@ -71,7 +71,7 @@ pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     std::fs::metadata(file).map(|_| None)
 }
 
-/// Does nothing, because this system's files have no owner to keep.
+/// Returns `None`, because this system's files have no owner to check.
 pub(crate) fn foreign_owner(_: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }

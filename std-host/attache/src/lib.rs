@@ -1,4 +1,5 @@
-//! The program `attache` as a library: its command line, configuration, TLS, access control and logs around the tools of an author.
+//! The program `attache` as a library: command line, configuration, TLS, access control and logs
+//! around an author's tools.
 //!
 //! ```no_run
 //! use attache::ServerConfig;
@@ -136,13 +137,15 @@ struct McpJson {
     settings: Settings,
 }
 
-/// Makes the server of an endpoint from its configuration.
+/// Creates the server of an endpoint from its configuration.
 type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> Server;
 
-/// Reads the command line, runs its command, and returns the exit code: 0, 2 for wrong flags or configuration, else 1.
+/// Reads the command line, runs its command, and returns the exit code: 0 for success, 2 for wrong
+/// flags or configuration, 1 for other failures.
 ///
-/// `server` makes the server of each endpoint: its name, version and tools. The program adds what the configuration says of its path,
-/// `Host` and `Origin` headers, credentials, limits and instructions.
+/// `server` creates the server of each endpoint: its name, version and tools. From the
+/// configuration, the program adds its path, `Host` and `Origin` rules, credentials, limits and
+/// instructions.
 pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),

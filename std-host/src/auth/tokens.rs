@@ -80,7 +80,7 @@ impl Tokens {
     pub(super) fn metadata(&self, resource: &Resource<'_>) -> String {
         let issuers = self.issuers.iter().map(|issuer| issuer.server.as_str());
         let mut out = Growing::unlimited();
-        // The sink has no limit, so writing cannot fail.
+        // It grows as long as it has to.
         let _ = metadata(resource, issuers, self.each_scope(), &mut out);
         String::from_utf8(out.bytes).unwrap_or_default()
     }

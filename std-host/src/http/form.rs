@@ -73,7 +73,7 @@ impl Form {
                 }
                 Ok(Some(Step::Piece(first))) => stream(Stream::event_in_pieces(first, source, &self.permit)),
                 // Panics of handlers are caught, so only the end of the runtime removes a call, and
-                // then no client reads this answer. A call whose answer has not begun cannot be
+                // then no client reads this answer. Before its answer has begun, a call cannot be
                 // broken, and a call without a session cannot be cancelled.
                 Ok(None | Some(Step::Broken | Step::Gone)) => {
                     response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new())
