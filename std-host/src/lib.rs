@@ -33,10 +33,11 @@
 //! # Features
 //!
 //! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers,
-//! `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`:
-//! `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. Without default
-//! features the crate is a tower service, [`http::McpService`], and a serving function for standard
-//! input and output, [`stdio::serve`].
+//! `auth::Tokens`. `schema` (default): checks arguments against the bounds, patterns and conditions
+//! of their schema. `client`: a client for MCP servers, `client::Client`. `metrics`:
+//! `observe::Metrics`, for Prometheus. `traces`: `observe::Traces`, for OpenTelemetry. Without
+//! default features the crate is a tower service, [`http::McpService`], and a serving function for
+//! standard input and output, [`stdio::serve`]. The program is the crate `attache`.
 
 mod admission;
 pub mod auth;
