@@ -1,4 +1,4 @@
-//! Files with secrets: their permissions, and the hexadecimal digits in which they hold keys.
+//! Files with secrets: checks of their permissions, and the hexadecimal form of keys.
 
 use crate::system;
 use attache_core::json::without_mark;
@@ -68,7 +68,7 @@ pub fn read(key: &str, file: &Path) -> Result<String, InvalidFile> {
 /// Reads a file with secrets that root keeps for a service which runs as another user.
 ///
 /// # Errors
-/// If others than its owner could read or change it, or if it is not text.
+/// If a user other than its owner could read or change it, or if it is not text.
 pub fn read_for_owner(key: &str, file: &Path) -> Result<String, InvalidFile> {
     refuse(key, file, system::exposure)?;
     read_text(key, file)
@@ -103,7 +103,7 @@ pub fn bytes(word: &str) -> Option<[u8; 32]> {
 #[must_use]
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

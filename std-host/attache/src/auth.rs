@@ -1,4 +1,4 @@
-//! Who may call, as the configuration says it.
+//! Builds the authentication of a server from the configuration.
 
 use super::config::{Policy, Protection, Required, ServerConfig};
 use super::fault::Fault;
@@ -9,12 +9,12 @@ use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Key files that were read, each once.
+/// The key files, each read once.
 #[derive(Debug, Default)]
 pub(super) struct KeyFiles(Vec<Arc<KeyFile>>);
 
 impl KeyFiles {
-    /// The keys of this file.
+    /// Returns the keys of this file, and reads it at the first use.
     pub(super) fn of(&mut self, file: &Path) -> Result<Arc<KeyFile>, Fault> {
         if let Some(key_file) = self.0.iter().find(|key_file| key_file.file() == file) {
             return Ok(Arc::clone(key_file));
@@ -25,8 +25,8 @@ impl KeyFiles {
     }
 }
 
-/// The credentials that callers of an endpoint need; `None` if everyone may call. `url` is the endpoint as its clients write it, unless
-/// the configuration says otherwise.
+/// Returns the credentials that callers of an endpoint need, or `None` if they need none. `url` is
+/// the endpoint's URL as clients write it, unless the configuration sets another.
 pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
@@ -42,7 +42,7 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -
         (_, None, Some(keys)) => Auth::keys(keys),
     };
     let auth = auth.unauthenticated(protection.unauthenticated);
-    // auth.resource wins over what a proxy says.
+    // `auth.resource` takes precedence over the headers of a proxy.
     let auth = match &protection.forwarded {
         Some([host, proto]) if protection.resource.is_none() => auth.forwarded(host.clone(), proto.clone()),
         _ => auth,
@@ -84,13 +84,13 @@ fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
         .groups(&policy.groups))
 }
 
-/// The server at a path; the first one without a path.
+/// Finds the server at a path. Without a path, returns the first server.
 pub(super) fn endpoint<'s>(servers: &'s [ServerConfig], asked: Option<&str>) -> Result<&'s ServerConfig, Fault> {
     let found = servers.iter().find(|server| asked.is_none_or(|asked| asked == server.path));
     found.ok_or_else(|| Fault::of("--server names a path that no server of the configuration has".to_owned()))
 }
 
-/// The policy in words, for the operator who starts the server.
+/// The authentication policy in words, for the operator who starts the server.
 pub(super) struct Words<'a>(pub(super) &'a Protection, pub(super) &'a str);
 
 impl fmt::Display for Words<'_> {

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 /// Ask a running server whether it is ready; fails if it is not
 ///
-/// Without a URL it asks the server that runs here with the same configuration (flags, variables, attache.toml), over TLS or a Unix
-/// socket if that is where it listens.
+/// Without a URL it asks the server that runs here with the same configuration (flags, variables,
+/// attache.toml), over TLS or a Unix socket if that is where it listens.
 #[derive(Args, Debug)]
 pub(super) struct Health {
     /// The server, such as https://api.example; its certificate has to be valid
@@ -22,12 +22,12 @@ pub(super) struct Health {
     settings: Settings,
 }
 
-/// Where to ask.
+/// The server to ask.
 #[derive(Debug)]
 struct Target {
     url: String,
     socket: Option<PathBuf>,
-    /// Whether it is the server on this machine, whose certificate is for another name.
+    /// Whether it is the server on this machine. Its certificate is for another name.
     is_own: bool,
 }
 
@@ -48,7 +48,8 @@ impl Target {
     fn of(config: &Config) -> Result<Self, Problem> {
         let needs_certificate = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let (address, is_tls) = match (&config.listen, config.metrics) {
-            // The metrics are read without a client certificate, and health with them.
+            // The metrics listener needs no client certificate, and it serves health checks as
+            // well.
             (_, Some(metrics)) if needs_certificate => (metrics, false),
             _ if needs_certificate => {
                 return Err(Problem::Health(
@@ -68,7 +69,7 @@ impl Target {
         Ok(Self { url: format!("{scheme}://{}", reachable(address)), socket: None, is_own: true })
     }
 
-    /// What the server says of its readiness.
+    /// Asks the server for its readiness, and returns its answer.
     async fn ask(self) -> Result<String, String> {
         let Self { url, socket, is_own } = self;
         if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -81,7 +82,7 @@ impl Target {
             }
             format!("{url} is not healthy: {cause}")
         };
-        // Installed before? Then it is the same one.
+        // If a provider is installed already, it is this same one.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
         let client = if is_own { client.tls_danger_accept_invalid_certs(true) } else { client };
@@ -111,8 +112,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// How long a healthy server takes at most: container runtimes ask often.
+/// The timeout for the answer. Container runtimes ask often.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Characters of an answer that are shown.
+/// Most characters of an answer that are printed.
 const MOST: usize = 200;

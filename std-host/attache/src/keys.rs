@@ -1,4 +1,4 @@
-//! `attache key`: API keys, made and removed by the operator.
+//! `attache key`: lets the operator add, renew, remove and list API keys.
 
 use super::config::{Flags, Layers};
 use super::fault::Fault;
@@ -64,13 +64,14 @@ struct File {
     #[arg(long, value_name = "FILE")]
     keys_file: Option<PathBuf>,
 
-    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
+    /// without being named
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl File {
-    /// The file of keys; of several servers that of the server at `path`.
+    /// The key file. With several servers, the one of the server at `path`.
     fn path(&self, path: Option<&str>) -> Result<PathBuf, Fault> {
         if let Some(file) = &self.keys_file {
             return Ok(file.clone());

@@ -1,4 +1,5 @@
-//! The program `attache` as a library: its command line, configuration, TLS, access control and logs around the tools of an author.
+//! The program `attache` as a library: command line, configuration, TLS, access control and logs
+//! around an author's tools.
 //!
 //! ```no_run
 //! use attache::ServerConfig;
@@ -65,10 +66,12 @@ struct Cli {
 enum Command {
     /// Serve the demo tools `echo` and `add` over HTTP, or over standard input and output
     ///
-    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides a variable, a variable
-    /// overrides the file. `attache config` prints the values in force and where each comes from. -h shows the basics.
+    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides
+    /// a variable, a variable overrides the file. `attache config` prints the values in force and
+    /// where each comes from. -h shows the basics.
     Serve(serve::Serve),
-    /// Check the configuration and the files it names, as `serve` does before it listens; exit code 2 if something is wrong
+    /// Check the configuration and the files it names, as `serve` does before it listens; exit code
+    /// 2 if something is wrong
     Check(serve::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
@@ -85,7 +88,8 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct Settings {
-    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
+    /// without being named
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     config: Option<PathBuf>,
 
@@ -117,13 +121,15 @@ struct McpJson {
     settings: Settings,
 }
 
-/// Makes the server of an endpoint from its configuration.
+/// Creates the server of an endpoint from its configuration.
 type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> Server;
 
-/// Reads the command line, runs its command, and returns the exit code: 0, 2 for wrong flags or configuration, else 1.
+/// Reads the command line, runs its command, and returns the exit code: 0 for success, 2 for wrong
+/// flags or configuration, 1 for other failures.
 ///
-/// `server` makes the server of each endpoint: its name, version and tools. The program adds what the configuration says of its path,
-/// `Host` and `Origin` headers, credentials, limits and instructions.
+/// `server` creates the server of each endpoint: its name, version and tools. From the
+/// configuration, the program adds its path, `Host` and `Origin` rules, credentials, limits and
+/// instructions.
 pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),

@@ -20,7 +20,7 @@ pub(super) async fn bind(at: &Listen, socket_mode: u32) -> Result<Listener, Prob
     bound.await.map_err(|error| Problem::Listen(at.clone(), error))
 }
 
-/// Listens at this address, whatever a service manager has passed.
+/// Listens at this address, even if a service manager has passed a socket.
 pub(super) async fn at(address: SocketAddr) -> Result<Listener, Problem> {
     Listener::tcp(address).await.map_err(|error| Problem::Listen(Listen::Tcp(address), error))
 }

@@ -1,4 +1,5 @@
-//! What an operator sees of the servers: observers of their exchanges, and the listeners for metrics and the status page.
+//! Observability for the operator: observers of exchanges, and the listeners for metrics and the
+//! status page.
 
 use super::config::Config;
 use super::listen;
@@ -14,7 +15,7 @@ use axum::routing::get;
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-/// Observers of exchanges.
+/// The observers of exchanges and the data that they collect.
 pub(super) struct Observability {
     observers: Vec<Arc<dyn Observe>>,
     /// Counters of connections and requests.
@@ -27,7 +28,8 @@ pub(super) struct Observability {
 }
 
 impl Observability {
-    /// The observers that the configuration asks for. It must not be called from a task, see [`Traces::start`].
+    /// Creates the observers that the configuration asks for. Must not be called from a task, see
+    /// [`Traces::start`].
     pub(super) fn new(config: &Config, log: &Log, budget: &Budget) -> Result<Self, Problem> {
         let traces = config.traces.as_deref().map(Traces::start).transpose().map_err(Problem::Config)?;
         let mut exchanges = observe::Metrics::default();
@@ -52,7 +54,7 @@ impl Observability {
         Ok(Self { observers, metrics, figures, recent, budget: budget.clone(), _traces: traces })
     }
 
-    /// The server, with these observers.
+    /// Adds these observers to a server.
     pub(super) fn watch(&self, server: Server) -> Server {
         self.observers.iter().cloned().fold(server, Server::observe)
     }
@@ -66,7 +68,8 @@ impl Observability {
         Ok(())
     }
 
-    /// Opens the listener of the status page, if one is configured, and gives its address. The page calls `endpoints`.
+    /// Opens the listener of the status page, if one is configured, and returns its address. The
+    /// page calls `endpoints`.
     pub(super) async fn status(
         &self,
         limits: &Arc<Limits>,

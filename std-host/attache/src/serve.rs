@@ -1,4 +1,4 @@
-//! `attache serve`: HTTP, or one client on standard input and output.
+//! `attache serve`: serves HTTP, or one client on standard input and output.
 
 use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
 use super::client_config::{Client, over_http};
@@ -46,7 +46,7 @@ impl Serve {
                 _ => http(&config, make, &observability, &budget).await,
             }
         });
-        // A read of standard input cannot be cancelled, and must not delay the end.
+        // A pending read of standard input cannot be cancelled, and must not delay the end.
         runtime.shutdown_background();
         served
     }
@@ -85,7 +85,8 @@ async fn over_stdio(
     observability: &Observability,
     budget: Budget,
 ) -> Result<(), Problem> {
-    // Before anything is read: as the first process of a container, a program gets only the signals that it has asked for.
+    // Takes the signals before reading: the first process of a container receives only the signals
+    // for which it has a handler.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let server = sealed(made(make, first), first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
@@ -96,7 +97,7 @@ async fn over_stdio(
         let _ = stopped.await;
     });
     match until_stopped(serving, stop, &mut signals).await {
-        // A client that closes its end wants nothing more.
+        // A client may close its end at any time.
         Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tracing::info!("the client has closed standard output");
             Ok(())
@@ -171,7 +172,7 @@ async fn http(
     let tls = faults.or_default(certificate(config));
     faults.end()?;
     let Some(Assembled { router, beside, changes, ready, limits }) = assembled else { return Ok(()) };
-    // Before the greeting: its reader may send a signal.
+    // Takes the signals before the greeting, because its reader may send one.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     follow(tls.clone())?;
     let limits = Arc::new(limits);

@@ -1,4 +1,4 @@
-//! The checks that a request passes before its credentials are looked at, for routes next to an MCP endpoint.
+//! Checks of a request before its credentials, for routes next to an MCP endpoint.
 
 use super::facts::facts;
 use super::service::Peer;
@@ -9,8 +9,8 @@ use attache_core::http::{Door, Policy, Refusal, gate_session};
 use core::time::Duration;
 use http::request::Parts;
 
-/// Checks `Host`, `Origin` and the rate limit of a caller, as an MCP endpoint does: for other routes of the same server that are
-/// worth protecting.
+/// Checks `Host`, `Origin` and the rate limit of a caller, as an MCP endpoint does. For other
+/// routes of the same server that need protection.
 #[derive(Debug)]
 pub struct Front {
     hosts: Vec<String>,
@@ -18,20 +18,21 @@ pub struct Front {
     admission: Admission,
 }
 
-/// Why a request is refused.
+/// A refused request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The status of the answer.
     pub status: u16,
     /// One word for the log: `host`, `origin` or `rate`.
     pub reason: &'static str,
-    /// When the caller may come again, for `Retry-After`.
+    /// The time after which the caller may retry, for `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
 impl Front {
-    /// Checks by these names of hosts and these origins, which mean what they mean to [`Server::hosts`](crate::Server::hosts) and
-    /// [`Server::origins`](crate::Server::origins), and by the rate of `limits`.
+    /// Creates the checks from these host names and origins, which have the same meaning as in
+    /// [`Server::hosts`](crate::Server::hosts) and [`Server::origins`](crate::Server::origins), and
+    /// from the rate limit in `limits`.
     pub fn new(
         hosts: impl IntoIterator<Item = String>,
         origins: impl IntoIterator<Item = String>,
@@ -47,7 +48,7 @@ impl Front {
     /// Checks the head of a request. Its caller is the [`Peer`] in its extensions.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// Why the request is refused.
     pub fn check(&self, head: &Parts) -> Result<(), Refused> {
         let policy = Policy { hosts: &self.hosts, origins: &self.origins, access: Gate::Open(Access::Anonymous) };
         let refused = |refusal: Refusal, retry_after| {

@@ -11,23 +11,23 @@ use http_body::{Frame, SizeHint};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The body of an answer; the request is open until it is dropped.
+/// The body of an answer. Its request counts as open until this is dropped.
 #[derive(Debug)]
 pub(super) struct TimedBody {
     body: Body,
-    /// What is left of a frame that is handed out in pieces.
+    /// The rest of a frame that is sent in pieces.
     rest: Bytes,
     open: Open,
-    /// Its number among the answers of an HTTP/2 connection.
+    /// The number of this answer on an HTTP/2 connection.
     number: Option<u64>,
     #[expect(dead_code, reason = "written when it is dropped")]
     exchange: Exchange,
 }
 
-/// Bytes of an answer that HTTP/2 is handed at once: one frame of the usual size (RFC 9113 §6.5.2).
+/// Most bytes of an answer that HTTP/2 gets at once: one frame of the usual size (RFC 9113 §6.5.2).
 const PIECE: usize = 16 * 1024;
 
-/// What the figures have of one exchange.
+/// The metrics of one exchange, recorded when this is dropped.
 #[derive(Debug)]
 pub(super) struct Exchange {
     status: StatusCode,
@@ -79,7 +79,7 @@ impl http_body::Body for TimedBody {
             }
         }
         this.open.timers().owe(number, true);
-        // In pieces: whether one is taken shows that the answer gets on.
+        // Sends pieces, because each piece that the peer takes shows progress of the answer.
         let piece = this.rest.split_to(this.rest.len().min(PIECE));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

@@ -27,8 +27,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tower_service::Service;
 
 impl Serving {
-    /// Serves one connection to its end, and drops then what is `kept` for it. What this future holds, each idle connection costs: what is
-    /// handed to another one stands in it twice.
+    /// Serves one connection to its end, then drops `kept`. Each idle connection costs the size of
+    /// this future, and a value that is passed to another future is stored in both.
     pub(super) async fn connection<K>(
         self: Arc<Self>,
         stream: Box<dyn Stream>,
@@ -40,7 +40,7 @@ impl Serving {
         let socket = Socket::new(stream, Arc::clone(&timers));
         match &self.tls {
             None => self.requests(socket, timers, peer, stopping).await,
-            // In a box: a plain connection must not be as large as one with TLS.
+            // Boxed, so that a plain connection is not as large as one with TLS.
             Some(tls) => {
                 let socket = socket.below_tls(self.budget.clone(), self.proxies.account(peer));
                 Box::pin(self.encrypted(tls, socket, timers, peer, stopping)).await
@@ -77,7 +77,7 @@ impl Serving {
     ) {
         let begun = tokio::select! {
             begun = timeout(self.limits.head_time, Peeked::of(stream)) => begun,
-            // Nothing has been asked for yet.
+            // The client has not sent a request yet.
             _ = stopping.changed() => return,
             () = timers.is_to_give_way() => return,
         };
@@ -97,7 +97,7 @@ impl Serving {
             TimedService { router, timers: timers_of_service, peer, is_tls: self.tls.is_some(), metrics, proxies };
         match is_http2 {
             false => watched(pin!(self.http1().serve_connection(stream, service)), &timers, stopping).await,
-            // In a box: the other version must not be as large as this one.
+            // Boxed, so that HTTP/1 connections are not as large as HTTP/2 connections.
             true => watched(Box::pin(self.http2().serve_connection(stream, service)).as_mut(), &timers, stopping).await,
         }
     }
@@ -138,7 +138,7 @@ async fn watched<C: Connection>(
     let served = loop {
         tokio::select! {
             served = connection.as_mut() => break served,
-            // Nothing is ever sent: the sender is dropped.
+            // Nothing is ever sent on this channel: the sender is dropped.
             _ = stopping.changed(), if !stops => {
                 stops = true;
                 connection.as_mut().end();
@@ -151,31 +151,31 @@ async fn watched<C: Connection>(
             },
         }
     };
-    // The peer broke off or was too slow; whether that matters is known to him alone.
+    // The peer closed the connection or was too slow. Only the peer knows whether that is a fault.
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");
     }
 }
 
-/// Ends a connection that is idle. HTTP/2 takes leave, and has to do so at once.
+/// Closes an idle connection. HTTP/2 sends a GOAWAY frame, for which it gets only a short time.
 async fn leave<C: Connection>(mut connection: Pin<&mut C>) {
     connection.as_mut().end();
     let _ = timeout(limits::LINGER, connection).await;
 }
 
-/// Windows are numbers of 32 bits.
+/// Flow-control windows are 32-bit numbers.
 const STREAM_WINDOW: u32 = limits::STREAM_WINDOW as u32;
 
-/// Several bodies may come in at once; each of them counts with its own window.
+/// Several bodies may arrive at once, and each of them is bounded by its own window.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
-/// A connection of hyper, of either version.
+/// A connection of hyper, HTTP/1 or HTTP/2.
 trait Connection: Future<Output = hyper::Result<()>> {
-    /// Answers what was asked, and ends.
+    /// Answers the requests in progress, then closes the connection.
     fn end(self: Pin<&mut Self>);
 }
 
-/// The bytes of a connection, as hyper reads them.
+/// The byte stream that hyper reads.
 type Io<S> = TokioIo<HeadGuard<Peeked<S>>>;
 
 impl<S: Stream + 'static> Connection for http1::Connection<Io<S>, TimedService> {
@@ -220,7 +220,7 @@ impl hyper::service::Service<Request<Incoming>> for TimedService {
             if response.headers().contains_key(CONNECTION) {
                 open.timers().leave_unread();
             }
-            // To HTTP/1 the socket itself says when nothing is taken.
+            // With HTTP/1, the socket itself notices when the peer takes nothing.
             let number = multiplexed.then(|| open.timers().answer());
             let exchange = Exchange::new(response.status(), begun, metrics);
             Ok(response.map(|body| TimedBody::new(body, open, number, exchange)))

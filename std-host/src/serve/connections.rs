@@ -1,4 +1,5 @@
-//! The table of connections: a caller has a share of it, and when it is full the connection that has been idle longest gives way.
+//! The table of open connections. Each caller has a share of it. When the table is full, the
+//! connection that has been idle longest is closed.
 
 use super::timers::ConnectionTimers;
 use crate::Limits;
@@ -7,7 +8,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The connections that are open. Clones share the table.
+/// The open connections. Clones share the table.
 #[derive(Clone, Debug)]
 pub(super) struct Connections {
     slots: Slots,
@@ -20,7 +21,7 @@ struct Open {
     list: HashMap<u64, (Account, Arc<ConnectionTimers>)>,
 }
 
-/// The entry of a connection, until this is dropped.
+/// The table entry of a connection, held until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     number: u64,
@@ -34,8 +35,9 @@ impl Connections {
         Self { slots: Slots::new(limits.connections, limits.share), open: Arc::default() }
     }
 
-    /// An entry for a connection of `account`. Where there is none, the longest idle connection gives way, of that caller if it has its
-    /// share. Where none is idle either, it waits; nothing if the caller's share is in use.
+    /// Admits a connection of `account` to the table. If the table is full, closes the longest idle
+    /// connection; if the caller has used its share, only a connection of that caller. Without an
+    /// idle connection, waits for a free slot. Returns `None` if the caller's share is in use.
     pub(super) async fn admit(&self, account: Account, limits: &Arc<Limits>) -> Option<Entry> {
         loop {
             let crowded = match self.slots.take(account) {
@@ -62,7 +64,8 @@ impl Connections {
         Entry { number, timers, open: Arc::clone(&self.open), _slot: slot }
     }
 
-    /// Ends the longest idle connection, of this account if there is one; `false` if none is idle.
+    /// Closes the longest idle connection, of this account if one is given. Returns `false` if none
+    /// is idle.
     fn give_way(&self, of: Option<Account>) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let among = open.list.values().filter(|(account, _)| of.is_none_or(|of| of == *account));
@@ -72,7 +75,7 @@ impl Connections {
     }
 }
 
-/// How long a connection waits for a slot until it is looked again whether another one is idle.
+/// The interval at which a waiting connection looks again for an idle one.
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Entry {
@@ -105,7 +108,7 @@ mod tests {
         assert!(connections.admit(greedy, &limits).await.is_none());
         assert!(connections.admit(other, &limits).await.is_some());
         drop(busy);
-        // Its own are idle now: one of them is asked to give way.
+        // Its own connections are idle now: one of them is asked to close.
         let waits = connections.admit(greedy, &limits);
         tokio::pin!(waits);
         let [first, second] = held.each_ref().map(|entry| entry.as_ref().unwrap().timers());

@@ -1,4 +1,4 @@
-//! Where connections come from: an address, a Unix socket, or a socket that a service manager has passed.
+//! The listening socket: a TCP address, a Unix socket, or a socket passed by a service manager.
 
 use crate::{limits, system};
 use core::fmt;
@@ -8,7 +8,7 @@ use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub struct Listener(Socket);
 
@@ -18,7 +18,7 @@ enum Socket {
     Local(system::Local),
 }
 
-/// The bytes of one connection.
+/// The byte stream of one connection.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -70,7 +70,7 @@ impl Listener {
     pub(super) fn bound_buffers(&self) -> io::Result<()> {
         match &self.0 {
             Socket::Tcp(listener, _) => socket2::SockRef::from(listener).set_send_buffer_size(limits::SEND_BUFFER),
-            // Those of a Unix socket are small.
+            // Unix sockets have small buffers.
             Socket::Local(_) => Ok(()),
         }
     }
@@ -80,7 +80,8 @@ impl Listener {
         match &self.0 {
             Socket::Tcp(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
-                // Answers are written whole: waiting for more bytes gains nothing.
+                // Answers are written whole, so waiting for more bytes (Nagle's algorithm) gains
+                // nothing.
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Some(peer.ip())))
             }

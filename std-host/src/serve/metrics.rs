@@ -24,7 +24,7 @@ struct Answered {
     status: u16,
 }
 
-/// A connection that is counted as open until this is dropped.
+/// Counts a connection as open until this is dropped.
 #[derive(Debug)]
 pub(super) struct Connected(Gauge);
 
@@ -60,14 +60,15 @@ impl Metrics {
         Connected(self.open.clone())
     }
 
-    /// A request was answered, whole or as far as its peer wanted.
+    /// Counts a request that was answered, completely or until its client closed the connection.
     pub(super) fn answered(&self, status: StatusCode, time: Duration) {
         self.requests.get_or_create(&Answered { status: status.as_u16() }).inc();
         self.seconds.observe(time.as_secs_f64());
     }
 }
 
-/// Bounds of durations, in seconds: what is instant, what a person notices, and what platforms cut.
+/// Bounds of the duration histogram, in seconds: from instant, to noticeable for a person, to the
+/// timeouts of platforms.
 const BOUNDS: [f64; 6] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0];
 
 #[cfg(test)]

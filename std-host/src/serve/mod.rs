@@ -142,7 +142,8 @@ impl Serve {
         let mut connections = JoinSet::new();
         let (end, ending) = watch::channel(());
         loop {
-            // While the table is full and all connections in it are in use, further ones stay in the system's queue.
+            // While all connections in the full table are in use, further ones wait in the system's
+            // accept queue.
             let admitted = tokio::select! {
                 admitted = serving.admitted(&listener) => admitted,
                 () = &mut stop => break,
@@ -154,7 +155,7 @@ impl Serve {
             }
         }
         tracing::info!("stopping");
-        // From here on connections are refused, and those that are open learn of the stop.
+        // The listener is closed here, and open connections are told to stop.
         drop((listener, end));
         on_stop();
         let ended = async { while connections.join_next().await.is_some() {} };
@@ -176,7 +177,7 @@ impl IntoFuture for Serve {
     }
 }
 
-/// What all connections have in common.
+/// The state that all connections share.
 #[derive(Debug)]
 struct Serving {
     router: axum::Router,
@@ -214,7 +215,7 @@ impl Serving {
 pub async fn not_found(version: Version) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_FOUND;
-    // The body of the request is not read.
+    // The request body is not read, so an HTTP/1 connection must close.
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// The bytes of one connection, below TLS.
+/// The byte stream of one connection, below TLS.
 #[derive(Debug)]
 pub(super) struct Socket<S> {
     inner: S,
     timers: Arc<ConnectionTimers>,
-    /// Runs while the peer takes nothing.
+    /// The stall timer. It runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Where the memory comes from that TLS holds above a socket whose peer takes nothing.
+    /// The budget for the bytes that TLS buffers above a socket while its peer takes nothing.
     budget: Option<(Budget, Account)>,
     ahead: Option<Permit>,
-    /// Runs while what still comes is read and thrown away.
+    /// The linger timer. It runs while incoming bytes are read and discarded.
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
@@ -31,12 +31,14 @@ impl<S> Socket<S> {
         Self { inner, timers, stalled: None, budget: None, ahead: None, lingering: None }
     }
 
-    /// A socket below TLS, which keeps copies of what the peer has not taken yet. They draw from `budget` as `account`.
+    /// Marks the socket as below TLS, which buffers copies of the bytes that the peer has not taken
+    /// yet. These copies are charged to `budget` as `account`.
     pub(super) fn below_tls(self, budget: Budget, account: Account) -> Self {
         Self { budget: Some((budget, account)), ..self }
     }
 
-    /// Passes on what became of a write. One that waits too long fails, and so does one for which the budget has no room.
+    /// Handles the result of a write. A write that exceeds the stall deadline fails, and so does
+    /// one for which the budget has no room.
     fn written(&mut self, context: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match write {
             Poll::Ready(written) => {
@@ -102,7 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
             }
         }
         let lingering = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-        // RFC 9112 §9.6: a socket that is closed with bytes unread resets the connection, and the peer loses the answer.
+        // RFC 9112 §9.6: closing a socket with unread bytes resets the connection, and the peer
+        // loses the answer.
         let mut scratch = [0; 4096];
         while lingering.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut scratch);

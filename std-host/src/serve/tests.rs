@@ -14,7 +14,8 @@ const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(20);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// A client of a router that is served within these limits. The server lives as long as the test's runtime.
+/// Connects a client to a router that is served with these limits. The server lives as long as the
+/// test's runtime.
 async fn client(router: axum::Router, limits: Limits) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -22,14 +23,14 @@ async fn client(router: axum::Router, limits: Limits) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// How long the connection stays open, and what still comes.
+/// Returns how long the connection stays open, and the bytes that still arrive.
 async fn rest(mut client: TcpStream) -> (Duration, Vec<u8>) {
     let (started, mut bytes) = (Instant::now(), Vec::new());
     let _ = timeout(LONG, client.read_to_end(&mut bytes)).await.expect("the end of the connection");
     (started.elapsed(), bytes)
 }
 
-/// Tells when it is dropped.
+/// Signals when it is dropped.
 struct Witness(mpsc::UnboundedSender<()>);
 
 impl Drop for Witness {
@@ -38,7 +39,7 @@ impl Drop for Witness {
     }
 }
 
-/// An answer without end.
+/// An answer that never ends.
 struct Endless(#[expect(dead_code, reason = "dropped with the answer")] Witness);
 
 impl http_body::Body for Endless {
@@ -59,7 +60,7 @@ fn endless() -> (axum::Router, mpsc::UnboundedReceiver<()>) {
     (axum::Router::new().route("/", axum::routing::get(answer)), told)
 }
 
-/// A router whose answers come when they are let.
+/// A router that answers once the test adds a permit.
 fn held_back() -> (axum::Router, Arc<tokio::sync::Semaphore>) {
     let go = Arc::new(tokio::sync::Semaphore::new(0));
     let gate = Arc::clone(&go);
@@ -126,7 +127,7 @@ async fn stream_whose_reader_takes_nothing_is_cut_although_another_is_read() {
         let mut scratch = vec![0; 64 * 1024];
         while reader.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
     });
-    // The first gets on, a kilobyte at a time.
+    // The first stream makes progress, a kilobyte at a time.
     let moves = async {
         while writer.write_all(b"\0\0\x04\x08\0\0\0\0\x01\0\0\x80\0").await.is_ok() {
             sleep(SHORT / 10).await;
@@ -164,7 +165,8 @@ async fn frames_that_are_no_requests_end_a_connection_that_sends_nothing_else() 
 
 #[tokio::test]
 async fn reader_that_takes_nothing_is_cut_and_its_answer_dropped() {
-    // RFC 9113: the preface, settings with a window of 0, and GET / as fields of the static table and a literal.
+    // RFC 9113: the preface, settings with a window of 0, and GET / as fields of the static table
+    // and a literal.
     let http2 = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
         b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0",
@@ -188,7 +190,7 @@ async fn reader_that_takes_a_little_now_and_then_is_not_cut() {
     let mut client = client(router, Limits::default().stall_time(stall_time)).await;
     client.write_all(REQUEST).await.unwrap();
     let started = Instant::now();
-    // Steps as small as these keep the system from waiting for larger ones on the way.
+    // Such small steps keep the system from waiting for larger ones on the way.
     let mut some = vec![0; 32 * 1024];
     while started.elapsed() < stall_time * 5 / 2 {
         client.read_exact(&mut some).await.unwrap();

@@ -1,5 +1,5 @@
-//! TLS 1.2 and 1.3. The certificate is reloaded when its files change or on a signal; open connections keep the certificate they
-//! began with.
+//! TLS 1.2 and 1.3. The certificate is reloaded when its files change or on a signal; open
+//! connections keep the certificate they began with.
 
 use super::listener::Stream;
 use crate::private_file::{self, InvalidFile};
@@ -51,10 +51,10 @@ impl Certificate {
         Ok(Self { files: files.clone(), now })
     }
 
-    /// Greets a client.
+    /// Performs the TLS handshake with a client.
     ///
     /// # Errors
-    /// What the handshake has come to.
+    /// Why the handshake failed.
     pub(super) async fn accept<S: Stream>(&self, socket: S) -> io::Result<TlsStream<S>> {
         let now = Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner));
         TlsAcceptor::from(now).accept(socket).await
@@ -92,14 +92,15 @@ impl Certificate {
     }
 }
 
-/// How often the files are looked at.
+/// The interval between checks of the files.
 const LOOK: Duration = Duration::from_secs(5);
 
 fn all(files: &TlsFiles) -> impl Iterator<Item = &Path> {
     [&files.certificate, &files.key].into_iter().chain(&files.client_ca).map(PathBuf::as_path)
 }
 
-/// The digests of what is in the files, by which a file that was only written again is told from a changed one.
+/// The digests of the files' contents. They distinguish a changed file from one that was rewritten
+/// with the same content.
 fn content(files: &TlsFiles) -> Vec<Option<[u8; 32]>> {
     all(files).map(|file| std::fs::read(file).ok().map(|bytes| digest(&bytes))).collect()
 }
@@ -133,9 +134,10 @@ fn config(files: &TlsFiles) -> Result<ServerConfig, InvalidFile> {
     Ok(config)
 }
 
-/// Why clients would refuse a certificate today, if it has expired or is not valid yet.
+/// Returns why clients would refuse a certificate today, if it has expired or is not valid yet.
 fn outside_validity(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider>) -> Option<&'static str> {
-    // Validity is checked before anything else, so it does not matter that the certificate has not signed itself.
+    // The verifier checks validity first, so it does not matter that the certificate has not signed
+    // itself.
     let mut roots = RootCertStore::empty();
     roots.add(leaf.clone()).ok()?;
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;

@@ -1,10 +1,10 @@
-//! What other systems than Unix have instead.
+//! Replacements on systems other than Unix.
 
 use core::fmt;
 use std::io;
 use std::path::Path;
 
-/// There are no Unix sockets.
+/// A Unix socket, which does not exist here.
 #[derive(Debug)]
 pub(crate) enum Local {}
 
@@ -24,25 +24,25 @@ impl fmt::Display for Local {
     }
 }
 
-/// A new file; an error if there is one already.
+/// Creates a new file. Fails if the file exists.
 pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::create_new(path)
 }
 
-/// Files have no owner that is told here.
+/// Does nothing, because this system's files have no owner to keep.
 pub(crate) fn keep_owner(_: &Path, _: &std::fs::File) {}
 
-/// Who may read a file is not in its mode.
+/// Returns `None`, because the mode of a file does not say who may read it.
 pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     std::fs::metadata(file).map(|_| None)
 }
 
-/// Files have no owner that is told here.
+/// Does nothing, because this system's files have no owner to keep.
 pub(crate) fn foreign_owner(_: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Nothing tells apart two files of one name, time and length.
+/// Returns a constant, because nothing tells apart two files of one name, time and length.
 pub(crate) fn version(_: &std::fs::Metadata) -> (u64, i64, i64) {
     (0, 0, 0)
 }

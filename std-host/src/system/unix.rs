@@ -7,16 +7,16 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
-/// A Unix socket that listens. Its file goes with it, if it is still the same.
+/// A listening Unix socket. Dropping it removes its file, unless that has been replaced.
 #[derive(Debug)]
 pub(crate) struct Local {
     listener: UnixListener,
-    /// Nothing if a service manager made it.
+    /// The file and its number. `None` if a service manager created it.
     file: Option<(PathBuf, u64)>,
 }
 
 impl Local {
-    /// Listens at `path`. Its file has these permissions from the moment it appears.
+    /// Listens at `path`. The file has these permissions from the moment it appears.
     pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<Self> {
         // The socket of a program that was killed refuses connections.
         let is_left = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
@@ -63,14 +63,15 @@ impl fmt::Display for Local {
     }
 }
 
-/// A new file that nobody else may read; an error if there is one already.
+/// Creates a new file that only its owner may read. Fails if the file exists.
 pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Gives a new file to the owner of the one that it replaces, or of the directory if there is none: root changes keys for a service
-/// that runs as another user. Others than root cannot, and need not.
+/// Gives a new file to the owner of the one that it replaces, or of the directory if there is none,
+/// because root changes keys for a service that runs as another user. A user other than root cannot
+/// do this and does not need to.
 pub(crate) fn keep_owner(replaced: &Path, fresh: &fs::File) {
     let directory = replaced.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(owner) = fs::metadata(replaced).or_else(|_| fs::metadata(directory)) {
@@ -78,7 +79,8 @@ pub(crate) fn keep_owner(replaced: &Path, fresh: &fs::File) {
     }
 }
 
-/// Why a file with secrets is not private to its owner, and the command that mends it; `None` if it is private.
+/// Says why a file with secrets is not private to its owner, and which command corrects it. `None`
+/// if it is private.
 pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     const OTHERS: u32 = 0o007;
     const GROUP_WRITES: u32 = 0o020;
@@ -94,7 +96,8 @@ pub(crate) fn exposure(file: &Path) -> io::Result<Option<String>> {
     })
 }
 
-/// Why the owner of a file with secrets is not to be trusted, and the command that mends it; `None` for root and the user of this program.
+/// Says why the owner of a file with secrets is not trusted, and which command corrects it. `None`
+/// if the owner is root or the user of this program.
 pub(crate) fn foreign_owner(file: &Path) -> io::Result<Option<String>> {
     let (owner, own) = (fs::metadata(file)?.uid(), rustix::process::geteuid().as_raw());
     Ok((owner != own && owner != 0).then(|| {
@@ -103,7 +106,8 @@ pub(crate) fn foreign_owner(file: &Path) -> io::Result<Option<String>> {
     }))
 }
 
-/// Tells apart two files of one name and time: the number of the file, and when its content or mode last changed.
+/// Distinguishes two files of one name and time: by the number of the file, and the time when its
+/// content or mode last changed.
 pub(crate) fn version(metadata: &fs::Metadata) -> (u64, i64, i64) {
     (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }

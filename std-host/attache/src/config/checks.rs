@@ -1,4 +1,4 @@
-//! Settings of the whole program that have to fit each other.
+//! Checks of program-wide settings against each other.
 
 use super::{Layers, Secret, secret, value};
 use crate::fault::Fault;
@@ -10,7 +10,7 @@ const SEAL_KEYS: &str =
     "a key that signs sessions must be 64 hexadecimal digits, and at most two are taken: openssl rand -hex 32";
 
 impl Layers {
-    /// The address of the status page, which is for browsers on this machine alone.
+    /// The address of the status page. Only browsers on this machine may reach it.
     pub(super) fn status(&self) -> Result<Option<SocketAddr>, Fault> {
         match self.address("status.listen") {
             Some(address) if !address.ip().is_loopback() => Err(self.fault(
@@ -21,7 +21,7 @@ impl Layers {
         }
     }
 
-    /// Where spans are sent.
+    /// The URL of the collector that receives spans.
     pub(super) fn traces(&self) -> Result<Option<String>, Fault> {
         let url = self.given("traces.endpoint", None).texts.into_iter().next();
         match url.as_deref().map(str::parse::<http::Uri>) {
@@ -34,7 +34,7 @@ impl Layers {
         Ok(url)
     }
 
-    /// The proxies that are trusted.
+    /// The trusted proxies.
     pub(super) fn proxies(&self) -> Result<Proxies, Fault> {
         let given = self.given("proxy.trusted", None);
         Proxies::parse(&given.texts).map_err(|wrong| {
@@ -43,7 +43,7 @@ impl Layers {
         })
     }
 
-    /// The file whose keys are administered over HTTP.
+    /// The key file that is administered over HTTP.
     pub(super) fn administered(&self) -> Result<Option<PathBuf>, Fault> {
         if self.text("auth.key_administration") != "true" {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! API keys, made and removed over HTTP by the holder of the master key (learn.microsoft.com, "Work with access keys in Azure
-//! Functions"; docs/authorization.md, "Keys").
+//! Administration of API keys over HTTP by the holder of the master key (learn.microsoft.com, "Work
+//! with access keys in Azure Functions"; docs/authorization.md, "Keys").
 
 use super::{Entry, KeyFile, Kind, Unchanged, change, new_value, remove};
 use crate::http::{Front, Peer, Refused};
@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// What key administration needs.
+/// The shared state of the key administration routes.
 #[derive(Debug)]
 struct Administration {
     key_file: Arc<KeyFile>,
     front: Front,
-    /// Time in which a body must arrive.
+    /// The deadline for a request body.
     body_time: Duration,
 }
 
@@ -90,7 +90,7 @@ impl Administration {
         response
     }
 
-    /// Whether the request has the master key.
+    /// Checks that the request carries the master key. Otherwise returns the status and the reason.
     fn is_master(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
         let mut shown = headers.get_all("x-functions-key").iter();
         let value = match (shown.next(), shown.next()) {
@@ -114,16 +114,16 @@ impl Administration {
             Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
         };
         let key_file = Arc::clone(&self.key_file);
-        // Files are read and written on threads for blocking work.
+        // File I/O runs on the threads for blocking work.
         let done = tokio::task::spawn_blocking(move || granted(&key_file, kind, name, method, &body)).await;
         done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     }
 }
 
-/// Bytes of a body.
+/// Most bytes of a request body.
 const MOST: usize = 4096;
 
-/// The body of a request that chooses the value of a key.
+/// The body of a request that sets the value of a key.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Chosen {
@@ -179,7 +179,7 @@ fn granted(key_file: &KeyFile, kind: Kind, name: Option<String>, method: Method,
     }
 }
 
-/// Sets the value of a key, or makes one. The key may be new.
+/// Sets the value of a key, or generates one. Creates the key if it does not exist.
 fn set(key_file: &KeyFile, kind: Kind, name: String, value: Option<String>) -> Response {
     let changed = change(key_file.file(), |keys| {
         let value = value.map_or_else(new_value, Ok)?;

@@ -1,4 +1,4 @@
-//! API keys by what they open: the level that an endpoint asks for, and the kind of a key.
+//! API keys by their permissions: the level that an endpoint requires, and the kind of a key.
 
 use core::fmt;
 use core::str::FromStr;
@@ -19,15 +19,16 @@ pub struct Entry {
 pub enum Kind {
     /// Every endpoint, and key administration.
     Master,
-    /// All endpoints that ask for level `function`.
+    /// All endpoints that require level `function`.
     Host,
     /// The endpoint at this path.
     Function(String),
-    /// Endpoints that ask for level `system` and for a key of this name.
+    /// Endpoints that require level `system` and a key of this name.
     System,
 }
 
-/// The level of key that an endpoint asks for. A key opens it if its level is equal, not if it is higher; the master key opens all.
+/// The level of key that an endpoint requires. A key opens the endpoint if its level is equal; a
+/// higher level does not suffice. The master key opens every endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Level {
     /// A host key, or a function key of this path.

@@ -50,11 +50,11 @@ pub fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
 /// Why a key file was not changed.
 #[derive(Debug)]
 pub enum Unchanged {
-    /// Another change is under way.
+    /// Another change is in progress.
     Busy(String),
-    /// The change makes no sense.
+    /// The change is invalid.
     Refused(String),
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     Broken(InvalidFile),
 }
 
@@ -78,7 +78,7 @@ pub fn change<T>(
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = PathBuf::from(name);
-    // While this file exists, no other program changes the keys.
+    // This file is a lock: while it exists, no other program changes the keys.
     let mut file = system::create_private(&fresh).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Unchanged::Busy(format!(
             "{} exists: another change of the keys is under way; if its program was killed, remove that file",
@@ -122,15 +122,16 @@ fn changed<T>(
     Ok((keys, given))
 }
 
-/// The keys in the file.
+/// Reads the keys in the file.
 ///
 /// # Errors
-/// All lines that do not name a key, or why the file cannot be read.
+/// All lines that do not contain a key, or why the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Entry>, InvalidFile> {
     parsed(path, &private_file::read("auth.keys_file", path)?)
 }
 
-/// The keys in the file, for an operator who may be root and keep them for a service that runs as another user.
+/// Reads the keys in the file, for an operator who may be root and manages them for a service that
+/// runs as another user.
 ///
 /// # Errors
 /// As [`read`].
@@ -153,7 +154,7 @@ fn parsed(path: &Path, text: &str) -> Result<Vec<Entry>, InvalidFile> {
     if wrong.is_empty() { Ok(keys) } else { Err(wrong.into_iter().collect()) }
 }
 
-/// The key on a line; nothing for an empty line or a comment.
+/// Parses a line. `None` for an empty line or a comment.
 fn entry(line: &str) -> Option<Result<Entry, ()>> {
     let mut words = line.split_whitespace();
     let name = words.next().filter(|_| !line.starts_with('#'))?;
@@ -169,7 +170,7 @@ fn cannot(path: &Path, what: &str, error: &io::Error) -> InvalidFile {
     InvalidFile::new(format!("auth.keys_file {} cannot be {what}: {error}", path.display()))
 }
 
-/// The keys of one file, and the endpoints that they open.
+/// The keys of one key file, and the endpoints that they open.
 #[derive(Debug)]
 pub struct KeyFile {
     file: PathBuf,
@@ -220,13 +221,13 @@ impl KeyFile {
         keys
     }
 
-    /// Takes these keys instead of those before.
+    /// Replaces all keys.
     pub(super) fn replace(&self, fresh: Vec<Entry>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take(fresh);
     }
 
-    /// Reads the file again; the number of its keys if they have changed. A change over HTTP that happens meanwhile wins,
-    /// because it waits for this lock.
+    /// Reads the file again, and returns the number of its keys if they have changed. The lock is
+    /// held while reading, so a concurrent change over HTTP is applied afterwards and never lost.
     fn refresh(&self) -> Result<Option<usize>, InvalidFile> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = read(&self.file)?;
@@ -241,7 +242,10 @@ impl KeyFile {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 
-    /// Whether this is the value of a key, and of the master key.
+    /// Whether this is the value of the master key.
+    ///
+    /// # Errors
+    /// If it is the value of no key at all. The value of another key is `Ok(false)`.
     pub(super) fn is_master(&self, value: &[u8]) -> Result<bool, Denied<'static>> {
         let keys = self.keys();
         let of = |key: &Entry| ApiKey::new(key.name.clone(), key.digest);
@@ -255,7 +259,8 @@ impl KeyFile {
         }
     }
 
-    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the old keys stay.
+    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the
+    /// old keys remain valid.
     async fn follow(self: Arc<Self>) {
         let mut watched = WatchedFiles::new(vec![self.file.clone()], LOOK);
         let mut logged = None;
@@ -285,14 +290,15 @@ impl KeyFile {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // As on the function platform, only servers that require a system key tell the holder of another valid key that it is the wrong
-    // one (docs/authorization.md, "Keys").
+    // As on the function platform: only servers that require a system key tell the holder of
+    // another valid key that it is the wrong one (docs/authorization.md, "Keys").
     if let Level::System(_) = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
 }
 
-/// How often the file is looked at: an operator who removes a key wants it to stop working now.
+/// The interval between checks of the file. It is short, because a removed key should stop working
+/// immediately.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
