@@ -323,6 +323,10 @@ pub const PIECE: usize = 64 * 1024;
 /// runs, and those that were ended before their time. 40 bytes each; sessions that only call are not counted.
 pub const SESSIONS: usize = 4096;
 
+/// Seconds after which subscriptions of expired sessions are looked for again: sessions last a day, and each look goes through all of
+/// them.
+pub const SESSIONS_AGAIN: u64 = 60;
+
 /// Calls of legacy sessions that run at once: each has a task and a place of 120 bytes in a table.
 pub const LEGACY_CALLS: usize = 1024;
 

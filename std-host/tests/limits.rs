@@ -435,3 +435,27 @@ async fn body_is_refused_while_it_comes_in_when_the_callers_share_is_in_use() {
     assert_ne!(send(service, large()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(budget.held(), 0);
 }
+
+#[tokio::test]
+async fn hidden_endpoint_tells_only_callers_that_it_knows_that_memory_is_short() {
+    use attache_host::auth::{Auth, Keys, Unauthenticated};
+    let (server, budget) = counted(&Limits::default());
+    let value = "0123456789abcdef0123456789abcdef";
+    let auth = Auth::keys(Keys::new([("ci", value)])).unauthenticated(Unauthenticated::NotFound);
+    let service = McpService::new(server.auth(auth).tool("echo", "d", async |_: NoArgs, _: Ctx| ()).build());
+    let list = |key: Option<&str>| {
+        let mut request = request("tools/list", json!({}));
+        if let Some(key) = key {
+            request.headers_mut().insert("x-functions-key", key.parse().expect("ASCII"));
+        }
+        request
+    };
+    assert_eq!(send(service.clone(), list(Some(value))).await.status(), StatusCode::OK);
+    let all = budget.reserve(attache_host::budget::Account::UNKNOWN, attache_host::limits::MEMORY).expect("it is idle");
+    assert_eq!(send(service.clone(), list(Some(value))).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for key in [None, Some("another key of thirty-two letters")] {
+        assert_eq!(send(service.clone(), list(key)).await.status(), StatusCode::NOT_FOUND);
+    }
+    drop(all);
+    assert_eq!(send(service, list(Some(value))).await.status(), StatusCode::OK);
+}

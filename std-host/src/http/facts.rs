@@ -1,6 +1,8 @@
 //! The head of a request, as the protocol engine takes it.
 
 use attache_core::http::Facts;
+use http::Version;
+use http::header::HOST;
 use http::request::Parts;
 
 /// Marks a request that came over TLS. The code that accepts connections puts it into the extensions of the request; without
@@ -20,4 +22,14 @@ pub(super) fn facts(head: &Parts) -> Facts<'_> {
         facts.target(authority.as_str().as_bytes());
     }
     facts
+}
+
+/// Whether the request has one `Host`; before and after HTTP/1.1 none is good, too.
+// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+// header field and to any request message that contains more than one".
+pub(super) fn has_one_host(head: &Parts) -> bool {
+    match head.headers.get_all(HOST).iter().count() {
+        0 => head.version != Version::HTTP_11,
+        hosts => hosts == 1,
+    }
 }

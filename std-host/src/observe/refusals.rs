@@ -8,22 +8,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A refused request, as the log tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Refused {
-    pub(super) server: String,
-    pub(super) transport: &'static str,
-    pub(super) peer: Option<IpAddr>,
-    pub(super) caller: Option<String>,
-    pub(super) method: &'static str,
-    pub(super) reason: Option<&'static str>,
+pub(crate) struct Refused {
+    pub(crate) server: String,
+    pub(crate) transport: &'static str,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) caller: Option<String>,
+    pub(crate) method: &'static str,
+    pub(crate) reason: Option<&'static str>,
     /// What is wrong with the credentials.
-    pub(super) why: Option<String>,
-    pub(super) status: Option<u16>,
-    pub(super) code: Option<&'static str>,
+    pub(crate) why: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<&'static str>,
 }
 
 /// Lines that were written lately, and how often each has come again.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Recent>);
+pub(crate) struct Refusals(Mutex<Recent>);
 
 #[derive(Debug, Default)]
 struct Recent {
@@ -41,7 +41,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 impl Refusals {
     /// Logs a refusal, or counts it if an equal one was logged within the [`WINDOW`].
-    pub(super) fn log(self: &Arc<Self>, refused: Refused) {
+    pub(crate) fn log(self: &Arc<Self>, refused: Refused) {
         // Without a runtime nothing would ever log the counts.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return refused.log(None) };
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
