@@ -260,11 +260,13 @@ impl Peer {
         permit: Permit,
         mut watch: Watch,
     ) {
+        // The array has no place for questions.
+        let client = self.client.clone().map(|client| client.hearing(false));
         let pending = batch.messages(line).filter_map(|message| {
             let next = self.connection.open_batched(&moment.server(), &who(), message);
             let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
             moment.opened(&next, &who(), &message, &mut watch);
-            moment.clone().start(next, &who(), message, Place::of(permit.another()), self.client.as_ref(), watch)
+            moment.clone().start(next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let (answers, stop) = (self.answers.clone(), self.stop.clone());

@@ -200,6 +200,25 @@ async fn question_that_a_legacy_client_does_not_answer_in_time_fails_its_call() 
     assert!(last.contains("has not answered in time") && last.contains(r#""isError":true"#), "{events}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn question_in_a_batch_fails_its_call_at_once_because_no_client_could_hear_it() {
+    let server = Server::new("t", "1").tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
+        ctx.ask_all([("a", Ask::Roots)])?;
+        Ok::<_, ToolError>("answered")
+    });
+    let service = McpService::new(server.build());
+    let answer = send(service.clone(), initialize("2025-03-26")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    let batch = json!([{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "asks"}}]);
+    let started = tokio::time::Instant::now();
+    let answer = send(service, legacy("2025-03-26", Some(&session), &batch)).await;
+    let body = answer.into_body().collect().await.unwrap_or_else(|_| panic!("it breaks off")).to_bytes();
+    let answers: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(answers[0]["id"], 2, "{answers}");
+    assert!(answers[0]["error"].is_object() || answers[0]["result"]["isError"] == true, "{answers}");
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn call_of_a_session_beyond_the_table_is_refused_with_when_to_try_again_and_others_go_on() {
     let calls = attache_host::limits::LEGACY_CALLS;

@@ -2,6 +2,7 @@
 
 use super::assemble::url;
 use super::config::{Config, Endpoint, Tls};
+use attache_core::http::LOOPBACK;
 use clap::ValueEnum;
 use core::net::SocketAddr;
 use serde_json::{Map, Value, json};
@@ -88,7 +89,7 @@ fn public_url(endpoint: &Endpoint, address: Option<SocketAddr>, tls: Option<&Tls
         return resource.clone();
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    match (address, hosts.first()) {
+    match (address, public_host(hosts)) {
         // A host is allowed although other machines cannot connect: a proxy in front has that name, and serves HTTPS.
         (Some(address), Some(host)) if address.ip().is_loopback() => format!("https://{host}{path}"),
         (None, Some(host)) => format!("https://{host}{path}"),
@@ -104,8 +105,17 @@ fn public_url(endpoint: &Endpoint, address: Option<SocketAddr>, tls: Option<&Tls
     }
 }
 
+/// The first of the allowed hosts that is not a name of the machine itself.
+fn public_host(hosts: &[String]) -> Option<&String> {
+    hosts.iter().find(|host| !LOOPBACK.contains(&host.as_str()))
+}
+
 /// Whether the document names this machine although others are meant to connect: clients elsewhere need another host.
 pub(super) fn names_this_machine(config: &Config, address: Option<SocketAddr>) -> bool {
     let is_open = address.is_some_and(|address| address.ip().is_unspecified());
-    is_open && config.servers.iter().any(|server| server.hosts.is_empty() && server.protection.resource.is_none())
+    is_open
+        && config
+            .servers
+            .iter()
+            .any(|server| public_host(&server.hosts).is_none() && server.protection.resource.is_none())
 }
