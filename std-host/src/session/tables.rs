@@ -72,16 +72,16 @@ impl Memory {
 }
 
 impl Tables {
-    /// Drops the subscriptions of sessions whose ids have expired: most clients go without a word. It looks for them once in
-    /// [`limits::SESSIONS_AGAIN`] at most.
+    /// Drops the subscriptions of sessions whose ids have expired and that have no open stream: most clients go without a word. It looks
+    /// for them once in [`limits::SESSIONS_AGAIN`] at most.
     pub(super) fn drop_expired(&mut self, now: u64) {
         if now < self.looked.saturating_add(limits::SESSIONS_AGAIN) {
             return;
         }
         self.looked = now;
-        let sessions = &mut self.sessions;
-        self.subscribed.retain(|_, Subscribed { session, .. }| {
-            let lives = session.ends >= now;
+        let (sessions, hearing) = (&mut self.sessions, &self.hearing);
+        self.subscribed.retain(|name, Subscribed { session, .. }| {
+            let lives = session.ends >= now || hearing.contains_key(name);
             if !lives {
                 sessions.release(session);
             }
@@ -119,10 +119,16 @@ mod tests {
             tables.subscribed.insert(session.name, subscribed);
         }
         assert!(tables.subscribed.len() < 200, "{}", tables.subscribed.len());
+        let last = session(10_999, 10_999);
+        tables.hearing.insert(last.name, mpsc::channel(1).0);
         tables.drop_expired(20_000);
+        assert_eq!(tables.subscribed.len(), 1, "its stream is open");
+        tables.hearing.clear();
+        tables.drop_expired(20_060);
         assert!(tables.subscribed.is_empty());
-        for now in 20_000..20_000 + limits::SESSIONS as u64 {
-            assert_eq!(tables.sessions.hold(&session(now, now), Share::ALL, 20_000), Ok(()), "each slot is free again");
+        for number in 20_000..20_000 + limits::SESSIONS as u64 {
+            let fresh = session(number, 20_060);
+            assert_eq!(tables.sessions.hold(&fresh, Share::ALL, 20_060), Ok(()), "each slot is free again");
         }
     }
 }
