@@ -357,7 +357,11 @@ pub const PIECE: usize = 64 * 1024;
 /// no state and are not counted.
 pub const SESSIONS: usize = 4096;
 
-/// Calls of legacy sessions that run at once. Each has a task and an entry of 120 bytes in a table.
+/// Seconds after which subscriptions of expired sessions are looked for again: sessions last a day, and each look goes through all of
+/// them.
+pub const SESSIONS_AGAIN: u64 = 60;
+
+/// Calls of legacy sessions that run at once: each has a task and a place of 120 bytes in a table.
 pub const LEGACY_CALLS: usize = 1024;
 
 /// Resources that one legacy session may be subscribed to.

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::era::Session;
+use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Next, Standalone, Ticket};
 use attache_core::line::{Connection, Cut, Lines};
 use attache_core::rpc::Error;
@@ -227,8 +227,7 @@ impl Peer {
             return self.fill();
         }
         if let Next::Batch(batch) = next {
-            watch.taken();
-            return self.batch(&moment, batch, &line, place, permit);
+            return self.batch(&moment, batch, &line, place, permit, watch);
         }
         match moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch) {
             // If the writer has ended, it has reported its error already.
@@ -254,21 +253,36 @@ impl Peer {
         }
     }
 
-    /// Serves the messages of a batch in order. Their answers are one line.
-    fn batch(&mut self, moment: &Moment, batch: Batch, line: &Bytes, place: OwnedSemaphorePermit, permit: Permit) {
+    /// Serves the messages of a batch in their order; their answers make up one line.
+    fn batch(
+        &mut self,
+        moment: &Moment,
+        batch: Batch,
+        line: &Bytes,
+        place: OwnedSemaphorePermit,
+        permit: Permit,
+        mut watch: Watch,
+    ) {
+        // The array has no place for questions.
+        let client = self.client.clone().map(|client| client.hearing(false));
         let pending = batch.messages(line).filter_map(|message| {
             let next = self.connection.open_batched(&moment.server(), &who(), message);
             let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
             moment.opened(&next, &who(), &message, &mut watch);
-            moment.clone().start(next, &who(), message, Place::of(permit.another()), self.client.as_ref(), watch)
+            moment.clone().start(next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
+        let moment = moment.clone();
+        watch.taken();
         self.running.spawn(async move {
             match batched(pending, &permit, stop).await {
                 Ok(Some(bytes)) => drop(answers.send((bytes, place))),
                 Ok(None) => {}
-                Err(short) => tracing::warn!(reason = short.reason(), "the answer to a batch was left out"),
+                Err(short) => {
+                    let refusal = Standalone::error(Error::Busy(short.reason()), Version::V2025_03_26);
+                    drop(answers.send((moment.refused(refusal, &mut watch).bytes, place)));
+                }
             }
         });
     }

@@ -2,6 +2,7 @@
 
 use super::assemble::url;
 use super::config::{Config, ServerConfig};
+use attache_core::http::LOOPBACK;
 use attache_host::serve::TlsFiles;
 use clap::ValueEnum;
 use core::net::SocketAddr;
@@ -91,9 +92,8 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
         return resource.clone();
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    match (address, hosts.first()) {
-        // A host is allowed although other machines cannot connect: a reverse proxy has that name,
-        // and serves HTTPS.
+    match (address, public_host(hosts)) {
+        // A host is allowed although other machines cannot connect: a proxy in front has that name, and serves HTTPS.
         (Some(address), Some(host)) if address.ip().is_loopback() => format!("https://{host}{path}"),
         (None, Some(host)) => format!("https://{host}{path}"),
         (Some(address), Some(host)) => match (scheme, address.port()) {
@@ -108,9 +108,17 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
     }
 }
 
-/// Whether the document names this machine although others are meant to connect: clients on other
-/// machines need another host.
+/// The first of the allowed hosts that is not a name of the machine itself.
+fn public_host(hosts: &[String]) -> Option<&String> {
+    hosts.iter().find(|host| !LOOPBACK.contains(&host.as_str()))
+}
+
+/// Whether the document names this machine although others are meant to connect: clients elsewhere need another host.
 pub(super) fn names_this_machine(config: &Config, address: Option<SocketAddr>) -> bool {
     let is_open = address.is_some_and(|address| address.ip().is_unspecified());
-    is_open && config.servers.iter().any(|server| server.hosts.is_empty() && server.protection.resource.is_none())
+    is_open
+        && config
+            .servers
+            .iter()
+            .any(|server| public_host(&server.hosts).is_none() && server.protection.resource.is_none())
 }

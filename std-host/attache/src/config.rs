@@ -204,8 +204,11 @@ impl Layers {
         if limits.head < attache_host::limits::HEAD_LEAST {
             faults.add(self.fault("limits.head", "must be 8KiB at least"));
         }
-        if limits.memory < limits.body {
-            faults.add(self.fault("limits.memory", "must have room for one body: limits.body at least"));
+        for (key, memory) in [("limits.memory", limits.memory), ("limits.memory_per_caller", limits.memory_per_caller)]
+        {
+            if memory < limits.body {
+                faults.add(self.fault(key, "must have room for one body: limits.body at least"));
+            }
         }
         if !(1..=100).contains(&limits.share) {
             faults.add(self.fault("limits.share", "must be a number from 1 to 100, in percent"));

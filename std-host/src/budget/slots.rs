@@ -69,6 +69,10 @@ impl Slots {
                 return Some(slot);
             }
             let queued = queue.take(account).ok()?;
+            // While no slot is freed, those that have given up leave the list here.
+            if table.waiting.len() >= queue.0.most {
+                table.waiting.retain(|(_, sender)| !sender.is_closed());
+            }
             let (sender, waiter) = oneshot::channel();
             table.waiting.push_back((account, sender));
             (waiter, queued)
@@ -233,6 +237,16 @@ mod tests {
         assert_eq!(queue.used(), 0);
         drop(held);
         assert!(slots.0.table().waiting.is_empty() && slots.take(caller(2)).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn list_of_those_that_wait_does_not_grow_while_no_slot_is_freed() {
+        let (slots, queue) = (Slots::new(1, 50), Slots::new(8, 100));
+        let _held = slots.take(caller(1)).unwrap();
+        for number in 0..10_000 {
+            assert!(slots.wait(caller(number), &queue, Duration::from_secs(5)).await.is_none());
+        }
+        assert!(slots.0.table().waiting.len() <= 8);
     }
 
     #[test]

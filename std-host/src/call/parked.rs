@@ -5,9 +5,8 @@
 
 use super::events::{Event, Events, Question};
 use super::outcome::Run;
-use crate::budget::Permit;
+use crate::budget::{Account, Permit, open_to_all};
 use crate::limits;
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,8 +26,8 @@ struct Table {
 
 /// A call that waits for answers.
 pub(crate) struct Parked {
-    /// The caller that made the call, to enforce its share of the table.
-    caller: Bytes,
+    /// The caller that the call belongs to, for its share of the table.
+    account: Account,
     call: Suspended,
     reply: oneshot::Sender<Result<Map<String, Value>, String>>,
     events: Arc<Events>,
@@ -50,10 +49,12 @@ impl Parking {
     /// `None` if the table or the caller's share of it is full.
     pub(crate) fn park(&self, call: Suspended, question: Question) -> Option<(Map<String, Value>, String)> {
         let Question { requests, reply, sealer, events } = question;
-        let caller = sealer.binding().caller().clone();
+        let account = call.permit.account();
         let mut table = self.table();
-        let of_caller = table.calls.values().filter(|parked| parked.caller == caller).count();
-        if table.calls.len() >= limits::PARKED || of_caller >= limits::PARKED_BY_CALLER {
+        let own = table.calls.values().filter(|parked| parked.account == account).count();
+        // The last eighth is for callers that have none.
+        let room = if own == 0 { limits::PARKED } else { open_to_all(limits::PARKED) };
+        if table.calls.len() >= room || own >= limits::PARKED_BY_CALLER {
             return None;
         }
         let id = table.last + 1;
@@ -65,7 +66,7 @@ impl Parking {
             drop(expired);
         });
         table.last = id;
-        table.calls.insert(id, Parked { caller, call, reply, events, expiry: expiry.abort_handle() });
+        table.calls.insert(id, Parked { account, call, reply, events, expiry: expiry.abort_handle() });
         Some((requests, state))
     }
 

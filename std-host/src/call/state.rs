@@ -73,11 +73,6 @@ impl Binding {
         &self.subject
     }
 
-    /// Returns the caller's identity; empty for an anonymous caller.
-    pub(crate) const fn caller(&self) -> &Bytes {
-        &self.caller
-    }
-
     // MCP 2026-07-28 basic/patterns/mrtr: bound to the principal and to the request.
     fn parts(&self) -> [&[u8]; 4] {
         let kind: &[u8] = match self.kind {

@@ -189,7 +189,9 @@ impl Running {
             return;
         }
         let State::Running { ticket, run, events } = replace(&mut self.state, State::Ended) else { return };
-        let call = Suspended { run, events, permit: core::mem::take(&mut self.place.permit) };
+        // The answer with the questions is charged to the same caller, as long as it is not read.
+        let of_answer = self.place.permit.another();
+        let call = Suspended { run, events, permit: replace(&mut self.place.permit, of_answer) };
         let outcome = match self.moment.engine.parking().park(call, question) {
             Some((questions, state)) => Outcome::Asks(questions, Some(state)),
             None => Outcome::Rejected(Code::InternalError, TOO_MANY_PARKED.to_owned()),

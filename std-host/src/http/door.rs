@@ -111,15 +111,10 @@ fn has_token(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token")))
 }
 
-/// Whether a caller of a hidden endpoint has valid credentials, and so may learn that the endpoint
-/// exists. `refused` is the reason for which the transport refuses the request. If the caller has
-/// exceeded its rate limit, no signature is verified.
-pub(super) async fn is_known(engine: &Engine, head: &Parts, refused: Option<Refusal>, permit: &mut Permit) -> bool {
+/// Whether a caller of a hidden endpoint has shown valid credentials, and so may learn that the endpoint exists.
+pub(super) async fn is_known(engine: &Engine, head: &Parts, permit: &mut Permit) -> bool {
     let facts = facts_of(engine, head);
     let door = gate_credentials(&facts, engine.auth().gate());
-    if refused == Some(Refusal::Rate) {
-        return matches!(&door, Door::NeedKey(came) if engine.auth().recognizes(came));
-    }
     let refusal = match Guest::at(door, head, engine, permit).await {
         Ok(guest) => guest.who(engine).err(),
         Err(Out::Refused(refusal)) => Some(refusal),
@@ -130,7 +125,14 @@ pub(super) async fn is_known(engine: &Engine, head: &Parts, refused: Option<Refu
     matches!(refusal, None | Some(Refusal::Forbidden))
 }
 
-/// The answer to a caller that is refused, with the challenge that its client needs.
+/// Whether a caller of a hidden endpoint has shown a key, or a token that is remembered: no signature is verified for the answer.
+pub(super) fn is_remembered(engine: &Engine, head: &Parts) -> bool {
+    let facts = facts_of(engine, head);
+    let door = gate_credentials(&facts, engine.auth().gate());
+    matches!(&door, Door::NeedKey(came) if engine.auth().recognizes(came))
+}
+
+/// The answer to a request that is refused at the door, with what its client needs to do better.
 pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, watch: Watch) -> Response<Answered> {
     let told = engine.auth().told(refusal);
     let mut response = refuse_at_door(engine, refusal, watch);

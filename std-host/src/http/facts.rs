@@ -1,6 +1,8 @@
 //! The head of a request in the form that the protocol engine reads.
 
 use attache_core::http::Facts;
+use http::Version;
+use http::header::HOST;
 use http::request::Parts;
 
 /// Marks a request that arrived over TLS. The code that accepts connections puts it into the
@@ -21,4 +23,14 @@ pub(super) fn facts(head: &Parts) -> Facts<'_> {
         facts.target(authority.as_str().as_bytes());
     }
     facts
+}
+
+/// Whether the request has one `Host`; before and after HTTP/1.1 none is good, too.
+// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+// header field and to any request message that contains more than one".
+pub(super) fn has_one_host(head: &Parts) -> bool {
+    match head.headers.get_all(HOST).iter().count() {
+        0 => head.version != Version::HTTP_11,
+        hosts => hosts == 1,
+    }
 }

@@ -5,8 +5,8 @@ use super::answer::{
     AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
 };
 use super::cors;
-use super::door::{Guest, demand, is_known, kept_out, turn_away};
-use super::facts::facts;
+use super::door::{Guest, demand, is_known, is_remembered, kept_out, turn_away};
+use super::facts::{facts, has_one_host};
 use super::form::Form;
 use super::session::{self, Named};
 use super::stream::Source;
@@ -207,12 +207,12 @@ impl Weight {
         Self { refused, permit, ahead }
     }
 
-    /// Whether the caller of a hidden endpoint may learn that the endpoint exists.
+    /// Whether the caller of a hidden endpoint may learn that the endpoint exists. While memory is short, and for a caller that comes too
+    /// often, no signature is verified.
     async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
-        let refused = self.refused.map(|(refusal, _)| refusal);
         match &mut self.permit {
-            Ok(permit) => is_known(engine, head, refused, permit).await,
-            Err(_) => false,
+            Ok(permit) if !matches!(self.refused, Some((Refusal::Rate, _))) => is_known(engine, head, permit).await,
+            _ => is_remembered(engine, head),
         }
     }
 }
@@ -225,11 +225,7 @@ fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Optio
     if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
         return Some((Refusal::Framing, None));
     }
-    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
-    // request message that lacks a Host header field and to any request message that contains more
-    // than one".
-    let hosts = head.headers.get_all(http::header::HOST).iter().count();
-    if hosts > 1 || hosts == 0 && head.version == http::Version::HTTP_11 {
+    if !has_one_host(head) {
         return Some((Refusal::Authority, None));
     }
     let limits = engine.limits();

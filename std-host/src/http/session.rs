@@ -150,13 +150,15 @@ pub(super) async fn batch(
         Err(short) => return busy(short.reason()),
     };
     let moment = engine.now();
+    // The array has no place for questions.
+    let client = client.map(|client| client.clone().hearing(false));
     let pending = batch.messages(body).filter_map(|message| {
         let moment = moment.clone();
         let next = open_batched(&moment.server_for(who), who, origin, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         watch.peer = peer;
         moment.opened(&next, who, &message, &mut watch);
-        moment.start(next, who, message, Place::of(permit.another()), client, watch)
+        moment.start(next, who, message, Place::of(permit.another()), client.as_ref(), watch)
     });
     let pending = pending.collect();
     let charge = permit.another();

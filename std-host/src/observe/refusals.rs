@@ -9,22 +9,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A refused request as it is logged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Refused {
-    pub(super) server: String,
-    pub(super) transport: &'static str,
-    pub(super) peer: Option<IpAddr>,
-    pub(super) caller: Option<String>,
-    pub(super) method: &'static str,
-    pub(super) reason: Option<&'static str>,
-    /// The fault of the credentials.
-    pub(super) why: Option<String>,
-    pub(super) status: Option<u16>,
-    pub(super) code: Option<&'static str>,
+pub(crate) struct Refused {
+    pub(crate) server: String,
+    pub(crate) transport: &'static str,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) caller: Option<String>,
+    pub(crate) method: &'static str,
+    pub(crate) reason: Option<&'static str>,
+    /// What is wrong with the credentials.
+    pub(crate) why: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<&'static str>,
 }
 
 /// Recently logged lines, and the number of repetitions of each.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Recent>);
+pub(crate) struct Refusals(Mutex<Recent>);
 
 #[derive(Debug, Default)]
 struct Recent {
@@ -41,9 +41,9 @@ const APART: usize = 256;
 const WINDOW: Duration = Duration::from_secs(10);
 
 impl Refusals {
-    /// Logs a refusal. If an equal one was logged within the [`WINDOW`], counts it instead.
-    pub(super) fn log(self: &Arc<Self>, refused: Refused) {
-        // Without a runtime, the counts would never be logged.
+    /// Logs a refusal, or counts it if an equal one was logged within the [`WINDOW`].
+    pub(crate) fn log(self: &Arc<Self>, refused: Refused) {
+        // Without a runtime nothing would ever log the counts.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return refused.log(None) };
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(again) = recent.again.get_mut(&refused) {

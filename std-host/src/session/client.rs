@@ -1,6 +1,6 @@
 //! The handle of one legacy client.
 
-use super::tables::{Memory, Signal, Subscribed};
+use super::tables::{Memory, Signal, Subscribed, Tables};
 use crate::budget::{Account, Overdrawn, Part, Permit, Slot};
 use crate::clock::now;
 use crate::limits;
@@ -10,7 +10,7 @@ use attache_core::exchange::{Busy, Place, Share, Unkept, Wish};
 use attache_core::rpc::Error;
 use serde_json::Value;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use tokio::sync::mpsc;
 
 /// A client in its session. Over HTTP, the session is identified by the request; a connection of
@@ -48,6 +48,13 @@ impl Client {
         self.memory.share(self.account)
     }
 
+    /// The tables, without what belongs to sessions that are over.
+    pub(super) fn tables_now(&self) -> MutexGuard<'_, Tables> {
+        let mut tables = self.memory.tables();
+        tables.drop_expired(now());
+        tables
+    }
+
     /// Whether the client has ended the session.
     pub(crate) fn has_ended(&self) -> bool {
         self.memory.tables().sessions.has_ended(&self.session)
@@ -64,7 +71,7 @@ impl Client {
         let Ok(slot) = self.memory.calls.take(self.account) else {
             return Err(CALLS_FULL);
         };
-        let mut tables = self.memory.tables();
+        let mut tables = self.tables_now();
         tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
         let place = match tables.calls.begin(self.session.name, id) {
             Ok(place) => place,
@@ -86,7 +93,7 @@ impl Client {
     /// Remembers the log level or the subscription that the client asks for. `uri` returns the URI
     /// of a subscription, which is charged to the caller of `permit`.
     pub(crate) fn remember(&self, wish: Wish, uri: impl FnOnce() -> String, permit: &Permit) -> Result<(), Error> {
-        let mut tables = self.memory.tables();
+        let mut tables = self.tables_now();
         let name = self.session.name;
         match wish {
             Wish::Level(level) => tables.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept),
@@ -111,7 +118,7 @@ impl Client {
                 permit.more(memory_of(&uri)).map_err(full)?;
                 if let Some(permit) = fresh {
                     tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
-                    tables.subscribed.insert(name, Subscribed { uris: HashSet::new(), permit });
+                    tables.subscribed.insert(name, Subscribed { session: self.session, uris: HashSet::new(), permit });
                 }
                 if let Some(known) = tables.subscribed.get_mut(&name) {
                     known.uris.insert(uri);
@@ -170,7 +177,7 @@ impl Client {
     /// Ends the session: its calls are cancelled, its streams are closed, and its id becomes
     /// invalid.
     pub(crate) fn end(&self) -> Result<(), Error> {
-        let mut tables = self.memory.tables();
+        let mut tables = self.tables_now();
         tables.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
         tables.ways.values().filter(|(session, _)| *session == self.session).for_each(|(_, way)| {
             let _ = way.send(Signal::Cancel);

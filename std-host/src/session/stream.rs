@@ -36,7 +36,7 @@ impl Hearing {
         let mut own = permit.of_its_own();
         own.more(limits::LISTEN_MEMORY).map_err(|short| Error::Busy(short.reason()))?;
         let permit = own.enter(Part::Subscriptions).map_err(|short| Error::Busy(short.reason()))?;
-        let mut tables = client.memory.tables();
+        let mut tables = client.tables_now();
         tables.sessions.hold(&client.session, client.share(), now()).map_err(unkept)?;
         let (sender, open) = mpsc::channel(1);
         // The older stream ends when its sender is dropped.

@@ -32,11 +32,13 @@ pub(crate) struct Tables {
     pub(super) pages: VecDeque<(String, [u8; 16])>,
     /// The sessions with an open stream, which ends when its sender is dropped.
     pub(super) hearing: HashMap<[u8; 16], mpsc::Sender<()>>,
+    /// When subscriptions of sessions that are over were looked for last.
+    looked: u64,
 }
 
 /// The resources that one session has subscribed to.
-#[derive(Default)]
 pub(super) struct Subscribed {
+    pub(super) session: Session,
     pub(super) uris: HashSet<String>,
     pub(super) permit: Permit,
 }
@@ -70,8 +72,64 @@ impl Memory {
     }
 }
 
+impl Tables {
+    /// Drops the subscriptions of sessions whose ids have expired and that have no open stream: most clients go without a word. It looks
+    /// for them once in [`limits::SESSIONS_AGAIN`] at most.
+    pub(super) fn drop_expired(&mut self, now: u64) {
+        if now < self.looked.saturating_add(limits::SESSIONS_AGAIN) {
+            return;
+        }
+        self.looked = now;
+        let (sessions, hearing) = (&mut self.sessions, &self.hearing);
+        self.subscribed.retain(|name, Subscribed { session, .. }| {
+            let lives = session.ends >= now || hearing.contains_key(name);
+            if !lives {
+                sessions.release(session);
+            }
+            lives
+        });
+    }
+}
+
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attache_core::era::{Client, Version};
+
+    /// A session with this number that lasts for a minute.
+    fn session(number: u64, now: u64) -> Session {
+        let mut name = [0; 16];
+        name[..8].copy_from_slice(&number.to_be_bytes());
+        Session { version: Version::V2025_11_25, client: Client::NONE, name, home: [0; 4], ends: now + 60 }
+    }
+
+    #[test]
+    fn subscriptions_of_ten_thousand_clients_that_go_without_a_word_end_with_their_sessions() {
+        let mut tables = Tables::default();
+        for now in 1_000..11_000 {
+            tables.drop_expired(now);
+            let session = session(now, now);
+            assert_eq!(tables.sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
+            let subscribed = Subscribed { session, uris: HashSet::new(), permit: Permit::uncounted() };
+            tables.subscribed.insert(session.name, subscribed);
+        }
+        assert!(tables.subscribed.len() < 200, "{}", tables.subscribed.len());
+        let last = session(10_999, 10_999);
+        tables.hearing.insert(last.name, mpsc::channel(1).0);
+        tables.drop_expired(20_000);
+        assert_eq!(tables.subscribed.len(), 1, "its stream is open");
+        tables.hearing.clear();
+        tables.drop_expired(20_060);
+        assert!(tables.subscribed.is_empty());
+        for number in 20_000..20_000 + limits::SESSIONS as u64 {
+            let fresh = session(number, 20_060);
+            assert_eq!(tables.sessions.hold(&fresh, Share::ALL, 20_060), Ok(()), "each slot is free again");
+        }
     }
 }

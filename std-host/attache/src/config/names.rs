@@ -58,16 +58,24 @@ fn host(text: &str) -> Result<String, String> {
     };
     let url = Url::parse(&format!("http://{authority}/")).map_err(|_| WANTED.to_owned())?;
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    if host.is_empty() { Err(WANTED.to_owned()) } else { Ok(host.to_owned()) }
+    // RFC 1035 §2.3.1: no label of a name is empty.
+    match host.split('.').any(str::is_empty) {
+        true if host.len() > 1 => {
+            Err(format!("{WANTED}: no part between dots is empty, and subdomains need entries of their own"))
+        }
+        true => Err(WANTED.to_owned()),
+        false => Ok(host.to_owned()),
+    }
 }
 
 /// The origin as browsers write it (RFC 6454 §6.2).
 fn origin(text: &str) -> Result<String, String> {
     const WANTED: &str = "must be scheme, host and port of a web page, such as https://app.example";
-    match text {
-        "*" => return Err(format!("{WANTED}: there are no wildcards. Name each origin")),
-        "null" => return Err(format!("{WANTED}: any page can send null, from a sandboxed frame")),
-        _ => {}
+    if text.contains('*') {
+        return Err(format!("{WANTED}: there are no wildcards. Name each origin"));
+    }
+    if text == "null" {
+        return Err(format!("{WANTED}: any page can send null, from a sandboxed frame"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(match host(text) {
@@ -84,8 +92,11 @@ fn origin(text: &str) -> Result<String, String> {
         });
     }
     Ok(match url.scheme() {
-        "http" | "https" => url.origin().ascii_serialization(),
-        // Applications that embed a browser use their own schemes.
+        "http" | "https" => {
+            url.host_str().map(host).transpose()?;
+            url.origin().ascii_serialization()
+        }
+        // Applications that embed a browser have schemes of their own.
         _ => format!("{}://{}", scheme.to_ascii_lowercase(), rest.trim_end_matches('/')),
     })
 }
@@ -117,6 +128,8 @@ mod tests {
             ("a b", Err("host name")),
             ("user@api.example", Err("host name")),
             (".", Err("host name")),
+            (".example", Err("subdomains")),
+            ("api..example", Err("no part")),
         ] {
             match (host(text), expected) {
                 (Ok(host), Ok(expected)) => assert_eq!(host, expected, "{text}"),
@@ -141,6 +154,9 @@ mod tests {
             ("app.example", Err("write https://app.example")),
             ("localhost:3000", Err("https://localhost:3000")),
             ("*", Err("wildcards")),
+            ("https://*.example", Err("wildcards")),
+            ("https://app.example:*", Err("wildcards")),
+            ("https://.example", Err("subdomains")),
             ("null", Err("sandboxed")),
             ("https://", Err("scheme")),
         ] {

@@ -2,7 +2,7 @@
 //! with access keys in Azure Functions"; docs/authorization.md, "Keys").
 
 use super::{Entry, KeyFile, Kind, Unchanged, change, new_value, remove};
-use crate::http::{Front, Peer, Refused};
+use crate::http::{Front, Refused};
 use crate::limits;
 use attache_core::auth::digest;
 use axum::Router;
@@ -60,17 +60,16 @@ const MASTER: &str = "_master";
 impl Administration {
     async fn answer(&self, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let response = match self.front.check(&head) {
-            Err(refused) => Self::turned_away(refused),
+        let (response, reason) = match self.front.check(&head) {
+            Err(refused) => (Self::turned_away(refused), Some(refused.reason)),
             Ok(()) => match self.is_master(&head.headers) {
-                Err((status, reason)) => refused(status, reason),
-                Ok(()) => self.done(kind, name, head.method, body).await,
+                Err((status, text)) => (refused(status, text), Some("key")),
+                Ok(()) => (self.done(kind, name, head.method.clone(), body).await, None),
             },
         };
         let status = response.status().as_u16();
         if status >= 400 {
-            let peer = head.extensions.get::<Peer>().map(|Peer(address)| tracing::field::display(*address));
-            tracing::warn!(peer, status, "key administration refused a request");
+            self.front.log_refused("key administration", &head, status, reason);
         }
         response
     }
@@ -78,6 +77,7 @@ impl Administration {
     fn turned_away(why: Refused) -> Response {
         let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
         let reason = match why.reason {
+            "authority" => "Host must be there once, and be the authority of the request's target",
             "host" => "this server is called by another Host: set allow_host",
             "rate" => "too many requests: come back later",
             _ => "web pages of this Origin may not call",
