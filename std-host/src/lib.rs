@@ -31,12 +31,14 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
+//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `client`: a client for MCP servers, `client::Client`, and a backend that forwards to another server, `bridge::Bridge`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
 //! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
 
 mod admission;
 pub mod auth;
 pub mod backend;
+#[cfg(feature = "client")]
+pub mod bridge;
 pub mod budget;
 mod call;
 #[cfg(feature = "client")]

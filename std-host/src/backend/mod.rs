@@ -40,12 +40,14 @@ mod call;
 mod entry;
 mod members;
 mod publisher;
+mod watches;
 
 pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
 pub use publisher::{Backends, Publisher};
+pub(crate) use watches::Watched;
 
 use crate::Completing as CompletionRequest;
 use core::future::ready;
@@ -71,8 +73,8 @@ pub trait Backend: Send + Sync + 'static {
         Box::pin(ready(none.map_or_else(|error| Answer::error(&error), Answer::Result)))
     }
 
-    /// A client has subscribed to the resource with this URI, or the last one has unsubscribed. Without it the backend publishes the
-    /// updates of all its resources.
+    /// The first client has subscribed to the resource with this URI, or the last one has unsubscribed. This must not wait for anything.
+    /// Without it the backend publishes the updates of all its resources.
     fn watch(&self, uri: &str, watched: bool) {
         let _ = (uri, watched);
     }

@@ -88,7 +88,7 @@ impl RawJson {
     }
 
     /// The value; the text was checked, so there is one.
-    pub(super) fn value(&self) -> Option<Value<'_>> {
+    pub(crate) fn value(&self) -> Option<Value<'_>> {
         Value::parse(&self.0).ok()
     }
 }

@@ -278,6 +278,13 @@ impl<C: Clone> Registry<C> {
         true
     }
 
+    /// The source of the resource with this URI: that of its own entry, or of the template that it fits.
+    pub(crate) fn source_of(&self, uri: &str) -> Option<Source> {
+        let json = serde_json::Value::from(uri).to_string();
+        let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
+        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.offer(kind, self.find(kind, text)?)?.source)
+    }
+
     pub(crate) fn complete_with(&mut self, completion: Completion<C>) {
         self.completion = Some(Arc::new(completion));
     }

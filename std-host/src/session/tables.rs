@@ -1,12 +1,13 @@
 //! The tables, which all connections share.
 
+use crate::backend::Watched;
 use crate::budget::{Account, Permit, Slots, share};
 use crate::limits::{self, Limits};
 use attache_core::era::Session;
 use attache_core::exchange::{Inflight, Sessions, Share};
 use core::fmt;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -37,7 +38,8 @@ pub(crate) struct Tables {
 /// The resources that one session has subscribed to.
 #[derive(Default)]
 pub(super) struct Subscribed {
-    pub(super) uris: HashSet<String>,
+    /// Each with the watch of the backend that offers it.
+    pub(super) uris: HashMap<String, Option<Watched>>,
     pub(super) permit: Permit,
 }
 
