@@ -14,6 +14,7 @@ mod endpoint;
 mod faults;
 mod foreign;
 mod forms;
+mod gate;
 mod guard;
 mod homes;
 mod http1;

@@ -5,7 +5,7 @@
 
 use crate::auth::Caller;
 use crate::backend::Call;
-use crate::client::RawJson;
+use crate::client::{RawJson, Version};
 use serde_json::{Map, Value, json};
 
 /// What a client can be asked, as `ClientCapabilities` of the protocol.
@@ -25,14 +25,16 @@ impl Profile {
         let mut carried = Map::new();
         if let Some(modes) = declared["elicitation"].as_object() {
             let mut elicitation = Map::new();
-            // An empty object means forms.
-            if modes.is_empty() || modes.contains_key("form") {
+            // An empty object means forms. MCP 2025-06-18 changelog: elicitation is new; 2025-11-25: its mode `url`.
+            if (modes.is_empty() || modes.contains_key("form")) && call.version() >= Version::V2025_06_18 {
                 elicitation.insert("form".to_owned(), json!({}));
             }
-            if modes.contains_key("url") {
+            if modes.contains_key("url") && call.version() >= Version::V2025_11_25 {
                 elicitation.insert("url".to_owned(), json!({}));
             }
-            carried.insert("elicitation".to_owned(), elicitation.into());
+            if !elicitation.is_empty() {
+                carried.insert("elicitation".to_owned(), elicitation.into());
+            }
         }
         if declared["sampling"].is_object() {
             carried.insert("sampling".to_owned(), declared["sampling"].clone());
