@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tokio::time::{sleep, timeout};
 
-const REVISIONS: [Version; 5] =
+pub(crate) const REVISIONS: [Version; 5] =
     [Version::V2024_11_05, Version::V2025_03_26, Version::V2025_06_18, Version::V2025_11_25, Version::V2026_07_28];
 
 /// A client of one revision, a gate, and an upstream of another revision.
@@ -102,7 +102,7 @@ fn server() -> (Server, Upstream) {
 }
 
 /// The URL of a server that runs as long as the test.
-async fn served(server: Server) -> String {
+pub(crate) async fn served(server: Server) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
     let router: axum::Router = server.routes();
@@ -110,19 +110,19 @@ async fn served(server: Server) -> String {
     url
 }
 
-fn raw(json: &str) -> RawJson {
+pub(crate) fn raw(json: &str) -> RawJson {
     RawJson::parse(json.to_owned()).expect("JSON")
 }
 
-fn read(json: &RawJson) -> Value {
+pub(crate) fn read(json: &RawJson) -> Value {
     json.read().expect("JSON")
 }
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(20), what).await.expect("in time")
 }
 
-async fn until<F: Future<Output = bool>>(mut done: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(mut done: impl FnMut() -> F) {
     soon(async {
         while !done().await {
             sleep(Duration::from_millis(10)).await;
@@ -132,17 +132,17 @@ async fn until<F: Future<Output = bool>>(mut done: impl FnMut() -> F) {
 }
 
 /// A client that can be asked everything.
-async fn client(url: &str, version: Version) -> Client {
+pub(crate) async fn client(url: &str, version: Version) -> Client {
     let capabilities = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}});
     client_with(url, version, &capabilities).await
 }
 
-async fn client_with(url: &str, version: Version, capabilities: &Value) -> Client {
+pub(crate) async fn client_with(url: &str, version: Version, capabilities: &Value) -> Client {
     let capabilities = RawJson::of(capabilities).expect("JSON");
     Client::builder("test", "1").capabilities(capabilities).version(version).http(url).await.expect("connected")
 }
 
-async fn names(client: &Client, list: List, name: &str) -> Vec<String> {
+pub(crate) async fn names(client: &Client, list: List, name: &str) -> Vec<String> {
     let list = client.list(list).await.expect("a list");
     list.iter().filter_map(|entry| entry.member(name)?.string()).collect()
 }
@@ -209,7 +209,7 @@ async fn run(mut call: Call) -> Outcome {
     }
 }
 
-fn text(result: &RawJson) -> String {
+pub(crate) fn text(result: &RawJson) -> String {
     read(result)["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}")).to_owned()
 }
 

@@ -15,6 +15,7 @@ mod faults;
 mod foreign;
 mod forms;
 mod gate;
+mod gate_failures;
 mod guard;
 mod homes;
 mod http1;

@@ -39,6 +39,7 @@ use crate::backend::{Backend, Call, Publisher, Run};
 use crate::client::{ClientLimits, Credential, ServerCommand, Version};
 use core::fmt;
 use core::pin::Pin;
+use limits::Times;
 use std::sync::{Arc, Mutex, PoisonError};
 use target::{Place, Target};
 use tokio::task::JoinHandle;
@@ -103,6 +104,12 @@ impl Bridge {
     /// Replaces the limits of the client.
     pub fn limits(mut self, limits: ClientLimits) -> Self {
         self.target.limits = limits;
+        self
+    }
+
+    /// Replaces the times of connections that are lost and made again.
+    pub const fn times(mut self, times: Times) -> Self {
+        self.target.times = times;
         self
     }
 

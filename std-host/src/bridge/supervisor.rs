@@ -3,7 +3,6 @@
 use super::domain::Profile;
 use super::entries::{ALL, Lists};
 use super::hearing::Hearing;
-use super::limits::{BACK_OFF_FIRST, BACK_OFF_MOST, CHECK_EVERY, RESTART, SUSTAINED};
 use super::upstream::{Connection, State, Upstream};
 use crate::backend::{Kind, Publisher};
 use crate::client::{Client, Error, Notice};
@@ -13,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// Keeps the connection until the task is aborted.
 pub(super) async fn supervise(upstream: Arc<Upstream>, publisher: Publisher, keeps_entries: bool) {
+    let times = upstream.target.times.clone();
     let mut supervisor =
         Supervisor { upstream, publisher, keeps_entries, is_published: false, lists: Lists::default() };
     let mut wait = Duration::ZERO;
@@ -21,7 +21,7 @@ pub(super) async fn supervise(upstream: Arc<Upstream>, publisher: Publisher, kee
             Ok(connection) => {
                 let begun = Instant::now();
                 let reason = supervisor.serve(&connection).await;
-                if begun.elapsed() >= SUSTAINED {
+                if begun.elapsed() >= times.sustained {
                     wait = Duration::ZERO;
                 }
                 reason
@@ -29,7 +29,7 @@ pub(super) async fn supervise(upstream: Arc<Upstream>, publisher: Publisher, kee
             Err(error) => error,
         };
         supervisor.down(reason);
-        wait = wait.saturating_mul(2).clamp(BACK_OFF_FIRST, BACK_OFF_MOST);
+        wait = wait.saturating_mul(2).min(times.back_off_most).max(times.back_off_first);
     }
 }
 
@@ -51,9 +51,10 @@ impl Supervisor {
             upstream.connect(&Profile::full()).await.map(Arc::new)
         };
         tokio::pin!(connect);
+        let restart = upstream.target.times.restart;
         let gone = match &*self.upstream.state.borrow() {
-            State::Down { since, .. } => *since + RESTART,
-            State::Up(_) => Instant::now() + RESTART,
+            State::Down { since, .. } => *since + restart,
+            State::Up(_) => Instant::now() + restart,
         };
         tokio::select! {
             connected = &mut connect => return connected,
@@ -91,7 +92,7 @@ impl Supervisor {
                     alive(client).await?;
                     upstream.state.send_replace(State::Up(Arc::clone(connection)));
                 }
-                () = sleep(CHECK_EVERY) => {
+                () = sleep(upstream.target.times.check_every) => {
                     upstream.sessions.sweep();
                     // A server that is busy with a call may be late with other answers; the call has a time limit of its own.
                     // This task, the state and nothing else hold the connection while no call runs.

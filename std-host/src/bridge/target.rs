@@ -1,6 +1,7 @@
 //! Where an upstream is, and how to connect to it.
 
 use super::domain::Profile;
+use super::limits::Times;
 use crate::client::{Client, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
 
@@ -17,6 +18,7 @@ pub(super) struct Target {
     pub(super) allow_plain: bool,
     pub(super) version: Option<Version>,
     pub(super) limits: ClientLimits,
+    pub(super) times: Times,
     /// For the sessions of callers, which need not probe again.
     verdicts: Verdicts,
 }
@@ -29,6 +31,7 @@ impl Target {
             allow_plain: false,
             version: None,
             limits: ClientLimits::default(),
+            times: Times::default(),
             verdicts: Verdicts::default(),
         }
     }

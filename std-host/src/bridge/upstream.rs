@@ -1,7 +1,6 @@
 //! The other server, as the calls of a bridge see it.
 
 use super::domain::{Domain, Profile};
-use super::limits::RESTART;
 use super::sessions::Sessions;
 use super::target::Target;
 use crate::backend::Call;
@@ -59,7 +58,7 @@ impl Upstream {
         }
     }
 
-    /// The connection for a call. Waits up to [`RESTART`] while the upstream is being connected again.
+    /// The connection for a call. Waits a while if the upstream is being connected again.
     pub(super) async fn connection(&self, call: &Call) -> Result<Arc<Connection>, Unconnected> {
         let first = self.first().await?;
         // Requests of revision 2026-07-28 stand for themselves, so all callers share a connection.
@@ -87,7 +86,7 @@ impl Upstream {
                 State::Up(connection) => return Ok(connection),
                 State::Down { since, reason } => (since, reason),
             };
-            if timeout_at(since + RESTART, states.changed()).await.is_err() {
+            if timeout_at(since + self.target.times.restart, states.changed()).await.is_err() {
                 return Err(Unconnected::Failed(reason));
             }
         }
