@@ -1,5 +1,6 @@
 //! The configuration: one table of settings, four places to write them, one typed value for the program.
 
+mod backend;
 mod checks;
 mod flags;
 mod layers;
@@ -13,6 +14,7 @@ mod secret;
 mod settings;
 mod value;
 
+pub(super) use backend::{Backend, Place, revision};
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
@@ -65,6 +67,7 @@ pub struct ServerConfig {
     pub(super) hosts: Vec<String>,
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
+    pub(super) backends: Vec<Backend>,
     path_origin: Origin,
     resource_origin: Origin,
 }
@@ -250,6 +253,7 @@ impl Layers {
                     hosts: texts("allow_host"),
                     origins: texts("allow_origin"),
                     protection,
+                    backends: number.map(|number| self.backends(number)).unwrap_or_default(),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
                 }),

@@ -24,6 +24,7 @@ mod connections;
 mod demo;
 mod fault;
 mod frames;
+mod gate;
 mod heads;
 mod health;
 mod key_file;
@@ -90,6 +91,7 @@ enum Command {
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
+    Gate(gate::Gate),
     Key(keys::Key),
     Provision(provision::Provision),
     Token(token::Token),
@@ -146,6 +148,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Gate(gate) => gate.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),

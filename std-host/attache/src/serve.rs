@@ -1,6 +1,6 @@
 //! `attache serve`: HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
 use super::config::{Config, ServerConfig};
 use super::connections::Connections;
@@ -25,7 +25,7 @@ pub(super) struct Serve {
     stdio: bool,
 
     #[command(flatten)]
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 #[derive(Args, Debug)]
@@ -37,15 +37,20 @@ pub(super) struct Check {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         let config = self.settings.config()?;
-        protect_memory(&config);
+        self.run_with(&config, make)
+    }
+
+    /// Serves what the configuration says.
+    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        protect_memory(config);
         let budget = Budget::new(&config.limits);
-        let log = log::start(&config, &budget);
-        let seeing = Seeing::new(&config, &log, &budget)?;
+        let log = log::start(config, &budget);
+        let seeing = Seeing::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
-                (true, Some(first)) => over_stdio(&config, first, make, &seeing, budget).await,
-                _ => http(&config, make, &seeing, &budget).await,
+                (true, Some(first)) => over_stdio(config, first, make, &seeing, budget).await,
+                _ => http(config, make, &seeing, &budget).await,
             }
         });
         // A read of standard input cannot be cancelled, and must not delay the end.
@@ -91,7 +96,9 @@ async fn over_stdio(
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let server = sealed(made(make, first), first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
+    let backends = vec![server.backends()];
     let server = seeing.watch(server).budget(budget).limits(config.limits.clone()).build();
+    connect(config, &backends).await;
     seeing.figures(&limits, axum::Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
@@ -109,6 +116,7 @@ async fn over_stdio(
             }
         }
     };
+    disconnect(backends).await;
     match served {
         // A client that closes its end wants nothing more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -128,7 +136,7 @@ async fn http(config: &Config, make: MakeServer<'_>, seeing: &Seeing, budget: &B
         .ok();
     let tls = faults.or_default(config.tls.as_ref().map(Certificate::read).transpose());
     faults.end()?;
-    let Some(Assembled { router, beside, changes, ready, limits }) = assembled else { return Ok(()) };
+    let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Before the greeting: its reader may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let mut reload = system::Reload::take().map_err(Problem::Signals)?;
@@ -149,6 +157,7 @@ async fn http(config: &Config, make: MakeServer<'_>, seeing: &Seeing, budget: &B
     let (limits, metrics) = (Arc::new(limits), Arc::clone(&seeing.metrics));
     seeing.figures(&limits, ready.routes()).await?;
     let status = seeing.status(&limits, config, &beside).await?;
+    connect(config, &backends).await;
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
@@ -157,6 +166,7 @@ async fn http(config: &Config, make: MakeServer<'_>, seeing: &Seeing, budget: &B
     let (proxies, connections) = (Arc::new(config.proxies.clone()), Connections::new(&limits));
     let serving = Arc::new(Serving { router, limits, tls, metrics, proxies, budget: budget.clone(), connections });
     listen::serve(listener, serving, &mut signals, stop).await;
+    disconnect(backends).await;
     Ok(())
 }
 

@@ -38,7 +38,10 @@ impl Backends {
             source
         };
         // A backend may come with log messages, changes and updates at any time.
-        self.changes.edit(|offers| (offers.logging, offers.subscriptions) = (true, true));
+        self.changes.edit(|offers| {
+            (offers.logging, offers.subscriptions) = (true, true);
+            offers.declare_all();
+        });
         let changes = self.changes.downgrade();
         let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend) };
         backend.attach(publisher.clone());

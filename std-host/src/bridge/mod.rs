@@ -39,11 +39,12 @@ use crate::backend::{Backend, Call, Publisher, Run};
 use crate::client::{ClientLimits, Credential, ServerCommand, Version};
 use core::fmt;
 use core::pin::Pin;
+use http::{HeaderName, HeaderValue};
 use limits::Times;
 use std::sync::{Arc, Mutex, PoisonError};
 use target::{Place, Target};
 use tokio::task::JoinHandle;
-use upstream::Upstream;
+use upstream::{State, Upstream};
 
 /// A backend that is an MCP client of another server, the upstream.
 ///
@@ -89,6 +90,12 @@ impl Bridge {
         self
     }
 
+    /// Adds a header field to each HTTP request.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.target.headers.push((name, value));
+        self
+    }
+
     /// Lets the credential travel unencrypted to another machine.
     pub const fn allow_plain_http(mut self) -> Self {
         self.target.allow_plain = true;
@@ -117,6 +124,18 @@ impl Bridge {
     pub const fn keep_entries(mut self) -> Self {
         self.keeps_entries = true;
         self
+    }
+
+    /// Waits until the bridge is connected, and what the upstream offers is published.
+    pub async fn connected(&self) {
+        let Some(mut states) = self.upstream().map(|upstream| upstream.state.subscribe()) else { return };
+        // An error means that the bridge was stopped.
+        let _ = states.wait_for(|state| matches!(state, State::Up(_))).await;
+    }
+
+    /// The name of the upstream for people.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn upstream(&self) -> Option<Arc<Upstream>> {

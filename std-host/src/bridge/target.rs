@@ -4,6 +4,7 @@ use super::domain::Profile;
 use super::limits::Times;
 use crate::client::{Client, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
+use http::{HeaderName, HeaderValue};
 
 #[derive(Clone, Debug)]
 pub(super) enum Place {
@@ -15,6 +16,7 @@ pub(super) enum Place {
 pub(super) struct Target {
     place: Place,
     pub(super) credential: Credential,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) allow_plain: bool,
     pub(super) version: Option<Version>,
     pub(super) limits: ClientLimits,
@@ -28,6 +30,7 @@ impl Target {
         Self {
             place,
             credential: Credential::None,
+            headers: Vec::new(),
             allow_plain: false,
             version: None,
             limits: ClientLimits::default(),
@@ -49,6 +52,9 @@ impl Target {
             .limits(self.limits.clone())
             .verdicts(self.verdicts.clone())
             .credential(self.credential.clone());
+        for (name, value) in &self.headers {
+            builder = builder.header(name.clone(), value.clone());
+        }
         if self.allow_plain {
             builder = builder.allow_plain_http();
         }

@@ -241,6 +241,12 @@ impl<C: Clone> Registry<C> {
         Ok(())
     }
 
+    /// Declares all kinds of entries: a backend may come with any of them after clients have asked what the server offers.
+    pub(crate) fn declare_all(&mut self) {
+        Kind::ALL.into_iter().for_each(|kind| self.of_mut(kind).declared = true);
+        self.completes = true;
+    }
+
     /// Replaces all entries of `source`, and returns the lists that have changed and the keys that other sources have already.
     pub(crate) fn replace(&mut self, source: Source, offers: Vec<(Kind, Offer<C>)>) -> (Vec<Kind>, Vec<Taken>) {
         let mut taken = Vec::new();

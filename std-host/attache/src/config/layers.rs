@@ -1,5 +1,6 @@
 //! Where values come from: a flag overrides a variable, a variable overrides the file, the file overrides the default.
 
+use super::backend::{self, Backend};
 use super::names;
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
@@ -32,6 +33,8 @@ pub(crate) struct Layers {
     flags: Values,
     variables: Values,
     servers: Vec<Values>,
+    /// Those of each server.
+    backends: Vec<Vec<Backend>>,
     file: Values,
 }
 
@@ -75,12 +78,13 @@ impl Layers {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
-                        let mut values = Values::new();
+                        let (mut values, mut backends) = (Values::new(), Vec::new());
                         match server.get_ref() {
-                            DeValue::Table(table) => file.read(table, "", Of::Server, &mut values, &mut faults),
+                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, &mut faults),
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
                         self.servers.push(values);
+                        self.backends.push(backends);
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
@@ -96,6 +100,11 @@ impl Layers {
     /// How many `[[server]]` there are.
     pub(crate) const fn servers(&self) -> usize {
         self.servers.len()
+    }
+
+    /// The backends of the `[[server]]` of this number.
+    pub(crate) fn backends(&self, server: usize) -> Vec<Backend> {
+        self.backends.get(server).cloned().unwrap_or_default()
     }
 
     /// The value of a setting, for the `[[server]]` of this number.
@@ -147,6 +156,16 @@ impl File<'_> {
 
     fn fault(&self, offset: usize, what: String) -> Fault {
         Fault::at(self.origin(offset), what)
+    }
+
+    fn server(&self, table: &DeTable<'_>, values: &mut Values, backends: &mut Vec<Backend>, faults: &mut Faults) {
+        for (key, value) in table.iter() {
+            let at = value.span().start;
+            match key.get_ref().as_ref() {
+                "backend" => *backends = backend::read(value.get_ref(), at, &|offset| self.origin(offset), faults),
+                _ => self.read_one(key, value.get_ref(), at, "", Of::Server, values, faults),
+            }
+        }
     }
 
     fn read(&self, table: &DeTable<'_>, prefix: &str, of: Of, values: &mut Values, faults: &mut Faults) {
