@@ -46,6 +46,8 @@
 mod admission;
 pub mod auth;
 pub mod backend;
+#[cfg(feature = "client")]
+pub mod bridge;
 pub mod budget;
 mod call;
 #[cfg(feature = "client")]

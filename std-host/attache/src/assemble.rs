@@ -6,6 +6,7 @@ use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerCon
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_host::auth::key_file::administration;
+use attache_host::backend::Backends;
 use attache_host::http::Front;
 use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
@@ -15,10 +16,12 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Where callers reach the program, for URLs and for rules that differ on loopback.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub(super) struct Assembled {
     /// Serves requests that do not arrive through the listener, such as those of the status page.
     pub(super) beside: Router,
     pub(super) changes: Vec<Changes>,
+    /// The backends of each server of the configuration, which `connect` starts.
+    pub(super) backends: Vec<Backends>,
     pub(super) ready: Ready,
     pub(super) limits: Limits,
 }
@@ -75,7 +80,8 @@ pub(super) fn assemble(
     watch: impl Fn(Server) -> Server,
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
-    let (mut changes, mut key_files, mut faults) = (Vec::new(), KeyFiles::default(), Faults::default());
+    let (mut changes, mut backends) = (Vec::new(), Vec::new());
+    let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
@@ -93,6 +99,7 @@ pub(super) fn assemble(
             router = router.merge(server.metadata());
         }
         changes.push(server.changes());
+        backends.push(server.backends());
         router = router.merge(server.endpoint());
     }
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
@@ -111,7 +118,7 @@ pub(super) fn assemble(
     let ready = Ready::default();
     let [router, beside] =
         by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
-    Ok(Assembled { router, beside, changes, ready, limits })
+    Ok(Assembled { router, beside, changes, backends, ready, limits })
 }
 
 /// The limits, with the rate limit that applies to `reach`.
@@ -226,6 +233,36 @@ pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Server {
     match &endpoint.instructions {
         Some(text) => make(endpoint).instructions(text),
         None => make(endpoint),
+    }
+}
+
+/// Starts the backends of each server, and gives them a moment to connect: a client that asks at once is to find their tools.
+pub(super) async fn connect(config: &Config, servers: &[Backends]) {
+    let mut bridges = Vec::new();
+    for (endpoint, backends) in config.servers.iter().zip(servers) {
+        for backend in &endpoint.backends {
+            let bridge = Arc::new(backend.bridge());
+            backends.add(&backend.prefix, Arc::clone(&bridge) as _);
+            bridges.push(bridge);
+        }
+    }
+    let until = tokio::time::Instant::now() + CONNECT_TIME;
+    for bridge in bridges {
+        if tokio::time::timeout_at(until, bridge.connected()).await.is_err() {
+            tracing::warn!(backend = bridge.name(), "a backend is not connected yet");
+        }
+    }
+}
+
+/// How long the start waits for backends. Package runners may take longer, and clients hear of tools that come later.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// Stops all backends at once, and waits until child processes have ended.
+pub(super) async fn disconnect(servers: Vec<Backends>) {
+    let stops: Vec<_> =
+        servers.into_iter().map(|backends| tokio::spawn(async move { backends.stop().await })).collect();
+    for stop in stops {
+        let _ = stop.await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration: one table of settings, four sources of values, one typed result for the
 //! program.
 
+mod backend;
 mod checks;
 mod flags;
 mod layers;
@@ -14,6 +15,7 @@ mod secret;
 mod settings;
 mod value;
 
+pub(super) use backend::{Backend, Place, revision};
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
@@ -67,6 +69,7 @@ pub struct ServerConfig {
     pub(super) hosts: Vec<String>,
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
+    pub(super) backends: Vec<Backend>,
     path_origin: Origin,
     resource_origin: Origin,
 }
@@ -244,6 +247,7 @@ impl Layers {
                     hosts: texts("allow_host"),
                     origins: texts("allow_origin"),
                     protection,
+                    backends: number.map(|number| self.backends(number)).unwrap_or_default(),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
                 }),

@@ -22,6 +22,7 @@ mod client_config;
 mod config;
 mod demo;
 mod fault;
+mod gate;
 mod health;
 mod keys;
 mod listen;
@@ -77,6 +78,7 @@ enum Command {
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
+    Gate(gate::Gate),
     Key(keys::Key),
     Provision(provision::Provision),
     Token(token::Token),
@@ -136,6 +138,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Gate(gate) => gate.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),

@@ -1,6 +1,6 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
 use super::config::{Config, ServerConfig};
 use super::fault::{Fault, Faults};
@@ -23,7 +23,7 @@ pub(super) struct Serve {
     stdio: bool,
 
     #[command(flatten)]
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 #[derive(Args, Debug)]
@@ -35,15 +35,20 @@ pub(super) struct Check {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         let config = self.settings.config()?;
-        protect_memory(&config);
+        self.run_with(&config, make)
+    }
+
+    /// Serves what the configuration says.
+    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        protect_memory(config);
         let budget = Budget::new(&config.limits);
-        let log = log::start(&config, &budget);
-        let observability = Observability::new(&config, &log, &budget)?;
+        let log = log::start(config, &budget);
+        let observability = Observability::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
-                (true, Some(first)) => over_stdio(&config, first, make, &observability, budget).await,
-                _ => http(&config, make, &observability, &budget).await,
+                (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
+                _ => http(config, make, &observability, &budget).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -90,13 +95,18 @@ async fn over_stdio(
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let server = sealed(made(make, first), first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
+    let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
+    connect(config, &backends).await;
     observability.figures(&limits, axum::Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
         let _ = stopped.await;
+        tracing::info!("stopping");
     });
-    match until_stopped(serving, stop, &mut signals).await {
+    let served = until_stopped(serving, stop, &mut signals).await;
+    disconnect(backends).await;
+    match served {
         // A client may close its end at any time.
         Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tracing::info!("the client has closed standard output");
@@ -171,13 +181,14 @@ async fn http(
         .ok();
     let tls = faults.or_default(certificate(config));
     faults.end()?;
-    let Some(Assembled { router, beside, changes, ready, limits }) = assembled else { return Ok(()) };
-    // Takes the signals before the greeting, because its reader may send one.
+    let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
+    // Before the greeting: its reader may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     follow(tls.clone())?;
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
+    connect(config, &backends).await;
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
@@ -200,6 +211,7 @@ async fn http(
     if until_stopped(serving.into_future(), stop, &mut signals).await.is_none() {
         tracing::warn!("stopped by a second signal; requests that were not answered yet were dropped");
     }
+    disconnect(backends).await;
     Ok(())
 }
 

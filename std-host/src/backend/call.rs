@@ -1,12 +1,14 @@
 //! Calls that a backend runs.
 
+use super::members::Members;
 use crate::auth::Caller;
-use crate::call::{Sealer, TraceContext};
+use crate::call::{Sealer, TraceContext, is_reserved};
 use crate::offer::{Called, Changes};
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
 use core::fmt;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
@@ -86,7 +88,15 @@ impl Call {
         self.called.metadata.trace()
     }
 
-    /// Whether the client has asked for progress notifications.
+    /// The keys of `_meta` that applications define, with their values as JSON. Keys that the protocol defines or reserves, and the
+    /// trace, are not among them.
+    pub fn metadata(&self) -> Vec<(String, Box<RawValue>)> {
+        let members = Members::read(self.called.metadata.json()).unwrap_or_default();
+        let is_own = |key: &str| ["progressToken", "traceparent", "tracestate", "baggage"].contains(&key);
+        members.0.into_iter().filter(|(key, _)| !is_own(key) && !is_reserved(key)).collect()
+    }
+
+    /// Whether the client wants to hear of progress.
     pub fn wants_progress(&self) -> bool {
         self.called.events.wants_progress()
     }

@@ -42,12 +42,14 @@ mod call;
 mod entry;
 mod members;
 mod publisher;
+mod watches;
 
 pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
 pub use publisher::{Backends, Publisher};
+pub(crate) use watches::Watched;
 
 use crate::Completing as CompletionRequest;
 use core::future::ready;

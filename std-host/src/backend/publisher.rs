@@ -1,5 +1,6 @@
 //! The backends of a server, and how each of them publishes its entries.
 
+use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
 use crate::offer::{Asked, Called, Changes, Completion, Offer, Source, Taken, WeakChanges};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub struct Backends {
     changes: Changes,
     list: Arc<Mutex<List>>,
+    pub(super) watches: Watches,
 }
 
 #[derive(Default)]
@@ -22,7 +24,7 @@ struct List {
 
 impl Backends {
     pub(crate) fn new(changes: Changes) -> Self {
-        Self { changes, list: Arc::default() }
+        Self { changes, list: Arc::default(), watches: Watches::default() }
     }
 
     /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs do
@@ -35,8 +37,11 @@ impl Backends {
             list.backends.push((source, Arc::clone(&backend)));
             source
         };
-        // A backend may send log messages, changes and updates at any time.
-        self.changes.edit(|offers| (offers.logging, offers.subscriptions) = (true, true));
+        // A backend may come with log messages, changes and updates at any time.
+        self.changes.edit(|offers| {
+            (offers.logging, offers.subscriptions) = (true, true);
+            offers.declare_all();
+        });
         let changes = self.changes.downgrade();
         let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend) };
         backend.attach(publisher.clone());
@@ -62,6 +67,13 @@ impl Backends {
         for (_, backend) in backends {
             backend.stop().await;
         }
+    }
+
+    /// The backend that offers the resource with this URI, by itself or by a template.
+    pub(super) fn source_of(&self, uri: &str) -> Option<Arc<dyn Backend>> {
+        let source = self.changes.offers().source_of(uri)?;
+        let list = self.list();
+        list.backends.iter().find(|(known, _)| *known == source).map(|(_, backend)| Arc::clone(backend))
     }
 
     fn list(&self) -> MutexGuard<'_, List> {

@@ -15,8 +15,12 @@ impl Metadata {
         Self(metadata.map(|object| body.slice_ref(object.raw())).unwrap_or_default())
     }
 
-    /// Returns the value of one key. The others are not parsed, because a caller may have sent
-    /// many.
+    /// The object as it was written; empty if there is none.
+    pub(crate) fn json(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The value of one key. The others are not parsed: a caller may have sent many.
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
         // The JSON was already checked with its message.
         let object = attache_core::json::Value::parse(&self.0).ok()?;

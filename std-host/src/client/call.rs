@@ -9,6 +9,7 @@ use super::question::{Answered, Question, QuestionMethod, is_declared, unanswere
 use super::raw::RawJson;
 use super::request::Request;
 use attache_core::client::Outcome;
+use attache_core::era;
 use core::fmt;
 use core::pin::Pin;
 use std::collections::VecDeque;
@@ -210,6 +211,8 @@ impl Call {
             self.phase = Phase::Pausing(Instant::now() + pause, state);
             return None;
         };
+        let own = self.request.capabilities.as_ref().and_then(RawJson::value).map(era::Client::declared);
+        let declared = own.unwrap_or_else(|| self.inner.router.declared());
         let mut round = Round { questions: VecDeque::new(), open: Vec::new(), answered: Vec::new(), state };
         for (key, request) in requests.members() {
             let method = request.member("method").and_then(|method| method.string()).unwrap_or_default();
@@ -217,8 +220,8 @@ impl Call {
             let Some(method) = QuestionMethod::named(&method) else {
                 return Some(Err(Error::Invalid(format!("{method:?} is not a question to a client"))));
             };
-            // A server may ask only for capabilities that the client has declared.
-            if let Err(refusal) = is_declared(method, &params, self.inner.router.declared()) {
+            // A server asks only for what the request has declared.
+            if let Err(refusal) = is_declared(method, &params, declared) {
                 return Some(Err(Error::Unanswered(refusal.message)));
             }
             let (question, answer) = Question::new(key.clone(), method, params);

@@ -138,8 +138,13 @@ impl Client {
         self.inner.router.notices()
     }
 
-    /// Closes the connection in order: ends the session, or stops the server process and waits for
-    /// its end. Running requests fail.
+    /// Waits until the connection has ended, and returns the reason: the process of the server has ended, its output was closed, or
+    /// this client was closed. A server over HTTP has no connection that could end.
+    pub async fn ended(&self) -> Error {
+        self.inner.router.ended().await
+    }
+
+    /// Ends the connection in order: the session is ended, or the server process stopped and waited for. Running requests fail.
     pub async fn close(self) {
         self.inner.router.close(&Error::Closed);
         if let Link::Http(http) = &self.inner.link {

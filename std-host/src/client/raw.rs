@@ -87,8 +87,8 @@ impl RawJson {
         self.value().into_iter().flat_map(elements).map(|value| Self::part(&self.0, value))
     }
 
-    /// The parsed value. The text was checked before, so parsing succeeds.
-    pub(super) fn value(&self) -> Option<Value<'_>> {
+    /// The value; the text was checked, so there is one.
+    pub(crate) fn value(&self) -> Option<Value<'_>> {
         Value::parse(&self.0).ok()
     }
 }

@@ -26,6 +26,7 @@ pub struct Request {
     pub(super) meta: Vec<(String, RawJson)>,
     pub(super) progress: bool,
     pub(super) level: Option<Level>,
+    pub(super) capabilities: Option<RawJson>,
     pub(super) time: Option<Duration>,
     pub(super) total: Option<Duration>,
     pub(super) asks: bool,
@@ -41,6 +42,7 @@ impl Request {
             meta: Vec::new(),
             progress: false,
             level: None,
+            capabilities: None,
             time: None,
             total: None,
             asks: false,
@@ -91,7 +93,14 @@ impl Request {
         self
     }
 
-    /// The timeout without an answer or progress.
+    /// Declares these capabilities for this request, instead of those of the client, to a server of revision 2026-07-28. A session of
+    /// an older revision has declared its capabilities in its handshake.
+    pub fn capabilities(mut self, capabilities: RawJson) -> Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// How long the request may go without an answer or progress.
     pub const fn timeout(mut self, time: Duration) -> Self {
         self.time = Some(time);
         self
@@ -129,6 +138,8 @@ impl Request {
 
     /// The body of the request, with `further` parameters after its own.
     pub(super) fn body(&self, id: u64, version: Version, profile: Profile<'_>, further: &[(&str, RawJson)]) -> Bytes {
+        let capabilities = self.capabilities.as_ref().map_or(profile.capabilities, |own| own.as_bytes());
+        let profile = Profile { capabilities, ..profile };
         let own = self.params.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
         let further = further.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
         let params: Vec<Param<'_>> = own.chain(further).collect();

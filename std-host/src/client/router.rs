@@ -17,7 +17,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 
 /// A function that answers questions.
@@ -41,6 +41,8 @@ pub(super) struct Router {
     declared: era::Client,
     answers: Option<Answers>,
     open_questions: Arc<AtomicUsize>,
+    /// Whether the connection has ended.
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Router {
             declared,
             answers,
             open_questions: Arc::default(),
+            ended: watch::Sender::new(false),
         };
         (Arc::new(router), outgoing)
     }
@@ -148,11 +151,21 @@ impl Router {
             };
             running.mailbox.end(Err(error));
         }
+        drop(calls);
+        self.ended.send_replace(true);
+    }
+
+    /// Waits until no further request can be made, and returns the reason.
+    pub(super) async fn ended(&self) -> Error {
+        // The sender is a field of `self`, so it is there.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        self.lock().closed.clone().unwrap_or(Error::Closed)
     }
 
     /// Allows requests again, after a new process was started.
     pub(super) fn reopen(&self) {
         self.lock().closed = None;
+        self.ended.send_replace(false);
     }
 
     /// The only running request, if there is exactly one.

@@ -3,6 +3,7 @@
 use super::answer::{Answer, Step};
 use super::server::Engine;
 use crate::admission::Place;
+use crate::backend::Watched;
 use crate::observe::Watch;
 use crate::offer::Change;
 use crate::sink::Growing;
@@ -31,7 +32,9 @@ pub(crate) struct Listening {
     body: Bytes,
     /// `None` if all subscriptions were ended before this one began.
     changes: Option<broadcast::Receiver<Change>>,
-    /// The notifications to send.
+    /// For the backends that offer the resources of the subscription.
+    _watched: Vec<Watched>,
+    /// What is to be told.
     due: VecDeque<Due>,
     place: Place,
     watch: Watch,
@@ -46,7 +49,9 @@ impl Listening {
         let body = Bytes::copy_from_slice(&body);
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         let due = VecDeque::from([Due::Acknowledgement]);
-        Self { engine, listen, body, changes, due, place, watch }
+        let mut watched = Vec::new();
+        listen.each_uri(&body, |uri| watched.extend(engine.backends.watch(&uri.chars().collect::<String>())));
+        Self { engine, listen, body, changes, _watched: watched, due, place, watch }
     }
 
     /// Returns the answer for a subscription that exceeds the limits.

@@ -58,7 +58,7 @@ impl Moment {
                     }
                     Wish::Level(_) => String::new(),
                 };
-                let reply = match client?.remember(wish, uri, &place.permit) {
+                let reply = match client?.remember(wish, uri, &self.engine.backends, &place.permit) {
                     Ok(()) => reply,
                     Err(error) => reply.instead(error),
                 };

@@ -246,8 +246,13 @@ impl<C: Clone> Registry<C> {
         Ok(())
     }
 
-    /// Replaces all entries of `source`. Returns the lists that have changed, and the keys that
-    /// other sources already have.
+    /// Declares all kinds of entries: a backend may come with any of them after clients have asked what the server offers.
+    pub(crate) fn declare_all(&mut self) {
+        Kind::ALL.into_iter().for_each(|kind| self.of_mut(kind).declared = true);
+        self.completes = true;
+    }
+
+    /// Replaces all entries of `source`, and returns the lists that have changed and the keys that other sources have already.
     pub(crate) fn replace(&mut self, source: Source, offers: Vec<(Kind, Offer<C>)>) -> (Vec<Kind>, Vec<Taken>) {
         let mut taken = Vec::new();
         let mut fresh = [const { Vec::new() }; Kind::ALL.len()];
@@ -282,6 +287,13 @@ impl<C: Clone> Registry<C> {
         shelf.numbers.values_mut().filter(|other| **other > number).for_each(|other| *other -= 1);
         self.generation = self.generation.wrapping_add(1);
         true
+    }
+
+    /// The source of the resource with this URI: that of its own entry, or of the template that it fits.
+    pub(crate) fn source_of(&self, uri: &str) -> Option<Source> {
+        let json = serde_json::Value::from(uri).to_string();
+        let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
+        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.offer(kind, self.find(kind, text)?)?.source)
     }
 
     pub(crate) fn complete_with(&mut self, completion: Completion<C>) {

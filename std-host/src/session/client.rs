@@ -1,6 +1,7 @@
 //! The handle of one legacy client.
 
 use super::tables::{Memory, Signal, Subscribed, Tables};
+use crate::backend::Backends;
 use crate::budget::{Account, Overdrawn, Part, Permit, Slot};
 use crate::clock::now;
 use crate::limits;
@@ -9,7 +10,7 @@ use attache_core::era::{Client as Capabilities, Session};
 use attache_core::exchange::{Busy, Place, Share, Unkept, Wish};
 use attache_core::rpc::Error;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard};
 use tokio::sync::mpsc;
 
@@ -92,7 +93,17 @@ impl Client {
 
     /// Remembers the log level or the subscription that the client asks for. `uri` returns the URI
     /// of a subscription, which is charged to the caller of `permit`.
-    pub(crate) fn remember(&self, wish: Wish, uri: impl FnOnce() -> String, permit: &Permit) -> Result<(), Error> {
+    pub(crate) fn remember(
+        &self,
+        wish: Wish,
+        uri: impl FnOnce() -> String,
+        backends: &Backends,
+        permit: &Permit,
+    ) -> Result<(), Error> {
+        let uri = uri();
+        // A backend is told outside of the lock of the tables. `ended` is dropped after the lock, too.
+        let watched = if matches!(wish, Wish::Subscribe(_)) { backends.watch(&uri) } else { None };
+        let ended;
         let mut tables = self.tables_now();
         let name = self.session.name;
         match wish {
@@ -102,11 +113,11 @@ impl Client {
                 if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
                     return Err(Error::Busy("This session has too many subscriptions: end one of them first"));
                 }
-                let uri = normal_uri(&uri());
+                let uri = normal_uri(&uri);
                 if uri.len() > limits::SUBSCRIBED_URI {
                     return Err(Error::Refused("The URI is too long for a subscription"));
                 }
-                if known.is_some_and(|known| known.uris.contains(&uri)) {
+                if known.is_some_and(|known| known.uris.contains_key(&uri)) {
                     return Ok(());
                 }
                 let full = |short: Overdrawn| Error::Busy(short.reason());
@@ -118,17 +129,18 @@ impl Client {
                 permit.more(memory_of(&uri)).map_err(full)?;
                 if let Some(permit) = fresh {
                     tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
-                    tables.subscribed.insert(name, Subscribed { session: self.session, uris: HashSet::new(), permit });
+                    tables.subscribed.insert(name, Subscribed { session: self.session, uris: HashMap::new(), permit });
                 }
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    known.uris.insert(uri);
+                    known.uris.insert(uri, watched);
                 }
                 Ok(())
             }
             Wish::Unsubscribe(_) => {
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    let uri = normal_uri(&uri());
-                    if known.uris.remove(&uri) {
+                    let uri = normal_uri(&uri);
+                    ended = known.uris.remove(&uri);
+                    if ended.is_some() {
                         let rest = known.permit.bytes().saturating_sub(memory_of(&uri));
                         known.permit.keep(rest);
                     }

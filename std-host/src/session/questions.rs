@@ -73,6 +73,8 @@ impl Legacy {
     /// Sends the questions of a call that stays alive while it waits.
     pub(crate) fn ask_alive(&mut self, question: Question) {
         let Question { requests, reply, .. } = question;
+        // The call does not wait any more for what it has asked before.
+        self.waiting.take_if(|waiting| matches!(&waiting.to, Takes::Alive(reply) if reply.is_closed()));
         let unsent = match &self.waiting {
             None => self.send(requests, Takes::Alive(reply)),
             Some(_) => Err(Takes::Alive(reply)),

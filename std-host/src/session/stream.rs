@@ -68,7 +68,7 @@ impl Hearing {
                     self.due.extend([Kind::Tool, Kind::Prompt, Kind::Resource].map(Change::List));
                     let tables = self.client.memory.tables();
                     let known = tables.subscribed.get(&self.client.session.name);
-                    self.due.extend(known.iter().flat_map(|known| &known.uris).cloned().map(Change::Resource));
+                    self.due.extend(known.iter().flat_map(|known| known.uris.keys()).cloned().map(Change::Resource));
                 }
             }
         }
@@ -88,7 +88,7 @@ impl Hearing {
 
     fn wants(&self, uri: &str) -> bool {
         let tables = self.client.memory.tables();
-        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.uris.contains(&normal_uri(uri)))
+        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.uris.contains_key(&normal_uri(uri)))
     }
 
     /// Whether the client was sent to the page with this id. It is notified once, so this forgets

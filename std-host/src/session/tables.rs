@@ -1,12 +1,13 @@
 //! The tables of legacy sessions, shared by all connections.
 
+use crate::backend::Watched;
 use crate::budget::{Account, Permit, Slots, share};
 use crate::limits::{self, Limits};
 use attache_core::era::Session;
 use attache_core::exchange::{Inflight, Sessions, Share};
 use core::fmt;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -39,7 +40,8 @@ pub(crate) struct Tables {
 /// The resources that one session has subscribed to.
 pub(super) struct Subscribed {
     pub(super) session: Session,
-    pub(super) uris: HashSet<String>,
+    /// Each with the watch of the backend that offers it.
+    pub(super) uris: HashMap<String, Option<Watched>>,
     pub(super) permit: Permit,
 }
 
@@ -116,7 +118,7 @@ mod tests {
             tables.drop_expired(now);
             let session = session(now, now);
             assert_eq!(tables.sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
-            let subscribed = Subscribed { session, uris: HashSet::new(), permit: Permit::uncounted() };
+            let subscribed = Subscribed { session, uris: HashMap::new(), permit: Permit::uncounted() };
             tables.subscribed.insert(session.name, subscribed);
         }
         assert!(tables.subscribed.len() < 200, "{}", tables.subscribed.len());

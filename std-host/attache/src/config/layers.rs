@@ -1,6 +1,7 @@
 //! Precedence of the sources of values: a flag overrides a variable, a variable overrides the file,
 //! the file overrides the default.
 
+use super::backend::{self, Backend};
 use super::names;
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
@@ -33,6 +34,8 @@ pub(crate) struct Layers {
     flags: Values,
     variables: Values,
     servers: Vec<Values>,
+    /// Those of each server.
+    backends: Vec<Vec<Backend>>,
     file: Values,
 }
 
@@ -76,12 +79,13 @@ impl Layers {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
-                        let mut values = Values::new();
+                        let (mut values, mut backends) = (Values::new(), Vec::new());
                         match server.get_ref() {
-                            DeValue::Table(table) => file.read(table, "", Of::Server, &mut values, &mut faults),
+                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, &mut faults),
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
                         self.servers.push(values);
+                        self.backends.push(backends);
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
@@ -99,7 +103,12 @@ impl Layers {
         self.servers.len()
     }
 
-    /// The value of a setting, for the `[[server]]` with this number.
+    /// The backends of the `[[server]]` of this number.
+    pub(crate) fn backends(&self, server: usize) -> Vec<Backend> {
+        self.backends.get(server).cloned().unwrap_or_default()
+    }
+
+    /// The value of a setting, for the `[[server]]` of this number.
     pub(crate) fn get(&self, setting: &Setting, server: Option<usize>) -> Given {
         let own = server.and_then(|number| self.servers.get(number));
         let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file)];
@@ -149,6 +158,16 @@ impl File<'_> {
 
     fn fault(&self, offset: usize, what: String) -> Fault {
         Fault::at(self.origin(offset), what)
+    }
+
+    fn server(&self, table: &DeTable<'_>, values: &mut Values, backends: &mut Vec<Backend>, faults: &mut Faults) {
+        for (key, value) in table.iter() {
+            let at = value.span().start;
+            match key.get_ref().as_ref() {
+                "backend" => *backends = backend::read(value.get_ref(), at, &|offset| self.origin(offset), faults),
+                _ => self.read_one(key, value.get_ref(), at, "", Of::Server, values, faults),
+            }
+        }
     }
 
     fn read(&self, table: &DeTable<'_>, prefix: &str, of: Of, values: &mut Values, faults: &mut Faults) {
