@@ -42,6 +42,7 @@ mod call;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;
+mod door;
 mod engine;
 pub mod http;
 #[cfg(any(feature = "auth", feature = "client"))]

@@ -209,14 +209,14 @@ impl Server {
     /// name at all any `Host` is served: do that only where something in front has checked it.
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.engine.hosts = names.into_iter().collect();
+        self.engine.checks.hosts = names.into_iter().collect();
         self
     }
 
     /// Origins of web pages that may call, such as `https://app.example`, besides pages of this server's own hosts.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
-        self.engine.origins = origins.into_iter().collect();
+        self.engine.checks.origins = origins.into_iter().collect();
         self
     }
 

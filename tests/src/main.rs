@@ -10,6 +10,7 @@ mod conversations;
 mod demo;
 mod device;
 mod discovery;
+mod door;
 mod endpoint;
 mod faults;
 mod foreign;

@@ -22,6 +22,7 @@ mod issuer;
 #[cfg(feature = "auth")]
 mod key_set;
 mod keys;
+mod platform;
 #[cfg(feature = "auth")]
 mod reach;
 #[cfg(feature = "auth")]
@@ -30,7 +31,6 @@ mod seen;
 mod source;
 #[cfg(feature = "auth")]
 mod tokens;
-mod vouched;
 
 pub use caller::Caller;
 #[cfg(feature = "auth")]
@@ -44,7 +44,7 @@ pub use keys::Keys;
 pub use tokens::Tokens;
 
 use crate::budget::Budget;
-use attache_core::auth::{Access, Authenticated, Denied, Gate, Verified};
+use attache_core::auth::{Access, Authenticated, Denied, Gate, Shown, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -62,7 +62,6 @@ pub struct Auth {
     gate: Gate,
     keys: Keys,
     key_in_query: bool,
-    is_vouched: bool,
     unauthenticated: Unauthenticated,
     /// The fields in which a proxy says by which host and scheme it was called.
     forwarded: Option<[HeaderName; 2]>,
@@ -119,10 +118,10 @@ impl Auth {
         Self { tokens: Some(tokens), ..Self::of(Gate::Optional, Keys::default()) }
     }
 
-    /// The word of a platform that has signed the caller in: its header `X-MS-CLIENT-PRINCIPAL` says who calls. Anybody can write such a header,
-    /// so nobody may reach the server but through the platform, which takes away what its own clients have written.
-    pub fn vouched() -> Self {
-        Self { is_vouched: true, ..Self::of(Gate::Token, Keys::default()) }
+    /// The identity header of a platform that authenticates callers, `X-MS-CLIENT-PRINCIPAL`. Any client can write such a header, so
+    /// the server must be reachable through the platform alone, which removes the headers that its own clients have written.
+    pub fn platform_principal() -> Self {
+        Self::of(Gate::Platform, Keys::default())
     }
 
     /// Tells callers who have not shown who they are something else than what would do.
@@ -159,7 +158,6 @@ impl Auth {
             gate,
             keys,
             key_in_query: false,
-            is_vouched: false,
             unauthenticated: Unauthenticated::Challenge,
             forwarded: None,
             #[cfg(feature = "auth")]
@@ -213,6 +211,7 @@ impl Auth {
             }
             #[cfg(not(feature = "auth"))]
             Unverified::Token(_) | Unverified::Both(..) => false,
+            Unverified::Platform => false,
         }
     }
 
@@ -222,12 +221,6 @@ impl Auth {
             Refusal::NoToken | Refusal::BadToken | Refusal::NoKey => self.unauthenticated,
             _ => Unauthenticated::Challenge,
         }
-    }
-
-    /// The caller for whom the platform vouches, where that counts.
-    pub(crate) fn vouched_for(&self, head: &HeaderMap) -> Option<Result<Evidence, Refusal>> {
-        let caller = || vouched::caller(head).map(Box::new).map(Evidence::Vouched).map_err(|denied| told(&denied));
-        self.is_vouched.then(caller)
     }
 
     /// The endpoint as its callers write it, where tokens are asked for.
@@ -271,12 +264,15 @@ impl Auth {
         }
     }
 
-    /// Collects what it takes to tell whether what came is good. What is wrong with it goes to the log, and how much of that the peer
-    /// may know is the refusal.
-    pub(crate) async fn check(&self, came: Unverified<'_>) -> Result<Evidence, Refusal> {
+    /// Checks the credentials that came with `headers`. The log gets the reason of a refusal, and the peer gets only the refusal.
+    pub(crate) async fn check<'h>(&self, came: Unverified<'h>, headers: &HeaderMap) -> Result<Evidence<'h>, Refusal> {
         match came {
-            // `caller` does: what it gives borrows from them.
-            Unverified::Key(_) => Ok(Evidence::Keys(self.keys.now())),
+            // `Evidence::caller` checks the key: the caller borrows from the keys.
+            Unverified::Key(shown) => Ok(Evidence::Key { shown, keys: self.keys.now() }),
+            Unverified::Platform => match platform::caller(headers) {
+                Ok(verified) => Ok(Evidence::Platform(Box::new(verified))),
+                Err(denied) => Err(told(&denied)),
+            },
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
             #[cfg(feature = "auth")]
@@ -298,26 +294,10 @@ impl Auth {
     }
 
     #[cfg(feature = "auth")]
-    async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence, Refusal> {
+    async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence<'static>, Refusal> {
         match &self.tokens {
             Some(tokens) => tokens.check(bearer, self.fetch()).await.map(Evidence::Token),
             None => Err(told(&Denied::KeyUnavailable)),
-        }
-    }
-
-    /// The caller that `evidence` of what `came` shows.
-    pub(crate) fn caller<'e>(
-        &self,
-        evidence: &'e Evidence,
-        came: Option<&Unverified<'_>>,
-    ) -> Result<Authenticated<'e>, Refusal> {
-        match (evidence, came) {
-            (Evidence::Keys(keys), Some(Unverified::Key(shown))) => keys.check(*shown),
-            #[cfg(feature = "auth")]
-            (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
-            (Evidence::Vouched(verified), _) => Ok(Authenticated::token(verified)),
-            // Keys are for who has shown a key alone.
-            (Evidence::Keys(_), _) => Err(Refusal::NoKey),
         }
     }
 }
@@ -335,14 +315,26 @@ fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option
 }
 
 /// What proves who calls, kept as long as the request.
-pub(crate) enum Evidence {
-    /// The keys, one of which has to be the one that was shown.
-    Keys(keys::Held),
+pub(crate) enum Evidence<'h> {
+    /// The key that was shown, and the keys, one of which it has to be.
+    Key { shown: Shown<'h>, keys: keys::Held },
     /// A token that was checked.
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),
-    /// What a platform says of the caller.
-    Vouched(Box<Verified<Vec<u8>>>),
+    /// The caller as a platform describes it.
+    Platform(Box<Verified<Vec<u8>>>),
+}
+
+impl Evidence<'_> {
+    /// The caller that the evidence shows.
+    pub(crate) fn caller(&self) -> Result<Authenticated<'_>, Refusal> {
+        match self {
+            Self::Key { shown, keys } => keys.check(*shown),
+            #[cfg(feature = "auth")]
+            Self::Token(seen) => Ok(Authenticated::token(seen.verified())),
+            Self::Platform(verified) => Ok(Authenticated::token(verified)),
+        }
+    }
 }
 
 /// Notes for the log why a caller is refused, and gives what the peer may know of it.

@@ -2,17 +2,18 @@
 //! Functions"; docs/authorization.md, "Keys").
 
 use super::key_file::{Ring, Unchanged, change, made, remove};
-use super::key_level::{Entry, Kind};
+use super::key_level::{Entry, Kind, Level};
 use attache_core::auth::digest;
-use attache_host::http::{Front, Peer, Refused};
-use attache_host::limits;
+use attache_host::auth::Auth;
+use attache_host::http::{Door, Peer};
+use attache_host::{Limits, limits};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use core::time::Duration;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,13 +23,12 @@ use tokio::time::timeout;
 #[derive(Debug)]
 struct Administration {
     ring: Arc<Ring>,
-    front: Front,
-    /// Time in which a body must arrive.
+    /// The time in which a body must arrive.
     body_time: Duration,
 }
 
-/// The routes of key administration. Each request passes `front` before its key is looked at.
-pub(super) fn routes(ring: Arc<Ring>, front: Front, body_time: Duration) -> Router {
+/// The routes of key administration, for the holder of the master key. `hosts` is the allow-list for `Host`.
+pub(super) fn routes(ring: Arc<Ring>, hosts: Vec<String>, limits: &Limits) -> Router {
     type Shared = State<Arc<Administration>>;
     let host = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
         let mut path = path.into_iter();
@@ -46,12 +46,15 @@ pub(super) fn routes(ring: Arc<Ring>, front: Front, body_time: Duration) -> Rout
         let kind = path.next().map(|function| Kind::Function(format!("/{function}")));
         shared.answer(kind, path.next(), request).await
     };
+    let master = Auth::keys(ring.door(Level::Administration, ""));
+    let door = Door::new(master).name("key administration").hosts(hosts).limits(limits);
     Router::new()
         .route("/admin/host/{collection}", any(host))
         .route("/admin/host/{collection}/{name}", any(host))
         .route("/admin/functions/{function}/keys", any(function))
         .route("/admin/functions/{function}/keys/{name}", any(function))
-        .with_state(Arc::new(Administration { ring, front, body_time }))
+        .with_state(Arc::new(Administration { ring, body_time: limits.body_time }))
+        .layer(door)
 }
 
 /// The name of the master key.
@@ -60,48 +63,13 @@ const MASTER: &str = "_master";
 impl Administration {
     async fn answer(&self, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let response = match self.front.check(&head) {
-            Err(refused) => Self::turned_away(refused),
-            Ok(()) => match self.is_master(&head.headers) {
-                Err((status, reason)) => refused(status, reason),
-                Ok(()) => self.done(kind, name, head.method, body).await,
-            },
-        };
+        let response = self.done(kind, name, head.method, body).await;
         let status = response.status().as_u16();
         if status >= 400 {
             let peer = head.extensions.get::<Peer>().map(|Peer(address)| tracing::field::display(*address));
             tracing::warn!(peer, status, "key administration refused a request");
         }
         response
-    }
-
-    fn turned_away(why: Refused) -> Response {
-        let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
-        let reason = match why.reason {
-            "host" => "this server is called by another Host: set allow_host",
-            "rate" => "too many requests: come back later",
-            _ => "web pages of this Origin may not call",
-        };
-        let mut response = refused(status, reason);
-        if let Some(wait) = why.retry_after {
-            // RFC 9110 §10.2.3: in whole seconds.
-            response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(wait.as_secs() + 1));
-        }
-        response
-    }
-
-    /// Whether the request has the master key.
-    fn is_master(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
-        let mut shown = headers.get_all("x-functions-key").iter();
-        let value = match (shown.next(), shown.next()) {
-            (Some(value), None) => value.as_bytes(),
-            _ => return Err((StatusCode::UNAUTHORIZED, "send the master key, once, in X-Functions-Key")),
-        };
-        match self.ring.is_master(value) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err((StatusCode::FORBIDDEN, "this needs the master key")),
-            Err(_) => Err((StatusCode::UNAUTHORIZED, "this needs the master key")),
-        }
     }
 
     async fn done(&self, kind: Option<Kind>, name: Option<String>, method: Method, body: Body) -> Response {

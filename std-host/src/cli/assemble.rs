@@ -7,7 +7,6 @@ use super::health::Ready;
 use super::listener::Listener;
 use super::print::complain;
 use super::{administration, demo, listen};
-use attache_host::http::Front;
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
 use axum::extract::Request;
@@ -94,10 +93,7 @@ pub(super) fn assemble(config: &Config, reach: &Reach, watch: impl Fn(Server) ->
     }
     if let Some(file) = &config.administered {
         match rings.of(file) {
-            Ok(ring) => {
-                let front = Front::new(all_hosts(config, reach), [], &limits);
-                router = router.merge(administration::routes(ring, front, limits.body_time));
-            }
+            Ok(ring) => router = router.merge(administration::routes(ring, all_hosts(config, reach), &limits)),
             Err(fault) => faults.add(fault),
         }
     }

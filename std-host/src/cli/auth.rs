@@ -33,7 +33,7 @@ pub(super) fn of(endpoint: &Endpoint, url: &str, rings: &mut Rings) -> Result<Op
     let keys = ring.map(|ring| ring.door(protection.key_level.clone(), path));
     let tokens = tokens(protection, url)?;
     let auth = match (protection.required, tokens, keys) {
-        _ if protection.vouched => Auth::vouched(),
+        _ if protection.vouched => Auth::platform_principal(),
         (Required::Nothing, ..) | (_, None, None) => return Ok(None),
         (Required::Sometimes, Some(tokens), _) => Auth::optional(tokens),
         (Required::Either, Some(tokens), Some(keys)) => Auth::either(tokens, keys),

@@ -6,7 +6,7 @@ use super::key_level::{Entry, Kind, Level};
 use super::private_file::{self, bytes, hexadecimal};
 use super::system;
 use super::watched_file::WatchedFiles;
-use attache_core::auth::{ApiKey, Denied, Shown, digest};
+use attache_core::auth::digest;
 use attache_host::auth::Keys;
 use std::fs;
 use std::io::{self, Write as _};
@@ -219,20 +219,6 @@ impl Ring {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 
-    /// Whether this is the value of a key, and of the master key.
-    pub(super) fn is_master(&self, value: &[u8]) -> Result<bool, Denied<'static>> {
-        let keys = self.keys();
-        let of = |key: &Entry| ApiKey::new(key.name.clone(), key.digest);
-        let (masters, others): (Vec<&Entry>, Vec<&Entry>) = keys.iter().partition(|key| key.kind == Kind::Master);
-        let [masters, others] = [masters, others].map(|keys| keys.into_iter().map(of).collect::<Vec<_>>());
-        let shown = Shown::new(value);
-        match (shown.check(&masters), shown.check(&others)) {
-            (Ok(_), _) => Ok(true),
-            (Err(_), Ok(_)) => Ok(false),
-            (Err(denied), Err(_)) => Err(denied),
-        }
-    }
-
     /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the old keys stay.
     async fn follow(self: Arc<Self>) {
         let mut watched = WatchedFiles::new(vec![self.file.clone()], LOOK);
@@ -263,9 +249,9 @@ impl Ring {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // As on the function platform, only servers that require a system key tell the holder of another valid key that it is the wrong
-    // one (docs/authorization.md, "Keys").
-    if let Level::System(_) = level {
+    // As on the function platform, only servers that require a system key, and key administration, tell the holder of another valid
+    // key that it is the wrong one (docs/authorization.md, "Keys").
+    if let Level::System(_) | Level::Administration = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
 }

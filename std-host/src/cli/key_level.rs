@@ -32,6 +32,8 @@ pub(super) enum Level {
     /// A key of this name.
     System(String),
     Admin,
+    /// The master key, for key administration.
+    Administration,
 }
 
 impl Entry {

@@ -7,6 +7,7 @@ use crate::backend::Backends;
 use crate::budget::{Account, Budget, Cache, Overdrawn, Permit};
 use crate::call::{Outcome, Parking};
 use crate::clock::now;
+use crate::door::Checks;
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::offer::{Changes, Registry};
@@ -15,7 +16,6 @@ use crate::sink::Growing;
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Next, Reply, Standalone, Ticket};
-use attache_core::http::{LOOPBACK, Policy};
 use attache_core::json::Escaped;
 use attache_core::limits::SESSION_LIFE;
 use attache_core::mcp;
@@ -42,15 +42,13 @@ pub struct Engine {
     home: [u8; 4],
     memory: Arc<Memory>,
     pub(crate) logs: Arc<Logs>,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) origins: Vec<String>,
+    pub(crate) checks: Checks,
     limits: Limits,
     budget: Budget,
     /// Whether other servers draw from it, too.
     has_common_budget: bool,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
-    auth: Arc<Auth>,
     /// Whether lists show only what their caller may use.
     pub(crate) hides_forbidden: bool,
 }
@@ -76,20 +74,19 @@ impl Engine {
             home: random(),
             memory: Arc::new(Memory::new(&Limits::default())),
             logs: Arc::new(Logs::new(&Limits::default())),
-            hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
-            origins: Vec::new(),
+            checks: Checks::new(Auth::anonymous(), &Limits::default()),
             limits: Limits::default(),
             budget: Budget::new(&Limits::default()),
             has_common_budget: false,
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers::of(name)),
-            auth: Arc::new(Auth::anonymous()),
             hides_forbidden: false,
         }
     }
 
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.admission = Admission::new(&limits);
+        self.checks.limit(&limits);
         self.memory = Arc::new(Memory::new(&limits));
         self.logs = Arc::new(Logs::new(&limits));
         if !self.has_common_budget {
@@ -108,7 +105,7 @@ impl Engine {
     pub(crate) fn keeps_within_budget(&self) {
         let logs: Arc<dyn Cache> = Arc::clone(&self.logs) as _;
         self.budget.watch_over(Arc::downgrade(&logs));
-        self.auth.draw_from(&self.budget);
+        self.auth().draw_from(&self.budget);
     }
 
     /// What callers may make the process hold.
@@ -130,19 +127,19 @@ impl Engine {
     }
 
     pub(crate) fn protect(&mut self, auth: Auth) {
-        self.auth = Arc::new(auth);
+        self.checks.protect(auth);
     }
 
-    /// What callers have to show.
+    /// The credentials that callers have to show.
     pub(crate) const fn auth(&self) -> &Arc<Auth> {
-        &self.auth
+        self.checks.auth()
     }
 
     /// The metadata of the endpoint, in JSON (RFC 9728), where access tokens are asked for. It belongs at
     /// `/.well-known/oauth-protected-resource`, followed by the path of the endpoint, for everybody to read.
     pub fn metadata(&self) -> Option<String> {
-        let [origin, path] = self.auth.resource()?.url();
-        self.auth.metadata(&format!("{origin}{path}"))
+        let [origin, path] = self.auth().resource()?.url();
+        self.auth().metadata(&format!("{origin}{path}"))
     }
 
     /// The calls that wait for the answers of modern clients.
@@ -215,10 +212,6 @@ impl Engine {
     /// The server as it is now.
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
         Moment { engine: Arc::clone(self), offers: self.changes.offers() }
-    }
-
-    pub(crate) fn policy(&self) -> Policy<'_, String> {
-        Policy { hosts: &self.hosts, origins: &self.origins, access: self.auth.gate() }
     }
 }
 

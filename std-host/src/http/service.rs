@@ -4,36 +4,29 @@ use super::answer::{
     AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
 };
 use super::cors;
-use super::door::{Guest, demand, is_known, kept_out, turn_away};
-use super::facts::facts;
 use super::form::Form;
+use super::refused::{demand, kept_out, turn_away};
 use super::session::{self, Named};
 use super::stream::Source;
 use crate::budget::{Account, Overdrawn, Permit};
+use crate::door::{HeadRefusal, Peer, size};
 use crate::engine::{Answer, Engine, Pending};
 use crate::limits;
 use crate::observe::{Transport, Watch, scope_why};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Next, Origin, Standalone, open, open_in_unknown_session};
-use attache_core::http::{ACCEPTED, Facts, Refusal, Verb, gate};
+use attache_core::http::{ACCEPTED, Facts, Verb, gate};
 use bytes::{Buf, BufMut, Bytes};
 use core::convert::Infallible;
-use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
-use core::time::Duration;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::time::timeout;
-
-/// The address that a request came from. Whoever accepts the connection puts it into the request's extensions; the limit of
-/// requests ([`Limits::rate`](crate::Limits)) tells callers apart by it, and counts all as one that come without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
 
 /// The endpoint of one server. It looks at no path: whoever mounts it has done so.
 #[derive(Clone, Debug)]
@@ -73,7 +66,8 @@ where
             }
             let mut weight = Weight::of(&engine, &head, &body);
             if is_hidden && !weight.is_known(&engine, &head).await {
-                watch(&engine, &head).hidden();
+                // The caller is answered as on a path that is not served.
+                watch(&engine, &head).turned_away("hidden", StatusCode::NOT_FOUND.as_u16());
                 return Ok(not_found(head.version).map(AnswerBody));
             }
             let mut response = answer(&engine, &head, body, weight).await;
@@ -88,16 +82,6 @@ fn watch(engine: &Engine, head: &Parts) -> Watch {
     let mut watch = engine.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     watch
-}
-
-/// The facts of the head, with the keys in the query where those count.
-pub(super) fn facts_of<'h>(engine: &Engine, head: &'h Parts) -> Facts<'h> {
-    let mut facts = facts(head);
-    // More than one, or one beside that of the header, are too many.
-    for key in engine.auth().keys_of(head.uri.query()) {
-        facts.note(b"x-functions-key", key.as_bytes());
-    }
-    facts
 }
 
 async fn answer<B>(
@@ -122,20 +106,21 @@ where
         Ok(permit) => permit,
         Err(short) => return unread(short_of_memory(engine, short, watch)),
     };
-    let facts = facts_of(engine, head);
+    let checks = &engine.checks;
+    let facts = checks.facts(head);
     if let Verb::Get | Verb::Delete = facts.verb {
         let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine, &mut permit).await {
+    let guest = match checks.admit(gate(&facts, &checks.policy()), head, &mut permit).await {
         Ok(guest) => guest,
         Err(out) => return unread(kept_out(engine, out, head, watch)),
     };
-    let who = match guest.who(engine) {
+    let who = match guest.who() {
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
-    if let Err(wait) = engine.admission.count_identity(&who) {
+    if let Err(wait) = checks.count_identity(&who) {
         return unread(too_often(engine, wait, watch));
     }
     let own = match engine.permit_of(&who, &permit) {
@@ -181,7 +166,7 @@ fn ahead<B: Body>(body: &B) -> usize {
 /// What a request takes, judged by its head before the meaning of the head is looked at.
 struct Weight {
     /// Why the transport refuses the request, and how long its client has to wait until it does not.
-    refused: Option<(Refusal, Option<Duration>)>,
+    refused: Option<HeadRefusal>,
     /// For the memory of the head and of what has come in of the body.
     permit: Result<Permit, Overdrawn>,
     /// Bytes of the body that were reserved ahead.
@@ -190,12 +175,11 @@ struct Weight {
 
 impl Weight {
     fn of(engine: &Engine, head: &Parts, body: &impl Body) -> Self {
-        // As the head is written in HTTP/1: a name, a colon, a space, a value, the end of the line.
-        let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let size = size(head);
         let ahead = ahead(body);
         let memory = limits::REQUEST_MEMORY + size + head.headers.len() * limits::FIELD_MEMORY + ahead;
         let address = Account::address(head.extensions.get::<Peer>().map(|Peer(address)| *address));
-        let refused = refused(engine, head, size);
+        let refused = engine.checks.refused(head, size);
         let permit = match refused {
             // The answer to a refused request is small, and is sent at once.
             Some(_) => Ok(Permit::uncounted()),
@@ -208,32 +192,10 @@ impl Weight {
     async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
         let refused = self.refused.map(|(refusal, _)| refusal);
         match &mut self.permit {
-            Ok(permit) => is_known(engine, head, refused, permit).await,
+            Ok(permit) => engine.checks.is_known(head, refused, permit).await,
             Err(_) => false,
         }
     }
-}
-
-fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Option<Duration>)> {
-    // RFC 9112 §6.1: codings before `chunked`, and several fields, are ways to have two readers see two messages.
-    let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
-    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
-        return Some((Refusal::Framing, None));
-    }
-    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
-    // header field and to any request message that contains more than one".
-    let hosts = head.headers.get_all(http::header::HOST).iter().count();
-    if hosts > 1 || hosts == 0 && head.version == http::Version::HTTP_11 {
-        return Some((Refusal::Authority, None));
-    }
-    let limits = engine.limits();
-    if head.headers.len() > limits.fields || size > limits.head {
-        return Some((Refusal::Fields, None));
-    }
-    let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
-    let wait = engine.admission.count(caller).err()?;
-    Some((Refusal::Rate, Some(wait)))
 }
 
 /// Why a body was not read to its end.

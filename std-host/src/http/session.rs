@@ -1,8 +1,8 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
 use super::answer::{Answered, refuse, refuse_at_door, response, short_of_memory, stream, too_often};
-use super::door::{Guest, kept_out, turn_away};
 use super::form::Form;
+use super::refused::{kept_out, turn_away};
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
@@ -129,7 +129,7 @@ pub(super) async fn batch(
 ) -> Response<Answered> {
     // The first one was counted with the request.
     for _ in batch.messages(body).skip(1) {
-        if let Err(wait) = engine.admission.count(watch.peer).and_then(|()| engine.admission.count_identity(who)) {
+        if let Err(wait) = engine.checks.count(watch.peer).and_then(|()| engine.checks.count_identity(who)) {
             return too_often(engine, wait, watch);
         }
     }
@@ -180,16 +180,17 @@ pub(super) async fn bodiless(
     permit: &mut Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let guest = match Guest::at(gate_session(facts, &engine.policy()), head, engine, permit).await {
+    let checks = &engine.checks;
+    let guest = match checks.admit(gate_session(facts, &checks.policy()), head, permit).await {
         Ok(guest) => guest,
         Err(out) => return kept_out(engine, out, head, watch),
     };
-    let who = match guest.who(engine) {
+    let who = match guest.who() {
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
     watch.called_by(&who);
-    if let Err(wait) = engine.admission.count_identity(&who) {
+    if let Err(wait) = checks.count_identity(&who) {
         return too_often(engine, wait, watch);
     }
     let own = match engine.permit_of(&who, permit) {

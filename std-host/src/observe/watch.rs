@@ -132,11 +132,11 @@ impl Watch {
         self.reason = Some(reason);
     }
 
-    /// The caller of a hidden endpoint has not shown valid credentials, and is answered as on a path that is not served.
-    pub(crate) fn hidden(mut self) {
+    /// The request was refused by its head, with this status and for this reason.
+    pub(crate) fn turned_away(mut self, reason: &'static str, status: u16) {
         self.end = End::Refused;
-        self.refused("hidden");
-        self.status(404);
+        self.refused(reason);
+        self.status(status);
     }
 
     /// The handler has ended with `outcome`.

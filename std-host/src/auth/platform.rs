@@ -1,5 +1,5 @@
-//! Callers that a platform in front of the server has signed in: the header `X-MS-CLIENT-PRINCIPAL` (learn.microsoft.com, "Work with
-//! user identities in Azure App Service authentication").
+//! Callers that a platform in front of the server has authenticated: the header `X-MS-CLIENT-PRINCIPAL` (learn.microsoft.com, "Work
+//! with user identities in Azure App Service authentication").
 
 use crate::clock::now;
 use attache_core::auth::{Denied, Verified, Voucher, decode_base64url};
