@@ -66,3 +66,4 @@ pub use engine::Engine;
 pub use limits::{Limits, Rate};
 pub use offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool};
 pub use server::Server;
+pub use session::neighbours;

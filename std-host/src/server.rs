@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool, blocking, completion};
+use crate::session::neighbours::Neighbours;
 use attache_core::seal::Key;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -186,6 +187,16 @@ impl Server {
         self
     }
 
+    /// Asks `neighbours` where a request belongs to a call of another process of this server: a cancellation, an answer to a question,
+    /// a stream that is resumed, or a retry of a call that waits for answers. All processes need the same
+    /// [`seal_keys`](Server::seal_keys). Without it such a request is refused, so a load balancer has to send all requests of a session,
+    /// and retries, to one process. See [`neighbours`](crate::neighbours).
+    #[must_use]
+    pub fn neighbours(mut self, neighbours: impl Neighbours) -> Self {
+        self.engine.join(Arc::new(neighbours));
+        self
+    }
+
     /// Lists at most this many entries in one answer; clients ask for the rest. Without it a list comes whole.
     #[must_use]
     pub fn page(mut self, entries: usize) -> Self {
@@ -268,6 +279,7 @@ impl Server {
     /// The finished server.
     pub fn build(self) -> Arc<Engine> {
         self.engine.keeps_within_budget();
+        self.engine.meet_neighbours();
         self.engine.auth().prepare();
         Arc::new(self.engine)
     }

@@ -24,6 +24,7 @@ mod listing;
 mod metadata;
 mod mirrors;
 mod modern;
+mod neighbours;
 mod permissions;
 mod protection;
 mod provisioning;

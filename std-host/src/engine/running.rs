@@ -6,7 +6,7 @@ use super::server::Moment;
 use super::stop::Stop;
 use crate::admission::Place;
 use crate::budget::Permit;
-use crate::call::{Event, Outcome, Question, Run, Suspended};
+use crate::call::{Event, Outcome, Question, Run, Suspended, parked_too_many};
 use crate::limits;
 use crate::observe::Watch;
 use crate::offer::Started;
@@ -191,7 +191,7 @@ impl Running {
         let call = Suspended { run, events, permit: core::mem::take(&mut self.place.permit) };
         let outcome = match self.moment.engine.parking().park(call, question) {
             Some((questions, state)) => Outcome::Asks(questions, Some(state)),
-            None => Outcome::Rejected(Code::InternalError, TOO_MANY_PARKED.to_owned()),
+            None => parked_too_many(),
         };
         // What the parked call sends from here on is for the retry.
         let (_, events) = mpsc::channel(1);
@@ -256,7 +256,6 @@ fn overdue() -> Outcome {
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
 
-const TOO_MANY_PARKED: &str = "Too many calls wait for answers of their clients: try again later";
 /// The outcome of a call that still runs when the program ends; its handler is dropped.
 fn stopped() -> Outcome {
     Outcome::Rejected(Code::InternalError, STOPPED.to_owned())

@@ -11,6 +11,7 @@ use crate::door::Checks;
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::offer::{Changes, Registry};
+use crate::session::neighbours::{Alone, Local, Neighbours, resume};
 use crate::session::{Client, Logs, Memory};
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
@@ -36,6 +37,7 @@ pub struct Engine {
     pub(crate) changes: Changes,
     pub(crate) backends: Backends,
     parking: Parking,
+    neighbours: Option<Arc<dyn Neighbours>>,
     /// The first one seals, all open.
     keys: Vec<Key>,
     /// Tells this process from others that have the same keys.
@@ -61,7 +63,7 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(name: &str, version: &str) -> Self {
-        let changes = Changes::new();
+        let (changes, home) = (Changes::new(), random());
         Self {
             name: escaped(name),
             version: escaped(version),
@@ -69,11 +71,12 @@ impl Engine {
             page: usize::MAX,
             backends: Backends::new(changes.clone()),
             changes,
-            parking: Parking::default(),
+            parking: parking(home, Arc::new(Alone)),
+            neighbours: None,
             keys: vec![Key::new(random())],
-            home: random(),
+            home,
             memory: Arc::new(Memory::new(&Limits::default())),
-            logs: Arc::new(Logs::new(&Limits::default())),
+            logs: Arc::new(Logs::new(&Limits::default(), home)),
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             limits: Limits::default(),
             budget: Budget::new(&Limits::default()),
@@ -88,7 +91,7 @@ impl Engine {
         self.admission = Admission::new(&limits);
         self.checks.limit(&limits);
         self.memory = Arc::new(Memory::new(&limits));
-        self.logs = Arc::new(Logs::new(&limits));
+        self.logs = Arc::new(Logs::new(&limits, self.home));
         if !self.has_common_budget {
             self.budget = Budget::new(&limits);
         }
@@ -140,6 +143,30 @@ impl Engine {
     pub fn metadata(&self) -> Option<String> {
         let [origin, path] = self.auth().resource()?.url();
         self.auth().metadata(&format!("{origin}{path}"))
+    }
+
+    /// Has requests for calls of other processes sent there.
+    pub(crate) fn join(&mut self, neighbours: Arc<dyn Neighbours>) {
+        self.parking = parking(self.home, Arc::clone(&neighbours));
+        self.neighbours = Some(neighbours);
+    }
+
+    /// Gives the neighbours the handle to this process.
+    pub(crate) fn meet_neighbours(&self) {
+        let Some(neighbours) = &self.neighbours else { return };
+        self.memory.number_questions(self.home);
+        neighbours.attach(Local {
+            home: self.home,
+            memory: Arc::clone(&self.memory),
+            logs: Arc::clone(&self.logs),
+            parking: self.parking.clone(),
+            budget: self.budget.clone(),
+        });
+    }
+
+    /// The other processes of this server.
+    pub(crate) fn neighbours(&self) -> &dyn Neighbours {
+        self.neighbours.as_deref().unwrap_or(&Alone)
     }
 
     /// The calls that wait for the answers of modern clients.
@@ -213,6 +240,12 @@ impl Engine {
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
         Moment { engine: Arc::clone(self), offers: self.changes.offers() }
     }
+}
+
+/// The parked calls of the process `home`; those of others are continued by its neighbours.
+fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
+    let resume = move |parked, answers, token: Option<&[u8]>| resume(Arc::clone(&neighbours), parked, answers, token);
+    Parking::new(home, Arc::new(resume))
 }
 
 /// A server at one moment. A request is served by what was offered when it came, whatever is added or removed meanwhile.

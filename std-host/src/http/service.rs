@@ -281,6 +281,10 @@ async fn serve(
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
         _ => None,
     };
+    let next = match &client {
+        Some(client) => client.forward(next, &body, &permit, engine.neighbours()).await,
+        None => next,
+    };
     let (next, place) = engine.admission.place(next, &body, &permit).await;
     let source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),

@@ -8,7 +8,7 @@ use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
 use crate::engine::{Answer, Engine, Running, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
-use crate::session::{Client, Hearing, Log, Logged, Reader, Writer, elsewhere};
+use crate::session::{Client, Hearing, Log, Logged, Reader, Writer};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Origin, Standalone, open_batched};
@@ -147,15 +147,19 @@ pub(super) async fn batch(
         Err(short) => return busy(short.reason()),
     };
     let moment = engine.now();
-    let pending = batch.messages(body).filter_map(|message| {
+    let mut pending = Vec::new();
+    for message in batch.messages(body) {
         let moment = moment.clone();
         let next = open_batched(&moment.server_for(who), who, origin, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         watch.peer = peer;
         moment.opened(&next, who, &message, &mut watch);
-        moment.start(next, who, message, Place::of(permit.another()), client, watch)
-    });
-    let pending = pending.collect();
+        let next = match client {
+            Some(client) => client.forward(next, &message, permit, engine.neighbours()).await,
+            None => next,
+        };
+        pending.extend(moment.start(next, who, message, Place::of(permit.another()), client, watch));
+    }
     let charge = permit.another();
     // A disconnect does not cancel them.
     let source = Source::batch(async move {
@@ -197,7 +201,7 @@ pub(super) async fn bodiless(
         Ok(own) => own,
         Err(short) => return short_of_memory(engine, short, watch),
     };
-    match served(engine, facts, &who, &own) {
+    match served(engine, facts, &who, &own).await {
         Ok(response) => {
             watch.status(response.status().as_u16());
             watch.taken();
@@ -222,7 +226,7 @@ impl From<Error> for Unserved {
     }
 }
 
-fn served(
+async fn served(
     engine: &Arc<Engine>,
     facts: &Facts<'_>,
     who: &Authenticated<'_>,
@@ -259,9 +263,10 @@ fn served(
         }
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
-            let reader = engine.logs.resume(client.session.name, id);
-            let unknown = || if client.is_at_home() { UNKNOWN_EVENT } else { elsewhere("event") };
-            let reader = reader.ok_or_else(unknown)?;
+            let reader = match engine.logs.resume(client.session.name, id) {
+                Some(reader) => reader,
+                None => client.replayed(id, UNKNOWN_EVENT, engine.neighbours()).await?,
+            };
             let leave = leave(engine, &client);
             let source = Source::Logged { reader, due: None, primed: false, leave };
             Ok(stream(Stream::events(None, source, permit)))

@@ -139,15 +139,20 @@ impl Client {
     /// If there is none, and there might be one in another replica.
     // MCP 2025-11-25 basic/utilities/cancellation: what names no running request is ignored.
     pub(crate) fn cancel(&self, id: &[u8]) -> Result<(), Error> {
-        let tables = self.memory.tables();
-        match tables.calls.find(self.session.name, id).and_then(|place| tables.ways.get(&place.index())) {
-            Some((_, way)) => {
-                let _ = way.send(Signal::Cancel);
-                Ok(())
-            }
-            None if self.is_at_home() => Ok(()),
-            None => Err(elsewhere("cancellation")),
+        match self.memory.cancel(self.session.name, id) || self.is_at_home() {
+            true => Ok(()),
+            false => Err(elsewhere("cancellation")),
         }
+    }
+
+    /// Whether a call with this request id runs here.
+    pub(super) fn runs(&self, id: &[u8]) -> bool {
+        self.memory.tables().calls.find(self.session.name, id).is_some()
+    }
+
+    /// Whether a call that runs here waits for the answer to this question.
+    pub(super) fn awaits(&self, question: u64) -> bool {
+        self.memory.tables().calls.awaits(self.session.name, question)
     }
 
     /// Gives an answer to the call that waits for it.
@@ -155,14 +160,11 @@ impl Client {
     /// # Errors
     /// If none does: it was never asked here, or is answered.
     pub(crate) fn answer(&self, question: u64, outcome: Result<Value, Value>, permit: Permit) -> Result<(), Error> {
-        let mut tables = self.memory.tables();
-        let Some((place, at)) = tables.calls.answered(self.session.name, question) else {
-            return Err(if self.is_at_home() { Error::UnexpectedAnswer } else { elsewhere("answer") });
-        };
-        if let Some((_, way)) = tables.ways.get(&place.index()) {
-            let _ = way.send(Signal::Answer(at, outcome, permit));
+        match self.memory.answer(self.session.name, question, outcome, permit) {
+            true => Ok(()),
+            false if self.is_at_home() => Err(Error::UnexpectedAnswer),
+            false => Err(elsewhere("answer")),
         }
-        Ok(())
     }
 
     /// Ends the session: its calls are stopped, its streams closed, and its id is good for nothing more.

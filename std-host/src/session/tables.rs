@@ -64,6 +64,35 @@ impl Memory {
         account.number().map_or(Share::ALL, |owner| Share::of(owner, self.share))
     }
 
+    /// Has the questions of this process numbered apart from those of other processes, whose numbers the same client sees.
+    pub(crate) fn number_questions(&self, home: [u8; 4]) {
+        // Below 2^53, so that every client reads the number exactly.
+        self.tables().calls.number_from(u64::from(u32::from_be_bytes(home)) << 20);
+    }
+
+    /// Cancels the call of this session whose request has this id. Returns whether there is one.
+    pub(super) fn cancel(&self, session: [u8; 16], id: &[u8]) -> bool {
+        let tables = self.tables();
+        let way = tables.calls.find(session, id).and_then(|place| tables.ways.get(&place.index()));
+        way.is_some_and(|(_, way)| way.send(Signal::Cancel).is_ok())
+    }
+
+    /// Gives an answer to the call of this session that waits for it. Returns whether there is one.
+    pub(super) fn answer(
+        &self,
+        session: [u8; 16],
+        question: u64,
+        outcome: Result<Value, Value>,
+        permit: Permit,
+    ) -> bool {
+        let mut tables = self.tables();
+        let Some((place, at)) = tables.calls.answered(session, question) else { return false };
+        if let Some((_, way)) = tables.ways.get(&place.index()) {
+            let _ = way.send(Signal::Answer(at, outcome, permit));
+        }
+        true
+    }
+
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
