@@ -54,6 +54,7 @@ mod server;
 mod session;
 mod sink;
 pub mod stdio;
+pub mod store;
 pub mod testing;
 
 pub use attache_core::tool::Level;

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool, blocking, completion};
 use crate::session::neighbours::Neighbours;
+use crate::store::SessionStore;
 use attache_core::seal::Key;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -184,6 +185,14 @@ impl Server {
     #[must_use]
     pub fn seal_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
         self.engine.seal_with(keys.into_iter().map(Key::new).collect());
+        self
+    }
+
+    /// Stores the state of legacy sessions in `store`, which other servers may share: log levels, and which sessions have ended. Without
+    /// it the server has a store of its own.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
+        self.engine.store_sessions(store);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The door in front of services that are not MCP endpoints.
 
 use ::core::convert::Infallible;
+use ::core::future::{Ready, ready};
 use ::core::task::{Context, Poll};
 use attache_host::auth::{Auth, Caller, Keys, Unauthenticated};
 use attache_host::http::{Door, Guarded, Peer};
@@ -10,7 +11,6 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use std::future::{Ready, ready};
 use tower_service::Service;
 
 /// A service that answers with the name of its caller's key, or its subject.

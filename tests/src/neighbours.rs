@@ -3,11 +3,12 @@
 use crate::backends::{Scripted, TOOLS};
 use crate::homes::{Answering, Http};
 use crate::modern::{Client, able};
+use ::core::sync::atomic::Ordering::SeqCst;
 use ::core::time::Duration;
 use attache_host::neighbours::{Local, Missed, Neighbours, Part, Reply, Request};
-use attache_host::{Ask, Ctx, NoArgs, Server, ToolError};
+use attache_host::store::MemorySessions;
+use attache_host::{Ask, Ctx, Level, NoArgs, Server, ToolError};
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 /// The servers that know each other. Requests and answers cross as text, as they would between processes.
@@ -59,9 +60,14 @@ fn server() -> Server {
             ctx.progress(2.0, None, None).await;
             "counted"
         })
+        .tool("logs", "Writes to the log", |_: NoArgs, ctx: Ctx| async move {
+            ctx.log(Level::Info, "fine").await;
+            ctx.log(Level::Error, "broken").await;
+            "logged"
+        })
         .tool("waits", "Waits for ever", |_: NoArgs, ctx: Ctx| async move {
             ctx.progress(1.0, None, None).await;
-            std::future::pending::<()>().await;
+            ::core::future::pending::<()>().await;
             "never"
         })
 }
@@ -189,6 +195,25 @@ fn parked_call_is_continued_by_a_retry_at_another_process_and_may_ask_again() {
     let result = second.result("tools/call", last);
     assert_eq!(result["content"][0]["text"], "Ada likes red", "{result}");
     assert_eq!([&backend, &other].map(|backend| backend.running.load(SeqCst)), [0, 0]);
+}
+
+#[test]
+fn session_that_was_deleted_at_one_server_is_gone_at_others_with_the_same_store() {
+    let store = Arc::new(MemorySessions::default());
+    let [first, second] = two(|| server().logging().session_store(store.clone()));
+    let [lonely, stranger] = two(|| server().logging());
+    for (here, there, gone) in [(&first, &second, true), (&lonely, &stranger, false)] {
+        let session = session(here);
+        let level = json!({"jsonrpc": "2.0", "id": 1, "method": "logging/setLevel", "params": {"level": "error"}});
+        assert_eq!(post(here, Some(&session), &level).status, 200);
+        let mut stream = post(there, Some(&session), &call(2, "logs"));
+        let heard = ::core::iter::from_fn(|| stream.event());
+        let levels: Vec<_> = heard.filter_map(|event| Some(event["params"]["level"].as_str()?.to_owned())).collect();
+        assert_eq!(levels, if gone { &["error"][..] } else { &[] }, "the level is that of the session");
+        assert_eq!(here.send("DELETE", &headers(Some(&session), &[]), b"").status, 204);
+        let ping = json!({"jsonrpc": "2.0", "id": 3, "method": "ping"});
+        assert_eq!(post(there, Some(&session), &ping).status, if gone { 404 } else { 200 });
+    }
 }
 
 #[test]

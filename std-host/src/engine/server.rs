@@ -14,6 +14,7 @@ use crate::offer::{Changes, Registry};
 use crate::session::neighbours::{Alone, Local, Neighbours, resume};
 use crate::session::{Client, Logs, Memory};
 use crate::sink::Growing;
+use crate::store::{MemorySessions, SessionStore};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Next, Reply, Standalone, Ticket};
@@ -42,6 +43,7 @@ pub struct Engine {
     keys: Vec<Key>,
     /// Tells this process from others that have the same keys.
     home: [u8; 4],
+    sessions: Arc<dyn SessionStore>,
     memory: Arc<Memory>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) checks: Checks,
@@ -64,6 +66,7 @@ impl fmt::Debug for Engine {
 impl Engine {
     pub(crate) fn new(name: &str, version: &str) -> Self {
         let (changes, home) = (Changes::new(), random());
+        let sessions: Arc<dyn SessionStore> = Arc::new(MemorySessions::default());
         Self {
             name: escaped(name),
             version: escaped(version),
@@ -75,7 +78,8 @@ impl Engine {
             neighbours: None,
             keys: vec![Key::new(random())],
             home,
-            memory: Arc::new(Memory::new(&Limits::default())),
+            memory: Arc::new(Memory::new(&Limits::default(), Arc::clone(&sessions))),
+            sessions,
             logs: Arc::new(Logs::new(&Limits::default(), home)),
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             limits: Limits::default(),
@@ -90,7 +94,7 @@ impl Engine {
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.admission = Admission::new(&limits);
         self.checks.limit(&limits);
-        self.memory = Arc::new(Memory::new(&limits));
+        self.memory = Arc::new(Memory::new(&limits, Arc::clone(&self.sessions)));
         self.logs = Arc::new(Logs::new(&limits, self.home));
         if !self.has_common_budget {
             self.budget = Budget::new(&limits);
@@ -143,6 +147,12 @@ impl Engine {
     pub fn metadata(&self) -> Option<String> {
         let [origin, path] = self.auth().resource()?.url();
         self.auth().metadata(&format!("{origin}{path}"))
+    }
+
+    /// Stores the state of sessions there.
+    pub(crate) fn store_sessions(&mut self, sessions: Arc<dyn SessionStore>) {
+        self.memory = Arc::new(Memory::new(&self.limits, Arc::clone(&sessions)));
+        self.sessions = sessions;
     }
 
     /// Has requests for calls of other processes sent there.

@@ -49,13 +49,13 @@ impl Client {
 
     /// Whether the client has ended the session.
     pub(crate) fn has_ended(&self) -> bool {
-        self.memory.tables().sessions.has_ended(&self.session)
+        self.memory.sessions.has_ended(&self.session)
     }
 
     /// What a call of this client has to know.
     pub(crate) fn known(&self) -> Known {
         let client = if self.hears { self.session.client } else { Capabilities::NONE };
-        Known { client, level: self.memory.tables().sessions.level(&self.session) }
+        Known { client, level: self.memory.sessions.level(&self.session) }
     }
 
     /// Takes a place for a call with the id of its request as it was written.
@@ -64,11 +64,11 @@ impl Client {
             return Err(CALLS_FULL);
         };
         let mut tables = self.memory.tables();
-        tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
+        self.memory.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
         let place = match tables.calls.begin(self.session.name, id) {
             Ok(place) => place,
             Err(busy) => {
-                tables.sessions.release(&self.session);
+                self.memory.sessions.release(&self.session);
                 return Err(match busy {
                     Busy::Full => CALLS_FULL,
                     Busy::Taken => Error::IdInUse,
@@ -87,7 +87,9 @@ impl Client {
         let mut tables = self.memory.tables();
         let name = self.session.name;
         match wish {
-            Wish::Level(level) => tables.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept),
+            Wish::Level(level) => {
+                self.memory.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept)
+            }
             Wish::Subscribe(_) => {
                 let known = tables.subscribed.get(&name);
                 if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
@@ -108,7 +110,7 @@ impl Client {
                 };
                 permit.more(memory_of(&uri)).map_err(full)?;
                 if let Some(permit) = fresh {
-                    tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
+                    self.memory.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
                     tables.subscribed.insert(name, Subscribed { uris: HashSet::new(), permit });
                 }
                 if let Some(known) = tables.subscribed.get_mut(&name) {
@@ -125,7 +127,7 @@ impl Client {
                     }
                     if known.uris.is_empty() {
                         tables.subscribed.remove(&name);
-                        tables.sessions.release(&self.session);
+                        self.memory.sessions.release(&self.session);
                     }
                 }
                 Ok(())
@@ -170,13 +172,13 @@ impl Client {
     /// Ends the session: its calls are stopped, its streams closed, and its id is good for nothing more.
     pub(crate) fn end(&self) -> Result<(), Error> {
         let mut tables = self.memory.tables();
-        tables.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
+        self.memory.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
         tables.ways.values().filter(|(session, _)| *session == self.session).for_each(|(_, way)| {
             let _ = way.send(Signal::Cancel);
         });
         tables.hearing.remove(&self.session.name);
         if tables.subscribed.remove(&self.session.name).is_some() {
-            tables.sessions.release(&self.session);
+            self.memory.sessions.release(&self.session);
         }
         Ok(())
     }
@@ -185,9 +187,9 @@ impl Client {
     pub(crate) fn forget(&self) {
         let mut tables = self.memory.tables();
         if tables.subscribed.remove(&self.session.name).is_some() {
-            tables.sessions.release(&self.session);
+            self.memory.sessions.release(&self.session);
         }
-        tables.sessions.forget(&self.session);
+        self.memory.sessions.forget(&self.session);
     }
 
     /// Whether this process has opened the session: what it does not know of it, none does.
@@ -234,7 +236,7 @@ impl Drop for InFlight {
         let mut tables = self.client.memory.tables();
         tables.calls.end(self.place);
         tables.ways.remove(&self.place.index());
-        tables.sessions.release(&self.client.session);
+        self.client.memory.sessions.release(&self.client.session);
     }
 }
 

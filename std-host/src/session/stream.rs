@@ -35,8 +35,8 @@ impl Hearing {
         let mut own = permit.of_its_own();
         own.more(limits::LISTEN_MEMORY).map_err(|short| Error::Busy(short.reason()))?;
         let permit = own.enter(Part::Subscriptions).map_err(|short| Error::Busy(short.reason()))?;
+        client.memory.sessions.hold(&client.session, client.share(), now()).map_err(unkept)?;
         let mut tables = client.memory.tables();
-        tables.sessions.hold(&client.session, client.share(), now()).map_err(unkept)?;
         let (sender, open) = mpsc::channel(1);
         // The older stream ends when its sender is dropped.
         tables.hearing.insert(client.session.name, sender);
@@ -101,7 +101,7 @@ impl Hearing {
 impl Drop for Hearing {
     fn drop(&mut self) {
         let mut tables = self.client.memory.tables();
-        tables.sessions.release(&self.client.session);
+        self.client.memory.sessions.release(&self.client.session);
         // A newer stream may have taken its place; then the entry is that of the newer one.
         self.open.close();
         if tables.hearing.get(&self.client.session.name).is_some_and(mpsc::Sender::is_closed) {

@@ -2,17 +2,20 @@
 
 use crate::budget::{Account, Permit, Slots, share};
 use crate::limits::{self, Limits};
+use crate::store::SessionStore;
 use attache_core::era::Session;
-use attache_core::exchange::{Inflight, Sessions, Share};
+use attache_core::exchange::{Inflight, Share};
 use core::fmt;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// What is remembered of legacy clients.
 pub(crate) struct Memory {
     tables: Mutex<Tables>,
+    /// Called while the tables are locked, and never the other way round.
+    pub(super) sessions: Arc<dyn SessionStore>,
     /// Calls that run; a caller has a share of them.
     pub(super) calls: Slots,
     /// Slots of the table of sessions that one caller may have.
@@ -22,7 +25,6 @@ pub(crate) struct Memory {
 /// Each table is bounded by the limits.
 #[derive(Default)]
 pub(crate) struct Tables {
-    pub(super) sessions: Box<Sessions<{ limits::SESSIONS }>>,
     pub(super) calls: Box<Inflight<{ limits::LEGACY_CALLS }>>,
     /// The ways to the calls that run, by the numbers of their places.
     pub(super) ways: HashMap<usize, (Session, mpsc::UnboundedSender<Signal>)>,
@@ -51,9 +53,10 @@ pub(crate) enum Signal {
 }
 
 impl Memory {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, sessions: Arc<dyn SessionStore>) -> Self {
         Self {
             tables: Mutex::default(),
+            sessions,
             calls: Slots::new(limits::LEGACY_CALLS, limits.share),
             share: share(limits::SESSIONS, limits.share),
         }
