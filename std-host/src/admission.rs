@@ -1,4 +1,4 @@
-//! Places for calls and subscriptions, and memory for what they hold.
+//! Admission control: slots for calls and subscriptions, and memory for their buffers.
 
 use crate::budget::{Account, Overdrawn, Part, Permit, Slot, Slots, weight};
 use crate::limits::{self, Limits};
@@ -6,7 +6,7 @@ use attache_core::exchange::{Listen, Next};
 use attache_core::rpc::Error;
 use core::time::Duration;
 
-/// The places of one server, as its limits say.
+/// The slots of one server.
 #[derive(Debug)]
 pub(crate) struct Admission {
     calls: Slots,
@@ -15,17 +15,17 @@ pub(crate) struct Admission {
     streams: Slots,
 }
 
-/// What a message holds until it is answered.
+/// The slot and memory that a message holds until it is answered.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     /// Its slot among the calls or the streams, if it needs one.
     pub(crate) _slot: Option<Slot>,
-    /// Its memory.
+    /// The memory that it holds.
     pub(crate) permit: Permit,
 }
 
 impl Place {
-    /// The place of a message that needs no slot.
+    /// Admits a message that needs no slot.
     pub(crate) const fn of(permit: Permit) -> Self {
         Self { _slot: None, permit }
     }
@@ -42,7 +42,8 @@ impl Admission {
         }
     }
 
-    /// Finds a place for what is to be done with `body`; where there is none, it is refused instead.
+    /// Reserves a slot and memory for the action on `body`. If there is no room, returns a refusal
+    /// in place of the action.
     pub(crate) async fn place(&self, next: Next, body: &[u8], permit: &Permit) -> (Next, Place) {
         match next {
             Next::Call(ticket) => {
@@ -69,21 +70,22 @@ impl Admission {
         }
     }
 
-    /// Finds a slot for a call of `account`.
+    /// Waits for a slot for a call of `account`.
     pub(crate) async fn call(&self, account: Account) -> Option<Slot> {
         self.calls.wait(account, &self.waiting, self.wait).await
     }
 }
 
-/// Memory for a call while it runs: what the values take that are parsed from `body`, and the call itself.
+/// Reserves memory for a running call: the values parsed from `body`, and the call itself.
 pub(crate) fn parsed(body: &[u8], permit: &Permit) -> Result<Permit, Overdrawn> {
     let mut parsed = permit.another();
-    // What the permit is for, the claims of the caller, the call holds as long as it runs.
+    // The call holds the memory of the permit, such as the caller's claims, while it runs.
     parsed.more(permit.bytes() + limits::CALL_MEMORY + weight(body))?;
     Ok(parsed)
 }
 
-/// Memory for a subscription while it is open: a copy of its message, and what it may have to tell at once when it was left behind.
+/// Reserves memory for an open subscription: a copy of its message, and the notifications that it
+/// may have to send at once after it fell behind.
 fn kept(listen: &Listen, body: &[u8], permit: &Permit) -> Result<Permit, Error> {
     if body.len() > limits::LISTEN_BYTES {
         return Err(Error::Refused("A subscription is larger than 64 KiB: split it into several"));

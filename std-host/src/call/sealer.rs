@@ -1,4 +1,4 @@
-//! Seals the state that a call leaves with its client.
+//! Seals the state that is sent to a client with questions.
 
 use super::asking::Asking;
 use super::parked::ParkedCall;
@@ -7,7 +7,7 @@ use attache_core::seal::Key;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Seals what a call leaves with its client.
+/// The key and the binding that seal the state of one call.
 pub(crate) struct Sealer {
     key: Key,
     binding: Binding,

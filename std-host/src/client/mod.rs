@@ -1,7 +1,8 @@
 //! A client for MCP servers of all revisions, over HTTP or standard input and output.
 //!
-//! The client finds out which revision a server speaks: it probes for 2026-07-28 and falls back to the handshake of the older
-//! revisions. What a server sends is kept as it was written ([`RawJson`]): unknown members and the spelling of numbers stay.
+//! The client negotiates the revision: it probes for 2026-07-28 and falls back to the handshake of
+//! the older revisions. Values from the server keep their original text ([`RawJson`]), so unknown
+//! members and the spelling of numbers are preserved.
 //!
 //! ```no_run
 //! use attache_host::client::{Client, List, RawJson, ServerCommand};
@@ -23,8 +24,9 @@
 //! # }
 //! ```
 //!
-//! [`Client::start`] gives the events of a request: progress, log messages and questions to be answered while it runs.
-//! Dropping the [`Call`] cancels it. [`Client::listen`] tells of changed lists and updated resources.
+//! [`Client::start`] returns a handle for the events of a running request: progress, log messages
+//! and questions. Dropping the [`Call`] cancels the request. [`Client::listen`] subscribes to
+//! changed lists and updated resources.
 
 mod builder;
 mod call;
@@ -32,12 +34,16 @@ mod connection;
 mod error;
 mod handshake;
 mod http;
+mod inner;
 pub mod limits;
 mod link;
 mod listen;
+mod lists;
 mod mailbox;
 mod memory;
 mod mirror;
+mod notice;
+mod outgoing;
 mod pipe;
 mod process;
 mod profile;
@@ -50,15 +56,16 @@ pub use attache_core::client::NoRevision;
 pub use attache_core::era::Version;
 pub use builder::ClientBuilder;
 pub use call::{Call, Event};
-pub use connection::{Client, List};
+pub use connection::Client;
 pub use error::{Error, Exit, RpcError};
 pub use handshake::ServerInfo;
 pub use http::Credential;
 pub use limits::ClientLimits;
 pub use listen::{Filter, Subscription};
+pub use lists::List;
 pub use memory::Verdicts;
+pub use notice::Notice;
 pub use process::ServerCommand;
 pub use question::{Question, QuestionMethod, Refusal};
 pub use raw::{InvalidJson, RawJson};
 pub use request::Request;
-pub use router::Notice;

@@ -1,11 +1,13 @@
-//! Brings each message of a server to the request it belongs to, whatever stream it came on.
+//! Delivers each message of a server to its request, on whatever stream the message arrives.
+
+mod questions;
 
 use super::error::{Error, shown};
-use super::limits::{NOTICE_BYTES, NOTICES, OUTGOING, QUESTIONS};
+use super::limits::{NOTICE_BYTES, NOTICES, OUTGOING};
 use super::mailbox::{Answer, Incoming, Mailbox};
-use super::question::{Answered, Question, QuestionMethod, Refusal, is_declared, unanswered};
+use super::notice::Notice;
+use super::question::Question;
 use super::raw::RawJson;
-use crate::sink::Growing;
 use attache_core::client::{self, AnswerId, Message, Unreadable, elements, number};
 use attache_core::era::{self, Version};
 use attache_core::json::{Item, Value};
@@ -15,38 +17,16 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
-
-/// Something that a server tells of itself, and not of one request.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Notice {
-    /// The list of tools has changed.
-    ToolsChanged,
-    /// The list of prompts has changed.
-    PromptsChanged,
-    /// The list of resources has changed.
-    ResourcesChanged,
-    /// The resource with this URI has changed.
-    ResourceUpdated(String),
-    /// A log message that belongs to no request that is known: `level`, `logger`, `data`.
-    Log(RawJson),
-    /// The page of an elicitation was visited: `elicitationId`.
-    ElicitationComplete(RawJson),
-    /// The session was opened again: notifications may have been lost, so lists and resources may have changed.
-    Reconnected,
-    /// Another notification: its method and its parameters.
-    Other(String, RawJson),
-}
 
 /// A function that answers questions.
 pub(super) type Answers = Arc<dyn Fn(Question) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Why a body could not be brought anywhere.
+/// Why a body could not be delivered.
 #[derive(Debug)]
 pub(super) enum Stray {
-    /// It is not a message of MCP.
+    /// It is not an MCP message.
     Unreadable(String),
     /// It answers a request that is not running.
     Id(String),
@@ -56,20 +36,22 @@ pub(super) struct Router {
     ids: AtomicU64,
     calls: Mutex<Calls>,
     notices: broadcast::Sender<Notice>,
-    /// Responses to requests of the server, for the transport to send.
+    /// Responses to requests of the server, which the transport sends.
     responses: mpsc::Sender<Bytes>,
     declared: era::Client,
     answers: Option<Answers>,
     open_questions: Arc<AtomicUsize>,
+    /// Whether the connection has ended.
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Calls {
     running: HashMap<u64, Running>,
     version: Option<Version>,
-    /// Why no further request can be made.
+    /// Why no more requests can be made.
     closed: Option<Error>,
-    /// The open questions of the server, by their ids: the tasks that wait for the answers.
+    /// The open questions of the server, by id, with the tasks that wait for their answers.
     questions: HashMap<Bytes, AbortHandle>,
 }
 
@@ -92,6 +74,7 @@ impl Router {
             declared,
             answers,
             open_questions: Arc::default(),
+            ended: watch::Sender::new(false),
         };
         (Arc::new(router), outgoing)
     }
@@ -112,7 +95,7 @@ impl Router {
         self.declared
     }
 
-    /// The revision that was agreed on.
+    /// The negotiated revision.
     pub(super) fn version(&self) -> Option<Version> {
         self.lock().version
     }
@@ -121,7 +104,7 @@ impl Router {
         self.lock().version = Some(version);
     }
 
-    /// Opens a request: its id, and where its messages arrive.
+    /// Opens a request. Returns its id and its mailbox.
     pub(super) fn open(&self, asks: bool, listens: bool) -> Result<(u64, Arc<Mailbox>), Error> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
@@ -138,7 +121,7 @@ impl Router {
         self.lock().running.remove(&id).is_some()
     }
 
-    /// Notes that a request is being written, so that it may reach the server.
+    /// Records that a request is being written, so that it may reach the server.
     pub(super) fn written(&self, id: u64) {
         if let Some(running) = self.lock().running.get_mut(&id) {
             running.written = true;
@@ -157,7 +140,7 @@ impl Router {
         self.lock().running.contains_key(&id)
     }
 
-    /// Ends all requests; no further one can be made until [`reopen`](Self::reopen).
+    /// Fails all requests, and all further ones until [`reopen`](Self::reopen).
     pub(super) fn close(&self, error: &Error) {
         let mut calls = self.lock();
         calls.closed.get_or_insert_with(|| error.clone());
@@ -168,21 +151,32 @@ impl Router {
             };
             running.mailbox.end(Err(error));
         }
+        drop(calls);
+        self.ended.send_replace(true);
     }
 
-    /// A new process was started: requests can be made again.
+    /// Waits until no further request can be made, and returns the reason.
+    pub(super) async fn ended(&self) -> Error {
+        // The sender is a field of `self`, so it is there.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        self.lock().closed.clone().unwrap_or(Error::Closed)
+    }
+
+    /// Allows requests again, after a new process was started.
     pub(super) fn reopen(&self) {
         self.lock().closed = None;
+        self.ended.send_replace(false);
     }
 
-    /// The only request that runs.
+    /// The only running request, if there is exactly one.
     pub(super) fn only(&self) -> Option<u64> {
         let calls = self.lock();
         let mut ids = calls.running.keys();
         ids.next().copied().filter(|_| ids.next().is_none())
     }
 
-    /// Takes a body: a message, or a batch of them. `stream` is the request on whose stream the body came.
+    /// Handles a body: a message, or a batch of messages. If the body arrived on the stream of a
+    /// request, `stream` is the id of that request.
     pub(super) fn receive(&self, body: &Bytes, status: u16, stream: Option<u64>) -> Result<(), Stray> {
         match client::read(body) {
             Ok(received) => match received.message {
@@ -196,7 +190,8 @@ impl Router {
                     Ok(())
                 }
             },
-            // MCP 2025-03-26 basic/index: batches MUST be accepted; no other revision has them.
+            // MCP 2025-03-26 basic/index: batches MUST be accepted. Other revisions have no
+            // batches.
             Err(Unreadable::Array) if self.version() == Some(Version::V2025_03_26) => self.batch(body, status, stream),
             Err(Unreadable::Array) => Err(Stray::Unreadable("an array of messages".to_owned())),
             Err(Unreadable::NotJson(error)) => Err(Stray::Unreadable(format!("not JSON: {error}"))),
@@ -218,7 +213,7 @@ impl Router {
     fn answered(&self, body: &Bytes, status: u16, answer: client::Answer, stream: Option<u64>) -> Result<(), Stray> {
         let id = match answer.id {
             AnswerId::Number(id) => Some(id),
-            // With exactly one request outstanding an error without an id is its answer.
+            // If exactly one request is outstanding, an error without an id is its answer.
             AnswerId::Missing if answer.outcome.is_err() => stream.or_else(|| self.only()),
             AnswerId::Missing | AnswerId::Foreign(_) => None,
         };
@@ -256,7 +251,7 @@ impl Router {
                     Some(mailbox) => {
                         let _ = mailbox.put(Incoming::Log(params), len);
                     }
-                    None => self.notice(method, params),
+                    None => self.notice(&method, params),
                 }
             }
             "notifications/cancelled" => self.cancelled(&params),
@@ -264,12 +259,12 @@ impl Router {
                 Some(mailbox) => {
                     let _ = mailbox.put(Incoming::Notification(method, params), len);
                 }
-                None => self.notice(method, params),
+                None => self.notice(&method, params),
             },
         }
     }
 
-    /// The subscription of revision 2026-07-28 that a notification belongs to.
+    /// The subscription of revision 2026-07-28 to which a notification belongs.
     fn subscription(&self, params: &RawJson, stream: Option<u64>) -> Option<Arc<Mailbox>> {
         let id = |params: Value<'_>| number(params.member("_meta")?.member("io.modelcontextprotocol/subscriptionId")?);
         let call = params.value().and_then(id).or(stream)?;
@@ -283,108 +278,21 @@ impl Router {
             self.lock().questions.remove(id.as_bytes()).inspect(AbortHandle::abort);
             return;
         }
-        // MCP 2026-07-28 basic/patterns/cancellation: a server cancels nothing but a subscription, which ends it.
+        // MCP 2026-07-28 basic/patterns/cancellation: a server can cancel only a subscription,
+        // which ends it.
         let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens).is_some());
         if let Some(listen) = listen {
             self.fail(listen, Error::Lost("the server ended the subscription".to_owned()));
         }
     }
 
-    fn notice(&self, method: String, params: RawJson) {
+    fn notice(&self, method: &str, params: RawJson) {
         if params.as_bytes().len() > NOTICE_BYTES {
             tracing::debug!("a notification of more than {NOTICE_BYTES} bytes was dropped");
             return;
         }
-        self.tell(match method.as_str() {
-            "notifications/tools/list_changed" => Notice::ToolsChanged,
-            "notifications/prompts/list_changed" => Notice::PromptsChanged,
-            "notifications/resources/list_changed" => Notice::ResourcesChanged,
-            "notifications/resources/updated" => match params.member("uri").and_then(|uri| uri.string()) {
-                Some(uri) => Notice::ResourceUpdated(uri),
-                None => return,
-            },
-            "notifications/message" => Notice::Log(params),
-            "notifications/elicitation/complete" => Notice::ElicitationComplete(params),
-            _ => Notice::Other(shown(&method), params),
-        });
-    }
-
-    fn asked(&self, body: &Bytes, id: &[u8], method: Value<'_>, params: Option<Item>, stream: Option<u64>) {
-        // MCP 2026-07-28 basic/transports: servers send no requests, and clients no responses.
-        if self.version().is_some_and(Version::is_modern) {
-            tracing::debug!("a request of the server was dropped: revision 2026-07-28 has none");
-            return;
-        }
-        let id = Bytes::copy_from_slice(id);
-        let name: String = method.text().map(|text| text.chars().collect()).unwrap_or_default();
-        if name == "ping" {
-            return self.respond(&id, Ok(RawJson::empty_object()));
-        }
-        let Some(method) = QuestionMethod::named(&name) else {
-            return self.respond(&id, Err(Refusal { code: -32601, message: "Method not found".to_owned() }));
-        };
-        let params = params.map_or_else(RawJson::empty_object, |params| RawJson::part(body, params.of(body)));
-        if let Err(refusal) = is_declared(method, &params, self.declared) {
-            return self.respond(&id, Err(refusal));
-        }
-        if let Err(refusal) = self.question(&id, method, params, stream) {
-            self.respond(&id, Err(refusal));
-        }
-    }
-
-    /// Gives a question to the call that it belongs to, or to the function that answers questions.
-    fn question(
-        &self,
-        id: &Bytes,
-        method: QuestionMethod,
-        params: RawJson,
-        stream: Option<u64>,
-    ) -> Result<(), Refusal> {
-        let busy = |message: &str| Refusal { code: -32603, message: message.to_owned() };
-        let place = Place::take(&self.open_questions).ok_or_else(|| busy("Too many questions are open"))?;
-        let len = params.as_bytes().len();
-        let key = String::from_utf8_lossy(id).trim_matches('"').to_owned();
-        let (question, answered) = Question::new(key, method, params);
-        match self.asking(stream) {
-            Some(mailbox) => {
-                if mailbox.put(Incoming::Question(question), len).is_err() {
-                    return Err(busy("The call's events are not taken fast enough"));
-                }
-            }
-            None => match &self.answers {
-                Some(answers) => {
-                    tokio::spawn(answers(question));
-                }
-                // Guessing would show the question to a stranger.
-                None => return Err(busy("It is not known which call asks")),
-            },
-        }
-        let (responses, own) = (self.responses.clone(), id.clone());
-        let waiting = tokio::spawn(async move {
-            let answered = answered.await.unwrap_or_else(|_| unanswered(method));
-            let _ = responses.send(response(&own, answered)).await;
-            drop(place);
-        });
-        let mut calls = self.lock();
-        calls.questions.retain(|_, waiting| !waiting.is_finished());
-        calls.questions.insert(id.clone(), waiting.abort_handle());
-        Ok(())
-    }
-
-    /// The call that gets a question: that of the stream, or the only one that takes questions.
-    fn asking(&self, stream: Option<u64>) -> Option<Arc<Mailbox>> {
-        let calls = self.lock();
-        if let Some(running) = stream.and_then(|stream| calls.running.get(&stream)) {
-            return running.asks.then(|| Arc::clone(&running.mailbox));
-        }
-        let mut asking = calls.running.values().filter(|running| running.asks);
-        let first = asking.next()?;
-        asking.next().is_none().then(|| Arc::clone(&first.mailbox))
-    }
-
-    fn respond(&self, id: &[u8], answered: Answered) {
-        if self.responses.try_send(response(id, answered)).is_err() {
-            tracing::debug!("the server asks faster than it takes answers; one was dropped");
+        if let Some(notice) = Notice::of(method, params) {
+            self.tell(notice);
         }
     }
 
@@ -396,35 +304,6 @@ impl Router {
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn response(id: &[u8], answered: Answered) -> Bytes {
-    let mut out = Growing::unlimited();
-    // The buffer grows, so nothing is too large for it.
-    let _ = match answered {
-        Ok(result) => client::respond(&mut out, id, result.as_bytes()),
-        Err(refusal) => client::respond_error(&mut out, id, refusal.code, &refusal.message),
-    };
-    out.bytes.into()
-}
-
-/// One of the places for open questions.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Option<Self> {
-        if open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS {
-            open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Self(Arc::clone(open)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

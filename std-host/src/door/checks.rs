@@ -169,14 +169,17 @@ impl Checks {
         }
     }
 
-    /// Whether the caller of a hidden endpoint has shown valid credentials, and so may learn that the endpoint exists. `refused` is why
-    /// the head is refused; for a caller that exceeds its rate limit, no signature is verified.
-    pub(crate) async fn is_known(&self, head: &Parts, refused: Option<Refusal>, permit: &mut Permit) -> bool {
+    /// Whether a caller of a hidden endpoint has shown a key, or a token that is remembered: no signature is verified for the answer.
+    pub(crate) fn is_remembered(&self, head: &Parts) -> bool {
         let facts = self.facts(head);
         let decision = gate_credentials(&facts, self.auth.gate());
-        if refused == Some(Refusal::Rate) {
-            return matches!(&decision, Decision::NeedKey(came) if self.auth.recognizes(came));
-        }
+        matches!(&decision, Decision::NeedKey(came) if self.auth.recognizes(came))
+    }
+
+    /// Whether a caller of a hidden endpoint has shown valid credentials, and so may learn that the endpoint exists.
+    pub(crate) async fn is_known(&self, head: &Parts, permit: &mut Permit) -> bool {
+        let facts = self.facts(head);
+        let decision = gate_credentials(&facts, self.auth.gate());
         let refusal = match self.admit(decision, head, permit).await {
             Ok(guest) => guest.who().err(),
             Err(Out::Refused(refusal)) => Some(refusal),

@@ -113,9 +113,14 @@ impl Door {
     async fn caller(&self, head: &Parts) -> Result<Caller, Refused> {
         let (checks, mut permit) = (&*self.checks, Permit::uncounted());
         let refused = checks.refused(head, size(head));
-        let is_hidden = checks.auth().is_hidden();
-        if is_hidden && !checks.is_known(head, refused.map(|(refusal, _)| refusal), &mut permit).await {
-            return Err(Refused { refusal: Refusal::NoToken, wait: None });
+        if checks.auth().is_hidden() {
+            let is_known = match refused {
+                Some((Refusal::Rate, _)) => checks.is_remembered(head),
+                _ => checks.is_known(head, &mut permit).await,
+            };
+            if !is_known {
+                return Err(Refusal::NoToken.into());
+            }
         }
         if let Some((refusal, wait)) = refused {
             return Err(Refused { refusal, wait });
@@ -131,6 +136,14 @@ impl Door {
             Ok(()) => Ok(Caller::of(&who)),
             Err(wait) => Err(Refused { refusal: Refusal::Rate, wait: Some(wait) }),
         }
+    }
+
+    /// Logs that the service behind the door has refused the request with this head.
+    #[cfg(feature = "serve")]
+    pub(crate) fn log_refused(&self, head: &Parts, status: u16) {
+        let mut watch = Watch::new(&self.observers, Transport::Http);
+        watch.peer = peer(head);
+        watch.turned_away("request", status);
     }
 
     /// The answer to a refused request.

@@ -1,0 +1,286 @@
+//! Builds the router from the configuration: everything that `serve` does before it opens a socket.
+
+use super::MakeServer;
+use super::auth::{self, KeyFiles};
+use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig};
+use super::fault::{Fault, Faults};
+use super::print::complain;
+use attache_host::auth::key_file::administration;
+use attache_host::backend::Backends;
+use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
+use attache_host::{Changes, Limits, Rate, Server};
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use hmac::{Hmac, Mac};
+use http::StatusCode;
+use sha2::Sha256;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Where callers reach the program, for URLs and for rules that differ on loopback.
+#[derive(Debug)]
+pub(super) struct Reach {
+    /// The authority of URLs. `None` for a Unix socket.
+    pub(super) address: Option<SocketAddr>,
+    /// Whether only this machine can connect.
+    is_local: bool,
+    name: String,
+}
+
+impl From<&Listener> for Reach {
+    fn from(listener: &Listener) -> Self {
+        Self { address: listener.address(), is_local: listener.is_local(), name: listener.to_string() }
+    }
+}
+
+impl From<&Listen> for Reach {
+    fn from(listen: &Listen) -> Self {
+        Self { address: listen.address(), is_local: listen.is_local(), name: listen.to_string() }
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// The router and the handles that the listener needs.
+pub(super) struct Assembled {
+    /// Serves requests that arrive through the listener.
+    pub(super) router: Router,
+    /// Serves requests that do not arrive through the listener, such as those of the status page.
+    pub(super) beside: Router,
+    pub(super) changes: Vec<Changes>,
+    /// The backends of each server of the configuration, which `connect` starts.
+    pub(super) backends: Vec<Backends>,
+    pub(super) ready: Ready,
+    pub(super) limits: Limits,
+}
+
+/// Marks a request that the listener has admitted because of its connection: a client certificate,
+/// or the permissions of a Unix socket. A request of the status page does not carry this mark.
+#[derive(Clone, Copy, Debug)]
+struct Admitted;
+
+/// Builds the router. `make` creates each server, and `watch` adds its observers.
+///
+/// # Errors
+/// Every fault that prevents the configured servers from being served at `reach`.
+pub(super) fn assemble(
+    config: &Config,
+    reach: &Reach,
+    make: MakeServer<'_>,
+    watch: impl Fn(Server) -> Server,
+) -> Result<Assembled, Fault> {
+    let limits = limits(config, reach);
+    let (mut changes, mut backends) = (Vec::new(), Vec::new());
+    let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
+    let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
+    let mut root = None;
+    for endpoint in &config.servers {
+        let server =
+            match protected(served(make, endpoint, reach), endpoint, reach, config.tls.as_ref(), &mut key_files) {
+                Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
+                Err(fault) => {
+                    faults.add(fault);
+                    continue;
+                }
+            };
+        root = root.or_else(|| server.root_metadata());
+        // Servers with one public URL share a metadata document, which is mounted once.
+        if endpoint.metadata_path().is_some_and(|path| mounted.insert(path)) {
+            router = router.merge(server.metadata());
+        }
+        changes.push(server.changes());
+        backends.push(server.backends());
+        router = router.merge(server.endpoint());
+    }
+    if let (Some(root), false) = (root, mounted.contains(METADATA)) {
+        router = router.merge(root);
+    }
+    if let Some(file) = &config.administered {
+        match key_files.of(file) {
+            Ok(key_file) => router = router.merge(administration(key_file, all_hosts(config, reach), &limits)),
+            Err(fault) => faults.add(fault),
+        }
+    }
+    faults.end()?;
+    let ready = Ready::default();
+    let [router, beside] =
+        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
+    Ok(Assembled { router, beside, changes, backends, ready, limits })
+}
+
+/// The limits, with the rate limit that applies to `reach`.
+fn limits(config: &Config, reach: &Reach) -> Limits {
+    let limits = match config.rates {
+        Rates::Auto if reach.is_local => config.limits.clone(),
+        Rates::Auto => config.limits.clone().rate(Some(Rate::default())),
+        Rates::Off => config.limits.clone(),
+        Rates::Of(rate) => config.limits.clone().rate(Some(rate)),
+    };
+    match config.identity_rates {
+        Rates::Auto => {
+            let rate = limits.rate;
+            limits.identity_rate(rate)
+        }
+        Rates::Off => limits,
+        Rates::Of(rate) => limits.identity_rate(Some(rate)),
+    }
+}
+
+/// Returns the router for the listener, and the router for requests that do not arrive through it.
+/// If the listener admits callers by their connection, the second router refuses every request.
+fn by_admission(router: Router, config: &Config, reach: &Reach) -> [Router; 2] {
+    let admits = reach.address.is_none() || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if !admits {
+        return [router.clone(), router];
+    }
+    let beside = router.layer(from_fn(admitted_alone));
+    [beside.clone().layer(axum::Extension(Admitted)), beside]
+}
+
+async fn admitted_alone(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Admitted>().is_some() {
+        return next.run(request).await;
+    }
+    let body = serde_json::json!({"jsonrpc": "2.0", "id": null, "error": {
+        "code": -32600,
+        "message": "This server takes requests only by its listener, which checks client certificates or the permissions of its socket",
+    }});
+    let fields = [(http::header::CONTENT_TYPE, "application/json")];
+    (StatusCode::FORBIDDEN, fields, body.to_string()).into_response()
+}
+
+/// Adds to the server the credentials that its callers need.
+fn protected(
+    server: Server,
+    endpoint: &ServerConfig,
+    reach: &Reach,
+    tls: Option<&TlsFiles>,
+    key_files: &mut KeyFiles,
+) -> Result<Server, Fault> {
+    let ServerConfig { path, protection, .. } = endpoint;
+    let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let is_open = protection.required == Required::Nothing || by_certificate || reach.is_local;
+    if !protection.asks() && !is_open {
+        return Err(Fault::of(format!(
+            "{reach} is reachable from other machines and no authentication is set for {path}: set auth.keys_file or auth.issuer, or \
+             let everyone call with --auth-require anonymous"
+        )));
+    }
+    let signs_in = std::env::var(SIGNS_IN).is_ok_and(|word| word.eq_ignore_ascii_case("true"));
+    if protection.vouched && !(signs_in && reach.is_local) {
+        return Err(Fault::of(format!(
+            "auth.platform_principal works only with {SIGNS_IN}=True, which a platform sets, and on a loopback address or a Unix \
+             socket: any other client could write the header itself"
+        )));
+    }
+    if protection.require_https && tls.is_none() && !reach.is_local {
+        return Err(Fault::of(format!(
+            "{reach} is reachable from other machines, and tokens would travel without encryption: set tls.certificate and tls.key, \
+             listen on a loopback address behind a server with TLS, or set httpSettings.requireHttps to false in auth.platform_file"
+        )));
+    }
+    if protection.policies.iter().any(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
+        complain(&format!("warning: any application with a token for this server may call {path}"));
+    }
+    let url = url(reach.address, path, tls);
+    match auth::of(endpoint, &url, key_files)? {
+        Some(auth) => Ok(server.auth(auth)),
+        None => Ok(server),
+    }
+}
+
+/// The variable by which a platform says that it signs callers in.
+const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
+
+/// The URL of an endpoint, unless the configuration sets another.
+pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&TlsFiles>) -> String {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    match address {
+        Some(address) => format!("{scheme}://{address}{path}"),
+        None => format!("{scheme}://localhost{path}"),
+    }
+}
+
+/// Gives the server its own seal keys, derived from the program's keys and the server's path. A
+/// value that one server has sealed is therefore invalid at another.
+pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secret<Vec<[u8; 32]>>>) -> Server {
+    let own = |key: &[u8; 32]| {
+        let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(&endpoint.path));
+        // HMAC accepts keys of any length, so this cannot fail.
+        mac.map_or(*key, |mac| mac.finalize().into_bytes().into())
+    };
+    match keys {
+        Some(Secret(keys)) => server.seal_keys(keys.iter().map(own)),
+        None => server,
+    }
+}
+
+/// Creates the author's server, with the instructions of the configuration.
+pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Server {
+    match &endpoint.instructions {
+        Some(text) => make(endpoint).instructions(text),
+        None => make(endpoint),
+    }
+}
+
+/// Starts the backends of each server, and gives them a moment to connect: a client that asks at once is to find their tools.
+pub(super) async fn connect(config: &Config, servers: &[Backends]) {
+    let mut bridges = Vec::new();
+    for (endpoint, backends) in config.servers.iter().zip(servers) {
+        for backend in &endpoint.backends {
+            let bridge = Arc::new(backend.bridge());
+            backends.add(&backend.prefix, Arc::clone(&bridge) as _);
+            bridges.push(bridge);
+        }
+    }
+    let until = tokio::time::Instant::now() + CONNECT_TIME;
+    for bridge in bridges {
+        if tokio::time::timeout_at(until, bridge.connected()).await.is_err() {
+            tracing::warn!(backend = bridge.name(), "a backend is not connected yet");
+        }
+    }
+}
+
+/// How long the start waits for backends. Package runners may take longer, and clients hear of tools that come later.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// Stops all backends at once, and waits until child processes have ended.
+pub(super) async fn disconnect(servers: Vec<Backends>) {
+    let stops: Vec<_> =
+        servers.into_iter().map(|backends| tokio::spawn(async move { backends.stop().await })).collect();
+    for stop in stops {
+        let _ = stop.await;
+    }
+}
+
+fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Server {
+    let server = made(make, endpoint).path(&endpoint.path).origins(endpoint.origins.clone());
+    if !reach.is_local && endpoint.hosts.is_empty() {
+        complain(&format!(
+            "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",
+            endpoint.path
+        ));
+    }
+    server.hosts(hosts(endpoint, reach))
+}
+
+/// The host names that the server accepts. Empty if it accepts any.
+fn hosts(endpoint: &ServerConfig, reach: &Reach) -> Vec<String> {
+    let own: &[&str] = if reach.is_local { attache_core::http::LOOPBACK } else { &[] };
+    own.iter().map(ToString::to_string).chain(endpoint.hosts.clone()).collect()
+}
+
+/// The host names that any of the servers accepts. Empty if one of them accepts any.
+fn all_hosts(config: &Config, reach: &Reach) -> Vec<String> {
+    let each: Vec<_> = config.servers.iter().map(|endpoint| hosts(endpoint, reach)).collect();
+    if each.iter().any(Vec::is_empty) { Vec::new() } else { each.concat() }
+}
