@@ -134,6 +134,7 @@ impl fmt::Debug for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::MemorySessions;
     use attache_core::era::{Client, Version};
 
     /// A session with this number that lasts for a minute.
@@ -146,24 +147,25 @@ mod tests {
     #[test]
     fn subscriptions_of_ten_thousand_clients_that_go_without_a_word_end_with_their_sessions() {
         let mut tables = Tables::default();
+        let sessions = MemorySessions::default();
         for now in 1_000..11_000 {
-            tables.drop_expired(now);
+            tables.drop_expired(now, &sessions);
             let session = session(now, now);
-            assert_eq!(tables.sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
+            assert_eq!(sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
             let subscribed = Subscribed { session, uris: HashMap::new(), permit: Permit::uncounted() };
             tables.subscribed.insert(session.name, subscribed);
         }
         assert!(tables.subscribed.len() < 200, "{}", tables.subscribed.len());
         let last = session(10_999, 10_999);
         tables.hearing.insert(last.name, mpsc::channel(1).0);
-        tables.drop_expired(20_000);
+        tables.drop_expired(20_000, &sessions);
         assert_eq!(tables.subscribed.len(), 1, "its stream is open");
         tables.hearing.clear();
-        tables.drop_expired(20_060);
+        tables.drop_expired(20_060, &sessions);
         assert!(tables.subscribed.is_empty());
         for number in 20_000..20_000 + limits::SESSIONS as u64 {
             let fresh = session(number, 20_060);
-            assert_eq!(tables.sessions.hold(&fresh, Share::ALL, 20_060), Ok(()), "each slot is free again");
+            assert_eq!(sessions.hold(&fresh, Share::ALL, 20_060), Ok(()), "each slot is free again");
         }
     }
 }
