@@ -1,15 +1,16 @@
-//! The configuration that a client needs to find the servers of this program.
+//! Writes the configuration file that a client needs to find the servers of this program.
 
 use super::assemble::url;
-use super::config::{Config, ServerConfig, Tls};
+use super::config::{Config, ServerConfig};
 use attache_core::http::LOOPBACK;
+use attache_host::serve::TlsFiles;
 use clap::ValueEnum;
 use core::net::SocketAddr;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Clients differ in the words of the file.
+/// The client that reads the file. Clients differ in the names of its members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Client {
     /// Visual Studio Code: `.vscode/mcp.json`.
@@ -21,7 +22,8 @@ pub(super) enum Client {
     Cursor,
 }
 
-/// One document for all servers, which clients reach over HTTP. `address` is where the program listens.
+/// Returns one document with all servers, for clients that connect over HTTP. `address` is where
+/// the program listens.
 pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketAddr>) -> Value {
     let (mut servers, mut inputs) = (Map::new(), Vec::new());
     let several = config.servers.len() > 1;
@@ -45,7 +47,7 @@ pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketA
     document(client, servers, inputs)
 }
 
-/// The document for the first server, which its client starts itself.
+/// Returns the document for the first server, which the client starts itself.
 pub(super) fn over_stdio(client: Client, config: &Config, file: Option<&Path>) -> Value {
     let program = std::env::current_exe().map_or("attache".to_owned(), |path| path.to_string_lossy().into_owned());
     let mut arguments = vec!["serve".to_owned(), "--stdio".to_owned()];
@@ -66,7 +68,7 @@ fn document(client: Client, servers: Map<String, Value>, inputs: Vec<Value>) -> 
     }
 }
 
-/// The servers with a name for each that no other has.
+/// Gives each server a unique name.
 fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
     let mut taken = HashSet::new();
     let mut unique = |endpoint: &ServerConfig| {
@@ -82,8 +84,9 @@ fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
     servers.iter().map(|endpoint| (unique(endpoint), endpoint)).collect()
 }
 
-/// The URL that clients use: the public one if it is set, else one with the first of the allowed hosts, else the address.
-fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&Tls>) -> String {
+/// The URL that clients use: the public URL if it is set, otherwise one with the first allowed
+/// host, otherwise the address.
+fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
     let ServerConfig { path, hosts, protection, .. } = endpoint;
     if let Some(resource) = &protection.resource {
         return resource.clone();
@@ -97,7 +100,7 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
             ("https", 443) | ("http", 80) => format!("{scheme}://{host}{path}"),
             (_, port) => format!("{scheme}://{host}:{port}{path}"),
         },
-        // No client connects to the unspecified address.
+        // Clients cannot connect to the unspecified address.
         (Some(address), None) if address.ip().is_unspecified() => {
             format!("{scheme}://localhost:{}{path}", address.port())
         }

@@ -1,6 +1,7 @@
-//! Calls that wait for the answers of a modern client (MCP 2026-07-28 basic/patterns/mrtr). Such a client answers by making its
-//! request again. A handler of this process runs again with the answers; a call that another server runs cannot, so it is kept
-//! alive here until the retry comes.
+//! Parked calls, which wait for the answers of a modern client (MCP 2026-07-28
+//! basic/patterns/mrtr). Such a client answers by retrying its request. A handler of this process
+//! runs again with the answers. A call that another server runs cannot be run again, so it is kept
+//! alive here until the retry arrives.
 
 use super::events::{Event, Events, Question};
 use super::outcome::Run;
@@ -30,21 +31,22 @@ pub(crate) struct Parked {
     call: Suspended,
     reply: oneshot::Sender<Result<Map<String, Value>, String>>,
     events: Arc<Events>,
-    /// Ends the task that drops the call when its time has passed.
+    /// Ends the task that drops the call on expiry.
     expiry: AbortHandle,
 }
 
-/// A call that nobody polls.
+/// A suspended call. It is not polled.
 pub(crate) struct Suspended {
     pub(crate) run: Run,
     pub(crate) events: mpsc::Receiver<Event>,
-    /// For the memory that the call holds.
+    /// The permit for the memory that the call holds.
     pub(crate) permit: Permit,
 }
 
 impl Parking {
-    /// Parks `call` until the answers to `question` come or [`limits::PARKED_TIME`] has passed; then the call is dropped, which
-    /// cancels it. Returns the sealed state for the client, or `None` where the table or the caller's share of it is full.
+    /// Parks `call` until the answers to `question` arrive. After [`limits::PARKED_TIME`] the call
+    /// is dropped, which cancels it. Returns the questions and the sealed state for the client, or
+    /// `None` if the table or the caller's share of it is full.
     pub(crate) fn park(&self, call: Suspended, question: Question) -> Option<(Map<String, Value>, String)> {
         let Question { requests, reply, sealer, events } = question;
         let account = call.permit.account();
@@ -68,12 +70,13 @@ impl Parking {
         Some((requests, state))
     }
 
-    /// Takes the call out and gives it the answers; `None` if it is not here. Later progress of it goes out under `token`.
+    /// Takes a call out of the table and gives it the answers. Returns `None` if the call is not
+    /// here. Its later progress is sent under `token`.
     pub(crate) fn resume(&self, id: u64, answers: Map<String, Value>, token: Option<&[u8]>) -> Option<Suspended> {
         let Parked { call, reply, events, expiry, .. } = self.table().calls.remove(&id)?;
         expiry.abort();
         events.continue_as(token);
-        // A call that has ended meanwhile does not take them; its outcome says why.
+        // A call that has already ended does not take the answers; its outcome says why.
         let _ = reply.send(Ok(answers));
         Some(call)
     }

@@ -1,4 +1,4 @@
-//! The checks that a request passes before its credentials are looked at, for routes next to an MCP endpoint.
+//! Checks of a request before its credentials, for routes next to an MCP endpoint.
 
 use super::facts::{facts, has_one_host};
 use super::service::Peer;
@@ -11,8 +11,8 @@ use core::time::Duration;
 use http::request::Parts;
 use std::sync::Arc;
 
-/// Checks `Host`, `Origin` and the rate limit of a caller, as an MCP endpoint does: for other routes of the same server that need
-/// protection.
+/// Checks `Host`, `Origin` and the rate limit of a caller, as an MCP endpoint does. For other
+/// routes of the same server that need protection.
 #[derive(Debug)]
 pub struct Front {
     hosts: Vec<String>,
@@ -21,20 +21,21 @@ pub struct Front {
     refusals: Arc<Refusals>,
 }
 
-/// Why a request is refused.
+/// A refused request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The status of the answer.
     pub status: u16,
     /// One word for the log: `authority`, `host`, `origin` or `rate`.
     pub reason: &'static str,
-    /// When the caller may come again, for `Retry-After`.
+    /// The time after which the caller may retry, for `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
 impl Front {
-    /// Checks by these names of hosts and these origins, which mean what they mean to [`Server::hosts`](crate::Server::hosts) and
-    /// [`Server::origins`](crate::Server::origins), and by the rate of `limits`.
+    /// Creates the checks from these host names and origins, which have the same meaning as in
+    /// [`Server::hosts`](crate::Server::hosts) and [`Server::origins`](crate::Server::origins), and
+    /// from the rate limit in `limits`.
     pub fn new(
         hosts: impl IntoIterator<Item = String>,
         origins: impl IntoIterator<Item = String>,
@@ -51,7 +52,7 @@ impl Front {
     /// Checks the head of a request. Its caller is the [`Peer`] in its extensions.
     ///
     /// # Errors
-    /// Why it is refused.
+    /// Why the request is refused.
     pub fn check(&self, head: &Parts) -> Result<(), Refused> {
         let policy = Policy { hosts: &self.hosts, origins: &self.origins, access: Gate::Open(Access::Anonymous) };
         let refused = |refusal: Refusal, retry_after| {

@@ -1,36 +1,37 @@
-//! The tables, which all connections share.
+//! The tables of legacy sessions, shared by all connections.
 
+use crate::backend::Watched;
 use crate::budget::{Account, Permit, Slots, share};
 use crate::limits::{self, Limits};
 use attache_core::era::Session;
 use attache_core::exchange::{Inflight, Sessions, Share};
 use core::fmt;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
-/// What is remembered of legacy clients.
+/// The remembered state of legacy clients.
 pub(crate) struct Memory {
     tables: Mutex<Tables>,
-    /// Calls that run; a caller has a share of them.
+    /// Slots for running calls; each caller has a share of them.
     pub(super) calls: Slots,
-    /// Slots of the table of sessions that one caller may have.
+    /// The number of slots in the table of sessions that one caller may have.
     share: usize,
 }
 
-/// Each table is bounded by the limits.
+/// The tables. The size of each is limited.
 #[derive(Default)]
 pub(crate) struct Tables {
     pub(super) sessions: Box<Sessions<{ limits::SESSIONS }>>,
     pub(super) calls: Box<Inflight<{ limits::LEGACY_CALLS }>>,
-    /// The ways to the calls that run, by the numbers of their places.
+    /// The senders of signals to running calls, by the index of their places.
     pub(super) ways: HashMap<usize, (Session, mpsc::UnboundedSender<Signal>)>,
     /// The resources that sessions have subscribed to.
     pub(super) subscribed: HashMap<[u8; 16], Subscribed>,
-    /// The pages that persons were sent to, and the session of each; the newest is the last.
+    /// The pages that users were sent to, with the session of each; the newest is last.
     pub(super) pages: VecDeque<(String, [u8; 16])>,
-    /// The sessions with an open stream; it ends when its sender is dropped.
+    /// The sessions with an open stream, which ends when its sender is dropped.
     pub(super) hearing: HashMap<[u8; 16], mpsc::Sender<()>>,
     /// When subscriptions of sessions that are over were looked for last.
     looked: u64,
@@ -39,16 +40,18 @@ pub(crate) struct Tables {
 /// The resources that one session has subscribed to.
 pub(super) struct Subscribed {
     pub(super) session: Session,
-    pub(super) uris: HashSet<String>,
+    /// Each with the watch of the backend that offers it.
+    pub(super) uris: HashMap<String, Option<Watched>>,
     pub(super) permit: Permit,
 }
 
-/// What reaches a call from outside.
+/// A signal to a running call.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// It is to stop, and to answer no more.
+    /// The call must stop and send no answer.
     Cancel,
-    /// The answer to one of its questions, by the place of that among those it has asked together, and the memory that it takes.
+    /// The answer to one of the call's questions, with the index of the question, and the permit
+    /// for the memory of the answer.
     Answer(usize, Result<Value, Value>, Permit),
 }
 
@@ -61,7 +64,7 @@ impl Memory {
         }
     }
 
-    /// How much of the table of sessions `account` may have.
+    /// Returns the share of the table of sessions that `account` may have.
     pub(super) fn share(&self, account: Account) -> Share {
         account.number().map_or(Share::ALL, |owner| Share::of(owner, self.share))
     }
@@ -115,7 +118,7 @@ mod tests {
             tables.drop_expired(now);
             let session = session(now, now);
             assert_eq!(tables.sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
-            let subscribed = Subscribed { session, uris: HashSet::new(), permit: Permit::uncounted() };
+            let subscribed = Subscribed { session, uris: HashMap::new(), permit: Permit::uncounted() };
             tables.subscribed.insert(session.name, subscribed);
         }
         assert!(tables.subscribed.len() < 200, "{}", tables.subscribed.len());

@@ -1,12 +1,14 @@
-//! Entries of lists, brought into the one form in which they are compared with what clients send.
+//! Normalizes entries of lists to the form in which they are compared with the values that clients
+//! send.
 
 use super::settings::{Item, Kind};
 use reqwest::Url;
 
-/// The entries in the texts of a list: commas separate them, and in lists of scopes spaces as well; none is there twice.
+/// Splits the texts of a list into entries. Commas separate entries; in lists of scopes, so do
+/// spaces. Removes duplicates.
 ///
 /// # Errors
-/// The entry that can never match, and what to write instead.
+/// The entry that can never match, and a suggestion for what to write instead.
 pub(super) fn entries(item: Item, texts: &[String]) -> Result<Vec<String>, (String, String)> {
     let mut entries = Vec::new();
     for text in texts {
@@ -30,12 +32,14 @@ fn normal(item: Item, text: &str) -> Result<String, String> {
         Item::Text | Item::Scope => Ok(text.to_owned()),
         Item::Host => host(text),
         Item::Origin => origin(text),
-        // Tokens write the ids of tenants in small letters (azure.md D.2).
+        // Tokens contain the ids of tenants in lower case (learn.microsoft.com, "Access token
+        // claims reference").
         Item::Tenant => Ok(text.to_ascii_lowercase()),
     }
 }
 
-/// The host as it comes in `Host`: small letters, Punycode, without port and without the dot of the root.
+/// The host as clients send it in `Host`: lower case, Punycode, without port and without the
+/// trailing dot.
 fn host(text: &str) -> Result<String, String> {
     const WANTED: &str = "must be a host name such as api.example";
     if text.contains('*') {
