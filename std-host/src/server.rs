@@ -127,6 +127,11 @@ impl Server {
         self.engine.backends.clone()
     }
 
+    /// Whether the server offers no tool, prompt, resource or template so far.
+    pub fn is_empty(&self) -> bool {
+        self.engine.changes.offers().is_empty()
+    }
+
     /// Completes arguments of prompts and variables of templates: `handler` is given what is typed and answers what it could
     /// become, best first. A hundred are sent at most.
     #[must_use]

@@ -94,7 +94,7 @@ async fn over_stdio(
 ) -> Result<(), Problem> {
     // Before anything is read: as the first process of a container, a program gets only the signals that it has asked for.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
-    let server = sealed(made(make, first), first, config.seal.as_ref());
+    let server = sealed(made(make, first)?, first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = seeing.watch(server).budget(budget).limits(config.limits.clone()).build();
