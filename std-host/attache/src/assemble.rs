@@ -1,14 +1,14 @@
-//! From the configuration to the router that is served: everything that `serve` does before it opens a socket.
+//! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
-use super::auth::{self, Rings};
-use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig, Tls};
+use super::MakeServer;
+use super::auth::{self, KeyFiles};
+use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
-use super::health::Ready;
-use super::listener::Listener;
 use super::print::complain;
-use super::{MakeServer, administration, listen};
+use attache_host::auth::key_file::administration;
 use attache_host::backend::Backends;
 use attache_host::http::Front;
+use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
 use axum::extract::Request;
@@ -23,12 +23,12 @@ use sha2::Sha256;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Where callers reach the program.
+/// Where callers reach the program, for URLs and for rules that differ on loopback.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// The authority of URLs; a Unix socket has none.
+    /// The authority of URLs. `None` for a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    /// Whether this machine alone can connect.
+    /// Whether only this machine can connect.
     is_local: bool,
     name: String,
 }
@@ -51,11 +51,11 @@ impl fmt::Display for Reach {
     }
 }
 
-/// What is served.
+/// The router and the handles that the listener needs.
 pub(super) struct Assembled {
-    /// For requests that come by the listener.
+    /// Serves requests that arrive through the listener.
     pub(super) router: Router,
-    /// For requests that do not come by the listener, as those of the status page.
+    /// Serves requests that do not arrive through the listener, such as those of the status page.
     pub(super) beside: Router,
     pub(super) changes: Vec<Changes>,
     /// The backends of each server of the configuration, which `connect` starts.
@@ -64,15 +64,15 @@ pub(super) struct Assembled {
     pub(super) limits: Limits,
 }
 
-/// Marks a request that the listener has let in by what it knows of the connection: a client certificate, or the permissions of a
-/// Unix socket. A request of the status page has no such mark.
+/// Marks a request that the listener has admitted because of its connection: a client certificate,
+/// or the permissions of a Unix socket. A request of the status page does not carry this mark.
 #[derive(Clone, Copy, Debug)]
 struct Admitted;
 
-/// Builds the router; `make` makes each server, and `watch` adds its observers.
+/// Builds the router. `make` creates each server, and `watch` adds its observers.
 ///
 /// # Errors
-/// All that keeps the servers of the configuration from being served at `reach`.
+/// Every fault that prevents the configured servers from being served at `reach`.
 pub(super) fn assemble(
     config: &Config,
     reach: &Reach,
@@ -81,12 +81,12 @@ pub(super) fn assemble(
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
-    let (mut rings, mut faults) = (Rings::default(), Faults::default());
+    let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
         let server = served(make, endpoint, reach);
-        let server = server.and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut rings));
+        let server = server.and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut key_files));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -95,7 +95,7 @@ pub(super) fn assemble(
             }
         };
         root = root.or_else(|| server.root_metadata());
-        // Servers with one public URL share a document, which is served once.
+        // Servers with one public URL share a metadata document, which is mounted once.
         if endpoint.metadata_path().is_some_and(|path| mounted.insert(path)) {
             router = router.merge(server.metadata());
         }
@@ -107,10 +107,10 @@ pub(super) fn assemble(
         router = router.merge(root);
     }
     if let Some(file) = &config.administered {
-        match rings.of(file) {
-            Ok(ring) => {
+        match key_files.of(file) {
+            Ok(key_file) => {
                 let front = Front::new(all_hosts(config, reach), [], &limits);
-                router = router.merge(administration::routes(ring, front, limits.body_time));
+                router = router.merge(administration(key_file, front, limits.body_time));
             }
             Err(fault) => faults.add(fault),
         }
@@ -118,11 +118,11 @@ pub(super) fn assemble(
     faults.end()?;
     let ready = Ready::default();
     let [router, beside] =
-        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(listen::not_found));
+        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
     Ok(Assembled { router, beside, changes, backends, ready, limits })
 }
 
-/// The limits, with the rate that holds where callers reach the program.
+/// The limits, with the rate limit that applies to `reach`.
 fn limits(config: &Config, reach: &Reach) -> Limits {
     let limits = match config.rates {
         Rates::Auto if reach.is_local => config.limits.clone(),
@@ -140,8 +140,8 @@ fn limits(config: &Config, reach: &Reach) -> Limits {
     }
 }
 
-/// The router for the listener, and the router for requests that do not come by it. If the listener lets callers in by their
-/// connection, the second one refuses.
+/// Returns the router for the listener, and the router for requests that do not arrive through it.
+/// If the listener admits callers by their connection, the second router refuses every request.
 fn by_admission(router: Router, config: &Config, reach: &Reach) -> [Router; 2] {
     let admits = reach.address.is_none() || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     if !admits {
@@ -163,13 +163,13 @@ async fn admitted_alone(request: Request, next: Next) -> Response {
     (StatusCode::FORBIDDEN, fields, body.to_string()).into_response()
 }
 
-/// The server, with the credentials that its callers need.
+/// Adds to the server the credentials that its callers need.
 fn protected(
     server: Server,
     endpoint: &ServerConfig,
     reach: &Reach,
-    tls: Option<&Tls>,
-    rings: &mut Rings,
+    tls: Option<&TlsFiles>,
+    key_files: &mut KeyFiles,
 ) -> Result<Server, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
@@ -197,17 +197,17 @@ fn protected(
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
-    match auth::of(endpoint, &url, rings)? {
+    match auth::of(endpoint, &url, key_files)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
 }
 
-/// The variable that a platform sets where it signs callers in.
+/// The variable by which a platform says that it signs callers in.
 const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
 
-/// The URL of an endpoint, as long as nothing says otherwise.
-pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) -> String {
+/// The URL of an endpoint, unless the configuration sets another.
+pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&TlsFiles>) -> String {
     let scheme = if tls.is_some() { "https" } else { "http" };
     match address {
         Some(address) => format!("{scheme}://{address}{path}"),
@@ -215,12 +215,12 @@ pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) ->
     }
 }
 
-/// The server, which seals with keys that are made of those of the program and of its path: what one server has sealed means nothing
-/// to another.
+/// Gives the server its own seal keys, derived from the program's keys and the server's path. A
+/// value that one server has sealed is therefore invalid at another.
 pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secret<Vec<[u8; 32]>>>) -> Server {
     let own = |key: &[u8; 32]| {
         let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(&endpoint.path));
-        // Keys of any length do.
+        // HMAC accepts keys of any length, so this cannot fail.
         mac.map_or(*key, |mac| mac.finalize().into_bytes().into())
     };
     match keys {
@@ -229,7 +229,7 @@ pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secr
     }
 }
 
-/// The author's server, with the instructions of the configuration.
+/// Creates the author's server, with the instructions of the configuration.
 ///
 /// # Errors
 /// If the server offers nothing.
@@ -300,13 +300,13 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
     Ok(server.hosts(hosts(endpoint, reach)))
 }
 
-/// The names that a server answers to; none if any will do.
+/// The host names that the server accepts. Empty if it accepts any.
 fn hosts(endpoint: &ServerConfig, reach: &Reach) -> Vec<String> {
     let own: &[&str] = if reach.is_local { attache_core::http::LOOPBACK } else { &[] };
     own.iter().map(ToString::to_string).chain(endpoint.hosts.clone()).collect()
 }
 
-/// The names that any of the servers answers to; none if one of them answers to any.
+/// The host names that any of the servers accepts. Empty if one of them accepts any.
 fn all_hosts(config: &Config, reach: &Reach) -> Vec<String> {
     let each: Vec<_> = config.servers.iter().map(|endpoint| hosts(endpoint, reach)).collect();
     if each.iter().any(Vec::is_empty) { Vec::new() } else { each.concat() }

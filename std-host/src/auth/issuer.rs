@@ -1,4 +1,4 @@
-//! An issuer of tokens, and what is asked of them.
+//! An issuer of tokens, and the rules for its tokens.
 
 use super::fetch::{Fetcher, Reach};
 use super::key_set::{KeySet, NoKeys};
@@ -6,13 +6,13 @@ use super::source::Source;
 use attache_core::auth::{ANY, Rules};
 use core::time::Duration;
 
-/// An issuer that the server believes, and what its tokens have to say. Closed by default: without
-/// [`applications`](Issuer::applications) only an application may call whose id is an audience.
+/// A trusted issuer, and the rules that its tokens must meet. Closed by default: without
+/// [`applications`](Issuer::applications), an application may only call if its id is an audience.
 #[derive(Debug)]
 pub struct Issuer {
-    /// The authorization server, as clients find it.
+    /// The URL of the authorization server, as clients use it.
     pub(super) server: String,
-    /// The values of `iss` that mean it; the first one is what its metadata says.
+    /// The values of `iss` that name this issuer. The first one is the issuer in its metadata.
     issuers: Vec<String>,
     pub(super) audiences: Vec<String>,
     applications: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Issuer {
     pub(super) source: Source,
 }
 
-/// Takes a list of texts.
+/// Defines builder methods that take a list of texts.
 macro_rules! lists {
     ($($(#[doc = $doc:literal])+ $name:ident)*) => { $(
         $(#[doc = $doc])+
@@ -38,12 +38,14 @@ macro_rules! lists {
 }
 
 impl Issuer {
-    /// An issuer by its identifier, the `iss` of its tokens. Its keys are found by its metadata (RFC 8414, OpenID Connect Discovery
-    /// 1.0), fetched when the first token comes, and kept; an issuer that cannot be reached stops nothing but its own tokens.
+    /// Creates an issuer from its identifier, the `iss` of its tokens. Its keys are found through
+    /// its metadata (RFC 8414, OpenID Connect Discovery 1.0). They are fetched when the first token
+    /// arrives, and are kept. If an issuer cannot be reached, only its own tokens are affected.
     ///
-    /// Entra ID has one set of metadata for all tenants: `https://login.microsoftonline.com/common/v2.0`, or `organizations` instead of
-    /// `common`, or the identifier with `{tenantid}` in the place of the tenant. Name the [`tenants`](Issuer::tenants) then:
-    /// without them every token is refused.
+    /// Entra ID has one set of metadata for all tenants:
+    /// `https://login.microsoftonline.com/common/v2.0`, or `organizations` instead of `common`, or
+    /// the identifier with `{tenantid}` in the place of the tenant. In these cases, set the
+    /// [`tenants`](Issuer::tenants): without them, every token is refused.
     ///
     /// # Panics
     /// If `issuer` is not an `https` URL; `http` is allowed for `localhost`.
@@ -55,22 +57,24 @@ impl Issuer {
         Self::with(server, issuer, source)
     }
 
-    /// Whether an issuer with this identifier may be asked for its keys: by https, or on this machine, and not at an address that means
-    /// something else to each machine.
+    /// Whether the server may fetch keys from an issuer with this identifier: over https, or over
+    /// http on this machine, and not at a special address such as a link-local one, which differs
+    /// from machine to machine.
     pub fn may_be_asked(issuer: &str) -> bool {
         let Names { server, .. } = Names::of(issuer);
         Reach::of(&server).is_some_and(|reach| reach.allows(&server))
     }
 
-    /// Whether the tokens of an issuer with this identifier are of many tenants, so that those whose callers may call have to be named.
+    /// Whether an issuer with this identifier has tokens of many tenants, so that the allowed
+    /// tenants must be named.
     pub fn has_tenants(issuer: &str) -> bool {
         Names::of(issuer).issuer.contains(TENANT)
     }
 
-    /// An issuer whose keys are given as a set in JSON (RFC 7517): nothing is fetched.
+    /// Creates an issuer with keys from a JSON Web Key Set (RFC 7517). Nothing is fetched.
     ///
     /// # Errors
-    /// [`NoKeys`].
+    /// [`NoKeys`] if the text has no usable key.
     pub fn with_keys(issuer: &str, keys: &str) -> Result<Self, NoKeys> {
         let source = Source::fixed(KeySet::read(keys.as_bytes())?);
         let Names { server, issuer } = Names::of(issuer);
@@ -94,50 +98,52 @@ impl Issuer {
     }
 
     lists! {
-        /// Other values of `iss` that mean the same issuer, as Entra ID has two. `{tenantid}` stands for the tenant of the token.
+        /// Further values of `iss` for the same issuer; Entra ID, for example, has two.
+        /// `{tenantid}` is a placeholder for the tenant of the token.
         issuers
-        /// What `aud` may be, besides the endpoint's own URL.
+        /// Allowed values of `aud`, in addition to the endpoint's own URL.
         audiences
-        /// The applications that may call, by their ids (`azp`, `appid`, `client_id` or `cid`).
+        /// Allow-list of applications, by their ids (`azp`, `appid`, `client_id` or `cid`).
         applications
-        /// The tenants whose callers may call (`tid`).
+        /// Allow-list of tenants (`tid`).
         tenants
-        /// The callers who may call (`oid`, or `sub` where there is none); without identities and groups all may.
+        /// Allow-list of callers (`oid`, or `sub` if the token has no `oid`). Without identities
+        /// and groups, all callers are allowed.
         identities
-        /// The groups whose members may call, besides the identities.
+        /// Allow-list of groups (`groups`), in addition to the identities.
         groups
     }
 
-    /// Lets every application call that has a token for this server.
+    /// Allows every application that has a token for this server.
     #[must_use]
     pub fn any_application(mut self) -> Self {
         self.applications = vec![ANY.to_owned()];
         self
     }
 
-    /// The claim that scopes stand in, where it is neither `scp` nor `scope`.
+    /// Sets the claim that contains the scopes, if it is neither `scp` nor `scope`.
     #[must_use]
     pub fn scopes_in(mut self, claim: &str) -> Self {
         self.scopes_in = Some(claim.to_owned());
         self
     }
 
-    /// By how much clocks may differ; a minute by default. Seconds count.
+    /// Sets the tolerated clock difference, a minute by default. Fractions of a second are ignored.
     #[must_use]
     pub const fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// Refuses tokens that were issued longer ago (`iat`), whatever their end. Seconds count. Tokens that do not say when they were issued
-    /// are refused, too.
+    /// Refuses tokens with an `iat` older than this, even if they have not expired. Tokens without
+    /// `iat` are refused, too. Fractions of a second are ignored.
     #[must_use]
     pub const fn oldest(mut self, age: Duration) -> Self {
         self.oldest = Some(age);
         self
     }
 
-    /// The rules, with the generation of the keys by which a token is verified.
+    /// Returns the rules, with the generation of the keys that verify a token.
     pub(super) fn rules(&self, generation: u32) -> Rules<'_, String> {
         Rules {
             issuers: &self.issuers,
@@ -154,20 +160,22 @@ impl Issuer {
     }
 }
 
-/// Stands for the tenant of a token.
+/// The placeholder for the tenant of a token.
 const TENANT: &str = "{tenantid}";
 
-/// The two names of an issuer, which differ where it has many tenants.
+/// The two names of an issuer. They differ if the issuer has many tenants.
 struct Names {
-    /// The authorization server, where metadata is looked for.
+    /// The URL of the authorization server, where its metadata is found.
     server: String,
-    /// What the metadata says, and tokens say with their tenant in it.
+    /// The issuer in the metadata, with a placeholder for the tenant. Tokens have their tenant in
+    /// its place.
     issuer: String,
 }
 
 impl Names {
-    // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of `common` and
-    // `organizations` has `{tenantid}` in its issuer, that of `consumers` the tenant of all personal accounts.
+    // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of
+    // `common` and `organizations` has `{tenantid}` in its issuer; that of `consumers` has the
+    // tenant of all personal accounts.
     fn of(issuer: &str) -> Self {
         let ends = [
             ("/common/v2.0", TENANT),
@@ -176,7 +184,7 @@ impl Names {
         ];
         let of_all = ends.iter().find_map(|(end, tenant)| {
             let origin = issuer.strip_suffix(end)?;
-            // With a path in front it is another issuer than Entra ID.
+            // An issuer with a path in front is not Entra ID.
             let is_origin = origin.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
             is_origin.then(|| format!("{origin}/{tenant}/v2.0"))
         });

@@ -1,4 +1,4 @@
-//! The backends of a server, and how each publishes what it offers.
+//! The backends of a server, and how each of them publishes its entries.
 
 use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
@@ -8,7 +8,7 @@ use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// The backends of one server. Clones are of the same server.
+/// The backends of one server. Clones belong to the same server.
 #[derive(Clone)]
 pub struct Backends {
     changes: Changes,
@@ -27,8 +27,8 @@ impl Backends {
         Self { changes, list: Arc::default(), watches: Watches::default() }
     }
 
-    /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs stay as they are. What the backend
-    /// publishes comes and goes while the server runs.
+    /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs do
+    /// not change. The backend may change its entries while the server runs.
     pub fn add(&self, prefix: &str, backend: Arc<dyn Backend>) -> Publisher {
         let source = {
             let mut list = self.list();
@@ -48,7 +48,7 @@ impl Backends {
         publisher
     }
 
-    /// Takes the backend of `publisher` away with all that it has published, and stops it.
+    /// Removes the backend of `publisher` with all its entries, and stops it.
     pub async fn remove(&self, publisher: &Publisher) {
         let removed = {
             let mut list = self.list();
@@ -87,7 +87,7 @@ impl fmt::Debug for Backends {
     }
 }
 
-/// The handle by which a backend publishes what it offers. Clones are of the same backend.
+/// The handle of a backend to publish its entries. Clones belong to the same backend.
 #[derive(Clone)]
 pub struct Publisher {
     changes: WeakChanges,
@@ -97,11 +97,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes `entries` in place of all that this backend has published before, and tells clients of the lists that have changed.
-    /// Calls that run are not disturbed.
+    /// Replaces all entries of this backend with `entries`, and notifies clients of the lists that
+    /// have changed. Running calls continue.
     ///
-    /// Returns the names that are left out because another entry of the server has them: what the program itself has added comes
-    /// first, then the backends in the order in which they were added.
+    /// Returns the names that are left out because another entry of the server has them. Entries of
+    /// the program come first, then those of the backends in the order in which the backends were
+    /// added.
     pub fn publish(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Taken> {
         let (Some(changes), Some(backend)) = (self.changes.upgrade(), self.backend.upgrade()) else {
             return Vec::new();
@@ -110,7 +111,7 @@ impl Publisher {
         changes.replace(self.source, offers)
     }
 
-    /// Tells the clients that have subscribed to this resource that it has changed.
+    /// Notifies the clients that have subscribed to this resource that it has changed.
     pub fn resource_updated(&self, uri: impl Into<String>) {
         if let Some(changes) = self.changes.upgrade() {
             changes.resource(uri);
@@ -139,7 +140,7 @@ impl Publisher {
         Offer {
             key: entry.listed_key(&self.prefix).into(),
             members: entry.listed(&self.prefix),
-            // The server behind the backend checks them.
+            // The backend's server checks the arguments.
             arguments: None,
             mirrors: entry.mirrors().to_vec(),
             needs: Vec::new(),
@@ -156,7 +157,7 @@ impl fmt::Debug for Publisher {
     }
 }
 
-/// Runs a call so that a panic in the backend ends this call and nothing else.
+/// Runs a call so that a panic in the backend ends only this call.
 fn run(kind: Kind, call: Call, begin: impl FnOnce(Call) -> Run) -> Running {
     let version = call.version();
     let failed = if kind == Kind::Tool { tool_crashed } else { crashed };

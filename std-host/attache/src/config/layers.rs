@@ -1,4 +1,5 @@
-//! Where values come from: a flag overrides a variable, a variable overrides the file, the file overrides the default.
+//! Precedence of the sources of values: a flag overrides a variable, a variable overrides the file,
+//! the file overrides the default.
 
 use super::backend::{self, Backend};
 use super::names;
@@ -10,15 +11,15 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value as it was written, and where.
+/// A value in its written form, with its source.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Given {
-    /// One text, or those of a list.
+    /// One text, or the entries of a list.
     pub(crate) texts: Vec<String>,
     pub(crate) origin: Origin,
 }
 
-// The texts may be secret.
+// Does not print the texts, which may be secret.
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
@@ -27,7 +28,7 @@ impl fmt::Debug for Given {
 
 type Values = HashMap<&'static str, Given>;
 
-/// All that was written, in the order of precedence.
+/// All values that were written, by source, in the order of precedence.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     flags: Values,
@@ -39,15 +40,15 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Takes a flag of the command line.
+    /// Adds a flag of the command line.
     pub(crate) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
         let given = Given { texts, origin: Origin::Flag(setting.flag()) };
         self.flags.insert(setting.key, checked(setting, given)?);
         Ok(())
     }
 
-    /// Takes the environment variables that are settings. An empty variable is as good as none: that is how container tools pass
-    /// on a variable that is not set.
+    /// Adds the environment variables that are settings. An empty variable counts as unset, because
+    /// container tools pass on unset variables as empty ones.
     pub(crate) fn variables(&mut self, of: impl Fn(&str) -> Option<String>) -> Result<(), Fault> {
         let mut faults = Faults::default();
         for setting in SETTINGS {
@@ -62,7 +63,7 @@ impl Layers {
         faults.end()
     }
 
-    /// Takes the file at `path`, which has this text.
+    /// Adds the file at `path` with content `text`.
     ///
     /// # Errors
     /// All faults of the file.
@@ -97,7 +98,7 @@ impl Layers {
         faults.end()
     }
 
-    /// How many `[[server]]` there are.
+    /// The number of `[[server]]` tables.
     pub(crate) const fn servers(&self) -> usize {
         self.servers.len()
     }
@@ -124,8 +125,9 @@ impl Layers {
 
 const NOT_A_SERVER: &str = "write [[server]], with two brackets: a file may have several servers";
 
-/// A warning for each of these environment variables that looks like a setting and is none. It stops nothing, because platforms
-/// set such variables on their own (Kubernetes: `ATTACHE_SERVICE_HOST`).
+/// Returns a warning for each of these environment variables that looks like a setting but is not
+/// one. A warning does not stop the start, because platforms set such variables on their own
+/// (Kubernetes: `ATTACHE_SERVICE_HOST`).
 pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
     let known: Vec<String> = SETTINGS.iter().map(Setting::variable).chain(["ATTACHE_CONFIG".to_owned()]).collect();
     let of_platforms = ["_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_UDP", "_ADDR", "_PROTO"];
@@ -139,7 +141,7 @@ pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
         .collect()
 }
 
-/// One file, for the places of faults.
+/// The configuration file, for the position of faults.
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -198,7 +200,7 @@ impl File<'_> {
         let inside = format!("{name}.");
         let is_table = SETTINGS.iter().filter(fits).any(|setting| setting.key.starts_with(&inside));
         match value {
-            // Two levels are all there is, so this ends.
+            // The table of settings has only two levels, so the recursion ends.
             DeValue::Table(table) if is_table => self.read(table, &inside, of, values, faults),
             _ => faults.add(self.fault(place, unknown(&name, of, is_table))),
         }
@@ -216,7 +218,7 @@ impl File<'_> {
     }
 }
 
-/// Why there is no setting `name` here, and what was probably meant.
+/// Says that the setting `name` does not exist here, and suggests the one that was probably meant.
 fn unknown(name: &str, of: Of, is_table: bool) -> String {
     if is_table {
         let inside = format!("{name}.");
@@ -234,7 +236,7 @@ fn unknown(name: &str, of: Of, is_table: bool) -> String {
     }
 }
 
-/// What a value of the file would be in a variable.
+/// Converts a value of the file to the texts that a variable would hold.
 fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
     match value {
         DeValue::String(text) => Some(vec![text.to_string()]),
@@ -263,7 +265,7 @@ fn checked(setting: &Setting, given: Given) -> Result<Given, Fault> {
         wrong => {
             let text = wrong.or(given.texts.first()).map_or("", String::as_str);
             let what = match setting.kind {
-                // A secret is printed nowhere.
+                // Secrets are never printed.
                 Kind::Secret => format!("{} must be {}", setting.key, setting.kind.wanted()),
                 _ => format!("{} {text:?} must be {}", setting.key, setting.kind.wanted()),
             };

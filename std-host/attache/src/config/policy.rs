@@ -1,6 +1,6 @@
-//! A policy for access tokens, as the settings or the file of a platform say it.
+//! A policy for access tokens, from the settings or from the file of a platform.
 
-/// What is asked of the tokens of one issuer.
+/// The rules for the tokens of one issuer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(crate) issuer: String,

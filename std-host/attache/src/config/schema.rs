@@ -1,4 +1,4 @@
-//! The JSON Schema of the file, for editors.
+//! The JSON Schema of the configuration file, for editors.
 
 use super::settings::{Of, Setting, shown};
 use super::{Kind, backend};

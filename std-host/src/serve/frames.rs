@@ -1,24 +1,24 @@
-//! The frames of an HTTP/2 connection, counted as they come in: a peer that sends requests and bodies needs few others, and one that
-//! sends nothing but those makes work for nothing (RFC 9113 §10.5).
+//! Limits the rate of HTTP/2 frames that carry neither a request nor bytes of a body. A peer needs
+//! only few of them, and a peer that sends nothing else wastes the server's time (RFC 9113 §10.5).
 
 use std::io;
 use std::time::Instant;
 
-/// Counts frames that carry neither a request nor bytes of a body.
+/// Counts frames that carry neither a request nor bytes of a body. This is a token bucket.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// The head of the frame that comes in, as far as it has come.
+    /// The head of the incoming frame, as far as it has arrived.
     head: [u8; HEAD],
     filled: usize,
-    /// Bytes that are still to come of the preface, or of a frame whose head was read.
+    /// Remaining bytes of the preface, or of a frame after its head.
     left: usize,
     /// Bytes of a block of header fields that has not ended.
     block: usize,
-    /// Frames that may still come.
+    /// The number of frames that the peer may still send.
     allowed: u64,
-    /// When some were last added.
+    /// The time of the last refill.
     refilled: Instant,
-    /// Bytes of answers for which frames were added.
+    /// The bytes of answers for which frames were already added.
     credited: u64,
 }
 
@@ -37,10 +37,11 @@ impl Default for Frames {
 }
 
 impl Frames {
-    /// Counts the frames in these bytes, which may begin and end anywhere. `sent` is how many bytes of answers the peer has taken.
+    /// Counts the frames in these bytes, which may begin and end at any position. `sent` is the
+    /// number of bytes of answers that the peer has taken.
     ///
     /// # Errors
-    /// If there are more than a peer needs.
+    /// If the peer has sent more frames than it needs.
     pub(super) fn count(&mut self, mut bytes: &[u8], sent: u64) -> io::Result<()> {
         while let Some((byte, behind)) = bytes.split_first() {
             if self.left > 0 {
@@ -62,12 +63,12 @@ impl Frames {
         Ok(())
     }
 
-    /// Bytes of header fields that are buffered, because their block has not ended.
+    /// Bytes of header fields that are buffered because their block has not ended.
     pub(super) const fn block(&self) -> usize {
         self.block
     }
 
-    /// A frame begins.
+    /// Handles the start of a frame.
     fn begins(&mut self, sent: u64) -> io::Result<()> {
         let [one, two, three, kind, flags, ..] = self.head;
         let length = usize::from(one) << 16 | usize::from(two) << 8 | usize::from(three);
@@ -110,16 +111,16 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Frames that a peer may send at once: as it begins, and after a pause.
+/// The burst: frames that a peer may send at once, at the start and after a pause.
 const BURST: u64 = 1024;
 
-/// Frames that come with a request: its priority, its reset, the window of its answer.
+/// Frames that accompany a request: its priority, its reset, the window of its answer.
 const EACH_REQUEST: u64 = 4;
 
-/// Frames for each second: pings, and windows of streams that are open for long.
+/// Frames per second: pings, and windows of streams that are open for long.
 const EACH_SECOND: u64 = 100;
 
-/// Bytes of answers for which a peer may send one frame more: those that open the windows again.
+/// Bytes of answers after which a peer may send one more frame, to open its windows again.
 const BYTES: u64 = 512;
 
 #[cfg(test)]

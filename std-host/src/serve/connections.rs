@@ -1,13 +1,14 @@
-//! The table of connections: a caller has a share of it, and when it is full the connection that has been idle longest gives way.
+//! The table of open connections. Each caller has a share of it. When the table is full, the
+//! connection that has been idle longest is closed.
 
-use super::pace::Pace;
-use attache_host::Limits;
-use attache_host::budget::{Account, Crowded, Slot, Slots};
+use super::timers::ConnectionTimers;
+use crate::Limits;
+use crate::budget::{Account, Crowded, Slot, Slots};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The connections that are open. Clones share the table.
+/// The open connections. Clones share the table.
 #[derive(Clone, Debug)]
 pub(super) struct Connections {
     slots: Slots,
@@ -17,14 +18,14 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Open {
     newest: u64,
-    list: HashMap<u64, (Account, Arc<Pace>)>,
+    list: HashMap<u64, (Account, Arc<ConnectionTimers>)>,
 }
 
-/// The entry of a connection, until this is dropped.
+/// The table entry of a connection, held until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     number: u64,
-    pace: Arc<Pace>,
+    timers: Arc<ConnectionTimers>,
     open: Arc<Mutex<Open>>,
     _slot: Slot,
 }
@@ -34,8 +35,9 @@ impl Connections {
         Self { slots: Slots::new(limits.connections, limits.share), open: Arc::default() }
     }
 
-    /// An entry for a connection of `account`. Where there is none, the longest idle connection gives way, of that caller if it has its
-    /// share. Where none is idle either, it waits; nothing if the caller's share is in use.
+    /// Admits a connection of `account` to the table. If the table is full, closes the longest idle
+    /// connection; if the caller has used its share, only a connection of that caller. Without an
+    /// idle connection, waits for a free slot. Returns `None` if the caller's share is in use.
     pub(super) async fn admit(&self, account: Account, limits: &Arc<Limits>) -> Option<Entry> {
         loop {
             let crowded = match self.slots.take(account) {
@@ -54,30 +56,31 @@ impl Connections {
     }
 
     fn enter(&self, account: Account, slot: Slot, limits: &Arc<Limits>) -> Entry {
-        let pace = Pace::new(limits);
+        let timers = ConnectionTimers::new(limits);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.newest += 1;
         let number = open.newest;
-        open.list.insert(number, (account, Arc::clone(&pace)));
-        Entry { number, pace, open: Arc::clone(&self.open), _slot: slot }
+        open.list.insert(number, (account, Arc::clone(&timers)));
+        Entry { number, timers, open: Arc::clone(&self.open), _slot: slot }
     }
 
-    /// Ends the longest idle connection, of this account if there is one; `false` if none is idle.
+    /// Closes the longest idle connection, of this account if one is given. Returns `false` if none
+    /// is idle.
     fn give_way(&self, of: Option<Account>) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let among = open.list.values().filter(|(account, _)| of.is_none_or(|of| of == *account));
-        let idle = among.filter_map(|(_, pace)| Some((pace.idle_since()?, pace)));
+        let idle = among.filter_map(|(_, timers)| Some((timers.idle_since()?, timers)));
         let longest = idle.min_by_key(|(since, _)| *since);
-        longest.map(|(_, pace)| pace.give_way()).is_some()
+        longest.map(|(_, timers)| timers.give_way()).is_some()
     }
 }
 
-/// How long a connection waits for a slot until it is looked again whether another one is idle.
+/// The interval at which a waiting connection looks again for an idle one.
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Entry {
-    pub(super) const fn pace(&self) -> &Arc<Pace> {
-        &self.pace
+    pub(super) const fn timers(&self) -> &Arc<ConnectionTimers> {
+        &self.timers
     }
 }
 
@@ -101,14 +104,14 @@ mod tests {
         let connections = Connections::new(&limits);
         let [greedy, other] = [b"a", b"b"].map(|identity| Account::identity(identity));
         let held = [connections.admit(greedy, &limits).await, connections.admit(greedy, &limits).await];
-        let busy: Vec<_> = held.iter().flatten().map(|entry| entry.pace().begin(false)).collect();
+        let busy: Vec<_> = held.iter().flatten().map(|entry| entry.timers().begin(false)).collect();
         assert!(connections.admit(greedy, &limits).await.is_none());
         assert!(connections.admit(other, &limits).await.is_some());
         drop(busy);
-        // Its own are idle now: one of them is asked to give way.
+        // Its own connections are idle now: one of them is asked to close.
         let waits = connections.admit(greedy, &limits);
         tokio::pin!(waits);
-        let [first, second] = held.each_ref().map(|entry| entry.as_ref().unwrap().pace());
+        let [first, second] = held.each_ref().map(|entry| entry.as_ref().unwrap().timers());
         tokio::select! {
             biased;
             _ = &mut waits => panic!("there is no slot yet"),

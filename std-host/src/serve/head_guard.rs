@@ -1,51 +1,53 @@
-//! What hyper cannot tell of a request, because its parser is more lenient than it should be where a proxy stands in front: lines that
-//! end without a carriage return, and a `Content-Length` beside a `Transfer-Encoding`. A proxy could see another end of the head or
-//! of the body, and take the rest for a request of its own.
+//! Guards against request smuggling where hyper's parser is too lenient behind a proxy: lines that
+//! end without a carriage return, and a `Content-Length` together with a `Transfer-Encoding`. A
+//! proxy could see another end of the head or of the body, and treat the rest as a separate
+//! request.
 //!
-//! Requests are followed to their ends, so that only heads are looked at, whatever stands in a body. A byte that must not be there is
-//! replaced by one that no head may hold; hyper, which remains the only parser, refuses the request for it and closes the connection.
+//! The guard follows each request to its end, so that it examines only heads, whatever a body
+//! contains. It replaces a forbidden byte with one that a head must not contain. Hyper, which
+//! remains the only parser, then refuses the request and closes the connection.
 
 use super::frames::Frames;
-use super::pace::Pace;
-use attache_host::budget::Permit;
+use super::timers::ConnectionTimers;
+use crate::budget::Permit;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The bytes that hyper reads, above TLS. What is written passes through.
+/// The bytes that hyper reads, above TLS. Written bytes pass through unchanged.
 #[derive(Debug)]
-pub(super) struct Heads<S> {
+pub(super) struct HeadGuard<S> {
     inner: S,
-    pace: Arc<Pace>,
+    timers: Arc<ConnectionTimers>,
     reader: Reader,
-    /// Bytes of the head that comes in.
+    /// Bytes of the incoming head.
     head: usize,
-    /// For the bytes that hyper buffers.
+    /// Accounts for the bytes that hyper buffers.
     permit: Permit,
 }
 
-/// What reads along with hyper.
+/// The guard that reads along with hyper.
 #[derive(Debug)]
 enum Reader {
-    /// HTTP/1: requests are followed to their ends.
+    /// For HTTP/1: follows requests to their ends.
     Follower(Follower),
-    /// HTTP/2, which frames its messages itself: its frames are counted.
+    /// For HTTP/2, which frames its messages itself: counts the frames.
     Frames(Frames),
 }
 
-impl<S> Heads<S> {
-    /// The bytes of a connection. The memory for bytes that are buffered draws from `permit`.
-    pub(super) fn new(inner: S, pace: Arc<Pace>, permit: Permit, is_http2: bool) -> Self {
+impl<S> HeadGuard<S> {
+    /// Guards the bytes of a connection. `permit` accounts for the memory of buffered bytes.
+    pub(super) fn new(inner: S, timers: Arc<ConnectionTimers>, permit: Permit, is_http2: bool) -> Self {
         let reader = match is_http2 {
             false => Reader::Follower(Follower::default()),
             true => Reader::Frames(Frames::default()),
         };
-        Self { inner, pace, reader, head: 0, permit }
+        Self { inner, timers, reader, head: 0, permit }
     }
 
-    /// Notes that so many bytes have come in, and draws the memory for them if they are many.
+    /// Counts bytes that have arrived, and reserves memory for them if they are many.
     fn buffered(&mut self, fresh: usize) -> io::Result<()> {
         let block = match &self.reader {
             Reader::Follower(follower) => {
@@ -63,10 +65,10 @@ impl<S> Heads<S> {
     }
 }
 
-/// Bytes that each connection may buffer without drawing from the budget.
+/// Bytes that each connection may buffer without a reservation from the budget.
 const BUFFER: usize = 16 * 1024;
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -77,10 +79,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
         let this = &mut *self;
         let fresh = buffer.filled_mut().get_mut(before..).unwrap_or_default();
         if !fresh.is_empty() {
-            this.pace.heard();
+            this.timers.heard();
             match &mut this.reader {
                 Reader::Follower(follower) => follower.follow(fresh),
-                Reader::Frames(frames) => frames.count(fresh, this.pace.sent())?,
+                Reader::Frames(frames) => frames.count(fresh, this.timers.sent())?,
             }
             let fresh = fresh.len();
             this.buffered(fresh)?;
@@ -89,7 +91,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
@@ -115,53 +117,55 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
     }
 }
 
-/// Follows one request after the other.
+/// Follows a sequence of HTTP/1 requests.
 #[derive(Debug, Default)]
 struct Follower {
     state: State,
     head: Head,
 }
 
-/// Where in a request the next byte stands.
+/// The position of the next byte in a request.
 #[derive(Debug, Default)]
 enum State {
     #[default]
     Head,
-    /// In a body that has so many bytes more.
+    /// In a body, with this number of bytes left.
     Length(u64),
     /// In the line with the size of a chunk.
     Size { size: u64, digits: u8, rest: bool, carriage_return: bool },
-    /// In a chunk that has so many bytes more.
+    /// In a chunk, with this number of bytes left.
     Chunk(u64),
-    /// Behind a chunk, where so many bytes of a line end have come.
+    /// After a chunk, with this number of bytes of its line end read.
     ChunkEnd(usize),
-    /// In the lines behind the last chunk.
+    /// In the trailer section, after the last chunk.
     Trailer { filled: bool, carriage_return: bool },
-    /// Nothing is followed: the connection is about to be closed for a byte that hyper refuses.
+    /// Nothing is followed: the connection is about to be closed because of a byte that hyper
+    /// refuses.
     Blind,
 }
 
-/// What is known of a head while it comes in.
+/// The state of an incoming head.
 #[derive(Debug, Default)]
 struct Head {
-    /// The line that comes in, without its end, as far as there is room.
+    /// The incoming line, without its end, as far as there is room.
     line: Vec<u8>,
-    /// How long the line is.
+    /// The length of the line.
     len: usize,
-    /// There was a line that is not empty. RFC 9112 §2.2: empty lines before a request are ignored.
+    /// Whether there was a line that is not empty. RFC 9112 §2.2: empty lines before a request are
+    /// ignored.
     begun: bool,
     length: Option<u64>,
     chunked: bool,
 }
 
-/// A byte that no part of a request may hold outside of its content.
+/// A byte that is invalid in every part of a request except the content.
 const SPOILT: u8 = 0;
 
-/// Bytes that are kept of a line: more than a field with a length or a coding needs.
+/// Most bytes that are kept of a line: more than a field with a length or a coding needs.
 const LINE: usize = 256;
 
 impl Follower {
-    /// Whether a part of a head has come in, and not yet its end.
+    /// Whether a head has begun and not ended.
     const fn is_in_head(&self) -> bool {
         matches!(self.state, State::Head) && (self.head.begun || self.head.len > 0)
     }
@@ -207,7 +211,7 @@ impl Follower {
     }
 }
 
-/// Takes up to `left` of `len` bytes.
+/// Consumes up to `left` of `len` bytes.
 fn skip(left: &mut u64, len: usize) -> usize {
     let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(len);
     *left -= taken as u64;
@@ -215,7 +219,8 @@ fn skip(left: &mut u64, len: usize) -> usize {
 }
 
 impl State {
-    /// RFC 9112 §7.1, outside the data of chunks. `None` if `byte` must not stand there.
+    /// The state after `byte`, outside of the data of chunks (RFC 9112 §7.1). `None` if `byte` is
+    /// invalid here.
     fn after(&self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Size { size: 0, carriage_return: true, .. }, b'\n') => {
@@ -231,7 +236,7 @@ impl State {
                 let size = size.checked_mul(16)?.checked_add(digit.into())?;
                 Self::Size { size, digits: digits.checked_add(1)?, rest: false, carriage_return: false }
             }
-            // RFC 9112 §7.1.1: extensions that are not known are ignored.
+            // RFC 9112 §7.1.1: unknown extensions are ignored.
             (Self::Size { size, digits: digits @ 1.., rest, .. }, byte) if *rest || b"; \t".contains(&byte) => {
                 Self::Size { size: *size, digits: *digits, rest: true, carriage_return: false }
             }
@@ -250,7 +255,8 @@ impl State {
 }
 
 impl Head {
-    /// Takes bytes up to the end of a line, and says how many, and whether the head has ended with them.
+    /// Reads bytes up to the end of a line. Returns their number, and whether the head has ended
+    /// with them.
     fn take(&mut self, bytes: &mut [u8]) -> (usize, bool) {
         let Some(end) = memchr::memchr(b'\n', bytes) else {
             self.push(bytes);
@@ -269,17 +275,18 @@ impl Head {
         let room = LINE - self.line.len();
         self.line.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         self.len += bytes.len();
-        // The last byte tells whether the line ends as it should.
+        // The last byte shows whether the line ends with a carriage return.
         if let (Some(last), Some(kept)) = (bytes.last(), self.line.last_mut().filter(|_| self.len > LINE)) {
             *kept = *last;
         }
     }
 
-    /// Ends a line, and says whether the head has ended with it; `None` if another reader could see something else in it.
+    /// Ends a line, and returns whether the head has ended with it. `None` if another parser could
+    /// read the line differently.
     fn end_line(&mut self) -> Option<bool> {
         let (line, len) = (core::mem::take(&mut self.line), core::mem::take(&mut self.len));
-        // RFC 9112 §2.2: a recipient MAY take a lone line feed for the end of a line. One that does sees the end of the head
-        // elsewhere than one that does not.
+        // RFC 9112 §2.2: a recipient MAY accept a lone line feed as the end of a line. Such a
+        // recipient sees the end of the head at another place than one that does not accept it.
         let text = line.strip_suffix(b"\r")?;
         if text.is_empty() {
             return Some(self.begun);
@@ -290,7 +297,8 @@ impl Head {
         }
         let colon = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
         let (name, value) = text.split_at(colon);
-        // RFC 9112 §6.3: of a message with both, readers see different ends. Hyper drops the length silently.
+        // RFC 9112 §6.3: parsers disagree about the end of a message with both fields. Hyper drops
+        // the length silently.
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.chunked = true;
             return self.length.is_none().then_some(false);
@@ -304,7 +312,7 @@ impl Head {
         Some(false)
     }
 
-    /// Where the request goes on.
+    /// The state after the head.
     fn body(self) -> State {
         match (self.chunked, self.length) {
             (true, _) => State::Size { size: 0, digits: 0, rest: false, carriage_return: false },
@@ -318,7 +326,8 @@ impl Head {
 mod tests {
     use super::*;
 
-    /// Checks what is spoilt in a stream, in whatever pieces it comes: each byte that is, stands as an underscore in `expected`.
+    /// Checks which bytes of a stream are replaced, in pieces of every size. In `expected`, an
+    /// underscore marks each replaced byte.
     fn check(stream: &str, expected: &str) {
         for size in 1..=stream.len() {
             let (mut follower, mut bytes) = (Follower::default(), stream.as_bytes().to_vec());
@@ -335,7 +344,7 @@ mod tests {
         check(&format!("\r\n{GET}\r\n{GET}"), &format!("\r\n{GET}\r\n{GET}"));
         check("GET / HTTP/1.1\na: b\n\n{\n}", "GET / HTTP/1.1_a: b__{_}");
         check("GET / HTTP/1.1\r\na: b\n\r\n", "GET / HTTP/1.1\r\na: b_\r\n");
-        // The second of two requests in one piece is looked at like the first.
+        // The second of two requests in one piece is examined like the first.
         let post = "POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\n{\n}";
         check(&format!("{post}{GET}"), &format!("{post}{GET}"));
         check(&format!("{post}GET / HTTP/1.1\n\r\n"), &format!("{post}GET / HTTP/1.1_\r\n"));

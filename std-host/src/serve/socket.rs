@@ -1,10 +1,10 @@
-//! A socket that keeps its peer to the pace: it gives up on a peer that takes nothing, and reads on for a while when it is closed
-//! in the middle of a message.
+//! A socket with timers: it fails if its peer takes no bytes for the stall time, and it reads on for a while (lingering close) if it is
+//! closed in the middle of a message.
 
-use super::pace::Pace;
-use attache_host::Budget;
-use attache_host::budget::{Account, Overdrawn, Permit};
-use attache_host::limits::{ENCRYPTED_AHEAD, LINGER};
+use super::timers::ConnectionTimers;
+use crate::Budget;
+use crate::budget::{Account, Overdrawn, Permit};
+use crate::limits::{ENCRYPTED_AHEAD, LINGER};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
@@ -12,38 +12,40 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// The bytes of one connection, below TLS.
+/// The byte stream of one connection, below TLS.
 #[derive(Debug)]
 pub(super) struct Socket<S> {
     inner: S,
-    pace: Arc<Pace>,
-    /// Runs while the peer takes nothing.
+    timers: Arc<ConnectionTimers>,
+    /// The stall timer. It runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Where the memory comes from that TLS holds above a socket whose peer takes nothing.
+    /// The budget for the bytes that TLS buffers above a socket while its peer takes nothing.
     budget: Option<(Budget, Account)>,
     ahead: Option<Permit>,
-    /// Runs while what still comes is read and thrown away.
+    /// The linger timer. It runs while incoming bytes are read and discarded.
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Socket<S> {
-    pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
-        Self { inner, pace, stalled: None, budget: None, ahead: None, lingering: None }
+    pub(super) fn new(inner: S, timers: Arc<ConnectionTimers>) -> Self {
+        Self { inner, timers, stalled: None, budget: None, ahead: None, lingering: None }
     }
 
-    /// A socket below TLS, which keeps copies of what the peer has not taken yet. They draw from `budget` as `account`.
+    /// Marks the socket as below TLS, which buffers copies of the bytes that the peer has not taken
+    /// yet. These copies are charged to `budget` as `account`.
     pub(super) fn below_tls(self, budget: Budget, account: Account) -> Self {
         Self { budget: Some((budget, account)), ..self }
     }
 
-    /// Passes on what became of a write. One that waits too long fails, and so does one for which the budget has no room.
+    /// Handles the result of a write. A write that exceeds the stall deadline fails, and so does
+    /// one for which the budget has no room.
     fn written(&mut self, context: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match write {
             Poll::Ready(written) => {
                 self.stalled = None;
                 self.ahead = None;
                 if let Ok(bytes) = written {
-                    self.pace.moved(bytes);
+                    self.timers.moved(bytes);
                 }
                 Poll::Ready(written)
             }
@@ -53,7 +55,7 @@ impl<S> Socket<S> {
                     let short = |short: Overdrawn| io::Error::new(io::ErrorKind::OutOfMemory, short.reason());
                     self.ahead = Some(permit.map_err(short)?);
                 }
-                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.pace.stall_time())));
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.timers.stall_time())));
                 stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -97,12 +99,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         let this = &mut *self;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
-            if !this.pace.ends_unread() {
+            if !this.timers.ends_unread() {
                 return Poll::Ready(Ok(()));
             }
         }
         let lingering = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-        // RFC 9112 §9.6: a socket that is closed with bytes unread resets the connection, and the peer loses the answer.
+        // RFC 9112 §9.6: closing a socket with unread bytes resets the connection, and the peer
+        // loses the answer.
         let mut scratch = [0; 4096];
         while lingering.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut scratch);

@@ -1,46 +1,54 @@
-//! API keys by what they open: the level that an endpoint asks for, and the kind of a key.
+//! API keys by their permissions: the level that an endpoint requires, and the kind of a key.
 
 use core::fmt;
 use core::str::FromStr;
 
 /// A key of a key file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) kind: Kind,
+pub struct Entry {
+    /// The name, one word.
+    pub name: String,
+    /// What it opens.
+    pub kind: Kind,
     /// The SHA-256 of the value.
-    pub(super) digest: [u8; 32],
+    pub digest: [u8; 32],
 }
 
-/// What a key opens (azure.md C.2).
+/// What a key opens (docs/authorization.md, "Keys").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Every endpoint, and key administration.
     Master,
-    /// All endpoints that ask for level `function`.
+    /// All endpoints that require level `function`.
     Host,
     /// The endpoint at this path.
     Function(String),
-    /// Endpoints that ask for level `system` and for a key of this name.
+    /// Endpoints that require level `system` and a key of this name.
     System,
 }
 
-/// The level of key that an endpoint asks for. A key opens it if its level is equal, not if it is higher; the master key opens all.
+/// The level of key that an endpoint requires. A key opens the endpoint if its level is equal; a
+/// higher level does not suffice. The master key opens every endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub enum Level {
+    /// A host key, or a function key of this path.
     Function,
     /// A key of this name.
     System(String),
+    /// The master key.
     Admin,
 }
 
 impl Entry {
-    pub(super) fn is(&self, name: &str, kind: &Kind) -> bool {
+    /// Returns whether this is the key of this name and kind.
+    #[must_use]
+    pub fn is(&self, name: &str, kind: &Kind) -> bool {
         self.name == name && self.kind == *kind
     }
 
-    /// Whether the key opens the endpoint at `path`, which asks for `level`.
-    pub(super) fn opens(&self, level: &Level, path: &str) -> bool {
+    /// Returns whether the key opens the endpoint at `path`, which asks for `level`.
+    #[must_use]
+    pub fn opens(&self, level: &Level, path: &str) -> bool {
         match (&self.kind, level) {
             (Kind::Master, _) | (Kind::Host, Level::Function) => true,
             (Kind::Function(of), Level::Function) => of == path,

@@ -1,6 +1,6 @@
-//! How long a connection may take: what is open on it, since when nothing has happened, and what follows.
+//! Per-connection timers: the head, idle and stall deadlines, and the requests in progress.
 
-use attache_host::Limits;
+use crate::Limits;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use std::collections::HashMap;
@@ -8,27 +8,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What is known of one connection, shared by its socket, its requests and its task.
+/// The timers of one connection, shared by its socket, its requests and its task.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct ConnectionTimers {
     limits: Arc<Limits>,
     now: Mutex<Now>,
-    /// Bytes that the peer has taken.
+    /// The number of bytes that the peer has taken.
     sent: AtomicU64,
-    /// Tells the connection to give way to another one.
+    /// Tells the connection to close, because another one needs its slot.
     leave: Notify,
 }
 
 #[derive(Debug)]
 struct Now {
     phase: Phase,
-    /// Requests that are open.
+    /// The number of requests in progress.
     open: usize,
-    /// Requests of HTTP/2 come through one another; what the peer sends between them is no head.
+    /// Whether the connection is HTTP/2. Its requests are interleaved, so bytes between them are
+    /// not a head.
     multiplexed: bool,
-    /// An answer was given to a message that was not read to its end.
+    /// Whether an answer was given before its request was read to the end.
     unread: bool,
-    /// The answers of HTTP/2 of which a piece was handed out that the peer has not taken yet, and since when.
+    /// The HTTP/2 answers with a piece that the peer has not taken yet, each with the time since
+    /// then.
     owed: HashMap<u64, Instant>,
     /// The number of the newest answer.
     newest: u64,
@@ -36,20 +38,20 @@ struct Now {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// A head is coming in since then.
+    /// A head has been arriving since this time.
     Head(Instant),
     /// Requests are open.
     Busy,
-    /// Nothing has come since then.
+    /// Nothing has arrived since this time.
     Idle(Instant),
 }
 
-/// A request that is open, until this is dropped.
+/// A request in progress, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Open(Arc<Pace>);
+pub(super) struct Open(Arc<ConnectionTimers>);
 
-impl Pace {
-    /// The pace of a connection that begins now.
+impl ConnectionTimers {
+    /// Starts the timers of a new connection.
     pub(super) fn new(limits: &Arc<Limits>) -> Arc<Self> {
         let now = Now {
             phase: Phase::Head(Instant::now()),
@@ -80,42 +82,42 @@ impl Pace {
         });
     }
 
-    /// How long the peer may take nothing.
+    /// The stall deadline: how long the peer may take no bytes.
     pub(super) fn stall_time(&self) -> Duration {
         self.limits.stall_time
     }
 
-    /// The peer has taken bytes.
+    /// Notes that the peer has taken bytes.
     pub(super) fn moved(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Bytes that the peer has taken.
+    /// The number of bytes that the peer has taken.
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
     }
 
-    /// Since when the connection has been idle; nothing where it is in use.
+    /// The time since which the connection has been idle. `None` while it is in use.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.edit(|now| match now.phase {
             Phase::Idle(since) => Some(since),
-            // A head is one packet or two: what takes longer is not in use.
+            // A head is one or two packets, so a connection with a slower head is not in use.
             Phase::Head(since) => (since.elapsed() >= HEAD_PATIENCE).then_some(since),
             Phase::Busy => None,
         })
     }
 
-    /// Has the connection end, because others need its slot.
+    /// Asks the connection to close, because another one needs its slot.
     pub(super) fn give_way(&self) {
         self.leave.notify_one();
     }
 
-    /// Waits until it is to give way.
+    /// Waits until the connection is asked to close.
     pub(super) async fn is_to_give_way(&self) {
         self.leave.notified().await;
     }
 
-    /// A request has come in.
+    /// Notes that a request has arrived.
     pub(super) fn begin(self: &Arc<Self>, multiplexed: bool) -> Open {
         self.edit(|now| {
             now.phase = Phase::Busy;
@@ -125,17 +127,17 @@ impl Pace {
         Open(Arc::clone(self))
     }
 
-    /// What follows on this connection is nobody's message.
+    /// Notes that the rest of the incoming message will not be read.
     pub(super) fn leave_unread(&self) {
         self.edit(|now| now.unread = true);
     }
 
-    /// Whether the connection ends in the middle of a message.
+    /// Whether closing the connection now would cut an incoming message.
     pub(super) fn ends_unread(&self) -> bool {
         self.edit(|now| now.unread || matches!(now.phase, Phase::Head(_)))
     }
 
-    /// A number for the answer on one stream of HTTP/2. As long as its peer takes nothing of it, it is late.
+    /// Returns a number for an answer on an HTTP/2 stream, and starts its stall deadline.
     pub(super) fn answer(&self) -> u64 {
         self.edit(|now| {
             now.newest += 1;
@@ -145,7 +147,8 @@ impl Pace {
         })
     }
 
-    /// The answer with this number has handed out a piece (`owes`), or has nothing to send.
+    /// Notes that the answer with this number has handed out a piece (`owes`), or has nothing to
+    /// send.
     pub(super) fn owe(&self, answer: u64, owes: bool) {
         self.edit(|now| match owes {
             true => drop(now.owed.insert(answer, Instant::now())),
@@ -153,38 +156,38 @@ impl Pace {
         });
     }
 
-    /// When the connection has to be looked at again, or what it is cut for.
+    /// Returns when the connection must be checked again, or which deadline it has missed.
     pub(super) fn look(&self) -> Result<Instant, Cut> {
         let now = Instant::now();
         let Limits { head_time, idle_time, stall_time, .. } = *self.limits;
         let (since, limit, cut) = self.edit(|state| match state.phase {
             Phase::Head(since) => (since, head_time, Cut::Head),
             Phase::Idle(since) => (since, idle_time, Cut::Idle),
-            // Each stream by itself: one that is read does not excuse another.
+            // Each stream has its own deadline: a stream that is read does not excuse another.
             Phase::Busy => (state.owed.values().min().copied().unwrap_or(now), stall_time, Cut::Stall),
         });
         let end = since + limit;
         match end > now {
-            // Another phase may have begun by then, whose time is shorter.
+            // Another phase with a shorter deadline may begin before then.
             true => Ok(end.min(now + head_time)),
             false => Err(cut),
         }
     }
 }
 
-/// Why a connection is cut.
+/// The deadline that a connection has missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// The head took too long.
+    /// The head deadline.
     Head,
     /// Nothing came.
     Idle,
-    /// The peer takes no bytes.
+    /// The stall deadline: the peer took no bytes.
     Stall,
 }
 
 impl Open {
-    pub(super) fn pace(&self) -> &Pace {
+    pub(super) fn timers(&self) -> &ConnectionTimers {
         &self.0
     }
 }
@@ -200,5 +203,5 @@ impl Drop for Open {
     }
 }
 
-/// How long a head may take to come in before its connection counts as idle, when others need the slot.
+/// The time after which an unfinished head counts as idle if another connection needs the slot.
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,41 +1,42 @@
 //! Watches files that are read again when they change: certificates and API keys.
 //!
-//! Files are looked at on the threads for blocking work, never on a thread of the runtime that serves requests.
+//! Files are checked on the threads for blocking work, never on a thread of the runtime that serves
+//! requests.
 
-use super::system;
+use crate::system;
 use core::time::Duration;
 use std::path::PathBuf;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-/// Files that are watched together.
+/// A group of files that are watched together.
 #[derive(Debug)]
-pub(super) struct WatchedFiles {
+pub(crate) struct WatchedFiles {
     files: Vec<PathBuf>,
     every: Duration,
     seen: Option<Vec<Stamp>>,
 }
 
-/// What tells one state of a file from another; nothing if the file is not there.
+/// Distinguishes the states of a file. `None` if the file does not exist.
 type Stamp = Option<(SystemTime, u64, (u64, i64, i64))>;
 
 impl WatchedFiles {
-    /// Watches `files`, which the caller reads after this and whenever [`changed`](Self::changed) returns. Each is looked at
-    /// after every interval of `every`.
-    pub(super) const fn new(files: Vec<PathBuf>, every: Duration) -> Self {
+    /// Watches `files`, which the caller reads after this and whenever [`changed`](Self::changed)
+    /// returns. The files are checked at intervals of `every`.
+    pub(crate) const fn new(files: Vec<PathBuf>, every: Duration) -> Self {
         Self { files, every, seen: None }
     }
 
     /// Waits until one of the files may have changed since the last call returned.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         loop {
             sleep(self.every).await;
             let files = self.files.clone();
             let every = self.every;
             let Ok(stamps) = spawn_blocking(move || stamps(&files, every)).await else { continue };
-            // A file that was written a moment ago may be written again within the resolution of its time: it counts as
-            // changed until its time lies back.
+            // A file that was written a moment ago may be written again within the resolution of
+            // its timestamp. It counts as changed until its timestamp is old enough.
             let same = stamps.is_some() && stamps == self.seen;
             self.seen = stamps;
             if !same {
@@ -45,7 +46,7 @@ impl WatchedFiles {
     }
 }
 
-/// The state of all files; `None` while one of them was written just now.
+/// The state of all files. `None` while one of them was written just now.
 fn stamps(files: &[PathBuf], every: Duration) -> Option<Vec<Stamp>> {
     let now = SystemTime::now();
     let stamp = |file: &PathBuf| {
@@ -57,7 +58,7 @@ fn stamps(files: &[PathBuf], every: Duration) -> Option<Vec<Stamp>> {
     files.iter().map(stamp).collect()
 }
 
-/// The coarsest resolution of times in a file system that is in use (FAT has 2 s).
+/// The coarsest timestamp resolution of a file system in use (FAT: 2 s).
 const RESOLUTION: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -1,12 +1,9 @@
-//! TLS 1.2 and 1.3. The certificate is reloaded when its files change or on a signal; open connections keep the certificate they
-//! began with.
+//! TLS 1.2 and 1.3. The certificate is reloaded when its files change or on a signal; open
+//! connections keep the certificate they began with.
 
-use super::config::Tls;
-use super::fault::Fault;
 use super::listener::Stream;
-use super::private_file;
-use super::system;
-use super::watched_file::WatchedFiles;
+use crate::private_file::{self, InvalidFile};
+use crate::watched_file::WatchedFiles;
 use attache_core::auth::digest;
 use attache_core::json::without_mark;
 use std::path::{Path, PathBuf};
@@ -24,10 +21,23 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{self, CertificateError, Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-/// What new connections are greeted with.
+/// The files of a certificate, in PEM, and who may connect with it.
 #[derive(Clone, Debug)]
-pub(super) struct Certificate {
-    files: Tls,
+pub struct TlsFiles {
+    /// The certificate of the server, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// The private key. Its file must not be readable for other users.
+    pub key: PathBuf,
+    /// The authorities of client certificates; if there are any, a client without such a certificate cannot connect.
+    pub client_ca: Option<PathBuf>,
+    /// Whether TLS 1.2 is refused.
+    pub only_tls13: bool,
+}
+
+/// The certificate of new connections. Clones share it; connections that are open keep the one they began with.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    files: TlsFiles,
     now: Arc<RwLock<Arc<ServerConfig>>>,
 }
 
@@ -35,66 +45,72 @@ impl Certificate {
     /// Reads the files.
     ///
     /// # Errors
-    /// Which file does not do, and what to do about it.
-    pub(super) fn read(files: &Tls) -> Result<Self, Fault> {
+    /// What is wrong with which file, and what to do about it.
+    pub fn read(files: &TlsFiles) -> Result<Self, InvalidFile> {
         let now = Arc::new(RwLock::new(Arc::new(config(files)?)));
         Ok(Self { files: files.clone(), now })
     }
 
-    /// Greets a client.
+    /// Performs the TLS handshake with a client.
     ///
     /// # Errors
-    /// What the handshake has come to.
+    /// Why the handshake failed.
     pub(super) async fn accept<S: Stream>(&self, socket: S) -> io::Result<TlsStream<S>> {
         let now = Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner));
         TlsAcceptor::from(now).accept(socket).await
     }
 
-    /// Reloads the files whenever they change or the signal comes. Files that cannot be used are logged, and the old certificate
-    /// stays.
-    pub(super) async fn follow(self, mut reload: system::Reload) {
+    /// Reads the files again. If they cannot be used, the old certificate stays.
+    ///
+    /// # Errors
+    /// What is wrong with which file, and what to do about it.
+    pub async fn reload(&self) -> Result<(), InvalidFile> {
+        let files = self.files.clone();
+        let fresh = spawn_blocking(move || config(&files)).await;
+        let fresh = fresh.unwrap_or_else(|error| Err(InvalidFile::new(error.to_string())))?;
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        tracing::info!("TLS certificate reloaded");
+        Ok(())
+    }
+
+    /// Reloads the files whenever they change, for ever. If they cannot be used, the reason is logged and the old certificate stays.
+    pub async fn follow(self) {
         let mut watched = WatchedFiles::new(all(&self.files).map(Path::to_owned).collect(), LOOK);
         let mut seen = content(&self.files);
         loop {
-            let asked = tokio::select! {
-                () = reload.next() => true,
-                () = watched.changed() => false,
-            };
+            watched.changed().await;
             let files = self.files.clone();
-            let Ok((fresh, now)) = spawn_blocking(move || (config(&files), content(&files))).await else { continue };
-            if !asked && now == seen {
+            let Ok(now) = spawn_blocking(move || content(&files)).await else { continue };
+            if now == seen {
                 continue;
             }
             seen = now;
-            match fresh {
-                Ok(fresh) => {
-                    *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-                    tracing::info!("TLS certificate reloaded");
-                }
-                Err(fault) => tracing::error!(%fault, "TLS certificate not reloaded, the old one stays in use"),
+            if let Err(fault) = self.reload().await {
+                tracing::error!(%fault, "TLS certificate not reloaded, the old one stays in use");
             }
         }
     }
 }
 
-/// How often the files are looked at.
+/// The interval between checks of the files.
 const LOOK: Duration = Duration::from_secs(5);
 
-fn all(files: &Tls) -> impl Iterator<Item = &Path> {
+fn all(files: &TlsFiles) -> impl Iterator<Item = &Path> {
     [&files.certificate, &files.key].into_iter().chain(&files.client_ca).map(PathBuf::as_path)
 }
 
-/// The digests of what is in the files, by which a file that was only written again is told from a changed one.
-fn content(files: &Tls) -> Vec<Option<[u8; 32]>> {
+/// The digests of the files' contents. They distinguish a changed file from one that was rewritten
+/// with the same content.
+fn content(files: &TlsFiles) -> Vec<Option<[u8; 32]>> {
     all(files).map(|file| std::fs::read(file).ok().map(|bytes| digest(&bytes))).collect()
 }
 
-fn config(files: &Tls) -> Result<ServerConfig, Fault> {
+fn config(files: &TlsFiles) -> Result<ServerConfig, InvalidFile> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions: &[_] = if files.only_newest { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
+    let versions: &[_] = if files.only_tls13 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
-        .map_err(|error| Fault::of(error.to_string()))?;
+        .map_err(|error| InvalidFile::new(error.to_string()))?;
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(file) => {
@@ -106,7 +122,7 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
             builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, &error))?)
         }
     };
-    private_file::check("tls.key", &files.key)?;
+    private_file::check("the private key", &files.key)?;
     let key = fs::read(&files.key).map_err(|error| fault(&files.key, &error))?;
     let key = PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| fault(&files.key, &error))?;
     let certificate = chain(&files.certificate)?;
@@ -118,9 +134,10 @@ fn config(files: &Tls) -> Result<ServerConfig, Fault> {
     Ok(config)
 }
 
-/// Why clients would refuse a certificate today, if it has expired or is not valid yet.
+/// Returns why clients would refuse a certificate today, if it has expired or is not valid yet.
 fn outside_validity(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider>) -> Option<&'static str> {
-    // Validity is checked before anything else, so it does not matter that the certificate has not signed itself.
+    // The verifier checks validity first, so it does not matter that the certificate has not signed
+    // itself.
     let mut roots = RootCertStore::empty();
     roots.add(leaf.clone()).ok()?;
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()?;
@@ -136,7 +153,7 @@ fn outside_validity(leaf: &CertificateDer<'static>, provider: Arc<CryptoProvider
     }
 }
 
-fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidFile> {
     let text = fs::read(file).map_err(|error| fault(file, &error))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(&text)).collect();
     match chain {
@@ -146,6 +163,6 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     }
 }
 
-fn fault(file: &Path, error: &dyn core::fmt::Display) -> Fault {
-    Fault::of(format!("TLS: {} cannot be used: {error}", file.display()))
+fn fault(file: &Path, error: &dyn core::fmt::Display) -> InvalidFile {
+    InvalidFile::new(format!("TLS: {} cannot be used: {error}", file.display()))
 }

@@ -1,11 +1,10 @@
-//! API keys, made and removed over HTTP by the holder of the master key (learn.microsoft.com, "Work with access keys in Azure
-//! Functions"; docs/authorization.md, "Keys").
+//! Administration of API keys over HTTP by the holder of the master key (learn.microsoft.com, "Work
+//! with access keys in Azure Functions"; docs/authorization.md, "Keys").
 
-use super::key_file::{Ring, Unchanged, change, made, remove};
-use super::key_level::{Entry, Kind};
+use super::{Entry, KeyFile, Kind, Unchanged, change, new_value, remove};
+use crate::http::{Front, Refused};
+use crate::limits;
 use attache_core::auth::digest;
-use attache_host::http::{Front, Peer, Refused};
-use attache_host::limits;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -18,17 +17,18 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// What key administration needs.
+/// The shared state of the key administration routes.
 #[derive(Debug)]
 struct Administration {
-    ring: Arc<Ring>,
+    key_file: Arc<KeyFile>,
     front: Front,
-    /// Time in which a body must arrive.
+    /// The deadline for a request body.
     body_time: Duration,
 }
 
-/// The routes of key administration. Each request passes `front` before its key is looked at.
-pub(super) fn routes(ring: Arc<Ring>, front: Front, body_time: Duration) -> Router {
+/// Returns the routes of key administration, below `/admin`. Each request passes `front` before its key is looked at; its body has
+/// `body_time` to arrive.
+pub fn administration(key_file: Arc<KeyFile>, front: Front, body_time: Duration) -> Router {
     type Shared = State<Arc<Administration>>;
     let host = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
         let mut path = path.into_iter();
@@ -51,7 +51,7 @@ pub(super) fn routes(ring: Arc<Ring>, front: Front, body_time: Duration) -> Rout
         .route("/admin/host/{collection}/{name}", any(host))
         .route("/admin/functions/{function}/keys", any(function))
         .route("/admin/functions/{function}/keys/{name}", any(function))
-        .with_state(Arc::new(Administration { ring, front, body_time }))
+        .with_state(Arc::new(Administration { key_file, front, body_time }))
 }
 
 /// The name of the master key.
@@ -60,17 +60,16 @@ const MASTER: &str = "_master";
 impl Administration {
     async fn answer(&self, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let response = match self.front.check(&head) {
-            Err(refused) => Self::turned_away(refused),
+        let (response, reason) = match self.front.check(&head) {
+            Err(refused) => (Self::turned_away(refused), Some(refused.reason)),
             Ok(()) => match self.is_master(&head.headers) {
-                Err((status, reason)) => refused(status, reason),
-                Ok(()) => self.done(kind, name, head.method, body).await,
+                Err((status, text)) => (refused(status, text), Some("key")),
+                Ok(()) => (self.done(kind, name, head.method.clone(), body).await, None),
             },
         };
         let status = response.status().as_u16();
         if status >= 400 {
-            let peer = head.extensions.get::<Peer>().map(|Peer(address)| tracing::field::display(*address));
-            tracing::warn!(peer, status, "key administration refused a request");
+            self.front.log_refused("key administration", &head, status, reason);
         }
         response
     }
@@ -78,6 +77,7 @@ impl Administration {
     fn turned_away(why: Refused) -> Response {
         let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
         let reason = match why.reason {
+            "authority" => "Host must be there once, and be the authority of the request's target",
             "host" => "this server is called by another Host: set allow_host",
             "rate" => "too many requests: come back later",
             _ => "web pages of this Origin may not call",
@@ -90,14 +90,14 @@ impl Administration {
         response
     }
 
-    /// Whether the request has the master key.
+    /// Checks that the request carries the master key. Otherwise returns the status and the reason.
     fn is_master(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
         let mut shown = headers.get_all("x-functions-key").iter();
         let value = match (shown.next(), shown.next()) {
             (Some(value), None) => value.as_bytes(),
             _ => return Err((StatusCode::UNAUTHORIZED, "send the master key, once, in X-Functions-Key")),
         };
-        match self.ring.is_master(value) {
+        match self.key_file.is_master(value) {
             Ok(true) => Ok(()),
             Ok(false) => Err((StatusCode::FORBIDDEN, "this needs the master key")),
             Err(_) => Err((StatusCode::UNAUTHORIZED, "this needs the master key")),
@@ -113,17 +113,17 @@ impl Administration {
             Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 4 KiB"),
             Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
         };
-        let ring = Arc::clone(&self.ring);
-        // Files are read and written on threads for blocking work.
-        let done = tokio::task::spawn_blocking(move || granted(&ring, kind, name, method, &body)).await;
+        let key_file = Arc::clone(&self.key_file);
+        // File I/O runs on the threads for blocking work.
+        let done = tokio::task::spawn_blocking(move || granted(&key_file, kind, name, method, &body)).await;
         done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     }
 }
 
-/// Bytes of a body.
+/// Most bytes of a request body.
 const MOST: usize = 4096;
 
-/// The body of a request that chooses the value of a key.
+/// The body of a request that sets the value of a key.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Chosen {
@@ -131,8 +131,8 @@ struct Chosen {
     value: Option<String>,
 }
 
-fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: &[u8]) -> Response {
-    let keys = ring.keys();
+fn granted(key_file: &KeyFile, kind: Kind, name: Option<String>, method: Method, body: &[u8]) -> Response {
+    let keys = key_file.keys();
     match (method, name) {
         (Method::GET, None) => {
             let of_kind = keys.iter().filter(|key| key.kind == kind);
@@ -143,7 +143,7 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
             true => answered(StatusCode::OK, &json!({"name": name, "value": null, "links": []})),
             false => refused(StatusCode::NOT_FOUND, "there is no such key"),
         },
-        (Method::POST, Some(name)) => set(ring, kind, name, None),
+        (Method::POST, Some(name)) => set(key_file, kind, name, None),
         (Method::PUT, Some(name)) => {
             let chosen = if body.is_empty() { Ok(Chosen::default()) } else { serde_json::from_slice::<Chosen>(body) };
             match chosen {
@@ -154,7 +154,7 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
                     StatusCode::BAD_REQUEST,
                     "the value is so short that it could be guessed: at least 32 bytes",
                 ),
-                Ok(chosen) => set(ring, kind, name, chosen.value),
+                Ok(chosen) => set(key_file, kind, name, chosen.value),
                 Err(_) => refused(StatusCode::BAD_REQUEST, "the body must be {\"name\":…,\"value\":…}, or nothing"),
             }
         }
@@ -162,14 +162,14 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
             StatusCode::FORBIDDEN,
             "the master key can be renewed but not removed: without it no other could be made",
         ),
-        (Method::DELETE, Some(name)) => match change(ring.file(), |keys| Ok(remove(keys, &name, &kind))) {
+        (Method::DELETE, Some(name)) => match change(key_file.file(), |keys| Ok(remove(keys, &name, &kind))) {
             Ok((fresh, true)) => {
-                ring.take(fresh);
+                key_file.replace(fresh);
                 tracing::info!(name, %kind, "API key removed");
                 StatusCode::NO_CONTENT.into_response()
             }
             Ok((fresh, false)) => {
-                ring.take(fresh);
+                key_file.replace(fresh);
                 refused(StatusCode::NOT_FOUND, "there is no such key")
             }
             Err(unchanged) => unmade(unchanged),
@@ -179,10 +179,10 @@ fn granted(ring: &Ring, kind: Kind, name: Option<String>, method: Method, body: 
     }
 }
 
-/// Sets the value of a key, or makes one. The key may be new.
-fn set(ring: &Ring, kind: Kind, name: String, value: Option<String>) -> Response {
-    let changed = change(ring.file(), |keys| {
-        let value = value.map_or_else(made, Ok)?;
+/// Sets the value of a key, or generates one. Creates the key if it does not exist.
+fn set(key_file: &KeyFile, kind: Kind, name: String, value: Option<String>) -> Response {
+    let changed = change(key_file.file(), |keys| {
+        let value = value.map_or_else(new_value, Ok)?;
         let digest = digest(value.as_bytes());
         let known = keys.iter_mut().find(|key| key.is(&name, &kind));
         let is_new = known.is_none();
@@ -194,7 +194,7 @@ fn set(ring: &Ring, kind: Kind, name: String, value: Option<String>) -> Response
     });
     match changed {
         Ok((fresh, (value, is_new))) => {
-            ring.take(fresh);
+            key_file.replace(fresh);
             tracing::info!(name, %kind, is_new, "API key set");
             let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             answered(status, &json!({"name": name, "value": value, "links": []}))

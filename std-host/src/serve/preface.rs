@@ -1,29 +1,29 @@
-//! Which version of HTTP a connection speaks: its first bytes say so.
+//! Detects the version of HTTP from the first bytes of a connection.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// RFC 9113 §3.4: what a client of HTTP/2 begins with.
+/// The preface of HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection whose first bytes were looked at, and are read again.
+/// A connection after a peek at its first bytes, which are read again from here.
 #[derive(Debug)]
-pub(super) struct Begun<S> {
+pub(super) struct Peeked<S> {
     inner: S,
     first: [u8; PREFACE.len()],
-    /// How many of them have come, and not been read again.
+    /// The number of peeked bytes that have not been read again.
     left: usize,
 }
 
-impl<S: AsyncRead + Unpin> Begun<S> {
-    /// Waits for as many bytes as it takes to tell; whether they are those of HTTP/2.
+impl<S: AsyncRead + Unpin> Peeked<S> {
+    /// Peeks at as many bytes as the detection needs. Returns whether the connection speaks HTTP/2.
     pub(super) async fn of(mut inner: S) -> io::Result<(Self, bool)> {
         let (mut first, mut len) = ([0; PREFACE.len()], 0);
         while len < first.len() && PREFACE.starts_with(&first[..len]) {
             match inner.read(&mut first[len..]).await? {
-                // What was sent before the end is judged by whoever reads it.
+                // The reader of the connection judges the bytes before an early end.
                 0 => break,
                 read => len += read,
             }
@@ -32,7 +32,7 @@ impl<S: AsyncRead + Unpin> Begun<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Peeked<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,7 +48,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
         if self.left > 0 {
             return Poll::Ready(Ok(()));
         }
-        // What follows comes along: hyper makes its buffer larger for a read of its own.
+        // Reads the following bytes in the same call, because hyper enlarges its buffer for a
+        // separate read.
         match Pin::new(&mut self.inner).poll_read(context, buffer) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
@@ -56,7 +57,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Begun<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Peeked<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
@@ -107,7 +108,7 @@ mod tests {
                     drop(client);
                 };
                 let read = async {
-                    let (mut begun, is_http2) = Begun::of(server).await.unwrap();
+                    let (mut begun, is_http2) = Peeked::of(server).await.unwrap();
                     let mut again = Vec::new();
                     begun.read_to_end(&mut again).await.unwrap();
                     (is_http2, again)
@@ -122,7 +123,7 @@ mod tests {
     async fn what_follows_the_first_bytes_is_read_with_them() {
         let (mut client, server) = tokio::io::duplex(256);
         client.write_all(&[b'x'; 100]).await.unwrap();
-        let (mut begun, _) = Begun::of(server).await.unwrap();
+        let (mut begun, _) = Peeked::of(server).await.unwrap();
         assert_eq!(begun.read(&mut [0; 200]).await.unwrap(), 100);
     }
 }

@@ -1,24 +1,26 @@
-//! Proxies in front of the program: who calls through them.
+//! Trusted proxies in front of the program, and the client address that they report.
 
-use attache_host::auth::Proxied;
-use attache_host::budget::Account;
-use attache_host::http::Peer;
+use crate::auth::Proxied;
+use crate::budget::Account;
+use crate::http::Peer;
 use core::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, Request};
 
-/// The proxies whose word counts.
+/// The trusted proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Proxies {
-    /// An address, and how many of its first bits count.
+pub struct Proxies {
+    /// An address, and the length of its network prefix in bits.
     networks: Vec<(IpAddr, u32)>,
-    /// Whether whoever comes by the Unix socket is one.
+    /// Whether every peer on the Unix socket is a proxy.
     unix: bool,
 }
 
 impl Proxies {
+    /// Parses the entries of the setting.
+    ///
     /// # Errors
-    /// The text that is neither an address, nor a network, nor `unix`.
-    pub(super) fn of(texts: &[String]) -> Result<Self, String> {
+    /// The entry that is not an address, a network or `unix`.
+    pub fn parse(texts: &[String]) -> Result<Self, String> {
         let mut proxies = Self::default();
         for text in texts {
             match text.as_str() {
@@ -29,11 +31,12 @@ impl Proxies {
         Ok(proxies)
     }
 
-    /// Notes in a request from `peer` who calls.
+    /// Records the address of the caller in a request from `peer`.
     pub(super) fn introduce<B>(&self, peer: Option<IpAddr>, request: &mut Request<B>) {
         let caller = if self.trust(peer) {
             request.extensions_mut().insert(Proxied);
-            // Without a word of its own it is not known who calls. The proxy is not the caller: its share would be that of all.
+            // If the proxy does not report a caller, the caller is unknown. The proxy is not the
+            // caller: all of its callers would share one rate limit.
             self.caller(request.headers())
         } else {
             peer
@@ -43,7 +46,8 @@ impl Proxies {
         }
     }
 
-    /// Who is charged for a connection from `peer`: nobody in particular, where that is a proxy.
+    /// The account that is charged for a connection from `peer`. It is unknown if `peer` is a
+    /// proxy.
     pub(super) fn account(&self, peer: Option<IpAddr>) -> Account {
         if self.trust(peer) { Account::UNKNOWN } else { Account::address(peer) }
     }
@@ -55,8 +59,9 @@ impl Proxies {
         }
     }
 
-    /// Each proxy writes behind what came who has called it, so the last one that is no proxy itself is the caller; what stands before,
-    /// he may have made up.
+    /// Returns the caller from `X-Forwarded-For`. Each proxy appends the address of its peer, so
+    /// the last address that is not a proxy is the caller. A caller may have made up the addresses
+    /// before that.
     fn caller(&self, head: &HeaderMap) -> Option<IpAddr> {
         let lines: Vec<&str> =
             head.get_all("x-forwarded-for").iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;
@@ -72,7 +77,7 @@ impl Proxies {
     }
 }
 
-/// An address; some proxies write a port behind it.
+/// Parses an address. Some proxies append a port.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
@@ -86,7 +91,8 @@ fn network(text: &str) -> Option<(IpAddr, u32)> {
     let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits: u32 = bits.unwrap_or(most);
-    // Peers are compared as IPv4 where an IPv6 address means one, so the network is as well.
+    // IPv4-mapped IPv6 addresses of peers are compared as IPv4, so the network is converted as
+    // well.
     match address.to_canonical() {
         _ if bits > most => None,
         canonical @ IpAddr::V4(_) if address.is_ipv6() => Some((canonical, bits.checked_sub(128 - 32)?)),
@@ -95,7 +101,7 @@ fn network(text: &str) -> Option<(IpAddr, u32)> {
 }
 
 fn contains(network: IpAddr, bits: u32, address: IpAddr) -> bool {
-    // The first bits of both, at the end.
+    // Shifts out the bits that are not part of the prefix.
     let first = |value: u128, all: u32| value.checked_shr(all - bits).unwrap_or_default();
     match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -111,7 +117,7 @@ mod tests {
     use super::*;
 
     fn proxies(texts: &[&str]) -> Proxies {
-        Proxies::of(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+        Proxies::parse(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
@@ -151,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_no_network_is_named() {
         for text in ["10.0.0.0/33", "10.0.0", "proxy.example", "/8", "10.0.0.0/"] {
-            assert_eq!(Proxies::of(&[text.to_owned()]), Err(text.to_owned()));
+            assert_eq!(Proxies::parse(&[text.to_owned()]), Err(text.to_owned()));
         }
     }
 }

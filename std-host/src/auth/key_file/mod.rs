@@ -1,36 +1,47 @@
-//! Files of API keys. A line for each key has its name, the SHA-256 of its value, and its kind if that is not `host`. The value itself is
+//! Files of API keys, which can change while the server runs: [`KeyFile`] follows its file, and [`administration`] changes it over HTTP.
+//! A line for each key has its name, the SHA-256 of its value, and its kind if that is not `host`. The value itself is
 //! shown once, when it is made.
 
-use super::fault::{Fault, Faults, Origin};
-use super::key_level::{Entry, Kind, Level};
-use super::private_file::{self, bytes, hexadecimal};
-use super::system;
-use super::watched_file::WatchedFiles;
+mod administration;
+mod level;
+
+pub use administration::administration;
+pub use level::{Entry, Kind, Level};
+
+use super::Keys;
+use crate::private_file::{self, InvalidFile, bytes, hexadecimal};
+use crate::system;
+use crate::watched_file::WatchedFiles;
 use attache_core::auth::{ApiKey, Denied, Shown, digest};
-use attache_host::auth::Keys;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Duration;
 
-/// A new value: a prefix that scanners for leaked secrets look for, 32 random bytes, and a checksum of both.
-pub(super) fn made() -> Result<String, String> {
+/// Makes the value of a new key: a prefix that scanners for leaked secrets look for, 32 random bytes, and a checksum of both.
+///
+/// # Errors
+/// If the operating system gives no randomness.
+pub fn new_value() -> Result<String, String> {
     let mut value = format!("attache_{}", hexadecimal(&random()?));
     let [a, b, c, d, ..] = digest(value.as_bytes());
     value.push_str(&hexadecimal(&[a, b, c, d]));
     Ok(value)
 }
 
-/// 32 random bytes.
-pub(super) fn random() -> Result<[u8; 32], String> {
+/// Returns 32 random bytes.
+///
+/// # Errors
+/// If the operating system gives none.
+pub fn random() -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no randomness: {error}"))?;
     Ok(bytes)
 }
 
-/// Removes a key; whether it was there.
-pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
+/// Removes a key; returns whether it was there.
+pub fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
     let before = keys.len();
     keys.retain(|key| !key.is(name, kind));
     keys.len() < before
@@ -38,33 +49,36 @@ pub(super) fn remove(keys: &mut Vec<Entry>, name: &str, kind: &Kind) -> bool {
 
 /// Why a key file was not changed.
 #[derive(Debug)]
-pub(super) enum Unchanged {
-    /// Another change is under way.
+pub enum Unchanged {
+    /// Another change is in progress.
     Busy(String),
-    /// The change makes no sense.
+    /// The change is invalid.
     Refused(String),
-    /// It cannot be read or written.
-    Broken(Fault),
+    /// The file cannot be read or written.
+    Broken(InvalidFile),
 }
 
-impl From<Unchanged> for Fault {
+impl From<Unchanged> for InvalidFile {
     fn from(unchanged: Unchanged) -> Self {
         match unchanged {
-            Unchanged::Busy(what) | Unchanged::Refused(what) => Self::of(what),
+            Unchanged::Busy(what) | Unchanged::Refused(what) => Self::new(what),
             Unchanged::Broken(fault) => fault,
         }
     }
 }
 
-/// Changes the file, whole or not at all. Gives its new content and what `change` has returned.
-pub(super) fn change<T>(
+/// Changes the file, whole or not at all. Returns its new content and what `change` has returned.
+///
+/// # Errors
+/// Why it was not changed.
+pub fn change<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>,
 ) -> Result<(Vec<Entry>, T), Unchanged> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = PathBuf::from(name);
-    // While this file exists, no other program changes the keys.
+    // This file is a lock: while it exists, no other program changes the keys.
     let mut file = system::create_private(&fresh).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Unchanged::Busy(format!(
             "{} exists: another change of the keys is under way; if its program was killed, remove that file",
@@ -108,39 +122,39 @@ fn changed<T>(
     Ok((keys, given))
 }
 
-/// The keys in the file.
+/// Reads the keys in the file.
 ///
 /// # Errors
-/// All lines that do not name a key, or why the file cannot be read.
-pub(super) fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
+/// All lines that do not contain a key, or why the file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<Entry>, InvalidFile> {
     parsed(path, &private_file::read("auth.keys_file", path)?)
 }
 
-/// The keys in the file, for an operator who may be root and keep them for a service that runs as another user.
+/// Reads the keys in the file, for an operator who may be root and manages them for a service that
+/// runs as another user.
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_for_owner(path: &Path) -> Result<Vec<Entry>, Fault> {
+pub fn read_for_owner(path: &Path) -> Result<Vec<Entry>, InvalidFile> {
     parsed(path, &private_file::read_for_owner("auth.keys_file", path)?)
 }
 
-fn parsed(path: &Path, text: &str) -> Result<Vec<Entry>, Fault> {
-    let (mut keys, mut faults) = (Vec::new(), Faults::default());
+fn parsed(path: &Path, text: &str) -> Result<Vec<Entry>, InvalidFile> {
+    let (mut keys, mut wrong) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
         match entry(line) {
             Some(Ok(key)) => keys.push(key),
             None => {}
-            Some(Err(())) => faults.add(Fault::at(
-                Origin::File(path.to_owned(), number),
-                "a line must have the name of a key, 64 hexadecimal digits, and the kind of the key: run attache key add NAME"
-                    .to_owned(),
+            Some(Err(())) => wrong.push(format!(
+                "{}:{number}: a line must have the name of a key, 64 hexadecimal digits, and the kind of the key: run attache key add NAME",
+                path.display()
             )),
         }
     }
-    faults.end().map(|()| keys)
+    if wrong.is_empty() { Ok(keys) } else { Err(wrong.into_iter().collect()) }
 }
 
-/// The key on a line; nothing for an empty line or a comment.
+/// Parses a line. `None` for an empty line or a comment.
 fn entry(line: &str) -> Option<Result<Entry, ()>> {
     let mut words = line.split_whitespace();
     let name = words.next().filter(|_| !line.starts_with('#'))?;
@@ -152,13 +166,13 @@ fn entry(line: &str) -> Option<Result<Entry, ()>> {
     })
 }
 
-fn cannot(path: &Path, what: &str, error: &io::Error) -> Fault {
-    Fault::of(format!("auth.keys_file {} cannot be {what}: {error}", path.display()))
+fn cannot(path: &Path, what: &str, error: &io::Error) -> InvalidFile {
+    InvalidFile::new(format!("auth.keys_file {} cannot be {what}: {error}", path.display()))
 }
 
-/// The keys of one file, and the endpoints that they open.
+/// The keys of one key file, and the endpoints that they open.
 #[derive(Debug)]
-pub(super) struct Ring {
+pub struct KeyFile {
     file: PathBuf,
     held: Mutex<Held>,
 }
@@ -166,46 +180,55 @@ pub(super) struct Ring {
 #[derive(Debug)]
 struct Held {
     keys: Vec<Entry>,
-    doors: Vec<(Keys, Level, String)>,
+    opened: Vec<(Keys, Level, String)>,
 }
 
 impl Held {
     fn take(&mut self, fresh: Vec<Entry>) {
-        self.doors.iter().for_each(|(keys, level, path)| give(&fresh, keys, level, path));
+        self.opened.iter().for_each(|(keys, level, path)| give(&fresh, keys, level, path));
         self.keys = fresh;
     }
 }
 
-impl Ring {
+impl KeyFile {
     /// Reads the file, and watches it in the runtime that runs this.
-    pub(super) fn of(file: &Path) -> Result<Arc<Self>, Fault> {
-        let held = Mutex::new(Held { keys: read(file)?, doors: Vec::new() });
-        let ring = Arc::new(Self { file: file.to_owned(), held });
-        tokio::spawn(Arc::clone(&ring).follow());
-        Ok(ring)
+    ///
+    /// # Errors
+    /// All that is wrong with the file, such as its permissions or its lines.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open(file: &Path) -> Result<Arc<Self>, InvalidFile> {
+        let held = Mutex::new(Held { keys: read(file)?, opened: Vec::new() });
+        let key_file = Arc::new(Self { file: file.to_owned(), held });
+        tokio::spawn(Arc::clone(&key_file).follow());
+        Ok(key_file)
     }
 
-    pub(super) fn file(&self) -> &Path {
+    /// Returns the path of the file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The keys that open the endpoint at `path`, which asks for `level`. They follow the file.
-    pub(super) fn door(&self, level: Level, path: &str) -> Keys {
+    /// Returns the keys that open the endpoint at `path`, which asks for `level`. They follow the file.
+    #[must_use]
+    pub fn keys_for(&self, level: Level, path: &str) -> Keys {
         let keys = Keys::default();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         give(&held.keys, &keys, &level, path);
-        held.doors.push((keys.clone(), level, path.to_owned()));
+        held.opened.push((keys.clone(), level, path.to_owned()));
         keys
     }
 
-    /// Takes these keys instead of those before.
-    pub(super) fn take(&self, fresh: Vec<Entry>) {
+    /// Replaces all keys.
+    pub(super) fn replace(&self, fresh: Vec<Entry>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take(fresh);
     }
 
-    /// Reads the file again; the number of its keys if they have changed. A change over HTTP that happens meanwhile wins,
-    /// because it waits for this lock.
-    fn refresh(&self) -> Result<Option<usize>, Fault> {
+    /// Reads the file again, and returns the number of its keys if they have changed. The lock is
+    /// held while reading, so a concurrent change over HTTP is applied afterwards and never lost.
+    fn refresh(&self) -> Result<Option<usize>, InvalidFile> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = read(&self.file)?;
         if held.keys == fresh {
@@ -219,7 +242,10 @@ impl Ring {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 
-    /// Whether this is the value of a key, and of the master key.
+    /// Whether this is the value of the master key.
+    ///
+    /// # Errors
+    /// If it is the value of no key at all. The value of another key is `Ok(false)`.
     pub(super) fn is_master(&self, value: &[u8]) -> Result<bool, Denied<'static>> {
         let keys = self.keys();
         let of = |key: &Entry| ApiKey::new(key.name.clone(), key.digest);
@@ -233,14 +259,15 @@ impl Ring {
         }
     }
 
-    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the old keys stay.
+    /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the
+    /// old keys remain valid.
     async fn follow(self: Arc<Self>) {
         let mut watched = WatchedFiles::new(vec![self.file.clone()], LOOK);
         let mut logged = None;
         loop {
             watched.changed().await;
-            let ring = Arc::clone(&self);
-            let Ok(read) = tokio::task::spawn_blocking(move || ring.refresh()).await else { continue };
+            let key_file = Arc::clone(&self);
+            let Ok(read) = tokio::task::spawn_blocking(move || key_file.refresh()).await else { continue };
             match read {
                 Ok(changed) => {
                     logged = None;
@@ -263,14 +290,15 @@ impl Ring {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // As on the function platform, only servers that require a system key tell the holder of another valid key that it is the wrong
-    // one (docs/authorization.md, "Keys").
+    // As on the function platform: only servers that require a system key tell the holder of
+    // another valid key that it is the wrong one (docs/authorization.md, "Keys").
     if let Level::System(_) = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
 }
 
-/// How often the file is looked at: an operator who removes a key wants it to stop working now.
+/// The interval between checks of the file. It is short, because a removed key should stop working
+/// immediately.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -279,7 +307,7 @@ mod tests {
 
     #[test]
     fn made_value_has_the_mark_that_scanners_look_for_and_a_check() {
-        let value = made().unwrap();
+        let value = new_value().unwrap();
         let (front, check) = value.split_at(8 + 64);
         assert!(front.starts_with("attache_"));
         assert_eq!(check, &hexadecimal(&digest(front.as_bytes()))[..8]);
