@@ -134,6 +134,11 @@ impl Server {
         self.engine.backends.clone()
     }
 
+    /// Whether the server offers no tool, prompt, resource or template so far.
+    pub fn is_empty(&self) -> bool {
+        self.engine.changes.offers().is_empty()
+    }
+
     /// Completes arguments of prompts and variables of templates. `handler` gets the typed text and
     /// returns possible completions, best first. At most a hundred are sent.
     #[must_use]

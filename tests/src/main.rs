@@ -17,6 +17,7 @@ mod foreign;
 mod forms;
 mod gate;
 mod gate_failures;
+mod gate_official;
 mod guard;
 mod homes;
 mod http1;

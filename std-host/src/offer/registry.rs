@@ -246,6 +246,11 @@ impl<C: Clone> Registry<C> {
         Ok(())
     }
 
+    /// Whether no list has an entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        Kind::ALL.into_iter().all(|kind| self.of(kind).offers.is_empty())
+    }
+
     /// Declares all kinds of entries: a backend may come with any of them after clients have asked what the server offers.
     pub(crate) fn declare_all(&mut self) {
         Kind::ALL.into_iter().for_each(|kind| self.of_mut(kind).declared = true);
