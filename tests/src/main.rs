@@ -23,6 +23,7 @@ mod listing;
 mod metadata;
 mod mirrors;
 mod modern;
+mod opening;
 mod permissions;
 mod protection;
 mod provisioning;

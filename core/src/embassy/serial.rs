@@ -148,7 +148,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             let reply = Reply::from(Standalone::too_large(limit));
             return send(&mut self.tx, &reply, self.server, b"", b"", LINE_END).await;
         };
-        match self.connection.open(self.server, self.who, line) {
+        match self.connection.open(self.server, self.who, line).next {
             Next::Batch(batch) => self.batch(batch, line, inbox).await,
             next => self.serve(next, line, Place::Alone, inbox).await,
         }
@@ -158,7 +158,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     async fn batch<R: Read>(&mut self, batch: Batch, line: &[u8], inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
-            let next = self.connection.open_batched(self.server, self.who, message);
+            let next = self.connection.open_batched(self.server, self.who, message).next;
             if let Next::Call(_) | Next::Reply(_) | Next::Remember(..) = next {
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }

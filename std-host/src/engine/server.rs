@@ -14,7 +14,7 @@ use crate::session::{Client, Logs, Memory};
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
-use attache_core::exchange::{Next, Reply, Standalone, Ticket};
+use attache_core::exchange::{Opened, Reply, Standalone, Ticket};
 use attache_core::http::{LOOPBACK, Policy};
 use attache_core::json::Escaped;
 use attache_core::limits::SESSION_LIFE;
@@ -258,9 +258,9 @@ impl Moment {
         scopes(&*self.offers, operation)
     }
 
-    /// Notes for those who observe what a message is.
-    pub(crate) fn opened(&self, next: &Next, who: &Authenticated<'_>, body: &Bytes, watch: &mut Watch) {
-        watch.opened(next, who, &self.offers, body);
+    /// Records in `watch` what a message is.
+    pub(crate) fn opened(&self, opened: &Opened, who: &Authenticated<'_>, body: &Bytes, watch: &mut Watch) {
+        watch.opened(opened, who, &self.offers, body);
     }
 
     /// An answer that quotes nothing of a message, whole, and noted.
