@@ -24,7 +24,15 @@ pub fn variable<'a>(template: &str, uri: Text<'a>, name: &str) -> Option<Text<'a
 
 /// The names of the variables of `template`, in their order.
 pub fn names(template: &str) -> impl Iterator<Item = &str> {
-    template.split('{').skip(1).filter_map(|behind| Some(behind.split_once('}')?.0))
+    let mut rest = template;
+    // Bytes are searched, because the search in strings of the library can panic for all that a linker knows.
+    let find = |text: &str, wanted: u8| text.bytes().position(|byte| byte == wanted);
+    core::iter::from_fn(move || {
+        let behind = rest.get(find(rest, b'{')?.checked_add(1)?..)?;
+        let (name, behind) = behind.split_at_checked(find(behind, b'}')?)?;
+        rest = behind;
+        Some(name)
+    })
 }
 
 fn walk<'a>(template: &str, uri: Text<'a>, mut each: impl FnMut(&str, Text<'a>)) -> bool {

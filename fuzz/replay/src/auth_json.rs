@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 // These modules are private to the program, so they are included by path.
-#[path = "../../../std-host/src/cli/config/platform.rs"]
+#[path = "../../../std-host/attache/src/config/platform.rs"]
 mod platform;
-#[path = "../../../std-host/src/cli/config/policy.rs"]
+#[path = "../../../std-host/attache/src/config/policy.rs"]
 mod policy;
 
 /// Checks that an accepted policy says the same as a second reader finds in the file, and that no

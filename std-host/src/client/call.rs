@@ -1,14 +1,14 @@
 //! A request that runs: its events, its questions and its result.
 
-use super::connection::Inner;
 use super::error::{Error, RpcError};
+use super::inner::Inner;
 use super::limits::{RETRY_FIRST, RETRY_MOST, ROUNDS};
-use super::link::Sending;
 use super::mailbox::{Answer, Incoming, Mailbox};
+use super::outgoing::Sending;
 use super::question::{Answered, Question, QuestionMethod, is_declared, unanswered};
 use super::raw::RawJson;
 use super::request::Request;
-use attache_core::client::{Failure, Outcome};
+use attache_core::client::Outcome;
 use core::fmt;
 use core::pin::Pin;
 use std::collections::VecDeque;
@@ -286,18 +286,6 @@ impl Drop for Call {
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("method", &self.request.method).finish_non_exhaustive()
-    }
-}
-
-impl RpcError {
-    pub(super) fn of(raw: RawJson) -> Self {
-        let failure = raw.value().map(Failure::of);
-        let read = failure.map(|failure| {
-            let message = failure.message.chars().collect();
-            (failure.code, message, failure.data.and_then(|data| RawJson::parse(data.raw().to_vec()).ok()))
-        });
-        let (code, message, data) = read.unwrap_or_default();
-        Self { code, message, data, raw }
     }
 }
 

@@ -3,21 +3,19 @@
 use super::call::Call;
 use super::error::Error;
 use super::handshake::ServerInfo;
-use super::limits::{ClientLimits, LIST_BYTES, PAGES};
-use super::link::{Head, Link, Outgoing, Sending};
-use super::mailbox::Mailbox;
-use super::mirror::{self, Mirrored};
+use super::inner::Inner;
+use super::limits::ClientLimits;
+use super::link::Link;
+use super::lists::List;
+use super::notice::Notice;
 use super::process::Process;
 use super::profile::OwnProfile;
 use super::raw::RawJson;
 use super::request::Request;
-use super::router::{Notice, Router};
-use crate::sink::Growing;
-use attache_core::client::{self, Param};
+use super::router::Router;
 use attache_core::era::Version;
 use attache_core::tool::Level;
 use core::fmt;
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
@@ -27,51 +25,6 @@ use tokio::sync::broadcast;
 #[derive(Clone)]
 pub struct Client {
     pub(super) inner: Arc<Inner>,
-}
-
-pub(super) struct Inner {
-    pub(super) router: Arc<Router>,
-    pub(super) link: Link,
-    pub(super) limits: ClientLimits,
-    profile: Arc<OwnProfile>,
-    server: ServerInfo,
-    /// The mirrored arguments of the tools that were listed.
-    tools: Mutex<HashMap<String, Arc<Vec<Mirrored>>>>,
-    process: Mutex<Option<Process>>,
-}
-
-/// The lists of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum List {
-    /// `tools/list`
-    Tools,
-    /// `prompts/list`
-    Prompts,
-    /// `resources/list`
-    Resources,
-    /// `resources/templates/list`
-    ResourceTemplates,
-}
-
-impl List {
-    const fn method(self) -> &'static str {
-        match self {
-            Self::Tools => "tools/list",
-            Self::Prompts => "prompts/list",
-            Self::Resources => "resources/list",
-            Self::ResourceTemplates => "resources/templates/list",
-        }
-    }
-
-    const fn member(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::ResourceTemplates => "resourceTemplates",
-        }
-    }
 }
 
 impl Client {
@@ -201,143 +154,8 @@ impl Client {
     }
 }
 
-impl Inner {
-    pub(super) fn version(&self) -> Version {
-        self.router.version().unwrap_or(self.server.version)
-    }
-
-    pub(super) fn is_modern(&self) -> bool {
-        self.version().is_modern()
-    }
-
-    /// Sends a request. What comes back arrives in the mailbox, a failure to send as well.
-    pub(super) fn send(&self, request: &Request, further: &[(&str, RawJson)]) -> (u64, Arc<Mailbox>, Sending) {
-        let listens = request.method == "subscriptions/listen";
-        let (id, mailbox) = match self.router.open(request.asks, listens) {
-            Ok(opened) => opened,
-            Err(error) => {
-                let mailbox = Arc::new(Mailbox::default());
-                mailbox.end(Err(error));
-                return (0, mailbox, Sending::default());
-            }
-        };
-        let version = self.version();
-        let head = Head {
-            version,
-            method: request.method.to_string(),
-            name: request.mirrored_name().filter(|_| version.is_modern()),
-            mirrored: self.mirrored(request, version),
-        };
-        let body = request.body(id, version, self.profile.borrowed(), further);
-        (id, mailbox, self.link.start(Outgoing { id, body, head }))
-    }
-
-    fn mirrored(&self, request: &Request, version: Version) -> Vec<(http::HeaderName, http::HeaderValue)> {
-        if !self.link.is_http() || !version.is_modern() || request.method != "tools/call" {
-            return Vec::new();
-        }
-        let tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = request.param_named("name").and_then(|name| name.string()).and_then(|name| tools.get(&name));
-        known.map(|known| mirror::fields(known, request.param_named("arguments"))).unwrap_or_default()
-    }
-
-    /// Gives a request up, and tells the server by the means of the transport.
-    // MCP 2026-07-28 streamable-http: closing the stream is the signal. Everywhere else it is a notification, and over HTTP of
-    // older revisions closing the stream says nothing.
-    pub(super) fn cancel(&self, id: u64, reason: &str) {
-        if !self.router.forget(id) || (self.link.is_http() && self.is_modern()) {
-            return;
-        }
-        let mut out = Growing::unlimited();
-        let digits = id.to_string();
-        let params = [Param::json("requestId", digits.as_bytes()), Param::text("reason", reason)];
-        // The buffer grows, so nothing is too large for it.
-        let _ = client::notification(&mut out, "notifications/cancelled", &params);
-        self.link.notify_later(out.bytes.into());
-    }
-
-    /// Fetches the list of tools for its mirrored arguments.
-    pub(super) async fn refresh_tools(self: &Arc<Self>) -> Result<(), Error> {
-        self.list(List::Tools).await.map(drop)
-    }
-
-    async fn list(self: &Arc<Self>, list: List) -> Result<Vec<RawJson>, Error> {
-        let mut entries = Vec::new();
-        let (mut cursor, mut seen, mut bytes) = (None, HashSet::new(), 0);
-        for _ in 0..PAGES {
-            let mut request = Request::new(list.method());
-            if let Some(cursor) = cursor {
-                request = request.param("cursor", cursor);
-            }
-            let result = match Box::pin(Call::new(Arc::clone(self), request).result()).await {
-                // MCP 2025-11-25 basic/lifecycle: what was not declared need not be served.
-                Err(Error::Rpc(error)) if error.code == METHOD_NOT_FOUND && entries.is_empty() => return Ok(entries),
-                result => result?,
-            };
-            bytes += result.as_bytes().len();
-            if bytes > LIST_BYTES {
-                return Err(Error::EndlessList(format!("it has more than {LIST_BYTES} bytes")));
-            }
-            let page = result.member(list.member()).unwrap_or_else(RawJson::empty_object);
-            entries.extend(page.elements());
-            // MCP server/utilities/pagination: an empty string is a cursor, too. Some servers write null at the end.
-            match result.member("nextCursor").filter(|cursor| cursor.string().is_some()) {
-                None => return Ok(self.listed(list, entries)),
-                Some(next) if !seen.insert(next.clone()) => {
-                    return Err(Error::EndlessList(format!("the server gave cursor {next} twice")));
-                }
-                Some(next) => cursor = Some(next),
-            }
-        }
-        Err(Error::EndlessList(format!("it has more than {PAGES} pages")))
-    }
-
-    /// Judges the entries of a list one by one: a bad one does not spoil the others.
-    fn listed(&self, list: List, entries: Vec<RawJson>) -> Vec<RawJson> {
-        let name = if matches!(list, List::Resources) { "uri" } else { "name" };
-        let mut known = HashMap::new();
-        let judged = entries.into_iter().filter(|entry| {
-            let Some(name) = entry.member(name).and_then(|name| name.string()) else {
-                tracing::warn!(list = list.method(), "an entry without a name was left out");
-                return false;
-            };
-            if list != List::Tools {
-                return true;
-            }
-            match mirror::mirrored(entry) {
-                Ok(mirrored) => {
-                    known.insert(name, Arc::new(mirrored));
-                    true
-                }
-                // MCP 2026-07-28 server/tools: excluded over HTTP; a pipe has no headers to mirror into.
-                Err(why) if self.link.is_http() && self.is_modern() => {
-                    tracing::warn!(tool = name, why, "a tool was left out");
-                    false
-                }
-                Err(_) => true,
-            }
-        });
-        let entries = judged.collect();
-        if list == List::Tools {
-            *self.tools.lock().unwrap_or_else(PoisonError::into_inner) = known;
-        }
-        entries
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let (Link::Http(http), Ok(runtime)) = (&self.link, tokio::runtime::Handle::try_current()) {
-            let http = Arc::clone(http);
-            runtime.spawn(async move { http.end().await });
-        }
-    }
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("server", &self.inner.server).finish_non_exhaustive()
     }
 }
-
-const METHOD_NOT_FOUND: i64 = -32601;

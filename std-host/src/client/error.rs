@@ -2,7 +2,7 @@
 
 use super::limits::SHOWN;
 use super::raw::RawJson;
-use attache_core::client::NoRevision;
+use attache_core::client::{Failure, NoRevision};
 use core::fmt;
 use core::time::Duration;
 
@@ -102,6 +102,18 @@ impl Error {
             Self::Rpc(error) => Some(error.code),
             _ => None,
         }
+    }
+}
+
+impl RpcError {
+    pub(super) fn of(raw: RawJson) -> Self {
+        let failure = raw.value().map(Failure::of);
+        let read = failure.map(|failure| {
+            let message = failure.message.chars().collect();
+            (failure.code, message, failure.data.and_then(|data| RawJson::parse(data.raw().to_vec()).ok()))
+        });
+        let (code, message, data) = read.unwrap_or_default();
+        Self { code, message, data, raw }
     }
 }
 

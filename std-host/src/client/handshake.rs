@@ -2,13 +2,13 @@
 
 use super::error::Error;
 use super::limits::{ClientLimits, LATER, LATER_MOST};
-use super::link::{Head, Link, Outgoing};
+use super::link::Link;
 use super::mailbox::Answer;
+use super::outgoing::{Head, Outgoing};
 use super::profile::OwnProfile;
 use super::raw::RawJson;
 use super::request::Request;
 use super::router::Router;
-use crate::sink::Growing;
 use attache_core::client::{Heard, Negotiation, NoRevision, Step};
 use attache_core::era::Version;
 use bytes::Bytes;
@@ -169,7 +169,7 @@ impl Handshake<'_> {
         self.router.agree(version);
         if !version.is_modern() {
             // MCP 2025-11-25 basic/lifecycle: the client MUST send it. Some servers have no tools before.
-            link.notify(initialized()).await?;
+            link.notify(self.profile.initialized()).await?;
             if let Link::Http(http) = link {
                 http.begun().await;
             }
@@ -207,18 +207,4 @@ fn wait_time(error: Option<Error>) -> Duration {
         Some(Error::Status { retry_after: Some(time), .. }) => time.min(LATER_MOST),
         _ => LATER,
     }
-}
-
-/// The revision that an answer to `initialize` agrees on.
-pub(super) fn agreed(answer: &Answer) -> Option<Version> {
-    let version = answer.outcome.ok()?.of(&answer.body).member("protocolVersion")?.text()?;
-    Version::named(version).filter(|version| !version.is_modern())
-}
-
-/// The notification that ends the handshake.
-pub(super) fn initialized() -> Bytes {
-    let mut out = Growing::unlimited();
-    // The buffer grows, so nothing is too large for it.
-    let _ = attache_core::client::notification(&mut out, "notifications/initialized", &[]);
-    out.bytes.into()
 }

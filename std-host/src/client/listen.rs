@@ -1,13 +1,14 @@
 //! Subscriptions: changed lists and updated resources, of servers of all revisions.
 
-use super::connection::{Client, Inner};
+use super::connection::Client;
 use super::error::Error;
+use super::inner::Inner;
 use super::limits::{RECONNECT_FIRST, RECONNECT_MOST, RECONNECTS};
-use super::link::Sending;
 use super::mailbox::{Incoming, Mailbox};
+use super::notice::Notice;
+use super::outgoing::Sending;
 use super::raw::RawJson;
 use super::request::Request;
-use super::router::Notice;
 use core::fmt;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -130,7 +131,7 @@ impl Subscription {
                     Err(broadcast::error::RecvError::Closed) => return Err(Error::Closed),
                 },
                 Stream::Modern(open) => match open.mailbox.next().await {
-                    Ok(Incoming::Notification(method, params)) => match notice(&method, &params) {
+                    Ok(Incoming::Notification(method, params)) => match Notice::of(&method, params) {
                         Some(notice) => notice,
                         None => continue,
                     },
@@ -222,16 +223,6 @@ impl Drop for Subscription {
 }
 
 const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
-
-fn notice(method: &str, params: &RawJson) -> Option<Notice> {
-    Some(match method {
-        "notifications/tools/list_changed" => Notice::ToolsChanged,
-        "notifications/prompts/list_changed" => Notice::PromptsChanged,
-        "notifications/resources/list_changed" => Notice::ResourcesChanged,
-        "notifications/resources/updated" => Notice::ResourceUpdated(params.member("uri")?.string()?),
-        _ => return None,
-    })
-}
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

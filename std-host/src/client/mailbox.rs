@@ -4,6 +4,7 @@ use super::error::Error;
 use super::limits::{EVENT_BYTES, EVENTS};
 use super::question::Question;
 use super::raw::RawJson;
+use attache_core::era::Version;
 use attache_core::json::Item;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -26,6 +27,14 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     pub(super) status: u16,
     pub(super) outcome: Result<Item, Item>,
+}
+
+impl Answer {
+    /// The revision that an answer to `initialize` agrees on.
+    pub(super) fn agreed(&self) -> Option<Version> {
+        let version = self.outcome.ok()?.of(&self.body).member("protocolVersion")?.text()?;
+        Version::named(version).filter(|version| !version.is_modern())
+    }
 }
 
 /// The queue of one request.

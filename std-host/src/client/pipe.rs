@@ -2,7 +2,7 @@
 
 use super::error::{Error, shown};
 use super::limits::{NOISE, OUTGOING};
-use super::link::{Outgoing, Sending};
+use super::outgoing::{Outgoing, Sending};
 use super::router::{Router, Stray};
 use attache_core::client::number;
 use attache_core::json::Value;

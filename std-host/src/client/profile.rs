@@ -42,6 +42,14 @@ impl OwnProfile {
         out.bytes.into()
     }
 
+    /// The notification that ends the handshake.
+    pub(super) fn initialized(&self) -> Bytes {
+        let mut out = Growing::unlimited();
+        // The buffer grows, so nothing is too large for it.
+        let _ = client::notification(&mut out, "notifications/initialized", &[]);
+        out.bytes.into()
+    }
+
     pub(super) fn note_level(&self, level: Level) {
         self.told().level = Some(level);
     }

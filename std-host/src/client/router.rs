@@ -1,11 +1,13 @@
 //! Brings each message of a server to the request it belongs to, whatever stream it came on.
 
+mod questions;
+
 use super::error::{Error, shown};
-use super::limits::{NOTICE_BYTES, NOTICES, OUTGOING, QUESTIONS};
+use super::limits::{NOTICE_BYTES, NOTICES, OUTGOING};
 use super::mailbox::{Answer, Incoming, Mailbox};
-use super::question::{Answered, Question, QuestionMethod, Refusal, is_declared, unanswered};
+use super::notice::Notice;
+use super::question::Question;
 use super::raw::RawJson;
-use crate::sink::Growing;
 use attache_core::client::{self, AnswerId, Message, Unreadable, elements, number};
 use attache_core::era::{self, Version};
 use attache_core::json::{Item, Value};
@@ -17,28 +19,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::AbortHandle;
-
-/// Something that a server tells of itself, and not of one request.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Notice {
-    /// The list of tools has changed.
-    ToolsChanged,
-    /// The list of prompts has changed.
-    PromptsChanged,
-    /// The list of resources has changed.
-    ResourcesChanged,
-    /// The resource with this URI has changed.
-    ResourceUpdated(String),
-    /// A log message that belongs to no request that is known: `level`, `logger`, `data`.
-    Log(RawJson),
-    /// The page of an elicitation was visited: `elicitationId`.
-    ElicitationComplete(RawJson),
-    /// The session was opened again: notifications may have been lost, so lists and resources may have changed.
-    Reconnected,
-    /// Another notification: its method and its parameters.
-    Other(String, RawJson),
-}
 
 /// A function that answers questions.
 pub(super) type Answers = Arc<dyn Fn(Question) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -256,7 +236,7 @@ impl Router {
                     Some(mailbox) => {
                         let _ = mailbox.put(Incoming::Log(params), len);
                     }
-                    None => self.notice(method, params),
+                    None => self.notice(&method, params),
                 }
             }
             "notifications/cancelled" => self.cancelled(&params),
@@ -264,7 +244,7 @@ impl Router {
                 Some(mailbox) => {
                     let _ = mailbox.put(Incoming::Notification(method, params), len);
                 }
-                None => self.notice(method, params),
+                None => self.notice(&method, params),
             },
         }
     }
@@ -290,101 +270,13 @@ impl Router {
         }
     }
 
-    fn notice(&self, method: String, params: RawJson) {
+    fn notice(&self, method: &str, params: RawJson) {
         if params.as_bytes().len() > NOTICE_BYTES {
             tracing::debug!("a notification of more than {NOTICE_BYTES} bytes was dropped");
             return;
         }
-        self.tell(match method.as_str() {
-            "notifications/tools/list_changed" => Notice::ToolsChanged,
-            "notifications/prompts/list_changed" => Notice::PromptsChanged,
-            "notifications/resources/list_changed" => Notice::ResourcesChanged,
-            "notifications/resources/updated" => match params.member("uri").and_then(|uri| uri.string()) {
-                Some(uri) => Notice::ResourceUpdated(uri),
-                None => return,
-            },
-            "notifications/message" => Notice::Log(params),
-            "notifications/elicitation/complete" => Notice::ElicitationComplete(params),
-            _ => Notice::Other(shown(&method), params),
-        });
-    }
-
-    fn asked(&self, body: &Bytes, id: &[u8], method: Value<'_>, params: Option<Item>, stream: Option<u64>) {
-        // MCP 2026-07-28 basic/transports: servers send no requests, and clients no responses.
-        if self.version().is_some_and(Version::is_modern) {
-            tracing::debug!("a request of the server was dropped: revision 2026-07-28 has none");
-            return;
-        }
-        let id = Bytes::copy_from_slice(id);
-        let name: String = method.text().map(|text| text.chars().collect()).unwrap_or_default();
-        if name == "ping" {
-            return self.respond(&id, Ok(RawJson::empty_object()));
-        }
-        let Some(method) = QuestionMethod::named(&name) else {
-            return self.respond(&id, Err(Refusal { code: -32601, message: "Method not found".to_owned() }));
-        };
-        let params = params.map_or_else(RawJson::empty_object, |params| RawJson::part(body, params.of(body)));
-        if let Err(refusal) = is_declared(method, &params, self.declared) {
-            return self.respond(&id, Err(refusal));
-        }
-        if let Err(refusal) = self.question(&id, method, params, stream) {
-            self.respond(&id, Err(refusal));
-        }
-    }
-
-    /// Gives a question to the call that it belongs to, or to the function that answers questions.
-    fn question(
-        &self,
-        id: &Bytes,
-        method: QuestionMethod,
-        params: RawJson,
-        stream: Option<u64>,
-    ) -> Result<(), Refusal> {
-        let busy = |message: &str| Refusal { code: -32603, message: message.to_owned() };
-        let place = Place::take(&self.open_questions).ok_or_else(|| busy("Too many questions are open"))?;
-        let len = params.as_bytes().len();
-        let key = String::from_utf8_lossy(id).trim_matches('"').to_owned();
-        let (question, answered) = Question::new(key, method, params);
-        match self.asking(stream) {
-            Some(mailbox) => {
-                if mailbox.put(Incoming::Question(question), len).is_err() {
-                    return Err(busy("The call's events are not taken fast enough"));
-                }
-            }
-            None => match &self.answers {
-                Some(answers) => {
-                    tokio::spawn(answers(question));
-                }
-                // Guessing would show the question to a stranger.
-                None => return Err(busy("It is not known which call asks")),
-            },
-        }
-        let (responses, own) = (self.responses.clone(), id.clone());
-        let waiting = tokio::spawn(async move {
-            let answered = answered.await.unwrap_or_else(|_| unanswered(method));
-            let _ = responses.send(response(&own, answered)).await;
-            drop(place);
-        });
-        let mut calls = self.lock();
-        calls.questions.retain(|_, waiting| !waiting.is_finished());
-        calls.questions.insert(id.clone(), waiting.abort_handle());
-        Ok(())
-    }
-
-    /// The call that gets a question: that of the stream, or the only one that takes questions.
-    fn asking(&self, stream: Option<u64>) -> Option<Arc<Mailbox>> {
-        let calls = self.lock();
-        if let Some(running) = stream.and_then(|stream| calls.running.get(&stream)) {
-            return running.asks.then(|| Arc::clone(&running.mailbox));
-        }
-        let mut asking = calls.running.values().filter(|running| running.asks);
-        let first = asking.next()?;
-        asking.next().is_none().then(|| Arc::clone(&first.mailbox))
-    }
-
-    fn respond(&self, id: &[u8], answered: Answered) {
-        if self.responses.try_send(response(id, answered)).is_err() {
-            tracing::debug!("the server asks faster than it takes answers; one was dropped");
+        if let Some(notice) = Notice::of(method, params) {
+            self.tell(notice);
         }
     }
 
@@ -396,35 +288,6 @@ impl Router {
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn response(id: &[u8], answered: Answered) -> Bytes {
-    let mut out = Growing::unlimited();
-    // The buffer grows, so nothing is too large for it.
-    let _ = match answered {
-        Ok(result) => client::respond(&mut out, id, result.as_bytes()),
-        Err(refusal) => client::respond_error(&mut out, id, refusal.code, &refusal.message),
-    };
-    out.bytes.into()
-}
-
-/// One of the places for open questions.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Option<Self> {
-        if open.fetch_add(1, Ordering::Relaxed) >= QUESTIONS {
-            open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Self(Arc::clone(open)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@ use super::events::Events;
 use super::{Http, SESSION_ID, failed, session};
 use crate::client::error::{Error, shown};
 use crate::client::limits::REFUSAL;
-use crate::client::link::Outgoing;
+use crate::client::outgoing::Outgoing;
 use crate::client::router::Stray;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;

@@ -11,7 +11,7 @@ pub use credential::Credential;
 
 use super::error::Error;
 use super::limits::{CONNECT_TIME, ClientLimits, NOTIFY_TIME, REDIRECTS};
-use super::link::{Head, Outgoing, Sending};
+use super::outgoing::{Head, Outgoing, Sending};
 use super::profile::OwnProfile;
 use super::router::Router;
 use crate::https;

@@ -2,10 +2,9 @@
 
 use super::{Http, PROTOCOL_VERSION, SESSION_ID, names_version};
 use crate::client::error::Error;
-use crate::client::handshake;
 use crate::client::limits::DELETE_TIME;
-use crate::client::link::{Head, Outgoing};
-use crate::client::router::Notice;
+use crate::client::notice::Notice;
+use crate::client::outgoing::{Head, Outgoing};
 use attache_core::era::Version;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -105,12 +104,12 @@ impl Http {
             return Err(error);
         }
         let agreed = match mailbox.next().await {
-            Err(Ok(answer)) => handshake::agreed(&answer).ok_or(Error::SessionLost)?,
+            Err(Ok(answer)) => answer.agreed().ok_or(Error::SessionLost)?,
             Err(Err(error)) => return Err(error),
             Ok(_) => return Err(Error::SessionLost),
         };
         self.router.agree(agreed);
-        self.notify(handshake::initialized()).await?;
+        self.notify(self.profile.initialized()).await?;
         self.hear().await;
         self.restore().await;
         self.router.tell(Notice::Reconnected);

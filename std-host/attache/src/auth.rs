@@ -1,0 +1,144 @@
+//! Who may call, as the configuration says it.
+
+use super::config::{Policy, Protection, Required, ServerConfig};
+use super::fault::Fault;
+use super::key_file::Ring;
+use super::text;
+use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
+use core::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Key files that were read, each once.
+#[derive(Debug, Default)]
+pub(super) struct Rings(Vec<Arc<Ring>>);
+
+impl Rings {
+    /// The keys of this file.
+    pub(super) fn of(&mut self, file: &Path) -> Result<Arc<Ring>, Fault> {
+        if let Some(ring) = self.0.iter().find(|ring| ring.file() == file) {
+            return Ok(Arc::clone(ring));
+        }
+        let ring = Ring::of(file)?;
+        self.0.push(Arc::clone(&ring));
+        Ok(ring)
+    }
+}
+
+/// The credentials that callers of an endpoint need; `None` if everyone may call. `url` is the endpoint as its clients write it, unless
+/// the configuration says otherwise.
+pub(super) fn of(endpoint: &ServerConfig, url: &str, rings: &mut Rings) -> Result<Option<Auth>, Fault> {
+    let ServerConfig { path, protection, .. } = endpoint;
+    let ring = protection.keys_file.as_deref().map(|file| rings.of(file)).transpose()?;
+    let keys = ring.map(|ring| ring.door(protection.key_level.clone(), path));
+    let tokens = tokens(protection, url)?;
+    let auth = match (protection.required, tokens, keys) {
+        _ if protection.vouched => Auth::vouched(),
+        (Required::Nothing, ..) | (_, None, None) => return Ok(None),
+        (Required::Sometimes, Some(tokens), _) => Auth::optional(tokens),
+        (Required::Either, Some(tokens), Some(keys)) => Auth::either(tokens, keys),
+        (_, Some(tokens), Some(keys)) => Auth::both(tokens, keys),
+        (_, Some(tokens), None) => Auth::tokens(tokens),
+        (_, None, Some(keys)) => Auth::keys(keys),
+    };
+    let auth = auth.unauthenticated(protection.unauthenticated);
+    // auth.resource wins over what a proxy says.
+    let auth = match &protection.forwarded {
+        Some([host, proto]) if protection.resource.is_none() => auth.forwarded(host.clone(), proto.clone()),
+        _ => auth,
+    };
+    Ok(Some(if protection.key_in_query { auth.key_in_query() } else { auth }))
+}
+
+pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
+    let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection));
+    let Some(first) = issuers.next() else { return Ok(None) };
+    let resource = protection.resource.as_deref().unwrap_or(url);
+    let tokens =
+        issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
+    Ok(Some(tokens.scopes(&protection.scopes).longest(protection.longest_token)))
+}
+
+fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
+    let issuer = match &protection.jwks_file {
+        None => Issuer::discovered(&policy.issuer),
+        Some(file) => {
+            let path = file.display();
+            let text = text::read(file)
+                .map_err(|error| Fault::of(format!("auth.jwks_file {path} cannot be read: {error}")))?;
+            Issuer::with_keys(&policy.issuer, &text)
+                .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
+        }
+    };
+    let issuer = match protection.oldest_token {
+        Some(age) => issuer.oldest(age),
+        None => issuer,
+    };
+    Ok(issuer
+        .leeway(protection.leeway)
+        .issuers(&policy.issuers)
+        .audiences(&policy.audiences)
+        .applications(&policy.applications)
+        .tenants(&policy.tenants)
+        .identities(&policy.identities)
+        .groups(&policy.groups))
+}
+
+/// The server at a path; the first one without a path.
+pub(super) fn endpoint<'s>(servers: &'s [ServerConfig], asked: Option<&str>) -> Result<&'s ServerConfig, Fault> {
+    let found = servers.iter().find(|server| asked.is_none_or(|asked| asked == server.path));
+    found.ok_or_else(|| Fault::of("--server names a path that no server of the configuration has".to_owned()))
+}
+
+/// The policy in words, for the operator who starts the server.
+pub(super) struct Words<'a>(pub(super) &'a Protection, pub(super) &'a str);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(protection, url) = self;
+        let key = protection.keys_file.as_ref().map(|file| format!("a key of {}", file.display()));
+        let issuers: Vec<_> = protection.policies.iter().map(|policy| policy.issuer.as_str()).collect();
+        let token = (!issuers.is_empty()).then(|| format!("an access token of {}", issuers.join(" or ")));
+        let and = if protection.required == Required::Either { "or" } else { "and" };
+        match (protection.required, token, key) {
+            _ if protection.vouched => return f.write_str("The header X-MS-CLIENT-PRINCIPAL says who calls."),
+            (Required::Nothing, ..) | (_, None, None) => return f.write_str("Everyone who reaches it may call."),
+            (Required::Sometimes, Some(token), _) => {
+                write!(f, "Everyone may call what needs neither scope nor role; for the rest callers need {token}.")?;
+            }
+            (_, Some(token), Some(key)) => write!(f, "Callers need {token} {and} {key}.")?,
+            (_, Some(one), None) | (_, None, Some(one)) => write!(f, "Callers need {one}.")?,
+        }
+        match protection.unauthenticated {
+            Unauthenticated::Forbidden => f.write_str(" Others get 403 without a reason.")?,
+            Unauthenticated::NotFound => f.write_str(" Others get 404.")?,
+            _ => {}
+        }
+        let all = |list: &[String]| list.join(", ");
+        for policy in &protection.policies {
+            if issuers.len() > 1 {
+                write!(f, "\n  of {}:", policy.issuer)?;
+            }
+            let mut audiences = policy.audiences.clone();
+            audiences.push(protection.resource.as_deref().unwrap_or(url).to_owned());
+            write!(f, "\n  audiences: {}", all(&audiences))?;
+            match policy.applications.as_slice() {
+                [] => f.write_str("\n  applications: only one whose id is an audience (set auth.applications)")?,
+                [any] if any == "*" => f.write_str("\n  applications: any with a token for this server")?,
+                listed => write!(f, "\n  applications: {}", all(listed))?,
+            }
+            for (name, list) in
+                [("tenants", &policy.tenants), ("identities", &policy.identities), ("groups", &policy.groups)]
+            {
+                if !list.is_empty() {
+                    write!(f, "\n  {name}: {}", all(list))?;
+                }
+            }
+        }
+        match protection.scopes.as_slice() {
+            _ if issuers.is_empty() => Ok(()),
+            [] => f.write_str("\n  scopes that clients are told to request: none (set auth.scopes)"),
+            scopes => write!(f, "\n  scopes that clients are told to request: {}", all(scopes)),
+        }
+    }
+}

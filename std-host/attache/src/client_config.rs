@@ -1,0 +1,111 @@
+//! The configuration that a client needs to find the servers of this program.
+
+use super::assemble::url;
+use super::config::{Config, ServerConfig, Tls};
+use clap::ValueEnum;
+use core::net::SocketAddr;
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Clients differ in the words of the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Client {
+    /// Visual Studio Code: `.vscode/mcp.json`.
+    #[default]
+    Vscode,
+    /// Claude Code: `.mcp.json`. The key is taken from the variable ATTACHE_KEY.
+    Claude,
+    /// Cursor: `.cursor/mcp.json`. The key is taken from the variable ATTACHE_KEY.
+    Cursor,
+}
+
+/// One document for all servers, which clients reach over HTTP. `address` is where the program listens.
+pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketAddr>) -> Value {
+    let (mut servers, mut inputs) = (Map::new(), Vec::new());
+    let several = config.servers.len() > 1;
+    for (name, endpoint) in named(&config.servers) {
+        let mut server = json!({ "url": public_url(endpoint, address, config.tls.as_ref()) });
+        if client != Client::Cursor {
+            server["type"] = json!("http");
+        }
+        if endpoint.protection.keys_file.is_some() {
+            let id = if several { format!("key-{name}") } else { "key".to_owned() };
+            server["headers"] = json!({ "x-functions-key": match client {
+                Client::Vscode => format!("${{input:{id}}}"),
+                Client::Claude => "${ATTACHE_KEY}".to_owned(),
+                Client::Cursor => "${env:ATTACHE_KEY}".to_owned(),
+            }});
+            let description = if several { format!("API key of {name}") } else { "API key of the server".to_owned() };
+            inputs.push(json!({ "type": "promptString", "id": id, "description": description, "password": true }));
+        }
+        servers.insert(name, server);
+    }
+    document(client, servers, inputs)
+}
+
+/// The document for the first server, which its client starts itself.
+pub(super) fn over_stdio(client: Client, config: &Config, file: Option<&Path>) -> Value {
+    let program = std::env::current_exe().map_or("attache".to_owned(), |path| path.to_string_lossy().into_owned());
+    let mut arguments = vec!["serve".to_owned(), "--stdio".to_owned()];
+    if let Some(file) = file {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        arguments.extend(["--config".to_owned(), file.to_string_lossy().into_owned()]);
+    }
+    let server = json!({ "type": "stdio", "command": program, "args": arguments });
+    let servers = named(&config.servers).into_iter().take(1).map(|(name, _)| (name, server.clone()));
+    document(client, servers.collect(), Vec::new())
+}
+
+fn document(client: Client, servers: Map<String, Value>, inputs: Vec<Value>) -> Value {
+    match client {
+        Client::Vscode if inputs.is_empty() => json!({ "servers": servers }),
+        Client::Vscode => json!({ "servers": servers, "inputs": inputs }),
+        Client::Claude | Client::Cursor => json!({ "mcpServers": servers }),
+    }
+}
+
+/// The servers with a name for each that no other has.
+fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
+    let mut taken = HashSet::new();
+    let mut unique = |endpoint: &ServerConfig| {
+        let mut name = endpoint.name.clone();
+        while !taken.insert(name.clone()) {
+            name = format!("{name}{}", endpoint.path.trim_end_matches('/').replace('/', "-"));
+            if endpoint.path == "/" {
+                name.push_str("-root");
+            }
+        }
+        name
+    };
+    servers.iter().map(|endpoint| (unique(endpoint), endpoint)).collect()
+}
+
+/// The URL that clients use: the public one if it is set, else one with the first of the allowed hosts, else the address.
+fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&Tls>) -> String {
+    let ServerConfig { path, hosts, protection, .. } = endpoint;
+    if let Some(resource) = &protection.resource {
+        return resource.clone();
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    match (address, hosts.first()) {
+        // A host is allowed although other machines cannot connect: a proxy in front has that name, and serves HTTPS.
+        (Some(address), Some(host)) if address.ip().is_loopback() => format!("https://{host}{path}"),
+        (None, Some(host)) => format!("https://{host}{path}"),
+        (Some(address), Some(host)) => match (scheme, address.port()) {
+            ("https", 443) | ("http", 80) => format!("{scheme}://{host}{path}"),
+            (_, port) => format!("{scheme}://{host}:{port}{path}"),
+        },
+        // No client connects to the unspecified address.
+        (Some(address), None) if address.ip().is_unspecified() => {
+            format!("{scheme}://localhost:{}{path}", address.port())
+        }
+        _ => url(address, path, tls),
+    }
+}
+
+/// Whether the document names this machine although others are meant to connect: clients elsewhere need another host.
+pub(super) fn names_this_machine(config: &Config, address: Option<SocketAddr>) -> bool {
+    let is_open = address.is_some_and(|address| address.ip().is_unspecified());
+    is_open && config.servers.iter().any(|server| server.hosts.is_empty() && server.protection.resource.is_none())
+}

@@ -1,0 +1,300 @@
+//! The configuration: one table of settings, four places to write them, one typed value for the program.
+
+mod checks;
+mod flags;
+mod layers;
+mod names;
+mod paths;
+mod platform;
+mod policy;
+mod protection;
+mod schema;
+mod secret;
+mod settings;
+mod value;
+
+pub(super) use flags::Flags;
+pub(super) use layers::Layers;
+pub(super) use paths::METADATA;
+pub(super) use policy::Policy;
+pub(super) use protection::{Protection, Required};
+pub(super) use schema::schema;
+pub(super) use secret::Secret;
+use settings::{Kind, SETTINGS, Setting};
+pub(super) use value::{Listen, Rates};
+
+use super::fault::{Fault, Faults, Origin};
+use super::proxies::Proxies;
+use super::text;
+use attache_host::Limits;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+/// What the program does.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) listen: Listen,
+    /// Permissions of the file of a Unix socket.
+    pub(super) socket_mode: u32,
+    pub(super) limits: Limits,
+    pub(super) rates: Rates,
+    pub(super) identity_rates: Rates,
+    pub(super) servers: Vec<ServerConfig>,
+    pub(super) tls: Option<Tls>,
+    /// The keys that sign sessions and questions; made at the start if there are none.
+    pub(super) seal: Option<Secret<Vec<[u8; 32]>>>,
+    pub(super) log_level: String,
+    pub(super) log_json: bool,
+    pub(super) log_exchanges: bool,
+    pub(super) metrics: Option<SocketAddr>,
+    pub(super) status: Option<SocketAddr>,
+    pub(super) traces: Option<String>,
+    pub(super) proxies: Proxies,
+    /// The file whose keys are administered over HTTP.
+    pub(super) administered: Option<PathBuf>,
+}
+
+/// What the configuration says of one server: its `[[server]]` table, or the settings without one.
+#[derive(Debug)]
+pub struct ServerConfig {
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) instructions: Option<String>,
+    pub(super) tools: Vec<String>,
+    pub(super) hosts: Vec<String>,
+    pub(super) origins: Vec<String>,
+    pub(super) protection: Protection,
+    path_origin: Origin,
+    resource_origin: Origin,
+}
+
+impl ServerConfig {
+    /// Returns the name that clients are told (`name`).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the path of the endpoint (`path`), with its leading slash.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The files and rules of TLS.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) client_ca: Option<PathBuf>,
+    /// Whether TLS 1.3 alone is accepted.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, a certificate stops the start"))]
+    pub(super) only_newest: bool,
+}
+
+/// The demo tools.
+const TOOLS: [&str; 2] = ["echo", "add"];
+
+/// Most header fields that the HTTP library can hold.
+const MOST_FIELDS: usize = 10_000;
+
+/// The file that is read if it is in the working directory and none is named.
+const FILE: &str = "attache.toml";
+
+impl Layers {
+    /// All that was written: in `flags`, in the environment, and in the `file` or [`FILE`].
+    ///
+    /// # Errors
+    /// All values that are not written as their setting wants them.
+    pub(super) fn read(flags: &Flags, file: Option<&Path>) -> Result<Self, Fault> {
+        let (mut layers, mut faults) = (Self::default(), Faults::default());
+        for (setting, texts) in &flags.0 {
+            faults.or_default(layers.flag(setting, texts.clone()));
+        }
+        faults.or_default(layers.variables(|name| std::env::var(name).ok()));
+        let named = Self::named(file);
+        let file = named.as_deref();
+        let path = file.unwrap_or_else(|| Path::new(FILE));
+        match text::read(path) {
+            Ok(text) => faults.or_default(layers.file(path, &text)),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
+        }
+        faults.end().map(|()| layers)
+    }
+
+    /// The file that a flag names, else `ATTACHE_CONFIG`; an empty variable is as good as none.
+    pub(super) fn named(flag: Option<&Path>) -> Option<PathBuf> {
+        let variable = || std::env::var_os("ATTACHE_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from);
+        flag.map(Path::to_owned).or_else(variable)
+    }
+
+    /// A warning for each environment variable that looks like a setting and is none.
+    pub(super) fn unknown_variables() -> Vec<String> {
+        layers::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+    }
+
+    /// All settings as the file would have them, and behind each where it comes from.
+    pub(super) fn print(&self) -> String {
+        let line = |setting: &Setting, server: Option<usize>| {
+            let given = self.get(setting, server);
+            if setting.kind == Kind::Secret {
+                let hidden = || format!("# {} (hidden) from {}\n", setting.key, given.origin);
+                return (!given.texts.is_empty()).then(hidden);
+            }
+            let mut quoted = given.texts.iter().map(|text| serde_json::Value::from(text.as_str()).to_string());
+            let value = match setting.kind {
+                Kind::List(_) => format!("[{}]", quoted.collect::<Vec<_>>().join(", ")),
+                _ => quoted.next()?,
+            };
+            Some(format!("{} = {value}  # {}\n", setting.key, given.origin))
+        };
+        let mut printed: String = SETTINGS.iter().filter_map(|setting| line(setting, None)).collect();
+        for server in 0..self.servers() {
+            printed.push_str("\n[[server]]\n");
+            let own = SETTINGS.iter().filter(|setting| setting.of == settings::Of::Server);
+            printed.extend(own.filter_map(|setting| line(setting, Some(server))));
+        }
+        printed
+    }
+
+    /// The typed value of all settings.
+    ///
+    /// # Errors
+    /// All settings that contradict each other or name files that cannot be used.
+    pub(super) fn config(&self) -> Result<Config, Fault> {
+        let mut faults = Faults::default();
+        let config = Config {
+            listen: value::listen(&self.text("listen"))
+                .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
+            socket_mode: value::mode(&self.text("socket_mode")).unwrap_or(0o600),
+            rates: value::rate(&self.text("limits.rate")).unwrap_or(Rates::Auto),
+            identity_rates: value::rate(&self.text("limits.identity_rate")).unwrap_or(Rates::Auto),
+            limits: self.limits(&mut faults),
+            servers: self.endpoints(&mut faults),
+            tls: faults.or_default(self.tls()),
+            seal: faults.or_default(self.seal()),
+            log_level: self.text("log.level"),
+            log_json: self.text("log.format") == "json",
+            metrics: self.address("metrics.listen"),
+            status: faults.or_default(self.status()),
+            traces: faults.or_default(self.traces()),
+            proxies: faults.or_default(self.proxies()),
+            administered: faults.or_default(self.administered()),
+            log_exchanges: self.text("log.exchanges") == "true",
+        };
+        faults.or_default(config.check_paths());
+        faults.end().map(|()| config)
+    }
+
+    fn limits(&self, faults: &mut Faults) -> Limits {
+        let limits = Limits::default()
+            .body(self.size("limits.body"))
+            .body_time(self.time("limits.body_time"))
+            .head(self.size("limits.head"))
+            .fields(self.count("limits.fields"))
+            .head_time(self.time("limits.head_time"))
+            .idle_time(self.time("limits.idle_time"))
+            .stall_time(self.time("limits.stall_time"))
+            .stream_time(self.time("limits.stream_time"))
+            .connections(self.count("limits.connections"))
+            .multiplexed(self.count("limits.multiplexed"))
+            .calls(self.count("limits.calls"))
+            .calls_waiting(self.count("limits.calls_waiting"))
+            .call_wait(self.time("limits.call_wait"))
+            .call_time(self.time("limits.call_time"))
+            .streams(self.count("limits.streams"))
+            .stop_grace(self.time("limits.stop_grace"))
+            .memory(self.size("limits.memory"))
+            .memory_per_caller(self.size("limits.memory_per_caller"))
+            .share(self.count("limits.share"));
+        if limits.head < attache_host::limits::HEAD_LEAST {
+            faults.add(self.fault("limits.head", "must be 8KiB at least"));
+        }
+        if limits.memory < limits.body {
+            faults.add(self.fault("limits.memory", "must have room for one body: limits.body at least"));
+        }
+        if !(1..=100).contains(&limits.share) {
+            faults.add(self.fault("limits.share", "must be a number from 1 to 100, in percent"));
+        }
+        if limits.fields > MOST_FIELDS {
+            faults.add(self.fault("limits.fields", &format!("must be {MOST_FIELDS} at most")));
+        }
+        limits
+    }
+
+    /// The servers whose settings are in order.
+    fn endpoints(&self, faults: &mut Faults) -> Vec<ServerConfig> {
+        let numbers: Vec<Option<usize>> = match self.servers() {
+            0 => vec![None],
+            servers => (0..servers).map(Some).collect(),
+        };
+        let mut endpoints = Vec::new();
+        for number in numbers {
+            let texts = |key: &str| self.given(key, number).texts;
+            let text = |key: &str| texts(key).into_iter().next();
+            let tools = texts("tools");
+            for unknown in tools.iter().filter(|tool| !TOOLS.contains(&tool.as_str())) {
+                let what = format!("there is no tool {unknown:?}: choose from {}", TOOLS.join(", "));
+                faults.add(Fault::at(self.given("tools", number).origin, what));
+            }
+            match self.protection(number) {
+                Err(fault) => faults.add(fault),
+                Ok(protection) => endpoints.push(ServerConfig {
+                    path: text("path").unwrap_or_default(),
+                    name: text("name").unwrap_or_default(),
+                    instructions: text("instructions"),
+                    tools,
+                    hosts: texts("allow_host"),
+                    origins: texts("allow_origin"),
+                    protection,
+                    path_origin: self.given("path", number).origin,
+                    resource_origin: self.given("auth.resource", number).origin,
+                }),
+            }
+        }
+        endpoints
+    }
+
+    fn given(&self, key: &str, server: Option<usize>) -> layers::Given {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        self.get(setting.expect("a key of the table"), server)
+    }
+
+    fn fault(&self, key: &str, what: &str) -> Fault {
+        Fault::at(self.given(key, None).origin, format!("{key} {what}"))
+    }
+
+    fn text(&self, key: &str) -> String {
+        self.given(key, None).texts.into_iter().next().unwrap_or_default()
+    }
+
+    // All of them were checked when they were read.
+    fn address(&self, key: &str) -> Option<SocketAddr> {
+        self.text(key).parse().ok()
+    }
+
+    fn size(&self, key: &str) -> usize {
+        value::size(&self.text(key)).unwrap_or(usize::MAX)
+    }
+
+    fn count(&self, key: &str) -> usize {
+        self.text(key).parse().unwrap_or(usize::MAX)
+    }
+
+    fn time(&self, key: &str) -> Duration {
+        value::time(&self.text(key)).unwrap_or(Duration::MAX)
+    }
+
+    /// The file of API keys that a server has, for commands that change it.
+    pub(super) fn keys_file(&self, path: Option<&str>) -> Option<PathBuf> {
+        let of = |server| self.given("auth.keys_file", server).texts.into_iter().next();
+        let has_path = |server: &usize| {
+            path.is_none_or(|path| self.given("path", Some(*server)).texts.iter().any(|own| own == path))
+        };
+        let file = (0..self.servers()).filter(has_path).find_map(|server| of(Some(server)));
+        file.or_else(|| of(None)).map(PathBuf::from)
+    }
+}

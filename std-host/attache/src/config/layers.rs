@@ -1,0 +1,267 @@
+//! Where values come from: a flag overrides a variable, a variable overrides the file, the file overrides the default.
+
+use super::names;
+use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
+use crate::fault::{Fault, Faults, Origin};
+use core::fmt;
+use std::collections::HashMap;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value as it was written, and where.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// One text, or those of a list.
+    pub(crate) texts: Vec<String>,
+    pub(crate) origin: Origin,
+}
+
+// The texts may be secret.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+type Values = HashMap<&'static str, Given>;
+
+/// All that was written, in the order of precedence.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    flags: Values,
+    variables: Values,
+    servers: Vec<Values>,
+    file: Values,
+}
+
+impl Layers {
+    /// Takes a flag of the command line.
+    pub(crate) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
+        let given = Given { texts, origin: Origin::Flag(setting.flag()) };
+        self.flags.insert(setting.key, checked(setting, given)?);
+        Ok(())
+    }
+
+    /// Takes the environment variables that are settings. An empty variable is as good as none: that is how container tools pass
+    /// on a variable that is not set.
+    pub(crate) fn variables(&mut self, of: impl Fn(&str) -> Option<String>) -> Result<(), Fault> {
+        let mut faults = Faults::default();
+        for setting in SETTINGS {
+            let name = setting.variable();
+            let Some(text) = of(&name).filter(|text| !text.is_empty()) else { continue };
+            let given = Given { texts: vec![text], origin: Origin::Variable(name) };
+            match checked(setting, given) {
+                Ok(given) => drop(self.variables.insert(setting.key, given)),
+                Err(fault) => faults.add(fault),
+            }
+        }
+        faults.end()
+    }
+
+    /// Takes the file at `path`, which has this text.
+    ///
+    /// # Errors
+    /// All faults of the file.
+    pub(crate) fn file(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
+        let file = File { path, text };
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = file.line(error.span().map_or(0, |span| span.start));
+            Fault::at(Origin::File(path.to_owned(), line), error.message().to_owned())
+        })?;
+        let mut faults = Faults::default();
+        for (key, value) in table.get_ref() {
+            let at = key.span().start;
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("server", DeValue::Array(servers)) => {
+                    for server in servers.iter() {
+                        let mut values = Values::new();
+                        match server.get_ref() {
+                            DeValue::Table(table) => file.read(table, "", Of::Server, &mut values, &mut faults),
+                            _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
+                        }
+                        self.servers.push(values);
+                    }
+                }
+                ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
+                (_, inner) => {
+                    let at = value.span().start;
+                    file.read_one(key, inner, at, "", Of::Program, &mut self.file, &mut faults);
+                }
+            }
+        }
+        faults.end()
+    }
+
+    /// How many `[[server]]` there are.
+    pub(crate) const fn servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The value of a setting, for the `[[server]]` of this number.
+    pub(crate) fn get(&self, setting: &Setting, server: Option<usize>) -> Given {
+        let own = server.and_then(|number| self.servers.get(number));
+        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file)];
+        layers.into_iter().flatten().find_map(|values| values.get(setting.key)).cloned().unwrap_or_else(|| Given {
+            texts: match setting.kind {
+                _ if setting.default.is_empty() => Vec::new(),
+                Kind::List(_) => setting.default.split(',').map(str::to_owned).collect(),
+                _ => vec![setting.default.to_owned()],
+            },
+            origin: Origin::Default,
+        })
+    }
+}
+
+const NOT_A_SERVER: &str = "write [[server]], with two brackets: a file may have several servers";
+
+/// A warning for each of these environment variables that looks like a setting and is none. It stops nothing, because platforms
+/// set such variables on their own (Kubernetes: `ATTACHE_SERVICE_HOST`).
+pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = SETTINGS.iter().map(Setting::variable).chain(["ATTACHE_CONFIG".to_owned()]).collect();
+    let of_platforms = ["_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_UDP", "_ADDR", "_PROTO"];
+    names
+        .filter(|name| name.starts_with("ATTACHE_") && !known.contains(name))
+        .filter(|name| name != "ATTACHE_PORT" && !of_platforms.iter().any(|part| name.contains(part)))
+        .map(|name| match nearest(&name, known.iter().map(String::as_str)) {
+            Some(nearest) => format!("{name} is not a setting; did you mean {nearest}?"),
+            None => format!("{name} is not a setting"),
+        })
+        .collect()
+}
+
+/// One file, for the places of faults.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn line(&self, offset: usize) -> usize {
+        1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    }
+
+    fn origin(&self, offset: usize) -> Origin {
+        Origin::File(self.path.to_owned(), self.line(offset))
+    }
+
+    fn fault(&self, offset: usize, what: String) -> Fault {
+        Fault::at(self.origin(offset), what)
+    }
+
+    fn read(&self, table: &DeTable<'_>, prefix: &str, of: Of, values: &mut Values, faults: &mut Faults) {
+        for (key, value) in table.iter() {
+            self.read_one(key, value.get_ref(), value.span().start, prefix, of, values, faults);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place in the file, and where it goes")]
+    fn read_one(
+        &self,
+        key: &Spanned<toml::de::DeString<'_>>,
+        value: &DeValue<'_>,
+        at: usize,
+        prefix: &str,
+        of: Of,
+        values: &mut Values,
+        faults: &mut Faults,
+    ) {
+        let name = format!("{prefix}{}", key.get_ref());
+        let place = key.span().start;
+        let fits = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
+        if let Some(setting) = SETTINGS.iter().filter(fits).find(|setting| setting.key == name) {
+            match self.value(setting, value, at, place) {
+                Ok(given) => drop(values.insert(setting.key, given)),
+                Err(fault) => faults.add(fault),
+            }
+            return;
+        }
+        let inside = format!("{name}.");
+        let is_table = SETTINGS.iter().filter(fits).any(|setting| setting.key.starts_with(&inside));
+        match value {
+            // Two levels are all there is, so this ends.
+            DeValue::Table(table) if is_table => self.read(table, &inside, of, values, faults),
+            _ => faults.add(self.fault(place, unknown(&name, of, is_table))),
+        }
+    }
+
+    fn value(&self, setting: &Setting, value: &DeValue<'_>, at: usize, place: usize) -> Result<Given, Fault> {
+        if setting.kind == Kind::Secret {
+            let what =
+                format!("{} is a secret and does not belong in this file: set {}", setting.key, setting.variable());
+            return Err(self.fault(place, what));
+        }
+        let texts =
+            texts(value).ok_or_else(|| self.fault(at, format!("{} must be {}", setting.key, setting.kind.wanted())))?;
+        checked(setting, Given { texts, origin: self.origin(place) })
+    }
+}
+
+/// Why there is no setting `name` here, and what was probably meant.
+fn unknown(name: &str, of: Of, is_table: bool) -> String {
+    if is_table {
+        let inside = format!("{name}.");
+        let first = shown().find_map(|setting| setting.key.strip_prefix(&inside)).unwrap_or_default();
+        return format!("{name} is a table: write [{name}], and settings such as {first} on the lines below it");
+    }
+    if of == Of::Server && SETTINGS.iter().any(|setting| setting.key == name) {
+        return format!("{name} is a setting of the whole program: write it above the first [[server]]");
+    }
+    let fits = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
+    let tables = shown().filter(fits).filter_map(|setting| Some(setting.key.split_once('.')?.0));
+    match nearest(name, shown().filter(fits).map(|setting| setting.key).chain(tables)) {
+        Some(nearest) => format!("there is no setting {name}; did you mean {nearest}?"),
+        None => format!("there is no setting {name}"),
+    }
+}
+
+/// What a value of the file would be in a variable.
+fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
+    match value {
+        DeValue::String(text) => Some(vec![text.to_string()]),
+        DeValue::Integer(number) => Some(vec![number.as_str().replace('_', "")]),
+        DeValue::Boolean(switch) => Some(vec![switch.to_string()]),
+        DeValue::Array(values) => values
+            .iter()
+            .map(|value| match value.get_ref() {
+                DeValue::String(text) => Some(text.to_string()),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
+    }
+}
+
+fn checked(setting: &Setting, given: Given) -> Result<Given, Fault> {
+    if let Kind::List(item) = setting.kind {
+        return match names::entries(item, &given.texts) {
+            Ok(texts) => Ok(Given { texts, ..given }),
+            Err((entry, wanted)) => Err(Fault::at(given.origin, format!("{} {entry:?} {wanted}", setting.key))),
+        };
+    }
+    match given.texts.iter().find(|text| !setting.kind.takes(text)) {
+        None if given.texts.len() == 1 => Ok(given),
+        wrong => {
+            let text = wrong.or(given.texts.first()).map_or("", String::as_str);
+            let what = match setting.kind {
+                // A secret is printed nowhere.
+                Kind::Secret => format!("{} must be {}", setting.key, setting.kind.wanted()),
+                _ => format!("{} {text:?} must be {}", setting.key, setting.kind.wanted()),
+            };
+            Err(Fault::at(given.origin, what))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variable_that_looks_like_a_setting_is_told_and_one_of_a_platform_is_not() {
+        let names =
+            ["ATTACHE_LISTN", "ATTACHE_LISTEN", "ATTACHE_CONFIG", "ATTACHE_SERVICE_HOST", "ATTACHE_PORT", "HOME"];
+        let told = unknown_variables(names.into_iter().map(ToString::to_string));
+        assert_eq!(told, ["ATTACHE_LISTN is not a setting; did you mean ATTACHE_LISTEN?"]);
+    }
+}

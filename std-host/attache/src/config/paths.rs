@@ -1,0 +1,103 @@
+//! The paths that the program serves: those of its own, and those that are configured. Two that meet are a fault of the
+//! configuration.
+
+use super::{Config, ServerConfig};
+use crate::fault::{Fault, Faults};
+use attache_core::http::Resource;
+
+/// Where clients find the metadata of a protected resource (RFC 9728 §3).
+pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// Paths of health checks, as [`health`](crate::health) serves them.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Paths of key administration; `*` is any one segment.
+const ADMINISTRATION: [&str; 4] =
+    ["/admin/host/*", "/admin/host/*/*", "/admin/functions/*/keys", "/admin/functions/*/keys/*"];
+
+impl ServerConfig {
+    /// The path of the endpoint's metadata; nothing where it takes no tokens.
+    pub(crate) fn metadata_path(&self) -> Option<String> {
+        if self.protection.policies.is_empty() {
+            return None;
+        }
+        let own = format!("http://localhost{}", self.path);
+        let url = self.protection.resource.as_deref().unwrap_or(&own);
+        Resource::new(url).map(|resource| resource.metadata_path().concat())
+    }
+
+    /// Whether the metadata of both is the same document.
+    fn shares_metadata(&self, other: &Self) -> bool {
+        let issuers = |endpoint: &Self| -> Vec<String> {
+            endpoint.protection.policies.iter().map(|policy| policy.issuer.clone()).collect()
+        };
+        self.protection.resource.is_some()
+            && self.protection.resource == other.protection.resource
+            && self.protection.scopes == other.protection.scopes
+            && issuers(self) == issuers(other)
+    }
+}
+
+impl Config {
+    /// # Errors
+    /// All paths that meet another one.
+    pub(super) fn check_paths(&self) -> Result<(), Fault> {
+        let mut faults = Faults::default();
+        for (number, endpoint) in self.servers.iter().enumerate() {
+            let before = self.servers.iter().take(number);
+            if let Some(what) = self.taken(endpoint, before.clone()) {
+                faults.add(Fault::at(endpoint.path_origin.clone(), what));
+            }
+            let meets = |other: &&ServerConfig| {
+                endpoint.metadata_path().is_some_and(|path| other.metadata_path() == Some(path))
+                    && !endpoint.shares_metadata(other)
+            };
+            if let Some(other) = before.clone().find(meets) {
+                let what = format!(
+                    "the servers {} and {} would have different metadata at {}: give each a path of its own in auth.resource",
+                    other.path,
+                    endpoint.path,
+                    endpoint.metadata_path().unwrap_or_default()
+                );
+                faults.add(Fault::at(endpoint.resource_origin.clone(), what));
+            }
+        }
+        faults.end()
+    }
+
+    /// What the path of `endpoint` meets.
+    fn taken<'e>(&self, endpoint: &ServerConfig, mut before: impl Iterator<Item = &'e ServerConfig>) -> Option<String> {
+        let path = endpoint.path.as_str();
+        let own = |what: &str| Some(format!("path {path} is {what} of this program: choose another, such as /mcp"));
+        if before.any(|other| is_same(&other.path, path)) {
+            return Some(format!("two servers have the path {path}: give each its own"));
+        }
+        if HEALTH.iter().any(|health| is_same(health, path)) {
+            return own("a health check");
+        }
+        let metadata = self.servers.iter().filter_map(ServerConfig::metadata_path);
+        let mut metadata = metadata.chain(self.has_tokens().then(|| METADATA.to_owned()));
+        if metadata.any(|metadata| is_same(&metadata, path)) {
+            return own("the OAuth metadata");
+        }
+        if self.administered.is_some() && ADMINISTRATION.iter().any(|pattern| fits(pattern, path)) {
+            return own("the key administration");
+        }
+        None
+    }
+
+    fn has_tokens(&self) -> bool {
+        self.servers.iter().any(|server| !server.protection.policies.is_empty())
+    }
+}
+
+/// Whether both are one path, with or without a slash at the end.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+fn fits(pattern: &str, path: &str) -> bool {
+    let (pattern, path) = (pattern.split('/'), path.trim_end_matches('/').split('/'));
+    pattern.clone().count() == path.clone().count()
+        && pattern.zip(path).all(|(pattern, segment)| pattern == "*" || pattern == segment)
+}

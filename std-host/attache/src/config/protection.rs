@@ -1,0 +1,246 @@
+//! Who may call an endpoint, as the settings of `auth` and `proxy` say it.
+
+use super::platform::{self, Platform};
+use super::{Layers, Policy, value};
+use crate::fault::{Fault, Faults};
+use crate::key_level::Level;
+use crate::text;
+use attache_host::auth::{Issuer, Unauthenticated};
+use core::time::Duration;
+use http::header::HeaderName;
+use std::path::PathBuf;
+
+/// The credentials that callers need, and the rules for them.
+#[derive(Debug)]
+pub(crate) struct Protection {
+    pub(crate) required: Required,
+    pub(crate) keys_file: Option<PathBuf>,
+    pub(crate) key_level: Level,
+    /// Whether a key may stand in the query.
+    pub(crate) key_in_query: bool,
+    /// Whether a platform says who calls.
+    pub(crate) vouched: bool,
+    /// The rules for access tokens, for each issuer.
+    pub(crate) policies: Vec<Policy>,
+    /// Scopes that clients are told to request.
+    pub(crate) scopes: Vec<String>,
+    /// Tolerated difference between the clocks of issuers and of this server.
+    pub(crate) leeway: Duration,
+    /// Most bytes of a token.
+    pub(crate) longest_token: usize,
+    /// Longest time since a token was issued.
+    pub(crate) oldest_token: Option<Duration>,
+    /// Whether plain HTTP is served on loopback addresses alone.
+    pub(crate) require_https: bool,
+    pub(crate) unauthenticated: Unauthenticated,
+    /// The headers in which a proxy passes the public host and scheme.
+    pub(crate) forwarded: Option<[HeaderName; 2]>,
+    /// The file with the keys of the issuer, where they are not to be fetched.
+    pub(crate) jwks_file: Option<PathBuf>,
+    /// The public URL of the endpoint.
+    pub(crate) resource: Option<String>,
+}
+
+/// Which of the configured credentials callers need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Required {
+    /// All of them; none, if none are configured.
+    All,
+    /// A token or a key.
+    Either,
+    /// A token, for what asks for a scope or a role.
+    Sometimes,
+    /// None, because the operator says so.
+    Nothing,
+}
+
+impl Protection {
+    /// Whether callers need any credentials.
+    pub(crate) const fn asks(&self) -> bool {
+        self.keys_file.is_some() || !self.policies.is_empty() || self.vouched
+    }
+}
+
+/// Settings of the policy for access tokens.
+const OF_POLICY: &[&str] =
+    &["issuer", "issuers", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
+
+/// Clocks that differ by more are wrong.
+const MOST_LEEWAY: Duration = Duration::from_secs(10 * 60);
+
+/// The signature of RS256 alone has 342 characters, that of ES256 has 86.
+const LEAST_TOKEN: usize = 256;
+
+impl Layers {
+    pub(super) fn protection(&self, server: Option<usize>) -> Result<Protection, Fault> {
+        let text = |key: &str| self.given(key, server).texts.into_iter().next();
+        let says = |key: &str| text(key).as_deref() == Some("true");
+        let platform = self.policy(server)?;
+        let protection = Protection {
+            required: match text("auth.require").as_deref() {
+                Some("anonymous") => Required::Nothing,
+                Some("either") => Required::Either,
+                Some("optional") => Required::Sometimes,
+                _ if platform.admits_guests => Required::Sometimes,
+                _ => Required::All,
+            },
+            keys_file: text("auth.keys_file").map(PathBuf::from),
+            key_level: match text("auth.key_level").as_deref() {
+                Some("system") => Level::System(text("auth.key_name").unwrap_or_default()),
+                Some("admin") => Level::Admin,
+                _ => Level::Function,
+            },
+            key_in_query: says("auth.key_in_query"),
+            vouched: says("auth.platform_principal"),
+            policies: platform.policies,
+            scopes: platform.scopes,
+            leeway: text("auth.leeway").as_deref().and_then(value::time).unwrap_or_default(),
+            longest_token: text("auth.longest_token").as_deref().and_then(value::size).unwrap_or_default(),
+            oldest_token: text("auth.oldest_token").as_deref().and_then(value::time),
+            require_https: platform.require_https,
+            unauthenticated: match (text("auth.unauthenticated").as_deref(), platform.unauthenticated) {
+                (Some("403"), _) | (Some("401"), Some(403)) => Unauthenticated::Forbidden,
+                (Some("404"), _) | (Some("401"), Some(404)) => Unauthenticated::NotFound,
+                _ => Unauthenticated::Challenge,
+            },
+            forwarded: self.forwarded(server)?.or(platform.forwarded),
+            jwks_file: text("auth.jwks_file").map(PathBuf::from),
+            resource: text("auth.resource"),
+        };
+        let mut faults = Faults::default();
+        let wrong = self.wrong_credentials(server, &protection).into_iter();
+        for (key, what) in wrong.chain(self.wrong_rules(server, &protection)) {
+            faults.add(Fault::at(self.given(&key, server).origin, format!("{key} {what}")));
+        }
+        faults.end().map(|()| protection)
+    }
+
+    /// The rules for access tokens, from the settings or from the file of a platform.
+    fn policy(&self, server: Option<usize>) -> Result<Platform, Fault> {
+        let texts = |key: &str| self.given(key, server).texts;
+        let Some(file) = texts("auth.platform_file").into_iter().next() else {
+            let policy = |issuer| Policy {
+                issuer,
+                issuers: texts("auth.issuers"),
+                audiences: texts("auth.audiences"),
+                applications: texts("auth.applications"),
+                tenants: texts("auth.tenants"),
+                identities: texts("auth.identities"),
+                groups: texts("auth.groups"),
+            };
+            let policies = texts("auth.issuer").into_iter().map(policy).collect();
+            return Ok(Platform { policies, scopes: texts("auth.scopes"), ..Platform::default() });
+        };
+        if let Some(key) = self.first_of(OF_POLICY, server) {
+            let what =
+                format!("{key} and auth.platform_file exclude each other: say it in that file, or remove the file");
+            return Err(Fault::at(self.given(&key, server).origin, what));
+        }
+        let origin = self.given("auth.platform_file", server).origin;
+        let text = text::read(&file)
+            .map_err(|error| Fault::at(origin, format!("auth.platform_file {file} cannot be read: {error}")))?;
+        let path = texts("path").into_iter().next().unwrap_or_default();
+        platform::parsed(&text, &path, |name| std::env::var(name).ok())
+            .map_err(|faults| Fault::all(faults.iter().map(|what| format!("{file}: {what}"))))
+    }
+
+    /// Settings that contradict each other in which credentials they ask for: the key of each, and what is wrong.
+    fn wrong_credentials(&self, server: Option<usize>, protection: &Protection) -> Vec<(String, String)> {
+        let mut wrong = Vec::new();
+        let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
+        let (has_keys, has_tokens) = (protection.keys_file.is_some(), !protection.policies.is_empty());
+        let given = |key: &str| self.given(key, server).texts.into_iter().next().unwrap_or_default();
+        let require = given("auth.require");
+        if protection.required == Required::Nothing && protection.asks() {
+            add("auth.require", "is anonymous, but keys or an issuer are configured: remove one of them");
+        }
+        if matches!(require.as_str(), "both" | "either") && !(has_keys && has_tokens) {
+            add("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer"));
+        }
+        if protection.required == Required::Sometimes && (has_keys || !has_tokens) {
+            let key = if require == "optional" { "auth.require" } else { "auth.platform_file" };
+            add(key, "lets guests in, which works with tokens alone: set auth.issuer, and remove auth.keys_file");
+        }
+        if protection.vouched && (has_keys || has_tokens) {
+            add("auth.platform_principal", "excludes auth.keys_file and auth.issuer");
+        }
+        if protection.key_in_query && !has_keys {
+            add("auth.key_in_query", "means nothing without auth.keys_file");
+        }
+        if given("auth.key_name").contains(char::is_whitespace) {
+            add("auth.key_name", "must be one word: names of keys have no spaces");
+        }
+        wrong
+    }
+
+    /// Rules for tokens and proxies that make no sense: the key of each, and what is wrong.
+    fn wrong_rules(&self, server: Option<usize>, protection: &Protection) -> Vec<(String, String)> {
+        let mut wrong = Vec::new();
+        let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
+        if protection.policies.is_empty() {
+            for key in self.made(OF_POLICY, server).chain(self.made(&["jwks_file", "resource"], server)) {
+                add(&key, "means nothing without auth.issuer");
+            }
+        }
+        if let [_, _, ..] = protection.policies.as_slice() {
+            for key in self.made(&["issuers", "jwks_file"], server) {
+                add(&key, "belongs to one issuer, and several are configured");
+            }
+        }
+        if protection.policies.iter().any(|policy| !Issuer::may_be_asked(&policy.issuer)) {
+            add("auth.issuer", "must be an https URL, or an http URL of this machine");
+        }
+        let is_open = |policy: &Policy| Issuer::has_tenants(&policy.issuer) && policy.tenants.is_empty();
+        if protection.policies.iter().any(is_open) {
+            add(
+                "auth.issuer",
+                "serves many tenants: name in auth.tenants those whose callers may call, or \"*\" for all of them",
+            );
+        }
+        if protection.leeway > MOST_LEEWAY {
+            add("auth.leeway", "must be 10min at most: a token is accepted for so long after its end");
+        }
+        if protection.longest_token < LEAST_TOKEN {
+            add("auth.longest_token", "must be 256 bytes at least: no signed token is shorter");
+        }
+        if protection.resource.as_deref().is_some_and(|url| attache_core::http::Resource::new(url).is_none()) {
+            add("auth.resource", "must be a URL such as https://api.example/mcp");
+        }
+        if protection.forwarded.is_some() && self.given("proxy.trusted", None).texts.is_empty() {
+            add(
+                "proxy.trusted",
+                "is empty, but the public URL is to come from a proxy: name the proxy, or set auth.resource and remove \
+                 proxy.host_header or forwardProxy",
+            );
+        }
+        wrong
+    }
+
+    /// Those of these settings of `auth` that have a value.
+    fn made(&self, names: &[&str], server: Option<usize>) -> impl Iterator<Item = String> {
+        let keys = names.iter().map(|name| format!("auth.{name}"));
+        keys.filter(move |key| !self.given(key, server).texts.is_empty())
+    }
+
+    fn first_of(&self, names: &[&str], server: Option<usize>) -> Option<String> {
+        self.made(names, server).next()
+    }
+
+    /// The headers in which a proxy passes the public host and scheme.
+    fn forwarded(&self, server: Option<usize>) -> Result<Option<[HeaderName; 2]>, Fault> {
+        let name = |key: &str| {
+            let given = self.given(key, server);
+            let name = given.texts.first().map(|name| name.parse::<HeaderName>());
+            name.transpose().map_err(|_| Fault::at(given.origin, format!("{key} must be the name of a header field")))
+        };
+        let alone = |key: &str, other: &str| {
+            Err(Fault::at(self.given(key, server).origin, format!("{key} needs {other} as well")))
+        };
+        match (name("proxy.host_header")?, name("proxy.proto_header")?) {
+            (Some(host), Some(proto)) => Ok(Some([host, proto])),
+            (None, None) => Ok(None),
+            (Some(_), None) => alone("proxy.host_header", "proxy.proto_header"),
+            (None, Some(_)) => alone("proxy.proto_header", "proxy.host_header"),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Every setting, once: flags, environment variables, keys of the file, its schema and its documentation come from this table.
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The key in the file, with dots between tables.
+    pub(crate) key: &'static str,
+    pub(crate) kind: Kind,
+    /// As it would be written; empty if there is none.
+    pub(crate) default: &'static str,
+    /// One sentence, without a full stop.
+    pub(crate) help: &'static str,
+    /// Whether a `[[server]]` may have its own.
+    pub(crate) of: Of,
+    /// A short name of its flag.
+    pub(crate) alias: Option<&'static str>,
+    /// Whether `-h` shows it; `--help` shows all.
+    pub(crate) is_basic: bool,
+}
+
+/// What a setting belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Program,
+    /// Each `[[server]]` may have its own value; a value outside of them holds for those that have none.
+    Server,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `127.0.0.1:8080`, or `unix:/run/attache.sock`.
+    Listen,
+    /// `127.0.0.1:9090`
+    Address,
+    /// `/mcp`
+    Path,
+    /// Bytes: `4MiB`, `64KiB`, `100`.
+    Size,
+    /// A number.
+    Count,
+    /// `500ms`, `30s`, `5min`.
+    Time,
+    /// The same, and `0s`.
+    Span,
+    /// The path of a file.
+    File,
+    /// Permissions in octal digits: `660`.
+    Mode,
+    /// A value that no other user may see. It comes from the environment alone, because command lines are visible to every user and
+    /// files of configuration are often shared. A setting of kind [`File`](Self::File) next to it names a file of its own.
+    Secret,
+    /// One line of text.
+    Text,
+    /// Several texts: an array in the file, or texts with commas between them; a flag may also be repeated.
+    List(Item),
+    /// `50/200`: requests per second, and the burst that a caller may save up; `off`; or `auto`.
+    Rate,
+    /// `true` or `false`.
+    Switch,
+    /// One of these.
+    Choice(&'static [&'static str]),
+}
+
+/// What the entries of a list are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    Text,
+    /// The name of a host, without port.
+    Host,
+    /// The origin of web pages: scheme, host, and port if it is not the default of the scheme.
+    Origin,
+    /// The id of a tenant.
+    Tenant,
+    /// A scope; spaces separate scopes as commas do.
+    Scope,
+}
+
+impl Setting {
+    /// `limits.head_time` becomes `limits-head-time`.
+    pub(crate) fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// `limits.head_time` becomes `ATTACHE_LIMITS_HEAD_TIME`.
+    pub(crate) fn variable(&self) -> String {
+        format!("ATTACHE_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// The heading in the help.
+    pub(crate) fn heading(&self) -> &'static str {
+        match self.key.split_once('.').map(|(table, _)| table) {
+            None => "Server",
+            Some("auth") => "Who may call",
+            Some("proxy") => "Behind a proxy",
+            Some("limits") => "Limits",
+            Some("tls") => "TLS",
+            Some("seal") => "Sessions",
+            Some(_) => "Log, metrics, traces",
+        }
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+
+    const fn basic(self) -> Self {
+        Self { is_basic: true, ..self }
+    }
+}
+
+const fn program(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, kind, default, help, of: Of::Program, alias: None, is_basic: false }
+}
+
+const fn server(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { of: Of::Server, ..program(key, kind, default, help) }
+}
+
+/// The table. A test compares the defaults of limits with those of the library.
+pub(crate) const SETTINGS: &[Setting] = &[
+    program(
+        "listen",
+        Kind::Listen,
+        "127.0.0.1:8080",
+        "Address and port to listen on, or unix:PATH; port 0 takes a free one. A socket passed by systemd takes precedence",
+    )
+    .basic(),
+    program(
+        "socket_mode",
+        Kind::Mode,
+        "660",
+        "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
+    ),
+    server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
+    server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
+    server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
+    server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer").basic(),
+    server(
+        "allow_host",
+        Kind::List(Item::Host),
+        "",
+        "Host names by which clients call the server, without port. On a loopback address, localhost, 127.0.0.1 and [::1] are \
+         always allowed; elsewhere every Host is allowed while this is unset",
+    )
+    .basic(),
+    server(
+        "allow_origin",
+        Kind::List(Item::Origin),
+        "",
+        "Origins of web pages that may call, such as https://app.example; scheme, host and port have to match. Pages of the server itself \
+         need not be listed",
+    ),
+    server(
+        "auth.require",
+        Kind::Choice(&["auto", "anonymous", "both", "either", "optional"]),
+        "auto",
+        "Credentials that callers need. auto: whatever is configured (keys, issuer or both); with neither, everyone on a loopback \
+         address, and the program refuses to start elsewhere. both: key and token. either: key or token. optional: token only for \
+         tools with a scope or role. anonymous: none",
+    ),
+    server(
+        "auth.unauthenticated",
+        Kind::Choice(&["401", "403", "404"]),
+        "401",
+        "Status for callers without valid credentials. 401 lets clients find the issuer and sign in; 403 says nothing; with 404 the \
+         endpoint and its metadata look as if they did not exist",
+    ),
+    server(
+        "auth.platform_principal",
+        Kind::Switch,
+        "false",
+        "Believe the header X-MS-CLIENT-PRINCIPAL of a platform that signs callers in. Works only on a loopback address or a Unix \
+         socket, and with WEBSITE_AUTH_ENABLED",
+    ),
+    server(
+        "auth.keys_file",
+        Kind::File,
+        "",
+        "File with the API keys that may call, private to its owner; attache key add makes it",
+    )
+    .basic(),
+    server(
+        "auth.key_level",
+        Kind::Choice(&["function", "system", "admin"]),
+        "function",
+        "API keys that open the server. function: host keys and keys of this server. system: the system key named by auth.key_name. \
+         admin: the master key. The master key opens every server",
+    ),
+    server("auth.key_name", Kind::Text, "mcp_extension", "Name of the system key when auth.key_level is system"),
+    program(
+        "auth.key_administration",
+        Kind::Switch,
+        "false",
+        "Let holders of the master key add, renew and remove API keys over HTTP, at /admin/host/keys and below /admin",
+    ),
+    server(
+        "auth.key_in_query",
+        Kind::Switch,
+        "false",
+        "Accept an API key as ?code= in the URL as well. Logs and histories keep URLs, and with them the key",
+    ),
+    server(
+        "auth.platform_file",
+        Kind::File,
+        "",
+        "Authorization policy in the form of a function platform (authsettingsV2 or its auth.json), instead of the token settings here",
+    )
+    .alias("auth"),
+    server(
+        "auth.issuer",
+        Kind::List(Item::Text),
+        "",
+        "OAuth issuer URL (iss of its tokens). Signing keys are found by its metadata. With several issuers, all share the rules below",
+    )
+    .basic(),
+    server(
+        "auth.issuers",
+        Kind::List(Item::Text),
+        "",
+        "Other values of iss for the same issuer; {tenantid} stands for the tenant",
+    ),
+    server("auth.jwks_file", Kind::File, "", "File with the signing keys of the issuer (JWKS); nothing is fetched then"),
+    server(
+        "auth.resource",
+        Kind::Text,
+        "",
+        "Public URL of the endpoint, exactly as clients write it. Unset: the address listened on, and the path",
+    )
+    .basic(),
+    server("auth.audiences", Kind::List(Item::Text), "", "Accepted values of aud, in addition to auth.resource"),
+    server(
+        "auth.applications",
+        Kind::List(Item::Text),
+        "",
+        "Client ids allowed to call. *: all. Unset: only a client whose id is also an audience",
+    ),
+    server(
+        "auth.tenants",
+        Kind::List(Item::Tenant),
+        "",
+        "Tenants (tid) whose users may call; *: all. Unset: all, but an issuer of many tenants (common, organizations, {tenantid}) \
+         needs a value",
+    ),
+    server(
+        "auth.identities",
+        Kind::List(Item::Text),
+        "",
+        "Users (oid or sub) who may call. Without auth.identities and auth.groups, all may",
+    ),
+    server("auth.groups", Kind::List(Item::Text), "", "Groups whose members may call, in addition to auth.identities"),
+    server(
+        "auth.leeway",
+        Kind::Span,
+        "60s",
+        "Tolerated difference between the clocks of the issuer and of this server, at most 10min",
+    ),
+    server("auth.longest_token", Kind::Size, "16KiB", "Longest accepted access token; limits.head has to leave room for it"),
+    server(
+        "auth.oldest_token",
+        Kind::Time,
+        "",
+        "Longest accepted time since a token was issued (iat), such as 1h, whatever its exp says. Tokens without iat are refused then",
+    ),
+    server("auth.scopes", Kind::List(Item::Scope), "", "Scopes that clients are told to request"),
+    server(
+        "proxy.host_header",
+        Kind::Text,
+        "",
+        "Header in which a trusted proxy passes the public host, such as X-Forwarded-Host. Unused when auth.resource is set",
+    ),
+    server(
+        "proxy.proto_header",
+        Kind::Text,
+        "",
+        "Header in which a trusted proxy passes the public scheme, such as X-Forwarded-Proto; needs proxy.host_header",
+    ),
+    program(
+        "proxy.trusted",
+        Kind::List(Item::Text),
+        "",
+        "Proxies whose X-Forwarded-For names the caller: addresses, networks such as 10.0.0.0/8, or unix for connections by the \
+         Unix socket",
+    ),
+    program("limits.body", Kind::Size, "4MiB", "Largest request body"),
+    program("limits.body_time", Kind::Time, "30s", "Time in which a request body must arrive"),
+    program("limits.head", Kind::Size, "64KiB", "Largest request head, at least 8KiB"),
+    program("limits.fields", Kind::Count, "100", "Most header fields of a request"),
+    program("limits.head_time", Kind::Time, "10s", "Time in which a request head must arrive"),
+    program("limits.idle_time", Kind::Time, "60s", "Close a connection that is idle between requests for this long"),
+    program("limits.stall_time", Kind::Time, "30s", "Close a connection whose client reads nothing for this long"),
+    program(
+        "limits.stream_time",
+        Kind::Time,
+        "3600s",
+        "Time after which the stream of a call asks a client of revision 2025-11-25 to reconnect",
+    ),
+    program("limits.connections", Kind::Count, "2048", "Most connections at once; others wait in the queue of the system"),
+    program("limits.multiplexed", Kind::Count, "100", "Most requests at once on one HTTP/2 connection"),
+    program("limits.calls", Kind::Count, "512", "Most calls at once, for each server"),
+    program("limits.calls_waiting", Kind::Count, "512", "Most calls that wait for a place; others get 503"),
+    program("limits.call_wait", Kind::Time, "5s", "Longest wait of a call for a place; then it gets 503"),
+    program("limits.call_time", Kind::Time, "600s", "Longest run of a call; then it ends with an error"),
+    program("limits.streams", Kind::Count, "8192", "Most subscriptions at once, for each server"),
+    program(
+        "limits.rate",
+        Kind::Rate,
+        "auto",
+        "Rate limit of one address: requests per second / burst, such as 50/200, or off. auto: off on a loopback address, 50/200 \
+         elsewhere",
+    ),
+    program(
+        "limits.identity_rate",
+        Kind::Rate,
+        "auto",
+        "Rate limit of one key, or of the holder of a token, from all addresses. auto: as limits.rate",
+    ),
+    program(
+        "limits.memory",
+        Kind::Size,
+        "128MiB",
+        "Memory that all callers together may make the program hold, beyond its idle size; further requests get 503",
+    ),
+    program(
+        "limits.memory_per_caller",
+        Kind::Size,
+        "32MiB",
+        "Memory that one caller may make the program hold. A caller is an identity if one is known, else an address",
+    ),
+    program(
+        "limits.share",
+        Kind::Count,
+        "50",
+        "Largest part of each shared table (connections, calls, streams, sessions) that one caller may hold, in percent; the last \
+         eighth of each is for callers that hold nothing",
+    ),
+    program("limits.stop_grace", Kind::Time, "10s", "Time that open requests have to end when the program is stopped"),
+    program("tls.certificate", Kind::File, "", "PEM file with the certificate chain; serves HTTPS instead of HTTP").basic(),
+    program("tls.key", Kind::File, "", "PEM file with the private key, private to its owner").basic(),
+    program(
+        "tls.client_ca",
+        Kind::File,
+        "",
+        "PEM file with certificate authorities; clients then need a certificate of one of them",
+    ),
+    program("tls.min_version", Kind::Choice(&["1.2", "1.3"]), "1.2", "Oldest version of TLS to accept"),
+    program(
+        "seal.key_file",
+        Kind::File,
+        "",
+        "File with the key that signs sessions, private to its owner: 64 hexadecimal digits (openssl rand -hex 32). An optional \
+         second line is an older key, still accepted. Share the file so that sessions survive restarts and work on every replica",
+    ),
+    program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
+    program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
+    program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
+        .basic(),
+    program("log.exchanges", Kind::Switch, "false", "Log a line for each message that is answered, with its caller").basic(),
+    program("metrics.listen", Kind::Address, "", "Address where Prometheus reads /metrics, such as 127.0.0.1:9090"),
+    program(
+        "status.listen",
+        Kind::Address,
+        "",
+        "Loopback address of a status page for a browser on this machine, such as 127.0.0.1:8081",
+    )
+    .alias("status"),
+    program(
+        "traces.endpoint",
+        Kind::Text,
+        "",
+        "URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces",
+    ),
+];
+
+/// The settings that may be flags and stand in files: all but secrets.
+pub(crate) fn shown() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
+}
+
+/// The known name that a mistyped one is most like, if one is alike enough.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
+    let (score, known) = scored.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (score > ALIKE).then_some(known)
+}
+
+/// From this score on, one name is probably a slip of the other.
+const ALIKE: f64 = 0.75;

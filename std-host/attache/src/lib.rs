@@ -1,0 +1,206 @@
+//! The program `attache` as a library: its command line, configuration, TLS, access control and logs around the tools of an author.
+//!
+//! ```no_run
+//! use attache::ServerConfig;
+//! use attache_host::{Ctx, NoArgs, Server};
+//! use std::process::ExitCode;
+//!
+//! fn server(config: &ServerConfig) -> Server {
+//!     Server::new(config.name(), "1.0").tool("greet", "Say hello", |_: NoArgs, _: Ctx| async { "hello" })
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     attache::run(server)
+//! }
+//! ```
+
+mod administration;
+mod assemble;
+mod auth;
+mod client;
+mod client_config;
+mod config;
+mod connections;
+mod demo;
+mod fault;
+mod frames;
+mod heads;
+mod health;
+mod key_file;
+mod key_level;
+mod keys;
+mod listen;
+mod listener;
+mod log;
+mod metrics;
+mod pace;
+mod preface;
+mod print;
+mod private_file;
+mod problem;
+mod provision;
+mod proxies;
+mod seeing;
+mod serve;
+mod socket;
+mod status;
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(not(unix), path = "elsewhere.rs")]
+mod system;
+mod text;
+#[cfg_attr(not(feature = "tls"), path = "plain.rs")]
+mod tls;
+mod token;
+mod traces;
+mod watched_file;
+
+use attache_host::Server;
+use clap::{Args, Parser, Subcommand};
+use client_config::Client;
+pub use config::ServerConfig;
+use config::{Config, Flags, Layers};
+pub use demo::demo;
+use print::{complain, print};
+use problem::Problem;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An MCP server for any machine
+#[derive(Debug, Parser)]
+#[command(
+    name = "attache",
+    version,
+    after_help = "Try it: attache serve, then point an MCP client at http://127.0.0.1:8080/mcp"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the demo tools `echo` and `add` over HTTP, or over standard input and output
+    ///
+    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides a variable, a variable
+    /// overrides the file. `attache config` prints the values in force and where each comes from. -h shows the basics.
+    Serve(serve::Serve),
+    /// Check the configuration and the files it names, as `serve` does before it listens; exit code 2 if something is wrong
+    Check(serve::Check),
+    /// Print the mcp.json that a client needs for this configuration
+    McpJson(McpJson),
+    /// Print the configuration in force, and where each value comes from
+    Config(Show),
+    Key(keys::Key),
+    Provision(provision::Provision),
+    Token(token::Token),
+    Health(health::Health),
+    List(client::List),
+    Call(client::Call),
+    Read(client::Read),
+}
+
+#[derive(Args, Debug)]
+struct Settings {
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args, Debug)]
+struct Show {
+    /// Print the JSON Schema of the file instead
+    #[arg(long)]
+    schema: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args, Debug)]
+struct McpJson {
+    /// The client that reads the file
+    #[arg(long = "for", value_name = "CLIENT", value_enum, default_value_t)]
+    client: Client,
+
+    /// Have the client start the program and talk over standard input and output
+    #[arg(long)]
+    stdio: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Makes the server of an endpoint from its configuration.
+type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> Server;
+
+/// Reads the command line, runs its command, and returns the exit code: 0, 2 for wrong flags or configuration, else 1.
+///
+/// `server` makes the server of each endpoint: its name, version and tools. The program adds what the configuration says of its path,
+/// `Host` and `Origin` headers, credentials, limits and instructions.
+pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
+    let ran = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(&server),
+        Command::Check(check) => check.run(&server),
+        Command::Config(show) => show.run(),
+        Command::McpJson(wanted) => wanted.run(),
+        Command::Key(key) => key.run(),
+        Command::Provision(provision) => provision.run(),
+        Command::Token(token) => token.run(),
+        Command::Health(health) => health.run(),
+        Command::List(list) => return list.run(),
+        Command::Call(call) => return call.run(),
+        Command::Read(read) => return read.run(),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Problem::Unread) => Problem::Unread.code(),
+        Err(problem) => {
+            complain(&problem.to_string());
+            problem.code()
+        }
+    }
+}
+
+impl Settings {
+    fn layers(&self) -> Result<Layers, Problem> {
+        for warning in Layers::unknown_variables() {
+            complain(&format!("warning: {warning}"));
+        }
+        Ok(Layers::read(&self.flags, self.config.as_deref())?)
+    }
+
+    fn config(&self) -> Result<Config, Problem> {
+        Ok(self.layers()?.config()?)
+    }
+}
+
+impl McpJson {
+    fn run(&self) -> Result<(), Problem> {
+        let config = self.settings.config()?;
+        let json = if self.stdio {
+            let file = Layers::named(self.settings.config.as_deref());
+            client_config::over_stdio(self.client, &config, file.as_deref())
+        } else {
+            let address = config.listen.address();
+            if client_config::names_this_machine(&config, address) {
+                complain("note: the URL is for clients on this machine; set allow_host to the name that others use");
+            }
+            client_config::over_http(self.client, &config, address)
+        };
+        print(&format!("{json:#}\n"))
+    }
+}
+
+impl Show {
+    fn run(&self) -> Result<(), Problem> {
+        if self.schema {
+            return print(&format!("{:#}\n", config::schema()));
+        }
+        let layers = self.settings.layers()?;
+        layers.config()?;
+        print(&layers.print())
+    }
+}

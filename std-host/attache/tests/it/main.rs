@@ -1,0 +1,18 @@
+//! The program `attache`, run as its users run it.
+
+#[cfg(unix)]
+mod access;
+#[cfg(target_os = "linux")]
+mod budget;
+mod commands;
+mod configuration;
+mod framing;
+mod observability;
+#[cfg(target_os = "linux")]
+mod operation;
+mod program;
+#[cfg(unix)]
+mod replicas;
+mod running;
+#[cfg(unix)]
+mod transport;

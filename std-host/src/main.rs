@@ -1,9 +1,0 @@
-//! The program `attache`.
-
-mod cli;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::run()
-}

@@ -1,0 +1,16 @@
+//! The library as an author uses it.
+
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod client_liars;
+#[cfg(all(feature = "client", unix))]
+mod client_process;
+mod handlers;
+#[cfg(feature = "client")]
+mod hostile;
+mod http;
+mod limits;
+#[cfg(target_os = "linux")]
+mod memory;
+mod stdio;
