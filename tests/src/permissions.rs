@@ -17,9 +17,9 @@ attache_core::tools! { pub(crate) mod plant for Plant {
     #[read_only] #[scope("plant.read")] fn measure(Nothing);
     /// For callers with both scopes
     #[scope("plant.read")] #[scope("plant.write")] fn switch(Nothing);
-    /// For operators
+    /// For the staff
     #[role("operator")] fn stop(Nothing);
-    /// For operators, through an application with the write scope
+    /// For the staff, through an application with the write scope
     #[role("operator")] #[scope("plant.write")] fn start(Nothing);
 } }
 

@@ -1,12 +1,13 @@
 //! From the configuration to the router that is served: everything that `serve` does before it opens a socket.
 
 use super::auth::{self, Rings};
-use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig, Tls};
+use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig, Tls};
 use super::fault::{Fault, Faults};
 use super::health::Ready;
 use super::listener::Listener;
 use super::print::complain;
 use super::{MakeServer, administration, listen};
+use attache_core::auth::{ANY, Gate};
 use attache_host::http::Front;
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
@@ -79,7 +80,9 @@ pub(super) fn assemble(
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
-        let server = match protected(served(make, endpoint, reach), endpoint, reach, config.tls.as_ref(), &mut rings) {
+        let server = match served(make, endpoint, reach)
+            .and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut rings))
+        {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
                 faults.add(fault);
@@ -164,7 +167,7 @@ fn protected(
 ) -> Result<Server, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
-    let is_open = protection.required == Required::Nothing || by_certificate || reach.is_local;
+    let is_open = matches!(protection.gate, Some(Gate::Open(_))) || by_certificate || reach.is_local;
     if !protection.asks() && !is_open {
         return Err(Fault::of(format!(
             "{reach} is reachable from other machines and no authentication is set for {path}: set auth.keys_file or auth.issuer, or \
@@ -184,7 +187,7 @@ fn protected(
              listen on a loopback address behind a server with TLS, or set httpSettings.requireHttps to false in auth.platform_file"
         )));
     }
-    if protection.policies.iter().any(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
+    if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
@@ -228,15 +231,18 @@ pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Server {
     }
 }
 
-fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Server {
-    let server = made(make, endpoint).path(&endpoint.path).origins(endpoint.origins.clone());
+fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<Server, Fault> {
+    let server = made(make, endpoint)
+        .path(&endpoint.path)
+        .map_err(|error| Fault::of(error.to_string()))?
+        .origins(endpoint.origins.clone());
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(
             "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",
             endpoint.path
         ));
     }
-    server.hosts(hosts(endpoint, reach))
+    Ok(server.hosts(hosts(endpoint, reach)))
 }
 
 /// The names that a server answers to; none if any will do.

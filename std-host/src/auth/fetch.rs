@@ -13,6 +13,8 @@ use tokio::time::timeout;
 /// Fetches the keys of one issuer.
 #[derive(Debug)]
 pub(super) struct Fetcher {
+    /// The places where the issuer may send the server.
+    reach: Reach,
     /// Where the metadata is looked for.
     server: String,
     /// What the metadata has to say that it is of.
@@ -46,9 +48,9 @@ struct Metadata {
 }
 
 impl Fetcher {
-    /// The keys of `issuer`, whose metadata is that of `server`: the same but for issuers with many tenants.
-    pub(super) fn new(server: &str, issuer: &str) -> Self {
-        Self { server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
+    /// Fetches the keys of `issuer`, whose metadata is at `server`, the URL from which `reach` was made.
+    pub(super) fn new(reach: Reach, server: &str, issuer: &str) -> Self {
+        Self { reach, server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -60,8 +62,7 @@ impl Fetcher {
     }
 
     async fn fetched(&mut self) -> Result<KeySet, Unfetched> {
-        let reach = Reach::of(&self.server).ok_or_else(|| Unfetched::Forbidden(self.server.clone()))?;
-        let client = Client { http: client(&reach)?, reach };
+        let client = Client { http: client(&self.reach)?, reach: self.reach.clone() };
         let url = match self.keys_at.take() {
             Some(url) => url,
             None => self.discovered(&client).await?,
