@@ -2,6 +2,7 @@
 
 use crate::era::{Session, Version};
 use crate::http::{Facts, Field};
+use crate::rpc::Error;
 
 /// The transport by which a message arrived, and what the transport tells about its revision.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +16,21 @@ pub enum Carrier<'h> {
     Session(&'h Facts<'h>, Session),
     /// The body of an HTTP POST with this head, which names a session that does not exist. Only
     /// `initialize` is served, because it opens a new session; anything else is
-    /// [`Error::UnknownSession`](crate::rpc::Error::UnknownSession).
+    /// [`Error::UnknownSession`].
     // MCP 2025-11-25 basic/transports, "Session Management": 404, whereupon "the client MUST start a
     // new session by sending a new InitializeRequest". Some clients leave the old id in its head.
     UnknownSession(&'h Facts<'h>),
 }
 
 impl Carrier<'_> {
+    /// Returns the error for a message that is not a request, where `error` is what is wrong with it.
+    pub(super) const fn refuse(&self, error: Error) -> Error {
+        match self {
+            Self::UnknownSession(_) => Error::UnknownSession,
+            _ => error,
+        }
+    }
+
     /// Whether a body may be a batch.
     pub(super) fn has_batches(&self) -> bool {
         match self {

@@ -22,8 +22,8 @@ pub(super) enum Era {
 /// # Errors
 /// If the request names no version, contradicts itself, or names a version that the server does not
 /// support.
-pub(super) fn negotiate(method: Option<Method>, meta: &Meta, carrier: Carrier<'_>, body: &[u8]) -> Result<Era, Error> {
-    let header = version_header(&carrier)?;
+pub(super) fn negotiate(method: Option<Method>, meta: &Meta, carrier: &Carrier<'_>, body: &[u8]) -> Result<Era, Error> {
+    let header = version_header(carrier)?;
     if meta.claim()?.is_some() {
         return modern(meta, header, body);
     }
@@ -58,7 +58,7 @@ pub(super) fn negotiate(method: Option<Method>, meta: &Meta, carrier: Carrier<'_
         // MCP 2025-06-18 basic/transports: without a header or other information, a request belongs
         // to 2025-03-26.
         (Carrier::Http(_) | Carrier::UnknownSession(_), None) => Ok(Era::Of(Version::V2025_03_26)),
-        (Carrier::Line(Some(version)), None) => Ok(Era::Of(version)),
+        (Carrier::Line(Some(version)), None) => Ok(Era::Of(*version)),
         // MCP 2025-11-25 basic/lifecycle: before the handshake a client may send nothing but pings.
         (Carrier::Line(None), None) if method == Some(Method::Ping) => Ok(Era::Of(Version::NEWEST_LEGACY)),
         (Carrier::Line(None), None) => meta.check().map(|_| Era::Of(Version::V2026_07_28)),

@@ -13,54 +13,37 @@ use super::ticket::Ticket;
 use crate::auth::{Allowed, Authenticated, Denied, authorize};
 use crate::era::{Client, Version};
 use crate::http::{Facts, Field, agree, param_agrees};
-use crate::json::{Item, Kind as Json, Repeated, Span, Text};
+use crate::json::{Item, Kind as Json, Repeated, Text};
 use crate::mcp::{MessageLabel, Method, Page, Params, Server};
 use crate::rpc::{Answer, Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};
 
 /// Reads a message and decides what the driver does next.
 pub fn open(server: &Server<'_>, who: &Authenticated<'_>, carrier: Carrier<'_>, body: &[u8]) -> Opened {
-    opened(server, who, carrier, body, Batching::Alone)
+    opened(server, who, &carrier, body, Batching::Alone)
 }
 
 /// Like [`open`], for one message of a [`Batch`] that came by `carrier`.
 pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, carrier: Carrier<'_>, message: &[u8]) -> Opened {
-    opened(server, who, carrier, message, Batching::Batched)
+    opened(server, who, &carrier, message, Batching::Batched)
 }
 
 fn opened(
     server: &Server<'_>,
     who: &Authenticated<'_>,
-    mut carrier: Carrier<'_>,
+    carrier: &Carrier<'_>,
     body: &[u8],
     batching: Batching,
 ) -> Opened {
     let mut params = Params::default();
     let envelope = match Envelope::read(body, |reader| params.read(reader)) {
         Ok(envelope) => envelope,
-        Err(_) if matches!(carrier, Carrier::UnknownSession(_)) => {
-            return unknown_session(None, MessageLabel::Unreadable);
-        }
         Err(error) => {
-            let refused = Unanswerable { error: Error::NotJson(error), id: None };
+            let refused = Unanswerable { error: carrier.refuse(Error::NotJson(error)), id: None };
             return Opened::refused(refused, None, MessageLabel::Unreadable);
         }
     };
-    let message = envelope.message(body);
-    if let Carrier::UnknownSession(facts) = carrier {
-        match message {
-            Ok(Message::Request(request)) => match method_of(request.method, body) {
-                Some(Method::Initialize) => carrier = Carrier::Http(facts),
-                method => return unknown_session(Some(request.id), MessageLabel::of(method)),
-            },
-            Ok(Message::Notification(name)) => {
-                return unknown_session(None, MessageLabel::of(method_of(name, body)));
-            }
-            Ok(Message::Answer(_)) => return unknown_session(None, MessageLabel::Response),
-            Err(Unanswerable { id, .. }) => return unknown_session(id, MessageLabel::Unreadable),
-        }
-    }
-    match message {
+    match envelope.message(body) {
         Ok(Message::Request(request)) => {
             let method = method_of(request.method, body);
             Opening { server, who, carrier, body, params: &params, object: envelope.params(), method, batching }
@@ -77,12 +60,11 @@ fn opened(
                 Err(error) => Opened::refused(Unanswerable { error, id: None }, None, MessageLabel::Unreadable),
             }
         }
-        Err(refused) => Opened::refused(refused, None, MessageLabel::Unreadable),
+        Err(Unanswerable { error, id }) => {
+            let refused = Unanswerable { error: carrier.refuse(error), id };
+            Opened::refused(refused, None, MessageLabel::Unreadable)
+        }
     }
-}
-
-fn unknown_session(id: Option<Span>, method: MessageLabel) -> Opened {
-    Opened::refused(Unanswerable { error: Error::UnknownSession, id }, None, method)
 }
 
 /// Finds the method that this string of the body names.
@@ -93,7 +75,7 @@ fn method_of(name: Item, body: &[u8]) -> Option<Method> {
 /// Opens a notification. JSON-RPC 2.0 §4.1: a notification never gets a response. But an HTTP POST
 /// does: if its version header is not supported, the server MUST respond with 400 (MCP 2025-11-25
 /// basic/transports, "Protocol Version Header").
-fn notification(carrier: Carrier<'_>, method: Option<Method>, params: Option<Item>, body: &[u8]) -> Next {
+fn notification(carrier: &Carrier<'_>, method: Option<Method>, params: Option<Item>, body: &[u8]) -> Next {
     let fault = match carrier {
         Carrier::Line(_) => return cancellation(method, params, body),
         Carrier::Session(facts, session) => match facts.protocol_version {
@@ -104,7 +86,11 @@ fn notification(carrier: Carrier<'_>, method: Option<Method>, params: Option<Ite
             Field::Once(_) => Some(HeaderFault::Session),
             Field::Repeated => Some(HeaderFault::Repeated),
         },
-        Carrier::Http(facts) | Carrier::UnknownSession(facts) => match facts.protocol_version {
+        Carrier::UnknownSession(_) => {
+            let refused = Unanswerable { error: Error::UnknownSession, id: None };
+            return Next::Reply(Reply::error(refused, None).about(MessageLabel::of(method)));
+        }
+        Carrier::Http(facts) => match facts.protocol_version {
             Field::Absent => None,
             Field::Once(date) if Version::parse(date).is_some() => None,
             Field::Once(_) => Some(HeaderFault::Unsupported),
@@ -133,7 +119,7 @@ fn cancellation(method: Option<Method>, params: Option<Item>, body: &[u8]) -> Ne
 
 /// Opens a response from the client. Without a session no call waits for it: MCP 2025-11-25
 /// basic/transports accepts it with 202, and modern clients send no responses.
-fn answered(carrier: Carrier<'_>, answer: Answer, body: &[u8]) -> Next {
+fn answered(carrier: &Carrier<'_>, answer: Answer, body: &[u8]) -> Next {
     let question = || {
         // The server's questions have integer ids from 1 on; 0 matches none of them.
         let number = answer.id.filter(|id| id.kind() == Json::Number)?.of(body).integer().ok()?;
@@ -141,7 +127,11 @@ fn answered(carrier: Carrier<'_>, answer: Answer, body: &[u8]) -> Next {
     };
     match carrier {
         Carrier::Line(_) | Carrier::Session(..) => Next::Answer(question().unwrap_or(0), answer.outcome),
-        Carrier::Http(facts) | Carrier::UnknownSession(facts) => {
+        Carrier::UnknownSession(_) => {
+            let refused = Unanswerable { error: Error::UnknownSession, id: None };
+            Next::Reply(Reply::error(refused, None).about(MessageLabel::Response))
+        }
+        Carrier::Http(facts) => {
             let legacy = matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(|version| !version.is_modern()));
             match legacy {
                 true => Next::Ack,
@@ -158,7 +148,7 @@ fn answered(carrier: Carrier<'_>, answer: Answer, body: &[u8]) -> Next {
 struct Opening<'a> {
     server: &'a Server<'a>,
     who: &'a Authenticated<'a>,
-    carrier: Carrier<'a>,
+    carrier: &'a Carrier<'a>,
     body: &'a [u8],
     params: &'a Params,
     /// The span of `params`.
@@ -190,6 +180,9 @@ impl Opening<'_> {
     }
 
     fn era(&self, envelope: &Envelope) -> Result<Era, Error> {
+        if matches!(self.carrier, Carrier::UnknownSession(_)) && self.method != Some(Method::Initialize) {
+            return Err(Error::UnknownSession);
+        }
         envelope.check_params()?;
         self.params.check_meta()?;
         negotiate(self.method, &self.params.meta, self.carrier, self.body)
@@ -216,7 +209,7 @@ impl Opening<'_> {
     fn method(&self, request: Request, version: Version) -> Result<Next, Error> {
         let method = self.method.filter(|method| method.is_served(version, self.server));
         if version.is_modern()
-            && let Carrier::Http(facts) = self.carrier
+            && let Carrier::Http(facts) | Carrier::UnknownSession(facts) = self.carrier
         {
             // MCP 2026-07-28 streamable-http: `Mcp-Name` mirrors the name or the URI in the
             // request.
@@ -295,7 +288,7 @@ impl Opening<'_> {
         let arguments = self.params.arguments()?;
         let tool = self.find(Kind::Tool, name).ok_or(Error::UnknownTool(name.inner()))?;
         if version.is_modern()
-            && let Carrier::Http(facts) = self.carrier
+            && let Carrier::Http(facts) | Carrier::UnknownSession(facts) = self.carrier
         {
             self.params_agree(facts, tool, arguments)?;
         }

@@ -174,8 +174,9 @@ mod tests {
     #[test]
     fn methods_are_found_by_their_names_and_a_label_takes_one_byte() {
         for &(name, method) in METHODS {
-            let quoted = std::format!("\"{name}\"");
-            let text = Value::parse(quoted.as_bytes()).unwrap().text().unwrap();
+            let mut quoted = [b'"'; 64];
+            quoted[1..=name.len()].copy_from_slice(name.as_bytes());
+            let text = Value::parse(&quoted[..name.len() + 2]).unwrap().text().unwrap();
             assert_eq!((Method::named(text), method.name()), (Some(method), name));
         }
         let text = Value::parse(br#""tools/Call""#).unwrap().text().unwrap();
