@@ -142,7 +142,7 @@ pub(super) async fn batch(
     let Some(slot) = engine.admission.call(permit.account()).await else {
         return busy("Too many calls are running: try again later");
     };
-    let place = match parsed(body, &permit) {
+    let place = match parsed(body, permit) {
         Ok(permit) => Place { _slot: Some(slot), permit },
         Err(short) => return busy(short.reason()),
     };
