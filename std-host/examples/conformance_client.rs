@@ -1,5 +1,5 @@
-//! The client as the public conformance suite drives it: the URL of the suite's server is the last argument, the scenario is in
-//! the environment.
+//! A client for the public conformance suite. The URL of the suite's server is the last argument,
+//! and the scenario is in the environment.
 //!
 //! `conformance client --command target/debug/examples/conformance_client --suite core`
 
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     Ok(())
 }
 
-/// The client, in the revision that the suite names.
+/// Connects with the revision that the suite names.
 async fn connected(url: &str) -> Result<Client, Error> {
     let version = std::env::var("MCP_CONFORMANCE_PROTOCOL_VERSION").ok();
     let version = version.and_then(|date| Version::parse(date.as_bytes()));
@@ -49,7 +49,7 @@ async fn connected(url: &str) -> Result<Client, Error> {
     }
 }
 
-/// Lists everything, and uses each of it once.
+/// Lists everything, and uses each entry once.
 async fn use_all(client: &Client) -> Result<(), Error> {
     for tool in client.list(List::Tools).await? {
         let request = Request::call(&name(&tool), arguments(&tool)).progress();
@@ -73,7 +73,7 @@ async fn finished(mut call: Call) -> Result<RawJson, Error> {
     }
 }
 
-/// All tools of the scenario, an unrelated one between the rounds of the first.
+/// Calls the tools of the scenario, with an unrelated call between the rounds of the first one.
 async fn request_state(client: &Client) -> Result<(), Box<dyn core::error::Error>> {
     client.list(List::Tools).await?;
     let echo = || Request::call("test_mrtr_echo_state", RawJson::empty_object());
@@ -94,7 +94,7 @@ async fn request_state(client: &Client) -> Result<(), Box<dyn core::error::Error
     Ok(())
 }
 
-/// The calls that the suite wants to see mirrored.
+/// Makes the calls that the suite expects to be mirrored in headers.
 async fn custom_headers(client: &Client) -> Result<(), Box<dyn core::error::Error>> {
     client.list(List::Tools).await?;
     let context: Value = serde_json::from_str(&std::env::var("MCP_CONFORMANCE_CONTEXT")?)?;
@@ -119,7 +119,7 @@ fn name(entry: &RawJson) -> String {
     entry.member("name").and_then(|name| name.string()).unwrap_or_default()
 }
 
-/// Arguments of the right types for each required property.
+/// Returns arguments of the right types for each required property.
 fn arguments(tool: &RawJson) -> RawJson {
     let schema: Value = tool.member("inputSchema").and_then(|schema| schema.read().ok()).unwrap_or_default();
     let required = schema["required"].as_array().cloned().unwrap_or_default();
@@ -136,7 +136,7 @@ fn arguments(tool: &RawJson) -> RawJson {
     RawJson::of(&made.collect::<Value>()).unwrap_or_else(|_| RawJson::empty_object())
 }
 
-/// Accepts forms with their defaults, and answers for the model and the roots.
+/// Accepts forms with their defaults, and answers in place of the model and the roots.
 async fn answer(question: Question) {
     let result = match question.method {
         QuestionMethod::Elicitation => {

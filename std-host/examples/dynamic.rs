@@ -1,5 +1,5 @@
-//! Tools that come and go while the server runs: one for each sensor that is plugged in. Run it and point a client that listens
-//! for changes at `http://127.0.0.1:8080/mcp`.
+//! Tools that are added and removed while the server runs: one for each connected sensor. Run it
+//! and point a client that subscribes to changes at `http://127.0.0.1:8080/mcp`.
 
 use attache_host::{Changes, Ctx, NoArgs, Server, Taken, Tool, ToolError};
 use schemars::JsonSchema;
@@ -25,20 +25,20 @@ async fn main() -> std::io::Result<()> {
                 false => Err(ToolError::user("there is no sensor of that place")),
             }
         });
-    // The program itself changes it by the same handle.
+    // The program uses the same handle for its own changes.
     plug(&server.changes(), "attic").expect("the first of its name");
     let router: axum::Router = server.routes();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     axum::serve(listener, router).await
 }
 
-/// Adds the tool of a sensor, and tells clients that listen.
+/// Adds the tool of a sensor, and notifies subscribers.
 fn plug(changes: &Changes, place: &str) -> Result<(), Taken> {
     let words = format!("Temperature in the {place}, in degrees Celsius");
     changes.add_tool(Tool::new(&name(place), &words, |_: NoArgs, _: Ctx| async { "20.5" }).read_only())
 }
 
-/// A name that tools may have, whatever the place is called.
+/// Returns a valid tool name for any place.
 fn name(place: &str) -> String {
     let plain = place.chars().filter(char::is_ascii_alphanumeric).take(100);
     format!("temperature_{}", plain.collect::<String>())

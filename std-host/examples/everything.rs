@@ -1,4 +1,5 @@
-//! Everything that the public conformance suite asks a server for, under the names it uses.
+//! A server with everything that the public conformance suite requires, under the names of the
+//! suite.
 //!
 //! `cargo run --release -p attache-host --example everything -- --listen 127.0.0.1:8080`
 
@@ -125,7 +126,7 @@ struct Region {
     region: Option<String>,
 }
 
-/// What `json_schema_2020_12_tool` takes; its schema says more of it.
+/// The arguments of `json_schema_2020_12_tool`, which declares a more detailed schema itself.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "printed")]
@@ -226,7 +227,7 @@ fn resources(server: Server) -> Server {
         )
 }
 
-/// The tools that ask the client.
+/// The tools that ask the client a question.
 fn questions(server: Server) -> Server {
     server
         .tool("test_missing_capability", "Needs the client's model", |_: NoArgs, ctx: Ctx| async move {
@@ -316,7 +317,7 @@ struct Message {
     message: String,
 }
 
-/// The tools that the suite calls by the older revisions alone.
+/// The tools that the suite calls only with the older revisions.
 fn legacy(server: Server) -> Server {
     server
         .tool("test_sampling", "Asks the client's model", |of: Prompted, ctx: Ctx| async move {
@@ -379,7 +380,7 @@ fn ask_ok(ctx: &Ctx) -> Result<(), ToolError> {
     ctx.elicit("confirm", "Go on?", schema("ok", "boolean")).map(|_| ())
 }
 
-/// What the person fills into the only field of a form.
+/// Returns the value that the user enters in the only field of a form.
 fn ask_text(ctx: &Ctx, key: &str, message: &str, field: &str) -> Result<String, ToolError> {
     match ctx.elicit(key, message, schema(field, "string"))? {
         Elicited::Accepted(content) => match content.get(field).and_then(Value::as_str) {
@@ -411,7 +412,7 @@ fn embedded(uri: &str, mime_type: &str, text: &str) -> Content {
     Content::Resource { uri: uri.to_owned(), mime_type: mime_type.to_owned(), text: text.to_owned() }
 }
 
-/// About as long as the suite expects between two events.
+/// The interval that the suite expects between two events.
 const STEP: Duration = Duration::from_millis(50);
 
 /// One red pixel.

@@ -1,4 +1,4 @@
-//! A tool that asks the person before it acts. Run it and point a client of revision 2026-07-28 at
+//! A tool that asks the user before it acts. Run it and point a client of revision 2026-07-28 at
 //! `http://127.0.0.1:8080/mcp`.
 
 use attache_host::{Ctx, Elicited, Server, ToolError};
@@ -17,7 +17,8 @@ async fn main() -> std::io::Result<()> {
     let server =
         Server::new("power", "1.0").tool("cut_power", "Cut the power of one rack", |rack: Rack, ctx: Ctx| async move {
             let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]});
-            // The first time the call ends here, with the question; the client makes it again with the answer.
+            // The first call ends here with the question. The client repeats the call with the
+            // answer.
             match ctx.elicit("sure", "Really cut the power?", schema)? {
                 Elicited::Accepted(answer) if answer.get("sure") == Some(&json!(true)) => {
                     Ok(format!("Rack {} is dark now.", rack.number))

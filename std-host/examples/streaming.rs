@@ -1,5 +1,5 @@
-//! A tool that tells of its progress, and a resource of any length that is sent while it is read. Run it with the path of a log
-//! and point a client at `http://127.0.0.1:8080/mcp`.
+//! A tool that reports its progress, and a resource of any length that is sent while it is read.
+//! Run it with the path of a log and point a client at `http://127.0.0.1:8080/mcp`.
 
 use attache_host::{Ctx, Read, Resource, Server, Streamed, ToolError};
 use core::time::Duration;
@@ -25,7 +25,7 @@ async fn main() -> std::io::Result<()> {
             }
             for done in 0..wanted.from {
                 ctx.progress(done.into(), Some(wanted.from.into()), Some("counting")).await;
-                // A client that goes away, or cancels, drops the call here.
+                // A client that disconnects or cancels drops the call here.
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Ok("zero")
@@ -33,7 +33,8 @@ async fn main() -> std::io::Result<()> {
         .with_resource(Resource::new("log://today", "today", "text/plain", move |_: Read, _: Ctx| {
             let path = path.clone();
             async move {
-                // What fails here is an ordinary failure; what fails in the stream, behind its first piece, breaks it off.
+                // An error here becomes an ordinary error answer. An error in the stream, after its
+                // first piece, breaks off the answer.
                 let lines = BufReader::new(File::open(path).await?).lines();
                 Ok::<_, ToolError>(Streamed::new(stream::try_unfold(lines, async |mut lines| {
                     let line = lines.next_line().await?;

@@ -1,4 +1,5 @@
-//! An MCP endpoint inside an axum service. Run it and point a client at `http://127.0.0.1:8080/mcp`.
+//! An MCP endpoint inside an axum service. Run it and point a client at
+//! `http://127.0.0.1:8080/mcp`.
 
 use attache_host::{Ctx, NoArgs, Server, ToolError};
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! Who may come in now: places for calls and subscriptions, memory for what they hold, and how often a caller may come.
+//! Admission control: slots for calls and subscriptions, memory for their buffers, and rate limits
+//! per caller.
 
 use crate::budget::{Account, Overdrawn, Part, Permit, Slot, Slots, network, weight};
 use crate::limits::{self, CALLERS, Limits, Rate};
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// The places of one server, as its limits say.
+/// The slots and rate limits of one server.
 #[derive(Debug)]
 pub(crate) struct Admission {
     calls: Slots,
@@ -23,17 +24,17 @@ pub(crate) struct Admission {
     by_identity: Option<Buckets<[u8; 32]>>,
 }
 
-/// What a message holds until it is answered.
+/// The slot and memory that a message holds until it is answered.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     /// Its slot among the calls or the streams, if it needs one.
     pub(crate) _slot: Option<Slot>,
-    /// Its memory.
+    /// The memory that it holds.
     pub(crate) permit: Permit,
 }
 
 impl Place {
-    /// The place of a message that needs no slot.
+    /// Admits a message that needs no slot.
     pub(crate) const fn of(permit: Permit) -> Self {
         Self { _slot: None, permit }
     }
@@ -52,7 +53,8 @@ impl Admission {
         }
     }
 
-    /// Finds a place for what is to be done with `body`; where there is none, it is refused instead.
+    /// Reserves a slot and memory for the action on `body`. If there is no room, returns a refusal
+    /// in place of the action.
     pub(crate) async fn place(&self, next: Next, body: &[u8], permit: &Permit) -> (Next, Place) {
         match next {
             Next::Call(ticket) => {
@@ -79,25 +81,26 @@ impl Admission {
         }
     }
 
-    /// Finds a slot for a call of `account`.
+    /// Waits for a slot for a call of `account`.
     pub(crate) async fn call(&self, account: Account) -> Option<Slot> {
         self.calls.wait(account, &self.waiting, self.wait).await
     }
 
-    /// Counts a request from an address; requests without an address count as those of one caller.
+    /// Takes one request from the token bucket of an address. Requests without an address share one
+    /// bucket.
     ///
     /// # Errors
-    /// How long to wait if there were too many.
+    /// The time to wait if the bucket is empty.
     pub(crate) fn count(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         let caller = address.map(network);
         self.by_address.as_ref().map_or(Ok(()), |buckets| buckets.take(caller, None, Instant::now()))
     }
 
-    /// Counts a request of a caller that has shown a key or a token, from whatever address. Anonymous callers are told apart by
-    /// their addresses alone.
+    /// Takes one request from the token bucket of a caller with a key or a token, from any address.
+    /// Anonymous callers have a bucket for their address only.
     ///
     /// # Errors
-    /// How long to wait if there were too many.
+    /// The time to wait if the bucket is empty.
     pub(crate) fn count_identity(&self, who: &Authenticated<'_>) -> Result<(), Duration> {
         match (&self.by_identity, <[u8; 32]>::try_from(who.identity())) {
             (Some(buckets), Ok(identity)) => buckets.take(identity, [0; 32], Instant::now()),
@@ -106,15 +109,16 @@ impl Admission {
     }
 }
 
-/// Memory for a call while it runs: what the values take that are parsed from `body`, and the call itself.
+/// Reserves memory for a running call: the values parsed from `body`, and the call itself.
 pub(crate) fn parsed(body: &[u8], permit: &Permit) -> Result<Permit, Overdrawn> {
     let mut parsed = permit.another();
-    // What the permit is for, the claims of the caller, the call holds as long as it runs.
+    // The call holds the memory of the permit, such as the caller's claims, while it runs.
     parsed.more(permit.bytes() + limits::CALL_MEMORY + weight(body))?;
     Ok(parsed)
 }
 
-/// Memory for a subscription while it is open: a copy of its message, and what it may have to tell at once when it was left behind.
+/// Reserves memory for an open subscription: a copy of its message, and the notifications that it
+/// may have to send at once after it fell behind.
 fn kept(listen: &Listen, body: &[u8], permit: &Permit) -> Result<Permit, Error> {
     if body.len() > limits::LISTEN_BYTES {
         return Err(Error::Refused("A subscription is larger than 64 KiB: split it into several"));
@@ -125,12 +129,13 @@ fn kept(listen: &Listen, body: &[u8], permit: &Permit) -> Result<Permit, Error> 
     kept.more(bytes).and_then(|()| kept.enter(Part::Subscriptions)).map_err(|short| Error::Busy(short.reason()))
 }
 
-/// A token bucket for each caller `K`. Of each bucket only the moment is kept at which it is full again.
+/// A token bucket for each caller `K`. Of each bucket, only the time at which it will be full is
+/// stored.
 #[derive(Debug)]
 struct Buckets<K> {
-    /// How long one request takes to come back.
+    /// The time in which one request is refilled.
     each: Duration,
-    /// How long an empty bucket takes to fill up.
+    /// The time in which an empty bucket is refilled.
     whole: Duration,
     full_at: Mutex<HashMap<K, Instant>>,
 }
@@ -141,8 +146,8 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         Self { each, whole: each * rate.burst.max(1), full_at: Mutex::default() }
     }
 
-    /// Takes one request out of the bucket of `caller`. Where there are more callers than can be told apart, the others share
-    /// the bucket of `rest`.
+    /// Takes one request from the bucket of `caller`. When the table of callers is full, further
+    /// callers share the bucket of `rest`.
     fn take(&self, mut caller: K, rest: K, now: Instant) -> Result<(), Duration> {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if full_at.len() >= CALLERS && !full_at.contains_key(&caller) {

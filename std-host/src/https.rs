@@ -1,12 +1,13 @@
-//! Outgoing HTTP: one way to build its client.
+//! Outgoing HTTPS: the one place that builds its client.
 
 use core::fmt;
 use reqwest::redirect;
 use std::sync::Arc;
 use tokio_rustls::rustls;
 
-/// A client that follows no redirects, uses no proxy, and verifies certificates as the platform does. Without `tls` the roots of
-/// the platform are not read, and no certificate is accepted.
+/// Returns the builder of a client that follows no redirects, uses no proxy, and verifies
+/// certificates as the platform does. If `tls` is false, the platform's root certificates are not
+/// read, and no certificate is accepted.
 pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let failed = |error: &dyn fmt::Display| error.to_string();
@@ -22,7 +23,7 @@ pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
     Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))
 }
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line.
 pub(crate) fn causes(error: &dyn core::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -31,12 +31,23 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Server::routes`]. `auth` (default): access tokens of OAuth issuers, `auth::Tokens`. `client`: a client for MCP servers, `client::Client`. `metrics`: `observe::Metrics`, for Prometheus. `cli` (default): the program `attache`. With default features off the crate is
-//! a tower service, [`http::McpService`], and a serving function for standard input and output, [`stdio::serve`].
+//! - `axum` (default): [`Server::routes`].
+//! - `auth` (default): access tokens of OAuth issuers, `auth::Tokens`.
+//! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
+//! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
+//!   `auth::key_file`.
+//! - `client`: a client for MCP servers, `client::Client`.
+//! - `metrics`: `observe::Metrics`, for Prometheus.
+//! - `traces`: `observe::Traces`, spans of OpenTelemetry.
+//!
+//! With default features off the crate is a tower service, [`http::McpService`], and a serving function for standard input and
+//! output, [`stdio::serve`]. The program `attache` is the package `attache`.
 
 mod admission;
 pub mod auth;
 pub mod backend;
+#[cfg(feature = "client")]
+pub mod bridge;
 pub mod budget;
 mod call;
 #[cfg(feature = "client")]
@@ -49,11 +60,21 @@ mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+#[cfg(feature = "serve")]
+pub mod private_file;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod server;
 mod session;
 mod sink;
 pub mod stdio;
+#[cfg(feature = "serve")]
+#[cfg_attr(unix, path = "system/unix.rs")]
+#[cfg_attr(not(unix), path = "system/other.rs")]
+mod system;
 pub mod testing;
+#[cfg(feature = "serve")]
+mod watched_file;
 
 pub use attache_core::tool::Level;
 pub use budget::Budget;

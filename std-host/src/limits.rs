@@ -1,4 +1,5 @@
-//! The numbers of the host, each with its reason. What an operator may set is in [`Limits`]; the rest is fixed.
+//! The limits of the host, each with its reason. Operators can set those in [`Limits`]; the others
+//! are constants.
 
 use core::time::Duration;
 
@@ -10,69 +11,75 @@ use core::time::Duration;
 /// let limits = Limits::default().body(64 * 1024).calls(16);
 /// ```
 ///
-/// Those of connections are kept by the program `attache`; a service that is mounted elsewhere has the listener there keep
-/// such limits.
+/// Those of connections are kept by [`serve`](mod@crate::serve); a service that is mounted elsewhere has the listener there keep such
+/// limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Largest body of a request, in bytes; default [`BODY`].
     pub body: usize,
-    /// How long a body may take to come in whole, however it trickles; default [`BODY_TIME`].
+    /// The timeout for receiving a whole body, even if it trickles in. Default: [`BODY_TIME`].
     pub body_time: Duration,
-    /// Calls of tools, prompts, resources and completions that run at once; default [`CALLS`].
+    /// Calls of tools, prompts, resources and completions that run at once. Default: [`CALLS`].
     pub calls: usize,
-    /// Calls that wait for one of those that run to end; further ones are refused at once; default [`CALLS_WAITING`].
+    /// Calls that wait for a slot. Further calls are refused at once. Default: [`CALLS_WAITING`].
     pub calls_waiting: usize,
-    /// How long a call waits at most before it is refused; default [`CALL_WAIT`].
+    /// The longest wait of a call for a slot before it is refused. Default: [`CALL_WAIT`].
     pub call_wait: Duration,
-    /// How long a call may take before it is ended with an error; default [`CALL_TIME`].
+    /// The timeout of a call, after which it is ended with an error. Default: [`CALL_TIME`].
     pub call_time: Duration,
-    /// Subscriptions that are open at once over HTTP; default [`STREAMS`].
+    /// Subscriptions that are open at once over HTTP. Default: [`STREAMS`].
     pub streams: usize,
-    /// How many requests may come from one address; by default there is no limit, because the embedding program knows what is in front
-    /// of the service.
+    /// The rate limit of one address. By default there is none, because only the embedding program
+    /// knows whether a proxy is in front of the service.
     pub rate: Option<Rate>,
-    /// How many requests one key or the holder of one token may make, from whatever addresses; by default there is no limit.
+    /// The rate limit of one key, or of the holder of one token, from all addresses together. By
+    /// default there is none.
     pub identity_rate: Option<Rate>,
-    /// Connections at once; further ones wait; default [`CONNECTIONS`].
+    /// Connections at once. Further ones wait. Default: [`CONNECTIONS`].
     pub connections: usize,
-    /// Largest head of a request, in bytes; default [`HEAD`].
+    /// Largest head of a request, in bytes. Default: [`HEAD`].
     pub head: usize,
-    /// Most header fields of a request; default [`FIELDS`].
+    /// Most header fields of a request. Default: [`FIELDS`].
     pub fields: usize,
-    /// How long a head may take to come in whole, and the first one from the beginning of the connection; default
-    /// [`HEAD_TIME`].
+    /// The timeout for receiving a whole head. For the first head it begins with the connection.
+    /// Default: [`HEAD_TIME`].
     pub head_time: Duration,
-    /// How long a connection may lie idle between two requests; default [`IDLE_TIME`].
+    /// The timeout of a connection that is idle between two requests. Default: [`IDLE_TIME`].
     pub idle_time: Duration,
-    /// How long a peer may take no byte of an answer before it is cut; default [`STALL_TIME`].
+    /// The timeout of a peer that takes no byte of an answer. Default: [`STALL_TIME`].
     pub stall_time: Duration,
-    /// How long a stream of a call stays open before a client of revision 2025-11-25 is asked to come back for the rest; default
-    /// [`STREAM_TIME`]. Less than the proxies in front allow keeps them from cutting it.
+    /// The time after which a client of revision 2025-11-25 is asked to reconnect for the rest of a
+    /// call's stream. Default: [`STREAM_TIME`]. A shorter time than that of the proxies in front
+    /// prevents them from cutting the stream.
     pub stream_time: Duration,
-    /// Requests that are open at once on one HTTP/2 connection; default [`MULTIPLEXED`].
+    /// Requests in progress on one HTTP/2 connection. Default: [`MULTIPLEXED`].
     pub multiplexed: usize,
-    /// How long requests may take that are open when the program is asked to stop; default [`STOP_GRACE`].
+    /// The time for requests in progress to end when the program is asked to stop. Default:
+    /// [`STOP_GRACE`].
     pub stop_grace: Duration,
-    /// Bytes of memory that all callers together may make the process hold; default [`MEMORY`]. See [`budget`](crate::budget).
+    /// Bytes of memory that all callers together may make the process hold. Default: [`MEMORY`].
+    /// See [`budget`](crate::budget).
     pub memory: usize,
-    /// Bytes of memory that one caller may make the process hold; default [`MEMORY_PER_CALLER`].
+    /// Bytes of memory that one caller may make the process hold. Default: [`MEMORY_PER_CALLER`].
     pub memory_per_caller: usize,
-    /// The largest part of each shared table that one caller may hold, in percent: of calls, streams, sessions, connections;
-    /// default [`SHARE`].
+    /// The largest share of each table (calls, streams, sessions, connections) that one caller may
+    /// hold, in percent. Default: [`SHARE`].
     pub share: usize,
 }
 
-/// A bucket of requests for each caller: it is full at the beginning, each request takes one out, and it fills up steadily.
+/// A rate limit: a token bucket for each caller. The bucket starts full, each request takes one
+/// token, and tokens are refilled at a steady rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests that come back in a second; at least one.
+    /// Tokens that are refilled per second. At least one.
     pub per_second: u32,
-    /// Requests that a full bucket holds; at least one.
+    /// Tokens in a full bucket, which is the burst. At least one.
     pub burst: u32,
 }
 
-/// What callers on other machines may do by default: more than an agent does, less than what keeps a core busy.
+/// The default for callers on other machines: more than an agent needs, less than what keeps a core
+/// busy.
 impl Default for Rate {
     fn default() -> Self {
         Self { per_second: 50, burst: 200 }
@@ -129,141 +136,161 @@ setters! {
     memory: usize, memory_per_caller: usize, share: usize,
 }
 
-/// Bytes of memory that all callers together may make the process hold, beyond what it takes while it is idle: a small container has
-/// 256 MiB.
+/// Bytes of memory that all callers together may make the process hold, in addition to its idle
+/// memory. A small container has 256 MiB.
 pub const MEMORY: usize = 128 * 1024 * 1024;
 
-/// Bytes of memory that one caller may make the process hold: a quarter of [`MEMORY`], so that three callers who take all that they
-/// may leave room for others; and room for the largest answer and the largest body at once.
+/// Bytes of memory that one caller may make the process hold. A quarter of [`MEMORY`], so that
+/// three callers that use all of theirs leave room for others. Enough for the largest answer and
+/// the largest body at once.
 pub const MEMORY_PER_CALLER: usize = 32 * 1024 * 1024;
 
-/// Most bytes of each part of the budget: subscriptions, log lines that wait, requests that wait for an issuer, remembered tokens. A
-/// quarter of [`MEMORY`], so that none of them takes what calls need; of a smaller budget a quarter, too.
+/// Most bytes of each part of the budget: subscriptions, waiting log lines, requests that wait for
+/// an issuer, remembered tokens. A quarter of [`MEMORY`], so that no part takes the memory that
+/// calls need. With a smaller budget, it is a quarter of that.
 pub const PART: usize = 32 * 1024 * 1024;
 
-/// The largest part of a shared table that one caller may hold, in percent: a single busy client is not slowed down, and cannot shut
-/// others out.
+/// The largest share of a table that one caller may hold, in percent. It does not slow down a
+/// single busy client, but prevents that client from shutting out others.
 pub const SHARE: usize = 50;
 
-/// Bytes that a request holds besides its head and its body: its task, its stream, and what the library for HTTP keeps of it.
+/// Bytes that a request holds in addition to its head and its body: its task, its stream, and the
+/// state of the HTTP library.
 pub const REQUEST_MEMORY: usize = 8 * 1024;
 
-/// Bytes of a header field besides its name and value: its entry in the table of fields.
+/// Bytes of a header field in addition to its name and value: its entry in the table of fields.
 pub const FIELD_MEMORY: usize = 64;
 
-/// Bytes that a call holds besides its arguments: the future of its handler, its way to tell of progress, its timers.
+/// Bytes that a call holds in addition to its arguments: the future of its handler, its channel for
+/// progress, its timers.
 pub const CALL_MEMORY: usize = 8 * 1024;
 
-/// Bytes that an open stream holds besides what it is about to send.
+/// Bytes that an open stream holds in addition to the message that it is about to send.
 pub const STREAM_MEMORY: usize = 2 * 1024;
 
-/// Bytes that an HTTP/2 peer may send ahead of what is read of a body: it is one round trip at 640 kB a second over the longest
-/// distances, and each open request may hold as much.
+/// The HTTP/2 receive window of a stream, in bytes. It allows 640 kB per second over the longest
+/// distances (one window per round trip), and each request in progress may hold as much.
 pub const STREAM_WINDOW: usize = 64 * 1024;
 
-/// Bytes of answers that HTTP/2 takes ahead for each stream; the rest waits until its reader has taken some.
+/// Bytes of answers that HTTP/2 buffers for each stream. The rest waits until the reader has taken
+/// some.
 pub const SEND_AHEAD: usize = 64 * 1024;
 
-/// How long an event waits for room in the budget until it is looked again: its reader does not notice.
+/// The interval at which an event that waits for memory checks the budget again. Too short for a
+/// reader to notice.
 pub const ROOM_AGAIN: Duration = Duration::from_millis(50);
 
-/// Largest message that opens a subscription, in bytes: it is kept as long as the subscription. Room for hundreds of URIs.
+/// Largest message that opens a subscription, in bytes, because the subscription keeps its message.
+/// Room for hundreds of URIs.
 pub const LISTEN_BYTES: usize = 64 * 1024;
 
-/// Bytes of a subscription besides its message.
+/// Bytes of a subscription in addition to its message.
 pub const LISTEN_MEMORY: usize = 2 * 1024;
 
-/// Bytes of each URI of a subscription besides its text, while all of them are to be told.
+/// Bytes of each URI of a subscription in addition to its text, while notifications for all URIs
+/// are pending.
 pub const LISTEN_URI: usize = 96;
 
-/// Longest URI that a legacy session may subscribe to, in bytes: what browsers and proxies take at least.
+/// Longest URI that a legacy session may subscribe to, in bytes: all browsers and proxies accept
+/// this length.
 pub const SUBSCRIBED_URI: usize = 8 * 1024;
 
-/// Longest `tracestate` of a call, in bytes, twice what W3C Trace Context §3.3.1.5 asks to pass on: spans that wait to be sent hold it.
+/// Longest `tracestate` of a call, in bytes. Twice the length that W3C Trace Context §3.3.1.5
+/// requires to pass on. Spans that wait to be sent hold it.
 pub const TRACE_STATE: usize = 1024;
 
-/// Longest `baggage` of a call, in bytes: what W3C Baggage §3.3.2 asks to pass on.
+/// Longest `baggage` of a call, in bytes: the length that W3C Baggage §3.3.2 requires to pass on.
 pub const BAGGAGE: usize = 8192;
 
-/// Bytes that a connection with TLS may hold of answers that its reader has not taken: what was encrypted, and what waits for that.
+/// Bytes of answers that a connection with TLS may buffer while its reader does not take them, both
+/// encrypted and still to be encrypted.
 pub const ENCRYPTED_AHEAD: usize = 128 * 1024;
 
-/// Bytes that a kept token takes besides its text and its claims.
+/// Bytes of a remembered token in addition to its text and its claims.
 pub const TOKEN_MEMORY: usize = 512;
 
-/// Calls that run at once: a call that waits costs little, one that computes has a core for itself at best, and a thousand
-/// open files and database connections are what systems allow.
+/// Calls that run at once. A call that waits costs little, a call that computes has a core for
+/// itself at best, and systems allow about a thousand open files and database connections.
 pub const CALLS: usize = 512;
 
-/// Calls that wait for their turn: as many as run. A longer queue is only answered later, and its clients have gone by then.
+/// Calls that wait for a slot: as many as may run. A longer queue would only delay answers until
+/// its clients have given up.
 pub const CALLS_WAITING: usize = 512;
 
-/// How long a call waits for its turn: longer than most calls take, shorter than clients are patient.
+/// The timeout of a call that waits for a slot: longer than most calls run, shorter than clients
+/// wait.
 pub const CALL_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a call may take: platforms cut requests after four minutes, and whoever works longer tells its progress to
-/// nobody by then. Longer work has a limit of its own that its author knows.
+/// The timeout of a call. Platforms cut requests after four minutes, so the progress of a longer
+/// call reaches no client. A tool that works longer has its own limit, which its author knows.
 pub const CALL_TIME: Duration = Duration::from_secs(600);
 
-/// Subscriptions open at once: each holds a few kilobytes and no connection of its own over HTTP/2.
+/// Subscriptions open at once. Each holds a few kilobytes, and over HTTP/2 needs no separate
+/// connection.
 pub const STREAMS: usize = 8192;
 
-/// Largest head of a request, in bytes: mirrored arguments and tokens are a few kilobytes, and other servers stop at 8 to 64.
+/// Largest head of a request, in bytes. Mirrored arguments and tokens are a few kilobytes, and
+/// other servers have limits of 8 to 64 KiB.
 pub const HEAD: usize = 64 * 1024;
 
-/// Least that a head must be allowed: what hyper reads at once.
+/// The lowest limit for a head, in bytes: hyper reads as much at once.
 pub const HEAD_LEAST: usize = 8 * 1024;
 
 /// Most header fields of a request: clients and proxies send about twenty.
 pub const FIELDS: usize = 100;
 
-/// How long a connection may lie idle between two requests: what proxies and clients keep one for.
+/// The timeout of an idle connection: proxies and clients keep a connection for as long.
 pub const IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// How long a peer may take no byte of an answer: longer than any network is silent that still works.
+/// The timeout of a peer that takes no byte of an answer: a working network is never silent for as
+/// long.
 pub const STALL_TIME: Duration = Duration::from_secs(30);
 
-/// What the system keeps of an answer on its way, in bytes. It tells of room only when a third is free, so with its own megabytes
-/// a slow reader would look as one that takes nothing. Enough for two megabytes a second to the other side of the world.
+/// The send buffer of the operating system, in bytes. The system reports room only when a third is
+/// free, so with its default of megabytes a slow reader would look like a stalled one. Enough for
+/// two megabytes per second to the other side of the world.
 pub const SEND_BUFFER: usize = 256 * 1024;
 
-/// Requests open at once on one HTTP/2 connection: what browsers and proxies expect to have (RFC 9113 §6.5.2: at least 100).
+/// Requests in progress on one HTTP/2 connection. Browsers and proxies expect as many (RFC 9113
+/// §6.5.2: at least 100).
 pub const MULTIPLEXED: usize = 100;
 
-/// Streams of one HTTP/2 connection that the peer may reset before they were looked at; beyond that it is cut. Clients reset
-/// what they no longer want, but not twenty at once.
+/// Streams of one HTTP/2 connection that the peer may reset before they were accepted. With more,
+/// the connection is closed. Clients reset streams that they no longer need, but not twenty at
+/// once.
 pub const RESETS: usize = 20;
 
-/// Callers whose buckets are kept apart; beyond that those share one that are not known. A few dozen bytes each.
+/// Callers with separate token buckets. Further callers share one bucket. A few dozen bytes each.
 pub const CALLERS: usize = 16 * 1024;
 
-/// Lines of the log that wait to be written; what comes then is dropped and counted. A megabyte or two.
+/// Log lines that wait to be written. Further lines are dropped and counted. One or two megabytes.
 pub const LOG_LINES: usize = 8192;
 
-/// How long a connection that was refused in the middle of a message is still listened to, so that the refusal is read and not
-/// lost in a reset (RFC 9112 §9.6).
+/// The time for reading a connection after a refusal in the middle of a message, so that the peer
+/// can read the refusal and does not lose it in a reset (RFC 9112 §9.6).
 pub const LINGER: Duration = Duration::from_secs(1);
 
-/// Largest body or line that is read, in bytes: what the big SDKs take, so that nothing they send is refused here.
+/// Largest body or line that is read, in bytes. The major SDKs have the same limit, so that
+/// everything they send is accepted here.
 pub const BODY: usize = 4 * 1024 * 1024;
 
-/// How long a body may take to come in whole: the largest one at 140 kB a second. Without it a client that sends a byte now
-/// and then holds a connection and a buffer for ever.
+/// The timeout for receiving a whole body. It allows the largest body at 140 kB per second. Without
+/// it, a client that sends a byte now and then could hold a connection and a buffer for ever.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// How long the head of a request may take to come in: it is one packet or two.
+/// The timeout for receiving the head of a request, which is one packet or two.
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// Connections that the program serves at once; further ones wait. Each is a few tens of kilobytes while it is idle, and
-/// systems allow a process a few thousand open files.
+/// Connections that the program serves at once. Further ones wait. Each takes a few tens of
+/// kilobytes while it is idle, and systems allow a process a few thousand open files.
 pub const CONNECTIONS: usize = 2048;
 
-/// How long the program waits after it could not accept a connection: mostly it has run out of files, and asking again at
-/// once would only burn time.
+/// The pause after a failure to accept a connection. The most common cause is a lack of file
+/// descriptors, and retrying at once would only waste time.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long requests that have begun may take when the program is asked to stop: service managers and container runtimes
-/// kill after ten seconds or more.
+/// The time for requests in progress to end when the program is asked to stop. Service managers and
+/// container runtimes kill it after ten seconds or more.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// Largest answer of a tool, in bytes.
@@ -272,56 +299,67 @@ pub const RESULT: usize = 16 * 1024 * 1024;
 /// Calls that run at once on one connection of lines.
 pub const LINE_CALLS: usize = 64;
 
-/// Calls that wait on one connection of lines until one of those that run has ended; with more, no line is read until
-/// there is room. As many as run: a client that has sent that many is ahead of the tools for good.
+/// Calls that wait for a slot on one connection of lines. With more, no line is read until there is
+/// room. As many as may run: a client that sends even more will always be ahead of the tools.
 pub const LINE_WAITING: usize = 64;
 
-/// Other answers that wait on one connection of lines to be written; with more, no line is read until some are. Enough to
-/// write many at once, and little memory even if each is a list.
+/// Other answers that wait to be written on one connection of lines. With more, no line is read
+/// until some are written. Enough to write many at once, and little memory even if each is a list.
 pub const LINE_ANSWERS: usize = 64;
 
-/// How long running calls may take to end once standard input has ended. Clients end a server that stays for two
-/// seconds, so answers have to be out before.
+/// The time for running calls to end after standard input has ended. Clients kill a server that
+/// stays for two seconds, so answers must be sent before.
 pub const STDIO_GRACE: Duration = Duration::from_secs(1);
 
-/// How long the last answers may take to be written once all calls have ended: with [`STDIO_GRACE`] still less than the two
-/// seconds of clients.
+/// The time for writing the last answers after all calls have ended. Together with [`STDIO_GRACE`]
+/// it is less than the two seconds of clients.
 pub const STDIO_DRAIN: Duration = Duration::from_millis(500);
 
-/// Most characters of a name or value of the caller that a sentence for the model repeats: the longest name of a tool. More
-/// helps nobody to find a mistake, and a sentence must not be as large as the message.
+/// Most characters of a caller's name or value that an error text for the model repeats: the
+/// longest name of a tool. More does not help to find a mistake, and an error text must not be as
+/// large as the message.
 pub const ECHOED: usize = 128;
 
-/// Most characters that the application's own types may say of an argument that does not fit: room for a list of what is
-/// allowed. What is in them is not known here, and it may be the argument itself.
+/// Most characters of an error text of the application's own types about an argument: room for a
+/// list of allowed values. Their content is unknown here, and may be the argument itself.
 pub const REASON: usize = 1024;
 
-/// How long a stream may be silent before a comment is sent: proxies take a connection that is silent for a minute for dead.
+/// The interval of keep-alive comments on a silent stream: proxies close a connection that is
+/// silent for a minute.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How long a stream of a legacy call stays open. Longer than a call may take: clients that come back are younger than streams that
-/// break, so who wants it says so.
+/// The time after which the stream of a legacy call is ended, so that the client reconnects. By
+/// default longer than a call may take, because not all clients can reconnect: an operator can opt
+/// in with a shorter time.
 pub const STREAM_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// Subscriptions that may be open on one connection of lines.
 pub const LINE_LISTENS: usize = 32;
 
-/// How long a call may take before the log calls it slow: longer than most clients of a person wait without a word.
+/// The duration after which the log reports a call as slow: most clients of a person do not wait
+/// longer without progress.
 pub const SLOW: Duration = Duration::from_secs(10);
 
-/// Names that metrics keep apart. They are declared ones, so only a server comes near it that keeps adding tools and taking them
-/// away; what is beyond is counted without its name.
+/// Names that have their own series in metrics. Names are declared by the server, so only a server
+/// that keeps adding and removing tools reaches this limit. Further names are counted without a
+/// name.
 pub const NAMES: usize = 1024;
 
-/// Threads that one blocking tool may use: so many of its calls run at once.
+/// Threads that one blocking tool may use. As many of its calls run at once.
 pub const BLOCKING: usize = 16;
 
-/// Bytes of a streamed result that are sent on together: a few packets, so that a client reads it as it comes.
+/// Bytes of a streamed result that are sent at once: a few packets, so that a client can read it as
+/// it arrives.
 pub const PIECE: usize = 64 * 1024;
 
-/// Legacy sessions of which something is remembered at once: those with a level, a subscription, an open stream or a call that
-/// runs, and those that were ended before their time. 40 bytes each; sessions that only call are not counted.
+/// Legacy sessions with state at once: those with a log level, a subscription, an open stream or a
+/// running call, and those that were ended early. 40 bytes each. Sessions that only make calls have
+/// no state and are not counted.
 pub const SESSIONS: usize = 4096;
+
+/// Seconds after which subscriptions of expired sessions are looked for again: sessions last a day, and each look goes through all of
+/// them.
+pub const SESSIONS_AGAIN: u64 = 60;
 
 /// Calls of legacy sessions that run at once: each has a task and a place of 120 bytes in a table.
 pub const LEGACY_CALLS: usize = 1024;
@@ -329,55 +367,61 @@ pub const LEGACY_CALLS: usize = 1024;
 /// Resources that one legacy session may be subscribed to.
 pub const SUBSCRIPTIONS: usize = 256;
 
-/// Pages that persons were sent to whose end their clients may still be told of; beyond it the oldest is forgotten.
+/// User pages for which the end of the interaction may still be reported to the client. Beyond
+/// this, the oldest is forgotten.
 pub const PAGES: usize = 1024;
 
-/// Streams of legacy calls whose messages are kept for clients that come back.
+/// Streams of legacy calls with a replay buffer, for clients that reconnect.
 pub const KEPT_STREAMS: usize = 256;
 
-/// Messages that are kept of one stream.
+/// Messages in the replay buffer of one stream.
 pub const KEPT_EVENTS: usize = 64;
 
-/// Bytes that are kept of one stream, besides its newest message.
+/// Bytes in the replay buffer of one stream, in addition to its newest message.
 pub const KEPT_BYTES: usize = 256 * 1024;
 
-/// How long a legacy client may take for its answers to what a call has asked: a person reads and types.
+/// The timeout for a legacy client's answers to the questions of a call, because a person reads and
+/// types.
 pub const ANSWERS: Duration = Duration::from_secs(15 * 60);
 
-/// Calls that are parked at once while modern clients fetch their answers: each holds what its backend holds of it.
+/// Calls that are parked at once while modern clients fetch their answers. Each holds the state of
+/// its backend.
 pub const PARKED: usize = 1024;
 
 /// Calls of one caller that are parked at once.
 pub const PARKED_BY_CALLER: usize = 64;
 
-/// How long a parked call waits for its client's retry before it is cancelled.
+/// The time after which a parked call is cancelled if its client has not retried.
 pub const PARKED_TIME: Duration = Duration::from_secs(10 * 60);
 
-/// Fewest bytes of the value of an API key: as many as cannot be guessed, however they are written.
+/// Fewest bytes of an API key: a value of this length cannot be guessed, in any encoding.
 pub const KEY: usize = 32;
 
-/// Access tokens that are remembered as checked, a few kilobytes each: those of the callers of an hour.
+/// Access tokens that are remembered as valid, a few kilobytes each: those of the callers of an
+/// hour.
 pub const SEEN_TOKENS: usize = 4096;
 
-/// How soon the keys of an issuer are fetched again, if a token names one that is not among them: an issuer that has changed its keys
-/// is believed at once, and one that is asked for keys that it does not have is not asked more often.
+/// The shortest interval between fetches of an issuer's keys for tokens that name an unknown key.
+/// New keys of an issuer work at once, and the issuer is not asked more often for keys that it does
+/// not have.
 pub const FETCH_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long the keys of an issuer are believed without asking the issuer again: a key that it has withdrawn verifies no
-/// token any more after that.
+/// The lifetime of an issuer's keys without a refresh. After this time, a key that the issuer has
+/// withdrawn verifies no tokens.
 pub const KEYS_STALE: Duration = Duration::from_secs(60 * 60);
 
-/// When keys are fetched again beside the requests: so long before [`KEYS_STALE`] that requests seldom wait.
+/// The age at which keys are refreshed in the background. Early enough before [`KEYS_STALE`] that
+/// requests rarely wait.
 pub const KEYS_REFRESH: Duration = Duration::from_secs(50 * 60);
 
-/// How soon keys are fetched again after a fetch that failed, while the last good ones are kept.
+/// The pause after a failed fetch of keys, while the last good keys are used.
 pub const KEYS_RETRY: Duration = Duration::from_secs(60);
 
 /// Longest access token, in bytes: those of Entra ID with 200 groups have about 10,000.
 pub const TOKEN: usize = 16 * 1024;
 
-/// How long an issuer may take to say which keys it has, its metadata included: a client waits for it.
+/// The timeout for fetching an issuer's metadata and keys: a client is waiting for it.
 pub const FETCH_TIME: Duration = Duration::from_secs(5);
 
-/// Most bytes of what an issuer publishes: the keys of the largest are a tenth of it.
+/// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;

@@ -1,4 +1,4 @@
-//! What a server is made of.
+//! The builder of a server.
 
 use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// An MCP server in the making: a name, a version, and tools.
+/// The builder of an MCP server: a name, a version, and tools.
 #[derive(Debug)]
 pub struct Server {
     path: String,
@@ -37,27 +37,31 @@ impl fmt::Display for InvalidPath {
 impl core::error::Error for InvalidPath {}
 
 impl Server {
-    /// A server with a name and a version of its own. It answers on `/mcp`, to the names of this machine alone
-    /// (`localhost`, `127.0.0.1`, `[::1]`), until [`hosts`](Server::hosts) says otherwise.
+    /// Creates a server with a name and a version. It answers on `/mcp`, and only to the names of
+    /// this machine (`localhost`, `127.0.0.1`, `[::1]`), until [`hosts`](Server::hosts) sets
+    /// others.
     pub fn new(name: &str, version: &str) -> Self {
         Self { path: "/mcp".to_owned(), engine: Engine::new(name, version) }
     }
 
-    /// Words for the model on how to use this server.
+    /// Instructions for the model on how to use this server.
     #[must_use]
     pub fn instructions(mut self, text: &str) -> Self {
         self.engine.instruct(text);
         self
     }
 
-    /// Adds a tool: `description` is for the model, the schema of the arguments comes from their type.
+    /// Adds a tool. `description` is for the model. The schema of the arguments is derived from
+    /// their type.
     ///
-    /// Arguments that do not fit the type never reach `handler`; the model is told what to mend. Arguments that the type
-    /// does not name are refused, unless the type takes them (`#[serde(flatten)]` into a map).
+    /// Arguments that do not fit the type never reach `handler`; the model is told what to correct.
+    /// Arguments that the type does not name are refused, unless the type collects them
+    /// (`#[serde(flatten)]` into a map).
     ///
     /// # Panics
-    /// If the name is taken, or is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the schema of the arguments is
-    /// not that of an object. Each is a mistake in the program, found at its start.
+    /// If the name is taken, or is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the schema
+    /// of the arguments is not that of an object. Each is a mistake in the program, found at its
+    /// start.
     #[track_caller]
     #[must_use]
     pub fn tool<A, R, H>(self, name: &str, description: &str, handler: H) -> Self
@@ -69,9 +73,9 @@ impl Server {
         self.with_tool(Tool::new(name, description, handler))
     }
 
-    /// Adds a tool whose closure takes its time without awaiting: it runs on threads of its own, of which there are
-    /// [`BLOCKING`](crate::limits::BLOCKING) for each such tool; further calls wait. A call that is cancelled runs to its end,
-    /// unheard.
+    /// Adds a tool with a blocking closure, which does not await. It runs on a separate thread;
+    /// each such tool has up to [`BLOCKING`](crate::limits::BLOCKING) threads, and further calls
+    /// wait. A cancelled call runs to its end, and its result is dropped.
     ///
     /// # Panics
     /// As [`tool`](Server::tool).
@@ -86,7 +90,7 @@ impl Server {
         self.with_tool(Tool::new(name, description, blocking(handler)))
     }
 
-    /// Adds a tool that says more of itself.
+    /// Adds a [`Tool`], which can declare more than a name and a description.
     ///
     /// # Panics
     /// If the name is taken.
@@ -119,10 +123,11 @@ impl Server {
         self
     }
 
-    /// Adds a template: it answers for every URI that fits it and has no resource of its own.
+    /// Adds a resource template. It serves every URI that matches it and is not a resource of its
+    /// own.
     ///
     /// # Panics
-    /// If there is the same template already.
+    /// If the same template was added before.
     #[track_caller]
     #[must_use]
     pub fn with_template(self, template: Resource) -> Self {
@@ -130,8 +135,8 @@ impl Server {
         self
     }
 
-    /// Adds a backend: what it publishes is served beside what the program itself offers. The names of its tools and prompts get
-    /// `prefix`, which may be empty.
+    /// Adds a backend, whose tools, prompts and resources are served in addition to those of the
+    /// program itself. The names of its tools and prompts get `prefix`, which may be empty.
     #[must_use]
     pub fn backend(self, prefix: &str, backend: impl Backend) -> Self {
         self.engine.backends.add(prefix, Arc::new(backend));
@@ -143,58 +148,60 @@ impl Server {
         self.engine.backends.clone()
     }
 
-    /// Completes arguments of prompts and variables of templates: `handler` is given what is typed and answers what it could
-    /// become, best first. A hundred are sent at most.
+    /// Completes arguments of prompts and variables of templates. `handler` gets the typed text and
+    /// returns possible completions, best first. At most a hundred are sent.
     #[must_use]
     pub fn completion<H: Handler<Completing, Vec<String>>>(self, handler: H) -> Self {
         self.engine.changes.edit(|offers| offers.complete_with(completion(handler)));
         self
     }
 
-    /// Lets handlers write to the log of clients that ask for it ([`Ctx::log`](crate::Ctx::log)).
+    /// Lets handlers write to the log of clients that have requested it
+    /// ([`Ctx::log`](crate::Ctx::log)).
     #[must_use]
     pub fn logging(self) -> Self {
         self.engine.changes.edit(|offers| offers.logging = true);
         self
     }
 
-    /// Lets clients subscribe to changes of the lists and of resources; the program makes them, or tells of them, by
-    /// [`changes`](Server::changes).
+    /// Lets clients subscribe to changes of the lists and of resources. The program makes or
+    /// reports the changes with [`changes`](Server::changes).
     #[must_use]
     pub fn subscriptions(self) -> Self {
         self.engine.changes.edit(|offers| offers.subscriptions = true);
         self
     }
 
-    /// Declares an extension of the protocol by its identifier, such as `com.example/name`, and its settings. What it means is
-    /// the business of the handlers: see [`Ctx::extension`](crate::Ctx::extension).
+    /// Declares an extension of the protocol by its identifier, such as `com.example/name`, and its
+    /// settings. Handlers implement the extension, see [`Ctx::extension`](crate::Ctx::extension).
     ///
     /// # Panics
-    /// If the identifier has no prefix or breaks the grammar of keys (MCP 2026-07-28 basic/index), or is declared already, or
-    /// the settings are not an object.
+    /// If the identifier has no prefix or breaks the grammar of keys (MCP 2026-07-28 basic/index),
+    /// or is declared already, or the settings are not an object.
     #[track_caller]
     #[must_use]
     pub fn extension(self, identifier: &str, settings: serde_json::Value) -> Self {
-        // Not in the closure: a panic names the caller of this method.
+        // Outside of the closure, so that a panic names the caller of this method.
         let mut extensions = Arc::clone(&self.engine.changes.offers().extensions);
         Arc::make_mut(&mut extensions).declare(identifier, settings);
         self.engine.changes.edit(|offers| offers.extensions = extensions);
         self
     }
 
-    /// The handle by which the program adds and removes tools, prompts and resources while the server runs, and tells
-    /// subscriptions of changes. Handlers have it as [`Ctx::changes`](crate::Ctx::changes).
+    /// The handle by which the program adds and removes tools, prompts and resources while the
+    /// server runs, and notifies subscribers of changes. Handlers get it from
+    /// [`Ctx::changes`](crate::Ctx::changes).
     pub fn changes(&self) -> Changes {
         self.engine.changes.clone()
     }
 
-    /// Seals session ids, and what waits with clients for their answers, with the first of these keys of 32 random bytes, and opens
-    /// what any of them has sealed. Without it each start of the program has a key of its own, so sessions end with it; replicas
-    /// that are to serve each other's sessions need the same keys. To change a key, put the new one in front, and take the old one
-    /// away a day later.
+    /// Seals session ids, and the state that clients return with their answers, with the first of
+    /// these keys of 32 random bytes. All keys open sealed values. Without this, each start of the
+    /// program generates a key, so sessions end with the program. Replicas that share sessions need
+    /// the same keys. To change a key, put the new one first, and remove the old one a day later.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there are no keys.
     #[track_caller]
     #[must_use]
     pub fn seal_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
@@ -202,14 +209,15 @@ impl Server {
         self
     }
 
-    /// Lists at most this many entries in one answer; clients ask for the rest. Without it a list comes whole.
+    /// Lists at most this many entries in one answer. Clients request the rest page by page.
+    /// Without this, each list is sent whole.
     #[must_use]
     pub fn page(mut self, entries: usize) -> Self {
         self.engine.page = entries;
         self
     }
 
-    /// Answers on this path instead of `/mcp`.
+    /// Serves this path instead of `/mcp`.
     ///
     /// # Errors
     /// [`InvalidPath`] if the path does not begin with a slash.
@@ -221,76 +229,81 @@ impl Server {
         Ok(self)
     }
 
-    /// The names, without port, by which clients call this server; they replace those of the machine itself. With no
-    /// name at all any `Host` is served: do that only where something in front has checked it.
+    /// The host names, without port, by which clients call this server. They replace those of the
+    /// machine itself. If empty, the `Host` header is not checked: do that only if a proxy in front
+    /// has checked it.
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.engine.hosts = names.into_iter().collect();
         self
     }
 
-    /// Origins of web pages that may call, such as `https://app.example`, besides pages of this server's own hosts.
+    /// Origins of web pages that may call, such as `https://app.example`, in addition to pages of
+    /// this server's own hosts.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
         self.engine.origins = origins.into_iter().collect();
         self
     }
 
-    /// Who may call over HTTP. Without it everybody who reaches the server may; standard input and output is for whoever has started
-    /// the program.
+    /// Authenticates callers over HTTP. Without it, everyone who can reach the server may call.
+    /// Standard input and output always serve the process that has started the program.
     #[must_use]
     pub fn auth(mut self, auth: Auth) -> Self {
         self.engine.protect(auth);
         self
     }
 
-    /// Leaves out of lists what their caller may not use, so that a model is not shown tools whose calls would be refused. Without it
-    /// everybody sees everything, and learns by a refusal which scope would help.
+    /// Removes from lists the entries that the caller may not use, so that a model does not see
+    /// tools that would be refused. Without it, every caller sees all entries, and a refusal names
+    /// the missing scope.
     #[must_use]
     pub fn hide_forbidden(mut self) -> Self {
         self.engine.hides_forbidden = true;
         self
     }
 
-    /// A token with scope `broad` is as good as one with `narrow`, too. The first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
+    /// Declares that scope `broad` includes scope `narrow`: a token with the first is accepted for
+    /// both. Only the first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
     #[must_use]
     pub fn implies(self, broad: &str, narrow: &str) -> Self {
         self.engine.changes.edit(|offers| offers.implied.push((broad.to_owned(), narrow.to_owned())));
         self
     }
 
-    /// Draws memory from this budget, which other servers of the process may share. Without it the server has a budget of its own, of
-    /// [`Limits::memory`].
+    /// Charges memory to this budget, which other servers of the process may share. Without it the
+    /// server has a separate budget of [`Limits::memory`].
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.engine.draw_from(budget);
         self
     }
 
-    /// What callers may cost, instead of the defaults.
+    /// Replaces the default resource limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.engine.limit(limits);
         self
     }
 
-    /// Has `observer` hear of each message that is answered; there may be several.
+    /// Adds an observer, which is notified of each answered message. There may be several.
     #[must_use]
     pub fn observe(mut self, observer: Arc<dyn Observe>) -> Self {
         self.engine.observe(observer);
         self
     }
 
-    /// The finished server.
+    /// Finishes the server.
     pub fn build(self) -> Arc<Engine> {
         self.engine.keeps_within_budget();
         self.engine.auth().prepare();
         Arc::new(self.engine)
     }
 
-    /// The endpoint and, if it takes access tokens, its [`metadata`](Server::metadata), to be merged into a router at the root of the
-    /// host. Do not nest it: clients look for the metadata at a path that begins at the root. To nest an endpoint, merge its metadata
-    /// at the root and nest the [`endpoint`](Server::endpoint):
+    /// Returns the router of the endpoint and, if the endpoint accepts access tokens, of its
+    /// [`metadata`](Server::metadata). Merge it into a router at the root of the host. Do not nest
+    /// it: clients look for the metadata at a path from the root. To nest an endpoint, merge its
+    /// metadata at the root and nest the [`endpoint`](Server::endpoint):
     ///
     /// ```
     /// # #[cfg(all(feature = "axum", feature = "auth"))]
@@ -309,29 +322,32 @@ impl Server {
         self.metadata().merge(self.endpoint())
     }
 
-    /// The endpoint alone, at its path.
+    /// Returns the router of the endpoint only, at its path.
     #[cfg(feature = "axum")]
     pub fn endpoint<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
         let path = self.path.clone();
         let service = crate::http::McpService::new(self.build());
         let mut router = axum::Router::new().without_v07_checks().route_service(&path, service.clone());
         if !path.ends_with('/') {
-            // People add a slash, and clients do not tell them.
+            // People add a slash to the URL, and clients do not correct it.
             router = router.route_service(&format!("{path}/"), service);
         }
         router
     }
 
-    /// The document that tells clients where to get access tokens, at the well-known path that belongs to the public URL of the endpoint
-    /// (RFC 9728 §3.1); an empty router if the endpoint takes none.
+    /// Returns the router of the metadata document, which tells clients where to get access tokens.
+    /// Its well-known path is derived from the public URL of the endpoint (RFC 9728 §3.1). The
+    /// router is empty if the endpoint does not accept tokens.
     #[cfg(feature = "axum")]
     pub fn metadata<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
         let path = self.engine.auth().resource().map(|resource| resource.metadata_path().concat());
         path.and_then(|path| metadata(&self.engine, &path)).unwrap_or_default()
     }
 
-    /// The [`metadata`](Server::metadata) for clients that look for it at the root of the host, to be merged into a router by one server of
-    /// it. Nothing if the endpoint takes no access tokens, or if its public URL has no path: the root is then the one place.
+    /// Returns a router with the [`metadata`](Server::metadata) at the root of the host, for
+    /// clients that look for it there. Only one server of a host can be merged in this way. `None`
+    /// if the endpoint does not accept access tokens, or if the public URL has no path, so that the
+    /// metadata is at the root already.
     #[cfg(feature = "axum")]
     pub fn root_metadata<S: Clone + Send + Sync + 'static>(&self) -> Option<axum::Router<S>> {
         const ROOT: &str = "/.well-known/oauth-protected-resource";
@@ -340,7 +356,8 @@ impl Server {
     }
 }
 
-/// The metadata of the endpoint at this path (RFC 9728): public, and for pages of any origin to read.
+/// The metadata of the endpoint at this path (RFC 9728). It is public, and pages of any origin may
+/// read it.
 #[cfg(feature = "axum")]
 fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
     use http::header::{
@@ -348,10 +365,10 @@ fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Op
         ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, VARY,
     };
     let auth = Arc::clone(engine.auth());
-    // The metadata would show that a hidden endpoint exists.
+    // The metadata would reveal that a hidden endpoint exists.
     auth.resource().filter(|_| !auth.is_hidden())?;
-    // RFC 9110 §12.5.5 and RFC 9111 §3.5: where a proxy says how the endpoint is called, the document is only for clients that come
-    // by the same way.
+    // RFC 9110 §12.5.5 and RFC 9111 §3.5: if a proxy reports the public URL, the document is valid
+    // only for clients that come through the same proxy.
     let (cache, vary) = match auth.url_fields() {
         None => ("public, max-age=300", None),
         Some([host, proto]) => ("private, max-age=300", Some([(VARY, format!("{host}, {proto}"))])),
@@ -362,7 +379,8 @@ fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Op
         let vary = axum::response::AppendHeaders(vary.into_iter().flatten());
         (fields, vary, auth.url(&head).and_then(|url| auth.metadata(&url)).unwrap_or_default())
     };
-    // Fetch Standard §3.3.2: clients send the version of the protocol along, which a page may do only after a preflight.
+    // Fetch Standard §3.3.2: clients send the protocol version in a header field, which a page may
+    // do only after a preflight.
     let preflight = async || {
         let fields = [
             (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -372,12 +390,12 @@ fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Op
         ];
         (http::StatusCode::NO_CONTENT, fields)
     };
-    // To a router braces are a pattern; here they are characters of the URL.
+    // Braces are a pattern to the router, but characters of the URL here.
     let path = path.replace('{', "{{").replace('}', "}}");
     Some(axum::Router::new().without_v07_checks().route(&path, axum::routing::get(answer).options(preflight)))
 }
 
-/// A name that is taken is a mistake in the program, found at its start.
+/// Panics if a name is taken, which is a mistake in the program that shows at its start.
 #[track_caller]
 fn added(added: Result<(), Taken>) {
     if let Err(taken) = added {

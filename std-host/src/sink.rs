@@ -1,42 +1,43 @@
-//! Where the engine's bytes go on a host.
+//! The output buffer of the engine on a host.
 
 use crate::budget::{Overdrawn, Permit};
 use attache_core::json::{Full, Sink};
 use bytes::Bytes;
 
-/// A sink that grows, up to a limit in bytes, as long as the memory budget has room for it.
+/// A sink that grows up to a limit in bytes, if the memory budget has room for it.
 pub(crate) struct Growing {
     pub(crate) bytes: Vec<u8>,
     limit: usize,
-    /// For its capacity.
+    /// The reservation for its capacity.
     permit: Permit,
     overdrawn: Option<Overdrawn>,
 }
 
 impl Growing {
-    /// An empty sink that takes `limit` bytes at most. Its memory is charged to the request of `permit`.
+    /// An empty sink for at most `limit` bytes. Its memory is charged to the request of `permit`.
     pub(crate) fn charged(permit: &Permit, limit: usize) -> Self {
         Self { bytes: Vec::new(), limit, permit: permit.another(), overdrawn: None }
     }
 
-    /// Makes room for as many bytes as are expected. Without it the sink grows as it is written.
+    /// Reserves room for the expected number of bytes. Without it, the sink grows while it is
+    /// written.
     pub(crate) fn expect(mut self, expected: usize) -> Self {
-        // What does not fit is noticed when it is written.
+        // A failure will be noticed when the bytes are written.
         let _ = self.make_room(expected.min(self.limit));
         self
     }
 
-    /// A sink for messages of our own making, which are not counted.
+    /// A sink without limit for messages of the server itself, which are not charged.
     pub(crate) fn unlimited() -> Self {
         Self { bytes: Vec::new(), limit: usize::MAX, permit: Permit::uncounted(), overdrawn: None }
     }
 
-    /// Why the budget had no room, where that is why the sink was full.
+    /// The shortage of the budget, if that is why the sink is full.
     pub(crate) const fn overdrawn(&self) -> Option<Overdrawn> {
         self.overdrawn
     }
 
-    /// What was written; its memory is given back with the last slice of it.
+    /// Returns the written bytes. Dropping the last slice of them gives the memory back.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.permit.into_bytes(self.bytes)
     }

@@ -1,9 +1,10 @@
-//! MCP over standard input and output (MCP basic/transports/stdio), or any pair of byte streams: one message a line.
-//! Calls run side by side, each answer is one line, and nothing else is ever written.
+//! MCP over standard input and output (MCP basic/transports/stdio), or any pair of byte streams:
+//! one message a line. Calls run concurrently, each answer is one line, and nothing else is
+//! written.
 //!
-//! What has come in and is not yet answered in writing has a place, and there are as many places as the limits say. A
-//! place goes with the call and its answer up to the writer, so a tool never waits for a slow reader of its answer; only
-//! the reading of lines does.
+//! Each message has a slot until its answer is written, and the limits set the number of slots. The
+//! slot moves with the call and its answer to the writer, so a slow reader never delays a tool. It
+//! only delays the reading of further lines.
 
 use crate::admission::Place;
 use crate::budget::{Account, Permit, weight};
@@ -12,7 +13,7 @@ use crate::limits;
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::era::Session;
+use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Next, Opened, Standalone, Ticket};
 use attache_core::line::{Connection, Cut, Lines};
 use attache_core::rpc::Error;
@@ -26,15 +27,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// Serves one connection until `input` ends. Calls that run then have [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to end; those
-/// that do not are answered with an error. Answers have [`STDIO_DRAIN`](crate::limits::STDIO_DRAIN) to be written. Serving ends at
-/// once when `output` takes nothing more.
+/// Serves one connection until `input` ends. Then running calls have
+/// [`STDIO_GRACE`](crate::limits::STDIO_GRACE) to end; the others are answered with an error.
+/// Answers have [`STDIO_DRAIN`](crate::limits::STDIO_DRAIN) to be written. Serving ends at once if
+/// writing to `output` fails.
 ///
-/// [`LINE_CALLS`](crate::limits::LINE_CALLS) calls run at once. Further ones wait for their turn while other messages are
-/// still answered; only when [`LINE_WAITING`](crate::limits::LINE_WAITING) wait is nothing read.
+/// Up to [`LINE_CALLS`](crate::limits::LINE_CALLS) calls run at once. Further calls wait while
+/// other messages are still answered. Reading pauses only while
+/// [`LINE_WAITING`](crate::limits::LINE_WAITING) calls wait.
 ///
 /// # Errors
-/// If reading or writing fails, or if calls did not end in time.
+/// If reading or writing fails, or if calls do not end in time.
 pub async fn serve(
     engine: Arc<Engine>,
     input: impl AsyncRead + Unpin,
@@ -43,11 +46,11 @@ pub async fn serve(
     serve_until(engine, input, output, core::future::pending()).await
 }
 
-/// Serves one connection as [`serve`] does, until `input` ends or `stop` completes. After `stop` nothing more is read, and calls
-/// that run have [`stop_grace`](crate::Limits::stop_grace) to end.
+/// Serves one connection as [`serve`] does, until `input` ends or `stop` completes. After `stop` no
+/// more lines are read, and running calls have [`stop_grace`](crate::Limits::stop_grace) to end.
 ///
 /// # Errors
-/// As [`serve`]; a stop that leaves calls unfinished is not an error.
+/// As [`serve`]. Unfinished calls after a stop are not an error.
 pub async fn serve_until(
     engine: Arc<Engine>,
     mut input: impl AsyncRead + Unpin,
@@ -91,7 +94,7 @@ pub async fn serve_until(
         stop_calls.now();
         let _ = timeout(limits::STDIO_DRAIN, peer.rest()).await;
     }
-    // With the peer goes the last sender: the writer ends when it has written everything.
+    // Dropping the peer drops the last sender, so the writer ends after its last line.
     drop(peer);
     match timeout(limits::STDIO_DRAIN, &mut writer.0).await {
         Ok(written) => written.map_err(io::Error::other)??,
@@ -110,16 +113,16 @@ fn late(what: &str) -> io::Error {
 /// Bytes read or written at a time.
 const PIECE: usize = 64 * 1024;
 
-/// An answer, and the place of its message, which is free when it is written.
+/// An answer with the slot of its message, which is freed when the answer is written.
 type Placed = (Bytes, OwnedSemaphorePermit);
 
-/// A call that waits for its turn, with the server as it was when it came.
+/// A call that waits for a slot, with the state of the server when it arrived.
 struct Waiting {
     moment: Moment,
     ticket: Ticket,
     line: Bytes,
     place: OwnedSemaphorePermit,
-    /// For the line and what is parsed from it.
+    /// The memory of the line and of the values parsed from it.
     permit: Permit,
     watch: Watch,
 }
@@ -128,19 +131,19 @@ struct Peer {
     engine: Arc<Engine>,
     connection: Connection,
     answers: mpsc::UnboundedSender<Placed>,
-    /// Places of calls.
+    /// The slots of calls.
     calls: Arc<Semaphore>,
-    /// Places of other messages.
+    /// The slots of other messages.
     others: Arc<Semaphore>,
     running: JoinSet<()>,
-    /// In the order in which they came.
+    /// The waiting calls, in the order of arrival.
     waiting: VecDeque<Waiting>,
     listening: JoinSet<()>,
-    /// What can be cancelled, by the id of its request as it was written.
+    /// The tasks that can be cancelled, by the id of the request in its written form.
     by_id: HashMap<Vec<u8>, AbortHandle>,
-    /// Who has made a handshake.
+    /// The client, after a legacy handshake.
     client: Option<Client>,
-    /// It hears of changes.
+    /// Whether the client already receives notifications of changes.
     heard: bool,
     /// Ends running calls.
     stop: Stop,
@@ -179,7 +182,7 @@ impl Peer {
         }
     }
 
-    /// Answers calls that have not begun with an error.
+    /// Answers calls that have not started with an error.
     fn refuse_waiting(&mut self) {
         for Waiting { moment, ticket, line, place, permit, mut watch } in self.waiting.drain(..) {
             let answer = moment.replied(&ticket.refuse_for(Error::Failed(STOPPED)), &line, &permit, &mut watch);
@@ -203,11 +206,11 @@ impl Peer {
                 watch.taken();
                 return self.cancel(id.of(&line));
             }
-            // Nobody waits to be told that an answer was not expected.
+            // A peer does not expect a reply to an unexpected answer.
             Next::Answer(..) => {
                 return drop(moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch));
             }
-            // What a second handshake would agree on is refused before.
+            // A second handshake was refused before, so it cannot change the session.
             Next::Reply(reply) => {
                 if let Some(version) = reply.agreed() {
                     let session = self.engine.session(version, reply.client());
@@ -218,26 +221,25 @@ impl Peer {
             _ => {}
         }
         let places = if let Next::Call(_) | Next::Batch(_) = next { &self.calls } else { &self.others };
-        // Nobody closes it.
+        // The semaphore is never closed.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
         if let Next::Call(ticket) = next {
             self.waiting.push_back(Waiting { moment, ticket, line, place, permit, watch });
             return self.fill();
         }
         if let Next::Batch(batch) = next {
-            watch.taken();
-            return self.batch(&moment, batch, &line, place, permit);
+            return self.batch(&moment, batch, &line, place, permit, watch);
         }
         match moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch) {
-            // A writer that is gone has told its error already, so a send that fails is no news.
+            // If the writer has ended, it has reported its error already.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
             Some(Pending::Running(_)) | None => {}
         }
     }
 
-    /// Memory for a line and for what it asks for. Until the budget has room for that, no other line is read; calls that run go on, and
-    /// those that wait begin.
+    /// Reserves memory for a line and for the request in it. Until the budget has room, no other
+    /// line is read. Running calls continue, and waiting calls start.
     async fn room(&mut self, next: &Next, line: &[u8]) -> Permit {
         let parsed = match next {
             Next::Call(_) | Next::Batch(_) | Next::Answer(..) => limits::CALL_MEMORY + weight(line),
@@ -253,26 +255,42 @@ impl Peer {
     }
 
     /// Serves the messages of a batch in their order; their answers make up one line.
-    fn batch(&mut self, moment: &Moment, batch: Batch, line: &Bytes, place: OwnedSemaphorePermit, permit: Permit) {
+    fn batch(
+        &mut self,
+        moment: &Moment,
+        batch: Batch,
+        line: &Bytes,
+        place: OwnedSemaphorePermit,
+        permit: Permit,
+        mut watch: Watch,
+    ) {
+        // The array has no place for questions.
+        let client = self.client.clone().map(|client| client.hearing(false));
         let pending = batch.messages(line).filter_map(|message| {
             let opened = self.connection.open_batched(&moment.server(), &who(), message);
             let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
             moment.opened(&opened, &who(), &message, &mut watch);
-            moment.clone().start(opened.next, &who(), message, Place::of(permit.another()), self.client.as_ref(), watch)
+            moment.clone().start(opened.next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
+        let moment = moment.clone();
+        watch.taken();
         self.running.spawn(async move {
             match batched(pending, &permit, stop).await {
                 Ok(Some(bytes)) => drop(answers.send((bytes, place))),
                 Ok(None) => {}
-                Err(short) => tracing::warn!(reason = short.reason(), "the answer to a batch was left out"),
+                Err(short) => {
+                    let refusal = Standalone::error(Error::Busy(short.reason()), Version::V2025_03_26);
+                    drop(answers.send((moment.refused(refusal, &mut watch).bytes, place)));
+                }
             }
         });
     }
 
-    /// Lets a legacy client hear what changes, from its first message behind the handshake on (MCP 2025-11-25 basic/lifecycle:
-    /// before it has said that it is ready, nothing is sent to it).
+    /// Starts notifications of changes to a legacy client after its first message that follows the
+    /// handshake. MCP 2025-11-25 basic/lifecycle: before the client has said that it is ready,
+    /// nothing is sent to it.
     fn hear(&mut self) {
         let Some(client) = self.client.as_ref().filter(|_| !self.heard) else {
             return;
@@ -289,7 +307,7 @@ impl Peer {
         });
     }
 
-    /// Starts the calls that wait, as long as there is room.
+    /// Starts waiting calls while there are free slots.
     fn fill(&mut self) {
         while self.running.try_join_next().is_some() {}
         self.by_id.retain(|_, task| !task.is_finished());
@@ -314,7 +332,7 @@ impl Peer {
                     match running.step().await {
                         Step::Told(message) => tell(message, &answers, &others).await,
                         Step::Last(answer) => break drop(answers.send((answer.bytes, place))),
-                        // They come whole.
+                        // Answers here are whole, so these steps do not occur.
                         Step::Piece(_) | Step::Broken => {}
                         Step::Gone => break,
                     }
@@ -345,31 +363,33 @@ impl Peer {
         self.by_id.insert(id, task);
     }
 
-    /// MCP 2026-07-28 basic/patterns/cancellation: stop it, and send nothing more for it. What is unknown is ignored.
+    /// Cancels a request. MCP 2026-07-28 basic/patterns/cancellation: stop it, and send nothing
+    /// more for it. An unknown id is ignored.
     fn cancel(&mut self, id: &[u8]) {
         self.waiting.retain(|call| call.ticket.id(&call.line) != id);
         match (self.by_id.remove(id), &self.client) {
             (Some(task), _) => task.abort(),
-            // In a batch, perhaps.
+            // The call may be part of a batch.
             (None, Some(client)) => drop(client.cancel(id)),
             (None, None) => {}
         }
     }
 }
 
-/// Sends a message that is no answer; it takes a place of its own, so that a slow reader slows its sender down.
+/// Sends a message that is not an answer. It takes its own slot, so that a slow reader slows down
+/// the sender.
 async fn tell(message: Bytes, answers: &mpsc::UnboundedSender<Placed>, others: &Arc<Semaphore>) {
     if let Ok(place) = Arc::clone(others).acquire_owned().await {
         let _ = answers.send((message, place));
     }
 }
 
-/// Whoever holds the other end of a pipe was let in by the operating system.
+/// The caller on a pipe is anonymous: the operating system has controlled access to it.
 pub(crate) const fn who() -> Authenticated<'static> {
     Authenticated::anonymous(&Access::Anonymous)
 }
 
-/// The task that writes. It must not outlive the connection: it holds the output open.
+/// The writing task. It must not outlive the connection, because it holds the output open.
 struct Writer(JoinHandle<io::Result<()>>);
 
 impl Drop for Writer {
@@ -379,7 +399,7 @@ impl Drop for Writer {
 }
 
 async fn write_lines(output: impl AsyncWrite + Unpin, mut outbox: mpsc::UnboundedReceiver<Placed>) -> io::Result<()> {
-    // Answers that are there together go out together.
+    // Lines that are queued together are flushed together.
     let mut output = BufWriter::with_capacity(PIECE, output);
     while let Some((answer, _place)) = outbox.recv().await {
         output.write_all(&answer).await?;

@@ -22,7 +22,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A client of revision 2026-07-28 that sends what a real one sends, and gets what it would get over standard input and output.
+/// A client of revision 2026-07-28. It sends the messages of a real client, and gets the answers of
+/// standard input and output.
 #[derive(Clone, Debug)]
 pub struct Client {
     engine: Arc<Engine>,
@@ -31,7 +32,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of this server. It can do nothing that a server may ask for until [`capable`](Client::capable) says so.
+    /// Creates a client of this server, without capabilities. Declare them with
+    /// [`capable`](Client::capable).
     pub fn of(server: Server) -> Self {
         Self { engine: server.build(), capabilities: json!({}), told: Vec::new() }
     }
@@ -43,21 +45,22 @@ impl Client {
         self
     }
 
-    /// Calls a tool and gives its result, which may be a failure (`isError`) or a question (`inputRequests`).
+    /// Calls a tool and returns its result, which may be a failure (`isError`) or a question
+    /// (`inputRequests`).
     ///
     /// # Errors
-    /// The error of the protocol.
+    /// The protocol error.
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value, Value> {
         self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
     }
 
-    /// Sends any request and gives its result.
+    /// Sends any request and returns its result.
     ///
     /// # Errors
-    /// The error of the protocol.
+    /// The protocol error.
     ///
     /// # Panics
-    /// If `params` is no object, or the request opens a subscription, which has no end.
+    /// If `params` is not an object, or if the request opens a subscription, which does not end.
     pub async fn request(&mut self, method: &str, mut params: Value) -> Result<Value, Value> {
         let meta = &mut params["_meta"];
         meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
@@ -97,7 +100,7 @@ impl Client {
         }
     }
 
-    /// The notifications that came with the answers so far, progress and log messages, and forgets them.
+    /// Takes the notifications that arrived with the answers so far: progress and log messages.
     pub fn told(&mut self) -> Vec<Value> {
         core::mem::take(&mut self.told)
     }

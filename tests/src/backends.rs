@@ -6,9 +6,9 @@ use crate::modern::{Client, Pipe, able};
 use ::core::time::Duration;
 use attache_host::backend::{Answer, Backend, Backends, Call, Entry, Kind, Publisher, Run};
 use attache_host::{Ctx, NoArgs, Server};
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 /// A backend with entries that behave as their names say.
@@ -74,7 +74,7 @@ impl Backend for Scripted {
                     call.progress(1.0, Some(2.0), Some("half")).await;
                     text("done")
                 }
-                "wait" => std::future::pending().await,
+                "wait" => core::future::pending().await,
                 "panic" => panic!("on purpose"),
                 "ask" => {
                     let name = match asked(&call, "name").await {
@@ -92,7 +92,7 @@ impl Backend for Scripted {
         })
     }
 
-    fn stop(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn stop(&self) -> core::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
             self.stopped.fetch_add(1, SeqCst);
         })

@@ -89,7 +89,7 @@ pub(crate) fn packages() -> Option<PathBuf> {
 }
 
 fn host_is_built() -> bool {
-    there(&attache(), "run cargo build -p attache-host, or test the whole workspace")
+    there(&attache(), "run cargo build -p attache, or test the whole workspace")
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod endpoint;
 mod faults;
 mod foreign;
 mod forms;
+mod gate;
+mod gate_failures;
 mod guard;
 mod homes;
 mod http1;

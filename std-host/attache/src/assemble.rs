@@ -1,14 +1,15 @@
-//! From the configuration to the router that is served: everything that `serve` does before it opens a socket.
+//! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
-use super::auth::{self, Rings};
-use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig, Tls};
+use super::MakeServer;
+use super::auth::{self, KeyFiles};
+use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
-use super::health::Ready;
-use super::listener::Listener;
 use super::print::complain;
-use super::{MakeServer, administration, listen};
 use attache_core::auth::{ANY, Gate};
+use attache_host::auth::key_file::administration;
+use attache_host::backend::Backends;
 use attache_host::http::Front;
+use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
 use axum::extract::Request;
@@ -16,17 +17,19 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
+use std::sync::Arc;
 
-/// Where callers reach the program.
+/// Where callers reach the program, for URLs and for rules that differ on loopback.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// The authority of URLs; a Unix socket has none.
+    /// The authority of URLs. `None` for a Unix socket.
     pub(super) address: Option<SocketAddr>,
-    /// Whether this machine alone can connect.
+    /// Whether only this machine can connect.
     is_local: bool,
     name: String,
 }
@@ -49,26 +52,28 @@ impl fmt::Display for Reach {
     }
 }
 
-/// What is served.
+/// The router and the handles that the listener needs.
 pub(super) struct Assembled {
-    /// For requests that come by the listener.
+    /// Serves requests that arrive through the listener.
     pub(super) router: Router,
-    /// For requests that do not come by the listener, as those of the status page.
+    /// Serves requests that do not arrive through the listener, such as those of the status page.
     pub(super) beside: Router,
     pub(super) changes: Vec<Changes>,
+    /// The backends of each server of the configuration, which `connect` starts.
+    pub(super) backends: Vec<Backends>,
     pub(super) ready: Ready,
     pub(super) limits: Limits,
 }
 
-/// Marks a request that the listener has let in by what it knows of the connection: a client certificate, or the permissions of a
-/// Unix socket. A request of the status page has no such mark.
+/// Marks a request that the listener has admitted because of its connection: a client certificate,
+/// or the permissions of a Unix socket. A request of the status page does not carry this mark.
 #[derive(Clone, Copy, Debug)]
 struct Admitted;
 
-/// Builds the router; `make` makes each server, and `watch` adds its observers.
+/// Builds the router. `make` creates each server, and `watch` adds its observers.
 ///
 /// # Errors
-/// All that keeps the servers of the configuration from being served at `reach`.
+/// Every fault that prevents the configured servers from being served at `reach`.
 pub(super) fn assemble(
     config: &Config,
     reach: &Reach,
@@ -76,12 +81,13 @@ pub(super) fn assemble(
     watch: impl Fn(Server) -> Server,
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
-    let (mut changes, mut rings, mut faults) = (Vec::new(), Rings::default(), Faults::default());
+    let (mut changes, mut backends) = (Vec::new(), Vec::new());
+    let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
         let server = match served(make, endpoint, reach)
-            .and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut rings))
+            .and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut key_files))
         {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -90,21 +96,22 @@ pub(super) fn assemble(
             }
         };
         root = root.or_else(|| server.root_metadata());
-        // Servers with one public URL share a document, which is served once.
+        // Servers with one public URL share a metadata document, which is mounted once.
         if endpoint.metadata_path().is_some_and(|path| mounted.insert(path)) {
             router = router.merge(server.metadata());
         }
         changes.push(server.changes());
+        backends.push(server.backends());
         router = router.merge(server.endpoint());
     }
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
         router = router.merge(root);
     }
     if let Some(file) = &config.administered {
-        match rings.of(file) {
-            Ok(ring) => {
+        match key_files.of(file) {
+            Ok(key_file) => {
                 let front = Front::new(all_hosts(config, reach), [], &limits);
-                router = router.merge(administration::routes(ring, front, limits.body_time));
+                router = router.merge(administration(key_file, front, limits.body_time));
             }
             Err(fault) => faults.add(fault),
         }
@@ -112,11 +119,11 @@ pub(super) fn assemble(
     faults.end()?;
     let ready = Ready::default();
     let [router, beside] =
-        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(listen::not_found));
-    Ok(Assembled { router, beside, changes, ready, limits })
+        by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
+    Ok(Assembled { router, beside, changes, backends, ready, limits })
 }
 
-/// The limits, with the rate that holds where callers reach the program.
+/// The limits, with the rate limit that applies to `reach`.
 fn limits(config: &Config, reach: &Reach) -> Limits {
     let limits = match config.rates {
         Rates::Auto if reach.is_local => config.limits.clone(),
@@ -134,8 +141,8 @@ fn limits(config: &Config, reach: &Reach) -> Limits {
     }
 }
 
-/// The router for the listener, and the router for requests that do not come by it. If the listener lets callers in by their
-/// connection, the second one refuses.
+/// Returns the router for the listener, and the router for requests that do not arrive through it.
+/// If the listener admits callers by their connection, the second router refuses every request.
 fn by_admission(router: Router, config: &Config, reach: &Reach) -> [Router; 2] {
     let admits = reach.address.is_none() || config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     if !admits {
@@ -157,13 +164,13 @@ async fn admitted_alone(request: Request, next: Next) -> Response {
     (StatusCode::FORBIDDEN, fields, body.to_string()).into_response()
 }
 
-/// The server, with the credentials that its callers need.
+/// Adds to the server the credentials that its callers need.
 fn protected(
     server: Server,
     endpoint: &ServerConfig,
     reach: &Reach,
-    tls: Option<&Tls>,
-    rings: &mut Rings,
+    tls: Option<&TlsFiles>,
+    key_files: &mut KeyFiles,
 ) -> Result<Server, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
@@ -191,17 +198,17 @@ fn protected(
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
-    match auth::of(endpoint, &url, rings)? {
+    match auth::of(endpoint, &url, key_files)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
 }
 
-/// The variable that a platform sets where it signs callers in.
+/// The variable by which a platform says that it signs callers in.
 const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
 
-/// The URL of an endpoint, as long as nothing says otherwise.
-pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) -> String {
+/// The URL of an endpoint, unless the configuration sets another.
+pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&TlsFiles>) -> String {
     let scheme = if tls.is_some() { "https" } else { "http" };
     match address {
         Some(address) => format!("{scheme}://{address}{path}"),
@@ -209,12 +216,12 @@ pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&Tls>) ->
     }
 }
 
-/// The server, which seals with keys that are made of those of the program and of its path: what one server has sealed means nothing
-/// to another.
+/// Gives the server its own seal keys, derived from the program's keys and the server's path. A
+/// value that one server has sealed is therefore invalid at another.
 pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secret<Vec<[u8; 32]>>>) -> Server {
     let own = |key: &[u8; 32]| {
         let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(&endpoint.path));
-        // Keys of any length do.
+        // HMAC accepts keys of any length, so this cannot fail.
         mac.map_or(*key, |mac| mac.finalize().into_bytes().into())
     };
     match keys {
@@ -223,11 +230,41 @@ pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secr
     }
 }
 
-/// The author's server, with the instructions of the configuration.
+/// Creates the author's server, with the instructions of the configuration.
 pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Server {
     match &endpoint.instructions {
         Some(text) => make(endpoint).instructions(text),
         None => make(endpoint),
+    }
+}
+
+/// Starts the backends of each server, and gives them a moment to connect: a client that asks at once is to find their tools.
+pub(super) async fn connect(config: &Config, servers: &[Backends]) {
+    let mut bridges = Vec::new();
+    for (endpoint, backends) in config.servers.iter().zip(servers) {
+        for backend in &endpoint.backends {
+            let bridge = Arc::new(backend.bridge());
+            backends.add(&backend.prefix, Arc::clone(&bridge) as _);
+            bridges.push(bridge);
+        }
+    }
+    let until = tokio::time::Instant::now() + CONNECT_TIME;
+    for bridge in bridges {
+        if tokio::time::timeout_at(until, bridge.connected()).await.is_err() {
+            tracing::warn!(backend = bridge.name(), "a backend is not connected yet");
+        }
+    }
+}
+
+/// How long the start waits for backends. Package runners may take longer, and clients hear of tools that come later.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// Stops all backends at once, and waits until child processes have ended.
+pub(super) async fn disconnect(servers: Vec<Backends>) {
+    let stops: Vec<_> =
+        servers.into_iter().map(|backends| tokio::spawn(async move { backends.stop().await })).collect();
+    for stop in stops {
+        let _ = stop.await;
     }
 }
 
@@ -245,13 +282,13 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
     Ok(server.hosts(hosts(endpoint, reach)))
 }
 
-/// The names that a server answers to; none if any will do.
+/// The host names that the server accepts. Empty if it accepts any.
 fn hosts(endpoint: &ServerConfig, reach: &Reach) -> Vec<String> {
     let own: &[&str] = if reach.is_local { attache_core::http::LOOPBACK } else { &[] };
     own.iter().map(ToString::to_string).chain(endpoint.hosts.clone()).collect()
 }
 
-/// The names that any of the servers answers to; none if one of them answers to any.
+/// The host names that any of the servers accepts. Empty if one of them accepts any.
 fn all_hosts(config: &Config, reach: &Reach) -> Vec<String> {
     let each: Vec<_> = config.servers.iter().map(|endpoint| hosts(endpoint, reach)).collect();
     if each.iter().any(Vec::is_empty) { Vec::new() } else { each.concat() }

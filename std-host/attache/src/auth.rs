@@ -1,37 +1,37 @@
-//! Who may call, as the configuration says it.
+//! Builds the authentication of a server from the configuration.
 
 use super::config::{Policy, Protection, ServerConfig};
 use super::fault::Fault;
-use super::key_file::Ring;
 use super::text;
 use attache_core::auth::{ANY, Gate};
+use attache_host::auth::key_file::KeyFile;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Key files that were read, each once.
+/// The key files, each read once.
 #[derive(Debug, Default)]
-pub(super) struct Rings(Vec<Arc<Ring>>);
+pub(super) struct KeyFiles(Vec<Arc<KeyFile>>);
 
-impl Rings {
-    /// The keys of this file.
-    pub(super) fn of(&mut self, file: &Path) -> Result<Arc<Ring>, Fault> {
-        if let Some(ring) = self.0.iter().find(|ring| ring.file() == file) {
-            return Ok(Arc::clone(ring));
+impl KeyFiles {
+    /// Returns the keys of this file, and reads it at the first use.
+    pub(super) fn of(&mut self, file: &Path) -> Result<Arc<KeyFile>, Fault> {
+        if let Some(key_file) = self.0.iter().find(|key_file| key_file.file() == file) {
+            return Ok(Arc::clone(key_file));
         }
-        let ring = Ring::of(file)?;
-        self.0.push(Arc::clone(&ring));
-        Ok(ring)
+        let key_file = KeyFile::open(file)?;
+        self.0.push(Arc::clone(&key_file));
+        Ok(key_file)
     }
 }
 
-/// The credentials that callers of an endpoint need; `None` if everyone may call. `url` is the endpoint as its clients write it, unless
-/// the configuration says otherwise.
-pub(super) fn of(endpoint: &ServerConfig, url: &str, rings: &mut Rings) -> Result<Option<Auth>, Fault> {
+/// Returns the credentials that callers of an endpoint need, or `None` if they need none. `url` is
+/// the endpoint's URL as clients write it, unless the configuration sets another.
+pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
-    let ring = protection.keys_file.as_deref().map(|file| rings.of(file)).transpose()?;
-    let keys = ring.map(|ring| ring.door(protection.key_level.clone(), path));
+    let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
+    let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
     let tokens = tokens(protection, url)?;
     let auth = match (protection.gate, tokens, keys) {
         _ if protection.vouched => Auth::vouched(),
@@ -44,7 +44,7 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, rings: &mut Rings) -> Resul
         (Some(_), None, None) => return Err(Fault::of(NO_CREDENTIALS.to_owned())),
     };
     let auth = auth.unauthenticated(protection.unauthenticated);
-    // auth.resource wins over what a proxy says.
+    // `auth.resource` takes precedence over the headers of a proxy.
     let auth = match &protection.forwarded {
         Some([host, proto]) if protection.resource.is_none() => auth.forwarded(host.clone(), proto.clone()),
         _ => auth,
@@ -79,13 +79,13 @@ fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
     Ok(issuer.policy(policy.rules.clone()))
 }
 
-/// The server at a path; the first one without a path.
+/// Finds the server at a path. Without a path, returns the first server.
 pub(super) fn endpoint<'s>(servers: &'s [ServerConfig], asked: Option<&str>) -> Result<&'s ServerConfig, Fault> {
     let found = servers.iter().find(|server| asked.is_none_or(|asked| asked == server.path));
     found.ok_or_else(|| Fault::of("--server names a path that no server of the configuration has".to_owned()))
 }
 
-/// The policy in words, for the operator who starts the server.
+/// The authentication policy in words, for the operator who starts the server.
 pub(super) struct Words<'a>(pub(super) &'a Protection, pub(super) &'a str);
 
 impl fmt::Display for Words<'_> {

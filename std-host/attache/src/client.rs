@@ -1,4 +1,4 @@
-//! `attache list`, `attache call` and `attache read`: a client at hand.
+//! The client commands: `attache list`, `attache call` and `attache read`.
 
 mod print;
 mod reach;
@@ -38,11 +38,13 @@ pub(super) struct List {
     after_help = AFTER
 )]
 pub(super) struct Call {
-    /// The URL of the server, the name of the tool, and its arguments as a JSON object ("-" reads them from standard input).
+    /// The URL of the server, the name of the tool, and its arguments as a JSON object ("-" reads
+    /// them from standard input).
     #[arg(value_name = "WORDS", required = true, num_args = 1..=3)]
     words: Vec<String>,
 
-    /// Show log messages of the server from this level on: debug, info, notice, warning, error, critical, alert, emergency.
+    /// Show log messages of the server from this level on: debug, info, notice, warning, error,
+    /// critical, alert, emergency.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     log_level: Option<Level>,
 
@@ -86,15 +88,15 @@ Examples:
   attache call echo '{\"message\":\"hello\"}' -- npx -y @modelcontextprotocol/server-everything
   attache read --token-file token.txt https://mcp.example.com/mcp file:///readme";
 
-/// Why a command has not succeeded.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
     /// The command line is wrong.
     Usage(String),
     Client(Error),
-    /// The tool says so; its words were printed.
+    /// The tool returned an error, which has been printed.
     Tool,
-    /// The user has pressed Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted,
 }
 
@@ -115,7 +117,7 @@ impl List {
                 ("resources", Of::Resources, "resources"),
                 ("resourceTemplates", Of::ResourceTemplates, "resources"),
             ] {
-                // Only what was declared is asked for.
+                // Requests only lists for which the server has declared the capability.
                 if client.server().has(&[capability]) {
                     lists.push((name, client.list(of).await?));
                 }
@@ -144,7 +146,7 @@ impl Call {
                 request = request.level(level);
                 client.set_level(level).await?;
             }
-            // What has to be mirrored in headers is known from the list only.
+            // The list of tools says which arguments the client must mirror in headers.
             if url.is_some() && client.version().as_str() >= "2026-07-28" {
                 client.list(Of::Tools).await?;
             }
@@ -171,7 +173,7 @@ impl Read {
     }
 }
 
-/// The URL, if the server is not a command, and the other words.
+/// Splits the words into the URL, unless the server is a command, and the rest.
 fn split<'w>(words: &'w [String], command: &[OsString]) -> (Option<&'w str>, &'w [String]) {
     match words {
         [url, rest @ ..] if command.is_empty() => (Some(url), rest),
@@ -179,7 +181,7 @@ fn split<'w>(words: &'w [String], command: &[OsString]) -> (Option<&'w str>, &'w
     }
 }
 
-/// The arguments of a tool: a JSON object, or "-" for standard input.
+/// Parses the arguments of a tool: a JSON object, or "-" to read it from standard input.
 fn object(text: &str) -> Result<RawJson, String> {
     let text = match text {
         "-" => {
@@ -203,7 +205,7 @@ fn level(name: &str) -> Result<Level, String> {
     named.ok_or_else(|| "not a level".to_owned())
 }
 
-/// Shows what a call tells while it runs, and gives its result.
+/// Prints the progress and log messages of a running call, and returns its result.
 async fn followed(mut call: Running) -> Result<RawJson, Error> {
     loop {
         match call.next().await {
@@ -215,7 +217,7 @@ async fn followed(mut call: Running) -> Result<RawJson, Error> {
     }
 }
 
-/// Prints why a command has failed; the exit status.
+/// Prints why a command failed, and returns the exit status.
 fn report(failure: Failure) -> ExitCode {
     match failure {
         Failure::Usage(why) => {
@@ -230,7 +232,7 @@ fn report(failure: Failure) -> ExitCode {
             ExitCode::FAILURE
         }
         Failure::Tool => ExitCode::from(3),
-        // As shells have it for a program that SIGINT has ended.
+        // The exit status that shells report for a program that SIGINT has ended.
         Failure::Interrupted => ExitCode::from(130),
     }
 }

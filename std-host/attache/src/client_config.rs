@@ -1,14 +1,16 @@
-//! The configuration that a client needs to find the servers of this program.
+//! Writes the configuration file that a client needs to find the servers of this program.
 
 use super::assemble::url;
-use super::config::{Config, ServerConfig, Tls};
+use super::config::{Config, ServerConfig};
+use attache_core::http::LOOPBACK;
+use attache_host::serve::TlsFiles;
 use clap::ValueEnum;
 use core::net::SocketAddr;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Clients differ in the words of the file.
+/// The client that reads the file. Clients differ in the names of its members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Client {
     /// Visual Studio Code: `.vscode/mcp.json`.
@@ -20,7 +22,8 @@ pub(super) enum Client {
     Cursor,
 }
 
-/// One document for all servers, which clients reach over HTTP. `address` is where the program listens.
+/// Returns one document with all servers, for clients that connect over HTTP. `address` is where
+/// the program listens.
 pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketAddr>) -> Value {
     let (mut servers, mut inputs) = (Map::new(), Vec::new());
     let several = config.servers.len() > 1;
@@ -44,7 +47,7 @@ pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketA
     document(client, servers, inputs)
 }
 
-/// The document for the first server, which its client starts itself.
+/// Returns the document for the first server, which the client starts itself.
 pub(super) fn over_stdio(client: Client, config: &Config, file: Option<&Path>) -> Value {
     let program = std::env::current_exe().map_or("attache".to_owned(), |path| path.to_string_lossy().into_owned());
     let mut arguments = vec!["serve".to_owned(), "--stdio".to_owned()];
@@ -65,7 +68,7 @@ fn document(client: Client, servers: Map<String, Value>, inputs: Vec<Value>) -> 
     }
 }
 
-/// The servers with a name for each that no other has.
+/// Gives each server a unique name.
 fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
     let mut taken = HashSet::new();
     let mut unique = |endpoint: &ServerConfig| {
@@ -81,14 +84,15 @@ fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
     servers.iter().map(|endpoint| (unique(endpoint), endpoint)).collect()
 }
 
-/// The URL that clients use: the public one if it is set, else one with the first of the allowed hosts, else the address.
-fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&Tls>) -> String {
+/// The URL that clients use: the public URL if it is set, otherwise one with the first allowed
+/// host, otherwise the address.
+fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
     let ServerConfig { path, hosts, protection, .. } = endpoint;
     if let Some(resource) = &protection.resource {
         return resource.clone();
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    match (address, hosts.first()) {
+    match (address, public_host(hosts)) {
         // A host is allowed although other machines cannot connect: a proxy in front has that name, and serves HTTPS.
         (Some(address), Some(host)) if address.ip().is_loopback() => format!("https://{host}{path}"),
         (None, Some(host)) => format!("https://{host}{path}"),
@@ -96,7 +100,7 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
             ("https", 443) | ("http", 80) => format!("{scheme}://{host}{path}"),
             (_, port) => format!("{scheme}://{host}:{port}{path}"),
         },
-        // No client connects to the unspecified address.
+        // Clients cannot connect to the unspecified address.
         (Some(address), None) if address.ip().is_unspecified() => {
             format!("{scheme}://localhost:{}{path}", address.port())
         }
@@ -104,8 +108,17 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
     }
 }
 
+/// The first of the allowed hosts that is not a name of the machine itself.
+fn public_host(hosts: &[String]) -> Option<&String> {
+    hosts.iter().find(|host| !LOOPBACK.contains(&host.as_str()))
+}
+
 /// Whether the document names this machine although others are meant to connect: clients elsewhere need another host.
 pub(super) fn names_this_machine(config: &Config, address: Option<SocketAddr>) -> bool {
     let is_open = address.is_some_and(|address| address.ip().is_unspecified());
-    is_open && config.servers.iter().any(|server| server.hosts.is_empty() && server.protection.resource.is_none())
+    is_open
+        && config
+            .servers
+            .iter()
+            .any(|server| public_host(&server.hosts).is_none() && server.protection.resource.is_none())
 }

@@ -1,5 +1,7 @@
-//! The configuration: one table of settings, four places to write them, one typed value for the program.
+//! The configuration: one table of settings, four sources of values, one typed result for the
+//! program.
 
+mod backend;
 mod checks;
 mod flags;
 mod layers;
@@ -13,6 +15,7 @@ mod secret;
 mod settings;
 mod value;
 
+pub(super) use backend::{Backend, Place, revision};
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
@@ -24,25 +27,25 @@ use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
 use super::fault::{Fault, Faults, Origin};
-use super::proxies::Proxies;
 use super::text;
 use attache_host::Limits;
+use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
-/// What the program does.
+/// The typed configuration of the program.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) listen: Listen,
-    /// Permissions of the file of a Unix socket.
+    /// The file permissions of a Unix socket.
     pub(super) socket_mode: u32,
     pub(super) limits: Limits,
     pub(super) rates: Rates,
     pub(super) identity_rates: Rates,
     pub(super) servers: Vec<ServerConfig>,
-    pub(super) tls: Option<Tls>,
-    /// The keys that sign sessions and questions; made at the start if there are none.
+    pub(super) tls: Option<TlsFiles>,
+    /// The keys that seal sessions and questions. `None` if they are generated at the start.
     pub(super) seal: Option<Secret<Vec<[u8; 32]>>>,
     pub(super) log_level: String,
     pub(super) log_json: bool,
@@ -51,11 +54,12 @@ pub(super) struct Config {
     pub(super) status: Option<SocketAddr>,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
-    /// The file whose keys are administered over HTTP.
+    /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
 }
 
-/// What the configuration says of one server: its `[[server]]` table, or the settings without one.
+/// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
+/// table exists.
 #[derive(Debug)]
 pub struct ServerConfig {
     pub(super) path: String,
@@ -65,12 +69,13 @@ pub struct ServerConfig {
     pub(super) hosts: Vec<String>,
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
+    pub(super) backends: Vec<Backend>,
     path_origin: Origin,
     resource_origin: Origin,
 }
 
 impl ServerConfig {
-    /// Returns the name that clients are told (`name`).
+    /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -83,31 +88,20 @@ impl ServerConfig {
     }
 }
 
-/// The files and rules of TLS.
-#[derive(Clone, Debug)]
-pub(super) struct Tls {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
-    pub(super) client_ca: Option<PathBuf>,
-    /// Whether TLS 1.3 alone is accepted.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, a certificate stops the start"))]
-    pub(super) only_newest: bool,
-}
-
 /// The demo tools.
 const TOOLS: [&str; 2] = ["echo", "add"];
 
-/// Most header fields that the HTTP library can hold.
+/// The largest number of header fields that the HTTP library can hold.
 const MOST_FIELDS: usize = 10_000;
 
-/// The file that is read if it is in the working directory and none is named.
+/// The file that is read if it is in the working directory and no other file is named.
 const FILE: &str = "attache.toml";
 
 impl Layers {
-    /// All that was written: in `flags`, in the environment, and in the `file` or [`FILE`].
+    /// Reads all sources of values: `flags`, the environment, and `file` or [`FILE`].
     ///
     /// # Errors
-    /// All values that are not written as their setting wants them.
+    /// Every value that does not have the form of its setting.
     pub(super) fn read(flags: &Flags, file: Option<&Path>) -> Result<Self, Fault> {
         let (mut layers, mut faults) = (Self::default(), Faults::default());
         for (setting, texts) in &flags.0 {
@@ -125,18 +119,18 @@ impl Layers {
         faults.end().map(|()| layers)
     }
 
-    /// The file that a flag names, else `ATTACHE_CONFIG`; an empty variable is as good as none.
+    /// The file that a flag or `ATTACHE_CONFIG` names. An empty variable counts as unset.
     pub(super) fn named(flag: Option<&Path>) -> Option<PathBuf> {
         let variable = || std::env::var_os("ATTACHE_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from);
         flag.map(Path::to_owned).or_else(variable)
     }
 
-    /// A warning for each environment variable that looks like a setting and is none.
+    /// Returns a warning for each environment variable that looks like a setting but is not one.
     pub(super) fn unknown_variables() -> Vec<String> {
         layers::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     }
 
-    /// All settings as the file would have them, and behind each where it comes from.
+    /// Prints all settings in the form of the file, each with the source of its value.
     pub(super) fn print(&self) -> String {
         let line = |setting: &Setting, server: Option<usize>| {
             let given = self.get(setting, server);
@@ -160,7 +154,7 @@ impl Layers {
         printed
     }
 
-    /// The typed value of all settings.
+    /// Returns the typed value of all settings.
     ///
     /// # Errors
     /// All settings that contradict each other or name files that cannot be used.
@@ -213,8 +207,11 @@ impl Layers {
         if limits.head < attache_host::limits::HEAD_LEAST {
             faults.add(self.fault("limits.head", "must be 8KiB at least"));
         }
-        if limits.memory < limits.body {
-            faults.add(self.fault("limits.memory", "must have room for one body: limits.body at least"));
+        for (key, memory) in [("limits.memory", limits.memory), ("limits.memory_per_caller", limits.memory_per_caller)]
+        {
+            if memory < limits.body {
+                faults.add(self.fault(key, "must have room for one body: limits.body at least"));
+            }
         }
         if !(1..=100).contains(&limits.share) {
             faults.add(self.fault("limits.share", "must be a number from 1 to 100, in percent"));
@@ -225,7 +222,7 @@ impl Layers {
         limits
     }
 
-    /// The servers whose settings are in order.
+    /// The servers without faults in their settings.
     fn endpoints(&self, faults: &mut Faults) -> Vec<ServerConfig> {
         let numbers: Vec<Option<usize>> = match self.servers() {
             0 => vec![None],
@@ -250,6 +247,7 @@ impl Layers {
                     hosts: texts("allow_host"),
                     origins: texts("allow_origin"),
                     protection,
+                    backends: number.map(|number| self.backends(number)).unwrap_or_default(),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
                 }),
@@ -271,7 +269,7 @@ impl Layers {
         self.given(key, None).texts.into_iter().next().unwrap_or_default()
     }
 
-    // All of them were checked when they were read.
+    // The values below were checked when they were read.
     fn address(&self, key: &str) -> Option<SocketAddr> {
         self.text(key).parse().ok()
     }
@@ -288,7 +286,7 @@ impl Layers {
         value::time(&self.text(key)).unwrap_or(Duration::MAX)
     }
 
-    /// The file of API keys that a server has, for commands that change it.
+    /// The key file of the server at `path`, for commands that change it.
     pub(super) fn keys_file(&self, path: Option<&str>) -> Option<PathBuf> {
         let of = |server| self.given("auth.keys_file", server).texts.into_iter().next();
         let has_path = |server: &usize| {

@@ -5,7 +5,7 @@ use attache_host::{Ctx, Server, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Makes a server with those of the demo tools `echo` and `add` that its configuration names.
+/// Creates a server with the demo tools, `echo` and `add`, that its configuration names.
 pub fn demo(config: &ServerConfig) -> Server {
     let server = Server::new(config.name(), env!("CARGO_PKG_VERSION"));
     config.tools.iter().fold(server, |server, tool| match tool.as_str() {
@@ -14,7 +14,7 @@ pub fn demo(config: &ServerConfig) -> Server {
             let sum = add.a.checked_add(add.b).ok_or(ToolError::user("the sum of a and b is beyond 64 bits"))?;
             Ok::<_, ToolError>(sum.to_string())
         }),
-        // The configuration was checked for unknown names.
+        // Unknown names were refused with the configuration.
         _ => server,
     })
 }

@@ -1,9 +1,11 @@
-//! Faults of the configuration: where each was written, what is wrong, and what to write instead.
+//! Errors of the configuration: where each value was written, what is wrong, and what to write
+//! instead.
 
+use attache_host::private_file::InvalidFile;
 use core::fmt;
 use std::path::PathBuf;
 
-/// Where a value was written.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Flag(String),
@@ -23,7 +25,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why the program does not start: one cause or several.
+/// Why the program does not start: one or more causes.
 #[derive(Debug)]
 pub(super) struct Fault(Vec<Cause>);
 
@@ -38,19 +40,19 @@ impl Fault {
         Self(vec![Cause { origin: Some(origin), what }])
     }
 
-    /// Several faults, at least one, that have no single place.
+    /// Several faults, at least one, without a position.
     pub(super) fn all(whats: impl Iterator<Item = String>) -> Self {
         Self(whats.map(|what| Cause { origin: None, what }).collect())
     }
 
-    /// A fault that has no single place.
+    /// A fault without a position.
     pub(super) fn of(what: String) -> Self {
         Self(vec![Cause { origin: None, what }])
     }
 }
 
 impl fmt::Display for Fault {
-    /// One line for each cause.
+    /// Writes one line for each cause.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, Cause { origin, what }) in self.0.iter().enumerate() {
             if number > 0 {
@@ -67,12 +69,18 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
-/// Collects faults, so that an operator reads all of them at once.
+impl From<InvalidFile> for Fault {
+    fn from(file: InvalidFile) -> Self {
+        Self::all(file.causes().iter().cloned())
+    }
+}
+
+/// Collects faults, so that the operator sees all of them at once.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Cause>);
 
 impl Faults {
-    /// The value, or the default of its type where there is a fault.
+    /// Returns the value. For a fault, collects it and returns the default of the type.
     pub(super) fn or_default<T: Default>(&mut self, result: Result<T, Fault>) -> T {
         result.unwrap_or_else(|fault| {
             self.add(fault);
@@ -80,7 +88,7 @@ impl Faults {
         })
     }
 
-    /// Adds the causes of a fault; those that are there already are not repeated.
+    /// Adds the causes of a fault, without duplicates.
     pub(super) fn add(&mut self, fault: Fault) {
         for cause in fault.0 {
             if !self.0.contains(&cause) {
@@ -89,6 +97,8 @@ impl Faults {
         }
     }
 
+    /// Returns the collected faults, if there are any.
+    ///
     /// # Errors
     /// All faults that were collected.
     pub(super) fn end(self) -> Result<(), Fault> {

@@ -1,49 +1,18 @@
-//! Whether the server lives and is ready, and how to ask it.
+//! `attache health`: asks a running server whether it is ready.
 
 use super::config::{Config, Listen};
 use super::problem::Problem;
 use super::{Settings, print};
-use axum::Router;
-use axum::routing::get;
 use clap::Args;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use http::StatusCode;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Whether new requests are welcome.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ready {
-    stopping: Arc<AtomicBool>,
-}
-
-impl Ready {
-    /// From here on the server is not ready.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-    }
-
-    /// `/healthz` answers as long as the program lives, `/readyz` with 503 and a reason while it should get no requests.
-    pub(super) fn routes(&self) -> Router {
-        let ready = self.clone();
-        Router::new().route("/healthz", get(|| async { "ok\n" })).route(
-            "/readyz",
-            get(move || async move {
-                match ready.stopping.load(Ordering::SeqCst) {
-                    false => (StatusCode::OK, "ready\n"),
-                    true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-                }
-            }),
-        )
-    }
-}
 
 /// Ask a running server whether it is ready; fails if it is not
 ///
-/// Without a URL it asks the server that runs here with the same configuration (flags, variables, attache.toml), over TLS or a Unix
-/// socket if that is where it listens.
+/// Without a URL it asks the server that runs here with the same configuration (flags, variables,
+/// attache.toml), over TLS or a Unix socket if that is where it listens.
 #[derive(Args, Debug)]
 pub(super) struct Health {
     /// The server, such as https://api.example; its certificate has to be valid
@@ -53,12 +22,12 @@ pub(super) struct Health {
     settings: Settings,
 }
 
-/// Where to ask.
+/// The server to ask.
 #[derive(Debug)]
 struct Target {
     url: String,
     socket: Option<PathBuf>,
-    /// Whether it is the server on this machine, whose certificate is for another name.
+    /// Whether it is the server on this machine. Its certificate is for another name.
     is_own: bool,
 }
 
@@ -79,7 +48,8 @@ impl Target {
     fn of(config: &Config) -> Result<Self, Problem> {
         let needs_certificate = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let (address, is_tls) = match (&config.listen, config.metrics) {
-            // The metrics are read without a client certificate, and health with them.
+            // The metrics listener needs no client certificate, and it serves health checks as
+            // well.
             (_, Some(metrics)) if needs_certificate => (metrics, false),
             _ if needs_certificate => {
                 return Err(Problem::Health(
@@ -99,7 +69,7 @@ impl Target {
         Ok(Self { url: format!("{scheme}://{}", reachable(address)), socket: None, is_own: true })
     }
 
-    /// What the server says of its readiness.
+    /// Asks the server for its readiness, and returns its answer.
     async fn ask(self) -> Result<String, String> {
         let Self { url, socket, is_own } = self;
         if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -112,7 +82,7 @@ impl Target {
             }
             format!("{url} is not healthy: {cause}")
         };
-        // Installed before? Then it is the same one.
+        // If a provider is installed already, it is this same one.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
         let client = if is_own { client.tls_danger_accept_invalid_certs(true) } else { client };
@@ -142,8 +112,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// How long a healthy server takes at most: container runtimes ask often.
+/// The timeout for the answer. Container runtimes ask often.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Characters of an answer that are shown.
+/// Most characters of an answer that are printed.
 const MOST: usize = 200;

@@ -1,12 +1,12 @@
-//! `attache key`: API keys, made and removed by the operator.
+//! `attache key`: lets the operator add, renew, remove and list API keys.
 
 use super::config::{Flags, Layers};
 use super::fault::Fault;
-use super::key_file::{self, made, read_for_owner, remove};
-use super::key_level::{Entry, Kind};
 use super::print::print;
 use super::problem::Problem;
 use attache_core::auth::digest;
+use attache_host::auth::key_file::{self, Entry, Kind, new_value, read_for_owner, remove};
+use attache_host::private_file::InvalidFile;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -64,13 +64,14 @@ struct File {
     #[arg(long, value_name = "FILE")]
     keys_file: Option<PathBuf>,
 
-    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
+    /// without being named
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl File {
-    /// The file of keys; of several servers that of the server at `path`.
+    /// The key file. With several servers, the one of the server at `path`.
     fn path(&self, path: Option<&str>) -> Result<PathBuf, Fault> {
         if let Some(file) = &self.keys_file {
             return Ok(file.clone());
@@ -93,7 +94,8 @@ impl Named {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Entry>) -> Result<T, String>) -> Result<T, Fault> {
-        let (_, given) = key_file::change(&self.file.path(self.server.as_deref())?, change)?;
+        let (_, given) =
+            key_file::change(&self.file.path(self.server.as_deref())?, change).map_err(InvalidFile::from)?;
         Ok(given)
     }
 }
@@ -129,14 +131,14 @@ fn add(keys: &mut Vec<Entry>, name: &str, kind: Kind) -> Result<String, String> 
     if keys.iter().any(|key| key.is(name, &kind)) {
         return Err(format!("there is a key {name:?} already: renew it, or choose another name"));
     }
-    let value = made()?;
+    let value = new_value()?;
     keys.push(Entry { name: name.to_owned(), kind, digest: digest(value.as_bytes()) });
     Ok(value)
 }
 
 fn renew(keys: &mut [Entry], name: &str, kind: &Kind) -> Result<String, String> {
     let key = keys.iter_mut().find(|key| key.is(name, kind)).ok_or_else(|| unknown(name))?;
-    let value = made()?;
+    let value = new_value()?;
     key.digest = digest(value.as_bytes());
     Ok(value)
 }

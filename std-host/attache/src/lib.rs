@@ -1,4 +1,5 @@
-//! The program `attache` as a library: its command line, configuration, TLS, access control and logs around the tools of an author.
+//! The program `attache` as a library: command line, configuration, TLS, access control and logs
+//! around an author's tools.
 //!
 //! ```no_run
 //! use attache::ServerConfig;
@@ -14,45 +15,30 @@
 //! }
 //! ```
 
-mod administration;
 mod assemble;
 mod auth;
 mod client;
 mod client_config;
 mod config;
-mod connections;
 mod demo;
 mod fault;
-mod frames;
-mod heads;
+mod gate;
 mod health;
-mod key_file;
-mod key_level;
 mod keys;
 mod listen;
-mod listener;
 mod log;
-mod metrics;
-mod pace;
-mod preface;
+mod observability;
 mod print;
-mod private_file;
 mod problem;
 mod provision;
-mod proxies;
-mod seeing;
 mod serve;
-mod socket;
 mod status;
-#[cfg_attr(unix, path = "unix.rs")]
-#[cfg_attr(not(unix), path = "elsewhere.rs")]
+#[cfg_attr(unix, path = "system/unix.rs")]
+#[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
 mod text;
-#[cfg_attr(not(feature = "tls"), path = "plain.rs")]
-mod tls;
 mod token;
 mod traces;
-mod watched_file;
 
 use attache_host::Server;
 use clap::{Args, Parser, Subcommand};
@@ -81,15 +67,18 @@ struct Cli {
 enum Command {
     /// Serve the demo tools `echo` and `add` over HTTP, or over standard input and output
     ///
-    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides a variable, a variable
-    /// overrides the file. `attache config` prints the values in force and where each comes from. -h shows the basics.
+    /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides
+    /// a variable, a variable overrides the file. `attache config` prints the values in force and
+    /// where each comes from. -h shows the basics.
     Serve(serve::Serve),
-    /// Check the configuration and the files it names, as `serve` does before it listens; exit code 2 if something is wrong
+    /// Check the configuration and the files it names, as `serve` does before it listens; exit code
+    /// 2 if something is wrong
     Check(serve::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
+    Gate(gate::Gate),
     Key(keys::Key),
     Provision(provision::Provision),
     Token(token::Token),
@@ -101,7 +90,8 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct Settings {
-    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read without being named
+    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
+    /// without being named
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     config: Option<PathBuf>,
 
@@ -133,19 +123,22 @@ struct McpJson {
     settings: Settings,
 }
 
-/// Makes the server of an endpoint from its configuration.
+/// Creates the server of an endpoint from its configuration.
 type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> Server;
 
-/// Reads the command line, runs its command, and returns the exit code: 0, 2 for wrong flags or configuration, else 1.
+/// Reads the command line, runs its command, and returns the exit code: 0 for success, 2 for wrong
+/// flags or configuration, 1 for other failures.
 ///
-/// `server` makes the server of each endpoint: its name, version and tools. The program adds what the configuration says of its path,
-/// `Host` and `Origin` headers, credentials, limits and instructions.
+/// `server` creates the server of each endpoint: its name, version and tools. From the
+/// configuration, the program adds its path, `Host` and `Origin` rules, credentials, limits and
+/// instructions.
 pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Gate(gate) => gate.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),

@@ -1,5 +1,6 @@
-//! The log, on standard error, because standard output may belong to the protocol. It goes through a bounded queue, so that a slow
-//! reader delays no request; lines that do not fit are dropped and counted.
+//! The log, on standard error, because standard output may belong to the protocol. A bounded queue
+//! decouples it, so that a slow reader of the log delays no request. Lines that do not fit are
+//! dropped and counted.
 
 use super::config::Config;
 use attache_host::budget::{Part, Permit};
@@ -13,19 +14,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// The log. Its last lines are written when it is dropped.
+/// The log. Dropping it writes the lines that wait.
 #[derive(Debug)]
 pub(super) struct Log {
     queue: Queue,
-    /// Lines that were dropped.
+    /// The number of dropped lines.
     pub(super) dropped: Counter,
 }
 
-/// The queue of lines for the thread that writes.
+/// The queue of lines for the writing thread.
 #[derive(Clone, Debug)]
 struct Queue {
     sender: Sender<Entry>,
-    /// Lines that wait.
+    /// The number of lines that wait.
     waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
     budget: Budget,
@@ -33,7 +34,7 @@ struct Queue {
 
 enum Entry {
     Line(Vec<u8>, Permit),
-    /// All that came before is written.
+    /// Sent back when all earlier entries have been written.
     Written(SyncSender<()>),
 }
 
@@ -46,7 +47,7 @@ impl Queue {
         Self { sender, waiting, lost: Arc::default(), budget: budget.clone() }
     }
 
-    /// Puts a line into the queue, if there is room for it.
+    /// Puts a line into the queue. Returns `None` if the queue is full.
     fn put(&self, line: &[u8]) -> Option<()> {
         if self.waiting.load(Relaxed) >= limits::LOG_LINES {
             return None;
@@ -57,7 +58,7 @@ impl Queue {
     }
 }
 
-/// Bytes of a line in the queue besides its text.
+/// Bytes of a queued line in addition to its text.
 const LINE: usize = 128;
 
 impl Write for Queue {
@@ -77,7 +78,7 @@ fn write(entries: &Receiver<Entry>, waiting: &AtomicUsize, mut to: impl Write) {
     while let Ok(entry) = entries.recv() {
         match entry {
             Entry::Line(line, _permit) => {
-                // Nothing can be told of it where the log itself cannot be written.
+                // An error of the log itself cannot be reported anywhere.
                 let _ = to.write_all(&line);
                 waiting.fetch_sub(1, Relaxed);
             }
@@ -95,10 +96,10 @@ impl Drop for Log {
     }
 }
 
-/// How long the last lines may take to be written.
+/// The time limit for writing the last lines.
 const LAST: Duration = Duration::from_secs(1);
 
-/// Starts the log. Lines that wait draw from `budget`.
+/// Starts the log. Waiting lines are charged to `budget`.
 pub(super) fn start(config: &Config, budget: &Budget) -> Log {
     let exchanges = if config.log_exchanges { "info" } else { "off" };
     let filter = EnvFilter::new(format!("{},{}={exchanges}", config.log_level, ExchangeLog::TARGET));
@@ -116,7 +117,7 @@ pub(super) fn start(config: &Config, budget: &Budget) -> Log {
     std::thread::spawn(move || {
         loop {
             std::thread::sleep(TELL);
-            // A count of `usize` fits.
+            // A count of `usize` fits into 64 bits.
             let lines = u64::try_from(lost.load(Relaxed)).unwrap_or(u64::MAX).saturating_sub(told.get());
             if lines > 0 {
                 told.inc_by(lines);
@@ -127,7 +128,7 @@ pub(super) fn start(config: &Config, budget: &Budget) -> Log {
     Log { queue, dropped }
 }
 
-/// How often the number of dropped lines is logged.
+/// The interval at which the number of dropped lines is logged.
 const TELL: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
     use attache_host::Limits;
 
-    /// Takes nothing until it is let.
+    /// A writer that blocks until the test releases it.
     struct Stuck(Receiver<()>);
 
     impl Write for Stuck {

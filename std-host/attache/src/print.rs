@@ -1,12 +1,12 @@
-//! Output for people and scripts. A reader may close its end at any time, which is never a panic.
+//! Output for people and scripts. A closed pipe never causes a panic.
 
 use super::problem::Problem;
 use std::io::{self, Write};
 
-/// Prints what a command was asked for.
+/// Prints the output of a command.
 ///
 /// # Errors
-/// [`Problem::Unread`] if the reader has gone, or what else keeps it from being written.
+/// [`Problem::Unread`] if the reader has closed the pipe, or the error of the write.
 pub(super) fn print(text: &str) -> Result<(), Problem> {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| match error.kind() {
@@ -15,12 +15,13 @@ pub(super) fn print(text: &str) -> Result<(), Problem> {
     })
 }
 
-/// Prints a line for the operator who starts a server. The server runs on without a reader.
+/// Prints a line for the operator who starts a server. The server keeps running if the pipe is
+/// closed.
 pub(super) fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Prints a warning or an error, a line each, with the name of the program in front.
+/// Prints a warning or an error on standard error. Each line begins with the name of the program.
 pub(super) fn complain(text: &str) {
     let mut errors = io::stderr().lock();
     for line in text.lines() {

@@ -1,12 +1,13 @@
-//! Why the program ends with a failure, and with which exit code.
+//! Failures of the program and their exit codes.
 
 use super::config::Listen;
 use super::fault::Fault;
+use attache_host::private_file::InvalidFile;
 use core::fmt;
 use std::io;
 use std::process::ExitCode;
 
-/// Why the program ends with a failure, and what to do about it.
+/// Why the program fails, and what the operator can do about it.
 #[derive(Debug)]
 pub(super) enum Problem {
     Config(Fault),
@@ -14,18 +15,18 @@ pub(super) enum Problem {
     Listen(Listen, io::Error),
     Signals(io::Error),
     Stdio(io::Error),
-    /// The reader of standard output has gone.
+    /// The reader of standard output has closed the pipe.
     Unread,
     Health(String),
     KeptOut,
 }
 
 impl Problem {
-    /// 2 for wrong flags and configuration, as clap has it; 1 for what failed otherwise.
+    /// Returns 2 for wrong flags and configuration, as clap does, and 1 for other failures.
     pub(super) fn code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(2),
-            // A reader that goes when it has seen enough is not a failure.
+            // A reader that closes the pipe when it has read enough is not a failure.
             Self::Unread => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         }
@@ -35,6 +36,12 @@ impl Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         Self::Config(fault)
+    }
+}
+
+impl From<InvalidFile> for Problem {
+    fn from(file: InvalidFile) -> Self {
+        Self::Config(file.into())
     }
 }
 

@@ -1,15 +1,16 @@
-//! `attache provision`: pages of flash that tell devices who may call them, written from the same configuration.
+//! `attache provision`: writes pages of flash with the authentication settings of a device, from
+//! the same configuration.
 
 use super::config::{Policy, Protection, Secret, ServerConfig};
 use super::fault::Fault;
-use super::key_file;
-use super::key_level::{Entry, Kind, Level};
 use super::problem::Problem;
-use super::{Settings, auth, print, system};
+use super::{Settings, auth, print};
 use attache_core::auth::{Access, ApiKey, Gate, IssuerPolicy, Jwk, jwk_set};
 use attache_core::json::{Text, Value};
 use attache_core::provision::{ISSUER_KEYS, IssuerKey, LISTED, List, Page};
 use attache_host::auth::Unauthenticated;
+use attache_host::auth::key_file::{self, Entry, Kind, Level};
+use attache_host::private_file;
 use clap::{Args, Subcommand};
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -27,10 +28,11 @@ pub(super) struct Provision {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a page with the credentials that callers need (auth.*), host names (allow_host), origins (allow_origin) and the key that
-    /// signs sessions
+    /// Write a page with the credentials that callers need (auth.*), host names (allow_host),
+    /// origins (allow_origin) and the key that signs sessions
     ///
-    /// A device fetches nothing, so the keys of the issuer have to be in auth.jwks_file. The page holds secrets: keep it private.
+    /// A device fetches nothing, so the keys of the issuer have to be in auth.jwks_file. The page
+    /// holds secrets: keep it private.
     Write(Writing),
     /// Print a page without its secrets
     Show {
@@ -49,8 +51,8 @@ struct Writing {
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     size: usize,
 
-    /// SNTP server of the device: an IPv4 address, and a port if it is not 123. Without it, tokens are accepted only once the
-    /// application has set the clock
+    /// SNTP server of the device: an IPv4 address, and a port if it is not 123. Without it, tokens
+    /// are accepted only once the application has set the clock
     #[arg(long, value_name = "ADDR", value_parser = time_server)]
     time_server: Option<SocketAddrV4>,
 
@@ -89,7 +91,7 @@ impl Writing {
         print::print(&self.write(endpoint, secret)?)
     }
 
-    /// Writes the page; what to tell of it.
+    /// Writes the page, and returns a summary for the operator.
     fn write(&self, endpoint: &ServerConfig, secret: Option<[u8; 32]>) -> Result<String, Fault> {
         let protection = &endpoint.protection;
         let policy = policy(protection)?;
@@ -108,7 +110,7 @@ impl Writing {
             None => Vec::new(),
             Some(file) => key_file::read(file)?,
         };
-        // A device has no levels, and nobody to administer its keys.
+        // A device has no levels and no key administration.
         let opens = |key: &Entry| key.kind != Kind::Master && key.opens(&Level::Function, &endpoint.path);
         let digests: Vec<Entry> = digests.into_iter().filter(opens).collect();
         let mut room = vec![[0; NUMBERS]; jwks.len() / LEAST + 1];
@@ -160,7 +162,7 @@ impl Writing {
             ))
         })?;
         let cannot = |error| Fault::of(format!("{} cannot be written: {error}", self.out.display()));
-        let mut file = system::create_private(&self.out).map_err(cannot)?;
+        let mut file = private_file::create(&self.out).map_err(cannot)?;
         file.write_all(&flash).and_then(|()| file.sync_all()).map_err(cannot)?;
         Ok(format!(
             "{}\n{length} of {} bytes are used. Write them to the page that the image has reserved, for instance with\n  \
@@ -172,7 +174,7 @@ impl Writing {
     }
 }
 
-/// The one policy for tokens, if there is one; what no device does is refused.
+/// The policy for tokens. Refuses settings that a device does not support.
 fn policy(protection: &Protection) -> Result<Option<&Policy>, Fault> {
     let refused = |what: &str| Err(Fault::of(format!("{what}, which a device does not do")));
     match protection.policies.as_slice() {
@@ -207,10 +209,10 @@ fn too_many(key: &str, most: usize) -> Fault {
 
 /// Bytes of the largest modulus and its exponent.
 const NUMBERS: usize = 1024;
-/// Fewer characters has no key.
+/// The JSON text of a key has more characters than this.
 const LEAST: usize = 64;
 
-/// The names of the keys, without escapes.
+/// The ids of the keys (`kid`), without escapes.
 fn kids(jwks: &[u8]) -> Vec<String> {
     let name = |key: Value<'_>| {
         key.member("kid").and_then(|kid| kid.text()).map_or_else(String::new, |kid| kid.chars().collect())
@@ -225,9 +227,9 @@ fn counts(issuer: Text<'_>, issuers: &[String]) -> bool {
     let mut issuers = issuers.iter();
     match issuer.split_once("{tenantid}") {
         _ if issuer.is_empty() => true,
-        // For every tenant of an issuer: the rules say which.
+        // The key is for every tenant of an issuer, and the rules name the tenants.
         Some((front, back)) => issuers.any(|named| named.starts_with(front) && named.ends_with(back)),
-        // The names of an issuer of Entra ID have its tenant in them.
+        // The names of an issuer of Entra ID contain its tenant.
         None => {
             let tenant = issuer.split('/').find(|part| part.len() == 36);
             issuers.all(|named| *named == issuer || tenant.is_some_and(|tenant| named.contains(tenant)))
@@ -262,7 +264,7 @@ fn show(path: &Path) -> Result<(), Problem> {
     print::print(&format!("{}\n", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?)))
 }
 
-/// A page in words; its secrets are left out.
+/// Prints a page without its secrets.
 struct Shown<'a>(&'a Page<'a>);
 
 impl fmt::Display for Shown<'_> {

@@ -1,19 +1,17 @@
-//! `attache serve`: HTTP, or one client on standard input and output.
+//! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
 use super::config::{Config, ServerConfig};
-use super::connections::Connections;
-use super::fault::Faults;
-use super::listen::{self, Serving};
-use super::listener::Listener;
+use super::fault::{Fault, Faults};
+use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
-use super::seeing::Seeing;
-use super::tls::Certificate;
-use super::{MakeServer, Settings, auth, log, system};
+use super::{MakeServer, Settings, auth, listen, log, system};
+use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
 use clap::Args;
+use core::pin::pin;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -25,7 +23,7 @@ pub(super) struct Serve {
     stdio: bool,
 
     #[command(flatten)]
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 #[derive(Args, Debug)]
@@ -37,18 +35,23 @@ pub(super) struct Check {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         let config = self.settings.config()?;
-        protect_memory(&config);
+        self.run_with(&config, make)
+    }
+
+    /// Serves what the configuration says.
+    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        protect_memory(config);
         let budget = Budget::new(&config.limits);
-        let log = log::start(&config, &budget);
-        let seeing = Seeing::new(&config, &log, &budget)?;
+        let log = log::start(config, &budget);
+        let observability = Observability::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             match (self.stdio, config.servers.first()) {
-                (true, Some(first)) => over_stdio(&config, first, make, &seeing, budget).await,
-                _ => http(&config, make, &seeing, &budget).await,
+                (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
+                _ => http(config, make, &observability, &budget).await,
             }
         });
-        // A read of standard input cannot be cancelled, and must not delay the end.
+        // A pending read of standard input cannot be cancelled, and must not delay the end.
         runtime.shutdown_background();
         served
     }
@@ -63,7 +66,7 @@ impl Check {
             let mut faults = Faults::default();
             let assembled = assemble(&config, &Reach::from(&config.listen), make, |server| server);
             faults.or_default(assembled.map(drop));
-            faults.or_default(config.tls.as_ref().map(Certificate::read).transpose().map(drop));
+            faults.or_default(certificate(&config).map(drop));
             faults.end()
         })?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
@@ -84,79 +87,131 @@ async fn over_stdio(
     config: &Config,
     first: &ServerConfig,
     make: MakeServer<'_>,
-    seeing: &Seeing,
+    observability: &Observability,
     budget: Budget,
 ) -> Result<(), Problem> {
-    // Before anything is read: as the first process of a container, a program gets only the signals that it has asked for.
+    // Takes the signals before reading: the first process of a container receives only the signals
+    // for which it has a handler.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let server = sealed(made(make, first), first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
-    let server = seeing.watch(server).budget(budget).limits(config.limits.clone()).build();
-    seeing.figures(&limits, axum::Router::new()).await?;
+    let backends = vec![server.backends()];
+    let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
+    connect(config, &backends).await;
+    observability.figures(&limits, axum::Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
         let _ = stopped.await;
+        tracing::info!("stopping");
     });
-    tokio::pin!(serving);
-    let served = tokio::select! {
-        served = &mut serving => served,
-        () = signals.next() => {
-            tracing::info!("stopping");
-            let _ = stop.send(());
-            tokio::select! {
-                served = &mut serving => served,
-                () = signals.next() => Ok(()),
-            }
-        }
-    };
+    let served = until_stopped(serving, stop, &mut signals).await;
+    disconnect(backends).await;
     match served {
-        // A client that closes its end wants nothing more.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+        // A client may close its end at any time.
+        Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             tracing::info!("the client has closed standard output");
             Ok(())
         }
-        served => served.map_err(Problem::Stdio),
+        Some(served) => served.map_err(Problem::Stdio),
+        None => Ok(()),
     }
 }
 
-async fn http(config: &Config, make: MakeServer<'_>, seeing: &Seeing, budget: &Budget) -> Result<(), Problem> {
-    let listener = Listener::bind(&config.listen, config.socket_mode).await?;
+/// Runs `serving` to its end. The first signal has it stop gracefully; after a second one it is dropped, and this returns `None`.
+async fn until_stopped<T>(
+    serving: impl Future<Output = T>,
+    stop: oneshot::Sender<()>,
+    signals: &mut system::Signals,
+) -> Option<T> {
+    let mut serving = pin!(serving);
+    tokio::select! {
+        served = &mut serving => return Some(served),
+        () = signals.next() => {
+            let _ = stop.send(());
+        }
+    }
+    tokio::select! {
+        served = &mut serving => Some(served),
+        () = signals.next() => None,
+    }
+}
+
+/// Reads the certificate, if one is configured.
+fn certificate(config: &Config) -> Result<Option<Certificate>, Fault> {
+    Ok(config.tls.as_ref().map(Certificate::read).transpose()?)
+}
+
+/// Reloads the certificate when its files change, and when the operator sends the signal.
+fn follow(certificate: Option<Certificate>) -> Result<(), Problem> {
+    let mut reload = system::Reload::take().map_err(Problem::Signals)?;
+    if let Some(certificate) = &certificate {
+        tokio::spawn(certificate.clone().follow());
+    }
+    tokio::spawn(async move {
+        loop {
+            reload.next().await;
+            match &certificate {
+                None => {
+                    tracing::info!(
+                        "nothing to reload: there is no certificate, and key files are watched all the time"
+                    );
+                }
+                Some(certificate) => {
+                    if let Err(fault) = certificate.reload().await {
+                        tracing::error!(%fault, "TLS certificate not reloaded, the old one stays in use");
+                    }
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn http(
+    config: &Config,
+    make: MakeServer<'_>,
+    observability: &Observability,
+    budget: &Budget,
+) -> Result<(), Problem> {
+    let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
     let mut faults = Faults::default();
-    let assembled = assemble(config, &reach, make, |server| seeing.watch(server).budget(budget.clone()))
+    let assembled = assemble(config, &reach, make, |server| observability.watch(server).budget(budget.clone()))
         .map_err(|fault| faults.add(fault))
         .ok();
-    let tls = faults.or_default(config.tls.as_ref().map(Certificate::read).transpose());
+    let tls = faults.or_default(certificate(config));
     faults.end()?;
-    let Some(Assembled { router, beside, changes, ready, limits }) = assembled else { return Ok(()) };
+    let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Before the greeting: its reader may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
-    let mut reload = system::Reload::take().map_err(Problem::Signals)?;
-    match tls.clone() {
-        Some(certificate) => tokio::spawn(certificate.follow(reload)),
-        // Without this task the signal would end the program.
-        None => tokio::spawn(async move {
-            loop {
-                reload.next().await;
-                tracing::info!("nothing to reload: there is no certificate, and key files are watched all the time");
-            }
-        }),
-    };
-    let stop = || {
-        ready.stop();
-        changes.iter().for_each(Changes::end_subscriptions);
-    };
-    let (limits, metrics) = (Arc::new(limits), Arc::clone(&seeing.metrics));
-    seeing.figures(&limits, ready.routes()).await?;
-    let status = seeing.status(&limits, config, &beside).await?;
+    follow(tls.clone())?;
+    let limits = Arc::new(limits);
+    observability.figures(&limits, ready.routes()).await?;
+    let status = observability.status(&limits, config, &beside).await?;
+    connect(config, &backends).await;
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
         say(&format!("Status page on http://{address}/"));
     }
-    let (proxies, connections) = (Arc::new(config.proxies.clone()), Connections::new(&limits));
-    let serving = Arc::new(Serving { router, limits, tls, metrics, proxies, budget: budget.clone(), connections });
-    listen::serve(listener, serving, &mut signals, stop).await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = serve(listener, router)
+        .limits(limits)
+        .budget(budget.clone())
+        .tls(tls)
+        .proxies(config.proxies.clone())
+        .metrics(Arc::clone(&observability.metrics))
+        .stop(async {
+            let _ = stopped.await;
+        })
+        .on_stop(move || {
+            ready.stop();
+            changes.iter().for_each(Changes::end_subscriptions);
+        });
+    if until_stopped(serving.into_future(), stop, &mut signals).await.is_none() {
+        tracing::warn!("stopped by a second signal; requests that were not answered yet were dropped");
+    }
+    disconnect(backends).await;
     Ok(())
 }
 

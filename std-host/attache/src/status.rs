@@ -1,5 +1,6 @@
-//! The status page: servers and their tools, exchanges as they happen, latencies, refusals with their reason, and a form to try a
-//! tool. It is for people at this machine. A call from the page needs the same credentials as any other call.
+//! The status page: servers and their tools, live exchanges, latencies, refusals with their reason,
+//! and a form to try a tool. It is for people at this machine. A call from the page needs the same
+//! credentials as any other call.
 
 use super::config::ServerConfig;
 use attache_host::observe::{Exchange, Observe};
@@ -22,17 +23,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tower_service::Service;
 
-/// The last exchanges, and pages that wait for the next.
+/// The most recent exchanges, and a channel for the pages that wait for new ones.
 #[derive(Debug)]
 pub(super) struct Recent {
     last: Mutex<VecDeque<Bytes>>,
     next: broadcast::Sender<Bytes>,
 }
 
-/// Exchanges that are kept for a page that is opened later.
+/// The number of exchanges that are kept for a page that is opened later.
 const KEPT: usize = 200;
 
-/// Exchanges that wait for a page that reads slowly; further ones are not shown there.
+/// The number of exchanges that wait for a slow page. Further ones are not shown on that page.
 const WAITING: usize = 1024;
 
 impl Default for Recent {
@@ -42,7 +43,7 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Those that are kept, and all that come after them.
+    /// Returns the kept exchanges, and a receiver for all later ones.
     fn listen(&self) -> (Vec<Bytes>, broadcast::Receiver<Bytes>) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         (last.iter().cloned().collect(), self.next.subscribe())
@@ -75,18 +76,19 @@ impl Observe for Recent {
             last.pop_front();
         }
         last.push_back(record.clone());
-        // No page may be open. Sent under the lock, so that a page misses none and has none twice.
+        // Sending fails if no page is open. The lock is held while sending, so that a page neither
+        // misses an exchange nor receives one twice.
         let _ = self.next.send(record);
     }
 }
 
-/// One server, as the page shows it.
+/// A server as the page shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     path: String,
-    /// A name that it answers to.
+    /// A host name that the server accepts.
     host: HeaderValue,
-    /// For the page.
+    /// The description for the page.
     words: Value,
 }
 
@@ -109,7 +111,7 @@ impl Shown {
 pub(super) struct Status {
     pub(super) recent: Arc<Recent>,
     pub(super) servers: Vec<Shown>,
-    /// All endpoints.
+    /// The router of all endpoints.
     pub(super) endpoints: Router,
 }
 
@@ -128,7 +130,8 @@ impl Status {
     }
 }
 
-/// Refuses requests of other pages in the same browser: by DNS rebinding, and across origins.
+/// Refuses requests that other pages in the same browser send, through DNS rebinding or across
+/// origins.
 async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -152,7 +155,7 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// The page runs its own script and calls this server, and nothing else.
+/// The Content-Security-Policy: the page may only run its own script and call this server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
@@ -162,7 +165,7 @@ async fn servers(State(status): State<Arc<Status>>) -> Response {
     ([(CONTENT_TYPE, "application/json")], page.to_string()).into_response()
 }
 
-/// The last exchanges and all that follow, as server-sent events.
+/// Streams the last exchanges and all later ones as server-sent events.
 async fn exchanges(State(status): State<Arc<Status>>) -> Response {
     let (last, mut next) = status.recent.listen();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
@@ -190,7 +193,7 @@ async fn exchanges(State(status): State<Arc<Status>>) -> Response {
     ([(CONTENT_TYPE, "text/event-stream")], Body::new(StreamBody::new(frames))).into_response()
 }
 
-/// What comes out of a channel, as a body.
+/// The messages of a channel, as the frames of a body.
 struct Frames(tokio::sync::mpsc::Receiver<Bytes>);
 
 impl futures_core::Stream for Frames {
@@ -204,7 +207,8 @@ impl futures_core::Stream for Frames {
     }
 }
 
-/// Hands a request of the page to its endpoint, with what a client would send and without the fields of the browser.
+/// Forwards a request of the page to its endpoint. Passes on the fields that an MCP client would
+/// send, and drops those of the browser.
 async fn forward(State(status): State<Arc<Status>>, Path(number): Path<usize>, request: Request) -> Response {
     let Some(server) = status.servers.get(number) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -226,6 +230,6 @@ async fn forward(State(status): State<Arc<Status>>, Path(number): Path<usize>, r
     response
 }
 
-/// Fields of the page's requests that concern the endpoint.
+/// The fields of the page's requests that are passed on.
 const OWN: [&str; 6] =
     ["accept", "authorization", "content-length", "content-type", "transfer-encoding", "x-functions-key"];

@@ -1,4 +1,4 @@
-//! `attache token`: access tokens, explained to the operator.
+//! `attache token`: explains access tokens to the operator.
 
 use super::assemble::url;
 use super::fault::Fault;
@@ -19,7 +19,8 @@ pub(super) struct Token {
 enum Command {
     /// Check a token rule by rule; fails if its holder may not call
     ///
-    /// The token comes on standard input or in a file, because flags are visible to every user of the machine.
+    /// The token comes on standard input or in a file, because flags are visible to every user of
+    /// the machine.
     Explain(Explain),
 }
 
@@ -70,5 +71,5 @@ impl Explain {
     }
 }
 
-/// Bytes of a token that are read: more than any server takes in a head.
+/// Most bytes of a token that are read: more than any server accepts in a head.
 const MOST: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-//! Spans of OpenTelemetry, sent to a collector over OTLP (HTTP, protobuf) from a thread of their own.
+//! OpenTelemetry spans, sent to a collector over OTLP (HTTP, protobuf) from a separate thread.
 
 use super::fault::Fault;
 use attache_host::observe;
@@ -8,21 +8,24 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-/// Where spans go. What is not sent yet is sent when it is dropped, if the collector takes it soon.
+/// The exporter of spans. Dropping it sends the remaining spans, if the collector accepts them
+/// soon.
 #[derive(Debug)]
 pub(super) struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Sends to `endpoint`. Nothing is connected yet: a collector that is down stops no start. The standard variables
-    /// `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` and `OTEL_EXPORTER_OTLP_HEADERS` count.
+    /// Starts the exporter to `endpoint`. It does not connect yet, so a collector that is down does
+    /// not prevent the start. The standard variables `OTEL_SERVICE_NAME`,
+    /// `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` and
+    /// `OTEL_EXPORTER_OTLP_HEADERS` apply.
     ///
-    /// It must not be called from a task: the exporter waits in its own way.
+    /// Must not be called from a task, because the exporter blocks.
     ///
     /// # Errors
-    /// If the environment asks for what cannot be.
+    /// If the environment contains an invalid value.
     pub(super) fn start(endpoint: &str) -> Result<Self, Fault> {
         let failed = |error: &dyn core::fmt::Display| Fault::of(format!("traces.endpoint cannot be used: {error}"));
-        // Somebody else may have said the same before.
+        // Another part of the program may have installed the same provider.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::blocking::Client::builder().timeout(PATIENCE).build().map_err(|error| failed(&error))?;
         let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).with_http_client(client).build();
@@ -50,5 +53,5 @@ impl Drop for Traces {
     }
 }
 
-/// How long the collector may take.
+/// The timeout for the collector's answer.
 const PATIENCE: Duration = Duration::from_secs(5);

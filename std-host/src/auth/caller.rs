@@ -1,11 +1,12 @@
-//! Who calls, for handlers.
+//! The authenticated caller, as handlers see it.
 
 use attache_core::auth::Authenticated;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Who calls: [`Ctx::caller`](crate::Ctx::caller). The token itself is not in it, so that no handler passes it on.
+/// The caller of a handler, from [`Ctx::caller`](crate::Ctx::caller). It does not contain the
+/// token, so that no handler can forward the token.
 #[derive(Clone, Debug, Default)]
 pub struct Caller(Who);
 
@@ -13,9 +14,9 @@ pub struct Caller(Who);
 enum Who {
     #[default]
     Anonymous,
-    /// The name of the key.
+    /// The caller has shown the key of this name.
     Key(Arc<str>),
-    /// The claims of the token, as JSON.
+    /// The caller has shown a token with these claims, as JSON.
     Token(Arc<[u8]>),
 }
 
@@ -28,12 +29,13 @@ impl Caller {
         })
     }
 
-    /// Whether the server does not know who calls.
+    /// Whether the caller is unknown to the server.
     pub const fn is_anonymous(&self) -> bool {
         matches!(self.0, Who::Anonymous)
     }
 
-    /// The name of the key that the caller has shown; `None` if it came with a token, or with nothing.
+    /// Returns the name of the key that the caller has shown, or `None` if the caller has shown a
+    /// token or nothing.
     pub fn key_name(&self) -> Option<&str> {
         match &self.0 {
             Who::Key(name) => Some(name),
@@ -41,8 +43,8 @@ impl Caller {
         }
     }
 
-    /// The claims of the caller's token, all of which were made by an issuer that the server believes, read into a type; `None` if
-    /// the caller came without a token, or they do not fit the type.
+    /// Reads the claims of the caller's token into a type. A trusted issuer made all of them.
+    /// Returns `None` if the caller has no token, or if the claims do not fit the type.
     pub fn claims<T: DeserializeOwned>(&self) -> Option<T> {
         match &self.0 {
             Who::Token(claims) => serde_json::from_slice(claims).ok(),
@@ -50,12 +52,13 @@ impl Caller {
         }
     }
 
-    /// One claim of the caller's token.
+    /// Returns one claim of the caller's token.
     pub fn claim(&self, name: &str) -> Option<Value> {
         self.claims::<Value>()?.get_mut(name).map(Value::take)
     }
 
-    /// The claim `sub`: the caller, by a name that the issuer gives to nobody else.
+    /// Returns the claim `sub`: the identifier of the caller, which its issuer assigns to no other
+    /// caller.
     pub fn subject(&self) -> Option<String> {
         Some(self.claim("sub")?.as_str()?.to_owned())
     }

@@ -1,4 +1,4 @@
-//! What would become of a token, rule by rule: for people who wonder why one is refused.
+//! Explains, rule by rule, why a token is accepted or refused.
 
 use super::issuer::Issuer;
 use super::key_set::{KeySet, could_be_verified};
@@ -8,18 +8,20 @@ use crate::clock::now;
 use attache_core::auth::{Bearer, Claimed, Denied, Rules};
 use core::fmt;
 
-/// What each rule says of a token. Nothing is let in by it.
+/// The verdict of each rule about a token. It admits no caller.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The claims, as they were written; empty where the form of the token does not allow to read them.
+    /// The claims as written in the token. Empty if the token is malformed, so that its claims
+    /// cannot be read.
     pub claims: String,
-    /// The name of each rule, in the order in which they are asked, and what is wrong by it.
+    /// The name of each rule, in the order of the checks, and the reason if the token fails it.
     pub verdicts: Vec<(&'static str, Result<(), String>)>,
 }
 
 impl Explained {
-    /// Whether a caller with this token would be let in. What a tool asks for besides, scopes and roles, is asked when the tool is known.
+    /// Whether a caller with this token would be admitted. The scopes and roles that a tool
+    /// requires are not included: they are checked at the call of that tool.
     pub fn is_admitted(&self) -> bool {
         self.verdicts.iter().all(|(_, verdict)| verdict.is_ok())
     }
@@ -30,7 +32,8 @@ impl Explained {
 }
 
 impl Tokens {
-    /// What would become of a caller with this token now. The keys of its issuer are fetched if they are not known.
+    /// Judges a token by all rules, as of now. Fetches the keys of its issuer if they are not
+    /// known.
     pub async fn explain(&self, token: &str) -> Explained {
         let mut explained = Explained::default();
         let header = format!("Bearer {token}");
@@ -42,7 +45,7 @@ impl Tokens {
             }
         };
         let mut scratch = vec![0; token.len()];
-        // One that nobody believes is judged by the rules of the first.
+        // A token of an unknown issuer is judged by the rules of the first issuer.
         let number = bearer.read(None, &mut scratch).ok();
         let number = number.and_then(|claimed| self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules(0))));
         let number = number.unwrap_or_default();
@@ -71,8 +74,8 @@ impl Tokens {
     }
 }
 
-/// What the keys of the issuer say of the token. For an algorithm that is not served the issuer is asked all the same: whether it has
-/// the key is what people want to know.
+/// Checks the signature with the keys of the issuer. The keys are fetched even if the algorithm is
+/// not served, because the user wants to know whether the issuer has the key.
 async fn signature<'t>(issuer: &Issuer, rules: &Rules<'_, String>, claimed: &Claimed<'t>) -> Result<(), Denied<'t>> {
     let (kid, alg) = (claimed.kid(), claimed.alg());
     let find = |keys: &KeySet| keys.find(kid, alg, |key| claimed.fits_key(rules, key));

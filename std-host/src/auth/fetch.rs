@@ -1,4 +1,4 @@
-//! Fetching what an issuer publishes: its metadata, and by that its keys.
+//! Fetches the metadata of an issuer, and the keys that the metadata points to.
 
 use super::key_set::{KeySet, NoKeys};
 pub(super) use super::reach::Reach;
@@ -17,30 +17,30 @@ pub(super) struct Fetcher {
     reach: Reach,
     /// Where the metadata is looked for.
     server: String,
-    /// What the metadata has to say that it is of.
+    /// The issuer that the metadata must name.
     issuer: String,
-    /// Where the keys are, once that is known.
+    /// The URL of the keys, once it is known.
     keys_at: Option<String>,
 }
 
-/// Why the keys of an issuer were not fetched. For the log.
+/// The reason why the keys of an issuer were not fetched. For the log.
 #[derive(Debug)]
 pub(super) enum Unfetched {
-    /// It is not to be asked there.
+    /// The server must not connect to this URL.
     Forbidden(String),
     Client(String),
     Status(String, u16),
     TooLarge(String),
     TooSlow,
     NotJson(String),
-    /// The metadata is that of another issuer.
+    /// The metadata names another issuer, which is given here.
     Other(String),
-    /// No metadata in any of the three places.
+    /// None of the well-known places has metadata. Holds the reason for each place.
     NoMetadata(Vec<Self>),
     Keys(String, NoKeys),
 }
 
-/// What is read of the metadata (RFC 8414 §2).
+/// The members of the metadata that are read (RFC 8414 §2).
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -67,19 +67,21 @@ impl Fetcher {
             Some(url) => url,
             None => self.discovered(&client).await?,
         };
-        // If this fails, the metadata is read again the next time: it may name another place by then.
+        // If this request fails, the next fetch reads the metadata again, because the keys may have
+        // moved.
         let body = client.get(&url).await?;
         let keys = KeySet::read(&body).map_err(|error| Unfetched::Keys(url.clone(), error))?;
         self.keys_at = Some(url);
         Ok(keys)
     }
 
-    /// Where the metadata says that the keys are.
+    /// Reads the metadata and returns the URL of the keys.
     async fn discovered(&self, client: &Client) -> Result<String, Unfetched> {
         let mut failed = Vec::new();
         for url in places(&self.server) {
             match client.metadata(&url).await {
-                // RFC 8414 §3.3: MUST be identical, or one issuer could speak for another.
+                // RFC 8414 §3.3: the issuers MUST be identical, or one issuer could speak for
+                // another.
                 Ok(found) if found.issuer == self.issuer => return Ok(found.jwks_uri),
                 Ok(found) => failed.push(Unfetched::Other(found.issuer)),
                 Err(error) => failed.push(error),
@@ -89,8 +91,8 @@ impl Fetcher {
     }
 }
 
-/// Where the metadata of an issuer may be: RFC 8414 §3.1 and §5, OpenID Connect Discovery 1.0 §4. MCP basic/authorization names
-/// this order.
+/// Returns the URLs where the metadata of an issuer may be: RFC 8414 §3.1 and §5, OpenID Connect
+/// Discovery 1.0 §4. MCP basic/authorization prescribes this order.
 fn places(issuer: &str) -> Vec<String> {
     let issuer = issuer.trim_end_matches('/');
     let host = issuer.find("://").map_or(0, |at| at + 3);
@@ -104,7 +106,7 @@ fn places(issuer: &str) -> Vec<String> {
     places
 }
 
-/// What asks an issuer, and where it may be sent.
+/// An HTTP client together with the URLs that it may request.
 struct Client {
     http: reqwest::Client,
     reach: Reach,
@@ -116,7 +118,8 @@ impl Client {
         serde_json::from_slice(without_mark(&body)).map_err(|_| Unfetched::NotJson(url.to_owned()))
     }
 
-    /// The body at `url`, if the issuer may send the server there and the body is within its limit.
+    /// Returns the body at `url`. Fails if the issuer must not send the server there, or if the
+    /// body exceeds its limit.
     async fn get(&self, url: &str) -> Result<Vec<u8>, Unfetched> {
         if !self.reach.allows(url) {
             return Err(Unfetched::Forbidden(url.to_owned()));
@@ -137,7 +140,8 @@ impl Client {
     }
 }
 
-/// A client that follows no redirects: those lead to places that the operator has not named.
+/// Builds an HTTP client that does not follow redirects, which could lead to places that the
+/// operator has not named.
 fn client(reach: &Reach) -> Result<reqwest::Client, Unfetched> {
     let builder = https::builder(true).map_err(Unfetched::Client)?;
     builder.dns_resolver(Arc::new(reach.clone())).build().map_err(|error| Unfetched::Client(causes(&error)))
@@ -149,14 +153,14 @@ impl fmt::Display for Unfetched {
             Self::Forbidden(url) => {
                 write!(
                     f,
-                    "{url} is not asked: it must be https (http only for an issuer that is http on this machine), and not a local address that is not the issuer's"
+                    "{url} is not allowed: it must use https (or http, if the issuer does and is on this machine), and it must not be a local address other than the issuer's"
                 )
             }
             Self::Client(error) => f.write_str(error),
             Self::Status(url, status) => write!(f, "{url} answers with {status}"),
             Self::TooLarge(url) => write!(f, "{url} has more than {} bytes", limits::FETCHED),
             Self::TooSlow => write!(f, "there is no answer within {} s", limits::FETCH_TIME.as_secs()),
-            Self::NotJson(url) => write!(f, "{url} is no metadata of an issuer"),
+            Self::NotJson(url) => write!(f, "{url} is not the metadata of an issuer"),
             Self::Other(issuer) => write!(f, "the metadata is that of issuer {issuer}"),
             Self::NoMetadata(failed) => {
                 f.write_str("no metadata was found")?;
@@ -174,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_is_looked_for_in_the_places_of_all_its_standards() {
+    fn metadata_is_looked_for_at_the_urls_of_all_standards() {
         for (issuer, expected) in [
             (
                 "https://id.example",

@@ -11,7 +11,7 @@ use core::time::Duration;
 /// [`applications`](Issuer::applications) only an application may call whose id is an audience.
 #[derive(Debug)]
 pub struct Issuer {
-    /// The authorization server, as clients find it.
+    /// The URL of the authorization server, as clients use it.
     pub(super) server: String,
     /// The first of its issuers is the one in the metadata.
     policy: IssuerPolicy<Vec<String>>,
@@ -47,12 +47,14 @@ macro_rules! lists {
 }
 
 impl Issuer {
-    /// An issuer by its identifier, the `iss` of its tokens. Its keys are found by its metadata (RFC 8414, OpenID Connect Discovery
-    /// 1.0), fetched when the first token comes, and kept; an issuer that cannot be reached stops nothing but its own tokens.
+    /// Creates an issuer from its identifier, the `iss` of its tokens. Its keys are found through
+    /// its metadata (RFC 8414, OpenID Connect Discovery 1.0). They are fetched when the first token
+    /// arrives, and are kept. If an issuer cannot be reached, only its own tokens are affected.
     ///
-    /// Entra ID has one set of metadata for all tenants: `https://login.microsoftonline.com/common/v2.0`, or `organizations` instead of
-    /// `common`, or the identifier with `{tenantid}` in the place of the tenant. Name the [`tenants`](Issuer::tenants) then:
-    /// without them every token is refused.
+    /// Entra ID has one set of metadata for all tenants:
+    /// `https://login.microsoftonline.com/common/v2.0`, or `organizations` instead of `common`, or
+    /// the identifier with `{tenantid}` in the place of the tenant. In these cases, set the
+    /// [`tenants`](Issuer::tenants): without them, every token is refused.
     ///
     /// # Errors
     /// [`InvalidIssuer`] if `issuer` is not an `https` URL, or names an address that means something else to each machine; `http` is
@@ -70,10 +72,10 @@ impl Issuer {
         self.policy.issuers.first().is_some_and(|issuer| issuer.contains(TENANT))
     }
 
-    /// An issuer whose keys are given as a set in JSON (RFC 7517): nothing is fetched.
+    /// Creates an issuer with keys from a JSON Web Key Set (RFC 7517). Nothing is fetched.
     ///
     /// # Errors
-    /// [`NoKeys`].
+    /// [`NoKeys`] if the text has no usable key.
     pub fn with_keys(issuer: &str, keys: &str) -> Result<Self, NoKeys> {
         let source = Source::fixed(KeySet::read(keys.as_bytes())?);
         let Names { server, issuer } = Names::of(issuer);
@@ -94,69 +96,73 @@ impl Issuer {
     }
 
     lists! {
-        /// Other values of `iss` that mean the same issuer, as Entra ID has two. `{tenantid}` stands for the tenant of the token.
+        /// Further values of `iss` for the same issuer; Entra ID, for example, has two.
+        /// `{tenantid}` is a placeholder for the tenant of the token.
         issuers
-        /// What `aud` may be, besides the endpoint's own URL.
+        /// Allowed values of `aud`, in addition to the endpoint's own URL.
         audiences
-        /// The applications that may call, by their ids (`azp`, `appid`, `client_id` or `cid`).
+        /// Allow-list of applications, by their ids (`azp`, `appid`, `client_id` or `cid`).
         applications
-        /// The tenants whose callers may call (`tid`).
+        /// Allow-list of tenants (`tid`).
         tenants
-        /// The callers who may call (`oid`, or `sub` where there is none); without identities and groups all may.
+        /// Allow-list of callers (`oid`, or `sub` if the token has no `oid`). Without identities
+        /// and groups, all callers are allowed.
         identities
-        /// The groups whose members may call, besides the identities.
+        /// Allow-list of groups (`groups`), in addition to the identities.
         groups
     }
 
-    /// Lets every application call that has a token for this server.
+    /// Allows every application that has a token for this server.
     #[must_use]
     pub fn any_application(mut self) -> Self {
         self.policy.applications = vec![ANY.to_owned()];
         self
     }
 
-    /// The claim that scopes stand in, where it is neither `scp` nor `scope`.
+    /// Sets the claim that contains the scopes, if it is neither `scp` nor `scope`.
     #[must_use]
     pub fn scopes_in(mut self, claim: &str) -> Self {
         self.scopes_in = Some(claim.to_owned());
         self
     }
 
-    /// By how much clocks may differ; a minute by default. Seconds count.
+    /// Sets the tolerated clock difference, a minute by default. Fractions of a second are ignored.
     #[must_use]
     pub const fn leeway(mut self, leeway: Duration) -> Self {
         self.policy.leeway = leeway.as_secs();
         self
     }
 
-    /// Refuses tokens that were issued longer ago (`iat`), whatever their end. Seconds count. Tokens that do not say when they were issued
-    /// are refused, too.
+    /// Refuses tokens with an `iat` older than this, even if they have not expired. Tokens without
+    /// `iat` are refused, too. Fractions of a second are ignored.
     #[must_use]
     pub const fn oldest(mut self, age: Duration) -> Self {
         self.policy.max_age = Some(age.as_secs());
         self
     }
 
-    /// The rules, with the generation of the keys by which a token is verified.
+    /// Returns the rules, with the generation of the keys that verify a token.
     pub(super) fn rules(&self, generation: u32) -> Rules<'_, String> {
         Rules { scopes_in: self.scopes_in.as_deref(), generation, ..self.policy.rules() }
     }
 }
 
-/// Stands for the tenant of a token.
+/// The placeholder for the tenant of a token.
 const TENANT: &str = "{tenantid}";
 
-/// The two names of an issuer, which differ where it has many tenants.
+/// The two names of an issuer. They differ if the issuer has many tenants.
 struct Names {
-    /// The authorization server, where metadata is looked for.
+    /// The URL of the authorization server, where its metadata is found.
     server: String,
-    /// What the metadata says, and tokens say with their tenant in it.
+    /// The issuer in the metadata, with a placeholder for the tenant. Tokens have their tenant in
+    /// its place.
     issuer: String,
 }
 
 impl Names {
-    // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of `common` and
-    // `organizations` has `{tenantid}` in its issuer, that of `consumers` the tenant of all personal accounts.
+    // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of
+    // `common` and `organizations` has `{tenantid}` in its issuer; that of `consumers` has the
+    // tenant of all personal accounts.
     fn of(issuer: &str) -> Self {
         let ends = [
             ("/common/v2.0", TENANT),
@@ -165,7 +171,7 @@ impl Names {
         ];
         let of_all = ends.iter().find_map(|(end, tenant)| {
             let origin = issuer.strip_suffix(end)?;
-            // With a path in front it is another issuer than Entra ID.
+            // An issuer with a path in front is not Entra ID.
             let is_origin = origin.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
             is_origin.then(|| format!("{origin}/{tenant}/v2.0"))
         });

@@ -1,4 +1,4 @@
-//! The keys that an issuer publishes (RFC 7517), and signatures verified by them.
+//! The public keys of an issuer (RFC 7517), and signature checks with them.
 
 use attache_core::auth::{Algorithm, Denied, Forged, Jwk, Public, Rs256, Verify, jwk_set};
 use attache_core::json::Text;
@@ -11,16 +11,16 @@ use std::sync::Arc;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct KeySet {
     keys: Vec<Arc<Key>>,
-    /// The names of keys that are not served here: for another algorithm, size or use.
+    /// The `kid` of keys that are not served here, because of their algorithm, size or use.
     not_served: Vec<String>,
 }
 
 /// A public key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Empty if it has none.
+    /// Empty if the key has no `kid`.
     kid: String,
-    /// The issuer for whose tokens alone the key counts.
+    /// The only issuer whose tokens the key may verify, if the set names one.
     issuer: Option<String>,
     public: Numbers,
 }
@@ -47,8 +47,8 @@ const SERVED: [Algorithm; 7] = [
     Algorithm::EdDsa,
 ];
 
-/// Whether any key at all could verify a token with this `alg` and a signature of this length. For a token that none could,
-/// no keys are fetched.
+/// Checks whether any key could verify a token with this `alg` and a signature of this length. If
+/// not, no keys are fetched for the token.
 ///
 /// # Errors
 /// [`Denied::AlgorithmNotServed`] or [`Denied::Signature`].
@@ -64,7 +64,7 @@ pub(super) fn could_be_verified(alg: Text<'_>, signature: usize) -> Result<(), D
     if lengths.contains(&signature) { Ok(()) } else { Err(Denied::Signature) }
 }
 
-/// A text is not a set of keys, or has no key for an algorithm that is served.
+/// The error for a text that is not a key set, or has no key for an algorithm that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoKeys;
 
@@ -78,7 +78,7 @@ impl fmt::Display for NoKeys {
 impl core::error::Error for NoKeys {}
 
 impl KeySet {
-    /// Reads a set in JSON. Keys for other uses are ignored (RFC 7517 §5).
+    /// Reads a key set from JSON. Keys for other uses are ignored (RFC 7517 §5).
     pub(super) fn read(json: &[u8]) -> Result<Self, NoKeys> {
         let mut set = Self::default();
         for value in jwk_set(json).ok_or(NoKeys)? {
@@ -91,12 +91,14 @@ impl KeySet {
         if set.keys.is_empty() { Err(NoKeys) } else { Ok(set) }
     }
 
-    /// The key of this name that `fits`, or the only fitting one for `alg` where the token names none.
+    /// Returns the key with this `kid` that `fits`. If the token has no `kid`, returns the fitting
+    /// key for `alg`, provided there is exactly one.
     pub(super) fn find(&self, kid: Text<'_>, alg: Text<'_>, fits: impl Fn(&Key) -> bool) -> Option<Arc<Key>> {
         let is_for = |key: &&Arc<Key>| alg.is(key.algorithm().name());
         if !kid.raw().is_empty() {
             let mut named: Vec<_> = self.keys.iter().filter(|key| kid.is(&key.kid)).collect();
-            // Keys of several kinds, or of several issuers, may share a name. The refusal of the only one says why.
+            // Several keys may share a `kid`: of several kinds, or of several issuers. A single
+            // match is returned even if it does not fit, because its refusal says why.
             if named.len() > 1 {
                 named.retain(|key| is_for(key) && fits(key));
             }
@@ -107,7 +109,7 @@ impl KeySet {
         fitting.next().is_none().then(|| Arc::clone(first))
     }
 
-    /// Whether the issuer has a key of this name that is not served here.
+    /// Whether the issuer has a key with this `kid` that is not served here.
     pub(super) fn has_unserved(&self, kid: Text<'_>) -> bool {
         !kid.raw().is_empty() && self.not_served.iter().any(|name| kid.is(name))
     }
@@ -120,14 +122,14 @@ impl KeySet {
 /// 65537, the only exponent of RSA keys that are accepted.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 
-/// Bytes of the largest modulus and its exponent.
+/// Size in bytes of the buffer for the numbers of a key: the largest modulus and its exponent.
 const NUMBERS: usize = 1024;
 
 impl Key {
     fn of(jwk: Jwk<'_>) -> Option<Self> {
         let algorithm = jwk.public.algorithm();
         let public = match jwk.public {
-            // The rules for RSA keys are those of core, whatever the hash; the arithmetic is the library's.
+            // Core's rules for RSA keys apply to every hash; the arithmetic is done by `ring`.
             Public::Rsa(modulus, exponent) | Public::OtherRsa(_, modulus, exponent) => {
                 Rs256::new(modulus, exponent)?;
                 Numbers::Rsa(algorithm, modulus.to_vec())
@@ -146,7 +148,7 @@ fn owned(text: Text<'_>) -> String {
     text.chars().collect()
 }
 
-/// SEC 1 §2.3.3: 4, `x`, `y`.
+/// Encodes a point as SEC 1 §2.3.3 says: the byte 4, then `x`, then `y`.
 fn uncompressed<const POINT: usize>(x: &[u8], y: &[u8]) -> [u8; POINT] {
     let mut point = [4; POINT];
     let (front, back) = point[1..].split_at_mut(x.len());
@@ -182,7 +184,7 @@ impl Verify for Key {
                 RsaPublicKeyComponents { n: modulus.as_slice(), e: &EXPONENT[..] }
                     .verify(parameters, message, signature)
             }
-            // RFC 7518 §3.4: `r` and `s`, each as long as the numbers of the curve.
+            // RFC 7518 §3.4: `r` and `s`, each as long as the curve's numbers.
             Numbers::P256(point) => {
                 UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
             }
@@ -203,7 +205,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
     use serde_json::{Value, json};
 
-    /// The groups of a file of Wycheproof.
+    /// Reads the test groups of a Wycheproof file.
     fn groups(file: &str) -> Vec<Value> {
         let path = format!("{}/../tests/vectors/wycheproof/{file}_test.json", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -220,7 +222,7 @@ mod tests {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 
-    /// The key of a group, as an issuer would publish it for `alg`.
+    /// Returns the key of a group, as an issuer would publish it for `alg`.
     fn jwk(group: &Value, alg: &str) -> Value {
         let key = &group["publicKey"];
         if key["modulus"].is_string() {
@@ -256,7 +258,7 @@ mod tests {
             for group in groups(file) {
                 let key = set(&[jwk(&group, alg)]).map(|set| Arc::clone(&set.keys[0]));
                 assert!(key.as_ref().is_none_or(|key| key.algorithm().name() == alg), "{file}");
-                // No issuer has another exponent, and none is taken.
+                // Only the exponent 65537 is accepted; issuers use no other.
                 let served = group["publicKey"]["publicExponent"].as_str().is_none_or(|exponent| exponent == "010001");
                 for test in group["tests"].as_array().unwrap() {
                     let good =
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_judged_as_wycheproof_judges_them_by_the_key_that_the_set_has_for_them() {
+    fn tokens_are_judged_as_wycheproof_judges_them() {
         let mut good = 0;
         for group in ["json_web_signature", "json_web_key"].into_iter().flat_map(groups) {
             let key = if group["public"].is_null() { &group["private"] } else { &group["public"] };
@@ -289,7 +291,8 @@ mod tests {
                     let key = set.as_ref().and_then(|set| set.find(jws.kid(), jws.alg(), |_| true));
                     key.is_some_and(|key| jws.verify(&*key).is_ok())
                 });
-                // Two keys there are for PS256, and have tokens by PS384: here a key has one algorithm.
+                // Wycheproof has two PS256 keys with tokens signed by PS384. Here a key has exactly
+                // one algorithm.
                 let (header, _) = token.split_once('.').unwrap_or_default();
                 let header = BASE64URL.decode(header).unwrap_or_default();
                 let alg = serde_json::from_slice(&header).map_or(Value::Null, |header: Value| header["alg"].clone());
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_for_something_else_are_passed_over_and_a_set_without_any_other_is_none() {
+    fn keys_for_other_uses_are_skipped_and_a_set_without_a_usable_key_is_refused() {
         let good = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": BASE64URL.encode([7; 32])});
         let other = json!({"kty": "oct", "k": "c2VjcmV0"});
         assert_eq!(set(&[other.clone(), good]).map(|set| set.keys.len()), Some(1));
@@ -312,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn key_is_for_the_one_algorithm_that_it_names_or_that_its_type_and_curve_mean() {
+    fn key_has_the_one_algorithm_that_it_names_or_that_its_type_and_curve_imply() {
         let modulus = BASE64URL.encode([&[0xC0][..], &[0x5A; 254], &[1]].concat());
         let rsa = |alg: Value| json!({"kty": "RSA", "kid": "k", "n": modulus, "e": "AQAB", "alg": alg});
         let ec = |curve: &str, bytes: usize, alg: Value| {

@@ -5,12 +5,13 @@ use attache_core::http::Refusal;
 use core::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The keys that let callers in, each with a name for the log. Only their digests are kept. Clones are the same keys: what is
-/// [replaced](Keys::replace) in one counts for all, from the next request on.
+/// The API keys that admit callers, each with a name for the log. Only their digests are kept.
+/// Clones share the same keys: a [replacement](Keys::replace) in one applies to all, from the next
+/// request on.
 #[derive(Clone, Debug)]
 pub struct Keys(Arc<RwLock<Held>>);
 
-/// Keys that let callers in, and those that are only known.
+/// The keys that admit callers, and the keys that are known but admit no caller here.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(super) open: Arc<[ApiKey<String>]>,
@@ -33,7 +34,8 @@ impl fmt::Display for ShortKey {
 impl core::error::Error for ShortKey {}
 
 impl Keys {
-    /// Keys by name and value. A value is to be random and long: 32 bytes of the operating system, written in any way.
+    /// Creates keys from names and values. A value should be random and long: 32 bytes from the
+    /// operating system, in any encoding.
     ///
     /// # Errors
     /// [`ShortKey`] if a value is shorter than [`KEY`](crate::limits::KEY) bytes: it could be guessed.
@@ -49,19 +51,21 @@ impl Keys {
         Ok(Self::of_digests(digests))
     }
 
-    /// Keys by name and the SHA-256 of their value.
+    /// Creates keys from names and the SHA-256 of their values.
     pub fn of_digests(keys: impl IntoIterator<Item = (String, [u8; 32])>) -> Self {
         let all = Self(Arc::new(RwLock::new(Held { open: Arc::from([]), known: Arc::from([]) })));
         all.replace(keys);
         all
     }
 
-    /// Takes these keys, by name and the SHA-256 of their value, instead of those before.
+    /// Replaces the keys that admit callers with these, given as names and the SHA-256 of their
+    /// values.
     pub fn replace(&self, keys: impl IntoIterator<Item = (String, [u8; 32])>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).open = list(keys);
     }
 
-    /// Takes these keys for known ones that let nobody in here: their holders are told 403, which says that it is the wrong key, and no 401.
+    /// Replaces the known keys that admit no caller here. Their holders get 403 (wrong key) and not
+    /// 401.
     pub fn replace_known(&self, keys: impl IntoIterator<Item = (String, [u8; 32])>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).known = list(keys);
     }
@@ -76,7 +80,7 @@ fn list(keys: impl IntoIterator<Item = (String, [u8; 32])>) -> Arc<[ApiKey<Strin
 }
 
 impl Held {
-    /// The caller who has shown this.
+    /// Authenticates the caller that has shown this key.
     pub(super) fn check(&self, shown: Shown<'_>) -> Result<Authenticated<'_>, Refusal> {
         shown.check(&self.open).map_err(|denied| match shown.check(&self.known) {
             Ok(_) => {
@@ -89,7 +93,7 @@ impl Held {
 }
 
 impl Default for Keys {
-    /// None: nobody is let in.
+    /// No keys: no caller is admitted.
     fn default() -> Self {
         Self::of_digests([])
     }

@@ -1,5 +1,6 @@
-//! Who may call a server: access tokens of OAuth issuers, API keys, or both. The rules are those of
-//! [`attache_core::auth`]; here keys are fetched and kept, and what was checked is remembered.
+//! Authentication of callers: access tokens of OAuth issuers, API keys, or both. The rules are in
+//! [`attache_core::auth`]. This module fetches and caches keys, and caches the tokens that were
+//! verified.
 //!
 //! ```
 //! # #[cfg(feature = "auth")]
@@ -21,6 +22,8 @@ mod explain;
 mod fetch;
 #[cfg(feature = "auth")]
 mod issuer;
+#[cfg(feature = "serve")]
+pub mod key_file;
 #[cfg(feature = "auth")]
 mod key_set;
 mod keys;
@@ -58,7 +61,7 @@ use source::Fetch;
 #[cfg(feature = "auth")]
 use std::sync::Arc;
 
-/// What callers have to show.
+/// The credentials that callers must show, and how the server checks them.
 #[derive(Debug)]
 pub struct Auth {
     gate: Gate,
@@ -66,92 +69,96 @@ pub struct Auth {
     key_in_query: bool,
     is_vouched: bool,
     unauthenticated: Unauthenticated,
-    /// The fields in which a proxy says by which host and scheme it was called.
+    /// The header fields in which a proxy reports the host and scheme of the original request.
     forwarded: Option<[HeaderName; 2]>,
     #[cfg(feature = "auth")]
     tokens: Option<Tokens>,
 }
 
-/// Marks a request that came through a proxy whose word counts: whoever accepts the connection puts it into the request's extensions.
-/// [`Auth::forwarded`] says what is believed of it.
+/// Marks a request that came through a trusted proxy. The code that accepts connections puts it
+/// into the request's extensions. [`Auth::forwarded`] sets which fields are then trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proxied;
 
-/// What callers are told who have not shown who they are.
+/// The answer to callers without valid credentials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unauthenticated {
-    /// 401, and what would do instead: without it no client finds the issuer.
+    /// 401 with a challenge. Clients need the challenge to find the issuer.
     #[default]
     Challenge,
-    /// 403, and nothing of what would do.
+    /// 403 without a challenge.
     Forbidden,
-    /// 404, as if there were nothing.
+    /// 404, as if the endpoint did not exist.
     NotFound,
 }
 
 impl Auth {
-    /// A key, in the header `X-Functions-Key`.
+    /// Requires an API key in the header `X-Functions-Key`.
     pub fn keys(keys: Keys) -> Self {
         Self::of(Gate::Key, keys)
     }
 
-    /// An access token, in the header `Authorization` (RFC 6750).
+    /// Requires an access token in the header `Authorization` (RFC 6750).
     #[cfg(feature = "auth")]
     pub fn tokens(tokens: Tokens) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Token, Keys::default()) }
     }
 
-    /// A token or a key; where both come, the token counts.
+    /// Requires a token or a key. If a request has both, the token is used.
     #[cfg(feature = "auth")]
     pub fn either(tokens: Tokens, keys: Keys) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Either, keys) }
     }
 
-    /// A key, and a token besides, which says who calls.
+    /// Requires both a key and a token. The token identifies the caller.
     #[cfg(feature = "auth")]
     pub fn both(tokens: Tokens, keys: Keys) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Both, keys) }
     }
 
-    /// An access token where one comes. Who comes without a good one is a guest, and may use what asks for neither scope nor role; for the rest
-    /// he is asked for a token.
+    /// Accepts an access token, but does not require one. Callers without a valid token are guests:
+    /// they may use tools that require no scope or role. Other tools answer with a challenge for a
+    /// token.
     #[cfg(feature = "auth")]
     pub fn optional(tokens: Tokens) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Optional, Keys::default()) }
     }
 
-    /// The word of a platform that has signed the caller in: its header `X-MS-CLIENT-PRINCIPAL` says who calls. Anybody can write such a header,
-    /// so nobody may reach the server but through the platform, which takes away what its own clients have written.
+    /// Trusts a platform in front of the server that has signed the caller in: its header
+    /// `X-MS-CLIENT-PRINCIPAL` identifies the caller. Any client can send such a header, so the
+    /// server must be reachable through the platform only, which removes the header from the
+    /// requests of clients.
     pub fn vouched() -> Self {
         Self { is_vouched: true, ..Self::of(Gate::Token, Keys::default()) }
     }
 
-    /// Tells callers who have not shown who they are something else than what would do.
+    /// Sets the answer to callers without valid credentials.
     #[must_use]
     pub const fn unauthenticated(mut self, told: Unauthenticated) -> Self {
         self.unauthenticated = told;
         self
     }
 
-    /// Believes these fields of a proxy, such as `X-Forwarded-Host` and `X-Forwarded-Proto`, when they say by which URL clients reach the
-    /// endpoint: what they are told of it then begins with that. Only requests with [`Proxied`] count, and no token is
-    /// addressed by it: audiences are what was configured.
+    /// Trusts these header fields of a proxy, such as `X-Forwarded-Host` and `X-Forwarded-Proto`,
+    /// for the public URL of the endpoint that challenges and metadata show. Only requests with
+    /// [`Proxied`] are affected. Token audiences do not change: they are always the configured
+    /// ones.
     #[must_use]
     pub fn forwarded(mut self, host: HeaderName, proto: HeaderName) -> Self {
         self.forwarded = Some([host, proto]);
         self
     }
 
-    /// Takes a key as `code` in the query, too, as it is written: for clients that can send no header. Addresses get into logs and
-    /// histories, and with them the key.
+    /// Also accepts a key in the query parameter `code`, without percent-decoding, for clients that
+    /// cannot send headers. URLs end up in logs and histories, and the key with them.
     #[must_use]
     pub const fn key_in_query(mut self) -> Self {
         self.key_in_query = true;
         self
     }
 
-    /// Nothing: whoever reaches the server may call.
+    /// Requires no credentials: any caller may call.
     pub(crate) fn anonymous() -> Self {
         Self::of(Gate::Open(Access::Anonymous), Keys::default())
     }
@@ -169,7 +176,7 @@ impl Auth {
         }
     }
 
-    /// Has what is remembered of tokens draw from this budget.
+    /// Charges the token cache to this budget.
     pub(crate) fn draw_from(&self, budget: &Budget) {
         #[cfg(feature = "auth")]
         if let Some(tokens) = &self.tokens {
@@ -179,7 +186,7 @@ impl Auth {
         let _ = budget;
     }
 
-    /// The keys in the query, if they count there.
+    /// Returns the keys in the query, if keys are accepted there.
     pub(crate) fn keys_of<'q>(&self, query: Option<&'q str>) -> impl Iterator<Item = &'q str> {
         let pairs = query.filter(|_| self.key_in_query).unwrap_or_default().split('&');
         pairs.filter_map(|pair| pair.strip_prefix("code="))
@@ -189,12 +196,13 @@ impl Auth {
         self.gate
     }
 
-    /// Whether the endpoint looks as if it did not exist to callers who have not shown valid credentials.
+    /// Whether the endpoint pretends not to exist (404) to callers without valid credentials.
     pub(crate) fn is_hidden(&self) -> bool {
         self.unauthenticated == Unauthenticated::NotFound && !matches!(self.gate, Gate::Open(_) | Gate::Optional)
     }
 
-    /// Prepares for the first request: requests of a hidden endpoint do not wait for keys, so they are fetched before.
+    /// Fetches keys before the first request if the endpoint is hidden, because requests of a
+    /// hidden endpoint do not wait for keys.
     pub(crate) fn prepare(&self) {
         #[cfg(feature = "auth")]
         if let Some(tokens) = self.tokens.as_ref().filter(|_| self.is_hidden()) {
@@ -202,8 +210,8 @@ impl Auth {
         }
     }
 
-    /// Whether what `came` is a key, or a token that was verified before: for callers who have come too often, and for whom no signature is
-    /// verified.
+    /// Whether the credentials in `came` are a valid key, or a token that was verified before. Used
+    /// for callers over their rate limit, for which no signature is verified.
     pub(crate) fn recognizes(&self, came: &Unverified<'_>) -> bool {
         match came {
             Unverified::Key(shown) => shown.check(&self.keys.now().open).is_ok(),
@@ -218,7 +226,8 @@ impl Auth {
         }
     }
 
-    /// What a caller is told who is refused for this: what would do, unless nobody is to learn that.
+    /// Returns the answer to a caller that was refused for this reason: a challenge, unless the
+    /// endpoint is configured to send none.
     pub(crate) const fn told(&self, refusal: Refusal) -> Unauthenticated {
         match refusal {
             Refusal::NoToken | Refusal::BadToken | Refusal::NoKey => self.unauthenticated,
@@ -226,13 +235,13 @@ impl Auth {
         }
     }
 
-    /// The caller for whom the platform vouches, where that counts.
+    /// Returns the caller named by the platform, or `None` if the platform is not trusted.
     pub(crate) fn vouched_for(&self, head: &HeaderMap) -> Option<Result<Evidence, Refusal>> {
         let caller = || vouched::caller(head).map(Box::new).map(Evidence::Vouched).map_err(|denied| told(&denied));
         self.is_vouched.then(caller)
     }
 
-    /// The endpoint as its callers write it, where tokens are asked for.
+    /// Returns the public URL of the endpoint, if tokens are accepted.
     pub(crate) fn resource(&self) -> Option<Resource<'_>> {
         #[cfg(feature = "auth")]
         return self.tokens.as_ref().map(Tokens::resource);
@@ -240,7 +249,7 @@ impl Auth {
         None
     }
 
-    /// The scopes that a client needs for the most ordinary use.
+    /// Returns the scopes that a client needs for ordinary use.
     pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
         #[cfg(feature = "auth")]
         return self.tokens.iter().flat_map(Tokens::each_scope);
@@ -248,7 +257,8 @@ impl Auth {
         core::iter::empty()
     }
 
-    /// The endpoint as the caller with this `head` writes it, where tokens are asked for.
+    /// Returns the URL of the endpoint as the client that sent this `head` sees it, if tokens are
+    /// accepted.
     pub(crate) fn url(&self, head: &Parts) -> Option<String> {
         let [origin, path] = self.resource()?.url();
         let came = self.forwarded.as_ref().filter(|_| head.extensions.get::<Proxied>().is_some());
@@ -256,13 +266,13 @@ impl Auth {
         Some(came.unwrap_or_else(|| origin.to_owned()) + path)
     }
 
-    /// The fields of a request that its [`url`](Auth::url) may depend on.
+    /// Returns the header fields that [`url`](Auth::url) may depend on.
     #[cfg(feature = "axum")]
     pub(crate) fn url_fields(&self) -> Option<&[HeaderName; 2]> {
         self.forwarded.as_ref()
     }
 
-    /// The metadata of the endpoint at this URL (RFC 9728), where tokens are asked for.
+    /// Returns the metadata of the endpoint at this URL (RFC 9728), if tokens are accepted.
     pub(crate) fn metadata(&self, url: &str) -> Option<String> {
         #[cfg(feature = "auth")]
         return self.tokens.as_ref().map(|tokens| tokens.metadata(&Resource::new(url).unwrap_or(tokens.resource())));
@@ -273,17 +283,17 @@ impl Auth {
         }
     }
 
-    /// Collects what it takes to tell whether what came is good. What is wrong with it goes to the log, and how much of that the peer
-    /// may know is the refusal.
+    /// Collects the evidence that is needed to authenticate a caller. The reason of a refusal goes
+    /// to the log; the returned refusal contains only the part that the peer may know.
     pub(crate) async fn check(&self, came: Unverified<'_>) -> Result<Evidence, Refusal> {
         match came {
-            // `caller` does: what it gives borrows from them.
+            // The key is checked in `caller`, because its result borrows from the keys.
             Unverified::Key(_) => Ok(Evidence::Keys(self.keys.now())),
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
             #[cfg(feature = "auth")]
             Unverified::Both(shown, bearer) => {
-                // The token says who calls.
+                // The key is checked, but the token identifies the caller.
                 self.keys.now().check(shown)?;
                 self.token(bearer).await
             }
@@ -292,8 +302,8 @@ impl Auth {
         }
     }
 
-    /// Whether requests wait for the keys of an issuer. Where callers are not to learn that there is an endpoint, the time of an answer must
-    /// not tell them either.
+    /// Whether requests wait for the keys of an issuer. They do not wait for a hidden endpoint,
+    /// because the time of an answer could reveal that the endpoint exists.
     #[cfg(feature = "auth")]
     fn fetch(&self) -> Fetch {
         if self.is_hidden() { Fetch::Beside } else { Fetch::Wait }
@@ -307,7 +317,7 @@ impl Auth {
         }
     }
 
-    /// The caller that `evidence` of what `came` shows.
+    /// Returns the caller that this `evidence` for the credentials in `came` proves.
     pub(crate) fn caller<'e>(
         &self,
         evidence: &'e Evidence,
@@ -318,13 +328,14 @@ impl Auth {
             #[cfg(feature = "auth")]
             (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
             (Evidence::Vouched(verified), _) => Ok(Authenticated::token(verified)),
-            // Keys are for who has shown a key alone.
+            // Evidence of keys is only valid for a request that has shown a key and nothing else.
             (Evidence::Keys(_), _) => Err(Refusal::NoKey),
         }
     }
 }
 
-/// Scheme and host as a proxy says that it was called; nothing, where it says that in two ways or in none.
+/// Returns the scheme and host that a proxy reports, or `None` if a field is missing, repeated or
+/// invalid.
 fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option<String> {
     let once = |name| {
         let mut values = head.get_all(name).iter();
@@ -336,18 +347,18 @@ fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option
     good.then(|| format!("{proto}://{host}"))
 }
 
-/// What proves who calls, kept as long as the request.
+/// The proof of the caller's identity. It lives as long as the request.
 pub(crate) enum Evidence {
-    /// The keys, one of which has to be the one that was shown.
+    /// The keys at the time of the request. The key that the caller has shown must be one of them.
     Keys(keys::Held),
-    /// A token that was checked.
+    /// A token that was verified.
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),
-    /// What a platform says of the caller.
+    /// The caller as the platform describes it.
     Vouched(Box<Verified<Vec<u8>>>),
 }
 
-/// Notes for the log why a caller is refused, and gives what the peer may know of it.
+/// Logs why a caller is refused, and returns the part of the reason that the peer may know.
 fn told(denied: &Denied<'_>) -> Refusal {
     crate::observe::note_why(denied);
     Refusal::from(*denied)

@@ -1,4 +1,5 @@
-//! Where an issuer may send the server: by the URLs in its metadata, and by the addresses of the names in them.
+//! Restricts where an issuer may send the server (SSRF protection): the URLs in its metadata, and
+//! the addresses that their names resolve to.
 
 use attache_core::http::LOOPBACK;
 use core::fmt;
@@ -6,20 +7,22 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// The places where one issuer may send the server. What the operator has named is trusted further than what the issuer
-/// names: a foreign issuer must not reach services of this machine, nor the metadata of a cloud.
+/// The places to which one issuer may send the server. The issuer's own host, which the operator
+/// has named, is trusted more than hosts named by the issuer: an issuer elsewhere must not reach
+/// services on this machine or the metadata service of a cloud.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    /// The host of the issuer, as the operator has named it, without brackets.
+    /// The issuer's host as the operator wrote it, without brackets.
     host: String,
-    /// Whether the issuer itself is asked in the clear, which it is on this machine alone.
+    /// Whether the issuer uses plain http, which is only allowed on this machine.
     is_plain: bool,
-    /// Whether the issuer is named as one of this machine.
+    /// Whether the issuer's host is a loopback name or address.
     is_local: bool,
 }
 
 impl Reach {
-    /// The places of the issuer at this URL; `None` if it is not a URL of `https`, nor one of `http` on this machine.
+    /// Returns the allowed places for the issuer at this URL, or `None` if the URL is neither
+    /// `https` nor `http` on this machine.
     pub(super) fn of(issuer: &str) -> Option<Self> {
         let url = Url::parse(issuer).ok()?;
         let host = bare(url.host_str()?).to_owned();
@@ -33,14 +36,14 @@ impl Reach {
         Some(Self { host, is_plain, is_local })
     }
 
-    /// Whether the server asks at this URL. It is judged as the client reads it: the parser of URLs knows all forms of
-    /// an address, such as `2130706433` and `0x7f.1`.
+    /// Whether the server may request this URL. It is parsed by the same parser as in the HTTP
+    /// client, which knows all forms of an address, such as `2130706433` and `0x7f.1`.
     pub(super) fn allows(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else { return false };
         let Some(host) = url.host_str().map(bare) else { return false };
         let by_scheme = match url.scheme() {
             "https" => true,
-            // Names are judged by their addresses, which are looked up in the local names first.
+            // Names are judged by the addresses that they resolve to; the hosts file comes first.
             "http" => self.is_plain && Self::of(url.as_str()).is_some(),
             _ => false,
         };
@@ -48,7 +51,7 @@ impl Reach {
         by_scheme && !has_credentials && address(host).is_none_or(|address| self.allows_address(host, address))
     }
 
-    /// Whether the server connects to this address of `host`.
+    /// Whether the server may connect to this address of `host`.
     fn allows_address(&self, host: &str, address: IpAddr) -> bool {
         match meant(address) {
             address if address.is_loopback() => self.is_local || host == self.host,
@@ -63,7 +66,7 @@ impl Reach {
     }
 }
 
-/// Addresses that mean something else to each machine, or nothing.
+/// Whether an address is reserved, or means a different machine depending on where it is used.
 fn is_special(address: Ipv4Addr) -> bool {
     // RFC 791 §3.2 and RFC 1122 §3.2.1.3: network 0 is this network; RFC 1112 §4: 240/4 is reserved.
     let is_reserved = matches!(address.octets(), [0 | 240.., ..]);
@@ -71,12 +74,13 @@ fn is_special(address: Ipv4Addr) -> bool {
     is_reserved || is_metadata || address.is_link_local() || address.is_multicast() || address.is_broadcast()
 }
 
-/// The metadata services of clouds beside 169.254.169.254: Azure's host and Alibaba Cloud.
+/// The metadata services of clouds other than 169.254.169.254: Azure's host and Alibaba Cloud.
 const METADATA_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200)];
 /// The metadata service of Amazon EC2.
 const METADATA_V6: [Ipv6Addr; 1] = [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)];
 
-/// The address that is reached by this one: IPv4 addresses are written inside IPv6 ones in several ways.
+/// Returns the IPv4 address embedded in an IPv6 address, or the address itself. There are several
+/// ways to embed one.
 fn meant(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let inner = |high: u16, low: u16| {
@@ -84,9 +88,10 @@ fn meant(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
     match v6.segments() {
-        // The loopback and the unspecified address are no IPv4 addresses.
+        // The loopback and the unspecified address do not embed an IPv4 address.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => address,
-        // RFC 4291 §2.5.5: compatible and mapped; RFC 6052 §2.1 and RFC 8215: translated.
+        // RFC 4291 §2.5.5: compatible and mapped addresses. RFC 6052 §2.1 and RFC 8215: translated
+        // ones.
         [0, 0, 0, 0, 0, 0 | 0xFFFF, high, low]
         | [0x64, 0xFF9B, 0, 0, 0, 0, high, low]
         | [0x64, 0xFF9B, 1, _, _, _, high, low] => inner(high, low),
@@ -96,17 +101,17 @@ fn meant(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The address in the host of a URL, which the parser has written in its one form.
+/// Parses the host of a URL as an address. The URL parser has already normalized it.
 fn address(host: &str) -> Option<IpAddr> {
     host.parse().ok()
 }
 
-/// A host without the brackets of an IPv6 address.
+/// Removes the brackets of an IPv6 address.
 fn bare(host: &str) -> &str {
     host.trim_matches(['[', ']'])
 }
 
-/// Why none of the addresses of a name was connected to.
+/// The error for a name that resolves to forbidden addresses only.
 #[derive(Debug)]
 struct Forbidden(String);
 
@@ -118,7 +123,8 @@ impl fmt::Display for Forbidden {
 
 impl core::error::Error for Forbidden {}
 
-/// Names are looked up here, so that the address that is judged is the one that is connected to.
+/// The DNS resolver of the HTTP client. It connects only to the addresses that were checked, so a
+/// second lookup cannot return different ones (DNS rebinding).
 impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.clone();
@@ -139,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn issuer_is_asked_by_https_or_in_the_clear_on_this_machine() {
+    fn issuer_must_use_https_or_http_on_this_machine() {
         for (issuer, allowed) in [
             ("https://id.example/tenant", true),
             ("https://10.0.0.1", true),
@@ -162,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_elsewhere_sends_the_server_neither_into_this_machine_nor_to_where_each_machine_has_another() {
+    fn remote_issuer_cannot_send_the_server_to_loopback_link_local_or_metadata_addresses() {
         let reach = Reach::of("https://id.example").expect("an issuer");
         for url in [
             "https://id.example/keys",
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_of_this_machine_may_send_the_server_into_this_machine() {
+    fn issuer_on_this_machine_may_send_the_server_to_this_machine() {
         let plain = Reach::of("http://localhost:8080").expect("an issuer");
         for (url, allowed) in [
             ("http://localhost:8080/keys", true),
@@ -231,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn address_that_a_name_has_is_judged_like_one_in_the_url() {
+    fn address_of_a_resolved_name_is_judged_like_one_in_the_url() {
         let at = |issuer: &str, host: &str, address: &str| {
             let reach = Reach::of(issuer).expect("an issuer");
             reach.allows_address(host, address.parse().expect("an address"))
@@ -242,7 +248,7 @@ mod tests {
             ("https://id.example", "keys.example", "127.0.0.1", false),
             ("https://id.example", "keys.example", "::ffff:127.0.0.1", false),
             ("https://id.example", "keys.example", "169.254.169.254", false),
-            // The operator has named this one, and may have it on this machine under a name of its own.
+            // The operator has named this host, which may be on this machine under its own name.
             ("https://id.example", "id.example", "127.0.0.1", true),
             ("https://id.example", "id.example", "169.254.169.254", false),
             ("http://localhost", "localhost", "127.0.0.1", true),

@@ -1,4 +1,5 @@
-//! Tokens that were checked: the same one comes with every request of a client, and its signature is checked once.
+//! Cache of verified tokens. A client sends the same token with every request, and its signature is
+//! verified once.
 
 use crate::budget::{Budget, Part, Permit};
 use crate::limits::{SEEN_TOKENS, TOKEN_MEMORY};
@@ -9,11 +10,11 @@ use std::collections::HashMap;
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// A token that was checked.
+/// A token that was verified.
 pub(crate) struct Seen {
     token: Box<[u8]>,
     verified: Verified<Vec<u8>>,
-    /// The number of the issuer whose rules it has met.
+    /// The index of the issuer whose rules the token has met.
     pub(super) issuer: usize,
 }
 
@@ -26,29 +27,30 @@ impl Seen {
         &self.verified
     }
 
-    /// Whether it still counts.
+    /// Checks whether the token is still valid under these rules at this time.
     pub(super) fn holds(&self, rules: &Rules<'_, String>, now: u64) -> Result<(), Denied<'static>> {
         attache_core::auth::Authenticated::cached(&self.verified, rules, Some(now)).map(|_| ())
     }
 }
 
-/// The tokens that were checked and may come again, found by a hash with a secret key, so that nobody can make two meet.
+/// The verified tokens that may come again, by a hash with a secret key, so that no caller can
+/// produce collisions.
 #[derive(Default)]
 pub(super) struct Cache {
     hash: RandomState,
     seen: Mutex<HashMap<u64, Kept>>,
-    /// Nothing where nothing is counted.
+    /// Unset if memory is not counted.
     budget: OnceLock<Budget>,
 }
 
-/// A token that is remembered, and the memory that it takes.
+/// A cached token, and the permit for the memory that it takes.
 struct Kept {
     seen: Arc<Seen>,
     _permit: Permit,
 }
 
 impl Cache {
-    /// Has what is remembered draw from this budget. The first one counts.
+    /// Charges the cache to this budget. Only the first call has an effect.
     pub(super) fn draw_from(&self, budget: &Budget) {
         let _ = self.budget.set(budget.clone());
     }
@@ -59,8 +61,9 @@ impl Cache {
         seen.filter(|seen| same(&seen.token, token))
     }
 
-    /// Keeps a token. Where there is no room, in the table or in the memory budget, tokens go that have expired, or else any; a token for
-    /// which there is no room even then is checked again when it comes again.
+    /// Adds a token to the cache. If the table or the memory budget is full, expired tokens are
+    /// removed first, then arbitrary ones. If there is still no room, the token is not cached and
+    /// will be verified again.
     pub(super) fn put(&self, token: &Arc<Seen>, now: u64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut permit = self.permit(token);
@@ -79,7 +82,7 @@ impl Cache {
         }
     }
 
-    /// Memory for a token: its text, and the claims in it, which are as long at most.
+    /// Reserves memory for a token: its text and its claims, which are at most as long as the text.
     fn permit(&self, token: &Seen) -> Option<Permit> {
         match self.budget.get() {
             None => Some(Permit::uncounted()),
@@ -102,7 +105,7 @@ impl core::fmt::Debug for Cache {
     }
 }
 
-/// Compares in a time that tells nothing of where they differ, eight bytes at a time.
+/// Compares two texts, eight bytes at a time, in a time that does not depend on where they differ.
 fn same(one: &[u8], other: &[u8]) -> bool {
     let ((fronts, rest), (other_fronts, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
     let front = fronts.iter().zip(other_fronts);
@@ -135,7 +138,7 @@ mod tests {
         }
         assert!(budget.held() <= 256 * 1024 && budget.held() > 128 * 1024, "{}", budget.held());
         assert!(cache.get(&token(9_999).token).is_some());
-        // Those that have expired go first.
+        // Expired tokens are removed first.
         cache.put(&token(20_000), 10_100);
         assert!(budget.held() < 8 * 1024, "{}", budget.held());
         cache.forget(&token(20_000).token);

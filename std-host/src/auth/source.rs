@@ -1,4 +1,4 @@
-//! Where the keys of an issuer come from, and how long they are kept.
+//! The source of an issuer's keys, and how long the keys are kept.
 
 use super::fetch::Fetcher;
 use super::key_set::{Key, KeySet};
@@ -9,19 +9,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The keys of one issuer: given, or fetched and kept.
+/// The keys of one issuer: given, or fetched and cached.
 #[derive(Debug)]
 pub(super) struct Source(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     current: RwLock<Arc<Snapshot>>,
-    /// `None` where the keys are given.
+    /// `None` if the keys are given.
     remote: Option<Remote>,
 }
 
-/// The keys of an issuer at one moment. The generation is part of it, so that no token that was verified by old keys
-/// counts as verified by new ones.
+/// The keys of an issuer at one moment. The generation is part of it, so that a token that was
+/// verified by old keys does not count as verified by new ones.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     keys: KeySet,
@@ -29,7 +29,7 @@ pub(super) struct Snapshot {
     pub(super) generation: u32,
 }
 
-/// A key, and the generation of the set in which it was found.
+/// A key, and the generation of the key set in which it was found.
 pub(super) struct Found {
     pub(super) key: Arc<Key>,
     pub(super) generation: u32,
@@ -37,7 +37,8 @@ pub(super) struct Found {
 
 #[derive(Debug)]
 struct Remote {
-    /// Held during a fetch, so that requests that arrive meanwhile wait and share its result.
+    /// Locked during a fetch, so that requests that arrive during the fetch wait and share its
+    /// result.
     fetches: Mutex<Fetches>,
     deadlines: RwLock<Option<Deadlines>>,
 }
@@ -49,22 +50,23 @@ struct Fetches {
     last: Option<(Instant, bool)>,
 }
 
-/// When keys that were fetched have to be fetched again.
+/// The times at which fetched keys must be fetched again.
 #[derive(Clone, Copy, Debug)]
 struct Deadlines {
-    /// From then on they are fetched beside the requests.
+    /// From this time on, keys are fetched in the background.
     refresh: Instant,
-    /// From then on requests wait for the fetch. `None` after a fetch that failed: then the last good keys stay.
+    /// From this time on, requests wait for the fetch. `None` after a failed fetch: the last good
+    /// keys stay in use.
     stale: Option<Instant>,
 }
 
-/// How a request treats keys that have to be fetched.
+/// The behaviour of a request when keys have to be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fetch {
-    /// It waits for them.
+    /// The request waits for the keys.
     Wait,
-    /// It goes on without them, and they are fetched beside it: its answer must not show by its time that there are
-    /// keys to be fetched.
+    /// The request continues without the keys, which are fetched in the background. So the time of
+    /// its answer does not reveal that keys have to be fetched.
     Beside,
 }
 
@@ -83,7 +85,8 @@ impl Source {
         Self(Arc::new(Shared { current, remote }))
     }
 
-    /// The keys, fetched again if their time is over: an issuer withdraws a key by not publishing it any more.
+    /// Returns the keys, and fetches them again if they are due. An issuer revokes a key by no
+    /// longer publishing it.
     pub(super) async fn fresh(&self, fetch: Fetch) -> Arc<Snapshot> {
         match self.0.age() {
             Age::Fresh => {}
@@ -93,8 +96,8 @@ impl Source {
         self.0.snapshot()
     }
 
-    /// The key that `find` finds. One that is not there is looked for at the issuer at once, unless that was done a
-    /// moment ago.
+    /// Returns the key that `find` selects. If the set does not have it, the keys are fetched at
+    /// once, unless the last fetch was a moment ago.
     pub(super) async fn key<'t>(
         &self,
         kid: Text<'t>,
@@ -122,8 +125,9 @@ impl Source {
         }
     }
 
-    /// The key that `find` finds in a newer set than that of `generation`: an issuer may publish a new key under an old
-    /// name. `None` if there is no newer set, and the issuer was asked a moment ago.
+    /// Returns the key that `find` selects in a newer set than that of `generation`, because an
+    /// issuer may publish a new key under an old `kid`. Returns `None` if there is no newer set, or
+    /// if the last fetch was a moment ago.
     pub(super) async fn newer(
         &self,
         generation: u32,
@@ -139,10 +143,10 @@ impl Source {
         known.find(&find).filter(|found| found.generation != generation)
     }
 
-    /// Fetches the keys without a request that waits for them, where there is a runtime to do so.
+    /// Fetches the keys in the background, if there is a Tokio runtime.
     pub(super) fn fetch_beside(&self) {
         let Some(remote) = &self.0.remote else { return };
-        // One fetch is enough.
+        // Only one fetch runs at a time.
         if let (Ok(runtime), Ok(_)) = (tokio::runtime::Handle::try_current(), remote.fetches.try_lock()) {
             let shared = Arc::clone(&self.0);
             runtime.spawn(async move { shared.fetch(|_| false).await });
@@ -150,14 +154,14 @@ impl Source {
     }
 }
 
-/// How old keys are.
+/// The age of fetched keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Age {
-    /// They are not fetched again.
+    /// The keys are not fetched again yet.
     Fresh,
-    /// They are still good, and are fetched again.
+    /// The keys are still valid, and are fetched again in the background.
     Due,
-    /// They are too old to be believed without asking.
+    /// The keys are too old to be used without a new fetch.
     Stale,
 }
 
@@ -185,8 +189,8 @@ impl Shared {
         }
     }
 
-    /// Fetches the keys, unless that was done a moment ago or the keys `suffice` by then. Whether the issuer has
-    /// answered.
+    /// Fetches the keys, unless they `suffice` or the last fetch was a moment ago. Returns whether
+    /// the issuer has answered.
     async fn fetch(&self, suffice: impl Fn(&Self) -> bool) -> bool {
         let Some(remote) = &self.remote else {
             return true;

@@ -1,4 +1,4 @@
-//! Access tokens: from what came in a header to what is believed of its holder.
+//! Verification of access tokens.
 
 use super::issuer::Issuer;
 use super::key_set::{KeySet, could_be_verified};
@@ -13,14 +13,14 @@ use attache_core::http::{Refusal, Resource, metadata};
 use core::fmt;
 use std::sync::Arc;
 
-/// The tokens that an endpoint takes.
+/// The access tokens that an endpoint accepts.
 #[derive(Debug)]
 pub struct Tokens {
     /// The pieces of the endpoint's public URL, which was parsed.
     url: [String; 2],
     pub(super) issuers: Vec<Issuer>,
     scopes: Vec<String>,
-    /// In bytes.
+    /// The maximum length of a token, in bytes.
     pub(super) longest: usize,
     cache: Cache,
 }
@@ -41,8 +41,9 @@ impl fmt::Display for InvalidResource {
 impl core::error::Error for InvalidResource {}
 
 impl Tokens {
-    /// The tokens of this issuer, for the endpoint whose callers know it by the URL `resource`, byte for byte: clients compare it
-    /// with what they were given, and it is an audience of the tokens (RFC 8707).
+    /// Accepts the tokens of this issuer for the endpoint with the public URL `resource`. The URL
+    /// must match byte for byte: clients compare it with the URL that they use, and tokens must
+    /// have it as an audience (RFC 8707).
     ///
     /// # Errors
     /// [`InvalidResource`] if `resource` is not an `https` or `http` URL.
@@ -58,21 +59,22 @@ impl Tokens {
         Ok(tokens.issuer(issuer))
     }
 
-    /// Takes the tokens of another issuer, too.
+    /// Also accepts the tokens of another issuer.
     #[must_use]
     pub fn issuer(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer.audiences([self.url.concat()]));
         self
     }
 
-    /// The scopes that a client needs for the most ordinary use: it learns them from the challenge and from the metadata.
+    /// Sets the scopes that a client needs for ordinary use. The challenge and the metadata list
+    /// them.
     #[must_use]
     pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Into::into));
         self
     }
 
-    /// Refuses tokens of more bytes; [`TOKEN`](crate::limits::TOKEN) by default.
+    /// Refuses tokens of more bytes; the default is [`TOKEN`](crate::limits::TOKEN).
     #[must_use]
     pub const fn longest(mut self, bytes: usize) -> Self {
         self.longest = bytes;
@@ -94,12 +96,12 @@ impl Tokens {
     pub(super) fn metadata(&self, resource: &Resource<'_>) -> String {
         let issuers = self.issuers.iter().map(|issuer| issuer.server.as_str());
         let mut out = Growing::unlimited();
-        // It grows as long as it has to.
+        // The buffer is unlimited, so writing cannot fail.
         let _ = metadata(resource, issuers, self.each_scope(), &mut out);
         String::from_utf8(out.bytes).unwrap_or_default()
     }
 
-    /// Verifies a token, or finds it among those that were verified before.
+    /// Verifies a token, or finds it in the cache of verified tokens.
     pub(super) async fn check(&self, bearer: Bearer<'_>, fetch: Fetch) -> Result<Arc<Seen>, Refusal> {
         let token = bearer.as_bytes();
         if token.len() > self.longest {
@@ -108,7 +110,7 @@ impl Tokens {
         if let Some(seen) = self.cache.get(token) {
             match self.holds(&seen, fetch).await {
                 Ok(()) => return Ok(seen),
-                // The keys have changed: the token is verified again.
+                // The keys have changed, so the token is verified again.
                 Err(Denied::Outdated) => self.cache.forget(token),
                 Err(denied) => {
                     self.cache.forget(token);
@@ -122,17 +124,18 @@ impl Tokens {
         Ok(seen)
     }
 
-    /// Whether a token was verified before, and nothing has changed since: for decisions that must cost nothing.
+    /// Whether a token is in the cache of verified tokens. It does no signature check, so it is
+    /// cheap enough for callers over their rate limit.
     pub(super) fn remembers(&self, bearer: Bearer<'_>) -> bool {
         self.cache.get(bearer.as_bytes()).is_some()
     }
 
-    /// Fetches the keys of all issuers without a request that waits for them.
+    /// Fetches the keys of all issuers in the background.
     pub(super) fn fetch_keys(&self) {
         self.issuers.iter().for_each(|issuer| issuer.source.fetch_beside());
     }
 
-    /// Whether a token that was verified before is still accepted.
+    /// Checks whether a token that was verified before is still accepted.
     async fn holds(&self, seen: &Seen, fetch: Fetch) -> Result<(), Denied<'static>> {
         let issuer = self.issuers.get(seen.issuer).ok_or(Denied::Outdated)?;
         let keys = issuer.source.fresh(fetch).await;
@@ -145,7 +148,7 @@ impl Tokens {
         let issuer = &self.issuers[number];
         let rules = issuer.rules(0);
         let claimed = bearer.read(rules.scopes_in, scratch).map_err(told)?;
-        // What needs no key is checked first: for a token that fails here, nothing is fetched.
+        // The checks that need no key come first: for a token that fails them, nothing is fetched.
         claimed.check(&rules, Some(now())).map_err(told)?;
         could_be_verified(claimed.alg(), claimed.signature_len()).map_err(told)?;
         let find = |keys: &KeySet| keys.find(claimed.kid(), claimed.alg(), |key| claimed.fits_key(&rules, key));
@@ -167,7 +170,7 @@ impl Tokens {
         Ok(Seen::new(bearer.as_bytes(), verified, number))
     }
 
-    /// The number of the issuer that the token names.
+    /// Returns the index of the issuer that the token names.
     fn issuer_of(&self, bearer: Bearer<'_>, scratch: &mut [u8]) -> Result<usize, Refusal> {
         let claimed = bearer.read(None, scratch).map_err(|denied| told(&denied))?;
         let number = self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules(0)));
@@ -175,7 +178,7 @@ impl Tokens {
     }
 }
 
-/// Whether another key under the same name could make the token a valid one.
+/// Whether another key with the same `kid` could make the token valid.
 const fn is_of_key(denied: &Denied<'_>) -> bool {
     matches!(denied, Denied::Signature | Denied::Algorithm { .. } | Denied::KeyOfOtherIssuer)
 }

@@ -1,5 +1,6 @@
-//! Callers that a platform in front of the server has signed in: the header `X-MS-CLIENT-PRINCIPAL` (learn.microsoft.com, "Work with
-//! user identities in Azure App Service authentication").
+//! Callers that a platform in front of the server has signed in, from the header
+//! `X-MS-CLIENT-PRINCIPAL` (learn.microsoft.com, "Work with user identities in Azure App Service
+//! authentication").
 
 use crate::clock::now;
 use attache_core::auth::{Denied, Verified, Voucher, decode_base64url};
@@ -21,7 +22,7 @@ struct Claim {
     val: String,
 }
 
-/// The long names that the platform has for claims, and their short names in tokens.
+/// The platform's long names for claims, and their short names in tokens.
 const LONG: [(&str, &str); 6] = [
     ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid"),
     ("http://schemas.microsoft.com/identity/claims/tenantid", "tid"),
@@ -31,10 +32,10 @@ const LONG: [(&str, &str); 6] = [
     ("http://schemas.microsoft.com/ws/2008/06/identity/claims/role", "roles"),
 ];
 
-/// Claims that are numbers in tokens; the platform writes all of them as texts.
+/// Claims that are numbers in tokens; the platform writes all claims as texts.
 const NUMBERS: [&str; 3] = ["exp", "iat", "nbf"];
 
-/// The caller that the platform describes, as if by the claims of a token.
+/// Returns the caller that the platform describes, in the form of the claims of a token.
 pub(super) fn caller(head: &HeaderMap) -> Result<Verified<Vec<u8>>, Denied<'static>> {
     let mut came = head.get_all("x-ms-client-principal").iter();
     let text = match (came.next(), came.next()) {
@@ -47,7 +48,7 @@ pub(super) fn caller(head: &HeaderMap) -> Result<Verified<Vec<u8>>, Denied<'stat
     Verified::vouched(&Voucher::Platform, Value::from(claims(principal, id)).to_string().into_bytes())
 }
 
-/// Base64 of the ordinary alphabet, with padding.
+/// Decodes Base64 of the standard alphabet, with padding.
 fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let bare = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let url: Vec<u8> = bare
@@ -55,7 +56,7 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
         .map(|byte| match byte {
             b'+' => b'-',
             b'/' => b'_',
-            // No character of the ordinary alphabet.
+            // Not a character of the standard alphabet.
             b'-' | b'_' => b'?',
             other => *other,
         })
@@ -82,7 +83,8 @@ fn claims(principal: Principal, id: Option<&str>) -> Map<String, Value> {
             Some(one) => *one = Value::from(vec![one.take(), value]),
         }
     }
-    // A provider that issues no tokens does not set these. The platform has just checked the caller, and this request is served now.
+    // Set by default, because a provider that issues no tokens does not set these claims. The
+    // platform has just checked the caller, and this request is served now.
     let mut unless_said = |name: &str, value: Value| {
         all.entry(name).or_insert(value);
     };
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_principal_or_is_there_twice_vouches_for_nobody() {
+    fn invalid_or_repeated_principal_header_is_refused() {
         let good = base64(br#"{"auth_typ":"aad","claims":[]}"#);
         for (principals, expected) in [
             (&[][..], Some(Denied::NoToken)),

@@ -1,4 +1,4 @@
-//! What a backend answers a call with, and what its client gets of it.
+//! Answers of backends, and the form in which clients get them.
 
 use super::members::Members;
 use crate::call::{Forwarded, Outcome, ToolOutput, crashed};
@@ -8,8 +8,9 @@ use attache_core::tool::Kind;
 use core::fmt;
 use serde_json::value::RawValue;
 
-/// What a backend answers a call with. It reaches the client as it was written, but for what belongs to one revision or one
-/// connection: `resultType`, keys of `_meta` that the protocol reserves, and hints for caches.
+/// The answer of a backend to a call. It is forwarded to the client as written, except for members
+/// that belong to one revision or one connection: `resultType`, reserved keys of `_meta`, and cache
+/// hints.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Answer {
@@ -17,19 +18,21 @@ pub enum Answer {
     Result(Box<RawValue>),
     /// A protocol error.
     Error {
-        /// An integer.
+        /// The error code, an integer.
         code: i64,
         /// A sentence for the client.
         message: String,
-        /// What it says further, as JSON.
+        /// Further details, as JSON.
         data: Option<Box<RawValue>>,
     },
-    /// The tool failed in words for the model; as the answer to another call, an error that says so.
+    /// A failed tool, with a text for the model. As the answer to another kind of call, a protocol
+    /// error with this text.
     Failed(String),
 }
 
 impl Answer {
-    /// An error whose cause goes to the log alone: the client gets a sentence with an identifier that finds it there.
+    /// Creates an error. Its cause is only written to the log. The client gets a sentence with an
+    /// identifier to find it there.
     pub fn error(cause: &dyn fmt::Display) -> Self {
         Self::Failed(match crashed(cause) {
             Outcome::Rejected(_, message) => message,
@@ -59,7 +62,8 @@ fn forwarded(mut members: Members, kind: Kind, version: Version) -> Forwarded {
     let hints = [("ttlMs", "0"), ("cacheScope", r#""private""#)];
     if !version.is_modern() {
         hints.iter().for_each(|(name, _)| drop(members.take(name)));
-        // MCP 2025-11-25 server/tools, "Structured Content": an object; since 2026-07-28 any value.
+        // MCP 2025-11-25 server/tools, "Structured Content": it must be an object; since 2026-07-28
+        // it may be any value.
         if members.get("structuredContent").is_some_and(|value| !value.get().starts_with('{')) {
             members.take("structuredContent");
         }
@@ -67,7 +71,8 @@ fn forwarded(mut members: Members, kind: Kind, version: Version) -> Forwarded {
     let is_error = members.get("isError").is_some_and(|value| value.get() == "true");
     let meta = members.take("_meta").and_then(|meta| Members::read(meta.get()).ok()).unwrap_or_default();
     let mut printed = Members::print(&members.0);
-    // MCP 2026-07-28 server/utilities/caching: a resource that is read has its hints. An older server knows none.
+    // MCP 2026-07-28 server/utilities/caching: the result of reading a resource has cache hints.
+    // Older servers send none.
     if version.is_modern() && matches!(kind, Kind::Resource | Kind::Template) {
         for (name, value) in hints.iter().filter(|(name, _)| members.get(name).is_none()) {
             let comma = if printed.is_empty() { "" } else { "," };

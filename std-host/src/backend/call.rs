@@ -1,17 +1,20 @@
-//! A call that a backend runs.
+//! Calls that a backend runs.
 
+use super::members::Members;
 use crate::auth::Caller;
-use crate::call::{Sealer, TraceContext};
+use crate::call::{Sealer, TraceContext, is_reserved};
 use crate::offer::{Called, Changes};
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
 use core::fmt;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A call that a backend runs: what is called, by which caller, and the way back for what is sent before the result.
+/// A call that a backend runs: the called entry, the caller, and methods to send messages before
+/// the result.
 pub struct Call {
     kind: Kind,
     name: Arc<str>,
@@ -19,7 +22,7 @@ pub struct Call {
     called: Called<Changes>,
     sealer: Arc<Sealer>,
     completes: bool,
-    /// Held while questions are out: a client is asked one set of questions at a time.
+    /// Locked while questions are open, because a client is asked one set of questions at a time.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -35,22 +38,23 @@ impl Call {
         Self { kind, name, uri, called, sealer, completes: false, asking: tokio::sync::Mutex::default() }
     }
 
-    /// A call that completes an argument.
+    /// Creates a call that completes an argument.
     pub(super) fn completing(kind: Kind, name: Arc<str>, called: Called<Changes>, sealer: Sealer) -> Self {
         Self { completes: true, ..Self::new(kind, name, None, called, sealer) }
     }
 
-    /// Whether a tool, a prompt, a resource or a resource of a template is called.
+    /// Returns the kind of the called entry: `Kind::Template` for a resource of a template.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The name, URI or template of the entry, as the backend has published it.
+    /// Returns the name, URI or template of the entry, as the backend has published it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The arguments of a tool or a prompt: a JSON object as the client wrote it. `{}` for a resource.
+    /// Returns the arguments of a tool or a prompt: a JSON object as the client wrote it. `{}` for
+    /// a resource.
     pub fn arguments(&self) -> &str {
         match self.uri {
             None => core::str::from_utf8(self.sealer.binding().subject()).unwrap_or("{}"),
@@ -58,29 +62,38 @@ impl Call {
         }
     }
 
-    /// The URI that is read; `None` for a tool or a prompt.
+    /// Returns the URI to read, or `None` for a tool or a prompt.
     pub fn uri(&self) -> Option<&str> {
         self.uri.as_deref()
     }
 
-    /// The caller, as far as the server knows it.
+    /// Returns the caller, as far as the server knows it.
     pub const fn caller(&self) -> &Caller {
         &self.called.caller
     }
 
-    /// The revision of the protocol that the client speaks.
+    /// Returns the protocol revision of the client.
     pub const fn version(&self) -> Version {
         self.called.version
     }
 
-    /// When the server ends the call. The time that a client takes to answer does not count.
+    /// Returns the time at which the server ends the call. The time that a client takes to answer
+    /// does not count.
     pub fn deadline(&self) -> Instant {
         self.called.deadline.into_std()
     }
 
-    /// The trace that the call belongs to, if its client says so in a well-formed `traceparent`.
+    /// Returns the trace context of the call, if its client has sent a well-formed `traceparent`.
     pub fn trace(&self) -> Option<TraceContext> {
         self.called.metadata.trace()
+    }
+
+    /// The keys of `_meta` that applications define, with their values as JSON. Keys that the protocol defines or reserves, and the
+    /// trace, are not among them.
+    pub fn metadata(&self) -> Vec<(String, Box<RawValue>)> {
+        let members = Members::read(self.called.metadata.json()).unwrap_or_default();
+        let is_own = |key: &str| ["progressToken", "traceparent", "tracestate", "baggage"].contains(&key);
+        members.0.into_iter().filter(|(key, _)| !is_own(key) && !is_reserved(key)).collect()
     }
 
     /// Whether the client wants to hear of progress.
@@ -88,35 +101,40 @@ impl Call {
         self.called.events.wants_progress()
     }
 
-    /// The least severe level of log messages that the client wants; `None` if it wants none.
+    /// Returns the least severe level of log messages that the client wants, or `None` if it wants
+    /// none.
     pub fn log_level(&self) -> Option<Level> {
         self.called.events.level()
     }
 
-    /// Sends progress to the client, if it wants it. Progress that does not exceed the last one is not sent. Waits while the client is
-    /// behind.
+    /// Sends progress to the client, if it has asked for it. Progress that is not greater than the
+    /// last one is not sent. Waits if the client reads slowly.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
         self.called.events.progress(progress, total, message).await;
     }
 
-    /// Sends a log message to the client, if it wants messages of this level. Waits while the client is behind.
+    /// Sends a log message to the client, if it wants messages of this level. Waits if the client
+    /// reads slowly.
     pub async fn log(&self, level: Level, logger: Option<&str>, data: &(impl Serialize + Sync)) {
         self.called.events.log(level, logger, data).await;
     }
 
-    /// The capabilities that the client has declared for this call, in the shape of `ClientCapabilities`.
+    /// Returns the capabilities that the client has declared for this call, in the shape of
+    /// `ClientCapabilities`.
     pub fn client_capabilities(&self) -> Value {
         self.called.asking.capabilities()
     }
 
-    /// Asks the client, and waits for its answers while the call stays alive. `requests` are the questions by key, each an object with
-    /// `method` (`elicitation/create`, `sampling/createMessage` or `roots/list`) and `params`; the answers are the results by the same
-    /// keys. A second set of questions waits until the first is answered.
+    /// Asks the client, and waits for its answers while the call stays alive. `requests` has the
+    /// questions by key, each an object with `method` (`elicitation/create`,
+    /// `sampling/createMessage` or `roots/list`) and `params`. The answers are the results by the
+    /// same keys. A second set of questions waits until the first is answered.
     ///
     /// # Errors
-    /// A sentence that says why there are no answers: the client cannot be asked, answered with an error, or took too long.
+    /// A sentence that says why there are no answers: the client does not support the question, has
+    /// answered with an error, or took too long.
     pub async fn ask(&self, requests: Map<String, Value>) -> Result<Map<String, Value>, String> {
-        // MCP 2026-07-28 basic/patterns/mrtr: of tools, prompts and resources alone.
+        // MCP 2026-07-28 basic/patterns/mrtr: only calls of tools, prompts and resources may ask.
         if self.completes {
             return Err("a completion cannot ask the client".to_owned());
         }

@@ -1,4 +1,4 @@
-//! An entry of a list, as a backend publishes it.
+//! Entries of lists that a backend publishes.
 
 use super::members::Members;
 use crate::offer::{mirrors, since};
@@ -8,8 +8,8 @@ use core::fmt;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A tool, prompt, resource or template, as lists print it. Members that the protocol does not know are kept, and numbers in their
-/// spelling.
+/// A tool, prompt, resource or template, as lists print it. Unknown members are kept, and numbers
+/// keep their spelling.
 #[derive(Clone, Debug)]
 pub struct Entry {
     kind: Kind,
@@ -19,7 +19,7 @@ pub struct Entry {
     completes: bool,
 }
 
-/// An entry cannot be published, for this reason.
+/// The error for an entry that cannot be published, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidEntry(String);
 
@@ -32,11 +32,13 @@ impl fmt::Display for InvalidEntry {
 impl core::error::Error for InvalidEntry {}
 
 impl Entry {
-    /// Reads an entry of the list of `kind`: an object in JSON, as `tools/list` and the like have it.
+    /// Reads an entry of a list from JSON: an object as in the result of `tools/list` and the other
+    /// list methods.
     ///
     /// # Errors
-    /// If it is not an object, has no name, URI or template, or is a tool whose `inputSchema` is not the schema of an object or whose
-    /// `x-mcp-header` no client may follow (MCP 2026-07-28 server/tools).
+    /// If the JSON is not an object, or has no name, URI or template; or if it is a tool with an
+    /// `inputSchema` that is not the schema of an object, or with an `x-mcp-header` that clients
+    /// must refuse (MCP 2026-07-28 server/tools).
     pub fn read(kind: Kind, json: &str) -> Result<Self, InvalidEntry> {
         let invalid = |reason: String| InvalidEntry(reason);
         let mut members = Members::read(json).map_err(|error| invalid(error.to_string()))?;
@@ -50,25 +52,27 @@ impl Entry {
                 .filter(|schema: &Value| schema["type"] == "object")
                 .ok_or_else(|| invalid(format!("inputSchema of {key:?} must have the type object")))?;
             found = mirrors(&schema).map_err(|reason| invalid(format!("tool {key:?}: {reason}")))?;
-            // Tasks of another server cannot be followed here, so its tools are called without them.
+            // Tasks of another server cannot be followed here, so its tools are called without
+            // tasks.
             members.take("execution");
         }
         Ok(Self { kind, key, members, mirrors: found, completes: false })
     }
 
-    /// The same, of a server that completes the arguments of its prompts and the variables of its templates.
+    /// Declares that the backend completes the arguments of this prompt or the variables of this
+    /// template.
     #[must_use]
     pub fn with_completion(mut self) -> Self {
         self.completes = matches!(self.kind, Kind::Prompt | Kind::Template);
         self
     }
 
-    /// What it is.
+    /// Returns the kind of the entry.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Its name, URI or template.
+    /// Returns the name, URI or template.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -77,7 +81,7 @@ impl Entry {
         self.completes
     }
 
-    /// The key that clients see: names have the prefix of the backend, and URIs are left as they are.
+    /// Returns the key that clients see: names get the prefix of the backend, URIs do not change.
     pub(super) fn listed_key(&self, prefix: &str) -> String {
         match self.kind {
             Kind::Tool | Kind::Prompt => format!("{prefix}{}", self.key),
@@ -85,10 +89,11 @@ impl Entry {
         }
     }
 
-    /// What lists print of it under `prefix`: groups of members by the revision that brought them, the oldest first.
+    /// Returns the text that lists print, under `prefix`: groups of members by the revision that
+    /// introduced them, oldest first.
     pub(super) fn listed(&self, prefix: &str) -> Vec<(Version, String)> {
         let name = key_name(self.kind);
-        // Each list begins with what finds the entry.
+        // The first member is the one that identifies the entry.
         let first = format!("\"{name}\":{}", Value::from(self.listed_key(prefix)));
         let mut groups = BTreeMap::from([(Version::V2024_11_05, first)]);
         for member in self.members.0.iter().filter(|(known, _)| known != name) {

@@ -1,4 +1,4 @@
-//! The members of a JSON object in their order, with values as they were written.
+//! The members of a JSON object in their original order, with values as they were written.
 
 use core::fmt;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The members of an object. A name that occurs twice counts with its last value, as most readers have it.
+/// The members of an object. For a repeated name, the last value is used, as in most JSON readers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);
 
@@ -36,7 +36,7 @@ impl Members {
         }
     }
 
-    /// As members of a JSON object, with commas between and none at the ends.
+    /// Prints the members of a JSON object, separated by commas.
     pub(super) fn print<'m>(members: impl IntoIterator<Item = &'m (String, Box<RawValue>)>) -> String {
         let print =
             |(name, value): &(String, Box<RawValue>)| format!("{}:{}", Value::from(name.as_str()), one_line(value));
@@ -44,9 +44,10 @@ impl Members {
     }
 }
 
-/// A value on one line: a line of standard output, or an event of a stream, ends at a line feed.
+/// Puts a value on one line, because a line feed would end a line of standard output, or of an
+/// event stream.
 fn one_line(value: &RawValue) -> String {
-    // Inside of a JSON string a control character is written as an escape, so each of these is white space.
+    // Control characters inside of a JSON string are escaped, so these characters are white space.
     value.get().replace(['\n', '\r'], " ")
 }
 

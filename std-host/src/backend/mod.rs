@@ -1,13 +1,15 @@
-//! Backends: sources of tools, prompts, resources and templates, and what runs their calls.
+//! Backends: sources of tools, prompts, resources and templates that run the calls of these.
 //!
-//! What a program declares by closures ([`Server::tool`](crate::Server::tool) and the like) runs in this process. A [`Backend`] runs
-//! calls elsewhere: an MCP server behind a gate, a worker in another language, a device. It publishes what it offers with a
-//! [`Publisher`], as often as that changes, and starts each [`Call`] that comes for one of these entries. Several backends are merged
-//! under prefixes into one server.
+//! Closures of the program ([`Server::tool`](crate::Server::tool) and the like) run in this
+//! process. A [`Backend`] runs calls elsewhere: in an MCP server behind a gate, a worker in another
+//! language, or a device. It publishes its entries with a [`Publisher`], again after each change,
+//! and starts each [`Call`] of one of these entries. Several backends are merged into one server,
+//! each with a prefix.
 //!
-//! A call can ask its client in two ways. A closure ends with its questions and runs again with the answers
-//! ([`Ctx::ask`](crate::Ctx::ask)). The call of a backend stays alive while it waits ([`Call::ask`]), because what runs it cannot be run
-//! a second time. Clients of every revision can answer both.
+//! A call can ask its client in two ways. A closure ends with its questions, and runs again with
+//! the answers ([`Ctx::ask`](crate::Ctx::ask)). The call of a backend stays alive while it waits
+//! ([`Call::ask`]), because it cannot be run a second time. Both ways work with clients of every
+//! revision.
 //!
 //! ```
 //! use attache_host::backend::{Answer, Backend, Call, Entry, Publisher, Run};
@@ -40,44 +42,48 @@ mod call;
 mod entry;
 mod members;
 mod publisher;
+mod watches;
 
 pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
 pub use publisher::{Backends, Publisher};
+pub(crate) use watches::Watched;
 
 use crate::Completing as CompletionRequest;
 use core::future::ready;
 use core::pin::Pin;
 use serde_json::value::RawValue;
 
-/// A call that runs. Dropping it cancels the call.
+/// A running call. Dropping it cancels the call.
 pub type Run = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// A source of tools, prompts, resources and templates that runs their calls itself.
 pub trait Backend: Send + Sync + 'static {
-    /// Takes the handle by which the backend publishes what it offers. Called once, when the backend is added to a server.
+    /// Receives the handle to publish entries. Called once, when the backend is added to a server.
     fn attach(&self, publisher: Publisher);
 
     /// Starts a call of an entry that this backend has published.
     fn start(&self, call: Call) -> Run;
 
-    /// Completes an argument of a prompt or a variable of a template that this backend has published. The answer is the result of
-    /// `completion/complete`. Without it no value is proposed.
+    /// Completes an argument of a prompt, or a variable of a template, that this backend has
+    /// published. The answer is the result of `completion/complete`. By default, no values are
+    /// suggested.
     fn complete(&self, request: CompletionRequest, call: Call) -> Run {
         drop((request, call));
         let none = RawValue::from_string(r#"{"completion":{"values":[]}}"#.to_owned());
         Box::pin(ready(none.map_or_else(|error| Answer::error(&error), Answer::Result)))
     }
 
-    /// A client has subscribed to the resource with this URI, or the last one has unsubscribed. Without it the backend publishes the
-    /// updates of all its resources.
+    /// Reports that a client has subscribed to the resource with this URI, or that the last one has
+    /// unsubscribed. A backend that ignores this publishes the updates of all its resources.
     fn watch(&self, uri: &str, watched: bool) {
         let _ = (uri, watched);
     }
 
-    /// Ends what the backend has started, at the end of the server: connections, child processes. Calls that run have ended before.
+    /// Ends connections and child processes of the backend. Called when the backend is removed, and
+    /// at the end of the server, when all calls have ended.
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(ready(()))
     }

@@ -1,5 +1,6 @@
-//! The backends of a server, and how each publishes what it offers.
+//! The backends of a server, and how each of them publishes its entries.
 
+use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
 use crate::offer::{Asked, Called, Changes, Completion, Offer, Source, Taken, WeakChanges};
@@ -7,11 +8,12 @@ use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// The backends of one server. Clones are of the same server.
+/// The backends of one server. Clones belong to the same server.
 #[derive(Clone)]
 pub struct Backends {
     changes: Changes,
     list: Arc<Mutex<List>>,
+    pub(super) watches: Watches,
 }
 
 #[derive(Default)]
@@ -22,11 +24,11 @@ struct List {
 
 impl Backends {
     pub(crate) fn new(changes: Changes) -> Self {
-        Self { changes, list: Arc::default() }
+        Self { changes, list: Arc::default(), watches: Watches::default() }
     }
 
-    /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs stay as they are. What the backend
-    /// publishes comes and goes while the server runs.
+    /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs do
+    /// not change. The backend may change its entries while the server runs.
     pub fn add(&self, prefix: &str, backend: Arc<dyn Backend>) -> Publisher {
         let source = {
             let mut list = self.list();
@@ -36,14 +38,17 @@ impl Backends {
             source
         };
         // A backend may come with log messages, changes and updates at any time.
-        self.changes.edit(|offers| (offers.logging, offers.subscriptions) = (true, true));
+        self.changes.edit(|offers| {
+            (offers.logging, offers.subscriptions) = (true, true);
+            offers.declare_all();
+        });
         let changes = self.changes.downgrade();
         let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend) };
         backend.attach(publisher.clone());
         publisher
     }
 
-    /// Takes the backend of `publisher` away with all that it has published, and stops it.
+    /// Removes the backend of `publisher` with all its entries, and stops it.
     pub async fn remove(&self, publisher: &Publisher) {
         let removed = {
             let mut list = self.list();
@@ -64,6 +69,13 @@ impl Backends {
         }
     }
 
+    /// The backend that offers the resource with this URI, by itself or by a template.
+    pub(super) fn source_of(&self, uri: &str) -> Option<Arc<dyn Backend>> {
+        let source = self.changes.offers().source_of(uri)?;
+        let list = self.list();
+        list.backends.iter().find(|(known, _)| *known == source).map(|(_, backend)| Arc::clone(backend))
+    }
+
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +87,7 @@ impl fmt::Debug for Backends {
     }
 }
 
-/// The handle by which a backend publishes what it offers. Clones are of the same backend.
+/// The handle of a backend to publish its entries. Clones belong to the same backend.
 #[derive(Clone)]
 pub struct Publisher {
     changes: WeakChanges,
@@ -85,11 +97,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes `entries` in place of all that this backend has published before, and tells clients of the lists that have changed.
-    /// Calls that run are not disturbed.
+    /// Replaces all entries of this backend with `entries`, and notifies clients of the lists that
+    /// have changed. Running calls continue.
     ///
-    /// Returns the names that are left out because another entry of the server has them: what the program itself has added comes
-    /// first, then the backends in the order in which they were added.
+    /// Returns the names that are left out because another entry of the server has them. Entries of
+    /// the program come first, then those of the backends in the order in which the backends were
+    /// added.
     pub fn publish(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Taken> {
         let (Some(changes), Some(backend)) = (self.changes.upgrade(), self.backend.upgrade()) else {
             return Vec::new();
@@ -98,7 +111,7 @@ impl Publisher {
         changes.replace(self.source, offers)
     }
 
-    /// Tells the clients that have subscribed to this resource that it has changed.
+    /// Notifies the clients that have subscribed to this resource that it has changed.
     pub fn resource_updated(&self, uri: impl Into<String>) {
         if let Some(changes) = self.changes.upgrade() {
             changes.resource(uri);
@@ -127,7 +140,7 @@ impl Publisher {
         Offer {
             key: entry.listed_key(&self.prefix).into(),
             members: entry.listed(&self.prefix),
-            // The server behind the backend checks them.
+            // The backend's server checks the arguments.
             arguments: None,
             mirrors: entry.mirrors().to_vec(),
             needs: Vec::new(),
@@ -144,7 +157,7 @@ impl fmt::Debug for Publisher {
     }
 }
 
-/// Runs a call so that a panic in the backend ends this call and nothing else.
+/// Runs a call so that a panic in the backend ends only this call.
 fn run(kind: Kind, call: Call, begin: impl FnOnce(Call) -> Run) -> Running {
     let version = call.version();
     let failed = if kind == Kind::Tool { tool_crashed } else { crashed };

@@ -1,31 +1,33 @@
-//! Who is charged for memory and places.
+//! The account of a caller, which memory and slots are charged to.
 
 use core::hash::BuildHasher;
 use core::net::IpAddr;
 use std::hash::RandomState;
 use std::sync::LazyLock;
 
-/// Who is charged: a caller by its identity where that is known, else by its address. It is a hash with a secret key, so that no caller
-/// can choose to be charged with another.
+/// The account that memory and slots are charged to: the caller's identity if it is known,
+/// otherwise its address. It is a hash with a secret key, so that no caller can choose to share the
+/// account of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Account(u64);
 
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// An odd number that is made at the start.
+/// The secret key of `identity`: a random odd number, made at the start of the process.
 static MIX: LazyLock<u64> = LazyLock::new(|| KEY.hash_one(0_u8) | 1);
 
 impl Account {
-    /// Callers that are not told apart. They have no share, only the whole.
+    /// The account of callers that cannot be told apart. Only the limits of the whole apply to it,
+    /// not those of one caller.
     pub const UNKNOWN: Self = Self(0);
 
-    /// The caller at this address; an IPv6 network of 64 bits is one caller.
+    /// Returns the account of the caller at this address. An IPv6 network of 64 bits is one caller.
     pub fn address(address: Option<IpAddr>) -> Self {
         address.map_or(Self::UNKNOWN, |address| Self::of(network(address)))
     }
 
-    /// The caller with this identity.
-    // An identity is a digest, which nobody can choose: it needs no more than to be mixed with the key.
+    /// Returns the account of the caller with this identity.
+    // An identity is a digest, which a caller cannot choose, so mixing it with the key is enough.
     pub fn identity(identity: &[u8]) -> Self {
         let key = *MIX;
         let (words, rest) = identity.as_chunks::<8>();
@@ -38,7 +40,7 @@ impl Account {
         Self(KEY.hash_one(value).max(1))
     }
 
-    /// The hash; nothing for callers that are not told apart.
+    /// Returns the hash, or `None` for callers that cannot be told apart.
     pub(crate) const fn number(self) -> Option<u64> {
         match self.0 {
             0 => None,
@@ -47,7 +49,8 @@ impl Account {
     }
 }
 
-/// The part of an address that tells callers apart: one caller has a whole IPv6 network of 64 bits to call from.
+/// Returns the part of an address that tells callers apart: an IPv6 caller has a whole network of
+/// 64 bits.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),

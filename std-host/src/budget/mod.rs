@@ -1,8 +1,9 @@
-//! The memory that peers may make this process hold, in bytes.
+//! The memory budget: a limit in bytes for the memory that peers make this process hold.
 //!
-//! Everything that a peer can make the server keep draws from one [`Budget`] before it is kept: bodies that come in, parsed
-//! arguments, answers that wait for their reader, subscriptions, tokens, log lines. Each caller has a smaller share of it. What is
-//! charged is the capacity that is held, and it is given back when the memory is freed.
+//! All memory that a peer can make the server hold is reserved from one [`Budget`] first: request
+//! bodies, parsed arguments, answers waiting to be read, subscriptions, tokens, log lines. Each
+//! caller has a smaller share of the budget. A reservation counts the capacity of a buffer, and is
+//! released when the memory is freed.
 
 mod account;
 mod permit;
@@ -21,47 +22,49 @@ use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The byte budget of a process. Clones share it.
+/// The memory budget of a process, in bytes. Clones share it.
 ///
-/// Each [`Server`](crate::Server) has a budget of its own unless [`Server::budget`](crate::Server::budget) gives it one.
+/// Each [`Server`](crate::Server) has its own budget unless
+/// [`Server::budget`](crate::Server::budget) sets one.
 #[derive(Clone)]
 pub struct Budget(Arc<State>);
 
 struct State {
     whole: Pool,
-    /// What one caller may hold.
+    /// The maximum that one caller may hold.
     share: usize,
-    /// What callers hold. Each caller has a slot, found by a hash with a secret key; two that meet in one share it.
+    /// The bytes held by callers. Each caller has a counter, found by a hash with a secret key; two
+    /// callers with the same counter share it.
     callers: Box<[AtomicUsize]>,
     parts: [Pool; 4],
-    /// What can be freed when memory is short.
+    /// The caches to free when memory is short.
     caches: Mutex<Vec<Weak<dyn Cache>>>,
 }
 
-/// A kind of memory that may have no more than a part of the budget.
+/// A kind of memory that may only use a part of the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Open subscriptions, of all revisions.
     Subscriptions,
-    /// Log lines that wait to be written.
+    /// Log lines that have not been written yet.
     Log,
     /// Requests that wait for the keys of an issuer.
     Waiting,
-    /// Access tokens that are remembered as checked.
+    /// Access tokens in the cache of verified tokens.
     Tokens,
 }
 
-/// Why a reservation was refused.
+/// The reason why a reservation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overdrawn {
-    /// The caller holds its share.
+    /// The caller already holds its share.
     Caller,
-    /// The budget of the process, or that of the part, is in use.
+    /// The budget of the process, or of the part, is used up.
     Process,
 }
 
 impl Overdrawn {
-    /// What the peer is told.
+    /// Returns the sentence for the peer.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Caller => "Your requests hold as much memory as one caller may: read the answers, or try again later",
@@ -70,14 +73,15 @@ impl Overdrawn {
     }
 }
 
-/// Memory that is kept for speed or comfort, and is freed when the budget runs short.
+/// A cache: memory that is kept for speed or comfort, and is freed when the budget runs short.
 pub(crate) trait Cache: Send + Sync {
-    /// Frees what is kept of `account`; of all, where there is none.
+    /// Frees the memory that is kept for `account`, or all of it if that is `None`.
     fn free(&self, account: Option<Account>);
 }
 
 impl Budget {
-    /// A budget of [`Limits::memory`], of which one caller may hold [`Limits::memory_per_caller`].
+    /// Creates a budget of [`Limits::memory`], of which one caller may hold
+    /// [`Limits::memory_per_caller`].
     pub fn new(limits: &Limits) -> Self {
         let whole = limits.memory;
         Self(Arc::new(State {
@@ -92,34 +96,35 @@ impl Budget {
     /// Reserves `bytes` for a new request of `account`.
     ///
     /// # Errors
-    /// If they do not fit.
+    /// If the bytes do not fit into the budget or the caller's share.
     pub fn reserve(&self, account: Account, bytes: usize) -> Result<Permit, Overdrawn> {
         let mut permit = Permit::new(self.clone(), account);
         permit.more(bytes)?;
         Ok(permit)
     }
 
-    /// Reserves `bytes` of a part, for nobody in particular.
+    /// Reserves `bytes` of a part, charged to no caller.
     ///
     /// # Errors
-    /// If they do not fit.
+    /// If the bytes do not fit into the budget or the part.
     pub fn reserve_part(&self, part: Part, bytes: usize) -> Result<Permit, Overdrawn> {
         self.reserve(Account::UNKNOWN, bytes)?.enter(part)
     }
 
-    /// Bytes that are held at the moment.
+    /// Returns the number of bytes that are held now.
     pub fn held(&self) -> usize {
         self.0.whole.used.load(Relaxed)
     }
 
-    /// Has `cache` freed when memory is short.
+    /// Registers `cache` to be freed when memory is short.
     pub(crate) fn watch_over(&self, cache: Weak<dyn Cache>) {
         let mut caches = self.0.caches.lock().unwrap_or_else(PoisonError::into_inner);
         caches.retain(|cache| cache.strong_count() > 0);
         caches.push(cache);
     }
 
-    /// Takes `more` bytes for a request of `account` that holds `own` already.
+    /// Reserves `more` bytes for a request of `account` that already holds `own` bytes. If they do
+    /// not fit, frees the caches and tries once more.
     fn take(&self, account: Account, own: usize, more: usize) -> Result<(), Overdrawn> {
         let short = match self.try_take(account, own, more) {
             Ok(()) => return Ok(()),
@@ -154,7 +159,7 @@ impl Budget {
         }
     }
 
-    /// What `account` holds; nothing where callers are not told apart.
+    /// Returns the counter of `account`, or `None` for callers that cannot be told apart.
     fn slot(&self, account: Account) -> Option<&AtomicUsize> {
         let number = account.number()?;
         self.0.callers.get(usize::try_from(number % SLOTS as u64).unwrap_or_default())
@@ -174,8 +179,9 @@ impl Budget {
     }
 }
 
-/// Adds `more` to `used` if that stays within `limit`, or if all others hold next to nothing: so the largest body and the largest
-/// answer pass on an idle server, whatever their parsed values take.
+/// Adds `more` to `used` if the sum stays within `limit`, or if all other requests hold very
+/// little. So the largest body and the largest answer are accepted on an idle server, even if their
+/// parsed values exceed the limit.
 fn take(used: &AtomicUsize, limit: usize, own: usize, more: usize) -> bool {
     let before = used.fetch_add(more, Relaxed);
     let fits = before.saturating_add(more) <= limit || before.saturating_sub(own) <= limit / IDLE;
@@ -185,11 +191,11 @@ fn take(used: &AtomicUsize, limit: usize, own: usize, more: usize) -> bool {
     fits
 }
 
-/// Slots in which callers are told apart: with four callers that hold their whole share, another one meets one of them in one of a
-/// thousand cases.
+/// The number of callers' counters. If four callers hold their whole share, the chance that another
+/// caller collides with one of them is one in a thousand.
 const SLOTS: usize = 4096;
 
-/// A budget counts as idle while others hold less than one part in so many.
+/// A budget counts as idle while other requests hold at most this fraction of it (one eighth).
 const IDLE: usize = 8;
 
 #[derive(Debug)]
@@ -236,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn budget_that_is_in_use_is_refused_to_all_callers_and_to_those_that_are_not_told_apart() {
+    fn used_up_budget_refuses_all_callers_known_or_not() {
         let budget = budget();
         let held: Vec<_> = (1..=4).map(|number| budget.reserve(caller(number), SHARE).unwrap()).collect();
         for account in [caller(5), Account::UNKNOWN] {
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn request_that_is_larger_than_the_budget_passes_while_others_hold_next_to_nothing() {
+    fn request_larger_than_the_budget_passes_while_others_hold_very_little() {
         let budget = budget();
         let mut large = budget.reserve(caller(1), SHARE).unwrap();
         assert_eq!(large.more(200), Ok(()));
@@ -258,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn part_has_a_bound_of_its_own_and_its_bytes_come_back() {
+    fn part_has_its_own_limit_and_its_bytes_are_released() {
         let budget = budget();
         for _ in 0..3 {
             let part = budget.reserve_part(Part::Log, 25).unwrap();

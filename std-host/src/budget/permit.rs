@@ -1,17 +1,18 @@
-//! Bytes that were reserved, and buffers that hold them.
+//! Permits for reserved bytes, and buffers that hold them.
 
 use super::{Account, Budget, Overdrawn, Part};
 use bytes::Bytes;
 use core::fmt;
 
-/// Bytes that were reserved. They are given back when this is dropped. A request may have several; all count as that request's own.
+/// Reserved bytes, released when the permit is dropped. A request may have several permits; all of
+/// them count as its own.
 #[derive(Default)]
 pub struct Permit {
-    /// Nothing where nothing is counted.
+    /// `None` if memory is not counted.
     budget: Option<Budget>,
     account: Account,
     bytes: usize,
-    /// What the same request held when this permit was made.
+    /// The bytes that the same request held when this permit was made.
     siblings: usize,
     part: Option<Part>,
 }
@@ -21,17 +22,17 @@ impl Permit {
         Self { budget: Some(budget), account, bytes: 0, siblings: 0, part: None }
     }
 
-    /// A permit of what is not counted: for a client in memory.
+    /// Creates a permit for memory that is not counted, such as that of a client in memory.
     pub(crate) fn uncounted() -> Self {
         Self::default()
     }
 
-    /// Bytes that it is for.
+    /// Returns the number of reserved bytes.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Who is charged.
+    /// Returns the account that is charged.
     pub(crate) const fn account(&self) -> Account {
         self.account
     }
@@ -39,7 +40,7 @@ impl Permit {
     /// Reserves more bytes.
     ///
     /// # Errors
-    /// If they do not fit; then it is as before.
+    /// If the bytes do not fit. The permit is then unchanged.
     pub fn more(&mut self, bytes: usize) -> Result<(), Overdrawn> {
         let Some(budget) = self.budget.as_ref().filter(|_| bytes > 0) else { return Ok(()) };
         if let Some(part) = self.part {
@@ -55,7 +56,7 @@ impl Permit {
         Ok(())
     }
 
-    /// Gives back what is above `bytes`.
+    /// Releases all but `bytes` bytes.
     pub fn keep(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
         let Some(budget) = self.budget.as_ref().filter(|_| surplus > 0) else { return };
@@ -66,13 +67,13 @@ impl Permit {
         self.bytes -= surplus;
     }
 
-    /// Another permit of the same request, for nothing yet.
+    /// Creates another permit for the same request, with no bytes yet.
     pub fn another(&self) -> Self {
         let siblings = self.siblings + self.bytes;
         Self { budget: self.budget.clone(), account: self.account, bytes: 0, siblings, part: None }
     }
 
-    /// Another permit of the same request, for so many of the bytes of this one.
+    /// Moves `bytes` bytes of this permit into another permit for the same request.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         let mut split = self.another();
@@ -81,23 +82,24 @@ impl Permit {
         split
     }
 
-    /// A permit for what outlives the request, for nothing yet: it is charged to the same caller.
+    /// Creates a permit with no bytes for memory that outlives the request. The same caller is
+    /// charged.
     pub(crate) fn of_its_own(&self) -> Self {
         let mut own = self.another();
         own.siblings = 0;
         own
     }
 
-    /// Counts its bytes to a part, too.
+    /// Also counts the bytes towards a part.
     ///
     /// # Errors
-    /// If they do not fit into it.
+    /// If the bytes do not fit into the part.
     pub fn enter(mut self, part: Part) -> Result<Self, Overdrawn> {
         self.join(part)?;
         Ok(self)
     }
 
-    /// As [`enter`](Permit::enter), until [`leave`](Permit::leave).
+    /// Like [`enter`](Permit::enter), but ends with [`leave`](Permit::leave).
     pub(crate) fn join(&mut self, part: Part) -> Result<(), Overdrawn> {
         if let Some(budget) = &self.budget {
             budget.take_part(part, self.bytes)?;
@@ -106,24 +108,25 @@ impl Permit {
         Ok(())
     }
 
-    /// Counts its bytes to no part any more.
+    /// No longer counts the bytes towards a part.
     pub(crate) fn leave(&mut self) {
         if let (Some(budget), Some(part)) = (&self.budget, self.part.take()) {
             budget.give_back_part(part, self.bytes);
         }
     }
 
-    /// Reserves the capacity of a buffer, and gives it back when the last slice of it is dropped.
+    /// Reserves the capacity of a buffer. It is released when the last slice of the buffer is
+    /// dropped.
     ///
     /// # Errors
-    /// If it does not fit.
+    /// If the capacity does not fit.
     pub fn hold(&self, buffer: Vec<u8>) -> Result<Bytes, Overdrawn> {
         let mut permit = self.another();
         permit.more(buffer.capacity())?;
         Ok(permit.into_bytes(buffer))
     }
 
-    /// The bytes of a buffer whose capacity this permit is for.
+    /// Turns a buffer into shared bytes. This permit covers its capacity.
     pub(crate) fn into_bytes(self, buffer: Vec<u8>) -> Bytes {
         match &self.budget {
             None => buffer.into(),

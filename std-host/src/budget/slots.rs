@@ -1,4 +1,4 @@
-//! Tables of a fixed size that all callers share, of which no caller can take all.
+//! Tables of a fixed size, shared by all callers, that no single caller can fill.
 
 use super::Account;
 use core::hash::{BuildHasherDefault, Hasher};
@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The slots of one table: calls that run, open streams, connections. A caller may hold a share of them; and the last eighth is for
-/// callers that hold none.
+/// The slots of one table: running calls, open streams or connections. A caller may hold a share of
+/// them, and the last eighth is reserved for callers that hold none.
 #[derive(Clone, Debug)]
 pub struct Slots(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     most: usize,
-    /// What one caller may hold.
+    /// The maximum number of slots that one caller may hold.
     share: usize,
     table: Mutex<Table>,
 }
@@ -25,29 +25,29 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Table {
     used: usize,
-    /// Callers that hold slots, and how many. A caller that holds none is not in it.
+    /// The number of slots of each caller. Callers without slots have no entry.
     held: HashMap<Account, usize, BuildHasherDefault<AsItIs>>,
     waiting: VecDeque<(Account, oneshot::Sender<Slot>)>,
 }
 
-/// A slot that is taken until this is dropped.
+/// A slot, taken until this value is dropped.
 #[derive(Debug)]
 pub struct Slot {
     shared: Arc<Shared>,
     account: Account,
 }
 
-/// Why there is no slot.
+/// The reason why no slot is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crowded {
-    /// All are taken.
+    /// All slots are taken.
     Full,
-    /// The caller holds its share, or what is left is for callers that hold none.
+    /// The caller holds its share, or the remaining slots are reserved for callers that hold none.
     Caller,
 }
 
 impl Slots {
-    /// `most` slots, of which one caller may hold `percent` of a hundred.
+    /// Creates `most` slots, of which one caller may hold `percent` percent.
     pub fn new(most: usize, percent: usize) -> Self {
         Self(Arc::new(Shared { most, share: share(most, percent), table: Mutex::default() }))
     }
@@ -55,12 +55,13 @@ impl Slots {
     /// Takes a slot for `account`.
     ///
     /// # Errors
-    /// If there is none for it.
+    /// If no slot is available for this account.
     pub fn take(&self, account: Account) -> Result<Slot, Crowded> {
         self.0.take(&mut self.0.table(), account)
     }
 
-    /// Takes a slot for `account`, and waits for one at most so long. Those who wait have a slot of `queue`.
+    /// Takes a slot for `account`, or waits up to `time` for one. A waiting caller occupies a slot
+    /// of `queue`.
     pub async fn wait(&self, account: Account, queue: &Self, time: Duration) -> Option<Slot> {
         let (waiter, _queued) = {
             let mut table = self.0.table();
@@ -68,6 +69,10 @@ impl Slots {
                 return Some(slot);
             }
             let queued = queue.take(account).ok()?;
+            // While no slot is freed, those that have given up leave the list here.
+            if table.waiting.len() >= queue.0.most {
+                table.waiting.retain(|(_, sender)| !sender.is_closed());
+            }
             let (sender, waiter) = oneshot::channel();
             table.waiting.push_back((account, sender));
             (waiter, queued)
@@ -75,19 +80,20 @@ impl Slots {
         timeout(time, waiter).await.ok()?.ok()
     }
 
-    /// Slots that are taken.
+    /// Returns the number of taken slots.
     pub fn used(&self) -> usize {
         self.0.table().used
     }
 }
 
-/// How many of `most` one caller may hold: one at least.
+/// Returns how many of `most` slots one caller may hold: at least one.
 pub(crate) const fn share(most: usize, percent: usize) -> usize {
     let share = most.saturating_mul(percent) / 100;
     if share == 0 { 1 } else { share }
 }
 
-/// How many of `most` may be used before the rest is for callers that hold none.
+/// Returns how many of `most` slots may be used before the rest is reserved for callers that hold
+/// none.
 pub(crate) const fn open_to_all(most: usize) -> usize {
     most - most / 8
 }
@@ -112,7 +118,7 @@ impl Shared {
         Ok(Slot { shared: Arc::clone(self), account })
     }
 
-    /// Frees a slot, and hands it to the first that waits and may have it.
+    /// Frees a slot, and hands it to the first waiting caller that may have it.
     fn free(self: &Arc<Self>, account: Account) {
         let mut table = self.table();
         table.used -= 1;
@@ -141,7 +147,8 @@ impl Shared {
             false
         });
         table.waiting = waiting;
-        // One that has just gone away took nothing: its slot goes to the next, once the table is free.
+        // If that caller has just stopped waiting, its slot goes to the next one. The table is
+        // unlocked first, because dropping the slot locks it again.
         drop(table);
         drop(untaken);
     }
@@ -153,7 +160,7 @@ impl Drop for Slot {
     }
 }
 
-/// Accounts are hashes already.
+/// A hasher that returns accounts unchanged, because they are hashes already.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -163,7 +170,7 @@ impl Hasher for AsItIs {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Nothing but an account is hashed.
+        // Only accounts are hashed.
         self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
     }
 
@@ -194,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_that_are_not_told_apart_may_take_all_and_a_table_of_one_slot_has_one_for_anybody() {
+    fn callers_that_cannot_be_told_apart_may_take_all_slots_and_a_table_of_one_slot_serves_any_caller() {
         let slots = Slots::new(8, 50);
         let all: Vec<_> = (0..8).map(|_| slots.take(Account::UNKNOWN).unwrap()).collect();
         assert_eq!(slots.take(Account::UNKNOWN).err(), Some(Crowded::Full));
@@ -212,7 +219,7 @@ mod tests {
         };
         let (again, third) = (wait(1), wait(3));
         tokio::task::yield_now().await;
-        // The first that waits holds its share still.
+        // The first waiting caller still holds its share.
         drop(other);
         let third = third.await.unwrap().expect("a slot");
         drop(third);
@@ -223,13 +230,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_waits_too_long_goes_without_and_leaves_nothing_behind() {
+    async fn caller_that_waits_too_long_gets_no_slot_and_leaves_no_entry() {
         let (slots, queue) = (Slots::new(1, 50), Slots::new(1, 50));
         let held = slots.take(caller(1)).unwrap();
         assert!(slots.wait(caller(2), &queue, Duration::from_secs(5)).await.is_none());
         assert_eq!(queue.used(), 0);
         drop(held);
         assert!(slots.0.table().waiting.is_empty() && slots.take(caller(2)).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn list_of_those_that_wait_does_not_grow_while_no_slot_is_freed() {
+        let (slots, queue) = (Slots::new(1, 50), Slots::new(8, 100));
+        let _held = slots.take(caller(1)).unwrap();
+        for number in 0..10_000 {
+            assert!(slots.wait(caller(number), &queue, Duration::from_secs(5)).await.is_none());
+        }
+        assert!(slots.0.table().waiting.len() <= 8);
     }
 
     #[test]

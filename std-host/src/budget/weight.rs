@@ -1,7 +1,7 @@
-//! What a JSON text takes in memory once it is parsed.
+//! The memory that a JSON text takes once it is parsed.
 
-/// At most how many bytes the values of this JSON text take when they are parsed into `serde_json::Value`: far more than the text,
-/// where it has many small members.
+/// Returns an upper bound of the bytes that this JSON text takes when it is parsed into
+/// `serde_json::Value`. That is far more than the length of the text if it has many small members.
 pub(crate) fn weight(text: &[u8]) -> usize {
     if text.len() <= SMALL {
         return text.len() * WORST;
@@ -10,7 +10,7 @@ pub(crate) fn weight(text: &[u8]) -> usize {
     while let Some((byte, behind)) = rest.split_first() {
         rest = behind;
         weight += match byte {
-            // Without members there is no node.
+            // An empty object has no node.
             b'{' if behind.first() != Some(&b'}') => OBJECT,
             b'[' => ARRAY,
             b',' => ELEMENT,
@@ -25,7 +25,7 @@ pub(crate) fn weight(text: &[u8]) -> usize {
     weight
 }
 
-/// What follows the string whose first character is that of `text`.
+/// Returns the text after the closing quote of a string; `text` begins after the opening quote.
 fn behind_string(mut text: &[u8]) -> &[u8] {
     loop {
         match text.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
@@ -36,22 +36,24 @@ fn behind_string(mut text: &[u8]) -> &[u8] {
     }
 }
 
-/// Texts up to this length are not looked through: the whole of it at the worst factor is still little.
+/// Texts up to this length are not scanned: even at the worst factor they take little memory.
 const SMALL: usize = 512;
 
-/// Bytes of memory for a byte of text at worst: `{"":0},` is seven bytes and one node of a tree.
+/// Bytes of memory for each byte of text in the worst case: `{"":0},` is seven bytes of text and
+/// one tree node.
 const WORST: usize = 128;
 
-/// A node of a B-tree with eleven keys of 24 bytes and eleven values of 32, and what the allocator adds.
+/// A B-tree node with eleven keys of 24 bytes and eleven values of 32, and the overhead of the
+/// allocator.
 const OBJECT: usize = 656;
 
-/// The first allocation of a vector of values: four of them.
+/// The first allocation of a vector of values: room for four.
 const ARRAY: usize = 160;
 
-/// A value in a vector that has just been doubled, and the allocation of a short string.
+/// A value in a vector that has just doubled its capacity, and the allocation of a short string.
 const ELEMENT: usize = 112;
 
-/// A member's part of the nodes of a large tree, and the allocation of its name.
+/// A member's share of the nodes of a large tree, and the allocation of its name.
 const MEMBER: usize = 112;
 
 #[cfg(test)]
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weight_follows_the_structure_and_not_what_stands_in_strings() {
+    fn weight_counts_structure_and_ignores_the_content_of_strings() {
         let padded = |inner: &str| format!("[\"{}\",{inner}]", "x".repeat(SMALL));
         let base = weight(padded("0").as_bytes());
         for (inner, more) in [

@@ -1,4 +1,4 @@
-//! What handlers are called with.
+//! The inputs of handlers other than arguments: resource reads and completion requests.
 
 use attache_core::tool::Kind;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -14,13 +14,14 @@ impl JsonSchema for NoArgs {
         "NoArgs".into()
     }
 
-    // Without this type's name and comment, which say nothing of the tool.
+    // Written by hand, because the derived schema would contain this type's name and comment, which
+    // do not describe the tool.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "properties": {} })
     }
 }
 
-/// What is read of a resource.
+/// A request to read a resource.
 #[derive(Clone, Debug)]
 pub struct Read {
     uri: String,
@@ -32,19 +33,19 @@ impl Read {
         Self { uri, variables }
     }
 
-    /// The URI that was asked for.
+    /// Returns the requested URI.
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// What a variable of the template stands for in the URI, percent signs untouched; empty if the template has none of
-    /// this name.
+    /// Returns the value of a template variable in the URI, still percent-encoded. Empty if the
+    /// template has no variable of this name.
     pub fn variable(&self, name: &str) -> &str {
         self.variables.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 }
 
-/// An argument that is being typed (MCP server/utilities/completion).
+/// A completion request for an argument that the user is typing (MCP server/utilities/completion).
 #[derive(Clone, Debug)]
 pub struct Completing {
     kind: Kind,
@@ -63,33 +64,33 @@ impl Completing {
         Self { kind, reference, argument, value, context }
     }
 
-    /// What it is an argument of: a prompt, a resource or a template.
+    /// Returns the kind of the reference: a prompt, a resource or a template.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The name of the prompt, or the URI or template.
+    /// Returns the name of the prompt, or the URI or template.
     pub fn reference(&self) -> &str {
         &self.reference
     }
 
-    /// The name of the argument or variable.
+    /// Returns the name of the argument or variable.
     pub fn argument(&self) -> &str {
         &self.argument
     }
 
-    /// What stands there so far.
+    /// Returns the text that the user has typed so far.
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// The other arguments or variables that the person has filled in, with their values (`context.arguments`). Clients before
-    /// 2025-06-18 send none.
+    /// Returns the other arguments or variables that the user has already filled in, with their
+    /// values (`context.arguments`). Clients before 2025-06-18 send none.
     pub fn context(&self) -> impl Iterator<Item = (&str, &str)> {
         self.context.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What the person has filled in for another argument or variable.
+    /// Returns the value that the user has filled in for another argument or variable.
     pub fn resolved(&self, name: &str) -> Option<&str> {
         self.context().find_map(|(known, value)| (known == name).then_some(value))
     }

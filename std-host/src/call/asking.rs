@@ -15,19 +15,20 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, PoisonError};
 
-/// How a client is asked.
+/// The way in which a client can be asked.
 #[derive(Clone, Debug)]
 enum Way {
-    /// By the result of the call. These are the capabilities that it has declared, unread: few calls ask.
+    /// Through the result of the call. Holds the capabilities that the client has declared,
+    /// unparsed, because few calls ask.
     Result(Bytes),
-    /// By requests of their own, of what its handshake has declared.
+    /// Through separate requests, within the capabilities declared in the client's handshake.
     Requests(Version, Client),
-    /// Not at all: it has made no handshake that is known here.
+    /// The client cannot be asked, because no handshake of it is known here.
     None,
 }
 
 impl Way {
-    /// What the client has not declared of what `ask` needs; `None` if it can be asked.
+    /// Returns the reason why the client cannot be asked `ask`, or `None` if it can.
     fn missing(&self, ask: &Ask) -> Option<Missing> {
         match self {
             Self::Result(declared) => ask.missing(&parsed(declared)).map(Missing::Capability),
@@ -40,11 +41,11 @@ impl Way {
     }
 }
 
-/// Why a client cannot be asked.
+/// The reason why a client cannot be asked.
 enum Missing {
-    /// It has not declared this.
+    /// The client has not declared this capability.
     Capability(Value),
-    /// It is of an older revision and has not said that it can answer.
+    /// The client uses an older revision and has not declared that it can answer.
     Legacy,
 }
 
@@ -52,19 +53,20 @@ enum Missing {
 #[derive(Debug)]
 pub(crate) struct Asking {
     asked: Way,
-    /// What the client answered, now and before.
+    /// The answers of the client, from this request and earlier ones.
     answers: Map<String, Value>,
-    /// What the handler gave to keep, before and now.
+    /// The value that the handler has saved, in this run or an earlier one.
     kept: Mutex<Option<Value>>,
     before: bool,
-    /// For the state that came with the call.
+    /// The permit for the state that came with the call.
     memory: Permit,
     /// The parked call that this request continues.
     parked: Option<u64>,
 }
 
 impl Asking {
-    /// Reads what came with the call, and charges it to the request of `permit`. The error is a sentence for the peer.
+    /// Reads the answers and the state that came with the call, and charges the state to the
+    /// request of `permit`. The error is a sentence for the peer.
     pub(crate) fn of(
         body: &Bytes,
         version: Version,
@@ -82,7 +84,7 @@ impl Asking {
             let opened = state
                 .text()
                 .and_then(|state| open(binding, key, state, &mut memory))
-                .ok_or("requestState is void: make the request anew, without it")?;
+                .ok_or("requestState is invalid or expired; retry the request without it")?;
             (answers, kept, parked) = (opened.answers, opened.saved, opened.parked);
         }
         match asides.input_responses.map(|responses| parsed(responses.raw())) {
@@ -115,7 +117,7 @@ impl Asking {
         })
     }
 
-    /// The capabilities of the client, in the shape of `ClientCapabilities`.
+    /// Returns the capabilities of the client, in the shape of `ClientCapabilities`.
     pub(crate) fn capabilities(&self) -> Value {
         match &self.asked {
             Way::Result(declared) if declared.is_empty() => json!({}),
@@ -141,8 +143,10 @@ impl Asking {
         }
     }
 
+    /// Checks that the client can be asked all of `requests`.
+    ///
     /// # Errors
-    /// A sentence, if the client cannot be asked one of `requests`.
+    /// A sentence for the peer, if the client cannot be asked one of them.
     pub(crate) fn refuse(&self, requests: &Map<String, Value>) -> Result<(), String> {
         for request in requests.values() {
             let params = &request["params"];
@@ -170,7 +174,8 @@ impl Asking {
         self.answers
     }
 
-    /// The answers to all of `questions`, or the failure that asks them.
+    /// Returns the answers to all of `questions`. Fails with [`Failure::Asks`] if some are still to
+    /// be asked.
     pub(crate) fn ask<const N: usize>(&self, questions: [(&str, Ask); N]) -> Result<[Value; N], ToolError> {
         let mut open = Map::new();
         for (key, ask) in &questions {
@@ -195,7 +200,7 @@ impl Asking {
         Ok(questions.map(|(key, _)| self.answers.get(key).cloned().unwrap_or_default()))
     }
 
-    /// What becomes of a call that needs a person at a page first.
+    /// Returns the failure of a call that needs the user to visit a page first.
     pub(crate) fn page(&self, page: Page) -> ToolError {
         let Page { id, message, url } = page;
         let ask = Ask::Url { message: message.clone(), url: url.clone() };
@@ -204,7 +209,8 @@ impl Asking {
         }
         match (self.answers.get(&id).map(Elicited::read), self.asked.missing(&ask)) {
             (Some(Err(fault)), _) => ToolError::from_failure(Failure::Invalid(self.unfit(&id, &fault))),
-            // MCP 2026-07-28 client/elicitation: to agree is not to have done it.
+            // MCP 2026-07-28 client/elicitation: an accepted page means that the user agreed to
+            // open it, not that the interaction is complete.
             (Some(Ok(Elicited::Accepted(_))), _) => {
                 ToolError::user(format!("{message}: this is not done yet. Call again when it is."))
             }
@@ -220,7 +226,7 @@ impl Asking {
         }
     }
 
-    /// A sentence for the peer on an answer that does not fit.
+    /// Returns the sentence for the peer about an answer that does not fit.
     fn unfit(&self, key: &str, fault: &str) -> String {
         match self.asked {
             Way::Result(_) => format!("inputResponses.{key}: {fault}"),
@@ -228,7 +234,7 @@ impl Asking {
         }
     }
 
-    /// The same call, run again with these answers too.
+    /// Returns the state for another run of the same call, with these answers added.
     pub(crate) fn with(&self, fresh: Map<String, Value>) -> Self {
         let mut answers = self.answers.clone();
         answers.extend(fresh);
@@ -257,7 +263,8 @@ impl Asking {
         kept.as_ref().and_then(|kept| serde_json::from_value(kept.clone()).ok())
     }
 
-    /// What goes out with questions: the answers so far and what is kept; nothing if there is neither.
+    /// Returns the state that is sent with questions: the answers so far and the saved value.
+    /// `None` if there is neither.
     pub(crate) fn state(&self) -> Option<Value> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let worth = self.before || kept.is_some() || !self.answers.is_empty();
@@ -267,7 +274,7 @@ impl Asking {
 
 const UNASKABLE: &str = "This tool must ask the client or its user, and this client does not support such questions";
 
-/// A value that was checked with the message it came in.
+/// Parses JSON that was already checked with its message.
 fn parsed(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap_or_default()
 }

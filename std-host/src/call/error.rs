@@ -1,12 +1,13 @@
-//! Why a handler failed, and how much of it leaves the server.
+//! Errors of handlers, and the part of them that a peer may see.
 
 use super::page::Page;
 use serde_json::{Map, Value};
 
-/// Why a handler failed.
+/// The error of a handler.
 ///
-/// What `user` is given reaches the model. Any other error stays here: `?` turns it into one fixed sentence with an
-/// identifier, and its text goes to the log under that identifier, because it may hold what a peer must not see.
+/// The text given to [`user`](ToolError::user) reaches the model. Any other error stays on the
+/// server: `?` replaces it by one fixed sentence with an identifier, and writes its text to the log
+/// under that identifier, because the text may contain details that a peer must not see.
 #[derive(Clone, Debug)]
 pub struct ToolError(Failure);
 
@@ -15,23 +16,23 @@ pub(crate) enum Failure {
     User(String),
     Internal(String),
     NotFound,
-    /// The client sent what cannot be.
+    /// The client sent an invalid value.
     Invalid(String),
-    /// The client must answer this first.
+    /// The client must answer these questions first.
     Asks(Map<String, Value>),
-    /// A person has to go there first, and then the client makes the call anew.
+    /// The user must visit this page first; then the client repeats the call.
     Page(Page),
     /// The client has not declared this capability.
     Needs(Value),
 }
 
 impl ToolError {
-    /// A failure that the model may read, in words that let it do better.
+    /// A failure that the model may read. Its text should help the model to do better.
     pub fn user(text: impl Into<String>) -> Self {
         Self(Failure::User(text.into()))
     }
 
-    /// There is no resource with the URI that was asked for.
+    /// The requested resource does not exist.
     pub const fn not_found() -> Self {
         Self(Failure::NotFound)
     }

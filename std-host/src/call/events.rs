@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
-/// What a running call sends before its result.
+/// An event that a running call sends before its result.
 pub(crate) enum Event {
     /// A notification for the caller, ready to be sent.
     Message(Bytes),
@@ -54,8 +54,9 @@ struct Progress {
 }
 
 impl Events {
-    /// `logging`: whether the server has declared that it may write to the client's log.
-    /// `level` is that of a legacy session: in the modern era each call brings its own.
+    /// Creates the sender of a call's events, and the receiver for them. `logging` says whether the
+    /// server has declared the logging capability. `level` is that of a legacy session; in the
+    /// modern era each call brings its own.
     pub(crate) fn new(
         version: Version,
         asides: &Asides<'_>,
@@ -72,12 +73,12 @@ impl Events {
         (Self { progress, level: asked.filter(|_| logging), version, sender, permit }, receiver)
     }
 
-    /// The level from which on the caller wants log messages.
+    /// Returns the least severe level of log messages that the caller wants.
     pub(crate) const fn level(&self) -> Option<Level> {
         self.level
     }
 
-    /// Whether the caller wants to hear of progress.
+    /// Whether the caller has asked for progress notifications.
     pub(crate) fn wants_progress(&self) -> bool {
         self.lock().token.is_some()
     }
@@ -94,7 +95,8 @@ impl Events {
     pub(crate) async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
         let token = {
             let mut sent = self.lock();
-            // MCP basic/patterns/progress: "MUST increase with each notification". Infinity and NaN have no spelling in JSON.
+            // MCP basic/patterns/progress: "MUST increase with each notification". JSON cannot
+            // express infinity and NaN.
             match sent.token.clone() {
                 Some(token) if progress.is_finite() && progress > sent.last => {
                     sent.last = progress;
@@ -110,7 +112,8 @@ impl Events {
     }
 
     pub(crate) async fn log(&self, level: Level, logger: Option<&str>, data: &impl Serialize) {
-        // MCP 2026-07-28 server/utilities/logging: nothing unless the request asked, and nothing below what it asked for.
+        // MCP 2026-07-28 server/utilities/logging: no messages unless the request asks for them,
+        // and none below the requested level.
         if self.level.is_none_or(|asked| level < asked) {
             return;
         }
@@ -119,8 +122,8 @@ impl Events {
         }
     }
 
-    /// Asks the client while the call stays alive, and waits for the answers by the same keys. The error is a sentence that says
-    /// why there are none.
+    /// Asks the client while the call stays alive, and waits for the answers. They have the keys of
+    /// the requests. The error is a sentence that says why there are no answers.
     pub(crate) async fn ask(
         self: &Arc<Self>,
         requests: Map<String, Value>,
@@ -136,12 +139,12 @@ impl Events {
     async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
         let mut message = Growing::charged(&self.permit, limits::RESULT);
         match write(&mut message) {
-            // A caller that has gone need not be told.
+            // A failed send means that the caller has gone, which is fine.
             Ok(()) => drop(self.sender.send(Event::Message(message.into_bytes())).await),
             Err(Full) => tracing::debug!("a message of a call was left out: the memory budget has no room for it"),
         }
     }
 }
 
-/// Events that wait for a caller that does not read; the handler waits behind them.
+/// Buffer size for events that the caller has not read yet. When it is full, the handler waits.
 const WAITING: usize = 16;

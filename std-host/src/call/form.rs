@@ -1,12 +1,12 @@
-//! Forms for a person (MCP 2026-07-28 client/elicitation, "requestedSchema"): an object of flat fields. Which fields there
-//! are is decided by the handler, what stands in them by whoever answers, so both are looked at.
+//! Forms for the user (MCP 2026-07-28 client/elicitation, "requestedSchema"): an object of flat
+//! fields. The fields come from the handler and their values from the peer, so both are checked.
 
 use serde_json::{Map, Value};
 
-/// Checks that clients can show a form: every field is a text, a number, a yes or no, or a choice.
+/// Checks that clients can show a form: every field is a text, a number, a boolean or a choice.
 ///
 /// # Errors
-/// The field that is none of these.
+/// The first field that is none of these.
 pub(super) fn check(schema: &Value) -> Result<(), String> {
     let fields = schema["properties"].as_object().filter(|_| schema["type"] == "object");
     let fields = fields.ok_or("the schema of a form must be of type object, with properties")?;
@@ -24,12 +24,13 @@ fn is_flat(field: &Value) -> bool {
     }
 }
 
-/// Checks what came back in a form. What the form has no field for is ignored, as everywhere in the protocol; `format` is a
-/// hint for the client's input field and is not checked.
+/// Checks the values of a submitted form. Unknown members are ignored, as everywhere in the
+/// protocol. `format` is a hint for the client's input field and is not checked.
 ///
 /// # Errors
-/// Which field does not fit, and what would.
-// MCP 2026-07-28 client/elicitation: servers SHOULD validate what comes back against the schema they asked with.
+/// The first field with an invalid value, and which values are valid.
+// MCP 2026-07-28 client/elicitation: servers SHOULD validate the answer against the requested
+// schema.
 pub(super) fn fits(schema: &Value, content: &Map<String, Value>) -> Result<(), String> {
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for name in required {
@@ -45,7 +46,7 @@ pub(super) fn fits(schema: &Value, content: &Map<String, Value>) -> Result<(), S
     Ok(())
 }
 
-/// What `value` would have to be, if it is not.
+/// Describes a valid value for `field`, if `value` is not one.
 fn fault(field: &Value, value: &Value) -> Option<String> {
     let wrong = |what: &str| Some(what.to_owned());
     match field["type"].as_str() {
@@ -74,14 +75,14 @@ fn fault(field: &Value, value: &Value) -> Option<String> {
     }
 }
 
-/// The values that may be chosen, where the field is a choice.
+/// Returns the allowed values, if the field is a choice.
 fn choices(field: &Value) -> Option<Vec<&str>> {
     let plain = field["enum"].as_array().map(|values| values.iter().filter_map(Value::as_str).collect());
     let titled = || field["oneOf"].as_array().or(field["anyOf"].as_array());
     plain.or_else(|| titled().map(|options| options.iter().filter_map(|option| option["const"].as_str()).collect()))
 }
 
-/// The bounds, if `measure` is outside of them.
+/// Returns the bound that `measure` violates, if there is one.
 fn outside(field: &Value, [least, most]: [&str; 2], measure: f64, unit: &str) -> Option<String> {
     let below = field[least].as_f64().filter(|least| measure < *least).map(|least| format!("at least {least} {unit}"));
     let above = || field[most].as_f64().filter(|most| measure > *most).map(|most| format!("at most {most} {unit}"));

@@ -1,28 +1,33 @@
-//! What a request says of itself (MCP 2026-07-28 basic/index, `_meta`) besides what the protocol engine reads: extensions of
-//! the client, the trace that the call belongs to, keys of applications.
+//! The members of a request's `_meta` (MCP 2026-07-28 basic/index) that the protocol engine does
+//! not read: client extensions, the trace context of the call, keys of applications.
 
 use crate::limits;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-/// `_meta` of one request, unread: few calls ask.
+/// `_meta` of one request, unparsed, because few calls read it.
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata(Bytes);
 
 impl Metadata {
-    /// That of a call, which was read from `body`.
+    /// Creates the metadata of a call, which was read from `body`.
     pub(crate) fn of(body: &Bytes, metadata: Option<attache_core::json::Value<'_>>) -> Self {
         Self(metadata.map(|object| body.slice_ref(object.raw())).unwrap_or_default())
     }
 
+    /// The object as it was written; empty if there is none.
+    pub(crate) fn json(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
     /// The value of one key. The others are not parsed: a caller may have sent many.
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
-        // It was checked with the message it came in.
+        // The JSON was already checked with its message.
         let object = attache_core::json::Value::parse(&self.0).ok()?;
         serde_json::from_slice(object.member(key)?.raw()).ok()
     }
 
-    /// What the client declares of an extension.
+    /// Returns the settings that the client declares for an extension.
     pub(crate) fn extension(&self, identifier: &str) -> Option<Value> {
         let settings = self.get("io.modelcontextprotocol/clientCapabilities")?["extensions"][identifier].take();
         settings.is_object().then_some(settings)
@@ -43,11 +48,12 @@ impl Metadata {
     }
 }
 
-/// The trace that a call belongs to (W3C Trace Context, Baggage), as its client says: to be passed on, not to be trusted.
+/// The trace that a call belongs to (W3C Trace Context, Baggage), as the client reports it. Pass it
+/// on, but do not trust it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TraceContext {
-    /// `traceparent`: well-formed.
+    /// `traceparent`, which is well-formed.
     pub parent: String,
     /// `tracestate`
     pub state: Option<String>,
@@ -55,8 +61,8 @@ pub struct TraceContext {
     pub baggage: Option<String>,
 }
 
-/// W3C Trace Context §3.2: version, trace id, parent id and flags in lower-case hexadecimal; neither id is zero, and version
-/// `ff` is none. Later versions may have more behind.
+/// W3C Trace Context §3.2: version, trace id, parent id and flags in lower-case hexadecimal.
+/// Neither id may be zero, and version `ff` is invalid. Later versions may append more parts.
 fn is_traceparent(text: &str) -> bool {
     let mut parts = text.split('-');
     let mut hex = |len: usize| {
@@ -71,17 +77,19 @@ fn is_traceparent(text: &str) -> bool {
     version != "ff" && !zero(trace) && !zero(span) && (version != "00" || parts.next().is_none())
 }
 
-/// The extensions of the protocol that a server has declared, by identifier, with their settings.
+/// The protocol extensions that a server has declared, by identifier, with their settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extensions {
     declared: Map<String, Value>,
-    /// As JSON; empty if there are none.
+    /// The extensions as JSON; empty if none is declared.
     printed: String,
 }
 
 impl Extensions {
+    /// Declares an extension.
+    ///
     /// # Panics
-    /// If the identifier is none, or declared already, or the settings are not an object.
+    /// If the identifier is invalid or already declared, or if the settings are not an object.
     #[track_caller]
     pub(crate) fn declare(&mut self, identifier: &str, settings: Value) {
         let sound = identifier.contains('/') && is_key(identifier);
@@ -101,10 +109,10 @@ impl Extensions {
     }
 }
 
-/// Checks the keys that an application writes into a `_meta`.
+/// Checks the keys that an application writes into a `_meta` object.
 ///
 /// # Panics
-/// If one breaks the grammar, or has a prefix that belongs to the protocol.
+/// If a key breaks the grammar, or has a prefix that is reserved for the protocol.
 #[track_caller]
 pub(crate) fn check_keys(what: &str, meta: &Value) {
     let members = meta.as_object();
@@ -118,8 +126,9 @@ pub(crate) fn check_keys(what: &str, meta: &Value) {
     }
 }
 
-/// MCP 2025-06-18 and later, basic/index, "General fields": dot-separated labels before a slash, each beginning with a letter
-/// and ending with a letter or digit, hyphens inside; then a name that begins and ends with a letter or digit, or is empty.
+/// MCP 2025-06-18 and later, basic/index, "General fields": an optional prefix of dot-separated
+/// labels before a slash, each of which begins with a letter, ends with a letter or digit, and may
+/// contain hyphens; then a name that begins and ends with a letter or digit, or is empty.
 fn is_key(key: &str) -> bool {
     let ends = |text: &str| {
         let alphanumeric = |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric());

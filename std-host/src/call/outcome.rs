@@ -1,4 +1,4 @@
-//! What became of a call, whatever was called, and how it is written.
+//! The outcome of a call of any kind, and how it is written.
 
 use super::page::Page;
 use super::{Contents, Failure, PromptOutput, Streamed, ToolOutput};
@@ -12,7 +12,7 @@ use core::task::Poll;
 use serde_json::{Map, Value, json};
 use std::panic::catch_unwind;
 
-/// A call that runs.
+/// A running call.
 pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// The result of a call.
@@ -22,15 +22,15 @@ pub(crate) enum Outcome {
     Prompt(PromptOutput),
     Read(Contents),
     Values(Vec<String>),
-    /// A protocol error: nobody but a tool fails in a result.
+    /// A protocol error. Only tools report failures in a result.
     Rejected(Code, String),
-    /// The client has not declared a capability: JSON that says which.
+    /// The client has not declared a required capability, which this JSON names.
     Needs(String),
-    /// The client is asked: the questions and the sealed state.
+    /// Questions to the client: the requests and the sealed state.
     Asks(Map<String, Value>, Option<String>),
-    /// A person has to go there first, says a client of revision 2025-11-25.
+    /// The user must visit this page first; for clients of revision 2025-11-25.
     Page(Page),
-    /// There is no such resource.
+    /// The resource does not exist.
     NotFound,
     /// The result of another server.
     Forwarded(Forwarded),
@@ -42,25 +42,26 @@ pub(crate) enum Outcome {
     },
 }
 
-/// A result that another server has made.
+/// A result from another server.
 #[derive(Debug)]
 pub(crate) struct Forwarded {
     /// The members of the result object but `resultType` and `_meta`, on one line.
     pub(crate) members: String,
     /// The members of `_meta` that the protocol does not reserve, on one line.
     pub(crate) meta: String,
-    /// The tool failed.
+    /// Whether the tool failed.
     pub(crate) is_error: bool,
 }
 
-/// A text that is sent while it is made: the contents of a resource of this media type, or without one the result of a tool.
+/// A text that is sent while it is produced: the contents of a resource of this media type, or,
+/// without a media type, the result of a tool.
 pub(crate) struct StreamedText {
     pub(crate) text: Streamed,
     pub(crate) mime_type: Option<String>,
 }
 
 impl StreamedText {
-    /// What is answered where it has failed before anything was sent.
+    /// Returns the outcome for a text that failed before any of it was sent.
     pub(crate) fn failed(&self, error: super::ToolError) -> Outcome {
         Outcome::of_failure(error.into_failure(), self.mime_type.is_none(), || None)
     }
@@ -74,11 +75,14 @@ impl Outcome {
             Self::Read(contents) => contents.write(&mut out.contents()),
             Self::Values(values) => values.iter().try_for_each(|value| out.values().value(value)),
             Self::Rejected(code, message) => out.reject(*code, message, None),
-            Self::Needs(data) => {
-                out.reject(Code::MissingClientCapability, "The client has not declared what this needs", Some(data))
-            }
+            Self::Needs(data) => out.reject(
+                Code::MissingClientCapability,
+                "The client has not declared a required capability",
+                Some(data),
+            ),
             Self::Asks(questions, state) => out.ask(&Value::from(questions.clone()).to_string(), state.as_deref()),
-            // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error": pages alone stand in it.
+            // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error": the error may
+            // list URL-mode elicitations only.
             Self::Page(Page { id, message, url }) => {
                 let page = json!({ "mode": "url", "elicitationId": id, "message": message, "url": url });
                 let data = json!({ "elicitations": [page] }).to_string();
@@ -90,7 +94,7 @@ impl Outcome {
         }
     }
 
-    /// The text that is to be sent while it is made, if there is one.
+    /// Takes the text that is sent while it is produced, if there is one.
     pub(crate) fn take_stream(&mut self) -> Option<StreamedText> {
         match self {
             Self::Tool(output) => output.take_stream().map(|text| StreamedText { text, mime_type: None }),
@@ -102,7 +106,7 @@ impl Outcome {
         }
     }
 
-    /// About how many bytes the whole answer will have.
+    /// Estimates the size of the whole answer in bytes.
     pub(crate) fn size_hint(&self) -> usize {
         const AROUND: usize = 256;
         let inside = match self {
@@ -118,8 +122,8 @@ impl Outcome {
         inside + AROUND
     }
 
-    /// What a call that failed is answered with. Of a tool's failure the model hears in a result; `seal` makes the state that goes
-    /// out with questions.
+    /// Returns the outcome for a failure. A tool's failure is reported to the model in a result.
+    /// `seal` creates the state that is sent with questions.
     pub(crate) fn of_failure(failure: Failure, of_tool: bool, seal: impl FnOnce() -> Option<String>) -> Self {
         match failure {
             Failure::User(text) if of_tool => Self::Tool(ToolOutput::failed(text)),
@@ -135,28 +139,29 @@ impl Outcome {
     }
 }
 
-/// What a tool that failed for a reason that the peer must not see is answered with.
+/// Returns the outcome for a tool that failed for a reason that the peer must not see.
 pub(crate) fn tool_crashed(cause: &dyn fmt::Display) -> Outcome {
     Outcome::Tool(ToolOutput::failed(logged("tool", cause)))
 }
 
-/// The answer to what failed for a reason that the peer must not see: one fixed sentence and a name under which the log has
-/// the reason.
+/// Returns the outcome for a request that failed for a reason that the peer must not see: one fixed
+/// sentence, with an identifier under which the log has the reason.
 pub(crate) fn crashed(cause: &dyn fmt::Display) -> Outcome {
     Outcome::Rejected(Code::InternalError, logged("request", cause))
 }
 
-/// Writes `cause` to the log, and gives the sentence for the peer.
+/// Writes `cause` to the log, and returns the sentence for the peer.
 fn logged(what: &str, cause: &dyn fmt::Display) -> String {
     use core::hash::{BuildHasher, Hasher};
-    // A name for one failure, to be found again: no secret, and it guards nothing. Each `RandomState` has other keys, so the
-    // hash of nothing differs each time.
+    // An identifier to find this failure in the log. It is not a secret. Each `RandomState` has
+    // different keys, so the hash of nothing differs each time.
     let id = format!("{:016x}", std::hash::RandomState::new().build_hasher().finish());
     tracing::error!(correlation = %id, %cause, "a {what} failed");
     format!("The {what} failed. The server's log has the cause under {id}.")
 }
 
-/// Runs what `begin` begins so that a panic in it ends this call and nothing else; `failed` makes the outcome then.
+/// Runs the future that `begin` returns so that a panic ends only this call. `failed` makes the
+/// outcome of a panic.
 pub(crate) fn guarded<Fut>(
     begin: impl FnOnce() -> Result<Fut, Outcome>,
     failed: fn(&dyn fmt::Display) -> Outcome,
@@ -170,7 +175,7 @@ where
         Ok(Err(outcome)) => return Box::pin(ready(outcome)),
         Err(panic) => return Box::pin(ready(panicked(panic))),
     };
-    // A future that panicked is never polled again, so nobody sees what state it was left in.
+    // A future that panicked is never polled again, so its broken state is never observed.
     let mut run = Box::pin(run);
     Box::pin(poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
         Ok(poll) => poll,

@@ -1,4 +1,4 @@
-//! What handlers answer with.
+//! The values that handlers return.
 
 use super::error::ToolError;
 use super::metadata::check_keys;
@@ -20,35 +20,36 @@ pub enum Content {
     Text(String),
     /// An image.
     Image {
-        /// Its media type, such as `image/png`.
+        /// The media type, such as `image/png`.
         mime_type: String,
-        /// The image; it is sent as Base64.
+        /// The bytes of the image; they are sent as Base64.
         data: Vec<u8>,
     },
     /// A sound.
     Audio {
-        /// Its media type, such as `audio/wav`.
+        /// The media type, such as `audio/wav`.
         mime_type: String,
-        /// The sound; it is sent as Base64.
+        /// The bytes of the sound; they are sent as Base64.
         data: Vec<u8>,
     },
-    /// A pointer to a resource.
+    /// A link to a resource.
     Link {
-        /// Where it can be read.
+        /// The URI under which it can be read.
         uri: String,
-        /// What it is called.
+        /// The name of the resource.
         name: String,
     },
-    /// A resource of text, in the result itself.
+    /// A text resource, embedded in the result.
     Resource {
-        /// Under which it would be read.
+        /// The URI of the resource.
         uri: String,
-        /// Its media type.
+        /// The media type.
         mime_type: String,
-        /// What it says.
+        /// The text.
         text: String,
     },
-    /// Another block that says more of itself: see [`audience`](Content::audience) and [`meta`](Content::meta).
+    /// A block with additional members: see [`audience`](Content::audience) and
+    /// [`meta`](Content::meta).
     #[doc(hidden)]
     With(Box<Content>, String),
 }
@@ -59,16 +60,17 @@ impl Content {
         Self::Text(text.into())
     }
 
-    /// The same block, with whom it is for and how much it matters, from 0 to 1 (`annotations`).
+    /// Adds the audience of the block and its priority from 0 to 1 (`annotations`).
     #[must_use]
     pub fn audience(self, audience: &[Role], priority: f64) -> Self {
         self.with("annotations", &annotations(audience, priority))
     }
 
-    /// The same block, with words for the client about it (`_meta`).
+    /// Adds metadata for the client (`_meta`).
     ///
     /// # Panics
-    /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
+    /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that is
+    /// reserved for the protocol.
     #[must_use]
     #[track_caller]
     pub fn meta(self, meta: &Value) -> Self {
@@ -107,35 +109,35 @@ impl Content {
     }
 }
 
-/// MCP server/resources, "Annotations".
+/// Returns `annotations` as JSON (MCP server/resources, "Annotations").
 pub(crate) fn annotations(audience: &[Role], priority: f64) -> Value {
     let audience: Vec<_> = audience.iter().map(|role| role.name()).collect();
     json!({ "audience": audience, "priority": priority.clamp(0.0, 1.0) })
 }
 
-/// The result of a tool: blocks of content, perhaps a structured value, and whether they tell of a failure.
+/// The result of a tool: content blocks, an optional structured value, and whether the tool failed.
 #[derive(Debug, Default)]
 pub struct ToolOutput {
     content: Vec<Content>,
-    /// JSON.
+    /// The structured value as JSON.
     structured: Option<String>,
     failed: bool,
-    /// A text instead of all that.
+    /// A text that replaces all of the above.
     streamed: Option<Streamed>,
 }
 
 impl ToolOutput {
-    /// A result of these blocks.
+    /// Creates a result of these blocks.
     pub fn new(content: impl IntoIterator<Item = Content>) -> Self {
         Self { content: content.into_iter().collect(), ..Self::default() }
     }
 
-    /// A failure that the model can read and act on.
+    /// Creates a failure that the model can read and act on.
     pub fn failed(reason: String) -> Self {
         Self { content: vec![Content::Text(reason)], failed: true, ..Self::default() }
     }
 
-    /// Whether the tool says that it failed.
+    /// Whether the tool reports a failure.
     pub(crate) const fn is_error(&self) -> bool {
         self.failed
     }
@@ -158,17 +160,17 @@ impl ToolOutput {
     }
 }
 
-/// What a tool's closure may end with.
+/// Types that a tool's closure may return.
 pub trait IntoToolOutput: Send + 'static {
-    /// The schema of the structured result, if there is one.
+    /// Returns the schema of the structured result, if there is one.
     fn output_schema() -> Option<Value> {
         None
     }
 
-    /// The result that the peer gets, or why there is none.
+    /// Converts the value into the result for the peer.
     ///
     /// # Errors
-    /// What the closure says.
+    /// The error of the closure.
     fn into_output(self) -> Result<ToolOutput, ToolError>;
 }
 
@@ -208,9 +210,10 @@ impl IntoToolOutput for Streamed {
     }
 }
 
-/// A structured result: the model gets it as JSON, and the tool is listed with the schema of the type.
+/// A structured result. The model gets it as JSON, and the tool is listed with the schema of the
+/// type.
 ///
-/// Clients check it against that schema, so what serde writes must be what the schema says.
+/// Clients validate it against that schema, so the output of serde must match the schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
@@ -239,7 +242,7 @@ impl<T: IntoToolOutput> IntoToolOutput for Result<T, ToolError> {
 pub struct PromptOutput(Vec<(Role, Content)>);
 
 impl PromptOutput {
-    /// A prompt of these messages.
+    /// Creates a prompt of these messages.
     pub fn new(messages: impl IntoIterator<Item = (Role, Content)>) -> Self {
         Self(messages.into_iter().collect())
     }
@@ -253,12 +256,12 @@ impl PromptOutput {
     }
 }
 
-/// What a prompt's closure may end with.
+/// Types that a prompt's closure may return.
 pub trait IntoPrompt: Send + 'static {
-    /// The messages, or why there are none.
+    /// Converts the value into the messages of the prompt.
     ///
     /// # Errors
-    /// What the closure says.
+    /// The error of the closure.
     fn into_prompt(self) -> Result<PromptOutput, ToolError>;
 }
 
@@ -286,7 +289,7 @@ impl<T: IntoPrompt> IntoPrompt for Result<T, ToolError> {
     }
 }
 
-/// The contents of a resource; they are sent under the URI that was asked for.
+/// The contents of a resource, sent under the requested URI.
 #[derive(Debug)]
 pub struct Contents {
     body: Body,
@@ -302,17 +305,19 @@ enum Body {
 }
 
 impl Contents {
-    /// Text, of the media type that the resource was declared with.
+    /// Creates text contents, with the media type that the resource was declared with.
     pub fn text(text: impl Into<String>) -> Self {
         Self { body: Body::Text(text.into()), mime_type: None }
     }
 
-    /// Bytes, of the media type that the resource was declared with; they are sent as Base64.
+    /// Creates binary contents, with the media type that the resource was declared with. They are
+    /// sent as Base64.
     pub fn blob(bytes: impl Into<Vec<u8>>) -> Self {
         Self { body: Body::Blob(bytes.into()), mime_type: None }
     }
 
-    /// Text that is sent while it is made, of the media type that the resource was declared with.
+    /// Creates text contents that are sent while they are produced, with the media type that the
+    /// resource was declared with.
     pub const fn streamed(text: Streamed) -> Self {
         Self { body: Body::Streamed(Some(text)), mime_type: None }
     }
@@ -328,14 +333,14 @@ impl Contents {
         self.mime_type.as_deref().unwrap_or_default()
     }
 
-    /// The same, of another media type.
+    /// Sets another media type.
     #[must_use]
     pub fn with_mime_type(mut self, mime_type: &str) -> Self {
         self.mime_type = Some(mime_type.to_owned());
         self
     }
 
-    /// The same, of this media type unless it has one of its own.
+    /// Sets this media type unless the contents have their own.
     pub(crate) fn declared(mut self, mime_type: &str) -> Self {
         self.mime_type.get_or_insert_with(|| mime_type.to_owned());
         self
@@ -358,12 +363,12 @@ impl Contents {
     }
 }
 
-/// What a resource's closure may end with.
+/// Types that a resource's closure may return.
 pub trait IntoContents: Send + 'static {
-    /// The contents, or why there are none.
+    /// Converts the value into the contents of the resource.
     ///
     /// # Errors
-    /// What the closure says.
+    /// The error of the closure.
     fn into_contents(self) -> Result<Contents, ToolError>;
 }
 

@@ -1,6 +1,7 @@
-//! Pages that persons are sent to.
+//! Web pages that users are sent to.
 
-/// A page that a person has to have been to before a call can go on, such as a sign-in: see [`Ctx::page_first`](crate::Ctx::page_first).
+/// A web page that the user must visit before a call can continue, such as a sign-in page: see
+/// [`Ctx::page_first`](crate::Ctx::page_first).
 #[derive(Clone, Debug)]
 pub struct Page {
     pub(super) id: String,
@@ -9,8 +10,9 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page at `url`, and for the person `message`. The `id` is the program's name for this one visit: it tells a visit from all
-    /// others of all callers, cannot be guessed, and is no secret to the client that is sent there.
+    /// Creates a page at `url`, with a `message` for the user. The `id` identifies this visit among
+    /// all visits of all callers. It must not be guessable, but it is not a secret to the client
+    /// that is sent there.
     pub fn new(id: &str, message: &str, url: &str) -> Self {
         Self { id: id.to_owned(), message: message.to_owned(), url: url.to_owned() }
     }

@@ -1,4 +1,4 @@
-//! Seals the state that a call leaves with its client.
+//! Seals the state that is sent to a client with questions.
 
 use super::asking::Asking;
 use super::state::{Binding, seal};
@@ -6,7 +6,7 @@ use attache_core::seal::Key;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Seals what a call leaves with its client.
+/// The key and the binding that seal the state of one call.
 pub(crate) struct Sealer {
     key: Key,
     binding: Binding,
@@ -22,7 +22,7 @@ impl Sealer {
         &self.binding
     }
 
-    /// The state that leads back to the parked call `id`.
+    /// Seals the state that leads back to the parked call `id`.
     pub(crate) fn seal_parked(&self, id: u64) -> Option<String> {
         seal(&self.binding, &self.key, &json!({ "a": {}, "s": null, "p": id }))
     }

@@ -1,4 +1,5 @@
-//! The sealed state that a modern client carries from one request of a call to the next (MCP 2026-07-28 basic/patterns/mrtr).
+//! The sealed request state: a modern client carries it from one request of a call to the next (MCP
+//! 2026-07-28 basic/patterns/mrtr).
 
 use crate::budget::{Permit, weight};
 use crate::clock::now;
@@ -10,13 +11,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// A state that was opened.
+/// The content of a sealed state.
 #[derive(serde::Deserialize)]
 pub(super) struct State {
     /// The answers so far.
     #[serde(rename = "a")]
     pub(super) answers: Map<String, Value>,
-    /// What the handler saved.
+    /// The value that the handler saved.
     #[serde(rename = "s")]
     pub(super) saved: Option<Value>,
     /// The parked call that the state leads back to.
@@ -34,8 +35,8 @@ pub(super) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String
     String::from_utf8(sealed.bytes).ok()
 }
 
-/// Opens a state that was sealed for the same call. The memory of its parsed value, which its text does not show, draws from
-/// `permit`.
+/// Opens a state that was sealed for the same call. The memory of its parsed value, which can
+/// exceed its text, is reserved from `permit`.
 pub(super) fn open(binding: &Binding, key: &Key, sealed: Text<'_>, permit: &mut Permit) -> Option<State> {
     let mut scratch = vec![0; sealed.raw().len()];
     let value = key.open(&binding.parts(), now(), sealed, &mut scratch)?;
@@ -43,20 +44,21 @@ pub(super) fn open(binding: &Binding, key: &Key, sealed: Text<'_>, permit: &mut 
     serde_json::from_slice(value).ok()
 }
 
-/// What a state belongs to: another call cannot use it.
+/// The request that a state is bound to, so that no other call can use the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
     kind: Kind,
-    /// What is called: its name, not its number, which another may have by the time the client is back.
+    /// The name of the called item. Not its index, which may belong to another item when the client
+    /// returns.
     key: Arc<str>,
-    /// The arguments or the URI: a part of the body, not a copy.
+    /// The arguments or the URI, as a slice of the body.
     subject: Bytes,
-    /// What tells the caller from all others; nothing for an anonymous one.
+    /// The caller's identity; empty for an anonymous caller.
     caller: Bytes,
 }
 
 impl Binding {
-    /// What the state of `call` belongs to, which was read from `body` and calls what is found by `key`.
+    /// Returns the binding for `call`, which was read from `body` and calls the item named `key`.
     pub(crate) fn of(body: &Bytes, call: &Call<'_>, kind: Kind, key: &Arc<str>) -> Self {
         let subject = match (call.read().uri().raw(), call.arguments().value()) {
             ([], Some(arguments)) => body.slice_ref(arguments.raw()),
@@ -66,14 +68,9 @@ impl Binding {
         Self { kind, key: Arc::clone(key), subject, caller: Bytes::copy_from_slice(call.who().identity()) }
     }
 
-    /// The arguments or the URI as they were written.
+    /// Returns the arguments or the URI as they were written.
     pub(crate) const fn subject(&self) -> &Bytes {
         &self.subject
-    }
-
-    /// What tells the caller from all others; nothing for an anonymous one.
-    pub(crate) const fn caller(&self) -> &Bytes {
-        &self.caller
     }
 
     // MCP 2026-07-28 basic/patterns/mrtr: bound to the principal and to the request.
@@ -88,7 +85,7 @@ impl Binding {
     }
 }
 
-/// Seconds that a person may take to answer.
+/// The time in seconds that a user may take to answer.
 const LIFE: u64 = 15 * 60;
 
 #[cfg(test)]

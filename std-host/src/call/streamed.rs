@@ -1,4 +1,4 @@
-//! A text that is sent while it is made, so that nobody ever holds it whole.
+//! Texts that are sent while they are produced, so that they are never held in memory as a whole.
 
 use super::error::ToolError;
 use core::fmt;
@@ -8,20 +8,22 @@ use core::pin::Pin;
 use futures_core::Stream;
 use std::panic::catch_unwind;
 
-/// A text that is sent while it is made: the result of a tool, or the contents of a resource, of any length.
+/// A text of any length that is sent while it is produced: the result of a tool or the contents of
+/// a resource.
 ///
-/// Over HTTP it goes out piece by piece, as fast as the client reads; on a line, where each message is one line, it is
-/// collected up to [`RESULT`](crate::limits::RESULT). If the stream fails before the first piece has gone out, the call fails like
-/// any other; behind that the connection is broken off, because half a text must not pass for a whole one.
+/// Over HTTP, the text is sent piece by piece, as fast as the client reads. On a line, where each
+/// message is one line, it is collected first, up to [`RESULT`](crate::limits::RESULT) bytes. If
+/// the stream fails before the first piece was sent, the call fails like any other. If it fails
+/// later, the connection is aborted, because a partial text must not look complete.
 pub struct Streamed(Pin<Box<dyn Stream<Item = Result<String, ToolError>> + Send>>);
 
 impl Streamed {
-    /// The pieces of a text, in their order.
+    /// Creates a text from its pieces, in order.
     pub fn new(pieces: impl Stream<Item = Result<String, ToolError>> + Send + 'static) -> Self {
         Self(Box::pin(pieces))
     }
 
-    /// The next piece; `None` at the end. A panic in the stream is a failure of it.
+    /// Returns the next piece, or `None` at the end. A panic in the stream counts as its failure.
     pub(crate) async fn next(&mut self) -> Option<Result<String, ToolError>> {
         poll_fn(|context| {
             let poll = catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll_next(context)));

@@ -1,4 +1,4 @@
-//! What a client is made of, and how it connects.
+//! The builder of a client, and its ways to connect.
 
 use super::connection::Client;
 use super::error::Error;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
-/// A client that is not connected yet.
+/// The builder of a client, which is not connected yet.
 #[must_use]
 pub struct ClientBuilder {
     name: String,
@@ -39,7 +39,7 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// A client that calls itself by this name and version.
+    /// Starts to build a client with this name and version.
     pub fn builder(name: impl Into<String>, version: impl Into<String>) -> ClientBuilder {
         ClientBuilder {
             name: name.into(),
@@ -58,15 +58,15 @@ impl Client {
 }
 
 impl ClientBuilder {
-    /// Declares what the server may ask for, such as `{"elicitation":{"form":{}},"roots":{}}`. Without it the server may ask
-    /// for nothing.
+    /// Declares the capabilities of the client, such as `{"elicitation":{"form":{}},"roots":{}}`.
+    /// Without them the server must not ask the client for anything.
     pub fn capabilities(mut self, capabilities: RawJson) -> Self {
         self.capabilities = capabilities;
         self
     }
 
-    /// Answers the questions of requests that do not take them themselves (see
-    /// [`Request::questions`](super::Request::questions)).
+    /// Sets the function that answers questions of the server. Requests with
+    /// [`Request::questions`](super::Request::questions) do not use it.
     pub fn answers<F, Fut>(mut self, answers: F) -> Self
     where
         F: Fn(Question) -> Fut + Send + Sync + 'static,
@@ -82,19 +82,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Asks for this revision only. Without it the newest one is found out that both sides speak.
+    /// Uses only this revision. Without it, the client negotiates the newest revision that both
+    /// sides speak.
     pub fn version(mut self, version: Version) -> Self {
         self.pinned = Some(version);
         self
     }
 
-    /// Remembers the revisions of HTTP servers here, for further clients.
+    /// Caches the revisions of HTTP servers here. Several clients can share the cache.
     pub fn verdicts(mut self, verdicts: Verdicts) -> Self {
         self.verdicts = Some(verdicts);
         self
     }
 
-    /// Shows this credential to an HTTP server.
+    /// Sends this credential to an HTTP server.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.credential = credential;
         self
@@ -106,13 +107,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Lets a credential travel unencrypted to another machine, such as a board in one's own network.
+    /// Allows credentials over plain HTTP to another machine, such as a board in a private network.
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain = true;
         self
     }
 
-    /// Begins with the transport of revision 2024-11-05 (HTTP with a separate event stream) instead of finding it out.
+    /// Uses the transport of revision 2024-11-05 (HTTP with a separate event stream) without trying
+    /// the others first.
     pub fn old_transport(mut self) -> Self {
         self.old_transport = true;
         self
@@ -121,7 +123,7 @@ impl ClientBuilder {
     /// Connects to the server at a URL.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no connection.
+    /// [`Error`] if no connection could be made.
     pub async fn http(self, url: &str) -> Result<Client, Error> {
         let parts = self.parts();
         let options = HttpOptions {
@@ -152,10 +154,11 @@ impl ClientBuilder {
         Ok(Client::new(parts.router, link, self.limits, parts.profile, server, None))
     }
 
-    /// Starts a server as a child process, and speaks with it over its standard input and output.
+    /// Starts a server as a child process, and talks to it over its standard input and output.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no connection; the last lines of the server's standard error are in it.
+    /// [`Error`] if no connection could be made. It contains the last lines of the server's
+    /// standard error.
     pub async fn command(self, command: ServerCommand) -> Result<Client, Error> {
         let parts = self.parts();
         let responses = Arc::new(tokio::sync::Mutex::new(parts.responses));
@@ -169,10 +172,10 @@ impl ClientBuilder {
         Ok(Client::new(parts.router, link, self.limits, parts.profile, server, running.process))
     }
 
-    /// Speaks with a server over a pair of streams: one to read from, one to write to.
+    /// Talks to a server over a pair of streams: one to read from, one to write to.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no connection.
+    /// [`Error`] if no connection could be made.
     pub async fn streams(
         self,
         input: impl AsyncRead + Send + Unpin + 'static,
@@ -198,7 +201,7 @@ impl ClientBuilder {
     }
 }
 
-/// What every kind of connection needs.
+/// The parts that every kind of connection needs.
 struct Parts {
     router: Arc<Router>,
     responses: mpsc::Receiver<Bytes>,
@@ -212,7 +215,7 @@ fn pinned(negotiation: Negotiation, version: Option<Version>) -> Negotiation {
     }
 }
 
-/// Starts a server process, and again if it ends at the probe.
+/// Starts a server process, and restarts it if the process ends at the probe.
 struct Starter {
     command: ServerCommand,
     router: Arc<Router>,
@@ -238,9 +241,10 @@ impl Starter {
 }
 
 impl Restart for Running {
-    // Servers built on old SDKs exit at any request but `initialize`.
+    // Servers built on old SDKs exit at any request except `initialize`.
     async fn restart(&mut self, link: &mut Link) -> Result<(), Error> {
-        // The end of the old process must be over before the new one is spoken with, or it would fail the new requests.
+        // Waits for the end of the old process. Otherwise that end would fail the requests to the
+        // new one.
         if let Some(process) = self.process.take() {
             process.stop().await;
         }

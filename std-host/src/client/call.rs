@@ -1,4 +1,4 @@
-//! A request that runs: its events, its questions and its result.
+//! A running request: its events, its questions and its result.
 
 use super::error::{Error, RpcError};
 use super::inner::Inner;
@@ -9,6 +9,7 @@ use super::question::{Answered, Question, QuestionMethod, is_declared, unanswere
 use super::raw::RawJson;
 use super::request::Request;
 use attache_core::client::Outcome;
+use attache_core::era;
 use core::fmt;
 use core::pin::Pin;
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// A request that runs. Dropping it cancels the request by the means of its transport.
+/// A running request. Dropping it cancels the request in the way of its transport.
 #[must_use]
 pub struct Call {
     inner: Arc<Inner>,
@@ -28,7 +29,7 @@ pub struct Call {
     last: Instant,
 }
 
-/// Something that happens while a request runs.
+/// An event of a running request.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -36,29 +37,30 @@ pub enum Event {
     Progress(RawJson),
     /// The parameters of `notifications/message`: `level`, `logger`, `data`.
     Log(RawJson),
-    /// A question of the server. Only requests with [`Request::questions`] give them.
+    /// A question of the server. Only requests with [`Request::questions`] have these events.
     Question(Question),
-    /// The end: the result, as the server wrote it, or the error.
+    /// The end: the result in the server's own text, or the error.
     Done(Result<RawJson, Error>),
 }
 
 enum Phase {
-    /// The request is with the server.
+    /// The server is working on the request.
     Waiting {
         id: u64,
         mailbox: Arc<Mailbox>,
         sending: Sending,
     },
-    /// The server has asked; the answers are collected.
+    /// The server has asked questions, and the client collects the answers.
     Asking(Round),
-    /// The server wants the request again a little later.
+    /// The server has asked to repeat the request a little later.
     Pausing(Instant, Option<RawJson>),
-    /// The list of tools is fetched, because the server has refused the mirrored arguments.
+    /// The client is fetching the list of tools, because the server has refused the mirrored
+    /// arguments.
     Refreshing(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
     Ended,
 }
 
-/// The questions of one answer, and what has been answered.
+/// The questions of one result, and the answers so far.
 struct Round {
     questions: VecDeque<Question>,
     open: Vec<(String, QuestionMethod, oneshot::Receiver<Answered>)>,
@@ -75,10 +77,10 @@ impl Call {
         call
     }
 
-    /// The next event. After [`Event::Done`] nothing follows.
+    /// Waits for the next event. [`Event::Done`] is the last one.
     ///
-    /// This may be called in `select!`: nothing is lost if the future is dropped. A question must be answered (or dropped)
-    /// before or while the next event is waited for.
+    /// This method is cancel safe: you can use it in `select!`. Answer (or drop) a question before
+    /// or while you wait for the next event.
     pub async fn next(&mut self) -> Event {
         loop {
             let done = match &mut self.phase {
@@ -111,10 +113,10 @@ impl Call {
         }
     }
 
-    /// The result. Progress and log messages are passed over; questions are refused.
+    /// Waits for the result. Ignores progress and log messages, and refuses questions.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is none.
+    /// [`Error`] if the request fails.
     pub async fn result(mut self) -> Result<RawJson, Error> {
         loop {
             if let Event::Done(done) = self.next().await {
@@ -123,7 +125,7 @@ impl Call {
         }
     }
 
-    /// Sends the request, with further parameters behind its own.
+    /// Sends the request, with `further` parameters after its own.
     fn begin(&mut self, further: &[(&str, RawJson)]) {
         let now = Instant::now();
         (self.started, self.last) = (now, now);
@@ -131,7 +133,8 @@ impl Call {
         self.phase = Phase::Waiting { id, mailbox, sending };
     }
 
-    /// Waits for the server. An error is the end, or `None` if the request goes on in another phase.
+    /// Waits for the server. Returns an error if the request has ended, or `None` as the error if
+    /// it continues in another phase.
     async fn wait(&mut self) -> Result<Event, Option<Result<RawJson, Error>>> {
         let time = self.request.time.unwrap_or(self.inner.limits.request_time);
         let total = self.request.total.unwrap_or(self.inner.limits.total_time);
@@ -160,7 +163,7 @@ impl Call {
         }
     }
 
-    /// Judges an answer; `None` if the request goes on.
+    /// Handles an answer. Returns `None` if the request continues.
     fn answered(&mut self, answer: &Answer) -> Option<Result<RawJson, Error>> {
         let result = match answer.outcome {
             Ok(result) => result.of(&answer.body),
@@ -181,7 +184,8 @@ impl Call {
         }
     }
 
-    // MCP 2026-07-28 streamable-http: after -32020 the client fetches `tools/list` and tries once more.
+    // MCP 2026-07-28 streamable-http: after -32020, the client fetches `tools/list` and retries
+    // once.
     fn refused(&mut self, error: RpcError) -> Option<Result<RawJson, Error>> {
         let may_refresh = error.code == HEADER_MISMATCH
             && self.request.method == "tools/call"
@@ -195,7 +199,7 @@ impl Call {
         None
     }
 
-    /// Takes the questions of a result `input_required`.
+    /// Starts a round with the questions of an `input_required` result.
     fn questions(&mut self, result: &RawJson) -> Option<Result<RawJson, Error>> {
         self.rounds += 1;
         if self.rounds > ROUNDS {
@@ -207,6 +211,8 @@ impl Call {
             self.phase = Phase::Pausing(Instant::now() + pause, state);
             return None;
         };
+        let own = self.request.capabilities.as_ref().and_then(RawJson::value).map(era::Client::declared);
+        let declared = own.unwrap_or_else(|| self.inner.router.declared());
         let mut round = Round { questions: VecDeque::new(), open: Vec::new(), answered: Vec::new(), state };
         for (key, request) in requests.members() {
             let method = request.member("method").and_then(|method| method.string()).unwrap_or_default();
@@ -215,7 +221,7 @@ impl Call {
                 return Some(Err(Error::Invalid(format!("{method:?} is not a question to a client"))));
             };
             // A server asks only for what the request has declared.
-            if let Err(refusal) = is_declared(method, &params, self.inner.router.declared()) {
+            if let Err(refusal) = is_declared(method, &params, declared) {
                 return Some(Err(Error::Unanswered(refusal.message)));
             }
             let (question, answer) = Question::new(key.clone(), method, params);
@@ -226,7 +232,7 @@ impl Call {
         None
     }
 
-    /// Hands out the questions, then collects the answers and sends the request again.
+    /// Returns the questions one by one. Then collects the answers and repeats the request.
     async fn ask(&mut self) -> Result<Question, Option<Result<RawJson, Error>>> {
         let Phase::Asking(round) = &mut self.phase else { return Err(None) };
         while let Some(question) = round.questions.pop_front() {
@@ -245,7 +251,7 @@ impl Call {
             let Some((key, ..)) = round.open.pop() else { break };
             match answered {
                 Ok(result) => round.answered.push((key, result)),
-                // A refusal has no form of its own here; a declined form is the nearest.
+                // The protocol has no refusal here. A declined form is the nearest answer.
                 Err(_) if method == QuestionMethod::Elicitation => round.answered.push((key, declined())),
                 Err(refusal) => return Err(Some(Err(Error::Unanswered(refusal.message)))),
             }
@@ -254,9 +260,9 @@ impl Call {
         Err(self.again(Some(answered), state))
     }
 
-    // MCP 2026-07-28 basic/patterns/mrtr: a new id, the same parameters, the answers under the same keys, and the state as it
-    // came, if one came.
-    /// Sends the request again, with answers and state.
+    // MCP 2026-07-28 basic/patterns/mrtr: the client retries with a new id, the same parameters,
+    // the answers under the same keys, and the unchanged state, if there is one.
+    /// Repeats the request with answers and state.
     fn again(
         &mut self,
         answers: Option<Vec<(String, RawJson)>>,
@@ -269,7 +275,7 @@ impl Call {
         None
     }
 
-    /// Gives the request up, and tells the server.
+    /// Gives up the request, and notifies the server.
     fn cancel(&mut self, reason: &str) {
         if let Phase::Waiting { id, .. } = core::mem::replace(&mut self.phase, Phase::Ended) {
             self.inner.cancel(id, reason);
@@ -294,12 +300,12 @@ const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 const HEADER_MISMATCH: i64 = -32020;
 
-/// The answer of a person who does not want to fill in a form.
+/// The answer of a user who declines a form.
 fn declined() -> RawJson {
     RawJson::parse(r#"{"action":"decline"}"#).unwrap_or_else(|_| RawJson::empty_object())
 }
 
-/// A JSON object of these members.
+/// Builds a JSON object with these members.
 fn object(members: &[(String, RawJson)]) -> RawJson {
     let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", RawJson::text(name))).collect();
     RawJson::parse(format!("{{{}}}", members.join(","))).unwrap_or_else(|_| RawJson::empty_object())

@@ -19,7 +19,8 @@ use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
-/// A connection to a server. It is cheap to clone; the connection ends with the last clone.
+/// A connection to a server. Clones are cheap and share the connection, which is closed with the
+/// last clone.
 ///
 /// See the [module](super) for an example.
 #[derive(Clone)]
@@ -40,33 +41,33 @@ impl Client {
         Self { inner: Arc::new(Inner { router, link, limits, profile, server, tools, process }) }
     }
 
-    /// What the server says of itself.
+    /// The server's description of itself.
     pub fn server(&self) -> &ServerInfo {
         &self.inner.server
     }
 
-    /// The revision that is spoken now. A new session of an older revision may have agreed on another one.
+    /// The revision in use. A new session of an older revision may negotiate another one.
     pub fn version(&self) -> Version {
         self.inner.version()
     }
 
-    /// Starts a request, and gives its events.
+    /// Starts a request, and returns a handle for its events.
     pub fn start(&self, request: Request) -> Call {
         Call::new(Arc::clone(&self.inner), request)
     }
 
-    /// Sends a request, and gives its result as the server wrote it.
+    /// Sends a request, and returns its result in the server's own text.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is none.
+    /// [`Error`] if the request fails.
     pub async fn request(&self, request: Request) -> Result<RawJson, Error> {
         self.start(request).result().await
     }
 
-    /// Calls a tool. The result may say that the tool has failed (`isError`).
+    /// Calls a tool. The result may report a failure of the tool (`isError`).
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no result.
+    /// [`Error`] if the request fails.
     pub async fn call(&self, tool: &str, arguments: RawJson) -> Result<RawJson, Error> {
         self.request(Request::call(tool, arguments)).await
     }
@@ -74,7 +75,7 @@ impl Client {
     /// Reads a resource.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no result.
+    /// [`Error`] if the request fails.
     pub async fn read(&self, uri: &str) -> Result<RawJson, Error> {
         self.request(Request::new("resources/read").text("uri", uri)).await
     }
@@ -82,30 +83,32 @@ impl Client {
     /// Gets a prompt.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no result.
+    /// [`Error`] if the request fails.
     pub async fn prompt(&self, name: &str, arguments: RawJson) -> Result<RawJson, Error> {
         self.request(Request::new("prompts/get").text("name", name).param("arguments", arguments)).await
     }
 
-    /// All entries of a list, page by page, as the server wrote them. Tools that must not be called over HTTP are left out.
+    /// Fetches all pages of a list, and returns the entries in the server's own text. Leaves out
+    /// tools that must not be called over HTTP. A list that the server does not have is empty.
     ///
     /// # Errors
-    /// [`Error`] with the reason why there is no list. A list that the server does not have is empty.
+    /// [`Error`] if the list could not be fetched.
     pub async fn list(&self, list: List) -> Result<Vec<RawJson>, Error> {
         self.inner.list(list).await
     }
 
-    /// Checks that the server answers: `ping`, or `server/discover` of revision 2026-07-28, which has no ping.
+    /// Checks that the server answers. Sends `ping`, or `server/discover` to a server of revision
+    /// 2026-07-28, which has no ping.
     ///
     /// # Errors
-    /// [`Error`] with the reason why it does not.
+    /// [`Error`] if the server does not answer.
     pub async fn check(&self) -> Result<(), Error> {
         let method = if self.inner.is_modern() { "server/discover" } else { "ping" };
         self.request(Request::new(method)).await.map(drop)
     }
 
-    /// Asks a server of an older revision for log messages of at least this level. Of revision 2026-07-28 each request asks for
-    /// itself, by [`Request::level`].
+    /// Asks a server of an older revision for log messages of at least this level. With revision
+    /// 2026-07-28 each request sets its own level, see [`Request::level`].
     ///
     /// # Errors
     /// [`Error`] if the server refuses.
@@ -118,8 +121,9 @@ impl Client {
         Ok(())
     }
 
-    /// Subscribes to the updates of a resource, or ends that, at a server of an older revision. They come as
-    /// [`notices`](Self::notices). For all revisions see [`listen`](Self::listen).
+    /// Subscribes to the updates of a resource at a server of an older revision, or unsubscribes.
+    /// The updates arrive as [`notices`](Self::notices). For all revisions, see
+    /// [`listen`](Self::listen).
     pub(super) async fn subscribe(&self, uri: &str, is_on: bool) -> Result<(), Error> {
         let method = if is_on { "resources/subscribe" } else { "resources/unsubscribe" };
         self.request(Request::new(method).text("uri", uri)).await?;
@@ -127,10 +131,17 @@ impl Client {
         Ok(())
     }
 
-    /// What the server tells of itself from here on: changed lists, updated resources, log messages. Servers of revision
-    /// 2026-07-28 tell it only to a [`listen`](Self::listen).
+    /// Receives notices that belong to no request, from now on: changed lists, updated resources,
+    /// log messages. Servers of revision 2026-07-28 send them only to a subscription, see
+    /// [`listen`](Self::listen).
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.inner.router.notices()
+    }
+
+    /// Waits until the connection has ended, and returns the reason: the process of the server has ended, its output was closed, or
+    /// this client was closed. A server over HTTP has no connection that could end.
+    pub async fn ended(&self) -> Error {
+        self.inner.router.ended().await
     }
 
     /// Ends the connection in order: the session is ended, or the server process stopped and waited for. Running requests fail.
@@ -140,7 +151,7 @@ impl Client {
             http.end().await;
         }
         let process = self.inner.process.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // With the last clone the pipe is closed, which asks the process to end.
+        // Dropping the last clone closes the pipe, which asks the process to end.
         drop(self);
         if let Some(process) = process {
             process.stop().await;

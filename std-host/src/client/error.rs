@@ -1,4 +1,4 @@
-//! Why a request of the client has no result.
+//! Errors of the client.
 
 use super::limits::SHOWN;
 use super::raw::RawJson;
@@ -10,36 +10,40 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server answered with an error of JSON-RPC.
+    /// The server answered with a JSON-RPC error.
     Rpc(RpcError),
-    /// No connection could be made, or it broke before the request was written.
+    /// The connection could not be made, or it was lost before the request was written.
     Unreachable(String),
-    /// The server wants another credential: HTTP status 401, with the challenge of `WWW-Authenticate`.
+    /// The server requires another credential: HTTP status 401, with the challenge of
+    /// `WWW-Authenticate`.
     Unauthorized(Option<String>),
-    /// The credential does not allow this: HTTP status 403, with the challenge of `WWW-Authenticate`.
+    /// The credential does not allow the request: HTTP status 403, with the challenge of
+    /// `WWW-Authenticate`.
     Forbidden(Option<String>),
-    /// The server answered with an HTTP status and without a message.
+    /// The server answered with an HTTP status but without a message.
     Status {
         /// The status.
         status: u16,
-        /// The time of `Retry-After`, if it was given in seconds.
+        /// The time in `Retry-After`, if it was in seconds.
         retry_after: Option<Duration>,
-        /// The front of the body.
+        /// The beginning of the body.
         body: String,
     },
-    /// A redirect that is not followed: to another origin, without a place, or one too many.
+    /// A redirect was not followed: it leads to another origin, has no target, or exceeds the
+    /// limit.
     Redirect(String),
-    /// A credential would travel unencrypted to another machine.
+    /// The credential would be sent unencrypted to another machine.
     PlainHttp,
-    /// The server speaks no revision that the client speaks, or is not an MCP server.
+    /// The client and the server have no revision in common, or the URL is not an MCP server.
     NoRevision(NoRevision),
-    /// The answer breaks the protocol.
+    /// The answer violates the protocol.
     Invalid(String),
     /// The server sent a message larger than this many bytes.
     TooLarge(usize),
     /// The server did not answer in time.
     Timeout(Duration),
-    /// The stream or the connection broke before the answer came. The server may have carried the request out.
+    /// The stream or the connection was lost before the answer arrived. The server may have
+    /// executed the request.
     Lost(String),
     /// The session with the server has ended.
     SessionLost,
@@ -56,13 +60,13 @@ pub enum Error {
     Unanswered(String),
     /// The server asked for input more often than the client allows.
     TooManyRounds(u32),
-    /// A list did not end within the pages and bytes that the client allows, or repeated a cursor.
+    /// The list did not end within the limits for pages and bytes, or the server repeated a cursor.
     EndlessList(String),
-    /// The connection was closed by this client.
+    /// This client has closed the connection.
     Closed,
 }
 
-/// An error of JSON-RPC.
+/// A JSON-RPC error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcError {
     /// The code.
@@ -71,23 +75,24 @@ pub struct RpcError {
     pub message: String,
     /// Further data.
     pub data: Option<RawJson>,
-    /// The whole error, as the server wrote it.
+    /// The whole error in the server's own text.
     pub raw: RawJson,
 }
 
-/// How a server process ended.
+/// The end of a server process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// The exit status in words, such as `exit status: 1`.
+    /// The exit status as text, such as `exit status: 1`.
     pub status: String,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
-    /// Whether the request had been written to the process, so that it may have been carried out.
+    /// Whether the request was written to the process, which may have executed it.
     pub written: bool,
 }
 
 impl Error {
-    /// Whether the request certainly never reached the server, so that sending it again cannot do anything twice.
+    /// Whether the request certainly did not reach the server, so that sending it again cannot
+    /// execute it twice.
     pub fn is_unsent(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Spawn { .. } | Self::PlainHttp | Self::Redirect(_) => true,
@@ -96,7 +101,7 @@ impl Error {
         }
     }
 
-    /// The code of the error, if it is one of JSON-RPC.
+    /// The code, if this is a JSON-RPC error.
     pub fn code(&self) -> Option<i64> {
         match self {
             Self::Rpc(error) => Some(error.code),
@@ -135,7 +140,7 @@ impl fmt::Display for Error {
                 if !body.trim().is_empty() {
                     write!(f, ": {}", shown(body.trim()))?;
                 }
-                // What a web server answers that is not an MCP server.
+                // Typical of a web server that is not an MCP server.
                 if matches!(status, 200..=299 | 404 | 405) {
                     f.write_str(" (is this the URL of an MCP endpoint?)")?;
                 }
@@ -188,7 +193,7 @@ fn no_revision(reason: NoRevision) -> String {
     }
 }
 
-/// Foreign text, cut to a length that fits an error message, without control characters.
+/// Returns foreign text without control characters, truncated to fit an error message.
 pub(super) fn shown(text: &str) -> String {
     let mut chars = text.chars();
     let mut shown: String = chars.by_ref().take(SHOWN).map(|char| if char.is_control() { ' ' } else { char }).collect();

@@ -1,4 +1,4 @@
-//! Finding out which revision a server speaks, and what it offers.
+//! The handshake: negotiates the revision, and collects the server's description of itself.
 
 use super::error::Error;
 use super::limits::{ClientLimits, LATER, LATER_MOST};
@@ -16,27 +16,30 @@ use core::time::Duration;
 use std::sync::Arc;
 use tokio::time::{sleep, timeout};
 
-/// What a server says of itself.
+/// The server's description of itself.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerInfo {
-    /// The revision that is spoken with the server.
+    /// The negotiated revision.
     pub version: Version,
-    /// `serverInfo`: name and version, if the server gave them. They identify nothing.
+    /// `serverInfo`: name and version, if the server sent them. They do not identify the server
+    /// reliably.
     pub info: Option<RawJson>,
     /// The capabilities of the server.
     pub capabilities: RawJson,
-    /// Guidance for the model.
+    /// Instructions for the model.
     pub instructions: Option<String>,
     /// The whole result of `server/discover` or `initialize`.
     pub raw: RawJson,
 }
 
 impl ServerInfo {
-    /// Whether the server has declared a capability, such as `"tools"`, or a part of one, such as `["resources", "subscribe"]`.
+    /// Whether the server has declared a capability, such as `["tools"]`, or a part of one, such as
+    /// `["resources", "subscribe"]`.
     pub fn has(&self, path: &[&str]) -> bool {
         let found = path.iter().try_fold(self.capabilities.clone(), |value, name| value.member(name));
-        // `"listChanged": false` is a "no"; an empty object is a "yes".
+        // `"listChanged": false` means that the capability is absent. An empty object means that it
+        // is present.
         found.is_some_and(|value| !matches!(value.as_str(), "false" | "null"))
     }
 
@@ -52,12 +55,12 @@ impl ServerInfo {
     }
 }
 
-/// A server process that can be started again.
+/// A server process that can be restarted.
 pub(super) trait Restart {
     async fn restart(&mut self, link: &mut Link) -> Result<(), Error>;
 }
 
-/// A server that cannot be started again.
+/// A server that cannot be restarted.
 pub(super) struct NoRestart;
 
 impl Restart for NoRestart {
@@ -66,7 +69,7 @@ impl Restart for NoRestart {
     }
 }
 
-/// A negotiation under way.
+/// A negotiation in progress.
 pub(super) struct Handshake<'a> {
     pub(super) router: &'a Arc<Router>,
     pub(super) profile: &'a OwnProfile,
@@ -74,7 +77,7 @@ pub(super) struct Handshake<'a> {
 }
 
 impl Handshake<'_> {
-    /// Follows the steps of a negotiation to its end.
+    /// Executes the steps of a negotiation to its end.
     pub(super) async fn run(
         &self,
         link: &mut Link,
@@ -94,7 +97,7 @@ impl Handshake<'_> {
             let next = negotiation.heard(heard);
             step = match next {
                 Step::Modern(version) | Step::Legacy(version) => return self.done(link, version, answer?).await,
-                // The server's own words say more than the verdict.
+                // The server's error text is more useful than the verdict of the negotiation.
                 Step::Fail(reason) => return Err(failure(reason, answer.err())),
                 Step::Authorize(_) => return Err(answer.err().unwrap_or(Error::Unauthorized(None))),
                 Step::Wait(_) if has_waited => return Err(answer.err().unwrap_or(Error::Closed)),
@@ -113,7 +116,7 @@ impl Handshake<'_> {
         }
     }
 
-    /// Takes a step. `None` if it has no answer of its own.
+    /// Executes a step. Returns `None` if the step has no answer.
     async fn take(&self, link: &Link, step: Step) -> Result<Option<Answer>, Error> {
         match step {
             Step::Discover(version) => {
@@ -149,7 +152,8 @@ impl Handshake<'_> {
         let mut sending = link.start(Outgoing { id, body: body(id), head });
         let answered = async {
             loop {
-                // Servers log and tell before they answer; nothing of it is of interest yet.
+                // Servers may send log messages and notifications before the answer. They are
+                // ignored here.
                 if let Err(end) = mailbox.next().await {
                     break end;
                 }
@@ -168,7 +172,8 @@ impl Handshake<'_> {
         let Ok(result) = answer.outcome else { return Err(Error::NoRevision(NoRevision::NotMcp)) };
         self.router.agree(version);
         if !version.is_modern() {
-            // MCP 2025-11-25 basic/lifecycle: the client MUST send it. Some servers have no tools before.
+            // MCP 2025-11-25 basic/lifecycle: the client MUST send it. Some servers list no tools
+            // before.
             link.notify(self.profile.initialized()).await?;
             if let Link::Http(http) = link {
                 http.begun().await;
@@ -178,14 +183,14 @@ impl Handshake<'_> {
     }
 }
 
-/// What an error means to the negotiation; `None` if it ends the attempt.
+/// Translates an error into an input of the negotiation. `None` if the error ends the attempt.
 fn heard(error: &Error, is_http: bool) -> Option<Heard<'_>> {
     Some(match error {
         Error::Status { status, body, .. } => Heard::Status { status: *status, body: body.as_bytes() },
         Error::Unauthorized(_) => Heard::Status { status: 401, body: b"" },
         Error::Forbidden(_) => Heard::Status { status: 403, body: b"" },
         Error::Timeout(_) => Heard::Silence,
-        // Over HTTP a broken connection is an outage, which says nothing of the revision.
+        // Over HTTP, a lost connection is an outage and says nothing about the revision.
         Error::Lost(_) if is_http => return None,
         Error::Exited(_) | Error::Lost(_) => Heard::Ended,
         Error::Invalid(_) => Heard::Status { status: 200, body: b"" },

@@ -1,4 +1,4 @@
-//! What all requests of one client share.
+//! The state that all requests of a client share.
 
 use super::error::{Error, RpcError};
 use super::handshake::ServerInfo;
@@ -41,7 +41,7 @@ impl Inner {
         self.version().is_modern()
     }
 
-    /// Sends a request. What comes back arrives in the mailbox, a failure to send as well.
+    /// Sends a request. Its events arrive in the mailbox, and so does a failure to send it.
     pub(super) fn send(&self, request: &Request, further: &[(&str, RawJson)]) -> (u64, Arc<Mailbox>, Sending) {
         let listens = request.method == "subscriptions/listen";
         let (id, mailbox) = match self.router.open(request.asks, listens) {
@@ -72,9 +72,9 @@ impl Inner {
         known.map(|known| mirror::fields(known, request.param_named("arguments"))).unwrap_or_default()
     }
 
-    /// Gives a request up, and tells the server by the means of the transport.
-    // MCP 2026-07-28 streamable-http: closing the stream is the signal. Everywhere else it is a notification, and over HTTP of
-    // older revisions closing the stream says nothing.
+    /// Gives up a request, and notifies the server in the way of the transport.
+    // MCP 2026-07-28 streamable-http: closing the stream is the signal. Other transports need a
+    // notification: over HTTP with older revisions, closing the stream has no meaning.
     pub(super) fn cancel(&self, id: u64, reason: &str) {
         if !self.router.forget(id) || (self.link.is_http() && self.is_modern()) {
             return;
@@ -82,12 +82,12 @@ impl Inner {
         let mut out = Growing::unlimited();
         let digits = id.to_string();
         let params = [Param::json("requestId", digits.as_bytes()), Param::text("reason", reason)];
-        // The buffer grows, so nothing is too large for it.
+        // The buffer grows, so writing cannot fail.
         let _ = client::notification(&mut out, "notifications/cancelled", &params);
         self.link.notify_later(out.bytes.into());
     }
 
-    /// Sends a request that asks for no input, and waits for its result.
+    /// Sends a request that does not accept questions, and waits for its result.
     pub(super) async fn ask(&self, request: &Request) -> Result<RawJson, Error> {
         let (id, mailbox, mut sending) = self.send(request, &[]);
         let answered = async {

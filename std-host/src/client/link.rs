@@ -1,4 +1,4 @@
-//! The way to a server: a pipe or HTTP, behind the same three operations.
+//! The transport to a server: a pipe or HTTP, with the same three operations.
 
 use super::error::Error;
 use super::http::Http;

@@ -1,4 +1,4 @@
-//! Subscriptions: changed lists and updated resources, of servers of all revisions.
+//! Subscriptions to changed lists and updated resources, for servers of all revisions.
 
 use super::connection::Client;
 use super::error::Error;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
 
-/// What a subscription is to hear of.
+/// The events of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Filter {
@@ -26,12 +26,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Changes of the three lists.
+    /// Subscribes to changes of the lists of tools, prompts and resources.
     pub fn lists() -> Self {
         Self { tools: true, prompts: true, resources: true, uris: Vec::new() }
     }
 
-    /// Updates of this resource, too.
+    /// Adds the updates of this resource.
     pub fn resource(mut self, uri: impl Into<String>) -> Self {
         self.uris.push(uri.into());
         self
@@ -54,7 +54,7 @@ impl Filter {
         wanted
     }
 
-    /// Whether a notice is asked for. The server may tell of a part of a resource.
+    /// Whether the filter includes a notice. The server may report a part of a resource.
     fn wants(&self, notice: &Notice) -> bool {
         match notice {
             Notice::ToolsChanged => self.tools,
@@ -67,7 +67,7 @@ impl Filter {
     }
 }
 
-/// A subscription that is open. Dropping it ends it.
+/// An open subscription. Dropping it unsubscribes.
 #[must_use]
 pub struct Subscription {
     inner: Arc<Inner>,
@@ -79,20 +79,21 @@ pub struct Subscription {
 enum Stream {
     /// A request `subscriptions/listen` of revision 2026-07-28.
     Modern(Open),
-    /// The notices of an older session.
+    /// The notices of a session of an older revision.
     Legacy(broadcast::Receiver<Notice>),
 }
 
 struct Open {
     id: u64,
     mailbox: Arc<Mailbox>,
-    /// The stream lives as long as this.
+    /// Keeps the stream open.
     _sending: Sending,
 }
 
 impl Client {
-    /// Listens to changes. At servers of revision 2026-07-28 this is a request `subscriptions/listen`; at older ones resources
-    /// are subscribed to, and lists are told of anyway.
+    /// Subscribes to changes. For a server of revision 2026-07-28, this sends a
+    /// `subscriptions/listen` request. For an older server, it subscribes to the resources; such a
+    /// server reports changed lists without a subscription.
     ///
     /// # Errors
     /// [`Error`] if the server refuses.
@@ -102,7 +103,7 @@ impl Client {
             let (open, acknowledged) = inner.open_listen(&filter).await?;
             return Ok(Subscription { inner, filter, stream: Stream::Modern(open), acknowledged });
         }
-        // Before the subscriptions, so that nothing is missed.
+        // Before the subscriptions, so that no notice is missed.
         let notices = self.notices();
         for uri in &filter.uris {
             self.subscribe(uri, true).await?;
@@ -113,12 +114,13 @@ impl Client {
 }
 
 impl Subscription {
-    /// The part of the filter that the server honours, as it wrote it.
+    /// The part of the filter that the server has accepted, in the server's own text.
     pub fn acknowledged(&self) -> &RawJson {
         &self.acknowledged
     }
 
-    /// The next notice. [`Notice::Reconnected`] means that notices may have been lost: fetch anew what depends on them.
+    /// Waits for the next notice. [`Notice::Reconnected`] means that notices may have been lost:
+    /// fetch lists and resources again.
     ///
     /// # Errors
     /// [`Error`] if the subscription has ended and could not be opened again.
@@ -145,12 +147,14 @@ impl Subscription {
         }
     }
 
-    // MCP 2026-07-28 basic/patterns/subscriptions: after any drop the client listens again, and fetches anew.
+    // MCP 2026-07-28 basic/patterns/subscriptions: after a disconnect, the client subscribes and
+    // fetches again.
     async fn reopened(&mut self, why: Option<Error>) -> Result<Notice, Error> {
         let mut last = why.unwrap_or(Error::SessionLost);
         let mut wait = RECONNECT_FIRST;
         for _ in 0..RECONNECTS {
-            // A server process that has ended, or a connection that was closed, is gone for good.
+            // Retrying is useless after the end of the server process, a closed connection, or a
+            // refusal.
             if matches!(last, Error::Exited(_) | Error::Closed | Error::Unauthorized(_) | Error::Forbidden(_)) {
                 break;
             }
@@ -169,7 +173,8 @@ impl Subscription {
 }
 
 impl Inner {
-    /// Sends `subscriptions/listen` and waits for the acknowledgement, which MUST come first.
+    /// Sends `subscriptions/listen` and waits for the acknowledgement, which MUST be the first
+    /// message.
     async fn open_listen(&self, filter: &Filter) -> Result<(Open, RawJson), Error> {
         let wanted = RawJson::of(&filter.params()).map_err(|error| Error::Invalid(error.to_string()))?;
         let request = Request::new("subscriptions/listen").param("notifications", wanted);

@@ -1,4 +1,4 @@
-//! The lists of a server: their pages, and the judgement of their entries.
+//! Fetches the pages of a list, and checks its entries.
 
 use super::error::Error;
 use super::inner::Inner;
@@ -44,7 +44,7 @@ impl List {
 }
 
 impl Inner {
-    /// Fetches the list of tools for its mirrored arguments.
+    /// Fetches the list of tools to learn their mirrored arguments.
     pub(super) async fn refresh_tools(&self) -> Result<(), Error> {
         self.list(List::Tools).await.map(drop)
     }
@@ -58,7 +58,7 @@ impl Inner {
                 request = request.param("cursor", cursor);
             }
             let result = match self.ask(&request).await {
-                // MCP 2025-11-25 basic/lifecycle: what was not declared need not be served.
+                // MCP 2025-11-25 basic/lifecycle: a server need not serve what it has not declared.
                 Err(Error::Rpc(error)) if error.code == METHOD_NOT_FOUND && entries.is_empty() => return Ok(entries),
                 result => result?,
             };
@@ -68,7 +68,8 @@ impl Inner {
             }
             let page = result.member(list.member()).unwrap_or_else(RawJson::empty_object);
             entries.extend(page.elements());
-            // MCP server/utilities/pagination: an empty string is a cursor, too. Some servers write null at the end.
+            // MCP server/utilities/pagination: an empty string is a cursor, too. Some servers send
+            // null at the end.
             match result.member("nextCursor").filter(|cursor| cursor.string().is_some()) {
                 None => return Ok(self.listed(list, entries)),
                 Some(next) if !seen.insert(next.clone()) => {
@@ -80,7 +81,7 @@ impl Inner {
         Err(Error::EndlessList(format!("it has more than {PAGES} pages")))
     }
 
-    /// Judges the entries of a list one by one: a bad one does not spoil the others.
+    /// Checks the entries of a list one by one. An invalid entry does not affect the others.
     fn listed(&self, list: List, entries: Vec<RawJson>) -> Vec<RawJson> {
         let name = if matches!(list, List::Resources) { "uri" } else { "name" };
         let mut known = HashMap::new();
@@ -97,7 +98,8 @@ impl Inner {
                     known.insert(name, Arc::new(mirrored));
                     true
                 }
-                // MCP 2026-07-28 server/tools: excluded over HTTP; a pipe has no headers to mirror into.
+                // MCP 2026-07-28 server/tools: such a tool is excluded over HTTP. A pipe has no
+                // headers for mirrored arguments.
                 Err(why) if self.link.is_http() && self.is_modern() => {
                     tracing::warn!(tool = name, why, "a tool was left out");
                     false

@@ -1,4 +1,4 @@
-//! What has come for one request and was not taken yet, in bounds.
+//! A bounded queue of the events of one request.
 
 use super::error::Error;
 use super::limits::{EVENT_BYTES, EVENTS};
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Something that came for a request before its answer.
+/// An event that arrives for a request before its answer.
 #[derive(Debug)]
 pub(super) enum Incoming {
     Progress(RawJson),
@@ -21,7 +21,7 @@ pub(super) enum Incoming {
     Notification(String, RawJson),
 }
 
-/// An answer, and the places of its outcome in it.
+/// An answer, with the positions of its outcome in the body.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) body: Bytes,
@@ -30,7 +30,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The revision that an answer to `initialize` agrees on.
+    /// The revision that the answer to `initialize` agrees on.
     pub(super) fn agreed(&self) -> Option<Version> {
         let version = self.outcome.ok()?.of(&self.body).member("protocolVersion")?.text()?;
         Version::named(version).filter(|version| !version.is_modern())
@@ -54,10 +54,10 @@ struct Inner {
 }
 
 impl Mailbox {
-    /// Adds an event. What does not fit is given back.
+    /// Adds an event. Returns the event if the queue is full.
     pub(super) fn put(&self, event: Incoming, bytes: usize) -> Result<(), Incoming> {
         let mut inner = self.lock();
-        // Bursts of the same list change or update are one event.
+        // Repeated notifications of the same list change or update are merged.
         if let Incoming::Notification(method, params) = &event {
             let same = |queued: &(Incoming, usize)| matches!(&queued.0, Incoming::Notification(other, of) if other == method && of == params);
             if inner.events.iter().any(same) {
@@ -88,7 +88,7 @@ impl Mailbox {
         self.bell.notify_one();
     }
 
-    /// The next event, or the end once all events are taken.
+    /// Waits for the next event. After all events, returns the end.
     pub(super) async fn next(&self) -> Result<Incoming, Result<Answer, Error>> {
         loop {
             if let Some(next) = self.take() {

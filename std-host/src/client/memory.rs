@@ -1,19 +1,20 @@
-//! The revisions of servers that were met, for a while.
+//! A cache of the revisions of servers.
 
 use super::limits::{VERDICT_AGE, VERDICTS};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// Remembers for each URL whether its server is of the older revisions, so that it is not probed at each connection. A server
-/// is probed again after 24 hours: one that was upgraded still answers the old handshake.
+/// Caches for each URL whether its server speaks an older revision, so that the client does not
+/// probe the server at each connection. Entries expire after 24 hours, because an upgraded server
+/// still answers the old handshake.
 ///
-/// Only a success is remembered, never a refusal or silence.
+/// Only a successful negotiation is cached, never a refusal or a timeout.
 #[derive(Clone, Debug, Default)]
 pub struct Verdicts(Arc<Mutex<HashMap<String, Instant>>>);
 
 impl Verdicts {
-    /// Whether the server at `url` is known to be of the older revisions.
+    /// Whether the server at `url` is known to speak an older revision.
     pub(super) fn is_legacy(&self, url: &str) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(url) {
@@ -26,7 +27,7 @@ impl Verdicts {
         }
     }
 
-    /// Notes what a successful negotiation has found out.
+    /// Records the result of a successful negotiation.
     pub(super) fn note(&self, url: &str, is_legacy: bool) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_legacy {
@@ -37,7 +38,7 @@ impl Verdicts {
             let oldest = known.iter().min_by_key(|(_, since)| **since).map(|(url, _)| url.clone());
             oldest.map(|url| known.remove(&url));
         }
-        // The age counts from the probe that found it out, not from the last use.
+        // The age counts from the probe, not from the last use.
         known.entry(url.to_owned()).or_insert_with(Instant::now);
     }
 }

@@ -1,26 +1,26 @@
-//! Arguments that are mirrored in header fields (MCP 2026-07-28 server/tools, `x-mcp-header`).
+//! Mirrors arguments in header fields (MCP 2026-07-28 server/tools, `x-mcp-header`).
 
 use super::http::header_value;
 use super::raw::RawJson;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-/// An argument that a tool wants mirrored: the name of its header field, and where it is.
+/// An argument that must be mirrored: the name of its header field, and its path in the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mirrored {
     header: HeaderName,
     path: Vec<String>,
 }
 
-/// Most levels of `properties` that are looked through: as deep as a message may be.
+/// Most levels of `properties` that are searched: the deepest nesting of a message.
 const DEPTH: usize = 64;
 
-/// The arguments that a tool wants mirrored.
+/// Finds the arguments of a tool that must be mirrored.
 ///
 /// # Errors
-/// The reason why the tool must not be used over HTTP.
+/// Why the tool must not be used over HTTP.
 pub(super) fn mirrored(tool: &RawJson) -> Result<Vec<Mirrored>, String> {
-    // Most tools have no annotation; their schemas are not read.
+    // Most tools have no annotation, so their schemas are not parsed.
     let has_annotation = tool.as_str().contains("x-mcp-header");
     let Some(schema) = tool.member("inputSchema").filter(|_| has_annotation) else {
         return Ok(Vec::new());
@@ -40,7 +40,7 @@ pub(super) fn mirrored(tool: &RawJson) -> Result<Vec<Mirrored>, String> {
     Ok(found)
 }
 
-/// Collects the annotations that are reached through `properties` alone.
+/// Collects the annotations that can be reached through `properties` only.
 fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Mirrored>) -> Result<(), String> {
     if path.len() > DEPTH {
         return Err("its schema is nested too deep".to_owned());
@@ -71,11 +71,11 @@ fn header_name(annotation: &Value) -> Result<HeaderName, String> {
     HeaderName::try_from(format!("mcp-param-{name}")).map_err(|_| format!("{name:?} cannot be part of a header name"))
 }
 
-/// How many annotations a schema has, wherever they are. Schemas are at most as deep as a message.
+/// Counts the annotations of a schema at any place. A schema is at most as deep as a message.
 fn count(schema: &Value) -> usize {
     match schema {
         Value::Object(members) => {
-            // A property may be called `x-mcp-header`; then it is a schema.
+            // A property may be named `x-mcp-header`. Then its value is a schema.
             let is_annotation = |(name, value): &(&String, &Value)| *name == "x-mcp-header" && !value.is_object();
             members.iter().filter(is_annotation).count() + members.values().map(count).sum::<usize>()
         }
@@ -84,14 +84,16 @@ fn count(schema: &Value) -> usize {
     }
 }
 
-/// The header fields of a call with these arguments. What is absent or null has none; an empty text has an empty one.
+/// Returns the header fields of a call with these arguments. An absent or null argument has no
+/// field. An empty text has an empty field.
 pub(super) fn fields(mirrored: &[Mirrored], arguments: Option<&RawJson>) -> Vec<(HeaderName, HeaderValue)> {
     let field = |one: &Mirrored| {
         let value = one.path.iter().try_fold(arguments?.clone(), |value, name| value.member(name))?;
         let integer = value.value().and_then(|value| value.integer().ok()?.to::<i64>());
         let text = match (value.string(), integer) {
             (Some(text), _) => text,
-            // MCP 2026-07-28 streamable-http: integers are decimal, however the body spells them.
+            // MCP 2026-07-28 streamable-http: integers are decimal in the header, in whatever form
+            // the body has them.
             (None, Some(integer)) => integer.to_string(),
             (None, None) if value.as_str() == "null" => return None,
             (None, None) => value.as_str().to_owned(),

@@ -1,7 +1,8 @@
 //! A client for MCP servers of all revisions, over HTTP or standard input and output.
 //!
-//! The client finds out which revision a server speaks: it probes for 2026-07-28 and falls back to the handshake of the older
-//! revisions. What a server sends is kept as it was written ([`RawJson`]): unknown members and the spelling of numbers stay.
+//! The client negotiates the revision: it probes for 2026-07-28 and falls back to the handshake of
+//! the older revisions. Values from the server keep their original text ([`RawJson`]), so unknown
+//! members and the spelling of numbers are preserved.
 //!
 //! ```no_run
 //! use attache_host::client::{Client, List, RawJson, ServerCommand};
@@ -23,8 +24,9 @@
 //! # }
 //! ```
 //!
-//! [`Client::start`] gives the events of a request: progress, log messages and questions to be answered while it runs.
-//! Dropping the [`Call`] cancels it. [`Client::listen`] tells of changed lists and updated resources.
+//! [`Client::start`] returns a handle for the events of a running request: progress, log messages
+//! and questions. Dropping the [`Call`] cancels the request. [`Client::listen`] subscribes to
+//! changed lists and updated resources.
 
 mod builder;
 mod call;

@@ -1,9 +1,9 @@
-//! What a server tells of itself, and not of one request.
+//! Messages of a server that belong to no request.
 
 use super::error::shown;
 use super::raw::RawJson;
 
-/// Something that a server tells of itself, and not of one request.
+/// A message of the server that belongs to no request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
@@ -15,18 +15,19 @@ pub enum Notice {
     ResourcesChanged,
     /// The resource with this URI has changed.
     ResourceUpdated(String),
-    /// A log message that belongs to no request that is known: `level`, `logger`, `data`.
+    /// A log message that belongs to no known request: `level`, `logger`, `data`.
     Log(RawJson),
-    /// The page of an elicitation was visited: `elicitationId`.
+    /// The user has finished the page of an elicitation: `elicitationId`.
     ElicitationComplete(RawJson),
-    /// The session was opened again: notifications may have been lost, so lists and resources may have changed.
+    /// The session or subscription was opened again. Notifications may have been lost, so lists and
+    /// resources may have changed.
     Reconnected,
     /// Another notification: its method and its parameters.
     Other(String, RawJson),
 }
 
 impl Notice {
-    /// The notice that a notification is; `None` if it lacks what it should say.
+    /// Converts a notification to a notice. `None` if a required parameter is missing.
     pub(super) fn of(method: &str, params: RawJson) -> Option<Self> {
         Some(match method {
             "notifications/tools/list_changed" => Self::ToolsChanged,

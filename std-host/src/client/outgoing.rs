@@ -1,11 +1,11 @@
-//! A message on its way to the server, and the sending of it.
+//! An outgoing message, and the task that sends it.
 
 use attache_core::era::Version;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tokio::task::AbortHandle;
 
-/// A message on its way out, with what the HTTP head says of it.
+/// An outgoing request, with the values for its HTTP head.
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     pub(super) id: u64,
@@ -13,7 +13,7 @@ pub(super) struct Outgoing {
     pub(super) head: Head,
 }
 
-/// What the head of a POST says of its body.
+/// The values of a request that a POST repeats in its head.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) version: Version,
@@ -22,7 +22,8 @@ pub(super) struct Head {
     pub(super) mirrored: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// A request that is being sent. Dropping it gives up the sending and, over HTTP, the stream of the answer.
+/// A request that is being sent. Dropping it cancels the sending and, over HTTP, the stream of the
+/// answer.
 #[derive(Debug, Default)]
 pub(super) struct Sending(Option<AbortHandle>);
 
@@ -31,7 +32,7 @@ impl Sending {
         Self(Some(handle))
     }
 
-    /// Lets the sending end by itself: the answer is here.
+    /// Lets the sending task end by itself, because the answer has arrived.
     pub(super) fn finish(&mut self) {
         self.0 = None;
     }

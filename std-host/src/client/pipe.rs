@@ -1,4 +1,4 @@
-//! Messages as lines of a pair of streams (MCP basic/transports, stdio).
+//! The pipe transport: messages as lines of a pair of streams (MCP basic/transports, stdio).
 
 use super::error::{Error, shown};
 use super::limits::{NOISE, OUTGOING};
@@ -13,10 +13,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-/// A line to be written, and the request that it is.
+/// A line to be written, with the id of its request.
 type Line = (Option<u64>, Bytes);
 
-/// The writing end of a pair of streams. The streams are closed when it is dropped.
+/// The writing end of a pair of streams. Dropping it closes the streams.
 #[derive(Debug)]
 pub(super) struct Pipe {
     lines: mpsc::Sender<Line>,
@@ -25,9 +25,11 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Reads and writes in tasks of their own: a full pipe must not block reading.
+    /// Starts tasks that read and write. They are separate, because a full pipe must not block
+    /// reading.
     ///
-    /// `responses` are the answers to requests of the server. `ended` is called when the input has ended.
+    /// `responses` are the answers to requests of the server. `ended` is called when the input has
+    /// ended.
     pub(super) fn open(
         router: Arc<Router>,
         responses: Arc<tokio::sync::Mutex<mpsc::Receiver<Bytes>>>,
@@ -43,7 +45,8 @@ impl Pipe {
             read(&reader, input, limit).await;
             ended();
         });
-        // It holds no sender of its own, so that the streams close with the last use of the pipe.
+        // The task holds only a weak sender, so that the streams close with the last use of the
+        // pipe.
         let weak = lines.downgrade();
         let responder = tokio::spawn(async move {
             let mut responses = responses.lock().await;
@@ -97,7 +100,8 @@ impl Drop for Pipe {
     }
 }
 
-/// One task writes, so messages of concurrent senders never interleave. Lines end with LF alone: some servers fail at CRLF.
+/// Writes lines from one task, so that messages of concurrent senders are not interleaved. Lines
+/// end with LF only, because some servers fail at CRLF.
 async fn write(router: Arc<Router>, mut lines: mpsc::Receiver<Line>, mut output: impl AsyncWrite + Unpin) {
     while let Some((id, line)) = lines.recv().await {
         // A request that was given up before it was written is not sent.
@@ -121,7 +125,7 @@ async fn write_line(output: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::
     output.flush().await
 }
 
-/// Reads lines until the input ends, and brings each to where it belongs.
+/// Reads lines until the input ends, and delivers each to its receiver.
 async fn read(router: &Router, mut input: impl AsyncRead + Unpin, limit: usize) {
     let mut reader = Reader { buffer: BytesMut::new(), searched: 0, skipping: false, noise: 0, limit };
     loop {
@@ -135,7 +139,7 @@ async fn read(router: &Router, mut input: impl AsyncRead + Unpin, limit: usize) 
             }
         }
     }
-    // The last line may lack its end.
+    // The last line may lack its line end.
     let rest = reader.buffer.split().freeze();
     if !reader.skipping {
         reader.line(router, rest);
@@ -144,11 +148,11 @@ async fn read(router: &Router, mut input: impl AsyncRead + Unpin, limit: usize) 
 
 struct Reader {
     buffer: BytesMut,
-    /// Bytes at the front of the buffer that have no line feed.
+    /// Bytes at the front of the buffer that contain no line feed.
     searched: usize,
-    /// A line was too long: everything up to the next line feed is dropped.
+    /// Whether a line was too long. Everything up to the next line feed is skipped.
     skipping: bool,
-    /// Lines that are not messages.
+    /// The number of lines that are not messages.
     noise: u64,
     limit: usize,
 }
@@ -191,7 +195,7 @@ impl Reader {
     }
 }
 
-/// Fails the request whose answer is too large, if that can be told.
+/// Fails the request with an answer that is too large, if its id can be determined.
 fn too_large(router: &Router, front: &[u8], limit: usize) {
     let id = id_of(front).filter(|id| router.is_running(*id)).or_else(|| router.only());
     tracing::warn!("a line of more than {limit} bytes was skipped");
@@ -200,7 +204,7 @@ fn too_large(router: &Router, front: &[u8], limit: usize) {
     }
 }
 
-/// The id that stands before the result of an answer of which only the front was read.
+/// Finds the id of a truncated answer, if it comes before the result.
 fn id_of(front: &[u8]) -> Option<u64> {
     let front = &front[..front.len().min(256)];
     let end = front.windows(9).position(|window| window == b"\"result\":").unwrap_or(front.len());

@@ -1,4 +1,4 @@
-//! A server that runs as a child process: its start, its environment, its standard error, and its end.
+//! A server as a child process: its start, its environment, its standard error, and its end.
 
 use super::error::{Error, Exit};
 use super::limits::{LAST_OUTPUT, STDERR_LINE, STDERR_LINES, STOP_TIME};
@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-/// How to start a server that speaks over its standard input and output.
+/// The command that starts a server on standard input and output.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerCommand {
@@ -24,7 +24,7 @@ pub struct ServerCommand {
 }
 
 impl ServerCommand {
-    /// The command and its arguments. There is no shell between.
+    /// The command and its arguments. The command is run directly, not by a shell.
     pub fn new(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -34,8 +34,8 @@ impl ServerCommand {
         }
     }
 
-    /// Sets a variable of the environment. Otherwise the process gets only `HOME`, `LOGNAME`, `PATH`, `SHELL`, `TERM` and
-    /// `USER` of this one.
+    /// Sets an environment variable. Otherwise the process inherits only `HOME`, `LOGNAME`, `PATH`,
+    /// `SHELL`, `TERM` and `USER`.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
@@ -61,17 +61,19 @@ impl ServerCommand {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        // Package runners leave the real server as a grandchild, so signals go to a group.
+        // Package runners start the real server as a grandchild, so signals are sent to the process
+        // group.
         #[cfg(unix)]
         command.process_group(0);
         command
     }
 }
 
-/// What a child inherits of the environment: the list of the TypeScript SDK.
+/// The environment variables that a child inherits: the list of the TypeScript SDK.
 const INHERITED: [&str; 6] = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
 
-/// A child process. Dropping it ends the process: input closed, then SIGTERM, then SIGKILL, to the whole group.
+/// A child process. Dropping it ends the whole process group: closed input, then SIGTERM, then
+/// SIGKILL.
 #[derive(Debug)]
 pub(super) struct Process {
     stop: Option<oneshot::Sender<()>>,
@@ -86,9 +88,10 @@ pub(super) struct Streams {
 }
 
 impl Process {
-    /// Starts the process. When it has ended, all requests of `router` fail with its exit status.
+    /// Starts the process. When the process ends, all requests of `router` fail with its exit
+    /// status.
     ///
-    /// `drained` tells when its output has ended.
+    /// `drained` completes when its output has ended.
     pub(super) fn start(
         command: &ServerCommand,
         router: Arc<Router>,
@@ -110,7 +113,7 @@ impl Process {
         Ok((Self { stop: Some(stop), ended: watched, tail }, Streams { input, output }))
     }
 
-    /// Ends the process and waits until it has ended.
+    /// Ends the process and waits for its end.
     pub(super) async fn stop(mut self) {
         self.stop.take();
         let _ = self.ended.wait_for(|ended| *ended).await;
@@ -122,7 +125,7 @@ impl Process {
     }
 }
 
-/// Waits for the end of a child, or brings it about when it is asked to, and tells it.
+/// Waits for the end of a child, or ends it when `stop` completes. Then reports the end.
 async fn watch_over(
     mut child: Child,
     group: Group,
@@ -134,7 +137,8 @@ async fn watch_over(
 ) {
     let status = tokio::select! {
         status = child.wait() => {
-            // What it wrote last may still be in the pipe. A grandchild may hold the pipe open for ever.
+            // The pipe may still contain its last output. A grandchild may keep the pipe open for
+            // ever.
             let _ = timeout(LAST_OUTPUT, drained).await;
             status
         }
@@ -143,7 +147,7 @@ async fn watch_over(
             Ok(status) => status,
             Err(_) => end(&mut child, &group).await,
         },
-        // Standard input was closed with the pipe.
+        // Dropping the pipe has closed standard input.
         _ = stop => end(&mut child, &group).await,
     };
     let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -167,7 +171,7 @@ async fn end(child: &mut Child, group: &Group) -> std::io::Result<std::process::
     child.wait().await
 }
 
-/// The process group of a child. Dropping it kills what is left of the group.
+/// The process group of a child. Dropping it kills the remaining processes of the group.
 #[derive(Debug)]
 struct Group(Option<u32>);
 
@@ -177,10 +181,10 @@ enum Signal {
 }
 
 impl Group {
-    /// Kills what the leader has left behind.
+    /// Kills the remaining processes after the leader has ended.
     fn end(mut self) {
         self.signal(Signal::Kill);
-        // The number of the group may belong to others from here on.
+        // From here on, the number of the group may belong to another group.
         self.0 = None;
     }
 
@@ -192,7 +196,7 @@ impl Group {
             Signal::Terminate => Unix::TERM,
             Signal::Kill => Unix::KILL,
         };
-        // An error means that no process of the group is left.
+        // An error means that the group has no processes left.
         let _ = group.map(|group| kill_process_group(group, signal));
     }
 
@@ -211,7 +215,7 @@ impl Drop for Group {
 struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 impl Tail {
-    /// Reads standard error to its end: a full pipe would stop the child.
+    /// Reads standard error to its end, because a full pipe would block the child.
     async fn collect(self, stderr: ChildStderr) {
         let mut reader = BufReader::new(stderr);
         let mut line = Vec::new();

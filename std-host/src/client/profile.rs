@@ -1,4 +1,4 @@
-//! What the client says of itself, and what a session of an older revision was told.
+//! The client's description of itself, and the session state that a new session must get again.
 
 use super::raw::RawJson;
 use super::request::Request;
@@ -18,7 +18,7 @@ pub(super) struct OwnProfile {
     told: Mutex<Told>,
 }
 
-/// What a session must be told again when it is opened anew.
+/// The state to restore in a new session.
 #[derive(Debug, Default)]
 struct Told {
     level: Option<Level>,
@@ -37,7 +37,7 @@ impl OwnProfile {
     /// The body of `initialize`.
     pub(super) fn initialize(&self, id: u64, version: Version) -> Bytes {
         let mut out = Growing::unlimited();
-        // The buffer grows, so nothing is too large for it.
+        // The buffer grows, so writing cannot fail.
         let _ = client::initialize(&mut out, id, version, &self.borrowed());
         out.bytes.into()
     }
@@ -45,7 +45,7 @@ impl OwnProfile {
     /// The notification that ends the handshake.
     pub(super) fn initialized(&self) -> Bytes {
         let mut out = Growing::unlimited();
-        // The buffer grows, so nothing is too large for it.
+        // The buffer grows, so writing cannot fail.
         let _ = client::notification(&mut out, "notifications/initialized", &[]);
         out.bytes.into()
     }
@@ -61,7 +61,7 @@ impl OwnProfile {
         };
     }
 
-    /// The requests that set up a new session like the last one.
+    /// The requests that restore the state of the last session in a new one.
     pub(super) fn standing(&self) -> Vec<Request> {
         let told = self.told();
         let level = told.level.map(|level| Request::new("logging/setLevel").text("level", level.name()));

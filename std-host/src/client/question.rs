@@ -1,15 +1,15 @@
-//! Questions of a server to its client: forms and pages for a person, sampling, roots.
+//! Questions of a server to its client: forms and pages for the user, sampling, roots.
 
 use super::raw::RawJson;
 use attache_core::era;
 use core::fmt;
 use tokio::sync::oneshot;
 
-/// What a question asks for.
+/// The method of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QuestionMethod {
-    /// `elicitation/create`: a form to fill, or a page to visit.
+    /// `elicitation/create`: a form to fill in, or a page to visit.
     Elicitation,
     /// `sampling/createMessage`: an answer of the client's language model.
     Sampling,
@@ -37,25 +37,26 @@ impl QuestionMethod {
     }
 }
 
-/// A question of the server. Dropping it tells the server that nobody answers.
+/// A question of the server. Dropping it tells the server that the question is not answered.
 #[must_use]
 pub struct Question {
-    /// The key of the question: of revision 2026-07-28 the key in `inputRequests`, of older ones the id of the request.
+    /// The key of the question: the key in `inputRequests` for revision 2026-07-28, the id of the
+    /// request for older revisions.
     pub key: String,
-    /// What the question asks for.
+    /// The method.
     pub method: QuestionMethod,
-    /// The parameters, as the server wrote them.
+    /// The parameters in the server's own text.
     pub params: RawJson,
     reply: oneshot::Sender<Answered>,
 }
 
-/// The answer to a question: a result, or the reason why there is none.
+/// The answer to a question: a result, or why it is refused.
 pub(super) type Answered = Result<RawJson, Refusal>;
 
 /// Why a question is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The code of the error that the server gets: -1 if the person refused.
+    /// The code of the error that the server gets. -1 if the user refused.
     pub code: i64,
     /// The message of the error.
     pub message: String,
@@ -72,7 +73,7 @@ impl Question {
         let _ = self.reply.send(Ok(result));
     }
 
-    /// Waits until the server withdraws the question. An answer would be ignored from there on.
+    /// Waits until the server withdraws the question. After that, an answer is ignored.
     pub async fn withdrawn(&mut self) {
         self.reply.closed().await;
     }
@@ -89,8 +90,9 @@ impl fmt::Debug for Question {
     }
 }
 
-/// What a server gets for a question that was dropped.
-// MCP 2025-11-25 client/elicitation: "cancel" is a dismissal without a choice. client/sampling: a refusal is error -1.
+/// The answer to a question that was dropped.
+// MCP 2025-11-25 client/elicitation: "cancel" is a dismissal without a choice. client/sampling: a
+// refusal is error -1.
 pub(super) fn unanswered(method: QuestionMethod) -> Answered {
     match method {
         QuestionMethod::Elicitation => Ok(RawJson::parse(r#"{"action":"cancel"}"#).map_err(|_| Refusal::none())?),
@@ -114,7 +116,8 @@ pub(super) fn is_declared(method: QuestionMethod, params: &RawJson, declared: er
     let (known, allowed) = match method {
         QuestionMethod::Roots => (declared.has(era::Client::ROOTS), true),
         QuestionMethod::Sampling => (declared.has(era::Client::SAMPLING), true),
-        // MCP 2025-11-25 client/elicitation: no `mode` means a form; an undeclared mode gets -32602.
+        // MCP 2025-11-25 client/elicitation: no `mode` means a form; an undeclared mode gets
+        // -32602.
         QuestionMethod::Elicitation => match mode.as_deref() {
             None | Some("form") => (forms_or_pages, declared.has(era::Client::FORMS)),
             Some("url") => (forms_or_pages, declared.has(era::Client::PAGES)),

@@ -1,4 +1,4 @@
-//! JSON text that is passed on as it was written: unknown members and the spelling of numbers stay.
+//! JSON text in its original form: unknown members and the spelling of numbers are preserved.
 
 use attache_core::client::{elements, members};
 use attache_core::json::Value;
@@ -7,7 +7,7 @@ use core::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A JSON text that was checked, byte by byte as it came.
+/// A valid JSON text, byte by byte as it was received.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RawJson(Bytes);
 
@@ -15,7 +15,7 @@ impl RawJson {
     /// Checks a JSON text.
     ///
     /// # Errors
-    /// Where the text is not JSON, or nested deeper than 64 levels.
+    /// If the text is not JSON, or is nested deeper than 64 levels.
     pub fn parse(text: impl Into<Bytes>) -> Result<Self, InvalidJson> {
         let text = text.into();
         match Value::parse(&text) {
@@ -24,7 +24,7 @@ impl RawJson {
         }
     }
 
-    /// The JSON text of a value.
+    /// Serializes a value as JSON text.
     ///
     /// # Errors
     /// If the value cannot be written as JSON.
@@ -33,7 +33,7 @@ impl RawJson {
         Self::parse(text)
     }
 
-    /// The JSON string that says `text`.
+    /// Encodes a text as a JSON string.
     pub fn text(text: &str) -> Self {
         Self(serde_json::Value::from(text).to_string().into())
     }
@@ -43,22 +43,22 @@ impl RawJson {
         Self(Bytes::from_static(b"{}"))
     }
 
-    /// A value that was found in a body that was checked.
+    /// A value from a body that was checked.
     pub(super) fn part(body: &Bytes, value: Value<'_>) -> Self {
         Self(body.slice_ref(value.raw()))
     }
 
-    /// The text.
+    /// The JSON text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The bytes of the text.
+    /// The bytes of the JSON text.
     pub const fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// Reads the text into a type.
+    /// Deserializes the text.
     ///
     /// # Errors
     /// If the text does not fit the type.
@@ -71,24 +71,24 @@ impl RawJson {
         self.value()?.member(name).map(|value| Self::part(&self.0, value))
     }
 
-    /// The text that a JSON string means.
+    /// Decodes a JSON string.
     pub fn string(&self) -> Option<String> {
         self.value()?.text().map(|text| text.chars().collect())
     }
 
-    /// The members of an object, in their order.
+    /// The members of an object, in order.
     pub fn members(&self) -> impl Iterator<Item = (String, Self)> {
         let found = self.value().into_iter().flat_map(members);
         found.map(|(name, value)| (name.chars().collect(), Self::part(&self.0, value)))
     }
 
-    /// The elements of an array, in their order.
+    /// The elements of an array, in order.
     pub fn elements(&self) -> impl Iterator<Item = Self> {
         self.value().into_iter().flat_map(elements).map(|value| Self::part(&self.0, value))
     }
 
     /// The value; the text was checked, so there is one.
-    pub(super) fn value(&self) -> Option<Value<'_>> {
+    pub(crate) fn value(&self) -> Option<Value<'_>> {
         Value::parse(&self.0).ok()
     }
 }
@@ -112,7 +112,7 @@ impl Serialize for RawJson {
     }
 }
 
-/// A text that is not JSON, or a value that JSON cannot say.
+/// A text that is not JSON, or a value that JSON cannot represent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidJson(String);
 

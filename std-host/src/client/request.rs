@@ -1,4 +1,4 @@
-//! A request: its method, its parameters as JSON text, and how it is to be run.
+//! A request: its method, its parameters as JSON text, and its options.
 
 use super::raw::RawJson;
 use crate::sink::Growing;
@@ -26,6 +26,7 @@ pub struct Request {
     pub(super) meta: Vec<(String, RawJson)>,
     pub(super) progress: bool,
     pub(super) level: Option<Level>,
+    pub(super) capabilities: Option<RawJson>,
     pub(super) time: Option<Duration>,
     pub(super) total: Option<Duration>,
     pub(super) asks: bool,
@@ -41,6 +42,7 @@ impl Request {
             meta: Vec::new(),
             progress: false,
             level: None,
+            capabilities: None,
             time: None,
             total: None,
             asks: false,
@@ -48,7 +50,7 @@ impl Request {
         }
     }
 
-    /// `tools/call` of this tool with these arguments, which are sent as they are written.
+    /// A `tools/call` request for this tool. The arguments are sent in their original text.
     pub fn call(tool: &str, arguments: RawJson) -> Self {
         Self::new("tools/call").text("name", tool).param("arguments", arguments)
     }
@@ -59,7 +61,7 @@ impl Request {
         self
     }
 
-    /// Adds a parameter that is a text.
+    /// Adds a text parameter.
     pub fn text(self, name: impl Into<Cow<'static, str>>, value: &str) -> Self {
         self.param(name, RawJson::text(value))
     }
@@ -71,7 +73,8 @@ impl Request {
         self
     }
 
-    /// Adds a member to `_meta`, such as `traceparent`. Members of the protocol itself are written by the client.
+    /// Adds a member to `_meta`, such as `traceparent`. The client writes the protocol's own
+    /// members.
     pub fn meta(mut self, name: impl Into<String>, value: RawJson) -> Self {
         self.meta.push((name.into(), value));
         self
@@ -83,10 +86,17 @@ impl Request {
         self
     }
 
-    /// Asks a server of revision 2026-07-28 for log messages of at least this level. For older servers see
-    /// [`Client::set_level`](super::Client::set_level).
+    /// Requests log messages of at least this level from a server of revision 2026-07-28. For older
+    /// servers, see [`Client::set_level`](super::Client::set_level).
     pub const fn level(mut self, level: Level) -> Self {
         self.level = Some(level);
+        self
+    }
+
+    /// Declares these capabilities for this request, instead of those of the client, to a server of revision 2026-07-28. A session of
+    /// an older revision has declared its capabilities in its handshake.
+    pub fn capabilities(mut self, capabilities: RawJson) -> Self {
+        self.capabilities = Some(capabilities);
         self
     }
 
@@ -96,21 +106,22 @@ impl Request {
         self
     }
 
-    /// How long the request may take, progress or not.
+    /// The timeout of the request as a whole, even with progress.
     pub const fn total_timeout(mut self, time: Duration) -> Self {
         self.total = Some(time);
         self
     }
 
-    /// Gives the server's questions to the caller, as events of the [`Call`](super::Call). Without it they go to the function
-    /// of [`ClientBuilder::answers`](super::ClientBuilder::answers).
+    /// Delivers the server's questions to the caller, as events of the [`Call`](super::Call).
+    /// Without this, the function of [`ClientBuilder::answers`](super::ClientBuilder::answers) gets
+    /// them.
     pub const fn questions(mut self) -> Self {
         self.asks = true;
         self
     }
 
-    /// Gives a result `input_required` of revision 2026-07-28 to the caller as it is, instead of its questions. The caller
-    /// repeats the request with `inputResponses` and `requestState`.
+    /// Returns an `input_required` result of revision 2026-07-28 unchanged, without asking its
+    /// questions. The caller then repeats the request with `inputResponses` and `requestState`.
     pub const fn keep_questions(mut self) -> Self {
         self.keeps_questions = true;
         self
@@ -120,13 +131,15 @@ impl Request {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// The name that `Mcp-Name` mirrors.
+    /// The value of `Mcp-Name`.
     pub(super) fn mirrored_name(&self) -> Option<String> {
         self.param_named(mirrored_name(&self.method)?)?.string()
     }
 
-    /// The body of the request, with further parameters behind its own.
+    /// The body of the request, with `further` parameters after its own.
     pub(super) fn body(&self, id: u64, version: Version, profile: Profile<'_>, further: &[(&str, RawJson)]) -> Bytes {
+        let capabilities = self.capabilities.as_ref().map_or(profile.capabilities, |own| own.as_bytes());
+        let profile = Profile { capabilities, ..profile };
         let own = self.params.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
         let further = further.iter().map(|(name, value)| Param::json(name, value.as_bytes()));
         let params: Vec<Param<'_>> = own.chain(further).collect();
@@ -139,7 +152,7 @@ impl Request {
             meta = meta.level(level);
         }
         let mut out = Growing::unlimited();
-        // The buffer grows, so nothing is too large for it.
+        // The buffer grows, so writing cannot fail.
         let _ = client::request(&mut out, id, &self.method, &params, &meta);
         out.bytes.into()
     }

@@ -1,4 +1,4 @@
-//! Brings each message of a server to the request it belongs to, whatever stream it came on.
+//! Delivers each message of a server to its request, on whatever stream the message arrives.
 
 mod questions;
 
@@ -17,16 +17,16 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::AbortHandle;
 
 /// A function that answers questions.
 pub(super) type Answers = Arc<dyn Fn(Question) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Why a body could not be brought anywhere.
+/// Why a body could not be delivered.
 #[derive(Debug)]
 pub(super) enum Stray {
-    /// It is not a message of MCP.
+    /// It is not an MCP message.
     Unreadable(String),
     /// It answers a request that is not running.
     Id(String),
@@ -36,20 +36,22 @@ pub(super) struct Router {
     ids: AtomicU64,
     calls: Mutex<Calls>,
     notices: broadcast::Sender<Notice>,
-    /// Responses to requests of the server, for the transport to send.
+    /// Responses to requests of the server, which the transport sends.
     responses: mpsc::Sender<Bytes>,
     declared: era::Client,
     answers: Option<Answers>,
     open_questions: Arc<AtomicUsize>,
+    /// Whether the connection has ended.
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Calls {
     running: HashMap<u64, Running>,
     version: Option<Version>,
-    /// Why no further request can be made.
+    /// Why no more requests can be made.
     closed: Option<Error>,
-    /// The open questions of the server, by their ids: the tasks that wait for the answers.
+    /// The open questions of the server, by id, with the tasks that wait for their answers.
     questions: HashMap<Bytes, AbortHandle>,
 }
 
@@ -72,6 +74,7 @@ impl Router {
             declared,
             answers,
             open_questions: Arc::default(),
+            ended: watch::Sender::new(false),
         };
         (Arc::new(router), outgoing)
     }
@@ -92,7 +95,7 @@ impl Router {
         self.declared
     }
 
-    /// The revision that was agreed on.
+    /// The negotiated revision.
     pub(super) fn version(&self) -> Option<Version> {
         self.lock().version
     }
@@ -101,7 +104,7 @@ impl Router {
         self.lock().version = Some(version);
     }
 
-    /// Opens a request: its id, and where its messages arrive.
+    /// Opens a request. Returns its id and its mailbox.
     pub(super) fn open(&self, asks: bool, listens: bool) -> Result<(u64, Arc<Mailbox>), Error> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
@@ -118,7 +121,7 @@ impl Router {
         self.lock().running.remove(&id).is_some()
     }
 
-    /// Notes that a request is being written, so that it may reach the server.
+    /// Records that a request is being written, so that it may reach the server.
     pub(super) fn written(&self, id: u64) {
         if let Some(running) = self.lock().running.get_mut(&id) {
             running.written = true;
@@ -137,7 +140,7 @@ impl Router {
         self.lock().running.contains_key(&id)
     }
 
-    /// Ends all requests; no further one can be made until [`reopen`](Self::reopen).
+    /// Fails all requests, and all further ones until [`reopen`](Self::reopen).
     pub(super) fn close(&self, error: &Error) {
         let mut calls = self.lock();
         calls.closed.get_or_insert_with(|| error.clone());
@@ -148,21 +151,32 @@ impl Router {
             };
             running.mailbox.end(Err(error));
         }
+        drop(calls);
+        self.ended.send_replace(true);
     }
 
-    /// A new process was started: requests can be made again.
+    /// Waits until no further request can be made, and returns the reason.
+    pub(super) async fn ended(&self) -> Error {
+        // The sender is a field of `self`, so it is there.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        self.lock().closed.clone().unwrap_or(Error::Closed)
+    }
+
+    /// Allows requests again, after a new process was started.
     pub(super) fn reopen(&self) {
         self.lock().closed = None;
+        self.ended.send_replace(false);
     }
 
-    /// The only request that runs.
+    /// The only running request, if there is exactly one.
     pub(super) fn only(&self) -> Option<u64> {
         let calls = self.lock();
         let mut ids = calls.running.keys();
         ids.next().copied().filter(|_| ids.next().is_none())
     }
 
-    /// Takes a body: a message, or a batch of them. `stream` is the request on whose stream the body came.
+    /// Handles a body: a message, or a batch of messages. If the body arrived on the stream of a
+    /// request, `stream` is the id of that request.
     pub(super) fn receive(&self, body: &Bytes, status: u16, stream: Option<u64>) -> Result<(), Stray> {
         match client::read(body) {
             Ok(received) => match received.message {
@@ -176,7 +190,8 @@ impl Router {
                     Ok(())
                 }
             },
-            // MCP 2025-03-26 basic/index: batches MUST be accepted; no other revision has them.
+            // MCP 2025-03-26 basic/index: batches MUST be accepted. Other revisions have no
+            // batches.
             Err(Unreadable::Array) if self.version() == Some(Version::V2025_03_26) => self.batch(body, status, stream),
             Err(Unreadable::Array) => Err(Stray::Unreadable("an array of messages".to_owned())),
             Err(Unreadable::NotJson(error)) => Err(Stray::Unreadable(format!("not JSON: {error}"))),
@@ -198,7 +213,7 @@ impl Router {
     fn answered(&self, body: &Bytes, status: u16, answer: client::Answer, stream: Option<u64>) -> Result<(), Stray> {
         let id = match answer.id {
             AnswerId::Number(id) => Some(id),
-            // With exactly one request outstanding an error without an id is its answer.
+            // If exactly one request is outstanding, an error without an id is its answer.
             AnswerId::Missing if answer.outcome.is_err() => stream.or_else(|| self.only()),
             AnswerId::Missing | AnswerId::Foreign(_) => None,
         };
@@ -249,7 +264,7 @@ impl Router {
         }
     }
 
-    /// The subscription of revision 2026-07-28 that a notification belongs to.
+    /// The subscription of revision 2026-07-28 to which a notification belongs.
     fn subscription(&self, params: &RawJson, stream: Option<u64>) -> Option<Arc<Mailbox>> {
         let id = |params: Value<'_>| number(params.member("_meta")?.member("io.modelcontextprotocol/subscriptionId")?);
         let call = params.value().and_then(id).or(stream)?;
@@ -263,7 +278,8 @@ impl Router {
             self.lock().questions.remove(id.as_bytes()).inspect(AbortHandle::abort);
             return;
         }
-        // MCP 2026-07-28 basic/patterns/cancellation: a server cancels nothing but a subscription, which ends it.
+        // MCP 2026-07-28 basic/patterns/cancellation: a server can cancel only a subscription,
+        // which ends it.
         let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens).is_some());
         if let Some(listen) = listen {
             self.fail(listen, Error::Lost("the server ended the subscription".to_owned()));

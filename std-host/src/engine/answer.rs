@@ -1,33 +1,33 @@
-//! What is sent to a peer, step by step.
+//! Answers and other messages to a peer, step by step.
 
 use attache_core::rpc::Code;
 use bytes::Bytes;
 
-/// An answer, whole.
+/// A complete answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) bytes: Bytes,
-    /// The error that stands in it instead of what was to be answered.
+    /// The error that was sent in place of the intended answer.
     pub(crate) spoilt: Option<Code>,
 }
 
 impl Answer {
-    /// An answer that says what it was to say.
+    /// Creates an answer with the intended content.
     pub(crate) const fn of(status: u16, bytes: Bytes) -> Self {
         Self { status, bytes, spoilt: None }
     }
 }
 
-/// The next thing to be sent.
+/// The next data to send.
 pub(crate) enum Step {
-    /// A message, and others will follow.
+    /// A message, followed by others.
     Told(Bytes),
-    /// A piece of the last message, and others will follow.
+    /// A piece of the last message, followed by others.
     Piece(Bytes),
-    /// The last one, or what is left of it.
+    /// The last message, or the rest of it.
     Last(Answer),
-    /// There is no more, though the last message is not whole.
+    /// The end, although the last message is incomplete.
     Broken,
-    /// There is no more: the client has cancelled the call.
+    /// The end, because the client has cancelled the call.
     Gone,
 }

@@ -1,4 +1,4 @@
-//! Batches of revision 2025-03-26.
+//! JSON-RPC batches of revision 2025-03-26.
 
 use super::answer::{Answer, Step};
 use super::pending::Pending;
@@ -8,11 +8,12 @@ use crate::sink::Growing;
 use attache_core::json::{Full, Sink};
 use bytes::Bytes;
 
-/// The answers to the messages of a batch, as one array; nothing if there is none (JSON-RPC 2.0 §6). Events of the calls have no place
-/// in it. The array is charged to the request of `permit`.
+/// Returns the answers to the messages of a batch as one array, or `None` if there are none
+/// (JSON-RPC 2.0 §6). Events of the calls are dropped, because the array has no place for them. The
+/// array is charged to the request of `permit`.
 ///
 /// # Errors
-/// If the budget has no room for it.
+/// If the array does not fit into the budget.
 pub(crate) async fn batched(pending: Vec<Pending>, permit: &Permit, stop: Stop) -> Result<Option<Bytes>, Overdrawn> {
     let mut answers = Vec::new();
     for pending in pending {
@@ -29,7 +30,7 @@ pub(crate) async fn batched(pending: Vec<Pending>, permit: &Permit, stop: Stop) 
                     }
                 }
             }
-            // Of the modern era, which knows no batches.
+            // Subscriptions exist in the modern era only, which has no batches.
             Pending::Listening(_) => {}
         }
     }
@@ -39,7 +40,7 @@ pub(crate) async fn batched(pending: Vec<Pending>, permit: &Permit, stop: Stop) 
     let mut array = Growing::charged(permit, usize::MAX);
     let mut write = || -> Result<(), Full> {
         let mut between: &[u8] = b"[";
-        // Each is freed when it has been copied.
+        // Each answer is freed after it was copied.
         for answer in answers.drain(..) {
             array.put(core::mem::replace(&mut between, b","))?;
             array.put(&answer)?;

@@ -1,8 +1,9 @@
-//! A subscription that is open (MCP 2026-07-28 basic/patterns/subscriptions).
+//! Open subscriptions (MCP 2026-07-28 basic/patterns/subscriptions).
 
 use super::answer::{Answer, Step};
 use super::server::Engine;
 use crate::admission::Place;
+use crate::backend::Watched;
 use crate::observe::Watch;
 use crate::offer::Change;
 use crate::sink::Growing;
@@ -16,20 +17,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// What a subscription is to be told. A message is written when it is sent: a reader that does not read holds no messages.
+/// A notification to send. The message is written only when it is sent, so that messages do not
+/// pile up for a slow reader.
 enum Due {
     Acknowledgement,
     List(Kind),
     Resource(String),
 }
 
-/// A subscription that is open. It keeps nothing of what was offered when it began.
+/// An open subscription. It does not hold on to the offers that were current when it began.
 pub(crate) struct Listening {
     engine: Arc<Engine>,
     listen: Listen,
     body: Bytes,
-    /// Nothing where all subscriptions were ended before this one began.
+    /// `None` if all subscriptions were ended before this one began.
     changes: Option<broadcast::Receiver<Change>>,
+    /// For the backends that offer the resources of the subscription.
+    _watched: Vec<Watched>,
     /// What is to be told.
     due: VecDeque<Due>,
     place: Place,
@@ -40,14 +44,17 @@ impl Listening {
     pub(super) fn new(engine: Arc<Engine>, listen: Listen, body: Bytes, place: Place, mut watch: Watch) -> Self {
         let changes = engine.changes.listen();
         watch.status(OK);
-        // A copy, of which the place has the memory: the body may be a part of something larger.
+        // A copy, because the body may be a slice of a larger buffer. The permit of the place
+        // covers the copy.
         let body = Bytes::copy_from_slice(&body);
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         let due = VecDeque::from([Due::Acknowledgement]);
-        Self { engine, listen, body, changes, due, place, watch }
+        let mut watched = Vec::new();
+        listen.each_uri(&body, |uri| watched.extend(engine.backends.watch(&uri.chars().collect::<String>())));
+        Self { engine, listen, body, changes, _watched: watched, due, place, watch }
     }
 
-    /// What is answered where there is no room for it.
+    /// Returns the answer for a subscription that exceeds the limits.
     pub(crate) fn refuse(&mut self) -> Bytes {
         self.engine.now().replied(&self.listen.refuse(), &self.body, &self.place.permit, &mut self.watch).bytes
     }
@@ -56,7 +63,7 @@ impl Listening {
         self.listen.id(&self.body).to_vec()
     }
 
-    /// The next thing to be sent. Nothing is lost if the future is dropped.
+    /// Returns the next data to send. Nothing is lost if the future is dropped.
     pub(crate) async fn step(&mut self) -> Step {
         loop {
             if let Some(due) = self.due.pop_front() {
@@ -76,7 +83,7 @@ impl Listening {
                     self.due.push_back(Due::Resource(uri));
                 }
                 Ok(Change::Resource(_) | Change::Page(_)) => {}
-                // What was missed is not known: any list may have changed, and any resource.
+                // The missed changes are unknown: any list and any resource may have changed.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let due = &mut self.due;
                     due.extend([Kind::Tool, Kind::Prompt, Kind::Resource].map(Due::List));
@@ -93,7 +100,7 @@ impl Listening {
         }
     }
 
-    /// The message; nothing where the subscription does not want to hear of it.
+    /// Writes the message, or returns `None` if the subscription does not include it.
     fn message(&self, due: &Due) -> Option<Bytes> {
         let Self { listen, body, .. } = self;
         let mut message = Growing::unlimited();

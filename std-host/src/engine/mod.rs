@@ -1,4 +1,5 @@
-//! A finished server: what is asked of the protocol engine on its behalf, and the answers.
+//! The engine of a finished server: it runs the requests of the protocol engine, and produces the
+//! answers.
 
 mod answer;
 mod batch;

@@ -1,4 +1,4 @@
-//! From what the protocol engine wants done to what is on its way to the peer.
+//! Starts the work that the protocol engine asks for.
 
 use super::answer::Answer;
 use super::listening::Listening;
@@ -14,7 +14,8 @@ use attache_core::rpc::Error;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-/// What is on its way to a peer. It needs nothing of the request any more but the body it holds.
+/// An answer, a running call or an open subscription. Of the request, it only needs the body, which
+/// it holds.
 pub(crate) enum Pending {
     Ready(Answer),
     Running(Running),
@@ -22,8 +23,9 @@ pub(crate) enum Pending {
 }
 
 impl Moment {
-    /// Starts what `next` asks for, which this moment's server has made of `body`; `None` if there is nothing to answer. It keeps
-    /// its `place` until its end. `client` is that of a legacy session, whose message it is.
+    /// Starts the work that `next` asks for, which this moment's server has read from `body`.
+    /// Returns `None` if there is nothing to answer. `place` is held until the work ends. `client`
+    /// is set for a message of a legacy session.
     pub(crate) fn start(
         self,
         next: Next,
@@ -34,7 +36,7 @@ impl Moment {
         mut watch: Watch,
     ) -> Option<Pending> {
         match next {
-            // Whoever reads batches has its messages started one by one.
+            // The reader of a batch starts its messages one by one.
             Next::Ack | Next::Batch(_) => {
                 watch.taken();
                 None
@@ -42,7 +44,7 @@ impl Moment {
             Next::Cancel(id) => self.done(client?.cancel(id.of(&body)), client?, watch),
             Next::Answer(question, outcome) => {
                 let read = |item: Item| serde_json::from_slice(item.of(&body).raw()).unwrap_or_default();
-                // The parsed answer is kept until all answers to its call have come.
+                // The parsed answer is kept until the call has all its answers.
                 let answered = match parsed(&body, &place.permit) {
                     Ok(permit) => client?.answer(question, outcome.map(read).map_err(read), permit),
                     Err(short) => Err(Error::Busy(short.reason())),
@@ -56,7 +58,7 @@ impl Moment {
                     }
                     Wish::Level(_) => String::new(),
                 };
-                let reply = match client?.remember(wish, uri, &place.permit) {
+                let reply = match client?.remember(wish, uri, &self.engine.backends, &place.permit) {
                     Ok(()) => reply,
                     Err(error) => reply.instead(error),
                 };
@@ -86,7 +88,7 @@ impl Moment {
         }
     }
 
-    /// The answer to a message that is not a request: none, if all went well.
+    /// Returns the answer to a message that is not a request: `None` if it succeeded.
     fn done(&self, done: Result<(), Error>, client: &Client, mut watch: Watch) -> Option<Pending> {
         match done {
             Ok(()) => {

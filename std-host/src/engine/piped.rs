@@ -1,4 +1,4 @@
-//! An answer that is sent while it is written.
+//! Answers that are sent while they are written (streaming).
 
 use super::answer::Answer;
 use super::server::Moment;
@@ -19,25 +19,26 @@ use tokio::time::{Instant, timeout_at};
 
 /// The next part of an answer.
 pub(crate) enum Part {
-    /// Others follow.
+    /// A piece, followed by others.
     Piece(Bytes),
-    /// The last one; the whole answer if there was none before.
+    /// The last part; the whole answer if it was not split.
     Last(Answer),
-    /// There is no more, though the answer is not whole.
+    /// The end, although the answer is incomplete.
     Broken,
 }
 
-/// How a text that is sent while it is made goes out.
+/// The way in which a streamed text is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// Piece by piece.
+    /// In pieces.
     Pieces,
-    /// In one message, which is kept until it is whole: a line cannot be broken off without ending what else goes over it.
+    /// In one message, which is buffered until it is complete. A line needs this, because aborting
+    /// a message there would end all other messages of the connection.
     Whole,
 }
 
 impl Way {
-    /// A buffer for as much as goes out together.
+    /// Creates a buffer for the data that is sent together.
     fn sink(self, permit: &Permit) -> Growing {
         Growing::charged(
             permit,
@@ -49,26 +50,28 @@ impl Way {
     }
 }
 
-/// An answer on its way. Dropped, it ends.
+/// An answer that is being written and sent. Dropping it ends it.
 pub(crate) struct Piped {
     write: Pin<Box<dyn Future<Output = Part> + Send>>,
-    /// What the writer has ended with.
+    /// The result of the writer.
     last: Option<Part>,
-    /// What the writer has put there to be taken. Both are polled by one task, so nobody has to be woken.
+    /// The piece that the writer has finished. Writer and reader are polled by one task, so no
+    /// wake-up is needed.
     slot: Slot,
 }
 
 type Slot = Arc<Mutex<Option<Bytes>>>;
 
-/// A text, and when it has to be whole.
+/// A text, the deadline by which it must be complete, and the stop signal.
 type Bounded = (StreamedText, Instant, Stop);
 
-/// When a text has to be whole.
+/// The deadline by which a text must be complete, and the stop signal.
 type Until<'a> = (Instant, &'a mut Stop);
 
 impl Piped {
-    /// The answer to the call of `ticket`, which was read from `body`: the text that `text` gives until the deadline or the stop. Bytes
-    /// that wait to be sent are charged to the request of `permit`.
+    /// Starts the answer to the call of `ticket`, which was read from `body`. The content comes
+    /// from `text`, until the deadline or the stop signal. Bytes that wait to be sent are charged
+    /// to the request of `permit`.
     pub(crate) fn new(moment: Moment, ticket: Ticket, body: Bytes, text: Bounded, way: Way, permit: &Permit) -> Self {
         let slot = Slot::default();
         let sink = Pipe {
@@ -82,7 +85,7 @@ impl Piped {
         Self { write: Box::pin(write(moment, ticket, body, text, sink)), last: None, slot }
     }
 
-    /// The next part. Nothing is lost if the future is dropped.
+    /// Returns the next part. Nothing is lost if the future is dropped.
     pub(crate) async fn next(&mut self) -> Part {
         poll_fn(|context| {
             if self.last.is_none()
@@ -90,7 +93,7 @@ impl Piped {
             {
                 self.last = Some(last);
             }
-            // What was written before comes before.
+            // A finished piece is sent before the last part.
             let piece = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take().map(Part::Piece);
             piece.or_else(|| self.last.take()).map_or(Poll::Pending, Poll::Ready)
         })
@@ -127,7 +130,7 @@ async fn write(
     }
 }
 
-/// Writes the result. The outer error is the stream's, the inner one that of the place for it.
+/// Writes the result. The outer error is that of the stream, the inner one that of the output.
 async fn fill(text: &mut StreamedText, until: Until<'_>, out: &mut Output<'_>) -> Result<ToolResult, ToolError> {
     let StreamedText { text, mime_type } = text;
     match mime_type {
@@ -148,7 +151,7 @@ async fn copy(
     mut to: Streaming<'_>,
 ) -> Result<ToolResult, ToolError> {
     let late = || ToolError::user("The call took longer than this server allows, and was ended");
-    // A slow reader has limits of its own.
+    // Slow readers are covered by their own timeout.
     loop {
         let piece = tokio::select! {
             biased;
@@ -163,13 +166,13 @@ async fn copy(
     Ok(to.end().await)
 }
 
-/// A sink that sends on what stands in it whenever it is full.
+/// A sink that passes its buffer on for sending whenever it is full.
 struct Pipe {
     sink: Growing,
     permit: Permit,
-    /// How much was sent on.
+    /// The number of bytes that were passed on.
     gone: usize,
-    /// Something was to be taken back that was sent on.
+    /// Whether bytes were to be removed that had already been passed on.
     spoilt: bool,
     way: Way,
     slot: Slot,

@@ -1,4 +1,4 @@
-//! A call that runs.
+//! Running calls.
 
 use super::answer::Step;
 use super::piped::{Part, Piped, Way};
@@ -19,7 +19,7 @@ use core::mem::replace;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// A call that runs.
+/// A running call.
 pub(crate) struct Running {
     moment: Moment,
     version: Version,
@@ -30,25 +30,25 @@ pub(crate) struct Running {
     /// Ends the call before its deadline.
     stop: Stop,
     place: Place,
-    /// For the memory that the call held already when it was parked.
+    /// The permit for memory that the call already held when it was parked.
     _held: Permit,
-    /// How the call is cancelled by a legacy client, and asks it.
+    /// The connection to a legacy client, which can cancel the call and answer its questions.
     legacy: Option<Box<Legacy>>,
     watch: Watch,
 }
 
 enum State {
-    /// The handler runs.
+    /// The handler is running.
     Running { ticket: Ticket, run: Run, events: mpsc::Receiver<Event> },
-    /// The handler has ended; events that it sent before are still to go out.
+    /// The handler has ended; its earlier events are still to be sent.
     Draining { ticket: Ticket, outcome: Outcome, events: mpsc::Receiver<Event>, is_charged: bool },
-    /// The answer is sent while it is written.
+    /// The answer is being streamed.
     Streaming(Piped),
-    /// The last step has been taken.
+    /// The last step was returned.
     Ended,
 }
 
-/// What happens next to a handler that runs.
+/// The next event of a running handler.
 enum Next {
     Event(Event),
     Signal(Signal),
@@ -56,7 +56,7 @@ enum Next {
 }
 
 impl Running {
-    /// The call of `ticket`, which was read from `body`, as it was started.
+    /// Creates the running call of `ticket`, which was read from `body`.
     pub(super) fn new(
         moment: Moment,
         (ticket, body): (Ticket, Bytes),
@@ -71,22 +71,22 @@ impl Running {
         Self { moment, version, body, state, way, deadline, stop: Stop::default(), place, _held: held, legacy, watch }
     }
 
-    /// The revision of the protocol that the caller speaks.
+    /// Returns the protocol revision of the caller.
     pub(crate) const fn version(&self) -> Version {
         self.version
     }
 
-    /// Has each message come whole.
+    /// Sends each message as a whole, not in pieces.
     pub(crate) const fn whole(&mut self) {
         self.way = Way::Whole;
     }
 
-    /// Has the call end with an error when `stop` says so.
+    /// Makes the call end with an error when `stop` is signalled.
     pub(crate) fn ends_with(&mut self, stop: Stop) {
         self.stop = stop;
     }
 
-    /// The next thing to be sent. Nothing is lost if the future is dropped.
+    /// Returns the next data to send. Nothing is lost if the future is dropped.
     pub(crate) async fn step(&mut self) -> Step {
         let step = self.advance().await;
         match &step {
@@ -115,7 +115,7 @@ impl Running {
                         self.charge_outcome();
                         return Step::Told(message);
                     }
-                    // The handler that asked has ended.
+                    // The handler that asked has already ended.
                     Ok(Event::Ask(_)) => continue,
                     Err(_) => match self.finish() {
                         Some(step) => return step,
@@ -155,17 +155,18 @@ impl Running {
             Some(event) = events.recv() => Next::Event(event),
             signal = signal => Next::Signal(signal),
             outcome = run => Next::Outcome(outcome),
-            // Asked last, so that a call that does not wait needs no timer.
+            // Polled after the handler, so that a call that never waits needs no timer.
             () = async { sleep_until(deadline).await } => Next::Outcome(overdue()),
             () = stop.wait() => Next::Outcome(stopped()),
         }
     }
 
-    /// The handler has ended: a legacy client is asked what it asks, and everything else is the answer.
+    /// Handles the end of the handler: asks a legacy client the questions in the outcome, or
+    /// answers with the outcome.
     fn ran(&mut self, outcome: Outcome) {
         match (outcome, &mut self.legacy) {
             (Outcome::Asks(questions, _), Some(legacy)) => {
-                // A person has the time of a person.
+                // The user gets additional time to answer.
                 self.deadline += limits::ANSWERS;
                 let asked = legacy.ask(questions);
                 self.asked(Some(asked));
@@ -179,8 +180,8 @@ impl Running {
         }
     }
 
-    /// The call asks its client and stays alive: a legacy client is sent the questions, and a modern one gets them as the answer and
-    /// finds the parked call again with its retry.
+    /// Asks the client while the call stays alive. A legacy client is sent the questions. A modern
+    /// client gets them as the answer, and its retry continues the parked call.
     fn ask(&mut self, question: Question) {
         if let Some(legacy) = &mut self.legacy {
             self.deadline += limits::ANSWERS;
@@ -188,12 +189,14 @@ impl Running {
             return;
         }
         let State::Running { ticket, run, events } = replace(&mut self.state, State::Ended) else { return };
-        let call = Suspended { run, events, permit: core::mem::take(&mut self.place.permit) };
+        // The answer with the questions is charged to the same caller, as long as it is not read.
+        let of_answer = self.place.permit.another();
+        let call = Suspended { run, events, permit: replace(&mut self.place.permit, of_answer) };
         let outcome = match self.moment.engine.parking().park(call, question) {
             Some((questions, state)) => Outcome::Asks(questions, Some(state)),
             None => Outcome::Rejected(Code::InternalError, TOO_MANY_PARKED.to_owned()),
         };
-        // What the parked call sends from here on is for the retry.
+        // Later events of the parked call are sent in the answer to the retry.
         let (_, events) = mpsc::channel(1);
         self.watch.ran(&outcome);
         self.state = State::Draining { ticket, outcome, events, is_charged: true };
@@ -208,7 +211,7 @@ impl Running {
     }
 
     fn ends(&mut self, outcome: Outcome) {
-        // The place in the table is free before the answer goes out.
+        // Frees the place in the table before the answer is sent.
         self.legacy = None;
         self.watch.ran(&outcome);
         if let State::Running { ticket, events, .. } = replace(&mut self.state, State::Ended) {
@@ -216,7 +219,7 @@ impl Running {
         }
     }
 
-    /// Charges the outcome, which waits until the caller has read the events before it.
+    /// Charges the outcome, which waits until the caller has read the earlier events.
     fn charge_outcome(&mut self) {
         if let State::Draining { outcome, is_charged, .. } = &mut self.state
             && !core::mem::replace(is_charged, true)
@@ -226,7 +229,7 @@ impl Running {
         }
     }
 
-    /// Writes the answer; `None` if it is to be streamed.
+    /// Writes the answer, or returns `None` if it is to be streamed.
     fn finish(&mut self) -> Option<Step> {
         let State::Draining { ticket, mut outcome, .. } = replace(&mut self.state, State::Ended) else {
             return Some(Step::Gone);
@@ -250,17 +253,18 @@ impl Running {
     }
 }
 
-/// The outcome of a call that takes longer than it may; its handler is dropped.
+/// Returns the outcome of a call that has exceeded its deadline. Its handler is dropped.
 fn overdue() -> Outcome {
     tracing::warn!("a call took longer than the limit and was ended");
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
 
 const TOO_MANY_PARKED: &str = "Too many calls wait for answers of their clients: try again later";
-/// The outcome of a call that still runs when the program ends; its handler is dropped.
+/// Returns the outcome of a call that is still running when the program ends. Its handler is
+/// dropped.
 fn stopped() -> Outcome {
     Outcome::Rejected(Code::InternalError, STOPPED.to_owned())
 }
 
-/// What clients are told whose calls cannot be answered any more.
+/// The error text for calls that can no longer be answered.
 pub(crate) const STOPPED: &str = "The server is stopping, and has not finished the call";

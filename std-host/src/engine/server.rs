@@ -1,4 +1,4 @@
-//! A finished server, and what it is at one moment.
+//! A finished server, and its state at one moment.
 
 use super::answer::Answer;
 use crate::admission::Admission;
@@ -26,9 +26,9 @@ use bytes::Bytes;
 use core::fmt;
 use std::sync::Arc;
 
-/// A finished server, shared by all connections. What it offers may change, and nothing else does.
+/// A finished server, shared by all connections. Its offers may change; everything else is fixed.
 pub struct Engine {
-    /// Escaped, as the version and the instructions are.
+    /// Name, version and instructions are JSON-escaped.
     name: String,
     version: String,
     instructions: Option<String>,
@@ -36,9 +36,9 @@ pub struct Engine {
     pub(crate) changes: Changes,
     pub(crate) backends: Backends,
     parking: Parking,
-    /// The first one seals, all open.
+    /// The keys that seal sessions and states. The first one seals, all of them open.
     keys: Vec<Key>,
-    /// Tells this process from others that have the same keys.
+    /// Identifies this process among others with the same keys.
     home: [u8; 4],
     memory: Arc<Memory>,
     pub(crate) logs: Arc<Logs>,
@@ -46,12 +46,12 @@ pub struct Engine {
     pub(crate) origins: Vec<String>,
     limits: Limits,
     budget: Budget,
-    /// Whether other servers draw from it, too.
+    /// Whether other servers share the budget.
     has_common_budget: bool,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
     auth: Arc<Auth>,
-    /// Whether lists show only what their caller may use.
+    /// Whether lists show only the entries that their caller may use.
     pub(crate) hides_forbidden: bool,
 }
 
@@ -98,25 +98,25 @@ impl Engine {
         self.limits = limits;
     }
 
-    /// Draws memory from a budget that other servers draw from, too.
+    /// Uses a memory budget that is shared with other servers.
     pub(crate) fn draw_from(&mut self, budget: Budget) {
         self.budget = budget;
         self.has_common_budget = true;
     }
 
-    /// Has what is kept for comfort freed when memory is short.
+    /// Registers caches to be freed when memory is short.
     pub(crate) fn keeps_within_budget(&self) {
         let logs: Arc<dyn Cache> = Arc::clone(&self.logs) as _;
         self.budget.watch_over(Arc::downgrade(&logs));
         self.auth.draw_from(&self.budget);
     }
 
-    /// What callers may make the process hold.
+    /// Returns the memory budget.
     pub(crate) const fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// What callers may cost.
+    /// Returns the limits of callers.
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -133,52 +133,54 @@ impl Engine {
         self.auth = Arc::new(auth);
     }
 
-    /// What callers have to show.
+    /// Returns the authentication of callers.
     pub(crate) const fn auth(&self) -> &Arc<Auth> {
         &self.auth
     }
 
-    /// The metadata of the endpoint, in JSON (RFC 9728), where access tokens are asked for. It belongs at
-    /// `/.well-known/oauth-protected-resource`, followed by the path of the endpoint, for everybody to read.
+    /// Returns the metadata of the endpoint in JSON (RFC 9728), if access tokens are accepted.
+    /// Serve it without authentication at `/.well-known/oauth-protected-resource`, followed by the
+    /// path of the endpoint.
     pub fn metadata(&self) -> Option<String> {
         let [origin, path] = self.auth.resource()?.url();
         self.auth.metadata(&format!("{origin}{path}"))
     }
 
-    /// The calls that wait for the answers of modern clients.
+    /// Returns the calls that wait for the answers of modern clients.
     pub(super) const fn parking(&self) -> &Parking {
         &self.parking
     }
 
-    /// The record of a message that begins to come in.
+    /// Creates the record of a message that begins to arrive.
     pub(crate) fn watch(&self, transport: Transport) -> Watch {
         Watch::new(&self.observers, transport)
     }
 
-    /// Seals with the first of these keys, and opens what any of them has sealed.
+    /// Sets the keys that seal sessions and states. The first one seals, all of them open.
     #[track_caller]
     pub(crate) fn seal_with(&mut self, keys: Vec<Key>) {
         assert!(!keys.is_empty(), "a server needs a key to seal with");
         self.keys = keys;
     }
 
-    /// The key that seals.
+    /// Returns the key that seals.
     pub(super) fn key(&self) -> &Key {
-        // There is one from the beginning, and never none.
+        // The list is never empty.
         &self.keys[0]
     }
 
-    /// A new session of a client, with what its handshake has agreed on.
+    /// Creates a new session with the result of its handshake.
     pub(crate) fn session(&self, version: Version, client: Capabilities) -> Session {
         Session { version, client, name: random(), home: self.home, ends: now() + SESSION_LIFE }
     }
 
-    /// What the server has to do with the client of a session.
+    /// Returns the handle for the client of a session.
     pub(crate) fn client(&self, session: Session, account: Account) -> Client {
         Client::new(session, self.home, Arc::clone(&self.memory), account)
     }
 
-    /// The id of a session, for this caller. `None` for a caller that cannot be told from others: every one of them could use the id.
+    /// Seals the id of a session for this caller. Returns `None` for a caller that cannot be told
+    /// apart from others, because all of them could use the id.
     pub(crate) fn session_id(&self, session: &Session, who: &Authenticated<'_>) -> Option<String> {
         if !who.is_distinct() {
             return None;
@@ -188,7 +190,7 @@ impl Engine {
         String::from_utf8(id.bytes).ok()
     }
 
-    /// The session with this id, if it is one of this caller and has not ended.
+    /// Opens the session with this id, if it belongs to this caller and has not ended.
     pub(crate) fn open_session(&self, id: &[u8], who: &Authenticated<'_>, account: Account) -> Option<Client> {
         if !who.is_distinct() {
             return None;
@@ -197,22 +199,23 @@ impl Engine {
         (!client.has_ended()).then_some(client)
     }
 
-    /// A permit for what the request of `door` holds beyond its head: it is charged to its caller, as far as that is known.
+    /// Reserves memory for a request, beyond its head. It is charged to the caller if the caller is
+    /// known; otherwise it is another permit of `door`.
     ///
     /// # Errors
-    /// If the caller holds its share.
+    /// If the caller already holds its share, or the budget is used up.
     pub(crate) fn permit_of(&self, who: &Authenticated<'_>, door: &Permit) -> Result<Permit, Overdrawn> {
         match who.identity() {
             b"" => Ok(door.another()),
             identity => {
-                // One copy with the checked token, one for the handler.
+                // There is one copy in the verified token, and one for the handler.
                 let claims = who.claims().map_or(0, |claims| 2 * claims.json().len());
                 self.budget.reserve(Account::identity(identity), claims)
             }
         }
     }
 
-    /// The server as it is now.
+    /// Returns the current state of the server.
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
         Moment { engine: Arc::clone(self), offers: self.changes.offers() }
     }
@@ -222,7 +225,8 @@ impl Engine {
     }
 }
 
-/// A server at one moment. A request is served by what was offered when it came, whatever is added or removed meanwhile.
+/// The state of a server at one moment. A request is served with the offers that were current when
+/// it arrived, even if entries are added or removed later.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     pub(super) engine: Arc<Engine>,
@@ -230,7 +234,7 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// The server as the protocol engine sees it.
+    /// Returns the server as the protocol engine sees it.
     pub(crate) fn server(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
         let Engine { name, version, instructions, page, .. } = &*self.engine;
@@ -245,7 +249,8 @@ impl Moment {
         }
     }
 
-    /// The same for requests of `who`, which lists show no more than it may use where the server hides the rest.
+    /// Returns the server for requests of `who`. If the server hides forbidden entries, lists show
+    /// only those that `who` may use.
     pub(crate) fn server_for<'a>(&'a self, who: &'a Authenticated<'a>) -> mcp::Server<'a> {
         match self.engine.hides_forbidden {
             true => self.server().with_lists_for(who),
@@ -253,7 +258,7 @@ impl Moment {
         }
     }
 
-    /// The scopes that `operation` needs.
+    /// Returns the scopes that `operation` requires.
     pub(crate) fn scopes_of(&self, operation: Operation) -> impl Iterator<Item = &str> {
         scopes(&*self.offers, operation)
     }
@@ -263,17 +268,18 @@ impl Moment {
         watch.opened(opened, who, &self.offers, body);
     }
 
-    /// An answer that quotes nothing of a message, whole, and noted.
+    /// Returns a complete answer that quotes no part of a message, and records it.
     pub(crate) fn refused(&self, refusal: Standalone, watch: &mut Watch) -> Answer {
         self.replied(&refusal.into(), b"", &Permit::uncounted(), watch)
     }
 
-    /// The answer to the message in `body`, whole, and noted. It is charged to the request of `permit`.
+    /// Returns the complete answer to the message in `body`, and records it. It is charged to the
+    /// request of `permit`.
     pub(crate) fn replied(&self, reply: &Reply, body: &[u8], permit: &Permit, watch: &mut Watch) -> Answer {
         noted(reply, emitted(&self.server(), reply, body, permit), watch)
     }
 
-    /// The same to a message of `who`: lists are emitted for it.
+    /// Like [`replied`](Self::replied), but lists are filtered for `who`.
     pub(crate) fn replied_to(
         &self,
         who: &Authenticated<'_>,
@@ -285,12 +291,13 @@ impl Moment {
         noted(reply, emitted(&self.server_for(who), reply, body, permit), watch)
     }
 
-    /// A reply that is emitted, whole.
+    /// Returns a reply as a complete answer.
     pub(crate) fn emitted(&self, reply: &Reply, body: &[u8], permit: &Permit) -> Answer {
         emitted(&self.server(), reply, body, permit)
     }
 
-    /// The answer to a call that has ended with `outcome`. It is charged to the request of `permit`.
+    /// Returns the answer to a call that has ended with `outcome`. It is charged to the request of
+    /// `permit`.
     pub(crate) fn of_call(&self, mut ticket: Ticket, body: &[u8], outcome: &Outcome, permit: &Permit) -> Answer {
         let mut sink = Growing::charged(permit, limits::RESULT).expect(outcome.size_hint());
         let reply = match ticket.begin(body, &mut sink) {
@@ -306,7 +313,8 @@ impl Moment {
         }
     }
 
-    /// The answer where the result could not be written: `reply`, or that the budget had no room for it.
+    /// Returns the answer for a result that could not be written: `reply`, or an error if the
+    /// budget was the reason.
     pub(super) fn spoilt(&self, reply: &Reply, body: &[u8], short: Option<Overdrawn>, permit: &Permit) -> Answer {
         match short {
             Some(short) => self.emitted(&reply.instead(Error::Busy(short.reason())), body, permit),
@@ -315,8 +323,9 @@ impl Moment {
     }
 }
 
-/// A reply that is emitted, whole, and charged to the request of `permit`. Where the budget has no room for it, an error goes out
-/// instead, which has no id if even that is large.
+/// Returns a reply as a complete answer, charged to the request of `permit`. If it does not fit
+/// into the budget, an error is sent instead; if even the id of the request does not fit, the error
+/// has none.
 fn emitted(server: &mcp::Server<'_>, reply: &Reply, body: &[u8], permit: &Permit) -> Answer {
     let fits = |reply: &Reply| {
         let mut room = permit.another();
@@ -351,10 +360,11 @@ fn noted(reply: &Reply, answer: Answer, watch: &mut Watch) -> Answer {
     answer
 }
 
-/// Random bytes: a key made of them lives as long as the process, and what it has sealed is void after a restart.
+/// Returns random bytes. A key made of them lives as long as the process; values that it has sealed
+/// become invalid after a restart.
 ///
 /// # Panics
-/// If the operating system has no randomness, for then nothing that is sealed could be trusted.
+/// If the operating system has no randomness, because sealed values could then be forged.
 #[track_caller]
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -362,7 +372,7 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// `text` as it may stand between the quotes of a JSON string.
+/// Escapes `text` for use between the quotes of a JSON string.
 fn escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()

@@ -1,12 +1,12 @@
-//! The end of a program that calls have to make way for.
+//! The signal that ends running calls when the program stops.
 
 use tokio::sync::watch;
 
-/// Tells running calls to end now, with an error for their client.
+/// Signals running calls to end now, with an error for their client.
 #[derive(Debug)]
 pub(crate) struct StopCalls(watch::Sender<bool>);
 
-/// Hears of it; without a sender it never does.
+/// Receives the signal. The default never receives it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Option<watch::Receiver<bool>>);
 
@@ -22,14 +22,14 @@ impl StopCalls {
 }
 
 impl Stop {
-    /// Waits until calls have to end.
+    /// Waits until calls must end.
     pub(crate) async fn wait(&mut self) {
         if let Some(receiver) = &mut self.0
             && receiver.wait_for(|stop| *stop).await.is_ok()
         {
             return;
         }
-        // There is no sender, or it is gone without a word.
+        // There is no sender, or it was dropped without a signal.
         core::future::pending().await
     }
 }

@@ -1,4 +1,4 @@
-//! What goes back: the answer of the engine as an HTTP response.
+//! Turns the answers of the engine into HTTP responses.
 
 use super::stream::{Broken, Stream};
 use crate::budget::Overdrawn;
@@ -18,7 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 use std::sync::Arc;
 
-/// A whole answer, or a stream of events.
+/// A complete answer, or a stream of events.
 pub(super) type Answered = Either<Full<Bytes>, Stream>;
 
 /// The body of an answer.
@@ -29,7 +29,7 @@ impl Body for AnswerBody {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        // Only a stream fails, and in one way alone; `Either` boxes it.
+        // Only a stream can fail, and only in one way. `Either` boxes the error.
         Pin::new(&mut self.0).poll_frame(context).map_err(|_| Broken)
     }
 
@@ -48,21 +48,23 @@ impl fmt::Debug for AnswerBody {
     }
 }
 
-/// An answer to a request that was not read to its end: what follows on its connection is nobody's message.
+/// Closes the connection after the answer to a request that was not read to its end. The rest of
+/// the request must not be read as another message.
 pub(super) fn closing(mut response: Response<Answered>, version: Version) -> Response<Answered> {
-    // RFC 9113 §8.2.2: in HTTP/2 a stream ends without its connection.
+    // RFC 9113 §8.2.2: in HTTP/2, a stream ends without its connection.
     if version < Version::HTTP_2 {
         response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// The answer of a hidden endpoint: that of a path that is not served. The request is not read to its end there either.
+/// The answer of a hidden endpoint, equal to that of a path that is not served. There, too, the
+/// request is not read to its end.
 pub(super) fn not_found(version: Version) -> Response<Answered> {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NOT_FOUND;
     let mut response = closing(response, version);
-    // Routers differ in whether they add it to an answer to HEAD.
+    // Routers differ in whether they add the field to an answer to HEAD.
     response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
@@ -71,13 +73,13 @@ pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: 
     watch.refused(refusal.name());
     let mut response = refuse(engine, Standalone::refused(refusal), watch);
     if refusal == Refusal::Verb {
-        // RFC 9110 §15.5.6: here sessions have streams, and can be ended.
+        // RFC 9110 §15.5.6: sessions have streams (GET) and can be ended (DELETE).
         response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
     }
     response
 }
 
-/// The answer to a caller that comes too often, and is to wait for so long.
+/// The answer to a caller that has exceeded its rate limit, with the time to wait.
 pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> Response<Answered> {
     let mut response = refuse_at_door(engine, Refusal::Rate, watch);
     // RFC 9110 §10.2.3: in whole seconds.
@@ -85,13 +87,13 @@ pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> R
     response
 }
 
-/// Refuses a request of which no more is known than its head.
+/// Refuses a request after only its head was read.
 pub(super) fn refuse(engine: &Arc<Engine>, refusal: Standalone, mut watch: Watch) -> Response<Answered> {
     let Answer { status, bytes, .. } = engine.now().refused(refusal, &mut watch);
     response(status, bytes)
 }
 
-/// The answer to a request for which the budget has no room.
+/// The answer to a request for which the memory budget has no room.
 pub(super) fn short_of_memory(engine: &Arc<Engine>, short: Overdrawn, watch: Watch) -> Response<Answered> {
     refuse(engine, Standalone::error(Error::Busy(short.reason()), Revision::NEWEST_LEGACY), watch)
 }
@@ -103,7 +105,7 @@ pub(super) fn response(status: u16, body: Bytes) -> Response<Answered> {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     head(&mut response, fields(status));
     if is_empty {
-        // RFC 9110 §8.3: the field describes the content, and there is none.
+        // RFC 9110 §8.3: the field describes the content, and this answer has none.
         response.headers_mut().remove(http::header::CONTENT_TYPE);
     }
     response
@@ -116,7 +118,7 @@ pub(super) fn stream(stream: Stream) -> Response<Answered> {
     response
 }
 
-/// An answer in JSON that is sent piece by piece.
+/// An answer in JSON that is sent in pieces.
 pub(super) fn pieces(stream: Stream) -> Response<Answered> {
     let mut response = Response::new(Either::Right(stream));
     head(&mut response, fields(OK));

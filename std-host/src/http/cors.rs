@@ -1,4 +1,5 @@
-//! Pages of other origins that may call (Fetch Standard §3.3), as [`Server::origins`](crate::Server::origins) says.
+//! CORS: web pages of other origins that may call (Fetch Standard §3.3), see
+//! [`Server::origins`](crate::Server::origins).
 
 use super::answer::Answered;
 use super::facts::facts;
@@ -13,7 +14,8 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{Either, Full};
 
-/// The answer to a browser that asks whether a page may send a request. It has no credentials with it, so none are asked for.
+/// The answer to a preflight request of a browser. Preflights carry no credentials, so none are
+/// required.
 pub(super) fn preflight(engine: &Engine, head: &Parts) -> Option<Response<Answered>> {
     let asks = head.method == Method::OPTIONS && head.headers.contains_key("access-control-request-method");
     let origin = asks.then(|| allowed(engine, head)).flatten()?;
@@ -22,7 +24,7 @@ pub(super) fn preflight(engine: &Engine, head: &Parts) -> Option<Response<Answer
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"));
-    // A page may send any field; what comes in them is checked as it always is.
+    // A page may send any field. The request itself is checked as usual.
     let asked = head.headers.get("access-control-request-headers").cloned();
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.unwrap_or(HeaderValue::from_static("content-type")));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
@@ -30,7 +32,8 @@ pub(super) fn preflight(engine: &Engine, head: &Parts) -> Option<Response<Answer
     Some(response)
 }
 
-/// Lets the page that has sent the request read the answer, and the fields in it that its client needs.
+/// Allows the page that sent the request to read the answer, and the header fields that its client
+/// needs.
 pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answered>) {
     if let Some(origin) = allowed(engine, head) {
         let headers = response.headers_mut();
@@ -43,7 +46,7 @@ pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answ
     }
 }
 
-/// The origin of the request, if there is one and it may call.
+/// Returns the origin of the request if that origin may call.
 fn allowed(engine: &Engine, head: &Parts) -> Option<HeaderValue> {
     let origin = head.headers.get(ORIGIN)?;
     let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.policy() };

@@ -1,4 +1,4 @@
-//! Who is let in, and how those who are not learn what is missing.
+//! Authentication of HTTP requests, and challenges for refused callers.
 
 use super::answer::{Answered, not_found, refuse_at_door, response, short_of_memory};
 use super::service::facts_of;
@@ -17,26 +17,28 @@ use http::request::Parts;
 use http::{HeaderValue, Response};
 use std::sync::Arc;
 
-/// Somebody who was let in, as long as his request is served.
+/// An authenticated caller, borrowed for one request.
 pub(super) enum Guest<'h> {
-    /// Nothing was asked.
+    /// The endpoint requires no credentials.
     Anybody(Authenticated<'h>),
-    /// What he has shown is good, as this says; nothing, where somebody else vouches for him.
+    /// The caller's credentials, and the evidence that they are valid. Without credentials, a
+    /// platform in front of the server has authenticated the caller.
     Known(Option<Unverified<'h>>, Evidence),
 }
 
 impl<'h> Guest<'h> {
-    /// Does what the door asks for. `head` is that of the request.
+    /// Checks the credentials that the gate requires. `head` is the head of the request.
     ///
     /// # Errors
-    /// Why the caller is not let in.
+    /// Why the caller is refused.
     pub(super) async fn at(door: Door<'h>, head: &Parts, engine: &Engine, permit: &mut Permit) -> Result<Self, Out> {
         let vouched = || engine.auth().vouched_for(&head.headers);
         match door {
             Door::NeedKey(_) | Door::Out(Refusal::NoToken) if let Some(vouched) = vouched() => {
                 Ok(Self::Known(None, vouched?))
             }
-            // MCP basic/authorization: access tokens MUST NOT be in the query; RFC 6750 §3.1: invalid_request.
+            // MCP basic/authorization: access tokens MUST NOT be in the query. RFC 6750 §3.1:
+            // invalid_request.
             ref door if has_token(head.uri.query()) && asks_for_something(door, engine) => {
                 Err(Refusal::Credentials.into())
             }
@@ -57,11 +59,11 @@ impl<'h> Guest<'h> {
     }
 }
 
-/// Why a request does not get past the door.
+/// Why a request is not admitted.
 pub(super) enum Out {
-    /// Its caller is not let in.
+    /// The caller is refused.
     Refused(Refusal),
-    /// It would have to wait for an issuer, and too many wait already.
+    /// The request would have to wait for an issuer, and too many requests wait already.
     Short(Overdrawn),
 }
 
@@ -71,7 +73,8 @@ impl From<Refusal> for Out {
     }
 }
 
-/// What comes of a check. While it waits for an issuer, the memory of its request counts to those that wait.
+/// Waits for a check. While the check waits for an issuer, the memory of the request is charged to
+/// the waiting requests.
 async fn waited<T>(check: impl Future<Output = T>, permit: &mut Permit) -> Result<T, Overdrawn> {
     let mut check = pin!(check);
     match poll_fn(|context| Poll::Ready(check.as_mut().poll(context))).await {
@@ -91,7 +94,7 @@ impl From<Overdrawn> for Out {
     }
 }
 
-/// The answer to a request that does not get past the door.
+/// The answer to a request that is not admitted.
 pub(super) fn kept_out(engine: &Arc<Engine>, out: Out, head: &Parts, watch: Watch) -> Response<Answered> {
     match out {
         Out::Refused(refusal) => turn_away(engine, refusal, head, watch),
@@ -99,7 +102,7 @@ pub(super) fn kept_out(engine: &Arc<Engine>, out: Out, head: &Parts, watch: Watc
     }
 }
 
-/// Whether a caller has to show anything, or would be asked to for what needs a token.
+/// Whether the endpoint requires credentials, or requires a token for some of its tools.
 fn asks_for_something(door: &Door<'_>, engine: &Engine) -> bool {
     matches!(door, Door::NeedKey(_)) || engine.auth().resource().is_some()
 }
@@ -108,21 +111,25 @@ fn has_token(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token")))
 }
 
-/// Whether a caller of a hidden endpoint has shown valid credentials, and so may learn that the endpoint exists. `refused` is why the
-/// transport refuses the request; for a caller that comes too often, no signature is verified.
-pub(super) async fn is_known(engine: &Engine, head: &Parts, refused: Option<Refusal>, permit: &mut Permit) -> bool {
+/// Whether a caller of a hidden endpoint has shown valid credentials, and so may learn that the endpoint exists.
+pub(super) async fn is_known(engine: &Engine, head: &Parts, permit: &mut Permit) -> bool {
     let facts = facts_of(engine, head);
     let door = gate_credentials(&facts, engine.auth().gate());
-    if refused == Some(Refusal::Rate) {
-        return matches!(&door, Door::NeedKey(came) if engine.auth().recognizes(came));
-    }
     let refusal = match Guest::at(door, head, engine, permit).await {
         Ok(guest) => guest.who(engine).err(),
         Err(Out::Refused(refusal)) => Some(refusal),
         Err(Out::Short(_)) => return false,
     };
-    // The holder of a valid token, or of a key for something else, has shown who they are, and may not call.
+    // A caller with a valid token, or a key for another endpoint, is authenticated but not
+    // authorized.
     matches!(refusal, None | Some(Refusal::Forbidden))
+}
+
+/// Whether a caller of a hidden endpoint has shown a key, or a token that is remembered: no signature is verified for the answer.
+pub(super) fn is_remembered(engine: &Engine, head: &Parts) -> bool {
+    let facts = facts_of(engine, head);
+    let door = gate_credentials(&facts, engine.auth().gate());
+    matches!(&door, Door::NeedKey(came) if engine.auth().recognizes(came))
 }
 
 /// The answer to a request that is refused at the door, with what its client needs to do better.
@@ -131,14 +138,15 @@ pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, wa
     let mut response = refuse_at_door(engine, refusal, watch);
     match told {
         Unauthenticated::Challenge => demand(engine, refusal, head, engine.auth().scopes(), &mut response),
-        // Nothing of why.
+        // Does not say why.
         Unauthenticated::Forbidden => response = self::response(Refusal::Forbidden.status(), Bytes::new()),
         Unauthenticated::NotFound => response = not_found(head.version),
     }
     response
 }
 
-/// Says which credentials would do (RFC 9110 §11.6.1: a 401 MUST; RFC 6750 §3.1: a 403 for a scope).
+/// Adds the challenge with the required credentials (RFC 9110 §11.6.1: a 401 MUST have one; RFC
+/// 6750 §3.1: a 403 for a missing scope).
 pub(super) fn demand<'s>(
     engine: &Engine,
     refusal: Refusal,
@@ -149,7 +157,7 @@ pub(super) fn demand<'s>(
     let url = engine.auth().url(head);
     let resource = url.as_deref().and_then(Resource::new);
     let mut text = Growing::unlimited();
-    // It grows as long as it has to.
+    // The sink has no limit, so writing cannot fail.
     let _ = challenge(refusal, resource.as_ref(), scopes, &mut text);
     if !text.bytes.is_empty()
         && let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text.bytes))

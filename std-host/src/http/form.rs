@@ -1,4 +1,5 @@
-//! The form of an answer: JSON or a stream of events, as the client takes it and as the call needs it.
+//! The form of an answer: JSON or a stream of events, depending on what the client accepts and on
+//! the call.
 
 use super::answer::{Answered, pieces, response, stream};
 use super::stream::{Source, Stream};
@@ -10,38 +11,42 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-/// What the client of a request takes, and when its answer begins at the latest.
+/// The forms that the client of a request accepts, and the latest time at which the answer must
+/// begin.
 pub(super) struct Form {
     accept: Accept,
     begins_by: Instant,
-    /// The buffers of a stream are charged to the request.
+    /// The request to which the buffers of a stream are charged.
     permit: Permit,
 }
 
 impl Form {
-    /// The form of the answer to the request with this head, which has just come in.
+    /// The form of the answer to a request that has just arrived with this head.
     pub(super) fn of(facts: &Facts<'_>, permit: &Permit) -> Self {
         Self { accept: facts.accept, begins_by: Instant::now() + limits::KEEP_ALIVE, permit: permit.another() }
     }
 
-    /// A stream of events, all of which `source` gives.
+    /// A stream with all events of `source`.
     pub(super) fn stream(&self, source: Source) -> Response<Answered> {
         stream(Stream::events(None, source, &self.permit))
     }
 
-    /// A stream of events whose source has sent nothing for so long that a comment has to show that it is alive.
+    /// A stream that begins with a keep-alive comment, because its source has been silent for too
+    /// long.
     pub(super) fn silent(&self, source: Source) -> Response<Answered> {
         stream(Stream::silent(source, &self.permit))
     }
 
-    /// When a stream begins even if nothing was said yet: its client hears by a comment that the call still runs. `None` for a
-    /// client that takes no stream, and so has to wait for the answer.
+    /// The time at which a stream begins even without an event. Its keep-alive comment tells the
+    /// client that the call is still running. `None` if the client does not accept streams and has
+    /// to wait for the answer.
     pub(super) fn begins_by(&self) -> Option<Instant> {
         self.accept.events().then_some(self.begins_by)
     }
 
-    /// A whole answer. A successful one has a form that the client takes; a refusal is JSON in any case.
-    // RFC 9110 §15.5.7: what stands in a refusal is for the server to choose.
+    /// A complete answer. A successful answer has a form that the client accepts. A refusal is
+    /// always JSON.
+    // RFC 9110 §15.5.7: the server chooses the form of a refusal.
     pub(super) fn whole(&self, status: u16, bytes: Bytes) -> Response<Answered> {
         match status == OK && !self.accept.json() {
             true => stream(Stream::events(Some(bytes), Source::Ended, &self.permit)),
@@ -49,8 +54,8 @@ impl Form {
         }
     }
 
-    /// The answer that `source` gives. What comes first decides: the answer itself is sent whole, with its status; a message
-    /// before it, or silence, begins a stream.
+    /// Waits for the first step of `source`, which decides the form: the answer itself is sent
+    /// whole, with its status. A message before the answer, or silence, begins a stream.
     pub(super) async fn answer(&self, mut source: Source) -> Response<Answered> {
         loop {
             let step = match self.begins_by() {
@@ -59,7 +64,7 @@ impl Form {
             };
             return match step {
                 Err(_) => self.silent(source),
-                // JSON has no place for it.
+                // A JSON answer cannot carry the message, so it is dropped.
                 Ok(Some(Step::Told(_))) if !self.accept.events() => continue,
                 Ok(Some(Step::Told(first))) => stream(Stream::events(Some(first), source, &self.permit)),
                 Ok(Some(Step::Last(Answer { status, bytes, .. }))) => self.whole(status, bytes),
@@ -67,8 +72,9 @@ impl Form {
                     pieces(Stream::pieces(first, source, &self.permit))
                 }
                 Ok(Some(Step::Piece(first))) => stream(Stream::event_in_pieces(first, source, &self.permit)),
-                // Handlers are guarded, so only the end of the runtime takes a call away, and then no client reads this either.
-                // A call whose answer has not begun does not break, and one without a session is not cancelled.
+                // Panics of handlers are caught, so only the end of the runtime removes a call, and
+                // then no client reads this answer. Before its answer has begun, a call cannot be
+                // broken, and a call without a session cannot be cancelled.
                 Ok(None | Some(Step::Broken | Step::Gone)) => {
                     response(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), Bytes::new())
                 }

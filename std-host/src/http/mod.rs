@@ -1,5 +1,6 @@
-//! Streamable HTTP (MCP 2026-07-28 basic/transports/streamable-http) as a tower service: one POST a message, answered
-//! as JSON, or as a stream of events once a handler has told something.
+//! Streamable HTTP (MCP 2026-07-28 basic/transports/streamable-http) as a tower service. Each
+//! message is a POST. Its answer is JSON, or a stream of events if the handler has sent a message
+//! before the result.
 
 mod answer;
 mod cors;

@@ -1,11 +1,12 @@
-//! From an HTTP request to an HTTP response. What the parts mean is decided by the engine; here they are only carried.
+//! The tower service: from an HTTP request to an HTTP response. The engine interprets both; this
+//! module only moves bytes.
 
 use super::answer::{
     AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
 };
 use super::cors;
-use super::door::{Guest, demand, is_known, kept_out, turn_away};
-use super::facts::facts;
+use super::door::{Guest, demand, is_known, is_remembered, kept_out, turn_away};
+use super::facts::{facts, has_one_host};
 use super::form::Form;
 use super::session::{self, Named};
 use super::stream::Source;
@@ -30,19 +31,20 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// The address that a request came from. Whoever accepts the connection puts it into the request's extensions; the limit of
-/// requests ([`Limits::rate`](crate::Limits)) tells callers apart by it, and counts all as one that come without.
+/// The address of the peer that sent a request. The code that accepts connections puts it into the
+/// request's extensions. The rate limit ([`Limits::rate`](crate::Limits)) distinguishes callers by
+/// it. Requests without it share one rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
-/// The endpoint of one server. It looks at no path: whoever mounts it has done so.
+/// The endpoint of one server. It does not check the path, which is the router's task.
 #[derive(Clone, Debug)]
 pub struct McpService {
     engine: Arc<Engine>,
 }
 
 impl McpService {
-    /// The endpoint of `engine`.
+    /// Creates the endpoint of `engine`.
     pub const fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
@@ -67,7 +69,8 @@ where
         Box::pin(scope_why(async move {
             let (head, body) = request.into_parts();
             let is_hidden = engine.auth().is_hidden();
-            // A preflight has no credentials, so that of a hidden endpoint is answered like every other request without.
+            // A preflight carries no credentials, so a hidden endpoint answers it like every other
+            // request without credentials.
             if !is_hidden && let Some(response) = cors::preflight(&engine, &head) {
                 return Ok(response.map(AnswerBody));
             }
@@ -83,17 +86,17 @@ where
     }
 }
 
-/// The record of a request.
+/// Starts the record of a request.
 fn watch(engine: &Engine, head: &Parts) -> Watch {
     let mut watch = engine.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     watch
 }
 
-/// The facts of the head, with the keys in the query where those count.
+/// The facts of the head, with the keys in the query if the server accepts keys there.
 pub(super) fn facts_of<'h>(engine: &Engine, head: &'h Parts) -> Facts<'h> {
     let mut facts = facts(head);
-    // More than one, or one beside that of the header, are too many.
+    // Two keys are too many, and so is a key in the query together with one in the header.
     for key in engine.auth().keys_of(head.uri.query()) {
         facts.note(b"x-functions-key", key.as_bytes());
     }
@@ -153,8 +156,8 @@ where
         Ok(Ok(body)) => body,
         Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
         Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, Standalone::too_large(limits.body), watch)),
-        // What is not whole is not looked at: its beginning may be a message by chance. No body is no JSON either, and
-        // that is what the peer is told.
+        // An incomplete body is not parsed, because its beginning may be a valid message by chance.
+        // An empty body takes its place, and so the peer is told that the body is not JSON.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
             return unread(serve(engine, head, &facts, &who, Bytes::new(), own, watch).await);
@@ -169,7 +172,7 @@ where
     serve(engine, head, &facts, &who, body, own, watch).await
 }
 
-/// How much of a body may have come in that nobody has read yet.
+/// The number of body bytes that may have arrived and are not read yet.
 fn ahead<B: Body>(body: &B) -> usize {
     if body.is_end_stream() {
         return 0;
@@ -178,53 +181,51 @@ fn ahead<B: Body>(body: &B) -> usize {
     most.map_or(limits::STREAM_WINDOW, |most| most.min(limits::STREAM_WINDOW))
 }
 
-/// What a request takes, judged by its head before the meaning of the head is looked at.
+/// The cost of a request and the checks of the transport, from the head alone.
 struct Weight {
-    /// Why the transport refuses the request, and how long its client has to wait until it does not.
+    /// Why the transport refuses the request, and the time after which the client may retry.
     refused: Option<(Refusal, Option<Duration>)>,
-    /// For the memory of the head and of what has come in of the body.
+    /// The memory of the head and of the body bytes that have arrived.
     permit: Result<Permit, Overdrawn>,
-    /// Bytes of the body that were reserved ahead.
+    /// The number of body bytes that were reserved in advance.
     ahead: usize,
 }
 
 impl Weight {
     fn of(engine: &Engine, head: &Parts, body: &impl Body) -> Self {
-        // As the head is written in HTTP/1: a name, a colon, a space, a value, the end of the line.
+        // The size of the head in HTTP/1: name, colon, space, value, line end.
         let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let ahead = ahead(body);
         let memory = limits::REQUEST_MEMORY + size + head.headers.len() * limits::FIELD_MEMORY + ahead;
         let address = Account::address(head.extensions.get::<Peer>().map(|Peer(address)| *address));
         let refused = refused(engine, head, size);
         let permit = match refused {
-            // The answer to a refused request is small, and is sent at once.
+            // The answer to a refused request is small and is sent at once.
             Some(_) => Ok(Permit::uncounted()),
             None => engine.budget().reserve(address, memory),
         };
         Self { refused, permit, ahead }
     }
 
-    /// Whether the caller of a hidden endpoint may learn that the endpoint exists.
+    /// Whether the caller of a hidden endpoint may learn that the endpoint exists. While memory is short, and for a caller that comes too
+    /// often, no signature is verified.
     async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
-        let refused = self.refused.map(|(refusal, _)| refusal);
         match &mut self.permit {
-            Ok(permit) => is_known(engine, head, refused, permit).await,
-            Err(_) => false,
+            Ok(permit) if !matches!(self.refused, Some((Refusal::Rate, _))) => is_known(engine, head, permit).await,
+            _ => is_remembered(engine, head),
         }
     }
 }
 
 fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Option<Duration>)> {
-    // RFC 9112 §6.1: codings before `chunked`, and several fields, are ways to have two readers see two messages.
+    // RFC 9112 §6.1: codings before `chunked`, and several fields, can make two parsers see two
+    // different messages.
     let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
         return Some((Refusal::Framing, None));
     }
-    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
-    // header field and to any request message that contains more than one".
-    let hosts = head.headers.get_all(http::header::HOST).iter().count();
-    if hosts > 1 || hosts == 0 && head.version == http::Version::HTTP_11 {
+    if !has_one_host(head) {
         return Some((Refusal::Authority, None));
     }
     let limits = engine.limits();
@@ -238,16 +239,16 @@ fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Optio
 
 /// Why a body was not read to its end.
 enum Unread {
-    /// There is more than the limit.
+    /// The body exceeds the limit.
     TooLarge,
-    /// The peer broke off, or broke the framing.
+    /// The peer closed the connection early, or broke the framing.
     BrokenOff,
-    /// The budget has no room for it.
+    /// The memory budget has no room for the body.
     Short(Overdrawn),
 }
 
-/// Reads a body whole. Its pieces are copied together: each may hold a buffer many times its size.
-/// Each buffer draws from the budget before more is read.
+/// Reads a body whole. Copies its pieces into one buffer, because each piece may hold a buffer many
+/// times its size. Each growth of the buffer is reserved from the budget before more is read.
 async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Bytes, Unread> {
     let mut body = pin!(body);
     let mut bytes = Vec::new();
@@ -256,11 +257,11 @@ async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Byte
         return Err(Unread::TooLarge);
     }
     let most = hint.upper().and_then(|most| usize::try_from(most).ok()).map_or(limit, |most| most.min(limit));
-    // What was reserved for what comes in unread is enough for the buffer, too, if the whole body is no larger.
+    // If the reservation for unread bytes covers the whole body, it covers the buffer, too.
     let covered = if most <= permit.bytes() { most } else { 0 };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unread::BrokenOff)?;
-        // Trailers say nothing that is asked for here.
+        // No trailer field has a meaning here.
         let Ok(data) = frame.into_data() else { continue };
         if data.remaining() > limit - bytes.len() {
             return Err(Unread::TooLarge);
@@ -277,7 +278,7 @@ async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Byte
     Ok(permit.into_bytes(bytes))
 }
 
-/// Answers a body that has come in. What is held for that is charged to the request of `permit`.
+/// Answers a body that has arrived. Its memory is charged to the request of `permit`.
 async fn serve(
     engine: &Arc<Engine>,
     head: &Parts,
@@ -326,10 +327,10 @@ async fn serve(
             }
             return response;
         }
-        // A subscription is a stream whatever it says first.
+        // A subscription is always a stream.
         Some(Pending::Listening(listening)) => return form.stream(Source::Listening(listening)),
-        // Since 2026-07-28 a disconnect is a cancellation: the future of the request is dropped with its connection, and the
-        // call with it.
+        // Since 2026-07-28, a disconnect is a cancellation: the future of the request is dropped
+        // with its connection, and the call with it.
         Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),

@@ -22,16 +22,16 @@ use tokio::time::Instant;
 
 /// The session that a request names.
 pub(super) enum Named {
-    /// None.
+    /// The request names no session.
     Nothing,
-    /// That of this client.
+    /// The session of this client.
     Of(Client),
-    /// One that was never opened, is another caller's, or has ended.
+    /// The session was never opened, belongs to another caller, or has ended.
     Unknown,
 }
 
-/// The session that a request names. A request of the modern era names none, whatever stands in its head. What is remembered of the
-/// session is charged to `account`.
+/// Finds the session that a request names. A request of the modern era has no session, even if its
+/// head contains a session id. The state of the session is charged to `account`.
 pub(super) fn named(
     engine: &Engine,
     facts: &Facts<'_>,
@@ -50,22 +50,22 @@ pub(super) fn named(
     }
 }
 
-/// Gives the answer to a handshake the id of its session.
+/// Adds the session id to the answer to a handshake.
 pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, response: &mut Response<Answered>) {
     let id = engine.session_id(session, who).and_then(|id| HeaderValue::from_maybe_shared(Bytes::from(id)).ok());
     if let Some(id) = id {
         response.headers_mut().insert("mcp-session-id", id);
-        // RFC 9111 §5.2.2.5: the id opens the session of its caller, so no cache may keep it.
+        // RFC 9111 §5.2.2.5: the id opens the session of its caller, so no cache may store it.
         response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
 /// Runs a call of a session.
 pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
-    // A message that may have to be sent again is kept whole.
+    // A message that may have to be sent again is buffered whole.
     running.whole();
     let (log, writer) = Log::begin(client.session.name, engine.logs.number(), client.account());
-    // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
+    // MCP 2025-11-25 basic/transports: a disconnect is not a cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
     let leave = leave(engine, client);
@@ -73,7 +73,8 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client,
         return answer_alone(reader, form).await;
     };
     let by = leave.map_or(begins_by, |leave| leave.min(begins_by));
-    // MCP 2025-11-25 basic/transports: an event with an id and no data first, so that the client can come back.
+    // MCP 2025-11-25 basic/transports: the first event has an id and no data, so that the client
+    // can resume the stream.
     let primed = client.session.version >= Version::V2025_11_25;
     let answer = match next_until(&mut reader, Some(by)).await {
         Some(Logged::Last(_, bytes, status)) => return form.whole(status, bytes),
@@ -88,25 +89,27 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client,
     answer
 }
 
-/// The answer of a call to a client that takes no stream, without the messages before it.
+/// The answer of a call to a client that does not accept streams. The messages before the answer
+/// are dropped.
 async fn answer_alone(mut reader: Reader, form: &Form) -> Response<Answered> {
     loop {
         match reader.next().await {
             Logged::Message(..) => {}
             Logged::Last(_, bytes, status) => return form.whole(status, bytes),
-            // It was cancelled.
+            // The call was cancelled.
             Logged::Gone => return response(ACCEPTED, Bytes::new()),
         }
     }
 }
 
-/// When the client is asked to come back for the rest of a stream that begins now. Before 2025-11-25 a stream had to stay open.
+/// The time at which the client is asked to reconnect for the rest of a stream that begins now.
+/// Before 2025-11-25, a stream had to stay open.
 fn leave(engine: &Engine, client: &Client) -> Option<Instant> {
     let can_come_back = client.session.version >= Version::V2025_11_25;
     can_come_back.then(|| Instant::now() + engine.limits().stream_time)
 }
 
-/// Runs a call whose messages come whole, whether anybody reads its log or not.
+/// Runs a call and logs its messages, even if no client reads the log.
 async fn record(mut running: Running, log: Writer) {
     loop {
         match running.step().await {
@@ -117,7 +120,7 @@ async fn record(mut running: Running, log: Writer) {
     }
 }
 
-/// Serves the messages of a batch, in their order. What they hold is charged to the request of the permit.
+/// Serves the messages of a batch in order. Their memory is charged to the request of the permit.
 pub(super) async fn batch(
     engine: &Arc<Engine>,
     batch: Batch,
@@ -127,7 +130,7 @@ pub(super) async fn batch(
     client: Option<&Client>,
     (form, mut watch): (&Form, Watch),
 ) -> Response<Answered> {
-    // The first one was counted with the request.
+    // The first message was counted with the request.
     for _ in batch.messages(body).skip(1) {
         if let Err(wait) = engine.admission.count(watch.peer).and_then(|()| engine.admission.count_identity(who)) {
             return too_often(engine, wait, watch);
@@ -135,7 +138,7 @@ pub(super) async fn batch(
     }
     watch.taken();
     let peer = watch.peer;
-    // They run one after the other, in one place.
+    // The calls run one after the other, in one slot.
     let busy = |reason| {
         refuse(engine, Standalone::error(Error::Busy(reason), Version::V2025_03_26), engine.watch(Transport::Http))
     };
@@ -147,17 +150,19 @@ pub(super) async fn batch(
         Err(short) => return busy(short.reason()),
     };
     let moment = engine.now();
+    // The array has no place for questions.
+    let client = client.map(|client| client.clone().hearing(false));
     let pending = batch.messages(body).filter_map(|message| {
         let moment = moment.clone();
         let opened = open_batched(&moment.server_for(who), who, carrier, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         watch.peer = peer;
         moment.opened(&opened, who, &message, &mut watch);
-        moment.start(opened.next, who, message, Place::of(permit.another()), client, watch)
+        moment.start(opened.next, who, message, Place::of(permit.another()), client.as_ref(), watch)
     });
     let pending = pending.collect();
     let charge = permit.another();
-    // A disconnect does not cancel them.
+    // A disconnect does not cancel the batch.
     let source = Source::batch(async move {
         let answers = batched(pending, &charge, Stop::default()).await;
         drop(place);
@@ -172,7 +177,7 @@ pub(super) async fn batch(
     form.answer(source).await
 }
 
-/// Serves a request without a body: it opens or resumes a stream, or ends a session.
+/// Serves a request without a body, which opens or resumes a stream, or ends a session.
 pub(super) async fn bodiless(
     engine: &Arc<Engine>,
     facts: &Facts<'_>,
@@ -209,9 +214,9 @@ pub(super) async fn bodiless(
 
 /// Why a request without a body is not served.
 enum Unserved {
-    /// For what its head says.
+    /// Because of its head.
     Head(Refusal),
-    /// For the session that it names, or lacks.
+    /// Because of the session that it names, or because it names none.
     Session(Error),
 }
 
@@ -227,7 +232,7 @@ fn served(
     who: &Authenticated<'_>,
     permit: &Permit,
 ) -> Result<Response<Answered>, Unserved> {
-    // MCP 2026-07-28 streamable-http: the modern era knows no other method than POST.
+    // MCP 2026-07-28 streamable-http: POST is the only method of the modern era.
     if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
         return Err(Unserved::Head(Refusal::Verb));
     }
@@ -235,7 +240,7 @@ fn served(
         (Named::Of(client), _) => client,
         // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
         (Named::Unknown, _) => return Err(Error::UnknownSession.into()),
-        // The request does not say that a legacy client has sent it.
+        // Nothing in the request says that a legacy client has sent it.
         (Named::Nothing, Field::Absent) => return Err(Unserved::Head(Refusal::Verb)),
         (Named::Nothing, _) => return Err(Error::NoSession.into()),
     };

@@ -1,4 +1,5 @@
-//! Answers that come in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response stream").
+//! Answers in several messages: server-sent events (MCP 2026-07-28 streamable-http, "Response
+//! stream").
 
 use crate::budget::Permit;
 use crate::engine::{Answer, Listening, Running, Step};
@@ -15,33 +16,33 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// Where the messages come from.
+/// The source of a stream's messages.
 pub(super) enum Source {
-    /// A call: when the stream is dropped, so is the call.
+    /// A call. Dropping the stream drops the call.
     Running(Running),
-    /// A call that goes on without its stream.
+    /// A call that continues without its stream.
     Detached(mpsc::Receiver<Step>),
     /// A subscription.
     Listening(Listening),
-    /// A call of a legacy session, whose messages are kept.
+    /// A call of a legacy session. Its messages are kept for replay.
     Logged {
         reader: Reader,
-        /// The message that came first, and its number.
+        /// The message that arrived first, and its number.
         due: Option<(u64, Bytes)>,
-        /// The stream begins with an event that has an id and nothing else.
+        /// Whether the stream begins with an event that has only an id.
         primed: bool,
-        /// When the client is to be sent away, to come back for the rest.
+        /// The time at which the client is asked to reconnect for the rest.
         leave: Option<Instant>,
     },
-    /// What belongs to none of the calls of a legacy session.
+    /// The messages of a legacy session that belong to no call.
     Hearing(Hearing),
-    /// Nothing.
+    /// No messages.
     Ended,
 }
 
 impl Source {
-    /// A call that goes on when nobody reads what it says.
-    // MCP 2025-11-25 basic/transports: a disconnect is no cancellation.
+    /// A call that continues if its client disconnects.
+    // MCP 2025-11-25 basic/transports: a disconnect is not a cancellation.
     pub(super) fn detached(mut running: Running) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -57,7 +58,7 @@ impl Source {
         Self::Detached(receiver)
     }
 
-    /// The answers to a batch, which goes on when its client does not wait for them.
+    /// The answers to a batch, which continues if its client disconnects.
     pub(super) fn batch(answers: impl Future<Output = Answer> + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -66,7 +67,7 @@ impl Source {
         Self::Detached(receiver)
     }
 
-    /// The next thing to be sent; `None` if the runtime has ended the call.
+    /// Waits for the next message or answer. `None` if the runtime has ended the call.
     pub(super) async fn step(&mut self) -> Option<Step> {
         match self {
             Self::Running(running) => Some(running.step().await),
@@ -77,7 +78,7 @@ impl Source {
         }
     }
 
-    /// The next event; `None` if there is no other.
+    /// Waits for the next event of a logged call. `None` if there are no more events.
     async fn event(&mut self) -> Option<(Event, Rest)> {
         let Self::Logged { reader, due, primed, leave } = self else {
             return None;
@@ -98,7 +99,7 @@ impl Source {
     }
 }
 
-/// An event with an id: that, the message if it has one, and what stands behind both.
+/// An event with an id: the id, the message if there is one, and the bytes after both.
 struct Event(String, Option<Bytes>, &'static [u8]);
 
 impl Event {
@@ -111,7 +112,7 @@ impl Event {
     }
 }
 
-/// What `reader` meets next; `None` if there is nothing at that time.
+/// Waits for the next entry of `reader` until the time `leave`. `None` if that time has come.
 pub(super) async fn next_until(reader: &mut Reader, leave: Option<Instant>) -> Option<Logged> {
     match leave {
         None => Some(reader.next().await),
@@ -119,34 +120,34 @@ pub(super) async fn next_until(reader: &mut Reader, leave: Option<Instant>) -> O
     }
 }
 
-/// What comes behind an event.
+/// Whether more events follow.
 enum Rest {
     Follows,
     None,
 }
 
-/// What stands between the messages of an answer, and where in them it is.
+/// The framing between the messages of an answer, and the position in it.
 #[derive(Clone, Copy)]
 pub(super) enum Framing {
-    /// Nothing: the answer is one message, of which pieces come.
+    /// No framing: the answer is one message, sent in pieces.
     Plain,
-    /// Events, and the next one has not begun.
+    /// Events. The next event has not begun.
     Between,
-    /// Events, and a piece of the next one has gone out.
+    /// Events. A piece of the next event has been sent.
     Inside,
 }
 
 /// The body of an answer in several messages, or in several pieces.
 pub(super) struct Stream {
     next: Option<Next>,
-    /// What it is about to send is charged to the request.
+    /// The request to which the next frame is charged.
     permit: Arc<Permit>,
 }
 
-/// The next frame, and where those behind it come from.
+/// The next frame, and the source of the following frames.
 type Next = Pin<Box<dyn Future<Output = (Option<(Source, Framing)>, Result<Bytes, Broken>)> + Send>>;
 
-/// The answer cannot be made whole, so its connection has to end.
+/// The answer cannot be completed, so its connection must be closed.
 #[derive(Clone, Copy, Debug)]
 pub struct Broken;
 
@@ -159,7 +160,7 @@ impl fmt::Display for Broken {
 impl core::error::Error for Broken {}
 
 impl Stream {
-    /// A stream of events: what `source` gives, behind the message that was `first`.
+    /// A stream of events: first the message `first`, then the messages of `source`.
     pub(super) fn events(first: Option<Bytes>, source: Source, permit: &Permit) -> Self {
         let permit = Arc::new(permit.another());
         let charge = Arc::clone(&permit);
@@ -172,12 +173,13 @@ impl Stream {
         Self { next: Some(next), permit }
     }
 
-    /// A stream of events whose source has said nothing for so long that a comment has to show that it is alive.
+    /// A stream that begins with a keep-alive comment, because its source has been silent for too
+    /// long.
     pub(super) fn silent(source: Source, permit: &Permit) -> Self {
         Self::beginning(Bytes::from_static(sse::KEEP_ALIVE), source, Framing::Between, permit)
     }
 
-    /// A stream whose last event has begun with a piece of its message.
+    /// A stream with one event, whose message begins with the piece `first`.
     pub(super) fn event_in_pieces(first: Bytes, source: Source, permit: &Permit) -> Self {
         let permit = Arc::new(permit.another());
         let charge = Arc::clone(&permit);
@@ -188,7 +190,7 @@ impl Stream {
         Self { next: Some(next), permit }
     }
 
-    /// One message, behind the piece of it that was `first`.
+    /// One message, which begins with the piece `first`.
     pub(super) fn pieces(first: Bytes, source: Source, permit: &Permit) -> Self {
         Self::beginning(first, source, Framing::Plain, permit)
     }
@@ -214,7 +216,7 @@ async fn frame(
         };
     }
     let step = match framing {
-        // Only between events a comment can be sent.
+        // A comment can be sent only between events.
         Between => timeout(limits::KEEP_ALIVE, source.step()).await,
         Plain | Inside => Ok(source.step().await),
     };
@@ -239,8 +241,8 @@ async fn event(message: &[u8], permit: &Permit) -> Bytes {
     joined(&[sse::FRONT, message, sse::BACK], permit).await
 }
 
-/// These parts in one buffer. It waits until the budget has room for that: what other streams hold is freed when it is read, or when
-/// those that do not read are cut.
+/// Concatenates these parts into one buffer. Waits until the budget has room for it: the memory of
+/// other streams is freed when their clients read, or when slow readers are disconnected.
 async fn joined(parts: &[&[u8]], permit: &Permit) -> Bytes {
     let bytes = parts.iter().map(|part| part.len()).sum();
     let mut room = permit.another();

@@ -1,15 +1,15 @@
-//! One line of the log for each exchange.
+//! The exchange log: one line for each exchange.
 
 use super::{Exchange, Observe};
 use attache_core::era::Version;
 use attache_core::rpc::Code;
 
-/// Writes each exchange to the log: an event of level INFO and of target [`ExchangeLog::TARGET`].
+/// Logs each exchange as an event of level INFO and target [`ExchangeLog::TARGET`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExchangeLog;
 
 impl ExchangeLog {
-    /// The target of its events, by which subscribers tell them from others.
+    /// The target of the events, by which log filters select them.
     pub const TARGET: &'static str = "attache::exchange";
 }
 

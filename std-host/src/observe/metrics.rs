@@ -11,8 +11,8 @@ use prometheus_client::registry::Registry;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// What is counted of all exchanges. The labels are words of the protocol and declared names, of which
-/// [`NAMES`](limits::NAMES) are kept apart at most: memory is bounded whatever peers send.
+/// Metrics of all exchanges. The labels are words of the protocol and declared names, of which at
+/// most [`NAMES`](limits::NAMES) are distinguished, so peers cannot make it grow without bound.
 pub struct Metrics {
     registry: Registry,
     exchanges: Family<Ended, Counter>,
@@ -77,7 +77,7 @@ impl Metrics {
     /// The media type of [`text`](Metrics::text).
     pub const CONTENT_TYPE: &'static str = prometheus_text::CONTENT_TYPE;
 
-    /// `name`, or nothing if there are too many others.
+    /// Returns `name`, or an empty label if there are too many names already.
     fn label(&self, name: &str) -> String {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if !names.contains(name) {
@@ -89,15 +89,16 @@ impl Metrics {
         name.to_owned()
     }
 
-    /// What it prints, for figures that a program adds of its own before it is shared. Their names get the prefix `attache_`.
+    /// The registry, to which a program can add its own metrics before it shares this value. Their
+    /// names get the prefix `attache_`.
     pub const fn registry(&mut self) -> &mut Registry {
         &mut self.registry
     }
 
-    /// All of it as Prometheus reads it (text format 0.0.4).
+    /// Prints all metrics in the text format of Prometheus (0.0.4).
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = prometheus_text::encode(&mut text, &self.registry);
         text
     }
@@ -116,7 +117,7 @@ impl Observe for Metrics {
             end: exchange.end.as_str(),
         };
         self.exchanges.get_or_create(&ended).inc();
-        // A subscription lasts as long as its client likes, which is no latency.
+        // A subscription lasts as long as its client likes, so its duration is not a latency.
         if method != "subscriptions/listen" {
             let called = Called { server: server(), method, name };
             self.seconds.get_or_create(&called).observe(exchange.took.as_secs_f64());
@@ -136,5 +137,6 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// In seconds: from what a tool takes that only computes to what a person waits for.
+/// The buckets of the histogram, in seconds: from a tool that only computes to the time that a
+/// person waits.
 const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];

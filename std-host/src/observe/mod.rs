@@ -1,8 +1,9 @@
-//! What an operator sees of a server: one record for each message that was answered, handed to whoever observes.
+//! Observability: one record for each answered message, which observers receive.
 //!
-//! Names in a record are names that the server has declared, and words of the protocol. What a peer made up never gets into
-//! one, so that they may become labels of a metric; arguments, results and header fields are in none. The caller is who its
-//! checked credentials say, and belongs in a log, not in a label.
+//! A record contains only names that the server has declared, and words of the protocol. Text that
+//! a peer has made up is never in a record, so the names may be labels of a metric. Arguments,
+//! results and header fields are not in records. The caller's name comes from verified credentials,
+//! and belongs in a log but not in a label.
 
 mod log;
 #[cfg(feature = "metrics")]
@@ -24,62 +25,65 @@ use std::sync::Arc;
 pub use log::ExchangeLog;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
-use refusals::Refusals;
+pub(crate) use refusals::{Refusals, Refused};
 #[cfg(feature = "traces")]
 pub use traces::Traces;
 pub(crate) use watch::Watch;
 pub(crate) use why::{note as note_why, scope as scope_why};
 
-/// Hears of each message that was answered. It is called on the task that answers, so it must neither wait nor panic.
+/// An observer of answered messages. It is called on the task that answers, so it must neither
+/// block nor panic.
 pub trait Observe: Send + Sync + 'static {
-    /// One message was answered, or will not be any more.
+    /// Called when a message was answered, or when it will not be answered any more.
     fn exchange(&self, exchange: &Exchange<'_>);
 }
 
-/// One message and what became of it.
+/// One message and its outcome.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Exchange<'a> {
     /// The name of the server.
     pub server: &'a str,
-    /// What it came over.
+    /// The transport of the message.
     pub transport: Transport,
-    /// The address of the peer, where whoever accepted the connection has said it.
+    /// The address of the peer, if the code that accepted the connection has recorded it.
     pub peer: Option<IpAddr>,
-    /// Who called: `key NAME`, or the issuer and the subject of the token with a space in between. `None` if the server does not tell
-    /// its callers apart, or did not get as far.
+    /// The caller: `key NAME`, or the issuer and the subject of the token, separated by a space.
+    /// `None` if the server does not distinguish callers, or if the message was refused before.
     pub caller: Option<&'a str>,
-    /// The revision of the protocol that it was served by; `None` where it did not get as far.
+    /// The protocol revision of the request. `None` if the message was refused before the revision
+    /// was known.
     pub revision: Option<Version>,
-    /// Its method if the protocol has it, `unknown` if not, `none` where it could not be read.
+    /// The method if the protocol has it, `unknown` if not, `none` if it could not be read.
     pub method: &'static str,
-    /// The tool, prompt, resource or template that it was about, as the server has declared it.
+    /// The tool, prompt, resource or template, by its declared name.
     pub name: Option<&'a str>,
-    /// How it ended.
+    /// The outcome.
     pub end: End,
-    /// The HTTP status; `None` on a line.
+    /// The HTTP status. `None` on a line.
     pub status: Option<u16>,
-    /// The code of the error that was answered.
+    /// The code of the error in the answer.
     pub code: Option<Code>,
-    /// Why it was refused: one of a fixed set of names.
+    /// The reason for a refusal, from a fixed set of names.
     pub reason: Option<&'static str>,
-    /// From its first byte, or its head, to the last byte of its answer.
+    /// The time from the first byte of the message, or from its head, to the last byte of its
+    /// answer.
     pub took: Duration,
     /// Bytes of the message.
     pub received: usize,
-    /// Bytes of the answer and of what was told before it, without framing.
+    /// Bytes of the answer and of the messages before it, without framing.
     pub sent: usize,
     meta: Option<&'a Metadata>,
 }
 
 impl Exchange<'_> {
-    /// The trace that the call belongs to, as its client says. It is read when it is asked for.
+    /// The trace context that the client has sent. It is parsed when this is called.
     pub fn trace(&self) -> Option<TraceContext> {
         self.meta?.trace()
     }
 }
 
-/// What a message came over.
+/// The transport of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// HTTP.
@@ -89,7 +93,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// One word.
+    /// The name as one word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -98,28 +102,28 @@ impl Transport {
     }
 }
 
-/// How a message ended.
+/// The outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// Answered with a result, or a notification that was taken.
+    /// A result was sent, or a notification was accepted.
     Done,
-    /// A tool ran and says that it failed.
+    /// A tool ran and reported a failure.
     Failed,
-    /// The client was asked something; it will call again.
+    /// The result is a question to the client, which will call again with the answer.
     Asked,
-    /// A handler, or a failure of this server, answered with a protocol error.
+    /// A handler, or a failure of this server, caused a protocol error.
     Rejected,
-    /// Refused before anything ran.
+    /// The message was refused before a handler ran.
     Refused,
-    /// Nobody waits any more: the client has cancelled it or gone, or the server has stopped.
+    /// The client has cancelled the message or disconnected, or the server has stopped.
     Cancelled,
-    /// The answer broke off in the middle.
+    /// The answer was broken off in the middle.
     Broken,
 }
 
 impl End {
-    /// One word.
+    /// The name as one word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -133,7 +137,7 @@ impl End {
     }
 }
 
-/// Those who observe one server.
+/// The observers of one server.
 #[derive(Clone, Default)]
 pub(crate) struct Observers {
     pub(crate) server: String,
@@ -142,7 +146,7 @@ pub(crate) struct Observers {
 }
 
 impl Observers {
-    /// Nobody yet, of the server of this name.
+    /// An empty list of observers, for the server of this name.
     pub(crate) fn of(server: &str) -> Self {
         Self { server: server.to_owned(), ..Self::default() }
     }

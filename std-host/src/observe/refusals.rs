@@ -1,4 +1,5 @@
-//! The log of refused requests. Strangers cause these lines, so each is short and printable, and equal ones are counted.
+//! The log of refused requests. Peers can cause these lines at will, so each is short and
+//! printable, and equal lines are counted instead of repeated.
 
 use super::why::printable;
 use core::net::IpAddr;
@@ -6,42 +7,42 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A refused request, as the log tells it.
+/// A refused request as it is logged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Refused {
-    pub(super) server: String,
-    pub(super) transport: &'static str,
-    pub(super) peer: Option<IpAddr>,
-    pub(super) caller: Option<String>,
-    pub(super) method: &'static str,
-    pub(super) reason: Option<&'static str>,
+pub(crate) struct Refused {
+    pub(crate) server: String,
+    pub(crate) transport: &'static str,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) caller: Option<String>,
+    pub(crate) method: &'static str,
+    pub(crate) reason: Option<&'static str>,
     /// What is wrong with the credentials.
-    pub(super) why: Option<String>,
-    pub(super) status: Option<u16>,
-    pub(super) code: Option<&'static str>,
+    pub(crate) why: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<&'static str>,
 }
 
-/// Lines that were written lately, and how often each has come again.
+/// Recently logged lines, and the number of repetitions of each.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Recent>);
+pub(crate) struct Refusals(Mutex<Recent>);
 
 #[derive(Debug, Default)]
 struct Recent {
     again: HashMap<Refused, u64>,
-    /// Refusals that had no place in the table.
+    /// Refusals that did not fit into the table.
     others: u64,
     is_counting: bool,
 }
 
-/// Lines that are told apart; beyond that, refusals are counted together. Half a kilobyte each.
+/// Most different lines in the table. Further refusals are counted together. Half a kilobyte each.
 const APART: usize = 256;
 
-/// How long equal lines are counted before the count is logged.
+/// The window in which equal lines are counted before the count is logged.
 const WINDOW: Duration = Duration::from_secs(10);
 
 impl Refusals {
     /// Logs a refusal, or counts it if an equal one was logged within the [`WINDOW`].
-    pub(super) fn log(self: &Arc<Self>, refused: Refused) {
+    pub(crate) fn log(self: &Arc<Self>, refused: Refused) {
         // Without a runtime nothing would ever log the counts.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return refused.log(None) };
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +65,7 @@ impl Refusals {
         }
     }
 
-    /// Logs what was counted.
+    /// Logs the counts.
     fn tell(&self) {
         let Recent { again, others, .. } = core::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (refused, times) in again.into_iter().filter(|(_, times)| *times > 0) {

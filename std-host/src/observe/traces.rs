@@ -1,5 +1,5 @@
-//! A span of OpenTelemetry for each exchange, after the semantic conventions for MCP (Development, as of 2026): the span of the client,
-//! if the call names one in `_meta` (SEP-414), is its parent.
+//! OpenTelemetry spans: one for each exchange, by the semantic conventions for MCP (Development, as
+//! of 2026). If the call names a span of the client in `_meta` (SEP-414), that span is the parent.
 
 use super::{End, Exchange, Observe, Transport};
 use crate::call::TraceContext;
@@ -13,16 +13,18 @@ use opentelemetry::{Context, KeyValue};
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-/// Tells a tracer of each exchange. A span is begun and ended when the exchange is over, so what handlers trace by
-/// [`Ctx::trace`](crate::Ctx::trace) are its siblings.
+/// Records each exchange as a span of a tracer. The span is created when the exchange has ended, so
+/// the spans that handlers create with [`Ctx::trace`](crate::Ctx::trace) are its siblings.
 ///
-/// Spans have the method, the declared name, the revision, the peer's address and the error. Arguments, results, ids of requests
-/// and of sessions are in none: they are the caller's own.
+/// Spans contain the method, the declared name, the revision, the peer's address and the error.
+/// Arguments, results, request ids and session ids are not recorded, because they belong to the
+/// caller.
 #[derive(Clone)]
 pub struct Traces<T>(T);
 
 impl<T: Tracer> Traces<T> {
-    /// Spans are made by `tracer`, whose provider decides which are kept and where they go.
+    /// Creates spans with `tracer`. The provider of the tracer decides which spans are kept and
+    /// where they are sent.
     pub const fn new(tracer: T) -> Self {
         Self(tracer)
     }
@@ -49,7 +51,8 @@ impl<T> fmt::Debug for Traces<T> {
     }
 }
 
-/// `{mcp.method.name} {target}`, where the target is that of a tool or a prompt: URIs are too many.
+/// `{mcp.method.name} {target}`. Only tools and prompts are targets, because there are too many
+/// URIs.
 fn name(exchange: &Exchange<'_>) -> Cow<'static, str> {
     match (exchange.method, exchange.name) {
         (method @ ("tools/call" | "prompts/get"), Some(name)) => format!("{method} {name}").into(),
@@ -73,7 +76,7 @@ fn attributes(exchange: &Exchange<'_>) -> Vec<KeyValue> {
             add("gen_ai.tool.name", name);
         }
         "prompts/get" => add("gen_ai.prompt.name", name),
-        // Which URI of a template it was is the caller's own.
+        // The actual URI of a template belongs to the caller, so it is not recorded.
         "resources/read" => add("mcp.resource.uri", name.filter(|uri| !uri.contains('{'))),
         _ => {}
     }
@@ -90,8 +93,9 @@ fn attributes(exchange: &Exchange<'_>) -> Vec<KeyValue> {
     attributes
 }
 
-/// What makes the exchange a failure of this server: a tool that failed, an answer that broke off, an internal error, or a code of
-/// the range of servers. What the client did wrong is none.
+/// Returns the error type if the exchange is a failure of this server: a tool that failed, an
+/// answer that broke off, an internal error, or a code of the server range. A mistake of the client
+/// is not an error here.
 fn error(exchange: &Exchange<'_>) -> Option<&'static str> {
     match exchange.end {
         End::Failed => Some("tool_error"),
@@ -104,7 +108,7 @@ fn is_of_server(digits: &str) -> bool {
     digits.parse().is_ok_and(|code: i32| code == -32603 || (-32099..=-32000).contains(&code))
 }
 
-/// W3C Trace Context §3.2.2. It is well-formed.
+/// Parses W3C Trace Context §3.2.2, which was checked to be well-formed.
 fn parent(trace: &TraceContext) -> SpanContext {
     let mut parts = trace.parent.split('-').skip(1);
     let mut next = || parts.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The record of one message in the making.
+//! The record of one message while it is processed.
 
 use super::refusals::Refused;
 use super::why::{self, printable};
@@ -16,7 +16,8 @@ use core::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Goes with a message until it is answered, and tells when it is dropped. What nobody has ended by then was cancelled.
+/// Accompanies a message until it is answered, and reports to the observers when it is dropped. A
+/// message without a recorded outcome was cancelled.
 pub(crate) struct Watch {
     observers: Arc<Observers>,
     began: Instant,
@@ -75,7 +76,7 @@ impl Watch {
         }
     }
 
-    /// Notes who calls.
+    /// Records the caller.
     pub(crate) fn called_by(&mut self, who: &Authenticated<'_>) {
         self.caller = match (who.claims(), who.key_name()) {
             (Some(claims), _) => Some(of_token(claims.json())),
@@ -89,32 +90,33 @@ impl Watch {
         self.end = End::Done;
     }
 
-    /// `reply` is the answer.
+    /// Records that `reply` is the answer.
     pub(crate) fn replied(&mut self, reply: &Reply) {
         match reply.error_reported() {
             None => self.end = End::Done,
             Some(error) => {
                 self.end = End::Refused;
                 self.code = Some(error.code());
-                // What was found before says it better.
+                // A reason that was recorded before is more precise.
                 self.reason = self.reason.or(Some(error.name()));
             }
         }
     }
 
-    /// It is refused for this reason.
+    /// Records the reason of a refusal.
     pub(crate) const fn refused(&mut self, reason: &'static str) {
         self.reason = Some(reason);
     }
 
-    /// The caller of a hidden endpoint has not shown valid credentials, and is answered as on a path that is not served.
+    /// Records that the caller of a hidden endpoint has no valid credentials, and gets the answer
+    /// of a path that is not served.
     pub(crate) fn hidden(mut self) {
         self.end = End::Refused;
         self.refused("hidden");
         self.status(404);
     }
 
-    /// The handler has ended with `outcome`.
+    /// Records that the handler has ended with `outcome`.
     pub(crate) fn ran(&mut self, outcome: &Outcome) {
         (self.end, self.code) = match outcome {
             Outcome::Tool(output) if output.is_error() => (End::Failed, None),
@@ -130,7 +132,8 @@ impl Watch {
         };
     }
 
-    /// The call was answered with this status; where its result could not be written, with an error of this code.
+    /// Records the status of a call's answer, and the error code if the result could not be
+    /// written.
     pub(crate) const fn answered(&mut self, status: u16, spoilt: Option<Code>) {
         self.status = Some(status);
         if spoilt.is_some() {
@@ -139,12 +142,12 @@ impl Watch {
         }
     }
 
-    /// Its client has cancelled it.
+    /// Records that the client has cancelled the message.
     pub(crate) const fn gone(&mut self) {
         self.end = End::Cancelled;
     }
 
-    /// The answer has broken off.
+    /// Records that the answer was broken off.
     pub(crate) const fn broke(&mut self) {
         self.end = End::Broken;
     }
@@ -163,7 +166,7 @@ impl Watch {
         let code = exchange.code.map(Code::digits);
         let caller = exchange.caller;
         match (exchange.end, exchange.reason) {
-            // Legacy clients ask for a stream in passing, and take the refusal for an answer.
+            // Legacy clients try to open a stream as a matter of course, and expect this refusal.
             (End::Refused, Some("verb")) => tracing::debug!(server, reason = "verb", status, "refused"),
             (End::Refused, reason) => self.observers.refusals.log(Refused {
                 server: server.to_owned(),
@@ -210,10 +213,11 @@ impl Drop for Watch {
     }
 }
 
-/// Characters of a caller in a record.
+/// Most characters of a caller in a record.
 const CALLER: usize = 120;
 
-/// The issuer and the subject of a token, by its claims as JSON; an application's own token names the application.
+/// Returns the issuer and the subject of a token from its claims. For an application's own token,
+/// the subject is the application.
 fn of_token(claims: &[u8]) -> String {
     let claims: serde_json::Value = serde_json::from_slice(claims).unwrap_or_default();
     let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);

@@ -1,4 +1,5 @@
-//! Why the credentials of a request were refused: found where they are checked, logged with the refusal, and never sent to the client.
+//! Why the credentials of a request were refused. The reason is recorded at the check, logged with
+//! the refusal, and never sent to the client.
 
 use core::cell::Cell;
 
@@ -6,26 +7,27 @@ tokio::task_local! {
     static WHY: Cell<Option<String>>;
 }
 
-/// Serves one request, whose reason belongs to it alone.
+/// Serves one request with its own place for the reason.
 pub(crate) async fn scope<F: Future>(request: F) -> F::Output {
     WHY.scope(Cell::default(), request).await
 }
 
-/// Keeps the reason for the refusal that follows. What a client has made up in it is cut, and written in printable characters.
+/// Records the reason for the refusal that follows. Its text may contain input of the client, so it
+/// is truncated and escaped.
 pub(crate) fn note(why: &dyn core::fmt::Display) {
     let text = printable(&why.to_string(), MOST);
     let _ = WHY.try_with(|kept| kept.set(Some(text)));
 }
 
-/// The reason, once.
+/// Takes the recorded reason.
 pub(super) fn take() -> Option<String> {
     WHY.try_with(Cell::take).ok().flatten()
 }
 
-/// Characters of a reason.
+/// Most characters of a reason.
 const MOST: usize = 160;
 
-/// The text in ASCII that prints, cut after so many characters.
+/// Escapes a text to printable ASCII, and truncates it.
 pub(super) fn printable(text: &str, most: usize) -> String {
     let mut escaped: String = text.chars().take(most + 1).flat_map(char::escape_default).take(most + 1).collect();
     if escaped.len() > most {

@@ -1,5 +1,6 @@
-//! Arguments into Rust types. The reader is the engine's own, so a number is what it is on a device too: `1.0` is an
-//! integer, `1.5` is not, and nothing is rounded, clamped, or read out of a string.
+//! Deserializes arguments into Rust types with the engine's own JSON reader, so that numbers mean
+//! the same on a host and on a device: `1.0` is an integer, `1.5` is not, and nothing is rounded,
+//! clamped, or read out of a string.
 
 use super::schema::Schema;
 use crate::limits;
@@ -9,7 +10,7 @@ use core::fmt::{self, Write as _};
 use serde::de::value::Error as Plain;
 use serde::de::{self, DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor};
 
-/// Reads the arguments of `of`, which is a tool or a prompt. The error is a sentence for the model.
+/// Reads the arguments of a tool or a prompt, as `of` says. The error is a sentence for the model.
 pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schema, of: Kind) -> Result<A, String> {
     if let Some(names) = &schema.names {
         known(arguments, names, of)?;
@@ -20,7 +21,8 @@ pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schem
     let empty = Value::parse(b"{}").map_err(|error| error.to_string())?;
     let value = arguments.value().unwrap_or(empty);
     A::deserialize(Node(&mut Source::of(value))).or_else(|_| {
-        // Once more, now keeping track of the way to the fault: only mistakes pay for their explanation.
+        // Reads once more, now keeping track of the path to the fault. Only invalid arguments pay
+        // for their explanation.
         serde_path_to_error::deserialize(Node(&mut Source::of(value))).map_err(|error| {
             match error.path().to_string().as_str() {
                 "." => format!("The arguments do not fit: {}", error.inner()),
@@ -30,7 +32,7 @@ pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schem
     })
 }
 
-/// Checks that each argument is declared, and there once.
+/// Checks that each argument is declared, and occurs only once.
 fn known(arguments: Arguments<'_>, names: &[String], of: Kind) -> Result<(), String> {
     let Some(object) = arguments.value() else {
         return Ok(());
@@ -51,7 +53,7 @@ fn known(arguments: Arguments<'_>, names: &[String], of: Kind) -> Result<(), Str
     Ok(())
 }
 
-/// The members of an object, or of nothing if the value is none.
+/// The members of an object. Empty if the value is not an object.
 struct Members<'a> {
     raw: &'a [u8],
     reader: Reader<'a>,
@@ -60,7 +62,7 @@ struct Members<'a> {
 impl<'a> Members<'a> {
     fn of(object: Value<'a>) -> Self {
         let mut reader = object.reader();
-        // The value was checked with the message it came in; should it not be an object, there is no key to come.
+        // The value was checked with its message. If it is not an object, `next` finds no key.
         let _ = reader.enter_object();
         Self { raw: object.raw(), reader }
     }
@@ -76,12 +78,12 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// A text that is read once, front to back, by whoever wants the value that stands next.
+/// A text that is read once, from front to back. Each deserializer takes the next value from it.
 #[derive(Clone)]
 struct Source<'de> {
     text: &'de [u8],
     reader: Reader<'de>,
-    /// Whether the last value that was given away has been read to its end.
+    /// Whether the last value that was passed to a type has been read to its end.
     done: bool,
 }
 
@@ -90,10 +92,10 @@ impl<'de> Source<'de> {
         Self { text: value.raw(), reader: value.reader(), done: false }
     }
 
-    /// Gives the next value away.
+    /// Deserializes the next value.
     ///
-    /// A type may leave its value, or swallow the error in the middle of it and go on with a default. Then the reader goes
-    /// back and steps over the value, so that the next one is found where it stands.
+    /// A type may leave its value unread, or ignore an error in the middle of it and use a default.
+    /// Then the reader goes back and skips the value, so that the next one is found.
     fn give<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let before = self.reader.clone();
         self.done = false;
@@ -105,33 +107,33 @@ impl<'de> Source<'de> {
         Ok(given)
     }
 
-    /// Reads the next value whole.
+    /// Reads the next value as a whole.
     fn take(&mut self) -> Result<Value<'de>, Error> {
         let value = self.reader.skip()?.of(self.text);
         self.done = true;
         Ok(value)
     }
 
-    /// Lets `visit` read what stands in a bracket, and closes it.
+    /// Lets `visit` read the content of an array or object, and then reads the closing bracket.
     fn inside<T>(&mut self, visit: impl FnOnce(&mut Entries<'_, 'de>) -> Result<T, Error>) -> Result<T, Error> {
         let mut entries = Entries { source: self, ended: false };
         let visited = visit(&mut entries);
-        // What was read last lies inside.
+        // `done` now describes the last value inside the brackets, so it is reset.
         entries.source.done = false;
         let value = visited?;
-        // What an element is to an array, a member is to an object.
+        // A member of an object is counted like an element of an array.
         if entries.element()? {
-            return Err(Error("there is more than fits".to_owned()));
+            return Err(Error("too many elements or members".to_owned()));
         }
         self.done = true;
         Ok(value)
     }
 }
 
-/// The elements of an array, or the members of an object, while they are read.
+/// The elements of an array, or the members of an object, during reading.
 struct Entries<'s, 'de> {
     source: &'s mut Source<'de>,
-    /// The bracket has closed: to ask for more would read what stands behind it.
+    /// Whether the closing bracket was read. Reading on would read the text after it.
     ended: bool,
 }
 
@@ -177,8 +179,8 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
-/// The value that stands next, as serde sees it. Nested ones are read by the same reader, so each byte is read once,
-/// however deep it lies.
+/// The next value, as a serde deserializer. Nested values share the same reader, so each byte is
+/// read once, at any depth.
 struct Node<'s, 'de>(&'s mut Source<'de>);
 
 impl<'de> Node<'_, 'de> {
@@ -186,8 +188,8 @@ impl<'de> Node<'_, 'de> {
         self.0.reader.kind()
     }
 
-    /// The error for a value of another type than `visitor` wants. It steps over the value, for types that take a default
-    /// instead.
+    /// Returns the error for a value of a type that `visitor` does not accept. Skips the value, for
+    /// types that then use a default.
     fn expected<V: Visitor<'de>>(self, visitor: &V) -> Error {
         match self.0.take() {
             Ok(value) => expected(value, visitor),
@@ -258,7 +260,8 @@ fn out_of_range(value: Value<'_>) -> Error {
     Error(format!("{} is out of range", echoed(written.chars())))
 }
 
-/// Visitors of whole numbers: one way for all widths, the visitor knows its own bounds.
+/// Deserializers of integers. All widths share one implementation, because the visitor checks its
+/// own range.
 macro_rules! integers {
     ($($method:ident)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -279,8 +282,9 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
         let value = self.0.take()?;
         match value.kind() {
             Json::Bool => visitor.visit_bool(value.bool() == Some(true)),
-            // A type that takes any number is told how it was written: with a fraction or exponent, it is a float.
-            // Without, it is an integer, and one beyond 64 bits is refused: a float in its place would be another number.
+            // Types that accept any number get a float for a number with a fraction or exponent,
+            // and otherwise an integer. An integer beyond 64 bits is refused, because a float would
+            // be a different number.
             Json::Number => match value.raw().iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
                 true => visitor.visit_f64(float(value)?),
                 false => visit_integer(value, visitor),
@@ -299,7 +303,8 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
         match self.kind() {
             Some(Json::Number) => {
                 let value = self.0.take()?;
-                // The visitor narrows it, and would make an infinity of what is too large.
+                // The visitor narrows the number, and would turn one that is too large into
+                // infinity.
                 match float(value)? {
                     number if (number as f32).is_infinite() => Err(out_of_range(value)),
                     number => visitor.visit_f64(number),
@@ -330,7 +335,8 @@ impl<'de> de::Deserializer<'de> for Node<'_, 'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    // A variant is its name, or an object whose only member is its name: serde's own representation.
+    // A variant is its name, or an object with one member of that name: serde's default
+    // representation.
     fn deserialize_enum<V: Visitor<'de>>(
         mut self,
         _: &'static str,
@@ -425,7 +431,7 @@ impl<'de> de::VariantAccess<'de> for Node<'_, 'de> {
     }
 }
 
-/// Why a value does not fit a type.
+/// The reason why a value does not fit a type.
 #[derive(Debug)]
 struct Error(String);
 
@@ -443,11 +449,11 @@ impl From<json::Error> for Error {
     }
 }
 
-/// The sentences are serde's; only what they repeat is shortened.
+/// The sentences are serde's. Only the text of the caller that they quote is shortened.
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
         let mut reason = Shortened { text: String::new(), room: limits::REASON };
-        // It refuses more than there is room for, so that no more than that is made.
+        // Writing stops with an error when there is no more room, which bounds the work.
         let _ = write!(reason, "{message}");
         Self(reason.text)
     }
@@ -478,7 +484,7 @@ fn shortened(unexpected: Unexpected<'_>, say: impl FnOnce(Unexpected<'_>) -> Pla
     Error(said.to_string())
 }
 
-/// As much of a text of the caller as is repeated to the model.
+/// Returns the beginning of a caller's text, as much as is quoted to the model.
 pub(super) fn echoed(text: impl Iterator<Item = char>) -> String {
     let mut short = Shortened { text: String::new(), room: limits::ECHOED };
     for char in text {
@@ -489,10 +495,10 @@ pub(super) fn echoed(text: impl Iterator<Item = char>) -> String {
     short.text
 }
 
-/// A text that ends with an ellipsis where it became too long.
+/// A text that is cut at a maximum length, and then ends with an ellipsis.
 struct Shortened {
     text: String,
-    /// Characters that may still come.
+    /// The number of characters that still fit.
     room: usize,
 }
 
@@ -536,7 +542,8 @@ mod tests {
         T::deserialize(Node(&mut Source::of(Value::parse(json.as_bytes()).unwrap()))).map_err(|error| error.0)
     }
 
-    /// What serde_json makes of a text, we make of it; where the two part ways is in the test below.
+    /// Checks that the result is the same as that of serde_json. The deliberate differences are in
+    /// the tests below.
     fn same_as_serde_json<T: DeserializeOwned + PartialEq + fmt::Debug>(json: &str) {
         assert_eq!(from::<T>(json).ok(), serde_json::from_str::<T>(json).ok(), "{json}");
     }
@@ -586,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn value_left_in_the_middle_by_its_type_does_not_disturb_the_next() {
+    fn value_that_its_type_reads_only_in_part_does_not_disturb_the_next() {
         for level in ["[1,[2],3]", r#"{"a":[1]}"#, r#""x""#, "[[[1,2]]]", "[256]"] {
             let lenient = from::<Lenient>(&format!(r#"{{"level":{level},"mode":{{"a":[]}},"name":"n"}}"#));
             assert_eq!(lenient, Ok(Lenient { level: vec![], mode: 0, name: "n".to_owned() }), "{level}");
@@ -600,7 +607,7 @@ mod tests {
         let time = |levels: usize| {
             let json = format!("{}\"{}\"{}", "[".repeat(levels), "x".repeat(SIZE), "]".repeat(levels));
             let text = Value::parse(json.as_bytes()).unwrap();
-            // The best of several: a busy machine can hold up any one of them.
+            // The best of several runs, because a busy machine can delay any one of them.
             (0..5)
                 .map(|_| {
                     let started = std::time::Instant::now();
@@ -615,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn mistake_with_a_long_name_or_value_is_told_with_the_beginning_of_it() {
+    fn error_message_quotes_only_the_beginning_of_a_long_name_or_value() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Closed {}

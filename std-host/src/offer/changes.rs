@@ -1,4 +1,5 @@
-//! What a running server offers, and the changes of it that open subscriptions hear of.
+//! The current offers of a running server, and notifications of their changes to open
+//! subscriptions.
 
 use super::registry::{self, Source, Taken};
 use attache_core::tool::Kind;
@@ -6,10 +7,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use tokio::sync::broadcast;
 
-/// A handle by which the program changes what a server offers while it runs, and tells open subscriptions what has changed.
-/// Clones are of the same server.
+/// A handle to change the offers of a running server, and to notify open subscriptions of changes.
+/// Clones belong to the same server.
 ///
-/// A request that has begun goes on with what was offered when it came.
+/// A running request keeps the offers that were current when it arrived.
 #[derive(Clone, Debug)]
 pub struct Changes(Arc<Live>);
 
@@ -25,20 +26,20 @@ struct Live {
 pub(crate) enum Change {
     List(Kind),
     Resource(String),
-    /// What was to be done at the page of this id is done.
+    /// The user has finished the visit to the page with this id.
     Page(String),
-    /// Nothing will change any more.
+    /// The server is about to stop: no more changes follow.
     End,
 }
 
-/// What is offered, by calls that can change it.
+/// The offers of a server. Their handlers can change the offers.
 pub(crate) type Registry = registry::Registry<Changes>;
 pub(crate) type Offer = registry::Offer<Changes>;
 pub(crate) type Completion = registry::Completion<Changes>;
 pub(crate) type Rerun = registry::Rerun<Changes>;
 pub(crate) type Started = registry::Started<Changes>;
 
-/// The same handle, which does not keep the server alive.
+/// A weak handle, which does not keep the server alive.
 #[derive(Clone, Debug)]
 pub(crate) struct WeakChanges(Weak<Live>);
 
@@ -57,12 +58,12 @@ impl Changes {
         }))
     }
 
-    /// What is offered now.
+    /// Returns the current offers.
     pub(crate) fn offers(&self) -> Arc<Registry> {
         Arc::clone(&self.0.offers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes what is offered. Requests that hold what was offered before keep it.
+    /// Changes the offers. Requests that hold the previous offers keep them.
     pub(crate) fn edit<R>(&self, edit: impl FnOnce(&mut Registry) -> R) -> R {
         edit(Arc::make_mut(&mut self.0.offers.write().unwrap_or_else(PoisonError::into_inner)))
     }
@@ -71,7 +72,7 @@ impl Changes {
         WeakChanges(Arc::downgrade(&self.0))
     }
 
-    /// Replaces all that a backend offers, and returns the names that are taken by others.
+    /// Replaces all offers of a backend, and returns the names that are already taken by others.
     pub(crate) fn replace(&self, source: Source, offers: Vec<(Kind, Offer)>) -> Vec<Taken> {
         let (changed, taken) = self.edit(|registry| registry.replace(source, offers));
         changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
@@ -92,52 +93,56 @@ impl Changes {
         removed
     }
 
-    /// The list of tools has changed otherwise: what it says of a tool, or to whom.
+    /// Notifies subscriptions that the list of tools has changed in another way, such as a
+    /// description, or the callers that may see a tool.
     pub fn tools(&self) {
         self.tell(Change::List(Kind::Tool));
     }
 
-    /// The list of prompts has changed otherwise.
+    /// Notifies subscriptions that the list of prompts has changed in another way.
     pub fn prompts(&self) {
         self.tell(Change::List(Kind::Prompt));
     }
 
-    /// The list of resources or of templates has changed otherwise.
+    /// Notifies subscriptions that the list of resources or templates has changed in another way.
     pub fn resources(&self) {
         self.tell(Change::List(Kind::Resource));
     }
 
-    /// The resource with this URI has changed.
+    /// Notifies subscriptions that the resource with this URI has changed.
     pub fn resource(&self, uri: impl Into<String>) {
         self.tell(Change::Resource(uri.into()));
     }
 
-    /// What a person was sent to a page for ([`Ctx::page_first`](crate::Ctx::page_first)) is done: the client that was told of the page
-    /// hears of it, if it is of revision 2025-11-25 and listens.
+    /// Reports that the user has finished at the page of this id
+    /// ([`Ctx::page_first`](crate::Ctx::page_first)). The client that was sent there is notified if
+    /// it uses revision 2025-11-25 and has an open stream.
     pub fn page_done(&self, id: impl Into<String>) {
         self.tell(Change::Page(id.into()));
     }
 
-    /// Ends all subscriptions with their result, those that are still to come at once: for a server that is about to stop.
-    // MCP 2026-07-28 basic/patterns/subscriptions: a server that ends a subscription SHOULD send its result.
+    /// Ends all subscriptions with their result, and later ones immediately: for a server that is
+    /// about to stop.
+    // MCP 2026-07-28 basic/patterns/subscriptions: a server that ends a subscription SHOULD send
+    // the result.
     pub fn end_subscriptions(&self) {
         self.0.ended.store(true, Ordering::SeqCst);
         self.tell(Change::End);
     }
 
     fn tell(&self, change: Change) {
-        // Nobody listens: nobody is told.
+        // An error means that there are no subscriptions.
         let _ = self.0.told.send(change);
     }
 
-    /// What changes from now on; nothing if all subscriptions were ended.
+    /// Returns a receiver for changes from now on, or `None` if all subscriptions were ended.
     pub(crate) fn listen(&self) -> Option<broadcast::Receiver<Change>> {
-        // In this order: an end that comes between is in the receiver, too.
+        // Subscribe first, then check: an end that comes in between is in the receiver, too.
         let changes = self.0.told.subscribe();
         (!self.0.ended.load(Ordering::SeqCst)).then_some(changes)
     }
 }
 
-/// Changes that a slow subscription may be behind; beyond that it is told of each list and resource that it
-/// listens for at once.
+/// The number of changes that a slow subscription may lag behind. Beyond that, it is notified of
+/// all lists and resources that it listens to.
 const BACKLOG: usize = 256;

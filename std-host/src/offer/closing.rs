@@ -1,7 +1,8 @@
-//! Closing a schema that was derived from a type: each object that does not say what it thinks of other members refuses them, at
-//! every depth. A member that is silently dropped is a misspelt one that nobody notices.
+//! Closes a schema that was derived from a type: each object without a rule for additional members
+//! refuses them, at every depth. A misspelt member is then reported, and not silently ignored.
 //!
-//! Where an object cannot be closed without refusing what its type takes, such as one with a flattened map, it stays open.
+//! An object stays open if closing it would refuse values that its type accepts, such as one with a
+//! flattened map.
 
 use super::site::{BRANCHES, RULES, Site, allows_object, is_joined, place_of};
 use serde_json::{Map, Value};
@@ -18,12 +19,13 @@ pub(super) fn close(schema: &mut Value) {
     }
 }
 
-/// The places of a schema, by their JSON pointers.
+/// The places in a schema, as JSON pointers.
 #[derive(Default)]
 struct Plan {
-    /// Schemas for a value of their own.
+    /// Schemas that describe a value alone.
     sites: BTreeSet<String>,
-    /// Schemas that a value must fit besides others: a rule in one of these would refuse the members of the others.
+    /// Schemas that a value must fit in addition to others. Closing one of these would refuse the
+    /// members of the others.
     joined: BTreeSet<String>,
     due: Vec<String>,
 }
@@ -58,7 +60,7 @@ impl Plan {
         }
     }
 
-    /// Which rule goes where.
+    /// Returns the rules to add, with their places.
     fn rules(&self, schema: &Value) -> Vec<(String, &'static str)> {
         let rule = |place: &String| {
             let part = schema.pointer(place)?;
@@ -69,10 +71,11 @@ impl Plan {
             let leads_to_joined = others.clone().any(|other| self.joined.contains(&other));
             let rule = match others.peek() {
                 None => "additionalProperties",
-                // JSON Schema 2020-12 core §10.3.2.3 and §11.3: `additionalProperties` sees the properties beside it alone and
-                // would refuse those of the branches, which `unevaluatedProperties` sees too.
+                // JSON Schema 2020-12 core §10.3.2.3 and §11.3: `additionalProperties` only
+                // considers the `properties` next to it, and would refuse those of the branches.
+                // `unevaluatedProperties` considers them, too.
                 Some(_) if is_joined(object) || leads_to_joined => "unevaluatedProperties",
-                // Each alternative is closed by itself.
+                // Each alternative is closed separately.
                 Some(_) => return None,
             };
             (closed && !self.joined.contains(place)).then(|| (place.clone(), rule))
@@ -81,7 +84,7 @@ impl Plan {
     }
 }
 
-/// The places of schemas for what is inside a value, seen from the schema of the value.
+/// Returns the places of the schemas for parts of a value, relative to the schema of the value.
 fn members(part: &Map<String, Value>) -> impl Iterator<Item = String> {
     let named = part.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys);
     let named = named.map(|name| format!("properties/{}", name.replace('~', "~0").replace('/', "~1")));
@@ -91,7 +94,8 @@ fn members(part: &Map<String, Value>) -> impl Iterator<Item = String> {
     named.chain(places).chain(all.map(str::to_owned))
 }
 
-/// The places of other schemas for the same value: branches, and where a reference leads.
+/// Returns the places of further schemas for the same value: branches, and the target of a
+/// reference.
 fn others(part: &Map<String, Value>, place: &str) -> impl Iterator<Item = String> + Clone {
     let branches = BRANCHES.iter().flat_map(move |keyword| {
         let count = part.get(*keyword).and_then(Value::as_array).map_or(0, Vec::len);

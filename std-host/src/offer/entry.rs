@@ -1,4 +1,4 @@
-//! What tools, prompts and resources in the making have in common: the members that lists print.
+//! The common builder of tools, prompts and resources: the members that lists show.
 
 use super::changes::Offer;
 use super::handler::Ctx;
@@ -8,7 +8,7 @@ use attache_core::era::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// An entry of a list in the making, and what runs its handler.
+/// The builder of a list entry, with the function that runs its handler.
 pub(super) struct Entry {
     offer: Offer,
     listed: Map<String, Value>,
@@ -40,7 +40,7 @@ impl Entry {
         &self.offer.key
     }
 
-    /// Says which arguments there are, where no others are allowed.
+    /// Sets the names of the arguments if no others are allowed.
     pub(super) fn declare(mut self, arguments: Option<Vec<String>>) -> Self {
         self.offer.arguments = arguments;
         self
@@ -54,7 +54,7 @@ impl Entry {
         self.listed.insert(name.to_owned(), value);
     }
 
-    /// Changes the value of a member, if it is there.
+    /// Changes the value of a member, if the member exists.
     pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut Value)) {
         self.listed.get_mut(name).map(edit);
     }
@@ -81,7 +81,8 @@ impl Entry {
         self.set("_meta", meta);
     }
 
-    /// Prints the members: the `first` ones (their value the key unless they have their own), then the others.
+    /// Prints the members: those in `first`, then the others. A member in `first` without a value
+    /// gets the key.
     #[track_caller]
     pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
         let Self { mut offer, listed } = self;
@@ -112,11 +113,12 @@ fn check_icons(of: &str, icons: &Value) {
     assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
 }
 
-/// The first revision whose clients know this member of an entry. `is_object`: whether the value is the schema of an object.
+/// Returns the first revision whose clients know this member of an entry. `is_object` tells whether
+/// the value is the schema of an object.
 pub(crate) fn since(name: &str, is_object: impl FnOnce() -> bool, of_tool: bool) -> Version {
     match name {
         "annotations" if of_tool => Version::V2025_03_26,
-        // Before 2026-07-28 only an object is a structured result.
+        // Before 2026-07-28, a structured result must be an object.
         "outputSchema" if !is_object() => Version::V2026_07_28,
         "outputSchema" | "title" | "_meta" => Version::V2025_06_18,
         "icons" => Version::V2025_11_25,
@@ -124,20 +126,21 @@ pub(crate) fn since(name: &str, is_object: impl FnOnce() -> bool, of_tool: bool)
     }
 }
 
-/// What all of them can say of themselves.
+/// Defines the builder methods that tools, prompts and resources have in common.
 macro_rules! listed {
     ($type:ident) => {
         impl $type {
-            /// A name for people (`title`).
+            /// Sets a name for people (`title`).
             #[must_use]
             pub fn title(self, title: &str) -> Self {
                 self.member("title", title.into())
             }
 
-            /// `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src` and what belongs to it.
+            /// Sets `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src`
+            /// and optional members.
             ///
             /// # Panics
-            /// If a `src` is neither an `https:` nor a `data:` URL: clients show no others.
+            /// If a `src` is neither an `https:` nor a `data:` URL, because clients show no others.
             #[must_use]
             #[track_caller]
             pub fn icons(mut self, icons: serde_json::Value) -> Self {
@@ -145,10 +148,11 @@ macro_rules! listed {
                 self
             }
 
-            /// `_meta` of the entry in the list.
+            /// Sets `_meta` of the list entry.
             ///
             /// # Panics
-            /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix that belongs to the protocol.
+            /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix
+            /// that is reserved for the protocol.
             #[must_use]
             #[track_caller]
             pub fn meta(mut self, meta: serde_json::Value) -> Self {
@@ -156,16 +160,20 @@ macro_rules! listed {
                 self
             }
 
-            /// Asks for a scope: a caller whose token lacks it gets 403, and is told by which scopes it may come back (MCP
-            /// basic/authorization, "Scope Challenge"). Several are all needed. An application that acts for itself has no
-            /// scopes, and is asked for none; nor are callers without a token.
+            /// Requires a scope. If the caller's token lacks it, the caller gets 403 with a
+            /// challenge that lists the required scopes (MCP basic/authorization, "Scope
+            /// Challenge"). If this is called several times, all scopes are required. Applications
+            /// that act for themselves have no scopes, so the check does not apply to them; nor
+            /// does it apply to anonymous callers and holders of keys. Guests are asked for a
+            /// token.
             #[must_use]
             pub fn scope(mut self, scope: &str) -> Self {
                 self.entry.need(super::registry::Needed::Scope(scope.to_owned()));
                 self
             }
 
-            /// Asks for a role: a caller whose token lacks it gets 403. Callers without a token are not asked.
+            /// Requires a role. If the caller's token lacks it, the caller gets 403. The check does
+            /// not apply to anonymous callers and holders of keys. Guests are asked for a token.
             #[must_use]
             pub fn role(mut self, role: &str) -> Self {
                 self.entry.need(super::registry::Needed::Role(role.to_owned()));

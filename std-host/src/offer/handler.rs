@@ -1,4 +1,4 @@
-//! What the closures look like, and what they are called with.
+//! Handlers: the closures that answer calls, and the context that they receive.
 
 use super::changes::Changes;
 use super::registry::Called;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// A closure that answers. Every `Fn(A, Ctx) -> impl Future<Output = R>` is one.
+/// A closure that answers calls. Every `Fn(A, Ctx) -> impl Future<Output = R>` is a handler.
 pub trait Handler<A, R>: Send + Sync + 'static {
-    /// Answers once.
+    /// Answers one call.
     fn run(&self, asked: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static;
 }
 
@@ -31,7 +31,7 @@ where
     }
 }
 
-/// A closure that answers without awaiting, on threads of its own.
+/// Makes a handler of a closure that does not await. It runs on the threads for blocking work.
 pub(crate) fn blocking<A, R, F>(handler: F) -> impl Handler<A, R>
 where
     A: Send + 'static,
@@ -43,7 +43,8 @@ where
     move |asked: A, ctx: Ctx| {
         let (handler, threads) = (Arc::clone(&handler), Arc::clone(&threads));
         async move {
-            // Nobody closes it. The permit goes with the thread, not with the call that waits for it.
+            // The semaphore is never closed. The permit is held by the thread, not by the call that
+            // waits for it.
             let permit = threads.acquire_owned().await;
             let answer = spawn_blocking(move || {
                 let answer = handler(asked, ctx);
@@ -52,14 +53,15 @@ where
             });
             match answer.await {
                 Ok(answer) => answer,
-                // The guard around every handler makes of it what it makes of all panics.
+                // The panic continues here, and is caught by the guard around every handler.
                 Err(error) => resume_unwind(error.into_panic()),
             }
         }
     }
 }
 
-/// The call that a handler runs for: what it may know of it, tell it, and ask it. Clones are of the same call.
+/// The context of a call: information about the call, and ways to notify and ask its client. Clones
+/// belong to the same call.
 #[derive(Clone, Debug)]
 pub struct Ctx(Called<Changes>);
 
@@ -68,56 +70,60 @@ impl Ctx {
         Self(call)
     }
 
-    /// The revision of the protocol that the caller speaks.
+    /// Returns the protocol revision of the client.
     pub const fn version(&self) -> Version {
         self.0.version
     }
 
-    /// Tells the caller how far the call is, if it wants to hear: `progress` of `total`, in any unit. What does not exceed the
-    /// progress told last is not sent. Waits while the caller is behind.
+    /// Sends progress to the caller, if it has asked for it: `progress` of `total`, in any unit.
+    /// Progress that is not greater than the last one is not sent. Waits if the caller reads
+    /// slowly.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
         self.0.events.progress(progress, total, message).await;
     }
 
-    /// Writes to the caller's log, if it wants to hear messages of this level. No secrets, no personal data: it leaves the
-    /// server. Waits while the caller is behind.
+    /// Sends a log message to the caller, if it wants messages of this level. The message leaves
+    /// the server, so it must not contain secrets or personal data. Waits if the caller reads
+    /// slowly.
     pub async fn log(&self, level: Level, data: impl Serialize + Sync) {
         self.0.events.log(level, None, &data).await;
     }
 
-    /// Asks the client. The first time the call ends here, with the question: return the error with `?`. The client makes the
-    /// call again with the answer, and then this gives it. So what stands before it runs twice; `key` must be the same each
-    /// time, and of this question alone.
+    /// Asks the client. The first time, this returns an error that contains the question: return it
+    /// with `?`, which ends the call. The client repeats the call with the answer, which this then
+    /// returns. So the code before the question runs twice. `key` must be the same each time, and
+    /// unique among the questions of the call.
     ///
     /// # Errors
-    /// To be returned: the question, or that the client cannot be asked.
+    /// The question to return, or an error if the client cannot be asked.
     pub fn ask(&self, key: &str, ask: Ask) -> Result<Value, ToolError> {
         self.ask_all([(key, ask)]).map(|[answer]| answer)
     }
 
-    /// Asks several things at once.
+    /// Asks several questions at once.
     ///
     /// # Errors
-    /// As [`ask`](Ctx::ask).
+    /// Like [`ask`](Ctx::ask).
     pub fn ask_all<const N: usize>(&self, questions: [(&str, Ask); N]) -> Result<[Value; N], ToolError> {
         self.0.asking.ask(questions)
     }
 
-    /// Whether the client can be asked this.
+    /// Whether the client supports this question.
     pub fn can_ask(&self, ask: &Ask) -> bool {
         self.0.asking.can(ask)
     }
 
-    /// Asks the person, as [`ask`](Ctx::ask) does, and reads what came back.
+    /// Asks the user to fill in a form, like [`ask`](Ctx::ask), and reads the answer.
     ///
     /// # Errors
-    /// As [`ask`](Ctx::ask); or if what came back is no answer of a person.
+    /// Like [`ask`](Ctx::ask); or an error if the client's answer is invalid.
     pub fn elicit(&self, key: &str, message: &str, schema: Value) -> Result<Elicited, ToolError> {
         Elicited::of(&self.ask(key, Ask::form(message, schema))?)
     }
 
-    /// Sends the person to a page before the call can go on, as to sign in or to pay: to be returned as the error. The call ends with
-    /// it, and the client makes it anew; whether the page has done its work is for the handler to know then.
+    /// Returns an error that sends the user to a web page before the call can continue, for example
+    /// to sign in or to pay. Return it from the handler, which ends the call. The client then
+    /// repeats the call, and the handler must check whether the user has finished at the page.
     ///
     /// ```
     /// # use attache_host::{Ctx, NoArgs, Page, Server, ToolError};
@@ -131,58 +137,63 @@ impl Ctx {
     /// });
     /// ```
     ///
-    /// Clients of revision 2026-07-28 are asked by the result of the call; those of 2025-11-25 get error -32042, and hear of
-    /// [`Changes::page_done`](crate::Changes::page_done). A model whose client can open no page is told the address.
+    /// Clients of revision 2026-07-28 are asked through the result of the call. Those of 2025-11-25
+    /// get error -32042, and are notified by [`Changes::page_done`](crate::Changes::page_done). If
+    /// the client cannot open pages, the model gets the URL.
     // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error".
     pub fn page_first(&self, page: Page) -> ToolError {
         self.0.asking.page(page)
     }
 
-    /// Keeps `value` for when the client comes back with answers. It travels sealed with the client, who can read it.
+    /// Saves `value` until the client repeats the call with answers. The value is sealed and sent
+    /// to the client, which can read it.
     ///
     /// # Errors
-    /// If serde cannot write it.
+    /// If serde cannot serialize the value.
     pub fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
         self.0.asking.keep(value)
     }
 
-    /// What an earlier run of this call kept.
+    /// Returns the value that an earlier run of this call saved.
     pub fn kept<T: DeserializeOwned>(&self) -> Option<T> {
         self.0.asking.kept()
     }
 
-    /// What the client declares of this extension of the protocol, if both sides have declared it
-    /// ([`Server::extension`](crate::Server::extension)); otherwise the call is to be served as if there were none.
+    /// Returns the client's settings for this protocol extension, if both sides have declared it
+    /// ([`Server::extension`](crate::Server::extension)). With `None`, serve the call as if the
+    /// extension did not exist.
     // MCP 2026-07-28 basic/versioning, "Extensions": active only when both sides declare it.
     pub fn extension(&self, identifier: &str) -> Option<Value> {
         self.0.metadata.extension(identifier).filter(|_| self.0.extensions.has(identifier))
     }
 
-    /// The same, for a call that cannot do without it.
+    /// Like [`extension`](Ctx::extension), for a call that requires the extension.
     ///
     /// # Errors
-    /// To be returned: what the client would have to declare.
+    /// The error to return, which tells the client to declare the extension.
     pub fn require_extension(&self, identifier: &str) -> Result<Value, ToolError> {
         let missing = || Failure::Needs(json!({ "extensions": { identifier: {} } }));
         self.extension(identifier).ok_or_else(|| ToolError::from_failure(missing()))
     }
 
-    /// Who calls, as far as the server knows: see [`Server::auth`](crate::Server::auth).
+    /// Returns the caller, as far as the server knows it: see
+    /// [`Server::auth`](crate::Server::auth).
     pub const fn caller(&self) -> &Caller {
         &self.0.caller
     }
 
-    /// The trace that the call belongs to, if its client says so in a well-formed `traceparent`.
+    /// Returns the trace context of the call, if its client has sent a well-formed `traceparent`.
     pub fn trace(&self) -> Option<TraceContext> {
         self.0.metadata.trace()
     }
 
-    /// The value of a key of the request's `_meta`, for keys that are agreed on with clients.
+    /// Returns the value of a key in the request's `_meta`, for keys that are agreed on with
+    /// clients.
     pub fn metadata(&self, key: &str) -> Option<Value> {
         self.0.metadata.get(key)
     }
 
-    /// The handle by which the program adds and removes what is offered, and tells subscriptions of changes.
+    /// Returns the handle to add and remove offers, and to notify subscriptions of changes.
     pub const fn changes(&self) -> &Changes {
         &self.0.changes
     }

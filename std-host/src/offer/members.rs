@@ -1,5 +1,5 @@
-//! The members that objects inside the arguments may have: what serde does not check of a type that does not refuse other members
-//! itself. The root is checked by the reader of the arguments.
+//! Checks for unknown members in nested objects of the arguments, which serde ignores unless a type
+//! refuses them itself. The reader of the arguments checks the root object.
 
 use super::arguments::echoed;
 use super::site::Site;
@@ -7,19 +7,19 @@ use attache_core::json::{Error, Kind, Reader, Value};
 use serde_json::Value as Schema;
 use std::collections::HashMap;
 
-/// The members of all objects that a schema describes, made when the tool is added.
+/// The allowed members of all objects in a schema, computed when the tool is added.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// The first one is the root.
+    /// The nodes; the first one is the root.
     nodes: Vec<Node>,
 }
 
-/// What may be at one place.
+/// The allowed members at one place.
 #[derive(Debug, Default)]
 struct Node {
-    /// Members of an object, each with the node of its value, if there is something to check in it.
+    /// The known members of an object, each with the node of its value if that needs checks.
     named: Vec<(String, Option<usize>)>,
-    /// Others are refused.
+    /// Whether other members are refused.
     closed: bool,
     /// The node of the values of all other members.
     other: Option<usize>,
@@ -29,9 +29,9 @@ struct Node {
     items: Option<usize>,
 }
 
-/// A member that is not known, and where it is.
+/// An unknown member and its place.
 struct Unknown<'n> {
-    /// From the inside out.
+    /// The path to the object, from the inside out.
     path: Vec<String>,
     name: String,
     known: &'n Node,
@@ -39,7 +39,7 @@ struct Unknown<'n> {
 
 enum Stop<'n> {
     Unknown(Unknown<'n>),
-    /// The text was checked with the message that it came in, so this cannot come from a checked body.
+    /// The JSON is malformed. This cannot occur, because the body was checked.
     Malformed,
 }
 
@@ -50,7 +50,8 @@ impl From<Error> for Stop<'_> {
 }
 
 impl Members {
-    /// The members of a schema, as it was before it was closed; `None` if nothing below the root has to be checked.
+    /// Returns the allowed members of a schema, as it was before it was closed. `None` if nothing
+    /// below the root has to be checked.
     pub(super) fn of(schema: &Schema) -> Option<Self> {
         let mut making = Making { root: schema, nodes: vec![], known: HashMap::new() };
         making.node(vec![schema]);
@@ -75,7 +76,7 @@ impl Members {
         }
     }
 
-    /// Steps over the value that stands next. The depth is that of the message, which is bounded.
+    /// Reads over the next value. The depth of recursion is that of the message, which is limited.
     fn walk<'n>(&'n self, node: &'n Node, reader: &mut Reader<'_>) -> Result<(), Stop<'n>> {
         match reader.kind() {
             Some(Kind::Object) => self.object(node, reader),
@@ -142,10 +143,10 @@ impl Node {
     }
 }
 
-/// Takes away the ways to nodes behind which nothing is closed.
+/// Removes links to nodes below which no object is closed.
 fn prune(nodes: &mut [Node]) {
     let mut matters: Vec<bool> = nodes.iter().map(|node| node.closed).collect();
-    // A type may contain itself, so what matters is found by going on until nothing is added.
+    // A type may contain itself, so this repeats until no more nodes are found.
     loop {
         let found = nodes
             .iter()
@@ -161,16 +162,16 @@ fn prune(nodes: &mut [Node]) {
     }
 }
 
-/// The nodes while they are made.
+/// The nodes during construction.
 struct Making<'a> {
     root: &'a Schema,
     nodes: Vec<Node>,
-    /// The nodes by the places of their schemas, so that a type that contains itself ends.
+    /// The nodes by the addresses of their schemas, so that a recursive type ends.
     known: HashMap<Vec<*const Schema>, usize>,
 }
 
 impl<'a> Making<'a> {
-    /// The node of a value that these schemas describe.
+    /// Returns the node of a value that these schemas describe.
     fn node(&mut self, schemas: Vec<&'a Schema>) -> Option<usize> {
         if schemas.is_empty() {
             return None;
@@ -300,7 +301,7 @@ mod tests {
         a: Option<u8>,
     }
 
-    /// What reading `json` says, which must be what the schema says.
+    /// Reads `json`, and checks that the schema agrees. Returns the error, if there is one.
     fn outcome<A: DeserializeOwned + JsonSchema>(json: &str) -> Option<String> {
         let schema = Of::of::<A>("t");
         let value = Text::parse(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"));
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn member_that_no_type_below_the_root_has_is_refused_and_those_that_are_known_are_told() {
+    fn unknown_member_below_the_root_is_refused_with_a_list_of_the_known_ones() {
         for (json, says) in [
             (r#"{"filter":{"color":"red","not":{"color":"blue"}}}"#, None),
             (r#"{"filter":null,"all":[],"by_name":{},"any":{"x":{"y":1}},"object":{"x":{}}}"#, None),
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn long_name_of_a_member_is_told_with_the_beginning_of_it() {
+    fn error_message_quotes_only_the_beginning_of_a_long_member_name() {
         let long = "x".repeat(10_000);
         let said = outcome::<Search>(&format!(r#"{{"by_name":{{"{long}":{{"{long}":1}}}}}}"#)).expect("refused");
         assert!(said.len() < 500, "{}", said.len());

@@ -1,4 +1,5 @@
-//! What a server offers: tools, prompts, resources and templates, the closures that run them, and how the lists change.
+//! The offers of a server (tools, prompts, resources and templates), the closures that run them,
+//! and changes of the lists.
 
 mod arguments;
 mod changes;

@@ -1,4 +1,4 @@
-//! Tools, prompts, resources and templates come and go.
+//! Adding and removing tools, prompts, resources and templates at run time.
 
 use super::changes::{Changes, Completion};
 use super::handler::{Ctx, Handler};
@@ -14,16 +14,17 @@ impl Changes {
     /// Adds a tool.
     ///
     /// # Errors
-    /// If there is already one of its name.
+    /// If a tool with this name exists.
     ///
     /// # Panics
-    /// As [`Server::with_tool`](crate::Server::with_tool), but for a name that is taken.
+    /// Like [`Server::with_tool`](crate::Server::with_tool), except for a name that is taken.
     #[track_caller]
     pub fn add_tool(&self, tool: Tool) -> Result<(), Taken> {
         self.add(Kind::Tool, tool.finish())
     }
 
-    /// Takes the tool of this name away; `false` if there is none. Calls of it that run are not disturbed.
+    /// Removes the tool with this name. Returns `false` if there is none. Running calls of the tool
+    /// continue.
     pub fn remove_tool(&self, name: &str) -> bool {
         self.remove(Kind::Tool, name)
     }
@@ -31,12 +32,12 @@ impl Changes {
     /// Adds a prompt.
     ///
     /// # Errors
-    /// If there is already one of its name.
+    /// If a prompt with this name exists.
     pub fn add_prompt(&self, prompt: Prompt) -> Result<(), Taken> {
         self.add(Kind::Prompt, prompt.finish())
     }
 
-    /// Takes the prompt of this name away; `false` if there is none.
+    /// Removes the prompt with this name. Returns `false` if there is none.
     pub fn remove_prompt(&self, name: &str) -> bool {
         self.remove(Kind::Prompt, name)
     }
@@ -44,12 +45,12 @@ impl Changes {
     /// Adds a resource.
     ///
     /// # Errors
-    /// If there is already one of its URI.
+    /// If a resource with this URI exists.
     pub fn add_resource(&self, resource: Resource) -> Result<(), Taken> {
         self.add(Kind::Resource, resource.finish("uri"))
     }
 
-    /// Takes the resource of this URI away; `false` if there is none.
+    /// Removes the resource with this URI. Returns `false` if there is none.
     pub fn remove_resource(&self, uri: &str) -> bool {
         self.remove(Kind::Resource, uri)
     }
@@ -57,18 +58,18 @@ impl Changes {
     /// Adds a template.
     ///
     /// # Errors
-    /// If there is already the same one.
+    /// If the same template exists.
     pub fn add_template(&self, template: Resource) -> Result<(), Taken> {
         self.add(Kind::Template, template.finish("uriTemplate"))
     }
 
-    /// Takes this template away; `false` if it is not there.
+    /// Removes this template. Returns `false` if it does not exist.
     pub fn remove_template(&self, template: &str) -> bool {
         self.remove(Kind::Template, template)
     }
 }
 
-/// Answers what is typed with what it could become.
+/// Makes a completion from a handler that suggests values for the argument being typed.
 pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Completion {
     let handler = Arc::new(handler);
     Completion::new(move |typed, call, _| {

@@ -1,4 +1,4 @@
-//! A prompt in the making.
+//! The builder of a prompt.
 
 use super::arguments::read;
 use super::changes::Offer;
@@ -13,13 +13,13 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// A prompt in the making.
+/// The builder of a prompt.
 pub struct Prompt {
     entry: Entry,
 }
 
 impl Prompt {
-    /// A prompt: its arguments are the fields of `A`, which are texts, optional or not.
+    /// Creates a prompt. Its arguments are the fields of `A`, which are texts and may be optional.
     ///
     /// # Panics
     /// If the arguments are not an object.
@@ -39,7 +39,8 @@ impl Prompt {
                     let Asked::With(arguments) = asked else {
                         return Err(crashed(&"a prompt was read"));
                     };
-                    // MCP server/prompts, "Error Handling": arguments that are missing or do not fit are -32602.
+                    // MCP server/prompts, "Error Handling": missing or invalid arguments are
+                    // -32602.
                     let arguments = read::<A>(arguments, &schema, Kind::Prompt)
                         .map_err(|reason| Outcome::Rejected(Code::InvalidParams, reason))?;
                     let run = handler.run(arguments, ctx);

@@ -1,4 +1,4 @@
-//! What a server offers, by number and by name, and how each of it is run.
+//! The registry of a server's offers, by index and by key, with the functions that run them.
 
 use crate::auth::Caller;
 use crate::budget::Permit;
@@ -22,8 +22,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// All that a server offers at one moment. A copy shares the closures with it. Each call is handed a `C`, by which it changes what
-/// is offered.
+/// All offers of a server at one moment. Copies share the closures. Each call gets a `C`, the
+/// handle to change the offers.
 #[derive(Clone, Debug)]
 pub(crate) struct Registry<C> {
     tools: Shelf<C>,
@@ -31,27 +31,29 @@ pub(crate) struct Registry<C> {
     resources: Shelf<C>,
     templates: Shelf<C>,
     completion: Option<Arc<Completion<C>>>,
-    /// An entry of a backend completes its arguments, or did: clients keep what they were told.
+    /// Whether an entry of a backend completes its arguments, or once did. The capability stays
+    /// declared, because clients cache it.
     completes: bool,
     pub(crate) logging: bool,
     pub(crate) subscriptions: bool,
     pub(crate) extensions: Arc<Extensions>,
-    /// Scopes that include others: the broad one first.
+    /// Scopes that include others, as pairs of the broad and the included one.
     pub(crate) implied: Vec<(String, String)>,
-    /// Grows whenever a list changes.
+    /// Incremented with every change of a list.
     generation: u32,
 }
 
-/// What there is of one kind, in the order in which it was added.
+/// The offers of one kind, in the order in which they were added.
 #[derive(Clone, Debug)]
 struct Shelf<C> {
     offers: Vec<Arc<Offer<C>>>,
     numbers: HashMap<Arc<str>, usize>,
-    /// There was something once: the capability stays when the last of it goes, for clients keep what they were told.
+    /// Whether there has ever been an offer. The capability stays declared when the last one is
+    /// removed, because clients cache it.
     declared: bool,
 }
 
-// Derived, they would ask that `C` has a default.
+// Written by hand, because derived implementations would require `C: Default`.
 impl<C> Default for Registry<C> {
     fn default() -> Self {
         Self {
@@ -76,7 +78,7 @@ impl<C> Default for Shelf<C> {
     }
 }
 
-/// There is already something of this kind under the same name, URI or template.
+/// The error for an offer whose name, URI or template is already taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     kind: Kind,
@@ -94,25 +96,26 @@ impl core::error::Error for Taken {}
 
 /// One tool, prompt, resource or template.
 pub(crate) struct Offer<C> {
-    /// Its name, URI or template.
+    /// The name, URI or template.
     pub(crate) key: Arc<str>,
-    /// What lists print of it: members of a JSON object, by the revision that brought them, the oldest first.
+    /// The members that lists print: members of a JSON object, by the revision that introduced
+    /// them, oldest first.
     pub(crate) members: Vec<(Version, String)>,
     /// The names of the arguments, if no others are allowed.
     pub(crate) arguments: Option<Vec<String>>,
-    /// The arguments that clients mirror in headers: header and path.
+    /// The arguments that clients mirror in headers, as pairs of header and path.
     pub(crate) mirrors: Vec<(String, String)>,
-    /// What it asks of the token of its caller.
+    /// The scopes and roles that the caller's token must have.
     pub(crate) needs: Vec<Needed>,
-    /// Reads what the call brings and runs the handler.
+    /// Reads the input of the call and runs the handler.
     pub(crate) start: Start<C>,
-    /// Completes its arguments; `None` where the completion of the server does.
+    /// Completes the arguments. `None` if the server's completion does.
     pub(crate) complete: Option<Completion<C>>,
-    /// The backend that has published it; `None` for what the program itself has added.
+    /// The backend that has published the offer. `None` if the program has added it.
     pub(crate) source: Option<Source>,
 }
 
-/// The number of a backend, in the order in which backends were added.
+/// The index of a backend, in the order in which backends were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source(pub(crate) u32);
 
@@ -122,10 +125,10 @@ pub(crate) enum Needed {
     Role(String),
 }
 
-/// What runs a handler.
+/// The function that runs a handler.
 pub(crate) type Start<C> = Box<dyn Fn(Asked<'_>, Called<C>, Sealer) -> Run + Send + Sync>;
 
-/// A call, as far as its handler has to do with it. Clones are of the same call.
+/// A call as its handler sees it. Clones belong to the same call.
 #[derive(Clone, Debug)]
 pub(crate) struct Called<C> {
     pub(crate) version: Version,
@@ -138,38 +141,38 @@ pub(crate) struct Called<C> {
     pub(crate) changes: C,
 }
 
-/// What a call brings.
+/// The input of a call.
 pub(crate) enum Asked<'b> {
     /// The arguments of a tool or a prompt.
     With(Arguments<'b>),
-    /// The URI of a resource, and what the variables of its template stand for.
+    /// The URI of a resource, and the values of its template's variables.
     Uri(String, Vec<(String, String)>),
 }
 
-/// What was said before of a legacy client, which says it with no call.
+/// The state of a legacy client's session, which its calls do not repeat.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
     pub(crate) client: Client,
-    /// The level from which on it wants to hear log messages.
+    /// The least severe level of log messages that the client wants.
     pub(crate) level: Option<Level>,
 }
 
-/// A call that has been started.
+/// A started call.
 pub(crate) struct Started<C> {
     pub(crate) run: Run,
-    /// What it sends before its result.
+    /// The events that the call sends before its result.
     pub(crate) events: mpsc::Receiver<Event>,
-    /// How it is run again, for a legacy client that is known here.
+    /// Runs the call again, for a legacy client with a known handshake.
     pub(crate) again: Option<Rerun<C>>,
-    /// For the memory that it held already when it was parked.
+    /// The permit for memory that the call already held when it was parked.
     pub(crate) held: Permit,
 }
 
-/// What it takes to run a call once more, with the answers to what it has asked.
+/// The data to run a call once more, with the answers to its questions.
 pub(crate) struct Rerun<C> {
     offer: Arc<Offer<C>>,
     kind: Kind,
-    /// The URI of a resource, and what the variables of its template stand for.
+    /// The URI of a resource, and the values of its template's variables.
     brought: Option<(String, Vec<(String, String)>)>,
     call: Called<C>,
     key: Key,
@@ -185,20 +188,20 @@ impl<C: Clone> Rerun<C> {
         match self.brought.clone() {
             Some((uri, variables)) => (self.offer.start)(Asked::Uri(uri, variables), call, sealer),
             None => {
-                // It was read as a part of the body before.
+                // The arguments were already parsed as a part of the body.
                 let arguments = Arguments::new(json::Value::parse(self.binding.subject()).ok());
                 (self.offer.start)(Asked::With(arguments), call, sealer)
             }
         }
     }
 
-    /// What becomes of the call when its client cannot answer.
+    /// Returns the outcome of a call if the client cannot answer.
     pub(crate) fn failed(&self, reason: String) -> Outcome {
         Outcome::of_failure(Failure::User(reason), self.kind == Kind::Tool, || None)
     }
 }
 
-/// Runs what completes arguments.
+/// A function that completes arguments.
 pub(crate) struct Completion<C>(Box<dyn Fn(Completing, Called<C>, Sealer) -> Run + Send + Sync>);
 
 impl<C> Completion<C> {
@@ -208,8 +211,8 @@ impl<C> Completion<C> {
 }
 
 impl<C> Shelf<C> {
-    /// Replaces all entries of `source`. They follow those of the sources before it. Returns whether the list has changed, and the
-    /// keys that other sources have already.
+    /// Replaces all entries of `source`. They are listed after those of lower sources. Returns
+    /// whether the list has changed, and the keys that other sources already have.
     fn replace(&mut self, source: Source, fresh: Vec<Arc<Offer<C>>>) -> (bool, Vec<String>) {
         let (before, others): (Vec<_>, Vec<_>) = self.offers.drain(..).partition(|offer| offer.source == Some(source));
         let (mut offers, behind): (Vec<_>, Vec<_>) = others.into_iter().partition(|offer| offer.source < Some(source));
@@ -227,6 +230,8 @@ impl<C> Shelf<C> {
 }
 
 impl<C: Clone> Registry<C> {
+    /// Adds an offer.
+    ///
     /// # Errors
     /// If the key is taken.
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), Taken> {
@@ -239,6 +244,12 @@ impl<C: Clone> Registry<C> {
         shelf.declared = true;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
+    }
+
+    /// Declares all kinds of entries: a backend may come with any of them after clients have asked what the server offers.
+    pub(crate) fn declare_all(&mut self) {
+        Kind::ALL.into_iter().for_each(|kind| self.of_mut(kind).declared = true);
+        self.completes = true;
     }
 
     /// Replaces all entries of `source`, and returns the lists that have changed and the keys that other sources have already.
@@ -261,12 +272,12 @@ impl<C: Clone> Registry<C> {
         (changed, taken)
     }
 
-    /// What is offered under this number.
+    /// Returns the offer at this index.
     pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer<C>>> {
         self.of(kind).offers.get(index).cloned()
     }
 
-    /// `false` if there is nothing under this key.
+    /// Removes an offer. Returns `false` if there is none with this key.
     pub(crate) fn remove(&mut self, kind: Kind, key: &str) -> bool {
         let shelf = self.of_mut(kind);
         let Some(number) = shelf.numbers.remove(key) else {
@@ -278,13 +289,20 @@ impl<C: Clone> Registry<C> {
         true
     }
 
+    /// The source of the resource with this URI: that of its own entry, or of the template that it fits.
+    pub(crate) fn source_of(&self, uri: &str) -> Option<Source> {
+        let json = serde_json::Value::from(uri).to_string();
+        let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
+        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.offer(kind, self.find(kind, text)?)?.source)
+    }
+
     pub(crate) fn complete_with(&mut self, completion: Completion<C>) {
         self.completion = Some(Arc::new(completion));
     }
 
-    /// Starts what is called, a call read from `body`, which has time until `deadline`. `known` is there for a legacy call whose
-    /// client is known here. The events of the call are charged to the request of `permit`. A retry that answers a parked call
-    /// continues that one.
+    /// Starts `call`, which was read from `body` and must end by `deadline`. `known` is set for a
+    /// call of a legacy session. The events of the call are charged to the request of `permit`. A
+    /// retry that answers a parked call continues that call.
     pub(crate) fn start(
         &self,
         body: &Bytes,
@@ -349,7 +367,7 @@ impl<C: Clone> Registry<C> {
                 let typed = call.completing();
                 let [argument, value] = [typed.argument(), typed.value()].map(owned);
                 let mut context = Vec::new();
-                // It was read as a part of the body before.
+                // The context was already parsed as a part of the body.
                 let _ = typed.context().each(|name, value| {
                     context.push((owned(name), owned(value.text().unwrap_or_default())));
                     Ok(true)
@@ -455,7 +473,7 @@ impl<C: Clone> Catalogue for Registry<C> {
                     Some(key) => shelf.numbers.get(key),
                     None => shelf.numbers.get(owned(key).as_str()),
                 };
-                // Only URIs have other spellings.
+                // Only URIs have several spellings.
                 let search = || shelf.offers.iter().position(|offer| kind.finds(&offer.key, key));
                 number.copied().or_else(|| if kind == Kind::Resource { search() } else { None })
             }
@@ -466,7 +484,7 @@ impl<C: Clone> Catalogue for Registry<C> {
 const PARKED_GONE: &str =
     "The call that asked for this has ended or is not on this server; retry the request without requestState";
 
-/// What the variables of a template stand for in a URI.
+/// Returns the values of a template's variables in a URI.
 fn variables(template: &str, uri: Text<'_>) -> Vec<(String, String)> {
     template::names(template)
         .filter_map(|name| Some((name.to_owned(), owned(template::variable(template, uri, name)?))))

@@ -1,4 +1,4 @@
-//! A resource, or a template of resources, in the making.
+//! The builder of a resource or a resource template.
 
 use super::changes::Offer;
 use super::entry::{Entry, listed};
@@ -7,19 +7,20 @@ use super::registry::Asked;
 use crate::call::{IntoContents, Outcome, Read, Role, Sealer, annotations, crashed, guarded};
 use std::sync::Arc;
 
-/// A resource, or a template of resources, in the making.
+/// The builder of a resource or a resource template.
 pub struct Resource {
     entry: Entry,
     name: String,
 }
 
 impl Resource {
-    /// A resource: what it is read by, what it is called, what it is of.
+    /// Creates a resource from its URI, its name and its media type.
     ///
-    /// For a template `uri` has variables in braces (RFC 6570 level 1); [`Read::variable`] says what they stand for.
+    /// For a template, `uri` has variables in braces (RFC 6570 level 1). [`Read::variable`] returns
+    /// their values.
     ///
     /// # Panics
-    /// If `uri` is no URI with a scheme (RFC 3986).
+    /// If `uri` is not a URI with a scheme (RFC 3986).
     #[track_caller]
     pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
     where
@@ -51,19 +52,20 @@ impl Resource {
         Self { entry: Entry::new(uri, listed, start), name: name.to_owned() }
     }
 
-    /// What it holds, for the model (`description`).
+    /// Describes the content for the model (`description`).
     #[must_use]
     pub fn description(self, description: &str) -> Self {
         self.member("description", description.into())
     }
 
-    /// How many bytes it has, before any encoding (`size`); not of a template.
+    /// Sets the number of bytes before any encoding (`size`). Not for templates.
     #[must_use]
     pub fn size(self, bytes: u64) -> Self {
         self.member("size", bytes.into())
     }
 
-    /// Whom it is for, `user` or `assistant` or both, and how much it matters, from 0 to 1 (`annotations`).
+    /// Sets the audience, `user` or `assistant` or both, and the priority from 0 to 1
+    /// (`annotations`).
     #[must_use]
     pub fn audience(self, audience: &[Role], priority: f64) -> Self {
         self.member("annotations", annotations(audience, priority))
@@ -76,8 +78,9 @@ impl Resource {
 
 listed! { Resource }
 
-/// RFC 3986 §3: a scheme, a colon, and then nothing but what a URI may hold; braces are those of templates.
-// MCP 2025-06-18 and later, server/resources: custom schemes MUST conform to it.
+/// Checks for a URI as in RFC 3986 §3: a scheme, a colon, and then only characters of URIs. Braces
+/// are allowed for templates.
+// MCP 2025-06-18 and later, server/resources: custom schemes MUST conform to RFC 3986.
 fn is_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else {
         return false;

@@ -1,17 +1,18 @@
-//! What a schema says beyond the Rust type of the arguments: bounds, patterns, conditions. Decided once, when the tool is
-//! added; a tool whose schema says no more than its type never pays for it.
+//! Rules of a schema beyond the Rust type of the arguments: bounds, patterns, conditions. Whether
+//! there are any is decided once, when the tool is added, so that a tool without such rules does
+//! not pay for them.
 
 use serde_json::Value;
 
-/// Whether `schema`, which was derived from a type, says something that reading the arguments into that type does not
-/// enforce.
+/// Whether `schema`, which was derived from a type, has rules that deserializing into that type
+/// does not enforce.
 pub(super) fn says_more(schema: &Value) -> bool {
     let Some(members) = schema.as_object() else {
         return false;
     };
     let format = members.get("format").and_then(Value::as_str).unwrap_or_default();
     members.iter().any(|(keyword, value)| match keyword.as_str() {
-        // Words about the schema, and what serde enforces by itself.
+        // Annotations of the schema, and rules that serde enforces itself.
         "$schema"
         | "$defs"
         | "$ref"
@@ -32,10 +33,10 @@ pub(super) fn says_more(schema: &Value) -> bool {
         "oneOf" | "anyOf" | "allOf" | "prefixItems" => {
             value.as_array().is_some_and(|parts| parts.iter().any(says_more))
         }
-        // The bounds of the number's own type.
+        // Not a rule if these are the bounds of the integer type itself.
         "minimum" => !is_bound(format, value, false),
         "maximum" => !is_bound(format, value, true),
-        // The length of a tuple.
+        // Not a rule if this is the length of a tuple.
         "minItems" | "maxItems" => {
             let places = members.get("prefixItems").and_then(Value::as_array).map(Vec::len);
             places.is_none() || value.as_u64().and_then(|len| usize::try_from(len).ok()) != places
@@ -44,7 +45,7 @@ pub(super) fn says_more(schema: &Value) -> bool {
     })
 }
 
-/// Whether `value` is the end of the range of the integer type that `format` names, as schemars writes it.
+/// Whether `value` is the bound of the integer type that `format` names, as schemars writes it.
 fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
     let (signed, bits) = match format.strip_prefix("uint") {
         Some(bits) => (false, bits),
@@ -64,7 +65,7 @@ fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
     value.as_i64().map(i128::from).or(value.as_u64().map(i128::from)) == Some(bound)
 }
 
-/// A schema that is checked against.
+/// A compiled schema that arguments are validated against.
 #[derive(Debug)]
 pub(super) struct Rules {
     #[cfg(feature = "schema")]
@@ -72,9 +73,13 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// Compiles a schema.
+    ///
     /// # Panics
-    /// If the schema is none, or refers to another one that is not in it, or if feature `schema` is off.
-    // MCP 2026-07-28 basic/index: 2020-12 unless `$schema` says otherwise; nothing is fetched.
+    /// If the schema is invalid, refers to a schema outside of itself, or if feature `schema` is
+    /// off.
+    // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
+    // is fetched.
     #[cfg(feature = "schema")]
     #[track_caller]
     pub(super) fn new(tool: &str, schema: &Value) -> Self {
@@ -84,8 +89,10 @@ impl Rules {
         }
     }
 
+    /// Refuses a schema that cannot be checked.
+    ///
     /// # Panics
-    /// Always: what cannot be checked must not look as if it were.
+    /// Always, because arguments must not look checked if they are not.
     #[cfg(not(feature = "schema"))]
     #[track_caller]
     pub(super) fn new(tool: &str, _: &Value) -> Self {
@@ -115,7 +122,8 @@ impl Rules {
     }
 }
 
-/// The rules of a schema, if it has any beyond its type; `own` if it was not derived from the type.
+/// Returns the rules of a schema that go beyond its type. `own` is set if the schema was not
+/// derived from the type.
 #[track_caller]
 pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
     (own || says_more(schema)).then(|| Rules::new(tool, schema))
@@ -167,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_of_plain_types_says_no_more_than_they_enforce_and_bounds_and_patterns_do() {
+    fn plain_types_need_no_rules_but_bounds_and_patterns_do() {
         let of = |schema: Schema| says_more(&schema.value);
         assert!(of(Schema::of::<Ranged>("t")));
         assert!(of(Schema::of::<Nested>("t")));
@@ -190,7 +198,8 @@ mod tests {
     fn schema_of_a_dialect_that_is_known_is_checked_by_it_and_any_other_stops_the_program_at_its_start() {
         let rules = |schema: Value| std::panic::catch_unwind(|| Rules::new("t", &schema)).ok();
         let x = |of: Value| serde_json::json!({"type": "object", "properties": {"x": of}});
-        // 2020-12 unless `$schema` says otherwise: in draft 7 `prefixItems` is no keyword.
+        // The dialect is 2020-12 unless `$schema` says otherwise. In draft 7, `prefixItems` is not
+        // a keyword.
         let tuple = x(serde_json::json!({"prefixItems": [{"type": "string"}]}));
         let with = |dialect: &str| {
             let mut schema = tuple.clone();

@@ -1,4 +1,4 @@
-//! The schema of a tool's arguments, out of their Rust type.
+//! The JSON Schema of a tool's arguments, derived from their Rust type.
 
 use super::closing::close;
 use super::members::Members;
@@ -6,20 +6,21 @@ use super::site::Site;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-/// A schema, and the names it allows.
+/// A schema, and the member names that it allows.
 #[derive(Debug)]
 pub(super) struct Schema {
     /// The schema.
     pub(super) value: Value,
-    /// The names of the arguments; `None` if any name will do.
+    /// The names of the arguments; `None` if any name is allowed.
     pub(super) names: Option<Vec<String>>,
-    /// What objects inside the arguments may have, if there is something to check.
+    /// The allowed members of nested objects, if they need checks.
     pub(super) members: Option<Members>,
 }
 
 impl Schema {
-    /// The schema of `A`. An object that does not say what it thinks of other members refuses them, at the root and below. Where it
-    /// cannot be closed without refusing what the type takes, it stays open.
+    /// Derives the schema of `A`. Objects without a rule for additional members refuse them, at the
+    /// root and below. An object stays open if closing it would refuse values that its type
+    /// accepts.
     ///
     /// # Panics
     /// If `A` is not an object.
@@ -33,11 +34,11 @@ impl Schema {
             A::schema_name(),
         );
         if let Value::Object(root) = &mut schema {
-            // The name of a Rust type says nothing to a model.
+            // The name of a Rust type is useless to a model.
             if root.get("title").and_then(Value::as_str) == Some(&*A::schema_name()) {
                 root.remove("title");
             }
-            // Some clients look for it without asking whether it is there.
+            // Some clients expect this member to be present.
             root.entry("properties").or_insert_with(|| json!({}));
         }
         let members = Members::of(&schema);
@@ -46,7 +47,7 @@ impl Schema {
         Self { value: schema, names, members }
     }
 
-    /// The fields as the arguments of a prompt (MCP server/prompts, "PromptArgument").
+    /// Returns the fields as the arguments of a prompt (MCP server/prompts, "PromptArgument").
     pub(super) fn prompt_arguments(&self) -> Value {
         let required = self.value["required"].as_array().map(Vec::as_slice).unwrap_or_default();
         let argument = |(name, property): (&String, &Value)| {
@@ -65,8 +66,8 @@ impl Schema {
     }
 }
 
-/// Takes away the `format` of numbers, such as `uint8`: no dialect defines these names, bounds say the same, and some clients refuse
-/// a schema with a format that they do not know.
+/// Removes the `format` of numbers, such as `uint8`. No dialect defines these names, the bounds say
+/// the same, and some clients refuse a schema with an unknown format.
 pub(super) fn without_number_formats(schema: &mut Value) {
     match schema {
         Value::Array(schemas) => schemas.iter_mut().for_each(without_number_formats),
@@ -74,7 +75,7 @@ pub(super) fn without_number_formats(schema: &mut Value) {
             if is_number(part) {
                 part.remove("format");
             }
-            // What these hold is not a schema.
+            // The values of these keywords are not schemas.
             let schemas =
                 part.iter_mut().filter(|(keyword, _)| !["const", "default", "enum", "examples"].contains(&&***keyword));
             schemas.for_each(|(_, value)| without_number_formats(value));
@@ -143,7 +144,7 @@ mod tests {
 
     type Map = std::collections::BTreeMap<String, u8>;
 
-    /// The names, and the rules for other names.
+    /// Returns the names, and the rules for additional members.
     fn outcome<A: JsonSchema>() -> (Option<Vec<String>>, Value, Value) {
         let Schema { value: schema, names, .. } = Schema::of::<A>("t");
         let [additional, unevaluated] = RULES.map(|rule| schema.get(rule).cloned().unwrap_or_default());
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_says_nothing_of_rust_but_what_a_model_needs() {
+    fn schema_has_no_names_of_rust_types_or_number_formats() {
         #[derive(JsonSchema)]
         #[expect(dead_code, reason = "only its schema matters")]
         struct Numbers {
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_that_may_allow_names_it_does_not_list_is_left_as_it_is() {
+    fn schema_that_may_allow_unlisted_names_stays_open() {
         assert_eq!(outcome::<Flat<WithStrict>>(), (None, Value::Null, Value::Null));
         let (names, additional, unevaluated) = outcome::<Flat<Map>>();
         assert_eq!((names, unevaluated), (None, Value::Null));

@@ -1,41 +1,44 @@
-//! One place of a JSON Schema: which members an object there may have, whatever the schema is composed of.
+//! One place of a JSON Schema: the members that an object may have there, across references and
+//! branches.
 
 use serde_json::{Map, Value};
 
-/// What a schema, or several for the same value, say of an object.
+/// The combined statements of one or more schemas about the same object.
 #[derive(Debug)]
 pub(super) struct Site<'a> {
     root: &'a Value,
-    /// The schemas that apply, references followed and branches taken apart.
+    /// The schemas that apply, including the targets of references and all branches.
     pub(super) parts: Vec<&'a Map<String, Value>>,
-    /// The members that are named. A name of a branch that a value has not taken is among them: only the type knows which branch
-    /// was taken.
+    /// The named members. They include those of branches that a value does not take, because only
+    /// the type knows which branch was taken.
     names: Vec<&'a str>,
-    /// Members are possible that are not named.
+    /// Whether members without a name here are possible.
     open: bool,
-    /// One of the schemas describes an object.
+    /// Whether one of the schemas describes an object.
     describes: bool,
-    /// Targets of references, so that a reference to itself ends.
+    /// The targets of references, so that a recursive reference ends.
     seen: Vec<&'a str>,
 }
 
 impl<'a> Site<'a> {
-    /// The place of these schemas, which are parts of `root`.
+    /// Creates the place of these schemas, which are parts of `root`.
     pub(super) fn of(root: &'a Value, schemas: &[&'a Value]) -> Self {
         let mut site = Self { root, parts: vec![], names: vec![], open: false, describes: false, seen: vec![] };
         schemas.iter().for_each(|schema| site.read(schema, false));
         site
     }
 
-    /// All the members that an object may have here; `None` if there may be others, or if nothing describes an object.
+    /// Returns all members that an object may have here. `None` if others are possible, or if no
+    /// schema describes an object.
     pub(super) fn names(&self) -> Option<&[&'a str]> {
         (self.describes && !self.open).then_some(&self.names)
     }
 
-    /// Reads one schema. `joined` says that a value must fit others besides.
+    /// Reads one schema. `joined` is set if a value must also fit other schemas.
     fn read(&mut self, schema: &'a Value, joined: bool) {
         let Some(part) = schema.as_object() else {
-            // The schema `true` takes anything; joined with others it leaves the members to them.
+            // The schema `true` accepts anything. If it is joined with others, the others determine
+            // the members.
             self.open |= !joined && schema == &Value::Bool(true);
             return;
         };
@@ -54,7 +57,8 @@ impl<'a> Site<'a> {
 
     fn object(&mut self, part: &'a Map<String, Value>, joined: bool) {
         let rule = RULES.iter().find_map(|rule| part.get(*rule));
-        // A joined schema with a rule of its own judges the members of the others too, so what all of them allow is not plain.
+        // A joined schema with its own rule also applies to the members of the others, so the set
+        // that all of them allow is not known.
         self.open |= rule.is_some_and(|rule| joined || rule != &Value::Bool(false));
         self.open |= OTHERS.iter().any(|keyword| part.contains_key(*keyword));
         let properties = part.get("properties").and_then(Value::as_object);
@@ -81,17 +85,17 @@ impl<'a> Site<'a> {
     }
 }
 
-/// The place in the same document that a `$ref` leads to, as a JSON pointer.
+/// Returns the place in the same document that a `$ref` points to, as a JSON pointer.
 pub(super) fn place_of(reference: &Value) -> Option<&str> {
     reference.as_str()?.strip_prefix('#')
 }
 
-/// The schemas of the branches.
+/// Returns the schemas of all branches.
 fn branches(part: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     BRANCHES.iter().filter_map(|keyword| part.get(*keyword)?.as_array()).flatten()
 }
 
-/// Whether an object may fit, as far as `type` says.
+/// Whether the `type`, `const` and `enum` of a schema allow an object.
 pub(super) fn allows_object(part: &Map<String, Value>) -> bool {
     match part.get("type") {
         Some(Value::String(of)) => of == "object",
@@ -100,18 +104,18 @@ pub(super) fn allows_object(part: &Map<String, Value>) -> bool {
     }
 }
 
-/// Whether a value must fit several schemas at once, and not one of several alternatives.
+/// Whether a value must fit several schemas at once, as opposed to one of several alternatives.
 pub(super) fn is_joined(part: &Map<String, Value>) -> bool {
     let composed = BRANCHES.iter().chain(&["$ref"]).filter(|keyword| part.contains_key(**keyword)).count();
     let several = |all: &Value| all.as_array().is_some_and(|all| all.len() > 1);
     composed > 1 || composed == 1 && part.contains_key("properties") || part.get("allOf").is_some_and(several)
 }
 
-/// What a schema thinks of the members that it does not name.
+/// Keywords with a rule for members that a schema does not name.
 pub(super) const RULES: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
-/// Schemas for the same object.
+/// Keywords with further schemas for the same object.
 pub(super) const BRANCHES: [&str; 3] = ["oneOf", "anyOf", "allOf"];
-/// What can allow members without naming them in `properties`.
+/// Keywords that can allow members without naming them in `properties`.
 const OTHERS: [&str; 6] = ["patternProperties", "dependentSchemas", "if", "then", "else", "$dynamicRef"];
-/// What makes a schema one of something, and not of anything.
+/// Keywords without which a schema accepts any value.
 const SHAPES: [&str; 3] = ["type", "properties", "$ref"];

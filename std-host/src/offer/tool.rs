@@ -1,4 +1,4 @@
-//! A tool in the making: what lists say of it, and the closure that answers.
+//! The builder of a tool: its list entry, and the closure that answers calls.
 
 use super::arguments::read;
 use super::changes::Offer;
@@ -14,21 +14,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
-/// A tool in the making.
+/// The builder of a tool.
 pub struct Tool {
     entry: Entry,
-    /// The schema is not the one of the arguments' type.
+    /// Whether the schema was set by the application, and not derived from the type.
     own_schema: bool,
-    /// What it says beyond the type; set when the tool is finished.
+    /// The rules of the schema beyond the type. Set when the tool is finished.
     rules: Arc<OnceLock<Rules>>,
 }
 
 impl Tool {
-    /// A tool: `description` is for the model, the schema of the arguments comes from their type, and that of a structured
-    /// result from the type in [`Json`](super::Json).
+    /// Creates a tool. `description` is for the model. The schema of the arguments is derived from
+    /// their type, and that of a structured result from the type in [`Json`](super::Json).
     ///
     /// # Panics
-    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or the arguments are not an object.
+    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the arguments are not
+    /// an object.
     #[track_caller]
     pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
     where
@@ -69,37 +70,40 @@ impl Tool {
         Self { entry: Entry::new(name, listed, start), own_schema: false, rules }
     }
 
-    /// Says that the tool changes nothing (`readOnlyHint`).
+    /// Declares that the tool changes nothing (`readOnlyHint`).
     #[must_use]
     pub fn read_only(self) -> Self {
         self.hint("readOnlyHint", true)
     }
 
-    /// Says that calling it twice does no more than calling it once (`idempotentHint`).
+    /// Declares that repeating a call has no further effect (`idempotentHint`).
     #[must_use]
     pub fn idempotent(self) -> Self {
         self.hint("idempotentHint", true)
     }
 
-    /// Says that it only adds and destroys nothing (`destructiveHint`).
+    /// Declares that the tool only adds and never destroys (`destructiveHint`).
     #[must_use]
     pub fn additive(self) -> Self {
         self.hint("destructiveHint", false)
     }
 
-    /// Says that it deals with nothing beyond the server (`openWorldHint`).
+    /// Declares that the tool does not interact with anything outside of the server
+    /// (`openWorldHint`).
     #[must_use]
     pub fn closed_world(self) -> Self {
         self.hint("openWorldHint", false)
     }
 
-    /// Lists another schema than the one of the arguments' type (feature `schema`). Arguments must fit both.
+    /// Lists another schema than that of the arguments' type (feature `schema`). Arguments must fit
+    /// both.
     ///
-    /// Its dialect is 2020-12, unless `$schema` names draft 4, 6, 7 or 2019-09. Nothing is fetched: a `$ref` must lead to a
-    /// place in the schema itself.
+    /// The dialect is 2020-12, unless `$schema` names draft 4, 6, 7 or 2019-09. Nothing is fetched:
+    /// a `$ref` must point to a place in the schema itself.
     ///
     /// # Panics
-    /// If its root is not `"type": "object"`; and, when the tool is added, if it is no schema.
+    /// If its root is not `"type": "object"`; and, when the tool is added, if the schema is
+    /// invalid.
     #[must_use]
     #[track_caller]
     pub fn input_schema(mut self, schema: Value) -> Self {
@@ -118,19 +122,22 @@ impl Tool {
         self
     }
 
+    /// Finishes the tool.
+    ///
     /// # Panics
-    /// If `x-mcp-header` stands where no client may take it from (MCP 2026-07-28 server/tools).
+    /// If an `x-mcp-header` is at a place where clients must refuse it (MCP 2026-07-28
+    /// server/tools).
     #[track_caller]
     pub(crate) fn finish(self) -> Offer {
         let Self { mut entry, own_schema, rules } = self;
         let schema = entry.get("inputSchema");
         let mirrors = mirrors(schema).unwrap_or_else(|reason| panic!("tool {:?}: {reason}", entry.key()));
         if let Some(found) = super::rules::rules(entry.key(), schema, own_schema) {
-            // Nobody else sets it.
+            // It is set only here, so it cannot be set already.
             let _ = rules.set(found);
         }
         if !own_schema {
-            // Behind the rules, which tell by the format whether a bound is that of the type.
+            // This comes after the rules, which recognize the bounds of a type by the format.
             entry.edit("inputSchema", without_number_formats);
         }
         entry.edit("outputSchema", without_number_formats);
@@ -140,10 +147,11 @@ impl Tool {
 
 listed! { Tool }
 
-/// The arguments that clients mirror in headers: header, and path through `properties`.
+/// Returns the arguments that clients mirror in headers, as pairs of header and path through
+/// `properties`.
 ///
 /// # Errors
-/// If an `x-mcp-header` is in a place, of a name or on a type from which no client may take it.
+/// If an `x-mcp-header` has a place, name or type for which clients must refuse it.
 // MCP 2026-07-28 server/tools: clients MUST refuse a tool whose annotations break these rules.
 pub(crate) fn mirrors(schema: &Value) -> Result<Vec<(String, String)>, String> {
     let mut found = Vec::new();
@@ -182,7 +190,7 @@ fn collect_mirrors(schema: &Value, path: &str, found: &mut Vec<(String, String)>
     Ok(())
 }
 
-/// How many annotations there are in a schema, wherever they stand.
+/// Counts the annotations in a schema, at all places.
 fn annotated(schema: &Value) -> usize {
     match schema {
         Value::Array(schemas) => schemas.iter().map(annotated).sum(),
@@ -190,11 +198,11 @@ fn annotated(schema: &Value) -> usize {
             .iter()
             .map(|(name, value)| match (name.as_str(), value) {
                 ("x-mcp-header", _) => 1,
-                // The names in here are not keywords.
+                // The names of these members are not keywords.
                 ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(schemas)) => {
                     schemas.values().map(annotated).sum()
                 }
-                // What is in here is no schema.
+                // The values of these keywords are not schemas.
                 ("default" | "const" | "enum" | "examples", _) => 0,
                 _ => annotated(value),
             })

@@ -1,6 +1,7 @@
-//! One legacy client, as long as something is done for it.
+//! The handle of one legacy client.
 
-use super::tables::{Memory, Signal, Subscribed};
+use super::tables::{Memory, Signal, Subscribed, Tables};
+use crate::backend::Backends;
 use crate::budget::{Account, Overdrawn, Part, Permit, Slot};
 use crate::clock::now;
 use crate::limits;
@@ -9,18 +10,19 @@ use attache_core::era::{Client as Capabilities, Session};
 use attache_core::exchange::{Busy, Place, Share, Unkept, Wish};
 use attache_core::rpc::Error;
 use serde_json::Value;
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard};
 use tokio::sync::mpsc;
 
-/// A client in its session. Over HTTP the session came with the request; a connection of lines is one.
+/// A client in its session. Over HTTP, the session is identified by the request; a connection of
+/// lines is one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub(crate) session: Session,
-    /// That of this process.
+    /// The identifier of this process.
     pub(super) home: [u8; 4],
     pub(super) memory: Arc<Memory>,
-    /// The account that is charged for what is remembered.
+    /// The account that is charged for remembered state.
     pub(super) account: Account,
     /// Whether messages can reach the client before the answer to its request.
     hears: bool,
@@ -31,20 +33,27 @@ impl Client {
         Self { session, home, memory, account, hears: true }
     }
 
-    /// The same client; `hears` says whether messages can reach it before the answer to its request. A client that takes no stream
-    /// cannot be asked anything.
+    /// Sets whether messages can reach the client before the answer to its request. A client that
+    /// does not accept a stream cannot be asked.
     pub(crate) fn hearing(self, hears: bool) -> Self {
         Self { hears, ..self }
     }
 
-    /// The account that is charged for what is remembered.
+    /// Returns the account that is charged for remembered state.
     pub(crate) const fn account(&self) -> Account {
         self.account
     }
 
-    /// How much of the table of sessions its caller may have.
+    /// Returns the caller's share of the table of sessions.
     pub(super) fn share(&self) -> Share {
         self.memory.share(self.account)
+    }
+
+    /// The tables, without what belongs to sessions that are over.
+    pub(super) fn tables_now(&self) -> MutexGuard<'_, Tables> {
+        let mut tables = self.memory.tables();
+        tables.drop_expired(now());
+        tables
     }
 
     /// Whether the client has ended the session.
@@ -52,18 +61,18 @@ impl Client {
         self.memory.tables().sessions.has_ended(&self.session)
     }
 
-    /// What a call of this client has to know.
+    /// Returns the state of the session that a call needs.
     pub(crate) fn known(&self) -> Known {
         let client = if self.hears { self.session.client } else { Capabilities::NONE };
         Known { client, level: self.memory.tables().sessions.level(&self.session) }
     }
 
-    /// Takes a place for a call with the id of its request as it was written.
+    /// Takes a place in the table of running calls. `id` is that of the request, as it was written.
     pub(crate) fn begin(&self, id: &[u8]) -> Result<InFlight, Error> {
         let Ok(slot) = self.memory.calls.take(self.account) else {
             return Err(CALLS_FULL);
         };
-        let mut tables = self.memory.tables();
+        let mut tables = self.tables_now();
         tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
         let place = match tables.calls.begin(self.session.name, id) {
             Ok(place) => place,
@@ -82,9 +91,20 @@ impl Client {
         Ok(InFlight { client: self.clone(), place, signals, _slot: slot })
     }
 
-    /// Remembers what the client wishes; `uri` is that of a subscription, which is charged to the caller of `permit`.
-    pub(crate) fn remember(&self, wish: Wish, uri: impl FnOnce() -> String, permit: &Permit) -> Result<(), Error> {
-        let mut tables = self.memory.tables();
+    /// Remembers the log level or the subscription that the client asks for. `uri` returns the URI
+    /// of a subscription, which is charged to the caller of `permit`.
+    pub(crate) fn remember(
+        &self,
+        wish: Wish,
+        uri: impl FnOnce() -> String,
+        backends: &Backends,
+        permit: &Permit,
+    ) -> Result<(), Error> {
+        let uri = uri();
+        // A backend is told outside of the lock of the tables. `ended` is dropped after the lock, too.
+        let watched = if matches!(wish, Wish::Subscribe(_)) { backends.watch(&uri) } else { None };
+        let ended;
+        let mut tables = self.tables_now();
         let name = self.session.name;
         match wish {
             Wish::Level(level) => tables.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept),
@@ -93,11 +113,11 @@ impl Client {
                 if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
                     return Err(Error::Busy("This session has too many subscriptions: end one of them first"));
                 }
-                let uri = normal_uri(&uri());
+                let uri = normal_uri(&uri);
                 if uri.len() > limits::SUBSCRIBED_URI {
-                    return Err(Error::Refused("The URI is longer than a subscription may have it"));
+                    return Err(Error::Refused("The URI is too long for a subscription"));
                 }
-                if known.is_some_and(|known| known.uris.contains(&uri)) {
+                if known.is_some_and(|known| known.uris.contains_key(&uri)) {
                     return Ok(());
                 }
                 let full = |short: Overdrawn| Error::Busy(short.reason());
@@ -109,17 +129,18 @@ impl Client {
                 permit.more(memory_of(&uri)).map_err(full)?;
                 if let Some(permit) = fresh {
                     tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
-                    tables.subscribed.insert(name, Subscribed { uris: HashSet::new(), permit });
+                    tables.subscribed.insert(name, Subscribed { session: self.session, uris: HashMap::new(), permit });
                 }
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    known.uris.insert(uri);
+                    known.uris.insert(uri, watched);
                 }
                 Ok(())
             }
             Wish::Unsubscribe(_) => {
                 if let Some(known) = tables.subscribed.get_mut(&name) {
-                    let uri = normal_uri(&uri());
-                    if known.uris.remove(&uri) {
+                    let uri = normal_uri(&uri);
+                    ended = known.uris.remove(&uri);
+                    if ended.is_some() {
                         let rest = known.permit.bytes().saturating_sub(memory_of(&uri));
                         known.permit.keep(rest);
                     }
@@ -133,11 +154,11 @@ impl Client {
         }
     }
 
-    /// Stops the call whose request has this id.
+    /// Cancels the call of the request with this id.
     ///
     /// # Errors
-    /// If there is none, and there might be one in another replica.
-    // MCP 2025-11-25 basic/utilities/cancellation: what names no running request is ignored.
+    /// If there is no such call here, but another replica may have it.
+    // MCP 2025-11-25 basic/utilities/cancellation: a cancellation of an unknown request is ignored.
     pub(crate) fn cancel(&self, id: &[u8]) -> Result<(), Error> {
         let tables = self.memory.tables();
         match tables.calls.find(self.session.name, id).and_then(|place| tables.ways.get(&place.index())) {
@@ -153,7 +174,7 @@ impl Client {
     /// Gives an answer to the call that waits for it.
     ///
     /// # Errors
-    /// If none does: it was never asked here, or is answered.
+    /// If no call waits for it: the question was never asked here, or is already answered.
     pub(crate) fn answer(&self, question: u64, outcome: Result<Value, Value>, permit: Permit) -> Result<(), Error> {
         let mut tables = self.memory.tables();
         let Some((place, at)) = tables.calls.answered(self.session.name, question) else {
@@ -165,9 +186,10 @@ impl Client {
         Ok(())
     }
 
-    /// Ends the session: its calls are stopped, its streams closed, and its id is good for nothing more.
+    /// Ends the session: its calls are cancelled, its streams are closed, and its id becomes
+    /// invalid.
     pub(crate) fn end(&self) -> Result<(), Error> {
-        let mut tables = self.memory.tables();
+        let mut tables = self.tables_now();
         tables.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
         tables.ways.values().filter(|(session, _)| *session == self.session).for_each(|(_, way)| {
             let _ = way.send(Signal::Cancel);
@@ -179,7 +201,7 @@ impl Client {
         Ok(())
     }
 
-    /// Forgets all of it, when a connection has gone.
+    /// Forgets the session after its connection has closed.
     pub(crate) fn forget(&self) {
         let mut tables = self.memory.tables();
         if tables.subscribed.remove(&self.session.name).is_some() {
@@ -188,13 +210,14 @@ impl Client {
         tables.sessions.forget(&self.session);
     }
 
-    /// Whether this process has opened the session: what it does not know of it, none does.
+    /// Whether this process has opened the session. If so, state that is unknown here exists
+    /// nowhere else.
     pub(crate) fn is_at_home(&self) -> bool {
         self.session.home == self.home
     }
 }
 
-/// A call in the table. Dropped, it frees its place.
+/// A call in the table of running calls. Dropping it frees its place.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(super) client: Client,
@@ -206,13 +229,13 @@ pub(crate) struct InFlight {
 const CALLS_FULL: Error = Error::Busy("Too many calls of sessions are running: try again later");
 
 impl InFlight {
-    /// The next signal. Nothing is lost if the future is dropped.
+    /// Returns the next signal. Nothing is lost if the future is dropped.
     pub(crate) async fn signal(&mut self) -> Signal {
-        // The sender goes with this value.
+        // The sender is removed only when this value is dropped.
         self.signals.recv().await.unwrap_or(Signal::Cancel)
     }
 
-    /// Remembers that the client was told of the page with this id.
+    /// Remembers that the client was sent to the page with this id.
     pub(crate) fn note_page(&self, id: &str) {
         let pages = &mut self.client.memory.tables().pages;
         if pages.len() >= limits::PAGES {
@@ -221,7 +244,7 @@ impl InFlight {
         pages.push_back((id.to_owned(), self.client.session.name));
     }
 
-    /// The number of the first of so many questions.
+    /// Reserves numbers for `count` questions, and returns the first.
     pub(super) fn ask(&self, count: usize) -> Option<u64> {
         self.client.memory.tables().calls.ask(self.place, count)
     }
@@ -236,12 +259,13 @@ impl Drop for InFlight {
     }
 }
 
-/// What a subscription to this URI takes: its text, once more while its update is to be told, and its entry in the table.
+/// Returns the memory of a subscription to this URI: its text, a second copy for a waiting update,
+/// and its entry in the table.
 const fn memory_of(uri: &str) -> usize {
     2 * uri.len() + limits::LISTEN_URI
 }
 
-/// A URI with the digits of its percent-escapes in capitals (RFC 3986 §6.2.2.1).
+/// Returns a URI with the digits of its percent-escapes in upper case (RFC 3986 §6.2.2.1).
 pub(super) fn normal_uri(uri: &str) -> String {
     let mut digits = 0;
     let normal = uri.chars().map(|char| {
@@ -263,11 +287,12 @@ pub(super) fn unkept(unkept: Unkept) -> Error {
     }
 }
 
-/// What only another replica can know, or this one before it was started anew.
+/// Returns the error for state that only another replica can have, or that this one had before a
+/// restart.
 pub(crate) fn elsewhere(what: &str) -> Error {
     tracing::warn!(
         what,
-        "came for a session that was opened elsewhere: route sessions to the replica that opened them"
+        "a message came for a session of another process: route each session to the replica that opened it"
     );
     Error::Elsewhere
 }

@@ -1,5 +1,5 @@
-//! What is kept of legacy clients: which of their calls run, what they want to hear, what they were asked and have not answered,
-//! and what was sent to them and may be asked for again. A client of revision 2026-07-28 leaves nothing here.
+//! The state of legacy clients: running calls, log levels and subscriptions, open questions, and
+//! sent messages for replay. Clients of revision 2026-07-28 leave no state here.
 
 mod client;
 mod questions;

@@ -1,5 +1,6 @@
-//! Questions of a running call to its legacy client (MCP 2025-11-25 basic, server requests): they go out on the call's own
-//! stream, the answers come as messages of their own, and then the handler runs again with them, as in the modern era.
+//! Questions of a running call to its legacy client (MCP 2025-11-25 basic, server requests). They
+//! are sent on the stream of the call. The answers arrive as separate messages, and then the
+//! handler runs again with them, as in the modern era.
 
 use super::InFlight;
 use crate::budget::Permit;
@@ -15,14 +16,14 @@ use std::collections::VecDeque;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-/// What a call of a legacy client has besides.
+/// The additional state of a call by a legacy client.
 pub(crate) struct Legacy {
     pub(crate) call: InFlight,
     again: Rerun,
     waiting: Option<Waiting>,
-    /// For the answers that the handler has.
+    /// The permits for answers that the handler has received.
     held: Vec<Permit>,
-    /// Questions that are to be sent.
+    /// The questions to send.
     pub(crate) due: VecDeque<Bytes>,
 }
 
@@ -30,25 +31,25 @@ struct Waiting {
     keys: Vec<String>,
     answers: Map<String, Value>,
     to: Takes,
-    /// For the answers that have come.
+    /// The permits for answers that have arrived.
     permits: Vec<Permit>,
 }
 
-/// What takes the answers.
+/// The receiver of the answers.
 enum Takes {
-    /// The call is run again with them.
+    /// The call is run again with the answers.
     Rerun,
-    /// The call is alive and waits for them.
+    /// The call is alive and waits for the answers.
     Alive(oneshot::Sender<Result<Map<String, Value>, String>>),
 }
 
-/// What became of a signal.
+/// The effect of a question or an answer on the call.
 pub(crate) enum Asked {
-    /// The call goes on waiting.
+    /// The call continues to wait.
     Waits,
-    /// This runs now: the handler again, or the time for an answer.
+    /// This future runs next: the handler again, or the timeout for the answers.
     Again(Run),
-    /// It ended like this.
+    /// The call ends with this outcome.
     Ends(Outcome),
 }
 
@@ -57,7 +58,7 @@ impl Legacy {
         Self { call, again, waiting: None, held: Vec::new(), due: VecDeque::new() }
     }
 
-    /// Sends the questions that the handler has ended with: an object of requests, by key.
+    /// Sends the questions that the handler has returned: an object of requests, by key.
     pub(crate) fn ask(&mut self, questions: Map<String, Value>) -> Asked {
         if self.send(questions, Takes::Rerun).is_err() {
             return Asked::Ends(self.again.failed(TOO_MANY.to_owned()));
@@ -72,6 +73,8 @@ impl Legacy {
     /// Sends the questions of a call that stays alive while it waits.
     pub(crate) fn ask_alive(&mut self, question: Question) {
         let Question { requests, reply, .. } = question;
+        // The call does not wait any more for what it has asked before.
+        self.waiting.take_if(|waiting| matches!(&waiting.to, Takes::Alive(reply) if reply.is_closed()));
         let unsent = match &self.waiting {
             None => self.send(requests, Takes::Alive(reply)),
             Some(_) => Err(Takes::Alive(reply)),
@@ -81,8 +84,10 @@ impl Legacy {
         }
     }
 
+    /// Sends questions.
+    ///
     /// # Errors
-    /// What was to take the answers, if the table of questions is full.
+    /// The receiver of the answers, if the table of questions is full.
     fn send(&mut self, questions: Map<String, Value>, to: Takes) -> Result<(), Takes> {
         let Some(first) = self.call.ask(questions.len()) else { return Err(to) };
         let version = self.call.client.session.version;
@@ -100,7 +105,7 @@ impl Legacy {
         Ok(())
     }
 
-    /// Takes an answer.
+    /// Handles an answer to one of the questions.
     pub(crate) fn answered(&mut self, at: usize, outcome: Result<Value, Value>, permit: Permit) -> Asked {
         let Some(waiting) = &mut self.waiting else {
             return Asked::Waits;
@@ -113,9 +118,9 @@ impl Legacy {
             (Ok(_), None) => {}
             (Err(error), _) => {
                 let said: String = error["message"].as_str().unwrap_or_default().chars().take(limits::ECHOED).collect();
-                // JSON-RPC 2.0 §5.1: `message` is required, but not every client writes one.
+                // JSON-RPC 2.0 §5.1: `message` is required, but not every client sends one.
                 let said = if said.trim().is_empty() { "it gave no reason" } else { &said };
-                return self.unanswered(format!("The client could not answer what was asked: {said}"));
+                return self.unanswered(format!("The client could not answer the question: {said}"));
             }
         }
         if waiting.answers.len() < waiting.keys.len() {
@@ -124,7 +129,7 @@ impl Legacy {
         let Some(Waiting { answers, to, permits, .. }) = self.waiting.take() else {
             return Asked::Waits;
         };
-        // The call has the answers until it has ended.
+        // The handler may hold the answers until the call ends.
         self.held.extend(permits);
         match to {
             Takes::Rerun => Asked::Again(self.again.run(answers)),
@@ -146,13 +151,14 @@ impl Legacy {
     }
 }
 
-const TOO_MANY: &str = "it asks the client for too much at once";
+const TOO_MANY: &str = "The call asks the client too many questions at once";
 
-/// The parameters of a question as `version` has them.
+/// Returns the parameters of a question in the form of `version`.
 fn adapted(request: &mut Value, version: Version, number: u64) -> Option<String> {
     let params = request.get_mut("params")?.as_object_mut()?;
     match params.get("mode").and_then(Value::as_str) {
-        // MCP 2025-11-25 client/elicitation: pages have an id; before, there were forms alone, and no modes.
+        // MCP 2025-11-25 client/elicitation: pages have an id. Earlier revisions have forms only,
+        // and no modes.
         Some("url") => {
             params.insert("elicitationId".to_owned(), json!(format!("question-{number}")));
         }

@@ -1,5 +1,6 @@
-//! What was sent on the streams of calls, for clients that come back for what they have missed (MCP 2025-11-25
-//! basic/transports, "Resumability and Redelivery"). It is bounded: what has gone from it cannot be had again.
+//! The replay buffer: messages that were sent on the streams of calls, for clients that reconnect
+//! (MCP 2025-11-25 basic/transports, "Resumability and Redelivery"). It is limited: messages that
+//! were removed cannot be replayed.
 
 use crate::budget::{Account, Cache, open_to_all, share};
 use crate::limits::{self, Limits};
@@ -10,12 +11,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// The messages of one call.
+/// The messages of one call's stream.
 pub(crate) struct Log {
     session: [u8; 16],
-    /// Who is charged for its messages.
+    /// The account that is charged for the messages.
     account: Account,
-    /// The number of the stream, in the ids of its events.
+    /// The number of the stream, which is part of its event ids.
     number: u64,
     kept: Mutex<Kept>,
     news: Notify,
@@ -23,37 +24,37 @@ pub(crate) struct Log {
 
 #[derive(Default)]
 struct Kept {
-    /// Each with its number; the first one of a stream has 1.
+    /// The messages with their event numbers; the first one of a stream has number 1.
     events: VecDeque<(u64, Bytes)>,
     bytes: usize,
-    /// The number of the last one that has come.
+    /// The number of the last message that was added.
     last: u64,
-    /// The number of the last one that a reader has taken.
+    /// The number of the last message that a reader has taken.
     taken: u64,
     readers: usize,
-    /// No more will come; with the status of the answer, if there was one.
+    /// Set when no more messages follow, with the status of the answer, if there was one.
     end: Option<Option<u16>>,
 }
 
-/// What a reader of a log meets.
+/// The next item that a reader gets.
 pub(crate) enum Logged {
-    /// A message, and its number.
+    /// A message with its event number.
     Message(u64, Bytes),
-    /// The answer, its number, and its status.
+    /// The answer with its event number and its status.
     Last(u64, Bytes, u16),
-    /// The call was stopped.
+    /// The call has ended without an answer.
     Gone,
 }
 
 impl Log {
-    /// A log that begins, and the one who writes it.
+    /// Creates an empty log and its writer.
     pub(crate) fn begin(session: [u8; 16], number: u64, account: Account) -> (Arc<Self>, Writer) {
         let log = Arc::new(Self { session, account, number, kept: Mutex::default(), news: Notify::new() });
         let writer = Writer(Arc::clone(&log));
         (log, writer)
     }
 
-    /// Waits while a reader is behind.
+    /// Adds a message. Waits while a reader is too far behind.
     async fn push(&self, message: Bytes) {
         loop {
             let news = self.news.notified();
@@ -85,7 +86,7 @@ impl Log {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reader of what comes behind the event with this number.
+    /// Returns a reader of the messages after the event with this number.
     pub(crate) fn read(self: &Arc<Self>, behind: u64) -> Reader {
         let mut kept = self.kept();
         kept.readers += 1;
@@ -100,7 +101,7 @@ impl Kept {
         self.last += 1;
         self.bytes += message.len();
         self.events.push_back((self.last, message));
-        // The newest stays, however large it is: somebody is about to read it.
+        // The newest message stays, however large it is, because it is about to be read.
         while self.events.len() > limits::KEPT_EVENTS || self.bytes > limits::KEPT_BYTES && self.events.len() > 1 {
             match self.events.pop_front() {
                 Some((_, gone)) => self.bytes -= gone.len(),
@@ -110,14 +111,14 @@ impl Kept {
     }
 }
 
-/// How far a reader may be behind its call.
+/// The number of messages that a reader may be behind before the call waits.
 const BEHIND: u64 = 16;
 
-/// The one that writes a log. However it ends, the log does.
+/// The writer of a log. Dropping it ends the log.
 pub(crate) struct Writer(Arc<Log>);
 
 impl Writer {
-    /// Adds a message. Waits while a reader is behind.
+    /// Adds a message. Waits while a reader is too far behind.
     pub(crate) async fn push(&self, message: Bytes) {
         self.0.push(message).await;
     }
@@ -134,14 +135,14 @@ impl Drop for Writer {
     }
 }
 
-/// One that reads a log.
+/// A reader of a log.
 pub(crate) struct Reader {
     log: Arc<Log>,
     behind: u64,
 }
 
 impl Reader {
-    /// What comes next. Nothing is lost if the future is dropped.
+    /// Returns the next item. Nothing is lost if the future is dropped.
     pub(crate) async fn next(&mut self) -> Logged {
         loop {
             let log = Arc::clone(&self.log);
@@ -168,12 +169,12 @@ impl Reader {
         })
     }
 
-    /// The number of the last message that was taken.
+    /// Returns the number of the last message that was taken.
     pub(crate) const fn behind(&self) -> u64 {
         self.behind
     }
 
-    /// The id of an event: the stream and the number in it.
+    /// Returns the id of an event: the number of the stream and that of the event.
     pub(crate) fn id(&self, number: u64) -> String {
         format!("{:x}-{number}", self.log.number)
     }
@@ -186,12 +187,12 @@ impl Drop for Reader {
     }
 }
 
-/// The logs that clients may come back for.
+/// The logs that clients may resume.
 pub(crate) struct Logs {
     kept: Mutex<VecDeque<Arc<Log>>>,
-    /// The number of the newest.
+    /// The number of the newest stream.
     newest: AtomicU64,
-    /// Logs that are kept of one caller.
+    /// The number of logs that one caller may have.
     share: usize,
 }
 
@@ -205,13 +206,13 @@ impl Logs {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number for the stream of a call.
+    /// Returns a new stream number.
     pub(crate) fn number(&self) -> u64 {
         self.newest.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Keeps a log. Where there are too many, the oldest one that has ended goes, or the oldest of all; where the caller has its share,
-    /// one of its own.
+    /// Keeps a log. If the table is full, the oldest log that has ended is removed, or else the
+    /// oldest of all. If the caller has its share, one of its own logs is removed.
     pub(crate) fn keep(&self, log: &Arc<Log>) {
         let mut kept = self.kept();
         let is_own = |other: &Arc<Log>| other.account == log.account && log.account != Account::UNKNOWN;
@@ -227,7 +228,8 @@ impl Logs {
         kept.push_back(Arc::clone(log));
     }
 
-    /// The log of the session's stream with the event of this id, behind that event.
+    /// Returns a reader that resumes after the event with this id, if the stream belongs to the
+    /// session.
     pub(crate) fn resume(&self, session: [u8; 16], id: &str) -> Option<Reader> {
         let (number, event) = id.split_once('-')?;
         let (number, event) = (u64::from_str_radix(number, 16).ok()?, event.parse().ok()?);
@@ -251,7 +253,7 @@ impl Cache for Logs {
             }
             !is_idle
         });
-        // Their messages are freed here, when no table is locked any more.
+        // The messages are freed here, after the locks were released.
     }
 }
 

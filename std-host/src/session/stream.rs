@@ -1,5 +1,5 @@
-//! The stream on which a legacy client hears what belongs to none of its calls (MCP 2025-11-25 basic/transports, "Listening for
-//! Messages from the Server").
+//! The GET stream of a legacy session, for server messages that belong to no call (MCP 2025-11-25
+//! basic/transports, "Listening for Messages from the Server").
 
 use super::Client;
 use super::client::{normal_uri, unkept};
@@ -15,27 +15,28 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use tokio::sync::{broadcast, mpsc};
 
-/// An open stream. Dropped, it is closed.
+/// An open stream. Dropping it closes the stream.
 pub(crate) struct Hearing {
     client: Client,
-    /// Nothing where all subscriptions were ended before.
+    /// `None` if all subscriptions were ended before.
     changes: Option<broadcast::Receiver<Change>>,
-    /// Ends with the session.
+    /// Closes with the session.
     open: mpsc::Receiver<()>,
     _permit: Permit,
-    /// What is to be told. A message is written when it is sent: a reader that does not read holds no messages.
+    /// The changes to send. A message is written only when it is sent, so that messages do not pile
+    /// up for a slow reader.
     due: VecDeque<Change>,
 }
 
 impl Hearing {
-    /// Opens the stream. An older one of the same session ends: each message goes to one stream alone (MCP 2025-11-25
-    /// basic/transports, "Multiple Connections"), and a client that opens another one has lost the first, even where the
-    /// connection of the first still hangs.
+    /// Opens the stream. An older stream of the same session ends. Each message may go to one
+    /// stream only (MCP 2025-11-25 basic/transports, "Multiple Connections"), and a client that
+    /// opens a second stream has lost the first, even if the connection of the first is still open.
     pub(crate) fn open(client: Client, changes: &Changes, permit: &Permit) -> Result<Self, Error> {
         let mut own = permit.of_its_own();
         own.more(limits::LISTEN_MEMORY).map_err(|short| Error::Busy(short.reason()))?;
         let permit = own.enter(Part::Subscriptions).map_err(|short| Error::Busy(short.reason()))?;
-        let mut tables = client.memory.tables();
+        let mut tables = client.tables_now();
         tables.sessions.hold(&client.session, client.share(), now()).map_err(unkept)?;
         let (sender, open) = mpsc::channel(1);
         // The older stream ends when its sender is dropped.
@@ -44,7 +45,8 @@ impl Hearing {
         Ok(Self { client, changes: changes.listen(), open, _permit: permit, due: VecDeque::new() })
     }
 
-    /// The next message; `None` when the stream has ended. Nothing is lost if the future is dropped.
+    /// Returns the next message, or `None` when the stream has ended. Nothing is lost if the future
+    /// is dropped.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(change) = self.due.pop_front() {
@@ -61,18 +63,18 @@ impl Hearing {
             match change {
                 Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => return None,
                 Ok(change) => self.due.push_back(change),
-                // What was missed is not known: any list may have changed, and any resource.
+                // The missed changes are unknown: any list and any resource may have changed.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     self.due.extend([Kind::Tool, Kind::Prompt, Kind::Resource].map(Change::List));
                     let tables = self.client.memory.tables();
                     let known = tables.subscribed.get(&self.client.session.name);
-                    self.due.extend(known.iter().flat_map(|known| &known.uris).cloned().map(Change::Resource));
+                    self.due.extend(known.iter().flat_map(|known| known.uris.keys()).cloned().map(Change::Resource));
                 }
             }
         }
     }
 
-    /// The message; nothing where the client is not to hear of it.
+    /// Writes the message, or returns `None` if it is not meant for the client.
     fn message(&self, change: &Change) -> Option<Bytes> {
         let mut message = Growing::unlimited();
         let written = match change {
@@ -86,11 +88,13 @@ impl Hearing {
 
     fn wants(&self, uri: &str) -> bool {
         let tables = self.client.memory.tables();
-        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.uris.contains(&normal_uri(uri)))
+        tables.subscribed.get(&self.client.session.name).is_some_and(|known| known.uris.contains_key(&normal_uri(uri)))
     }
 
-    /// Whether the client was told of the page with this id; it is told of its end once.
-    // MCP 2025-11-25 client/elicitation: MUST go only to the client that was asked.
+    /// Whether the client was sent to the page with this id. It is notified once, so this forgets
+    /// the page.
+    // MCP 2025-11-25 client/elicitation: the notification MUST be sent only to the client that was
+    // asked.
     fn awaits(&self, id: &str) -> bool {
         let pages = &mut self.client.memory.tables().pages;
         let place = pages.iter().position(|(page, session)| page == id && *session == self.client.session.name);
@@ -102,7 +106,7 @@ impl Drop for Hearing {
     fn drop(&mut self) {
         let mut tables = self.client.memory.tables();
         tables.sessions.release(&self.client.session);
-        // A newer stream may have taken its place; then the entry is that of the newer one.
+        // If a newer stream has replaced this one, the entry belongs to the newer one and stays.
         self.open.close();
         if tables.hearing.get(&self.client.session.name).is_some_and(mpsc::Sender::is_closed) {
             tables.hearing.remove(&self.client.session.name);

@@ -200,6 +200,25 @@ async fn question_that_a_legacy_client_does_not_answer_in_time_fails_its_call() 
     assert!(last.contains("has not answered in time") && last.contains(r#""isError":true"#), "{events}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn question_in_a_batch_fails_its_call_at_once_because_no_client_could_hear_it() {
+    let server = Server::new("t", "1").tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
+        ctx.ask_all([("a", Ask::Roots)])?;
+        Ok::<_, ToolError>("answered")
+    });
+    let service = McpService::new(server.build());
+    let answer = send(service.clone(), initialize("2025-03-26")).await;
+    let session = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+    let batch = json!([{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "asks"}}]);
+    let started = tokio::time::Instant::now();
+    let answer = send(service, legacy("2025-03-26", Some(&session), &batch)).await;
+    let body = answer.into_body().collect().await.unwrap_or_else(|_| panic!("it breaks off")).to_bytes();
+    let answers: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(answers[0]["id"], 2, "{answers}");
+    assert!(answers[0]["error"].is_object() || answers[0]["result"]["isError"] == true, "{answers}");
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn call_of_a_session_beyond_the_table_is_refused_with_when_to_try_again_and_others_go_on() {
     let calls = attache_host::limits::LEGACY_CALLS;
@@ -434,4 +453,28 @@ async fn body_is_refused_while_it_comes_in_when_the_callers_share_is_in_use() {
     drop(held);
     assert_ne!(send(service, large()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn hidden_endpoint_tells_only_callers_that_it_knows_that_memory_is_short() {
+    use attache_host::auth::{Auth, Keys, Unauthenticated};
+    let (server, budget) = counted(&Limits::default());
+    let value = "0123456789abcdef0123456789abcdef";
+    let auth = Auth::keys(Keys::new([("ci", value)]).expect("a long key")).unauthenticated(Unauthenticated::NotFound);
+    let service = McpService::new(server.auth(auth).tool("echo", "d", async |_: NoArgs, _: Ctx| ()).build());
+    let list = |key: Option<&str>| {
+        let mut request = request("tools/list", json!({}));
+        if let Some(key) = key {
+            request.headers_mut().insert("x-functions-key", key.parse().expect("ASCII"));
+        }
+        request
+    };
+    assert_eq!(send(service.clone(), list(Some(value))).await.status(), StatusCode::OK);
+    let all = budget.reserve(attache_host::budget::Account::UNKNOWN, attache_host::limits::MEMORY).expect("it is idle");
+    assert_eq!(send(service.clone(), list(Some(value))).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for key in [None, Some("another key of thirty-two letters")] {
+        assert_eq!(send(service.clone(), list(key)).await.status(), StatusCode::NOT_FOUND);
+    }
+    drop(all);
+    assert_eq!(send(service, list(Some(value))).await.status(), StatusCode::OK);
 }

@@ -209,6 +209,31 @@ async fn batch_and_streamed_result_that_do_not_end_in_time_get_an_error_as_well(
     }
 }
 
+#[tokio::test]
+async fn batch_whose_answers_exceed_the_memory_budget_gets_an_error() {
+    let server = Server::new("t", "1").limits(attache_host::Limits::default().memory(1_usize << 20)).tool(
+        "large",
+        "d",
+        async |_: NoArgs, _: Ctx| "x".repeat(60_000),
+    );
+    let handshake = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-03-26",
+        "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}});
+    let calls: Vec<_> = (1..=10)
+        .map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "large"}}))
+        .collect();
+    let lines = format!("{handshake}\n{}\n{}", json!(calls), ping(11));
+    let (output, input) = duplex(4 << 20);
+    stdio::serve(server.build(), io::Cursor::new(lines), output).await.expect("no failure");
+    let mut lines = BufReader::new(input).lines();
+    let mut seen = Vec::new();
+    while let Some(line) = lines.next_line().await.expect("readable") {
+        seen.push(serde_json::from_str::<Value>(&line).expect("JSON"));
+    }
+    assert_eq!(seen.len(), 3, "the handshake, the batch and the ping are answered: {}", seen.len());
+    let refused = seen.iter().find(|answer| answer.get("error").is_some()).expect("an error");
+    assert_eq!(refused["error"]["code"], -32603, "{refused}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_never_taken_hold_the_end_up_no_longer_than_the_drain() {
     let (server, _, leave) = waiting();

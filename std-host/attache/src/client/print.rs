@@ -1,22 +1,22 @@
-//! What the commands of the client print.
+//! Output of the client commands.
 
 use attache_core::json::Base64;
 use attache_host::client::{RawJson, ServerInfo, Version};
 use std::io::{IsTerminal, Write, stdout};
 
-/// Foreign text for a terminal: what could steer the terminal is replaced.
+/// Replaces control characters in foreign text, which could steer a terminal.
 pub(super) fn clean(text: &str) -> String {
     let is_harmless = |char: char| !char.is_control() || matches!(char, '\n' | '\t');
     text.chars().map(|char| if is_harmless(char) { char } else { '\u{fffd}' }).collect()
 }
 
-/// Writes to standard output. A reader that has gone away is no reason to fail.
+/// Writes to standard output. A reader that has closed its end does not cause a failure.
 fn put(bytes: &[u8]) {
     let mut out = stdout().lock();
     let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
-/// Writes text: to a terminal without what could steer it, elsewhere as it is.
+/// Writes text. If the output is a terminal, replaces control characters first.
 fn put_text(text: &str) {
     match stdout().is_terminal() {
         true => put(clean(text).as_bytes()),
@@ -71,7 +71,7 @@ fn print_entry(entry: &RawJson) {
     }
 }
 
-/// The arguments of a tool or a prompt, one a line.
+/// Returns one line for each argument of a tool or a prompt.
 fn arguments(entry: &RawJson) -> Vec<String> {
     let line = |name: &str, kind: &str, is_required: bool, words: Option<String>| {
         let kind = if kind.is_empty() { "any" } else { kind };
@@ -99,7 +99,8 @@ fn arguments(entry: &RawJson) -> Vec<String> {
     lines.collect()
 }
 
-/// Prints the result of a tool. Whether the tool has succeeded; if not, its words go to standard error.
+/// Prints the result of a tool, and returns whether the tool succeeded. The text of a failed tool
+/// goes to standard error.
 pub(super) fn print_result(result: &RawJson, json: bool) -> bool {
     let has_failed = result.member("isError").is_some_and(|is_error| is_error.as_str() == "true");
     if json {
@@ -120,7 +121,7 @@ pub(super) fn print_result(result: &RawJson, json: bool) -> bool {
     !has_failed
 }
 
-/// A content block as text; what is not text is named.
+/// Returns a content block as text. Names the type of a block that is not text.
 fn block(block: &RawJson) -> String {
     let kind = string(block, "type").unwrap_or_default();
     let media = |of: &RawJson| string(of, "mimeType").unwrap_or_else(|| "no media type".to_owned());
@@ -139,7 +140,7 @@ fn block(block: &RawJson) -> String {
     }
 }
 
-/// Prints the contents of a resource: text as it is, a blob as its bytes.
+/// Prints the contents of a resource: text as text, a blob as its bytes.
 pub(super) fn print_resource(result: &RawJson, json: bool) {
     if json {
         return put_line(result.as_str());

@@ -1,4 +1,4 @@
-//! How a server is reached: its URL or command, credentials, revision.
+//! Options of the client commands for the server: URL or command, credentials, revision.
 
 use super::{Failure, report};
 use attache_host::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Version};
@@ -15,7 +15,8 @@ pub(super) struct Reach {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// The API key of the server, sent as x-functions-key. Other users of the machine can see command lines: prefer the variable.
+    /// The API key of the server, sent as x-functions-key. Other users of the machine can see
+    /// command lines: prefer the variable.
     #[arg(long, value_name = "KEY", env = "ATTACHE_CLIENT_KEY", hide_env_values = true, conflicts_with = "token_file")]
     key: Option<String>,
 
@@ -27,7 +28,8 @@ pub(super) struct Reach {
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
 
-    /// Speak this revision of MCP only, such as 2025-06-18; otherwise the newest that both sides speak.
+    /// Speak this revision of MCP only, such as 2025-06-18; otherwise the newest that both sides
+    /// speak.
     #[arg(long, value_name = "DATE", value_parser = revision)]
     revision: Option<Version>,
 
@@ -35,7 +37,8 @@ pub(super) struct Reach {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
-    /// Let the key or token travel unencrypted to another machine, such as a board in your own network.
+    /// Let the key or token travel unencrypted to another machine, such as a board in your own
+    /// network.
     #[arg(long)]
     plain_http: bool,
 
@@ -50,7 +53,7 @@ fn revision(date: &str) -> Result<Version, String> {
 }
 
 impl Reach {
-    /// Connects, does the work, and ends the connection in order.
+    /// Connects, does the work, and closes the connection in order.
     pub(super) fn run(
         &self,
         url: Option<&str>,

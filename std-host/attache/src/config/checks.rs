@@ -1,8 +1,8 @@
-//! Settings of the whole program that have to fit each other.
+//! Checks of program-wide settings against each other.
 
-use super::{Layers, Secret, Tls, secret, value};
+use super::{Layers, Secret, secret, value};
 use crate::fault::Fault;
-use crate::proxies::Proxies;
+use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ const SEAL_KEYS: &str =
     "a key that signs sessions must be 64 hexadecimal digits, and at most two are taken: openssl rand -hex 32";
 
 impl Layers {
-    /// The address of the status page, which is for browsers on this machine alone.
+    /// The address of the status page. Only browsers on this machine may reach it.
     pub(super) fn status(&self) -> Result<Option<SocketAddr>, Fault> {
         match self.address("status.listen") {
             Some(address) if !address.ip().is_loopback() => Err(self.fault(
@@ -21,7 +21,7 @@ impl Layers {
         }
     }
 
-    /// Where spans are sent.
+    /// The URL of the collector that receives spans.
     pub(super) fn traces(&self) -> Result<Option<String>, Fault> {
         let url = self.given("traces.endpoint", None).texts.into_iter().next();
         match url.as_deref().map(str::parse::<http::Uri>) {
@@ -34,16 +34,16 @@ impl Layers {
         Ok(url)
     }
 
-    /// The proxies that are trusted.
+    /// The trusted proxies.
     pub(super) fn proxies(&self) -> Result<Proxies, Fault> {
         let given = self.given("proxy.trusted", None);
-        Proxies::of(&given.texts).map_err(|wrong| {
+        Proxies::parse(&given.texts).map_err(|wrong| {
             let what = format!("proxy.trusted has {wrong:?}: name addresses, networks such as 10.0.0.0/8, or unix");
             Fault::at(given.origin, what)
         })
     }
 
-    /// The file whose keys are administered over HTTP.
+    /// The key file that is administered over HTTP.
     pub(super) fn administered(&self) -> Result<Option<PathBuf>, Fault> {
         if self.text("auth.key_administration") != "true" {
             return Ok(None);
@@ -61,12 +61,12 @@ impl Layers {
         Ok(Some(own.into()))
     }
 
-    pub(super) fn tls(&self) -> Result<Option<Tls>, Fault> {
+    pub(super) fn tls(&self) -> Result<Option<TlsFiles>, Fault> {
         let file = |key: &str| self.given(key, None).texts.into_iter().next().map(PathBuf::from);
-        let only_newest = self.text("tls.min_version") == "1.3";
+        let only_tls13 = self.text("tls.min_version") == "1.3";
         match (file("tls.certificate"), file("tls.key"), file("tls.client_ca")) {
-            (Some(certificate), Some(key), client_ca) => Ok(Some(Tls { certificate, key, client_ca, only_newest })),
-            (None, None, None) if only_newest => {
+            (Some(certificate), Some(key), client_ca) => Ok(Some(TlsFiles { certificate, key, client_ca, only_tls13 })),
+            (None, None, None) if only_tls13 => {
                 Err(self.fault("tls.min_version", "means nothing without tls.certificate and tls.key"))
             }
             (None, None, None) => Ok(None),

@@ -3,7 +3,7 @@
 use super::settings::{self, Kind, Setting};
 use clap::{Arg, ArgAction, ArgMatches};
 
-/// The flags that were given, with their values.
+/// The flags of the command line, with their values.
 #[derive(Debug, Default)]
 pub(crate) struct Flags(pub(super) Vec<(&'static Setting, Vec<String>)>);
 

@@ -1,5 +1,7 @@
-//! Where values come from: a flag overrides a variable, a variable overrides the file, the file overrides the default.
+//! Precedence of the sources of values: a flag overrides a variable, a variable overrides the file,
+//! the file overrides the default.
 
+use super::backend::{self, Backend};
 use super::names;
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
@@ -9,15 +11,15 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value as it was written, and where.
+/// A value in its written form, with its source.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Given {
-    /// One text, or those of a list.
+    /// One text, or the entries of a list.
     pub(crate) texts: Vec<String>,
     pub(crate) origin: Origin,
 }
 
-// The texts may be secret.
+// Does not print the texts, which may be secret.
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Given").field("origin", &self.origin).finish_non_exhaustive()
@@ -26,25 +28,27 @@ impl fmt::Debug for Given {
 
 type Values = HashMap<&'static str, Given>;
 
-/// All that was written, in the order of precedence.
+/// All values that were written, by source, in the order of precedence.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     flags: Values,
     variables: Values,
     servers: Vec<Values>,
+    /// Those of each server.
+    backends: Vec<Vec<Backend>>,
     file: Values,
 }
 
 impl Layers {
-    /// Takes a flag of the command line.
+    /// Adds a flag of the command line.
     pub(crate) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
         let given = Given { texts, origin: Origin::Flag(setting.flag()) };
         self.flags.insert(setting.key, checked(setting, given)?);
         Ok(())
     }
 
-    /// Takes the environment variables that are settings. An empty variable is as good as none: that is how container tools pass
-    /// on a variable that is not set.
+    /// Adds the environment variables that are settings. An empty variable counts as unset, because
+    /// container tools pass on unset variables as empty ones.
     pub(crate) fn variables(&mut self, of: impl Fn(&str) -> Option<String>) -> Result<(), Fault> {
         let mut faults = Faults::default();
         for setting in SETTINGS {
@@ -59,7 +63,7 @@ impl Layers {
         faults.end()
     }
 
-    /// Takes the file at `path`, which has this text.
+    /// Adds the file at `path` with content `text`.
     ///
     /// # Errors
     /// All faults of the file.
@@ -75,12 +79,13 @@ impl Layers {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
-                        let mut values = Values::new();
+                        let (mut values, mut backends) = (Values::new(), Vec::new());
                         match server.get_ref() {
-                            DeValue::Table(table) => file.read(table, "", Of::Server, &mut values, &mut faults),
+                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, &mut faults),
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
                         self.servers.push(values);
+                        self.backends.push(backends);
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
@@ -93,9 +98,14 @@ impl Layers {
         faults.end()
     }
 
-    /// How many `[[server]]` there are.
+    /// The number of `[[server]]` tables.
     pub(crate) const fn servers(&self) -> usize {
         self.servers.len()
+    }
+
+    /// The backends of the `[[server]]` of this number.
+    pub(crate) fn backends(&self, server: usize) -> Vec<Backend> {
+        self.backends.get(server).cloned().unwrap_or_default()
     }
 
     /// The value of a setting, for the `[[server]]` of this number.
@@ -115,8 +125,9 @@ impl Layers {
 
 const NOT_A_SERVER: &str = "write [[server]], with two brackets: a file may have several servers";
 
-/// A warning for each of these environment variables that looks like a setting and is none. It stops nothing, because platforms
-/// set such variables on their own (Kubernetes: `ATTACHE_SERVICE_HOST`).
+/// Returns a warning for each of these environment variables that looks like a setting but is not
+/// one. A warning does not stop the start, because platforms set such variables on their own
+/// (Kubernetes: `ATTACHE_SERVICE_HOST`).
 pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
     let known: Vec<String> = SETTINGS.iter().map(Setting::variable).chain(["ATTACHE_CONFIG".to_owned()]).collect();
     let of_platforms = ["_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_UDP", "_ADDR", "_PROTO"];
@@ -130,7 +141,7 @@ pub(super) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<Stri
         .collect()
 }
 
-/// One file, for the places of faults.
+/// The configuration file, for the position of faults.
 struct File<'a> {
     path: &'a Path,
     text: &'a str,
@@ -147,6 +158,16 @@ impl File<'_> {
 
     fn fault(&self, offset: usize, what: String) -> Fault {
         Fault::at(self.origin(offset), what)
+    }
+
+    fn server(&self, table: &DeTable<'_>, values: &mut Values, backends: &mut Vec<Backend>, faults: &mut Faults) {
+        for (key, value) in table.iter() {
+            let at = value.span().start;
+            match key.get_ref().as_ref() {
+                "backend" => *backends = backend::read(value.get_ref(), at, &|offset| self.origin(offset), faults),
+                _ => self.read_one(key, value.get_ref(), at, "", Of::Server, values, faults),
+            }
+        }
     }
 
     fn read(&self, table: &DeTable<'_>, prefix: &str, of: Of, values: &mut Values, faults: &mut Faults) {
@@ -179,7 +200,7 @@ impl File<'_> {
         let inside = format!("{name}.");
         let is_table = SETTINGS.iter().filter(fits).any(|setting| setting.key.starts_with(&inside));
         match value {
-            // Two levels are all there is, so this ends.
+            // The table of settings has only two levels, so the recursion ends.
             DeValue::Table(table) if is_table => self.read(table, &inside, of, values, faults),
             _ => faults.add(self.fault(place, unknown(&name, of, is_table))),
         }
@@ -197,7 +218,7 @@ impl File<'_> {
     }
 }
 
-/// Why there is no setting `name` here, and what was probably meant.
+/// Says that the setting `name` does not exist here, and suggests the one that was probably meant.
 fn unknown(name: &str, of: Of, is_table: bool) -> String {
     if is_table {
         let inside = format!("{name}.");
@@ -215,7 +236,7 @@ fn unknown(name: &str, of: Of, is_table: bool) -> String {
     }
 }
 
-/// What a value of the file would be in a variable.
+/// Converts a value of the file to the texts that a variable would hold.
 fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
     match value {
         DeValue::String(text) => Some(vec![text.to_string()]),
@@ -244,7 +265,7 @@ fn checked(setting: &Setting, given: Given) -> Result<Given, Fault> {
         wrong => {
             let text = wrong.or(given.texts.first()).map_or("", String::as_str);
             let what = match setting.kind {
-                // A secret is printed nowhere.
+                // Secrets are never printed.
                 Kind::Secret => format!("{} must be {}", setting.key, setting.kind.wanted()),
                 _ => format!("{} {text:?} must be {}", setting.key, setting.kind.wanted()),
             };

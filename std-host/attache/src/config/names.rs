@@ -1,12 +1,14 @@
-//! Entries of lists, brought into the one form in which they are compared with what clients send.
+//! Normalizes entries of lists to the form in which they are compared with the values that clients
+//! send.
 
 use super::settings::{Item, Kind};
 use reqwest::Url;
 
-/// The entries in the texts of a list: commas separate them, and in lists of scopes spaces as well; none is there twice.
+/// Splits the texts of a list into entries. Commas separate entries; in lists of scopes, so do
+/// spaces. Removes duplicates.
 ///
 /// # Errors
-/// The entry that can never match, and what to write instead.
+/// The entry that can never match, and a suggestion for what to write instead.
 pub(super) fn entries(item: Item, texts: &[String]) -> Result<Vec<String>, (String, String)> {
     let mut entries = Vec::new();
     for text in texts {
@@ -30,12 +32,14 @@ fn normal(item: Item, text: &str) -> Result<String, String> {
         Item::Text | Item::Scope => Ok(text.to_owned()),
         Item::Host => host(text),
         Item::Origin => origin(text),
-        // Tokens write the ids of tenants in small letters (azure.md D.2).
+        // Tokens contain the ids of tenants in lower case (learn.microsoft.com, "Access token
+        // claims reference").
         Item::Tenant => Ok(text.to_ascii_lowercase()),
     }
 }
 
-/// The host as it comes in `Host`: small letters, Punycode, without port and without the dot of the root.
+/// The host as clients send it in `Host`: lower case, Punycode, without port and without the
+/// trailing dot.
 fn host(text: &str) -> Result<String, String> {
     const WANTED: &str = "must be a host name such as api.example";
     if text.contains('*') {
@@ -54,16 +58,24 @@ fn host(text: &str) -> Result<String, String> {
     };
     let url = Url::parse(&format!("http://{authority}/")).map_err(|_| WANTED.to_owned())?;
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    if host.is_empty() { Err(WANTED.to_owned()) } else { Ok(host.to_owned()) }
+    // RFC 1035 §2.3.1: no label of a name is empty.
+    match host.split('.').any(str::is_empty) {
+        true if host.len() > 1 => {
+            Err(format!("{WANTED}: no part between dots is empty, and subdomains need entries of their own"))
+        }
+        true => Err(WANTED.to_owned()),
+        false => Ok(host.to_owned()),
+    }
 }
 
 /// The origin as browsers write it (RFC 6454 §6.2).
 fn origin(text: &str) -> Result<String, String> {
     const WANTED: &str = "must be scheme, host and port of a web page, such as https://app.example";
-    match text {
-        "*" => return Err(format!("{WANTED}: there are no wildcards. Name each origin")),
-        "null" => return Err(format!("{WANTED}: any page can send null, from a sandboxed frame")),
-        _ => {}
+    if text.contains('*') {
+        return Err(format!("{WANTED}: there are no wildcards. Name each origin"));
+    }
+    if text == "null" {
+        return Err(format!("{WANTED}: any page can send null, from a sandboxed frame"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(match host(text) {
@@ -80,7 +92,10 @@ fn origin(text: &str) -> Result<String, String> {
         });
     }
     Ok(match url.scheme() {
-        "http" | "https" => url.origin().ascii_serialization(),
+        "http" | "https" => {
+            url.host_str().map(host).transpose()?;
+            url.origin().ascii_serialization()
+        }
         // Applications that embed a browser have schemes of their own.
         _ => format!("{}://{}", scheme.to_ascii_lowercase(), rest.trim_end_matches('/')),
     })
@@ -113,6 +128,8 @@ mod tests {
             ("a b", Err("host name")),
             ("user@api.example", Err("host name")),
             (".", Err("host name")),
+            (".example", Err("subdomains")),
+            ("api..example", Err("no part")),
         ] {
             match (host(text), expected) {
                 (Ok(host), Ok(expected)) => assert_eq!(host, expected, "{text}"),
@@ -137,6 +154,9 @@ mod tests {
             ("app.example", Err("write https://app.example")),
             ("localhost:3000", Err("https://localhost:3000")),
             ("*", Err("wildcards")),
+            ("https://*.example", Err("wildcards")),
+            ("https://app.example:*", Err("wildcards")),
+            ("https://.example", Err("subdomains")),
             ("null", Err("sandboxed")),
             ("https://", Err("scheme")),
         ] {

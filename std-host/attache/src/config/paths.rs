@@ -1,5 +1,5 @@
-//! The paths that the program serves: those of its own, and those that are configured. Two that meet are a fault of the
-//! configuration.
+//! The paths that the program serves: its own and the configured ones. Two equal paths are a fault
+//! of the configuration.
 
 use super::{Config, ServerConfig};
 use crate::fault::{Fault, Faults};
@@ -11,12 +11,12 @@ pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 /// Paths of health checks, as [`health`](crate::health) serves them.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Paths of key administration; `*` is any one segment.
+/// Paths of key administration. `*` matches one segment.
 const ADMINISTRATION: [&str; 4] =
     ["/admin/host/*", "/admin/host/*/*", "/admin/functions/*/keys", "/admin/functions/*/keys/*"];
 
 impl ServerConfig {
-    /// The path of the endpoint's metadata; nothing where it takes no tokens.
+    /// The path of the endpoint's metadata. `None` if the endpoint does not accept tokens.
     pub(crate) fn metadata_path(&self) -> Option<String> {
         if self.protection.policies.is_empty() {
             return None;
@@ -26,7 +26,7 @@ impl ServerConfig {
         Resource::new(url).map(|resource| resource.metadata_path().concat())
     }
 
-    /// Whether the metadata of both is the same document.
+    /// Whether both endpoints have the same metadata document.
     fn shares_metadata(&self, other: &Self) -> bool {
         let issuers = |endpoint: &Self| -> Vec<String> {
             endpoint.protection.policies.iter().map(|policy| policy.issuer.clone()).collect()
@@ -39,8 +39,10 @@ impl ServerConfig {
 }
 
 impl Config {
+    /// Checks that no two paths are equal.
+    ///
     /// # Errors
-    /// All paths that meet another one.
+    /// All paths that are used twice.
     pub(super) fn check_paths(&self) -> Result<(), Fault> {
         let mut faults = Faults::default();
         for (number, endpoint) in self.servers.iter().enumerate() {
@@ -65,7 +67,7 @@ impl Config {
         faults.end()
     }
 
-    /// What the path of `endpoint` meets.
+    /// Describes the path that conflicts with the path of `endpoint`.
     fn taken<'e>(&self, endpoint: &ServerConfig, mut before: impl Iterator<Item = &'e ServerConfig>) -> Option<String> {
         let path = endpoint.path.as_str();
         let own = |what: &str| Some(format!("path {path} is {what} of this program: choose another, such as /mcp"));
@@ -91,7 +93,7 @@ impl Config {
     }
 }
 
-/// Whether both are one path, with or without a slash at the end.
+/// Whether both paths are equal, apart from a trailing slash.
 fn is_same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }

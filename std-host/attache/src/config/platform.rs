@@ -1,6 +1,7 @@
-//! The policy in the form of a function platform with built-in authorization: `authsettingsV2`, as the body of its resource or as
-//! `auth.json`. What it says and is not served here stops the start. Passed over is only what signs people in by a browser: clients of
-//! tools sign in at the issuer.
+//! Reads the policy of a function platform with built-in authorization: `authsettingsV2`, either as
+//! the body of its resource or as `auth.json`. A setting that this program cannot apply stops the
+//! start. Only settings for signing in users through a browser are ignored, because MCP clients
+//! sign in at the issuer.
 
 use super::policy::Policy;
 use attache_core::auth::IssuerPolicy;
@@ -11,27 +12,27 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
-/// Scopes that clients are told to ask for, with commas or spaces between.
+/// Scopes that clients are told to request, separated by commas or spaces.
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
-/// Tenants whose callers may call, with commas between.
+/// Tenants whose callers may call, separated by commas.
 const TENANTS: &str = "WEBSITE_AUTH_AAD_ALLOWED_TENANTS";
-/// Whether the application that calls must have an object in the tenant.
+/// Whether the calling application must have a service principal in the tenant.
 const PRINCIPAL: &str = "WEBSITE_AUTH_AAD_REQUIRE_CLIENT_SERVICE_PRINCIPAL";
 
-/// What the file says, as far as it is not for browsers.
+/// The settings of the file that are not about browsers.
 #[derive(Debug, Default)]
 pub(super) struct Platform {
     pub(super) policies: Vec<Policy>,
     pub(super) scopes: Vec<String>,
     pub(super) require_https: bool,
-    /// The status that callers get who have not shown who they are.
+    /// The status for unauthenticated callers.
     pub(super) unauthenticated: Option<u16>,
-    /// Whether who shows no token may call what asks for neither scope nor role.
+    /// Whether callers without a token may call tools that require no scope or role.
     pub(super) admits_guests: bool,
     pub(super) forwarded: Option<[HeaderName; 2]>,
 }
 
-/// An object all of whose members are known.
+/// Declares structs that refuse unknown members.
 macro_rules! known {
     ($($name:ident { $($field:ident: $type:ty,)* })*) => { $(
         #[derive(Debug, Default, Deserialize)]
@@ -46,7 +47,8 @@ known! {
         global_validation: GlobalValidation,
         http_settings: HttpSettings,
         identity_providers: IdentityProviders,
-        // What people sign in to by a browser. Clients of tools sign in at the issuer, so nothing here is asked for.
+        // The sign-in of users through a browser. MCP clients sign in at the issuer, so this is
+        // ignored.
         login: Option<Value>,
     }
     Runtime { enabled: Option<bool>, runtime_version: Option<String>, config_file_path: Option<String>, }
@@ -78,7 +80,7 @@ known! {
     EntraRegistration {
         open_id_issuer: Option<String>,
         client_id: Option<String>,
-        // For signing people in, which is not done here.
+        // These are for signing in users, which this program does not do.
         client_secret_setting_name: Option<String>,
         client_secret_certificate_thumbprint: Option<String>,
         client_secret_certificate_issuer: Option<String>,
@@ -107,7 +109,7 @@ known! {
     Principals { identities: Vec<String>, groups: Vec<String>, }
 }
 
-/// A provider that signs people in and issues no tokens for others.
+/// A provider that signs in users but does not issue access tokens for other services.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Other {
@@ -121,10 +123,11 @@ impl Other {
     }
 }
 
-/// The policy in the text, for the endpoint at this path; `variable` gives a variable of the environment.
+/// Parses the policy in `text`, for the endpoint at this path. `variable` returns the value of an
+/// environment variable.
 ///
 /// # Errors
-/// All faults of the text that stand apart from one another.
+/// All independent faults of the text.
 pub(super) fn parsed(
     text: &str,
     endpoint: &str,
@@ -147,7 +150,8 @@ pub(super) fn parsed(
             return Err(faults);
         }
     };
-    // Tokens write the ids of tenants in small letters (azure.md D.2).
+    // Tokens contain the ids of tenants in lower case (learn.microsoft.com, "Access token claims
+    // reference").
     let tenants: Vec<String> = words(TENANTS).iter().map(|tenant| tenant.to_ascii_lowercase()).collect();
     let paths = global_validation.excluded_paths.iter().map(|path| excluded(path, endpoint));
     faults.extend(paths.filter_map(Result::err));
@@ -158,7 +162,7 @@ pub(super) fn parsed(
     let platform = Platform {
         policies: or_default(&mut faults, enabled(&identity_providers, &tenants)),
         scopes: words(SCOPES),
-        // As on the platform if nothing is said of it.
+        // The platform requires HTTPS unless the setting says otherwise.
         require_https: http_settings.require_https != Some(false),
         unauthenticated,
         admits_guests,
@@ -174,11 +178,11 @@ fn or_default<T: Default>(faults: &mut Vec<String>, result: Result<T, String>) -
     })
 }
 
-/// The settings in the text, which is the file or the body of the resource.
+/// Reads the settings from the file, or from the body of the resource.
 fn settings(text: &str) -> Result<Settings, String> {
     let Once = serde_json::from_str(text).map_err(|error| format!("is no JSON of ours: {error}"))?;
     let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
-    // The body of the resource has the settings one level deeper.
+    // In the body of the resource, the settings are one level deeper.
     let mut settings = match whole.get_mut("properties").map(Value::take) {
         Some(properties) => {
             let envelope = ["id", "kind", "location", "name", "properties", "systemData", "tags", "type"];
@@ -199,7 +203,7 @@ fn settings(text: &str) -> Result<Settings, String> {
     })
 }
 
-/// What becomes of callers who have not shown who they are, and whether they are let in as guests.
+/// The status for unauthenticated callers, and whether they are admitted as guests.
 fn action(validation: &GlobalValidation) -> Result<(Option<u16>, bool), String> {
     const KEY: &str = "globalValidation.unauthenticatedClientAction";
     match (validation.require_authentication, validation.unauthenticated_client_action.as_deref()) {
@@ -216,8 +220,9 @@ fn action(validation: &GlobalValidation) -> Result<(Option<u16>, bool), String> 
     }
 }
 
-/// Nothing is asked at paths where nothing is, or only what everybody may see; so what is excluded must be no path of the endpoint. Paths are
-/// compared byte by byte and nowhere normalised: one that could be read as another is refused.
+/// Checks a path that the policy excludes from authentication. The program serves nothing there, or
+/// only public documents, so an excluded path must not be a path of the endpoint. Paths are
+/// compared byte by byte, without normalization: a path with more than one reading is refused.
 fn excluded(path: &str, endpoint: &str) -> Result<(), String> {
     const KEY: &str = "globalValidation.excludedPaths";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~.".contains(&byte);
@@ -239,7 +244,7 @@ fn excluded(path: &str, endpoint: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The fields of a proxy that count.
+/// The header fields from which the public host and scheme are taken.
 fn forwarded(proxy: &ForwardProxy) -> Result<Option<[HeaderName; 2]>, String> {
     const KEY: &str = "httpSettings.forwardProxy";
     let [host, proto] = [&proxy.custom_host_header_name, &proxy.custom_proto_header_name];
@@ -259,10 +264,11 @@ fn forwarded(proxy: &ForwardProxy) -> Result<Option<[HeaderName; 2]>, String> {
     }
 }
 
-/// Where the issuers of the platform are.
+/// The base URL of the platform's issuers.
 const ENTRA: &str = "https://login.microsoftonline.com/";
 
-/// A JSON text in which no object has a member twice: one reader would believe the first, another the last.
+/// Accepts a JSON text only if no object has a duplicate member, because one parser would use the
+/// first and another the last.
 struct Once;
 
 impl<'de> Deserialize<'de> for Once {
@@ -320,7 +326,7 @@ impl<'de> Visitor<'de> for Once {
     }
 }
 
-/// Takes away what is null, which means that it is not set.
+/// Removes members that are null, which means that they are not set.
 fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -332,7 +338,7 @@ fn without_nulls(value: &mut Value) {
     }
 }
 
-/// Refuses a value that means something which is not done here.
+/// Refuses a value that asks for a behavior which this program does not have.
 fn served<T: PartialEq + core::fmt::Debug>(key: &str, value: Option<T>, only: T) -> Result<(), String> {
     match value {
         Some(value) if value != only => Err(format!("{key} is {value:?}, which is not served: {only:?} is")),
@@ -371,8 +377,8 @@ fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
     let registration = &entra.registration;
     let issuer = registration.open_id_issuer.clone().ok_or(format!("{KEY}.openIdIssuer is missing"))?;
     let client = registration.client_id.clone().ok_or(format!("{KEY}.clientId is missing"))?;
-    // Tokens of version 1 have another issuer; both are of the one tenant (learn.microsoft.com, "Access tokens in the Microsoft
-    // identity platform").
+    // Tokens of version 1.0 have another issuer. Both issuers belong to the one tenant
+    // (learn.microsoft.com, "Access tokens in the Microsoft identity platform").
     let tenant = issuer.split('/').nth(3).unwrap_or_default().to_owned();
     let second = format!("{ENTRA}{tenant}/v2.0");
     let issuers = match issuer == second {
@@ -466,7 +472,7 @@ mod tests {
         assert!(said.lines().zip(expected).all(|(line, words)| line.contains(words)), "{said}");
     }
 
-    /// Of the one provider.
+    /// The policy of the only provider.
     fn policy(text: &str) -> Policy {
         parsed(text).unwrap().policies.remove(0)
     }

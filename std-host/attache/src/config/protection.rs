@@ -1,11 +1,11 @@
-//! Who may call an endpoint, as the settings of `auth` and `proxy` say it.
+//! The authentication settings of an endpoint (`auth` and `proxy`).
 
 use super::platform::{self, Platform};
 use super::{Layers, Policy, value};
 use crate::fault::{Fault, Faults};
-use crate::key_level::Level;
 use crate::text;
 use attache_core::auth::{Access, Gate, IssuerPolicy};
+use attache_host::auth::key_file::Level;
 use attache_host::auth::{Issuer, Unauthenticated};
 use core::time::Duration;
 use http::header::HeaderName;
@@ -18,9 +18,9 @@ pub(crate) struct Protection {
     pub(crate) gate: Option<Gate>,
     pub(crate) keys_file: Option<PathBuf>,
     pub(crate) key_level: Level,
-    /// Whether a key may stand in the query.
+    /// Whether a key may be sent in the query of the URL.
     pub(crate) key_in_query: bool,
-    /// Whether a platform says who calls.
+    /// Whether a platform in front of the server authenticates callers.
     pub(crate) vouched: bool,
     /// The issuers, each with the policy for its tokens.
     pub(crate) policies: Vec<Policy>,
@@ -33,7 +33,7 @@ pub(crate) struct Protection {
     pub(crate) unauthenticated: Unauthenticated,
     /// The headers in which a proxy passes the public host and scheme.
     pub(crate) forwarded: Option<[HeaderName; 2]>,
-    /// The file with the keys of the issuer, where they are not to be fetched.
+    /// The file with the issuer's keys, if the server does not fetch them.
     pub(crate) jwks_file: Option<PathBuf>,
     /// The public URL of the endpoint.
     pub(crate) resource: Option<String>,
@@ -46,11 +46,11 @@ impl Protection {
     }
 }
 
-/// Settings of the policy for access tokens.
+/// The settings of the policy for access tokens.
 const OF_POLICY: &[&str] =
     &["issuer", "issuers", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
 
-/// Clocks that differ by more are wrong.
+/// A larger difference means that a clock is wrong.
 const MOST_LEEWAY: Duration = Duration::from_secs(10 * 60);
 
 /// The signature of RS256 alone has 342 characters, that of ES256 has 86.
@@ -139,7 +139,8 @@ impl Layers {
             .map_err(|faults| Fault::all(faults.iter().map(|what| format!("{file}: {what}"))))
     }
 
-    /// Settings that contradict each other in which credentials they ask for: the key of each, and what is wrong.
+    /// Finds credential settings that contradict each other. Returns the key of each, and what is
+    /// wrong.
     fn wrong_credentials(&self, server: Option<usize>, protection: &Protection) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
@@ -168,7 +169,8 @@ impl Layers {
         wrong
     }
 
-    /// Rules for tokens and proxies that make no sense: the key of each, and what is wrong.
+    /// Finds rules for tokens and proxies that make no sense. Returns the key of each, and what is
+    /// wrong.
     fn wrong_rules(&self, server: Option<usize>, protection: &Protection) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
@@ -215,7 +217,7 @@ impl Layers {
         wrong
     }
 
-    /// Those of these settings of `auth` that have a value.
+    /// The keys of those of these `auth` settings that have a value.
     fn made(&self, names: &[&str], server: Option<usize>) -> impl Iterator<Item = String> {
         let keys = names.iter().map(|name| format!("auth.{name}"));
         keys.filter(move |key| !self.given(key, server).texts.is_empty())

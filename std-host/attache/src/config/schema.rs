@@ -1,19 +1,20 @@
-//! The JSON Schema of the file, for editors.
+//! The JSON Schema of the configuration file, for editors.
 
-use super::Kind;
 use super::settings::{Of, Setting, shown};
+use super::{Kind, backend};
 use serde_json::{Map, Value, json};
 
 /// The schema of `attache.toml`.
 pub(crate) fn schema() -> Value {
     let mut properties = properties(shown());
-    let own = shown().filter(|setting| setting.of == Of::Server);
+    let mut own = self::properties(shown().filter(|setting| setting.of == Of::Server));
+    own.insert("backend".to_owned(), backend::schema());
     properties.insert(
         "server".to_owned(),
         json!({
             "type": "array",
             "description": "Servers beside one another, each with a path of its own",
-            "items": {"type": "object", "additionalProperties": false, "properties": self::properties(own)},
+            "items": {"type": "object", "additionalProperties": false, "properties": own},
         }),
     );
     json!({

@@ -1,12 +1,12 @@
-//! Secrets: where they may stand, and that they are printed nowhere.
+//! Secret settings: where they may be written, and a wrapper that is never printed.
 
 use super::layers::Given;
 use crate::fault::Fault;
-use crate::private_file::{self, bytes};
+use attache_host::private_file::{self, bytes};
 use core::fmt;
 use std::path::Path;
 
-/// A secret value. No log, error or listing prints it.
+/// A secret value. Logs, errors and listings do not print it.
 #[derive(Clone)]
 pub(crate) struct Secret<T>(pub(crate) T);
 
@@ -16,13 +16,13 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// The secret text in `file`, the value of a setting.
+/// Reads the secret text in `file`, which is the value of a setting.
 pub(super) fn read_file(key: &str, file: &Given) -> Result<Secret<String>, Fault> {
-    private_file::read(key, Path::new(file.texts.first().map_or("", String::as_str))).map(Secret)
+    private_file::read(key, Path::new(file.texts.first().map_or("", String::as_str))).map(Secret).map_err(Fault::from)
 }
 
-/// The keys in a text: 64 hexadecimal digits each, with anything between them that is no such digit. The one that seals is the
-/// first; there are two at the most, and at least one.
+/// Parses the seal keys in a text: one or two keys of 64 hexadecimal digits, separated by commas or
+/// whitespace. The first one seals.
 pub(super) fn keys(text: &Secret<String>) -> Option<Secret<Vec<[u8; 32]>>> {
     let words = text.0.split(|letter: char| letter.is_whitespace() || letter == ',').filter(|word| !word.is_empty());
     let keys: Vec<[u8; 32]> = words.map(bytes).collect::<Option<_>>()?;

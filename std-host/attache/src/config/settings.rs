@@ -1,4 +1,5 @@
-//! Every setting, once: flags, environment variables, keys of the file, its schema and its documentation come from this table.
+//! The table of all settings. Flags, environment variables, the file, its schema and its
+//! documentation are derived from it.
 
 /// One setting.
 #[derive(Debug)]
@@ -6,27 +7,28 @@ pub(crate) struct Setting {
     /// The key in the file, with dots between tables.
     pub(crate) key: &'static str,
     pub(crate) kind: Kind,
-    /// As it would be written; empty if there is none.
+    /// The default in its written form. Empty if there is none.
     pub(crate) default: &'static str,
     /// One sentence, without a full stop.
     pub(crate) help: &'static str,
-    /// Whether a `[[server]]` may have its own.
+    /// Whether a `[[server]]` may have its own value.
     pub(crate) of: Of,
-    /// A short name of its flag.
+    /// A short alias of the flag.
     pub(crate) alias: Option<&'static str>,
-    /// Whether `-h` shows it; `--help` shows all.
+    /// Whether `-h` shows the setting. `--help` shows all.
     pub(crate) is_basic: bool,
 }
 
-/// What a setting belongs to.
+/// The scope of a setting: the program or a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     Program,
-    /// Each `[[server]]` may have its own value; a value outside of them holds for those that have none.
+    /// Each `[[server]]` may have its own value. A value outside of these tables applies to the
+    /// servers without one.
     Server,
 }
 
-/// How a value is written.
+/// The type of a value, which determines its written form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `127.0.0.1:8080`, or `unix:/run/attache.sock`.
@@ -39,30 +41,32 @@ pub(crate) enum Kind {
     Size,
     /// A number.
     Count,
-    /// `500ms`, `30s`, `5min`.
+    /// A duration that is not zero: `500ms`, `30s`, `5min`.
     Time,
-    /// The same, and `0s`.
+    /// Like [`Time`](Self::Time), but may be `0s`.
     Span,
     /// The path of a file.
     File,
     /// Permissions in octal digits: `660`.
     Mode,
-    /// A value that no other user may see. It comes from the environment alone, because command lines are visible to every user and
-    /// files of configuration are often shared. A setting of kind [`File`](Self::File) next to it names a file of its own.
+    /// A value that no other user may see. It is read from the environment only, because command
+    /// lines are visible to every user and configuration files are often shared. A setting of kind
+    /// [`File`](Self::File) next to it names a file for the secret.
     Secret,
     /// One line of text.
     Text,
-    /// Several texts: an array in the file, or texts with commas between them; a flag may also be repeated.
+    /// Several texts: an array in the file, or texts with commas between them; a flag may also be
+    /// repeated.
     List(Item),
-    /// `50/200`: requests per second, and the burst that a caller may save up; `off`; or `auto`.
+    /// `50/200`: requests per second, and the burst. Also `off` or `auto`.
     Rate,
     /// `true` or `false`.
     Switch,
-    /// One of these.
+    /// One of these texts.
     Choice(&'static [&'static str]),
 }
 
-/// What the entries of a list are.
+/// The type of the entries of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     Text,
@@ -72,7 +76,7 @@ pub(crate) enum Item {
     Origin,
     /// The id of a tenant.
     Tenant,
-    /// A scope; spaces separate scopes as commas do.
+    /// A scope. Spaces and commas separate scopes.
     Scope,
 }
 
@@ -87,7 +91,7 @@ impl Setting {
         format!("ATTACHE_{}", self.key.replace('.', "_").to_uppercase())
     }
 
-    /// The heading in the help.
+    /// The heading of the setting's group in `--help`.
     pub(crate) fn heading(&self) -> &'static str {
         match self.key.split_once('.').map(|(table, _)| table) {
             None => "Server",
@@ -372,17 +376,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// The settings that may be flags and stand in files: all but secrets.
+/// The settings that may be flags and may be in files: all but secrets.
 pub(crate) fn shown() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
 }
 
-/// The known name that a mistyped one is most like, if one is alike enough.
+/// Returns the known name that is most similar to a mistyped one, if any is similar enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
     let (score, known) = scored.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (score > ALIKE).then_some(known)
 }
 
-/// From this score on, one name is probably a slip of the other.
+/// From this similarity on, one name is probably a misspelling of the other.
 const ALIKE: f64 = 0.75;

@@ -1,4 +1,4 @@
-//! How the values of settings are written.
+//! Parsers for the written form of settings.
 
 use super::settings::Kind;
 use attache_host::Rate;
@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::PathBuf;
 
-/// Where the program listens.
+/// The address or Unix socket where the program listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listen {
     Tcp(SocketAddr),
@@ -15,12 +15,12 @@ pub(crate) enum Listen {
 }
 
 impl Listen {
-    /// Whether this machine alone can connect.
+    /// Whether only this machine can connect.
     pub(crate) fn is_local(&self) -> bool {
         self.address().is_none_or(|address| address.ip().is_loopback())
     }
 
-    /// The authority of URLs; a Unix socket has none.
+    /// The authority of URLs. `None` for a Unix socket.
     pub(crate) const fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
@@ -38,7 +38,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// What `limits.rate` says.
+/// The value of `limits.rate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rates {
     Auto,
@@ -54,8 +54,8 @@ pub(super) fn listen(text: &str) -> Option<Listen> {
     }
 }
 
-/// RFC 3986 §3.3, as a path stands in the target of a request: a path of other characters, or with dot segments, would never be
-/// asked for.
+/// Parses a path in the form of a request target (RFC 3986 §3.3). No request can match a path with
+/// other characters or with dot segments.
 pub(super) fn path(text: &str) -> Option<&str> {
     let mut rest = text.as_bytes();
     while let [first, others @ ..] = rest {
@@ -69,7 +69,7 @@ pub(super) fn path(text: &str) -> Option<&str> {
     (text.starts_with('/') && !has_dots).then_some(text)
 }
 
-/// Permissions of a file, in octal digits.
+/// Parses file permissions in octal digits.
 pub(super) fn mode(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777 && !digits.starts_with('+'))
@@ -117,14 +117,14 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 impl Kind {
-    /// Whether `text` is written as values of this kind are.
+    /// Whether `text` has the form of values of this kind.
     pub(super) fn takes(self, text: &str) -> bool {
         match self {
             Self::Listen => listen(text).is_some(),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Path => path(text).is_some(),
             Self::Size => size(text).is_some(),
-            // A limit of 0 would refuse everything.
+            // A limit of 0 would refuse every request.
             Self::Count => text.parse::<usize>().is_ok_and(|number| number > 0),
             Self::Time => time(text).is_some_and(|time| !time.is_zero()),
             Self::Span => time(text).is_some(),
@@ -138,7 +138,7 @@ impl Kind {
         }
     }
 
-    /// What a value must be, for the message about one that is not.
+    /// Says what a value must be, for the error about an invalid one.
     pub(super) fn wanted(self) -> String {
         let words = match self {
             Self::Listen => "an address and port, such as 127.0.0.1:8080, or unix:/run/attache.sock",
@@ -162,7 +162,7 @@ impl Kind {
         words.to_owned()
     }
 
-    /// What stands for a value in the help.
+    /// The placeholder for a value in the help.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Listen | Self::Address => "ADDR",

@@ -832,12 +832,18 @@ fn key_administration_checks_host_origin_rate_and_deadline_as_an_endpoint_does()
             ("host: localhost\r\norigin: http://localhost\r\n", &[200, 404]),
             ("host: localhost\r\norigin: https://evil.example\r\n", &[403]),
             ("host: localhost\r\norigin: null\r\n", &[403]),
+            ("", &[400]),
+            ("host: localhost\r\nhost: localhost\r\n", &[400]),
         ] {
             let request =
                 format!("GET {path} HTTP/1.1\r\n{fields}connection: close\r\nx-functions-key: {master}\r\n\r\n");
             let status = raw(&server, &request);
             assert!(expected.contains(&status), "{path} {fields}: {status}");
         }
+        let other = format!(
+            "GET http://evil.example{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-functions-key: {master}\r\n\r\n"
+        );
+        assert_eq!(raw(&server, &other), 400, "{path}");
         let half = format!(
             "PUT {path} HTTP/1.1\r\nhost: localhost\r\nx-functions-key: {master}\r\ncontent-length: 9\r\n\r\n{{"
         );

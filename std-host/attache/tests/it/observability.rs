@@ -194,6 +194,38 @@ fn stranger_writes_short_printable_lines_and_repetitions_are_counted() {
 }
 
 #[test]
+fn stranger_who_guesses_the_master_key_writes_one_line() {
+    let file = std::env::temp_dir().join(format!("attache-guessed-{}", std::process::id()));
+    let file = file.to_str().expect("UTF-8");
+    let _ = std::fs::remove_file(file);
+    let made = attache(&["key", "add", "_master", "--level", "master", "--keys-file", file]).output().expect("it runs");
+    assert!(made.status.success(), "{made:?}");
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-key-administration", "true"]);
+    command.args(["--auth-keys-file", file]).stderr(std::process::Stdio::piped());
+    let mut server = Running::logging(command);
+    let mut log = Log::of(&mut server).0;
+    for _ in 0..50 {
+        let answer = exchange(
+            server.address(),
+            "GET /admin/host/keys HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-functions-key: guess\r\n\r\n",
+        );
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    let mut refused = Vec::new();
+    while refused.last().is_none_or(|line: &String| !line.contains("refused again")) {
+        let mut line = String::new();
+        assert_ne!(log.read_line(&mut line).expect("it can be read"), 0, "the log has ended");
+        if line.contains("refused") {
+            refused.push(line);
+        }
+    }
+    assert_eq!(refused.len(), 2, "{refused:#?}");
+    assert!(refused[0].contains("peer=127.0.0.1") && refused[0].contains("reason=\"key\""), "{refused:#?}");
+    assert!(refused[1].contains("again=49"), "{refused:#?}");
+    let _ = std::fs::remove_file(file);
+}
+
+#[test]
 fn metrics_are_read_by_a_parser_of_prometheus_and_an_unknown_tool_is_no_label() {
     let metrics = free();
     let server = Running::with(&["--metrics-listen", &metrics]);

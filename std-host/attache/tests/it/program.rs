@@ -254,6 +254,8 @@ fn one_document_for_a_client_names_all_servers_by_the_names_that_clients_use() {
         ("listen = \"0.0.0.0:80\"", &[][..], "servers", "http://localhost:80/mcp"),
         ("listen = \"0.0.0.0:8443\"\nallow_host = \"api.example\"", &[], "servers", "http://api.example:8443/mcp"),
         ("allow_host = \"api.example\"", &[], "servers", "https://api.example/mcp"),
+        ("allow_host = \"localhost, api.example\"", &[], "servers", "https://api.example/mcp"),
+        ("allow_host = \"localhost\"", &[], "servers", "http://127.0.0.1:8080/mcp"),
         ("", &["--for", "claude"], "mcpServers", "http://127.0.0.1:8080/mcp"),
         ("", &["--for", "cursor"], "mcpServers", "http://127.0.0.1:8080/mcp"),
     ] {

@@ -1,11 +1,11 @@
-//! What a client shows to its server.
+//! Credentials that the client sends to its server.
 
 use crate::client::error::Error;
 use core::fmt;
 use http::{HeaderName, HeaderValue, header};
 use std::path::PathBuf;
 
-/// A credential for one server. It is sent to the origin of its URL only.
+/// A credential for one server. The client sends it only to the origin of the server's URL.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Credential {
@@ -14,7 +14,8 @@ pub enum Credential {
     None,
     /// `Authorization: Bearer …`
     Bearer(String),
-    /// A bearer token in a file, which is read for each request, so that it can be replaced while the client runs.
+    /// A bearer token in a file. The file is read for each request, so the token can be replaced
+    /// while the client runs.
     BearerFile(PathBuf),
     /// An API key in a header field, such as `x-functions-key`.
     Key(HeaderName, String),
@@ -25,7 +26,7 @@ impl Credential {
         !matches!(self, Self::None)
     }
 
-    /// The header field of a request.
+    /// Returns the header field of the credential.
     pub(super) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
         match self {
             Self::None => Ok(None),

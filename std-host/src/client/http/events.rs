@@ -1,4 +1,4 @@
-//! Reading server-sent events of a response, within a limit.
+//! Reads the server-sent events of a response, with a size limit.
 
 use super::failed;
 use crate::client::error::Error;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use reqwest::Response;
 
-/// The events of a response.
+/// The event stream of a response.
 #[derive(Debug)]
 pub(super) struct Events {
     response: Response,
@@ -20,19 +20,20 @@ pub(super) struct Events {
     limit: usize,
 }
 
-/// An event. Fields that were not sent are `None`.
+/// A server-sent event. Fields that were not sent are `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
     pub(super) kind: Option<String>,
     pub(super) data: Vec<u8>,
-    /// The id; an empty one forgets the last.
+    /// The id. An empty id resets the last one.
     pub(super) id: Option<String>,
     pub(super) retry: Option<Duration>,
 }
 
 impl Event {
-    // MCP 2025-11-25 basic/transports: an event without data primes the stream. Other types are keep-alives.
-    /// The message that the event carries.
+    // MCP 2025-11-25 basic/transports: an event without data primes the stream. Other event types
+    // are keep-alives.
+    /// Takes the message of the event, if it has one.
     pub(super) fn message(&mut self) -> Option<Bytes> {
         let is_message = self.kind.as_deref().is_none_or(|kind| kind.is_empty() || kind == "message");
         let is_object = matches!(self.data.trim_ascii_start().first(), Some(b'{' | b'['));
@@ -41,7 +42,7 @@ impl Event {
 }
 
 impl Events {
-    /// The events of `response`, of which `chunk` was read already.
+    /// Reads the events of `response`. `chunk` was read from it already.
     pub(super) fn new(response: Response, chunk: Bytes, limit: usize) -> Self {
         Self {
             response,
@@ -55,10 +56,11 @@ impl Events {
         }
     }
 
-    /// The next event; `None` at the end of the stream. Data at the end that lacks the blank line is given as an event, too.
+    /// Reads the next event. Returns `None` at the end of the stream. Data at the end without a
+    /// blank line counts as an event, too.
     ///
     /// # Errors
-    /// If the connection breaks or an event is too large.
+    /// If the connection is lost or an event is too large.
     pub(super) async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.parse()? {
@@ -84,7 +86,7 @@ impl Events {
         let chunk = core::mem::take(&mut self.chunk);
         let mut rest = &chunk[..];
         while let Some((part, ended)) = self.ends.next(&mut rest) {
-            // Of a comment only the colon is kept: it counts as nothing.
+            // Only the colon of a comment is kept, so comments do not count towards the limit.
             if self.line.first() != Some(&b':') {
                 self.line.extend_from_slice(part);
             }
@@ -99,14 +101,14 @@ impl Events {
                 self.chunk = chunk.slice(chunk.len() - rest.len()..);
                 return Ok(Some(core::mem::take(&mut self.event)));
             }
-            // The allocation of a short line is used again.
+            // Keeps the allocation of a short line for the next one.
             self.line = line;
             self.line.clear();
         }
         Ok(None)
     }
 
-    /// Takes a line. Whether the event is complete.
+    /// Processes a line. Returns whether the event is complete.
     fn field(&mut self, line: &[u8]) -> bool {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let first = core::mem::take(&mut self.is_first_line);

@@ -1,4 +1,4 @@
-//! One request over HTTP: a POST, and its answer as JSON or as a stream of events.
+//! A request over HTTP: a POST, and its answer as JSON or as a stream of events.
 
 use super::events::Events;
 use super::{Http, SESSION_ID, failed, session};
@@ -12,22 +12,23 @@ use http::header;
 use reqwest::Response;
 use std::sync::Arc;
 
-/// How the body of an answer is written.
+/// The format of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
     Json,
     Events,
-    /// There is no usable media type: the first bytes tell.
+    /// The media type is missing or unusable, so the first bytes decide.
     Unknown,
     Other,
 }
 
 impl Http {
-    /// Posts a request and brings everything that comes back to where it belongs.
+    /// Posts a request, and delivers everything in the response to its receiver.
     pub(super) async fn exchange(self: &Arc<Self>, outgoing: Outgoing) -> Result<(), Error> {
         let generation = self.session.generation();
         match self.attempt(&outgoing).await {
-            // MCP 2025-11-25 basic/transports: 404 means that the session has ended; the request was not processed.
+            // MCP 2025-11-25 basic/transports: 404 means that the session has ended. The request
+            // was not processed.
             Err(Error::SessionLost) if outgoing.head.method != "initialize" => {
                 self.renew(generation).await?;
                 self.attempt(&outgoing).await
@@ -76,7 +77,7 @@ impl Http {
         }
     }
 
-    /// Brings a body to its request, which must be answered then.
+    /// Delivers a body to its request. Fails if the body does not answer that request.
     fn deliver(&self, body: &Bytes, status: u16, id: u64) -> Result<(), Error> {
         let received = self.router.receive(body, status, Some(id));
         match received {
@@ -87,7 +88,8 @@ impl Http {
         }
     }
 
-    /// A status other than 2xx: an error of JSON-RPC if the body is one, the status otherwise.
+    /// Handles a status other than 2xx. Delivers the JSON-RPC error if the body is one, and returns
+    /// the status as an error otherwise.
     async fn refused(&self, response: Response, id: u64, had_session: bool) -> Result<(), Error> {
         let status = response.status().as_u16();
         let (refusal, body) = refusal_and_body(response).await;
@@ -101,7 +103,7 @@ impl Http {
     }
 }
 
-/// What a status other than 2xx means.
+/// Translates a status other than 2xx into an error.
 pub(super) async fn refusal(response: Response) -> Error {
     refusal_and_body(response).await.0
 }
@@ -124,7 +126,7 @@ fn front(body: &[u8]) -> String {
     shown(&String::from_utf8_lossy(body))
 }
 
-/// Reads a body up to a limit.
+/// Reads a body, up to a limit.
 pub(super) async fn read(mut response: Response, first: Bytes, limit: usize) -> Result<Bytes, Error> {
     let mut body = BytesMut::from(first);
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
@@ -136,7 +138,7 @@ pub(super) async fn read(mut response: Response, first: Bytes, limit: usize) -> 
     Ok(body.freeze())
 }
 
-/// The front of a body that only explains.
+/// Reads the beginning of a body that is only shown in an error text.
 async fn front_of(mut response: Response, first: Bytes) -> Bytes {
     let mut body = BytesMut::from(first);
     while body.len() < REFUSAL {
@@ -149,7 +151,7 @@ async fn front_of(mut response: Response, first: Bytes) -> Bytes {
     body.freeze()
 }
 
-/// The media type without its parameters, in any case.
+/// Detects the format from the media type, without its parameters and in upper or lower case.
 fn media_type(response: &Response) -> Body {
     let Some(value) = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return Body::Unknown;

@@ -1,4 +1,5 @@
-//! Messages over HTTP: Streamable HTTP of revisions 2025-03-26 to 2026-07-28, and the transport of 2024-11-05.
+//! The HTTP transports: Streamable HTTP of revisions 2025-03-26 to 2026-07-28, and the transport of
+//! 2024-11-05.
 
 mod credential;
 mod events;
@@ -31,9 +32,9 @@ use tokio::time::timeout;
 #[derive(Debug)]
 pub(super) struct Http {
     client: reqwest::Client,
-    /// The endpoint; a redirect changes it.
+    /// The URL of the endpoint. A redirect changes it.
     url: RwLock<Url>,
-    /// Where messages are posted to on the transport of 2024-11-05.
+    /// The URL for POST requests on the transport of 2024-11-05.
     post_url: OnceLock<Url>,
     headers: HeaderMap,
     credential: Credential,
@@ -45,7 +46,7 @@ pub(super) struct Http {
     own: Weak<Self>,
 }
 
-/// How an endpoint is reached.
+/// The options for an endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct HttpOptions {
     pub(super) url: String,
@@ -114,7 +115,7 @@ impl Http {
         Sending::task(task.abort_handle())
     }
 
-    /// Posts a notification or a response. Any 2xx is success, and its body is of no interest.
+    /// Posts a notification or a response. Any 2xx status is success, and its body is ignored.
     pub(super) async fn notify(&self, body: Bytes) -> Result<(), Error> {
         let posted = async {
             let response = self.post(body, &self.own_head(None)).await?;
@@ -130,7 +131,7 @@ impl Http {
         posted
     }
 
-    /// Posts a message, and follows redirects inside the origin.
+    /// Posts a message. Follows redirects within the origin.
     async fn post(&self, body: Bytes, head: &HeaderMap) -> Result<Response, Error> {
         let url = self.post_url.get().cloned().unwrap_or_else(|| self.url());
         self.send(Method::POST, url, head, Some(body)).await
@@ -164,12 +165,12 @@ impl Http {
         self.url.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The head of a POST. Without `outgoing` it is that of a notification or a response.
+    /// The header fields of a POST. Without `outgoing`, those of a notification or a response.
     fn own_head(&self, outgoing: Option<&Head>) -> HeaderMap {
         let mut head = HeaderMap::new();
         head.insert(header::ACCEPT, BOTH);
         let method = outgoing.map(|head| head.method.as_str());
-        // MCP 2025-11-25 basic/lifecycle: `initialize` carries neither session nor version.
+        // MCP 2025-11-25 basic/lifecycle: `initialize` carries no session id and no version.
         if method == Some("initialize") || self.post_url.get().is_some() {
             return head;
         }
@@ -184,7 +185,7 @@ impl Http {
         head
     }
 
-    /// Keeps a task that ends with this value.
+    /// Registers a task that ends when this value is dropped.
     fn keep(&self, task: AbortHandle) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
@@ -211,7 +212,7 @@ fn mirror(outgoing: &Head, head: &mut HeaderMap) {
     }
 }
 
-/// A text as the value of a header field, encoded where it must be.
+/// Encodes a text as the value of a header field.
 pub(super) fn header_value(text: &str) -> Option<HeaderValue> {
     let mut out = crate::sink::Growing::unlimited();
     field_value(text, &mut out).ok()?;
@@ -227,8 +228,9 @@ async fn respond(http: Weak<Http>, mut responses: mpsc::Receiver<Bytes>) {
     }
 }
 
-/// Where a redirect leads, if it is followed: to the same origin, or from http to https of the same host. The method and the
-/// body stay, so statuses that change a POST into a GET are not followed.
+/// Returns the target of a redirect that is followed: to the same origin, or from http to https of
+/// the same host. Statuses that change a POST into a GET are not followed, because method and body
+/// must stay the same.
 fn redirected(response: &Response, from: &Url, method: &Method) -> Result<Url, Error> {
     let status = response.status().as_u16();
     let keeps_method = matches!(status, 307 | 308) || *method == Method::GET;
@@ -254,13 +256,14 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// An error of the HTTP library: whether the request can have been sent decides.
+/// Translates an error of the HTTP library. It distinguishes whether the request may have been
+/// sent.
 fn failed(error: &reqwest::Error) -> Error {
     let causes = https::causes(error);
     if error.is_connect() || error.is_builder() { Error::Unreachable(causes) } else { Error::Lost(causes) }
 }
 
-/// The revisions whose requests name it in a header.
+/// Whether requests of this revision have the version in a header, and only there.
 const fn names_version(version: Version) -> bool {
     matches!(version, Version::V2025_06_18 | Version::V2025_11_25)
 }

@@ -1,4 +1,5 @@
-//! The transport of revision 2024-11-05: a GET stream for everything the server says, and a place to post to.
+//! The transport of revision 2024-11-05: a GET stream for all messages of the server, and a URL for
+//! POST requests.
 
 use super::events::Events;
 use super::exchange::{self, is_events, read};
@@ -33,7 +34,8 @@ impl Http {
         Ok(())
     }
 
-    /// The place to post to. The server names it, so it must be of the same origin: credentials go there.
+    /// Checks the URL for POST requests. The server chooses it, and credentials are sent to it, so
+    /// it must have the same origin.
     fn endpoint(&self, place: &str) -> Result<Url, Error> {
         let own = self.url();
         match own.join(place) {
@@ -42,7 +44,8 @@ impl Http {
         }
     }
 
-    /// Takes the answer to a POST: the message itself comes on the stream. Some servers send it here.
+    /// Handles the answer to a POST. The message itself arrives on the stream, but some servers
+    /// send it here.
     pub(super) async fn posted_apart(&self, response: Response) -> Result<(), Error> {
         let status = response.status();
         if !status.is_success() {
@@ -57,7 +60,7 @@ impl Http {
     }
 }
 
-/// Takes everything the server says. The end of the stream ends the session.
+/// Receives all messages of the server. The end of the stream ends the session.
 async fn listen(http: Weak<Http>, mut events: Events) {
     let why = loop {
         let event = events.next().await;

@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Longest session id that is taken, in bytes.
+/// Longest session id that is accepted, in bytes.
 const ID: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Session {
     state: Mutex<State>,
-    /// The task that reads the stream of the session.
+    /// The task that reads the GET stream of the session.
     hearing: Mutex<Option<AbortHandle>>,
-    /// One renewal at a time, for all requests that find the session lost.
+    /// Allows one renewal at a time, for all requests that find the session lost.
     renewing: tokio::sync::Mutex<()>,
 }
 
@@ -32,12 +32,13 @@ struct State {
 }
 
 impl Session {
-    /// How often a session was begun.
+    /// The number of sessions that were begun.
     pub(super) fn generation(&self) -> u64 {
         self.lock().generation
     }
 
-    // MCP 2025-11-25 basic/transports: the id comes with the answer to `initialize`, and from nowhere else.
+    // MCP 2025-11-25 basic/transports: the id arrives with the answer to `initialize`, and only
+    // there.
     pub(super) fn begin(&self, response: &Response) {
         let id = response
             .headers()
@@ -51,7 +52,7 @@ impl Session {
         });
     }
 
-    /// Adds what a request of a session carries.
+    /// Adds the session id and the version to the head of a request.
     pub(super) fn put(&self, version: Option<Version>, head: &mut HeaderMap) {
         if let Some(id) = &self.lock().id {
             head.insert(SESSION_ID, id.clone());
@@ -61,7 +62,7 @@ impl Session {
         }
     }
 
-    /// Puts the task that reads the stream of the session in place of the last one.
+    /// Registers the task that reads the stream of the session, and aborts the previous one.
     pub(super) fn hearing(&self, task: AbortHandle) {
         let last = self.hearing.lock().unwrap_or_else(PoisonError::into_inner).replace(task);
         last.inspect(AbortHandle::abort);
@@ -82,14 +83,16 @@ impl Drop for Session {
     }
 }
 
-/// Whether an answer means that the session has ended: 404, or a status that servers use instead with a body that says so.
+/// Whether an answer means that the session has ended: 404, or a status that some servers use
+/// instead, with a body that mentions the session.
 pub(super) fn is_lost(status: u16, had_session: bool, body: &[u8]) -> bool {
     let says_session = || body.to_ascii_lowercase().windows(7).any(|window| window == b"session");
     had_session && (status == 404 || (matches!(status, 400 | 401) && says_session()))
 }
 
 impl Http {
-    /// Opens a new session in place of the one of `generation`, once for all requests that wait for it.
+    /// Opens a new session in place of that of `generation`. Requests that wait for it share one
+    /// renewal.
     pub(super) async fn renew(self: &Arc<Self>, generation: u64) -> Result<(), Error> {
         let _one = self.session.renewing.lock().await;
         if self.session.generation() != generation {
@@ -116,7 +119,7 @@ impl Http {
         Ok(())
     }
 
-    /// Repeats what the lost session was told: its log level and its subscriptions.
+    /// Restores the state of the lost session: its log level and its subscriptions.
     async fn restore(self: &Arc<Self>) {
         for request in self.profile.standing() {
             let Ok((id, mailbox)) = self.router.open(false, false) else { return };
@@ -131,7 +134,7 @@ impl Http {
         }
     }
 
-    /// Ends the session: the server is told, and whatever it answers is accepted.
+    /// Ends the session. Notifies the server, and accepts any answer.
     pub(in crate::client) async fn end(&self) {
         let mut head = HeaderMap::new();
         self.session.put(self.router.version(), &mut head);

@@ -1,4 +1,4 @@
-//! Streams of events: that of a request, with its resumption, and that of a session.
+//! Event streams: that of a request, with resumption, and that of a session.
 
 use super::events::Events;
 use super::exchange::is_events;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-/// What is known of a stream that may have to be opened again.
+/// The position in a stream that may have to be resumed.
 #[derive(Debug, Default)]
 struct Place {
     last_id: Option<HeaderValue>,
@@ -24,8 +24,9 @@ struct Place {
 }
 
 impl Place {
-    // MCP 2025-11-25 basic/transports: `retry` MUST be respected. Without it the wait grows, and differs between clients.
-    /// How long to wait before the stream is opened again; `None` if it was tried often enough.
+    // MCP 2025-11-25 basic/transports: `retry` MUST be respected. Without it, the client uses
+    // exponential backoff with jitter.
+    /// The time to wait before the next attempt. `None` after the last attempt.
     fn wait(&mut self) -> Option<Duration> {
         self.attempts += 1;
         if self.attempts > RECONNECTS {
@@ -44,16 +45,17 @@ impl Place {
     }
 }
 
-/// Up to a quarter longer, so that many clients do not come back in the same instant.
+/// Adds up to a quarter, so that many clients do not reconnect at the same instant.
 fn jittered(time: Duration) -> Duration {
     let mut byte = [0];
-    // Without randomness there is no jitter, which is no reason to fail.
+    // Without randomness, the pause has no jitter.
     let _ = getrandom::fill(&mut byte);
     time + time / 4 * u32::from(byte[0]) / 255
 }
 
 impl Http {
-    /// Reads the stream of a request until its answer has come; opens it again where the revision allows.
+    /// Reads the stream of a request until its answer arrives. Resumes it if the revision allows
+    /// that.
     pub(super) async fn stream(self: &Arc<Self>, mut events: Events, id: Option<u64>) -> Result<(), Error> {
         let mut place = Place::default();
         loop {
@@ -81,7 +83,7 @@ impl Http {
         }
     }
 
-    /// Takes events until the request is answered; `false` if the stream ended before.
+    /// Reads events until the request is answered. Returns `false` if the stream ended before.
     async fn read_events(&self, events: &mut Events, id: Option<u64>, place: &mut Place) -> Result<bool, Error> {
         while let Some(mut event) = events.next().await? {
             place.note(event.id.take(), event.retry);
@@ -97,7 +99,7 @@ impl Http {
         Ok(false)
     }
 
-    /// Reads the end of a stream behind its answer, so that the connection can be used again.
+    /// Reads the rest of a stream after its answer, so that the connection can be reused.
     async fn drained(&self, mut events: Events) -> Result<(), Error> {
         let rest = async { while let Ok(Some(_)) = events.next().await {} };
         let _ = timeout(DRAIN_TIME, rest).await;
@@ -114,15 +116,16 @@ impl Http {
         self.send(Method::GET, self.url(), &head, None).await
     }
 
-    /// The handshake is done: opens the stream of the session, which the transport of 2024-11-05 has already.
+    /// Opens the stream of the session after the handshake. The transport of 2024-11-05 has one
+    /// already.
     pub(in crate::client) async fn begun(&self) {
         if self.post_url.get().is_none() {
             self.hear().await;
         }
     }
 
-    /// Opens the stream of the session, on which the server tells what belongs to no request. Waits a moment for it: some servers
-    /// send the questions of calls there.
+    /// Opens the stream of the session, on which the server sends messages that belong to no
+    /// request. Waits for it a short time, because some servers send the questions of calls there.
     pub(super) async fn hear(&self) {
         let (opened, open) = oneshot::channel();
         let task = tokio::spawn(hear(Weak::clone(&self.own), self.session.generation(), opened));
@@ -145,12 +148,13 @@ async fn hear(http: Weak<Http>, generation: u64, opened: oneshot::Sender<()>) {
                 let (limit, since) = (own.limits.message, Instant::now());
                 drop(own);
                 listen(&http, Events::new(response, Bytes::new(), limit), &mut place).await;
-                // A stream that lasts is sound, even if a proxy cuts it while it is silent.
+                // A stream that lasts is healthy, even if a proxy cuts it while it is silent.
                 if since.elapsed() > RECONNECT_MOST {
                     place.attempts = 0;
                 }
             }
-            // 405 means that there is no such stream; servers use other statuses, too. It is not asked for again.
+            // 405 means that the server has no such stream. Some servers use other statuses. The
+            // client does not retry.
             Ok(response) => {
                 tracing::debug!(status = response.status().as_u16(), "the server has no stream for its session");
                 return;
@@ -162,7 +166,7 @@ async fn hear(http: Weak<Http>, generation: u64, opened: oneshot::Sender<()>) {
     }
 }
 
-/// Takes the events of a session's stream. The client may go away meanwhile.
+/// Receives the events of a session's stream, until the client is dropped.
 async fn listen(http: &Weak<Http>, mut events: Events, place: &mut Place) {
     while let Ok(Some(mut event)) = events.next().await {
         place.note(event.id.take(), event.retry);

@@ -37,7 +37,7 @@ impl Router {
         }
     }
 
-    /// Gives a question to the call that it belongs to, or to the function that answers questions.
+    /// Delivers a question to its call, or to the function that answers questions.
     fn question(
         &self,
         id: &Bytes,
@@ -60,7 +60,7 @@ impl Router {
                 Some(answers) => {
                     tokio::spawn(answers(question));
                 }
-                // Guessing would show the question to a stranger.
+                // A guess could show the question to another caller.
                 None => return Err(busy("It is not known which call asks")),
             },
         }
@@ -76,7 +76,7 @@ impl Router {
         Ok(())
     }
 
-    /// The call that gets a question: that of the stream, or the only one that takes questions.
+    /// Finds the call for a question: that of the stream, or the only one that accepts questions.
     fn asking(&self, stream: Option<u64>) -> Option<Arc<Mailbox>> {
         let calls = self.lock();
         if let Some(running) = stream.and_then(|stream| calls.running.get(&stream)) {
@@ -96,7 +96,7 @@ impl Router {
 
 fn response(id: &[u8], answered: Answered) -> Bytes {
     let mut out = Growing::unlimited();
-    // The buffer grows, so nothing is too large for it.
+    // The buffer grows, so writing cannot fail.
     let _ = match answered {
         Ok(result) => client::respond(&mut out, id, result.as_bytes()),
         Err(refusal) => client::respond_error(&mut out, id, refusal.code, &refusal.message),
@@ -104,7 +104,7 @@ fn response(id: &[u8], answered: Answered) -> Bytes {
     out.bytes.into()
 }
 
-/// One of the places for open questions.
+/// A slot for an open question.
 struct Place(Arc<AtomicUsize>);
 
 impl Place {

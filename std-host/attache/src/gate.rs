@@ -1,0 +1,138 @@
+//! `attache gate`: the server of somebody else, behind the access control of this program.
+
+mod mcp_servers;
+
+use super::config::{Backend, Config, Place};
+use super::fault::{Fault, Faults, Origin};
+use super::problem::Problem;
+use super::serve::Serve;
+use attache_host::Server;
+use attache_host::client::Version;
+use clap::Args;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Serve another MCP server, at a URL or started as a command, to clients of every revision
+///
+/// Every setting of `attache serve` holds for the gate, such as keys, tokens and TLS. To put several servers behind one path, write
+/// [[server.backend]] tables in attache.toml and run `attache serve`.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "attache gate [OPTIONS] URL\n       attache gate [OPTIONS] -- COMMAND [ARGS]...\n       attache gate [OPTIONS] --mcp-servers FILE",
+    after_help = AFTER
+)]
+pub(super) struct Gate {
+    /// URL of the server, such as http://127.0.0.1:3000/mcp
+    #[arg(value_name = "URL", required_unless_present_any = ["command", "mcp_servers"], conflicts_with_all = ["command", "mcp_servers"])]
+    url: Option<String>,
+
+    /// File with the servers of a client (mcpServers); each of several gets its name as prefix
+    #[arg(long, value_name = "FILE", help_heading = "Behind the gate", conflicts_with = "command")]
+    mcp_servers: Option<PathBuf>,
+
+    /// Put this before the names of tools and prompts
+    #[arg(long, value_name = "TEXT", help_heading = "Behind the gate", conflicts_with = "mcp_servers")]
+    prefix: Option<String>,
+
+    /// The server at URL speaks the HTTP transport of revision 2024-11-05, with a separate event stream
+    #[arg(long, help_heading = "Behind the gate", requires = "url")]
+    sse: bool,
+
+    /// File with the access token that the gate sends to the server at URL
+    #[arg(long, value_name = "FILE", help_heading = "Behind the gate", requires = "url")]
+    backend_token_file: Option<PathBuf>,
+
+    /// Let that token travel unencrypted to another machine
+    #[arg(long, help_heading = "Behind the gate", requires = "url")]
+    plain_http: bool,
+
+    /// Speak only this revision of MCP with the server; otherwise the newest that both sides speak
+    #[arg(long, value_name = "DATE", help_heading = "Behind the gate", value_parser = super::config::revision)]
+    revision: Option<Version>,
+
+    /// Set a variable of the command, or pass on one of the gate; repeatable
+    #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Behind the gate", requires = "command")]
+    environment: Vec<String>,
+
+    #[command(flatten)]
+    serve: Serve,
+
+    /// Command of a server that speaks over standard input and output
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+const AFTER: &str = "\
+Examples:
+  attache gate -- npx -y @modelcontextprotocol/server-filesystem /srv/data
+  attache gate --auth-keys-file keys.json --listen 0.0.0.0:8443 http://127.0.0.1:3000/mcp
+  attache gate --stdio https://mcp.example.com/mcp";
+
+impl Gate {
+    pub(super) fn run(self) -> Result<(), Problem> {
+        let mut config = self.serve.settings.config()?;
+        let backends = self.backends()?;
+        let mut faults = Faults::default();
+        backends.iter().for_each(|backend| faults.or_default(backend.check()));
+        behind(&mut config, backends).unwrap_or_else(|fault| faults.add(fault));
+        faults.end()?;
+        self.serve.run_with(&config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
+    }
+
+    fn backends(&self) -> Result<Vec<Backend>, Fault> {
+        if let Some(file) = &self.mcp_servers {
+            return mcp_servers::read(file);
+        }
+        let (name, place) = match (&self.url, self.command.first()) {
+            (Some(url), _) => (host_of(url), Place::Url { url: url.clone(), old_transport: self.sse }),
+            (None, program) => (program.map(name_of).unwrap_or_default(), self.place_of_command()?),
+        };
+        let backend = Backend::new(&name, place, Origin::Flag("gate".to_owned()));
+        Ok(vec![Backend {
+            prefix: self.prefix.clone().unwrap_or_default(),
+            token_file: self.backend_token_file.clone(),
+            plain_http: self.plain_http,
+            version: self.revision,
+            ..backend
+        }])
+    }
+
+    fn place_of_command(&self) -> Result<Place, Fault> {
+        let variable = |text: &String| match text.split_once('=') {
+            Some((name, value)) => Ok((name.to_owned(), value.into())),
+            None => match std::env::var_os(text) {
+                Some(value) => Ok((text.clone(), value)),
+                None => {
+                    Err(Fault::at(Origin::Flag("env".to_owned()), format!("{text} is not set: write {text}=VALUE")))
+                }
+            },
+        };
+        let environment = self.environment.iter().map(variable).collect::<Result<_, _>>()?;
+        Ok(Place::Command { words: self.command.clone(), environment, directory: None })
+    }
+}
+
+/// Puts backends behind the one server of the configuration.
+fn behind(config: &mut Config, backends: Vec<Backend>) -> Result<(), Fault> {
+    match config.servers.as_mut_slice() {
+        [server] => {
+            server.backends.extend(backends);
+            Ok(())
+        }
+        _ => Err(Fault::of(
+            "attache gate serves one path: with several [[server]] in the file, write [[server.backend]] there and run attache serve"
+                .to_owned(),
+        )),
+    }
+}
+
+/// What people call a command: the name of its file.
+fn name_of(program: &OsString) -> String {
+    let file = Path::new(program).file_stem().map(|name| name.to_string_lossy().into_owned());
+    file.unwrap_or_else(|| program.to_string_lossy().into_owned())
+}
+
+fn host_of(url: &str) -> String {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| url.to_owned())
+}

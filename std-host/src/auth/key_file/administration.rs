@@ -1,0 +1,234 @@
+//! Administration of API keys over HTTP by the holder of the master key (learn.microsoft.com, "Work
+//! with access keys in Azure Functions"; docs/authorization.md, "Keys").
+
+use super::{Entry, KeyFile, Kind, Unchanged, change, new_value, remove};
+use crate::http::{Front, Refused};
+use crate::limits;
+use attache_core::auth::digest;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use core::time::Duration;
+use http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::time::timeout;
+
+/// The shared state of the key administration routes.
+#[derive(Debug)]
+struct Administration {
+    key_file: Arc<KeyFile>,
+    front: Front,
+    /// The deadline for a request body.
+    body_time: Duration,
+}
+
+/// Returns the routes of key administration, below `/admin`. Each request passes `front` before its key is looked at; its body has
+/// `body_time` to arrive.
+pub fn administration(key_file: Arc<KeyFile>, front: Front, body_time: Duration) -> Router {
+    type Shared = State<Arc<Administration>>;
+    let host = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
+        let mut path = path.into_iter();
+        let (collection, name) = (path.next().unwrap_or_default(), path.next());
+        let kind = match (collection.as_str(), name.as_deref()) {
+            ("systemkeys", Some(MASTER)) => Some(Kind::Master),
+            ("systemkeys", _) => Some(Kind::System),
+            ("keys" | "functionkeys", _) => Some(Kind::Host),
+            _ => None,
+        };
+        shared.answer(kind, name, request).await
+    };
+    let function = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
+        let mut path = path.into_iter();
+        let kind = path.next().map(|function| Kind::Function(format!("/{function}")));
+        shared.answer(kind, path.next(), request).await
+    };
+    Router::new()
+        .route("/admin/host/{collection}", any(host))
+        .route("/admin/host/{collection}/{name}", any(host))
+        .route("/admin/functions/{function}/keys", any(function))
+        .route("/admin/functions/{function}/keys/{name}", any(function))
+        .with_state(Arc::new(Administration { key_file, front, body_time }))
+}
+
+/// The name of the master key.
+const MASTER: &str = "_master";
+
+impl Administration {
+    async fn answer(&self, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let (response, reason) = match self.front.check(&head) {
+            Err(refused) => (Self::turned_away(refused), Some(refused.reason)),
+            Ok(()) => match self.is_master(&head.headers) {
+                Err((status, text)) => (refused(status, text), Some("key")),
+                Ok(()) => (self.done(kind, name, head.method.clone(), body).await, None),
+            },
+        };
+        let status = response.status().as_u16();
+        if status >= 400 {
+            self.front.log_refused("key administration", &head, status, reason);
+        }
+        response
+    }
+
+    fn turned_away(why: Refused) -> Response {
+        let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
+        let reason = match why.reason {
+            "authority" => "Host must be there once, and be the authority of the request's target",
+            "host" => "this server is called by another Host: set allow_host",
+            "rate" => "too many requests: come back later",
+            _ => "web pages of this Origin may not call",
+        };
+        let mut response = refused(status, reason);
+        if let Some(wait) = why.retry_after {
+            // RFC 9110 §10.2.3: in whole seconds.
+            response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(wait.as_secs() + 1));
+        }
+        response
+    }
+
+    /// Checks that the request carries the master key. Otherwise returns the status and the reason.
+    fn is_master(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+        let mut shown = headers.get_all("x-functions-key").iter();
+        let value = match (shown.next(), shown.next()) {
+            (Some(value), None) => value.as_bytes(),
+            _ => return Err((StatusCode::UNAUTHORIZED, "send the master key, once, in X-Functions-Key")),
+        };
+        match self.key_file.is_master(value) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err((StatusCode::FORBIDDEN, "this needs the master key")),
+            Err(_) => Err((StatusCode::UNAUTHORIZED, "this needs the master key")),
+        }
+    }
+
+    async fn done(&self, kind: Option<Kind>, name: Option<String>, method: Method, body: Body) -> Response {
+        let Some(kind) = kind else {
+            return refused(StatusCode::NOT_FOUND, "there are keys, functionkeys and systemkeys");
+        };
+        let body = match timeout(self.body_time, to_bytes(body, MOST)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 4 KiB"),
+            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
+        };
+        let key_file = Arc::clone(&self.key_file);
+        // File I/O runs on the threads for blocking work.
+        let done = tokio::task::spawn_blocking(move || granted(&key_file, kind, name, method, &body)).await;
+        done.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    }
+}
+
+/// Most bytes of a request body.
+const MOST: usize = 4096;
+
+/// The body of a request that sets the value of a key.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Chosen {
+    name: Option<String>,
+    value: Option<String>,
+}
+
+fn granted(key_file: &KeyFile, kind: Kind, name: Option<String>, method: Method, body: &[u8]) -> Response {
+    let keys = key_file.keys();
+    match (method, name) {
+        (Method::GET, None) => {
+            let of_kind = keys.iter().filter(|key| key.kind == kind);
+            let list: Vec<Value> = of_kind.map(|key| json!({"name": key.name, "value": null})).collect();
+            answered(StatusCode::OK, &json!({"keys": list, "links": []}))
+        }
+        (Method::GET, Some(name)) => match keys.iter().any(|key| key.is(&name, &kind)) {
+            true => answered(StatusCode::OK, &json!({"name": name, "value": null, "links": []})),
+            false => refused(StatusCode::NOT_FOUND, "there is no such key"),
+        },
+        (Method::POST, Some(name)) => set(key_file, kind, name, None),
+        (Method::PUT, Some(name)) => {
+            let chosen = if body.is_empty() { Ok(Chosen::default()) } else { serde_json::from_slice::<Chosen>(body) };
+            match chosen {
+                Ok(chosen) if chosen.name.as_ref().is_some_and(|other| *other != name) => {
+                    refused(StatusCode::BAD_REQUEST, "the name in the body differs from the name in the path")
+                }
+                Ok(Chosen { value: Some(value), .. }) if value.len() < limits::KEY => refused(
+                    StatusCode::BAD_REQUEST,
+                    "the value is so short that it could be guessed: at least 32 bytes",
+                ),
+                Ok(chosen) => set(key_file, kind, name, chosen.value),
+                Err(_) => refused(StatusCode::BAD_REQUEST, "the body must be {\"name\":…,\"value\":…}, or nothing"),
+            }
+        }
+        (Method::DELETE, Some(_)) if kind == Kind::Master => refused(
+            StatusCode::FORBIDDEN,
+            "the master key can be renewed but not removed: without it no other could be made",
+        ),
+        (Method::DELETE, Some(name)) => match change(key_file.file(), |keys| Ok(remove(keys, &name, &kind))) {
+            Ok((fresh, true)) => {
+                key_file.replace(fresh);
+                tracing::info!(name, %kind, "API key removed");
+                StatusCode::NO_CONTENT.into_response()
+            }
+            Ok((fresh, false)) => {
+                key_file.replace(fresh);
+                refused(StatusCode::NOT_FOUND, "there is no such key")
+            }
+            Err(unchanged) => unmade(unchanged),
+        },
+        (_, None) => other("GET"),
+        (_, Some(_)) => other("GET, PUT, POST, DELETE"),
+    }
+}
+
+/// Sets the value of a key, or generates one. Creates the key if it does not exist.
+fn set(key_file: &KeyFile, kind: Kind, name: String, value: Option<String>) -> Response {
+    let changed = change(key_file.file(), |keys| {
+        let value = value.map_or_else(new_value, Ok)?;
+        let digest = digest(value.as_bytes());
+        let known = keys.iter_mut().find(|key| key.is(&name, &kind));
+        let is_new = known.is_none();
+        match known {
+            Some(key) => key.digest = digest,
+            None => keys.push(Entry { name: name.clone(), kind: kind.clone(), digest }),
+        }
+        Ok((value, is_new))
+    });
+    match changed {
+        Ok((fresh, (value, is_new))) => {
+            key_file.replace(fresh);
+            tracing::info!(name, %kind, is_new, "API key set");
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+            answered(status, &json!({"name": name, "value": value, "links": []}))
+        }
+        Err(unchanged) => unmade(unchanged),
+    }
+}
+
+fn unmade(unchanged: Unchanged) -> Response {
+    match unchanged {
+        Unchanged::Refused(what) => refused(StatusCode::BAD_REQUEST, &what),
+        Unchanged::Busy(what) => {
+            tracing::warn!(what, "API keys not changed");
+            refused(StatusCode::SERVICE_UNAVAILABLE, "another change of the keys is under way: try again")
+        }
+        Unchanged::Broken(fault) => {
+            tracing::error!(%fault, "API keys not changed");
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "the key file cannot be changed: the log says why")
+        }
+    }
+}
+
+fn other(allowed: &'static str) -> Response {
+    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here");
+    response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static(allowed));
+    response
+}
+
+fn refused(status: StatusCode, reason: &str) -> Response {
+    answered(status, &json!({"error": reason}))
+}
+
+/// Answers hold secrets, so no cache may keep them.
+fn answered(status: StatusCode, body: &Value) -> Response {
+    let fields = [(http::header::CONTENT_TYPE, "application/json"), (http::header::CACHE_CONTROL, "no-store")];
+    (status, fields, body.to_string()).into_response()
+}

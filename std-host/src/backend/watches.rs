@@ -1,0 +1,60 @@
+//! Subscriptions of clients to resources, counted, so that a backend is told of the first and of the last one.
+
+use super::{Backend, Backends};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// The resources that clients have subscribed to.
+#[derive(Clone, Default)]
+pub(super) struct Watches(Arc<Mutex<HashMap<String, Count>>>);
+
+struct Count {
+    subscriptions: usize,
+    /// The backend that was told.
+    backend: Weak<dyn Backend>,
+}
+
+/// One subscription to a resource. Dropping it ends the subscription.
+pub(crate) struct Watched {
+    uri: String,
+    watches: Watches,
+}
+
+impl Backends {
+    /// Counts a subscription to the resource with this URI. `None` if no backend offers it.
+    pub(crate) fn watch(&self, uri: &str) -> Option<Watched> {
+        let backend = self.source_of(uri)?;
+        let is_first = {
+            let mut counts = self.watches.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts
+                .entry(uri.to_owned())
+                .or_insert_with(|| Count { subscriptions: 0, backend: Arc::downgrade(&backend) });
+            count.subscriptions += 1;
+            count.subscriptions == 1
+        };
+        if is_first {
+            backend.watch(uri, true);
+        }
+        Some(Watched { uri: uri.to_owned(), watches: self.watches.clone() })
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let last = {
+            let mut counts = self.watches.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(count) = counts.get_mut(&self.uri) else { return };
+            count.subscriptions -= 1;
+            if count.subscriptions == 0 { counts.remove(&self.uri) } else { None }
+        };
+        if let Some(backend) = last.and_then(|count| count.backend.upgrade()) {
+            backend.watch(&self.uri, false);
+        }
+    }
+}
+
+impl core::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Watched").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! A call of the gate that runs at an upstream.
+
+use super::content;
+use super::failures::{self, Failed};
+use super::json::text;
+use super::limits::PAGE_ROUNDS;
+use super::questions::Dialogue;
+use super::requests::request;
+use super::upstream::{Connection, Upstream};
+use crate::backend::{Answer, Call};
+use crate::client::{Error, Event, RawJson, Version};
+use attache_core::tool::Level;
+use std::sync::Arc;
+
+/// Runs a call.
+pub(super) async fn run(upstream: &Arc<Upstream>, call: &Call) -> Answer {
+    let mut pages = 0;
+    let mut is_retry = false;
+    loop {
+        let connection = match upstream.connection(call).await {
+            Ok(connection) => connection,
+            Err(unconnected) => return failures::unconnected(upstream, unconnected),
+        };
+        let error = match once(upstream, &connection, call).await {
+            Ok(result) => return content::answer(&result, call),
+            Err(error) => error,
+        };
+        if is_dead(&error) {
+            upstream.suspect(&connection);
+        }
+        // A request that was not written cannot be carried out twice.
+        if error.is_unsent() && is_dead(&error) && !core::mem::replace(&mut is_retry, true) {
+            continue;
+        }
+        match failures::of_call(upstream, call, &connection, error) {
+            Failed::Answer(answer) => return answer,
+            Failed::Pages(questions) => {
+                pages += 1;
+                if pages > PAGE_ROUNDS {
+                    return Answer::Failed("The person has to visit a page first, and has not done it".to_owned());
+                }
+                if let Err(reason) = super::questions::visit(upstream, call, questions).await {
+                    return Answer::Failed(reason);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the connection is of no further use.
+const fn is_dead(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Exited(_)
+            | Error::Lost(_)
+            | Error::Unreachable(_)
+            | Error::SessionLost
+            | Error::Closed
+            | Error::Spawn { .. }
+    )
+}
+
+/// Makes the call once, and forwards what comes before the result.
+async fn once(upstream: &Upstream, connection: &Arc<Connection>, call: &Call) -> Result<RawJson, Error> {
+    if let Some(level) = call.log_level() {
+        connection.log_from(level).await;
+    }
+    let mut running = connection.client.start(request(call, connection));
+    let mut dialogue = Dialogue::new(upstream, call);
+    loop {
+        let event = tokio::select! {
+            // In this order, so that questions that come together are asked together.
+            biased;
+            event = running.next() => event,
+            () = dialogue.step() => continue,
+        };
+        match event {
+            Event::Progress(params) => progress(call, &params).await,
+            Event::Log(params) => log(call, &params).await,
+            Event::Question(question) => dialogue.add(question),
+            Event::Done(done) => return done,
+        }
+    }
+}
+
+async fn progress(call: &Call, params: &RawJson) {
+    let number = |name: &str| params.member(name).and_then(|value| value.read::<f64>().ok());
+    if let Some(progress) = number("progress") {
+        let message = text(params, "message");
+        call.progress(progress, number("total"), message.as_deref()).await;
+    }
+}
+
+async fn log(call: &Call, params: &RawJson) {
+    let level = params.member("level").and_then(|level| Level::named(level.value()?.text()?));
+    if let (Some(level), Some(data)) = (level, params.member("data")) {
+        call.log(level, text(params, "logger").as_deref(), &data).await;
+    }
+}
+
+/// Whether a client of this revision can be sent to pages.
+pub(super) fn can_visit(call: &Call) -> bool {
+    call.version() >= Version::V2025_11_25 && call.client_capabilities()["elicitation"]["url"].is_object()
+}

@@ -1,0 +1,65 @@
+//! Results of an upstream, as the revision of the client has them.
+
+use super::failures;
+use super::json::{array, object, raw_value, text, with};
+use crate::backend::{Answer, Call, Kind};
+use crate::client::{RawJson, Version};
+
+/// The answer that a result becomes.
+pub(super) fn answer(result: &RawJson, call: &Call) -> Answer {
+    let fitted = match call.kind() {
+        Kind::Tool => fit_all(result, "content", call.version()),
+        Kind::Prompt => with(result, "messages", |messages| {
+            array(messages.elements().map(|message| with(&message, "content", |block| fit(block, call.version()))))
+        }),
+        Kind::Resource | Kind::Template => result.clone(),
+    };
+    match raw_value(&fitted).filter(|fitted| fitted.get().starts_with('{')) {
+        Some(result) => Answer::Result(result),
+        None => failures::broken("the result is not an object"),
+    }
+}
+
+/// The object with blocks of content that clients of `version` know.
+fn fit_all(result: &RawJson, name: &str, version: Version) -> RawJson {
+    let is_known = |block: RawJson| knows(version, text(&block, "type").as_deref());
+    // Most results stay as they are, byte by byte.
+    match result.member(name) {
+        Some(blocks) if !blocks.elements().all(is_known) => {
+            with(result, name, |blocks| array(blocks.elements().map(|block| fit(&block, version))))
+        }
+        _ => result.clone(),
+    }
+}
+
+/// Whether a revision has blocks of this type.
+// MCP 2025-03-26 changelog: `audio` is new. MCP 2025-06-18 changelog: `resource_link` is new.
+fn knows(version: Version, kind: Option<&str>) -> bool {
+    match kind {
+        Some("text" | "image" | "resource") => true,
+        Some("audio") => version >= Version::V2025_03_26,
+        Some("resource_link") => version >= Version::V2025_06_18,
+        // Blocks of sampling, which are checked by the client that asked for them.
+        Some(_) | None => false,
+    }
+}
+
+/// A block of content that clients of `version` know. What they do not know becomes a text.
+fn fit(block: &RawJson, version: Version) -> RawJson {
+    let kind = text(block, "type");
+    if knows(version, kind.as_deref()) {
+        return block.clone();
+    }
+    let kind = kind.unwrap_or_default();
+    let note = match (kind.as_str(), text(block, "uri")) {
+        ("resource_link", Some(uri)) => match text(block, "name") {
+            Some(name) => format!("{name}: {uri}"),
+            None => uri,
+        },
+        _ => {
+            let media = text(block, "mimeType").map(|media| format!(" ({media})")).unwrap_or_default();
+            format!("[content of type {kind:?}{media} was left out: this revision of the protocol does not have it]")
+        }
+    };
+    object([("type".to_owned(), RawJson::text("text")), ("text".to_owned(), RawJson::text(&note))])
+}

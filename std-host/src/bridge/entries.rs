@@ -1,0 +1,105 @@
+//! The lists of an upstream, as entries to be published.
+
+use super::json::{array, object, text, with};
+use crate::backend::{Entry, Kind};
+use crate::client::{Client, Error, List, RawJson, Version};
+
+/// The lists of an upstream.
+#[derive(Default)]
+pub(super) struct Lists {
+    tools: Vec<Entry>,
+    prompts: Vec<Entry>,
+    resources: Vec<Entry>,
+    templates: Vec<Entry>,
+}
+
+/// All lists.
+pub(super) const ALL: &[Kind] = &[Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template];
+
+impl Lists {
+    /// Fetches some of the lists. A list that the upstream refuses stays as it was.
+    ///
+    /// # Errors
+    /// If the connection has failed.
+    pub(super) async fn fetch(&mut self, client: &Client, kinds: &[Kind]) -> Result<(), Error> {
+        for kind in kinds {
+            match fetch(client, *kind).await {
+                Ok(entries) => *self.of(*kind) = entries,
+                Err(error @ (Error::Rpc(_) | Error::EndlessList(_) | Error::TooLarge(_) | Error::Invalid(_))) => {
+                    tracing::warn!(list = ?kind, %error, "a list of the upstream cannot be used");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// All entries.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        [&self.tools, &self.prompts, &self.resources, &self.templates].into_iter().flatten().cloned().collect()
+    }
+
+    const fn of(&mut self, kind: Kind) -> &mut Vec<Entry> {
+        match kind {
+            Kind::Tool => &mut self.tools,
+            Kind::Prompt => &mut self.prompts,
+            Kind::Resource => &mut self.resources,
+            Kind::Template => &mut self.templates,
+        }
+    }
+}
+
+async fn fetch(client: &Client, kind: Kind) -> Result<Vec<Entry>, Error> {
+    let (capability, list) = match kind {
+        Kind::Tool => ("tools", List::Tools),
+        Kind::Prompt => ("prompts", List::Prompts),
+        Kind::Resource => ("resources", List::Resources),
+        Kind::Template => ("resources", List::ResourceTemplates),
+    };
+    // Servers on old SDKs do not survive a method that they do not know.
+    if !client.server().has(&[capability]) {
+        return Ok(Vec::new());
+    }
+    // MCP 2024-11-05 has completions without a capability for them.
+    let completes = client.server().has(&["completions"]) || client.version() == Version::V2024_11_05;
+    let entries = client.list(list).await?;
+    Ok(entries.iter().filter_map(|entry| read(kind, entry, completes)).collect())
+}
+
+/// One entry. A bad one does not spoil the others.
+fn read(kind: Kind, listed: &RawJson, completes: bool) -> Option<Entry> {
+    // MCP 2025-11-25 server/tools, `execution`: such a tool runs as a task only, and a bridge follows no tasks.
+    let needs_task = listed
+        .member("execution")
+        .is_some_and(|execution| text(&execution, "taskSupport").as_deref() == Some("required"));
+    if needs_task {
+        tracing::info!(entry = ?text(listed, "name"), "a tool was left out: it runs as a task only");
+        return None;
+    }
+    let has_mirror = kind == Kind::Tool && listed.as_str().contains("x-mcp-header");
+    let listed = if has_mirror { &with(listed, "inputSchema", without_mirrors) } else { listed };
+    match Entry::read(kind, listed.as_str()) {
+        Ok(entry) if completes => Some(entry.with_completion()),
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            tracing::warn!(%error, "an entry of the upstream was left out");
+            None
+        }
+    }
+}
+
+/// A schema without `x-mcp-header`. The client of the bridge mirrors arguments for the upstream by itself, so clients of the gate need
+/// not, and a client of an older revision could not.
+fn without_mirrors(schema: &RawJson) -> RawJson {
+    match schema.as_str().bytes().next() {
+        // A property may be called `x-mcp-header`; then it is a schema.
+        Some(b'{') => object(
+            schema
+                .members()
+                .filter(|(name, value)| name != "x-mcp-header" || value.as_str().starts_with('{'))
+                .map(|(name, value)| (name, without_mirrors(&value))),
+        ),
+        Some(b'[') => array(schema.elements().map(|element| without_mirrors(&element))),
+        _ => schema.clone(),
+    }
+}

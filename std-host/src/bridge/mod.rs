@@ -1,0 +1,204 @@
+//! A bridge: a [`Backend`] that is an MCP client of another server.
+//!
+//! What the other server offers is published by this one, in every revision of the protocol. Calls are forwarded with their progress,
+//! log messages, questions and cancellation, whatever revisions the two sides speak.
+//!
+//! ```no_run
+//! use attache_host::Server;
+//! use attache_host::bridge::Bridge;
+//! use attache_host::client::ServerCommand;
+//!
+//! # async fn example() {
+//! let files = ServerCommand::new("npx", ["-y", "@modelcontextprotocol/server-filesystem", "/srv/data"]);
+//! let router: axum::Router = Server::new("gate", "1.0")
+//!     .backend("", Bridge::command("files", files))
+//!     .backend("crm_", Bridge::http("crm", "http://127.0.0.1:3000/mcp"))
+//!     .routes();
+//! # let _ = router;
+//! # }
+//! ```
+
+mod calls;
+mod completion;
+mod content;
+mod domain;
+mod entries;
+mod failures;
+mod hearing;
+mod json;
+pub mod limits;
+mod questions;
+mod requests;
+mod sessions;
+mod supervisor;
+mod target;
+mod upstream;
+
+use crate::Completing;
+use crate::backend::{Backend, Call, Publisher, Run};
+use crate::client::{ClientLimits, Credential, ServerCommand, Version};
+use core::fmt;
+use core::pin::Pin;
+use http::{HeaderName, HeaderValue};
+use limits::Times;
+use std::sync::{Arc, Mutex, PoisonError};
+use target::{Place, Target};
+use tokio::task::JoinHandle;
+use upstream::{State, Upstream};
+
+/// A backend that is an MCP client of another server, the upstream.
+///
+/// The bridge connects by itself, and again when the connection is lost. While the upstream is down, its entries are taken out of the
+/// lists after [`limits::RESTART`]. Add a bridge to a server inside of a Tokio runtime.
+#[must_use]
+pub struct Bridge {
+    name: String,
+    target: Target,
+    keeps_entries: bool,
+    running: Mutex<Option<Running>>,
+}
+
+/// What runs once the bridge is attached.
+struct Running {
+    upstream: Arc<Upstream>,
+    supervisor: JoinHandle<()>,
+}
+
+impl Bridge {
+    /// A bridge to the server at a URL. `name` is shown to people and in the log.
+    pub fn http(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self::to(name, Place::Http { url: url.into(), old_transport: false })
+    }
+
+    /// A bridge to the server at a URL that speaks the transport of revision 2024-11-05: HTTP with a separate event stream.
+    pub fn old_http(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self::to(name, Place::Http { url: url.into(), old_transport: true })
+    }
+
+    /// A bridge to a server that is started as a child process and speaks over its standard input and output.
+    pub fn command(name: impl Into<String>, command: ServerCommand) -> Self {
+        Self::to(name, Place::Command(command))
+    }
+
+    fn to(name: impl Into<String>, place: Place) -> Self {
+        Self { name: name.into(), target: Target::new(place), keeps_entries: false, running: Mutex::default() }
+    }
+
+    /// Shows this credential to the upstream. It is sent to the origin of its URL only.
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.target.credential = credential;
+        self
+    }
+
+    /// Adds a header field to each HTTP request.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.target.headers.push((name, value));
+        self
+    }
+
+    /// Lets the credential travel unencrypted to another machine.
+    pub const fn allow_plain_http(mut self) -> Self {
+        self.target.allow_plain = true;
+        self
+    }
+
+    /// Speaks only this revision with the upstream. Without it the newest one is found out that both sides speak.
+    pub const fn version(mut self, version: Version) -> Self {
+        self.target.version = Some(version);
+        self
+    }
+
+    /// Replaces the limits of the client.
+    pub fn limits(mut self, limits: ClientLimits) -> Self {
+        self.target.limits = limits;
+        self
+    }
+
+    /// Replaces the times of connections that are lost and made again.
+    pub const fn times(mut self, times: Times) -> Self {
+        self.target.times = times;
+        self
+    }
+
+    /// Keeps the entries in the lists while the upstream is down. Their calls fail at once, with the reason.
+    pub const fn keep_entries(mut self) -> Self {
+        self.keeps_entries = true;
+        self
+    }
+
+    /// Waits until the bridge is connected, and what the upstream offers is published.
+    pub async fn connected(&self) {
+        let Some(mut states) = self.upstream().map(|upstream| upstream.state.subscribe()) else { return };
+        // An error means that the bridge was stopped.
+        let _ = states.wait_for(|state| matches!(state, State::Up(_))).await;
+    }
+
+    /// The name of the upstream for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn upstream(&self) -> Option<Arc<Upstream>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|running| Arc::clone(&running.upstream))
+    }
+}
+
+impl Backend for Bridge {
+    fn attach(&self, publisher: Publisher) {
+        let upstream = Arc::new(Upstream::new(self.name.clone(), self.target.clone()));
+        let supervisor = tokio::spawn(supervisor::supervise(Arc::clone(&upstream), publisher, self.keeps_entries));
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Running { upstream, supervisor });
+    }
+
+    fn start(&self, call: Call) -> Run {
+        let upstream = self.upstream();
+        Box::pin(async move {
+            match upstream {
+                Some(upstream) => calls::run(&upstream, &call).await,
+                None => failures::stopped(),
+            }
+        })
+    }
+
+    fn complete(&self, request: Completing, call: Call) -> Run {
+        let upstream = self.upstream();
+        Box::pin(async move {
+            match upstream {
+                Some(upstream) => completion::run(&upstream, &request, &call).await,
+                None => failures::stopped(),
+            }
+        })
+    }
+
+    fn watch(&self, uri: &str, watched: bool) {
+        if let Some(upstream) = self.upstream() {
+            upstream.watch(uri, watched);
+        }
+    }
+
+    fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async {
+            if let Some(Running { upstream, supervisor }) = running {
+                supervisor.abort();
+                // The supervisor holds a handle of the connection until it has ended.
+                let _ = supervisor.await;
+                upstream.close().await;
+            }
+        })
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        running.iter().for_each(|running| running.supervisor.abort());
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge").field("name", &self.name).field("target", &self.target).finish_non_exhaustive()
+    }
+}

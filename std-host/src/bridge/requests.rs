@@ -1,0 +1,70 @@
+//! The request to an upstream that a call becomes.
+
+use super::domain::Profile;
+use super::limits::{CALL, METADATA};
+use super::upstream::Connection;
+use crate::TraceContext;
+use crate::backend::{Call, Kind};
+use crate::client::{RawJson, Request};
+
+/// The request that a call becomes.
+pub(super) fn request(call: &Call, connection: &Connection) -> Request {
+    let is_modern = connection.client.version().is_modern();
+    let arguments = || RawJson::parse(call.arguments().to_owned()).unwrap_or_else(|_| RawJson::empty_object());
+    let request = match call.kind() {
+        Kind::Tool => Request::call(call.name(), arguments()),
+        Kind::Prompt => Request::new("prompts/get").text("name", call.name()).param("arguments", arguments()),
+        Kind::Resource | Kind::Template => {
+            Request::new("resources/read").text("uri", call.uri().unwrap_or_else(|| call.name()))
+        }
+    };
+    let mut request = described(request, call).questions();
+    if call.wants_progress() {
+        request = request.progress();
+    }
+    if let Some(level) = call.log_level() {
+        request = request.level(level);
+    }
+    if is_modern {
+        request = request.capabilities(Profile::of_call(call).json());
+    }
+    request
+}
+
+/// The request with what `_meta` of the call says, and the times of a call.
+pub(super) fn described(request: Request, call: &Call) -> Request {
+    let mut request = request.timeout(CALL).total_timeout(CALL);
+    if let Some(trace) = call.trace() {
+        request = traced(request, &trace);
+    }
+    let metadata = call.metadata();
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.get().len()).sum();
+    if bytes > METADATA {
+        tracing::debug!(bytes, "the metadata of a call was left out: it is too large");
+        return request;
+    }
+    metadata.into_iter().fold(request, |request, (key, value)| match RawJson::parse(value.get().to_owned()) {
+        Ok(value) => request.meta(key, value),
+        Err(_) => request,
+    })
+}
+
+/// Trace context §2.4: the gate is a hop, so the call goes on as a span of its own in the same trace. Baggage may hold personal data, and
+/// stays here.
+fn traced(request: Request, trace: &TraceContext) -> Request {
+    let mut parts = trace.parent.splitn(4, '-');
+    let (Some(version), Some(id), Some(_), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return request;
+    };
+    let mut span = [0; 8];
+    if getrandom::fill(&mut span).is_err() {
+        return request;
+    }
+    let parent = format!("{version}-{id}-{:016x}-{rest}", u64::from_be_bytes(span).max(1));
+    let request = request.meta("traceparent", RawJson::text(&parent));
+    match &trace.state {
+        Some(state) => request.meta("tracestate", RawJson::text(state)),
+        None => request,
+    }
+}
