@@ -121,7 +121,7 @@ impl Board {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
+pub(crate) const fn plain(text: &'static str) -> Escaped<'static> {
     Escaped::new(text).expect("no quotes in it")
 }
 

@@ -28,6 +28,7 @@ mod metadata;
 mod mirrors;
 mod modern;
 mod neighbours;
+mod opening;
 mod permissions;
 mod protection;
 mod provisioning;

@@ -9,7 +9,7 @@ use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Listen, Next, Origin, Reply, Standalone, Ticket, open, open_batched};
+use crate::exchange::{Batch, Carrier, Listen, Next, Reply, Standalone, Ticket, open, open_batched};
 use crate::http::{ACCEPTED, Accept, Door, Facts, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Full, Sink, Slice};
@@ -172,7 +172,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         };
         let who = guest.who();
         let body = body.written();
-        match open(self.to.server, &who, Origin::Http(&request.facts), body) {
+        match open(self.to.server, &who, Carrier::Http(&request.facts), body).next {
             // Nothing is asked here.
             Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.accepted(after).await?,
             Next::Batch(batch) => self.batch(batch, &who, &request.facts, after, body, out).await?,
@@ -247,7 +247,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         };
         let mut begun = false;
         for message in batch.messages(body) {
-            let next = open_batched(self.to.server, who, Origin::Http(facts), message);
+            let next = open_batched(self.to.server, who, Carrier::Http(facts), message).next;
             let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
                 continue;
             };

@@ -5,7 +5,7 @@ use super::inbox::{Heard, Inbox, Listening};
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Next, Reply, Standalone, Ticket, Wish};
+use crate::exchange::{Batch, Batching, Next, Reply, Standalone, Ticket, Wish};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
@@ -148,9 +148,9 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             let reply = Reply::from(Standalone::too_large(limit));
             return send(&mut self.tx, &reply, self.server, b"", b"", LINE_END).await;
         };
-        match self.connection.open(self.server, self.who, line) {
+        match self.connection.open(self.server, self.who, line).next {
             Next::Batch(batch) => self.batch(batch, line, inbox).await,
-            next => self.serve(next, line, Place::Alone, inbox).await,
+            next => self.serve(next, line, Batching::Alone, inbox).await,
         }
     }
 
@@ -158,11 +158,11 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     async fn batch<R: Read>(&mut self, batch: Batch, line: &[u8], inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
-            let next = self.connection.open_batched(self.server, self.who, message);
+            let next = self.connection.open_batched(self.server, self.who, message).next;
             if let Next::Call(_) | Next::Reply(_) | Next::Remember(..) = next {
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }
-            self.serve(next, message, Place::Batched, inbox).await?;
+            self.serve(next, message, Batching::Batched, inbox).await?;
         }
         if front == b"," { end_line(&mut self.tx, b"]", LINE_END).await } else { Ok(()) }
     }
@@ -171,7 +171,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         &mut self,
         next: Next,
         line: &[u8],
-        place: Place,
+        place: Batching,
         inbox: &mut Inbox<R>,
     ) -> Result<(), W::Error> {
         let end = place.end();
@@ -218,17 +218,17 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         &mut self,
         mut ticket: Ticket,
         line: &[u8],
-        place: Place,
+        place: Batching,
         inbox: &mut Inbox<R>,
     ) -> Result<(), W::Error> {
         let call = ticket.call(line, self.who);
         let level = match place {
             // Asked for last, since the request is searched for it.
-            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => {
+            Batching::Alone if call.version().is_modern() && self.server.offers().features().logging => {
                 call.asides().log_level
             }
-            Place::Alone => self.level.filter(|_| !call.version().is_modern()),
-            Place::Batched => None,
+            Batching::Alone => self.level.filter(|_| !call.version().is_modern()),
+            Batching::Batched => None,
         };
         let way = Way::new(level);
         let mut outbox = Outbox::new(self.out, &way);
@@ -244,7 +244,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                     let id = ticket.id(line);
                     let agreed = self.connection.agreed().map(|(version, _)| version);
                     let hear = async || {
-                        if place == Place::Batched || cancelled.get() {
+                        if place == Batching::Batched || cancelled.get() {
                             pending::<()>().await;
                         }
                         let answers = !begun.get();
@@ -265,7 +265,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                                 begun.set(true);
                                 (*first, end) = (piece, b"");
                             }
-                            _ if begun.get() || place == Place::Batched => return Ok(()),
+                            _ if begun.get() || place == Batching::Batched => return Ok(()),
                             Said::Message(message) => *first = message,
                             Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
                             Said::Progress(progress) => {
@@ -317,17 +317,8 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     }
 }
 
-/// Where an answer stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// On a line of its own.
-    Alone,
-    /// In an array, on its line.
-    Batched,
-}
-
-impl Place {
-    /// What stands behind the answer.
+impl Batching {
+    /// Returns the bytes that follow an answer on a line.
     const fn end(self) -> &'static [u8] {
         match self {
             Self::Alone => LINE_END,
