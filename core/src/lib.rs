@@ -83,6 +83,8 @@ pub mod exchange;
 pub mod http;
 #[cfg(feature = "http1")]
 pub mod http1;
+#[cfg(feature = "journal")]
+pub mod journal;
 pub mod json;
 pub mod limits;
 pub mod line;

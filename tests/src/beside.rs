@@ -436,7 +436,7 @@ fn call_that_is_cancelled_inside_its_streamed_answer_leaves_no_whole_line() {
 
 #[test]
 fn progress_over_http_comes_as_events_and_where_nothing_is_told_as_plain_json() {
-    let (board, _) = boot_mill();
+    let (board, _) = boot_mill_with(3, Deadlines::DEFAULT);
     let came = heard(&board, &call(1, "walk", 3, json!("t"), Some("debug")));
     assert!(came.contains("content-type: text/event-stream\r\n"), "{came}");
     let events = events(&came);

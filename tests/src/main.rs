@@ -15,6 +15,7 @@ mod foreign;
 mod guard;
 mod homes;
 mod http1;
+mod journal;
 mod listing;
 mod metadata;
 mod mirrors;

@@ -1,4 +1,4 @@
-//! What an HTTP endpoint of a device is, and what a connection to it takes.
+//! Configuration of an HTTP endpoint on a device, and the memory of its connections.
 
 use super::Changes;
 use super::guard::Guard;
@@ -7,35 +7,36 @@ use crate::http::Policy;
 use crate::mcp::Server;
 use embassy_time::Duration;
 
-/// Where an endpoint answers, and for whom.
+/// Configuration of an endpoint: its path, its policy, its credentials and its deadlines.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Site<'a> {
-    /// Where requests go, such as `/mcp`. What comes elsewhere is answered with 404.
+    /// The path of the endpoint, such as `/mcp`. Requests for other paths get 404.
     pub path: &'a str,
-    /// Who is let in. Name the hosts by which the board is reached: its address, its mDNS name, a forwarded `localhost`.
+    /// Which callers are let in. Name the hosts by which clients reach the board: its address, its mDNS name, a forwarded
+    /// `localhost`.
     pub policy: Policy<'a>,
-    /// What proves that who is let in is who he says he is: [`Guard::NONE`] where the policy asks for nothing.
+    /// The keys and tokens that callers authenticate with: [`Guard::NONE`] if the policy asks for nothing.
     pub guard: Guard<'a>,
-    /// How long a client may keep a connection waiting.
+    /// Timeouts of a connection.
     pub deadlines: Deadlines,
 }
 
-/// An endpoint: one for all its connections, which run on one executor.
+/// An endpoint, shared by all its connections, which run on one executor.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Endpoint<'a, const URIS: usize> {
-    /// What answers.
+    /// The server that answers.
     pub server: &'a Server<'a>,
-    /// What its subscriptions hear of.
+    /// Changes of resources, for subscriptions.
     pub changes: &'a Changes<URIS>,
-    /// Where and for whom it answers.
+    /// Path, policy, credentials and deadlines.
     pub site: Site<'a>,
-    /// How many at once.
+    /// Counts connections and subscriptions.
     pub room: Room,
 }
 
-/// How long things may take. What takes longer costs the client its connection, and nobody else anything.
+/// Timeouts of a connection. A client that exceeds one loses its own connection; others are not affected.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Deadlines {
@@ -45,16 +46,17 @@ pub struct Deadlines {
     pub body: Duration,
     /// Between two requests.
     pub idle: Duration,
-    /// For a handler. The client gets an error then.
+    /// For a handler. After it the client gets an error.
     pub call: Duration,
-    /// For the client to take what is sent, each time the buffer towards it is full.
+    /// For the client to take a whole answer. The time that the handler takes does not count. Each piece of a streamed result,
+    /// each event and each comment has this time of its own; the pieces together have `call`.
     pub write: Duration,
-    /// Between two comments on a stream that is silent otherwise.
+    /// Between two keep-alive comments on an event stream.
     pub comment: Duration,
 }
 
 impl Deadlines {
-    /// For people's clients in a local network.
+    /// Defaults for clients in a local network.
     pub const DEFAULT: Self = Self {
         head: Duration::from_secs(5),
         body: Duration::from_secs(10),
@@ -89,12 +91,14 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize> Default for HttpBuf
     }
 }
 
-/// What is to be done with a connection that has ended.
+/// How to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum End {
-    /// Close it, so that what was sent still arrives.
+    /// Close it gracefully: close the writing side, then read until the client closes or a timeout passes. A request that was
+    /// refused may still be sending its body; closing at once would reset the connection, and the client could lose the
+    /// answer (RFC 9112 §9.6).
     Close,
-    /// Reset it: the last answer is not whole, and the client must not take it for one.
+    /// Reset it: the last answer is incomplete, and the client must not take it for a whole one.
     Abort,
 }

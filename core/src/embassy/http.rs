@@ -1,4 +1,4 @@
-//! MCP over HTTP/1.1, on one connection of any kind.
+//! MCP over HTTP/1.1 on one connection: a pair of byte streams.
 
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
@@ -15,15 +15,19 @@ use crate::http1::{After, Body, Content, Fault, Framing, Heads};
 use crate::json::{Full, Sink, Slice};
 use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
 use core::future::{Future, poll_fn};
+use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::Poll;
 use embassy_time::{Duration, Instant, Timer, with_deadline, with_timeout};
 use embedded_io_async::{Read, Write};
 
-/// Serves one connection until it ends. `rx` must lose nothing when a read is dropped before it is ready, as sockets do not.
+/// Serves one connection until it ends. A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes.
+///
+/// `from` is the address of the client. Each address has a share of the [budget for signatures](super::Ration); clients without an
+/// address have one share together.
 ///
 /// A client of 2026-07-28 that closes its side while a call runs has cancelled it (basic/patterns/cancellation): the handler is
-/// dropped at its next await, unless it has said that it [must finish](Output::must_finish).
+/// dropped at its next await, unless it has called [`must_finish`](Output::must_finish).
 pub async fn serve_connection<
     R: Read,
     W: Write,
@@ -33,23 +37,25 @@ pub async fn serve_connection<
     const URIS: usize,
 >(
     (rx, tx): (R, W),
+    from: Option<IpAddr>,
     buffers: &mut HttpBuffers<HEAD, BODY, OUT>,
     endpoint: &Endpoint<'_, URIS>,
     handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
 ) -> End {
     let Endpoint { server, changes, site, room } = endpoint;
-    let to = To { tx, server, deadline: site.deadlines.write };
-    let mut peer = Peer { source: Source::new(rx), to, room, changes, site, handler };
+    let to = To::new(tx, server, site.deadlines.write);
+    let mut peer = Peer { source: Source::new(rx), to, from, room, changes, site, handler };
     match peer.serve(&mut buffers.head, &mut buffers.body, &mut buffers.out).await {
         Ok(()) => End::Close,
         Err(Gone) => End::Abort,
     }
 }
 
-/// The client, and what is needed to answer it.
+/// The client of a connection, with everything that an answer needs.
 struct Peer<'a, R, W, H, const URIS: usize> {
     source: Source<R>,
     to: To<'a, W>,
+    from: Option<IpAddr>,
     room: &'a Room,
     changes: &'a Changes<URIS>,
     site: &'a Site<'a>,
@@ -123,7 +129,8 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Ok(request) => request,
             Err(fault) => return self.fault(fault).await,
         };
-        // RFC 9112 §9.3: who is told so does not send the next request into a connection that is about to give way.
+        self.to.renew();
+        // RFC 9112 §9.3: after `close` a client does not send its next request into a connection that is about to end.
         let after = if request.keep_alive && !self.room.is_full() { After::KeepAlive } else { After::Close };
         if let Some(tokens) = self.site.guard.tokens()
             && (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0))
@@ -137,23 +144,30 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Door::In(who) => Ok(Guest::Known(who)),
             // Nothing is in the buffer for the body yet.
             Door::NeedKey(came) => {
-                let checked = self.site.guard.check(&came, body);
+                let checked = self.site.guard.check(&came, self.from, body);
                 let as_guest =
                     |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refused(refusal));
                 checked.or_else(as_guest)
             }
             Door::Out(refusal) => Err(refused(refusal)),
         };
+        let guest = match door {
+            Ok(guest) => guest,
+            // A caller who is refused must not hold the connection with a slow body, so the answer does not wait for it. The next
+            // request would begin behind that body, so the connection ends.
+            Err((reply, refusal)) => {
+                let after = if request.framing == Framing::Length(0) { after } else { After::Close };
+                return self.turn_away(&reply, refusal, after, out).await;
+            }
+        };
         let limit = body.len();
         if request.expects_continue {
-            // RFC 9110 §10.1.1: a final status tells the client to keep its body. Whether it does is its own affair, so what comes
-            // next cannot be told from a request.
-            match (&door, request.framing) {
-                (Err((reply, refusal)), _) => return self.turn_away(reply, *refusal, After::Close, out).await,
-                (Ok(_), Framing::Length(length)) if length > limit => {
-                    return self.to.reply(&too_large(limit), After::Close, b"", b"").await;
-                }
-                _ => {}
+            // RFC 9110 §10.1.1: a final status tells the client not to send its body. Some send it all the same, so the connection
+            // ends.
+            if let Framing::Length(length) = request.framing
+                && length > limit
+            {
+                return self.to.reply(&too_large(limit), After::Close, b"", b"").await;
             }
             self.to.put(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             self.to.flush().await?;
@@ -163,11 +177,10 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             Ok(fits) => fits,
             Err(fault) => return self.fault(fault).await,
         };
-        let guest = match door {
-            Ok(guest) if fits => guest,
-            Ok(_) => return self.to.reply(&too_large(limit), after, b"", b"").await,
-            Err((reply, refusal)) => return self.turn_away(&reply, refusal, after, out).await,
-        };
+        self.to.renew();
+        if !fits {
+            return self.to.reply(&too_large(limit), after, b"", b"").await;
+        }
         let who = guest.who();
         let body = body.written();
         let origin = Origin::Http(&request.facts);
@@ -286,8 +299,9 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         Ok(Ok(!body.is_too_large()))
     }
 
-    /// Answers what is not understood. Where the next request would begin is not known.
+    /// Answers bytes that are not understood, and ends the connection: where the next request would begin is not known.
     async fn fault(&mut self, fault: Fault) -> Result<After, Gone> {
+        self.to.renew();
         self.to.reply(&Reply::unreadable(fault.status(), fault.reason()), After::Close, b"", b"").await
     }
 
@@ -306,6 +320,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let logs = version.is_modern() && to.server.offers().features().logging;
         let way = Way::new(if logs { call.asides().log_level } else { None });
         let mut outbox = Outbox::new(out, &way);
+        let (by, since) = (to.by, Instant::now());
         let mut answer = Answer { to, place, form: Form::Whole, heard: true };
         let reply = match ticket.begin(body, &mut outbox) {
             Err(reply) => reply,
@@ -345,6 +360,8 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 ticket.finish(answer.to.server, output, result)
             }
         };
+        // The time of the handler does not count for the client.
+        answer.to.by = by.saturating_add(since.elapsed());
         answer.end(&reply, body, outbox.rest()).await
     }
 
@@ -368,6 +385,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 ));
                 first(changed, pin!(self.source.gone())).await
             };
+            self.to.renew();
             match heard {
                 None => return Ok(After::Close),
                 Some(Err(_)) => self.to.chunk(&[sse::KEEP_ALIVE]).await?,
@@ -439,6 +457,7 @@ impl<W: Write> Answer<'_, '_, W> {
                 *message = told.pieces(token);
             }
         }
+        self.to.renew();
         if let Some((content, after)) = content {
             self.to.head(OK, content, after).await?;
         }

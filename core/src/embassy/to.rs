@@ -1,4 +1,4 @@
-//! The way to the client of an HTTP connection: answers, chunks, events.
+//! Writes answers, chunks and events to the client of an HTTP connection, within a deadline.
 
 use super::source::Gone;
 use crate::exchange::{Emission, Reply};
@@ -6,25 +6,37 @@ use crate::http::sse;
 use crate::http1::{After, Content, chunk, close_head, head, open_head};
 use crate::json::{Full, Sink, Slice};
 use crate::mcp::Server;
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, with_deadline};
 use embedded_io_async::Write;
 
-/// The way to the client.
+/// The writing half of a connection.
 pub(super) struct To<'a, W> {
-    pub(super) tx: W,
+    tx: W,
     pub(super) server: &'a Server<'a>,
-    /// For the client to take what is sent.
-    pub(super) deadline: Duration,
+    /// How long the client may take for one answer: `Deadlines::write`.
+    limit: Duration,
+    /// When the client must have taken the answer that is being sent.
+    pub(super) by: Instant,
 }
 
-impl<W: Write> To<'_, W> {
+impl<'a, W: Write> To<'a, W> {
+    pub(super) fn new(tx: W, server: &'a Server<'a>, limit: Duration) -> Self {
+        Self { tx, server, limit, by: Instant::MIN }
+    }
+
+    /// Starts the deadline for an answer, or for one piece of a stream. Without it a client that takes a few bytes at a time
+    /// could hold its connection for hours.
+    pub(super) fn renew(&mut self) {
+        self.by = Instant::now().saturating_add(self.limit);
+    }
+
     pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
-        let put = with_timeout(self.deadline, self.tx.write_all(bytes)).await;
-        put.map_err(|_| takes_nothing())?.map_err(|_| Gone)
+        let put = with_deadline(self.by, self.tx.write_all(bytes)).await;
+        put.map_err(|_| too_slow())?.map_err(|_| Gone)
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
-        with_timeout(self.deadline, self.tx.flush()).await.map_err(|_| takes_nothing())?.map_err(|_| Gone)
+        with_deadline(self.by, self.tx.flush()).await.map_err(|_| too_slow())?.map_err(|_| Gone)
     }
 
     pub(super) async fn head(&mut self, status: u16, content: Content, after: After) -> Result<(), Gone> {
@@ -133,8 +145,8 @@ impl<W: Write> To<'_, W> {
     }
 }
 
-fn takes_nothing() -> Gone {
-    told!("a client took nothing of its answer in time: cut off");
+fn too_slow() -> Gone {
+    told!("write timeout: the client did not take its answer in time, so its connection is reset");
     Gone
 }
 

@@ -15,7 +15,8 @@
 #![no_main]
 
 use attache_core::embassy::{Changes, Deadlines, Endpoint, Guard, Ration, Room, Seen, Site, Socket, Tokens, WallClock};
-use attache_core::embassy::{serve, sntp};
+use attache_core::embassy::{keep_time, serve, sntp};
+use attache_core::journal::Journal;
 use attache_core::json::Escaped;
 use attache_core::mcp::Server;
 use attache_core::provision::{Page, Verifiers};
@@ -27,8 +28,9 @@ use embassy_net::{IpEndpoint, Stack, StackResources};
 use embassy_net_wiznet::chip::W5500;
 use embassy_net_wiznet::{Device, Runner, State};
 use embassy_rp::clocks::RoscRng;
+use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::gpio::{Input, Level, Output, Pull};
-use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, SPI0};
+use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, FLASH, SPI0};
 use embassy_rp::spi::{Async, Config, Spi};
 use embassy_rp::{bind_interrupts, dma};
 use embassy_time::{Delay, Instant};
@@ -96,7 +98,14 @@ async fn main(spawner: Spawner) {
         defmt::warn!("nobody is let in: {}", blank);
         Page::NOBODY
     }));
-    let clock: &WallClock = CLOCK.init(WallClock::new(page.written.max(BUILT)));
+    // This chip has a random number generator of its own, so nothing needs the number of the start; others take `provision::random`.
+    let journal = Journal::open(Flash::new_blocking(p.FLASH), JOURNAL);
+    let newest = journal.as_ref().map_or(0, |(journal, _)| journal.time());
+    let clock: &WallClock = CLOCK.init(WallClock::new(page.written.max(BUILT).max(newest)));
+    match journal {
+        Ok((journal, _)) => spawner.spawn(defmt::unwrap!(newest_time(clock, journal))),
+        Err(error) => defmt::warn!("the journal cannot be read or written: {}", error),
+    }
 
     // WIZnet's wiring: SPI0 on 16, 18 and 19, select 17, reset 20, interrupt 21.
     let mut config = Config::default();
@@ -109,7 +118,6 @@ async fn main(spawner: Spawner) {
     let Ok((device, chip)) = started else { defmt::panic!("the W5500 does not answer") };
     spawner.spawn(defmt::unwrap!(ethernet(chip)));
 
-    // This chip has a source of randomness of its own; others take `provision::random`.
     static RESOURCES: StaticCell<StackResources<{ SOCKETS + 2 }>> = StaticCell::new();
     let resources = RESOURCES.init(StackResources::new());
     let dhcp = embassy_net::Config::dhcpv4(Default::default());
@@ -157,6 +165,15 @@ async fn socket(
 ) {
     let handler = async |call: Call<'_>, out: &mut Out<'_>| tools::dispatch(board, call, out).await;
     serve((stack, 80), memory, endpoint, handler).await;
+}
+
+/// Where the journal begins in flash, and the size of all of it.
+const JOURNAL: u32 = SIZE as u32 - 3 * 4096;
+const SIZE: usize = 2048 * 1024;
+
+#[embassy_executor::task]
+async fn newest_time(clock: &'static WallClock, journal: Journal<Flash<'static, FLASH, Blocking, SIZE>>) -> ! {
+    keep_time(clock, journal).await
 }
 
 #[embassy_executor::task]
