@@ -110,3 +110,7 @@ pub const SIGNATURE_EACH_MS: u64 = 1000;
 /// Addresses whose token buckets a device remembers. A bucket is full again after three seconds, in which at most ten signatures
 /// are checked; so only full ones are ever replaced.
 pub const SIGNATURE_ADDRESSES: usize = 10;
+
+/// Most significant digits of a floating-point number. No format prints more than 17, and decimal types of other languages 28 or 34;
+/// with this many the number is still read exactly before it is rounded.
+pub const FLOAT_DIGITS: usize = 40;

@@ -183,6 +183,14 @@ pub enum Part<'a> {
     Text(&'a str),
     /// Lines of a doc comment: each loses the white space at its ends, and they are joined by one space, escaped.
     Doc(&'a [&'a str]),
+    /// A number in decimal.
+    Number(i64),
+    /// The number divided by ten to the power of the second one: `Fixed(215, 1)` is `21.5`.
+    Fixed(i64, u8),
+    /// Texts as the elements of an array, each in quotes, with commas in between.
+    Choices(&'a [&'a str]),
+    /// More parts.
+    Parts(&'a [Part<'a>]),
 }
 
 /// Length in bytes of what [`join`] makes.
@@ -213,8 +221,46 @@ impl Joiner<'_> {
                 Part::Json(json) => self.bytes(json.as_bytes()),
                 Part::Text(text) => self.escaped(text.as_bytes()),
                 Part::Doc(lines) => self.lines(lines),
+                Part::Number(number) => self.fixed(*number, 0),
+                Part::Fixed(number, places) => self.fixed(*number, *places),
+                Part::Choices(texts) => self.choices(texts),
+                Part::Parts(parts) => self.parts(parts),
             }
             parts = rest;
+        }
+    }
+
+    const fn choices(&mut self, mut texts: &[&str]) {
+        let mut first = true;
+        while let [text, rest @ ..] = texts {
+            self.bytes(if first { b"\"" } else { b",\"" });
+            self.escaped(text.as_bytes());
+            self.byte(b'"');
+            first = false;
+            texts = rest;
+        }
+    }
+
+    const fn fixed(&mut self, value: i64, places: u8) {
+        if value < 0 {
+            self.byte(b'-');
+        }
+        // From the highest place that has a digit, or that is in front of the point, down to the lowest.
+        let mut place: u8 = 19;
+        let mut begun = false;
+        loop {
+            let digit = digit(value.unsigned_abs(), place);
+            begun = begun || digit != 0 || place <= places;
+            if begun {
+                self.byte(b'0' + digit);
+            }
+            if place == 0 {
+                return;
+            }
+            if place == places {
+                self.byte(b'.');
+            }
+            place -= 1;
         }
     }
 
@@ -256,37 +302,60 @@ impl Joiner<'_> {
     }
 }
 
-/// A number in decimal, without formatting machinery.
+/// The digit of `number` at a place, counted from the right.
+const fn digit(mut number: u64, mut place: u8) -> u8 {
+    while place > 0 {
+        number /= 10;
+        place -= 1;
+    }
+    (number % 10) as u8
+}
+
+/// A number in decimal, without the formatting machinery of `core::fmt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decimal {
-    /// Digits and sign at the right end.
-    text: [u8; 20],
+    /// Digits, point and sign at the right end.
+    text: [u8; DECIMAL],
     /// Where they begin.
     start: u8,
 }
 
+/// A sign, 19 digits, and a zero and a point in front of those.
+const DECIMAL: usize = 22;
+
 impl Decimal {
     /// No digits at all, where a number is not needed.
-    pub const EMPTY: Self = Self { text: [0; 20], start: 20 };
+    pub const EMPTY: Self = Self { text: [0; DECIMAL], start: DECIMAL as u8 };
 
     /// The digits of `value`, with its sign.
     pub fn new(value: i64) -> Self {
-        let mut text = [0; 20];
-        let mut start = 20;
+        Self::fixed(value, 0)
+    }
+
+    /// `value` divided by ten to the power of `places`, of which there may be 19: `fixed(215, 1)` is `21.5`.
+    pub fn fixed(value: i64, places: u8) -> Self {
+        let mut text = [0; DECIMAL];
+        let mut start = DECIMAL as u8;
         let mut rest = value.unsigned_abs();
-        // 64 bits have 19 digits at most, so there is room for the sign.
+        let (mut digits, mut pointed) = (0, places == 0);
         for slot in text.iter_mut().rev() {
-            start -= 1;
-            if rest == 0 && start < 19 {
+            *slot = if digits == places && !pointed {
+                pointed = true;
+                b'.'
+            } else if digits <= places || rest != 0 {
+                let digit = (rest % 10) as u8;
+                rest /= 10;
+                digits += 1;
+                b'0' + digit
+            } else if value < 0 {
+                start -= 1;
                 *slot = b'-';
                 break;
-            }
-            *slot = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 && value >= 0 {
+            } else {
                 break;
-            }
+            };
+            start -= 1;
         }
         Self { text, start }
     }
@@ -332,6 +401,28 @@ mod tests {
         out.truncate(2);
         assert_eq!(out.put(b"xyz"), Err(Full));
         assert_eq!(out.written(), b"ab");
+    }
+
+    #[test]
+    fn decimals_are_written_with_their_point_at_run_time_and_at_compile_time() {
+        for (value, places, text) in [
+            (215, 1, "21.5"),
+            (-5, 2, "-0.05"),
+            (0, 1, "0.0"),
+            (7, 3, "0.007"),
+            (100, 2, "1.00"),
+            (i64::MIN, 19, "-0.9223372036854775808"),
+            (i64::MAX, 1, "922337203685477580.7"),
+            (-40, 0, "-40"),
+        ] {
+            assert_eq!(Decimal::fixed(value, places).as_bytes(), text.as_bytes());
+            let joined: [u8; 24] = join(&[Part::Fixed(value, places)]);
+            assert_eq!(&joined[..text.len()], text.as_bytes());
+            assert!(joined[text.len()..].iter().all(|byte| *byte == 0));
+        }
+        let mut out = [0; 32];
+        Joiner { out: &mut out, len: 0 }.parts(&[Part::Parts(&[Part::Choices(&["a\"", "b"]), Part::Number(-3)])]);
+        assert!(out.starts_with(br#""a\"","b"-3"#));
     }
 
     #[test]
