@@ -4,7 +4,6 @@ use crate::device::{Topics, cancel, on_a_line, topics};
 use crate::endpoint::{IMPATIENT, PATIENCE, ask, boot, rest, until, wire};
 use crate::homes::Http;
 use crate::modern::request;
-use ::core::fmt::Write as _;
 use ::core::sync::atomic::{AtomicUsize, Ordering};
 use ::core::time::Duration;
 use attache_core::embassy::Deadlines;

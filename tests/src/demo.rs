@@ -5,7 +5,7 @@ use attache_core::mcp::Server;
 use attache_core::tool::{Output, Tables, ToolError, ToolResult};
 
 attache_core::args! { pub struct Echo<'a> { /** what to say */ text: Text<'a> } }
-attache_core::args! { pub struct Add { a: i64, b: i64 } }
+attache_core::args! { pub struct Add { /** one summand */ a: i64, /** the other one */ b: i64 } }
 attache_core::tools! { pub mod tools for Demo {
     /// Say it again
     #[read_only] fn echo(Echo<'_>);

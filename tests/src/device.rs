@@ -6,7 +6,6 @@ use attache_core::embassy::{Buffers, Changes, serve_lines};
 use attache_core::json::{Escaped, Full};
 use attache_core::mcp::Server;
 use attache_core::tool::{Call, Contents, Nothing, Operation, Output, Read, Tables, ToolError, ToolResult};
-use core::fmt::Write as _;
 use core::future::Future;
 use embedded_io_adapters::tokio_1::FromTokio;
 use serde_json::{Value, json};

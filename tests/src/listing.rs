@@ -168,7 +168,7 @@ fn cursor_into_a_list_that_has_changed_is_refused() {
 mod device {
     use super::*;
 
-    attache_core::args! { pub(crate) struct Diagnose<'a> { /** number of the relay */ relay: Text<'a>, why: Option<Text<'a>> } }
+    attache_core::args! { pub(crate) struct Diagnose<'a> { /** number of the relay */ relay: Text<'a>, /** what was seen */ why: Option<Text<'a>> } }
     attache_core::prompts! { pub(crate) mod scripts for Board {
         /// Find out why a relay does not switch
         #[title = "Diagnose"] fn diagnose(Diagnose<'_>);
@@ -227,7 +227,7 @@ fn tables_of_a_device_are_listed_by_pages_and_their_entries_answer() {
         first["prompts"],
         json!([{"name": "diagnose", "title": "Diagnose", "description": "Find out why a relay does not switch", "arguments": [
             {"name": "relay", "description": "number of the relay", "required": true},
-            {"name": "why", "required": false},
+            {"name": "why", "description": "what was seen", "required": false},
         ]}])
     );
     let second = engine(&server, "prompts/list", json!({"cursor": first["nextCursor"]}))["result"].take();

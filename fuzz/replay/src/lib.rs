@@ -6,6 +6,7 @@
 //! arithmetic on strings, or a slow model of the same rules.
 
 mod application;
+mod arguments;
 mod auth_json;
 mod decimal;
 mod document;
@@ -22,6 +23,7 @@ mod sessions;
 mod state;
 mod token;
 
+pub use arguments::arguments;
 pub use auth_json::auth_json;
 pub use envelope::envelope;
 pub use exchange::exchange;
