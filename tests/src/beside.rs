@@ -144,8 +144,8 @@ impl Mill {
 const OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, &[]).with_logging().with_subscriptions();
 /// Of a line, which remembers what a legacy peer asks for.
-static LINE: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS).with_sessions();
-static HTTP: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS);
+static LINE: Server<'static> = Server::new("mill", "1", &OFFERS).with_sessions();
+static HTTP: Server<'static> = Server::new("mill", "1", &OFFERS);
 
 fn line<F: Future<Output = ()>>(mill: &Mill, client: impl FnOnce(crate::device::Line) -> F) {
     line_of(8192, mill, client);
@@ -319,7 +319,7 @@ fn legacy_subscription_on_a_line_hears_of_what_it_asked_for_until_it_ends() {
     let mill = Mill::default();
     let offers =
         Tables::of_tools(tools::TOOLS).with_resources(crate::device::resources::RESOURCES, &[]).with_subscriptions();
-    let server = Server::new(plain("mill"), plain("1"), &offers).with_sessions();
+    let server = Server::new("mill", "1", &offers).with_sessions();
     on_a_line::<512, _>(
         64,
         &topics,

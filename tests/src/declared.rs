@@ -1,6 +1,6 @@
 //! Declared arguments and results: the types that there are, what each of them takes, and what it refuses by the argument's path.
 
-use attache_core::json::{Escaped, Text, Value as Json};
+use attache_core::json::{Text, Value as Json};
 use attache_core::mcp::Server;
 use attache_core::testing::Client;
 use attache_core::tool::{
@@ -255,6 +255,8 @@ attache_core::tools! {
         fn r#match(Nothing);
         /// Fails with a number in its reason
         fn pump(Nothing);
+        /// Says who calls
+        fn who(Nothing, Call);
     }
 }
 
@@ -288,17 +290,17 @@ impl<P: Pin> Board<P> {
         })
     }
 
+    fn who(&self, _: Nothing, call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
+        out.text(if call.who().key_name().is_some() { "a key" } else { "anybody" })
+    }
+
     fn pump(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
         out.text("taken back")?;
         out.fail_with(|text| write!(text, "pump {} is dry", 3))
     }
 }
 
-static SERVER: Server<'static> = Server::new(
-    Escaped::new("s").expect("plain"),
-    Escaped::new("1").expect("plain"),
-    &const { Tables::of_tools(tools::TOOLS) },
-);
+static SERVER: Server<'static> = Server::new("s", "1", &const { Tables::of_tools(tools::TOOLS) });
 
 fn called(tool: &str) -> Value {
     let mut client = Client::<1024>::of(&SERVER);
@@ -332,7 +334,7 @@ fn tool_table_has_what_its_attributes_say() {
         })
         .collect();
     let names: Vec<_> = listed.iter().map(|tool| tool["name"].as_str().expect("a name")).collect();
-    assert_eq!(names, ["measure", "pin.level", "told", "match", "pump"]);
+    assert_eq!(names, ["measure", "pin.level", "told", "match", "pump", "who"]);
     assert_eq!(listed[0]["description"], "Measure the air. The description may have any number of lines.");
     assert_eq!((&listed[0]["title"], &listed[0]["annotations"]["readOnlyHint"]), (&json!("Air"), &json!(true)));
     let output: Value = serde_json::from_str(Reading::SCHEMA).expect("JSON");
@@ -345,6 +347,7 @@ fn tools_write_texts_objects_and_reasons() {
         called("told")["content"],
         json!([{"type": "text", "text": "1 of 2"}, {"type": "text", "text": "21.5 °C"}])
     );
+    assert_eq!(called("who")["content"][0]["text"], "anybody");
     let object = json!({"rate": 3, "unit": "l/min", "nested": {"none": null}, "last": [true, false]});
     assert_eq!(called("match")["structuredContent"], object);
     for (tool, reason) in [("pin.level", "the pin does not answer"), ("pump", "pump 3 is dry")] {

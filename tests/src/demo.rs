@@ -1,6 +1,6 @@
 //! The application that the tests call: `echo` and `add`, once for the engine alone and once for the host.
 
-use attache_core::json::{Decimal, Escaped, Full, Text};
+use attache_core::json::{Decimal, Full, Text};
 use attache_core::mcp::Server;
 use attache_core::tool::{Output, Tables, ToolError, ToolResult};
 
@@ -27,12 +27,7 @@ impl Demo {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
-pub(crate) static SERVER: Server<'static> =
-    Server::new(plain("demo"), plain("1.0"), &const { Tables::of_tools(tools::TOOLS) });
+pub(crate) static SERVER: Server<'static> = Server::new("demo", "1.0", &const { Tables::of_tools(tools::TOOLS) });
 
 /// The same for the host.
 pub(crate) fn host() -> attache_host::Server {

@@ -9,7 +9,6 @@ use attache_core::auth::{ApiKey, Denied, Gate, Rules, digest};
 use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens, WallClock, keep_time};
 use attache_core::http::Resource;
 use attache_core::journal::Journal;
-use attache_core::json::Escaped;
 use attache_core::mcp::Server;
 use attache_core::tool::{Nothing, Output, Tables, ToolResult};
 use serde_json::{Value, json};
@@ -33,11 +32,7 @@ impl Valve {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
-static SERVER: Server<'static> = Server::new(plain("valve"), plain("1"), &const { Tables::of_tools(tools::TOOLS) });
+static SERVER: Server<'static> = Server::new("valve", "1", &const { Tables::of_tools(tools::TOOLS) });
 
 const SECRET: &str = "a key that nobody guesses";
 

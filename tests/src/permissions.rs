@@ -4,7 +4,7 @@ use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
 use attache_core::exchange::{Origin, answer};
 use attache_core::http::{Facts, Refusal};
-use attache_core::json::{Escaped, Slice};
+use attache_core::json::Slice;
 use attache_core::mcp::Server;
 use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, ToolResult};
 
@@ -41,10 +41,6 @@ impl Plant {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
 // `all` is over `admin`, which is over both; and a circle, which leads nowhere.
 const IMPLIED: &[(&str, &str)] = &[
     ("plant.admin", "plant.read"),
@@ -54,7 +50,7 @@ const IMPLIED: &[(&str, &str)] = &[
     ("circle.b", "circle.a"),
 ];
 static OFFERS: Tables<'static> = Tables::of_tools(plant::TOOLS).with_implied(IMPLIED);
-static SERVER: Server<'static> = Server::new(plain("plant"), plain("1"), &OFFERS);
+static SERVER: Server<'static> = Server::new("plant", "1", &OFFERS);
 
 /// What a call of `tool` by `who` comes to: the status, and why it was denied.
 fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operation)>) {

@@ -36,6 +36,36 @@ pub struct Endpoint<'a, const URIS: usize> {
     pub room: Room,
 }
 
+impl<'a> Endpoint<'a, 0> {
+    /// An endpoint at `/mcp` with the default deadlines, whose resources do not change, for so many sockets. The fields can be changed.
+    pub fn new(server: &'a Server<'a>, policy: Policy<'a>, guard: Guard<'a>, sockets: usize) -> Self {
+        static NONE: Changes<0> = Changes::new([]);
+        let site = Site { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
+        Self { server, changes: &NONE, site, room: Room::new(sockets) }
+    }
+}
+
+impl<'a, const URIS: usize> Endpoint<'a, URIS> {
+    /// The same endpoint, whose subscriptions are told of these changes.
+    #[must_use]
+    pub fn changes<const N: usize>(self, changes: &'a Changes<N>) -> Endpoint<'a, N> {
+        let Self { server, site, room, .. } = self;
+        Endpoint { server, changes, site, room }
+    }
+
+    /// The same endpoint at another path.
+    #[must_use]
+    pub fn path(self, path: &'a str) -> Self {
+        Self { site: Site { path, ..self.site }, ..self }
+    }
+
+    /// The same endpoint with other timeouts.
+    #[must_use]
+    pub fn deadlines(self, deadlines: Deadlines) -> Self {
+        Self { site: Site { deadlines, ..self.site }, ..self }
+    }
+}
+
 /// Timeouts of a connection. A client that exceeds one loses its own connection; others are not affected.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

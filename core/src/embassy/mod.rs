@@ -40,7 +40,7 @@ pub use keep_time::keep_time;
 pub use net::{Socket, serve};
 #[cfg(feature = "embassy-net")]
 pub use room::Room;
-pub use serial::{Buffers, Error, serve_lines};
+pub use serial::{Error, Line, LineBuffers};
 #[cfg(feature = "sntp")]
 pub use sntp::sntp;
 #[cfg(feature = "embassy-net")]

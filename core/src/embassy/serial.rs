@@ -4,7 +4,7 @@ use super::Changes;
 use super::inbox::{Heard, Inbox, Listening};
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
-use crate::auth::Authenticated;
+use crate::auth::{Access, Authenticated};
 use crate::exchange::{Batch, Next, Reply, Ticket, Wish, too_large};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
@@ -19,29 +19,29 @@ use embedded_io_async::{Read, Write};
 /// The memory of one line: put it in a `static`.
 ///
 /// `LINE` is the longest message in bytes, `OUT` the longest result that is not streamed, `LISTENS` the number of
-/// subscriptions that can be open at once; what is larger or more is refused by name. Lists and errors need no room here.
+/// subscriptions that can be open at once. What is larger or more is refused with an error that says so. Lists and errors need no room here.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Buffers<const LINE: usize, const OUT: usize, const LISTENS: usize = 0> {
+pub struct LineBuffers<const LINE: usize, const OUT: usize, const LISTENS: usize = 0> {
     line: [u8; LINE],
     out: [u8; OUT],
     subscriptions: Subscriptions<LISTENS>,
 }
 
-impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Buffers<LINE, OUT, LISTENS> {
+impl<const LINE: usize, const OUT: usize, const LISTENS: usize> LineBuffers<LINE, OUT, LISTENS> {
     /// Empty buffers.
     pub const fn new() -> Self {
         Self { line: [0; LINE], out: [0; OUT], subscriptions: Subscriptions::new() }
     }
 }
 
-impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Default for Buffers<LINE, OUT, LISTENS> {
+impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Default for LineBuffers<LINE, OUT, LISTENS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Why [`serve_lines`] came back.
+/// Why [`Line::serve`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<R, W> {
@@ -51,51 +51,75 @@ pub enum Error<R, W> {
     Write(W),
 }
 
-/// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs its cancellation is heard and pings are
-/// answered, as far as they stand in the first [`MEANWHILE`](crate::limits::MEANWHILE) bytes that come; other messages and
-/// changes wait until it has been answered. A call that is cancelled is dropped at its next await and not answered, unless it has
-/// said that it [must finish](Output::must_finish).
+/// A line, before it is served.
 ///
-/// `rx` must lose nothing when a read is dropped before it is ready, as ports with a buffer do not.
-///
-/// A result that is streamed goes out as the handler writes it. If the handler fails behind that, what has gone out ends as a
-/// line that is no JSON, and an error with the id of the request follows on a line of its own.
-///
-/// # Errors
-/// What `rx` or `tx` reports.
-pub async fn serve_lines<
-    R: Read,
-    W: Write,
-    const LINE: usize,
-    const OUT: usize,
-    const LISTENS: usize,
-    const URIS: usize,
->(
-    rx: R,
-    tx: W,
-    buffers: &mut Buffers<LINE, OUT, LISTENS>,
-    changes: &Changes<URIS>,
-    server: &Server<'_>,
-    who: &Authenticated<'_>,
-    handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
-) -> Result<(), Error<R::Error, W::Error>> {
-    let Buffers { line, out, subscriptions } = buffers;
-    let mut lines = Lines::new(line);
-    let mut inbox = Inbox::new(rx);
-    let connection = Connection::outlasting();
-    let mut peer = Peer { connection, level: None, server, who, out, changes, subscriptions, tx, handler };
-    loop {
-        let limit = lines.capacity();
-        if !peer.meanwhile(inbox.more()).await.map_err(Error::Write)?.map_err(Error::Read)? {
-            return match lines.finish() {
-                Some(cut) => peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write),
-                None => Ok(()),
-            };
-        }
-        if let Some(cut) = inbox.with(|input| lines.feed(input)) {
-            peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write)?;
-            // Not only when nothing comes in: a busy peer must hear of changes too.
-            peer.tell().await.map_err(Error::Write)?;
+/// A serial line has no access control of its own: every caller at its other end may call every tool, unless [`caller`](Line::caller) says
+/// otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a, const URIS: usize = 0> {
+    server: &'a Server<'a>,
+    changes: &'a Changes<URIS>,
+    who: Authenticated<'a>,
+}
+
+impl<'a> Line<'a> {
+    /// A line to this server, whose resources do not change.
+    pub fn new(server: &'a Server<'a>) -> Self {
+        static NONE: Changes<0> = Changes::new([]);
+        Self { server, changes: &NONE, who: Authenticated::anonymous(&Access::Anonymous) }
+    }
+}
+
+impl<'a, const URIS: usize> Line<'a, URIS> {
+    /// The same line, whose subscriptions are told of these changes.
+    #[must_use]
+    pub fn changes<const N: usize>(self, changes: &'a Changes<N>) -> Line<'a, N> {
+        let Self { server, who, .. } = self;
+        Line { server, changes, who }
+    }
+
+    /// The same line, for a caller with these rights.
+    #[must_use]
+    pub fn caller(self, who: Authenticated<'a>) -> Self {
+        Self { who, ..self }
+    }
+
+    /// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs, its cancellation is read and pings are answered, if
+    /// they are in the next [`MEANWHILE`](crate::limits::MEANWHILE) bytes; other messages and changes wait until the call is answered. A call
+    /// that is cancelled is dropped at its next await and not answered, unless it has called [`must_finish`](Output::must_finish).
+    ///
+    /// A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes. Ports with a buffer are.
+    ///
+    /// A result that is streamed is sent while the handler writes it. If the handler fails after that, the line that was begun is not JSON, and
+    /// an error with the id of the request follows on a line of its own.
+    ///
+    /// # Errors
+    /// What `rx` or `tx` reports.
+    pub async fn serve<R: Read, W: Write, const LINE: usize, const OUT: usize, const LISTENS: usize>(
+        self,
+        (rx, tx): (R, W),
+        buffers: &mut LineBuffers<LINE, OUT, LISTENS>,
+        handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
+    ) -> Result<(), Error<R::Error, W::Error>> {
+        let Self { server, changes, who } = &self;
+        let LineBuffers { line, out, subscriptions } = buffers;
+        let mut lines = Lines::new(line);
+        let mut inbox = Inbox::new(rx);
+        let connection = Connection::outlasting();
+        let mut peer = Peer { connection, level: None, server, who, out, changes, subscriptions, tx, handler };
+        loop {
+            let limit = lines.capacity();
+            if !peer.meanwhile(inbox.more()).await.map_err(Error::Write)?.map_err(Error::Read)? {
+                return match lines.finish() {
+                    Some(cut) => peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write),
+                    None => Ok(()),
+                };
+            }
+            if let Some(cut) = inbox.with(|input| lines.feed(input)) {
+                peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write)?;
+                // Not only when nothing comes in: a busy peer must hear of changes too.
+                peer.tell().await.map_err(Error::Write)?;
+            }
         }
     }
 }

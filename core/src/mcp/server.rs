@@ -19,8 +19,17 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// A server with a name, a version of its own, and what it offers.
-    pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
+    /// A server with a name, a version of its own, and what it offers. Put it in a `static`: a name that cannot be sent as it is then
+    /// does not compile.
+    ///
+    /// # Panics
+    /// If `name` or `version` has a quote, a backslash or a control character.
+    pub const fn new(name: &'a str, version: &'a str, offers: &'a (dyn Catalogue + Sync)) -> Self {
+        Self::escaped(plain(name), plain(version), offers)
+    }
+
+    /// The same with any name and version, which are escaped already.
+    pub const fn escaped(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
         Self {
             name,
             version,
@@ -41,8 +50,17 @@ impl<'a> Server<'a> {
     }
 
     /// The same server with words for the model on how to use it (MCP server/discover, `instructions`).
+    ///
+    /// # Panics
+    /// If `instructions` has a quote, a backslash or a control character: escape it then.
     #[must_use]
-    pub const fn with_instructions(self, instructions: Escaped<'a>) -> Self {
+    pub const fn with_instructions(self, instructions: &'a str) -> Self {
+        self.with_escaped_instructions(plain(instructions))
+    }
+
+    /// The same with any instructions, which are escaped already.
+    #[must_use]
+    pub const fn with_escaped_instructions(self, instructions: Escaped<'a>) -> Self {
         Self { instructions: Some(instructions), ..self }
     }
 
@@ -134,6 +152,13 @@ impl<'a> Server<'a> {
             Some(text) => [br#","instructions":""#, text.as_str().as_bytes(), b"\""],
             None => [b""; 3],
         }
+    }
+}
+
+const fn plain(text: &str) -> Escaped<'_> {
+    match Escaped::new(text) {
+        Some(text) => text,
+        None => panic!("a quote, a backslash or a control character must be escaped: see Escaped"),
     }
 }
 

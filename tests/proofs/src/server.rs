@@ -2,7 +2,7 @@
 
 use crate::foreign::Foreign;
 use attache_core::auth::{Access, Authenticated};
-use attache_core::json::{Escaped, Text};
+use attache_core::json::Text;
 use attache_core::mcp::Server;
 use attache_core::tool::{
     Completing, Contents, Fixed, List, Messages, Nothing, Operation, OrFail, Output, Read, Role, Tables, ToolError,
@@ -183,18 +183,13 @@ impl Application {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
 static OFFERS: Tables<'static> = Tables::of_tools(every::TOOLS)
     .with_prompts(scripts::PROMPTS)
     .with_resources(files::RESOURCES, files::TEMPLATES)
     .with_completions();
 
-static SERVER: Server<'static> = Server::new(plain("proofs"), plain("1.0"), &OFFERS)
-    .with_instructions(plain("Nothing here is ever run."))
-    .with_page(2);
+static SERVER: Server<'static> =
+    Server::new("proofs", "1.0", &OFFERS).with_instructions("Nothing here is ever run.").with_page(2);
 
 /// The server, of which the compiler knows nothing: any number of tools, any texts.
 pub(crate) fn server() -> &'static Server<'static> {

@@ -14,13 +14,10 @@
 #![no_std]
 #![no_main]
 
-use attache_core::embassy::{Changes, Deadlines, Endpoint, Guard, Ration, Room, Seen, Site, Socket, Tokens, WallClock};
-use attache_core::embassy::{keep_time, serve, sntp};
+use attache_core::embassy::{Endpoint, Guard, Ration, Seen, Socket, Tokens, WallClock, keep_time, serve, sntp};
 use attache_core::journal::Journal;
-use attache_core::json::Escaped;
-use attache_core::mcp::Server;
+use attache_core::prelude::*;
 use attache_core::provision::{Page, Verifiers};
-use attache_core::tool::{Call, Nothing, Output as Out, Tables, ToolResult};
 use core::cell::RefCell;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
@@ -38,12 +35,12 @@ use embedded_hal_bus::spi::ExclusiveDevice;
 use panic_probe as _;
 use static_cell::{ConstStaticCell, StaticCell};
 
-attache_core::args! {
+args! {
     /// Arguments of `set_led`.
     pub struct SetLed { /** true switches it on */ on: bool }
 }
 
-attache_core::tools! { pub mod tools for Board {
+tools! { pub mod tools for Board {
     /// Switch the LED beside the USB socket
     #[idempotent] #[closed_world] async fn set_led(SetLed);
     /// Seconds since the board has started
@@ -51,12 +48,7 @@ attache_core::tools! { pub mod tools for Board {
 } }
 
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS);
-static SERVER: Server<'static> = Server::new(plain("w5500-evb-pico"), plain("1"), &OFFERS);
-static CHANGES: Changes<0> = Changes::new([]);
-
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("nothing in it has to be escaped")
-}
+static SERVER: Server<'static> = Server::new("w5500-evb-pico", "1", &OFFERS);
 
 /// What the tools act on.
 pub struct Board {
@@ -64,12 +56,12 @@ pub struct Board {
 }
 
 impl Board {
-    async fn set_led(&self, wanted: SetLed, out: &mut Out<'_>) -> ToolResult {
+    async fn set_led(&self, wanted: SetLed, out: &mut Answer<'_>) -> ToolResult {
         self.led.borrow_mut().set_level(if wanted.on { Level::High } else { Level::Low });
         out.text("done")
     }
 
-    async fn uptime(&self, _: Nothing, out: &mut Out<'_>) -> ToolResult {
+    async fn uptime(&self, _: Nothing, out: &mut Answer<'_>) -> ToolResult {
         let seconds = i64::try_from(Instant::now().as_secs()).unwrap_or(i64::MAX);
         out.text_with(|text| text.number(seconds))
     }
@@ -127,9 +119,7 @@ async fn main(spawner: Spawner) {
         spawner.spawn(defmt::unwrap!(time(stack, server.into(), clock)));
     }
 
-    let deadlines = Deadlines::DEFAULT;
-    let site = Site { path: "/mcp", policy: page.policy(), guard: guard(page, clock), deadlines };
-    let endpoint = ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site, room: Room::new(SOCKETS) });
+    let endpoint = ENDPOINT.init(Endpoint::new(&SERVER, page.policy(), guard(page, clock), SOCKETS));
     for memory in MEMORY.take() {
         spawner.spawn(defmt::unwrap!(socket(board, stack, memory, endpoint)));
     }
@@ -163,7 +153,7 @@ async fn socket(
     memory: &'static mut Memory,
     endpoint: &'static Endpoint<'static, 0>,
 ) {
-    let handler = async |call: Call<'_>, out: &mut Out<'_>| tools::dispatch(board, call, out).await;
+    let handler = async |call: Call<'_>, out: &mut Answer<'_>| tools::dispatch(board, call, out).await;
     serve((stack, 80), memory, endpoint, handler).await;
 }
 

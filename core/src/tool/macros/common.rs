@@ -110,6 +110,18 @@ macro_rules! __members {
     }};
 }
 
+/// The call, for a tool that is declared with it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __call {
+    (Call $call:ident) => {
+        $call
+    };
+    ($other:ident $call:ident) => {
+        compile_error!(concat!("`", stringify!($other), "` cannot follow the arguments of a tool; `Call` can"))
+    };
+}
+
 /// What a handler ends with: nothing more, or a result that is written by its type.
 #[doc(hidden)]
 #[macro_export]

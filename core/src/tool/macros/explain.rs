@@ -97,7 +97,7 @@ macro_rules! __explain_entry {
     ($macro:literal $example:literal #[$($attr:tt)*] $($rest:tt)*) => {
         $crate::__explain_entry! { $macro $example $($rest)* }
     };
-    ($macro:literal $example:literal $(async)? fn $name:ident ( $args:ty ) $(-> $result:ty)? ; $($rest:tt)*) => {
+    ($macro:literal $example:literal $(async)? fn $name:ident ( $args:ty $(, $with:ident)? ) $(-> $result:ty)? ; $($rest:tt)*) => {
         $crate::__explain_entry! { $macro $example $($rest)* }
     };
     ($macro:literal $example:literal $(async)? fn $name:ident ( ) $($rest:tt)*) => {

@@ -2,6 +2,7 @@
 
 mod args;
 mod common;
+mod dispatch;
 mod explain;
 mod prompts;
 mod resources;

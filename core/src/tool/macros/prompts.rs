@@ -91,6 +91,11 @@ macro_rules! __prompts {
                 &[ $( $crate::__when!([] [$(#[$($attr)*])*] { Some(Named::$prompt) } { None }) ),+ ],
             );
 
+            /// Whether this module runs the operation.
+            pub const fn handles(operation: $crate::tool::Operation) -> bool {
+                matches!(operation, $crate::tool::Operation::Prompt(_))
+            }
+
             /// Writes the prompt that is requested.
             ///
             /// # Errors

@@ -100,6 +100,11 @@ macro_rules! __resources {
                 $( $crate::__when!([] [$(#[$($tattr)*])*] { Some(Named::$tname) } { None }), )*
             ]);
 
+            /// Whether this module runs the operation.
+            pub const fn handles(operation: $crate::tool::Operation) -> bool {
+                matches!(operation, $crate::tool::Operation::Resource(_) | $crate::tool::Operation::Template(_))
+            }
+
             /// Writes the resource that is read.
             ///
             /// # Errors

@@ -10,6 +10,9 @@
 /// A tool with a result type (`fn read(Nothing) -> Reading;`, see [`results!`](crate::results)) declares its `outputSchema`, and its method
 /// returns `Result<Reading, ToolError>`.
 ///
+/// A tool that has to know who calls, or other members of the request, is declared with a [`Call`](crate::tool::Call): `fn open(Valve, Call);` is the
+/// method `fn open(&self, valve: Valve, call: Call<'_>, out: &mut Output<'_>)`.
+///
 /// The application may be any type: `mod tools for app::Board`, `mod tools for Board<'_>`, or `mod tools<P: OutputPin> for Board<P>`.
 ///
 /// ```
@@ -41,19 +44,19 @@
 #[macro_export]
 macro_rules! tools {
     ( $(#[$about:meta])* $vis:vis mod $module:ident $(<$($param:ident : $bound:path),+ $(,)?>)? for $app:ty {
-        $( $(#[$($attr:tt)*])* fn $tool:ident ( $args:ty ) $(-> $result:ty)? ; )+
+        $( $(#[$($attr:tt)*])* fn $tool:ident ( $args:ty $(, $with:ident)? ) $(-> $result:ty)? ; )+
     } ) => {
         $crate::__tools! {
             [$(#[$about])*] [$vis] $module [$(<$($param : $bound),+>)?] [$app] []
-            $( { [$(#[$($attr)*])*] $tool [$args] [$($result)?] [] } )+
+            $( { [$(#[$($attr)*])*] $tool [$args $(, $with)?] [$($result)?] [] } )+
         }
     };
     ( $(#[$about:meta])* $vis:vis mod $module:ident $(<$($param:ident : $bound:path),+ $(,)?>)? for $app:ty {
-        $( $(#[$($attr:tt)*])* $(async $($never:literal)?)? fn $tool:ident ( $args:ty ) $(-> $result:ty)? ; )+
+        $( $(#[$($attr:tt)*])* $(async $($never:literal)?)? fn $tool:ident ( $args:ty $(, $with:ident)? ) $(-> $result:ty)? ; )+
     } ) => {
         $crate::__tools! {
             [$(#[$about])*] [$vis] $module [$(<$($param : $bound),+>)?] [$app] [async]
-            $( { [$(#[$($attr)*])*] $tool [$args] [$($result)?] [$(.await $($never)?)?] } )+
+            $( { [$(#[$($attr)*])*] $tool [$args $(, $with)?] [$($result)?] [$(.await $($never)?)?] } )+
         }
     };
     ($($other:tt)*) => {
@@ -66,7 +69,7 @@ macro_rules! tools {
 macro_rules! __tools {
     (
         [$(#[$about:meta])*] [$vis:vis] $module:ident [$($params:tt)*] [$app:ty] [$($kind:tt)?]
-        $( { [$(#[$($attr:tt)*])*] $tool:ident [$args:ty] [$($result:ty)?] [$($wait:tt)*] } )+
+        $( { [$(#[$($attr:tt)*])*] $tool:ident [$args:ty $(, $with:ident)?] [$($result:ty)?] [$($wait:tt)*] } )+
     ) => {
         $(#[$about])*
         #[doc = concat!("The tools of `", stringify!($app), "`.")]
@@ -109,6 +112,11 @@ macro_rules! __tools {
                 &[ $( $crate::__when!([] [$(#[$($attr)*])*] { Some(Named::$tool) } { None }) ),+ ],
             );
 
+            /// Whether this module runs the operation.
+            pub const fn handles(operation: $crate::tool::Operation) -> bool {
+                matches!(operation, $crate::tool::Operation::Tool(_))
+            }
+
             /// Runs the tool that is called.
             ///
             /// # Errors
@@ -126,7 +134,7 @@ macro_rules! __tools {
                     $( Some(Some(Named::$tool)) => $crate::__when!([] [$(#[$($attr)*])*] {
                         match call.arguments().read::<$args>() {
                             Ok(arguments) => {
-                                return $crate::__outcome!(app.$tool(arguments, out) $($wait)*, out $(, $result)?);
+                                return $crate::__outcome!(app.$tool(arguments $(, $crate::__call!($with call))?, out) $($wait)*, out $(, $result)?);
                             }
                             Err(error) => error,
                         }
