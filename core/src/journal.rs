@@ -101,7 +101,7 @@ impl<F: NorFlash> Journal<F> {
         let next = self.newest.map_or(0, |newest| newest.saturating_add(STEP));
         let mut at = next;
         // A place behind the newest record that is not erased has a record that was not written whole.
-        while at % Self::SECTOR != 0 || at == 0 && self.newest.is_none() {
+        while !at.is_multiple_of(Self::SECTOR) || at == 0 && self.newest.is_none() {
             if self.slot(at)?.iter().all(|byte| *byte == 0xFF) {
                 return Ok(at);
             }

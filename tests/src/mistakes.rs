@@ -74,6 +74,17 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "`f` is declared by its type of arguments alone",
     ),
     (
+        "tool_with_something_else_behind_its_arguments",
+        "tools! { pub mod t for App { /** F */ fn f(Nothing, Caller); } }",
+        "`Caller` cannot follow the arguments of a tool; `Call` can",
+    ),
+    (
+        "server_whose_name_has_a_quote",
+        "static OFFERS: attache_core::tool::Tables<'static> = attache_core::tool::Tables::EMPTY;
+         pub static SERVER: attache_core::mcp::Server<'static> = attache_core::mcp::Server::new(\"a \\\"\", \"1\", &OFFERS);",
+        "a quote, a backslash or a control character must be escaped",
+    ),
+    (
         "table_that_is_no_module",
         "tools! { App { /** F */ fn f(Nothing); } }",
         "expected `tools! { pub mod tools for Board",

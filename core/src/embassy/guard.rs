@@ -109,8 +109,8 @@ struct Share {
 impl Ration {
     /// Full buckets.
     pub const fn new() -> Self {
-        const FULL: Share = Share { address: Cell::new(0), full_at: Cell::new(0) };
-        Self { all: Cell::new(0), shares: [FULL; limits::SIGNATURE_ADDRESSES] }
+        let shares = [const { Share { address: Cell::new(0), full_at: Cell::new(0) } }; limits::SIGNATURE_ADDRESSES];
+        Self { all: Cell::new(0), shares }
     }
 
     /// Takes one signature for the client at `from`, at `now` in milliseconds since the start; `false` if the limit is reached.

@@ -114,27 +114,34 @@ fn path(mut root: &[u8], place: &[u8], put: &mut dyn FnMut(&[u8]) -> Result<(), 
     let mut first = true;
     // Each round goes one bracket deeper.
     while root.as_ptr() != place.as_ptr() || root.len() != place.len() {
-        let Some((key, index, value)) = member(root, place) else {
+        let Some(member) = member(root, place) else {
             break;
         };
-        match key {
+        match member.key {
             Some(key) => {
                 put(if first { b"" } else { b"." })?;
                 put(key)?;
             }
             None => {
                 put(b"[")?;
-                put(Decimal::new(index).as_bytes())?;
+                put(Decimal::new(member.index).as_bytes())?;
                 put(b"]")?;
             }
         }
-        (root, first) = (value, false);
+        (root, first) = (member.value, false);
     }
     Ok(())
 }
 
-/// The key, the index and the bytes of the member of `root` in which `place` is; `None` if it is in none.
-fn member<'r>(root: &'r [u8], place: &[u8]) -> Option<(Option<&'r [u8]>, i64, &'r [u8])> {
+/// A member of an object or an element of an array.
+struct Member<'r> {
+    key: Option<&'r [u8]>,
+    index: i64,
+    value: &'r [u8],
+}
+
+/// The member of `root` in which `place` is; `None` if it is in none.
+fn member<'r>(root: &'r [u8], place: &[u8]) -> Option<Member<'r>> {
     let mut reader = Reader::new(root).ok()?;
     let object = match reader.kind()? {
         Kind::Object => reader.enter_object().ok()??,
@@ -152,7 +159,7 @@ fn member<'r>(root: &'r [u8], place: &[u8]) -> Option<(Option<&'r [u8]>, i64, &'
         // A value is a part of the text it was found in, so where it begins says which of them it is.
         let from = (place.as_ptr() as usize).checked_sub(value.as_ptr() as usize);
         if from.is_some_and(|from| from < value.len()) {
-            return Some((key, index, value));
+            return Some(Member { key, index, value });
         }
         index += 1;
     }
