@@ -111,6 +111,7 @@ pub struct HttpBuffers<const HEAD: usize, const BODY: usize, const OUT: usize> {
 impl<const HEAD: usize, const BODY: usize, const OUT: usize> HttpBuffers<HEAD, BODY, OUT> {
     /// Empty buffers.
     pub const fn new() -> Self {
+        const { assert!(OUT >= 256, "heads of answers are written to the buffer for results, so it needs 256 bytes") };
         Self { head: [0; HEAD], body: [0; BODY], out: [0; OUT] }
     }
 }

@@ -2,18 +2,18 @@
 
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
-use super::guard::{Guest, Tokens};
+use super::guard::Guest;
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
+use crate::exchange::{Batch, Emission, Listen, Next, Origin, Reply, Ticket, open, open_batched, too_large};
 use crate::http::{ACCEPTED, Door, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
-use crate::http1::{After, Body, Content, Fault, Framing, Heads};
+use crate::http1::{After, Body, Content, Fault, Framing, Heads, Request, close_head, open_head};
 use crate::json::{Full, Sink, Slice};
-use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
+use crate::tool::{Call, Operation, Output, ToolError, ToolResult, scopes};
 use core::future::{Future, poll_fn};
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
@@ -62,14 +62,15 @@ struct Peer<'a, R, W, H, const URIS: usize> {
     handler: H,
 }
 
-impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const URIS: usize>
-    Peer<'_, R, W, H, URIS>
+impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const URIS: usize>
+    Peer<'a, R, W, H, URIS>
 {
     async fn serve(&mut self, head: &mut [u8], body: &mut [u8], out: &mut [u8]) -> Result<(), Gone> {
         let mut heads = Heads::new(head);
         let mut served = false;
-        while self.head(&mut heads, served).await? {
-            if self.request(&heads, body, out).await? == After::Close {
+        while let Some(whole) = self.head(&mut heads, served).await? {
+            let request = whole.and_then(|()| heads.request());
+            if self.request(request, body, out).await? == After::Close {
                 break;
             }
             heads.clear();
@@ -78,19 +79,16 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         Ok(())
     }
 
-    /// Waits for a head; `false` if none comes.
-    async fn head(&mut self, heads: &mut Heads<'_>, served: bool) -> Result<bool, Gone> {
+    /// Waits for a head; `None` if none comes.
+    async fn head(&mut self, heads: &mut Heads<'_>, served: bool) -> Result<Option<Result<(), Fault>>, Gone> {
         let Deadlines { head, idle, .. } = self.site.deadlines;
         let mut by = Instant::now() + if served { idle } else { head };
         loop {
             let begun = !heads.is_empty();
             match self.source.with(|input| heads.feed(input)) {
-                Ok(true) => return Ok(true),
+                Ok(true) => return Ok(Some(Ok(()))),
                 Ok(false) => {}
-                Err(fault) => {
-                    self.fault(fault).await?;
-                    return Ok(false);
-                }
+                Err(fault) => return Ok(Some(Err(fault))),
             }
             if !begun && !heads.is_empty() && served {
                 by = Instant::now() + head;
@@ -109,139 +107,230 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             match first(more, crowded).await {
                 Some(Ok(Ok(true))) => {}
                 Some(Ok(Err(Gone))) => return Err(Gone),
-                Some(Ok(Ok(false))) => return Ok(false),
+                Some(Ok(Ok(false))) => return Ok(None),
                 Some(Err(_)) => {
                     if !idle {
                         told!("a request whose head did not come in time: cut off");
                     }
-                    return Ok(false);
+                    return Ok(None);
                 }
                 None => {
                     told!("an idle connection makes room for the next client");
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
         }
     }
 
-    async fn request(&mut self, heads: &Heads<'_>, body: &mut [u8], out: &mut [u8]) -> Result<After, Gone> {
-        let request = match heads.request() {
-            Ok(request) => request,
-            Err(fault) => return self.fault(fault).await,
-        };
+    /// Answers one request. What is decided is decided in functions that are not async: a coroutine moves what they return from slot
+    /// to slot, word by word, and embeds each await.
+    async fn request(
+        &mut self,
+        request: Result<Request<'_>, Fault>,
+        body: &mut [u8],
+        out: &mut [u8],
+    ) -> Result<After, Gone> {
+        let mut say = Say::NOTHING;
         self.to.renew();
-        // RFC 9112 §9.3: after `close` a client does not send its next request into a connection that is about to end.
-        let after = if request.keep_alive && !self.room.is_full() { After::KeepAlive } else { After::Close };
-        if let Some(tokens) = self.site.guard.tokens()
-            && (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0))
-            && tokens.has_metadata_at(request.path)
-        {
-            return self.metadata(tokens, after, out).await;
-        }
-        let refused = |refusal| (Reply::refused(refusal), Some(refusal));
-        let door = match gate(&request.facts, &self.site.policy) {
-            _ if request.path != self.site.path => Err((Reply::unreadable(404, "There is nothing at this path"), None)),
-            Door::In(who) => Ok(Guest::Known(who)),
-            // Nothing is in the buffer for the body yet.
-            Door::NeedKey(came) => {
-                let checked = self.site.guard.check(&came, self.from, body);
-                let as_guest =
-                    |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refused(refusal));
-                checked.or_else(as_guest)
-            }
-            Door::Out(refusal) => Err(refused(refusal)),
+        let Some((request, guest)) = self.enter(&request, body, &mut say) else {
+            return self.say(&say, body, out).await;
         };
-        let guest = match door {
-            Ok(guest) => guest,
-            // A caller who is refused must not hold the connection with a slow body, so the answer does not wait for it. The next
-            // request would begin behind that body, so the connection ends.
-            Err((reply, refusal)) => {
-                let after = if request.framing == Framing::Length(0) { after } else { After::Close };
-                return self.turn_away(&reply, refusal, after, out).await;
-            }
-        };
-        let limit = body.len();
         if request.expects_continue {
-            // RFC 9110 §10.1.1: a final status tells the client not to send its body. Some send it all the same, so the connection
-            // ends.
-            if let Framing::Length(length) = request.framing
-                && length > limit
-            {
-                return self.to.reply(&too_large(limit), After::Close, b"", b"").await;
-            }
             self.to.put(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             self.to.flush().await?;
         }
-        let mut body = Slice::new(body);
-        let fits = match self.body(request.framing, &mut body).await? {
-            Ok(fits) => fits,
-            Err(fault) => return self.fault(fault).await,
-        };
+        let mut into = Slice::new(body);
+        let came = self.body(request.framing, &mut into).await?;
+        let len = into.len();
         self.to.renew();
-        if !fits {
-            return self.to.reply(&too_large(limit), after, b"", b"").await;
-        }
         let who = guest.who();
-        let body = body.written();
         let origin = Origin::Http(&request.facts);
-        match open(self.to.server, &who, origin, body) {
-            // Nothing is asked here.
-            Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.accepted(after).await?,
-            Next::Batch(batch) => self.batch(batch, &who, origin, after, body, out).await?,
-            Next::Reply(reply) if reply.denied().is_some() => return self.forbid(&reply, after, body, out).await,
-            Next::Reply(reply) | Next::Remember(_, reply) => return self.to.reply(&reply, after, body, b"").await,
-            Next::Listen(listen) => return self.listen(&listen, after, body, out).await,
-            Next::Call(ticket) => self.call(ticket, &who, Place::Alone(after), body, out).await?,
+        let (limit, after) = (body.len(), say.after);
+        let body = body.get(..len).unwrap_or_default();
+        match self.open(came, &who, origin, (body, limit), &mut say) {
+            Some(Next::Batch(batch)) if self.batch(batch, &who, origin, after, body, out).await? => return Ok(after),
+            Some(Next::Call(ticket)) => {
+                self.call(ticket, &who, Place::Alone(after), body, out).await?;
+                return Ok(after);
+            }
+            Some(Next::Listen(listen)) => match self.listen(&listen, body, out).await? {
+                None => return Ok(After::Close),
+                Some(reply) => say.answer = Answers::Reply(reply),
+            },
+            _ => {}
         }
-        Ok(after)
+        self.say(&say, body, out).await
     }
 
-    /// Refuses a request for what came, or did not come, in its head.
-    async fn turn_away(
-        &mut self,
-        reply: &Reply,
-        refusal: Option<Refusal>,
-        after: After,
-        out: &mut [u8],
-    ) -> Result<After, Gone> {
-        let Some(refusal) = refusal else {
-            return self.to.reply(reply, after, b"", b"").await;
+    /// Lets a request in, up to its body, or says why not. `scratch` is for tokens, and for metadata.
+    #[inline(never)]
+    fn enter<'r, 'h>(
+        &self,
+        request: &'r Result<Request<'h>, Fault>,
+        scratch: &mut [u8],
+        say: &mut Say,
+    ) -> Option<(&'r Request<'h>, Guest<'r>)>
+    where
+        'a: 'r,
+    {
+        let request = match request {
+            Ok(request) => request,
+            Err(fault) => {
+                say.fault(*fault);
+                return None;
+            }
         };
-        let tokens = self.site.guard.tokens();
-        let scopes = tokens.map_or(&[] as &[&str], |tokens| tokens.scopes).iter().copied();
-        let resource = tokens.map(|tokens| &tokens.resource);
-        self.to.refuse(reply, after, b"", out, |to| challenge(refusal, resource, scopes, to)).await
-    }
-
-    /// Refuses a caller who may not do what he asks for.
-    async fn forbid(&mut self, reply: &Reply, after: After, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
-        let Some((refusal, operation)) = reply.denied() else {
-            return Ok(after);
+        // RFC 9112 §9.3: after `close` a client does not send its next request into a connection that is about to end.
+        if request.keep_alive && !self.room.is_full() {
+            say.after = After::KeepAlive;
+        }
+        let refusal = match gate(&request.facts, &self.site.policy) {
+            _ if self.metadata(request, scratch, say) => return None,
+            _ if request.path != self.site.path => {
+                say.answer = Answers::Reply(Reply::unreadable(404, "There is nothing at this path"));
+                None
+            }
+            Door::In(who) => return self.fits(request, scratch.len(), say).map(|request| (request, Guest::Known(who))),
+            // Nothing is in the buffer for the body yet.
+            Door::NeedKey(came) => {
+                let checked = self.site.guard.check(&came, self.from, scratch);
+                let as_guest = |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refusal);
+                match checked.or_else(as_guest) {
+                    Ok(guest) => return self.fits(request, scratch.len(), say).map(|request| (request, guest)),
+                    Err(refusal) => Some(refusal),
+                }
+            }
+            Door::Out(refusal) => Some(refusal),
         };
-        let scopes = scopes(self.to.server.offers(), operation);
-        let resource = self.site.guard.tokens().map(|tokens| &tokens.resource);
-        self.to.refuse(reply, after, body, out, |to| challenge(refusal, resource, scopes, to)).await
+        if let Some(refusal) = refusal {
+            say.answer = Answers::Reply(Reply::refused(refusal));
+            say.refusal = Some((refusal, None));
+        }
+        // A caller who is refused must not hold the connection with a slow body, so the answer does not wait for it. The next
+        // request would begin behind that body, so the connection ends.
+        if request.framing != Framing::Length(0) {
+            say.after = After::Close;
+        }
+        None
     }
 
-    /// Says where callers get their tokens (RFC 9728).
-    async fn metadata(&mut self, tokens: &Tokens<'_>, after: After, out: &mut [u8]) -> Result<After, Gone> {
+    /// Refuses a body that is announced as too large before the client sends it.
+    // RFC 9110 §10.1.1: a final status tells the client not to send its body. Some send it all the same, so the connection ends.
+    fn fits<'r, 'h>(&self, request: &'r Request<'h>, limit: usize, say: &mut Say) -> Option<&'r Request<'h>> {
+        match request.framing {
+            Framing::Length(length) if request.expects_continue && length > limit => {
+                *say = Say { answer: Answers::Reply(too_large(limit)), ..Say::NOTHING };
+                None
+            }
+            _ => Some(request),
+        }
+    }
+
+    /// Answers where callers get their tokens (RFC 9728), if the request asks for it.
+    fn metadata(&self, request: &Request<'_>, out: &mut [u8], say: &mut Say) -> bool {
+        let Some(tokens) = self.site.guard.tokens() else { return false };
+        let asks = (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0));
+        if !asks || !tokens.has_metadata_at(request.path) {
+            return false;
+        }
         let mut out = Slice::new(out);
         let issuer = tokens.rules.issuers.iter().take(1).copied();
-        let fits = metadata(&tokens.resource, issuer, tokens.scopes.iter().copied(), &mut out);
-        fits.map_err(|Full| Gone)?;
-        self.to.head(OK, Content::Message(out.len()), after).await?;
-        self.to.put(out.written()).await?;
+        say.answer = match metadata(&tokens.resource, issuer, tokens.scopes.iter().copied(), &mut out) {
+            Ok(()) => Answers::Written(out.len()),
+            Err(Full) => Answers::Reply(Reply::unreadable(500, "The metadata does not fit into the buffer")),
+        };
+        true
+    }
+
+    /// Opens a message; `None` if the answer is in `say`.
+    #[inline(never)]
+    fn open(
+        &self,
+        came: Result<bool, Fault>,
+        who: &Authenticated<'_>,
+        origin: Origin<'_>,
+        (body, limit): (&[u8], usize),
+        say: &mut Say,
+    ) -> Option<Next> {
+        match came {
+            Ok(true) => {}
+            Ok(false) => {
+                say.answer = Answers::Reply(too_large(limit));
+                return None;
+            }
+            Err(fault) => {
+                say.fault(fault);
+                return None;
+            }
+        }
+        match open(self.to.server, who, origin, body) {
+            // No call asks anything here.
+            Next::Ack | Next::Cancel(_) | Next::Answer(..) => None,
+            Next::Reply(reply) | Next::Remember(_, reply) => {
+                say.refusal = reply.denied().map(|(refusal, operation)| (refusal, Some(operation)));
+                say.answer = Answers::Reply(reply);
+                None
+            }
+            next => Some(next),
+        }
+    }
+
+    /// Sends the answer that was decided. `out` is for its head.
+    async fn say(&mut self, say: &Say, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
+        let mut head = Slice::new(out);
+        let emission = self.answer(say, body, &mut head).map_err(|Full| Gone)?;
+        self.to.put(head.written()).await?;
+        match emission {
+            Some(emission) => self.to.emission(emission).await?,
+            None => self.to.put(say.written(body)).await?,
+        }
         self.to.flush().await?;
-        Ok(after)
+        Ok(say.after)
     }
 
-    /// There is nothing to answer.
-    async fn accepted(&mut self, after: After) -> Result<(), Gone> {
-        self.to.head(ACCEPTED, Content::Nothing, after).await?;
-        self.to.flush().await
+    /// Writes the head of an answer, with a challenge that says which credentials would do.
+    #[inline(never)]
+    fn answer<'s>(&self, say: &'s Say, body: &'s [u8], out: &mut Slice<'_>) -> Result<Option<Emission<'s>>, Full>
+    where
+        'a: 's,
+    {
+        let emission = match &say.answer {
+            Answers::Reply(reply) => {
+                reply.tell();
+                let emission = reply.emit(self.to.server, body, b"");
+                open_head(reply.status(), Content::Message(emission.len()), out)?;
+                Some(emission)
+            }
+            Answers::Nothing => {
+                open_head(ACCEPTED, Content::Nothing, out)?;
+                None
+            }
+            Answers::Written(len) => {
+                open_head(OK, Content::Message(*len), out)?;
+                None
+            }
+        };
+        if let Some((refusal, operation)) = say.refusal {
+            let without = out.len();
+            out.put(b"www-authenticate: ")?;
+            let before = out.len();
+            let tokens = self.site.guard.tokens();
+            // All scopes that a client needs, or those of the operation that it may not run.
+            let all = tokens.filter(|_| operation.is_none()).map_or(&[] as &[&str], |tokens| tokens.scopes);
+            let some = operation.map(|operation| scopes(self.to.server.offers(), operation)).into_iter().flatten();
+            challenge(refusal, tokens.map(|tokens| &tokens.resource), all.iter().copied().chain(some), out)?;
+            // Not every refusal has a challenge.
+            if out.len() == before {
+                out.truncate(without);
+            } else {
+                out.put(b"\r\n")?;
+            }
+        }
+        close_head(say.after, out)?;
+        Ok(emission)
     }
 
-    /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
+    /// JSON-RPC 2.0 §6: one array of answers; `false` if there are none, so that nothing was sent.
     async fn batch(
         &mut self,
         batch: Batch,
@@ -250,7 +339,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         after: After,
         body: &[u8],
         out: &mut [u8],
-    ) -> Result<(), Gone> {
+    ) -> Result<bool, Gone> {
         let mut begun = false;
         for message in batch.messages(body) {
             let next = open_batched(self.to.server, who, origin, message);
@@ -270,11 +359,11 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 _ => {}
             }
         }
-        if !begun {
-            return self.accepted(after).await;
+        if begun {
+            self.to.chunk(&[b"]"]).await?;
+            self.to.end().await?;
         }
-        self.to.chunk(&[b"]"]).await?;
-        self.to.end().await
+        Ok(begun)
     }
 
     /// Reads a body; whether it fits.
@@ -297,12 +386,6 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             }
         }
         Ok(Ok(!body.is_too_large()))
-    }
-
-    /// Answers bytes that are not understood, and ends the connection: where the next request would begin is not known.
-    async fn fault(&mut self, fault: Fault) -> Result<After, Gone> {
-        self.to.renew();
-        self.to.reply(&Reply::unreadable(fault.status(), fault.reason()), After::Close, b"", b"").await
     }
 
     async fn call(
@@ -365,15 +448,15 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         answer.end(&reply, body, outbox.rest()).await
     }
 
-    /// Keeps a stream open until the client goes.
-    async fn listen(&mut self, listen: &Listen, after: After, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
+    /// Keeps a stream open until the client goes. Returns the refusal if it cannot be opened.
+    async fn listen(&mut self, listen: &Listen, body: &[u8], out: &mut [u8]) -> Result<Option<Reply>, Gone> {
         let Some(_place) = self.room.listen() else {
-            return self.to.reply(&listen.refuse(), after, body, b"").await;
+            return Ok(Some(listen.refuse()));
         };
         let mut out = Slice::new(out);
         let mut subscription = match Subscription::open(listen, body, self.changes, &mut out) {
             Ok(subscription) => subscription,
-            Err(reply) => return self.to.reply(&reply, after, body, b"").await,
+            Err(reply) => return Ok(Some(reply)),
         };
         self.to.head(OK, Content::Events, After::Close).await?;
         self.to.event(out.written()).await?;
@@ -387,7 +470,7 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             };
             self.to.renew();
             match heard {
-                None => return Ok(After::Close),
+                None => return Ok(None),
                 Some(Err(_)) => self.to.chunk(&[sse::KEEP_ALIVE]).await?,
                 Some(Ok(())) => {
                     subscription.note(self.changes);
@@ -399,6 +482,38 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 }
             }
             self.to.flush().await?;
+        }
+    }
+}
+
+/// The answer to a request, as it was decided.
+struct Say {
+    answer: Answers,
+    /// What a challenge is for: with an operation, the one that the caller may not run.
+    refusal: Option<(Refusal, Option<Operation>)>,
+    after: After,
+}
+
+enum Answers {
+    /// There is nothing to answer.
+    Nothing,
+    Reply(Reply),
+    /// So many bytes in the buffer for the body.
+    Written(usize),
+}
+
+impl Say {
+    const NOTHING: Self = Self { answer: Answers::Nothing, refusal: None, after: After::Close };
+
+    /// Bytes that are not understood. The connection ends: where the next request would begin is not known.
+    fn fault(&mut self, fault: Fault) {
+        *self = Self { answer: Answers::Reply(Reply::unreadable(fault.status(), fault.reason())), ..Self::NOTHING };
+    }
+
+    fn written<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        match self.answer {
+            Answers::Written(len) => body.get(..len).unwrap_or_default(),
+            _ => b"",
         }
     }
 }
@@ -482,7 +597,7 @@ impl<W: Write> Answer<'_, '_, W> {
                 to.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
                 to.end().await
             }
-            (Rest::Whole(written), Place::Alone(after)) => to.reply(reply, after, body, written).await.map(|_| ()),
+            (Rest::Whole(written), Place::Alone(after)) => to.reply(reply, after, body, written).await,
             (Rest::Tail(written), Place::Batched) => to.chunk(&[written]).await,
             (Rest::Tail(written), Place::Alone(_)) => {
                 let back = if form == Form::LastEvent { sse::BACK } else { b"" };

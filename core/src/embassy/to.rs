@@ -3,8 +3,8 @@
 use super::source::Gone;
 use crate::exchange::{Emission, Reply};
 use crate::http::sse;
-use crate::http1::{After, Content, chunk, close_head, head, open_head};
-use crate::json::{Full, Sink, Slice};
+use crate::http1::{After, Content, chunk, head};
+use crate::json::Slice;
 use crate::mcp::Server;
 use embassy_time::{Duration, Instant, with_deadline};
 use embedded_io_async::Write;
@@ -47,49 +47,12 @@ impl<'a, W: Write> To<'a, W> {
     }
 
     /// Sends a whole answer.
-    pub(super) async fn reply(
-        &mut self,
-        reply: &Reply,
-        after: After,
-        body: &[u8],
-        written: &[u8],
-    ) -> Result<After, Gone> {
+    pub(super) async fn reply(&mut self, reply: &Reply, after: After, body: &[u8], written: &[u8]) -> Result<(), Gone> {
         reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.head(reply.status(), Content::Message(emission.len()), after).await?;
         self.emission(emission).await?;
-        self.flush().await?;
-        Ok(after)
-    }
-
-    /// Sends a refusal, with a challenge that says which credentials would do. `scratch` is for its head.
-    pub(super) async fn refuse(
-        &mut self,
-        reply: &Reply,
-        after: After,
-        body: &[u8],
-        scratch: &mut [u8],
-        challenge: impl FnOnce(&mut dyn Sink) -> Result<(), Full>,
-    ) -> Result<After, Gone> {
-        reply.tell();
-        let emission = reply.emit(self.server, body, b"");
-        let mut out = Slice::new(scratch);
-        open_head(reply.status(), Content::Message(emission.len()), &mut out).map_err(|_| Gone)?;
-        let without = out.len();
-        let challenged = out.put(b"www-authenticate: ").and_then(|()| {
-            let before = out.len();
-            challenge(&mut out)?;
-            // Not every refusal has one.
-            if out.len() == before { Err(Full) } else { out.put(b"\r\n") }
-        });
-        if challenged.is_err() {
-            out.truncate(without);
-        }
-        close_head(after, &mut out).map_err(|_| Gone)?;
-        self.put(out.written()).await?;
-        self.emission(emission).await?;
-        self.flush().await?;
-        Ok(after)
+        self.flush().await
     }
 
     /// Sends an answer as one chunk, between `front` and `back`.
@@ -109,7 +72,7 @@ impl<'a, W: Write> To<'a, W> {
         self.put(b"\r\n").await
     }
 
-    async fn emission(&mut self, mut emission: Emission<'_>) -> Result<(), Gone> {
+    pub(super) async fn emission(&mut self, mut emission: Emission<'_>) -> Result<(), Gone> {
         let mut piece = [0; PIECE];
         loop {
             let len = emission.fill(&mut piece);

@@ -91,7 +91,7 @@ impl<'a> Args<'a> for Nothing {
     const PROMPT: &'static str = "[]";
 
     fn read(arguments: Arguments<'a>) -> Result<Self, ArgumentError<'a>> {
-        arguments.each(|_, _| Ok(false)).map(|()| Self)
+        Sorted::new(arguments, &[], &mut []).end(Some(Self))
     }
 }
 
@@ -164,6 +164,9 @@ impl<'s, 'a> Sorted<'s, 'a> {
     /// # Errors
     /// The first argument that did not fit.
     pub fn end<T>(self, read: Option<T>) -> Result<T, ArgumentError<'a>> {
-        read.ok_or(self.error.unwrap_or(ArgumentError::new(self.object, Problem::Malformed)))
+        match (self.error, read) {
+            (None, Some(read)) => Ok(read),
+            (error, _) => Err(error.unwrap_or(ArgumentError::new(self.object, Problem::Malformed))),
+        }
     }
 }

@@ -305,6 +305,18 @@ impl<'o> Output<'o> {
 
     /// One item of the list that the result is: what `write` writes, between `front` and `back`.
     fn item(&mut self, front: &[u8], back: &[u8], write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
+        let mut write = Some(write);
+        self.item_by(front, back, &mut |block| write.take().map_or(Ok(()), |write| write(block)))
+    }
+
+    /// The same, compiled once for all kinds of items.
+    #[inline(never)]
+    fn item_by(
+        &mut self,
+        front: &[u8],
+        back: &[u8],
+        write: &mut dyn FnMut(Block<'_>) -> Result<(), Full>,
+    ) -> ToolResult {
         if self.content != Content::Open {
             return Err(ToolError::Failed(FOLLOWS));
         }

@@ -204,7 +204,7 @@ macro_rules! __choice {
     ($variant:ident) => {{
         const NAME: &str = $crate::tool::plain_name(stringify!($variant));
         const TEXT: [u8; $crate::tool::snake_case_len(NAME)] = $crate::tool::snake_case(NAME);
-        $crate::tool::constant(&TEXT)
+        const { $crate::tool::constant(&TEXT) }
     }};
     ($variant:ident $said:literal) => {
         $said

@@ -5,7 +5,7 @@
 #[macro_export]
 macro_rules! __name {
     ($name:ident) => {
-        $crate::tool::plain_name(stringify!($name))
+        const { $crate::tool::plain_name(stringify!($name)) }
     };
     ($name:ident $said:literal) => {
         $said
