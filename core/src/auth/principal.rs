@@ -4,6 +4,7 @@ use super::claims::Claims;
 use super::denied::Denied;
 use super::key::{ApiKey, Shown};
 use super::rules::Rules;
+use super::scope::{Rights, by_claims};
 use super::token::Verified;
 
 /// The word that opens a server to everybody. To let anybody in takes it.
@@ -48,8 +49,16 @@ pub struct Authenticated<'h> {
 enum Who<'h> {
     Anonymous,
     Guest,
-    Key { name: &'h str, digest: &'h [u8; 32] },
-    Token { claims: Claims<'h>, identity: &'h [u8; 32] },
+    Key {
+        name: &'h str,
+        digest: &'h [u8; 32],
+    },
+    /// The check of its rights is a pointer, so that an image in which no token is ever accepted does not have it.
+    Token {
+        claims: Claims<'h>,
+        identity: &'h [u8; 32],
+        rights: Rights,
+    },
 }
 
 impl<'h> Authenticated<'h> {
@@ -64,7 +73,7 @@ impl<'h> Authenticated<'h> {
 
     /// Lets the holder of a token in that has just been checked.
     pub fn token<B: AsRef<[u8]>>(verified: &'h Verified<B>) -> Self {
-        Self { who: Who::Token { claims: verified.claims(), identity: verified.identity() } }
+        Self { who: Who::Token { claims: verified.claims(), identity: verified.identity(), rights: Rights(by_claims) } }
     }
 
     /// Lets the holder of a token in that was checked before, with `rules` that are those of its issuer now. `now` as in
@@ -98,6 +107,14 @@ impl<'h> Authenticated<'h> {
     pub const fn key_name(&self) -> Option<&'h str> {
         match self.who {
             Who::Key { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What says what the caller may do, if it came with a token.
+    pub(super) const fn rights(&self) -> Option<(Claims<'h>, Rights)> {
+        match self.who {
+            Who::Token { claims, rights, .. } => Some((claims, rights)),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Authentication of callers on a device, by API keys and by tokens whose issuer's keys are in flash. Nothing is fetched.
 
 use super::wall_clock::WallClock;
-use crate::auth::{ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
+use crate::auth::{Access, ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
 use crate::http::{Refusal, Resource, Unverified};
 use crate::limits;
 #[cfg(feature = "provision")]
@@ -159,9 +159,12 @@ impl Default for Ration {
     }
 }
 
-/// A caller who was let in, as long as his request is served.
+/// Whether the image can check signatures.
+const SIGNATURES: bool = cfg!(any(feature = "rs256", feature = "es256", feature = "eddsa"));
+
+/// A caller who was let in, while its request is served.
 pub(super) enum Guest<'a> {
-    /// He was asked for nothing, or for a key.
+    /// The caller was asked for nothing, or for a key.
     Known(Authenticated<'a>),
     Token(Ref<'a, Verified<Claims>>),
 }
@@ -170,15 +173,17 @@ impl Guest<'_> {
     pub(super) fn who(&self) -> Authenticated<'_> {
         match self {
             Self::Known(who) => *who,
-            Self::Token(verified) => Authenticated::token(verified),
+            Self::Token(verified) if SIGNATURES => Authenticated::token(verified),
+            // No token is accepted in an image that can check none, so the code for their rights is not in it either.
+            Self::Token(_) => Authenticated::anonymous(&Access::Guest),
         }
     }
 }
 
 impl<'a> Guard<'a> {
-    /// The tokens that let callers in. An image that can check no signature takes none, and has nothing for them in it.
+    /// The tokens of callers. An image that cannot check signatures accepts none, and has no code for them.
     pub(super) fn tokens(&self) -> Option<&'a Tokens<'a>> {
-        if cfg!(any(feature = "rs256", feature = "es256", feature = "eddsa")) { self.tokens } else { None }
+        if SIGNATURES { self.tokens } else { None }
     }
 
     /// Authenticates a client at the address `from` by the credentials that `came`; `scratch` is for the token.

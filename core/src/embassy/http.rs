@@ -70,7 +70,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let mut served = false;
         while let Some(whole) = self.head(&mut heads, served).await? {
             let request = whole.and_then(|()| heads.request());
-            if self.request(request, body, out).await? == After::Close {
+            if self.request(&request, body, out).await? == After::Close {
                 break;
             }
             heads.clear();
@@ -126,13 +126,13 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     /// to slot, word by word, and embeds each await.
     async fn request(
         &mut self,
-        request: Result<Request<'_>, Fault>,
+        request: &Result<Request<'_>, Fault>,
         body: &mut [u8],
         out: &mut [u8],
     ) -> Result<After, Gone> {
         let mut say = Say::NOTHING;
         self.to.renew();
-        let Some((request, guest)) = self.enter(&request, body, &mut say) else {
+        let Some((request, guest)) = self.enter(request, body, &mut say) else {
             return self.say(&say, body, out).await;
         };
         if request.expects_continue {
@@ -340,30 +340,30 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         body: &[u8],
         out: &mut [u8],
     ) -> Result<bool, Gone> {
-        let mut begun = false;
+        let mut front: &'static [u8] = b"[";
         for message in batch.messages(body) {
             let next = open_batched(self.to.server, who, origin, message);
             let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
                 continue;
             };
-            if begun {
-                self.to.chunk(&[b","]).await?;
-            } else {
+            if front == b"[" {
                 self.to.head(OK, Content::Chunks, after).await?;
-                self.to.chunk(&[b"["]).await?;
-                begun = true;
             }
             match next {
-                Next::Call(ticket) => self.call(ticket, who, Place::Batched, message, out).await?,
-                Next::Reply(reply) | Next::Remember(_, reply) => self.to.part(&reply, [b""; 2], message, b"").await?,
+                Next::Call(ticket) => self.call(ticket, who, Place::Batched(front), message, out).await?,
+                Next::Reply(reply) | Next::Remember(_, reply) => {
+                    self.to.part(Some(&reply), [front, b""], message, b"").await?;
+                }
                 _ => {}
             }
+            front = b",";
         }
-        if begun {
-            self.to.chunk(&[b"]"]).await?;
-            self.to.end().await?;
+        if front == b"[" {
+            return Ok(false);
         }
-        Ok(begun)
+        self.to.part(None, [b"]", b""], b"", b"").await?;
+        self.to.end().await?;
+        Ok(true)
     }
 
     /// Reads a body; whether it fits.
@@ -401,7 +401,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let Self { source, to, site, handler, .. } = self;
         // Asked for last, since the request is searched for it.
         let logs = version.is_modern() && to.server.offers().features().logging;
-        let way = Way::new(if logs { call.asides().log_level } else { None });
+        let way = Way::new(if logs { call.log_level() } else { None });
         let mut outbox = Outbox::new(out, &way);
         let (by, since) = (to.by, Instant::now());
         let mut answer = Answer { to, place, form: Form::Whole, heard: true };
@@ -549,6 +549,7 @@ impl<W: Write> Answer<'_, '_, W> {
             (Form::Whole, Place::Alone(after), true) => (Some((Content::Chunks, after)), Form::Chunks),
             (Form::Whole, Place::Alone(after), false) => (Some((Content::Events, after)), Form::Events),
             (Form::Events, _, true) => (None, Form::LastEvent),
+            (Form::Whole, Place::Batched(_), true) => (None, Form::Chunks),
             (form @ Form::Events, _, false) | (form, _, true) => (None, form),
             _ => return Ok(()),
         };
@@ -558,6 +559,9 @@ impl<W: Write> Answer<'_, '_, W> {
         if form == Form::Events || (form == Form::LastEvent && self.form == Form::Events) {
             *front = sse::FRONT;
         }
+        if let (Form::Whole, Place::Batched(before)) = (self.form, self.place) {
+            *front = before;
+        }
         if form == Form::Events {
             *back = sse::BACK;
         }
@@ -565,7 +569,7 @@ impl<W: Write> Answer<'_, '_, W> {
             Said::Heard(_) => return Err(Gone),
             Said::Piece(text) | Said::Message(text) => *message = [text, b"", b"", b"", b"", b"", b"", b"", b"", b""],
             Said::Progress(progress) => {
-                let Some(token) = call.asides().progress_token else {
+                let Some(token) = call.progress_token() else {
                     return Ok(());
                 };
                 told = Told::new(progress, call.version());
@@ -583,38 +587,38 @@ impl<W: Write> Answer<'_, '_, W> {
 
     async fn end(self, reply: &Reply, body: &[u8], rest: Rest<'_>) -> Result<(), Gone> {
         let Self { to, place, form, heard } = self;
-        if !heard {
-            return Err(Gone);
-        }
-        match (rest, place) {
+        let (reply, written) = match rest {
+            _ if !heard => return Err(Gone),
             // The last chunk is missing, so no client takes this for an answer.
-            (Rest::Broken, _) => {
-                told!("a result failed behind what had gone out of it: its connection is reset");
-                Err(Gone)
+            Rest::Broken => {
+                told!("a result failed after a part of it was sent: its connection is reset");
+                return Err(Gone);
             }
-            (Rest::Whole(written), Place::Batched) => to.part(reply, [b""; 2], body, written).await,
-            (Rest::Whole(written), Place::Alone(_)) if form == Form::Events => {
-                to.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
-                to.end().await
-            }
-            (Rest::Whole(written), Place::Alone(after)) => to.reply(reply, after, body, written).await,
-            (Rest::Tail(written), Place::Batched) => to.chunk(&[written]).await,
-            (Rest::Tail(written), Place::Alone(_)) => {
-                let back = if form == Form::LastEvent { sse::BACK } else { b"" };
-                to.chunk(&[written, back]).await?;
-                to.end().await
-            }
+            Rest::Whole(written) => (Some(reply), written),
+            Rest::Tail(written) => (None, written),
+        };
+        let (front, back): (&[u8], &[u8]) = match (form, place) {
+            (Form::Whole, Place::Alone(after)) => return to.reply(reply, after, body, written).await,
+            (Form::Whole, Place::Batched(front)) => (front, b""),
+            (Form::Events, _) => (sse::FRONT, sse::BACK),
+            (Form::LastEvent, _) => (b"", sse::BACK),
+            (Form::Chunks, _) => (b"", b""),
+        };
+        to.part(reply, [front, back], body, written).await?;
+        match place {
+            Place::Alone(_) => to.end().await,
+            Place::Batched(_) => Ok(()),
         }
     }
 }
 
-/// Where an answer stands.
+/// Where an answer is sent.
 #[derive(Clone, Copy)]
 enum Place {
-    /// It is what the request is answered with.
+    /// As the whole answer to the request.
     Alone(After),
-    /// In an array that has begun.
-    Batched,
+    /// In an array, behind these bytes.
+    Batched(&'static [u8]),
 }
 
 /// The result of `one`, unless `other` is ready before.

@@ -168,10 +168,11 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     }
 
     async fn answer<R: Read>(&mut self, cut: Cut<'_>, limit: usize, inbox: &mut Inbox<R>) -> Result<(), W::Error> {
-        let Cut::Line(line) = cut else {
-            return send(&mut self.tx, &too_large(limit), self.server, b"", b"", LINE_END).await;
+        let (line, next) = match cut {
+            Cut::Line(line) => (line, self.connection.open(self.server, self.who, line)),
+            _ => (b"".as_slice(), Next::Reply(too_large(limit))),
         };
-        match self.connection.open(self.server, self.who, line) {
+        match next {
             Next::Batch(batch) => self.batch(batch, line, inbox).await,
             next => self.serve(next, line, Place::Alone, inbox).await,
         }
@@ -197,43 +198,54 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         place: Place,
         inbox: &mut Inbox<R>,
     ) -> Result<(), W::Error> {
-        let end = place.end();
+        let mut say = Say::Nothing;
+        if let Next::Call(ticket) = next {
+            return self.call(ticket, line, place, inbox).await;
+        }
+        self.decide(&next, line, &mut say);
+        let (reply, written) = match &say {
+            Say::Nothing => return Ok(()),
+            Say::Reply(reply) => (Some(reply), b"".as_slice()),
+            Say::Written(len) => (None, self.out.get(..*len).unwrap_or_default()),
+        };
+        send(&mut self.tx, reply, self.server, line, written, place.end()).await
+    }
+
+    /// Decides the answer to everything but calls and batches. It is not async: a coroutine moves values word by word.
+    #[inline(never)]
+    fn decide(&mut self, next: &Next, line: &[u8], say: &mut Say) {
         match next {
-            // Nothing is asked here, and no batch stands in another.
-            Next::Answer(..) | Next::Batch(_) | Next::Ack => Ok(()),
+            // No call asks anything here, batches are not nested, and calls have an answer of their own.
+            Next::Answer(..) | Next::Batch(_) | Next::Ack | Next::Call(_) => {}
             // No call runs now.
-            Next::Cancel(id) => {
-                self.subscriptions.cancel(id.of(line));
-                Ok(())
-            }
+            Next::Cancel(id) => self.subscriptions.cancel(id.of(line)),
             Next::Reply(reply) => {
-                // Another peer has come: what its predecessor wanted to hear is nothing to it.
+                // Another peer has begun: the subscriptions of the one before it end.
                 if reply.agreed().is_some() {
                     self.subscriptions.clear();
                     self.level = None;
                 }
-                send(&mut self.tx, &reply, self.server, line, b"", end).await
+                *say = Say::Reply(*reply);
             }
             Next::Remember(wish, reply) => {
                 let which = |uri: Item| {
                     let uri = uri.of(line).text().unwrap_or_default();
                     self.changes.which(|known| uri.is(known))
                 };
-                match wish {
+                match *wish {
                     Wish::Level(level) => self.level = Some(level),
                     Wish::Subscribe(uri) => self.subscriptions.want(which(uri), self.changes),
                     Wish::Unsubscribe(uri) => self.subscriptions.unwant(which(uri)),
                 }
-                send(&mut self.tx, &reply, self.server, line, b"", end).await
+                *say = Say::Reply(*reply);
             }
             Next::Listen(listen) => {
                 let mut out = Slice::new(self.out);
-                match self.subscriptions.open(&listen, line, self.changes, &mut out) {
-                    Ok(()) => end_line(&mut self.tx, out.written(), end).await,
-                    Err(reply) => send(&mut self.tx, &reply, self.server, line, b"", end).await,
-                }
+                *say = match self.subscriptions.open(listen, line, self.changes, &mut out) {
+                    Ok(()) => Say::Written(out.len()),
+                    Err(reply) => Say::Reply(reply),
+                };
             }
-            Next::Call(ticket) => self.call(ticket, line, place, inbox).await,
         }
     }
 
@@ -247,9 +259,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         let call = ticket.call(line, self.who);
         let level = match place {
             // Asked for last, since the request is searched for it.
-            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => {
-                call.asides().log_level
-            }
+            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => call.log_level(),
             Place::Alone => self.level.filter(|_| !call.version().is_modern()),
             Place::Batched => None,
         };
@@ -292,7 +302,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                             Said::Message(message) => *first = message,
                             Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
                             Said::Progress(progress) => {
-                                let Some(token) = call.asides().progress_token else {
+                                let Some(token) = call.progress_token() else {
                                     return Ok(());
                                 };
                                 told = Told::new(progress, call.version());
@@ -319,25 +329,29 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 }
             }
         };
-        match outbox.rest() {
-            // MCP basic/patterns/cancellation: what is cancelled is not answered. What has gone out of it is no whole line.
-            _ if cancelled.get() => {
-                if begun.get() {
-                    end_line(&mut self.tx, b"", LINE_END).await
-                } else {
-                    Ok(())
-                }
-            }
-            Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written, place.end()).await,
-            Rest::Tail(written) => end_line(&mut self.tx, written, place.end()).await,
+        let (reply, written) = match outbox.rest() {
+            // MCP basic/patterns/cancellation: a cancelled call is not answered. What was sent of it is not a whole line.
+            _ if cancelled.get() && !begun.get() => return Ok(()),
+            _ if cancelled.get() => (None, b"".as_slice()),
+            Rest::Whole(written) => (Some(&reply), written),
+            Rest::Tail(written) => (None, written),
             Rest::Broken => {
-                told!("a result failed behind what had gone out of it: its line is broken off");
-                // What has gone out lacks its closing braces at least, so no reader takes this line for an answer.
-                end_line(&mut self.tx, b"", LINE_END).await?;
-                send(&mut self.tx, &reply, self.server, line, b"", place.end()).await
+                told!("a result failed after a part of it was sent: its line is broken off");
+                // What was sent lacks its closing braces at least, so no reader takes this line for an answer.
+                self.tx.write_all(LINE_END).await?;
+                (Some(&reply), b"".as_slice())
             }
-        }
+        };
+        send(&mut self.tx, reply, self.server, line, written, place.end()).await
     }
+}
+
+/// The answer to a message, as it was decided.
+enum Say {
+    Nothing,
+    Reply(Reply),
+    /// So many bytes in the buffer for results.
+    Written(usize),
 }
 
 /// Where an answer stands.
@@ -383,23 +397,26 @@ async fn end_line<W: Write>(tx: &mut W, rest: &[u8], end: &[u8]) -> Result<(), W
     tx.flush().await
 }
 
+/// Sends an answer and the end of its line: `reply` around what its call has `written`, or that alone.
 async fn send<W: Write>(
     tx: &mut W,
-    reply: &Reply,
+    reply: Option<&Reply>,
     server: &Server<'_>,
     line: &[u8],
-    written: &[u8],
+    mut written: &[u8],
     end: &[u8],
 ) -> Result<(), W::Error> {
-    reply.tell();
-    let mut emission = reply.emit(server, line, written);
-    let mut piece = [0; PIECE];
-    loop {
-        let len = emission.fill(&mut piece);
-        if len == 0 {
-            break;
+    if let Some(reply) = reply {
+        reply.tell();
+        let mut emission = reply.emit(server, line, core::mem::take(&mut written));
+        let mut piece = [0; PIECE];
+        loop {
+            let len = emission.fill(&mut piece);
+            if len == 0 {
+                break;
+            }
+            tx.write_all(piece.get(..len).unwrap_or_default()).await?;
         }
-        tx.write_all(piece.get(..len).unwrap_or_default()).await?;
     }
-    end_line(tx, b"", end).await
+    end_line(tx, written, end).await
 }

@@ -26,6 +26,7 @@ impl<'a, W: Write> To<'a, W> {
 
     /// Starts the deadline for an answer, or for one piece of a stream. Without it a client that takes a few bytes at a time
     /// could hold its connection for hours.
+    #[inline(never)]
     pub(super) fn renew(&mut self) {
         self.by = Instant::now().saturating_add(self.limit);
     }
@@ -46,8 +47,15 @@ impl<'a, W: Write> To<'a, W> {
         self.put(out.written()).await
     }
 
-    /// Sends a whole answer.
-    pub(super) async fn reply(&mut self, reply: &Reply, after: After, body: &[u8], written: &[u8]) -> Result<(), Gone> {
+    /// Sends a whole answer. It has a reply, because no part of it was sent before.
+    pub(super) async fn reply(
+        &mut self,
+        reply: Option<&Reply>,
+        after: After,
+        body: &[u8],
+        written: &[u8],
+    ) -> Result<(), Gone> {
+        let reply = reply.ok_or(Gone)?;
         reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.head(reply.status(), Content::Message(emission.len()), after).await?;
@@ -55,14 +63,17 @@ impl<'a, W: Write> To<'a, W> {
         self.flush().await
     }
 
-    /// Sends an answer as one chunk, between `front` and `back`.
+    /// Sends an answer as one chunk, between `front` and `back`: `reply` around what its call has `written`, or that alone.
     pub(super) async fn part(
         &mut self,
-        reply: &Reply,
+        reply: Option<&Reply>,
         [front, back]: [&[u8]; 2],
         body: &[u8],
         written: &[u8],
     ) -> Result<(), Gone> {
+        let Some(reply) = reply else {
+            return self.chunk(&[front, written, back]).await;
+        };
         reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.put(&chunk(front.len() + emission.len() + back.len())).await?;

@@ -175,7 +175,6 @@ const fn escaped_len(text: &str) -> usize {
 
 /// A piece of a text that is put together at compile time.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'a> {
     /// Stands as it is.
     Json(&'a str),
@@ -191,6 +190,20 @@ pub enum Part<'a> {
     Choices(&'a [&'a str]),
     /// More parts.
     Parts(&'a [Part<'a>]),
+}
+
+// The derive does not end for a type that contains itself.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Part<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Json(text) | Self::Text(text) => defmt::write!(f, "{}", text),
+            Self::Doc(texts) | Self::Choices(texts) => defmt::write!(f, "{}", texts),
+            Self::Number(number) => defmt::write!(f, "{}", number),
+            Self::Fixed(number, places) => defmt::write!(f, "{}e-{}", number, places),
+            Self::Parts(parts) => defmt::write!(f, "{} parts", parts.len()),
+        }
+    }
 }
 
 /// Length in bytes of what [`join`] makes.

@@ -42,6 +42,15 @@ impl<'a> Arguments<'a> {
         &self,
         mut take: impl FnMut(Text<'a>, Value<'a>) -> Result<bool, ArgumentError<'a>>,
     ) -> Result<(), ArgumentError<'a>> {
+        self.each_by(&mut take)
+    }
+
+    /// The same, compiled once.
+    #[inline(never)]
+    fn each_by(
+        &self,
+        take: &mut dyn FnMut(Text<'a>, Value<'a>) -> Result<bool, ArgumentError<'a>>,
+    ) -> Result<(), ArgumentError<'a>> {
         let Some(object) = self.0 else {
             return Ok(());
         };
