@@ -4,7 +4,7 @@ use super::source::Gone;
 use crate::exchange::{Emission, Reply};
 use crate::http::sse;
 use crate::http1::{After, Content, chunk, head};
-use crate::json::Slice;
+use crate::json::{Sink, Slice};
 use crate::mcp::Server;
 use embassy_time::{Duration, Instant, with_deadline};
 use embedded_io_async::Write;
@@ -42,9 +42,8 @@ impl<'a, W: Write> To<'a, W> {
 
     pub(super) async fn head(&mut self, status: u16, content: Content, after: After) -> Result<(), Gone> {
         let mut buffer = [0; HEAD];
-        let mut out = Slice::new(&mut buffer);
-        head(status, content, after, &mut out).map_err(|_| Gone)?;
-        self.put(out.written()).await
+        let len = written_head(status, content, after, &mut buffer);
+        self.put(buffer.get(..len).unwrap_or_default()).await
     }
 
     /// Sends a whole answer. It has a reply, because no part of it was sent before.
@@ -122,6 +121,14 @@ impl<'a, W: Write> To<'a, W> {
 fn too_slow() -> Gone {
     told!("write timeout: the client did not take its answer in time, so its connection is reset");
     Gone
+}
+
+/// Writes a head, and returns its length. It always fits.
+#[inline(never)]
+fn written_head(status: u16, content: Content, after: After, buffer: &mut [u8; HEAD]) -> usize {
+    let mut out = Slice::new(buffer);
+    let fits = head(status, content, after, &mut out);
+    if fits.is_ok() { out.len() } else { 0 }
 }
 
 /// RFC 9112 §7.1: without a trailer.

@@ -36,6 +36,7 @@ impl Span {
     }
 
     /// The bytes of `text` at this place; empty where `text` does not reach that far.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn of(self, text: &[u8]) -> &[u8] {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -127,6 +128,7 @@ impl<'a> Value<'a> {
     }
 
     /// The contents, if this is a string.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn text(&self) -> Option<Text<'a>> {
         let (Kind::String, [b'"', inside @ .., b'"']) = (self.kind, self.raw) else {
             return None;
@@ -138,8 +140,7 @@ impl<'a> Value<'a> {
     pub fn member(&self, name: &str) -> Option<Value<'a>> {
         let mut reader = self.reader();
         reader.enter_object().ok()??;
-        while let Some(key) = reader.key().ok()? {
-            let item = reader.skip().ok()?;
+        while let Some((key, item)) = reader.member().ok()? {
             if key.is(name) {
                 return Some(item.of(self.raw));
             }
@@ -249,6 +250,19 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         self.name().map(Some)
+    }
+
+    /// The next member of the object the reader stands in; `None` when the object has ended. It takes a little longer than
+    /// [`key`](Reader::key) and [`skip`](Reader::skip), and less room where it is called.
+    ///
+    /// # Errors
+    /// Where the text is malformed.
+    #[inline(never)]
+    pub fn member(&mut self) -> Result<Option<(Text<'a>, Item)>, Error> {
+        match self.key()? {
+            Some(key) => Ok(Some((key, self.skip()?))),
+            None => Ok(None),
+        }
     }
 
     /// Whether the array the reader stands in has another element, which is then next; `false` when it has ended.

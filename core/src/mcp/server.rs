@@ -120,18 +120,12 @@ impl<'a> Server<'a> {
         let extensions = self.extensions.filter(|_| version.is_modern());
         let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
             self.features(version);
-        let mut first = true;
-        let mut member = |there: bool, json: &'static [u8]| match there {
-            true if core::mem::replace(&mut first, false) => json.get(1..).unwrap_or_default(),
-            true => json,
-            false => b"",
-        };
-        [
+        let members: [(bool, &'static [u8]); 5] = [
             // The method is as old as the protocol, its capability is not.
-            member(completions && version >= Version::V2025_03_26, br#","completions":{}"#),
-            member(logging, br#","logging":{}"#),
-            member(prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
-            member(
+            (completions && version >= Version::V2025_03_26, br#","completions":{}"#),
+            (logging, br#","logging":{}"#),
+            (prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
+            (
                 resources,
                 match (list_changed, subscribe) {
                     (true, true) => br#","resources":{"listChanged":true,"subscribe":true}"#,
@@ -140,10 +134,18 @@ impl<'a> Server<'a> {
                     (false, false) => br#","resources":{}"#,
                 },
             ),
-            member(tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
-            member(extensions.is_some(), br#","extensions":"#),
-            extensions.unwrap_or_default().as_bytes(),
-        ]
+            (tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
+        ];
+        let extension: &[u8] = if extensions.is_some() { br#","extensions":"# } else { b"" };
+        let mut pieces: [&'a [u8]; 7] = [b"", b"", b"", b"", b"", extension, extensions.unwrap_or_default().as_bytes()];
+        for (piece, (_, json)) in pieces.iter_mut().zip(members).filter(|(_, (there, _))| *there) {
+            *piece = json;
+        }
+        // The first member has no comma in front.
+        if let Some(first) = pieces.iter_mut().find(|piece| !piece.is_empty()) {
+            *first = first.get(1..).unwrap_or_default();
+        }
+        pieces
     }
 
     /// `instructions` as a member with its comma, in pieces.

@@ -150,12 +150,12 @@ fn member<'r>(root: &'r [u8], place: &[u8]) -> Option<Member<'r>> {
     let in_object = root.get(object) == Some(&b'{');
     let mut index = 0;
     loop {
-        let key = match in_object {
-            true => Some(reader.key().ok()??.raw()),
-            false if reader.element().ok()? => None,
+        let (key, item) = match in_object {
+            true => reader.member().ok()?.map(|(key, item)| (Some(key.raw()), item))?,
+            false if reader.element().ok()? => (None, reader.skip().ok()?),
             false => return None,
         };
-        let value = reader.skip().ok()?.of(root).raw();
+        let value = item.of(root).raw();
         // A value is a part of the text it was found in, so where it begins says which of them it is.
         let from = (place.as_ptr() as usize).checked_sub(value.as_ptr() as usize);
         if from.is_some_and(|from| from < value.len()) {

@@ -58,8 +58,8 @@ impl<'a> Arguments<'a> {
         let malformed = |_: Error| ArgumentError::new(b"", Problem::Malformed);
         let mut reader = object.reader();
         reader.enter_object().map_err(malformed)?;
-        while let Some(name) = reader.key().map_err(malformed)? {
-            let value = reader.skip().map_err(malformed)?.of(object.raw());
+        while let Some((name, item)) = reader.member().map_err(malformed)? {
+            let value = item.of(object.raw());
             if !take(name, value)? {
                 return Err(ArgumentError::new(value.raw(), Problem::Unknown));
             }

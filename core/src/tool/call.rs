@@ -211,13 +211,12 @@ fn unique<'b>(object: Value<'b>, name: &str) -> Option<Value<'b>> {
     let mut reader = object.reader();
     reader.enter_object().ok()??;
     let mut found = None;
-    while let Some(key) = reader.key().ok()? {
-        let item = reader.skip().ok()?;
+    while let Some((key, item)) = reader.member().ok()? {
         if key.is(name) && found.replace(item).is_some() {
             return None;
         }
     }
-    found.map(|item: Item| item.of(object.raw()))
+    found.map(|item| item.of(object.raw()))
 }
 
 /// A resource that is read.
