@@ -374,6 +374,7 @@ impl Decimal {
     }
 
     /// The number as text.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn as_bytes(&self) -> &[u8] {
         self.text.get(usize::from(self.start)..).unwrap_or_default()
     }

@@ -20,6 +20,14 @@ impl<'a> Section<'a> {
     /// A section with nothing in it.
     pub const EMPTY: Self = Self { pieces: [b""; MOST], len: 0 };
 
+    /// Compiled once for sections of all lengths, where that counts.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn of(pieces: &[&'a [u8]]) -> Self {
+        let mut section = Self { len: pieces.len().min(MOST), ..Self::EMPTY };
+        section.pieces.iter_mut().zip(pieces).for_each(|(slot, piece)| *slot = piece);
+        section
+    }
+
     /// Takes all pieces out.
     pub const fn clear(&mut self) {
         self.len = 0;
@@ -42,11 +50,7 @@ impl<'a> Section<'a> {
 /// Makes a section of these pieces; how many it can hold is checked at compile time.
 pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
     const { assert!(N <= MOST) };
-    let mut section = Section { pieces: [b""; MOST], len: N };
-    for (slot, piece) in section.pieces.iter_mut().zip(pieces) {
-        *slot = piece;
-    }
-    section
+    Section::of(&pieces)
 }
 
 /// The front of a result, up to where the result object begins.

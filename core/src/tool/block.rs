@@ -230,6 +230,7 @@ impl TextBlock<'_> {
         self.put(text.raw())
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn put(&mut self, escaped: &[u8]) -> Result<(), Full> {
         let put = self.sink.put(escaped);
         *self.cut |= put.is_err();
