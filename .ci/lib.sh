@@ -1,8 +1,27 @@
 # shellcheck shell=bash
 # Functions shared by .ci/run and .ci/deep.
 
+# step NAME begins a step. Its time is printed when the next one begins, and those of all at the end.
+steps=()
 step() {
-    printf '\n=== %s (at %d s)\n' "$1" "$SECONDS"
+    end_step
+    step_name=$1 step_begin=$SECONDS
+    printf '\n=== %s\n' "$1"
+}
+
+end_step() {
+    [ -n "${step_name:-}" ] || return 0
+    steps+=("$(printf '%5.1f min  %s' "$(((SECONDS - step_begin) * 10 / 60))e-1" "$step_name")")
+    printf '=== %s\n' "${steps[-1]}"
+    step_name=
+}
+
+# Prints the minutes of each step.
+print_steps() {
+    end_step
+    printf '\n'
+    printf '%s\n' "${steps[@]}"
+    printf '%5.1f min  in all\n' "$((SECONDS * 10 / 60))e-1"
 }
 
 # need_packages PROOF:PACKAGE… installs Debian's PACKAGE if PROOF, a command or a path, is missing.

@@ -275,7 +275,7 @@ fn board() -> Option<PathBuf> {
 #[test]
 fn official_clients_over_pipes_list_and_call_in_both_eras() {
     if host_is_built() {
-        clients("host", &["stdio", "--", &attache().to_string_lossy(), "serve", "--stdio"]);
+        clients("host", &["stdio", "--", &attache().to_string_lossy(), "serve", "--demo", "--stdio"]);
     }
 }
 
@@ -284,7 +284,7 @@ fn official_clients_over_http_list_and_call_in_both_eras() {
     if !host_is_built() {
         return;
     }
-    let server = Process::start(Command::new(attache()).args(["serve", "--listen", "127.0.0.1:0"]));
+    let server = Process::start(Command::new(attache()).args(["serve", "--demo", "--listen", "127.0.0.1:0"]));
     let url = greeted(&server);
     clients("host", &["http", &url]);
 }
@@ -298,7 +298,7 @@ fn person_at_the_status_page_sees_what_happens_and_tries_a_tool() {
         return;
     }
     let status = free().to_string();
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--status", &status];
+    let serve = ["serve", "--demo", "--listen", "127.0.0.1:0", "--status", &status];
     let server = Process::start(Command::new(attache()).args(serve).stderr(Stdio::null()));
     let url = greeted(&server);
     let mut person = Command::new("node");
@@ -311,7 +311,7 @@ fn clients_of_every_generation_are_served_by_one_server_at_the_same_time() {
     if !host_is_built() {
         return;
     }
-    let server = Process::start(Command::new(attache()).args(["serve", "--listen", "127.0.0.1:0"]));
+    let server = Process::start(Command::new(attache()).args(["serve", "--demo", "--listen", "127.0.0.1:0"]));
     let url = greeted(&server);
     let all = newest("host", &["http", &url]).into_iter().chain(older(&["http", &url]));
     std::thread::scope(|scope| {
@@ -330,7 +330,8 @@ fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() 
         let issuer = root().join("tests/foreign/issuer.mjs");
         let issuer = Process::start(Command::new("node").arg(issuer).env("TOKEN_ALG", algorithm).stderr(Stdio::null()));
         let name = String::from_utf8(issuer.receive()).expect("UTF-8");
-        let flags = ["serve", "--listen", "127.0.0.1:0", "--auth-applications", "*", "--auth-scopes", "mcp.use"];
+        let flags =
+            ["serve", "--demo", "--listen", "127.0.0.1:0", "--auth-applications", "*", "--auth-scopes", "mcp.use"];
         let server = Process::start(Command::new(attache()).args(flags).args(["--auth-issuer", name.trim()]));
         let url = greeted(&server);
         let mut client = Command::new(packages.join("venv/bin/python"));
@@ -345,7 +346,9 @@ fn clients_of_older_generations_can_use_all_features_of_their_revisions() {
         older(&["http", &url]).into_iter().for_each(succeed);
     }
     if host_is_built() {
-        older(&["stdio", "--", &attache().to_string_lossy(), "serve", "--stdio"]).into_iter().for_each(succeed);
+        older(&["stdio", "--", &attache().to_string_lossy(), "serve", "--demo", "--stdio"])
+            .into_iter()
+            .for_each(succeed);
     }
 }
 

@@ -4,7 +4,9 @@ use crate::gate::{client, names, raw, read, served, soon, text, until};
 use ::core::time::Duration;
 use attache_host::bridge::Bridge;
 use attache_host::bridge::limits::Times;
-use attache_host::client::{Client, Credential, Error, Filter, List, Notice, RawJson, Request, ServerCommand, Version};
+use attache_host::client::{
+    Client, ClientLimits, Credential, Error, Filter, List, Notice, RawJson, Request, ServerCommand, Version,
+};
 use attache_host::{Ctx, NoArgs, Server};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -204,6 +206,32 @@ async fn child_that_dies_again_and_again_is_started_less_and_less_often() {
     // 0, 100, 300, 700 and 1,500 ms, each of them once for the probe and once for the handshake.
     let starts = lines(&starts);
     assert!((4..=10).contains(&starts), "{starts}");
+}
+
+#[tokio::test]
+async fn child_that_is_stopped_is_found_and_a_busy_one_is_not_mistaken_for_it() {
+    let directory = directory("stopped");
+    let pids = directory.join("pids");
+    let busy = format!("sleep 1; {}", result(r#""content":[{"type":"text","text":"x"}]"#));
+    let text = format!("echo $$ >>{}; {}", pids.display(), server(&busy));
+    let limits = ClientLimits::default().request_time(Duration::from_millis(300));
+    let times = times().check_every(Duration::from_millis(100));
+    let bridge = Bridge::command("there", ServerCommand::new("sh", ["-c", &text])).limits(limits).times(times);
+    let gate = Server::new("gate", "1").backend("", bridge);
+    let client = client(&served(gate).await, Version::V2026_07_28).await;
+    until(async || !names(&client, List::Tools, "name").await.is_empty()).await;
+    assert_eq!(text_of(&client).await, "x");
+    assert_eq!(lines(&pids), 1, "a busy child is left alone");
+    let pid = std::fs::read_to_string(&pids).expect("a pid");
+    let stopped = std::process::Command::new("kill").args(["-STOP", pid.trim()]).status().expect("it runs");
+    assert!(stopped.success());
+    until(async || lines(&pids) > 1).await;
+    until(async || !names(&client, List::Tools, "name").await.is_empty()).await;
+    assert_eq!(text_of(&client).await, "x");
+}
+
+async fn text_of(client: &Client) -> String {
+    text(&call(client).await.expect("a result"))
 }
 
 /// Stops and starts an upstream over HTTP at one address.

@@ -52,7 +52,7 @@ fn officials() -> Vec<Official> {
     ]
 }
 
-fn builder() -> ClientBuilder {
+pub(crate) fn builder() -> ClientBuilder {
     let capabilities = json!({"elicitation": {"form": {}}, "sampling": {}, "roots": {}});
     Client::builder("test", "1").capabilities(RawJson::of(&capabilities).expect("JSON"))
 }
@@ -67,9 +67,9 @@ fn text(result: &RawJson) -> String {
 }
 
 /// A server process; it ends with the test.
-struct Listening {
+pub(crate) struct Listening {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Drop for Listening {
@@ -80,7 +80,7 @@ impl Drop for Listening {
 }
 
 /// Starts a program that serves at a free port, which is its last argument, or its environment variable PORT.
-fn listening(mut command: Command, path: &str) -> Listening {
+pub(crate) fn listening(mut command: Command, path: &str) -> Listening {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
     command.arg(port.to_string()).env("PORT", port.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -193,13 +193,12 @@ async fn official_servers_of_all_generations_are_used_over_http() {
 }
 
 /// The official example server for clients, by its transport.
-fn everything(transport: &str) -> Option<Vec<OsString>> {
+pub(crate) fn everything(transport: &str) -> Option<Vec<OsString>> {
     let script = packages()?.join("node_modules/@modelcontextprotocol/server-everything/dist/index.js");
     Some(vec![script.into(), transport.into()])
 }
 
-async fn use_everything(client: &Client, over: &str) {
-    assert_eq!(client.version(), Version::V2025_11_25, "{over}");
+pub(crate) async fn use_everything(client: &Client, over: &str) {
     let tools = client.list(List::Tools).await.expect("a list");
     assert!(tools.len() > 10, "{over}: {}", tools.len());
     let result = client.call("echo", raw(r#"{"message":"hello"}"#)).await.expect("a result");
@@ -223,6 +222,7 @@ async fn use_everything(client: &Client, over: &str) {
 async fn official_example_server_is_used_over_all_its_transports() {
     let Some(arguments) = everything("stdio") else { return };
     let client = builder().command(ServerCommand::new("node", arguments)).await.expect("connected");
+    assert_eq!(client.version(), Version::V2025_11_25);
     use_everything(&client, "stdio").await;
     client.close().await;
     for (transport, path) in [("streamableHttp", "/mcp"), ("sse", "/sse")] {
@@ -230,6 +230,7 @@ async fn official_example_server_is_used_over_all_its_transports() {
         command.args(everything(transport).expect("installed above"));
         let server = listening(command, path);
         let client = connected(builder, &server.url).await;
+        assert_eq!(client.version(), Version::V2025_11_25, "{transport}");
         use_everything(&client, transport).await;
         client.close().await;
     }

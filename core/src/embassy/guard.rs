@@ -201,6 +201,8 @@ impl<'a> Guard<'a> {
                 // The token says who calls.
                 bearer
             }
+            // No platform is in front of a device: the sender of such a header is the caller itself.
+            Unverified::Platform => return Err(self.told(&Denied::NoToken)),
         };
         self.token(*bearer, from, scratch)
     }

@@ -7,7 +7,6 @@ use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_host::auth::key_file::administration;
 use attache_host::backend::Backends;
-use attache_host::http::Front;
 use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
@@ -85,14 +84,15 @@ pub(super) fn assemble(
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
-        let server =
-            match protected(served(make, endpoint, reach), endpoint, reach, config.tls.as_ref(), &mut key_files) {
-                Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
-                Err(fault) => {
-                    faults.add(fault);
-                    continue;
-                }
-            };
+        let server = served(make, endpoint, reach);
+        let server = server.and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut key_files));
+        let server = match server {
+            Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
+            Err(fault) => {
+                faults.add(fault);
+                continue;
+            }
+        };
         root = root.or_else(|| server.root_metadata());
         // Servers with one public URL share a metadata document, which is mounted once.
         if endpoint.metadata_path().is_some_and(|path| mounted.insert(path)) {
@@ -107,10 +107,7 @@ pub(super) fn assemble(
     }
     if let Some(file) = &config.administered {
         match key_files.of(file) {
-            Ok(key_file) => {
-                let front = Front::new(all_hosts(config, reach), [], &limits);
-                router = router.merge(administration(key_file, front, limits.body_time));
-            }
+            Ok(key_file) => router = router.merge(administration(key_file, all_hosts(config, reach), &limits)),
             Err(fault) => faults.add(fault),
         }
     }
@@ -229,12 +226,34 @@ pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secr
 }
 
 /// Creates the author's server, with the instructions of the configuration.
-pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Server {
-    match &endpoint.instructions {
-        Some(text) => make(endpoint).instructions(text),
-        None => make(endpoint),
+///
+/// # Errors
+/// If the server offers nothing.
+pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Result<Server, Fault> {
+    let server = make(endpoint);
+    if server.is_empty() && endpoint.backends.is_empty() {
+        return Err(Fault::of(format!("{} has nothing to serve. {NOTHING}", endpoint.path)));
     }
+    Ok(match &endpoint.instructions {
+        Some(text) => server.instructions(text),
+        None => server,
+    })
 }
+
+const NOTHING: &str = r#"Put another MCP server behind it, in attache.toml:
+
+    [[server]]
+    path = "/mcp"
+    [[server.backend]]
+    name = "files"
+    command = ["npx", "-y", "@modelcontextprotocol/server-filesystem", "/srv/data"]
+    [[server.backend]]
+    name = "crm"
+    url = "http://127.0.0.1:3000/mcp"
+    prefix = "crm_"
+
+or name one server on the command line: attache gate URL, or attache gate -- COMMAND ARGS
+To try the program without another server: attache serve --demo"#;
 
 /// Starts the backends of each server, and gives them a moment to connect: a client that asks at once is to find their tools.
 pub(super) async fn connect(config: &Config, servers: &[Backends]) {
@@ -266,15 +285,15 @@ pub(super) async fn disconnect(servers: Vec<Backends>) {
     }
 }
 
-fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Server {
-    let server = made(make, endpoint).path(&endpoint.path).origins(endpoint.origins.clone());
+fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<Server, Fault> {
+    let server = made(make, endpoint)?.path(&endpoint.path).origins(endpoint.origins.clone());
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(
             "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",
             endpoint.path
         ));
     }
-    server.hosts(hosts(endpoint, reach))
+    Ok(server.hosts(hosts(endpoint, reach)))
 }
 
 /// The host names that the server accepts. Empty if it accepts any.

@@ -51,6 +51,9 @@ pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketA
 pub(super) fn over_stdio(client: Client, config: &Config, file: Option<&Path>) -> Value {
     let program = std::env::current_exe().map_or("attache".to_owned(), |path| path.to_string_lossy().into_owned());
     let mut arguments = vec!["serve".to_owned(), "--stdio".to_owned()];
+    if config.servers.first().is_some_and(|server| !server.tools.is_empty()) {
+        arguments.push("--demo".to_owned());
+    }
     if let Some(file) = file {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         arguments.extend(["--config".to_owned(), file.to_string_lossy().into_owned()]);

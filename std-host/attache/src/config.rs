@@ -232,7 +232,9 @@ impl Layers {
         for number in numbers {
             let texts = |key: &str| self.given(key, number).texts;
             let text = |key: &str| texts(key).into_iter().next();
-            let tools = texts("tools");
+            let is_demo = text("demo").as_deref() == Some("true");
+            let is_named = self.given("tools", number).origin != Origin::Default;
+            let tools = if is_demo || is_named { texts("tools") } else { Vec::new() };
             for unknown in tools.iter().filter(|tool| !TOOLS.contains(&tool.as_str())) {
                 let what = format!("there is no tool {unknown:?}: choose from {}", TOOLS.join(", "));
                 faults.add(Fault::at(self.given("tools", number).origin, what));

@@ -56,7 +56,7 @@ use std::process::ExitCode;
 #[command(
     name = "attache",
     version,
-    after_help = "Try it: attache serve, then point an MCP client at http://127.0.0.1:8080/mcp"
+    after_help = "Try it: attache serve --demo, then point an MCP client at http://127.0.0.1:8080/mcp"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -65,7 +65,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the demo tools `echo` and `add` over HTTP, or over standard input and output
+    /// Serve over HTTP, or over standard input and output
     ///
     /// Each setting is a flag, an environment variable, and a key of attache.toml. A flag overrides
     /// a variable, a variable overrides the file. `attache config` prints the values in force and

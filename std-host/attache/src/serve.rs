@@ -93,7 +93,7 @@ async fn over_stdio(
     // Takes the signals before reading: the first process of a container receives only the signals
     // for which it has a handler.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
-    let server = sealed(made(make, first), first, config.seal.as_ref());
+    let server = sealed(made(make, first)?, first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();

@@ -22,7 +22,7 @@ fn flag(setting: &'static Setting) -> Arg {
     if !setting.default.is_empty() {
         places.insert(0, format!("default: {}", setting.default));
     }
-    Arg::new(setting.key)
+    let arg = Arg::new(setting.key)
         .long(setting.flag())
         .visible_aliases(setting.alias)
         .value_name(setting.kind.name())
@@ -30,7 +30,11 @@ fn flag(setting: &'static Setting) -> Arg {
         .help(setting.help)
         .long_help(format!("{}\n[{}]", setting.help, places.join(", ")))
         .help_heading(setting.heading())
-        .hide_short_help(!setting.is_basic)
+        .hide_short_help(!setting.is_basic);
+    match setting.kind {
+        Kind::Switch => arg.num_args(0..=1).default_missing_value("true"),
+        _ => arg,
+    }
 }
 
 impl clap::FromArgMatches for Flags {

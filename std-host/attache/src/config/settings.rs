@@ -139,7 +139,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
     server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
-    server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer").basic(),
+    server("demo", Kind::Switch, "false", "Offer the demo tools echo and add").basic(),
+    server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer; naming them here is as good as demo = true"),
     server(
         "allow_host",
         Kind::List(Item::Host),

@@ -24,11 +24,11 @@ fn tools_are_listed_and_called_in_every_revision_over_http_and_as_a_command() {
         assert_eq!((listed.0, listed.2.as_str()), (0, ""), "{listed:?}");
         assert!(listed.1.contains(&format!("revision {revision}\n")), "{listed:?}");
         assert!(listed.1.contains("  echo ") && listed.1.contains("    text (string): what to repeat\n"), "{listed:?}");
-        assert_eq!(run(&[&["list"], &flags[..], &["--", command, "serve", "--stdio"]].concat()), listed);
+        assert_eq!(run(&[&["list"], &flags[..], &["--", command, "serve", "--demo", "--stdio"]].concat()), listed);
 
         let called = run(&[&["call"], &flags[..], &[&url, "echo", r#"{"text":"h\u00e9"}"#]].concat());
         assert_eq!(called, (0, "h\u{e9}\n".to_owned(), String::new()));
-        let words = ["add", r#"{"a":1,"b":2}"#, "--", command, "serve", "--stdio"];
+        let words = ["add", r#"{"a":1,"b":2}"#, "--", command, "serve", "--demo", "--stdio"];
         assert_eq!(run(&[&["call"], &flags[..], &words].concat()), (0, "3\n".to_owned(), String::new()));
     }
 }

@@ -7,6 +7,8 @@ mod budget;
 mod commands;
 mod configuration;
 mod framing;
+#[cfg(unix)]
+mod gate;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;

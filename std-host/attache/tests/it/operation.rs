@@ -191,7 +191,7 @@ fn stop_with_two_hundred_requests_under_way_answers_them_all() {
 fn program_that_has_run_out_of_descriptors_serves_again_as_soon_as_some_are_free() {
     let program = env!("CARGO_BIN_EXE_attache");
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -n 60; exec \"$0\" serve --listen 127.0.0.1:0", program]);
+    command.args(["-c", "ulimit -n 60; exec \"$0\" serve --demo --listen 127.0.0.1:0", program]);
     let server = Running::of(command);
     let mut first = server.connect();
     assert_eq!(exchange(&mut first, CALL).expect("an answer"), 200);
@@ -223,7 +223,7 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
         return;
     }
     let mut command = std::process::Command::new("unshare");
-    command.args(own_processes).args([program, "serve", "--listen", "127.0.0.1:0"]);
+    command.args(own_processes).args([program, "serve", "--demo", "--listen", "127.0.0.1:0"]);
     let mut server = Running::of(command);
     let unshare = server.child.id();
     let first = std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).expect("a process");
@@ -233,7 +233,7 @@ fn program_as_the_first_process_stops_when_it_is_asked_to() {
     ends_soon(&mut server.child);
     // Over standard input and output as well.
     let mut command = std::process::Command::new("unshare");
-    command.args(own_processes).args([program, "serve", "--stdio"]);
+    command.args(own_processes).args([program, "serve", "--demo", "--stdio"]);
     let pipe = std::process::Stdio::piped;
     let mut child = command.stdin(pipe()).stdout(pipe()).spawn().expect("it starts");
     let mut input = child.stdin.take().expect("piped");

@@ -197,6 +197,7 @@ fn unix_socket_has_the_mode_that_was_said_and_lets_nobody_in_beside_it() {
         let arguments = [&["serve", "--listen", &listen, "--status", &status], flags].concat();
         let mut command = Command::new("sh");
         command.args(["-c", "umask 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_attache")]).args(arguments);
+        command.env("ATTACHE_DEMO", "true");
         let mut server = Running::of(command);
         assert_eq!(mode(), expected, "{flags:?}");
         assert_eq!(curl(&["--unix-socket", &socket], "http://localhost/mcp"), "200 1.1");
@@ -249,7 +250,7 @@ fn unix_socket_serves_and_takes_the_place_of_one_that_was_left_behind_and_goes_w
 fn socket_that_a_service_manager_hands_over_is_served() {
     // sd_listen_fds(3): the inherited socket is descriptor 3, and LISTEN_PID names the process.
     let program = env!("CARGO_BIN_EXE_attache");
-    let script = "import os,socket,sys\ns=socket.socket(); s.bind(('127.0.0.1',0)); s.listen()\nos.dup2(s.fileno(),3); os.set_inheritable(3,True)\nos.environ.update(LISTEN_FDS='1',LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1],[sys.argv[1],'serve'])";
+    let script = "import os,socket,sys\ns=socket.socket(); s.bind(('127.0.0.1',0)); s.listen()\nos.dup2(s.fileno(),3); os.set_inheritable(3,True)\nos.environ.update(LISTEN_FDS='1',LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1],[sys.argv[1],'serve','--demo'])";
     let mut child =
         Command::new("python3").args(["-c", script, program]).stdout(Stdio::piped()).spawn().expect("python3 runs");
     let mut greeting = String::new();

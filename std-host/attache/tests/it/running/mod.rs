@@ -7,8 +7,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+/// The program. `serve` and `check` offer the demo tools.
 pub fn attache(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    if matches!(arguments.first(), Some(&("serve" | "check"))) {
+        command.env("ATTACHE_DEMO", "true");
+    }
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

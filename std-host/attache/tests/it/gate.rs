@@ -1,0 +1,156 @@
+//! `attache gate` and `[[server.backend]]`: other servers behind the program.
+
+use crate::running::{Running, attache};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The program with arguments of its own, and no demo tools where they do not ask for them.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = attache(arguments);
+    command.env_remove("ATTACHE_DEMO");
+    command
+}
+
+fn gate(arguments: &[&str]) -> Running {
+    Running::of(program(&[&["gate", "--listen", "127.0.0.1:0"], arguments].concat()))
+}
+
+const ATTACHE: &str = env!("CARGO_BIN_EXE_attache");
+
+/// What `attache list` prints of the server at this address.
+fn listed(server: &Running) -> String {
+    let url = format!("http://{}/mcp", server.address());
+    let run = attache(&["list", &url]).output().expect("it runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("UTF-8")
+}
+
+fn called(server: &Running, tool: &str) -> String {
+    let url = format!("http://{}/mcp", server.address());
+    let run = attache(&["call", &url, tool, r#"{"a":1,"b":2}"#]).output().expect("it runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("UTF-8")
+}
+
+/// A directory of this test.
+fn directory(name: &str) -> PathBuf {
+    let directory = std::env::temp_dir().join(format!("attache-gate-program-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).expect("a directory");
+    directory
+}
+
+#[test]
+fn gate_serves_the_tools_of_a_command_and_of_a_url() {
+    let behind = Running::start();
+    let url = format!("http://{}/mcp", behind.address());
+    for arguments in [&["--prefix", "p_", "--", ATTACHE, "serve", "--demo", "--stdio"][..], &["--prefix", "p_", &url]] {
+        let server = gate(arguments);
+        let listed = listed(&server);
+        assert!(listed.contains("p_echo") && listed.contains("p_add"), "{listed}");
+        assert_eq!(called(&server, "p_add").trim(), "3");
+    }
+}
+
+#[test]
+fn gate_asks_for_the_keys_of_its_own_flags() {
+    let file = directory("keys").join("keys.json");
+    let file = file.to_str().expect("UTF-8");
+    assert!(attache(&["key", "add", "k", "--keys-file", file]).output().expect("it runs").status.success());
+    let server = gate(&["--auth-keys-file", file, "--", ATTACHE, "serve", "--demo", "--stdio"]);
+    let url = format!("http://{}/mcp", server.address());
+    let run = attache(&["list", &url]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&run.stderr).contains("401"), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn backends_of_the_file_are_merged_under_their_prefixes() {
+    let behind = Running::start();
+    let file = directory("file").join("attache.toml");
+    let text = format!(
+        "[[server]]\npath = \"/mcp\"\n[[server.backend]]\nname = \"child\"\nprefix = \"child_\"\n\
+         command = [{ATTACHE:?}, \"serve\", \"--stdio\"]\nenv = {{ ATTACHE_DEMO = \"true\" }}\n\
+         [[server.backend]]\nname = \"far\"\nprefix = \"far_\"\nurl = \"http://{}/mcp\"\n",
+        behind.address()
+    );
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let server = Running::of(program(&["serve", "--listen", "127.0.0.1:0", "--config", file]));
+    let listed = listed(&server);
+    assert!(["child_add", "child_echo", "far_add", "far_echo"].iter().all(|tool| listed.contains(tool)), "{listed}");
+    for tool in ["child_add", "far_add"] {
+        assert_eq!(called(&server, tool).trim(), "3");
+    }
+}
+
+#[test]
+fn servers_of_the_file_of_a_client_get_their_names_as_prefixes() {
+    let behind = Running::start();
+    let file = directory("client").join("mcp.json");
+    let servers = serde_json::json!({"mcpServers": {
+        "the child": {"command": "${WHERE}", "args": ["serve", "--stdio"], "env": {"ATTACHE_DEMO": "${UNSET:-true}"}},
+        "far": {"type": "http", "url": format!("http://{}/mcp", behind.address())},
+        "off": {"command": "no-such-program", "disabled": true},
+    }});
+    std::fs::write(&file, servers.to_string()).expect("written");
+    let mut command = program(&["gate", "--listen", "127.0.0.1:0", "--mcp-servers", file.to_str().expect("UTF-8")]);
+    command.env("WHERE", ATTACHE);
+    let server = Running::of(command);
+    let listed = listed(&server);
+    assert!(listed.contains("the_child_add") && listed.contains("far_add"), "{listed}");
+}
+
+#[test]
+fn start_without_anything_to_serve_explains_what_to_write() {
+    for arguments in [&["serve"][..], &["serve", "--stdio"], &["check"]] {
+        let run = program(arguments).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(["[[server.backend]]", "attache gate", "--demo"].iter().all(|word| said.contains(word)), "{said}");
+    }
+}
+
+#[test]
+fn backend_that_can_never_be_connected_stops_the_start_with_its_place() {
+    let directory = directory("faults");
+    for (table, words) in [
+        ("name = \"a\"", &["attache.toml:2", "a command or a url"][..]),
+        ("url = \"http://a\"", &["attache.toml:2", "needs a name"]),
+        ("name = \"a\"\nurl = \"b\"", &["attache.toml:2", "must be a URL"]),
+        ("name = \"a\"\nurl = \"http://a\"\ncommand = [\"sh\"]", &["not both"]),
+        ("name = \"a\"\ncommand = [\"no-such-program\"]", &["attache.toml:2", "no program no-such-program"]),
+        ("name = \"a\"\ncommand = \"sh\"", &["attache.toml:4", "array of texts"]),
+        ("name = \"a\"\ncommand = [\"sh\"]\ncwd = \"/no/such/place\"", &["is not a directory"]),
+        ("name = \"a\"\ncommand = [\"sh\"]\nenv = [\"NO_SUCH_VARIABLE\"]", &["NO_SUCH_VARIABLE"]),
+        ("name = \"a\"\nurl = \"http://a\"\ndeny = [\"x\"]", &["attache.toml:5", "deny is not supported"]),
+        ("name = \"a\"\nurl = \"http://a\"\nprefx = \"x\"", &["attache.toml:5", "no setting prefx"]),
+        ("name = \"a\"\nurl = \"http://a\"\nprefix = \"x y\"", &["prefix"]),
+        ("name = \"a\"\nurl = \"http://a\"\ntransport = \"ws\"", &["http or sse"]),
+        ("name = \"a\"\nurl = \"http://a\"\n[[server.backend]]\nname = \"a\"\nurl = \"http://b\"", &["two backends"]),
+    ] {
+        let file = directory.join("attache.toml");
+        std::fs::write(&file, format!("[[server]]\n[[server.backend]]\n{table}\n")).expect("written");
+        for command in ["check", "serve"] {
+            let run = program(&[command, "--config", file.to_str().expect("UTF-8")]).output().expect("it runs");
+            let said = String::from_utf8_lossy(&run.stderr);
+            assert_eq!(run.status.code(), Some(2), "{table}: {said}");
+            assert!(words.iter().all(|word| said.contains(word)), "{table}: {said}");
+        }
+    }
+}
+
+#[test]
+fn gate_that_is_stopped_leaves_no_child() {
+    let directory = directory("stop");
+    let pid = directory.join("pid");
+    let text = format!("echo $$ >{}; exec {ATTACHE} serve --demo --stdio", pid.display());
+    let mut server = gate(&["--", "sh", "-c", &text]);
+    assert!(listed(&server).contains("echo"));
+    let child = std::fs::read_to_string(&pid).expect("a pid");
+    let proc = PathBuf::from(format!("/proc/{}", child.trim()));
+    assert!(proc.exists());
+    let term = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().expect("it runs");
+    assert!(term.success());
+    assert!(server.child.wait().expect("it ends").success());
+    assert!(!proc.exists(), "the child has ended with the gate");
+}

@@ -1,0 +1,32 @@
+//! The gate in front of servers of the official packages.
+//!
+//! They need foreign programs, as `foreign` has it.
+
+use crate::gate::{names, served, until};
+use crate::servers::{builder, everything, listening, use_everything};
+use attache_host::Server;
+use attache_host::bridge::Bridge;
+use attache_host::client::{List, ServerCommand, Version};
+use std::process::Command;
+
+/// Clients of both eras use everything that the official example server has.
+async fn used_through_a_gate(over: &str, bridge: Bridge) {
+    let url = served(Server::new("gate", "1").backend("", bridge)).await;
+    for version in [Version::V2025_06_18, Version::V2025_11_25, Version::V2026_07_28] {
+        let client = builder().version(version).http(&url).await.expect("connected");
+        until(async || !names(&client, List::Tools, "name").await.is_empty()).await;
+        use_everything(&client, &format!("{over}, client {}", version.as_str())).await;
+    }
+}
+
+#[tokio::test]
+async fn official_example_server_of_an_older_revision_is_used_by_clients_of_both_eras() {
+    let Some(arguments) = everything("stdio") else { return };
+    used_through_a_gate("stdio", Bridge::command("everything", ServerCommand::new("node", arguments))).await;
+    for (transport, path) in [("streamableHttp", "/mcp"), ("sse", "/sse")] {
+        let mut command = Command::new("node");
+        command.args(everything(transport).expect("installed above"));
+        let server = listening(command, path);
+        used_through_a_gate(transport, Bridge::http("everything", &server.url)).await;
+    }
+}
