@@ -4,7 +4,7 @@ use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Carrier, Next, Reply, Standalone, open};
 use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, fields, gate};
-use attache_core::json::{Escaped, Slice, Text};
+use attache_core::json::{Slice, Text};
 use attache_core::mcp::Server;
 use attache_core::seal::Key;
 use attache_core::tool::{Call, Output, Tables, ToolResult};
@@ -102,19 +102,15 @@ pub struct Bench {
     dispatch: fn(Call<'_>, &mut Output<'_>) -> ToolResult,
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
 /// A server with the one tool `echo`.
 pub static ECHO: Bench = Bench {
-    server: Server::new(plain("bench"), plain("1.0.0"), &const { Tables::of_tools(echo::TOOLS) }),
+    server: Server::new("bench", "1.0.0", &const { Tables::of_tools(echo::TOOLS) }),
     dispatch: |call, out| echo::dispatch(&Application, call, out),
 };
 
 /// A server with twenty tools of two arguments each.
 pub static TWENTY: Bench = Bench {
-    server: Server::new(plain("bench"), plain("1.0.0"), &const { Tables::of_tools(twenty::TOOLS) }),
+    server: Server::new("bench", "1.0.0", &const { Tables::of_tools(twenty::TOOLS) }),
     dispatch: |call, out| twenty::dispatch(&Application, call, out),
 };
 

@@ -38,11 +38,8 @@
 //!     }
 //! }
 //!
-//! const fn plain(text: &'static str) -> Escaped<'static> {
-//!     Escaped::new(text).expect("no quotes in it")
-//! }
 //! static OFFERS: Tables<'static> = Tables::of_tools(parrot::TOOLS);
-//! static SERVER: Server<'static> = Server::new(plain("parrot"), plain("1.0"), &OFFERS);
+//! static SERVER: Server<'static> = Server::new("parrot", "1.0", &OFFERS);
 //!
 //! fn main() {
 //!     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{
@@ -97,10 +94,13 @@ pub mod exchange;
 pub mod http;
 #[cfg(feature = "http1")]
 pub mod http1;
+#[cfg(feature = "journal")]
+pub mod journal;
 pub mod json;
 pub mod limits;
 pub mod line;
 pub mod mcp;
+pub mod prelude;
 #[cfg(feature = "provision")]
 pub mod provision;
 pub mod rpc;

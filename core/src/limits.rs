@@ -106,9 +106,26 @@ pub const RSA_MAX_BITS: usize = 4096;
 /// claims; those of Entra ID, up to 2.2 KB with an RSA signature, 1,350.
 pub const CLAIMS: usize = 1408;
 
-/// Capacity of the token bucket that limits signature checks on a device: the largest burst.
-pub const SIGNATURES: u8 = 4;
+/// Seconds by which a certain time must be newer than the last one in the journal of a device. Four notes an hour wear out a sector of
+/// 4 KiB, of 100,000 erasures and used in turn with another, in some centuries.
+pub const JOURNAL_STEP: u32 = 15 * 60;
 
-/// Refill interval of that token bucket in milliseconds: two checks a second, each of which delays
-/// everything else.
+/// Most signatures that a device checks in a burst, for all callers together.
+pub const SIGNATURES: u64 = 4;
+
+/// Milliseconds after which a device may check one more signature: two a second, because nothing else runs meanwhile.
 pub const SIGNATURE_MS: u64 = 500;
+
+/// Most signatures that a device checks in a burst for one address, so that one caller cannot use up those of all.
+pub const SIGNATURES_EACH: u64 = 3;
+
+/// Milliseconds after which an address may have one more signature checked: half the rate of all callers.
+pub const SIGNATURE_EACH_MS: u64 = 1000;
+
+/// Addresses whose token buckets a device remembers. A bucket is full again after three seconds, in which at most ten signatures
+/// are checked; so only full ones are ever replaced.
+pub const SIGNATURE_ADDRESSES: usize = 10;
+
+/// Most significant digits of a floating-point number. No format prints more than 17, and decimal types of other languages 28 or 34;
+/// with this many the number is still read exactly before it is rounded.
+pub const FLOAT_DIGITS: usize = 40;

@@ -102,7 +102,7 @@ const _: () = {
     has::<crate::tool::Tables<'_>>();
     has::<crate::tool::Values<'_, '_>>();
     #[cfg(feature = "embassy")]
-    has::<crate::embassy::Buffers<1, 1, 1>>();
+    has::<crate::embassy::LineBuffers<1, 1, 1>>();
     #[cfg(feature = "embassy-net")]
     has::<(crate::embassy::Endpoint<'_, 1>, crate::embassy::Socket<1, 1, 1>)>();
     #[cfg(feature = "http1")]

@@ -304,12 +304,30 @@ impl defmt::Format for Page<'_> {
     }
 }
 
-/// Numbers that nobody guesses who does not know `secret`, for boards without a source of randomness: seeds of TCP, marks of questions.
+/// The number of this start of the device. Only a [`Journal`](crate::journal::Journal) counts starts, because only what is written to
+/// flash outlives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Boot(u32);
+
+impl Boot {
+    /// For a board that cannot write its flash. Each of its starts is alike, so [`random`] repeats the numbers of the last start, and
+    /// an attacker who has seen those can predict them.
+    pub const UNCOUNTED: Self = Self(0);
+
+    #[cfg(feature = "journal")]
+    pub(crate) const fn counted(boots: u32) -> Self {
+        Self(boots)
+    }
+}
+
+/// Random numbers made from `secret`, for boards without a random number generator: initial sequence numbers of TCP, nonces of SNTP.
+/// An attacker who does not know `secret` cannot predict them.
 ///
-/// They are the same for the same `boot`. So count it up in flash at each start, before the first of them is used; where that cannot be, numbers
-/// come again that were seen before the restart, and whoever has watched can foretell them.
-pub fn random(secret: &[u8; 32], boot: u64) -> impl FnMut() -> u64 + use<> {
-    let seed: [u8; 32] = Sha256::new().chain_update(secret).chain_update(boot.to_be_bytes()).finalize().into();
+/// They are the same for the same `boot`, which is why only a journal in flash makes one.
+pub fn random(secret: &[u8; 32], Boot(boot): Boot) -> impl FnMut() -> u64 + use<> {
+    let seed: [u8; 32] =
+        Sha256::new().chain_update(secret).chain_update(u64::from(boot).to_be_bytes()).finalize().into();
     let mut number = 0u64;
     move || {
         number = number.wrapping_add(1);

@@ -2,7 +2,7 @@
 //! handshake, no allocation.
 //!
 //! ```
-//! use attache_core::json::{Escaped, Text};
+//! use attache_core::json::Text;
 //! use attache_core::mcp::Server;
 //! use attache_core::testing::Client;
 //! use attache_core::tool::{Output, Tables, ToolResult};
@@ -13,9 +13,8 @@
 //! # impl Parrot {
 //! #     fn echo(&self, said: Echo<'_>, out: &mut Output<'_>) -> ToolResult { out.text_with(|block| block.echo(said.text)) }
 //! # }
-//! # const NAME: Escaped<'static> = Escaped::new("parrot").expect("no quotes in it");
 //! static OFFERS: Tables<'static> = Tables::of_tools(parrot::TOOLS);
-//! static SERVER: Server<'static> = Server::new(NAME, NAME, &OFFERS);
+//! static SERVER: Server<'static> = Server::new("parrot", "1", &OFFERS);
 //!
 //! # fn main() {
 //! let mut client = Client::<512>::of(&SERVER);
@@ -109,7 +108,7 @@ fn write<'b>(buffer: &'b mut [u8], tool: &str, arguments: &str) -> Option<&'b [u
 #[allow(unreachable_pub, reason = "the macros make public items")]
 mod tests {
     use super::*;
-    use crate::json::{Escaped, Text};
+    use crate::json::Text;
     use crate::tool::Tables;
 
     crate::args! { struct Echo<'a> { /** what to say */ text: Text<'a> } }
@@ -123,9 +122,8 @@ mod tests {
         }
     }
 
-    const NAME: Escaped<'static> = Escaped::from_escaped("parrot");
     static OFFERS: Tables<'static> = Tables::of_tools(parrot::TOOLS);
-    static SERVER: Server<'static> = Server::new(NAME, NAME, &OFFERS);
+    static SERVER: Server<'static> = Server::new("parrot", "1", &OFFERS);
 
     #[test]
     fn client_gets_results_failures_and_errors_and_says_when_its_buffers_are_too_small() {

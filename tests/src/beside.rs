@@ -5,7 +5,6 @@ use crate::device::{Topics, cancel, on_a_line, topics};
 use crate::endpoint::{IMPATIENT, PATIENCE, ask, boot, rest, until, wire};
 use crate::homes::Http;
 use crate::modern::request;
-use ::core::fmt::Write as _;
 use ::core::sync::atomic::{AtomicUsize, Ordering};
 use ::core::time::Duration;
 use attache_core::embassy::Deadlines;
@@ -146,8 +145,8 @@ impl Mill {
 const OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, &[]).with_logging().with_subscriptions();
 /// The server of a line, which remembers the requests of a legacy peer.
-static LINE: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS).with_sessions();
-static HTTP: Server<'static> = Server::new(plain("mill"), plain("1"), &OFFERS);
+static LINE: Server<'static> = Server::new("mill", "1", &OFFERS).with_sessions();
+static HTTP: Server<'static> = Server::new("mill", "1", &OFFERS);
 
 fn line<F: Future<Output = ()>>(mill: &Mill, client: impl FnOnce(crate::device::Line) -> F) {
     line_of(8192, mill, client);
@@ -323,7 +322,7 @@ fn legacy_subscription_on_a_line_gets_its_changes_until_it_ends() {
     let mill = Mill::default();
     let offers =
         Tables::of_tools(tools::TOOLS).with_resources(crate::device::resources::RESOURCES, &[]).with_subscriptions();
-    let server = Server::new(plain("mill"), plain("1"), &offers).with_sessions();
+    let server = Server::new("mill", "1", &offers).with_sessions();
     on_a_line::<512, _>(
         64,
         &topics,
@@ -439,7 +438,7 @@ fn call_that_is_cancelled_inside_its_streamed_answer_leaves_no_whole_line() {
 
 #[test]
 fn answer_over_http_is_a_stream_of_events_with_progress_and_plain_json_without() {
-    let (board, _) = boot_mill();
+    let (board, _) = boot_mill_with(3, Deadlines::DEFAULT);
     let came = heard(&board, &call(1, "walk", 3, json!("t"), Some("debug")));
     assert!(came.contains("content-type: text/event-stream\r\n"), "{came}");
     let events = events(&came);

@@ -1,12 +1,12 @@
 //! The application that the tests call: `echo` and `add`, once for the engine alone and once for
 //! the host.
 
-use attache_core::json::{Decimal, Escaped, Full, Text};
+use attache_core::json::{Decimal, Full, Text};
 use attache_core::mcp::Server;
 use attache_core::tool::{Output, Tables, ToolError, ToolResult};
 
 attache_core::args! { pub struct Echo<'a> { /** what to say */ text: Text<'a> } }
-attache_core::args! { pub struct Add { a: i64, b: i64 } }
+attache_core::args! { pub struct Add { /** one summand */ a: i64, /** the other one */ b: i64 } }
 attache_core::tools! { pub mod tools for Demo {
     /// Say it again
     #[read_only] fn echo(Echo<'_>);
@@ -28,12 +28,7 @@ impl Demo {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
-pub(crate) static SERVER: Server<'static> =
-    Server::new(plain("demo"), plain("1.0"), &const { Tables::of_tools(tools::TOOLS) });
+pub(crate) static SERVER: Server<'static> = Server::new("demo", "1.0", &const { Tables::of_tools(tools::TOOLS) });
 
 /// The same application for the host.
 pub(crate) fn host() -> attache_host::Server {

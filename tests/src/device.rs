@@ -1,12 +1,10 @@
 //! The device driver over a line: results longer than any buffer, and subscriptions.
 
 use crate::modern::request;
-use attache_core::auth::{Access, Authenticated};
-use attache_core::embassy::{Buffers, Changes, serve_lines};
-use attache_core::json::{Escaped, Full};
+use attache_core::embassy::{self, Changes, LineBuffers};
+use attache_core::json::Full;
 use attache_core::mcp::Server;
 use attache_core::tool::{Call, Contents, Nothing, Operation, Output, Read, Tables, ToolError, ToolResult};
-use core::fmt::Write as _;
 use core::future::Future;
 use embedded_io_adapters::tokio_1::FromTokio;
 use serde_json::{Value, json};
@@ -121,13 +119,9 @@ impl Board {
     }
 }
 
-pub(crate) const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
 static OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, resources::TEMPLATES).with_subscriptions();
-pub(crate) static SERVER: Server<'static> = Server::new(plain("board"), plain("1"), &OFFERS);
+pub(crate) static SERVER: Server<'static> = Server::new("board", "1", &OFFERS);
 
 /// The topics of the board that can change.
 pub(crate) type Topics = Changes<2>;
@@ -185,9 +179,9 @@ pub(crate) fn on_a_line<const OUT: usize, F: Future<Output = ()>>(
         let (near, far) = duplex(width);
         let (output, input) = split(near);
         let (rx, tx) = split(far);
-        let mut buffers = Buffers::<2048, OUT, 2>::new();
-        let who = Authenticated::anonymous(&Access::Anonymous);
-        let board = serve_lines(FromTokio::new(rx), FromTokio::new(tx), &mut buffers, topics, server, &who, handler);
+        let mut buffers = LineBuffers::<2048, OUT, 2>::new();
+        let io = (FromTokio::new(rx), FromTokio::new(tx));
+        let board = embassy::Line::new(server).changes(topics).serve(io, &mut buffers, handler);
         let client = client(Line { input, output: BufReader::new(output) });
         tokio::select! {
             served = board => panic!("the board has stopped: {served:?}"),

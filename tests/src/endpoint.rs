@@ -22,7 +22,7 @@ use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Starts a board with this many sockets on a free port of the loopback interface; it stops when
 /// the test ends.
@@ -69,16 +69,19 @@ where
                 tokio::task::spawn_local(async move {
                     let mut buffers = Box::new(HttpBuffers::<1024, 2048, 512>::new());
                     loop {
-                        let (socket, _) = listener.accept().await.expect("a client");
+                        let (mut socket, client) = listener.accept().await.expect("a client");
                         socket.set_nodelay(true).expect("a socket");
                         endpoint.room.enter();
-                        let (rx, tx) = socket.into_split();
+                        let (rx, tx) = socket.split();
                         let io = (FromTokio::new(rx), FromTokio::new(tx));
-                        let end = serve_connection(io, &mut buffers, &endpoint, &*handler).await;
-                        // Dropping the halves closes the connection. The client below cannot
-                        // distinguish that from a reset, but knows from the framing whether an
-                        // answer is complete.
-                        assert!(matches!(end, End::Close | End::Abort));
+                        let from = Some(client.ip());
+                        if serve_connection(io, from, &mut buffers, &endpoint, &*handler).await == End::Close {
+                            let _ = socket.shutdown().await;
+                            // Closing a socket with unread bytes would reset it.
+                            let unread =
+                                async { while socket.read(&mut [0; 512]).await.is_ok_and(|count| count > 0) {} };
+                            let _ = tokio::time::timeout(Duration::from_secs(2), unread).await;
+                        }
                         endpoint.room.leave();
                     }
                 });
@@ -312,10 +315,14 @@ fn request_whose_bytes_are_not_understood_is_refused_and_the_connection_closed()
         (with("x : y\r\n"), 400),
         (with("expect: miracles\r\n"), 417),
         (with(&format!("x: {}\r\n", "y".repeat(1024))), 431),
-        (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9999999\r\n\r\n".to_vec(), 413),
+        (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9999999\r\n\r\n".to_vec(), 413),
         (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n".to_vec(), 501),
         (b"POST /mcp HTTP/1.0\r\nhost: localhost\r\n\r\n".to_vec(), 505),
-        (b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nx\r\n".to_vec(), 400),
+        (
+            b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nx\r\n"
+                .to_vec(),
+            400,
+        ),
     ] {
         let mut stream = TcpStream::connect(board.address()).expect("the board listens");
         // The bytes that follow are never read as a request.
@@ -343,20 +350,45 @@ fn target_in_absolute_form_is_taken_where_its_authority_is_the_host() {
 }
 
 #[test]
-fn connection_survives_a_body_that_is_too_large_and_a_path_that_is_not_there() {
+fn connection_survives_a_body_that_is_too_large_and_a_refused_request_without_a_body() {
     // With one socket, a connection that waits for its next request would be closed for the next
     // client.
     let (board, _) = board(2, Deadlines::DEFAULT);
     let mut stream = TcpStream::connect(board.address()).expect("the board listens");
     let large = json!({"x": "y".repeat(9000), "method": "tools/list"});
     stream.write_all(&wire(&large, "")).expect("it is taken");
-    let elsewhere = String::from_utf8(wire(&call(1, "log", 1), "")).expect("UTF-8").replacen("/mcp", "/", 1);
-    stream.write_all(elsewhere.as_bytes()).expect("it is taken");
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("it is taken");
+    stream.write_all(b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("it is taken");
     stream.write_all(&wire(&call(7, "log", 1), "connection: close\r\n")).expect("it is taken");
     let came = rest(&mut stream);
     let statuses: Vec<&str> = came.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
-    assert_eq!(statuses, ["413", "404", "200"], "{came}");
+    assert_eq!(statuses, ["413", "404", "405", "200"], "{came}");
     assert!(came.contains(r#""data":{"limit":2048}"#) && came.contains(r#""id":7,"result""#), "{came}");
+}
+
+#[test]
+fn refused_request_is_answered_before_its_body_comes() {
+    let (board, _) = board(1, Deadlines::DEFAULT);
+    let message = call(1, "log", 1);
+    let whole = String::from_utf8(wire(&message, "")).expect("UTF-8");
+    let head = &whole[..whole.len() - message.to_string().len()];
+    let good = ("localhost", "localhost");
+    for (change, coding, status) in [
+        (("host: localhost", "host: evil.example"), good, 403),
+        (("/mcp", "/other"), good, 404),
+        (("/mcp", "/other"), ("content-length: ", "transfer-encoding: chunked\r\nx: "), 404),
+        (("application/json", "text/plain"), good, 415),
+    ] {
+        let head = head.replacen(change.0, change.1, 1).replacen(coding.0, coding.1, 1);
+        let mut stream = TcpStream::connect(board.address()).expect("the board listens");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        stream.write_all(head.as_bytes()).expect("it is taken");
+        let came = until(&mut stream, "\r\n\r\n", 1);
+        assert!(came.starts_with(&format!("HTTP/1.1 {status} ")) && came.contains("connection: close\r\n"), "{came}");
+        // What the client still sends is not read as a request.
+        let _ = stream.write_all(whole.as_bytes());
+        assert!(!rest(&mut stream).contains("HTTP/1.1 "));
+    }
 }
 
 #[test]
@@ -481,6 +513,60 @@ fn client_that_keeps_the_board_waiting_loses_its_connection_and_no_other_client_
     assert!(!came.contains("connection: close"), "it was kept for a while");
 }
 
+/// Serves `request` over a pipe that holds `pipe` bytes, while a client takes `piece` bytes of the answers every 50 ms.
+fn served_slowly(
+    request: &[u8],
+    pipe: usize,
+    piece: usize,
+    handler: impl AsyncFn(&mut Output<'_>) -> ToolResult,
+) -> End {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (near, far) = tokio::io::duplex(pipe);
+        let (mut answers, mut requests) = tokio::io::split(near);
+        let (rx, tx) = tokio::io::split(far);
+        let client = async {
+            requests.write_all(request).await.expect("it is taken");
+            while answers.read(&mut vec![0; piece]).await.is_ok_and(|count| count > 0) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let topics = topics();
+        let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
+        let deadlines = Deadlines { write: Ticks::from_secs(1), call: Ticks::from_secs(60), ..IMPATIENT };
+        let site = Site { path: "/mcp", policy, guard: Guard::NONE, deadlines };
+        let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: Room::new(1) };
+        let server = async {
+            let mut buffers = HttpBuffers::<1024, 2048, 2048>::new();
+            let io = (FromTokio::new(rx), FromTokio::new(tx));
+            let handler = async |_: Call<'_>, out: &mut Output<'_>| handler(out).await;
+            serve_connection(io, None, &mut buffers, &endpoint, handler).await
+        };
+        let (end, ()) = tokio::join!(server, client);
+        end
+    })
+}
+
+#[test]
+fn client_that_takes_its_answer_a_few_bytes_at_a_time_is_cut_off() {
+    let request = wire(&call(1, "log", 1), "connection: close\r\n");
+    let text = "x".repeat(1500);
+    // No single wait is as long as the deadline of a second, but the whole answer takes almost three.
+    for (piece, end) in [(30, End::Abort), (2000, End::Close)] {
+        assert_eq!(served_slowly(&request, piece, piece, async |out| out.text(&text)), end, "{piece} bytes at a time");
+    }
+}
+
+#[test]
+fn time_of_the_handler_does_not_count_as_time_of_the_client() {
+    let request = wire(&call(1, "log", 1), "connection: close\r\n");
+    let slow = async |out: &mut Output<'_>| {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        out.text("done")
+    };
+    assert_eq!(served_slowly(&request, 2000, 2000, slow), End::Close);
+}
+
 #[test]
 fn client_that_takes_nothing_of_its_answer_is_cut_off() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -495,7 +581,7 @@ fn client_that_takes_nothing_of_its_answer_is_cut_off() {
         let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: Room::new(1) };
         let io = (FromTokio::new(rx), FromTokio::new(tx));
         let handler = async |call: Call<'_>, out: &mut Output<'_>| Board.answer(call, out).await;
-        let end = serve_connection(io, &mut buffers, &endpoint, handler).await;
+        let end = serve_connection(io, None, &mut buffers, &endpoint, handler).await;
         assert_eq!(end, End::Abort, "what has gone out is no answer");
     });
 }

@@ -4,11 +4,12 @@
 use crate::device::{Topics, topics};
 use crate::endpoint::guarded;
 use crate::homes::{Answering, Http};
+use crate::journal::Memory;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{ApiKey, Denied, Gate, Rules, digest};
-use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens, WallClock};
+use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens, WallClock, keep_time};
 use attache_core::http::Resource;
-use attache_core::json::Escaped;
+use attache_core::journal::Journal;
 use attache_core::mcp::Server;
 use attache_core::tool::{Nothing, Output, Tables, ToolResult};
 use serde_json::{Value, json};
@@ -32,11 +33,7 @@ impl Valve {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
-static SERVER: Server<'static> = Server::new(plain("valve"), plain("1"), &const { Tables::of_tools(tools::TOOLS) });
+static SERVER: Server<'static> = Server::new("valve", "1", &const { Tables::of_tools(tools::TOOLS) });
 
 const SECRET: &str = "a key that nobody guesses";
 
@@ -119,13 +116,15 @@ fn key_opens_a_device_and_its_refusal_names_the_header() {
 #[test]
 fn guest_of_a_device_may_use_tools_without_a_scope_and_gets_a_challenge_for_the_others() {
     let board = board(|| (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
-    for (token, look, open) in [
+    for (client, (token, look, open)) in (1..).zip([
         (None, 200, 401),
         (Some(good(&[("exp", json!(1))])), 200, 401),
         (Some(good(&[])), 200, 403),
         (Some(good(&[("scp", json!("read valve.open"))])), 200, 200),
         (Some(good(&[("azp", json!("other"))])), 403, 403),
-    ] {
+    ]) {
+        // Each from an address of its own, because each has its share of signatures.
+        let board = board.from([127, 0, 0, client].into());
         let bearer = token.as_ref().map(|token| format!("Bearer {token}"));
         let credentials: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
         let statuses = ["look", "open"].map(|tool| call(&board, tool, &credentials).status);
@@ -201,6 +200,37 @@ fn flood_of_forged_tokens_hits_the_rate_limit_and_known_callers_continue() {
 }
 
 #[test]
+fn flood_from_one_address_leaves_signatures_for_another() {
+    let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log }));
+    let signature = good(&[]).rsplit_once('.').expect("three parts").1.to_owned();
+    let mut cut_off = 0;
+    for number in 0..20 {
+        if number == 10 {
+            std::thread::sleep(::core::time::Duration::from_millis(1000));
+        }
+        let claimed = good(&[("sub", json!(format!("forged {number}")))]);
+        let forged = format!("{}.{signature}", claimed.rsplit_once('.').expect("three parts").0);
+        cut_off += usize::from(with(&board, "look", &forged).status == 429);
+        if number % 10 == 9 {
+            let fresh = good(&[("sub", json!(format!("honest {number}")))]);
+            let headers = [
+                ("host", "localhost"),
+                ("content-type", "application/json"),
+                ("mcp-protocol-version", "2025-11-25"),
+                ("authorization", &format!("Bearer {fresh}")),
+            ];
+            let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look"}}"#;
+            assert_eq!(
+                board.from([127, 0, 0, 2].into()).open(&headers, body).status,
+                200,
+                "behind {number} forged tokens"
+            );
+        }
+    }
+    assert!(cut_off > 5, "{cut_off}");
+}
+
+#[test]
 fn without_a_clock_no_token_is_taken_and_one_that_was_seen_ends_with_its_time() {
     static CLOCK: WallClock = WallClock::new(1_000);
     let board = board(|| (Gate::Token, Guard { keys: &[], tokens: Some(tokens(&CLOCK)), denied: log }));
@@ -223,6 +253,22 @@ fn clock_knows_the_time_when_it_was_set_and_none_before_its_image_was_built() {
     assert!(clock.set(1_000_500));
     assert!(clock.now().is_some_and(|now| (1_000_500..1_000_560).contains(&now)));
     assert!(!clock.set(1_000) && clock.now().is_some(), "what is refused changes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn newest_time_that_an_issuer_signed_outlives_a_restart() {
+    let memory = Memory::new(u32::MAX);
+    let clock = at(NOW);
+    let (journal, _) = Journal::open(memory.clone(), 0).expect("it is written");
+    assert_eq!(journal.time(), 0);
+    let kept = keep_time(clock, journal);
+    let kept = tokio::time::timeout(::core::time::Duration::from_millis(10), kept);
+    let board = board(move || (Gate::Token, Guard { keys: &[], tokens: Some(tokens(clock)), denied: log }));
+    assert_eq!(with(&board, "look", &good(&[("iat", json!(NOW - 7))])).status, 200);
+    let _ = kept.await;
+    let (journal, _) = Journal::open(memory, 0).expect("it is written");
+    assert_eq!(u64::from(journal.time()), NOW - 7);
+    assert!(!WallClock::new(journal.time()).set(NOW - 8), "before the newest time that is certain");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! POST.
 
 use crate::demo;
-use ::core::net::SocketAddr;
+use ::core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ::core::time::Duration;
 use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::exchange::{Carrier, Next, Reply, Standalone, answer};
@@ -117,6 +117,8 @@ pub(crate) mod core {
 /// The host over a real socket.
 pub(crate) struct Http {
     address: SocketAddr,
+    /// The address that clients connect from.
+    from: IpAddr,
 }
 
 impl Http {
@@ -132,12 +134,17 @@ impl Http {
                 axum::serve(listener, router).await.expect("serves for ever");
             });
         });
-        Self { address: receiver.recv().expect("the server starts") }
+        Self::at(receiver.recv().expect("the server starts"))
     }
 
     /// Connects to a server that already runs.
     pub(crate) const fn at(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, from: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+    }
+
+    /// The same server, for clients that connect from this address.
+    pub(crate) const fn from(&self, from: IpAddr) -> Self {
+        Self { from, ..*self }
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -191,8 +198,23 @@ impl Http {
         self.connect("POST", "/mcp", headers, body)
     }
 
+    fn stream(&self) -> TcpStream {
+        if self.from == Ipv4Addr::LOCALHOST {
+            return TcpStream::connect(self.address).expect("the server listens");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind((self.from, 0).into()).expect("an address of this machine");
+            let stream = socket.connect(self.address).await.expect("the server listens");
+            let stream = stream.into_std().expect("a socket");
+            stream.set_nonblocking(false).expect("a socket that waits");
+            stream
+        })
+    }
+
     fn connect(&self, verb: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).expect("the server listens");
+        let mut stream = self.stream();
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut head = format!("{verb} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {

@@ -4,7 +4,7 @@ use crate::modern::{Client, Pipe};
 use ::core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Carrier, answer};
-use attache_core::json::{Escaped, Slice, Text};
+use attache_core::json::{Slice, Text};
 use attache_core::mcp;
 use attache_core::tool::{Catalogue, Contents, Features, Kind, Member, Messages, Read, Role, Tables, ToolResult};
 use attache_host::{Ctx, NoArgs, Prompt, Resource, Server};
@@ -154,8 +154,7 @@ fn engine(server: &mcp::Server<'_>, method: &str, params: Value) -> Value {
 #[test]
 fn cursor_into_a_list_that_has_changed_is_refused() {
     let tools = Growing(AtomicU32::new(0));
-    let plain = |text| Escaped::new(text).expect("plain");
-    let server = mcp::Server::new(plain("growing"), plain("1"), &tools).with_page(2);
+    let server = mcp::Server::new("growing", "1", &tools).with_page(2);
     let first = engine(&server, "tools/list", json!({}));
     let cursor = json!({"cursor": first["result"]["nextCursor"]});
     assert_eq!(engine(&server, "tools/list", cursor.clone())["result"]["tools"].as_array().map(Vec::len), Some(2));
@@ -167,7 +166,7 @@ fn cursor_into_a_list_that_has_changed_is_refused() {
 mod device {
     use super::*;
 
-    attache_core::args! { pub(crate) struct Diagnose<'a> { /** number of the relay */ relay: Text<'a>, why: Option<Text<'a>> } }
+    attache_core::args! { pub(crate) struct Diagnose<'a> { /** number of the relay */ relay: Text<'a>, /** what was seen */ why: Option<Text<'a>> } }
     attache_core::prompts! { pub(crate) mod scripts for Board {
         /// Find out why a relay does not switch
         #[title = "Diagnose"] fn diagnose(Diagnose<'_>);
@@ -219,14 +218,13 @@ mod device {
 // PRM-01, PRM-03, PRM-06, RES-01, RES-03, RES-05, RES-08, DISC-03, PAG-01
 #[test]
 fn tables_of_a_device_are_listed_by_pages_and_their_entries_answer() {
-    let plain = |text| Escaped::new(text).expect("plain");
-    let server = mcp::Server::new(plain("board"), plain("1"), &device::TABLES).with_page(1);
+    let server = mcp::Server::new("board", "1", &device::TABLES).with_page(1);
     let first = engine(&server, "prompts/list", json!({}))["result"].take();
     assert_eq!(
         first["prompts"],
         json!([{"name": "diagnose", "title": "Diagnose", "description": "Find out why a relay does not switch", "arguments": [
             {"name": "relay", "description": "number of the relay", "required": true},
-            {"name": "why", "required": false},
+            {"name": "why", "description": "what was seen", "required": false},
         ]}])
     );
     let second = engine(&server, "prompts/list", json!({"cursor": first["nextCursor"]}))["result"].take();

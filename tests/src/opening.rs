@@ -1,7 +1,6 @@
 //! The result of opening a message: the method and the revision for the driver's log, and the
 //! replies of the driver for handlers that return at once.
 
-use crate::device::plain;
 use crate::modern::request;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Client, Session, Version};
@@ -16,7 +15,7 @@ const OFFERS: Tables<'static> = Tables::of_tools(crate::demo::tools::TOOLS)
     .with_resources(crate::device::resources::RESOURCES, &[])
     .with_subscriptions()
     .with_logging();
-static SERVER: Server<'static> = Server::new(plain("opening"), plain("1"), &OFFERS).with_sessions();
+static SERVER: Server<'static> = Server::new("opening", "1", &OFFERS).with_sessions();
 
 const WHO: &Authenticated<'static> = &Authenticated::anonymous(&Access::Anonymous);
 

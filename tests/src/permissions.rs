@@ -5,7 +5,7 @@ use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
 use attache_core::exchange::{Carrier, answer};
 use attache_core::http::{Facts, Refusal};
-use attache_core::json::{Escaped, Slice};
+use attache_core::json::Slice;
 use attache_core::mcp::Server;
 use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, ToolResult};
 use serde_json::{Value, json};
@@ -43,10 +43,6 @@ impl Plant {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
 // `all` includes `admin`, which includes both; and a cycle, which includes nothing else.
 const IMPLIED: &[(&str, &str)] = &[
     ("plant.admin", "plant.read"),
@@ -56,7 +52,7 @@ const IMPLIED: &[(&str, &str)] = &[
     ("circle.b", "circle.a"),
 ];
 static OFFERS: Tables<'static> = Tables::of_tools(plant::TOOLS).with_implied(IMPLIED);
-static SERVER: Server<'static> = Server::new(plain("plant"), plain("1"), &OFFERS);
+static SERVER: Server<'static> = Server::new("plant", "1", &OFFERS);
 
 /// Calls `tool` as `who`, and returns the status and the reason of a denial.
 fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operation)>) {

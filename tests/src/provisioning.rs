@@ -1,9 +1,11 @@
 //! Pages of flash that configure the access to a device.
 
+use crate::journal::Memory;
 use crate::tokens::{HEADER, NOW, key, token};
 use ::core::net::{Ipv4Addr, SocketAddrV4};
 use attache_core::auth::{ApiKey, Bearer, Denied, Gate, IssuerKeys, IssuerPolicy, Public, Shown, digest};
-use attache_core::provision::{Blank, IssuerKey, List, Page, TooLarge, random};
+use attache_core::journal::Journal;
+use attache_core::provision::{Blank, Boot, IssuerKey, List, Page, TooLarge, random};
 
 fn list<'t>(texts: &[&'t str]) -> List<'t> {
     List::from_slice(texts).expect("room for them")
@@ -108,15 +110,17 @@ fn key_of_an_issuer_is_found_by_its_name_and_the_only_one_without_one() {
 }
 
 #[test]
-fn numbers_of_a_secret_are_the_same_for_one_start_and_others_for_the_next() {
-    let numbers = |secret: u8, boot| {
+fn random_numbers_differ_at_each_start_that_the_journal_counts() {
+    let memory = Memory::new(u32::MAX);
+    let [one, two] = [(); 2].map(|()| Journal::open(memory.clone(), 0).expect("it is written").1);
+    let numbers = |secret: u8, boot: Boot| {
         let mut next = random(&[secret; 32], boot);
         [next(), next(), next()]
     };
-    let first = numbers(1, 1);
-    assert_eq!(first, numbers(1, 1));
+    let first = numbers(1, one);
+    assert_eq!(first, numbers(1, one));
     assert_ne!(first[0], first[1]);
-    for other in [numbers(1, 2), numbers(2, 1)] {
+    for other in [numbers(1, two), numbers(2, one), numbers(1, Boot::UNCOUNTED)] {
         assert!(first.iter().all(|number| !other.contains(number)));
     }
 }

@@ -4,7 +4,7 @@ use crate::homes::{Http, headers};
 use crate::modern::{Client, request};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Carrier, answer};
-use attache_core::json::{Escaped, Slice};
+use attache_core::json::Slice;
 use attache_core::tool::{Kind, Messages, Operation, Output, Role as Speaker, Tables, ToolResult, Values};
 use attache_host::{
     Completing, Content, Contents, Ctx, Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Server, ToolError,
@@ -294,8 +294,7 @@ impl Board {
 }
 
 static OFFERS: Tables<'static> = Tables::EMPTY.with_prompts(scripts::PROMPTS).with_completions();
-static BOARD: attache_core::mcp::Server<'static> =
-    attache_core::mcp::Server::new(Escaped::from_escaped("board"), Escaped::from_escaped("1"), &OFFERS);
+static BOARD: attache_core::mcp::Server<'static> = attache_core::mcp::Server::new("board", "1", &OFFERS);
 
 /// What a board answers on a line.
 fn on_board(message: &Value) -> Value {

@@ -8,7 +8,7 @@
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
 use attache_core::exchange::{Carrier, Next, Reply, answer, open};
-use attache_core::json::{Error, Escaped, Fault, Kind, Reader, Slice, Text, Value};
+use attache_core::json::{Error, Fault, Kind, Reader, Slice, Text, Value};
 use attache_core::line::{Connection, Cut, Lines};
 use attache_core::mcp::Server;
 use attache_core::tool::{Call, Nothing, Output, Tables, ToolResult};
@@ -395,11 +395,7 @@ impl Parrot {
     }
 }
 
-static SERVER: Server<'static> = Server::new(
-    Escaped::new("parrot").expect("plain"),
-    Escaped::new("1").expect("plain"),
-    &const { Tables::of_tools(parrot::TOOLS) },
-);
+static SERVER: Server<'static> = Server::new("parrot", "1", &const { Tables::of_tools(parrot::TOOLS) });
 const WHO: &Authenticated<'static> = &Authenticated::anonymous(&Access::Anonymous);
 /// The end of a request, with the members that the modern era requires.
 const META: &[u8] = concat!(

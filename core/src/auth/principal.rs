@@ -4,6 +4,7 @@ use super::claims::Claims;
 use super::denied::Denied;
 use super::key::{ApiKey, Shown};
 use super::rules::Rules;
+use super::scope::{Rights, by_claims};
 use super::token::Verified;
 
 /// Access without credentials. A value of it has to be named to let such a caller in.
@@ -54,8 +55,16 @@ pub struct Authenticated<'h> {
 enum Who<'h> {
     Anonymous,
     Guest,
-    Key { name: &'h str, digest: &'h [u8; 32] },
-    Token { claims: Claims<'h>, identity: &'h [u8; 32] },
+    Key {
+        name: &'h str,
+        digest: &'h [u8; 32],
+    },
+    /// `rights` is a function pointer, so that an image that never accepts a token does not contain the function.
+    Token {
+        claims: Claims<'h>,
+        identity: &'h [u8; 32],
+        rights: Rights,
+    },
 }
 
 impl<'h> Authenticated<'h> {
@@ -70,7 +79,7 @@ impl<'h> Authenticated<'h> {
 
     /// The holder of a token that was just verified.
     pub fn token<B: AsRef<[u8]>>(verified: &'h Verified<B>) -> Self {
-        Self { who: Who::Token { claims: verified.claims(), identity: verified.identity() } }
+        Self { who: Who::Token { claims: verified.claims(), identity: verified.identity(), rights: Rights(by_claims) } }
     }
 
     /// The holder of a token that was verified before, with the current `rules` of its issuer. `now` as in
@@ -104,6 +113,14 @@ impl<'h> Authenticated<'h> {
     pub const fn key_name(&self) -> Option<&'h str> {
         match self.who {
             Who::Key { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns the claims of the caller and the check of its permissions, if it has a token.
+    pub(super) const fn rights(&self) -> Option<(Claims<'h>, Rights)> {
+        match self.who {
+            Who::Token { claims, rights, .. } => Some((claims, rights)),
             _ => None,
         }
     }

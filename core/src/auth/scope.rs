@@ -36,33 +36,55 @@ pub fn authorize<'n>(
     mut needs: impl Iterator<Item = Need<'n>>,
     implied: impl Fn(usize) -> Option<(&'n str, &'n str)>,
 ) -> Result<Allowed, Denied<'static>> {
-    match who.claims() {
+    match who.rights() {
         None if who.is_guest() && needs.next().is_some() => Err(Denied::NoToken),
         None => Ok(Allowed(())),
-        Some(claims) => by_claims(&claims, needs, implied),
+        Some((claims, Rights(check))) => check(&claims, &mut needs, &implied),
     }
 }
 
+/// The check of the permissions of a token: [`by_claims`].
+#[derive(Clone, Copy)]
+pub(super) struct Rights(pub(super) Check);
+
+impl core::fmt::Debug for Rights {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Rights")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Rights {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Rights");
+    }
+}
+
+type Check = for<'c, 'n> fn(
+    &Claims<'c>,
+    &mut dyn Iterator<Item = Need<'n>>,
+    &dyn Fn(usize) -> Option<(&'n str, &'n str)>,
+) -> Result<Allowed, Denied<'static>>;
+
 #[cold]
-#[inline(never)]
-fn by_claims<'n>(
+pub(super) fn by_claims<'n>(
     claims: &Claims<'_>,
-    needs: impl Iterator<Item = Need<'n>>,
-    implied: impl Fn(usize) -> Option<(&'n str, &'n str)>,
+    needs: &mut dyn Iterator<Item = Need<'n>>,
+    implied: &dyn Fn(usize) -> Option<(&'n str, &'n str)>,
 ) -> Result<Allowed, Denied<'static>> {
     let mut scopes = true;
     for need in needs {
         match need {
             Need::Role(role) if !claims.has_role(role) => return Err(Denied::Role),
             Need::Role(_) => {}
-            Need::Scope(scope) => scopes &= claims.is_application() || grants(claims, scope, &implied),
+            Need::Scope(scope) => scopes &= claims.is_application() || grants(claims, scope, implied),
         }
     }
     if scopes { Ok(Allowed(())) } else { Err(Denied::Scope) }
 }
 
 // MCP 2026-07-28 basic/authorization: a broader scope that implies a narrower one MUST be recognised as sufficient.
-fn grants<'n>(claims: &Claims<'_>, scope: &str, implied: &impl Fn(usize) -> Option<(&'n str, &'n str)>) -> bool {
+fn grants<'n>(claims: &Claims<'_>, scope: &str, implied: &dyn Fn(usize) -> Option<(&'n str, &'n str)>) -> bool {
     if claims.has_scope(scope) {
         return true;
     }

@@ -1,4 +1,4 @@
-//! What an HTTP endpoint of a device is, and what a connection to it takes.
+//! Configuration of an HTTP endpoint on a device, and the memory of its connections.
 
 use super::Changes;
 use super::guard::Guard;
@@ -7,17 +7,18 @@ use crate::http::Policy;
 use crate::mcp::Server;
 use embassy_time::Duration;
 
-/// Where an endpoint answers, and for whom.
+/// Configuration of an endpoint: its path, its policy, its credentials and its deadlines.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Site<'a> {
-    /// Where requests go, such as `/mcp`. What comes elsewhere is answered with 404.
+    /// The path of the endpoint, such as `/mcp`. Requests for other paths get 404.
     pub path: &'a str,
-    /// Who is let in. Name the hosts by which the board is reached: its address, its mDNS name, a forwarded `localhost`.
+    /// Which callers are let in. Name the hosts by which clients reach the board: its address, its mDNS name, a forwarded
+    /// `localhost`.
     pub policy: Policy<'a>,
-    /// What proves that who is let in is who he says he is: [`Guard::NONE`] where the policy asks for nothing.
+    /// The keys and tokens that callers authenticate with: [`Guard::NONE`] if the policy asks for nothing.
     pub guard: Guard<'a>,
-    /// How long a client may keep a connection waiting.
+    /// Timeouts of a connection.
     pub deadlines: Deadlines,
 }
 
@@ -37,17 +38,47 @@ fn without_slash(path: &str) -> &[u8] {
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Endpoint<'a, const URIS: usize> {
-    /// What answers.
+    /// The server that answers.
     pub server: &'a Server<'a>,
-    /// What its subscriptions hear of.
+    /// Changes of resources, for subscriptions.
     pub changes: &'a Changes<URIS>,
-    /// Where and for whom it answers.
+    /// Path, policy, credentials and deadlines.
     pub site: Site<'a>,
-    /// How many at once.
+    /// Counts connections and subscriptions.
     pub room: Room,
 }
 
-/// How long things may take. What takes longer costs the client its connection, and nobody else anything.
+impl<'a> Endpoint<'a, 0> {
+    /// An endpoint at `/mcp` with the default deadlines, whose resources do not change, for so many sockets. The fields can be changed.
+    pub fn new(server: &'a Server<'a>, policy: Policy<'a>, guard: Guard<'a>, sockets: usize) -> Self {
+        static NONE: Changes<0> = Changes::new([]);
+        let site = Site { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
+        Self { server, changes: &NONE, site, room: Room::new(sockets) }
+    }
+}
+
+impl<'a, const URIS: usize> Endpoint<'a, URIS> {
+    /// The same endpoint, whose subscriptions are told of these changes.
+    #[must_use]
+    pub fn changes<const N: usize>(self, changes: &'a Changes<N>) -> Endpoint<'a, N> {
+        let Self { server, site, room, .. } = self;
+        Endpoint { server, changes, site, room }
+    }
+
+    /// The same endpoint at another path.
+    #[must_use]
+    pub fn path(self, path: &'a str) -> Self {
+        Self { site: Site { path, ..self.site }, ..self }
+    }
+
+    /// The same endpoint with other timeouts.
+    #[must_use]
+    pub fn deadlines(self, deadlines: Deadlines) -> Self {
+        Self { site: Site { deadlines, ..self.site }, ..self }
+    }
+}
+
+/// Timeouts of a connection. A client that exceeds one loses its own connection; others are not affected.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Deadlines {
@@ -57,16 +88,17 @@ pub struct Deadlines {
     pub body: Duration,
     /// Between two requests.
     pub idle: Duration,
-    /// For a handler. The client gets an error then.
+    /// For a handler. After it the client gets an error.
     pub call: Duration,
-    /// For the client to take what is sent, each time the buffer towards it is full.
+    /// For the client to take a whole answer. The time that the handler takes does not count. Each piece of a streamed result,
+    /// each event and each comment has this time of its own; the pieces together have `call`.
     pub write: Duration,
-    /// Between two comments on a stream that is silent otherwise.
+    /// Between two keep-alive comments on an event stream.
     pub comment: Duration,
 }
 
 impl Deadlines {
-    /// For people's clients in a local network.
+    /// Defaults for clients in a local network.
     pub const DEFAULT: Self = Self {
         head: Duration::from_secs(5),
         body: Duration::from_secs(10),
@@ -91,6 +123,7 @@ pub struct HttpBuffers<const HEAD: usize, const BODY: usize, const OUT: usize> {
 impl<const HEAD: usize, const BODY: usize, const OUT: usize> HttpBuffers<HEAD, BODY, OUT> {
     /// Empty buffers.
     pub const fn new() -> Self {
+        const { assert!(OUT >= 256, "heads of answers are written to the buffer for results, so it needs 256 bytes") };
         Self { head: [0; HEAD], body: [0; BODY], out: [0; OUT] }
     }
 }
@@ -101,12 +134,14 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize> Default for HttpBuf
     }
 }
 
-/// What is to be done with a connection that has ended.
+/// How to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum End {
-    /// Close it, so that what was sent still arrives.
+    /// Close it gracefully: close the writing side, then read until the client closes or a timeout passes. A request that was
+    /// refused may still be sending its body; closing at once would reset the connection, and the client could lose the
+    /// answer (RFC 9112 §9.6).
     Close,
-    /// Reset it: the last answer is not whole, and the client must not take it for one.
+    /// Reset it: the last answer is incomplete, and the client must not take it for a whole one.
     Abort,
 }

@@ -1,28 +1,29 @@
-//! Who may call a device: keys, and tokens whose issuer's keys lie in its flash. Nothing is fetched.
+//! Authentication of callers on a device, by API keys and by tokens whose issuer's keys are in flash. Nothing is fetched.
 
 use super::wall_clock::WallClock;
-use crate::auth::{ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
+use crate::auth::{Access, ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
 use crate::http::{Refusal, Resource, Unverified};
 use crate::limits;
 #[cfg(feature = "provision")]
 use crate::provision::{Page, Verifiers};
 use core::cell::{Cell, Ref, RefCell};
+use core::net::IpAddr;
 use embassy_time::Instant;
 use sha2::{Digest, Sha256};
 
-/// What callers of a device have to show, as the gate of its [`Policy`](crate::http::Policy) asks for it.
+/// The credentials that a device accepts. Which of them a caller must send is said by the [`Policy`](crate::http::Policy).
 #[derive(Clone, Copy)]
 pub struct Guard<'a> {
-    /// The keys that let callers in.
+    /// The API keys of callers.
     pub keys: &'a [ApiKey],
-    /// The tokens that do; they take one of the features `rs256`, `es256` and `eddsa`.
+    /// The access tokens of callers. They need one of the features `rs256`, `es256` and `eddsa`.
     pub tokens: Option<&'a Tokens<'a>>,
-    /// Hears why a caller was kept out. It is for the log of the device; its client is not told.
+    /// Is called with the reason when a caller is refused. It is for the log of the device: the client is not told.
     pub denied: fn(&Denied<'_>),
 }
 
 impl Guard<'_> {
-    /// Lets nobody in who has to show something: for devices whose gate asks for nothing.
+    /// No credentials: for devices whose policy asks for none.
     pub const NONE: Self = Guard { keys: &[], tokens: None, denied: |_| {} };
 }
 
@@ -41,7 +42,7 @@ pub struct Tokens<'a> {
     /// Room for tokens that were checked: one for each caller whose calls run at the same time, at least one. A token that comes again
     /// while there is room costs no signature.
     pub seen: &'a [Seen],
-    /// How often a signature is checked at most.
+    /// The rate limit for signatures.
     pub ration: &'a Ration,
 }
 
@@ -89,30 +90,66 @@ impl AsRef<[u8]> for Claims {
     }
 }
 
-/// Signatures that may still be checked. A device has one core, and each check holds everything up: a flood of tokens must not.
+/// The rate limit for checking signatures: a token bucket for all callers, and one for each address. A device has one core, and
+/// nothing else runs while it checks a signature, so a flood of forged tokens must be cut off; and the flood of one address must not
+/// use up what another needs.
 pub struct Ration {
-    left: Cell<u8>,
-    /// When the last one came back, in milliseconds of the clock of the device.
-    since: Cell<u64>,
+    /// When the bucket of all callers is full again, in milliseconds since the start.
+    all: Cell<u64>,
+    shares: [Share; limits::SIGNATURE_ADDRESSES],
+}
+
+/// The token bucket of one address.
+struct Share {
+    address: Cell<u64>,
+    /// When it is full again, in milliseconds since the start.
+    full_at: Cell<u64>,
 }
 
 impl Ration {
-    /// A whole ration.
+    /// Full buckets.
     pub const fn new() -> Self {
-        Self { left: Cell::new(limits::SIGNATURES), since: Cell::new(0) }
+        let shares = [const { Share { address: Cell::new(0), full_at: Cell::new(0) } }; limits::SIGNATURE_ADDRESSES];
+        Self { all: Cell::new(0), shares }
     }
 
-    /// Takes one; `false` if there is none.
-    fn take(&self, now: u64) -> bool {
-        let back = now.saturating_sub(self.since.get()) / limits::SIGNATURE_MS;
-        if back > 0 {
-            let left = u64::from(self.left.get()).saturating_add(back).min(limits::SIGNATURES.into());
-            self.left.set(u8::try_from(left).unwrap_or(limits::SIGNATURES));
-            self.since.set(self.since.get().saturating_add(back.saturating_mul(limits::SIGNATURE_MS)));
+    /// Takes one signature for the client at `from`, at `now` in milliseconds since the start; `false` if the limit is reached.
+    fn take(&self, from: Option<IpAddr>, now: u64) -> bool {
+        let address = network(from);
+        // An address that is new takes the place of the one whose bucket is full, or will be first.
+        let known = self.shares.iter().find(|share| share.address.get() == address);
+        let Some(share) = known.or_else(|| self.shares.iter().min_by_key(|share| share.full_at.get())) else {
+            return false;
+        };
+        let full_at = known.map_or(0, |share| share.full_at.get());
+        let own = spend(full_at, now, limits::SIGNATURES_EACH, limits::SIGNATURE_EACH_MS);
+        let (Some(own), Some(all)) = (own, spend(self.all.get(), now, limits::SIGNATURES, limits::SIGNATURE_MS)) else {
+            return false;
+        };
+        share.address.set(address);
+        share.full_at.set(own);
+        self.all.set(all);
+        true
+    }
+}
+
+/// Takes one from a bucket that is full at `full_at`, holds `burst` and gets one back every `each` milliseconds. Returns when it is
+/// full again; `None` if it is empty.
+const fn spend(full_at: u64, now: u64, burst: u64, each: u64) -> Option<u64> {
+    let owed = full_at.saturating_sub(now).saturating_add(each);
+    if owed > burst.saturating_mul(each) { None } else { Some(now.saturating_add(owed)) }
+}
+
+/// What shares of the rate limit are counted by: an IPv4 address, or the first 64 bits of an IPv6 address, since one client has all
+/// addresses behind those. 0 for clients without an address.
+fn network(from: Option<IpAddr>) -> u64 {
+    match from.map(|address| address.to_canonical()) {
+        None => 0,
+        Some(IpAddr::V4(address)) => u64::from(u32::from(address)),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, e, f, g, h, ..] = address.octets();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
         }
-        let left = self.left.get();
-        self.left.set(left.saturating_sub(1));
-        left > 0
     }
 }
 
@@ -122,9 +159,12 @@ impl Default for Ration {
     }
 }
 
-/// A caller who was let in, as long as his request is served.
+/// Whether the image can check signatures.
+const SIGNATURES: bool = cfg!(any(feature = "rs256", feature = "es256", feature = "eddsa"));
+
+/// A caller who was let in, while its request is served.
 pub(super) enum Guest<'a> {
-    /// He was asked for nothing, or for a key.
+    /// The caller was asked for nothing, or for a key.
     Known(Authenticated<'a>),
     Token(Ref<'a, Verified<Claims>>),
 }
@@ -133,34 +173,45 @@ impl Guest<'_> {
     pub(super) fn who(&self) -> Authenticated<'_> {
         match self {
             Self::Known(who) => *who,
-            Self::Token(verified) => Authenticated::token(verified),
+            Self::Token(verified) if SIGNATURES => Authenticated::token(verified),
+            // No token is accepted in an image that can check none, so the code for their rights is not in it either.
+            Self::Token(_) => Authenticated::anonymous(&Access::Guest),
         }
     }
 }
 
 impl<'a> Guard<'a> {
-    /// The tokens that let callers in. An image that can check no signature takes none, and has nothing for them in it.
+    /// The tokens of callers. An image that cannot check signatures accepts none, and has no code for them.
     pub(super) fn tokens(&self) -> Option<&'a Tokens<'a>> {
-        if cfg!(any(feature = "rs256", feature = "es256", feature = "eddsa")) { self.tokens } else { None }
+        if SIGNATURES { self.tokens } else { None }
     }
 
-    /// Finds out whether what `came` is good; `scratch` is for the token.
-    pub(super) fn check(&self, came: &Unverified<'_>, scratch: &mut [u8]) -> Result<Guest<'a>, Refusal> {
-        match came {
-            Unverified::Key(shown) => self.key(*shown).map(Guest::Known),
-            Unverified::Token(bearer) => self.token(*bearer, scratch),
-            // The token says who calls.
-            Unverified::Both(shown, bearer) => self.key(*shown).and_then(|_| self.token(*bearer, scratch)),
+    /// Authenticates a client at the address `from` by the credentials that `came`; `scratch` is for the token.
+    pub(super) fn check(
+        &self,
+        came: &Unverified<'_>,
+        from: Option<IpAddr>,
+        scratch: &mut [u8],
+    ) -> Result<Guest<'a>, Refusal> {
+        let bearer = match came {
+            Unverified::Key(shown) => return self.key(*shown).map(Guest::Known),
+            Unverified::Token(bearer) => bearer,
+            Unverified::Both(shown, bearer) => {
+                self.key(*shown)?;
+                // The token says who calls.
+                bearer
+            }
             // No platform is in front of a device: the sender of such a header is the caller itself.
-            Unverified::Platform => Err(self.told(&Denied::NoToken)),
-        }
+            Unverified::Platform => return Err(self.told(&Denied::NoToken)),
+        };
+        self.token(*bearer, from, scratch)
     }
 
     fn key(&self, shown: Shown<'_>) -> Result<Authenticated<'a>, Refusal> {
         shown.check(self.keys).map_err(|denied| self.told(&denied))
     }
 
-    fn token(&self, bearer: Bearer<'_>, scratch: &mut [u8]) -> Result<Guest<'a>, Refusal> {
+    fn token(&self, bearer: Bearer<'_>, from: Option<IpAddr>, scratch: &mut [u8]) -> Result<Guest<'a>, Refusal> {
         let Some(tokens) = self.tokens() else {
             return Err(self.told(&Denied::KeyUnavailable));
         };
@@ -178,9 +229,9 @@ impl<'a> Guard<'a> {
         let Some(key) = tokens.issuer_keys.key(candidate.kid()) else {
             return Err(told(Denied::Kid(candidate.kid().raw())));
         };
-        // The checks that cost little come before, and what was checked before costs none.
-        if !tokens.ration.take(Instant::now().as_millis()) {
-            told!("denied: more signatures than are checked in this time");
+        // Cheap checks come first, and a token that was checked before costs nothing.
+        if !tokens.ration.take(from, Instant::now().as_millis()) {
+            told!("denied: rate limit for signatures");
             return Err(Refusal::Rate);
         }
         let verified = candidate.verify(key).and_then(|verified| verified.keep::<Claims>()).map_err(told)?;
@@ -247,14 +298,53 @@ impl core::fmt::Debug for Guard<'_> {
 mod tests {
     use super::*;
 
+    const START: u64 = 10_000;
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 168, 1, last]))
+    }
+
+    /// How many of ten tries at `now` succeed.
+    fn taken(ration: &Ration, from: impl Fn(u8) -> Option<IpAddr>, now: u64) -> usize {
+        (0..10).filter(|number| ration.take(from(*number), now)).count()
+    }
+
     #[test]
-    fn signatures_are_rationed_and_come_back_with_time() {
+    fn all_addresses_together_have_a_burst_of_signatures_that_comes_back_with_time() {
         let ration = Ration::new();
-        let take = |now| (0..10).filter(|_| ration.take(now)).count();
-        assert_eq!(take(10_000), usize::from(limits::SIGNATURES));
-        assert_eq!(take(10_000), 0);
-        assert_eq!(take(10_000 + limits::SIGNATURE_MS), 1);
-        assert_eq!(take(10_000 + 3 * limits::SIGNATURE_MS), 2);
-        assert_eq!(take(u64::MAX), usize::from(limits::SIGNATURES));
+        for (later, count) in [(0, 4), (0, 0), (500, 1), (1500, 2), (1 << 40, 4)] {
+            assert_eq!(taken(&ration, address, START + later), count, "{later} ms later");
+        }
+    }
+
+    #[test]
+    fn one_address_has_half_of_the_signatures_and_leaves_the_rest_to_others() {
+        let ration = Ration::new();
+        for later in (0..60_000).step_by(100) {
+            let flood = taken(&ration, |_| address(1), START + later);
+            assert!(flood <= if later == 0 { 3 } else { 1 }, "{later} ms later: {flood}");
+            if later % 1000 == 0 {
+                assert!(ration.take(address(2), START + later), "{later} ms later");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_beyond_those_that_are_remembered_give_nobody_a_second_share() {
+        let ration = Ration::new();
+        let mut of_one = 0;
+        for later in (0..60_000u32).step_by(50) {
+            of_one += usize::from(ration.take(address(1), START + u64::from(later)));
+            taken(&ration, |number| address(10 + number + (later / 50 % 20) as u8 * 10), START + u64::from(later));
+        }
+        assert!(of_one <= 3 + 60, "{of_one}");
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_and_clients_without_an_address_share() {
+        let six = |number: u8| Some(IpAddr::from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, number]));
+        for from in [&six as &dyn Fn(u8) -> Option<IpAddr>, &|_| None] {
+            assert_eq!(taken(&Ration::new(), from, START), 3);
+        }
     }
 }

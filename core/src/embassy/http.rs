@@ -1,29 +1,33 @@
-//! MCP over HTTP/1.1, on one connection of any kind.
+//! MCP over HTTP/1.1 on one connection: a pair of byte streams.
 
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
-use super::guard::{Guest, Tokens};
+use super::guard::Guest;
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::room::Room;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Carrier, Listen, Next, Reply, Standalone, Ticket, open, open_batched};
+use crate::exchange::{Batch, Carrier, Emission, Listen, Next, Reply, Standalone, Ticket, open, open_batched};
 use crate::http::{ACCEPTED, Accept, Door, Facts, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
-use crate::http1::{After, Body, Content, Fault, Framing, Heads};
+use crate::http1::{After, Body, Content, Fault, Framing, Heads, Request, chunk, close_head, open_head};
 use crate::json::{Full, Sink, Slice};
-use crate::tool::{Call, Output, ToolError, ToolResult, scopes};
+use crate::tool::{Call, Operation, Output, ToolError, ToolResult, scopes};
 use core::future::{Future, poll_fn};
+use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::Poll;
 use embassy_time::{Duration, Instant, Timer, with_deadline, with_timeout};
 use embedded_io_async::{Read, Write};
 
-/// Serves one connection until it ends. `rx` must lose nothing when a read is dropped before it is ready, as sockets do not.
+/// Serves one connection until it ends. A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes.
+///
+/// `from` is the address of the client. Each address has a share of the [budget for signatures](super::Ration); clients without an
+/// address have one share together.
 ///
 /// A client of 2026-07-28 that closes its side while a call runs has cancelled it (basic/patterns/cancellation): the handler is
-/// dropped at its next await, unless it has said that it [must finish](Output::must_finish).
+/// dropped at its next await, unless it has called [`must_finish`](Output::must_finish).
 pub async fn serve_connection<
     R: Read,
     W: Write,
@@ -33,37 +37,40 @@ pub async fn serve_connection<
     const URIS: usize,
 >(
     (rx, tx): (R, W),
+    from: Option<IpAddr>,
     buffers: &mut HttpBuffers<HEAD, BODY, OUT>,
     endpoint: &Endpoint<'_, URIS>,
     handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
 ) -> End {
     let Endpoint { server, changes, site, room } = endpoint;
-    let to = To { tx, server, deadline: site.deadlines.write };
-    let mut peer = Peer { source: Source::new(rx), to, room, changes, site, handler };
+    let to = To::new(tx, server, site.deadlines.write);
+    let mut peer = Peer { source: Source::new(rx), to, from, room, changes, site, handler };
     match peer.serve(&mut buffers.head, &mut buffers.body, &mut buffers.out).await {
         Ok(()) => End::Close,
         Err(Gone) => End::Abort,
     }
 }
 
-/// The client, and what is needed to answer it.
+/// The client of a connection, with everything that an answer needs.
 struct Peer<'a, R, W, H, const URIS: usize> {
     source: Source<R>,
     to: To<'a, W>,
+    from: Option<IpAddr>,
     room: &'a Room,
     changes: &'a Changes<URIS>,
     site: &'a Site<'a>,
     handler: H,
 }
 
-impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const URIS: usize>
-    Peer<'_, R, W, H, URIS>
+impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const URIS: usize>
+    Peer<'a, R, W, H, URIS>
 {
     async fn serve(&mut self, head: &mut [u8], body: &mut [u8], out: &mut [u8]) -> Result<(), Gone> {
         let mut heads = Heads::new(head);
         let mut served = false;
-        while self.head(&mut heads, served).await? {
-            if self.request(&heads, body, out).await? == After::Close {
+        while let Some(whole) = self.head(&mut heads, served).await? {
+            let request = whole.and_then(|()| heads.request());
+            if self.request(&request, body, out).await? == After::Close {
                 break;
             }
             heads.clear();
@@ -72,19 +79,16 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         Ok(())
     }
 
-    /// Waits for a head; `false` if none comes.
-    async fn head(&mut self, heads: &mut Heads<'_>, served: bool) -> Result<bool, Gone> {
+    /// Waits for a head; `None` if none comes.
+    async fn head(&mut self, heads: &mut Heads<'_>, served: bool) -> Result<Option<Result<(), Fault>>, Gone> {
         let Deadlines { head, idle, .. } = self.site.deadlines;
         let mut by = Instant::now() + if served { idle } else { head };
         loop {
             let begun = !heads.is_empty();
             match self.source.with(|input| heads.feed(input)) {
-                Ok(true) => return Ok(true),
+                Ok(true) => return Ok(Some(Ok(()))),
                 Ok(false) => {}
-                Err(fault) => {
-                    self.fault(fault).await?;
-                    return Ok(false);
-                }
+                Err(fault) => return Ok(Some(Err(fault))),
             }
             if !begun && !heads.is_empty() && served {
                 by = Instant::now() + head;
@@ -103,135 +107,245 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             match first(more, crowded).await {
                 Some(Ok(Ok(true))) => {}
                 Some(Ok(Err(Gone))) => return Err(Gone),
-                Some(Ok(Ok(false))) => return Ok(false),
+                Some(Ok(Ok(false))) => return Ok(None),
                 Some(Err(_)) => {
                     if !idle {
                         told!("a request whose head did not come in time: cut off");
                     }
-                    return Ok(false);
+                    return Ok(None);
                 }
                 None => {
                     told!("an idle connection makes room for the next client");
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
         }
     }
 
-    async fn request(&mut self, heads: &Heads<'_>, body: &mut [u8], out: &mut [u8]) -> Result<After, Gone> {
-        let request = match heads.request() {
-            Ok(request) => request,
-            Err(fault) => return self.fault(fault).await,
+    /// Answers one request. What is decided is decided in functions that are not async: a coroutine moves what they return from slot
+    /// to slot, word by word, and embeds each await.
+    async fn request(
+        &mut self,
+        request: &Result<Request<'_>, Fault>,
+        body: &mut [u8],
+        out: &mut [u8],
+    ) -> Result<After, Gone> {
+        let mut say = Say::NOTHING;
+        self.to.renew();
+        let Some((request, guest)) = self.enter(request, body, &mut say) else {
+            return self.say(&say, body, out).await;
         };
-        // RFC 9112 §9.3: who is told so does not send the next request into a connection that is about to give way.
-        let after = if request.keep_alive && !self.room.is_full() { After::KeepAlive } else { After::Close };
-        if let Some(tokens) = self.site.guard.tokens()
-            && (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0))
-            && tokens.has_metadata_at(request.path)
-        {
-            return self.metadata(tokens, after, out).await;
-        }
-        let refused = |refusal| (Standalone::refused(refusal), Some(refusal));
-        let door = match gate(&request.facts, &self.site.policy) {
-            _ if !self.site.is_at(request.path) => {
-                Err((Standalone::unreadable(404, "There is nothing at this path"), None))
-            }
-            Door::In(who) => Ok(Guest::Known(who)),
-            // Nothing is in the buffer for the body yet.
-            Door::NeedKey(came) => {
-                let checked = self.site.guard.check(&came, body);
-                let as_guest =
-                    |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refused(refusal));
-                checked.or_else(as_guest)
-            }
-            Door::Out(refusal) => Err(refused(refusal)),
-        };
-        let limit = body.len();
         if request.expects_continue {
-            // RFC 9110 §10.1.1: a final status tells the client to keep its body. Whether it does is its own affair, so what comes
-            // next cannot be told from a request.
-            match (&door, request.framing) {
-                (Err((reply, refusal)), _) => return self.turn_away(*reply, *refusal, After::Close, out).await,
-                (Ok(_), Framing::Length(length)) if length > limit => {
-                    return self.to.alone(Standalone::too_large(limit), After::Close).await;
-                }
-                _ => {}
-            }
             self.to.put(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             self.to.flush().await?;
         }
-        let mut body = Slice::new(body);
-        let fits = match self.body(request.framing, &mut body).await? {
-            Ok(fits) => fits,
-            Err(fault) => return self.fault(fault).await,
-        };
-        let guest = match door {
-            Ok(guest) if fits => guest,
-            Ok(_) => return self.to.alone(Standalone::too_large(limit), after).await,
-            Err((reply, refusal)) => return self.turn_away(reply, refusal, after, out).await,
-        };
+        let mut into = Slice::new(body);
+        let came = self.body(request.framing, &mut into).await?;
+        let len = into.len();
+        self.to.renew();
         let who = guest.who();
-        let body = body.written();
-        match open(self.to.server, &who, Carrier::Http(&request.facts), body).next {
-            // Nothing is asked here.
-            Next::Ack | Next::Cancel(_) | Next::Answer(..) => self.accepted(after).await?,
-            Next::Batch(batch) => self.batch(batch, &who, &request.facts, after, body, out).await?,
-            Next::Reply(reply) if reply.denied().is_some() => return self.forbid(&reply, after, body, out).await,
-            Next::Reply(reply) | Next::Remember(_, reply) => {
-                return self.to.reply(&reply, (request.facts.accept, after), body, b"").await;
+        let facts = &request.facts;
+        let (limit, after) = (body.len(), say.after);
+        let body = body.get(..len).unwrap_or_default();
+        match self.open(came, &who, facts, (body, limit), &mut say) {
+            Some(Next::Batch(batch)) if self.batch(batch, &who, facts, after, body, out).await? => return Ok(after),
+            Some(Next::Call(ticket)) => {
+                self.call(ticket, &who, Place::Alone(facts.accept, after), body, out).await?;
+                return Ok(after);
             }
-            Next::Listen(listen) => return self.listen(&listen, after, body, out).await,
-            Next::Call(ticket) => self.call(ticket, &who, Place::Alone(request.facts.accept, after), body, out).await?,
+            Some(Next::Listen(listen)) => match self.listen(&listen, body, out).await? {
+                None => return Ok(After::Close),
+                Some(reply) => say.answer = Answers::Reply(reply),
+            },
+            _ => {}
         }
-        Ok(after)
+        self.say(&say, body, out).await
     }
 
-    /// Refuses a request for what its head says, or lacks.
-    async fn turn_away(
-        &mut self,
-        reply: Standalone,
-        refusal: Option<Refusal>,
-        after: After,
-        out: &mut [u8],
-    ) -> Result<After, Gone> {
-        let Some(refusal) = refusal else {
-            return self.to.alone(reply, after).await;
+    /// Lets a request in, up to its body, or says why not. `scratch` is for tokens, and for metadata.
+    #[inline(never)]
+    fn enter<'r, 'h>(
+        &self,
+        request: &'r Result<Request<'h>, Fault>,
+        scratch: &mut [u8],
+        say: &mut Say,
+    ) -> Option<(&'r Request<'h>, Guest<'r>)>
+    where
+        'a: 'r,
+    {
+        let request = match request {
+            Ok(request) => request,
+            Err(fault) => {
+                say.fault(*fault);
+                return None;
+            }
         };
-        let tokens = self.site.guard.tokens();
-        let scopes = tokens.map_or(&[] as &[&str], |tokens| tokens.scopes).iter().copied();
-        let resource = tokens.map(|tokens| &tokens.resource);
-        self.to.refuse(&reply.into(), after, b"", out, |to| challenge(refusal, resource, scopes, to)).await
-    }
-
-    /// Refuses a caller who may not do what he asks for.
-    async fn forbid(&mut self, reply: &Reply, after: After, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
-        let Some((refusal, operation)) = reply.denied() else {
-            return Ok(after);
+        // RFC 9112 §9.3: after `close` a client does not send its next request into a connection that is about to end.
+        if request.keep_alive && !self.room.is_full() {
+            say.after = After::KeepAlive;
+        }
+        let refusal = match gate(&request.facts, &self.site.policy) {
+            _ if self.metadata(request, scratch, say) => return None,
+            _ if !self.site.is_at(request.path) => {
+                say.answer = Answers::alone(Standalone::unreadable(404, "There is nothing at this path"));
+                None
+            }
+            Door::In(who) => return self.fits(request, scratch.len(), say).map(|request| (request, Guest::Known(who))),
+            // Nothing is in the buffer for the body yet.
+            Door::NeedKey(came) => {
+                let checked = self.site.guard.check(&came, self.from, scratch);
+                let as_guest = |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refusal);
+                match checked.or_else(as_guest) {
+                    Ok(guest) => return self.fits(request, scratch.len(), say).map(|request| (request, guest)),
+                    Err(refusal) => Some(refusal),
+                }
+            }
+            Door::Out(refusal) => Some(refusal),
         };
-        let scopes = scopes(self.to.server.offers(), operation);
-        let resource = self.site.guard.tokens().map(|tokens| &tokens.resource);
-        self.to.refuse(reply, after, body, out, |to| challenge(refusal, resource, scopes, to)).await
+        if let Some(refusal) = refusal {
+            say.answer = Answers::alone(Standalone::refused(refusal));
+            say.refusal = Some((refusal, None));
+        }
+        // A caller who is refused must not hold the connection with a slow body, so the answer does not wait for it. The next
+        // request would begin behind that body, so the connection ends.
+        if request.framing != Framing::Length(0) {
+            say.after = After::Close;
+        }
+        None
     }
 
-    /// Says where callers get their tokens (RFC 9728).
-    async fn metadata(&mut self, tokens: &Tokens<'_>, after: After, out: &mut [u8]) -> Result<After, Gone> {
+    /// Refuses a body that is announced as too large before the client sends it.
+    // RFC 9110 §10.1.1: a final status tells the client not to send its body. Some send it all the same, so the connection ends.
+    fn fits<'r, 'h>(&self, request: &'r Request<'h>, limit: usize, say: &mut Say) -> Option<&'r Request<'h>> {
+        match request.framing {
+            Framing::Length(length) if request.expects_continue && length > limit => {
+                *say = Say { answer: Answers::alone(Standalone::too_large(limit)), ..Say::NOTHING };
+                None
+            }
+            _ => Some(request),
+        }
+    }
+
+    /// Answers where callers get their tokens (RFC 9728), if the request asks for it.
+    fn metadata(&self, request: &Request<'_>, out: &mut [u8], say: &mut Say) -> bool {
+        let Some(tokens) = self.site.guard.tokens() else { return false };
+        let asks = (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0));
+        if !asks || !tokens.has_metadata_at(request.path) {
+            return false;
+        }
         let mut out = Slice::new(out);
         let issuer = tokens.rules.issuers.iter().take(1).copied();
-        let fits = metadata(&tokens.resource, issuer, tokens.scopes.iter().copied(), &mut out);
-        fits.map_err(|Full| Gone)?;
-        self.to.head(OK, Content::Message(out.len()), after).await?;
-        self.to.put(out.written()).await?;
+        say.answer = match metadata(&tokens.resource, issuer, tokens.scopes.iter().copied(), &mut out) {
+            Ok(()) => Answers::Written(out.len()),
+            Err(Full) => Answers::alone(Standalone::unreadable(500, "The metadata does not fit into the buffer")),
+        };
+        true
+    }
+
+    /// Opens a message; `None` if the answer is in `say`.
+    #[inline(never)]
+    fn open(
+        &self,
+        came: Result<bool, Fault>,
+        who: &Authenticated<'_>,
+        facts: &Facts<'_>,
+        (body, limit): (&[u8], usize),
+        say: &mut Say,
+    ) -> Option<Next> {
+        match came {
+            Ok(true) => {}
+            Ok(false) => {
+                say.answer = Answers::alone(Standalone::too_large(limit));
+                return None;
+            }
+            Err(fault) => {
+                say.fault(fault);
+                return None;
+            }
+        }
+        say.accept = facts.accept;
+        match open(self.to.server, who, Carrier::Http(facts), body).next {
+            // No call asks anything here.
+            Next::Ack | Next::Cancel(_) | Next::Answer(..) => None,
+            Next::Reply(reply) | Next::Remember(_, reply) => {
+                say.refusal = reply.denied().map(|(refusal, operation)| (refusal, Some(operation)));
+                say.answer = Answers::Reply(reply);
+                None
+            }
+            next => Some(next),
+        }
+    }
+
+    /// Sends the answer that was decided. `out` is for its head.
+    async fn say(&mut self, say: &Say, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
+        let mut head = Slice::new(out);
+        let (emission, end) = self.answer(say, body, &mut head).map_err(|Full| Gone)?;
+        self.to.put(head.written()).await?;
+        if let Some(emission) = emission {
+            self.to.emission(emission).await?;
+        }
+        self.to.put(end).await?;
         self.to.flush().await?;
-        Ok(after)
+        Ok(say.after)
     }
 
-    /// There is nothing to answer.
-    async fn accepted(&mut self, after: After) -> Result<(), Gone> {
-        self.to.head(ACCEPTED, Content::Nothing, after).await?;
-        self.to.flush().await
+    /// Writes the head of an answer, with a challenge that says which credentials the caller needs. Returns the rest of the
+    /// answer: a reply, and the bytes behind it.
+    #[inline(never)]
+    fn answer<'s>(
+        &self,
+        say: &'s Say,
+        body: &'s [u8],
+        out: &mut Slice<'_>,
+    ) -> Result<(Option<Emission<'s>>, &'s [u8]), Full>
+    where
+        'a: 's,
+    {
+        let mut event = None;
+        let rest: (_, &[u8]) = match &say.answer {
+            Answers::Reply(reply) => {
+                reply.tell();
+                let emission = reply.emit(self.to.server, body, b"");
+                let len = emission.len();
+                event = is_event(reply, say.accept).then_some(sse::FRONT.len() + len + sse::BACK.len());
+                let content = if event.is_some() { Content::Events } else { Content::Message(len) };
+                open_head(reply.status(), content, out)?;
+                (Some(emission), if event.is_some() { LAST_EVENT_END } else { b"" })
+            }
+            Answers::Nothing => {
+                open_head(ACCEPTED, Content::Nothing, out)?;
+                (None, b"")
+            }
+            Answers::Written(len) => {
+                open_head(OK, Content::Message(*len), out)?;
+                (None, body.get(..*len).unwrap_or_default())
+            }
+        };
+        if let Some((refusal, operation)) = say.refusal {
+            let without = out.len();
+            out.put(b"www-authenticate: ")?;
+            let before = out.len();
+            let tokens = self.site.guard.tokens();
+            // All scopes that a client needs, or those of the operation that it may not run.
+            let all = tokens.filter(|_| operation.is_none()).map_or(&[] as &[&str], |tokens| tokens.scopes);
+            let some = operation.map(|operation| scopes(self.to.server.offers(), operation)).into_iter().flatten();
+            challenge(refusal, tokens.map(|tokens| &tokens.resource), all.iter().copied().chain(some), out)?;
+            // Not every refusal has a challenge.
+            if out.len() == before {
+                out.truncate(without);
+            } else {
+                out.put(b"\r\n")?;
+            }
+        }
+        close_head(say.after, out)?;
+        if let Some(len) = event {
+            out.put(&chunk(len))?;
+            out.put(sse::FRONT)?;
+        }
+        Ok(rest)
     }
 
-    /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
+    /// Answers a batch. JSON-RPC 2.0 §6: one array of answers; `false` if there are none, so that nothing was sent.
     async fn batch(
         &mut self,
         batch: Batch,
@@ -240,10 +354,10 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         after: After,
         body: &[u8],
         out: &mut [u8],
-    ) -> Result<(), Gone> {
-        let (content, front, back): (_, _, &[u8]) = match facts.accept.json() {
-            true => (Content::Chunks, b"".as_slice(), b""),
-            false => (Content::Events, sse::FRONT, sse::BACK),
+    ) -> Result<bool, Gone> {
+        let (content, mut front, back) = match facts.accept.json() {
+            true => (Content::Chunks, b"[".as_slice(), b"".as_slice()),
+            false => (Content::Events, BATCH_EVENT, sse::BACK),
         };
         let mut begun = false;
         for message in batch.messages(body) {
@@ -251,24 +365,24 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
                 continue;
             };
-            if begun {
-                self.to.chunk(&[b","]).await?;
-            } else {
+            if !core::mem::replace(&mut begun, true) {
                 self.to.head(OK, content, after).await?;
-                self.to.chunk(&[front, b"["]).await?;
-                begun = true;
             }
             match next {
-                Next::Call(ticket) => self.call(ticket, who, Place::Batched, message, out).await?,
-                Next::Reply(reply) | Next::Remember(_, reply) => self.to.part(&reply, [b""; 2], message, b"").await?,
+                Next::Call(ticket) => self.call(ticket, who, Place::Batched(front), message, out).await?,
+                Next::Reply(reply) | Next::Remember(_, reply) => {
+                    self.to.part(Some(&reply), [front, b""], message, b"").await?;
+                }
                 _ => {}
             }
+            front = b",";
         }
         if !begun {
-            return self.accepted(after).await;
+            return Ok(false);
         }
-        self.to.chunk(&[b"]", back]).await?;
-        self.to.end().await
+        self.to.part(None, [b"]", back], b"", b"").await?;
+        self.to.end().await?;
+        Ok(true)
     }
 
     /// Reads a body; whether it fits.
@@ -293,11 +407,6 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         Ok(Ok(!body.is_too_large()))
     }
 
-    /// Answers what is not understood. Where the next request would begin is not known.
-    async fn fault(&mut self, fault: Fault) -> Result<After, Gone> {
-        self.to.alone(Standalone::unreadable(fault.status(), fault.reason()), After::Close).await
-    }
-
     async fn call(
         &mut self,
         mut ticket: Ticket,
@@ -311,9 +420,10 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
         let Self { source, to, site, handler, .. } = self;
         // Asked for last, since the request is searched for it.
         let logs = version.is_modern() && to.server.offers().features().logging;
-        let way = Way::new(if logs { call.asides().log_level } else { None });
+        let way = Way::new(if logs { call.log_level() } else { None });
         let comment = site.deadlines.comment;
         let mut outbox = Outbox::new(out, &way);
+        let (by, since) = (to.by, Instant::now());
         let mut answer = Answer { to, place, form: Form::Whole, heard: true };
         let reply = match ticket.begin(body, &mut outbox) {
             Err(reply) => reply,
@@ -364,18 +474,20 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 ticket.finish(answer.to.server, output, result)
             }
         };
+        // The time of the handler does not count for the client.
+        answer.to.by = by.saturating_add(since.elapsed());
         answer.end(&reply, body, outbox.rest()).await
     }
 
-    /// Keeps a stream open until the client goes.
-    async fn listen(&mut self, listen: &Listen, after: After, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
+    /// Keeps a stream open until the client goes. Returns the refusal if it cannot be opened.
+    async fn listen(&mut self, listen: &Listen, body: &[u8], out: &mut [u8]) -> Result<Option<Reply>, Gone> {
         let Some(_place) = self.room.listen() else {
-            return self.to.reply(&listen.refuse(), (Accept::default(), after), body, b"").await;
+            return Ok(Some(listen.refuse()));
         };
         let mut out = Slice::new(out);
         let mut subscription = match Subscription::open(listen, body, self.changes, &mut out) {
             Ok(subscription) => subscription,
-            Err(reply) => return self.to.reply(&reply, (Accept::default(), after), body, b"").await,
+            Err(reply) => return Ok(Some(reply)),
         };
         self.to.head(OK, Content::Events, After::Close).await?;
         self.to.event(out.written()).await?;
@@ -387,8 +499,9 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
                 ));
                 first(changed, pin!(self.source.gone())).await
             };
+            self.to.renew();
             match heard {
-                None => return Ok(After::Close),
+                None => return Ok(None),
                 Some(Err(_)) => self.to.chunk(&[sse::KEEP_ALIVE]).await?,
                 Some(Ok(())) => {
                     subscription.note(self.changes);
@@ -401,6 +514,52 @@ impl<R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, con
             }
             self.to.flush().await?;
         }
+    }
+}
+
+/// Whether this reply is sent as the only event of a stream, to a client that does not accept JSON.
+// RFC 9110 §12.5.1. A refusal is JSON in any case, which RFC 9110 §15.5.7 leaves to the server.
+fn is_event(reply: &Reply, accept: Accept) -> bool {
+    reply.status() == OK && !accept.json()
+}
+
+/// The bytes after the message in the only chunk of an answer that is one event, and the end of the answer.
+const LAST_EVENT_END: &[u8] = b"\n\n\r\n0\r\n\r\n";
+
+/// The bytes before the first answer of a batch that is sent as one event.
+const BATCH_EVENT: &[u8] = b"event: message\ndata: [";
+
+/// The answer to a request, as it was decided.
+struct Say {
+    answer: Answers,
+    /// The forms that the client accepts.
+    accept: Accept,
+    /// The refusal that the challenge explains; the operation is the one that the caller may not run.
+    refusal: Option<(Refusal, Option<Operation>)>,
+    after: After,
+}
+
+enum Answers {
+    /// There is nothing to answer.
+    Nothing,
+    Reply(Reply),
+    /// This number of bytes in the buffer for the body.
+    Written(usize),
+}
+
+impl Answers {
+    fn alone(reply: Standalone) -> Self {
+        Self::Reply(reply.into())
+    }
+}
+
+impl Say {
+    const NOTHING: Self = Self { answer: Answers::Nothing, accept: Accept::ANY, refusal: None, after: After::Close };
+
+    /// Bytes that are not understood. The connection ends: where the next request would begin is not known.
+    fn fault(&mut self, fault: Fault) {
+        *self =
+            Self { answer: Answers::alone(Standalone::unreadable(fault.status(), fault.reason())), ..Self::NOTHING };
     }
 }
 
@@ -452,6 +611,7 @@ impl<W: Write> Answer<'_, '_, W> {
                 (Some((Content::Events, after)), Form::Events)
             }
             (Form::Events, _, true) => (None, Form::LastEvent),
+            (Form::Whole, Place::Batched(_), true) => (None, Form::Chunks),
             (form @ Form::Events, _, false) | (form, _, true) => (None, form),
             _ => return Ok(()),
         };
@@ -461,6 +621,9 @@ impl<W: Write> Answer<'_, '_, W> {
         if form == Form::Events || (form == Form::LastEvent && self.form != Form::LastEvent) {
             *front = sse::FRONT;
         }
+        if let (Form::Whole, Place::Batched(before)) = (self.form, self.place) {
+            *front = before;
+        }
         if form == Form::Events {
             *back = sse::BACK;
         }
@@ -469,13 +632,14 @@ impl<W: Write> Answer<'_, '_, W> {
             Said::Heard(_) => (*front, *back) = (sse::KEEP_ALIVE, b""),
             Said::Piece(text) | Said::Message(text) => *message = [text, b"", b"", b"", b"", b"", b"", b"", b"", b""],
             Said::Progress(progress) => {
-                let Some(token) = call.asides().progress_token else {
+                let Some(token) = call.progress_token() else {
                     return Ok(());
                 };
                 told = Told::new(progress, call.version());
                 *message = told.pieces(token);
             }
         }
+        self.to.renew();
         if let Some((content, after)) = content {
             self.to.head(OK, content, after).await?;
         }
@@ -486,40 +650,44 @@ impl<W: Write> Answer<'_, '_, W> {
 
     async fn end(self, reply: &Reply, body: &[u8], rest: Rest<'_>) -> Result<(), Gone> {
         let Self { to, place, form, heard } = self;
-        if !heard {
-            return Err(Gone);
-        }
-        match (rest, place) {
+        let (reply, written) = match rest {
+            _ if !heard => return Err(Gone),
             // The last chunk is missing, so no client takes this for an answer.
-            (Rest::Broken, _) => {
-                told!("a result failed behind what had gone out of it: its connection is reset");
-                Err(Gone)
+            Rest::Broken => {
+                told!("a result failed after a part of it was sent: its connection is reset");
+                return Err(Gone);
             }
-            (Rest::Whole(written), Place::Batched) => to.part(reply, [b""; 2], body, written).await,
-            (Rest::Whole(written), Place::Alone(..)) if form == Form::Events => {
-                to.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
-                to.end().await
-            }
-            (Rest::Whole(written), Place::Alone(accept, after)) => {
-                to.reply(reply, (accept, after), body, written).await.map(|_| ())
-            }
-            (Rest::Tail(written), Place::Batched) => to.chunk(&[written]).await,
-            (Rest::Tail(written), Place::Alone(..)) => {
-                let back = if form == Form::LastEvent { sse::BACK } else { b"" };
-                to.chunk(&[written, back]).await?;
-                to.end().await
-            }
+            Rest::Whole(written) => (Some(reply), written),
+            Rest::Tail(written) => (None, written),
+        };
+        let (front, back): (&[u8], &[u8]) = match (form, place) {
+            (Form::Whole, Place::Alone(accept, after)) => match reply {
+                Some(reply) if is_event(reply, accept) => {
+                    to.head(OK, Content::Events, after).await?;
+                    (sse::FRONT, sse::BACK)
+                }
+                _ => return to.reply(reply, after, body, written).await,
+            },
+            (Form::Whole, Place::Batched(front)) => (front, b""),
+            (Form::Events, _) => (sse::FRONT, sse::BACK),
+            (Form::LastEvent, _) => (b"", sse::BACK),
+            (Form::Chunks, _) => (b"", b""),
+        };
+        to.part(reply, [front, back], body, written).await?;
+        match place {
+            Place::Alone(..) => to.end().await,
+            Place::Batched(_) => Ok(()),
         }
     }
 }
 
-/// Where an answer stands.
+/// Where an answer is sent.
 #[derive(Clone, Copy)]
 enum Place {
-    /// It is what the request is answered with, in a form that the client takes.
+    /// As the whole answer to the request, in a form that the client accepts.
     Alone(Accept, After),
-    /// In an array that has begun.
-    Batched,
+    /// In an array, behind these bytes.
+    Batched(&'static [u8]),
 }
 
 /// The result of `one`, unless `other` is ready before.

@@ -9,6 +9,8 @@ mod guard;
 #[cfg(feature = "embassy-net")]
 mod http;
 mod inbox;
+#[cfg(all(feature = "journal", feature = "embassy-net"))]
+mod keep_time;
 #[cfg(feature = "embassy-net")]
 mod net;
 mod outbox;
@@ -32,11 +34,13 @@ pub use endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
 pub use guard::{Guard, Ration, Seen, Tokens};
 #[cfg(feature = "embassy-net")]
 pub use http::serve_connection;
+#[cfg(all(feature = "journal", feature = "embassy-net"))]
+pub use keep_time::keep_time;
 #[cfg(feature = "embassy-net")]
 pub use net::{Socket, serve};
 #[cfg(feature = "embassy-net")]
 pub use room::Room;
-pub use serial::{Buffers, Error, serve_lines};
+pub use serial::{Error, Line, LineBuffers};
 #[cfg(feature = "sntp")]
 pub use sntp::sntp;
 #[cfg(feature = "embassy-net")]

@@ -9,9 +9,9 @@ use embassy_time::{Duration, with_timeout};
 
 /// The memory of one socket: put an array of them in a `static`.
 ///
-/// For `HEAD`, `BODY` and `OUT` see [`HttpBuffers`]; `TCP` is the size of each of the socket's two windows. embassy-net keeps
-/// nobody waiting: who comes when all sockets are taken is reset, so have one more than the clients need. Official clients open
-/// several connections.
+/// For `HEAD`, `BODY` and `OUT` see [`HttpBuffers`]; `TCP` is the size of each of the socket's two windows. embassy-net has no
+/// backlog: a client that connects while all sockets are taken is reset. So have one socket more than the clients need. Official
+/// clients open several connections.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Socket<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize = 1024> {
@@ -35,8 +35,8 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> D
     }
 }
 
-/// Serves `endpoint` on one socket, for ever: one client after the other. Each socket has a task of its own, for a future that held
-/// all of them would be copied over the stack; the network's own task runs beside them.
+/// Serves `endpoint` on one socket, one client after the other, and never returns. Run one task for each socket: one future for all
+/// sockets would be copied over the stack. The network's runner needs a task too.
 pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize, const URIS: usize>(
     (stack, port): (Stack<'_>, u16),
     socket: &mut Socket<HEAD, BODY, OUT, TCP>,
@@ -46,16 +46,17 @@ pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const
     let Socket { rx, tx, buffers } = socket;
     let deadlines = endpoint.site.deadlines;
     let mut tcp = TcpSocket::new(stack, rx, tx);
-    // A client that vanishes without a word holds its socket no longer than this.
+    // A client that vanishes without closing holds its socket no longer than this.
     tcp.set_timeout(Some(deadlines.idle));
     tcp.set_keep_alive(Some(deadlines.comment));
     loop {
         if tcp.accept(port).await.is_ok() {
             endpoint.room.enter();
-            let end = serve_connection(tcp.split(), buffers, endpoint, &handler).await;
+            let from = tcp.remote_endpoint().map(|remote| remote.addr.into());
+            let end = serve_connection(tcp.split(), from, buffers, endpoint, &handler).await;
             if end == End::Close {
                 tcp.close();
-                // What is lost on the way is sent again, which takes its time.
+                // Lost segments are sent again, which takes time.
                 let _ = with_timeout(deadlines.write, tcp.flush()).await;
                 let _ = with_timeout(CLOSING, closed(&mut tcp)).await;
             }
@@ -66,11 +67,11 @@ pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const
     }
 }
 
-/// Waits until the client, which has everything, closes as well. A reset before that may cost it the answer (RFC 9112 §9.6).
+/// Waits until the client closes too. A reset before that may cost the client its answer (RFC 9112 §9.6).
 async fn closed(tcp: &mut TcpSocket<'_>) {
     let mut unread = [0; 64];
     while tcp.read(&mut unread).await.is_ok_and(|length| length > 0) {}
 }
 
-/// For a client to close its end, or to learn of a reset, while its socket serves nobody else.
+/// Timeout for a client to close its end, or to learn of a reset.
 const CLOSING: Duration = Duration::from_secs(2);

@@ -120,6 +120,7 @@ impl<'b> Way<'b> {
         self.told.lock(|told| told.get().must_finish)
     }
 
+    #[inline(never)]
     fn give_back(&self, mut slice: Slice<'b>, len: usize, waker: &Waker) {
         slice.truncate(len);
         self.swap(Lent::Empty(slice));
@@ -141,6 +142,7 @@ impl<'b> Way<'b> {
         })
     }
 
+    #[inline(never)]
     fn swap(&self, lent: Lent<'b>) -> Lent<'b> {
         self.lent.lock(|cell| cell.replace(lent))
     }

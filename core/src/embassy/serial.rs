@@ -4,7 +4,7 @@ use super::Changes;
 use super::inbox::{Heard, Inbox, Listening};
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
-use crate::auth::Authenticated;
+use crate::auth::{Access, Authenticated};
 use crate::exchange::{Batch, Batching, Next, Reply, Standalone, Ticket, Wish};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
@@ -19,29 +19,29 @@ use embedded_io_async::{Read, Write};
 /// The memory of one line: put it in a `static`.
 ///
 /// `LINE` is the longest message in bytes, `OUT` the longest result that is not streamed, `LISTENS` the number of
-/// subscriptions that can be open at once; what is larger or more is refused by name. Lists and errors need no room here.
+/// subscriptions that can be open at once. What is larger or more is refused with an error that says so. Lists and errors need no room here.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Buffers<const LINE: usize, const OUT: usize, const LISTENS: usize = 0> {
+pub struct LineBuffers<const LINE: usize, const OUT: usize, const LISTENS: usize = 0> {
     line: [u8; LINE],
     out: [u8; OUT],
     subscriptions: Subscriptions<LISTENS>,
 }
 
-impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Buffers<LINE, OUT, LISTENS> {
+impl<const LINE: usize, const OUT: usize, const LISTENS: usize> LineBuffers<LINE, OUT, LISTENS> {
     /// Empty buffers.
     pub const fn new() -> Self {
         Self { line: [0; LINE], out: [0; OUT], subscriptions: Subscriptions::new() }
     }
 }
 
-impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Default for Buffers<LINE, OUT, LISTENS> {
+impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Default for LineBuffers<LINE, OUT, LISTENS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Why [`serve_lines`] came back.
+/// Why [`Line::serve`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<R, W> {
@@ -51,51 +51,75 @@ pub enum Error<R, W> {
     Write(W),
 }
 
-/// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs its cancellation is heard and pings are
-/// answered, as far as they stand in the first [`MEANWHILE`](crate::limits::MEANWHILE) bytes that come; other messages and
-/// changes wait until it has been answered. A call that is cancelled is dropped at its next await and not answered, unless it has
-/// said that it [must finish](Output::must_finish).
+/// A line, before it is served.
 ///
-/// `rx` must lose nothing when a read is dropped before it is ready, as ports with a buffer do not.
-///
-/// A result that is streamed goes out as the handler writes it. If the handler fails behind that, what has gone out ends as a
-/// line that is no JSON, and an error with the id of the request follows on a line of its own.
-///
-/// # Errors
-/// What `rx` or `tx` reports.
-pub async fn serve_lines<
-    R: Read,
-    W: Write,
-    const LINE: usize,
-    const OUT: usize,
-    const LISTENS: usize,
-    const URIS: usize,
->(
-    rx: R,
-    tx: W,
-    buffers: &mut Buffers<LINE, OUT, LISTENS>,
-    changes: &Changes<URIS>,
-    server: &Server<'_>,
-    who: &Authenticated<'_>,
-    handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
-) -> Result<(), Error<R::Error, W::Error>> {
-    let Buffers { line, out, subscriptions } = buffers;
-    let mut lines = Lines::new(line);
-    let mut inbox = Inbox::new(rx);
-    let connection = Connection::outlasting();
-    let mut peer = Peer { connection, level: None, server, who, out, changes, subscriptions, tx, handler };
-    loop {
-        let limit = lines.capacity();
-        if !peer.meanwhile(inbox.more()).await.map_err(Error::Write)?.map_err(Error::Read)? {
-            return match lines.finish() {
-                Some(cut) => peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write),
-                None => Ok(()),
-            };
-        }
-        if let Some(cut) = inbox.with(|input| lines.feed(input)) {
-            peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write)?;
-            // Not only when nothing comes in: a busy peer must hear of changes too.
-            peer.tell().await.map_err(Error::Write)?;
+/// A serial line has no access control of its own: every caller at its other end may call every tool, unless [`caller`](Line::caller) says
+/// otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a, const URIS: usize = 0> {
+    server: &'a Server<'a>,
+    changes: &'a Changes<URIS>,
+    who: Authenticated<'a>,
+}
+
+impl<'a> Line<'a> {
+    /// A line to this server, whose resources do not change.
+    pub fn new(server: &'a Server<'a>) -> Self {
+        static NONE: Changes<0> = Changes::new([]);
+        Self { server, changes: &NONE, who: Authenticated::anonymous(&Access::Anonymous) }
+    }
+}
+
+impl<'a, const URIS: usize> Line<'a, URIS> {
+    /// The same line, whose subscriptions are told of these changes.
+    #[must_use]
+    pub fn changes<const N: usize>(self, changes: &'a Changes<N>) -> Line<'a, N> {
+        let Self { server, who, .. } = self;
+        Line { server, changes, who }
+    }
+
+    /// The same line, for a caller with these rights.
+    #[must_use]
+    pub fn caller(self, who: Authenticated<'a>) -> Self {
+        Self { who, ..self }
+    }
+
+    /// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs, its cancellation is read and pings are answered, if
+    /// they are in the next [`MEANWHILE`](crate::limits::MEANWHILE) bytes; other messages and changes wait until the call is answered. A call
+    /// that is cancelled is dropped at its next await and not answered, unless it has called [`must_finish`](Output::must_finish).
+    ///
+    /// A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes. Ports with a buffer are.
+    ///
+    /// A result that is streamed is sent while the handler writes it. If the handler fails after that, the line that was begun is not JSON, and
+    /// an error with the id of the request follows on a line of its own.
+    ///
+    /// # Errors
+    /// What `rx` or `tx` reports.
+    pub async fn serve<R: Read, W: Write, const LINE: usize, const OUT: usize, const LISTENS: usize>(
+        self,
+        (rx, tx): (R, W),
+        buffers: &mut LineBuffers<LINE, OUT, LISTENS>,
+        handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
+    ) -> Result<(), Error<R::Error, W::Error>> {
+        let Self { server, changes, who } = &self;
+        let LineBuffers { line, out, subscriptions } = buffers;
+        let mut lines = Lines::new(line);
+        let mut inbox = Inbox::new(rx);
+        let connection = Connection::outlasting();
+        let mut peer = Peer { connection, level: None, server, who, out, changes, subscriptions, tx, handler };
+        loop {
+            let limit = lines.capacity();
+            if !peer.meanwhile(inbox.more()).await.map_err(Error::Write)?.map_err(Error::Read)? {
+                return match lines.finish() {
+                    Some(cut) => peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write),
+                    None => Ok(()),
+                };
+            }
+            if let Some(cut) = inbox.with(|input| lines.feed(input)) {
+                peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write)?;
+                // Not only when nothing comes in: a busy peer must hear of changes too.
+                peer.tell().await.map_err(Error::Write)?;
+            }
         }
     }
 }
@@ -144,11 +168,11 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     }
 
     async fn answer<R: Read>(&mut self, cut: Cut<'_>, limit: usize, inbox: &mut Inbox<R>) -> Result<(), W::Error> {
-        let Cut::Line(line) = cut else {
-            let reply = Reply::from(Standalone::too_large(limit));
-            return send(&mut self.tx, &reply, self.server, b"", b"", LINE_END).await;
+        let (line, next) = match cut {
+            Cut::Line(line) => (line, self.connection.open(self.server, self.who, line).next),
+            _ => (b"".as_slice(), Next::Reply(Standalone::too_large(limit).into())),
         };
-        match self.connection.open(self.server, self.who, line).next {
+        match next {
             Next::Batch(batch) => self.batch(batch, line, inbox).await,
             next => self.serve(next, line, Batching::Alone, inbox).await,
         }
@@ -174,43 +198,54 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         place: Batching,
         inbox: &mut Inbox<R>,
     ) -> Result<(), W::Error> {
-        let end = place.end();
+        let mut say = Say::Nothing;
+        if let Next::Call(ticket) = next {
+            return self.call(ticket, line, place, inbox).await;
+        }
+        self.decide(&next, line, &mut say);
+        let (reply, written) = match &say {
+            Say::Nothing => return Ok(()),
+            Say::Reply(reply) => (Some(reply), b"".as_slice()),
+            Say::Written(len) => (None, self.out.get(..*len).unwrap_or_default()),
+        };
+        send(&mut self.tx, reply, self.server, line, written, place.end()).await
+    }
+
+    /// Decides the answer to everything but calls and batches. It is not async: a coroutine moves values word by word.
+    #[inline(never)]
+    fn decide(&mut self, next: &Next, line: &[u8], say: &mut Say) {
         match next {
-            // Nothing is asked here, and no batch stands in another.
-            Next::Answer(..) | Next::Batch(_) | Next::Ack => Ok(()),
+            // No call asks anything here, batches are not nested, and calls have an answer of their own.
+            Next::Answer(..) | Next::Batch(_) | Next::Ack | Next::Call(_) => {}
             // No call runs now.
-            Next::Cancel(id) => {
-                self.subscriptions.cancel(id.of(line));
-                Ok(())
-            }
+            Next::Cancel(id) => self.subscriptions.cancel(id.of(line)),
             Next::Reply(reply) => {
-                // Another peer has come: what its predecessor wanted to hear is nothing to it.
+                // Another peer has begun: the subscriptions of the one before it end.
                 if reply.agreed().is_some() {
                     self.subscriptions.clear();
                     self.level = None;
                 }
-                send(&mut self.tx, &reply, self.server, line, b"", end).await
+                *say = Say::Reply(*reply);
             }
             Next::Remember(wish, reply) => {
                 let which = |uri: Item| {
                     let uri = uri.of(line).text().unwrap_or_default();
                     self.changes.which(|known| same_uri(known, uri))
                 };
-                match wish {
+                match *wish {
                     Wish::Level(level) => self.level = Some(level),
                     Wish::Subscribe(uri) => self.subscriptions.want(which(uri), self.changes),
                     Wish::Unsubscribe(uri) => self.subscriptions.unwant(which(uri)),
                 }
-                send(&mut self.tx, &reply, self.server, line, b"", end).await
+                *say = Say::Reply(*reply);
             }
             Next::Listen(listen) => {
                 let mut out = Slice::new(self.out);
-                match self.subscriptions.open(&listen, line, self.changes, &mut out) {
-                    Ok(()) => end_line(&mut self.tx, out.written(), end).await,
-                    Err(reply) => send(&mut self.tx, &reply, self.server, line, b"", end).await,
-                }
+                *say = match self.subscriptions.open(listen, line, self.changes, &mut out) {
+                    Ok(()) => Say::Written(out.len()),
+                    Err(reply) => Say::Reply(reply),
+                };
             }
-            Next::Call(ticket) => self.call(ticket, line, place, inbox).await,
         }
     }
 
@@ -225,7 +260,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         let level = match place {
             // Asked for last, since the request is searched for it.
             Batching::Alone if call.version().is_modern() && self.server.offers().features().logging => {
-                call.asides().log_level
+                call.log_level()
             }
             Batching::Alone => self.level.filter(|_| !call.version().is_modern()),
             Batching::Batched => None,
@@ -269,7 +304,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                             Said::Message(message) => *first = message,
                             Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
                             Said::Progress(progress) => {
-                                let Some(token) = call.asides().progress_token else {
+                                let Some(token) = call.progress_token() else {
                                     return Ok(());
                                 };
                                 told = Told::new(progress, call.version());
@@ -296,25 +331,29 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 }
             }
         };
-        match outbox.rest() {
-            // MCP basic/patterns/cancellation: what is cancelled is not answered. What has gone out of it is no whole line.
-            _ if cancelled.get() => {
-                if begun.get() {
-                    end_line(&mut self.tx, b"", LINE_END).await
-                } else {
-                    Ok(())
-                }
-            }
-            Rest::Whole(written) => send(&mut self.tx, &reply, self.server, line, written, place.end()).await,
-            Rest::Tail(written) => end_line(&mut self.tx, written, place.end()).await,
+        let (reply, written) = match outbox.rest() {
+            // MCP basic/patterns/cancellation: a cancelled call is not answered. What was sent of it is not a whole line.
+            _ if cancelled.get() && !begun.get() => return Ok(()),
+            _ if cancelled.get() => (None, b"".as_slice()),
+            Rest::Whole(written) => (Some(&reply), written),
+            Rest::Tail(written) => (None, written),
             Rest::Broken => {
-                told!("a result failed behind what had gone out of it: its line is broken off");
-                // What has gone out lacks its closing braces at least, so no reader takes this line for an answer.
-                end_line(&mut self.tx, b"", LINE_END).await?;
-                send(&mut self.tx, &reply, self.server, line, b"", place.end()).await
+                told!("a result failed after a part of it was sent: its line is broken off");
+                // What was sent lacks its closing braces at least, so no reader takes this line for an answer.
+                self.tx.write_all(LINE_END).await?;
+                (Some(&reply), b"".as_slice())
             }
-        }
+        };
+        send(&mut self.tx, reply, self.server, line, written, place.end()).await
     }
+}
+
+/// The answer to a message, as it was decided.
+enum Say {
+    Nothing,
+    Reply(Reply),
+    /// So many bytes in the buffer for results.
+    Written(usize),
 }
 
 impl Batching {
@@ -351,23 +390,26 @@ async fn end_line<W: Write>(tx: &mut W, rest: &[u8], end: &[u8]) -> Result<(), W
     tx.flush().await
 }
 
+/// Sends an answer and the end of its line: `reply` around what its call has `written`, or that alone.
 async fn send<W: Write>(
     tx: &mut W,
-    reply: &Reply,
+    reply: Option<&Reply>,
     server: &Server<'_>,
     line: &[u8],
-    written: &[u8],
+    mut written: &[u8],
     end: &[u8],
 ) -> Result<(), W::Error> {
-    reply.tell();
-    let mut emission = reply.emit(server, line, written);
-    let mut piece = [0; PIECE];
-    loop {
-        let len = emission.fill(&mut piece);
-        if len == 0 {
-            break;
+    if let Some(reply) = reply {
+        reply.tell();
+        let mut emission = reply.emit(server, line, core::mem::take(&mut written));
+        let mut piece = [0; PIECE];
+        loop {
+            let len = emission.fill(&mut piece);
+            if len == 0 {
+                break;
+            }
+            tx.write_all(piece.get(..len).unwrap_or_default()).await?;
         }
-        tx.write_all(piece.get(..len).unwrap_or_default()).await?;
     }
-    end_line(tx, b"", end).await
+    end_line(tx, written, end).await
 }

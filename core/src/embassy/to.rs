@@ -1,105 +1,78 @@
-//! The way to the client of an HTTP connection: answers, chunks, events.
+//! Writes answers, chunks and events to the client of an HTTP connection, within a deadline.
 
 use super::source::Gone;
-use crate::exchange::{Emission, Reply, Standalone};
-use crate::http::{Accept, OK, sse};
-use crate::http1::{After, Content, chunk, close_head, head, open_head};
-use crate::json::{Full, Sink, Slice};
+use crate::exchange::{Emission, Reply};
+use crate::http::sse;
+use crate::http1::{After, Content, chunk, head};
+use crate::json::{Sink, Slice};
 use crate::mcp::Server;
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, with_deadline};
 use embedded_io_async::Write;
 
-/// The way to the client.
+/// The writing half of a connection.
 pub(super) struct To<'a, W> {
-    pub(super) tx: W,
+    tx: W,
     pub(super) server: &'a Server<'a>,
-    /// For the client to take what is sent.
-    pub(super) deadline: Duration,
+    /// How long the client may take for one answer: `Deadlines::write`.
+    limit: Duration,
+    /// When the client must have taken the answer that is being sent.
+    pub(super) by: Instant,
 }
 
-impl<W: Write> To<'_, W> {
+impl<'a, W: Write> To<'a, W> {
+    pub(super) fn new(tx: W, server: &'a Server<'a>, limit: Duration) -> Self {
+        Self { tx, server, limit, by: Instant::MIN }
+    }
+
+    /// Starts the deadline for an answer, or for one piece of a stream. Without it a client that takes a few bytes at a time
+    /// could hold its connection for hours.
+    #[inline(never)]
+    pub(super) fn renew(&mut self) {
+        self.by = Instant::now().saturating_add(self.limit);
+    }
+
     pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Gone> {
-        let put = with_timeout(self.deadline, self.tx.write_all(bytes)).await;
-        put.map_err(|_| takes_nothing())?.map_err(|_| Gone)
+        let put = with_deadline(self.by, self.tx.write_all(bytes)).await;
+        put.map_err(|_| too_slow())?.map_err(|_| Gone)
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
-        with_timeout(self.deadline, self.tx.flush()).await.map_err(|_| takes_nothing())?.map_err(|_| Gone)
+        with_deadline(self.by, self.tx.flush()).await.map_err(|_| too_slow())?.map_err(|_| Gone)
     }
 
     pub(super) async fn head(&mut self, status: u16, content: Content, after: After) -> Result<(), Gone> {
         let mut buffer = [0; HEAD];
-        let mut out = Slice::new(&mut buffer);
-        head(status, content, after, &mut out).map_err(|_| Gone)?;
-        self.put(out.written()).await
+        let len = written_head(status, content, after, &mut buffer);
+        self.put(buffer.get(..len).unwrap_or_default()).await
     }
 
-    /// Sends a whole answer in the form that the client takes.
+    /// Sends a whole answer. It has a reply, because no part of it was sent before.
     pub(super) async fn reply(
         &mut self,
-        reply: &Reply,
-        (accept, after): (Accept, After),
+        reply: Option<&Reply>,
+        after: After,
         body: &[u8],
         written: &[u8],
-    ) -> Result<After, Gone> {
-        // RFC 9110 §12.5.1. A refusal is JSON in any case, which RFC 9110 §15.5.7 leaves to the server.
-        if reply.status() == OK && !accept.json() {
-            self.head(OK, Content::Events, after).await?;
-            self.part(reply, [sse::FRONT, sse::BACK], body, written).await?;
-            self.end().await?;
-            return Ok(after);
-        }
+    ) -> Result<(), Gone> {
+        let reply = reply.ok_or(Gone)?;
         reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.head(reply.status(), Content::Message(emission.len()), after).await?;
         self.emission(emission).await?;
-        self.flush().await?;
-        Ok(after)
+        self.flush().await
     }
 
-    /// Sends an answer that quotes nothing of a request.
-    pub(super) async fn alone(&mut self, reply: Standalone, after: After) -> Result<After, Gone> {
-        self.reply(&reply.into(), (Accept::default(), after), b"", b"").await
-    }
-
-    /// Sends a refusal, with a challenge that says which credentials would do. `scratch` is for its head.
-    pub(super) async fn refuse(
-        &mut self,
-        reply: &Reply,
-        after: After,
-        body: &[u8],
-        scratch: &mut [u8],
-        challenge: impl FnOnce(&mut dyn Sink) -> Result<(), Full>,
-    ) -> Result<After, Gone> {
-        reply.tell();
-        let emission = reply.emit(self.server, body, b"");
-        let mut out = Slice::new(scratch);
-        open_head(reply.status(), Content::Message(emission.len()), &mut out).map_err(|_| Gone)?;
-        let without = out.len();
-        let challenged = out.put(b"www-authenticate: ").and_then(|()| {
-            let before = out.len();
-            challenge(&mut out)?;
-            // Not every refusal has one.
-            if out.len() == before { Err(Full) } else { out.put(b"\r\n") }
-        });
-        if challenged.is_err() {
-            out.truncate(without);
-        }
-        close_head(after, &mut out).map_err(|_| Gone)?;
-        self.put(out.written()).await?;
-        self.emission(emission).await?;
-        self.flush().await?;
-        Ok(after)
-    }
-
-    /// Sends an answer as one chunk, between `front` and `back`.
+    /// Sends an answer as one chunk, between `front` and `back`: `reply` around what its call has `written`, or that alone.
     pub(super) async fn part(
         &mut self,
-        reply: &Reply,
+        reply: Option<&Reply>,
         [front, back]: [&[u8]; 2],
         body: &[u8],
         written: &[u8],
     ) -> Result<(), Gone> {
+        let Some(reply) = reply else {
+            return self.chunk(&[front, written, back]).await;
+        };
         reply.tell();
         let emission = reply.emit(self.server, body, written);
         self.put(&chunk(front.len() + emission.len() + back.len())).await?;
@@ -109,7 +82,7 @@ impl<W: Write> To<'_, W> {
         self.put(b"\r\n").await
     }
 
-    async fn emission(&mut self, mut emission: Emission<'_>) -> Result<(), Gone> {
+    pub(super) async fn emission(&mut self, mut emission: Emission<'_>) -> Result<(), Gone> {
         let mut piece = [0; PIECE];
         loop {
             let len = emission.fill(&mut piece);
@@ -145,9 +118,17 @@ impl<W: Write> To<'_, W> {
     }
 }
 
-fn takes_nothing() -> Gone {
-    told!("a client took nothing of its answer in time: cut off");
+fn too_slow() -> Gone {
+    told!("write timeout: the client did not take its answer in time, so its connection is reset");
     Gone
+}
+
+/// Writes a head, and returns its length. It always fits.
+#[inline(never)]
+fn written_head(status: u16, content: Content, after: After, buffer: &mut [u8; HEAD]) -> usize {
+    let mut out = Slice::new(buffer);
+    let fits = head(status, content, after, &mut out);
+    if fits.is_ok() { out.len() } else { 0 }
 }
 
 /// RFC 9112 §7.1: without a trailer.

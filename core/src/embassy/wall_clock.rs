@@ -1,52 +1,59 @@
-//! The time of day on a device, which has none of its own when it starts.
+//! The time of day on a device, which does not know it when it starts.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use embassy_time::Instant;
 
-/// The time of day, as far as it is known: put it in a `static`. It is unknown until somebody [sets](WallClock::set) it, who asks a time
-/// server ([`sntp`](super::sntp), feature `sntp`), a clock with a battery, or a person.
+/// The time of day, as far as it is known: put it in a `static`. It is unknown until the application [sets](WallClock::set) it, from a
+/// time server ([`sntp`](super::sntp), feature `sntp`), from a clock with a battery, or from what a person enters.
 ///
-/// Who can make a device believe in a past time can show it tokens that have ended. So its time is never before a floor: that at which its image
-/// was built, and the newest at which a token was issued that it has taken since it started.
+/// An attacker who can set the clock of a device back can replay expired tokens. So the clock is never before a [floor](WallClock::floor):
+/// the time at which the image was built, or the newest `iat` of a token that was accepted. [`keep_time`](super::keep_time) (feature `journal`)
+/// keeps the floor across restarts.
 ///
-/// Whole seconds since 1970; it works until 2106.
+/// It counts whole seconds since 1970 and works until 2106.
 #[derive(Debug)]
 pub struct WallClock {
     floor: AtomicU32,
-    /// When the device started; 0 while that is not known.
+    /// The time at which the device started; 0 if unknown.
     started: AtomicU32,
 }
 
 impl WallClock {
-    /// A clock that does not know the time yet, but that it is no earlier than `built`, in seconds since 1970.
-    pub const fn new(built: u32) -> Self {
-        Self { floor: AtomicU32::new(built), started: AtomicU32::new(0) }
+    /// A clock that does not know the time yet, but never shows a time before `floor`, in seconds since 1970. Use the newest time that
+    /// is certain: of the build, of the page, of the journal.
+    pub const fn new(floor: u32) -> Self {
+        Self { floor: AtomicU32::new(floor), started: AtomicU32::new(0) }
     }
 
-    /// Sets it to `now`, in seconds since 1970; whether that was taken. What is before the floor is not, and leaves the clock as it was.
+    /// The newest time that is certain, in seconds since 1970.
+    pub fn floor(&self) -> u32 {
+        self.floor.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock to `now`, in seconds since 1970. Returns `false` for a time before the floor, which leaves the clock as it was.
     pub fn set(&self, now: u64) -> bool {
         let Ok(now) = u32::try_from(now) else { return false };
         let started = now.saturating_sub(uptime());
-        if now < self.floor.load(Ordering::Relaxed) || started == 0 {
+        if now < self.floor() || started == 0 {
             return false;
         }
         self.started.store(started, Ordering::Relaxed);
         true
     }
 
-    /// Seconds since 1970, if they are known.
+    /// Seconds since 1970; `None` if the time is unknown.
     pub fn now(&self) -> Option<u64> {
         match self.started.load(Ordering::Relaxed) {
             0 => None,
-            started => Some(started.saturating_add(uptime()).max(self.floor.load(Ordering::Relaxed)).into()),
+            started => Some(started.saturating_add(uptime()).max(self.floor()).into()),
         }
     }
 
-    /// Takes note of a time that has been, for it was signed.
+    /// Raises the floor to a time that an issuer has signed.
     pub(super) fn was(&self, time: u64) {
-        // A write between the two loses a note, and no time: the next token brings another.
+        // A write in between loses this one; the next token brings another.
         if let Ok(time) = u32::try_from(time)
-            && time > self.floor.load(Ordering::Relaxed)
+            && time > self.floor()
         {
             self.floor.store(time, Ordering::Relaxed);
         }

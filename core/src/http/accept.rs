@@ -35,6 +35,10 @@ enum Specificity {
 }
 
 impl Accept {
+    /// The client accepts every form: it sent no `Accept` field.
+    // RFC 9110 §12.5.1: "A request without any Accept header field implies that the user agent will accept any media type".
+    pub const ANY: Self = Self { present: false, json: Match::NONE, events: Match::NONE };
+
     /// Takes note of the value of an `Accept` field. Several fields are one list (RFC 9110 §5.3).
     ///
     /// A range that is malformed is passed over. Parameters other than the weight are not compared: clients write
@@ -69,6 +73,8 @@ impl Accept {
 }
 
 impl Match {
+    const NONE: Self = Self { specificity: Specificity::None, takes: false };
+
     fn narrow(&mut self, specificity: Specificity, takes: bool) {
         if specificity > self.specificity {
             *self = Self { specificity, takes };

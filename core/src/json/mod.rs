@@ -7,6 +7,7 @@
 
 mod base64;
 mod fields;
+mod float;
 mod lex;
 mod number;
 mod pull;

@@ -38,6 +38,15 @@ impl Value<'_> {
     /// [`NotAnInteger`] tells a wrong type from a number that is out of range.
     // JSON Schema 2020-12 §6.1.1: "integer" matches any number with a zero fractional part.
     pub fn integer(&self) -> Result<Integer, NotAnInteger> {
+        self.scaled(0)
+    }
+
+    /// The value times ten to the power of `places`, as a whole number: with one place `21.5` is 215. A number with more places is an
+    /// error, because nothing is rounded.
+    ///
+    /// # Errors
+    /// [`NotAnInteger`] says whether the type or the size is wrong.
+    pub fn scaled(&self, places: u8) -> Result<Integer, NotAnInteger> {
         if self.kind() != Kind::Number {
             return Err(NotAnInteger::OtherType);
         }
@@ -46,6 +55,7 @@ impl Value<'_> {
             digits => (false, digits),
         };
         let (mantissa, exponent) = split(digits);
+        let exponent = exponent.saturating_add(places.into());
         let whole = mantissa.iter().take_while(|&&byte| byte != b'.').count();
         // The number of digits before the decimal point after the exponent has moved it.
         let kept = exponent.saturating_add(i64::try_from(whole).unwrap_or(i64::MAX));
@@ -70,9 +80,8 @@ impl Value<'_> {
     }
 }
 
-/// Splits a number into its mantissa digits, with the point, and its exponent. The exponent
-/// saturates: beyond 64 bits all exponents have the same effect.
-fn split(digits: &[u8]) -> (&[u8], i64) {
+/// Mantissa digits with their point, and the exponent (saturated at 64 bits).
+pub(super) fn split(digits: &[u8]) -> (&[u8], i64) {
     let mut parts = digits.splitn(2, |byte| matches!(byte, b'e' | b'E'));
     let mantissa = parts.next().unwrap_or_default();
     let exponent = parts.next().unwrap_or_default();
@@ -103,6 +112,23 @@ mod tests {
         ] {
             let read = Value::parse(written.as_bytes()).unwrap().integer().unwrap();
             assert_eq!(read.to::<i64>(), Some(value), "{written}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_scaled_exactly_or_refused() {
+        for (written, places, value) in [
+            ("21.5", 1, Ok(215)),
+            ("21.50", 1, Ok(215)),
+            ("-0.05", 2, Ok(-5)),
+            ("2.15e1", 1, Ok(215)),
+            ("7", 3, Ok(7000)),
+            ("21.55", 1, Err(NotAnInteger::OtherType)),
+            ("1e19", 1, Err(NotAnInteger::OutOfRange)),
+            ("\"21.5\"", 1, Err(NotAnInteger::OtherType)),
+        ] {
+            let read = Value::parse(written.as_bytes()).unwrap().scaled(places);
+            assert_eq!(read.map(|number| number.to::<i64>().unwrap()), value, "{written}");
         }
     }
 

@@ -38,6 +38,7 @@ impl Span {
     }
 
     /// Returns the bytes of `text` in this range; empty if `text` is too short.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn of(self, text: &[u8]) -> &[u8] {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -130,6 +131,7 @@ impl<'a> Value<'a> {
     }
 
     /// Returns the contents if this is a string.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn text(&self) -> Option<Text<'a>> {
         let (Kind::String, [b'"', inside @ .., b'"']) = (self.kind, self.raw) else {
             return None;
@@ -142,8 +144,7 @@ impl<'a> Value<'a> {
     pub fn member(&self, name: &str) -> Option<Value<'a>> {
         let mut reader = self.reader();
         reader.enter_object().ok()??;
-        while let Some(key) = reader.key().ok()? {
-            let item = reader.skip().ok()?;
+        while let Some((key, item)) = reader.member().ok()? {
             if key.is(name) {
                 return Some(item.of(self.raw));
             }
@@ -273,6 +274,19 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         self.name().map(Some)
+    }
+
+    /// Reads the next member of the current object; `None` at the end of the object. It is a little slower than
+    /// [`key`](Self::key) and [`skip`](Self::skip), but takes less code where it is called.
+    ///
+    /// # Errors
+    /// If the text is malformed.
+    #[inline(never)]
+    pub fn member(&mut self) -> Result<Option<(Text<'a>, Item)>, Error> {
+        match self.key()? {
+            Some(key) => Ok(Some((key, self.skip()?))),
+            None => Ok(None),
+        }
     }
 
     /// Reads the next key like [`key`](Self::key), and returns its place.

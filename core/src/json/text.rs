@@ -42,7 +42,8 @@ impl<'a> Text<'a> {
     }
 
     /// Whether the text equals `other`.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn is(&self, other: &str) -> bool {
         if self.escaped { self.means(other) } else { self.raw == other.as_bytes() }
     }

@@ -180,7 +180,6 @@ const fn escaped_len(text: &str) -> usize {
 
 /// A piece of a text that is joined at compile time.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'a> {
     /// Copied unchanged.
     Json(&'a str),
@@ -189,6 +188,28 @@ pub enum Part<'a> {
     /// The lines of a doc comment: each is trimmed, then they are joined by single spaces and
     /// escaped.
     Doc(&'a [&'a str]),
+    /// A number in decimal.
+    Number(i64),
+    /// The number divided by ten to the power of the second one: `Fixed(215, 1)` is `21.5`.
+    Fixed(i64, u8),
+    /// Texts as the elements of an array, each in quotes, with commas in between.
+    Choices(&'a [&'a str]),
+    /// More parts.
+    Parts(&'a [Part<'a>]),
+}
+
+// `derive` recurses without end for a type that contains itself.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Part<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self {
+            Self::Json(text) | Self::Text(text) => defmt::write!(f, "{}", text),
+            Self::Doc(texts) | Self::Choices(texts) => defmt::write!(f, "{}", texts),
+            Self::Number(number) => defmt::write!(f, "{}", number),
+            Self::Fixed(number, places) => defmt::write!(f, "{}e-{}", number, places),
+            Self::Parts(parts) => defmt::write!(f, "{} parts", parts.len()),
+        }
+    }
 }
 
 /// Returns the length in bytes of the output of [`join`].
@@ -220,8 +241,46 @@ impl Joiner<'_> {
                 Part::Json(json) => self.bytes(json.as_bytes()),
                 Part::Text(text) => self.escaped(text.as_bytes()),
                 Part::Doc(lines) => self.lines(lines),
+                Part::Number(number) => self.fixed(*number, 0),
+                Part::Fixed(number, places) => self.fixed(*number, *places),
+                Part::Choices(texts) => self.choices(texts),
+                Part::Parts(parts) => self.parts(parts),
             }
             parts = rest;
+        }
+    }
+
+    const fn choices(&mut self, mut texts: &[&str]) {
+        let mut first = true;
+        while let [text, rest @ ..] = texts {
+            self.bytes(if first { b"\"" } else { b",\"" });
+            self.escaped(text.as_bytes());
+            self.byte(b'"');
+            first = false;
+            texts = rest;
+        }
+    }
+
+    const fn fixed(&mut self, value: i64, places: u8) {
+        if value < 0 {
+            self.byte(b'-');
+        }
+        // From the highest place that has a digit, or that is in front of the point, down to the lowest.
+        let mut place: u8 = 19;
+        let mut begun = false;
+        loop {
+            let digit = digit(value.unsigned_abs(), place);
+            begun = begun || digit != 0 || place <= places;
+            if begun {
+                self.byte(b'0' + digit);
+            }
+            if place == 0 {
+                return;
+            }
+            if place == places {
+                self.byte(b'.');
+            }
+            place -= 1;
         }
     }
 
@@ -263,42 +322,66 @@ impl Joiner<'_> {
     }
 }
 
+/// The digit of `number` at a place, counted from the right.
+const fn digit(mut number: u64, mut place: u8) -> u8 {
+    while place > 0 {
+        number /= 10;
+        place -= 1;
+    }
+    (number % 10) as u8
+}
+
 /// A decimal number, formatted without `core::fmt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decimal {
-    /// Digits and sign, aligned to the right.
-    text: [u8; 20],
+    /// Digits, point and sign, aligned to the right.
+    text: [u8; DECIMAL],
     /// The index of the first character.
     start: u8,
 }
 
+/// A sign, 19 digits, and a zero and a point in front of those.
+const DECIMAL: usize = 22;
+
 impl Decimal {
     /// An empty text, for responses that contain no number.
-    pub const EMPTY: Self = Self { text: [0; 20], start: 20 };
+    pub const EMPTY: Self = Self { text: [0; DECIMAL], start: DECIMAL as u8 };
 
     /// Formats `value` with its sign.
     pub fn new(value: i64) -> Self {
-        let mut text = [0; 20];
-        let mut start = 20;
+        Self::fixed(value, 0)
+    }
+
+    /// Formats `value` divided by ten to the power of `places`, at most 19: `fixed(215, 1)` is `21.5`.
+    pub fn fixed(value: i64, places: u8) -> Self {
+        let mut text = [0; DECIMAL];
+        let mut start = DECIMAL as u8;
         let mut rest = value.unsigned_abs();
-        // 64 bits have at most 19 digits, so one place is left for the sign.
+        let (mut digits, mut pointed) = (0, places == 0);
         for slot in text.iter_mut().rev() {
-            start -= 1;
-            if rest == 0 && start < 19 {
+            *slot = if digits == places && !pointed {
+                pointed = true;
+                b'.'
+            } else if digits <= places || rest != 0 {
+                let digit = (rest % 10) as u8;
+                rest /= 10;
+                digits += 1;
+                b'0' + digit
+            } else if value < 0 {
+                start -= 1;
                 *slot = b'-';
                 break;
-            }
-            *slot = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 && value >= 0 {
+            } else {
                 break;
-            }
+            };
+            start -= 1;
         }
         Self { text, start }
     }
 
     /// Returns the number as text.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn as_bytes(&self) -> &[u8] {
         self.text.get(usize::from(self.start)..).unwrap_or_default()
     }
@@ -339,6 +422,28 @@ mod tests {
         out.truncate(2);
         assert_eq!(out.put(b"xyz"), Err(Full));
         assert_eq!(out.written(), b"ab");
+    }
+
+    #[test]
+    fn decimals_are_written_with_their_point_at_run_time_and_at_compile_time() {
+        for (value, places, text) in [
+            (215, 1, "21.5"),
+            (-5, 2, "-0.05"),
+            (0, 1, "0.0"),
+            (7, 3, "0.007"),
+            (100, 2, "1.00"),
+            (i64::MIN, 19, "-0.9223372036854775808"),
+            (i64::MAX, 1, "922337203685477580.7"),
+            (-40, 0, "-40"),
+        ] {
+            assert_eq!(Decimal::fixed(value, places).as_bytes(), text.as_bytes());
+            let joined: [u8; 24] = join(&[Part::Fixed(value, places)]);
+            assert_eq!(&joined[..text.len()], text.as_bytes());
+            assert!(joined[text.len()..].iter().all(|byte| *byte == 0));
+        }
+        let mut out = [0; 32];
+        Joiner { out: &mut out, len: 0 }.parts(&[Part::Parts(&[Part::Choices(&["a\"", "b"]), Part::Number(-3)])]);
+        assert!(out.starts_with(br#""a\"","b"-3"#));
     }
 
     #[test]

@@ -21,8 +21,17 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Creates a server with a name, its own version, and its offers.
-    pub const fn new(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
+    /// Creates a server with a name, its own version, and its offers. Declare it as a `static`: then a name that would have to be
+    /// escaped does not compile.
+    ///
+    /// # Panics
+    /// If `name` or `version` has a quote, a backslash or a control character.
+    pub const fn new(name: &'a str, version: &'a str, offers: &'a (dyn Catalogue + Sync)) -> Self {
+        Self::escaped(plain(name), plain(version), offers)
+    }
+
+    /// Creates a server with any name and version, which are already escaped.
+    pub const fn escaped(name: Escaped<'a>, version: Escaped<'a>, offers: &'a (dyn Catalogue + Sync)) -> Self {
         Self {
             name,
             version,
@@ -44,8 +53,18 @@ impl<'a> Server<'a> {
 
     /// Sets instructions for the model on how to use the server (MCP server/discover,
     /// `instructions`).
+    ///
+    /// # Panics
+    /// If `instructions` has a quote, a backslash or a control character. For such texts use
+    /// [`with_escaped_instructions`](Self::with_escaped_instructions).
     #[must_use]
-    pub const fn with_instructions(self, instructions: Escaped<'a>) -> Self {
+    pub const fn with_instructions(self, instructions: &'a str) -> Self {
+        self.with_escaped_instructions(plain(instructions))
+    }
+
+    /// Sets any instructions, which are already escaped.
+    #[must_use]
+    pub const fn with_escaped_instructions(self, instructions: Escaped<'a>) -> Self {
         Self { instructions: Some(instructions), ..self }
     }
 
@@ -120,18 +139,12 @@ impl<'a> Server<'a> {
         let extensions = self.extensions.filter(|_| version.is_modern());
         let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
             self.features(version);
-        let mut first = true;
-        let mut member = |there: bool, json: &'static [u8]| match there {
-            true if core::mem::replace(&mut first, false) => json.get(1..).unwrap_or_default(),
-            true => json,
-            false => b"",
-        };
-        [
+        let members: [(bool, &'static [u8]); 5] = [
             // The method is in every revision; its capability exists since 2025-03-26.
-            member(completions && version >= Version::V2025_03_26, br#","completions":{}"#),
-            member(logging, br#","logging":{}"#),
-            member(prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
-            member(
+            (completions && version >= Version::V2025_03_26, br#","completions":{}"#),
+            (logging, br#","logging":{}"#),
+            (prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
+            (
                 resources,
                 match (list_changed, subscribe) {
                     (true, true) => br#","resources":{"listChanged":true,"subscribe":true}"#,
@@ -140,10 +153,18 @@ impl<'a> Server<'a> {
                     (false, false) => br#","resources":{}"#,
                 },
             ),
-            member(tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
-            member(extensions.is_some(), br#","extensions":"#),
-            extensions.unwrap_or_default().as_bytes(),
-        ]
+            (tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
+        ];
+        let extension: &[u8] = if extensions.is_some() { br#","extensions":"# } else { b"" };
+        let mut pieces: [&'a [u8]; 7] = [b"", b"", b"", b"", b"", extension, extensions.unwrap_or_default().as_bytes()];
+        for (piece, (_, json)) in pieces.iter_mut().zip(members).filter(|(_, (there, _))| *there) {
+            *piece = json;
+        }
+        // The first member has no comma in front.
+        if let Some(first) = pieces.iter_mut().find(|piece| !piece.is_empty()) {
+            *first = first.get(1..).unwrap_or_default();
+        }
+        pieces
     }
 
     /// Returns `instructions` as a member with a leading comma, in pieces.
@@ -152,6 +173,13 @@ impl<'a> Server<'a> {
             Some(text) => [br#","instructions":""#, text.as_str().as_bytes(), b"\""],
             None => [b""; 3],
         }
+    }
+}
+
+const fn plain(text: &str) -> Escaped<'_> {
+    match Escaped::new(text) {
+        Some(text) => text,
+        None => panic!("a quote, a backslash or a control character must be escaped: see Escaped"),
     }
 }
 

@@ -21,6 +21,14 @@ impl<'a> Section<'a> {
     /// A section without pieces.
     pub const EMPTY: Self = Self { pieces: [b""; MOST], len: 0 };
 
+    /// Makes a section. On a device it is compiled once for all lengths.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn of(pieces: &[&'a [u8]]) -> Self {
+        let mut section = Self { len: pieces.len().min(MOST), ..Self::EMPTY };
+        section.pieces.iter_mut().zip(pieces).for_each(|(slot, piece)| *slot = piece);
+        section
+    }
+
     /// Removes all pieces.
     pub const fn clear(&mut self) {
         self.len = 0;
@@ -43,11 +51,7 @@ impl<'a> Section<'a> {
 /// Makes a section of these pieces; their number is checked at compile time.
 pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
     const { assert!(N <= MOST) };
-    let mut section = Section { pieces: [b""; MOST], len: N };
-    for (slot, piece) in section.pieces.iter_mut().zip(pieces) {
-        *slot = piece;
-    }
-    section
+    Section::of(&pieces)
 }
 
 /// Returns the front of a response, up to the start of the result object.

@@ -1,5 +1,6 @@
 //! One block of content, and a text while it is written, in place.
 
+use super::structured::Quoted;
 use crate::era::Version;
 use crate::json::{Decimal, Full, Sink, Text, encode_base64, escape};
 use core::fmt;
@@ -197,6 +198,30 @@ impl TextBlock<'_> {
         self.put(Decimal::new(number).as_bytes())
     }
 
+    /// Appends `value` divided by ten to the power of `places`: `fixed(215, 1)` is `21.5`.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn fixed(&mut self, value: i64, places: u8) -> Result<(), Full> {
+        self.put(Decimal::fixed(value, places).as_bytes())
+    }
+
+    /// Appends formatted text: `write!(text, "{} rpm", speed)?`. See [`Output::write_fmt`](super::Output::write_fmt) for what formatting
+    /// takes.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> Result<(), Full> {
+        fmt::Write::write_fmt(self, text).map_err(|fmt::Error| Full)
+    }
+
+    /// Appends JSON as text.
+    pub(super) fn quoted(&mut self, write: &dyn Fn(&mut dyn Sink) -> Result<(), Full>) -> Result<(), Full> {
+        let written = write(&mut Quoted(self.sink));
+        *self.cut |= written.is_err();
+        written
+    }
+
     /// Appends a text that came in a message, exactly as it was written there.
     ///
     /// # Errors
@@ -205,6 +230,7 @@ impl TextBlock<'_> {
         self.put(text.raw())
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn put(&mut self, escaped: &[u8]) -> Result<(), Full> {
         let put = self.sink.put(escaped);
         *self.cut |= put.is_err();

@@ -116,13 +116,25 @@ impl<'b> Call<'b> {
         completing
     }
 
-    /// What the request says of itself (`_meta`): an object.
+    /// The `_meta` object of the request.
     pub fn metadata(&self) -> Option<Value<'b>> {
-        self.params?.member("_meta")
+        unique(self.params?, "_meta")
     }
 
-    /// All that the request asks for besides, found in one pass over it. What is there twice is not there: two readers could see two
-    /// things.
+    /// The token by which the caller wants to hear of progress, as it was written.
+    #[cfg(feature = "embassy")]
+    pub(crate) fn progress_token(&self) -> Option<&'b [u8]> {
+        token(unique(self.metadata()?, PROGRESS_TOKEN))
+    }
+
+    /// The level from which on the caller wants to hear log messages; `None` if it wants none.
+    #[cfg(feature = "embassy")]
+    pub(crate) fn log_level(&self) -> Option<Level> {
+        level(unique(self.metadata()?, LOG_LEVEL))
+    }
+
+    /// Everything that the request asks for in addition, found in one pass over it. Duplicate members are treated as absent, because two
+    /// parsers could pick different ones.
     pub fn asides(&self) -> Asides<'b> {
         let Some(params) = self.params else {
             return Asides::default();
@@ -140,10 +152,8 @@ impl<'b> Call<'b> {
         let [token, level, client_capabilities] = [TOKEN, LEVEL, CAPABILITIES].map(|index| value(keys.get(index)));
         Asides {
             metadata,
-            progress_token: token
-                .filter(|token| matches!(token.kind(), Json::String | Json::Number))
-                .map(|token| token.raw()),
-            log_level: level.and_then(|level| level.text()).and_then(Level::named),
+            progress_token: self::token(token),
+            log_level: self::level(level),
             client_capabilities,
             input_responses,
             request_state,
@@ -183,11 +193,34 @@ const RESPONSES: usize = 1;
 const STATE: usize = 2;
 
 /// Keys of `_meta`.
-const KEYS: [&str; 3] =
-    ["progressToken", "io.modelcontextprotocol/logLevel", "io.modelcontextprotocol/clientCapabilities"];
+const KEYS: [&str; 3] = [PROGRESS_TOKEN, LOG_LEVEL, "io.modelcontextprotocol/clientCapabilities"];
+const PROGRESS_TOKEN: &str = "progressToken";
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 const TOKEN: usize = 0;
 const LEVEL: usize = 1;
 const CAPABILITIES: usize = 2;
+
+fn token(value: Option<Value<'_>>) -> Option<&[u8]> {
+    value.filter(|token| matches!(token.kind(), Json::String | Json::Number)).map(|token| token.raw())
+}
+
+fn level(value: Option<Value<'_>>) -> Option<Level> {
+    value?.text().and_then(Level::named)
+}
+
+/// The value of the member with this name, if `object` has one and not more.
+#[inline(never)]
+fn unique<'b>(object: Value<'b>, name: &str) -> Option<Value<'b>> {
+    let mut reader = object.reader();
+    reader.enter_object().ok()??;
+    let mut found = None;
+    while let Some((key, item)) = reader.member().ok()? {
+        if key.is(name) && found.replace(item).is_some() {
+            return None;
+        }
+    }
+    found.map(|item| item.of(object.raw()))
+}
 
 /// A resource that is read.
 #[derive(Clone, Copy, Debug)]

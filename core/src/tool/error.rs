@@ -27,6 +27,13 @@ impl From<Full> for ToolError {
     }
 }
 
+impl From<fmt::Error> for ToolError {
+    /// Writing fails only where there is no room.
+    fn from(fmt::Error: fmt::Error) -> Self {
+        Self::Full
+    }
+}
+
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

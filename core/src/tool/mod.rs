@@ -2,6 +2,8 @@
 //! in place.
 
 mod argument;
+mod argument_error;
+mod arguments;
 mod block;
 mod call;
 mod caller;
@@ -9,15 +11,24 @@ mod entry;
 mod error;
 mod hints;
 mod level;
+mod list;
 mod macros;
+mod number;
+mod or_fail;
 mod output;
 mod parts;
+mod said;
 mod schema;
 mod streaming;
+mod structured;
 pub mod template;
 mod uri;
 
-pub use argument::{Args, Argument, ArgumentError, Arguments, Nothing, Problem};
+pub use argument::Argument;
+pub use argument_error::{ArgumentError, Problem};
+pub use arguments::{Args, Arguments, Nothing};
+#[doc(hidden)]
+pub use arguments::{Sorted, read_object};
 pub use block::{Block, TextBlock};
 pub use call::{Asides, Call, Completing, Operation, Read, scopes};
 pub use caller::Caller;
@@ -27,12 +38,20 @@ pub use entry::{Catalogue, Entry, Features, Kind, Member, Mirror, Tables, is_too
 pub use error::{ToolError, ToolResult};
 pub use hints::Hints;
 pub use level::Level;
+pub use list::List;
+pub use number::{Fixed, Within};
+pub use or_fail::OrFail;
 pub use output::{Contents, Messages, Output, Role, Values};
 pub(crate) use output::{End, Instead};
 #[doc(hidden)]
-pub use parts::{hint_parts, prompt_parts, resource_parts, title_parts, tool_parts};
+pub use parts::{hint_parts, later_parts, prompt_parts, resource_parts, tool_parts};
+#[doc(hidden)]
+pub use said::{Said, count, entries, present};
 pub use schema::Expected;
 #[doc(hidden)]
-pub use schema::{Field, constant, prompt, prompt_len, schema, schema_len};
+pub use schema::{
+    Field, constant, members_of, plain_name, prompt, prompt_len, schema, schema_len, snake_case, snake_case_len,
+};
 pub use streaming::Streaming;
+pub use structured::{Object, Outcome, ToJson};
 pub use uri::same_uri;

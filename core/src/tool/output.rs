@@ -6,6 +6,7 @@ use super::block::{Block, TextBlock};
 use super::caller::{Caller, Runner};
 use super::error::{ToolError, ToolResult};
 use super::streaming::{Content, Streaming};
+use super::structured::{Object, Outcome};
 use crate::era::Version;
 use crate::json::{Full, Sink, escape};
 use crate::limits;
@@ -152,16 +153,45 @@ impl<'o> Output<'o> {
     /// `structuredContent` (MCP server/tools, "Structured Content"), which revisions before 2025-06-18 do not know and those
     /// before 2026-07-28 only of objects. No block may follow.
     ///
-    /// `json` is a promise of the caller: it stands in the answer as it is, so it must be JSON on one line.
+    /// The caller promises that `json` is JSON on one line: it is sent as it is.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
     pub fn structured(&mut self, json: &str) -> ToolResult {
-        self.text(json)?;
-        let legacy = || self.version >= Version::V2025_06_18 && json.starts_with('{');
-        if self.version.is_modern() || legacy() {
+        self.structured_with(json.starts_with('{'), &|out| out.put(json.as_bytes()))
+    }
+
+    /// Ends the content with a structured result that is an object, as [`structured`](Output::structured) does. It is written in
+    /// place: `write` is called twice, once for the text and once for `structuredContent`, and must write the same both times. So
+    /// measure first, then write.
+    ///
+    /// ```
+    /// # use attache_core::tool::{Output, ToolResult};
+    /// fn flow(out: &mut Output<'_>, litres: i32) -> ToolResult {
+    ///     out.object(|object| object.field("rate", litres)?.field("unit", "l/min"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn object(&mut self, write: impl Fn(Object<'_>) -> Result<Object<'_>, Full>) -> ToolResult {
+        self.structured_with(true, &|out| Object::write(out, &write))
+    }
+
+    /// Ends the content with the result of a tool that declares its type: see [`results!`](crate::results).
+    ///
+    /// # Errors
+    /// The error of the tool; [`ToolError::Full`] if its result does not fit.
+    pub fn outcome<O: Outcome>(&mut self, ended: Result<O, ToolError>) -> ToolResult {
+        let outcome = ended?;
+        self.object(|object| outcome.members(object))
+    }
+
+    fn structured_with(&mut self, is_object: bool, write: &dyn Fn(&mut dyn Sink) -> Result<(), Full>) -> ToolResult {
+        self.text_with(|block| block.quoted(write))?;
+        if self.version.is_modern() || is_object && self.version >= Version::V2025_06_18 {
             let before = self.sink.len();
-            let written = self.put_all([br#"],"structuredContent":"#.as_slice(), json.as_bytes()]);
+            let written = self.sink.put(br#"],"structuredContent":"#).and_then(|()| write(self.sink));
             if written.is_err() {
                 self.sink.truncate(before);
             }
@@ -171,12 +201,21 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
+    /// Adds a block of text: `write!(out, "{} rpm", speed)?`. Formatting takes flash: 1.5 K for integers and texts, 10 K for floating-point
+    /// numbers; [`TextBlock::number`] and [`TextBlock::fixed`] take next to nothing.
+    ///
+    /// # Errors
+    /// [`ToolError::Full`] if it does not fit.
+    pub fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> ToolResult {
+        self.text_with(|block| block.write_fmt(text))
+    }
+
     /// Makes the result a failure that keeps the blocks it has and may get.
     pub const fn mark_failed(&mut self) {
         self.failed = true;
     }
 
-    /// Makes the result a failure whose only block is `reason`; what was written is taken back.
+    /// Makes the result a failure whose only block is `reason`. Blocks that were written are taken back.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -184,15 +223,20 @@ impl<'o> Output<'o> {
         self.fail_with(|block| block.push(reason))
     }
 
-    /// Makes the result a failure that tells the model which argument to mend.
+    /// Makes the result a failure that tells the model which argument to correct.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
     pub fn refuse(&mut self, error: ArgumentError<'_>) -> ToolResult {
-        self.fail_with(|block| error.sentence().into_iter().try_for_each(|piece| block.put(piece)))
+        self.fail_with(|block| error.sentence(&mut |piece| block.put(piece)))
     }
 
-    fn fail_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
+    /// Makes the result a failure whose only block is the text that `write` writes, such as
+    /// `out.fail_with(|text| write!(text, "pump {} is dry", number))`. Blocks that were written are taken back.
+    ///
+    /// # Errors
+    /// The error of `write`; [`ToolError::Full`] if it does not fit.
+    pub fn fail_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
         if self.instead.is_some() {
             return Err(ToolError::Failed(FOLLOWS));
         }
@@ -298,6 +342,18 @@ impl<'o> Output<'o> {
 
     /// One item of the list that the result is: what `write` writes, between `front` and `back`.
     fn item(&mut self, front: &[u8], back: &[u8], write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
+        let mut write = Some(write);
+        self.item_by(front, back, &mut |block| write.take().map_or(Ok(()), |write| write(block)))
+    }
+
+    /// The same, compiled once for all kinds of items.
+    #[inline(never)]
+    fn item_by(
+        &mut self,
+        front: &[u8],
+        back: &[u8],
+        write: &mut dyn FnMut(Block<'_>) -> Result<(), Full>,
+    ) -> ToolResult {
         if self.content != Content::Open {
             return Err(ToolError::Failed(FOLLOWS));
         }

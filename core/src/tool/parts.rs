@@ -31,12 +31,20 @@ pub const fn prompt_parts(
     ]
 }
 
-/// A name for people, which revisions before 2025-06-18 do not know; nothing if there is none.
-pub const fn title_parts(title: &'static str) -> [Part<'static>; 3] {
-    match title.is_empty() {
-        true => [Part::Json(""); 3],
-        false => [Part::Json("\"title\":\""), Part::Text(title), Part::Json("\"")],
-    }
+/// A name for people and the schema of a result, which revisions before 2025-06-18 do not know; nothing if there is neither.
+pub const fn later_parts(title: &'static str, output: &'static str) -> [Part<'static>; 5] {
+    let (titled, typed) = (!title.is_empty(), !output.is_empty());
+    [
+        Part::Json(if titled { "\"title\":\"" } else { "" }),
+        Part::Text(title),
+        Part::Json(if titled { "\"" } else { "" }),
+        Part::Json(match (titled, typed) {
+            (_, false) => "",
+            (false, true) => "\"outputSchema\":",
+            (true, true) => ",\"outputSchema\":",
+        }),
+        Part::Json(output),
+    ]
 }
 
 /// What may be assumed of a tool, which revision 2024-11-05 does not know; nothing if nothing is said.

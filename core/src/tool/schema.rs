@@ -2,7 +2,7 @@
 
 use crate::json::{Part, join, joined_len};
 
-/// One declared argument.
+/// One declared argument, or one member of a result.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Field {
@@ -12,20 +12,160 @@ pub struct Field {
     pub doc: &'static [&'static str],
     /// What its value must be.
     pub expected: Expected,
-    /// Whether it may be left out, or `null`.
+    /// Whether it may be `null`.
+    pub nullable: bool,
+    /// Whether it may be left out.
     pub optional: bool,
+    /// The value of an argument that is left out, as JSON; empty if there is none.
+    pub default: &'static str,
+}
+
+impl Field {
+    /// The same argument with a default, which is checked as far as can be at compile time.
+    #[must_use]
+    pub const fn or(self, default: &'static str) -> Self {
+        assert!(
+            self.expected.may_be(default),
+            "the default is not a value of this type: write 5, 21.5, true or \"text\""
+        );
+        Self { default, optional: true, ..self }
+    }
 }
 
 /// What a value must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Expected {
     /// The `type` of JSON Schema.
     pub json_type: &'static str,
     /// Further members of the schema, each with a comma in front.
-    pub bounds: &'static str,
-    /// The same in words.
-    pub words: &'static str,
+    pub bounds: &'static [Part<'static>],
+    /// The only strings that are allowed; empty if others are, too.
+    pub choices: &'static [&'static str],
+    /// The same in words, which follow "must be" in an error. Without quotes and control characters.
+    pub words: &'static [Part<'static>],
+}
+
+impl Expected {
+    /// A type of JSON Schema without further members.
+    pub const fn of(json_type: &'static str, words: &'static [Part<'static>]) -> Self {
+        Self { json_type, bounds: &[], choices: &[], words }
+    }
+
+    /// One of these strings.
+    pub const fn one_of(choices: &'static [&'static str], words: &'static [Part<'static>]) -> Self {
+        Self { choices, ..Self::of("string", words) }
+    }
+
+    /// An object of these members of a schema: [`members_of`].
+    pub const fn object(bounds: &'static [Part<'static>]) -> Self {
+        Self { bounds, ..Self::of("object", &[Part::Json("an object")]) }
+    }
+
+    /// The members of the schema; `nullable` if `null` is allowed, too.
+    pub const fn members(&self, nullable: bool) -> [Part<'static>; 7] {
+        let closed = !self.choices.is_empty();
+        [
+            Part::Json(if nullable { "\"type\":[\"" } else { "\"type\":\"" }),
+            Part::Json(self.json_type),
+            Part::Json(if nullable { "\",\"null\"]" } else { "\"" }),
+            Part::Parts(self.bounds),
+            Part::Json(if closed { ",\"enum\":[" } else { "" }),
+            Part::Choices(self.choices),
+            Part::Json(match (closed, nullable) {
+                (false, _) => "",
+                (true, false) => "]",
+                (true, true) => ",null]",
+            }),
+        ]
+    }
+
+    /// Whether a literal of Rust is JSON of this type, as far as its first character tells, and one of the choices.
+    const fn may_be(&self, literal: &str) -> bool {
+        match (literal.as_bytes(), self.json_type.as_bytes()) {
+            ([b'"', text @ .., b'"'], b"string") => self.choices.is_empty() || contains(self.choices, text),
+            (b"true" | b"false", b"boolean") => true,
+            ([b'-', b'0'..=b'9', rest @ ..] | [b'0'..=b'9', rest @ ..], b"integer") => digits(rest, false),
+            ([b'-', b'0'..=b'9', rest @ ..] | [b'0'..=b'9', rest @ ..], b"number") => digits(rest, true),
+            _ => false,
+        }
+    }
+}
+
+const fn contains(mut texts: &[&str], wanted: &[u8]) -> bool {
+    while let [text, rest @ ..] = texts {
+        if same(text.as_bytes(), wanted) {
+            return true;
+        }
+        texts = rest;
+    }
+    false
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    match (one, other) {
+        ([], []) => true,
+        ([a, one @ ..], [b, other @ ..]) => *a == *b && same(one, other),
+        _ => false,
+    }
+}
+
+const fn digits(mut text: &[u8], fraction: bool) -> bool {
+    let mut pointed = !fraction;
+    while let [byte, rest @ ..] = text {
+        match *byte {
+            b'0'..=b'9' => {}
+            b'.' if !pointed && !rest.is_empty() => pointed = true,
+            _ => return false,
+        }
+        text = rest;
+    }
+    true
+}
+
+/// The members of the schema of an object behind its type, with a comma in front.
+pub const fn members_of(schema: &'static str) -> &'static str {
+    let (_, behind) = schema.split_at(r#"{"type":"object""#.len());
+    behind.split_at(behind.len() - 1).0
+}
+
+/// The name of a field, without the prefix of raw identifiers: keywords are names of other protocols, too.
+pub const fn plain_name(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
+/// Length in bytes of what [`snake_case`] makes.
+pub const fn snake_case_len(name: &str) -> usize {
+    let mut rest = name.as_bytes();
+    let mut len = rest.len();
+    let mut first = true;
+    while let [byte, behind @ ..] = rest {
+        if byte.is_ascii_uppercase() && !first {
+            len += 1;
+        }
+        (rest, first) = (behind, false);
+    }
+    len
+}
+
+/// The name of a variant in the case of JSON: `HeatOnly` is `heat_only`.
+pub const fn snake_case<const N: usize>(name: &str) -> [u8; N] {
+    let mut text = [0; N];
+    let mut rest = name.as_bytes();
+    let mut used = 0;
+    while let [byte, behind @ ..] = rest {
+        if byte.is_ascii_uppercase() && used > 0 {
+            text[used] = b'_';
+            used += 1;
+        }
+        text[used] = byte.to_ascii_lowercase();
+        used += 1;
+        rest = behind;
+    }
+    text
 }
 
 /// Length in bytes of the schema of `fields`.
@@ -109,27 +249,14 @@ pub const fn constant(text: &'static [u8]) -> &'static str {
 }
 
 /// The schema in chunks: its head, each property, what is between, each required name, its tail.
-const fn chunk(fields: &[Field], at: usize) -> Option<[Part<'static>; 12]> {
+const fn chunk(fields: &[Field], at: usize) -> Option<[Part<'static>; 15]> {
     const NONE: Part<'static> = Part::Json("");
-    let mut parts = [NONE; 12];
+    let mut parts = [NONE; 15];
     let count = fields.len();
     if at == 0 {
         parts[0] = Part::Json(r#"{"type":"object","properties":{"#);
     } else if at <= count {
-        let field = &fields[at - 1];
-        parts[0] = Part::Json(if at == 1 { "\"" } else { ",\"" });
-        parts[1] = Part::Text(field.name);
-        parts[2] = Part::Json("\":{");
-        if !field.doc.is_empty() {
-            parts[3] = Part::Json("\"description\":\"");
-            parts[4] = Part::Doc(field.doc);
-            parts[5] = Part::Json("\",");
-        }
-        parts[6] = Part::Json(if field.optional { "\"type\":[\"" } else { "\"type\":\"" });
-        parts[7] = Part::Json(field.expected.json_type);
-        parts[8] = Part::Json(if field.optional { "\",\"null\"]" } else { "\"" });
-        parts[9] = Part::Json(field.expected.bounds);
-        parts[10] = Part::Json("}");
+        parts = property(&fields[at - 1], at == 1);
     } else if at == count + 1 {
         parts[0] = Part::Json("}");
         if first_required(fields) < count {
@@ -152,6 +279,28 @@ const fn chunk(fields: &[Field], at: usize) -> Option<[Part<'static>; 12]> {
         return None;
     }
     Some(parts)
+}
+
+const fn property(field: &Field, first: bool) -> [Part<'static>; 15] {
+    let described = !field.doc.is_empty();
+    let [t0, t1, t2, t3, t4, t5, t6] = field.expected.members(field.nullable);
+    [
+        Part::Json(if first { "\"" } else { ",\"" }),
+        Part::Text(field.name),
+        Part::Json(if described { "\":{\"description\":\"" } else { "\":{" }),
+        Part::Doc(field.doc),
+        Part::Json(if described { "\"," } else { "" }),
+        t0,
+        t1,
+        t2,
+        t3,
+        t4,
+        t5,
+        t6,
+        Part::Json(if field.default.is_empty() { "" } else { ",\"default\":" }),
+        Part::Json(field.default),
+        Part::Json("}"),
+    ]
 }
 
 /// The number of the first field that must be there; the number of fields if none must.

@@ -1,7 +1,7 @@
 //! The application behind the `exchange` target: one or more entries of each kind, with pages,
 //! mirrored arguments and subscriptions.
 
-use attache_core::json::{Escaped, Text};
+use attache_core::json::Text;
 use attache_core::mcp::Server;
 use attache_core::rpc::Code;
 use attache_core::tool::{
@@ -256,8 +256,4 @@ pub(crate) static OFFERS: Offers = Offers {
 };
 
 pub(crate) static SERVER: Server<'static> =
-    Server::new(plain("demo"), plain("1.0"), &OFFERS).with_page(PAGE).with_instructions(plain("Ask for anything"));
-
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("plain")
-}
+    Server::new("demo", "1.0", &OFFERS).with_page(PAGE).with_instructions("Ask for anything");

@@ -7,6 +7,7 @@
 //! the same rules.
 
 mod application;
+mod arguments;
 mod auth_json;
 mod decimal;
 mod document;
@@ -23,6 +24,7 @@ mod sessions;
 mod state;
 mod token;
 
+pub use arguments::arguments;
 pub use auth_json::auth_json;
 pub use envelope::envelope;
 pub use exchange::exchange;

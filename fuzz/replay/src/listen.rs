@@ -8,7 +8,7 @@ use crate::schema;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
 use attache_core::exchange::{Carrier, Listen, Next, open};
-use attache_core::json::{Escaped, Full, Sink, Slice, without_mark};
+use attache_core::json::{Full, Sink, Slice, without_mark};
 use attache_core::mcp::{Server, list_changed, updated};
 use attache_core::tool::{Catalogue, Features, Kind, Member};
 
@@ -32,8 +32,7 @@ pub fn listen(input: &[u8]) {
     ]
     .concat();
     let offers = Partial { bits: *bits };
-    let plain = |text| Escaped::new(text).expect("plain");
-    let server = Server::new(plain("demo"), plain("1.0"), &offers);
+    let server = Server::new("demo", "1.0", &offers);
     let who = Authenticated::anonymous(&Access::Anonymous);
     let next = open(&server, &who, Carrier::Line(None), &body).next;
     let expected = Wanted::read(&body, offers.features());

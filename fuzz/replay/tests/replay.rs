@@ -13,6 +13,11 @@ fn json_seeds_and_mutations_replayed_hold() {
 }
 
 #[test]
+fn arguments_seeds_and_mutations_replayed_hold() {
+    replay("arguments", attache_fuzz_replay::arguments);
+}
+
+#[test]
 fn envelope_seeds_and_mutations_replayed_hold() {
     replay("envelope", attache_fuzz_replay::envelope);
 }

@@ -274,9 +274,9 @@ impl Moment {
     pub(crate) fn server(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
         let Engine { name, version, instructions, page, .. } = &*self.engine;
-        let server = mcp::Server::new(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
+        let server = mcp::Server::escaped(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
         let server = match instructions {
-            Some(instructions) => server.with_instructions(text(instructions)),
+            Some(instructions) => server.with_escaped_instructions(text(instructions)),
             None => server,
         };
         match self.offers.extensions.printed() {

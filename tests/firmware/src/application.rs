@@ -2,17 +2,12 @@
 
 use core::cell::Cell;
 
-use attache_core::embassy::Changes;
-use attache_core::json::{Escaped, Full, Text};
-use attache_core::mcp::Server;
-use attache_core::tool::{
-    Call, Completing, Contents, Messages, Nothing, Operation, Output, Read, Role, Tables, TextBlock, ToolError,
-    ToolResult, Values,
-};
+use attache_core::json::Full;
+use attache_core::prelude::*;
 
 use crate::peripherals;
 
-attache_core::args! {
+args! {
     /// Arguments of `set_led`.
     pub struct SetLed {
         /** true switches the LED on */ on: bool,
@@ -20,26 +15,26 @@ attache_core::args! {
     }
 }
 
-attache_core::tools! { pub mod tools for Application {
+tools! { pub mod tools for Application {
     /// Switch the status LED
     #[idempotent] #[additive] #[closed_world] #[scope("board.switch")] async fn set_led(SetLed);
     /// Core temperature in degrees Celsius
     #[read_only] #[closed_world] async fn temperature(Nothing);
 } }
 
-attache_core::args! {
+args! {
     /// Arguments of `explain`.
     pub struct Explain<'a> {
         /** `led` or `temperature` */ part: Text<'a>,
     }
 }
 
-attache_core::prompts! { pub mod prompts for Application {
+prompts! { pub mod prompts for Application {
     /// Explain a part of the board to a newcomer
     async fn explain(Explain<'_>);
 } }
 
-attache_core::resources! { pub mod resources for Application {
+resources! { pub mod resources for Application {
     /// What the tools have done since the start
     "board://statistics" as "application/json" => async fn statistics;
     /// What stands in the flash, one line a page: longer than any buffer of the board
@@ -49,8 +44,6 @@ attache_core::resources! { pub mod resources for Application {
     "board://state/{part}" as "text/plain" => async fn state;
 } }
 
-const STATISTICS: &str = "board://statistics";
-const STATE: &str = "board://state/{part}";
 const LED: &str = "board://state/led";
 const PARTS: [&str; 2] = ["led", "temperature"];
 
@@ -61,14 +54,10 @@ static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
     .with_subscriptions();
 
 /// What the tools change. The temperature changes by itself, and nobody notices.
-pub static CHANGES: Changes<2> = Changes::new([STATISTICS, LED]);
+pub static CHANGES: Changes<2> = Changes::new([resources::uri::statistics, LED]);
 
 /// The server, in flash.
-pub static SERVER: Server<'static> = Server::new(text("lm3s6965evb"), text(env!("CARGO_PKG_VERSION")), &OFFERS);
-
-const fn text(plain: &'static str) -> Escaped<'static> {
-    Escaped::new(plain).expect("no quotes in it")
-}
+pub static SERVER: Server<'static> = Server::new("lm3s6965evb", env!("CARGO_PKG_VERSION"), &OFFERS);
 
 /// The board as its tools use it.
 pub struct Application {
@@ -86,27 +75,22 @@ impl Application {
     }
 
     /// Answers a call, whatever it asks for.
-    pub async fn answer(&self, call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
-        match call.operation() {
-            Operation::Tool(_) => tools::dispatch(self, call, out).await,
-            Operation::Prompt(_) => prompts::dispatch(self, call, out).await,
-            Operation::Resource(_) | Operation::Template(_) => resources::dispatch(self, call, out).await,
-            Operation::Complete(..) => Self::complete(call.completing(), &mut out.values()),
-        }
+    pub async fn answer(&self, call: Call<'_>, out: &mut Answer<'_>) -> ToolResult {
+        dispatch!(self, call, out, async [tools, prompts, resources], complete = Self::complete)
     }
 
-    async fn set_led(&self, wanted: SetLed, out: &mut Output<'_>) -> ToolResult {
+    async fn set_led(&self, wanted: SetLed, out: &mut Answer<'_>) -> ToolResult {
         let lit = wanted.on && wanted.level != Some(0);
         if self.lit.replace(lit) != lit {
             peripherals::light(lit);
             self.switched.set(self.switched.get().wrapping_add(1));
             CHANGES.updated(LED);
-            CHANGES.updated(STATISTICS);
+            CHANGES.updated(resources::uri::statistics);
         }
         out.text("ok")
     }
 
-    async fn temperature(&self, _: Nothing, out: &mut Output<'_>) -> ToolResult {
+    async fn temperature(&self, _: Nothing, out: &mut Answer<'_>) -> ToolResult {
         let tenths = measured()?;
         out.text_with(|block| degrees(block, tenths))
     }
@@ -149,7 +133,7 @@ impl Application {
     }
 
     async fn state(&self, read: Read<'_>, out: &mut Contents<'_, '_>) -> ToolResult {
-        let part = read.variable(STATE, "part").ok_or(ToolError::NotFound)?;
+        let part = read.variable(resources::uri::state, "part").ok_or(ToolError::NotFound)?;
         if part.is("led") {
             out.text("text/plain", if self.lit.get() { "on" } else { "off" })
         } else if part.is("temperature") {
@@ -171,13 +155,11 @@ impl Application {
 }
 
 fn measured() -> Result<u32, ToolError> {
-    peripherals::temperature().ok_or(ToolError::Failed("the temperature sensor does not answer"))
+    peripherals::temperature().or_fail("the temperature sensor does not answer")
 }
 
 fn degrees(text: &mut TextBlock<'_>, tenths: u32) -> Result<(), Full> {
-    text.number((tenths / 10).into())?;
-    text.push(".")?;
-    text.number((tenths % 10).into())
+    text.fixed(tenths.into(), 1)
 }
 
 fn hex(text: &mut TextBlock<'_>, number: u32) -> Result<(), Full> {

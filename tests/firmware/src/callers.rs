@@ -3,7 +3,7 @@
 
 use attache_core::embassy::{Guard, Ration, Seen, Tokens, WallClock, sntp};
 use attache_core::http::Policy;
-use attache_core::provision::{self, Page, Verifiers};
+use attache_core::provision::{self, Boot, Page, Verifiers};
 use embassy_executor::Spawner;
 use embassy_net::{IpEndpoint, Stack};
 use static_cell::StaticCell;
@@ -29,10 +29,10 @@ impl Callers {
         Self { page, clock: CLOCK.init(WallClock::new(page.written.max(BUILT))) }
     }
 
-    /// Numbers for the network, which should be hard to guess. The emulated board has neither a source of randomness nor flash that it can write
-    /// a counter to, so they are those of its page, at each start the same.
+    /// Random numbers for the network. The emulated board has neither a random number generator nor flash that it can write, so it
+    /// cannot count its starts, and each start has the same numbers.
     pub fn random(&self) -> impl FnMut() -> u64 + use<> {
-        provision::random(&self.page.secret, 0)
+        provision::random(&self.page.secret, Boot::UNCOUNTED)
     }
 
     /// What callers over Ethernet have to show, and what proves it.

@@ -2,7 +2,7 @@
 //! board's application.
 
 use attache_core::embassy::Changes;
-use attache_core::json::{Escaped, Text, Value};
+use attache_core::json::{Text, Value};
 use attache_core::mcp::Server;
 use attache_core::tool::{
     Call, Completing, Contents, Level, Messages, Nothing, Operation, Output, Read, Role, Tables, ToolError, ToolResult,
@@ -83,11 +83,7 @@ static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
 pub static CHANGES: Changes<2> = Changes::new(["test://static-text", WATCHED]);
 
 /// The server, in flash.
-pub static SERVER: Server<'static> = Server::new(plain("fixtures"), plain(env!("CARGO_PKG_VERSION")), &OFFERS);
-
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
+pub static SERVER: Server<'static> = Server::new("fixtures", env!("CARGO_PKG_VERSION"), &OFFERS);
 
 /// A picture of one point, and a sound of none.
 const PNG: &[u8] = &[

@@ -18,9 +18,8 @@ mod semihosting;
 mod uart;
 mod vectors;
 
-use attache_core::auth::{Access, Authenticated};
-use attache_core::embassy::{Buffers, Deadlines, Endpoint, Room, Site, Socket, serve, serve_lines};
-use attache_core::tool::{Call, Output};
+use attache_core::embassy::{Endpoint, Socket, serve};
+use attache_core::prelude::*;
 use attache_firmware::application::{Application, CHANGES, SERVER};
 use callers::Callers;
 use cortex_m::Peripherals;
@@ -54,9 +53,8 @@ fn main() -> ! {
         static ENDPOINT: StaticCell<Endpoint<'_, 2>> = StaticCell::new();
         static MEMORY: ConstStaticCell<[Memory; SOCKETS]> = ConstStaticCell::new([const { Memory::new() }; SOCKETS]);
         let board: &Application = BOARD.init(Application::new());
-        let site = Site { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
         let endpoint: &Endpoint<'_, 2> =
-            ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site, room: Room::new(SOCKETS) });
+            ENDPOINT.init(Endpoint::new(&SERVER, policy, guard, SOCKETS).changes(&CHANGES));
         spawner.spawn(task(line(board, rx, tx)));
         spawner.spawn(task(run(network)));
         callers.start(spawner, stack);
@@ -97,18 +95,14 @@ async fn socket(
     socket: &'static mut Memory,
     endpoint: &'static Endpoint<'static, 2>,
 ) {
-    let handler = async |call: Call<'_>, out: &mut Output<'_>| board.answer(call, out).await;
+    let handler = async |call: Call<'_>, out: &mut Answer<'_>| board.answer(call, out).await;
     serve((stack, 80), socket, endpoint, handler).await;
 }
 
 #[embassy_executor::task]
 async fn line(board: &'static Application, rx: uart::Rx, tx: uart::Tx) {
-    static BUFFERS: ConstStaticCell<Buffers<2048, 2048, 2>> = ConstStaticCell::new(Buffers::new());
-    // Whoever holds the other end of the cable was let in by whoever plugged it.
-    let who = Authenticated::anonymous(&Access::Anonymous);
-    let (rx, tx) = mark::around(rx, tx);
-    let handler = async |call: Call<'_>, out: &mut Output<'_>| board.answer(call, out).await;
-    let served = serve_lines(rx, tx, BUFFERS.take(), &CHANGES, &SERVER, &who, handler);
-    // A UART neither ends nor fails, so this goes on for ever.
-    let _ = served.await;
+    static BUFFERS: ConstStaticCell<LineBuffers<2048, 2048, 2>> = ConstStaticCell::new(LineBuffers::new());
+    let handler = async |call: Call<'_>, out: &mut Answer<'_>| board.answer(call, out).await;
+    // A UART neither ends nor fails, so this never returns.
+    let _ = Line::new(&SERVER).changes(&CHANGES).serve(mark::around(rx, tx), BUFFERS.take(), handler).await;
 }

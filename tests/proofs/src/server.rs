@@ -2,10 +2,11 @@
 
 use crate::foreign::Foreign;
 use attache_core::auth::{Access, Authenticated};
-use attache_core::json::{Escaped, Text};
+use attache_core::json::Text;
 use attache_core::mcp::Server;
 use attache_core::tool::{
-    Completing, Contents, Messages, Nothing, Operation, Output, Read, Role, Tables, ToolError, ToolResult, Values,
+    Completing, Contents, Fixed, List, Messages, Nothing, Operation, OrFail, Output, Read, Role, Tables, ToolError,
+    ToolResult, Values, Within,
 };
 use core::hint::black_box;
 
@@ -22,6 +23,45 @@ attache_core::args! {
         /** 32 bits */ i32: i32,
         /** 64 bits */ u64: u64,
         /** 64 bits */ i64: i64,
+        /** a range */ within: Within<u8, 0, 100>,
+        /** a decimal */ fixed: Fixed<1, 50, 300>,
+        /** a float */ single: f32,
+        /** a float */ double: f64,
+        /** a closed set */ choice: Choice,
+        /** a text in place */ plain: &'a str,
+        /** a text of one's own */ owned: heapless::String<8>,
+        /** an array */ three: [u8; 3],
+        /** an array of one's own */ some: heapless::Vec<u16, 4>,
+        /** an array in place */ many: List<'a, Point>,
+        /** a nested struct */ point: Point,
+        /** has a default */ default: u8 = 7,
+    }
+}
+
+attache_core::args! {
+    /// A closed set.
+    pub enum Choice { One, TwoWords, Three = "3" }
+}
+
+attache_core::args! {
+    /// A nested struct.
+    pub struct Point {
+        /** to the right */ x: i8,
+        /** up */ y: Option<i8>,
+        /** deeper */ choice: Choice = "one",
+    }
+}
+
+attache_core::results! {
+    /// A result with members of each type.
+    pub struct Outcome<'a> {
+        /** a truth value */ truth: bool,
+        /** a number */ number: i64,
+        /** a decimal */ fixed: Fixed<1>,
+        /** a text */ text: &'a str,
+        /** a closed set */ choice: Choice,
+        /** may be null */ maybe: Option<u8>,
+        /** an array */ some: [u16; 2],
     }
 }
 
@@ -54,6 +94,8 @@ attache_core::tools! { pub mod every for Application {
     fn fail(Nothing);
     /// Fail with the reason that is given
     fn complain(Echo<'_>);
+    /// A structured result
+    fn measure(Echo<'_>) -> Outcome<'static>;
 } }
 
 /// The application that the tools belong to.
@@ -65,7 +107,7 @@ impl Application {
     }
 
     fn every(&self, arguments: Every<'_>, out: &mut Output<'_>) -> ToolResult {
-        black_box(arguments);
+        black_box(&arguments);
         out.text(arguments.text.plain().unwrap_or("escaped"))?;
         out.text_with(|block| {
             block.push("the same: ")?;
@@ -74,11 +116,20 @@ impl Application {
     }
 
     fn any(&self, arguments: Any<'_>, out: &mut Output<'_>) -> ToolResult {
-        black_box(arguments);
+        black_box(&arguments);
         match arguments.text.and_then(|text| text.plain()) {
             Some(text) => out.text(text),
             None => Ok(()),
         }
+    }
+
+    fn measure(&self, said: Echo<'_>, _: &mut Output<'_>) -> Result<Outcome<'static>, ToolError> {
+        let number = said.text.raw().len() as i64;
+        let fixed = Fixed::nearest(f32::from_bits(number as u32)).or_fail("out of range")?;
+        let text = black_box("a text");
+        let (truth, choice, maybe, some) =
+            (number > 7, Choice::TwoWords, u8::try_from(number).ok(), [number as u16; 2]);
+        Ok(Outcome { truth, number, fixed, text, choice, maybe, some })
     }
 
     fn fail(&self, _: Nothing, _: &mut Output<'_>) -> ToolResult {
@@ -132,18 +183,13 @@ impl Application {
     }
 }
 
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("no quotes in it")
-}
-
 static OFFERS: Tables<'static> = Tables::of_tools(every::TOOLS)
     .with_prompts(scripts::PROMPTS)
     .with_resources(files::RESOURCES, files::TEMPLATES)
     .with_completions();
 
-static SERVER: Server<'static> = Server::new(plain("proofs"), plain("1.0"), &OFFERS)
-    .with_instructions(plain("Nothing here is ever run."))
-    .with_page(2);
+static SERVER: Server<'static> =
+    Server::new("proofs", "1.0", &OFFERS).with_instructions("Nothing here is ever run.").with_page(2);
 
 /// Returns the server. The compiler knows nothing of it: it may have any number of tools and any
 /// texts.

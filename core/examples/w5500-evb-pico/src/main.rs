@@ -14,12 +14,10 @@
 #![no_std]
 #![no_main]
 
-use attache_core::embassy::{Changes, Deadlines, Endpoint, Guard, Ration, Room, Seen, Site, Socket, Tokens, WallClock};
-use attache_core::embassy::{serve, sntp};
-use attache_core::json::Escaped;
-use attache_core::mcp::Server;
+use attache_core::embassy::{Endpoint, Guard, Ration, Seen, Socket, Tokens, WallClock, keep_time, serve, sntp};
+use attache_core::journal::Journal;
+use attache_core::prelude::*;
 use attache_core::provision::{Page, Verifiers};
-use attache_core::tool::{Call, Nothing, Output as Out, Tables, ToolResult};
 use core::cell::RefCell;
 use defmt_rtt as _;
 use embassy_executor::Spawner;
@@ -27,8 +25,9 @@ use embassy_net::{IpEndpoint, Stack, StackResources};
 use embassy_net_wiznet::chip::W5500;
 use embassy_net_wiznet::{Device, Runner, State};
 use embassy_rp::clocks::RoscRng;
+use embassy_rp::flash::{Blocking, Flash};
 use embassy_rp::gpio::{Input, Level, Output, Pull};
-use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, SPI0};
+use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, FLASH, SPI0};
 use embassy_rp::spi::{Async, Config, Spi};
 use embassy_rp::{bind_interrupts, dma};
 use embassy_time::{Delay, Instant};
@@ -36,12 +35,12 @@ use embedded_hal_bus::spi::ExclusiveDevice;
 use panic_probe as _;
 use static_cell::{ConstStaticCell, StaticCell};
 
-attache_core::args! {
+args! {
     /// Arguments of `set_led`.
     pub struct SetLed { /** true switches it on */ on: bool }
 }
 
-attache_core::tools! { pub mod tools for Board {
+tools! { pub mod tools for Board {
     /// Switch the LED beside the USB socket
     #[idempotent] #[closed_world] async fn set_led(SetLed);
     /// Seconds since the board has started
@@ -49,12 +48,7 @@ attache_core::tools! { pub mod tools for Board {
 } }
 
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS);
-static SERVER: Server<'static> = Server::new(plain("w5500-evb-pico"), plain("1"), &OFFERS);
-static CHANGES: Changes<0> = Changes::new([]);
-
-const fn plain(text: &'static str) -> Escaped<'static> {
-    Escaped::new(text).expect("nothing in it has to be escaped")
-}
+static SERVER: Server<'static> = Server::new("w5500-evb-pico", "1", &OFFERS);
 
 /// What the tools act on.
 pub struct Board {
@@ -62,12 +56,12 @@ pub struct Board {
 }
 
 impl Board {
-    async fn set_led(&self, wanted: SetLed, out: &mut Out<'_>) -> ToolResult {
+    async fn set_led(&self, wanted: SetLed, out: &mut Answer<'_>) -> ToolResult {
         self.led.borrow_mut().set_level(if wanted.on { Level::High } else { Level::Low });
         out.text("done")
     }
 
-    async fn uptime(&self, _: Nothing, out: &mut Out<'_>) -> ToolResult {
+    async fn uptime(&self, _: Nothing, out: &mut Answer<'_>) -> ToolResult {
         let seconds = i64::try_from(Instant::now().as_secs()).unwrap_or(i64::MAX);
         out.text_with(|text| text.number(seconds))
     }
@@ -96,7 +90,14 @@ async fn main(spawner: Spawner) {
         defmt::warn!("nobody is let in: {}", blank);
         Page::NOBODY
     }));
-    let clock: &WallClock = CLOCK.init(WallClock::new(page.written.max(BUILT)));
+    // This chip has a random number generator of its own, so nothing needs the number of the start; others take `provision::random`.
+    let journal = Journal::open(Flash::new_blocking(p.FLASH), JOURNAL);
+    let newest = journal.as_ref().map_or(0, |(journal, _)| journal.time());
+    let clock: &WallClock = CLOCK.init(WallClock::new(page.written.max(BUILT).max(newest)));
+    match journal {
+        Ok((journal, _)) => spawner.spawn(defmt::unwrap!(newest_time(clock, journal))),
+        Err(error) => defmt::warn!("the journal cannot be read or written: {}", error),
+    }
 
     // WIZnet's wiring: SPI0 on 16, 18 and 19, select 17, reset 20, interrupt 21.
     let mut config = Config::default();
@@ -109,7 +110,6 @@ async fn main(spawner: Spawner) {
     let Ok((device, chip)) = started else { defmt::panic!("the W5500 does not answer") };
     spawner.spawn(defmt::unwrap!(ethernet(chip)));
 
-    // This chip has a source of randomness of its own; others take `provision::random`.
     static RESOURCES: StaticCell<StackResources<{ SOCKETS + 2 }>> = StaticCell::new();
     let resources = RESOURCES.init(StackResources::new());
     let dhcp = embassy_net::Config::dhcpv4(Default::default());
@@ -119,9 +119,7 @@ async fn main(spawner: Spawner) {
         spawner.spawn(defmt::unwrap!(time(stack, server.into(), clock)));
     }
 
-    let deadlines = Deadlines::DEFAULT;
-    let site = Site { path: "/mcp", policy: page.policy(), guard: guard(page, clock), deadlines };
-    let endpoint = ENDPOINT.init(Endpoint { server: &SERVER, changes: &CHANGES, site, room: Room::new(SOCKETS) });
+    let endpoint = ENDPOINT.init(Endpoint::new(&SERVER, page.policy(), guard(page, clock), SOCKETS));
     for memory in MEMORY.take() {
         spawner.spawn(defmt::unwrap!(socket(board, stack, memory, endpoint)));
     }
@@ -155,8 +153,17 @@ async fn socket(
     memory: &'static mut Memory,
     endpoint: &'static Endpoint<'static, 0>,
 ) {
-    let handler = async |call: Call<'_>, out: &mut Out<'_>| tools::dispatch(board, call, out).await;
+    let handler = async |call: Call<'_>, out: &mut Answer<'_>| tools::dispatch(board, call, out).await;
     serve((stack, 80), memory, endpoint, handler).await;
+}
+
+/// Where the journal begins in flash, and the size of all of it.
+const JOURNAL: u32 = SIZE as u32 - 3 * 4096;
+const SIZE: usize = 2048 * 1024;
+
+#[embassy_executor::task]
+async fn newest_time(clock: &'static WallClock, journal: Journal<Flash<'static, FLASH, Blocking, SIZE>>) -> ! {
+    keep_time(clock, journal).await
 }
 
 #[embassy_executor::task]

@@ -1,0 +1,146 @@
+//! What the attributes of a declaration say, collected at compile time.
+
+use super::{Entry, Hints};
+use crate::auth::Need;
+
+/// Most lines of the doc comment of one declaration.
+const LINES: usize = 64;
+
+/// Most scopes and roles of one declaration.
+const NEEDS: usize = 8;
+
+/// What the attributes of a declaration say.
+#[derive(Clone, Copy, Debug)]
+pub struct Said {
+    /// The name in lists and calls.
+    pub name: &'static str,
+    /// The name for people; empty if there is none.
+    pub title: &'static str,
+    /// The hints of a tool.
+    pub hints: Hints,
+    doc: [&'static str; LINES],
+    lines: usize,
+    needs: [Need<'static>; NEEDS],
+    needed: usize,
+}
+
+impl Said {
+    /// Nothing but a name.
+    pub const fn of(name: &'static str) -> Self {
+        let needs = [Need::Scope(""); NEEDS];
+        Self { name, title: "", hints: Hints::NONE, doc: [""; LINES], lines: 0, needs, needed: 0 }
+    }
+
+    /// One more line of the description.
+    #[must_use]
+    pub const fn doc(mut self, line: &'static str) -> Self {
+        assert!(self.lines < LINES, "a description may have 64 lines");
+        self.doc[self.lines] = line;
+        self.lines += 1;
+        self
+    }
+
+    /// Another name.
+    #[must_use]
+    pub const fn name(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub const fn title(self, title: &'static str) -> Self {
+        Self { title, ..self }
+    }
+
+    /// Hints.
+    #[must_use]
+    pub const fn hints(self, hints: Hints) -> Self {
+        Self { hints, ..self }
+    }
+
+    /// One more scope or role.
+    #[must_use]
+    pub const fn need(mut self, need: Need<'static>) -> Self {
+        assert!(self.needed < NEEDS, "a declaration may name 8 scopes and roles");
+        self.needs[self.needed] = need;
+        self.needed += 1;
+        self
+    }
+
+    /// Whether there is a doc comment.
+    pub const fn is_described(&self) -> bool {
+        self.lines > 0
+    }
+
+    /// How many lines the doc comment has.
+    pub const fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// The lines; `N` is their number. An array of its own, so that only these are in the image.
+    pub const fn description<const N: usize>(&self) -> [&'static str; N] {
+        let mut lines = [""; N];
+        let mut at = 0;
+        while at < N {
+            lines[at] = self.doc[at];
+            at += 1;
+        }
+        lines
+    }
+
+    /// How many scopes and roles there are.
+    pub const fn needs(&self) -> usize {
+        self.needed
+    }
+
+    /// The scopes and roles; `N` is their number.
+    pub const fn needed<const N: usize>(&self) -> [Need<'static>; N] {
+        let mut needs = [Need::Scope(""); N];
+        let mut at = 0;
+        while at < N {
+            needs[at] = self.needs[at];
+            at += 1;
+        }
+        needs
+    }
+}
+
+/// How many of `all` are in this build.
+pub const fn count<T: Copy>(mut all: &[Option<T>]) -> usize {
+    let mut count = 0;
+    while let [one, rest @ ..] = all {
+        if one.is_some() {
+            count += 1;
+        }
+        all = rest;
+    }
+    count
+}
+
+/// Those of `all` that are in this build; `N` is their number.
+pub const fn present<T: Copy, const N: usize>(mut all: &[Option<T>]) -> [Option<T>; N] {
+    let mut present = [None; N];
+    let mut at = 0;
+    while let [one, rest @ ..] = all {
+        if one.is_some() {
+            present[at] = *one;
+            at += 1;
+        }
+        all = rest;
+    }
+    present
+}
+
+/// The same of entries, as a table.
+pub const fn entries<const N: usize>(all: &[Option<Entry<'static>>]) -> [Entry<'static>; N] {
+    let present: [Option<Entry<'static>>; N] = present(all);
+    let mut entries = [Entry::new("", &[]); N];
+    let mut at = 0;
+    while at < N {
+        if let Some(entry) = present[at] {
+            entries[at] = entry;
+        }
+        at += 1;
+    }
+    entries
+}
