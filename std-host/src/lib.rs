@@ -53,6 +53,7 @@ mod call;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;
+mod door;
 mod engine;
 pub mod http;
 #[cfg(any(feature = "auth", feature = "client"))]
@@ -68,6 +69,7 @@ mod server;
 mod session;
 mod sink;
 pub mod stdio;
+pub mod store;
 #[cfg(feature = "serve")]
 #[cfg_attr(unix, path = "system/unix.rs")]
 #[cfg_attr(not(unix), path = "system/other.rs")]
@@ -86,3 +88,4 @@ pub use engine::Engine;
 pub use limits::{Limits, Rate};
 pub use offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool};
 pub use server::Server;
+pub use session::neighbours;

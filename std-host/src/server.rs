@@ -8,6 +8,8 @@ use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool, blocking, completion};
+use crate::session::neighbours::Neighbours;
+use crate::store::SessionStore;
 use attache_core::seal::Key;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -198,6 +200,24 @@ impl Server {
         self
     }
 
+    /// Stores the state of legacy sessions in `store`, which other servers may share: log levels, and which sessions have ended. Without
+    /// it the server has a store of its own.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
+        self.engine.store_sessions(store);
+        self
+    }
+
+    /// Asks `neighbours` where a request belongs to a call of another process of this server: a cancellation, an answer to a question,
+    /// a stream that is resumed, or a retry of a call that waits for answers. All processes need the same
+    /// [`seal_keys`](Server::seal_keys). Without it such a request is refused, so a load balancer has to send all requests of a session,
+    /// and retries, to one process. See [`neighbours`](crate::neighbours).
+    #[must_use]
+    pub fn neighbours(mut self, neighbours: impl Neighbours) -> Self {
+        self.engine.join(Arc::new(neighbours));
+        self
+    }
+
     /// Lists at most this many entries in one answer. Clients request the rest page by page.
     /// Without this, each list is sent whole.
     #[must_use]
@@ -223,7 +243,7 @@ impl Server {
     /// has checked it.
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.engine.hosts = names.into_iter().collect();
+        self.engine.checks.hosts = names.into_iter().collect();
         self
     }
 
@@ -231,7 +251,7 @@ impl Server {
     /// this server's own hosts.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
-        self.engine.origins = origins.into_iter().collect();
+        self.engine.checks.origins = origins.into_iter().collect();
         self
     }
 
@@ -285,6 +305,7 @@ impl Server {
     /// Finishes the server.
     pub fn build(self) -> Arc<Engine> {
         self.engine.keeps_within_budget();
+        self.engine.meet_neighbours();
         self.engine.auth().prepare();
         Arc::new(self.engine)
     }

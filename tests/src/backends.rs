@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex};
 
 /// A backend with entries that behave as their names say.
 #[derive(Clone, Default)]
-struct Scripted {
+pub(crate) struct Scripted {
     entries: &'static [(Kind, &'static str)],
     publisher: Arc<Mutex<Option<Publisher>>>,
-    running: Arc<AtomicUsize>,
+    pub(crate) running: Arc<AtomicUsize>,
     stopped: Arc<AtomicUsize>,
     /// What the backend was told of subscriptions to its resources.
     watched: Arc<Mutex<Vec<(String, bool)>>>,
@@ -40,7 +40,7 @@ fn text(text: &str) -> Answer {
 }
 
 impl Scripted {
-    fn new(entries: &'static [(Kind, &'static str)]) -> Self {
+    pub(crate) fn new(entries: &'static [(Kind, &'static str)]) -> Self {
         Self { entries, ..Self::default() }
     }
 
@@ -113,7 +113,7 @@ async fn asked(call: &Call, field: &str) -> Result<String, String> {
     Ok(answers[field]["content"][field].as_str().unwrap_or("nothing").to_owned())
 }
 
-const TOOLS: &[(Kind, &str)] = &[
+pub(crate) const TOOLS: &[(Kind, &str)] = &[
     (
         Kind::Tool,
         r#"{"name":"mirror","title":"M","inputSchema":{"type":"object","minimum":1E2},"execution":{},"x":12345678901234567890}"#,

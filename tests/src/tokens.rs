@@ -550,6 +550,7 @@ fn at_the_door(gate_kind: Gate, fields: &[(&'static str, &'static str)]) -> Resu
         Door::NeedKey(Unverified::Token(_)) => Ok("token"),
         Door::NeedKey(Unverified::Key(_)) => Ok("key"),
         Door::NeedKey(Unverified::Both(..)) => Ok("both"),
+        Door::NeedKey(Unverified::Platform) => Ok("platform"),
         Door::Out(refusal) => Err(refusal),
     }
 }
@@ -590,6 +591,9 @@ fn credentials_are_asked_for_as_the_gate_says() {
         (Gate::Optional, &[("authorization", "Basic YTpi")], Ok("in")),
         (Gate::Optional, &[TOKEN], Ok("token")),
         (Gate::Optional, &[TOKEN, TOKEN], Err(Refusal::Credentials)),
+        // The adapter reads the platform's header; other credentials count for nothing.
+        (Gate::Platform, &[], Ok("platform")),
+        (Gate::Platform, &[TOKEN, TOKEN, KEY], Ok("platform")),
     ] {
         assert_eq!(at_the_door(gate, fields), expected, "{gate:?} {fields:?}");
     }

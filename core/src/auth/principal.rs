@@ -34,6 +34,9 @@ pub enum Gate {
     Both,
     /// A token if there is one; a caller without a valid token is a guest ([`Access::Guest`]).
     Optional,
+    /// The identity header of a platform in front of the server, which authenticates every caller
+    /// ([`Voucher::Platform`](super::Voucher)). The adapter reads the header.
+    Platform,
 }
 
 /// An authenticated caller. Borrows from the credentials. There are five ways to make one, and each is named here.

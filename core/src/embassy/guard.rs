@@ -151,6 +151,8 @@ impl<'a> Guard<'a> {
             Unverified::Token(bearer) => self.token(*bearer, scratch),
             // The token says who calls.
             Unverified::Both(shown, bearer) => self.key(*shown).and_then(|_| self.token(*bearer, scratch)),
+            // No platform is in front of a device: the sender of such a header is the caller itself.
+            Unverified::Platform => Err(self.told(&Denied::NoToken)),
         }
     }
 

@@ -32,6 +32,14 @@ struct Running {
     open: u32,
 }
 
+impl Running {
+    /// The bit of a question of this call that has no response yet.
+    fn open_bit(&self, question: u64) -> Option<u32> {
+        let before = u32::try_from(question.checked_sub(self.first)?).ok()?;
+        1_u32.checked_shl(before).filter(|bit| self.open & bit != 0)
+    }
+}
+
 /// A handle for a call in the table, valid until that call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -64,6 +72,12 @@ impl<const CALLS: usize> Inflight<CALLS> {
     /// Creates an empty table.
     pub const fn new() -> Self {
         Self { calls: [None; CALLS], top: 0, turn: 0, asked: 0 }
+    }
+
+    /// Numbers the questions that follow from `first` on. Several tables whose questions reach the
+    /// same client need ranges of their own.
+    pub const fn number_from(&mut self, first: u64) {
+        self.asked = first;
     }
 
     /// Takes a slot for a call.
@@ -123,15 +137,20 @@ impl<const CALLS: usize> Inflight<CALLS> {
     /// Closes a question and returns the call that asked it, and the question's index among those
     /// asked with it. Returns `None` if this session has no such open question.
     pub fn answered(&mut self, session: [u8; 16], question: u64) -> Option<(Place, usize)> {
-        let bit = |call: &Running| {
-            let before = u32::try_from(question.checked_sub(call.first)?).ok()?;
-            1_u32.checked_shl(before).filter(|bit| call.open & bit != 0)
-        };
-        let place = self.search(|call| call.session == session && bit(call).is_some())?;
+        let place = self.asker(session, question)?;
         let call = self.running(place)?;
-        let bit = bit(call)?;
+        let bit = call.open_bit(question)?;
         call.open &= !bit;
         Some((place, bit.trailing_zeros() as usize))
+    }
+
+    /// Returns whether this session has this open question.
+    pub fn awaits(&self, session: [u8; 16], question: u64) -> bool {
+        self.asker(session, question).is_some()
+    }
+
+    fn asker(&self, session: [u8; 16], question: u64) -> Option<Place> {
+        self.search(|call| call.session == session && call.open_bit(question).is_some())
     }
 
     fn running(&mut self, place: Place) -> Option<&mut Running> {

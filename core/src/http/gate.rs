@@ -50,6 +50,8 @@ pub enum Unverified<'h> {
     Key(Shown<'h>),
     /// A key and a token, both of which must be valid.
     Both(Shown<'h>, Bearer<'h>),
+    /// The identity header of a platform, which the adapter reads.
+    Platform,
 }
 
 /// The reasons for which a request is refused by its head alone.
@@ -161,7 +163,12 @@ impl Refusal {
 
     /// Returns the error for the body of the response.
     pub const fn error(self) -> Error {
-        Error::Refused(match self {
+        Error::Refused(self.reason())
+    }
+
+    /// Returns a sentence for the peer.
+    pub const fn reason(self) -> &'static str {
+        match self {
             Self::Verb => "Only POST is served here",
             Self::Host => "Host is not a name of this server",
             Self::Authority => "Host must be there once, and be the authority of the request's target",
@@ -178,7 +185,7 @@ impl Refusal {
             Self::Scope => "The access token lacks a scope",
             Self::Forbidden => "The caller may not do this",
             Self::Undecided => "The access token cannot be checked now: try again",
-        })
+        }
     }
 }
 
@@ -195,6 +202,7 @@ pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Doo
 pub fn gate_credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
     match gate {
         Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
+        Gate::Platform => Door::NeedKey(Unverified::Platform),
         gate => match credentials(facts, gate) {
             Ok(shown) => Door::NeedKey(shown),
             Err(denied) => guest(gate, denied.into()).map_or(Door::Out(denied.into()), Door::In),
@@ -237,10 +245,18 @@ fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Deni
 /// Like [`gate`], for the requests of a legacy session without a body: GET opens a stream, DELETE
 /// ends the session.
 pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
+    match gate_route(facts, policy) {
+        Door::Out(refusal @ (Refusal::Authority | Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
+        door if matches!(facts.verb, Verb::Get | Verb::Delete) => door,
+        _ => Door::Out(Refusal::Verb),
+    }
+}
+
+/// Like [`gate`], for a route that takes any method and any content.
+pub fn gate_route<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
         Some(refusal @ (Refusal::Authority | Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
-        _ if matches!(facts.verb, Verb::Get | Verb::Delete) => gate_credentials(facts, policy.access),
-        _ => Door::Out(Refusal::Verb),
+        _ => gate_credentials(facts, policy.access),
     }
 }
 

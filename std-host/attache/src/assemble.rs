@@ -7,7 +7,6 @@ use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_host::auth::key_file::administration;
 use attache_host::backend::Backends;
-use attache_host::http::Front;
 use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
@@ -108,10 +107,7 @@ pub(super) fn assemble(
     }
     if let Some(file) = &config.administered {
         match key_files.of(file) {
-            Ok(key_file) => {
-                let front = Front::new(all_hosts(config, reach), [], &limits);
-                router = router.merge(administration(key_file, front, limits.body_time));
-            }
+            Ok(key_file) => router = router.merge(administration(key_file, all_hosts(config, reach), &limits)),
             Err(fault) => faults.add(fault),
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -
     let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
     let tokens = tokens(protection, url)?;
     let auth = match (protection.required, tokens, keys) {
-        _ if protection.vouched => Auth::vouched(),
+        _ if protection.vouched => Auth::platform_principal(),
         (Required::Nothing, ..) | (_, None, None) => return Ok(None),
         (Required::Sometimes, Some(tokens), _) => Auth::optional(tokens),
         (Required::Either, Some(tokens), Some(keys)) => Auth::either(tokens, keys),

@@ -25,6 +25,7 @@ pub mod key_file;
 #[cfg(feature = "auth")]
 mod key_set;
 mod keys;
+mod platform;
 #[cfg(feature = "auth")]
 mod reach;
 #[cfg(feature = "auth")]
@@ -33,7 +34,6 @@ mod seen;
 mod source;
 #[cfg(feature = "auth")]
 mod tokens;
-mod vouched;
 
 pub use caller::Caller;
 #[cfg(feature = "auth")]
@@ -47,7 +47,7 @@ pub use keys::Keys;
 pub use tokens::Tokens;
 
 use crate::budget::Budget;
-use attache_core::auth::{Access, Authenticated, Denied, Gate, Verified};
+use attache_core::auth::{Access, Authenticated, Denied, Gate, Shown, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -65,7 +65,6 @@ pub struct Auth {
     gate: Gate,
     keys: Keys,
     key_in_query: bool,
-    is_vouched: bool,
     unauthenticated: Unauthenticated,
     /// The header fields in which a proxy reports the host and scheme of the original request.
     forwarded: Option<[HeaderName; 2]>,
@@ -123,12 +122,10 @@ impl Auth {
         Self { tokens: Some(tokens), ..Self::of(Gate::Optional, Keys::default()) }
     }
 
-    /// Trusts a platform in front of the server that has signed the caller in: its header
-    /// `X-MS-CLIENT-PRINCIPAL` identifies the caller. Any client can send such a header, so the
-    /// server must be reachable through the platform only, which removes the header from the
-    /// requests of clients.
-    pub fn vouched() -> Self {
-        Self { is_vouched: true, ..Self::of(Gate::Token, Keys::default()) }
+    /// The identity header of a platform that authenticates callers, `X-MS-CLIENT-PRINCIPAL`. Any client can write such a header, so
+    /// the server must be reachable through the platform alone, which removes the headers that its own clients have written.
+    pub fn platform_principal() -> Self {
+        Self::of(Gate::Platform, Keys::default())
     }
 
     /// Sets the answer to callers without valid credentials.
@@ -166,7 +163,6 @@ impl Auth {
             gate,
             keys,
             key_in_query: false,
-            is_vouched: false,
             unauthenticated: Unauthenticated::Challenge,
             forwarded: None,
             #[cfg(feature = "auth")]
@@ -221,6 +217,7 @@ impl Auth {
             }
             #[cfg(not(feature = "auth"))]
             Unverified::Token(_) | Unverified::Both(..) => false,
+            Unverified::Platform => false,
         }
     }
 
@@ -231,12 +228,6 @@ impl Auth {
             Refusal::NoToken | Refusal::BadToken | Refusal::NoKey => self.unauthenticated,
             _ => Unauthenticated::Challenge,
         }
-    }
-
-    /// Returns the caller named by the platform, or `None` if the platform is not trusted.
-    pub(crate) fn vouched_for(&self, head: &HeaderMap) -> Option<Result<Evidence, Refusal>> {
-        let caller = || vouched::caller(head).map(Box::new).map(Evidence::Vouched).map_err(|denied| told(&denied));
-        self.is_vouched.then(caller)
     }
 
     /// Returns the public URL of the endpoint, if tokens are accepted.
@@ -281,12 +272,15 @@ impl Auth {
         }
     }
 
-    /// Collects the evidence that is needed to authenticate a caller. The reason of a refusal goes
-    /// to the log; the returned refusal contains only the part that the peer may know.
-    pub(crate) async fn check(&self, came: Unverified<'_>) -> Result<Evidence, Refusal> {
+    /// Checks the credentials that came with `headers`. The log gets the reason of a refusal, and the peer gets only the refusal.
+    pub(crate) async fn check<'h>(&self, came: Unverified<'h>, headers: &HeaderMap) -> Result<Evidence<'h>, Refusal> {
         match came {
-            // The key is checked in `caller`, because its result borrows from the keys.
-            Unverified::Key(_) => Ok(Evidence::Keys(self.keys.now())),
+            // `Evidence::caller` checks the key: the caller borrows from the keys.
+            Unverified::Key(shown) => Ok(Evidence::Key { shown, keys: self.keys.now() }),
+            Unverified::Platform => match platform::caller(headers) {
+                Ok(verified) => Ok(Evidence::Platform(Box::new(verified))),
+                Err(denied) => Err(told(&denied)),
+            },
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
             #[cfg(feature = "auth")]
@@ -308,26 +302,10 @@ impl Auth {
     }
 
     #[cfg(feature = "auth")]
-    async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence, Refusal> {
+    async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence<'static>, Refusal> {
         match &self.tokens {
             Some(tokens) => tokens.check(bearer, self.fetch()).await.map(Evidence::Token),
             None => Err(told(&Denied::KeyUnavailable)),
-        }
-    }
-
-    /// Returns the caller that this `evidence` for the credentials in `came` proves.
-    pub(crate) fn caller<'e>(
-        &self,
-        evidence: &'e Evidence,
-        came: Option<&Unverified<'_>>,
-    ) -> Result<Authenticated<'e>, Refusal> {
-        match (evidence, came) {
-            (Evidence::Keys(keys), Some(Unverified::Key(shown))) => keys.check(*shown),
-            #[cfg(feature = "auth")]
-            (Evidence::Token(seen), _) => Ok(Authenticated::token(seen.verified())),
-            (Evidence::Vouched(verified), _) => Ok(Authenticated::token(verified)),
-            // Evidence of keys is only valid for a request that has shown a key and nothing else.
-            (Evidence::Keys(_), _) => Err(Refusal::NoKey),
         }
     }
 }
@@ -345,15 +323,27 @@ fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option
     good.then(|| format!("{proto}://{host}"))
 }
 
-/// The proof of the caller's identity. It lives as long as the request.
-pub(crate) enum Evidence {
-    /// The keys at the time of the request. The key that the caller has shown must be one of them.
-    Keys(keys::Held),
-    /// A token that was verified.
+/// What proves who calls, kept as long as the request.
+pub(crate) enum Evidence<'h> {
+    /// The key that was shown, and the keys, one of which it has to be.
+    Key { shown: Shown<'h>, keys: keys::Held },
+    /// A token that was checked.
     #[cfg(feature = "auth")]
     Token(Arc<Seen>),
-    /// The caller as the platform describes it.
-    Vouched(Box<Verified<Vec<u8>>>),
+    /// The caller as a platform describes it.
+    Platform(Box<Verified<Vec<u8>>>),
+}
+
+impl Evidence<'_> {
+    /// The caller that the evidence shows.
+    pub(crate) fn caller(&self) -> Result<Authenticated<'_>, Refusal> {
+        match self {
+            Self::Key { shown, keys } => keys.check(*shown),
+            #[cfg(feature = "auth")]
+            Self::Token(seen) => Ok(Authenticated::token(seen.verified())),
+            Self::Platform(verified) => Ok(Authenticated::token(verified)),
+        }
+    }
 }
 
 /// Logs why a caller is refused, and returns the part of the reason that the peer may know.

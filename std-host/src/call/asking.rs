@@ -3,6 +3,7 @@
 use super::ask::{Ask, Elicited};
 use super::error::{Failure, ToolError};
 use super::page::Page;
+use super::parked::ParkedCall;
 use super::state::{Binding, open};
 use crate::budget::Permit;
 use attache_core::era::{Client, Version};
@@ -61,7 +62,7 @@ pub(crate) struct Asking {
     /// The permit for the state that came with the call.
     memory: Permit,
     /// The parked call that this request continues.
-    parked: Option<u64>,
+    parked: Option<ParkedCall>,
 }
 
 impl Asking {
@@ -165,7 +166,7 @@ impl Asking {
     }
 
     /// The parked call that this request continues.
-    pub(crate) const fn parked(&self) -> Option<u64> {
+    pub(crate) const fn parked(&self) -> Option<ParkedCall> {
         self.parked
     }
 

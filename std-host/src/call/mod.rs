@@ -27,7 +27,7 @@ pub(crate) use outcome::{Forwarded, Outcome, Run, StreamedText, crashed, guarded
 pub(crate) use output::annotations;
 pub use output::{Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolOutput};
 pub use page::Page;
-pub(crate) use parked::{Parking, Suspended};
+pub(crate) use parked::{ParkedCall, Parking, Suspended, parked_gone, parked_too_many};
 pub(crate) use sealer::Sealer;
 pub(crate) use state::Binding;
 pub use streamed::Streamed;

@@ -142,6 +142,14 @@ impl ToolOutput {
         self.failed
     }
 
+    /// The words of a failure that is nothing else.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match self.content.as_slice() {
+            [Content::Text(reason)] if self.failed => Some(reason),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
         self.streamed.take()
     }

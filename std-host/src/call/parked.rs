@@ -4,9 +4,12 @@
 //! alive here until the retry arrives.
 
 use super::events::{Event, Events, Question};
-use super::outcome::Run;
+use super::outcome::{Outcome, Run};
 use crate::budget::{Account, Permit, open_to_all};
 use crate::limits;
+use attache_core::rpc::Code;
+use core::future::ready;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +18,25 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 /// The parked calls of one server.
-#[derive(Clone, Default)]
-pub(crate) struct Parking(Arc<Mutex<Table>>);
+#[derive(Clone)]
+pub(crate) struct Parking {
+    /// This process.
+    home: [u8; 4],
+    table: Arc<Mutex<Table>>,
+    elsewhere: Elsewhere,
+}
+
+/// Continues a parked call of another process with these answers, and sends its progress under this token.
+pub(crate) type Elsewhere = Arc<dyn Fn(ParkedCall, Map<String, Value>, Option<&[u8]>) -> Suspended + Send + Sync>;
+
+/// Where a call is parked: the process, and the number of the call there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParkedCall {
+    #[serde(rename = "h")]
+    pub(crate) home: [u8; 4],
+    #[serde(rename = "n")]
+    pub(crate) call: u64,
+}
 
 #[derive(Default)]
 struct Table {
@@ -44,6 +64,11 @@ pub(crate) struct Suspended {
 }
 
 impl Parking {
+    /// The parked calls of the process `home`; `elsewhere` continues those of others.
+    pub(crate) fn new(home: [u8; 4], elsewhere: Elsewhere) -> Self {
+        Self { home, table: Arc::default(), elsewhere }
+    }
+
     /// Parks `call` until the answers to `question` arrive. After [`limits::PARKED_TIME`] the call
     /// is dropped, which cancels it. Returns the questions and the sealed state for the client, or
     /// `None` if the table or the caller's share of it is full.
@@ -58,11 +83,11 @@ impl Parking {
             return None;
         }
         let id = table.last + 1;
-        let state = sealer.seal_parked(id)?;
-        let parking = Self(Arc::clone(&self.0));
+        let state = sealer.seal_parked(ParkedCall { home: self.home, call: id })?;
+        let parked = Arc::clone(&self.table);
         let expiry = tokio::spawn(async move {
             sleep(limits::PARKED_TIME).await;
-            let expired = parking.table().calls.remove(&id);
+            let expired = parked.lock().unwrap_or_else(PoisonError::into_inner).calls.remove(&id);
             drop(expired);
         });
         table.last = id;
@@ -70,9 +95,20 @@ impl Parking {
         Some((requests, state))
     }
 
-    /// Takes a call out of the table and gives it the answers. Returns `None` if the call is not
-    /// here. Its later progress is sent under `token`.
-    pub(crate) fn resume(&self, id: u64, answers: Map<String, Value>, token: Option<&[u8]>) -> Option<Suspended> {
+    /// Continues a parked call with these answers, in whatever process it is. Later progress of it goes out under `token`.
+    pub(crate) fn resume(&self, parked: ParkedCall, answers: Map<String, Value>, token: Option<&[u8]>) -> Suspended {
+        if parked.home != self.home {
+            return (self.elsewhere)(parked, answers, token);
+        }
+        self.take(parked.call, answers, token).unwrap_or_else(|| Suspended {
+            run: Box::pin(ready(parked_gone())),
+            events: mpsc::channel(1).1,
+            permit: Permit::uncounted(),
+        })
+    }
+
+    /// Takes the call out and gives it the answers; `None` if it is not here. Later progress of it goes out under `token`.
+    pub(crate) fn take(&self, id: u64, answers: Map<String, Value>, token: Option<&[u8]>) -> Option<Suspended> {
         let Parked { call, reply, events, expiry, .. } = self.table().calls.remove(&id)?;
         expiry.abort();
         events.continue_as(token);
@@ -82,8 +118,25 @@ impl Parking {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The outcome of a retry whose parked call has ended.
+pub(crate) fn parked_gone() -> Outcome {
+    Outcome::Rejected(
+        Code::InvalidParams,
+        "The call that asked for this has ended or is not on this server; retry the request without requestState"
+            .to_owned(),
+    )
+}
+
+/// The outcome of a call that asks its client while too many calls are parked.
+pub(crate) fn parked_too_many() -> Outcome {
+    Outcome::Rejected(
+        Code::InternalError,
+        "Too many calls wait for answers of their clients: try again later".to_owned(),
+    )
 }
 
 impl core::fmt::Debug for Parking {

@@ -1,6 +1,7 @@
 //! Seals the state that is sent to a client with questions.
 
 use super::asking::Asking;
+use super::parked::ParkedCall;
 use super::state::{Binding, seal};
 use attache_core::seal::Key;
 use serde_json::json;
@@ -22,9 +23,9 @@ impl Sealer {
         &self.binding
     }
 
-    /// Seals the state that leads back to the parked call `id`.
-    pub(crate) fn seal_parked(&self, id: u64) -> Option<String> {
-        seal(&self.binding, &self.key, &json!({ "a": {}, "s": null, "p": id }))
+    /// The state that leads back to a parked call.
+    pub(crate) fn seal_parked(&self, parked: ParkedCall) -> Option<String> {
+        seal(&self.binding, &self.key, &json!({ "a": {}, "s": null, "p": parked }))
     }
 
     pub(crate) fn seal(&self) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The sealed request state: a modern client carries it from one request of a call to the next (MCP
 //! 2026-07-28 basic/patterns/mrtr).
 
+use super::parked::ParkedCall;
 use crate::budget::{Permit, weight};
 use crate::clock::now;
 use crate::sink::Growing;
@@ -22,7 +23,7 @@ pub(super) struct State {
     pub(super) saved: Option<Value>,
     /// The parked call that the state leads back to.
     #[serde(rename = "p")]
-    pub(super) parked: Option<u64>,
+    pub(super) parked: Option<ParkedCall>,
 }
 
 /// Seals the state of a call.

@@ -6,7 +6,7 @@ use super::server::Moment;
 use super::stop::Stop;
 use crate::admission::Place;
 use crate::budget::Permit;
-use crate::call::{Event, Outcome, Question, Run, Suspended};
+use crate::call::{Event, Outcome, Question, Run, Suspended, parked_too_many};
 use crate::limits;
 use crate::observe::Watch;
 use crate::offer::Started;
@@ -194,7 +194,7 @@ impl Running {
         let call = Suspended { run, events, permit: replace(&mut self.place.permit, of_answer) };
         let outcome = match self.moment.engine.parking().park(call, question) {
             Some((questions, state)) => Outcome::Asks(questions, Some(state)),
-            None => Outcome::Rejected(Code::InternalError, TOO_MANY_PARKED.to_owned()),
+            None => parked_too_many(),
         };
         // Later events of the parked call are sent in the answer to the retry.
         let (_, events) = mpsc::channel(1);
@@ -259,7 +259,6 @@ fn overdue() -> Outcome {
     Outcome::Rejected(Code::InternalError, "The call took longer than this server allows, and was ended".to_owned())
 }
 
-const TOO_MANY_PARKED: &str = "Too many calls wait for answers of their clients: try again later";
 /// Returns the outcome of a call that is still running when the program ends. Its handler is
 /// dropped.
 fn stopped() -> Outcome {

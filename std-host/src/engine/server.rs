@@ -7,15 +7,17 @@ use crate::backend::Backends;
 use crate::budget::{Account, Budget, Cache, Overdrawn, Permit};
 use crate::call::{Outcome, Parking};
 use crate::clock::now;
+use crate::door::Checks;
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::offer::{Changes, Registry};
+use crate::session::neighbours::{Alone, Local, Neighbours, resume};
 use crate::session::{Client, Logs, Memory};
 use crate::sink::Growing;
+use crate::store::{MemorySessions, SessionStore};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
 use attache_core::exchange::{Next, Reply, Standalone, Ticket};
-use attache_core::http::{LOOPBACK, Policy};
 use attache_core::json::Escaped;
 use attache_core::limits::SESSION_LIFE;
 use attache_core::mcp;
@@ -36,21 +38,21 @@ pub struct Engine {
     pub(crate) changes: Changes,
     pub(crate) backends: Backends,
     parking: Parking,
+    neighbours: Option<Arc<dyn Neighbours>>,
     /// The keys that seal sessions and states. The first one seals, all of them open.
     keys: Vec<Key>,
     /// Identifies this process among others with the same keys.
     home: [u8; 4],
+    sessions: Arc<dyn SessionStore>,
     memory: Arc<Memory>,
     pub(crate) logs: Arc<Logs>,
-    pub(crate) hosts: Vec<String>,
-    pub(crate) origins: Vec<String>,
+    pub(crate) checks: Checks,
     limits: Limits,
     budget: Budget,
     /// Whether other servers share the budget.
     has_common_budget: bool,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
-    auth: Arc<Auth>,
     /// Whether lists show only the entries that their caller may use.
     pub(crate) hides_forbidden: bool,
 }
@@ -63,7 +65,8 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(name: &str, version: &str) -> Self {
-        let changes = Changes::new();
+        let (changes, home) = (Changes::new(), random());
+        let sessions: Arc<dyn SessionStore> = Arc::new(MemorySessions::default());
         Self {
             name: escaped(name),
             version: escaped(version),
@@ -71,27 +74,28 @@ impl Engine {
             page: usize::MAX,
             backends: Backends::new(changes.clone()),
             changes,
-            parking: Parking::default(),
+            parking: parking(home, Arc::new(Alone)),
+            neighbours: None,
             keys: vec![Key::new(random())],
-            home: random(),
-            memory: Arc::new(Memory::new(&Limits::default())),
-            logs: Arc::new(Logs::new(&Limits::default())),
-            hosts: LOOPBACK.iter().map(ToString::to_string).collect(),
-            origins: Vec::new(),
+            home,
+            memory: Arc::new(Memory::new(&Limits::default(), Arc::clone(&sessions))),
+            sessions,
+            logs: Arc::new(Logs::new(&Limits::default(), home)),
+            checks: Checks::new(Auth::anonymous(), &Limits::default()),
             limits: Limits::default(),
             budget: Budget::new(&Limits::default()),
             has_common_budget: false,
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers::of(name)),
-            auth: Arc::new(Auth::anonymous()),
             hides_forbidden: false,
         }
     }
 
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.admission = Admission::new(&limits);
-        self.memory = Arc::new(Memory::new(&limits));
-        self.logs = Arc::new(Logs::new(&limits));
+        self.checks.limit(&limits);
+        self.memory = Arc::new(Memory::new(&limits, Arc::clone(&self.sessions)));
+        self.logs = Arc::new(Logs::new(&limits, self.home));
         if !self.has_common_budget {
             self.budget = Budget::new(&limits);
         }
@@ -108,7 +112,7 @@ impl Engine {
     pub(crate) fn keeps_within_budget(&self) {
         let logs: Arc<dyn Cache> = Arc::clone(&self.logs) as _;
         self.budget.watch_over(Arc::downgrade(&logs));
-        self.auth.draw_from(&self.budget);
+        self.auth().draw_from(&self.budget);
     }
 
     /// Returns the memory budget.
@@ -130,20 +134,50 @@ impl Engine {
     }
 
     pub(crate) fn protect(&mut self, auth: Auth) {
-        self.auth = Arc::new(auth);
+        self.checks.protect(auth);
     }
 
     /// Returns the authentication of callers.
     pub(crate) const fn auth(&self) -> &Arc<Auth> {
-        &self.auth
+        self.checks.auth()
     }
 
     /// Returns the metadata of the endpoint in JSON (RFC 9728), if access tokens are accepted.
     /// Serve it without authentication at `/.well-known/oauth-protected-resource`, followed by the
     /// path of the endpoint.
     pub fn metadata(&self) -> Option<String> {
-        let [origin, path] = self.auth.resource()?.url();
-        self.auth.metadata(&format!("{origin}{path}"))
+        let [origin, path] = self.auth().resource()?.url();
+        self.auth().metadata(&format!("{origin}{path}"))
+    }
+
+    /// Stores the state of sessions there.
+    pub(crate) fn store_sessions(&mut self, sessions: Arc<dyn SessionStore>) {
+        self.memory = Arc::new(Memory::new(&self.limits, Arc::clone(&sessions)));
+        self.sessions = sessions;
+    }
+
+    /// Has requests for calls of other processes sent there.
+    pub(crate) fn join(&mut self, neighbours: Arc<dyn Neighbours>) {
+        self.parking = parking(self.home, Arc::clone(&neighbours));
+        self.neighbours = Some(neighbours);
+    }
+
+    /// Gives the neighbours the handle to this process.
+    pub(crate) fn meet_neighbours(&self) {
+        let Some(neighbours) = &self.neighbours else { return };
+        self.memory.number_questions(self.home);
+        neighbours.attach(Local {
+            home: self.home,
+            memory: Arc::clone(&self.memory),
+            logs: Arc::clone(&self.logs),
+            parking: self.parking.clone(),
+            budget: self.budget.clone(),
+        });
+    }
+
+    /// The other processes of this server.
+    pub(crate) fn neighbours(&self) -> &dyn Neighbours {
+        self.neighbours.as_deref().unwrap_or(&Alone)
     }
 
     /// Returns the calls that wait for the answers of modern clients.
@@ -219,10 +253,12 @@ impl Engine {
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
         Moment { engine: Arc::clone(self), offers: self.changes.offers() }
     }
+}
 
-    pub(crate) fn policy(&self) -> Policy<'_, String> {
-        Policy { hosts: &self.hosts, origins: &self.origins, access: self.auth.gate() }
-    }
+/// The parked calls of the process `home`; those of others are continued by its neighbours.
+fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
+    let resume = move |parked, answers, token: Option<&[u8]>| resume(Arc::clone(&neighbours), parked, answers, token);
+    Parking::new(home, Arc::new(resume))
 }
 
 /// The state of a server at one moment. A request is served with the offers that were current when

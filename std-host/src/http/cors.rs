@@ -2,10 +2,10 @@
 //! [`Server::origins`](crate::Server::origins).
 
 use super::answer::Answered;
-use super::facts::facts;
+use crate::door::facts;
 use crate::engine::Engine;
 use attache_core::auth::{Access, Gate};
-use attache_core::http::{Door, Policy, Refusal, gate_session};
+use attache_core::http::{Door, Policy, gate_route};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
@@ -49,8 +49,6 @@ pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answ
 /// Returns the origin of the request if that origin may call.
 fn allowed(engine: &Engine, head: &Parts) -> Option<HeaderValue> {
     let origin = head.headers.get(ORIGIN)?;
-    let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.policy() };
-    let refused =
-        matches!(gate_session(&facts(head), &open), Door::Out(Refusal::Authority | Refusal::Host | Refusal::Origin));
-    (!refused).then(|| origin.clone())
+    let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.checks.policy() };
+    matches!(gate_route(&facts(head), &open), Door::In(_)).then(|| origin.clone())
 }

@@ -4,16 +4,13 @@
 
 mod answer;
 mod cors;
-mod door;
-mod facts;
 mod form;
-mod front;
+mod refused;
 mod service;
 mod session;
 mod stream;
 
+pub use crate::door::{Door, Guarded, OverTls, Peer};
 pub use answer::AnswerBody;
-pub use facts::OverTls;
-pub use front::{Front, Refused};
-pub use service::{McpService, Peer};
+pub use service::McpService;
 pub use stream::Broken;

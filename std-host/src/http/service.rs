@@ -5,12 +5,12 @@ use super::answer::{
     AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
 };
 use super::cors;
-use super::door::{Guest, demand, is_known, is_remembered, kept_out, turn_away};
-use super::facts::{facts, has_one_host};
 use super::form::Form;
+use super::refused::{demand, kept_out, turn_away};
 use super::session::{self, Named};
 use super::stream::Source;
 use crate::budget::{Account, Overdrawn, Permit};
+use crate::door::{HeadRefusal, Peer, size};
 use crate::engine::{Answer, Engine, Pending};
 use crate::limits;
 use crate::observe::{Transport, Watch, scope_why};
@@ -20,22 +20,14 @@ use attache_core::exchange::{Next, Origin, Standalone, open, open_in_unknown_ses
 use attache_core::http::{ACCEPTED, Facts, Refusal, Verb, gate};
 use bytes::{Buf, BufMut, Bytes};
 use core::convert::Infallible;
-use core::net::IpAddr;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
-use core::time::Duration;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::time::timeout;
-
-/// The address of the peer that sent a request. The code that accepts connections puts it into the
-/// request's extensions. The rate limit ([`Limits::rate`](crate::Limits)) distinguishes callers by
-/// it. Requests without it share one rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
 
 /// The endpoint of one server. It does not check the path, which is the router's task.
 #[derive(Clone, Debug)]
@@ -76,7 +68,8 @@ where
             }
             let mut weight = Weight::of(&engine, &head, &body);
             if is_hidden && !weight.is_known(&engine, &head).await {
-                watch(&engine, &head).hidden();
+                // The caller is answered as on a path that is not served.
+                watch(&engine, &head).turned_away("hidden", StatusCode::NOT_FOUND.as_u16());
                 return Ok(not_found(head.version).map(AnswerBody));
             }
             let mut response = answer(&engine, &head, body, weight).await;
@@ -91,16 +84,6 @@ fn watch(engine: &Engine, head: &Parts) -> Watch {
     let mut watch = engine.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     watch
-}
-
-/// The facts of the head, with the keys in the query if the server accepts keys there.
-pub(super) fn facts_of<'h>(engine: &Engine, head: &'h Parts) -> Facts<'h> {
-    let mut facts = facts(head);
-    // Two keys are too many, and so is a key in the query together with one in the header.
-    for key in engine.auth().keys_of(head.uri.query()) {
-        facts.note(b"x-functions-key", key.as_bytes());
-    }
-    facts
 }
 
 async fn answer<B>(
@@ -125,20 +108,21 @@ where
         Ok(permit) => permit,
         Err(short) => return unread(short_of_memory(engine, short, watch)),
     };
-    let facts = facts_of(engine, head);
+    let checks = &engine.checks;
+    let facts = checks.facts(head);
     if let Verb::Get | Verb::Delete = facts.verb {
         let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
-    let guest = match Guest::at(gate(&facts, &engine.policy()), head, engine, &mut permit).await {
+    let guest = match checks.admit(gate(&facts, &checks.policy()), head, &mut permit).await {
         Ok(guest) => guest,
         Err(out) => return unread(kept_out(engine, out, head, watch)),
     };
-    let who = match guest.who(engine) {
+    let who = match guest.who() {
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
     };
-    if let Err(wait) = engine.admission.count_identity(&who) {
+    if let Err(wait) = checks.count_identity(&who) {
         return unread(too_often(engine, wait, watch));
     }
     let own = match engine.permit_of(&who, &permit) {
@@ -184,7 +168,7 @@ fn ahead<B: Body>(body: &B) -> usize {
 /// The cost of a request and the checks of the transport, from the head alone.
 struct Weight {
     /// Why the transport refuses the request, and the time after which the client may retry.
-    refused: Option<(Refusal, Option<Duration>)>,
+    refused: Option<HeadRefusal>,
     /// The memory of the head and of the body bytes that have arrived.
     permit: Result<Permit, Overdrawn>,
     /// The number of body bytes that were reserved in advance.
@@ -193,12 +177,11 @@ struct Weight {
 
 impl Weight {
     fn of(engine: &Engine, head: &Parts, body: &impl Body) -> Self {
-        // The size of the head in HTTP/1: name, colon, space, value, line end.
-        let size: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let size = size(head);
         let ahead = ahead(body);
         let memory = limits::REQUEST_MEMORY + size + head.headers.len() * limits::FIELD_MEMORY + ahead;
         let address = Account::address(head.extensions.get::<Peer>().map(|Peer(address)| *address));
-        let refused = refused(engine, head, size);
+        let refused = engine.checks.refused(head, size);
         let permit = match refused {
             // The answer to a refused request is small and is sent at once.
             Some(_) => Ok(Permit::uncounted()),
@@ -211,30 +194,12 @@ impl Weight {
     /// often, no signature is verified.
     async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
         match &mut self.permit {
-            Ok(permit) if !matches!(self.refused, Some((Refusal::Rate, _))) => is_known(engine, head, permit).await,
-            _ => is_remembered(engine, head),
+            Ok(permit) if !matches!(self.refused, Some((Refusal::Rate, _))) => {
+                engine.checks.is_known(head, permit).await
+            }
+            _ => engine.checks.is_remembered(head),
         }
     }
-}
-
-fn refused(engine: &Engine, head: &Parts, size: usize) -> Option<(Refusal, Option<Duration>)> {
-    // RFC 9112 §6.1: codings before `chunked`, and several fields, can make two parsers see two
-    // different messages.
-    let mut codings = head.headers.get_all(http::header::TRANSFER_ENCODING).iter();
-    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    if codings.next().is_some_and(|first| !is_chunked(first) || codings.next().is_some()) {
-        return Some((Refusal::Framing, None));
-    }
-    if !has_one_host(head) {
-        return Some((Refusal::Authority, None));
-    }
-    let limits = engine.limits();
-    if head.headers.len() > limits.fields || size > limits.head {
-        return Some((Refusal::Fields, None));
-    }
-    let caller = head.extensions.get::<Peer>().map(|Peer(address)| *address);
-    let wait = engine.admission.count(caller).err()?;
-    Some((Refusal::Rate, Some(wait)))
 }
 
 /// Why a body was not read to its end.
@@ -319,6 +284,10 @@ async fn serve(
     let agreed = match &next {
         Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
         _ => None,
+    };
+    let next = match &client {
+        Some(client) => client.forward(next, &body, &permit, engine.neighbours()).await,
+        None => next,
     };
     let (next, place) = engine.admission.place(next, &body, &permit).await;
     let source = match moment.start(next, who, body, place, client.as_ref(), watch) {

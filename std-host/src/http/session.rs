@@ -1,14 +1,14 @@
 //! Legacy sessions over HTTP (MCP 2025-11-25 basic/transports, "Session Management").
 
 use super::answer::{Answered, refuse, refuse_at_door, response, short_of_memory, stream, too_often};
-use super::door::{Guest, kept_out, turn_away};
 use super::form::Form;
+use super::refused::{kept_out, turn_away};
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
 use crate::engine::{Answer, Engine, Running, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
-use crate::session::{Client, Hearing, Log, Logged, Reader, Writer, elsewhere};
+use crate::session::{Client, Hearing, Log, Logged, Reader, Writer};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Origin, Standalone, open_batched};
@@ -132,7 +132,7 @@ pub(super) async fn batch(
 ) -> Response<Answered> {
     // The first message was counted with the request.
     for _ in batch.messages(body).skip(1) {
-        if let Err(wait) = engine.admission.count(watch.peer).and_then(|()| engine.admission.count_identity(who)) {
+        if let Err(wait) = engine.checks.count(watch.peer).and_then(|()| engine.checks.count_identity(who)) {
             return too_often(engine, wait, watch);
         }
     }
@@ -152,15 +152,19 @@ pub(super) async fn batch(
     let moment = engine.now();
     // The array has no place for questions.
     let client = client.map(|client| client.clone().hearing(false));
-    let pending = batch.messages(body).filter_map(|message| {
+    let mut pending = Vec::new();
+    for message in batch.messages(body) {
         let moment = moment.clone();
         let next = open_batched(&moment.server_for(who), who, origin, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         watch.peer = peer;
         moment.opened(&next, who, &message, &mut watch);
-        moment.start(next, who, message, Place::of(permit.another()), client.as_ref(), watch)
-    });
-    let pending = pending.collect();
+        let next = match &client {
+            Some(client) => client.forward(next, &message, permit, engine.neighbours()).await,
+            None => next,
+        };
+        pending.extend(moment.start(next, who, message, Place::of(permit.another()), client.as_ref(), watch));
+    }
     let charge = permit.another();
     // A disconnect does not cancel the batch.
     let source = Source::batch(async move {
@@ -185,23 +189,24 @@ pub(super) async fn bodiless(
     permit: &mut Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let guest = match Guest::at(gate_session(facts, &engine.policy()), head, engine, permit).await {
+    let checks = &engine.checks;
+    let guest = match checks.admit(gate_session(facts, &checks.policy()), head, permit).await {
         Ok(guest) => guest,
         Err(out) => return kept_out(engine, out, head, watch),
     };
-    let who = match guest.who(engine) {
+    let who = match guest.who() {
         Ok(who) => who,
         Err(refusal) => return turn_away(engine, refusal, head, watch),
     };
     watch.called_by(&who);
-    if let Err(wait) = engine.admission.count_identity(&who) {
+    if let Err(wait) = checks.count_identity(&who) {
         return too_often(engine, wait, watch);
     }
     let own = match engine.permit_of(&who, permit) {
         Ok(own) => own,
         Err(short) => return short_of_memory(engine, short, watch),
     };
-    match served(engine, facts, &who, &own) {
+    match served(engine, facts, &who, &own).await {
         Ok(response) => {
             watch.status(response.status().as_u16());
             watch.taken();
@@ -226,7 +231,7 @@ impl From<Error> for Unserved {
     }
 }
 
-fn served(
+async fn served(
     engine: &Arc<Engine>,
     facts: &Facts<'_>,
     who: &Authenticated<'_>,
@@ -263,9 +268,10 @@ fn served(
         }
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
-            let reader = engine.logs.resume(client.session.name, id);
-            let unknown = || if client.is_at_home() { UNKNOWN_EVENT } else { elsewhere("event") };
-            let reader = reader.ok_or_else(unknown)?;
+            let reader = match engine.logs.resume(client.session.name, id) {
+                Some(reader) => reader,
+                None => client.replayed(id, UNKNOWN_EVENT, engine.neighbours()).await?,
+            };
             let leave = leave(engine, &client);
             let source = Source::Logged { reader, due: None, primed: false, leave };
             Ok(stream(Stream::events(None, source, permit)))

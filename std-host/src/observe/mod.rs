@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub use log::ExchangeLog;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
-pub(crate) use refusals::{Refusals, Refused};
+use refusals::Refusals;
 #[cfg(feature = "traces")]
 pub use traces::Traces;
 pub(crate) use watch::Watch;

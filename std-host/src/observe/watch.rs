@@ -135,12 +135,11 @@ impl Watch {
         self.reason = Some(reason);
     }
 
-    /// Records that the caller of a hidden endpoint has no valid credentials, and gets the answer
-    /// of a path that is not served.
-    pub(crate) fn hidden(mut self) {
+    /// Records that the request was refused by its head, with this status and for this reason.
+    pub(crate) fn turned_away(mut self, reason: &'static str, status: u16) {
         self.end = End::Refused;
-        self.refused("hidden");
-        self.status(404);
+        self.refused(reason);
+        self.status(status);
     }
 
     /// Records that the handler has ended with `outcome`.

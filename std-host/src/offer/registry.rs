@@ -334,13 +334,9 @@ impl<C: Clone> Registry<C> {
                 return Started { run, events: received, again: None, held: Permit::uncounted() };
             }
         };
-        if let Some(id) = asking.parked() {
-            let resumed = parking.resume(id, asking.into_answers(), asides.progress_token);
-            let Suspended { run, events, permit: held } = resumed.unwrap_or_else(|| Suspended {
-                run: Box::pin(ready(Outcome::Rejected(Code::InvalidParams, PARKED_GONE.to_owned()))),
-                events: received,
-                permit: Permit::uncounted(),
-            });
+        if let Some(parked) = asking.parked() {
+            let resumed = parking.resume(parked, asking.into_answers(), asides.progress_token);
+            let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
         let asking = Arc::new(asking);
@@ -485,9 +481,6 @@ impl<C: Clone> Catalogue for Registry<C> {
         }
     }
 }
-
-const PARKED_GONE: &str =
-    "The call that asked for this has ended or is not on this server; retry the request without requestState";
 
 /// Returns the values of a template's variables in a URI.
 fn variables(template: &str, uri: Text<'_>) -> Vec<(String, String)> {

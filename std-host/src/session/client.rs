@@ -52,19 +52,19 @@ impl Client {
     /// The tables, without what belongs to sessions that are over.
     pub(super) fn tables_now(&self) -> MutexGuard<'_, Tables> {
         let mut tables = self.memory.tables();
-        tables.drop_expired(now());
+        tables.drop_expired(now(), &*self.memory.sessions);
         tables
     }
 
     /// Whether the client has ended the session.
     pub(crate) fn has_ended(&self) -> bool {
-        self.memory.tables().sessions.has_ended(&self.session)
+        self.memory.sessions.has_ended(&self.session)
     }
 
     /// Returns the state of the session that a call needs.
     pub(crate) fn known(&self) -> Known {
         let client = if self.hears { self.session.client } else { Capabilities::NONE };
-        Known { client, level: self.memory.tables().sessions.level(&self.session) }
+        Known { client, level: self.memory.sessions.level(&self.session) }
     }
 
     /// Takes a place in the table of running calls. `id` is that of the request, as it was written.
@@ -73,11 +73,11 @@ impl Client {
             return Err(CALLS_FULL);
         };
         let mut tables = self.tables_now();
-        tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
+        self.memory.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
         let place = match tables.calls.begin(self.session.name, id) {
             Ok(place) => place,
             Err(busy) => {
-                tables.sessions.release(&self.session);
+                self.memory.sessions.release(&self.session);
                 return Err(match busy {
                     Busy::Full => CALLS_FULL,
                     Busy::Taken => Error::IdInUse,
@@ -107,7 +107,9 @@ impl Client {
         let mut tables = self.tables_now();
         let name = self.session.name;
         match wish {
-            Wish::Level(level) => tables.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept),
+            Wish::Level(level) => {
+                self.memory.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept)
+            }
             Wish::Subscribe(_) => {
                 let known = tables.subscribed.get(&name);
                 if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
@@ -128,7 +130,7 @@ impl Client {
                 };
                 permit.more(memory_of(&uri)).map_err(full)?;
                 if let Some(permit) = fresh {
-                    tables.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
+                    self.memory.sessions.hold(&self.session, self.share(), now()).map_err(unkept)?;
                     tables.subscribed.insert(name, Subscribed { session: self.session, uris: HashMap::new(), permit });
                 }
                 if let Some(known) = tables.subscribed.get_mut(&name) {
@@ -146,7 +148,7 @@ impl Client {
                     }
                     if known.uris.is_empty() {
                         tables.subscribed.remove(&name);
-                        tables.sessions.release(&self.session);
+                        self.memory.sessions.release(&self.session);
                     }
                 }
                 Ok(())
@@ -160,15 +162,20 @@ impl Client {
     /// If there is no such call here, but another replica may have it.
     // MCP 2025-11-25 basic/utilities/cancellation: a cancellation of an unknown request is ignored.
     pub(crate) fn cancel(&self, id: &[u8]) -> Result<(), Error> {
-        let tables = self.memory.tables();
-        match tables.calls.find(self.session.name, id).and_then(|place| tables.ways.get(&place.index())) {
-            Some((_, way)) => {
-                let _ = way.send(Signal::Cancel);
-                Ok(())
-            }
-            None if self.is_at_home() => Ok(()),
-            None => Err(elsewhere("cancellation")),
+        match self.memory.cancel(self.session.name, id) || self.is_at_home() {
+            true => Ok(()),
+            false => Err(elsewhere("cancellation")),
         }
+    }
+
+    /// Whether a call with this request id runs here.
+    pub(super) fn runs(&self, id: &[u8]) -> bool {
+        self.memory.tables().calls.find(self.session.name, id).is_some()
+    }
+
+    /// Whether a call that runs here waits for the answer to this question.
+    pub(super) fn awaits(&self, question: u64) -> bool {
+        self.memory.tables().calls.awaits(self.session.name, question)
     }
 
     /// Gives an answer to the call that waits for it.
@@ -176,27 +183,24 @@ impl Client {
     /// # Errors
     /// If no call waits for it: the question was never asked here, or is already answered.
     pub(crate) fn answer(&self, question: u64, outcome: Result<Value, Value>, permit: Permit) -> Result<(), Error> {
-        let mut tables = self.memory.tables();
-        let Some((place, at)) = tables.calls.answered(self.session.name, question) else {
-            return Err(if self.is_at_home() { Error::UnexpectedAnswer } else { elsewhere("answer") });
-        };
-        if let Some((_, way)) = tables.ways.get(&place.index()) {
-            let _ = way.send(Signal::Answer(at, outcome, permit));
+        match self.memory.answer(self.session.name, question, outcome, permit) {
+            true => Ok(()),
+            false if self.is_at_home() => Err(Error::UnexpectedAnswer),
+            false => Err(elsewhere("answer")),
         }
-        Ok(())
     }
 
     /// Ends the session: its calls are cancelled, its streams are closed, and its id becomes
     /// invalid.
     pub(crate) fn end(&self) -> Result<(), Error> {
         let mut tables = self.tables_now();
-        tables.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
+        self.memory.sessions.end(&self.session, self.share(), now()).map_err(unkept)?;
         tables.ways.values().filter(|(session, _)| *session == self.session).for_each(|(_, way)| {
             let _ = way.send(Signal::Cancel);
         });
         tables.hearing.remove(&self.session.name);
         if tables.subscribed.remove(&self.session.name).is_some() {
-            tables.sessions.release(&self.session);
+            self.memory.sessions.release(&self.session);
         }
         Ok(())
     }
@@ -205,9 +209,9 @@ impl Client {
     pub(crate) fn forget(&self) {
         let mut tables = self.memory.tables();
         if tables.subscribed.remove(&self.session.name).is_some() {
-            tables.sessions.release(&self.session);
+            self.memory.sessions.release(&self.session);
         }
-        tables.sessions.forget(&self.session);
+        self.memory.sessions.forget(&self.session);
     }
 
     /// Whether this process has opened the session. If so, state that is unknown here exists
@@ -255,7 +259,7 @@ impl Drop for InFlight {
         let mut tables = self.client.memory.tables();
         tables.calls.end(self.place);
         tables.ways.remove(&self.place.index());
-        tables.sessions.release(&self.client.session);
+        self.client.memory.sessions.release(&self.client.session);
     }
 }
 

@@ -54,6 +54,13 @@ impl Log {
         (log, writer)
     }
 
+    /// A copy of a log of another process, whose messages follow the event with the number `behind`.
+    pub(crate) fn copied(session: [u8; 16], (number, behind): (u64, u64), account: Account) -> (Arc<Self>, Writer) {
+        let (log, writer) = Self::begin(session, number, account);
+        log.kept().last = behind;
+        (log, writer)
+    }
+
     /// Adds a message. Waits while a reader is too far behind.
     async fn push(&self, message: Bytes) {
         loop {
@@ -80,6 +87,12 @@ impl Log {
         }
         drop(kept);
         self.news.notify_waiters();
+    }
+
+    /// Gives the next message this number: those between are not kept any more.
+    fn skip_to(&self, number: u64) {
+        let mut kept = self.kept();
+        kept.last = kept.last.max(number.saturating_sub(1));
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -121,6 +134,29 @@ impl Writer {
     /// Adds a message. Waits while a reader is too far behind.
     pub(crate) async fn push(&self, message: Bytes) {
         self.0.push(message).await;
+    }
+
+    /// Adds a message that has this number in the log that this one is a copy of.
+    pub(crate) async fn push_as(&self, number: u64, message: Bytes) {
+        self.0.skip_to(number);
+        self.0.push(message).await;
+    }
+
+    /// Adds the answer, which has this number in the log that this one is a copy of.
+    pub(crate) fn finish_as(&self, number: u64, answer: Bytes, status: u16) {
+        self.0.skip_to(number);
+        self.finish(answer, status);
+    }
+
+    /// Waits until nobody reads the log.
+    pub(crate) async fn abandoned(&self) {
+        loop {
+            let news = self.0.news.notified();
+            if self.0.kept().readers == 0 {
+                return;
+            }
+            news.await;
+        }
     }
 
     /// Adds the answer, with its status.
@@ -197,9 +233,12 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// The logs of the process `home`.
+    pub(crate) fn new(limits: &Limits, home: [u8; 4]) -> Self {
         let share = share(limits::KEPT_STREAMS, limits.share);
-        Self { kept: Mutex::default(), newest: AtomicU64::new(0), share }
+        // So that the id of an event says which process has it.
+        let newest = AtomicU64::new(u64::from(u32::from_be_bytes(home)) << 32);
+        Self { kept: Mutex::default(), newest, share }
     }
 
     fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Log>>> {
@@ -231,13 +270,20 @@ impl Logs {
     /// Returns a reader that resumes after the event with this id, if the stream belongs to the
     /// session.
     pub(crate) fn resume(&self, session: [u8; 16], id: &str) -> Option<Reader> {
-        let (number, event) = id.split_once('-')?;
-        let (number, event) = (u64::from_str_radix(number, 16).ok()?, event.parse().ok()?);
+        let (_, number, event) = stream_of(id)?;
         let logs = self.kept();
         let log = logs.iter().find(|log| log.session == session && log.number == number)?;
         let last = log.kept().last;
         (event <= last).then(|| log.read(event))
     }
+}
+
+/// The process, the stream and the number in the stream of the event with this id.
+pub(crate) fn stream_of(id: &str) -> Option<([u8; 4], u64, u64)> {
+    let (number, event) = id.split_once('-')?;
+    let number = u64::from_str_radix(number, 16).ok()?;
+    let home = u32::try_from(number >> 32).ok()?.to_be_bytes();
+    Some((home, number, event.parse().ok()?))
 }
 
 impl Cache for Logs {

@@ -37,7 +37,7 @@ impl Hearing {
         own.more(limits::LISTEN_MEMORY).map_err(|short| Error::Busy(short.reason()))?;
         let permit = own.enter(Part::Subscriptions).map_err(|short| Error::Busy(short.reason()))?;
         let mut tables = client.tables_now();
-        tables.sessions.hold(&client.session, client.share(), now()).map_err(unkept)?;
+        client.memory.sessions.hold(&client.session, client.share(), now()).map_err(unkept)?;
         let (sender, open) = mpsc::channel(1);
         // The older stream ends when its sender is dropped.
         tables.hearing.insert(client.session.name, sender);
@@ -105,7 +105,7 @@ impl Hearing {
 impl Drop for Hearing {
     fn drop(&mut self) {
         let mut tables = self.client.memory.tables();
-        tables.sessions.release(&self.client.session);
+        self.client.memory.sessions.release(&self.client.session);
         // If a newer stream has replaced this one, the entry belongs to the newer one and stays.
         self.open.close();
         if tables.hearing.get(&self.client.session.name).is_some_and(mpsc::Sender::is_closed) {

@@ -3,17 +3,20 @@
 use crate::backend::Watched;
 use crate::budget::{Account, Permit, Slots, share};
 use crate::limits::{self, Limits};
+use crate::store::SessionStore;
 use attache_core::era::Session;
-use attache_core::exchange::{Inflight, Sessions, Share};
+use attache_core::exchange::{Inflight, Share};
 use core::fmt;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// The remembered state of legacy clients.
 pub(crate) struct Memory {
     tables: Mutex<Tables>,
+    /// Called while the tables are locked, and never the other way round.
+    pub(super) sessions: Arc<dyn SessionStore>,
     /// Slots for running calls; each caller has a share of them.
     pub(super) calls: Slots,
     /// The number of slots in the table of sessions that one caller may have.
@@ -23,7 +26,6 @@ pub(crate) struct Memory {
 /// The tables. The size of each is limited.
 #[derive(Default)]
 pub(crate) struct Tables {
-    pub(super) sessions: Box<Sessions<{ limits::SESSIONS }>>,
     pub(super) calls: Box<Inflight<{ limits::LEGACY_CALLS }>>,
     /// The senders of signals to running calls, by the index of their places.
     pub(super) ways: HashMap<usize, (Session, mpsc::UnboundedSender<Signal>)>,
@@ -56,9 +58,10 @@ pub(crate) enum Signal {
 }
 
 impl Memory {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, sessions: Arc<dyn SessionStore>) -> Self {
         Self {
             tables: Mutex::default(),
+            sessions,
             calls: Slots::new(limits::LEGACY_CALLS, limits.share),
             share: share(limits::SESSIONS, limits.share),
         }
@@ -69,6 +72,35 @@ impl Memory {
         account.number().map_or(Share::ALL, |owner| Share::of(owner, self.share))
     }
 
+    /// Has the questions of this process numbered apart from those of other processes, whose numbers the same client sees.
+    pub(crate) fn number_questions(&self, home: [u8; 4]) {
+        // Below 2^53, so that every client reads the number exactly.
+        self.tables().calls.number_from(u64::from(u32::from_be_bytes(home)) << 20);
+    }
+
+    /// Cancels the call of this session whose request has this id. Returns whether there is one.
+    pub(super) fn cancel(&self, session: [u8; 16], id: &[u8]) -> bool {
+        let tables = self.tables();
+        let way = tables.calls.find(session, id).and_then(|place| tables.ways.get(&place.index()));
+        way.is_some_and(|(_, way)| way.send(Signal::Cancel).is_ok())
+    }
+
+    /// Gives an answer to the call of this session that waits for it. Returns whether there is one.
+    pub(super) fn answer(
+        &self,
+        session: [u8; 16],
+        question: u64,
+        outcome: Result<Value, Value>,
+        permit: Permit,
+    ) -> bool {
+        let mut tables = self.tables();
+        let Some((place, at)) = tables.calls.answered(session, question) else { return false };
+        if let Some((_, way)) = tables.ways.get(&place.index()) {
+            let _ = way.send(Signal::Answer(at, outcome, permit));
+        }
+        true
+    }
+
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,12 +109,12 @@ impl Memory {
 impl Tables {
     /// Drops the subscriptions of sessions whose ids have expired and that have no open stream: most clients go without a word. It looks
     /// for them once in [`limits::SESSIONS_AGAIN`] at most.
-    pub(super) fn drop_expired(&mut self, now: u64) {
+    pub(super) fn drop_expired(&mut self, now: u64, sessions: &dyn SessionStore) {
         if now < self.looked.saturating_add(limits::SESSIONS_AGAIN) {
             return;
         }
         self.looked = now;
-        let (sessions, hearing) = (&mut self.sessions, &self.hearing);
+        let hearing = &self.hearing;
         self.subscribed.retain(|name, Subscribed { session, .. }| {
             let lives = session.ends >= now || hearing.contains_key(name);
             if !lives {
@@ -102,6 +134,7 @@ impl fmt::Debug for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::MemorySessions;
     use attache_core::era::{Client, Version};
 
     /// A session with this number that lasts for a minute.
@@ -114,24 +147,25 @@ mod tests {
     #[test]
     fn subscriptions_of_ten_thousand_clients_that_go_without_a_word_end_with_their_sessions() {
         let mut tables = Tables::default();
+        let sessions = MemorySessions::default();
         for now in 1_000..11_000 {
-            tables.drop_expired(now);
+            tables.drop_expired(now, &sessions);
             let session = session(now, now);
-            assert_eq!(tables.sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
+            assert_eq!(sessions.hold(&session, Share::ALL, now), Ok(()), "{now}");
             let subscribed = Subscribed { session, uris: HashMap::new(), permit: Permit::uncounted() };
             tables.subscribed.insert(session.name, subscribed);
         }
         assert!(tables.subscribed.len() < 200, "{}", tables.subscribed.len());
         let last = session(10_999, 10_999);
         tables.hearing.insert(last.name, mpsc::channel(1).0);
-        tables.drop_expired(20_000);
+        tables.drop_expired(20_000, &sessions);
         assert_eq!(tables.subscribed.len(), 1, "its stream is open");
         tables.hearing.clear();
-        tables.drop_expired(20_060);
+        tables.drop_expired(20_060, &sessions);
         assert!(tables.subscribed.is_empty());
         for number in 20_000..20_000 + limits::SESSIONS as u64 {
             let fresh = session(number, 20_060);
-            assert_eq!(tables.sessions.hold(&fresh, Share::ALL, 20_060), Ok(()), "each slot is free again");
+            assert_eq!(sessions.hold(&fresh, Share::ALL, 20_060), Ok(()), "each slot is free again");
         }
     }
 }

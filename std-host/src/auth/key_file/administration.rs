@@ -1,9 +1,10 @@
 //! Administration of API keys over HTTP by the holder of the master key (learn.microsoft.com, "Work
 //! with access keys in Azure Functions"; docs/authorization.md, "Keys").
 
-use super::{Entry, KeyFile, Kind, Unchanged, change, new_value, remove};
-use crate::http::{Front, Refused};
-use crate::limits;
+use super::{Entry, KeyFile, Kind, Level, Unchanged, change, new_value, remove};
+use crate::auth::Auth;
+use crate::door::Door;
+use crate::limits::{self, Limits};
 use attache_core::auth::digest;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,7 +12,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use core::time::Duration;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,14 +22,14 @@ use tokio::time::timeout;
 #[derive(Debug)]
 struct Administration {
     key_file: Arc<KeyFile>,
-    front: Front,
+    door: Door,
     /// The deadline for a request body.
     body_time: Duration,
 }
 
-/// Returns the routes of key administration, below `/admin`. Each request passes `front` before its key is looked at; its body has
-/// `body_time` to arrive.
-pub fn administration(key_file: Arc<KeyFile>, front: Front, body_time: Duration) -> Router {
+/// Returns the routes of key administration, below `/admin`, for the holder of the master key. They are behind a [`Door`] with
+/// the allow-list `hosts` for `Host`, and with the rate limits of `limits`.
+pub fn administration(key_file: Arc<KeyFile>, hosts: Vec<String>, limits: &Limits) -> Router {
     type Shared = State<Arc<Administration>>;
     let host = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
         let mut path = path.into_iter();
@@ -46,12 +47,15 @@ pub fn administration(key_file: Arc<KeyFile>, front: Front, body_time: Duration)
         let kind = path.next().map(|function| Kind::Function(format!("/{function}")));
         shared.answer(kind, path.next(), request).await
     };
+    let master = Auth::keys(key_file.keys_for(Level::Administration, ""));
+    let door = Door::new(master).name("key administration").hosts(hosts).limits(limits);
     Router::new()
         .route("/admin/host/{collection}", any(host))
         .route("/admin/host/{collection}/{name}", any(host))
         .route("/admin/functions/{function}/keys", any(function))
         .route("/admin/functions/{function}/keys/{name}", any(function))
-        .with_state(Arc::new(Administration { key_file, front, body_time }))
+        .with_state(Arc::new(Administration { key_file, door: door.clone(), body_time: limits.body_time }))
+        .layer(door)
 }
 
 /// The name of the master key.
@@ -60,48 +64,12 @@ const MASTER: &str = "_master";
 impl Administration {
     async fn answer(&self, kind: Option<Kind>, name: Option<String>, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        let (response, reason) = match self.front.check(&head) {
-            Err(refused) => (Self::turned_away(refused), Some(refused.reason)),
-            Ok(()) => match self.is_master(&head.headers) {
-                Err((status, text)) => (refused(status, text), Some("key")),
-                Ok(()) => (self.done(kind, name, head.method.clone(), body).await, None),
-            },
-        };
+        let response = self.done(kind, name, head.method.clone(), body).await;
         let status = response.status().as_u16();
         if status >= 400 {
-            self.front.log_refused("key administration", &head, status, reason);
+            self.door.log_refused(&head, status);
         }
         response
-    }
-
-    fn turned_away(why: Refused) -> Response {
-        let status = StatusCode::from_u16(why.status).unwrap_or(StatusCode::FORBIDDEN);
-        let reason = match why.reason {
-            "authority" => "Host must be there once, and be the authority of the request's target",
-            "host" => "this server is called by another Host: set allow_host",
-            "rate" => "too many requests: come back later",
-            _ => "web pages of this Origin may not call",
-        };
-        let mut response = refused(status, reason);
-        if let Some(wait) = why.retry_after {
-            // RFC 9110 §10.2.3: in whole seconds.
-            response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(wait.as_secs() + 1));
-        }
-        response
-    }
-
-    /// Checks that the request carries the master key. Otherwise returns the status and the reason.
-    fn is_master(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
-        let mut shown = headers.get_all("x-functions-key").iter();
-        let value = match (shown.next(), shown.next()) {
-            (Some(value), None) => value.as_bytes(),
-            _ => return Err((StatusCode::UNAUTHORIZED, "send the master key, once, in X-Functions-Key")),
-        };
-        match self.key_file.is_master(value) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err((StatusCode::FORBIDDEN, "this needs the master key")),
-            Err(_) => Err((StatusCode::UNAUTHORIZED, "this needs the master key")),
-        }
     }
 
     async fn done(&self, kind: Option<Kind>, name: Option<String>, method: Method, body: Body) -> Response {

@@ -37,6 +37,8 @@ pub enum Level {
     System(String),
     /// The master key.
     Admin,
+    /// The master key, for key administration.
+    Administration,
 }
 
 impl Entry {

@@ -12,7 +12,7 @@ use super::Keys;
 use crate::private_file::{self, InvalidFile, bytes, hexadecimal};
 use crate::system;
 use crate::watched_file::WatchedFiles;
-use attache_core::auth::{ApiKey, Denied, Shown, digest};
+use attache_core::auth::digest;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -242,23 +242,6 @@ impl KeyFile {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 
-    /// Whether this is the value of the master key.
-    ///
-    /// # Errors
-    /// If it is the value of no key at all. The value of another key is `Ok(false)`.
-    pub(super) fn is_master(&self, value: &[u8]) -> Result<bool, Denied<'static>> {
-        let keys = self.keys();
-        let of = |key: &Entry| ApiKey::new(key.name.clone(), key.digest);
-        let (masters, others): (Vec<&Entry>, Vec<&Entry>) = keys.iter().partition(|key| key.kind == Kind::Master);
-        let [masters, others] = [masters, others].map(|keys| keys.into_iter().map(of).collect::<Vec<_>>());
-        let shown = Shown::new(value);
-        match (shown.check(&masters), shown.check(&others)) {
-            (Ok(_), _) => Ok(true),
-            (Err(_), Ok(_)) => Ok(false),
-            (Err(denied), Err(_)) => Err(denied),
-        }
-    }
-
     /// Reads the file again whenever it changes. A file that cannot be used is logged once, and the
     /// old keys remain valid.
     async fn follow(self: Arc<Self>) {
@@ -290,9 +273,9 @@ impl KeyFile {
 fn give(all: &[Entry], keys: &Keys, level: &Level, path: &str) {
     let of = |key: &Entry| (key.name.clone(), key.digest);
     keys.replace(all.iter().filter(|key| key.opens(level, path)).map(of));
-    // As on the function platform: only servers that require a system key tell the holder of
-    // another valid key that it is the wrong one (docs/authorization.md, "Keys").
-    if let Level::System(_) = level {
+    // As on the function platform: only servers that require a system key, and key administration,
+    // tell the holder of another valid key that it is the wrong one (docs/authorization.md, "Keys").
+    if let Level::System(_) | Level::Administration = level {
         keys.replace_known(all.iter().filter(|key| !key.opens(level, path)).map(of));
     }
 }

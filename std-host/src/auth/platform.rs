@@ -1,4 +1,4 @@
-//! Callers that a platform in front of the server has signed in, from the header
+//! Callers that a platform in front of the server has authenticated, from the header
 //! `X-MS-CLIENT-PRINCIPAL` (learn.microsoft.com, "Work with user identities in Azure App Service
 //! authentication").
 

@@ -1,0 +1,235 @@
+//! The door as a tower layer, for routes next to an MCP endpoint.
+
+use super::checks::{Checks, Out};
+use super::head::{peer, size};
+use crate::auth::{Auth, Caller, Unauthenticated};
+use crate::budget::Permit;
+use crate::limits::Limits;
+use crate::observe::{Observe, Observers, Transport, Watch, scope_why};
+use attache_core::http::{Refusal, gate_route};
+use bytes::Bytes;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{Either, Full};
+use std::sync::Arc;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A tower layer that admits callers to any HTTP service as an MCP endpoint does: it checks the framing of the head, `Host`, `Origin`,
+/// the rate limits and the credentials. A request that passes reaches the service with its [`Caller`] in its extensions. Every other
+/// request is answered with the status of its refusal, a challenge where credentials would help, and `{"error":"…"}`.
+///
+/// The caller's address for the rate limit is the [`Peer`](super::Peer) in the extensions of the request. CORS preflights have no
+/// credentials: put a layer that answers them around the door.
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use attache_host::auth::{Auth, Caller, Keys};
+/// use attache_host::http::Door;
+/// use axum::{Extension, Router, routing::get};
+///
+/// let keys = Keys::new([("ops", "0123456789abcdef0123456789abcdef")]);
+/// let door = Door::new(Auth::keys(keys)).hosts(["api.example".to_owned()]);
+/// let report = async |Extension(caller): Extension<Caller>| format!("for {}", caller.key_name().unwrap_or("nobody"));
+/// let router: Router = Router::new().route("/report", get(report)).layer(door);
+/// # let _ = router;
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Door {
+    checks: Arc<Checks>,
+    observers: Arc<Observers>,
+}
+
+/// A service behind a [`Door`].
+#[derive(Clone, Debug)]
+pub struct Guarded<S> {
+    door: Door,
+    service: S,
+}
+
+impl Door {
+    /// Callers have to show these credentials. The server is called by the names of this machine alone (`localhost`, `127.0.0.1`,
+    /// `[::1]`) until [`hosts`](Door::hosts) says otherwise.
+    pub fn new(auth: Auth) -> Self {
+        let checks = Arc::new(Checks::new(auth, &Limits::default()));
+        Self { checks, observers: Arc::new(Observers::of("door")) }
+    }
+
+    /// Callers need no credentials. `Host`, `Origin` and the rate limits are checked.
+    pub fn open() -> Self {
+        Self::new(Auth::anonymous())
+    }
+
+    /// Sets the name under which the log reports refused requests; `door` by default.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut Arc::make_mut(&mut self.observers).server);
+        self
+    }
+
+    /// Sets the allow-list for `Host`: names without port. An empty list accepts any name.
+    #[must_use]
+    pub fn hosts(self, names: impl IntoIterator<Item = String>) -> Self {
+        self.with(|checks| checks.hosts = names.into_iter().collect())
+    }
+
+    /// Sets the allow-list for `Origin`: web pages that may call, such as `https://app.example`. Pages of the server's own hosts may
+    /// call without an entry.
+    #[must_use]
+    pub fn origins(self, origins: impl IntoIterator<Item = String>) -> Self {
+        self.with(|checks| checks.origins = origins.into_iter().collect())
+    }
+
+    /// Sets the rate limits of callers, and the limits of a request's head. The other limits have no effect here.
+    #[must_use]
+    pub fn limits(self, limits: &Limits) -> Self {
+        self.with(|checks| checks.limit(limits))
+    }
+
+    /// Adds an observer, which is told of each refused request.
+    #[must_use]
+    pub fn observe(mut self, observer: Arc<dyn Observe>) -> Self {
+        Arc::make_mut(&mut self.observers).list.push(observer);
+        self
+    }
+
+    /// Puts `service` behind the door.
+    pub fn layer<S>(&self, service: S) -> Guarded<S> {
+        Guarded { door: self.clone(), service }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Checks)) -> Self {
+        change(Arc::make_mut(&mut self.checks));
+        self
+    }
+
+    /// The caller of the request with this head.
+    async fn caller(&self, head: &Parts) -> Result<Caller, Refused> {
+        let (checks, mut permit) = (&*self.checks, Permit::uncounted());
+        let refused = checks.refused(head, size(head));
+        if checks.auth().is_hidden() {
+            let is_known = match refused {
+                Some((Refusal::Rate, _)) => checks.is_remembered(head),
+                _ => checks.is_known(head, &mut permit).await,
+            };
+            if !is_known {
+                return Err(Refusal::NoToken.into());
+            }
+        }
+        if let Some((refusal, wait)) = refused {
+            return Err(Refused { refusal, wait });
+        }
+        let facts = checks.facts(head);
+        let guest = match checks.admit(gate_route(&facts, &checks.policy()), head, &mut permit).await {
+            Ok(guest) => guest,
+            Err(Out::Refused(refusal)) => return Err(refusal.into()),
+            Err(Out::Short(_)) => return Err(Refusal::Undecided.into()),
+        };
+        let who = guest.who()?;
+        match checks.count_identity(&who) {
+            Ok(()) => Ok(Caller::of(&who)),
+            Err(wait) => Err(Refused { refusal: Refusal::Rate, wait: Some(wait) }),
+        }
+    }
+
+    /// Logs that the service behind the door has refused the request with this head.
+    #[cfg(feature = "serve")]
+    pub(crate) fn log_refused(&self, head: &Parts, status: u16) {
+        let mut watch = Watch::new(&self.observers, Transport::Http);
+        watch.peer = peer(head);
+        watch.turned_away("request", status);
+    }
+
+    /// The answer to a refused request.
+    fn answer(&self, Refused { refusal, wait }: Refused, head: &Parts) -> Response<Full<Bytes>> {
+        let mut watch = Watch::new(&self.observers, Transport::Http);
+        watch.peer = peer(head);
+        let auth = self.checks.auth();
+        let mut response = match auth.told(refusal) {
+            Unauthenticated::Challenge => {
+                let reason = serde_json::json!({"error": refusal.reason()}).to_string();
+                let mut response = answered(refusal.status(), reason.into());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                if let Some(challenge) = self.checks.challenge(refusal, head, auth.scopes()) {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                }
+                response
+            }
+            Unauthenticated::Forbidden => answered(Refusal::Forbidden.status(), Bytes::new()),
+            Unauthenticated::NotFound => answered(StatusCode::NOT_FOUND.as_u16(), Bytes::new()),
+        };
+        if let Some(wait) = wait {
+            // RFC 9110 §10.2.3: in whole seconds.
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        }
+        watch.turned_away(refusal.name(), response.status().as_u16());
+        response
+    }
+}
+
+/// Why a request is refused, and how long its caller has to wait if the refusal ends by itself.
+struct Refused {
+    refusal: Refusal,
+    wait: Option<Duration>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, wait: None }
+    }
+}
+
+fn answered(status: u16, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+    response
+}
+
+impl<S> Layer<S> for Door {
+    type Service = Guarded<S>;
+
+    fn layer(&self, service: S) -> Guarded<S> {
+        Self::layer(self, service)
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Body<Data = Bytes>,
+{
+    type Response = Response<Either<Full<Bytes>, R>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The clone that takes the next request has to become ready itself.
+        let next = self.service.clone();
+        let mut service = core::mem::replace(&mut self.service, next);
+        let door = self.door.clone();
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            let admitted = scope_why(async {
+                let caller = door.caller(&head).await;
+                caller.map_err(|refused| door.answer(refused, &head))
+            });
+            match admitted.await {
+                Ok(caller) => head.extensions.insert(caller),
+                Err(response) => return Ok(response.map(Either::Left)),
+            };
+            Ok(service.call(Request::from_parts(head, body)).await?.map(Either::Right))
+        })
+    }
+}

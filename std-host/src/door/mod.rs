@@ -1,0 +1,12 @@
+//! The access checks that a request passes before it is served: `Host`, `Origin`, rate limits and credentials. MCP endpoints and all
+//! other routes of a program pass the same checks.
+
+mod checks;
+mod head;
+mod layer;
+mod rates;
+
+pub(crate) use checks::{Checks, Out};
+pub(crate) use head::{HeadRefusal, facts, size};
+pub use head::{OverTls, Peer};
+pub use layer::{Door, Guarded};
