@@ -60,7 +60,8 @@
 //! None is on by default, and none changes what another part does. `embassy`: the async driver for serial lines.
 //! `embassy-net`: the one for HTTP.
 //! `http1`: HTTP/1.1 on the wire, for devices. `seal`: values that come back unchanged or not at all. `rs256`, `es256`, `eddsa`:
-//! signatures of tokens by these algorithms. `defmt`: its `Format` for the public types. `defmt` or `log`: a word where a driver refuses,
+//! signatures of tokens by these algorithms. `heapless`: its strings and vectors as arguments. `serde-json-core`: arguments and results of
+//! types of serde. `journal`: what a device remembers across restarts. `defmt`: its `Format` for the public types. `defmt` or `log`: a word where a driver refuses,
 //! cuts or denies; `log` goes first where both are on.
 //!
 //! # What it is not
