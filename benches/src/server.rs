@@ -2,7 +2,7 @@
 
 use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::{Client, Session, Version};
-use attache_core::exchange::{Next, Origin, Reply, Standalone, open};
+use attache_core::exchange::{Carrier, Next, Reply, Standalone, open};
 use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, fields, gate};
 use attache_core::json::{Slice, Text};
 use attache_core::mcp::Server;
@@ -144,7 +144,7 @@ impl Bench {
     pub fn line(&self, version: Option<Version>, body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
         let who = Authenticated::anonymous(&Access::Anonymous);
         let mut out = Slice::new(&mut buffers.result);
-        if let Some(reply) = self.reply(&who, Origin::Line(version), body, &mut out) {
+        if let Some(reply) = self.reply(&who, Carrier::Line(version), body, &mut out) {
             self.send(&reply, body, out.written(), &mut buffers.answer, send);
         }
     }
@@ -160,8 +160,8 @@ impl Bench {
         let mut out = Slice::new(&mut buffers.result);
         let reply = match gate(&facts, &policy) {
             Door::In(who) => match session(&facts, &who) {
-                Some(session) => self.reply(&who, Origin::Session(&facts, session), body, &mut out),
-                None => self.reply(&who, Origin::Http(&facts), body, &mut out),
+                Some(session) => self.reply(&who, Carrier::Session(&facts, session), body, &mut out),
+                None => self.reply(&who, Carrier::Http(&facts), body, &mut out),
             },
             Door::Out(refusal) => Some(Standalone::refused(refusal).into()),
             Door::NeedKey(_) => unreachable!("nothing has to be shown"),
@@ -173,8 +173,8 @@ impl Bench {
         }
     }
 
-    fn reply(&self, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8], out: &mut Slice<'_>) -> Option<Reply> {
-        match open(&self.server, who, origin, body) {
+    fn reply(&self, who: &Authenticated<'_>, carrier: Carrier<'_>, body: &[u8], out: &mut Slice<'_>) -> Option<Reply> {
+        match open(&self.server, who, carrier, body).next {
             Next::Call(mut ticket) => Some(match ticket.begin(body, out) {
                 Err(reply) => reply,
                 Ok(mut output) => {

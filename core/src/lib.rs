@@ -20,7 +20,7 @@
 //!
 //! ```
 //! use attache_core::auth::{Access, Authenticated};
-//! use attache_core::exchange::{Origin, answer};
+//! use attache_core::exchange::{Carrier, answer};
 //! use attache_core::json::{Slice, Text};
 //! use attache_core::mcp::Server;
 //! use attache_core::tool::{Output, Tables, ToolResult};
@@ -49,7 +49,7 @@
 //!     let mut buffer = [0; 512];
 //!     let mut out = Slice::new(&mut buffer);
 //!     let who = Authenticated::anonymous(&Access::Anonymous);
-//!     let reply = answer(&SERVER, &who, Origin::Line(None), body, &mut out, |call, output| {
+//!     let reply = answer(&SERVER, &who, Carrier::Line(None), body, &mut out, |call, output| {
 //!         parrot::dispatch(&Parrot, call, output)
 //!     });
 //!     let reply = reply.expect("a request is answered");

@@ -69,11 +69,11 @@ const _: () = {
     has::<crate::auth::Need<'_>>();
     has::<crate::auth::Rules<'_>>();
     has::<crate::auth::Verified<()>>();
-    has::<crate::era::Carrier<'_>>();
+    has::<crate::exchange::Carrier<'_>>();
     has::<crate::exchange::Emission<'_>>();
     has::<crate::exchange::Inflight>();
     has::<crate::exchange::Next>();
-    has::<crate::exchange::Origin<'_>>();
+    has::<crate::exchange::Carrier<'_>>();
     has::<crate::exchange::Sessions>();
     has::<crate::http::Door<'_>>();
     has::<crate::http::Facts<'_>>();

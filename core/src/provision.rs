@@ -4,9 +4,10 @@
 //! A tool on a desk writes the page (`attache provision`); the device reads it where it lies, and copies nothing of it but numbers.
 //!
 //! ```
-//! use attache_core::provision::{Blank, Demand, List, Page};
+//! use attache_core::auth::Gate;
+//! use attache_core::provision::{Blank, List, Page};
 //!
-//! let page = Page { demand: Demand::Key, hosts: List::from_slice(&["gateway.local"]).unwrap(), ..Page::NOBODY };
+//! let page = Page { gate: Gate::Key, hosts: List::from_slice(&["gateway.local"]).unwrap(), ..Page::NOBODY };
 //! let mut flash = [0xFF; 4096];
 //! page.write(&mut flash).unwrap();
 //! assert_eq!(Page::read(&flash).unwrap().hosts, ["gateway.local"]);
@@ -15,7 +16,7 @@
 
 #[cfg(feature = "eddsa")]
 use crate::auth::EdDsa;
-use crate::auth::{Access, Algorithm, ApiKey, Es256, Forged, Gate, IssuerKeys, Public, Rs256, Rules, Verify};
+use crate::auth::{Algorithm, ApiKey, Es256, Forged, Gate, IssuerKeys, IssuerPolicy, Public, Rs256, Rules, Verify};
 use crate::http::Policy;
 use crate::json::Text;
 use core::fmt;
@@ -32,39 +33,6 @@ pub const LISTED: usize = 8;
 
 /// Most keys of issuers: those of today and of tomorrow, of two of them.
 pub const ISSUER_KEYS: usize = 4;
-
-/// What callers have to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Demand {
-    /// Nothing.
-    Nothing,
-    /// An access token.
-    Token,
-    /// An API key.
-    Key,
-    /// One of them.
-    Either,
-    /// Both.
-    Both,
-    /// A token for what asks for a scope or a role.
-    Optional,
-}
-
-impl Demand {
-    /// The gate that asks for it.
-    pub const fn gate(self) -> Gate {
-        match self {
-            Self::Nothing => Gate::Open(Access::Anonymous),
-            Self::Token => Gate::Token,
-            Self::Key => Gate::Key,
-            Self::Either => Gate::Either,
-            Self::Both => Gate::Both,
-            Self::Optional => Gate::Optional,
-        }
-    }
-}
 
 /// A public key of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,8 +130,8 @@ impl IssuerKeys for Verifiers<'_> {
 pub struct Page<'p> {
     /// When it was written, in seconds since 1970: it is no earlier when it is read.
     pub written: u32,
-    /// What callers have to show.
-    pub demand: Demand,
+    /// The credentials that callers have to show.
+    pub gate: Gate,
     /// The names by which the device is called in `Host`.
     #[serde(borrow)]
     pub hosts: List<'p>,
@@ -172,24 +140,9 @@ pub struct Page<'p> {
     pub origins: List<'p>,
     /// The endpoint as its clients write it; empty where no tokens are taken.
     pub resource: &'p str,
-    /// What is asked of tokens, list by list as in [`Rules`].
+    /// The policy for the tokens of the issuer.
     #[serde(borrow)]
-    pub issuers: List<'p>,
-    /// See [`Rules::audiences`].
-    #[serde(borrow)]
-    pub audiences: List<'p>,
-    /// See [`Rules::applications`].
-    #[serde(borrow)]
-    pub applications: List<'p>,
-    /// See [`Rules::tenants`].
-    #[serde(borrow)]
-    pub tenants: List<'p>,
-    /// See [`Rules::identities`].
-    #[serde(borrow)]
-    pub identities: List<'p>,
-    /// See [`Rules::groups`].
-    #[serde(borrow)]
-    pub groups: List<'p>,
+    pub tokens: IssuerPolicy<List<'p>>,
     /// Scopes that clients are told to ask for.
     #[serde(borrow)]
     pub scopes: List<'p>,
@@ -244,7 +197,7 @@ impl fmt::Display for TooLarge {
 impl core::error::Error for TooLarge {}
 
 /// What stands in front: a name, and the version.
-const MAGIC: [u8; 8] = *b"ATTACHE\x01";
+const MAGIC: [u8; 8] = *b"ATTACHE\x02";
 /// Name, version, length.
 const FRONT: usize = 12;
 /// A SHA-256 of what is between.
@@ -254,16 +207,20 @@ impl<'p> Page<'p> {
     /// Nobody may call: to be filled.
     pub const NOBODY: Self = Self {
         written: 0,
-        demand: Demand::Key,
+        gate: Gate::Key,
         hosts: Vec::new(),
         origins: Vec::new(),
         resource: "",
-        issuers: Vec::new(),
-        audiences: Vec::new(),
-        applications: Vec::new(),
-        tenants: Vec::new(),
-        identities: Vec::new(),
-        groups: Vec::new(),
+        tokens: IssuerPolicy {
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            applications: Vec::new(),
+            tenants: Vec::new(),
+            identities: Vec::new(),
+            groups: Vec::new(),
+            leeway: crate::limits::LEEWAY,
+            max_age: None,
+        },
         scopes: Vec::new(),
         issuer_keys: Vec::new(),
         keys: Vec::new(),
@@ -312,25 +269,14 @@ impl<'p> Page<'p> {
         Ok(FRONT + length + DIGEST)
     }
 
-    /// What is asked of tokens.
+    /// Returns the rules for the tokens of the issuer.
     pub fn rules(&self) -> Rules<'_, &'p str> {
-        Rules {
-            issuers: &self.issuers,
-            audiences: &self.audiences,
-            applications: &self.applications,
-            tenants: &self.tenants,
-            identities: &self.identities,
-            groups: &self.groups,
-            scopes_in: None,
-            leeway: crate::limits::LEEWAY,
-            max_age: None,
-            generation: 0,
-        }
+        self.tokens.rules()
     }
 
-    /// Who may come to the door.
+    /// Returns the access policy of the endpoint.
     pub fn policy(&self) -> Policy<'_, &'p str> {
-        Policy { hosts: &self.hosts, origins: &self.origins, access: self.demand.gate() }
+        Policy { hosts: &self.hosts, origins: &self.origins, access: self.gate }
     }
 
     /// What checks signatures by the keys of the issuer; those that are no good, or for an algorithm that this build does not have, are left out.
@@ -347,14 +293,14 @@ impl<'p> Page<'p> {
 // It has a secret in it.
 impl fmt::Debug for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Page").field("written", &self.written).field("demand", &self.demand).finish_non_exhaustive()
+        f.debug_struct("Page").field("written", &self.written).field("gate", &self.gate).finish_non_exhaustive()
     }
 }
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for Page<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Page {{ written: {}, demand: {} }}", self.written, self.demand);
+        defmt::write!(f, "Page {{ written: {}, gate: {} }}", self.written, self.gate);
     }
 }
 

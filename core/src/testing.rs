@@ -24,7 +24,7 @@
 //! ```
 
 use crate::auth::{Access, Authenticated};
-use crate::exchange::{self, Origin};
+use crate::exchange::{self, Carrier};
 use crate::json::{Reader, Sink, Slice, Value};
 use crate::mcp::Server;
 use crate::tool::{Call, Output, ToolResult};
@@ -70,7 +70,7 @@ impl<'a, const SIZE: usize> Client<'a, SIZE> {
         let request = write(request, tool, arguments).ok_or(NoResult::TooLarge)?;
         let mut result = Slice::new(result);
         let who = Authenticated::anonymous(&Access::Anonymous);
-        let reply = exchange::answer(server, &who, Origin::Line(None), request, &mut result, handler);
+        let reply = exchange::answer(server, &who, Carrier::Line(None), request, &mut result, handler);
         let reply = reply.ok_or(NoResult::TooLarge)?;
         let mut emission = reply.emit(server, request, result.written());
         if emission.len() > answer.len() {

@@ -87,5 +87,5 @@ pub use call::{
 pub use engine::Engine;
 pub use limits::{Limits, Rate};
 pub use offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool};
-pub use server::Server;
+pub use server::{InvalidPath, Server};
 pub use session::neighbours;

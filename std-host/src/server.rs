@@ -11,6 +11,7 @@ use crate::offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool, blockin
 use crate::session::neighbours::Neighbours;
 use crate::store::SessionStore;
 use attache_core::seal::Key;
+use core::fmt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -21,6 +22,21 @@ pub struct Server {
     path: String,
     engine: Engine,
 }
+
+/// A path that does not begin with a slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPath {
+    /// The path.
+    pub path: String,
+}
+
+impl fmt::Display for InvalidPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "path {:?} must begin with a slash", self.path)
+    }
+}
+
+impl core::error::Error for InvalidPath {}
 
 impl Server {
     /// Creates a server with a name and a version. It answers on `/mcp`, and only to the names of
@@ -228,14 +244,14 @@ impl Server {
 
     /// Serves this path instead of `/mcp`.
     ///
-    /// # Panics
-    /// If the path does not begin with a slash.
-    #[track_caller]
-    #[must_use]
-    pub fn path(mut self, path: &str) -> Self {
-        assert!(path.starts_with('/'), "path {path:?} must begin with a slash");
+    /// # Errors
+    /// [`InvalidPath`] if the path does not begin with a slash.
+    pub fn path(mut self, path: &str) -> Result<Self, InvalidPath> {
+        if !path.starts_with('/') {
+            return Err(InvalidPath { path: path.to_owned() });
+        }
         path.clone_into(&mut self.path);
-        self
+        Ok(self)
     }
 
     /// The host names, without port, by which clients call this server. They replace those of the
@@ -316,14 +332,15 @@ impl Server {
     /// metadata at the root and nest the [`endpoint`](Server::endpoint):
     ///
     /// ```
-    /// # #[cfg(all(feature = "axum", feature = "auth"))] {
+    /// # #[cfg(all(feature = "axum", feature = "auth"))]
+    /// # fn router() -> Result<axum::Router, Box<dyn core::error::Error>> {
     /// # use attache_host::Server;
     /// # use attache_host::auth::{Auth, Issuer, Tokens};
-    /// let tokens = Tokens::of("https://api.example/v1/mcp", Issuer::discovered("https://id.example"));
+    /// let tokens = Tokens::of("https://api.example/v1/mcp", Issuer::discovered("https://id.example")?)?;
     /// let server = Server::new("thermostat", "1").auth(Auth::tokens(tokens));
     /// let metadata: axum::Router = server.metadata();
     /// let router = metadata.nest("/v1", server.endpoint());
-    /// # let _ = router;
+    /// # Ok(router)
     /// # }
     /// ```
     #[cfg(feature = "axum")]

@@ -14,7 +14,7 @@ use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Session, Version};
-use attache_core::exchange::{Batch, Next, Standalone, Ticket};
+use attache_core::exchange::{Batch, Next, Opened, Standalone, Ticket};
 use attache_core::line::{Connection, Cut, Lines};
 use attache_core::rpc::Error;
 use bytes::Bytes;
@@ -193,13 +193,14 @@ impl Peer {
     async fn take(&mut self, cut: Cut<'_>) {
         let moment = self.engine.now();
         let mut watch = self.engine.watch(Transport::Line);
-        let (next, line) = match cut {
-            Cut::TooLong => (Next::Reply(Standalone::too_large(limits::BODY).into()), Bytes::new()),
+        let (opened, line) = match cut {
+            Cut::TooLong => (Opened::from(Standalone::too_large(limits::BODY)), Bytes::new()),
             Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
         };
-        let permit = self.room(&next, &line).await;
+        let permit = self.room(&opened.next, &line).await;
         self.hear();
-        moment.opened(&next, &who(), &line, &mut watch);
+        moment.opened(&opened, &who(), &line, &mut watch);
+        let next = opened.next;
         match &next {
             Next::Cancel(id) => {
                 watch.taken();
@@ -266,10 +267,10 @@ impl Peer {
         // The array has no place for questions.
         let client = self.client.clone().map(|client| client.hearing(false));
         let pending = batch.messages(line).filter_map(|message| {
-            let next = self.connection.open_batched(&moment.server(), &who(), message);
+            let opened = self.connection.open_batched(&moment.server(), &who(), message);
             let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
-            moment.opened(&next, &who(), &message, &mut watch);
-            moment.clone().start(next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
+            moment.opened(&opened, &who(), &message, &mut watch);
+            moment.clone().start(opened.next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let (answers, stop) = (self.answers.clone(), self.stop.clone());

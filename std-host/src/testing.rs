@@ -17,7 +17,7 @@ use crate::admission::Place;
 use crate::engine::{Answer, Engine, Pending, Step};
 use crate::observe::Transport;
 use crate::{Server, stdio};
-use attache_core::exchange::{Origin, open};
+use attache_core::exchange::{Carrier, open};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -69,28 +69,30 @@ impl Client {
         let body = Bytes::from(message.to_string());
         let who = stdio::who();
         let moment = self.engine.now();
-        let next = open(&moment.server(), &who, Origin::Line(None), &body);
+        let opened = open(&moment.server(), &who, Carrier::Line(None), &body);
         let mut watch = self.engine.watch(Transport::Line);
-        moment.opened(&next, &who, &body, &mut watch);
-        let answer =
-            match moment.start(next, &who, body, Place::default(), None, watch).expect("a request has an answer") {
-                Pending::Ready(answer) => answer.bytes.to_vec(),
-                Pending::Running(mut running) => {
-                    let mut answer = Vec::new();
-                    loop {
-                        match running.step().await {
-                            Step::Told(message) => self.told.push(read(&message)),
-                            Step::Piece(piece) => answer.extend_from_slice(&piece),
-                            Step::Last(Answer { bytes, .. }) => {
-                                answer.extend_from_slice(&bytes);
-                                break answer;
-                            }
-                            Step::Broken | Step::Gone => panic!("the answer of {method} broke off"),
+        moment.opened(&opened, &who, &body, &mut watch);
+        let answer = match moment
+            .start(opened.next, &who, body, Place::default(), None, watch)
+            .expect("a request has an answer")
+        {
+            Pending::Ready(answer) => answer.bytes.to_vec(),
+            Pending::Running(mut running) => {
+                let mut answer = Vec::new();
+                loop {
+                    match running.step().await {
+                        Step::Told(message) => self.told.push(read(&message)),
+                        Step::Piece(piece) => answer.extend_from_slice(&piece),
+                        Step::Last(Answer { bytes, .. }) => {
+                            answer.extend_from_slice(&bytes);
+                            break answer;
                         }
+                        Step::Broken | Step::Gone => panic!("the answer of {method} broke off"),
                     }
                 }
-                Pending::Listening(_) => panic!("a subscription has no end to wait for"),
-            };
+            }
+            Pending::Listening(_) => panic!("a subscription has no end to wait for"),
+        };
         let mut answer = read(&answer);
         match answer.get("error") {
             Some(_) => Err(answer["error"].take()),

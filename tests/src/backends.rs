@@ -18,6 +18,8 @@ pub(crate) struct Scripted {
     publisher: Arc<Mutex<Option<Publisher>>>,
     pub(crate) running: Arc<AtomicUsize>,
     stopped: Arc<AtomicUsize>,
+    /// What the backend was told of subscriptions to its resources.
+    watched: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
 /// Counts a call as running until it is dropped.
@@ -90,6 +92,10 @@ impl Backend for Scripted {
                 _ => Answer::Result(raw(json!({"contents": [{"uri": call.uri(), "text": "there"}]}).to_string())),
             }
         })
+    }
+
+    fn watch(&self, uri: &str, watched: bool) {
+        self.watched.lock().expect("not poisoned").push((uri.to_owned(), watched));
     }
 
     fn stop(&self) -> core::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -339,6 +345,29 @@ async fn backend_that_is_removed_takes_its_entries_along_and_is_stopped() {
     assert_eq!(backend.stopped.load(SeqCst), 1);
     backends.stop().await;
     assert_eq!(backend.stopped.load(SeqCst), 1, "once");
+}
+
+#[tokio::test]
+async fn backend_is_told_of_the_first_and_the_last_subscription_to_its_resources() {
+    let (backend, other) = (Scripted::new(TOOLS), Scripted::new(&[]));
+    let mut pipe = Pipe::to(server(&backend).backend("", other.clone()));
+    let told = || backend.watched.lock().expect("not poisoned").clone();
+    let uris = ["at://there", "at://there/7", "no:where"];
+    for id in [1, 2] {
+        pipe.ask(id, "subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}})).await;
+        assert_eq!(pipe.hear().await["method"], "notifications/subscriptions/acknowledged");
+    }
+    let all = |watched| uris[..2].iter().map(|uri| ((*uri).to_owned(), watched)).collect::<Vec<_>>();
+    assert_eq!(told(), all(true), "not twice, and nothing that it does not offer");
+    for id in [1, 2] {
+        assert_eq!(told().len(), 2, "one subscription is left");
+        pipe.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}})).await;
+        pipe.ask(id + 10, "tools/list", json!({})).await;
+        while pipe.hear().await["id"] != id + 10 {}
+    }
+    until(|| told().len() == 4).await;
+    assert_eq!(told()[2..], all(false));
+    assert!(other.watched.lock().expect("not poisoned").is_empty());
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
 
 fn keys() -> Keys {
-    let keys = Keys::new([("ops", SECRET)]);
+    let keys = Keys::new([("ops", SECRET)]).expect("long keys");
     keys.replace_known([("guest".to_owned(), attache_core::auth::digest(OTHER.as_bytes()))]);
     keys
 }

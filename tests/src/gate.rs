@@ -1,6 +1,7 @@
 //! The gate: a server whose backend is an MCP client of another server. Every revision of the client meets every revision of the
 //! upstream.
 
+use ::core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use ::core::time::Duration;
 use attache_host::bridge::Bridge;
 use attache_host::client::{
@@ -11,7 +12,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tokio::time::{sleep, timeout};
 
 pub(crate) const REVISIONS: [Version; 5] =
@@ -85,7 +85,7 @@ fn server() -> (Server, Upstream) {
             let runs = Runs(Arc::clone(&counts));
             async move {
                 let _runs = runs;
-                std::future::pending::<()>().await;
+                ::core::future::pending::<()>().await;
             }
         })
         .with_prompt(Prompt::new("greet", "Greets", |echo: Echo, _: Ctx| async move { format!("Hello {}", echo.text) }))

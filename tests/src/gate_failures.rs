@@ -236,7 +236,7 @@ async fn text_of(client: &Client) -> String {
 
 /// Stops and starts an upstream over HTTP at one address.
 struct Switched {
-    address: std::net::SocketAddr,
+    address: ::core::net::SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 

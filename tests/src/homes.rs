@@ -5,7 +5,7 @@ use crate::demo;
 use ::core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ::core::time::Duration;
 use attache_core::auth::{Access, Authenticated, Gate};
-use attache_core::exchange::{Next, Origin, Reply, Standalone, answer};
+use attache_core::exchange::{Carrier, Next, Reply, Standalone, answer};
 use attache_core::http::{ACCEPTED, Door, Facts, LOOPBACK, Policy, gate};
 use attache_core::json::Slice;
 use attache_core::line::{Connection, Cut, Lines};
@@ -63,7 +63,7 @@ pub(crate) mod core {
                     };
                     let mut out = vec![0; self.limit];
                     let mut out = Slice::new(&mut out);
-                    match self.connection.open(&demo::SERVER, &who, line) {
+                    match self.connection.open(&demo::SERVER, &who, line).next {
                         Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Batch(_) | Next::Ack => {}
                         Next::Reply(reply) | Next::Remember(_, reply) => answers.push(emitted(&reply, line, b"")),
                         Next::Call(mut ticket) => {
@@ -96,7 +96,7 @@ pub(crate) mod core {
         let reply = match gate(&facts, &policy) {
             Door::Out(refusal) => Some(Standalone::refused(refusal).into()),
             Door::NeedKey(_) => unreachable!("nothing has to be shown"),
-            Door::In(who) => answer(&demo::SERVER, &who, Origin::Http(&facts), body, &mut out, |call, output| {
+            Door::In(who) => answer(&demo::SERVER, &who, Carrier::Http(&facts), body, &mut out, |call, output| {
                 demo::tools::dispatch(&demo::Demo, call, output)
             }),
         };

@@ -22,7 +22,7 @@ struct Moved(McpService);
 
 impl Moved {
     fn of(issuer: Issuer) -> Self {
-        let tokens = Tokens::of(RESOURCE, issuer.applications(["app"]));
+        let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).expect("a resource");
         Self(McpService::new(tools(Server::new("moved", "1")).auth(Auth::tokens(tokens)).build()))
     }
 
@@ -67,7 +67,7 @@ fn published(numbers: &[u8]) -> (Site, String) {
 #[tokio::test]
 async fn token_by_a_withdrawn_key_is_refused_within_the_hour_though_it_is_remembered() {
     let (site, origin) = published(&[1]);
-    let mut server = Moved::of(Issuer::discovered(&origin));
+    let mut server = Moved::of(Issuer::discovered(&origin).expect("an issuer"));
     let remembered = token(1, &origin, json!({}));
     assert_eq!(server.status(&remembered).await, 200);
     site.put(KEYS, jwks(&[2]));
@@ -83,7 +83,7 @@ async fn token_by_a_withdrawn_key_is_refused_within_the_hour_though_it_is_rememb
 #[tokio::test]
 async fn keys_are_fetched_beside_the_requests_before_their_hour_is_over() {
     let (site, origin) = published(&[1]);
-    let mut server = Moved::of(Issuer::discovered(&origin));
+    let mut server = Moved::of(Issuer::discovered(&origin).expect("an issuer"));
     let remembered = token(1, &origin, json!({}));
     assert_eq!(server.status(&remembered).await, 200);
     site.put(KEYS, jwks(&[2]));
@@ -97,7 +97,7 @@ async fn keys_are_fetched_beside_the_requests_before_their_hour_is_over() {
 #[tokio::test]
 async fn last_good_keys_stay_while_the_issuer_is_down_and_it_is_asked_again_soon() {
     let (site, origin) = published(&[1]);
-    let mut server = Moved::of(Issuer::discovered(&origin));
+    let mut server = Moved::of(Issuer::discovered(&origin).expect("an issuer"));
     let remembered = token(1, &origin, json!({}));
     assert_eq!(server.status(&remembered).await, 200);
     site.answer(KEYS, 500, None, "");
@@ -116,7 +116,7 @@ async fn last_good_keys_stay_while_the_issuer_is_down_and_it_is_asked_again_soon
 #[tokio::test]
 async fn new_key_under_an_old_name_counts_and_the_old_one_does_not_any_more() {
     let (site, origin) = published(&[1]);
-    let mut server = Moved::of(Issuer::discovered(&origin));
+    let mut server = Moved::of(Issuer::discovered(&origin).expect("an issuer"));
     let old = token(1, &origin, json!({}));
     assert_eq!(server.status(&old).await, 200);
     site.put(KEYS, jwks(&[2]).replace(r#""kid":"2""#, r#""kid":"1""#));
@@ -133,7 +133,7 @@ async fn new_key_under_an_old_name_counts_and_the_old_one_does_not_any_more() {
 #[tokio::test]
 async fn nothing_is_fetched_for_a_token_that_no_key_could_make_good() {
     let (site, origin) = published(&[1]);
-    let mut server = Moved::of(Issuer::discovered(&origin));
+    let mut server = Moved::of(Issuer::discovered(&origin).expect("an issuer"));
     let claims = json!({"iss": origin, "sub": "ada", "aud": RESOURCE, "exp": now() + 600, "azp": "app"}).to_string();
     let with = |alg: &str, signature: usize| {
         let header = json!({"alg": alg, "kid": "unknown"}).to_string();
@@ -167,7 +167,8 @@ async fn nothing_is_fetched_for_a_token_that_no_key_could_make_good() {
 #[test]
 fn caller_of_a_hidden_endpoint_does_not_wait_for_the_keys_of_an_issuer() {
     let (site, origin) = published(&[1]);
-    let tokens = Tokens::of(RESOURCE, Issuer::discovered(&origin).applications(["app"]));
+    let tokens = Tokens::of(RESOURCE, Issuer::discovered(&origin).expect("an issuer").applications(["app"]))
+        .expect("a resource");
     let auth = Auth::tokens(tokens).unauthenticated(Unauthenticated::NotFound);
     let http = Http::start(tools(Server::new("hidden", "1")).auth(auth));
     // The keys are fetched before the first request.
@@ -214,7 +215,8 @@ fn entra(all: &str) -> (Site, String) {
 fn tokens_of_several_tenants_are_told_apart_by_the_keys_that_are_common_to_all() {
     for (all, configured) in [("common", "common"), ("organizations", "organizations"), ("common", "{tenantid}")] {
         let (_site, origin) = entra(all);
-        let issuer = Issuer::discovered(&format!("{origin}/{configured}/v2.0")).tenants([ONE, OTHER]);
+        let issuer =
+            Issuer::discovered(&format!("{origin}/{configured}/v2.0")).expect("an issuer").tenants([ONE, OTHER]);
         let http = protected(issuer);
         let of = |key, issuer: &str, tenant: &str| {
             token(key, &format!("{origin}/{issuer}/v2.0"), json!({"tid": tenant, "oid": "o"}))
@@ -248,7 +250,7 @@ fn template_in_the_metadata_of_one_tenant_is_that_of_another_issuer() {
     let issuer = format!("{origin}/{ONE}/v2.0");
     let template = json!({"issuer": format!("{origin}/{{tenantid}}/v2.0"), "jwks_uri": format!("{origin}/keys")});
     site.put(&format!("/{ONE}/v2.0{PLACE}"), template);
-    let http = protected(Issuer::discovered(&issuer).tenants([ONE]));
+    let http = protected(Issuer::discovered(&issuer).expect("an issuer").tenants([ONE]));
     assert_eq!(status(&http, &token(1, &issuer, json!({"tid": ONE}))), 503);
 }
 
@@ -258,7 +260,7 @@ async fn explanation_tells_a_key_that_is_not_served_from_one_that_is_not_there()
     let other = json!({"kty": "RSA", "kid": "ps", "alg": "PS512", "n": base64url(&[0xC1; 256]), "e": "AQAB"});
     keys["keys"].as_array_mut().expect("keys").push(other);
     let issuer = Issuer::with_keys("https://id.example", &keys.to_string()).expect("keys");
-    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"]));
+    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).expect("a resource");
     let claims = json!({"iss": "https://id.example", "aud": RESOURCE, "exp": now() + 600, "azp": "app", "sub": "a"});
     for (alg, kid, expected) in [
         ("ES256", "1", Ok(())),
@@ -285,9 +287,10 @@ async fn explanation_tells_a_key_that_is_not_served_from_one_that_is_not_there()
 #[test]
 fn leeway_age_and_length_of_tokens_are_for_the_operator_to_set() {
     let with = |issuer: Issuer, longest: Option<usize>| {
-        let tokens = Tokens::of(RESOURCE, issuer.applications(["app"]));
-        let tokens =
-            longest.map_or(tokens, |bytes| Tokens::longest(Tokens::of(RESOURCE, fixed().applications(["app"])), bytes));
+        let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).expect("a resource");
+        let tokens = longest.map_or(tokens, |bytes| {
+            Tokens::longest(Tokens::of(RESOURCE, fixed().applications(["app"])).expect("a resource"), bytes)
+        });
         Http::start(tools(Server::new("set", "1")).auth(Auth::tokens(tokens)))
     };
     let of = |changes| token(1, "https://id.example", changes);
@@ -309,7 +312,7 @@ fn leeway_age_and_length_of_tokens_are_for_the_operator_to_set() {
 
 #[test]
 fn caller_that_comes_too_often_is_known_by_its_token_from_whatever_address() {
-    let tokens = Tokens::of(RESOURCE, fixed().applications(["app"]));
+    let tokens = Tokens::of(RESOURCE, fixed().applications(["app"])).expect("a resource");
     let limits = Limits::default().identity_rate(Some(Rate { per_second: 1, burst: 3 }));
     let http = Http::start(tools(Server::new("rated", "1")).auth(Auth::tokens(tokens)).limits(limits));
     let of = |sub: &str| token(1, "https://id.example", json!({"sub": sub}));
@@ -367,7 +370,8 @@ fn session_belongs_to_one_person_of_one_tenant_and_is_kept_by_no_cache() {
 #[test]
 fn token_that_names_nobody_gets_no_session_and_that_of_an_application_does() {
     let issuer = fixed().any_application();
-    let http = Http::start(tools(Server::new("n", "1")).auth(Auth::tokens(Tokens::of(RESOURCE, issuer))));
+    let http =
+        Http::start(tools(Server::new("n", "1")).auth(Auth::tokens(Tokens::of(RESOURCE, issuer).expect("a resource"))));
     for (changes, expected) in [
         (json!({"sub": null, "azp": null}), false),
         (json!({"sub": "", "azp": ""}), false),

@@ -3,7 +3,7 @@
 use crate::modern::{Client, Pipe};
 use ::core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::exchange::{Origin, answer};
+use attache_core::exchange::{Carrier, answer};
 use attache_core::json::{Slice, Text};
 use attache_core::mcp;
 use attache_core::tool::{Catalogue, Contents, Features, Kind, Member, Messages, Read, Role, Tables, ToolResult};
@@ -139,7 +139,7 @@ fn engine(server: &mcp::Server<'_>, method: &str, params: Value) -> Value {
     let who = Authenticated::anonymous(&Access::Anonymous);
     let mut room = vec![0; 16 * 1024];
     let mut out = Slice::new(&mut room);
-    let reply = answer(server, &who, Origin::Line(None), body.as_bytes(), &mut out, |call, out| match method {
+    let reply = answer(server, &who, Carrier::Line(None), body.as_bytes(), &mut out, |call, out| match method {
         "prompts/get" => device::scripts::dispatch(&device::Board, call, out),
         _ => device::files::dispatch(&device::Board, call, out),
     });

@@ -31,6 +31,7 @@ mod mirrors;
 mod mistakes;
 mod modern;
 mod neighbours;
+mod opening;
 mod permissions;
 mod protection;
 mod provisioning;

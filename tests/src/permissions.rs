@@ -3,7 +3,7 @@
 use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
-use attache_core::exchange::{Origin, answer};
+use attache_core::exchange::{Carrier, answer};
 use attache_core::http::{Facts, Refusal};
 use attache_core::json::Slice;
 use attache_core::mcp::Server;
@@ -70,7 +70,7 @@ fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operati
     let mut buffer = [0; 512];
     let mut out = Slice::new(&mut buffer);
     let run = |call: attache_core::tool::Call<'_>, out: &mut Output<'_>| plant::dispatch(&Plant, call, out);
-    let reply = answer(&SERVER, who, Origin::Http(&facts), body.as_bytes(), &mut out, run).unwrap();
+    let reply = answer(&SERVER, who, Carrier::Http(&facts), body.as_bytes(), &mut out, run).unwrap();
     (reply.status(), reply.denied())
 }
 
@@ -151,7 +151,7 @@ fn listed(who: &Authenticated<'_>, page: usize) -> Vec<Vec<String>> {
         let body = request(1, "tools/list", params).to_string();
         let mut out = [0; 0];
         let run = |_: attache_core::tool::Call<'_>, _: &mut Output<'_>| Ok(());
-        let reply = answer(&server, who, Origin::Line(None), body.as_bytes(), &mut Slice::new(&mut out), run).unwrap();
+        let reply = answer(&server, who, Carrier::Line(None), body.as_bytes(), &mut Slice::new(&mut out), run).unwrap();
         let mut emission = reply.emit(&server, body.as_bytes(), b"");
         let mut bytes = vec![0; emission.len()];
         assert_eq!(emission.fill(&mut bytes), bytes.len());

@@ -146,7 +146,7 @@ pub(crate) fn tools(server: Server) -> Server {
 
 /// Starts a server that accepts tokens of this issuer.
 pub(crate) fn protected(issuer: Issuer) -> Http {
-    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).scopes(["use"]);
+    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).expect("a resource").scopes(["use"]);
     Http::start(tools(Server::new("protected", "1")).auth(Auth::tokens(tokens)))
 }
 
@@ -321,7 +321,7 @@ fn keys_are_found_by_the_metadata_of_each_standard_and_by_no_other() {
         let (site, origin) = site();
         let issuer = format!("{origin}{path}");
         site.publish(place, &issuer, &origin, &[1]);
-        let http = protected(Issuer::discovered(&issuer));
+        let http = protected(Issuer::discovered(&issuer).expect("an issuer"));
         assert_eq!(status(&http, &token(1, &issuer, json!({}))), 200, "{place}");
     }
     for (what, spoil) in [
@@ -345,7 +345,7 @@ fn keys_are_found_by_the_metadata_of_each_standard_and_by_no_other() {
         site.publish("/elsewhere", &origin, &origin, &[1]);
         site.put(KEYS, jwks(&[1]));
         spoil(&site, &origin);
-        let http = protected(Issuer::discovered(&origin));
+        let http = protected(Issuer::discovered(&origin).expect("an issuer"));
         // The server cannot check the token.
         assert_eq!(status(&http, &token(1, &origin, json!({}))), 503, "metadata {what}");
     }
@@ -362,7 +362,7 @@ fn site_of(numbers: &[u8]) -> (Site, String) {
 fn issuer_is_fetched_once_for_many_callers_and_never_for_tokens_that_are_invalid_anyway() {
     let (site, origin) = site_of(&[1]);
     *site.delay.lock().expect("not poisoned") = Duration::from_millis(100);
-    let http = protected(Issuer::discovered(&origin));
+    let http = protected(Issuer::discovered(&origin).expect("an issuer"));
     for changes in [json!({"aud": "other"}), json!({"exp": 1}), json!({"sub": 7})] {
         assert_eq!(status(&http, &token(1, &origin, changes)), 401);
     }
@@ -385,8 +385,9 @@ fn issuer_is_fetched_once_for_many_callers_and_never_for_tokens_that_are_invalid
 fn issuer_that_is_down_at_the_start_or_slow_stops_nothing_else() {
     let (site, origin) = site_of(&[1]);
     *site.delay.lock().expect("not poisoned") = Duration::from_secs(60);
-    let issuer = Issuer::discovered(&origin);
-    let tokens = Tokens::of(RESOURCE, issuer.applications(["app"])).issuer(fixed().applications(["app"]));
+    let issuer = Issuer::discovered(&origin).expect("an issuer");
+    let tokens =
+        Tokens::of(RESOURCE, issuer.applications(["app"])).expect("a resource").issuer(fixed().applications(["app"]));
     let http = Http::start(tools(Server::new("two", "1")).auth(Auth::tokens(tokens)));
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -405,7 +406,7 @@ fn issuer_that_is_down_at_the_start_or_slow_stops_nothing_else() {
 #[test]
 fn new_key_of_an_issuer_is_accepted_and_a_removed_key_no_longer() {
     let (site, origin) = site_of(&[1]);
-    let http = protected(Issuer::discovered(&origin));
+    let http = protected(Issuer::discovered(&origin).expect("an issuer"));
     assert_eq!(status(&http, &token(1, &origin, json!({}))), 200);
     site.put("/keys", jwks(&[2]));
     std::thread::sleep(attache_host::limits::FETCH_AGAIN);
@@ -418,7 +419,7 @@ fn new_key_of_an_issuer_is_accepted_and_a_removed_key_no_longer() {
 
 #[test]
 fn api_key_is_accepted_until_it_is_removed_and_its_refusal_names_no_authorization_server() {
-    let keys = Keys::new([("ci", SECRET), ("ops", "fedcba9876543210fedcba9876543210")]);
+    let keys = Keys::new([("ci", SECRET), ("ops", "fedcba9876543210fedcba9876543210")]).expect("long keys");
     let http = Http::start(tools(Server::new("keyed", "1")).auth(Auth::keys(keys.clone())));
     let key = |value: &str| call(&http, "who", &[("x-functions-key", value)]);
     assert_eq!(text(key(SECRET)), r#"None Some("ci") None"#);
@@ -437,8 +438,8 @@ fn api_key_is_accepted_until_it_is_removed_and_its_refusal_names_no_authorizatio
 
 #[test]
 fn token_in_the_query_is_refused_wherever_something_is_asked_for() {
-    let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"]));
-    let keys = || Keys::new([("ci", SECRET)]);
+    let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"])).expect("a resource");
+    let keys = || Keys::new([("ci", SECRET)]).expect("long keys");
     for (auth, shown) in [
         (Auth::keys(keys()), Some(SECRET)),
         (Auth::tokens(tokens()), None),
@@ -461,9 +462,13 @@ fn both_gates_ask_for_both_and_either_for_one() {
     let issuer = || fixed().applications(["app"]);
     let token = format!("Bearer {}", token(1, "https://id.example", json!({})));
     let (token, key) = (("authorization", token.as_str()), ("x-functions-key", SECRET));
-    let keys = || Keys::new([("ci", SECRET)]);
-    let both = Http::start(tools(Server::new("b", "1")).auth(Auth::both(Tokens::of(RESOURCE, issuer()), keys())));
-    let either = Http::start(tools(Server::new("e", "1")).auth(Auth::either(Tokens::of(RESOURCE, issuer()), keys())));
+    let keys = || Keys::new([("ci", SECRET)]).expect("long keys");
+    let both = Http::start(
+        tools(Server::new("b", "1")).auth(Auth::both(Tokens::of(RESOURCE, issuer()).expect("a resource"), keys())),
+    );
+    let either = Http::start(
+        tools(Server::new("e", "1")).auth(Auth::either(Tokens::of(RESOURCE, issuer()).expect("a resource"), keys())),
+    );
     for (shown, of_both, of_either) in [
         (&[token, key][..], 200, 200),
         (&[token], 401, 200),
@@ -479,7 +484,7 @@ fn both_gates_ask_for_both_and_either_for_one() {
 
 #[test]
 fn guest_needs_a_token_only_for_tools_with_a_scope_or_role() {
-    let tokens = Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
+    let tokens = Tokens::of(RESOURCE, fixed().applications(["app"])).expect("a resource").scopes(["use"]);
     let http = Http::start(tools(Server::new("o", "1")).auth(Auth::optional(tokens)));
     assert_eq!(text(call(&http, "who", &[])), "None None None");
     let bearer = |number, changes| format!("Bearer {}", token(number, "https://id.example", changes));
@@ -532,7 +537,7 @@ fn list(http: &Http, changes: Value, cursor: Option<&str>) -> Value {
 
 #[test]
 fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private() {
-    let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"])).scopes(["use"]);
+    let tokens = || Tokens::of(RESOURCE, fixed().applications(["app"])).expect("a resource").scopes(["use"]);
     let server = || tools(Server::new("hiding", "1")).auth(Auth::tokens(tokens())).hide_forbidden();
     let http = Http::start(server());
     for (changes, expected) in [
@@ -603,7 +608,7 @@ fn session_belongs_to_the_caller_who_has_opened_it() {
 // challenged.
 #[test]
 fn allowed_origin_passes_the_preflight_and_can_read_a_refusal() {
-    let tokens = Tokens::of(RESOURCE, fixed());
+    let tokens = Tokens::of(RESOURCE, fixed()).expect("a resource");
     let server = tools(Server::new("web", "1")).auth(Auth::tokens(tokens)).origins(["https://app.example".to_owned()]);
     let http = Http::start(server);
     let ask = |origin: &str| {
@@ -655,7 +660,7 @@ fn allowed_origin_passes_the_preflight_and_can_read_a_refusal() {
 
 #[test]
 fn metadata_that_depends_on_what_a_proxy_forwards_is_cached_for_nobody_else() {
-    let auth = Auth::tokens(Tokens::of(RESOURCE, fixed()));
+    let auth = Auth::tokens(Tokens::of(RESOURCE, fixed()).expect("a resource"));
     let auth =
         auth.forwarded("x-forwarded-host".parse().expect("a name"), "x-forwarded-proto".parse().expect("a name"));
     let http = Http::start(tools(Server::new("forwarded", "1")).auth(auth));
@@ -675,9 +680,11 @@ fn editor_that_knows_only_the_url_finds_the_issuer_gets_a_token_and_works_until_
     let (site, origin) = site();
     let issuer = format!("{origin}/{TENANT}/v2.0");
     site.publish(&format!("/{TENANT}/v2.0/.well-known/openid-configuration"), &issuer, &origin, &[1]);
-    let rules = Issuer::discovered(&issuer).audiences(["api-app"]).applications([EDITOR]).tenants([TENANT]);
-    let tokens = Tokens::of(PUBLIC, rules).scopes(["user_impersonation"]);
-    let server = Server::new("functions", "1").path("/runtime/webhooks/mcp").hosts(["func.example".to_owned()]);
+    let rules =
+        Issuer::discovered(&issuer).expect("an issuer").audiences(["api-app"]).applications([EDITOR]).tenants([TENANT]);
+    let tokens = Tokens::of(PUBLIC, rules).expect("a resource").scopes(["user_impersonation"]);
+    let server =
+        Server::new("functions", "1").path("/runtime/webhooks/mcp").expect("a path").hosts(["func.example".to_owned()]);
     let http = Http::start(tools(server).auth(Auth::tokens(tokens)));
     let send = |verb: &str, more: &[(&str, &str)], body: &Value| {
         let own = [

@@ -3,9 +3,9 @@
 use crate::journal::Memory;
 use crate::tokens::{HEADER, NOW, key, token};
 use ::core::net::{Ipv4Addr, SocketAddrV4};
-use attache_core::auth::{ApiKey, Bearer, Gate, IssuerKeys, Public, Shown, digest};
+use attache_core::auth::{ApiKey, Bearer, Denied, Gate, IssuerKeys, IssuerPolicy, Public, Shown, digest};
 use attache_core::journal::Journal;
-use attache_core::provision::{Blank, Boot, Demand, IssuerKey, List, Page, TooLarge, random};
+use attache_core::provision::{Blank, Boot, IssuerKey, List, Page, TooLarge, random};
 
 fn list<'t>(texts: &[&'t str]) -> List<'t> {
     List::from_slice(texts).expect("room for them")
@@ -15,12 +15,17 @@ fn list<'t>(texts: &[&'t str]) -> List<'t> {
 fn page<'p>(x: &'p [u8; 32], y: &'p [u8; 32]) -> Page<'p> {
     let mut page = Page {
         written: 1_700_000_000,
-        demand: Demand::Either,
+        gate: Gate::Either,
         hosts: list(&["gateway.local", "192.168.1.50"]),
         resource: "http://gateway.local/mcp",
-        issuers: list(&["https://id.example"]),
-        audiences: list(&["https://api.example/mcp"]),
-        applications: list(&["app"]),
+        tokens: IssuerPolicy {
+            issuers: list(&["https://id.example"]),
+            audiences: list(&["https://api.example/mcp"]),
+            applications: list(&["app"]),
+            leeway: 5,
+            max_age: Some(3600),
+            ..IssuerPolicy::default()
+        },
         scopes: list(&["read"]),
         time_server: Some((Ipv4Addr::new(192, 168, 1, 1), 123)),
         secret: [7; 32],
@@ -46,20 +51,23 @@ fn device_reads_a_written_page_and_admits_callers_by_it() {
     let length = page(&x, &y).write(&mut flash).expect("room");
     assert!(length < 600 && flash[length..].iter().all(|byte| *byte == 0xFF), "{length}");
     let page = Page::read(&flash).expect("a page");
-    assert_eq!((page.written, page.demand.gate()), (1_700_000_000, Gate::Either));
+    assert_eq!((page.written, page.gate), (1_700_000_000, Gate::Either));
     assert_eq!(page.policy().hosts, ["gateway.local", "192.168.1.50"]);
     assert_eq!(page.time_server(), Some(SocketAddrV4::new(Ipv4Addr::new(192, 168, 1, 1), 123)));
     let who = Shown::new(b"a key that nobody guesses").check(&page.keys).expect("a key of it");
     assert_eq!(who.key_name(), Some("ada"));
     let claims = format!(
-        r#"{{"iss":"https://id.example","sub":"ada","aud":"https://api.example/mcp","exp":{},"azp":"app"}}"#,
-        NOW + 60
+        r#"{{"iss":"https://id.example","sub":"ada","aud":"https://api.example/mcp","exp":{},"iat":{},"azp":"app"}}"#,
+        NOW + 60,
+        NOW - 60
     );
     let header = format!("Bearer {}", token(HEADER, &claims));
     let mut scratch = [0; 1024];
     let claimed = Bearer::parse(header.as_bytes()).expect("good").expect("a token").read(None, &mut scratch);
     let claimed = claimed.expect("a token");
     let rules = page.rules();
+    assert_eq!((rules.leeway, rules.max_age), (5, Some(3600)));
+    assert_eq!(claimed.check(&rules, Some(NOW + 65)).map(|_| ()), Err(Denied::Expired(0)), "the leeway of the page");
     let candidate = claimed.check(&rules, Some(NOW)).expect("good claims");
     let verifiers = page.verifiers();
     let known = verifiers.key(candidate.kid()).expect("its key");

@@ -3,7 +3,7 @@
 use crate::homes::{Http, headers};
 use crate::modern::{Client, request};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::exchange::{Origin, answer};
+use attache_core::exchange::{Carrier, answer};
 use attache_core::json::Slice;
 use attache_core::tool::{Kind, Messages, Operation, Output, Role as Speaker, Tables, ToolResult, Values};
 use attache_host::{
@@ -305,7 +305,7 @@ fn on_board(message: &Value) -> Value {
         Operation::Complete(..) => Board::complete(call.completing(), &mut out.values()),
         _ => scripts::dispatch(&Board, call, out),
     };
-    let reply = answer(&BOARD, &who, Origin::Line(None), &body, &mut out, run).expect("an answer");
+    let reply = answer(&BOARD, &who, Carrier::Line(None), &body, &mut out, run).expect("an answer");
     let mut emission = reply.emit(&BOARD, &body, out.written());
     let mut bytes = vec![0; emission.len()];
     emission.fill(&mut bytes);

@@ -4,7 +4,7 @@
 use crate::cases::modern;
 use crate::demo::{Demo, SERVER, tools};
 use attache_core::auth::{Access, Authenticated};
-use attache_core::exchange::{Origin, answer};
+use attache_core::exchange::{Carrier, answer};
 use attache_core::json::{Sink, Slice};
 use attache_core::tool::{ToolError, ToolResult};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn sent(body: &[u8], room: usize, piece: usize) -> Vec<u8> {
     let mut buffer = vec![0; room];
     let mut out = Slice::new(&mut buffer);
     let reply =
-        answer(&SERVER, &WHO, Origin::Line(None), body, &mut out, |call, output| tools::dispatch(&Demo, call, output));
+        answer(&SERVER, &WHO, Carrier::Line(None), body, &mut out, |call, output| tools::dispatch(&Demo, call, output));
     let reply = reply.expect("a request is answered");
     let mut emission = reply.emit(&SERVER, body, out.written());
     let announced = emission.len();
@@ -68,8 +68,9 @@ fn result_behind_other_bytes_in_the_sink_leaves_them_alone() {
     let mut buffer = [0; 1024];
     let mut out = Slice::new(&mut buffer);
     out.put(b"head").expect("there is room");
-    let reply =
-        answer(&SERVER, &WHO, Origin::Line(None), &body, &mut out, |call, output| tools::dispatch(&Demo, call, output));
+    let reply = answer(&SERVER, &WHO, Carrier::Line(None), &body, &mut out, |call, output| {
+        tools::dispatch(&Demo, call, output)
+    });
     let reply = reply.expect("a request is answered");
     assert!(out.written().starts_with(b"head{\"jsonrpc\""));
     let mut sent = [0; 1024];
@@ -82,7 +83,7 @@ fn handler_that_fails_after_writing_leaves_only_its_reason() {
     let body = echo("x");
     let mut buffer = [0; 1024];
     let mut out = Slice::new(&mut buffer);
-    let reply = answer(&SERVER, &WHO, Origin::Line(None), &body, &mut out, |_, output| {
+    let reply = answer(&SERVER, &WHO, Carrier::Line(None), &body, &mut out, |_, output| {
         output.text("half a result")?;
         Err(ToolError::Failed("the sensor is \"gone\""))
     });
@@ -97,7 +98,7 @@ fn handler_that_writes_nothing_has_an_empty_content() {
     let body = echo("x");
     let mut buffer = [0; 1024];
     let mut out = Slice::new(&mut buffer);
-    let reply = answer(&SERVER, &WHO, Origin::Line(None), &body, &mut out, |_, _| Ok(()));
+    let reply = answer(&SERVER, &WHO, Carrier::Line(None), &body, &mut out, |_, _| Ok(()));
     assert!(reply.is_some());
     let answer: Value = serde_json::from_slice(out.written()).expect("JSON");
     assert_eq!(answer["result"]["content"], json!([]));
@@ -110,7 +111,7 @@ fn handler_that_goes_on_after_a_block_did_not_fit_sends_whole_blocks_only() {
     let answered = |handler: &dyn Fn(&mut attache_core::tool::Output<'_>) -> ToolResult| -> Value {
         let mut buffer = [0; 400];
         let mut out = Slice::new(&mut buffer);
-        let reply = answer(&SERVER, &WHO, Origin::Line(None), &body, &mut out, |_, output| handler(output));
+        let reply = answer(&SERVER, &WHO, Carrier::Line(None), &body, &mut out, |_, output| handler(output));
         assert!(reply.is_some());
         serde_json::from_slice(out.written()).expect("JSON")
     };

@@ -7,7 +7,7 @@
 
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
-use attache_core::exchange::{Next, Origin, Reply, answer, open};
+use attache_core::exchange::{Carrier, Next, Reply, answer, open};
 use attache_core::json::{Error, Fault, Kind, Reader, Slice, Text, Value};
 use attache_core::line::{Connection, Cut, Lines};
 use attache_core::mcp::Server;
@@ -418,7 +418,7 @@ fn call_with(argument: &[u8]) -> Vec<u8> {
 fn ask(body: &[u8], handler: impl FnOnce(Call<'_>, &mut Output<'_>) -> ToolResult) -> Document {
     let mut buffer = [0; 4096];
     let mut out = Slice::new(&mut buffer);
-    let reply = answer(&SERVER, WHO, Origin::Line(None), body, &mut out, handler).expect("an answer");
+    let reply = answer(&SERVER, WHO, Carrier::Line(None), body, &mut out, handler).expect("an answer");
     let sent = bytes(&reply, body, out.written());
     serde_json::from_slice(&sent).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&sent)))
 }
@@ -466,7 +466,7 @@ fn answers(line: &[u8], size: usize, agreed: bool) -> Vec<Option<Vec<u8>>> {
     for mut piece in stream.chunks(size) {
         while let Some(cut) = lines.feed(&mut piece) {
             let Cut::Line(line) = cut else { panic!("the buffer is as large as the stream") };
-            answers.push(carried_out(connection.open(&SERVER, WHO, line), line));
+            answers.push(carried_out(connection.open(&SERVER, WHO, line).next, line));
         }
     }
     assert_eq!(lines.finish(), None);
@@ -481,7 +481,7 @@ fn line_fed_in_pieces_is_answered_alike(name: &str, line: &[u8]) {
         // line end.
         if !line.iter().all(u8::is_ascii_whitespace) && !line.ends_with(b"\r") {
             let version = agreed.then_some(Version::NEWEST_LEGACY);
-            let direct = carried_out(open(&SERVER, WHO, Origin::Line(version), line), line);
+            let direct = carried_out(open(&SERVER, WHO, Carrier::Line(version), line).next, line);
             assert_eq!(whole.last(), Some(&direct), "{name}");
         }
     }

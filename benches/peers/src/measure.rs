@@ -132,7 +132,7 @@ fn compare(attache: &str, calls: usize, scratch: &Path) -> bool {
     let new = load::tokens(&key, new_calls + new_calls / 10 + 1);
     let own = std::env::current_exe().expect("this program");
     let own = own.to_str().expect("UTF-8");
-    let open = ["serve", "--listen", "127.0.0.1:0"];
+    let open = ["serve", "--demo", "--listen", "127.0.0.1:0"];
     let guarded = [
         &open[..],
         &["--auth-issuer", load::ISSUER, "--auth-jwks-file", &keys, "--auth-resource", load::RESOURCE],

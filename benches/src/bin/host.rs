@@ -86,7 +86,7 @@ fn token() -> (Auth, String) {
     let signature = key.sign(&random, signed.as_bytes()).expect("a signature");
     let token = format!("{signed}.{}", base64url(signature.as_ref()));
     assert!((690..=710).contains(&token.len()), "{}", token.len());
-    (Auth::tokens(Tokens::of("https://api.example/mcp", issuer)), token)
+    (Auth::tokens(Tokens::of("https://api.example/mcp", issuer).expect("a resource")), token)
 }
 
 fn base64url(bytes: &[u8]) -> String {

@@ -14,6 +14,7 @@ mod denied;
 mod eddsa;
 #[cfg(feature = "es256")]
 mod es256;
+mod issuer_policy;
 mod jwk;
 mod jws;
 mod key;
@@ -33,6 +34,7 @@ pub use denied::{Denied, Fault, Kind};
 pub use eddsa::EdDsa;
 #[cfg(feature = "es256")]
 pub use es256::Es256;
+pub use issuer_policy::IssuerPolicy;
 pub use jwk::{Jwk, Public, jwk_set};
 pub use jws::Jws;
 pub use key::{ApiKey, Shown, digest};

@@ -10,6 +10,7 @@ use super::token::Verified;
 /// Access without credentials. A value of it has to be named to let such a caller in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Access {
     /// Every peer that reaches the server may call everything.
@@ -18,9 +19,11 @@ pub enum Access {
     Guest,
 }
 
-/// The credentials that callers have to show.
+/// The credentials that callers have to show. A device reads them from its page of flash, a host
+/// from its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Gate {
     /// Nothing.

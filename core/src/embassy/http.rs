@@ -9,7 +9,7 @@ use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Emission, Listen, Next, Origin, Reply, Standalone, Ticket, open, open_batched};
+use crate::exchange::{Batch, Carrier, Emission, Listen, Next, Reply, Standalone, Ticket, open, open_batched};
 use crate::http::{ACCEPTED, Accept, Door, Facts, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads, Request, chunk, close_head, open_head};
 use crate::json::{Full, Sink, Slice};
@@ -264,7 +264,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
             }
         }
         say.accept = facts.accept;
-        match open(self.to.server, who, Origin::Http(facts), body) {
+        match open(self.to.server, who, Carrier::Http(facts), body).next {
             // No call asks anything here.
             Next::Ack | Next::Cancel(_) | Next::Answer(..) => None,
             Next::Reply(reply) | Next::Remember(_, reply) => {
@@ -361,7 +361,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         };
         let mut begun = false;
         for message in batch.messages(body) {
-            let next = open_batched(self.to.server, who, Origin::Http(facts), message);
+            let next = open_batched(self.to.server, who, Carrier::Http(facts), message).next;
             let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
                 continue;
             };

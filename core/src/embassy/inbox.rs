@@ -2,7 +2,7 @@
 
 use crate::auth::Authenticated;
 use crate::era::Version;
-use crate::exchange::{Next, Origin, open};
+use crate::exchange::{Carrier, Next, open};
 use crate::limits;
 use crate::mcp::Server;
 use core::future::pending;
@@ -138,7 +138,7 @@ pub(super) struct Listening<'a> {
 
 impl Listening<'_> {
     fn open(&self, line: &[u8]) -> Next {
-        open(self.server, self.who, Origin::Line(self.agreed), line)
+        open(self.server, self.who, Carrier::Line(self.agreed), line).next
     }
 }
 

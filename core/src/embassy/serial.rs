@@ -5,7 +5,7 @@ use super::inbox::{Heard, Inbox, Listening};
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::{Access, Authenticated};
-use crate::exchange::{Batch, Next, Reply, Standalone, Ticket, Wish};
+use crate::exchange::{Batch, Batching, Next, Reply, Standalone, Ticket, Wish};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
@@ -177,8 +177,8 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             }
         };
         if let Say::Nothing = say {
-            match self.connection.open(self.server, self.who, line) {
-                Next::Call(ticket) => return self.call(ticket, line, Place::Alone, inbox).await,
+            match self.connection.open(self.server, self.who, line).next {
+                Next::Call(ticket) => return self.call(ticket, line, Batching::Alone, inbox).await,
                 Next::Batch(batch) => return self.batch(batch, line, inbox).await,
                 next => self.decide(&next, line, &mut say),
             }
@@ -191,12 +191,12 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
             let mut say = Say::Nothing;
-            let next = self.connection.open_batched(self.server, self.who, message);
+            let next = self.connection.open_batched(self.server, self.who, message).next;
             if let Next::Call(_) | Next::Reply(_) | Next::Remember(..) = next {
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }
             match next {
-                Next::Call(ticket) => self.call(ticket, message, Place::Batched, inbox).await?,
+                Next::Call(ticket) => self.call(ticket, message, Batching::Batched, inbox).await?,
                 next => self.decide(&next, message, &mut say),
             }
             self.say(&say, message, b"").await?;
@@ -255,15 +255,17 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         &mut self,
         mut ticket: Ticket,
         line: &[u8],
-        place: Place,
+        place: Batching,
         inbox: &mut Inbox<R>,
     ) -> Result<(), W::Error> {
         let call = ticket.call(line, self.who);
         let level = match place {
             // Asked for last, since the request is searched for it.
-            Place::Alone if call.version().is_modern() && self.server.offers().features().logging => call.log_level(),
-            Place::Alone => self.level.filter(|_| !call.version().is_modern()),
-            Place::Batched => None,
+            Batching::Alone if call.version().is_modern() && self.server.offers().features().logging => {
+                call.log_level()
+            }
+            Batching::Alone => self.level.filter(|_| !call.version().is_modern()),
+            Batching::Batched => None,
         };
         let way = Way::new(level);
         let mut outbox = Outbox::new(self.out, &way);
@@ -279,7 +281,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                     let id = ticket.id(line);
                     let agreed = self.connection.agreed().map(|(version, _)| version);
                     let hear = async || {
-                        if place == Place::Batched || cancelled.get() {
+                        if place == Batching::Batched || cancelled.get() {
                             pending::<()>().await;
                         }
                         let answers = !begun.get();
@@ -300,7 +302,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                                 begun.set(true);
                                 (*first, end) = (piece, b"");
                             }
-                            _ if begun.get() || place == Place::Batched => return Ok(()),
+                            _ if begun.get() || place == Batching::Batched => return Ok(()),
                             Said::Message(message) => *first = message,
                             Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
                             Said::Progress(progress) => {
@@ -348,25 +350,16 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     }
 }
 
-/// The answer to a message, as it was decided.
+/// The answer to a message.
 enum Say {
     Nothing,
     Reply(Reply),
-    /// So many bytes in the buffer for results.
+    /// This number of bytes in the buffer for results.
     Written(usize),
 }
 
-/// Where an answer stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// On a line of its own.
-    Alone,
-    /// In an array, on its line.
-    Batched,
-}
-
-impl Place {
-    /// What stands behind the answer.
+impl Batching {
+    /// Returns the bytes that follow an answer on a line.
     const fn end(self) -> &'static [u8] {
         match self {
             Self::Alone => LINE_END,

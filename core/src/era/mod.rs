@@ -4,12 +4,10 @@
 
 mod client;
 mod meta;
-mod negotiate;
 mod session;
 mod version;
 
 pub use client::Client;
 pub use meta::Meta;
-pub use negotiate::{Carrier, Era, INITIALIZE, negotiate};
 pub use session::Session;
 pub use version::Version;

@@ -1,6 +1,6 @@
 //! The driver for handlers that return at once: a super-loop on a device, a test, a benchmark.
 
-use super::{Next, Origin, Reply, Standalone, open};
+use super::{Carrier, Next, Reply, Standalone, open};
 use crate::auth::Authenticated;
 use crate::era::Version;
 use crate::json::Sink;
@@ -15,18 +15,21 @@ use crate::tool::{Call, Output, ToolResult};
 pub fn answer(
     server: &Server<'_>,
     who: &Authenticated<'_>,
-    origin: Origin<'_>,
+    carrier: Carrier<'_>,
     body: &[u8],
     out: &mut (dyn Sink + Send),
     handler: impl FnOnce(Call<'_>, &mut Output<'_>) -> ToolResult,
 ) -> Option<Reply> {
-    let mut ticket = match open(server, who, origin, body) {
+    let mut ticket = match open(server, who, carrier, body).next {
         Next::Call(ticket) => ticket,
         Next::Reply(reply) => return Some(reply),
-        Next::Remember(_, reply) => return Some(reply),
-        // This driver does not support subscriptions, cancellation or questions. It has one reply,
-        // so it refuses batches.
-        Next::Listen(_) | Next::Cancel(_) | Next::Answer(..) | Next::Ack => return None,
+        // This driver stores nothing, so it does not confirm that it did.
+        Next::Remember(_, reply) => return Some(reply.instead(Error::Failed(STORES_NOTHING))),
+        // This driver sends one reply, so it cannot keep a subscription open.
+        Next::Listen(listen) => return Some(listen.refuse()),
+        // This driver does not support cancellation or questions, which get no response.
+        Next::Cancel(_) | Next::Answer(..) | Next::Ack => return None,
+        // This driver sends one reply, so it refuses batches.
         Next::Batch(_) => return Some(Standalone::error(Error::Batch, Version::V2025_03_26).into()),
     };
     Some(match ticket.begin(body, out) {
@@ -37,3 +40,5 @@ pub fn answer(
         }
     })
 }
+
+const STORES_NOTHING: &str = "This server stores no log level and no resource subscriptions";

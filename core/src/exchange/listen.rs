@@ -5,7 +5,7 @@
 use super::reply::Reply;
 use crate::era::Version;
 use crate::json::{Full, Item, Kind as Json, Reader, Sink, Span, Text};
-use crate::mcp::{Server, tag};
+use crate::mcp::{MessageLabel, Method, Server, tag};
 use crate::rpc::{Error, Unanswerable};
 use crate::tool::{Kind, same_uri};
 
@@ -43,9 +43,10 @@ impl Listen {
         self.refuse_with(Error::Failed(reason))
     }
 
-    /// The answer with this error, where the adapter cannot keep the subscription.
+    /// Returns the reply with this error, for a subscription that the driver cannot open.
     pub fn refuse_with(&self, error: Error) -> Reply {
-        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(Version::V2026_07_28))
+        let refused = Unanswerable { error, id: Some(self.id) };
+        Reply::error(refused, Some(Version::V2026_07_28)).about(MessageLabel::Method(Method::Listen))
     }
 
     /// Whether the subscription includes changes of this list.

@@ -3,150 +3,82 @@
 //! the request id if it could be read.
 
 use super::Batch;
+use super::carrier::{Batching, Carrier};
 use super::listen::{Listen, is_strings};
+use super::members::{at_path, each_member, fields, there};
+use super::negotiate::{Era, negotiate};
+use super::next::{Next, Opened, Wish};
 use super::reply::{Reply, Shape, no_resource};
 use super::ticket::Ticket;
 use crate::auth::{Allowed, Authenticated, Denied, authorize};
-use crate::era::{Carrier, Client, Era, INITIALIZE, Session, Version, negotiate};
+use crate::era::{Client, Version};
 use crate::http::{Facts, Field, agree, param_agrees};
-use crate::json::{Item, Kind as Json, Repeated, Span, Text};
-use crate::mcp::{Method, Page, Params, Server};
+use crate::json::{Item, Kind as Json, Repeated, Text};
+use crate::mcp::{MessageLabel, Method, Page, Params, Server};
 use crate::rpc::{Answer, Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};
 
-/// The transport by which a body arrived.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Origin<'h> {
-    /// The body of an HTTP POST with this head.
-    Http(&'h Facts<'h>),
-    /// A line of a connection, with the revision of its handshake, if there was one.
-    Line(Option<Version>),
-    /// The body of an HTTP POST with this head, in this session.
-    Session(&'h Facts<'h>, Session),
-}
-
-impl Origin<'_> {
-    /// Whether a body may be a batch.
-    fn has_batches(&self) -> bool {
-        match self {
-            Self::Line(agreed) => agreed.is_some_and(Version::has_batches),
-            Self::Session(_, session) => session.version.has_batches(),
-            // MCP 2025-06-18 basic/transports: a request without the header belongs to 2025-03-26.
-            Self::Http(facts) => match facts.protocol_version {
-                Field::Absent => true,
-                Field::Once(date) => Version::parse(date).is_some_and(Version::has_batches),
-                Field::Repeated => false,
-            },
-        }
-    }
-}
-
-/// The next step for a body that was opened.
-#[derive(Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use]
-pub enum Next {
-    /// Run the call that the ticket names, then pass its result to [`Ticket::finish`].
-    Call(Ticket),
-    /// Send this reply.
-    Reply(Reply),
-    /// Open a subscription: keep a stream open and send the changes that it selects.
-    Listen(Listen),
-    /// Stop the call or the subscription with this request id, on this connection or in this
-    /// session, and do not respond to it; if there is none, do nothing. Over HTTP without a
-    /// session, a cancellation is an [`Ack`](Next::Ack).
-    Cancel(Span),
-    /// Pass this response to the call of this session or connection that asked the question with
-    /// this number ([`Inflight::ask`](super::Inflight::ask)). A driver that never asks questions
-    /// treats it as an [`Ack`](Next::Ack).
-    Answer(u64, Result<Item, Item>),
-    /// Store this for the session or connection, then send the reply.
-    Remember(Wish, Reply),
-    /// Serve the messages of the batch, one after the other.
-    Batch(Batch),
-    /// Do nothing; over HTTP respond with status 202 and an empty body.
-    Ack,
-}
-
-/// Session state that a legacy client asks the server to store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Wish {
-    /// The least severe level of log messages that the client wants.
-    Level(Level),
-    /// Subscribe to changes of the resource with this URI, a string in the body.
-    Subscribe(Item),
-    /// Unsubscribe from changes of the resource with this URI.
-    Unsubscribe(Item),
-}
-
 /// Reads a message and decides what the driver does next.
-pub fn open(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8]) -> Next {
-    opened(server, who, origin, body, Place::Alone)
+pub fn open(server: &Server<'_>, who: &Authenticated<'_>, carrier: Carrier<'_>, body: &[u8]) -> Opened {
+    opened(server, who, &carrier, body, Batching::Alone)
 }
 
-/// Like [`open`], for one message of a [`Batch`] that came from `origin`.
-pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, message: &[u8]) -> Next {
-    opened(server, who, origin, message, Place::Batched)
+/// Like [`open`], for one message of a [`Batch`] that came by `carrier`.
+pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, carrier: Carrier<'_>, message: &[u8]) -> Opened {
+    opened(server, who, &carrier, message, Batching::Batched)
 }
 
-/// The same for the body of an HTTP POST with this head, which names a session that does not exist. Only `initialize` is served,
-/// because it opens a new session; anything else is [`Error::UnknownSession`], with the id of the request if it is one.
-// MCP 2025-11-25 basic/transports, "Session Management": 404, whereupon "the client MUST start a new session by sending a new
-// InitializeRequest". Some clients leave the old id in its head.
-pub fn open_in_unknown_session(server: &Server<'_>, who: &Authenticated<'_>, facts: &Facts<'_>, body: &[u8]) -> Next {
-    let message = Envelope::read(body, |_| Ok(None)).map(|envelope| envelope.message(body));
-    let id = match message {
-        Ok(Ok(Message::Request(request))) => {
-            if request.method.of(body).text().is_some_and(|method| method.is(INITIALIZE)) {
-                return open(server, who, Origin::Http(facts), body);
-            }
-            Some(request.id)
-        }
-        Ok(Err(Unanswerable { id, .. })) => id,
-        _ => None,
-    };
-    Next::Reply(Reply::error(Unanswerable { error: Error::UnknownSession, id }, None))
-}
-
-/// Whether a message came alone or in a batch.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Alone,
-    Batched,
-}
-
-fn opened(server: &Server<'_>, who: &Authenticated<'_>, origin: Origin<'_>, body: &[u8], place: Place) -> Next {
+fn opened(
+    server: &Server<'_>,
+    who: &Authenticated<'_>,
+    carrier: &Carrier<'_>,
+    body: &[u8],
+    batching: Batching,
+) -> Opened {
     let mut params = Params::default();
     let envelope = match Envelope::read(body, |reader| params.read(reader)) {
         Ok(envelope) => envelope,
-        Err(error) => return Next::Reply(Reply::error(Unanswerable { error: Error::NotJson(error), id: None }, None)),
+        Err(error) => {
+            let refused = Unanswerable { error: carrier.refuse(Error::NotJson(error)), id: None };
+            return Opened::refused(refused, None, MessageLabel::Unreadable);
+        }
     };
     match envelope.message(body) {
         Ok(Message::Request(request)) => {
-            Opening { server, who, origin, body, params: &params, object: envelope.params(), place }
+            let method = method_of(request.method, body);
+            Opening { server, who, carrier, body, params: &params, object: envelope.params(), method, batching }
                 .request(&envelope, request)
         }
-        Ok(Message::Notification(method)) => notification(origin, method.of(body).text(), envelope.params(), body),
-        Ok(Message::Answer(answer)) => answered(origin, answer, body),
-        Err(Unanswerable { error: Error::Batch, .. }) if place == Place::Alone && origin.has_batches() => {
+        Ok(Message::Notification(method)) => {
+            let method = method_of(method, body);
+            Opened::new(notification(carrier, method, envelope.params(), body), MessageLabel::of(method))
+        }
+        Ok(Message::Answer(answer)) => Opened::new(answered(carrier, answer, body), MessageLabel::Response),
+        Err(Unanswerable { error: Error::Batch, .. }) if batching == Batching::Alone && carrier.has_batches() => {
             match Batch::read(body) {
-                Ok(batch) => Next::Batch(batch),
-                Err(error) => Next::Reply(Reply::error(Unanswerable { error, id: None }, None)),
+                Ok(batch) => Opened::new(Next::Batch(batch), MessageLabel::Unreadable),
+                Err(error) => Opened::refused(Unanswerable { error, id: None }, None, MessageLabel::Unreadable),
             }
         }
-        Err(refused) => Next::Reply(Reply::error(refused, None)),
+        Err(Unanswerable { error, id }) => {
+            let refused = Unanswerable { error: carrier.refuse(error), id };
+            Opened::refused(refused, None, MessageLabel::Unreadable)
+        }
     }
+}
+
+/// Finds the method that this string of the body names.
+fn method_of(name: Item, body: &[u8]) -> Option<Method> {
+    name.of(body).text().and_then(Method::named)
 }
 
 /// Opens a notification. JSON-RPC 2.0 §4.1: a notification never gets a response. But an HTTP POST
 /// does: if its version header is not supported, the server MUST respond with 400 (MCP 2025-11-25
 /// basic/transports, "Protocol Version Header").
-fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
-    let fault = match origin {
-        Origin::Line(_) => return cancellation(method, params, body),
-        Origin::Session(facts, session) => match facts.protocol_version {
+fn notification(carrier: &Carrier<'_>, method: Option<Method>, params: Option<Item>, body: &[u8]) -> Next {
+    let fault = match carrier {
+        Carrier::Line(_) => return cancellation(method, params, body),
+        Carrier::Session(facts, session) => match facts.protocol_version {
             Field::Absent => return cancellation(method, params, body),
             Field::Once(date) if date == session.version.as_str().as_bytes() => {
                 return cancellation(method, params, body);
@@ -154,7 +86,11 @@ fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Ite
             Field::Once(_) => Some(HeaderFault::Session),
             Field::Repeated => Some(HeaderFault::Repeated),
         },
-        Origin::Http(facts) => match facts.protocol_version {
+        Carrier::UnknownSession(_) => {
+            let refused = Unanswerable { error: Error::UnknownSession, id: None };
+            return Next::Reply(Reply::error(refused, None).about(MessageLabel::of(method)));
+        }
+        Carrier::Http(facts) => match facts.protocol_version {
             Field::Absent => None,
             Field::Once(date) if Version::parse(date).is_some() => None,
             Field::Once(_) => Some(HeaderFault::Unsupported),
@@ -165,15 +101,15 @@ fn notification(origin: Origin<'_>, method: Option<Text<'_>>, params: Option<Ite
         None => Next::Ack,
         Some(fault) => {
             let error = Error::Header(Header::ProtocolVersion, fault);
-            Next::Reply(Reply::error(Unanswerable { error, id: None }, None))
+            Next::Reply(Reply::error(Unanswerable { error, id: None }, None).about(MessageLabel::of(method)))
         }
     }
 }
 
 /// MCP basic/patterns/cancellation (basic/utilities/cancellation before 2026-07-28): a cancellation
 /// that names no running request is ignored.
-fn cancellation(method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> Next {
-    let cancels = method.is_some_and(|method| method.is("notifications/cancelled"));
+fn cancellation(method: Option<Method>, params: Option<Item>, body: &[u8]) -> Next {
+    let cancels = method == Some(Method::Cancelled);
     let id = params.filter(|_| cancels).and_then(|params| fields(params, ["requestId"], body).ok());
     match id {
         Some([Some(id)]) if matches!(id.kind(), Json::String | Json::Number) => Next::Cancel(id.span()),
@@ -183,19 +119,26 @@ fn cancellation(method: Option<Text<'_>>, params: Option<Item>, body: &[u8]) -> 
 
 /// Opens a response from the client. Without a session no call waits for it: MCP 2025-11-25
 /// basic/transports accepts it with 202, and modern clients send no responses.
-fn answered(origin: Origin<'_>, answer: Answer, body: &[u8]) -> Next {
+fn answered(carrier: &Carrier<'_>, answer: Answer, body: &[u8]) -> Next {
     let question = || {
         // The server's questions have integer ids from 1 on; 0 matches none of them.
         let number = answer.id.filter(|id| id.kind() == Json::Number)?.of(body).integer().ok()?;
         number.to::<u64>()
     };
-    match origin {
-        Origin::Line(_) | Origin::Session(..) => Next::Answer(question().unwrap_or(0), answer.outcome),
-        Origin::Http(facts) => {
+    match carrier {
+        Carrier::Line(_) | Carrier::Session(..) => Next::Answer(question().unwrap_or(0), answer.outcome),
+        Carrier::UnknownSession(_) => {
+            let refused = Unanswerable { error: Error::UnknownSession, id: None };
+            Next::Reply(Reply::error(refused, None).about(MessageLabel::Response))
+        }
+        Carrier::Http(facts) => {
             let legacy = matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(|version| !version.is_modern()));
             match legacy {
                 true => Next::Ack,
-                false => Next::Reply(Reply::error(Unanswerable { error: Error::UnexpectedAnswer, id: None }, None)),
+                false => {
+                    let refused = Unanswerable { error: Error::UnexpectedAnswer, id: None };
+                    Next::Reply(Reply::error(refused, None).about(MessageLabel::Response))
+                }
             }
         }
     }
@@ -205,48 +148,44 @@ fn answered(origin: Origin<'_>, answer: Answer, body: &[u8]) -> Next {
 struct Opening<'a> {
     server: &'a Server<'a>,
     who: &'a Authenticated<'a>,
-    origin: Origin<'a>,
+    carrier: &'a Carrier<'a>,
     body: &'a [u8],
     params: &'a Params,
     /// The span of `params`.
     object: Option<Item>,
-    place: Place,
+    /// The method, if the protocol knows it.
+    method: Option<Method>,
+    batching: Batching,
 }
 
 impl Opening<'_> {
-    fn request(&self, envelope: &Envelope, request: Request) -> Next {
-        let refuse = |error, version| Next::Reply(Reply::error(Unanswerable { error, id: Some(request.id) }, version));
-        let era = match self.era(envelope, request) {
+    fn request(&self, envelope: &Envelope, request: Request) -> Opened {
+        let method = MessageLabel::of(self.method);
+        let refused = |error| Unanswerable { error, id: Some(request.id) };
+        match self.era(envelope) {
             // MCP 2025-03-26 basic/lifecycle: `initialize` MUST NOT be part of a batch.
-            Ok(Era::Handshake | Era::Of(Version::V2026_07_28)) if self.place == Place::Batched => {
-                return refuse(Error::Batched, None);
+            Ok(Era::Handshake | Era::Of(Version::V2026_07_28)) if self.batching == Batching::Batched => {
+                Opened::refused(refused(Error::Batched), None, method)
             }
-            Ok(era) => era,
-            Err(error) => return refuse(error, None),
-        };
-        match era {
-            Era::Handshake => self.handshake(request).unwrap_or_else(|error| refuse(error, None)),
-            Era::Of(version) => self.method(request, version).unwrap_or_else(|error| refuse(error, Some(version))),
+            Ok(Era::Handshake) => match self.handshake(request) {
+                Ok(reply) => Opened { version: reply.agreed(), next: Next::Reply(reply), method },
+                Err(error) => Opened::refused(refused(error), None, method),
+            },
+            Ok(Era::Of(version)) => match self.method(request, version) {
+                Ok(next) => Opened { next, method, version: Some(version) },
+                Err(error) => Opened::refused(refused(error), Some(version), method),
+            },
+            Err(error) => Opened::refused(refused(error), None, method),
         }
     }
 
-    fn era(&self, envelope: &Envelope, request: Request) -> Result<Era, Error> {
+    fn era(&self, envelope: &Envelope) -> Result<Era, Error> {
+        if matches!(self.carrier, Carrier::UnknownSession(_)) && self.method != Some(Method::Initialize) {
+            return Err(Error::UnknownSession);
+        }
         envelope.check_params()?;
         self.params.check_meta()?;
-        let carrier = match self.origin {
-            Origin::Line(agreed) => Carrier::Line(agreed),
-            Origin::Session(facts, session) => match facts.protocol_version {
-                Field::Absent => Carrier::Session(session.version, None),
-                Field::Once(version) => Carrier::Session(session.version, Some(version)),
-                Field::Repeated => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Repeated)),
-            },
-            Origin::Http(facts) => match facts.protocol_version {
-                Field::Absent => Carrier::Http(None),
-                Field::Once(version) => Carrier::Http(Some(version)),
-                Field::Repeated => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Repeated)),
-            },
-        };
-        negotiate(self.name_of(request), &self.params.meta, carrier, self.body)
+        negotiate(self.method, &self.params.meta, self.carrier, self.body)
     }
 
     /// Returns the name of the method.
@@ -257,21 +196,20 @@ impl Opening<'_> {
     // MCP 2025-11-25 basic/lifecycle, "Version Negotiation": the requested version if the server
     // supports it, otherwise the newest legacy version. Never an unsupported version, and never a
     // modern one, which has no handshake.
-    fn handshake(&self, request: Request) -> Result<Next, Error> {
+    fn handshake(&self, request: Request) -> Result<Reply, Error> {
         let capabilities = self.look_up("capabilities", Json::Object, Param::Capabilities)?;
         self.look_up("clientInfo", Json::Object, Param::ClientInfo)?;
         let asked = self.look_up("protocolVersion", Json::String, Param::ProtocolVersion)?;
         let asked = Version::named(self.text(asked));
         let agreed = asked.filter(|version| !version.is_modern()).unwrap_or(Version::NEWEST_LEGACY);
         let client = Client::declared(capabilities.of(self.body));
-        Ok(Next::Reply(Reply::result(request.id, Shape::Initialize(agreed, client))))
+        Ok(Reply::result(request.id, Shape::Initialize(agreed, client)))
     }
 
     fn method(&self, request: Request, version: Version) -> Result<Next, Error> {
-        let name = self.name_of(request);
-        let method = Method::find(name, version, self.server);
+        let method = self.method.filter(|method| method.is_served(version, self.server));
         if version.is_modern()
-            && let Origin::Http(facts) = self.origin
+            && let Carrier::Http(facts) | Carrier::UnknownSession(facts) = self.carrier
         {
             // MCP 2026-07-28 streamable-http: `Mcp-Name` mirrors the name or the URI in the
             // request.
@@ -280,7 +218,7 @@ impl Opening<'_> {
                 Some(Method::ReadResource) => self.params.uri().ok(),
                 _ => None,
             };
-            agree(facts, name, mirrored.and_then(|item| item.of(self.body).text()))?;
+            agree(facts, self.name_of(request), mirrored.and_then(|item| item.of(self.body).text()))?;
         }
         let method = method.ok_or(Error::MethodNotFound(request.method.inner()))?;
         // MCP 2026-07-28 server/utilities/logging: an unknown level is -32602.
@@ -306,6 +244,13 @@ impl Opening<'_> {
             Method::Discover => Shape::Discover,
             Method::Ping => Shape::Empty,
             Method::SetLevel | Method::Subscribe | Method::Unsubscribe => return self.wish(method, request),
+            // These are not served as requests.
+            Method::Initialize
+            | Method::Initialized
+            | Method::Cancelled
+            | Method::Progress
+            | Method::RootsChanged
+            | Method::ElicitationComplete => return Err(Error::MethodNotFound(request.method.inner())),
         };
         Ok(Next::Reply(Reply::result(request.id, shape)))
     }
@@ -325,8 +270,8 @@ impl Opening<'_> {
             }
             _ => Wish::Unsubscribe(self.params.uri()?),
         };
-        match self.origin {
-            Origin::Http(_) => Err(Error::NoSession),
+        match self.carrier {
+            Carrier::Http(_) | Carrier::UnknownSession(_) => Err(Error::NoSession),
             _ => Ok(Next::Remember(wish, Reply::result(request.id, Shape::Empty))),
         }
     }
@@ -343,7 +288,7 @@ impl Opening<'_> {
         let arguments = self.params.arguments()?;
         let tool = self.find(Kind::Tool, name).ok_or(Error::UnknownTool(name.inner()))?;
         if version.is_modern()
-            && let Origin::Http(facts) = self.origin
+            && let Carrier::Http(facts) | Carrier::UnknownSession(facts) = self.carrier
         {
             self.params_agree(facts, tool, arguments)?;
         }
@@ -440,7 +385,7 @@ impl Opening<'_> {
     // the client did not request or the server does not offer.
     fn listen(&self, request: Request) -> Result<Listen, Error> {
         // RFC 9110 §12.5.1: what the client excludes is not sent, and a subscription has no other form.
-        if let Origin::Http(facts) | Origin::Session(facts, _) = self.origin
+        if let Carrier::Http(facts) | Carrier::Session(facts, _) = self.carrier
             && !facts.accept.events()
         {
             return Err(Error::NotAcceptable);
@@ -496,64 +441,4 @@ impl Opening<'_> {
         let (offers, key) = (self.server.offers(), self.text(key));
         (0..offers.len(kind)).find(|&index| offers.key(kind, index).is_some_and(|known| key.is(known)))
     }
-}
-
-/// Returns a member unless it is `null`, which some clients write for a member that they leave out.
-fn there(member: Option<Item>) -> Option<Item> {
-    member.filter(|item| item.kind() != Json::Null)
-}
-
-/// Gives the name and the value of each member of `object` to `take`, until it fails.
-fn each_member(object: Item, body: &[u8], mut take: impl FnMut(Item, Item) -> Result<(), Error>) -> Result<(), Error> {
-    let mut reader = object.of(body).reader();
-    // The text was checked as part of the body, so no error comes from it.
-    if !matches!(reader.enter_object(), Ok(Some(_))) {
-        return Ok(());
-    }
-    while let Ok(Some(name)) = reader.key_place()
-        && let Ok(value) = reader.skip()
-    {
-        take(name.within(object), value.within(object))?;
-    }
-    Ok(())
-}
-
-/// Returns the value in `object` at a path of property names, each preceded by a slash.
-fn at_path(object: Option<Item>, path: &str, body: &[u8]) -> Result<Option<Item>, Repeated> {
-    let mut found = object;
-    let mut rest = path.strip_prefix('/');
-    while let (Some(outer), Some(path)) = (found, rest) {
-        let (name, behind) = path.split_once('/').map_or((path, None), |(name, behind)| (name, Some(behind)));
-        [found] = fields(outer, [name], body)?;
-        rest = behind;
-    }
-    Ok(found)
-}
-
-/// Returns the members of an object with these names, each at most once.
-fn fields<const N: usize>(object: Item, names: [&str; N], body: &[u8]) -> Result<[Option<Item>; N], Repeated> {
-    let mut found = [None; N];
-    pick(object, &names, body, &mut found)?;
-    Ok(found)
-}
-
-/// The part of [`fields`] that does not depend on `N`, so that it is compiled once.
-fn pick(object: Item, names: &[&str], body: &[u8], found: &mut [Option<Item>]) -> Result<(), Repeated> {
-    let mut reader = object.of(body).reader();
-    // The text was already checked as part of the body, so the reader returns no error.
-    if !matches!(reader.enter_object(), Ok(Some(_))) {
-        return Ok(());
-    }
-    while let Ok(Some(key)) = reader.key() {
-        let Ok(item) = reader.skip() else {
-            return Ok(());
-        };
-        if let Some(slot) = key.position(names).and_then(|index| found.get_mut(index)) {
-            if slot.is_some() {
-                return Err(Repeated);
-            }
-            *slot = Some(item.within(object));
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use crate::auth::Denied;
 use crate::era::{Client, Version};
 use crate::http;
 use crate::json::{Decimal, Span};
-use crate::mcp::{self, Page, Server};
+use crate::mcp::{self, MessageLabel, Method, Page, Server};
 use crate::rpc::{self, Error, Section, Unanswerable, head, section};
 use crate::tool::Operation;
 
@@ -16,6 +16,8 @@ use crate::tool::Operation;
 #[must_use]
 pub struct Reply {
     status: u16,
+    /// The method of the message that is refused, for the log.
+    method: MessageLabel,
     id: Option<Span>,
     shape: Shape,
     /// The number in the `data` of a size error.
@@ -44,11 +46,17 @@ pub(super) enum Shape {
 
 impl Reply {
     pub(super) fn result(id: Span, shape: Shape) -> Self {
-        Self { status: http::OK, id: Some(id), shape, limit: Decimal::EMPTY }
+        Self { status: http::OK, method: MessageLabel::Unreadable, id: Some(id), shape, limit: Decimal::EMPTY }
     }
 
     pub(super) fn written(status: u16, start: usize, end: usize) -> Self {
-        Self { status, id: None, shape: Shape::Written(start, end), limit: Decimal::EMPTY }
+        Self {
+            status,
+            method: MessageLabel::Unreadable,
+            id: None,
+            shape: Shape::Written(start, end),
+            limit: Decimal::EMPTY,
+        }
     }
 
     pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {
@@ -57,13 +65,24 @@ impl Reply {
             _ => Decimal::EMPTY,
         };
         let status = http::status(refused.error, version);
-        Self { status, id: refused.id, shape: Shape::Error(refused.error), limit }
+        Self { status, method: MessageLabel::Unreadable, id: refused.id, shape: Shape::Error(refused.error), limit }
+    }
+
+    /// Returns the reply with the method of the message that it answers.
+    pub(super) const fn about(self, method: MessageLabel) -> Self {
+        Self { method, ..self }
     }
 
     /// Returns the reply to a request whose caller lacks permission for the operation.
     pub(super) fn forbidden(id: Span, operation: Operation, denied: Denied<'static>) -> Self {
         let refusal = http::Refusal::from(denied);
-        Self { status: refusal.status(), id: Some(id), shape: Shape::Denied(refusal, operation), limit: Decimal::EMPTY }
+        Self {
+            status: refusal.status(),
+            method: MessageLabel::Method(Method::of(operation)),
+            id: Some(id),
+            shape: Shape::Denied(refusal, operation),
+            limit: Decimal::EMPTY,
+        }
     }
 
     /// Whether this is a list of the server's offers.
@@ -99,11 +118,14 @@ impl Reply {
         }
     }
 
-    /// Logs the error that the reply reports, if there is one.
+    /// Logs the method and the error of a refusal.
     #[cfg(feature = "embassy")]
     pub(crate) fn tell(&self) {
         if let Some(error) = self.error_reported() {
-            told!("refused: {}", error);
+            match self.method {
+                MessageLabel::Unreadable => told!("refused: {}", error),
+                method => told!("refused {}: {}", method.as_str(), error),
+            }
         }
     }
 
@@ -126,7 +148,7 @@ impl Reply {
     /// Returns an error reply to the same message of a legacy client, for a driver that could not
     /// do what this reply confirms.
     pub fn instead(&self, error: Error) -> Self {
-        Self::error(Unanswerable { error, id: self.id }, Some(Version::NEWEST_LEGACY))
+        Self::error(Unanswerable { error, id: self.id }, Some(Version::NEWEST_LEGACY)).about(self.method)
     }
 
     /// The bytes of the answer. `body` is the request's, because an answer quotes its id; `written` is what the call has written
@@ -167,7 +189,13 @@ impl Standalone {
     }
 
     const fn with_status(status: u16, error: Error) -> Self {
-        Self(Reply { status, id: None, shape: Shape::Error(error), limit: Decimal::EMPTY })
+        Self(Reply {
+            status,
+            method: MessageLabel::Unreadable,
+            id: None,
+            shape: Shape::Error(error),
+            limit: Decimal::EMPTY,
+        })
     }
 
     /// The HTTP status.

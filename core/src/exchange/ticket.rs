@@ -7,7 +7,7 @@ use crate::era::Version;
 use crate::http;
 use crate::json::{Full, Item, Sink, Span};
 use crate::limits;
-use crate::mcp::Server;
+use crate::mcp::{MessageLabel, Method, Server};
 use crate::rpc::{Error, Unanswerable};
 use crate::tool::{Call, End, Instead, Operation, Output, ToolError, ToolResult};
 
@@ -65,7 +65,8 @@ impl Ticket {
 
     /// Returns the reply for a call that the driver cannot run, with this error.
     pub fn refuse_for(self, error: Error) -> Reply {
-        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version))
+        let method = MessageLabel::Method(Method::of(self.operation));
+        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version)).about(method)
     }
 
     /// Begins the response at the end of `out` and returns the output for the handler's result.
@@ -159,7 +160,8 @@ impl Ticket {
             (ToolError::Argument(name), _) => Error::Argument(name),
             (ToolError::Full, _) => Error::ResultTooLarge,
         };
-        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version))
+        let method = MessageLabel::Method(Method::of(self.operation));
+        Reply::error(Unanswerable { error, id: Some(self.id) }, Some(self.version)).about(method)
     }
 
     fn too_large(&self) -> Reply {

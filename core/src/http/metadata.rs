@@ -33,6 +33,12 @@ impl<'a> Resource<'a> {
         (known && good && host > 0).then_some(Self { origin, path })
     }
 
+    /// Makes a resource again from the pieces that [`url`](Self::url) has returned, for a driver
+    /// that stores them.
+    pub const fn of_url([origin, path]: [&'a str; 2]) -> Self {
+        Self { origin, path }
+    }
+
     /// Returns the endpoint's path; a slash if it is empty.
     pub const fn path(&self) -> &'a str {
         if self.path.is_empty() { "/" } else { self.path }

@@ -2,7 +2,7 @@
 
 use crate::auth::Authenticated;
 use crate::era::{Client, Version};
-use crate::exchange::{Next, Origin, open, open_batched};
+use crate::exchange::{Carrier, Next, Opened, open, open_batched};
 use crate::mcp::Server;
 use crate::rpc::Error;
 
@@ -33,26 +33,26 @@ impl Connection {
     }
 
     /// Reads one line and decides what the driver does next.
-    pub fn open(&mut self, server: &Server<'_>, who: &Authenticated<'_>, line: &[u8]) -> Next {
-        let mut next = open(server, who, Origin::Line(self.agreed), line);
+    pub fn open(&mut self, server: &Server<'_>, who: &Authenticated<'_>, line: &[u8]) -> Opened {
+        let mut opened = open(server, who, Carrier::Line(self.agreed), line);
         if self.outlasts_peers
-            && let Next::Reply(reply) = &next
+            && let Next::Reply(reply) = &opened.next
             && reply.error_reported() == Some(Error::AlreadyInitialized)
         {
-            next = open(server, who, Origin::Line(None), line);
+            opened = open(server, who, Carrier::Line(None), line);
         }
-        if let Next::Reply(reply) = &next
+        if let Next::Reply(reply) = &opened.next
             && let Some(agreed) = reply.agreed()
         {
             (self.agreed, self.client) = (Some(agreed), reply.client());
         }
-        next
+        opened
     }
 
     /// Reads one message of a [`Batch`](crate::exchange::Batch) that arrived as a line, and decides
     /// what the driver does next.
-    pub fn open_batched(&self, server: &Server<'_>, who: &Authenticated<'_>, message: &[u8]) -> Next {
-        open_batched(server, who, Origin::Line(self.agreed), message)
+    pub fn open_batched(&self, server: &Server<'_>, who: &Authenticated<'_>, message: &[u8]) -> Opened {
+        open_batched(server, who, Carrier::Line(self.agreed), message)
     }
 
     /// Returns the result of the handshake, if there was one: the revision and the client's

@@ -10,7 +10,7 @@ mod server;
 
 pub use discover::{discover, initialize};
 pub use list::Page;
-pub use method::Method;
+pub use method::{MessageLabel, Method};
 #[cfg(feature = "embassy")]
 pub(crate) use notify::progress_pieces;
 pub(crate) use notify::tag;

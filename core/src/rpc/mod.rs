@@ -2,8 +2,10 @@
 
 mod code;
 mod envelope;
+mod error;
 mod reply;
 
-pub use code::{Code, Error, Header, HeaderFault, Missing, Param};
+pub use code::Code;
 pub use envelope::{Answer, Envelope, Message, Request, Unanswerable};
+pub use error::{Error, Header, HeaderFault, Missing, Param};
 pub use reply::{Section, error, head, section};

@@ -59,14 +59,16 @@ pub fn auth_json(input: &[u8]) {
         let mut audiences = texts(&validation["allowedAudiences"]);
         audiences.insert(provider["registration"]["clientId"].as_str().expect("a text").to_owned());
         for (ours, theirs) in [
-            (&policy.audiences, audiences),
-            (&policy.applications, either(&old["allowedClientApplications"], &new["allowedApplications"])),
-            (&policy.groups, either(&old["allowedGroups"], &principals["groups"])),
-            (&policy.identities, texts(&principals["identities"])),
+            (&policy.rules.audiences, audiences),
+            (&policy.rules.applications, either(&old["allowedClientApplications"], &new["allowedApplications"])),
+            (&policy.rules.groups, either(&old["allowedGroups"], &principals["groups"])),
+            (&policy.rules.identities, texts(&principals["identities"])),
         ] {
             assert_eq!(ours.iter().cloned().collect::<BTreeSet<_>>(), theirs);
         }
-        assert!(policy.issuers.iter().all(|issuer| !issuer.contains("{tenantid}") || policy.tenants == ["t"]));
+        assert!(
+            policy.rules.issuers.iter().all(|issuer| !issuer.contains("{tenantid}") || policy.rules.tenants == ["t"])
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use crate::headers::{Line, head, slow_field, slow_mirror, slow_param, unwrapped}
 use crate::schema;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Client, Session, Version};
-use attache_core::exchange::{Next, Origin, Reply, answer, open};
+use attache_core::exchange::{Carrier, Next, Reply, answer, open};
 use attache_core::http::{Facts, Field};
 use attache_core::json::{Sink, Slice, Value, without_mark};
 use attache_core::mcp::Params;
@@ -27,16 +27,16 @@ use attache_core::tool::{Catalogue, Kind, Operation};
 pub fn exchange(input: &[u8]) {
     let Some((carrier, rest)) = input.split_first() else { return };
     match carrier % 3 {
-        0 => check(&Request { origin: Origin::Line(None), headers: &[], body: rest }),
+        0 => check(&Request { carrier: Carrier::Line(None), headers: &[], body: rest }),
         1 => {
-            check(&Request { origin: Origin::Line(Some(Version::V2025_11_25)), headers: &[], body: rest });
+            check(&Request { carrier: Carrier::Line(Some(Version::V2025_11_25)), headers: &[], body: rest });
             in_a_session(rest);
         }
         _ => {
             let (headers, body) = head(rest);
             let mut facts = Facts::new(b"POST");
             headers.iter().for_each(|(name, value)| facts.note(name, value));
-            check(&Request { origin: Origin::Http(&facts), headers: &headers, body });
+            check(&Request { carrier: Carrier::Http(&facts), headers: &headers, body });
         }
     }
 }
@@ -63,15 +63,15 @@ fn in_a_session(body: &[u8]) {
     facts.note(b"mcp-protocol-version", b"2025-11-25");
     let session =
         Session { version: Version::V2025_11_25, client: Client::NONE, name: [1; 16], home: [2; 4], ends: u64::MAX };
-    let answered = |origin| {
-        let sent = run(&Request { origin, headers: &[], body }, ROOM + 2 * body.len(), &[4096, 7]);
+    let answered = |carrier| {
+        let sent = run(&Request { carrier, headers: &[], body }, ROOM + 2 * body.len(), &[4096, 7]);
         sent.map(|sent| (sent.bytes, sent.operation))
     };
-    assert_eq!(answered(Origin::Session(&facts, session)), answered(Origin::Line(Some(Version::V2025_11_25))));
+    assert_eq!(answered(Carrier::Session(&facts, session)), answered(Carrier::Line(Some(Version::V2025_11_25))));
 }
 
 struct Request<'a> {
-    origin: Origin<'a>,
+    carrier: Carrier<'a>,
     headers: &'a [Line<'a>],
     body: &'a [u8],
 }
@@ -127,7 +127,7 @@ fn run(request: &Request<'_>, size: usize, pieces: &[usize]) -> Option<Sent> {
     let mut out = Slice::new(&mut buffer);
     let mut operation = None;
     let who = Authenticated::anonymous(&Access::Anonymous);
-    let reply = answer(&SERVER, &who, request.origin, request.body, &mut out, |call, output| {
+    let reply = answer(&SERVER, &who, request.carrier, request.body, &mut out, |call, output| {
         operation = Some(call.operation());
         application::answer(call, output)
     })?;
@@ -178,7 +178,8 @@ fn good_reply(sent: &Sent) -> Document {
             let codes = [-32700, -32600, -32601, -32602, -32603, -32002, -32020, -32021, -32022];
             assert!(code.is_some_and(|code| codes.contains(&code)), "{reply:?}");
             assert!(error.get("message").and_then(Document::string).is_some_and(|text| !text.is_empty()), "{reply:?}");
-            assert!(matches!(sent.status, 200 | 400 | 404 | 406 | 413), "{sent:?}");
+            assert!(matches!(sent.status, 200 | 400 | 404 | 406 | 413 | 503), "{sent:?}");
+            assert!(sent.status != 503 || code == Some(-32603), "{sent:?}");
             assert!(sent.status != 404 || code == Some(-32601), "{sent:?}");
         }
         None => {
@@ -207,7 +208,7 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
     match Model::read(request.body) {
         Model::Known(Verdict::Notification, _) => {
             // A notification is never answered, except a POST with a version that is not served.
-            let unserved = matches!(request.origin, Origin::Http(_))
+            let unserved = matches!(request.carrier, Carrier::Http(_))
                 && match slow_field(request.headers, "MCP-Protocol-Version") {
                     Field::Absent => false,
                     Field::Once(version) => Version::parse(version).is_none(),
@@ -219,7 +220,7 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
         }
         Model::Known(Verdict::Answer, _) => {
             assert!(
-                reply.is_none() || (matches!(request.origin, Origin::Http(_)) && code == Some(-32600)),
+                reply.is_none() || (matches!(request.carrier, Carrier::Http(_)) && code == Some(-32600)),
                 "{reply:?}"
             );
         }
@@ -228,8 +229,8 @@ fn fits(request: &Request<'_>, sent: Option<&Sent>) {
         Model::Known(Verdict::Refused(Error::Batch, _), _) if code.is_none() => assert!(reply.is_none()),
         Model::Known(Verdict::Refused(_, expected), _) => assert_eq!((code, id), (Some(-32600), expected.as_ref())),
         Model::Known(Verdict::Request(expected, method), params) => {
-            if reply.is_none() {
-                return listens(request, &method);
+            if sent.is_some_and(|sent| sent.status == 503) {
+                listens(request, &method);
             }
             assert_eq!(id, Some(&expected));
             if params.is_err() {
@@ -260,19 +261,19 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
     assert_eq!(sent.agreed.is_some(), method == "initialize");
     let Some(definition) = definition(method, modern, asks) else { panic!("{method} is served") };
     let version = if modern { Version::V2026_07_28 } else { Version::V2025_11_25 };
-    let served = match request.origin {
-        Origin::Line(agreed) => agreed,
+    let served = match request.carrier {
+        Carrier::Line(agreed) => agreed,
         _ => header(request, "MCP-Protocol-Version").map_or(Some(Version::V2025_03_26), |date| Version::parse(&date)),
     };
     schema::conforms(version, "JSONRPCResultResponse", &sent.bytes);
     if let Ok(message) = serde_json::from_slice::<serde_json::Value>(&sent.bytes) {
         schema::conforms_value(version, definition, &message["result"]);
     }
-    assert!(modern || !matches!(request.origin, Origin::Line(None)) || matches!(method, "initialize" | "ping"));
+    assert!(modern || !matches!(request.carrier, Carrier::Line(None)) || matches!(method, "initialize" | "ping"));
 
     let name = param(&["name"]).and_then(Document::string);
     let uri = param(&["uri"]).and_then(Document::string);
-    if let Origin::Http(_) = request.origin {
+    if let Carrier::Http(_) = request.carrier {
         if modern {
             // MCP 2026-07-28 streamable-http: a proxy has decided by these headers, so they must
             // agree with the body.
@@ -330,11 +331,11 @@ fn good_result(request: &Request<'_>, method: &str, sent: &Sent, result: &Docume
 /// The room that an answer can need beyond the echoed text: the size of the longest completion.
 const ROOM: usize = 4096;
 
-/// Checks that only a subscription is answered with silence.
+/// Checks that this driver refuses as busy only what would open a subscription.
 fn listens(request: &Request<'_>, method: &str) {
     assert_eq!(method, "subscriptions/listen");
     let who = Authenticated::anonymous(&Access::Anonymous);
-    assert!(matches!(open(&SERVER, &who, request.origin, request.body), Next::Listen(_)));
+    assert!(matches!(open(&SERVER, &who, request.carrier, request.body).next, Next::Listen(_)));
 }
 
 /// Checks an error against the schema of both revisions, and against the definition of its code.

@@ -7,7 +7,7 @@ use crate::envelope::{Model, Verdict};
 use crate::schema;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::Version;
-use attache_core::exchange::{Listen, Next, Origin, open};
+use attache_core::exchange::{Carrier, Listen, Next, open};
 use attache_core::json::{Full, Sink, Slice, without_mark};
 use attache_core::mcp::{Server, list_changed, updated};
 use attache_core::tool::{Catalogue, Features, Kind, Member};
@@ -34,7 +34,7 @@ pub fn listen(input: &[u8]) {
     let offers = Partial { bits: *bits };
     let server = Server::new("demo", "1.0", &offers);
     let who = Authenticated::anonymous(&Access::Anonymous);
-    let next = open(&server, &who, Origin::Line(None), &body);
+    let next = open(&server, &who, Carrier::Line(None), &body).next;
     let expected = Wanted::read(&body, offers.features());
     match (&next, expected) {
         (Next::Listen(listen), Some(wanted)) => honoured(listen, &server, &body, &wanted),

@@ -2,9 +2,10 @@
 
 use super::MakeServer;
 use super::auth::{self, KeyFiles};
-use super::config::{Config, Listen, METADATA, Rates, Required, Secret, ServerConfig};
+use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use attache_core::auth::{ANY, Gate};
 use attache_host::auth::key_file::administration;
 use attache_host::backend::Backends;
 use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
@@ -169,7 +170,7 @@ fn protected(
 ) -> Result<Server, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
-    let is_open = protection.required == Required::Nothing || by_certificate || reach.is_local;
+    let is_open = matches!(protection.gate, Some(Gate::Open(_))) || by_certificate || reach.is_local;
     if !protection.asks() && !is_open {
         return Err(Fault::of(format!(
             "{reach} is reachable from other machines and no authentication is set for {path}: set auth.keys_file or auth.issuer, or \
@@ -189,7 +190,7 @@ fn protected(
              listen on a loopback address behind a server with TLS, or set httpSettings.requireHttps to false in auth.platform_file"
         )));
     }
-    if protection.policies.iter().any(|policy| matches!(policy.applications.as_slice(), [any] if any == "*")) {
+    if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
@@ -286,7 +287,10 @@ pub(super) async fn disconnect(servers: Vec<Backends>) {
 }
 
 fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<Server, Fault> {
-    let server = made(make, endpoint)?.path(&endpoint.path).origins(endpoint.origins.clone());
+    let server = made(make, endpoint)?
+        .path(&endpoint.path)
+        .map_err(|error| Fault::of(error.to_string()))?
+        .origins(endpoint.origins.clone());
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(
             "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",

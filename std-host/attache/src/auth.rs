@@ -1,8 +1,9 @@
 //! Builds the authentication of a server from the configuration.
 
-use super::config::{Policy, Protection, Required, ServerConfig};
+use super::config::{Policy, Protection, ServerConfig};
 use super::fault::Fault;
 use super::text;
+use attache_core::auth::{ANY, Gate};
 use attache_host::auth::key_file::KeyFile;
 use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
 use core::fmt;
@@ -32,14 +33,15 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -
     let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
     let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
     let tokens = tokens(protection, url)?;
-    let auth = match (protection.required, tokens, keys) {
+    let auth = match (protection.gate, tokens, keys) {
         _ if protection.vouched => Auth::platform_principal(),
-        (Required::Nothing, ..) | (_, None, None) => return Ok(None),
-        (Required::Sometimes, Some(tokens), _) => Auth::optional(tokens),
-        (Required::Either, Some(tokens), Some(keys)) => Auth::either(tokens, keys),
+        (None | Some(Gate::Open(_)), ..) => return Ok(None),
+        (Some(Gate::Optional), Some(tokens), _) => Auth::optional(tokens),
+        (Some(Gate::Either), Some(tokens), Some(keys)) => Auth::either(tokens, keys),
         (_, Some(tokens), Some(keys)) => Auth::both(tokens, keys),
         (_, Some(tokens), None) => Auth::tokens(tokens),
         (_, None, Some(keys)) => Auth::keys(keys),
+        (Some(_), None, None) => return Err(Fault::of(NO_CREDENTIALS.to_owned())),
     };
     let auth = auth.unauthenticated(protection.unauthenticated);
     // `auth.resource` takes precedence over the headers of a proxy.
@@ -50,18 +52,22 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -
     Ok(Some(if protection.key_in_query { auth.key_in_query() } else { auth }))
 }
 
+const NO_CREDENTIALS: &str =
+    "auth.require asks for credentials, and none are configured: set auth.keys_file or auth.issuer";
+
+/// The access tokens that an endpoint takes; `None` if no issuer is configured.
 pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
     let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection));
     let Some(first) = issuers.next() else { return Ok(None) };
     let resource = protection.resource.as_deref().unwrap_or(url);
-    let tokens =
-        issuers.try_fold(Tokens::of(resource, first?), |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
+    let tokens = Tokens::of(resource, first?).map_err(|error| Fault::of(format!("auth.resource: {error}")))?;
+    let tokens = issuers.try_fold(tokens, |tokens, issuer| Ok::<_, Fault>(tokens.issuer(issuer?)))?;
     Ok(Some(tokens.scopes(&protection.scopes).longest(protection.longest_token)))
 }
 
 fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
     let issuer = match &protection.jwks_file {
-        None => Issuer::discovered(&policy.issuer),
+        None => Issuer::discovered(&policy.issuer).map_err(|error| Fault::of(format!("auth.issuer: {error}")))?,
         Some(file) => {
             let path = file.display();
             let text = text::read(file)
@@ -70,18 +76,7 @@ fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
                 .map_err(|error| Fault::of(format!("auth.jwks_file {path}: {error}")))?
         }
     };
-    let issuer = match protection.oldest_token {
-        Some(age) => issuer.oldest(age),
-        None => issuer,
-    };
-    Ok(issuer
-        .leeway(protection.leeway)
-        .issuers(&policy.issuers)
-        .audiences(&policy.audiences)
-        .applications(&policy.applications)
-        .tenants(&policy.tenants)
-        .identities(&policy.identities)
-        .groups(&policy.groups))
+    Ok(issuer.policy(policy.rules.clone()))
 }
 
 /// Finds the server at a path. Without a path, returns the first server.
@@ -99,11 +94,11 @@ impl fmt::Display for Words<'_> {
         let key = protection.keys_file.as_ref().map(|file| format!("a key of {}", file.display()));
         let issuers: Vec<_> = protection.policies.iter().map(|policy| policy.issuer.as_str()).collect();
         let token = (!issuers.is_empty()).then(|| format!("an access token of {}", issuers.join(" or ")));
-        let and = if protection.required == Required::Either { "or" } else { "and" };
-        match (protection.required, token, key) {
+        let and = if protection.gate == Some(Gate::Either) { "or" } else { "and" };
+        match (protection.gate, token, key) {
             _ if protection.vouched => return f.write_str("The header X-MS-CLIENT-PRINCIPAL says who calls."),
-            (Required::Nothing, ..) | (_, None, None) => return f.write_str("Everyone who reaches it may call."),
-            (Required::Sometimes, Some(token), _) => {
+            (Some(Gate::Open(_)), ..) | (_, None, None) => return f.write_str("Everyone who reaches it may call."),
+            (Some(Gate::Optional), Some(token), _) => {
                 write!(f, "Everyone may call what needs neither scope nor role; for the rest callers need {token}.")?;
             }
             (_, Some(token), Some(key)) => write!(f, "Callers need {token} {and} {key}.")?,
@@ -115,20 +110,20 @@ impl fmt::Display for Words<'_> {
             _ => {}
         }
         let all = |list: &[String]| list.join(", ");
-        for policy in &protection.policies {
+        for Policy { issuer, rules } in &protection.policies {
             if issuers.len() > 1 {
-                write!(f, "\n  of {}:", policy.issuer)?;
+                write!(f, "\n  of {issuer}:")?;
             }
-            let mut audiences = policy.audiences.clone();
+            let mut audiences = rules.audiences.clone();
             audiences.push(protection.resource.as_deref().unwrap_or(url).to_owned());
             write!(f, "\n  audiences: {}", all(&audiences))?;
-            match policy.applications.as_slice() {
+            match rules.applications.as_slice() {
                 [] => f.write_str("\n  applications: only one whose id is an audience (set auth.applications)")?,
-                [any] if any == "*" => f.write_str("\n  applications: any with a token for this server")?,
+                [any] if any == ANY => f.write_str("\n  applications: any with a token for this server")?,
                 listed => write!(f, "\n  applications: {}", all(listed))?,
             }
             for (name, list) in
-                [("tenants", &policy.tenants), ("identities", &policy.identities), ("groups", &policy.groups)]
+                [("tenants", &rules.tenants), ("identities", &rules.identities), ("groups", &rules.groups)]
             {
                 if !list.is_empty() {
                     write!(f, "\n  {name}: {}", all(list))?;

@@ -20,7 +20,7 @@ pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
 pub(super) use policy::Policy;
-pub(super) use protection::{Protection, Required};
+pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 use settings::{Kind, SETTINGS, Setting};

@@ -1,14 +1,13 @@
 //! `attache provision`: writes pages of flash with the authentication settings of a device, from
 //! the same configuration.
 
-use super::config::{Policy, Protection, Required, Secret, ServerConfig};
+use super::config::{Policy, Protection, Secret, ServerConfig};
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{Settings, auth, print};
-use attache_core::auth::{ApiKey, Jwk, jwk_set};
+use attache_core::auth::{Access, ApiKey, Gate, IssuerPolicy, Jwk, jwk_set};
 use attache_core::json::{Text, Value};
-use attache_core::limits::LEEWAY;
-use attache_core::provision::{Demand, ISSUER_KEYS, IssuerKey, LISTED, List, Page};
+use attache_core::provision::{ISSUER_KEYS, IssuerKey, LISTED, List, Page};
 use attache_host::auth::Unauthenticated;
 use attache_host::auth::key_file::{self, Entry, Kind, Level};
 use attache_host::private_file;
@@ -96,8 +95,6 @@ impl Writing {
     fn write(&self, endpoint: &ServerConfig, secret: Option<[u8; 32]>) -> Result<String, Fault> {
         let protection = &endpoint.protection;
         let policy = policy(protection)?;
-        let none = Policy::default();
-        let asked = policy.unwrap_or(&none);
         let jwks = match (&protection.jwks_file, policy) {
             (Some(file), _) => fs::read(file)
                 .map_err(|error| Fault::of(format!("auth.jwks_file {} cannot be read: {error}", file.display())))?,
@@ -118,15 +115,23 @@ impl Writing {
         let digests: Vec<Entry> = digests.into_iter().filter(opens).collect();
         let mut room = vec![[0; NUMBERS]; jwks.len() / LEAST + 1];
         let names: Vec<String> = kids(&jwks);
-        let mut audiences = asked.audiences.clone();
-        audiences.extend(protection.resource.clone());
+        let asked = match policy {
+            Some(Policy { issuer, rules }) => {
+                let mut asked = rules.clone();
+                asked.issuers.insert(0, issuer.clone());
+                asked.audiences.extend(protection.resource.clone());
+                asked
+            }
+            None => IssuerPolicy::default(),
+        };
         let time =
             SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|time| u32::try_from(time.as_secs()).ok());
         let page = Page {
             written: time.ok_or_else(|| {
                 Fault::of("the clock of this machine is wrong: a page says when it was written".to_owned())
             })?,
-            demand: demand(protection),
+            // A device without configured credentials admits no caller.
+            gate: protection.gate.unwrap_or(Gate::Key),
             hosts: listed("allow_host", &endpoint.hosts)?,
             origins: listed("allow_origin", &endpoint.origins)?,
             resource: match (&protection.resource, policy) {
@@ -137,14 +142,9 @@ impl Writing {
                 }
                 (resource, _) => resource.as_deref().unwrap_or_default(),
             },
-            issuers: listed("auth.issuers", policy.map(|policy| &policy.issuer).into_iter().chain(&asked.issuers))?,
-            audiences: listed("auth.audiences", if policy.is_some() { &audiences[..] } else { &[] })?,
-            applications: listed("auth.applications", &asked.applications)?,
-            tenants: listed("auth.tenants", &asked.tenants)?,
-            identities: listed("auth.identities", &asked.identities)?,
-            groups: listed("auth.groups", &asked.groups)?,
+            tokens: asked.try_map(|name, list| listed(&format!("auth.{name}"), list))?,
             scopes: listed("auth.scopes", &protection.scopes)?,
-            issuer_keys: issuer_keys(&jwks, &names, asked, &mut room)?,
+            issuer_keys: issuer_keys(&jwks, &names, &asked.issuers, &mut room)?,
             keys: named(&digests)?,
             time_server: self.time_server.map(|server| (*server.ip(), server.port())),
             secret: secret.map_or_else(key_file::random, Ok).map_err(Fault::of)?,
@@ -184,24 +184,9 @@ fn policy(protection: &Protection) -> Result<Option<&Policy>, Fault> {
         }
         _ if protection.key_in_query => refused("auth.key_in_query takes keys in the address"),
         _ if protection.forwarded.is_some() => refused("the public URL is to come from a proxy"),
-        _ if protection.oldest_token.is_some() => refused("auth.oldest_token limits the age of tokens"),
-        _ if protection.leeway.as_secs() != LEEWAY => refused("auth.leeway is another one than 60s"),
         [] => Ok(None),
         [policy] => Ok(Some(policy)),
         _ => refused("there are several issuers"),
-    }
-}
-
-fn demand(protection: &Protection) -> Demand {
-    match (protection.required, protection.policies.is_empty(), protection.keys_file.is_some()) {
-        (Required::Nothing, ..) => Demand::Nothing,
-        (Required::Sometimes, ..) => Demand::Optional,
-        (Required::Either, ..) => Demand::Either,
-        (Required::All, false, true) => Demand::Both,
-        (Required::All, false, false) => Demand::Token,
-        // Without a configured credential, a device admits no callers: open access must be set
-        // explicitly.
-        (Required::All, true, _) => Demand::Key,
     }
 }
 
@@ -235,11 +220,11 @@ fn kids(jwks: &[u8]) -> Vec<String> {
     jwk_set(jwks).into_iter().flatten().map(name).collect()
 }
 
-/// Whether a key that is bound to `issuer` may be in a page with this policy. A page does not
-/// record the issuer of a key, so the key must be valid for all issuers in the page.
-fn counts(issuer: Text<'_>, policy: &Policy) -> bool {
+/// Whether a key that counts for `issuer` alone may be in a page with these issuers: a page does not say for which issuer a key
+/// counts, so the key has to be for all issuers in it.
+fn counts(issuer: Text<'_>, issuers: &[String]) -> bool {
     let issuer: String = issuer.chars().collect();
-    let mut issuers = core::iter::once(&policy.issuer).chain(&policy.issuers);
+    let mut issuers = issuers.iter();
     match issuer.split_once("{tenantid}") {
         _ if issuer.is_empty() => true,
         // The key is for every tenant of an issuer, and the rules name the tenants.
@@ -255,13 +240,13 @@ fn counts(issuer: Text<'_>, policy: &Policy) -> bool {
 fn issuer_keys<'p>(
     jwks: &'p [u8],
     names: &'p [String],
-    policy: &Policy,
+    issuers: &[String],
     room: &'p mut [[u8; NUMBERS]],
 ) -> Result<heapless::Vec<IssuerKey<'p>, ISSUER_KEYS>, Fault> {
     let mut keys = heapless::Vec::new();
     for ((key, name), room) in jwk_set(jwks).into_iter().flatten().zip(names).zip(room) {
-        // Keys for other purposes are ignored (RFC 7517 §5).
-        let key = Jwk::read(&key, room).filter(|key| counts(key.issuer, policy));
+        // Keys for something else are passed over (RFC 7517 §5).
+        let key = Jwk::read(&key, room).filter(|key| counts(key.issuer, issuers));
         let Some(key) = key.and_then(|key| IssuerKey::new(name, key.public)) else { continue };
         if key.verifier().is_some() {
             keys.push(key).map_err(|_| too_many("auth.jwks_file", ISSUER_KEYS))?;
@@ -285,36 +270,39 @@ struct Shown<'a>(&'a Page<'a>);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(page) = self;
-        let what = match page.demand {
-            Demand::Nothing => "nothing",
-            Demand::Token => "an access token",
-            Demand::Key => "a key",
-            Demand::Either => "an access token or a key",
-            Demand::Both => "an access token and a key",
-            Demand::Optional => "an access token for what asks for a scope or a role",
+        let what = match page.gate {
+            Gate::Open(Access::Anonymous) => "nothing",
+            Gate::Token => "an access token",
+            Gate::Key => "a key",
+            Gate::Either => "an access token or a key",
+            Gate::Both => "an access token and a key",
+            Gate::Optional => "an access token for what asks for a scope or a role",
             _ => "something that this program does not know",
         };
         write!(f, "Callers need {what}.\n  written: {} (seconds since 1970)", page.written)?;
         let names: Vec<&str> = page.keys.iter().map(|key| *key.name()).collect();
         let kids: Vec<&str> = page.issuer_keys.iter().map(|key| key.name).collect();
         let resource = if page.resource.is_empty() { &[] } else { core::slice::from_ref(&page.resource) };
-        for (name, list) in [
+        let [issuers, rest @ ..] = page.tokens.lists();
+        let lists = [
             ("hosts", &page.hosts[..]),
             ("origins", &page.origins),
             ("keys", &names),
             ("resource", resource),
-            ("issuers", &page.issuers),
+            (issuers.0, issuers.1),
             ("keys of the issuer", &kids),
-            ("audiences", &page.audiences),
-            ("applications", &page.applications),
-            ("tenants", &page.tenants),
-            ("identities", &page.identities),
-            ("groups", &page.groups),
-            ("scopes", &page.scopes),
-        ] {
+        ];
+        let rest = rest.map(|(name, list)| (name, &list[..]));
+        for (name, list) in lists.into_iter().chain(rest).chain([("scopes", &page.scopes[..])]) {
             if !list.is_empty() {
                 write!(f, "\n  {name}: {}", list.join(", "))?;
             }
+        }
+        if !page.tokens.issuers.is_empty() {
+            write!(f, "\n  tolerated difference of clocks: {} s", page.tokens.leeway)?;
+        }
+        if let Some(age) = page.tokens.max_age {
+            write!(f, "\n  longest time since a token was issued: {age} s")?;
         }
         match page.time_server() {
             Some(server) => write!(f, "\n  time server: {server}"),

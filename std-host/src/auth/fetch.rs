@@ -13,7 +13,9 @@ use tokio::time::timeout;
 /// Fetches the keys of one issuer.
 #[derive(Debug)]
 pub(super) struct Fetcher {
-    /// The URL from which the places of the metadata are derived.
+    /// The places where the issuer may send the server.
+    reach: Reach,
+    /// Where the metadata is looked for.
     server: String,
     /// The issuer that the metadata must name.
     issuer: String,
@@ -46,10 +48,9 @@ struct Metadata {
 }
 
 impl Fetcher {
-    /// Creates a fetcher for the keys of `issuer`. `server` is the URL of its metadata, which
-    /// differs from `issuer` only for issuers with many tenants.
-    pub(super) fn new(server: &str, issuer: &str) -> Self {
-        Self { server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
+    /// Fetches the keys of `issuer`, whose metadata is at `server`, the URL from which `reach` was made.
+    pub(super) fn new(reach: Reach, server: &str, issuer: &str) -> Self {
+        Self { reach, server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -61,8 +62,7 @@ impl Fetcher {
     }
 
     async fn fetched(&mut self) -> Result<KeySet, Unfetched> {
-        let reach = Reach::of(&self.server).ok_or_else(|| Unfetched::Forbidden(self.server.clone()))?;
-        let client = Client { http: client(&reach)?, reach };
+        let client = Client { http: client(&self.reach)?, reach: self.reach.clone() };
         let url = match self.keys_at.take() {
             Some(url) => url,
             None => self.discovered(&client).await?,

@@ -1,37 +1,46 @@
-//! An issuer of tokens, and the rules for its tokens.
+//! An issuer of tokens, and the policy for them.
 
 use super::fetch::{Fetcher, Reach};
 use super::key_set::{KeySet, NoKeys};
 use super::source::Source;
-use attache_core::auth::{ANY, Rules};
+use attache_core::auth::{ANY, IssuerPolicy, Rules};
+use core::fmt;
 use core::time::Duration;
 
-/// A trusted issuer, and the rules that its tokens must meet. Closed by default: without
-/// [`applications`](Issuer::applications), an application may only call if its id is an audience.
+/// An issuer that the server believes, and the policy for its tokens. Closed by default: without
+/// [`applications`](Issuer::applications) only an application may call whose id is an audience.
 #[derive(Debug)]
 pub struct Issuer {
     /// The URL of the authorization server, as clients use it.
     pub(super) server: String,
-    /// The values of `iss` that name this issuer. The first one is the issuer in its metadata.
-    issuers: Vec<String>,
-    pub(super) audiences: Vec<String>,
-    applications: Vec<String>,
-    tenants: Vec<String>,
-    identities: Vec<String>,
-    groups: Vec<String>,
+    /// The first of its issuers is the one in the metadata.
+    policy: IssuerPolicy<Vec<String>>,
     scopes_in: Option<String>,
-    leeway: Duration,
-    oldest: Option<Duration>,
     pub(super) source: Source,
 }
 
-/// Defines builder methods that take a list of texts.
+/// The identifier of an issuer from which the server would fetch no keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidIssuer {
+    /// The identifier.
+    pub issuer: String,
+}
+
+impl fmt::Display for InvalidIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "issuer {:?} must be an https URL, or an http URL of this machine", self.issuer)
+    }
+}
+
+impl core::error::Error for InvalidIssuer {}
+
+/// Takes a list of texts.
 macro_rules! lists {
     ($($(#[doc = $doc:literal])+ $name:ident)*) => { $(
         $(#[doc = $doc])+
         #[must_use]
         pub fn $name<T: Into<String>>(mut self, list: impl IntoIterator<Item = T>) -> Self {
-            self.$name.extend(list.into_iter().map(Into::into));
+            self.policy.$name.extend(list.into_iter().map(Into::into));
             self
         }
     )* };
@@ -47,28 +56,20 @@ impl Issuer {
     /// the identifier with `{tenantid}` in the place of the tenant. In these cases, set the
     /// [`tenants`](Issuer::tenants): without them, every token is refused.
     ///
-    /// # Panics
-    /// If `issuer` is not an `https` URL; `http` is allowed for `localhost`.
-    #[track_caller]
-    pub fn discovered(issuer: &str) -> Self {
-        assert!(Self::may_be_asked(issuer), "issuer {issuer:?} must be an https URL, or an http one of this machine");
-        let Names { server, issuer } = Names::of(issuer);
-        let source = Source::fetched(Fetcher::new(&server, &issuer));
-        Self::with(server, issuer, source)
+    /// # Errors
+    /// [`InvalidIssuer`] if `issuer` is not an `https` URL, or names an address that means something else to each machine; `http` is
+    /// allowed on this machine.
+    pub fn discovered(issuer: &str) -> Result<Self, InvalidIssuer> {
+        let Names { server, issuer: named } = Names::of(issuer);
+        let reach = Reach::of(&server).filter(|reach| reach.allows(&server));
+        let reach = reach.ok_or_else(|| InvalidIssuer { issuer: issuer.to_owned() })?;
+        let source = Source::fetched(Fetcher::new(reach, &server, &named));
+        Ok(Self::with(server, named, source))
     }
 
-    /// Whether the server may fetch keys from an issuer with this identifier: over https, or over
-    /// http on this machine, and not at a special address such as a link-local one, which differs
-    /// from machine to machine.
-    pub fn may_be_asked(issuer: &str) -> bool {
-        let Names { server, .. } = Names::of(issuer);
-        Reach::of(&server).is_some_and(|reach| reach.allows(&server))
-    }
-
-    /// Whether an issuer with this identifier has tokens of many tenants, so that the allowed
-    /// tenants must be named.
-    pub fn has_tenants(issuer: &str) -> bool {
-        Names::of(issuer).issuer.contains(TENANT)
+    /// Whether the tokens of the issuer are of many tenants, so that its [`tenants`](Issuer::tenants) have to be named.
+    pub fn has_tenants(&self) -> bool {
+        self.policy.issuers.first().is_some_and(|issuer| issuer.contains(TENANT))
     }
 
     /// Creates an issuer with keys from a JSON Web Key Set (RFC 7517). Nothing is fetched.
@@ -82,19 +83,16 @@ impl Issuer {
     }
 
     fn with(server: String, issuer: String, source: Source) -> Self {
-        Self {
-            server,
-            issuers: vec![issuer],
-            audiences: Vec::new(),
-            applications: Vec::new(),
-            tenants: Vec::new(),
-            identities: Vec::new(),
-            groups: Vec::new(),
-            scopes_in: None,
-            leeway: Duration::from_secs(attache_core::limits::LEEWAY),
-            oldest: None,
-            source,
-        }
+        let policy = IssuerPolicy { issuers: vec![issuer], ..IssuerPolicy::default() };
+        Self { server, policy, scopes_in: None, source }
+    }
+
+    /// Sets the whole policy at once. The issuer's own identifier remains the first of its issuers.
+    #[must_use]
+    pub fn policy(mut self, mut policy: IssuerPolicy<Vec<String>>) -> Self {
+        policy.issuers.splice(0..0, self.policy.issuers.drain(..1));
+        self.policy = policy;
+        self
     }
 
     lists! {
@@ -117,7 +115,7 @@ impl Issuer {
     /// Allows every application that has a token for this server.
     #[must_use]
     pub fn any_application(mut self) -> Self {
-        self.applications = vec![ANY.to_owned()];
+        self.policy.applications = vec![ANY.to_owned()];
         self
     }
 
@@ -131,7 +129,7 @@ impl Issuer {
     /// Sets the tolerated clock difference, a minute by default. Fractions of a second are ignored.
     #[must_use]
     pub const fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
+        self.policy.leeway = leeway.as_secs();
         self
     }
 
@@ -139,24 +137,13 @@ impl Issuer {
     /// `iat` are refused, too. Fractions of a second are ignored.
     #[must_use]
     pub const fn oldest(mut self, age: Duration) -> Self {
-        self.oldest = Some(age);
+        self.policy.max_age = Some(age.as_secs());
         self
     }
 
     /// Returns the rules, with the generation of the keys that verify a token.
     pub(super) fn rules(&self, generation: u32) -> Rules<'_, String> {
-        Rules {
-            issuers: &self.issuers,
-            audiences: &self.audiences,
-            applications: &self.applications,
-            tenants: &self.tenants,
-            identities: &self.identities,
-            groups: &self.groups,
-            scopes_in: self.scopes_in.as_deref(),
-            leeway: self.leeway.as_secs(),
-            max_age: self.oldest.map(|age| age.as_secs()),
-            generation,
-        }
+        Rules { scopes_in: self.scopes_in.as_deref(), generation, ..self.policy.rules() }
     }
 }
 

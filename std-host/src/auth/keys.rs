@@ -2,6 +2,7 @@
 
 use attache_core::auth::{ApiKey, Authenticated, Shown, digest};
 use attache_core::http::Refusal;
+use core::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The API keys that admit callers, each with a name for the log. Only their digests are kept.
@@ -17,21 +18,37 @@ pub(crate) struct Held {
     pub(super) known: Arc<[ApiKey<String>]>,
 }
 
+/// The value of a key is so short that it could be guessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortKey {
+    /// The name of the key.
+    pub name: String,
+}
+
+impl fmt::Display for ShortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the value of key {:?} must have at least {} bytes", self.name, crate::limits::KEY)
+    }
+}
+
+impl core::error::Error for ShortKey {}
+
 impl Keys {
     /// Creates keys from names and values. A value should be random and long: 32 bytes from the
     /// operating system, in any encoding.
     ///
-    /// # Panics
-    /// If a value is shorter than [`KEY`](crate::limits::KEY) bytes, because it could be guessed.
-    #[track_caller]
-    pub fn new<N: Into<String>, V: AsRef<[u8]>>(keys: impl IntoIterator<Item = (N, V)>) -> Self {
+    /// # Errors
+    /// [`ShortKey`] if a value is shorter than [`KEY`](crate::limits::KEY) bytes: it could be guessed.
+    pub fn new<N: Into<String>, V: AsRef<[u8]>>(keys: impl IntoIterator<Item = (N, V)>) -> Result<Self, ShortKey> {
         let mut digests = Vec::new();
         for (name, value) in keys {
             let (name, value) = (name.into(), value.as_ref());
-            assert!(value.len() >= crate::limits::KEY, "key {name:?} must have {} bytes at least", crate::limits::KEY);
+            if value.len() < crate::limits::KEY {
+                return Err(ShortKey { name });
+            }
             digests.push((name, digest(value)));
         }
-        Self::of_digests(digests)
+        Ok(Self::of_digests(digests))
     }
 
     /// Creates keys from names and the SHA-256 of their values.

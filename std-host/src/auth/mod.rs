@@ -3,13 +3,15 @@
 //! verified.
 //!
 //! ```
-//! # #[cfg(feature = "auth")] {
+//! # #[cfg(feature = "auth")]
+//! # fn server() -> Result<attache_host::Server, Box<dyn core::error::Error>> {
 //! use attache_host::Server;
 //! use attache_host::auth::{Auth, Issuer, Tokens};
 //!
-//! let issuer = Issuer::discovered("https://id.example").applications(["desktop-app"]);
-//! let tokens = Tokens::of("https://api.example/mcp", issuer).scopes(["mcp.use"]);
+//! let issuer = Issuer::discovered("https://id.example")?.applications(["desktop-app"]);
+//! let tokens = Tokens::of("https://api.example/mcp", issuer)?.scopes(["mcp.use"]);
 //! let server = Server::new("thermostat", "1").auth(Auth::tokens(tokens));
+//! # Ok(server)
 //! # }
 //! ```
 
@@ -39,12 +41,12 @@ pub use caller::Caller;
 #[cfg(feature = "auth")]
 pub use explain::Explained;
 #[cfg(feature = "auth")]
-pub use issuer::Issuer;
+pub use issuer::{InvalidIssuer, Issuer};
 #[cfg(feature = "auth")]
 pub use key_set::NoKeys;
-pub use keys::Keys;
+pub use keys::{Keys, ShortKey};
 #[cfg(feature = "auth")]
-pub use tokens::Tokens;
+pub use tokens::{InvalidResource, Tokens};
 
 use crate::budget::Budget;
 use attache_core::auth::{Access, Authenticated, Denied, Gate, Shown, Verified};

@@ -10,13 +10,14 @@ use crate::clock::now;
 use crate::sink::Growing;
 use attache_core::auth::{Bearer, Denied, Verified};
 use attache_core::http::{Refusal, Resource, metadata};
+use core::fmt;
 use std::sync::Arc;
 
 /// The access tokens that an endpoint accepts.
 #[derive(Debug)]
 pub struct Tokens {
-    /// The public URL of the endpoint.
-    resource: String,
+    /// The pieces of the endpoint's public URL, which was parsed.
+    url: [String; 2],
     pub(super) issuers: Vec<Issuer>,
     scopes: Vec<String>,
     /// The maximum length of a token, in bytes.
@@ -24,30 +25,44 @@ pub struct Tokens {
     cache: Cache,
 }
 
+/// The URL of a resource that clients could not call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidResource {
+    /// The URL.
+    pub url: String,
+}
+
+impl fmt::Display for InvalidResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "resource {:?} must be a URL such as https://api.example/mcp", self.url)
+    }
+}
+
+impl core::error::Error for InvalidResource {}
+
 impl Tokens {
     /// Accepts the tokens of this issuer for the endpoint with the public URL `resource`. The URL
     /// must match byte for byte: clients compare it with the URL that they use, and tokens must
     /// have it as an audience (RFC 8707).
     ///
-    /// # Panics
-    /// If `resource` is not an `https` or `http` URL.
-    #[track_caller]
-    pub fn of(resource: &str, issuer: Issuer) -> Self {
-        assert!(Resource::new(resource).is_some(), "{resource:?} must be a URL such as https://api.example/mcp");
+    /// # Errors
+    /// [`InvalidResource`] if `resource` is not an `https` or `http` URL.
+    pub fn of(resource: &str, issuer: Issuer) -> Result<Self, InvalidResource> {
+        let parsed = Resource::new(resource).ok_or_else(|| InvalidResource { url: resource.to_owned() })?;
         let tokens = Self {
-            resource: resource.to_owned(),
+            url: parsed.url().map(str::to_owned),
             issuers: Vec::new(),
             scopes: Vec::new(),
             longest: crate::limits::TOKEN,
             cache: Cache::default(),
         };
-        tokens.issuer(issuer)
+        Ok(tokens.issuer(issuer))
     }
 
     /// Also accepts the tokens of another issuer.
     #[must_use]
     pub fn issuer(mut self, issuer: Issuer) -> Self {
-        self.issuers.push(issuer.audiences([self.resource.clone()]));
+        self.issuers.push(issuer.audiences([self.url.concat()]));
         self
     }
 
@@ -71,8 +86,7 @@ impl Tokens {
     }
 
     pub(super) fn resource(&self) -> Resource<'_> {
-        // `Tokens::of` has checked the URL.
-        Resource::new(&self.resource).unwrap_or_else(|| unreachable!("the resource was checked"))
+        Resource::of_url([&self.url[0], &self.url[1]])
     }
 
     pub(super) fn each_scope(&self) -> impl Iterator<Item = &str> {

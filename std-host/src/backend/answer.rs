@@ -1,6 +1,6 @@
 //! Answers of backends, and the form in which clients get them.
 
-use super::members::Members;
+use super::members::{Members, one_line};
 use crate::call::{Forwarded, Outcome, ToolOutput, crashed};
 use attache_core::era::Version;
 use attache_core::rpc::Code;
@@ -46,11 +46,9 @@ impl Answer {
                 Ok(members) => Outcome::Forwarded(forwarded(members, kind, version)),
                 Err(error) => crashed(&format!("a backend answered with a result that is not an object: {error}")),
             },
-            Self::Error { code, message, data } => Outcome::Failed {
-                code: code.to_string(),
-                message,
-                data: data.map(|data| data.get().replace('\n', " ")),
-            },
+            Self::Error { code, message, data } => {
+                Outcome::Failed { code: code.to_string(), message, data: data.map(|data| one_line(&data)) }
+            }
             Self::Failed(reason) if kind == Kind::Tool => Outcome::Tool(ToolOutput::failed(reason)),
             Self::Failed(reason) => Outcome::Rejected(Code::InternalError, reason),
         }

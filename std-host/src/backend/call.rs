@@ -77,8 +77,8 @@ impl Call {
         self.called.version
     }
 
-    /// Returns the time at which the server ends the call. The time that a client takes to answer
-    /// does not count.
+    /// Returns the time at which the server ends the call if it asks no question. A question
+    /// extends the time, and the server drops the call when it is over.
     pub fn deadline(&self) -> Instant {
         self.called.deadline.into_std()
     }

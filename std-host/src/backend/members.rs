@@ -46,7 +46,7 @@ impl Members {
 
 /// Puts a value on one line, because a line feed would end a line of standard output, or of an
 /// event stream.
-fn one_line(value: &RawValue) -> String {
+pub(super) fn one_line(value: &RawValue) -> String {
     // Control characters inside of a JSON string are escaped, so these characters are white space.
     value.get().replace(['\n', '\r'], " ")
 }

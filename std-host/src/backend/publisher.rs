@@ -61,11 +61,14 @@ impl Backends {
         }
     }
 
-    /// Stops all backends, one after the other: for a server that has answered its last call.
+    /// Stops all backends at once, and waits until they have ended: for a server that has answered its last call.
     pub async fn stop(&self) {
         let backends = core::mem::take(&mut self.list().backends);
-        for (_, backend) in backends {
-            backend.stop().await;
+        let stop = |(_, backend): (Source, Arc<dyn Backend>)| tokio::spawn(async move { backend.stop().await });
+        let stops: Vec<_> = backends.into_iter().map(stop).collect();
+        for stop in stops {
+            // An error means that this backend has panicked. The others are stopped all the same.
+            let _ = stop.await;
         }
     }
 

@@ -76,13 +76,15 @@ impl Supervisor {
 
     async fn follow(&mut self, connection: &Arc<Connection>) -> Result<core::convert::Infallible, Error> {
         let (client, upstream) = (&connection.client, Arc::clone(&self.upstream));
-        // Before the lists are fetched, so that no change is missed.
-        let mut hearing = Hearing::open(client, &upstream.watched()).await;
         self.refresh(client, ALL).await?;
         // MCP 2026-07-28 basic/patterns/subscriptions: notices may have been lost, so what is watched may have changed.
         self.all_updated();
         tracing::info!(backend = upstream.name, revision = client.version().as_str(), "a backend is connected");
         upstream.state.send_replace(State::Up(Arc::clone(connection)));
+        // A server may leave a subscription without an answer, so the lists do not wait for it. What has changed since they were
+        // fetched is fetched now.
+        let mut hearing = Hearing::open(client, &upstream.watched()).await;
+        self.refresh(client, ALL).await?;
         loop {
             tokio::select! {
                 error = client.ended() => return Err(error),

@@ -82,6 +82,19 @@ impl Permit {
         split
     }
 
+    /// Takes over the bytes of another permit, which count for the caller of this one from now on.
+    ///
+    /// # Errors
+    /// If the permits have different callers and the bytes do not fit into the share of this one.
+    pub(crate) fn absorb(&mut self, mut other: Self) -> Result<(), Overdrawn> {
+        if self.account != other.account || self.budget.is_none() {
+            return self.more(other.bytes);
+        }
+        other.leave();
+        self.bytes += core::mem::take(&mut other.bytes);
+        Ok(())
+    }
+
     /// Creates a permit with no bytes for memory that outlives the request. The same caller is
     /// charged.
     pub(crate) fn of_its_own(&self) -> Self {

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::{Ctx, NoArgs, Server};
     use attache_core::auth::{Access, ApiKey, Authenticated, Shown, digest};
-    use attache_core::exchange::{Next, Origin, open};
+    use attache_core::exchange::{Carrier, Next, open};
     use serde_json::json;
 
     // MRTR-07
@@ -105,7 +105,7 @@ mod tests {
         let body = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
         );
-        let bound = |who: &Authenticated<'_>| match open(&moment.server(), who, Origin::Line(None), &body) {
+        let bound = |who: &Authenticated<'_>| match open(&moment.server(), who, Carrier::Line(None), &body).next {
             Next::Call(ticket) => Binding::of(&body, &ticket.call(&body, who), Kind::Tool, &name),
             other => panic!("{other:?}"),
         };

@@ -31,7 +31,7 @@ pub(crate) struct Running {
     stop: Stop,
     place: Place,
     /// The permit for memory that the call already held when it was parked.
-    _held: Permit,
+    held: Permit,
     /// The connection to a legacy client, which can cancel the call and answer its questions.
     legacy: Option<Box<Legacy>>,
     watch: Watch,
@@ -68,7 +68,7 @@ impl Running {
     ) -> Self {
         let (version, way) = (ticket.version(), Way::Pieces);
         let state = State::Running { ticket, run, events };
-        Self { moment, version, body, state, way, deadline, stop: Stop::default(), place, _held: held, legacy, watch }
+        Self { moment, version, body, state, way, deadline, stop: Stop::default(), place, held, legacy, watch }
     }
 
     /// Returns the protocol revision of the caller.
@@ -191,10 +191,14 @@ impl Running {
         let State::Running { ticket, run, events } = replace(&mut self.state, State::Ended) else { return };
         // The answer with the questions is charged to the same caller, as long as it is not read.
         let of_answer = self.place.permit.another();
-        let call = Suspended { run, events, permit: replace(&mut self.place.permit, of_answer) };
-        let outcome = match self.moment.engine.parking().park(call, question) {
-            Some((questions, state)) => Outcome::Asks(questions, Some(state)),
-            None => parked_too_many(),
+        let mut permit = replace(&mut self.place.permit, of_answer);
+        let absorbed = permit.absorb(replace(&mut self.held, Permit::uncounted()));
+        let call = Suspended { run, events, permit };
+        let parked = absorbed.map(|()| self.moment.engine.parking().park(call, question));
+        let outcome = match parked {
+            Ok(Some((questions, state))) => Outcome::Asks(questions, Some(state)),
+            Ok(None) => parked_too_many(),
+            Err(short) => Outcome::Rejected(Code::InternalError, short.reason().to_owned()),
         };
         // Later events of the parked call are sent in the answer to the retry.
         let (_, events) = mpsc::channel(1);

@@ -17,7 +17,7 @@ use crate::sink::Growing;
 use crate::store::{MemorySessions, SessionStore};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Client as Capabilities, Session, Version};
-use attache_core::exchange::{Next, Reply, Standalone, Ticket};
+use attache_core::exchange::{Opened, Reply, Standalone, Ticket};
 use attache_core::json::Escaped;
 use attache_core::limits::SESSION_LIFE;
 use attache_core::mcp;
@@ -299,9 +299,9 @@ impl Moment {
         scopes(&*self.offers, operation)
     }
 
-    /// Records what kind of message was opened, for observers.
-    pub(crate) fn opened(&self, next: &Next, who: &Authenticated<'_>, body: &Bytes, watch: &mut Watch) {
-        watch.opened(next, who, &self.offers, body);
+    /// Records in `watch` what a message is.
+    pub(crate) fn opened(&self, opened: &Opened, who: &Authenticated<'_>, body: &Bytes, watch: &mut Watch) {
+        watch.opened(opened, who, &self.offers, body);
     }
 
     /// Returns a complete answer that quotes no part of a message, and records it.

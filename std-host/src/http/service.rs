@@ -16,7 +16,7 @@ use crate::limits;
 use crate::observe::{Transport, Watch, scope_why};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
-use attache_core::exchange::{Next, Origin, Standalone, open, open_in_unknown_session};
+use attache_core::exchange::{Carrier, Next, Standalone, open};
 use attache_core::http::{ACCEPTED, Facts, Refusal, Verb, gate};
 use bytes::{Buf, BufMut, Bytes};
 use core::convert::Infallible;
@@ -254,24 +254,21 @@ async fn serve(
     mut watch: Watch,
 ) -> Response<Answered> {
     let form = Form::of(facts, &permit);
-    let (client, is_unknown) = match session::named(engine, facts, who, permit.account()) {
-        Ok(Named::Of(client)) => (Some(client), false),
-        Ok(Named::Nothing) => (None, false),
-        Ok(Named::Unknown) => (None, true),
+    let (client, carrier) = match session::named(engine, facts, who, permit.account()) {
+        Ok(Named::Of(client)) => {
+            let session = client.session;
+            (Some(client), Carrier::Session(facts, session))
+        }
+        Ok(Named::Nothing) => (None, Carrier::Http(facts)),
+        Ok(Named::Unknown) => (None, Carrier::UnknownSession(facts)),
         Err(error) => return refuse(engine, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
-    let origin = match &client {
-        Some(client) => Origin::Session(facts, client.session),
-        None => Origin::Http(facts),
-    };
     let moment = engine.now();
-    let next = match is_unknown {
-        false => open(&moment.server_for(who), who, origin, &body),
-        true => open_in_unknown_session(&moment.server_for(who), who, facts, &body),
-    };
-    moment.opened(&next, who, &body, &mut watch);
+    let opened = open(&moment.server_for(who), who, carrier, &body);
+    moment.opened(&opened, who, &body, &mut watch);
+    let next = opened.next;
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, origin, (&body, &permit), client.as_ref(), (&form, watch)).await;
+        return session::batch(engine, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch)).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()

@@ -11,7 +11,7 @@ use crate::observe::{Transport, Watch};
 use crate::session::{Client, Hearing, Log, Logged, Reader, Writer};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
-use attache_core::exchange::{Batch, Origin, Standalone, open_batched};
+use attache_core::exchange::{Batch, Carrier, Standalone, open_batched};
 use attache_core::http::{ACCEPTED, Facts, Field, OK, Refusal, Verb, gate_session};
 use attache_core::rpc::{Error, Header, HeaderFault};
 use bytes::Bytes;
@@ -125,7 +125,7 @@ pub(super) async fn batch(
     engine: &Arc<Engine>,
     batch: Batch,
     who: &Authenticated<'_>,
-    origin: Origin<'_>,
+    carrier: Carrier<'_>,
     (body, permit): (&Bytes, &Permit),
     client: Option<&Client>,
     (form, mut watch): (&Form, Watch),
@@ -155,13 +155,13 @@ pub(super) async fn batch(
     let mut pending = Vec::new();
     for message in batch.messages(body) {
         let moment = moment.clone();
-        let next = open_batched(&moment.server_for(who), who, origin, message);
+        let opened = open_batched(&moment.server_for(who), who, carrier, message);
         let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
         watch.peer = peer;
-        moment.opened(&next, who, &message, &mut watch);
+        moment.opened(&opened, who, &message, &mut watch);
         let next = match &client {
-            Some(client) => client.forward(next, &message, permit, engine.neighbours()).await,
-            None => next,
+            Some(client) => client.forward(opened.next, &message, permit, engine.neighbours()).await,
+            None => opened.next,
         };
         pending.extend(moment.start(next, who, message, Place::of(permit.another()), client.as_ref(), watch));
     }

@@ -8,11 +8,9 @@ use crate::limits;
 use crate::offer::{Offer, Registry};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version;
-use attache_core::exchange::{Next, Reply};
-use attache_core::json::Text;
-use attache_core::mcp::Params;
-use attache_core::rpc::{Code, Envelope, Message};
-use attache_core::tool::{Kind, Operation};
+use attache_core::exchange::{Next, Opened, Reply};
+use attache_core::mcp::MessageLabel;
+use attache_core::rpc::Code;
 use bytes::Bytes;
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -47,7 +45,7 @@ impl Watch {
             peer: None,
             caller: None,
             revision: None,
-            method: NONE,
+            method: MessageLabel::Unreadable.as_str(),
             offer: None,
             meta: None,
             end: End::Cancelled,
@@ -59,32 +57,22 @@ impl Watch {
         }
     }
 
-    /// Records that the message is `body`, and that `next` is the action for it.
-    pub(crate) fn opened(&mut self, next: &Next, who: &Authenticated<'_>, offers: &Registry, body: &Bytes) {
+    /// Records what `body` was found to be.
+    pub(crate) fn opened(&mut self, opened: &Opened, who: &Authenticated<'_>, offers: &Registry, body: &Bytes) {
         self.received = body.len();
-        let refused = matches!(next, Next::Reply(reply) if reply.error_reported().is_some());
-        // Refusals are logged even without observers, and their log lines need the method and the
-        // name.
+        self.method = opened.method.as_str();
+        self.revision = opened.version;
+        let refused = matches!(&opened.next, Next::Reply(reply) if reply.error_reported().is_some());
+        // The log names the caller of each refusal; otherwise only observers need it.
         if self.observers.list.is_empty() && !refused {
             return;
         }
         self.called_by(who);
-        match next {
-            Next::Call(ticket) => {
-                let call = ticket.call(body, who);
-                self.revision = Some(call.version());
-                let (method, kind, index) = match call.operation() {
-                    Operation::Tool(index) => ("tools/call", Kind::Tool, index),
-                    Operation::Prompt(index) => ("prompts/get", Kind::Prompt, index),
-                    Operation::Resource(index) => ("resources/read", Kind::Resource, index),
-                    Operation::Template(index) => ("resources/read", Kind::Template, index),
-                    Operation::Complete(kind, index) => ("completion/complete", kind, index),
-                };
-                self.method = method;
-                self.offer = offers.offer(kind, index);
-                self.meta = Some(Metadata::of(body, call.metadata()));
-            }
-            _ => self.read(body),
+        if let Next::Call(ticket) = &opened.next {
+            let call = ticket.call(body, who);
+            let (kind, index) = call.operation().entry();
+            self.offer = offers.offer(kind, index);
+            self.meta = Some(Metadata::of(body, call.metadata()));
         }
     }
 
@@ -97,22 +85,7 @@ impl Watch {
         };
     }
 
-    /// Finds the method in a message that is not run. The engine has read the method before, but
-    /// did not keep it.
-    fn read(&mut self, body: &[u8]) {
-        let mut params = Params::default();
-        let Ok(envelope) = Envelope::read(body, |reader| params.read(reader)) else { return };
-        let claim = params.meta.claim().ok().flatten().and_then(|item| item.of(body).text());
-        self.revision = claim.and_then(Version::named);
-        self.method = match envelope.message(body) {
-            Ok(Message::Request(request)) => request.method.of(body).text().map_or(NONE, known),
-            Ok(Message::Notification(method)) => method.of(body).text().map_or(NONE, known),
-            Ok(Message::Answer(_)) => "response",
-            Err(_) => NONE,
-        };
-    }
-
-    /// Records that the message was accepted and needs no answer.
+    /// The message was taken, and there is nothing to answer.
     pub(crate) fn taken(&mut self) {
         self.end = End::Done;
     }
@@ -250,35 +223,3 @@ fn of_token(claims: &[u8]) -> String {
     let subject = ["sub", "oid", "azp", "client_id"].into_iter().find_map(text).unwrap_or("?");
     printable(&format!("{} {subject}", text("iss").unwrap_or("?")), CALLER)
 }
-
-/// The label of a message whose method could not be read.
-const NONE: &str = "none";
-
-/// Returns the method as the protocol writes it, or `unknown`.
-fn known(name: Text<'_>) -> &'static str {
-    METHODS.into_iter().find(|known| name.is(known)).unwrap_or("unknown")
-}
-
-/// The methods that clients send, of all revisions, including methods that are not served here.
-const METHODS: [&str; 20] = [
-    "tools/call",
-    "tools/list",
-    "resources/read",
-    "resources/list",
-    "resources/templates/list",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "prompts/get",
-    "prompts/list",
-    "completion/complete",
-    "logging/setLevel",
-    "subscriptions/listen",
-    "server/discover",
-    "initialize",
-    "ping",
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-    "notifications/elicitation/complete",
-];

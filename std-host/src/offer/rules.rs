@@ -2,6 +2,8 @@
 //! there are any is decided once, when the tool is added, so that a tool without such rules does
 //! not pay for them.
 
+#[cfg(feature = "schema")]
+use super::arguments::echoed;
 use serde_json::Value;
 
 /// Whether `schema`, which was derived from a type, has rules that deserializing into that type
@@ -110,7 +112,10 @@ impl Rules {
                 let reason: String = error.masked().to_string().chars().take(crate::limits::REASON).collect();
                 match error.instance_path().as_str() {
                     "" => format!("The arguments do not fit: {reason}"),
-                    path => format!("Argument '{}' does not fit: {reason}", path.trim_start_matches('/')),
+                    path => {
+                        let argument = echoed(path.trim_start_matches('/').chars());
+                        format!("Argument '{argument}' does not fit: {reason}")
+                    }
                 }
             })
         }

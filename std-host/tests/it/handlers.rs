@@ -242,29 +242,47 @@ fn place_of_panic(mistake: impl FnOnce() + core::panic::UnwindSafe) -> (String, 
 }
 
 #[test]
+fn texts_that_operators_write_are_parsed_and_a_wrong_one_is_an_error_that_says_what_to_write() {
+    use attache_host::auth::{Issuer, Keys, Tokens};
+    let discovered = |issuer: &str| Issuer::discovered(issuer).map(|_| ()).map_err(|error| error.to_string());
+    for issuer in
+        ["https://id.example", "http://localhost:8080/tenant", "https://login.microsoftonline.com/common/v2.0"]
+    {
+        assert_eq!(discovered(issuer), Ok(()), "{issuer}");
+    }
+    for issuer in ["", "id.example", "ftp://id.example", "http://id.example", "https://169.254.169.254"] {
+        let error = discovered(issuer).expect_err(issuer);
+        assert_eq!(error, format!("issuer {issuer:?} must be an https URL, or an http URL of this machine"));
+    }
+    let issuer = || Issuer::discovered("https://id.example").expect("an issuer");
+    assert!(Tokens::of("https://api.example/mcp", issuer()).is_ok());
+    for resource in ["mcp", "ftp://api.example", "https://", "https://api.example/mcp#a"] {
+        let error = Tokens::of(resource, issuer()).map(|_| ()).expect_err(resource).to_string();
+        assert_eq!(error, format!("resource {resource:?} must be a URL such as https://api.example/mcp"));
+    }
+    let error = Keys::new([("good", "0123456789abcdef0123456789abcdef"), ("a", "short")]).expect_err("a short value");
+    assert_eq!(error.to_string(), "the value of key \"a\" must have at least 32 bytes");
+    let error = Server::new("t", "1").path("mcp").map(|_| ()).expect_err("no slash");
+    assert_eq!(error.to_string(), "path \"mcp\" must begin with a slash");
+}
+
+#[test]
 fn mistake_in_a_builder_panics_at_the_line_of_its_author() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct NotAnObject(#[expect(dead_code, reason = "only its schema matters")] u8);
     let tool = |name: &'static str| attache_host::Tool::new(name, "d", |_: NoArgs, _: Ctx| async { "x" });
     let read = |_: attache_host::Read, _: Ctx| async { "x" };
-    let mistakes: [fn(); 9] = [
+    let mistakes: [fn(); 5] = [
         || drop(Server::new("t", "1").tool("no name", "d", |_: NoArgs, _: Ctx| async { "x" })),
         || drop(Server::new("t", "1").tool("a", "d", |_: NotAnObject, _: Ctx| async { "x" })),
-        || drop(Server::new("t", "1").path("mcp")),
         || drop(Server::new("t", "1").extension("none", json!({}))),
         || drop(Server::new("t", "1").seal_keys([])),
         || drop(attache_host::Resource::new("none", "n", "text/plain", |_: attache_host::Read, _: Ctx| async { "x" })),
-        || drop(attache_host::auth::Keys::new([("a", "short")])),
-        || drop(attache_host::auth::Issuer::discovered("ftp://id.example")),
-        || {
-            let issuer = attache_host::auth::Issuer::discovered("https://id.example");
-            drop(attache_host::auth::Tokens::of("mcp", issuer));
-        },
     ];
     for (number, mistake) in mistakes.into_iter().enumerate() {
         assert_eq!(place_of_panic(mistake).0, file!(), "{number}");
     }
-    let here = (place_of_panic(|| drop(Server::new("t", "1").path("mcp"))), line!());
+    let here = (place_of_panic(|| drop(Server::new("t", "1").seal_keys([]))), line!());
     assert_eq!(here.0.1, here.1);
     let twice = move || drop(Server::new("t", "1").with_tool(tool("a")).with_tool(tool("a")));
     assert_eq!(place_of_panic(twice).0, file!());

@@ -206,7 +206,8 @@ mod disconnected {
 #[tokio::test]
 async fn nested_endpoint_is_found_by_the_metadata_that_its_challenge_names() {
     use attache_host::auth::{Auth, Issuer, Tokens};
-    let tokens = Tokens::of("https://api.example/v1/mcp", Issuer::discovered("https://id.example"));
+    let tokens = Tokens::of("https://api.example/v1/mcp", Issuer::discovered("https://id.example").expect("an issuer"))
+        .expect("a resource");
     let server = Server::new("t", "1").auth(Auth::tokens(tokens));
     let metadata: axum::Router = server.metadata();
     let mut router = metadata.nest("/v1", server.endpoint());

@@ -460,7 +460,7 @@ async fn hidden_endpoint_tells_only_callers_that_it_knows_that_memory_is_short()
     use attache_host::auth::{Auth, Keys, Unauthenticated};
     let (server, budget) = counted(&Limits::default());
     let value = "0123456789abcdef0123456789abcdef";
-    let auth = Auth::keys(Keys::new([("ci", value)])).unauthenticated(Unauthenticated::NotFound);
+    let auth = Auth::keys(Keys::new([("ci", value)]).expect("a long key")).unauthenticated(Unauthenticated::NotFound);
     let service = McpService::new(server.auth(auth).tool("echo", "d", async |_: NoArgs, _: Ctx| ()).build());
     let list = |key: Option<&str>| {
         let mut request = request("tools/list", json!({}));

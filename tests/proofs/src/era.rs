@@ -1,9 +1,8 @@
-//! Proofs for `era`: versions, `_meta`, and the choice between the eras. A library computes the
+//! Proofs for `era`: versions, `_meta` and capabilities. A library computes the
 //! digest of a session id, outside the proof.
 
-use crate::server::version;
 use crate::{keep, proofs};
-use attache_core::era::{Carrier, Client, Meta, Version, negotiate};
+use attache_core::era::{Client, Meta, Version};
 use attache_core::json::{Reader, Value};
 
 proofs! {
@@ -13,21 +12,13 @@ proofs! {
         keep(Value::parse(foreign.rest()).ok().and_then(|value| value.text()).and_then(Version::named));
     }
 
-    /// Any `_meta` with any method over any carrier, and a body that need not be the one that
-    /// contained the `_meta`.
-    fn proof_era_negotiate(foreign, _out) {
+    /// Any `_meta`.
+    fn proof_era_meta(foreign, _out) {
         let mut meta = Meta::default();
-        if let Ok(mut reader) = Reader::new(foreign.piece()) {
+        if let Ok(mut reader) = Reader::new(foreign.rest()) {
             keep(meta.read(&mut reader));
         }
         keep((meta.claim(), meta.is_modern(), meta.check()));
-        let method = Value::parse(foreign.piece()).ok().and_then(|value| value.text()).unwrap_or_default();
-        let carrier = match foreign.byte() % 4 {
-            0 => Carrier::Http(None),
-            1 => Carrier::Http(Some(foreign.piece())),
-            _ => Carrier::Line(version(&mut foreign)),
-        };
-        keep(negotiate(method, &meta, carrier, foreign.rest()));
     }
 
     /// Any capabilities that a client declares in its handshake.

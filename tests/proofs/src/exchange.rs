@@ -6,7 +6,7 @@ use crate::server::{caller, dispatch, server, version};
 use crate::{keep, proofs};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{
-    Emission, Inflight, Next, Origin, Reply, Sessions, Share, Standalone, answer, open, open_batched,
+    Emission, Inflight, Next, Carrier, Reply, Sessions, Share, Standalone, answer, open, open_batched,
 };
 use attache_core::http::{Door, LOOPBACK, Policy, Refusal, gate};
 use attache_core::json::{Sink, Slice, Value};
@@ -15,43 +15,43 @@ use attache_core::tool::Level;
 proofs! {
     /// Any line of a connection, after any handshake or none.
     fn proof_exchange_open_line(foreign, _out) {
-        let origin = Origin::Line(version(&mut foreign));
-        keep(open(server(), &caller(), origin, foreign.rest()));
+        let carrier = Carrier::Line(version(&mut foreign));
+        keep(open(server(), &caller(), carrier, foreign.rest()));
     }
 
     /// Any body under any head.
     fn proof_exchange_open_http(foreign, _out) {
         let facts = facts(&mut foreign);
-        keep(open(server(), &caller(), Origin::Http(&facts), foreign.rest()));
+        keep(open(server(), &caller(), Carrier::Http(&facts), foreign.rest()));
     }
 
     /// A whole exchange over a line, with any tool and any buffer.
     fn proof_exchange_call_line(foreign, out) {
-        let origin = Origin::Line(version(&mut foreign));
-        exchange(origin, &mut foreign, out);
+        let carrier = Carrier::Line(version(&mut foreign));
+        exchange(carrier, &mut foreign, out);
     }
 
     /// A whole exchange over HTTP, with any tool and any buffer.
     fn proof_exchange_call_http(foreign, out) {
         let facts = facts(&mut foreign);
-        exchange(Origin::Http(&facts), &mut foreign, out);
+        exchange(Carrier::Http(&facts), &mut foreign, out);
     }
 
     /// A whole exchange in a legacy session, with any tool and any buffer.
     fn proof_exchange_call_session(foreign, out) {
         let facts = facts(&mut foreign);
         let session = session(&mut foreign);
-        exchange(Origin::Session(&facts, session), &mut foreign, out);
+        exchange(Carrier::Session(&facts, session), &mut foreign, out);
     }
 
     /// Any batch, and each of its messages.
     fn proof_exchange_batch(foreign, _out) {
         let facts = facts(&mut foreign);
-        let origin = Origin::Session(&facts, session(&mut foreign));
+        let carrier = Carrier::Session(&facts, session(&mut foreign));
         let (body, later) = (foreign.piece(), foreign.rest());
-        if let Next::Batch(batch) = open(server(), &caller(), origin, body) {
+        if let Next::Batch(batch) = open(server(), &caller(), carrier, body).next {
             for message in batch.messages(later) {
-                keep(open_batched(server(), &caller(), origin, message));
+                keep(open_batched(server(), &caller(), carrier, message));
             }
         }
     }
@@ -97,10 +97,10 @@ proofs! {
 
     /// The loop for handlers that return at once.
     fn proof_exchange_answer(foreign, out) {
-        let origin = Origin::Line(version(&mut foreign));
+        let carrier = Carrier::Line(version(&mut foreign));
         let body = foreign.piece();
         let mut sink = Slice::new(out);
-        if let Some(reply) = answer(server(), &caller(), origin, body, &mut sink, dispatch) {
+        if let Some(reply) = answer(server(), &caller(), carrier, body, &mut sink, dispatch) {
             let mut piece = [0; 64];
             emit(reply.emit(server(), body, sink.written()), &mut foreign, &mut piece);
         }
@@ -133,7 +133,7 @@ fn session(foreign: &mut Foreign<'_>) -> Session {
     }
 }
 
-fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
+fn exchange(carrier: Carrier<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
     let body = foreign.piece();
     // A driver may pass another body in a later step than in the first: a mistake of the driver,
     // but never a panic.
@@ -142,7 +142,7 @@ fn exchange(origin: Origin<'_>, foreign: &mut Foreign<'_>, out: &mut [u8]) {
     let mut sink = Slice::new(out);
     keep(sink.put(foreign.piece()));
     let who = caller();
-    let reply = match open(server(), &who, origin, body) {
+    let reply = match open(server(), &who, carrier, body).next {
         Next::Call(mut ticket) => match ticket.begin(later, &mut sink) {
             Err(reply) => reply,
             Ok(mut output) => {

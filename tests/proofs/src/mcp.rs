@@ -22,7 +22,7 @@ proofs! {
     fn proof_mcp_method(foreign, _out) {
         let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
         if let Some(name) = Value::parse(foreign.rest()).ok().and_then(|value| value.text()) {
-            keep(Method::find(name, version, server()));
+            keep(Method::named(name).map(|method| (method.name(), method.is_served(version, server()))));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::server::{Any, Echo, Every, caller, dispatch, server};
 use crate::{keep, proofs};
-use attache_core::exchange::{Next, Origin, Ticket, open};
+use attache_core::exchange::{Next, Carrier, Ticket, open};
 use attache_core::json::{Slice, Value};
 use attache_core::tool::{Args, Arguments, Kind, Nothing, ToolError, template};
 
@@ -85,7 +85,7 @@ proofs! {
 }
 
 fn with_ticket(body: &[u8], then: impl FnOnce(Ticket)) {
-    if let Next::Call(ticket) = open(server(), &caller(), Origin::Line(None), body) {
+    if let Next::Call(ticket) = open(server(), &caller(), Carrier::Line(None), body).next {
         then(ticket);
     }
 }

@@ -4,6 +4,7 @@
 //! sign in at the issuer.
 
 use super::policy::Policy;
+use attache_core::auth::IssuerPolicy;
 use core::fmt;
 use http::header::HeaderName;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
@@ -393,7 +394,7 @@ fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
     validated(
         "identityProviders.azureActiveDirectory",
         &entra.validation,
-        Policy { issuer, issuers, tenants: tenants.to_vec(), ..Policy::default() },
+        Policy { issuer, rules: IssuerPolicy { issuers, tenants: tenants.to_vec(), ..IssuerPolicy::default() } },
         client,
     )
 }
@@ -431,13 +432,14 @@ fn validated(key: &str, validation: &Validation, policy: Policy, client: String)
     };
     let mut audiences = vec![client];
     audiences.extend(allowed_audiences.iter().cloned());
-    Ok(Policy {
+    let rules = IssuerPolicy {
         audiences,
         applications: one("applications", &old.allowed_client_applications, &new.allowed_applications)?,
         identities: new.allowed_principals.identities.clone(),
         groups: one("groups", &old.allowed_groups, &new.allowed_principals.groups)?,
-        ..policy
-    })
+        ..policy.rules
+    };
+    Ok(Policy { rules, ..policy })
 }
 
 #[cfg(test)]
@@ -485,9 +487,9 @@ mod tests {
         for text in [plain, resource, exported] {
             let policy = policy(&text);
             assert_eq!(policy.issuer, format!("https://login.microsoftonline.com/{TENANT}/v2.0"));
-            assert_eq!(policy.issuers, [format!("https://sts.windows.net/{TENANT}/")]);
+            assert_eq!(policy.rules.issuers, [format!("https://sts.windows.net/{TENANT}/")]);
             assert_eq!(
-                (policy.audiences, policy.applications),
+                (policy.rules.audiences, policy.rules.applications),
                 (vec!["app".to_owned(), "api://app".to_owned()], vec!["code".to_owned()])
             );
         }
@@ -495,7 +497,7 @@ mod tests {
             "openIdConnectConfiguration":{"wellKnownOpenIdConfiguration":"https://id.example/t/.well-known/openid-configuration"}},
             "validation":{"jwtClaimChecks":{"allowedGroups":["g"]}}}}}}"#;
         let policy = policy(custom);
-        assert_eq!((policy.issuer.as_str(), policy.groups), ("https://id.example/t", vec!["g".to_owned()]));
+        assert_eq!((policy.issuer.as_str(), policy.rules.groups), ("https://id.example/t", vec!["g".to_owned()]));
     }
 
     #[test]
@@ -551,8 +553,8 @@ mod tests {
         let named =
             super::parsed(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned())).unwrap().policies.remove(0);
         let second = "https://login.microsoftonline.com/{tenantid}/v2.0";
-        assert_eq!(named.issuers, [second, "https://sts.windows.net/{tenantid}/"]);
-        assert_eq!(named.tenants, ["t"]);
+        assert_eq!(named.rules.issuers, [second, "https://sts.windows.net/{tenantid}/"]);
+        assert_eq!(named.rules.tenants, ["t"]);
         let both = entra("").replacen(
             r#""azure"#,
             r#""customOpenIdConnectProviders":{"id":{"registration":{"clientId":"other",
@@ -560,7 +562,7 @@ mod tests {
             1,
         );
         let policies = parsed(&both).unwrap().policies;
-        let audiences: Vec<_> = policies.iter().map(|policy| policy.audiences.concat()).collect();
+        let audiences: Vec<_> = policies.iter().map(|policy| policy.rules.audiences.concat()).collect();
         assert_eq!(audiences, ["appapi://app", "other"]);
     }
 

@@ -4,6 +4,7 @@ use super::platform::{self, Platform};
 use super::{Layers, Policy, value};
 use crate::fault::{Fault, Faults};
 use crate::text;
+use attache_core::auth::{Access, Gate, IssuerPolicy};
 use attache_host::auth::key_file::Level;
 use attache_host::auth::{Issuer, Unauthenticated};
 use core::time::Duration;
@@ -13,24 +14,21 @@ use std::path::PathBuf;
 /// The credentials that callers need, and the rules for them.
 #[derive(Debug)]
 pub(crate) struct Protection {
-    pub(crate) required: Required,
+    /// The credentials that callers need. `None` if none are configured, and the operator has not said that everyone may call.
+    pub(crate) gate: Option<Gate>,
     pub(crate) keys_file: Option<PathBuf>,
     pub(crate) key_level: Level,
     /// Whether a key may be sent in the query of the URL.
     pub(crate) key_in_query: bool,
     /// Whether a platform in front of the server authenticates callers.
     pub(crate) vouched: bool,
-    /// The rules for access tokens, one entry for each issuer.
+    /// The issuers, each with the policy for its tokens.
     pub(crate) policies: Vec<Policy>,
     /// Scopes that clients are told to request.
     pub(crate) scopes: Vec<String>,
-    /// The tolerated difference between the clocks of the issuers and of this server.
-    pub(crate) leeway: Duration,
     /// Most bytes of a token.
     pub(crate) longest_token: usize,
-    /// Longest time since a token was issued.
-    pub(crate) oldest_token: Option<Duration>,
-    /// Whether plain HTTP is served on loopback addresses only.
+    /// Whether plain HTTP is served on loopback addresses alone.
     pub(crate) require_https: bool,
     pub(crate) unauthenticated: Unauthenticated,
     /// The headers in which a proxy passes the public host and scheme.
@@ -39,19 +37,6 @@ pub(crate) struct Protection {
     pub(crate) jwks_file: Option<PathBuf>,
     /// The public URL of the endpoint.
     pub(crate) resource: Option<String>,
-}
-
-/// Which of the configured credentials callers need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Required {
-    /// All of them. No credentials, if none are configured.
-    All,
-    /// A token or a key.
-    Either,
-    /// A token, but only for tools that require a scope or a role.
-    Sometimes,
-    /// None, because the operator has configured so.
-    Nothing,
 }
 
 impl Protection {
@@ -71,32 +56,47 @@ const MOST_LEEWAY: Duration = Duration::from_secs(10 * 60);
 /// The signature of RS256 alone has 342 characters, that of ES256 has 86.
 const LEAST_TOKEN: usize = 256;
 
+/// Returns the gate that requires all configured credentials; `None` if none are configured.
+const fn all_of(has_tokens: bool, has_keys: bool) -> Option<Gate> {
+    match (has_tokens, has_keys) {
+        (true, true) => Some(Gate::Both),
+        (true, false) => Some(Gate::Token),
+        (false, true) => Some(Gate::Key),
+        (false, false) => None,
+    }
+}
+
 impl Layers {
     pub(super) fn protection(&self, server: Option<usize>) -> Result<Protection, Fault> {
         let text = |key: &str| self.given(key, server).texts.into_iter().next();
         let says = |key: &str| text(key).as_deref() == Some("true");
-        let platform = self.policy(server)?;
+        let mut platform = self.policy(server)?;
+        for Policy { rules, .. } in &mut platform.policies {
+            let seconds = |key: &str| text(key).as_deref().and_then(value::time).map(|time| time.as_secs());
+            rules.leeway = seconds("auth.leeway").unwrap_or_default();
+            rules.max_age = seconds("auth.oldest_token");
+        }
+        let keys_file = text("auth.keys_file").map(PathBuf::from);
+        let vouched = says("auth.platform_principal");
         let protection = Protection {
-            required: match text("auth.require").as_deref() {
-                Some("anonymous") => Required::Nothing,
-                Some("either") => Required::Either,
-                Some("optional") => Required::Sometimes,
-                _ if platform.admits_guests => Required::Sometimes,
-                _ => Required::All,
+            gate: match text("auth.require").as_deref() {
+                Some("anonymous") => Some(Gate::Open(Access::Anonymous)),
+                Some("either") => Some(Gate::Either),
+                Some("optional") => Some(Gate::Optional),
+                _ if platform.admits_guests => Some(Gate::Optional),
+                _ => all_of(!platform.policies.is_empty() || vouched, keys_file.is_some()),
             },
-            keys_file: text("auth.keys_file").map(PathBuf::from),
+            keys_file,
             key_level: match text("auth.key_level").as_deref() {
                 Some("system") => Level::System(text("auth.key_name").unwrap_or_default()),
                 Some("admin") => Level::Admin,
                 _ => Level::Function,
             },
             key_in_query: says("auth.key_in_query"),
-            vouched: says("auth.platform_principal"),
+            vouched,
             policies: platform.policies,
             scopes: platform.scopes,
-            leeway: text("auth.leeway").as_deref().and_then(value::time).unwrap_or_default(),
             longest_token: text("auth.longest_token").as_deref().and_then(value::size).unwrap_or_default(),
-            oldest_token: text("auth.oldest_token").as_deref().and_then(value::time),
             require_https: platform.require_https,
             unauthenticated: match (text("auth.unauthenticated").as_deref(), platform.unauthenticated) {
                 (Some("403"), _) | (Some("401"), Some(403)) => Unauthenticated::Forbidden,
@@ -119,14 +119,9 @@ impl Layers {
     fn policy(&self, server: Option<usize>) -> Result<Platform, Fault> {
         let texts = |key: &str| self.given(key, server).texts;
         let Some(file) = texts("auth.platform_file").into_iter().next() else {
-            let policy = |issuer| Policy {
-                issuer,
-                issuers: texts("auth.issuers"),
-                audiences: texts("auth.audiences"),
-                applications: texts("auth.applications"),
-                tenants: texts("auth.tenants"),
-                identities: texts("auth.identities"),
-                groups: texts("auth.groups"),
+            let policy = |issuer| {
+                let rules = IssuerPolicy::of_lists(|list| texts(&format!("auth.{list}")));
+                Policy { issuer, rules }
             };
             let policies = texts("auth.issuer").into_iter().map(policy).collect();
             return Ok(Platform { policies, scopes: texts("auth.scopes"), ..Platform::default() });
@@ -152,13 +147,13 @@ impl Layers {
         let (has_keys, has_tokens) = (protection.keys_file.is_some(), !protection.policies.is_empty());
         let given = |key: &str| self.given(key, server).texts.into_iter().next().unwrap_or_default();
         let require = given("auth.require");
-        if protection.required == Required::Nothing && protection.asks() {
+        if matches!(protection.gate, Some(Gate::Open(_))) && protection.asks() {
             add("auth.require", "is anonymous, but keys or an issuer are configured: remove one of them");
         }
         if matches!(require.as_str(), "both" | "either") && !(has_keys && has_tokens) {
             add("auth.require", &format!("is {require}, which needs auth.keys_file and auth.issuer"));
         }
-        if protection.required == Required::Sometimes && (has_keys || !has_tokens) {
+        if protection.gate == Some(Gate::Optional) && (has_keys || !has_tokens) {
             let key = if require == "optional" { "auth.require" } else { "auth.platform_file" };
             add(key, "lets guests in, which works with tokens alone: set auth.issuer, and remove auth.keys_file");
         }
@@ -189,17 +184,21 @@ impl Layers {
                 add(&key, "belongs to one issuer, and several are configured");
             }
         }
-        if protection.policies.iter().any(|policy| !Issuer::may_be_asked(&policy.issuer)) {
+        let issuers: Vec<_> = protection.policies.iter().map(|policy| Issuer::discovered(&policy.issuer)).collect();
+        if issuers.iter().any(Result::is_err) {
             add("auth.issuer", "must be an https URL, or an http URL of this machine");
         }
-        let is_open = |policy: &Policy| Issuer::has_tenants(&policy.issuer) && policy.tenants.is_empty();
-        if protection.policies.iter().any(is_open) {
+        let is_open = |(issuer, policy): (&Result<Issuer, _>, &Policy)| {
+            issuer.as_ref().is_ok_and(Issuer::has_tenants) && policy.rules.tenants.is_empty()
+        };
+        if issuers.iter().zip(&protection.policies).any(is_open) {
             add(
                 "auth.issuer",
                 "serves many tenants: name in auth.tenants those whose callers may call, or \"*\" for all of them",
             );
         }
-        if protection.leeway > MOST_LEEWAY {
+        let leeway = self.given("auth.leeway", server).texts.into_iter().next();
+        if leeway.as_deref().and_then(value::time).is_some_and(|leeway| leeway > MOST_LEEWAY) {
             add("auth.leeway", "must be 10min at most: a token is accepted for so long after its end");
         }
         if protection.longest_token < LEAST_TOKEN {

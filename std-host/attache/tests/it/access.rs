@@ -323,6 +323,42 @@ fn token_is_explained_rule_by_rule_and_the_exit_code_says_whether_it_is_let_in()
 }
 
 #[test]
+fn page_for_a_device_has_the_policy_of_the_configuration_and_a_setting_that_no_device_has_is_refused() {
+    let directory = Directory::new("page");
+    let _issuer = issuer(&directory);
+    let page = directory.path("page");
+    let write = |more: &[&str]| {
+        let run = attache(&["provision", "write", "--allow-host", "gateway.local", "--out", &page])
+            .args(takes_tokens(&directory))
+            .args(more)
+            .output()
+            .expect("it runs");
+        (run.status.code(), String::from_utf8(run.stderr).expect("UTF-8"))
+    };
+    let (code, said) = write(&["--auth-unauthenticated", "404"]);
+    assert!(code != Some(0) && said.contains("auth.unauthenticated"), "{said}");
+    let policy = ["--auth-leeway", "5s", "--auth-oldest-token", "1h", "--auth-tenants", "t", "--auth-groups", "g"];
+    let (code, said) = write(&policy);
+    assert_eq!(code, Some(0), "{said}");
+    let shown = attache(&["provision", "show", &page]).output().expect("it runs");
+    let shown = String::from_utf8(shown.stdout).expect("UTF-8");
+    for line in [
+        "Callers need an access token.",
+        "  hosts: gateway.local",
+        "  issuers: https://id.example",
+        "  keys of the issuer: k",
+        &format!("  audiences: {RESOURCE}"),
+        "  applications: app",
+        "  tenants: t",
+        "  groups: g",
+        "  tolerated difference of clocks: 5 s",
+        "  longest time since a token was issued: 3600 s",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+}
+
+#[test]
 fn tokens_are_taken_by_the_keys_in_a_file_and_the_policy_is_printed() {
     let directory = Directory::new("tokens");
     let issued = issuer(&directory);

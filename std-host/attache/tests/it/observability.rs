@@ -96,6 +96,7 @@ fn exchanges_are_logged_with_declared_names_and_nothing_that_is_the_callers() {
     assert!(failed.contains("-32602"), "{failed}");
     let [refused, line] = [log.message("refused"), log.message("exchange")];
     assert_eq!((&refused["level"], &refused["reason"]), (&json!("WARN"), &json!("unknown_tool")));
+    assert_eq!((&refused["method"], &line["revision"]), (&json!("tools/call"), &json!("2026-07-28")));
     assert_eq!((&line["end"], &line["code"], &line["name"]), (&json!("refused"), &json!("-32602"), &Value::Null));
     for event in [done, refused, line] {
         let text = event.to_string();
