@@ -92,6 +92,7 @@ macro_rules! __prompts {
             );
 
             /// Whether this module runs the operation.
+            #[allow(dead_code)]
             pub const fn handles(operation: $crate::tool::Operation) -> bool {
                 matches!(operation, $crate::tool::Operation::Prompt(_))
             }

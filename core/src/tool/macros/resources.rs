@@ -101,6 +101,7 @@ macro_rules! __resources {
             ]);
 
             /// Whether this module runs the operation.
+            #[allow(dead_code)]
             pub const fn handles(operation: $crate::tool::Operation) -> bool {
                 matches!(operation, $crate::tool::Operation::Resource(_) | $crate::tool::Operation::Template(_))
             }

@@ -113,6 +113,7 @@ macro_rules! __tools {
             );
 
             /// Whether this module runs the operation.
+            #[allow(dead_code)]
             pub const fn handles(operation: $crate::tool::Operation) -> bool {
                 matches!(operation, $crate::tool::Operation::Tool(_))
             }
