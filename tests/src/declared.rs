@@ -277,7 +277,7 @@ impl<P: Pin> Board<P> {
         write!(out, "{} of {}", 1, 2)?;
         out.text_with(|text| {
             text.fixed(215, 1)?;
-            write!(text, " {}", "°C")
+            write!(text, " °C")
         })
     }
 
