@@ -21,7 +21,7 @@
 //! ```
 //! use attache_core::auth::{Access, Authenticated};
 //! use attache_core::exchange::{Carrier, answer};
-//! use attache_core::json::{Escaped, Slice, Text};
+//! use attache_core::json::{Slice, Text};
 //! use attache_core::mcp::Server;
 //! use attache_core::tool::{Output, Tables, ToolResult};
 //!
@@ -70,6 +70,9 @@
 //! - `seal`: sealed values, such as session ids, which the server accepts only unchanged.
 //! - `rs256`, `es256`, `eddsa`: token signatures with these algorithms.
 //! - `provision`: configuration of a device in a page of its flash.
+//! - `journal`: the state of a device that survives a restart, in two sectors of its flash.
+//! - `heapless`: `heapless::String` and `heapless::Vec` as arguments and in results.
+//! - `serde-json-core`: arguments and results of types with serde.
 //! - `sntp`: the time of day from a time server.
 //! - `defmt`: `defmt::Format` for the public types, and warnings where a driver refuses or ends
 //!   something.

@@ -129,3 +129,7 @@ pub const SIGNATURE_ADDRESSES: usize = 10;
 /// Most significant digits of a floating-point number. No format prints more than 17, and decimal types of other languages 28 or 34;
 /// with this many the number is still read exactly before it is rounded.
 pub const FLOAT_DIGITS: usize = 40;
+
+/// Deepest nesting of brackets in arguments that serde reads: serde-json-core recurses over what it skips, and a task of a device has
+/// a few kilobytes of stack.
+pub const SERDE_DEPTH: u32 = 8;

@@ -4,7 +4,8 @@ use attache_core::json::{Text, Value as Json};
 use attache_core::mcp::Server;
 use attache_core::testing::Client;
 use attache_core::tool::{
-    Args, Arguments, Call, Fixed, List, Nothing, OrFail, Outcome, Output, Tables, ToolError, ToolResult, Within,
+    Args, Arguments, BySerde, Call, Described, Fixed, List, Nothing, OrFail, Outcome, Output, Tables, ToolError,
+    ToolResult, Within,
 };
 use serde_json::{Value, json};
 
@@ -276,7 +277,7 @@ impl<P: Pin> Board<P> {
         write!(out, "{} of {}", 1, 2)?;
         out.text_with(|text| {
             text.fixed(215, 1)?;
-            write!(text, " {}", "°C")
+            write!(text, " °C")
         })
     }
 
@@ -357,6 +358,53 @@ fn tools_write_texts_objects_and_reasons() {
             (&json!(true), &json!([{"type": "text", "text": reason}]))
         );
     }
+}
+
+/// A type that exists already.
+#[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    level: u8,
+    gains: [f32; 2],
+    #[serde(default)]
+    name: Option<u16>,
+}
+
+impl Described for Settings {
+    const SCHEMA: &'static str = r#"{"type":"object","properties":{"level":{"type":"integer"}},"required":["level"]}"#;
+}
+
+#[test]
+fn type_of_serde_is_read_as_arguments_within_a_bounded_depth() {
+    let good = Settings { level: 7, gains: [0.5, 2.0], name: None };
+    assert_eq!(read::<BySerde<Settings>>(r#"{"level":7,"gains":[0.5,2]}"#), Ok(BySerde(good)));
+    let unfit = "The arguments do not fit the schema of this tool";
+    let brackets =
+        |depth: usize| format!(r#"{{"level":7,"gains":[0.5,2],"name":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    let texts = r#"{"level":7,"gains":[0.5,2],"\"[[[[[[[[[[":1}"#;
+    for arguments in [
+        "{}",
+        r#"{"level":256,"gains":[0,0]}"#,
+        r#"{"level":1,"gains":[0,0],"other":1}"#,
+        texts,
+        &brackets(7),
+        &brackets(60),
+    ] {
+        assert_eq!(read::<BySerde<Settings>>(arguments), Err(unfit.to_owned()), "{arguments}");
+    }
+}
+
+#[test]
+fn value_of_serde_is_a_structured_result_or_does_not_fit() {
+    let mut client = Client::<1024>::of(&SERVER);
+    let mut answered = |room: usize| {
+        let settings = Settings { level: 7, gains: [0.5, 2.0], name: Some(1) };
+        let handler = |_: Call<'_>, out: &mut Output<'_>| out.serialize(&settings, &mut vec![0; room]);
+        client.call("told", "{}", handler).map(|result| result.raw().to_vec()).map_err(|_| ())
+    };
+    let result: Value = serde_json::from_slice(&answered(100).expect("it fits")).expect("JSON");
+    assert_eq!(result["structuredContent"], json!({"level": 7, "gains": [0.5, 2.0], "name": 1}));
+    assert_eq!(answered(20), Err(()));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The journal of a device in flash: each start has a number of its own, whenever power fails.
 
+use ::core::cell::RefCell;
 use attache_core::journal::Journal;
 use attache_core::provision::{Boot, random};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
-use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Flash of four small sectors. Power fails once so many bytes were written or erased.
@@ -58,7 +58,7 @@ impl NorFlash for Memory {
     const ERASE_SIZE: usize = SECTOR;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), PowerFailure> {
-        assert!(from % 128 == 0 && to == from + 128);
+        assert!(from.is_multiple_of(128) && to == from + 128);
         for at in from..to {
             self.spend()?;
             self.bytes.borrow_mut()[at as usize] = 0xFF;
@@ -67,7 +67,7 @@ impl NorFlash for Memory {
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), PowerFailure> {
-        assert!(offset % 8 == 0 && bytes.len() % 8 == 0);
+        assert!(offset.is_multiple_of(8) && bytes.len().is_multiple_of(8));
         for (at, byte) in (offset as usize..).zip(bytes) {
             self.spend()?;
             let place = &mut self.bytes.borrow_mut()[at];

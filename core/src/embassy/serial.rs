@@ -168,47 +168,49 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     }
 
     async fn answer<R: Read>(&mut self, cut: Cut<'_>, limit: usize, inbox: &mut Inbox<R>) -> Result<(), W::Error> {
-        let (line, next) = match cut {
-            Cut::Line(line) => (line, self.connection.open(self.server, self.who, line).next),
-            _ => (b"".as_slice(), Next::Reply(Standalone::too_large(limit).into())),
+        let mut say = Say::Nothing;
+        let line = match cut {
+            Cut::Line(line) => line,
+            _ => {
+                say = Say::Reply(Standalone::too_large(limit).into());
+                b""
+            }
         };
-        match next {
-            Next::Batch(batch) => self.batch(batch, line, inbox).await,
-            next => self.serve(next, line, Batching::Alone, inbox).await,
+        if let Say::Nothing = say {
+            match self.connection.open(self.server, self.who, line).next {
+                Next::Call(ticket) => return self.call(ticket, line, Batching::Alone, inbox).await,
+                Next::Batch(batch) => return self.batch(batch, line, inbox).await,
+                next => self.decide(&next, line, &mut say),
+            }
         }
+        self.say(&say, line, LINE_END).await
     }
 
     /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
     async fn batch<R: Read>(&mut self, batch: Batch, line: &[u8], inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
+            let mut say = Say::Nothing;
             let next = self.connection.open_batched(self.server, self.who, message).next;
             if let Next::Call(_) | Next::Reply(_) | Next::Remember(..) = next {
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }
-            self.serve(next, message, Batching::Batched, inbox).await?;
+            match next {
+                Next::Call(ticket) => self.call(ticket, message, Batching::Batched, inbox).await?,
+                next => self.decide(&next, message, &mut say),
+            }
+            self.say(&say, message, b"").await?;
         }
         if front == b"," { end_line(&mut self.tx, b"]", LINE_END).await } else { Ok(()) }
     }
 
-    async fn serve<R: Read>(
-        &mut self,
-        next: Next,
-        line: &[u8],
-        place: Batching,
-        inbox: &mut Inbox<R>,
-    ) -> Result<(), W::Error> {
-        let mut say = Say::Nothing;
-        if let Next::Call(ticket) = next {
-            return self.call(ticket, line, place, inbox).await;
-        }
-        self.decide(&next, line, &mut say);
-        let (reply, written) = match &say {
+    async fn say(&mut self, say: &Say, line: &[u8], end: &[u8]) -> Result<(), W::Error> {
+        let (reply, written) = match say {
             Say::Nothing => return Ok(()),
             Say::Reply(reply) => (Some(reply), b"".as_slice()),
             Say::Written(len) => (None, self.out.get(..*len).unwrap_or_default()),
         };
-        send(&mut self.tx, reply, self.server, line, written, place.end()).await
+        send(&mut self.tx, reply, self.server, line, written, end).await
     }
 
     /// Decides the answer to everything but calls and batches. It is not async: a coroutine moves values word by word.
@@ -348,11 +350,11 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     }
 }
 
-/// The answer to a message, as it was decided.
+/// The answer to a message.
 enum Say {
     Nothing,
     Reply(Reply),
-    /// So many bytes in the buffer for results.
+    /// This number of bytes in the buffer for results.
     Written(usize),
 }
 

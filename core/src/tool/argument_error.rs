@@ -30,6 +30,8 @@ pub enum Problem {
     Repeated,
     /// The value is not what it must be, in these words.
     Expected(&'static [Part<'static>]),
+    /// serde has not said which argument does not fit.
+    Unfit,
     /// The body is not the one from which the call was read.
     Malformed,
 }
@@ -67,6 +69,7 @@ impl<'a> ArgumentError<'a> {
             Problem::Unknown => (b"This tool has no argument '", b"'"),
             Problem::Repeated => (b"Argument '", b"' is there more than once"),
             Problem::Expected(_) => (b"Argument '", b"' must be "),
+            Problem::Unfit => return put(b"The arguments do not fit the schema of this tool"),
             Problem::Malformed => return put(b"The arguments could not be read"),
         };
         put(front)?;

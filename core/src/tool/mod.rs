@@ -5,6 +5,8 @@ mod argument;
 mod argument_error;
 mod arguments;
 mod block;
+#[cfg(feature = "serde-json-core")]
+mod by_serde;
 mod call;
 mod caller;
 mod entry;
@@ -30,6 +32,8 @@ pub use arguments::{Args, Arguments, Nothing};
 #[doc(hidden)]
 pub use arguments::{Sorted, read_object};
 pub use block::{Block, TextBlock};
+#[cfg(feature = "serde-json-core")]
+pub use by_serde::{BySerde, Described};
 pub use call::{Asides, Call, Completing, Operation, Read, scopes};
 pub use caller::Caller;
 #[cfg(feature = "embassy")]

@@ -51,6 +51,8 @@ tools! { pub mod tools for Board {
     /// Set a channel
     #[cfg(feature = "ten")] async fn channel_9(Channel9);
 
+    /// Takes three arguments by serde
+    #[cfg(feature = "by-serde")] async fn by_serde(BySerde<Settings>);
     /// Takes a decimal
     #[cfg(feature = "fixed")] async fn fixed(Decimal);
     /// Takes a floating-point number
@@ -125,6 +127,33 @@ mod ten {
 }
 #[cfg(feature = "ten")]
 pub use ten::*;
+
+#[cfg(feature = "by-serde")]
+use attache_core::tool::{BySerde, Described};
+/// A type of serde.
+#[cfg(feature = "by-serde")]
+#[derive(serde::Deserialize, serde::Serialize)]
+pub struct Settings {
+    level: u8,
+    blinks: bool,
+    time: Option<u16>,
+}
+#[cfg(feature = "by-serde")]
+impl Described for Settings {
+    const SCHEMA: &'static str = concat!(
+        r#"{"type":"object","properties":{"level":{"description":"brightness in per cent","type":"integer"},"#,
+        r#""blinks":{"description":"whether it blinks","type":"boolean"},"#,
+        r#""time":{"description":"milliseconds until it has the brightness","type":["integer","null"]}},"#,
+        r#""required":["level","blinks"]}"#,
+    );
+}
+#[cfg(feature = "by-serde")]
+impl Board {
+    async fn by_serde(&self, BySerde(wanted): BySerde<Settings>, out: &mut Answer<'_>) -> ToolResult {
+        self.level.set(u32::from(wanted.level) + u32::from(wanted.blinks) * 256 + wanted.time.map_or(0, u32::from));
+        out.serialize(&wanted, &mut [0; 128])
+    }
+}
 
 #[cfg(feature = "fixed")]
 args! { pub struct Decimal { /** degrees Celsius */ target: Fixed<1, 50, 300> } }
