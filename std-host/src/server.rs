@@ -291,7 +291,7 @@ impl Server {
     /// Declares that scope `broad` includes scope `narrow`: a token with the first is accepted for
     /// both. Only the first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
     #[must_use]
-    pub fn implies(self, broad: &str, narrow: &str) -> Self {
+    pub fn scope_implies(self, broad: &str, narrow: &str) -> Self {
         self.engine.changes.edit(|offers| offers.implied.push((broad.to_owned(), narrow.to_owned())));
         self
     }

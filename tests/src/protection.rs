@@ -141,7 +141,7 @@ pub(crate) fn tools(server: Server) -> Server {
     };
     let write = Tool::new("write", "Needs more", |_: NoArgs, _: Ctx| async { "written" }).scope("use").scope("write");
     let run = Tool::new("run", "For operators", |_: NoArgs, _: Ctx| async { "ran" }).role("operator");
-    server.tool("who", "Who calls", who).with_tool(write).with_tool(run).implies("admin", "write")
+    server.tool("who", "Who calls", who).with_tool(write).with_tool(run).scope_implies("admin", "write")
 }
 
 /// Starts a server that accepts tokens of this issuer.

@@ -9,7 +9,7 @@ use crate::budget::Permit;
 use attache_core::era::{Client, Version};
 use attache_core::json::Kind as Json;
 use attache_core::seal::Key;
-use attache_core::tool::Asides;
+use attache_core::tool::RequestMeta;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,7 +71,7 @@ impl Asking {
     pub(crate) fn of(
         body: &Bytes,
         version: Version,
-        asides: &Asides<'_>,
+        request_meta: &RequestMeta<'_>,
         (key, binding): (&Key, &Binding),
         client: Option<Client>,
         permit: &Permit,
@@ -79,7 +79,7 @@ impl Asking {
         let mut memory = Permit::uncounted();
         let mut answers = Map::new();
         let (mut kept, mut parked) = (None, None);
-        let state = asides.request_state.filter(|state| state.kind() != Json::Null);
+        let state = request_meta.request_state.filter(|state| state.kind() != Json::Null);
         if let Some(state) = state {
             memory = permit.another();
             let opened = state
@@ -88,7 +88,7 @@ impl Asking {
                 .ok_or("requestState is invalid or expired; retry the request without it")?;
             (answers, kept, parked) = (opened.answers, opened.saved, opened.parked);
         }
-        match asides.input_responses.map(|responses| parsed(responses.raw())) {
+        match request_meta.input_responses.map(|responses| parsed(responses.raw())) {
             None | Some(Value::Null) => {}
             Some(Value::Object(fresh)) => {
                 if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
@@ -104,7 +104,7 @@ impl Asking {
         Ok(Self {
             asked: match (version, client) {
                 (version, _) if version.is_modern() => {
-                    let declared = asides.client_capabilities;
+                    let declared = request_meta.client_capabilities;
                     Way::Result(declared.map(|declared| body.slice_ref(declared.raw())).unwrap_or_default())
                 }
                 (version, Some(client)) => Way::Requests(version, client),

@@ -317,9 +317,9 @@ impl<C: Clone> Registry<C> {
         deadline: Instant,
         permit: &Permit,
     ) -> Started<C> {
-        let asides = call.asides();
+        let request_meta = call.request_meta();
         let (events, received) =
-            Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level), permit);
+            Events::new(call.version(), &request_meta, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
@@ -327,7 +327,7 @@ impl<C: Clone> Registry<C> {
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let client = known.map(|known| known.client);
-        let asking = match Asking::of(body, call.version(), &asides, (key, &binding), client, permit) {
+        let asking = match Asking::of(body, call.version(), &request_meta, (key, &binding), client, permit) {
             Ok(asking) => asking,
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
@@ -335,7 +335,7 @@ impl<C: Clone> Registry<C> {
             }
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), asides.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
@@ -346,7 +346,7 @@ impl<C: Clone> Registry<C> {
             version: call.version(),
             events: Arc::new(events),
             asking,
-            metadata: Metadata::of(body, asides.metadata),
+            metadata: Metadata::of(body, request_meta.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
             deadline,
