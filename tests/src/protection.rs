@@ -562,7 +562,7 @@ fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private()
     );
 
     // A cursor shows each caller only what it may use itself.
-    let http = Http::start(server().page(1));
+    let http = Http::start(server().page_size(1));
     let operator = json!({"scp": "use write", "roles": ["operator"]});
     let first = list(&http, operator.clone(), None);
     let cursor = first["result"]["nextCursor"].as_str().expect("a cursor");

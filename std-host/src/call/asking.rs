@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, Elicited};
 use super::error::{Failure, ToolError};
-use super::page::Page;
+use super::page::UserPage;
 use super::parked::ParkedCall;
 use super::state::{Binding, open};
 use crate::budget::Permit;
@@ -202,8 +202,8 @@ impl Asking {
     }
 
     /// Returns the failure of a call that needs the user to visit a page first.
-    pub(crate) fn page(&self, page: Page) -> ToolError {
-        let Page { id, message, url } = page;
+    pub(crate) fn page(&self, page: UserPage) -> ToolError {
+        let UserPage { id, message, url } = page;
         let ask = Ask::Url { message: message.clone(), url: url.clone() };
         if let Err(fault) = ask.check() {
             return ToolError::from_failure(Failure::Internal(fault));
@@ -221,7 +221,7 @@ impl Asking {
                 ToolError::user(format!("{message}: a person has to open {url}. Call again when that is done."))
             }
             (None, None) => ToolError::from_failure(match self.asked {
-                Way::Requests(..) => Failure::Page(Page { id, message, url }),
+                Way::Requests(..) => Failure::Page(UserPage { id, message, url }),
                 _ => Failure::Asks([(id, ask.request())].into_iter().collect()),
             }),
         }
@@ -254,12 +254,12 @@ impl Asking {
         self.asked.missing(ask).is_none()
     }
 
-    pub(crate) fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
+    pub(crate) fn save(&self, value: &impl Serialize) -> Result<(), ToolError> {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(serde_json::to_value(value)?);
         Ok(())
     }
 
-    pub(crate) fn kept<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(crate) fn saved<T: DeserializeOwned>(&self) -> Option<T> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().and_then(|kept| serde_json::from_value(kept.clone()).ok())
     }
