@@ -39,7 +39,7 @@ use crate::json::{Integer, Kind, Part, Text, Value};
     note = "or implement `attache_core::tool::Argument` for it: its documentation has an example"
 )]
 pub trait Argument<'a>: Sized {
-    /// What a value must be, for the schema and for the words of an error.
+    /// The expected form of a value, for the schema and for error messages.
     const EXPECTED: Expected;
     /// Whether `null`, or leaving the argument out, means a value too.
     const OPTIONAL: bool = false;
@@ -47,7 +47,7 @@ pub trait Argument<'a>: Sized {
     /// Reads a value; `None` if the type does not have it. Nothing is rounded or clamped.
     fn read(value: Value<'a>) -> Option<Self>;
 
-    /// The same, for types whose values have parts: the error then says which part does not fit.
+    /// Reads a value like `read`, but reports the part that does not fit if the value has parts.
     ///
     /// # Errors
     /// [`ArgumentError`] for the value, or for the part of it that does not fit.

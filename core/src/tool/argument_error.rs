@@ -17,7 +17,7 @@ pub struct ArgumentError<'a> {
     problem: Problem,
 }
 
-/// What is wrong with an argument.
+/// The reason why an argument does not fit.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -46,7 +46,7 @@ impl<'a> ArgumentError<'a> {
         if self.name.is_empty() { None } else { Some(self.name) }
     }
 
-    /// What is wrong.
+    /// Returns the reason.
     pub const fn problem(&self) -> Problem {
         self.problem
     }
@@ -89,7 +89,7 @@ impl<'a> ArgumentError<'a> {
         words.iter().try_for_each(|part| match *part {
             Part::Number(number) => put(Decimal::new(number).as_bytes()),
             Part::Fixed(number, places) => put(Decimal::fixed(number, places).as_bytes()),
-            // What types are made of is a promise of the application: it has no quotes.
+            // The application chooses the names of its types, and they must contain no quotes.
             Part::Json(words) | Part::Text(words) => put(words.as_bytes()),
             Part::Choices(texts) => texts.iter().enumerate().try_for_each(|(at, text)| {
                 put(if at == 0 { b"" } else { b", " })?;

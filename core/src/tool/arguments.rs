@@ -169,7 +169,7 @@ impl<'s, 'a> Sorted<'s, 'a> {
         Some((name, value.or(default)))
     }
 
-    /// What was read, or what did not fit.
+    /// Returns the arguments, or the first error.
     ///
     /// # Errors
     /// The first argument that did not fit.

@@ -32,12 +32,12 @@ impl Block<'_> {
         self.sink.put(br#""}"#)
     }
 
-    /// The block that `write` writes, with more members, such as `annotations` and `_meta`: members of a JSON object on one
-    /// line, with commas between and none at the ends. That they are is a promise of the caller; they stand in the answer as they
-    /// are.
+    /// Appends the block that `write` writes, and adds `members` to it, such as `annotations` and
+    /// `_meta`. `members` are members of a JSON object on one line, with commas between them and
+    /// none at the ends. They are sent as they are: the caller must make sure that they are valid.
     ///
     /// # Errors
-    /// What `write` says, or [`Full`].
+    /// The error of `write`, or [`Full`].
     pub fn with(self, members: &str, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> Result<(), Full> {
         write(Block { sink: self.sink, cut: self.cut, version: self.version })?;
         // Every block ends with the brace that closes its object.
@@ -175,7 +175,7 @@ impl fmt::Debug for Block<'_> {
 /// A text while it is written.
 pub struct TextBlock<'w> {
     pub(super) sink: &'w mut (dyn Sink + Send),
-    /// Set when something did not fit, so that what stands here is not the whole text.
+    /// Set when something did not fit, so that the written text is incomplete.
     pub(super) cut: &'w mut bool,
 }
 

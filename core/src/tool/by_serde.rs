@@ -1,8 +1,9 @@
 //! Arguments and results by serde (feature `serde-json-core`), for types that exist already.
 //!
-//! `args!` and `results!` are smaller, name the argument that does not fit, and are proved not to panic. This way knows any type of serde,
-//! but: the schema is written by hand, texts without escape sequences alone are read into `&str`, errors name no argument, and there
-//! is no proof.
+//! `args!` and `results!` are smaller, name the argument that does not fit, and are proved not to
+//! panic. This module accepts every type that serde supports, at a price: the application writes
+//! the schema by hand, `&str` accepts only texts without escape sequences, errors name no argument,
+//! and there is no proof.
 
 use super::{Args, ArgumentError, Arguments, Field, Output, Problem, ToolError, ToolResult};
 use crate::limits;
@@ -38,7 +39,7 @@ impl<'a, T: Deserialize<'a> + Described> Args<'a> for BySerde<T> {
     }
 }
 
-/// How deep brackets are nested in a text that is known to be JSON.
+/// Returns the depth of nested brackets in a text that is known to be JSON.
 fn depth(text: &[u8]) -> u32 {
     let (mut depth, mut deepest, mut quoted, mut escaped) = (0u32, 0, false, false);
     for byte in text {

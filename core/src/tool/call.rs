@@ -1,11 +1,11 @@
-//! What a handler is called with.
+//! The input of a handler: the operation, its parameters and its caller.
 
 use super::{Arguments, Catalogue, Kind, Level, template};
 use crate::auth::{Authenticated, Need};
 use crate::era::Version;
 use crate::json::{Fields, Item, Kind as Json, Reader, Repeated, Text, Value};
 
-/// What is to be done, with the number of what it is done with.
+/// The operation that a request calls, with the number of its entry in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Operation {
@@ -22,7 +22,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What it is done with.
+    /// Returns the kind and the number of the entry in the catalogue.
     pub const fn entry(self) -> (Kind, usize) {
         match self {
             Self::Tool(index) => (Kind::Tool, index),
@@ -44,7 +44,7 @@ pub fn scopes(offers: &dyn Catalogue, operation: Operation) -> impl Iterator<Ite
     })
 }
 
-/// One call: what, with what, by whom.
+/// One call: the operation, its parameters and its caller.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Call<'b> {
@@ -68,7 +68,7 @@ impl<'b> Call<'b> {
         Self { operation, version, params, subject, who }
     }
 
-    /// What is to be done.
+    /// Returns the operation.
     pub const fn operation(&self) -> Operation {
         self.operation
     }
@@ -86,7 +86,7 @@ impl<'b> Call<'b> {
         }
     }
 
-    /// What is read, of a resource; the empty URI for other calls.
+    /// Returns the URI of a resource to read; it is empty for other calls.
     pub fn read(&self) -> Read<'b> {
         let uri = match self.operation {
             Operation::Resource(_) | Operation::Template(_) => self.subject.and_then(|uri| uri.text()),
@@ -95,7 +95,7 @@ impl<'b> Call<'b> {
         Read { uri: uri.unwrap_or_default() }
     }
 
-    /// What is to be completed; nothing for other calls.
+    /// Returns the argument or variable to complete; it is empty for other calls.
     pub fn completing(&self) -> Completing<'b> {
         let mut completing =
             Completing { argument: Text::default(), value: Text::default(), context: Arguments::new(None) };
@@ -166,23 +166,23 @@ impl<'b> Call<'b> {
     }
 }
 
-/// What a request asks for besides what it is about.
+/// The metadata and options of a request, apart from its name and arguments.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct RequestMeta<'b> {
-    /// What the request says of itself (`_meta`): an object.
+    /// The metadata of the request (`_meta`): an object.
     pub metadata: Option<Value<'b>>,
     /// The token by which the caller wants to hear of progress, as it was written.
     pub progress_token: Option<&'b [u8]>,
     /// The level from which on the caller wants to hear log messages; `None` if it wants none.
     pub log_level: Option<Level>,
-    /// What the client can be asked for during this request: an object in the shape of `ClientCapabilities`.
+    /// The client's capabilities for this request: an object in the shape of `ClientCapabilities`.
     pub client_capabilities: Option<Value<'b>>,
     /// The answers to what an earlier try of this request asked (MCP 2026-07-28 basic/patterns/mrtr): an object.
     pub input_responses: Option<Value<'b>>,
-    /// What an earlier try of this request gave the client to keep: a string, if the client is sound. It comes from outside:
-    /// check it before it is believed.
+    /// The state that an earlier try of this request gave to the client: a string, if the client is
+    /// correct. The client may have changed it: check it before you trust it.
     pub request_state: Option<Value<'b>>,
 }
 
@@ -235,7 +235,7 @@ impl<'b> Read<'b> {
         self.uri
     }
 
-    /// What a variable of `template` stands for in the URI, percent signs untouched.
+    /// Returns the value of a variable of `template` in the URI, still percent-encoded.
     pub fn variable(&self, template: &str, name: &str) -> Option<Text<'b>> {
         template::variable(template, self.uri, name)
     }
@@ -256,7 +256,7 @@ impl<'b> Completing<'b> {
         self.argument
     }
 
-    /// What stands there so far.
+    /// Returns the text that the person has typed so far.
     pub const fn value(&self) -> Text<'b> {
         self.value
     }
@@ -266,7 +266,7 @@ impl<'b> Completing<'b> {
         self.context
     }
 
-    /// What the person has filled in for another argument or variable.
+    /// Returns the value that the person has filled in for another argument or variable.
     pub fn resolved(&self, name: &str) -> Option<Text<'b>> {
         self.context.value()?.member(name)?.text()
     }

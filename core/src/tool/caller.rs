@@ -1,4 +1,4 @@
-//! What a handler says to its caller beside the result, while it runs: how far it is, and what belongs into the caller's log.
+//! Messages of a running handler to its caller: progress, and entries for the caller's log.
 
 use super::Level;
 use super::block::TextBlock;
@@ -6,7 +6,7 @@ use crate::json::{Escaped, Full, Sink};
 use core::fmt;
 use core::future::poll_fn;
 
-/// How far a call is.
+/// The progress of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Progress {
@@ -16,9 +16,9 @@ pub(crate) struct Progress {
     pub(crate) words: Option<Escaped<'static>>,
 }
 
-/// Who runs a handler, as the handler sees it.
+/// The driver of a handler, as the handler sees it.
 pub(crate) trait Runner: Sync {
-    /// Takes note of how far it is. What is not told yet is replaced.
+    /// Stores the progress. It replaces progress that was not sent yet.
     fn progress(&self, progress: Progress);
 
     /// Whether the caller wants to hear log messages of this level.
@@ -37,20 +37,23 @@ pub struct Caller<'r> {
 }
 
 impl Caller<'_> {
-    /// Tells how far the call is: `done` of `total`, in any unit, and a few words for people. It does not wait: what comes faster
-    /// than it is sent is told by its latest. What does not exceed what was told last is passed over (MCP
-    /// basic/patterns/progress: it "MUST increase").
+    /// Reports progress: `done` of `total`, in any unit, and a few words for people. It does not
+    /// wait: if the handler reports faster than the driver sends, the driver sends only the latest
+    /// report. A report that does not exceed the last one is dropped (MCP basic/patterns/progress:
+    /// the value "MUST increase").
     pub fn progress(&mut self, done: u32, total: Option<u32>, words: Option<Escaped<'static>>) {
         if let Some(runner) = self.runner {
             runner.progress(Progress { done, total, words });
         }
     }
 
-    /// Writes to the caller's log, if it wants messages of this level, and waits until the message has gone out: it borrows what
-    /// room the result has left. No secrets: it leaves the device.
+    /// Writes to the caller's log, if the caller wants messages of this level, and waits until the
+    /// message is sent. The message uses the free room behind the result. It leaves the device, so
+    /// it must not contain secrets.
     ///
     /// # Errors
-    /// [`Full`] if the message does not fit behind what stands there of the result, or `write` says so. The result is untouched.
+    /// [`Full`] if the message does not fit behind the result written so far, or if `write` returns
+    /// it. The result is unchanged.
     pub async fn log(
         &mut self,
         level: Level,

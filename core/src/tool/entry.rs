@@ -1,5 +1,5 @@
-//! What a server offers, as its lists print it: tools, prompts, resources and templates. All of it is constant text,
-//! which lies in flash on a device.
+//! The offers of a server as its lists print them: tools, prompts, resources and templates. All of
+//! it is constant text, which is in flash on a device.
 
 use super::schema::Field;
 use super::template;
@@ -8,7 +8,7 @@ use crate::auth::Need;
 use crate::era::Version;
 use crate::json::Text;
 
-/// What can be offered and listed.
+/// The kinds of entries that a server can offer and list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
@@ -81,23 +81,23 @@ impl<'a> Entry<'a> {
         Self { arguments: Some(arguments), ..self }
     }
 
-    /// The same, for callers whose token has all of `needs`.
+    /// Returns the same entry, for callers with a token that has all of `needs`.
     #[must_use]
     pub const fn with_needs(self, needs: &'a [Need<'a>]) -> Self {
         Self { needs, ..self }
     }
 
-    /// What it asks of the token of its caller.
+    /// Returns the scopes and roles that the caller's token needs.
     pub const fn needs(&self) -> &'a [Need<'a>] {
         self.needs
     }
 
-    /// What finds it.
+    /// Returns the key of the entry: its name, its URI, or its template.
     pub const fn key(&self) -> &'a str {
         self.key
     }
 
-    /// What lists print of it.
+    /// Returns the members that lists print.
     pub const fn members(&self) -> &'a [Member<'a>] {
         self.members
     }
@@ -116,21 +116,23 @@ pub const fn is_tool_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 128
 }
 
-/// What a server offers: tables in flash on a device, registries that may change on a host.
+/// The offers of a server: tables in flash on a device, registries that may change on a host.
 ///
-/// An entry keeps its number as long as a call of it may run, and the whole stays as it is while an answer is emitted.
+/// An entry keeps its number as long as a call of it may run. The catalogue must not change while
+/// an answer is emitted.
 pub trait Catalogue {
-    /// How many entries of a kind there are.
+    /// Returns the number of entries of a kind.
     fn len(&self, kind: Kind) -> usize;
 
-    /// What finds an entry: its name, its URI, or its template. Entries are listed in the order of their numbers.
+    /// Returns the key of an entry: its name, its URI, or its template. Lists follow the order of
+    /// the numbers.
     fn key(&self, kind: Kind, index: usize) -> Option<&str>;
 
     /// Gives each group of members that the list prints of an entry to `take`; at most
     /// [`limits::MEMBERS`](crate::limits::MEMBERS), the first of them in every revision.
     fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>));
 
-    /// What the server declares that it can do.
+    /// Returns the features that the server declares.
     fn features(&self) -> Features;
 
     /// The number of the entry that `key` finds: the one with this name or URI, or the first template that fits it.
@@ -180,12 +182,12 @@ pub trait Catalogue {
 pub struct Mirror<'a> {
     /// The header is `Mcp-Param-` and this.
     pub header: &'a str,
-    /// Where the argument stands: the names of the properties on the way, with a slash in front of each.
+    /// The path of the argument: the names of the properties on the way, each after a slash.
     pub path: &'a str,
 }
 
-/// What a server declares (MCP 2026-07-28 basic/index, "ServerCapabilities"). What is declared is served, and what is not
-/// is answered as unknown.
+/// The features that a server declares (MCP 2026-07-28 basic/index, "ServerCapabilities"). The
+/// server serves the declared features, and answers requests for others as unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Features {
@@ -261,8 +263,8 @@ impl<'a> Tables<'a> {
         Self { logging: true, ..self }
     }
 
-    /// The same, with subscriptions to resources: whoever drives the engine tells them of updates. The lists lie in flash and
-    /// never change.
+    /// Returns the same catalogue, with subscriptions to resources: the driver of the engine
+    /// reports updates. The lists are in flash and never change.
     #[must_use]
     pub const fn with_subscriptions(self) -> Self {
         Self { subscriptions: true, ..self }

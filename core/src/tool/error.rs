@@ -3,7 +3,7 @@
 use crate::json::Full;
 use core::fmt;
 
-/// What a handler ends with: `Ok` once the result stands in the [`Output`](super::Output).
+/// The outcome of a handler: `Ok` if it has written the result to the [`Output`](super::Output).
 pub type ToolResult = Result<(), ToolError>;
 
 /// Why a call has no result.
@@ -15,7 +15,7 @@ pub enum ToolError {
     Full,
     /// It failed, and this is what the peer may know of it: a tool's result with `isError`, otherwise an internal error.
     Failed(&'static str),
-    /// There is no resource with the URI that was asked for.
+    /// There is no resource with the requested URI.
     NotFound,
     /// A prompt's or a completion's argument of this name does not fit.
     Argument(&'static str),
@@ -28,7 +28,7 @@ impl From<Full> for ToolError {
 }
 
 impl From<fmt::Error> for ToolError {
-    /// Writing fails only where there is no room.
+    /// Writing fails only if the buffer is full.
     fn from(fmt::Error: fmt::Error) -> Self {
         Self::Full
     }

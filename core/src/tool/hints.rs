@@ -1,7 +1,7 @@
-//! What a client may assume of a tool.
+//! Hints about a tool's behaviour.
 
-/// What a client may assume of a tool, if it trusts the server (MCP server/tools, "ToolAnnotations"). What is not said
-/// has the default of the protocol, which is the cautious one.
+/// Hints about a tool's behaviour, for clients that trust the server (MCP server/tools,
+/// "ToolAnnotations"). A missing hint has the default of the protocol, which is the cautious one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hints {

@@ -1,26 +1,26 @@
-//! How grave a log message is.
+//! The severity of a log message.
 
 use crate::json::Text;
 
-/// How grave a log message is (RFC 5424, MCP server/utilities/logging), least first.
+/// The severity of a log message (RFC 5424, MCP server/utilities/logging), least severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Level {
     /// For finding faults.
     Debug,
-    /// What goes on.
+    /// Normal operation.
     Info,
-    /// What is normal but worth a word.
+    /// A normal event that is worth attention.
     Notice,
-    /// What may become a fault.
+    /// A condition that may lead to an error.
     Warning,
-    /// What went wrong.
+    /// A failure.
     Error,
-    /// What makes a part unusable.
+    /// A failure that makes a part unusable.
     Critical,
-    /// What has to be seen to at once.
+    /// A condition that needs action at once.
     Alert,
-    /// What makes the whole unusable.
+    /// A failure that makes the whole system unusable.
     Emergency,
 }
 

@@ -7,7 +7,8 @@ use crate::json::{Kind, Part, Reader, Value};
 use core::fmt;
 use core::marker::PhantomData;
 
-/// An array of any length, whose elements are read where they lie in the request. All of them were checked.
+/// An array of any length. Its elements are read in place from the request, and all of them were
+/// checked.
 pub struct List<'a, T> {
     array: Value<'a>,
     len: usize,
@@ -20,7 +21,7 @@ impl<'a, T: Argument<'a>> List<'a, T> {
         elements(self.array).filter_map(T::read)
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     pub const fn len(&self) -> usize {
         self.len
     }

@@ -1,5 +1,5 @@
-//! What an application offers: tools, prompts and resources declared once, their arguments read and their results written
-//! in place.
+//! The offers of an application: tools, prompts and resources. The application declares each once;
+//! arguments are read in place, and results are written in place.
 
 mod argument;
 mod argument_error;

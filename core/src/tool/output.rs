@@ -20,7 +20,7 @@ use core::fmt;
 /// [`values`](Output::values) are the places for the results of the other calls.
 pub struct Output<'o> {
     pub(super) sink: &'o mut (dyn Sink + Send),
-    /// Who hears what is said beside the result, if anybody does.
+    /// The driver that sends the handler's messages apart from the result, if there is one.
     pub(super) runner: Option<&'o dyn Runner>,
     version: Version,
     /// Where the answer begins, and the id it carries.
@@ -33,11 +33,11 @@ pub struct Output<'o> {
     items: usize,
     failed: bool,
     content: Content,
-    /// Something else than a result stands in the sink.
+    /// Set if the sink holds something other than a result.
     instead: Option<Instead>,
 }
 
-/// What an answer can be instead of a result.
+/// The kinds of answers that replace a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Instead {
@@ -49,7 +49,7 @@ pub(crate) enum Instead {
     Result,
 }
 
-/// What stands at the end of a finished output.
+/// The end of a finished output.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct End {
@@ -59,7 +59,7 @@ pub(crate) struct End {
     pub(crate) closed: bool,
     /// More values were there than a completion may have.
     pub(crate) more: bool,
-    /// What stands there instead of a result.
+    /// The kind of answer that replaces a result.
     pub(crate) instead: Option<Instead>,
 }
 
@@ -215,7 +215,8 @@ impl<'o> Output<'o> {
         self.failed = true;
     }
 
-    /// Makes the result a failure whose only block is `reason`. Blocks that were written are taken back.
+    /// Makes the result a failure with `reason` as its only block. Blocks that were written before
+    /// are removed.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -231,8 +232,9 @@ impl<'o> Output<'o> {
         self.fail_with(|block| error.sentence(&mut |piece| block.put(piece)))
     }
 
-    /// Makes the result a failure whose only block is the text that `write` writes, such as
-    /// `out.fail_with(|text| write!(text, "pump {} is dry", number))`. Blocks that were written are taken back.
+    /// Makes the result a failure with one block: the text that `write` writes, such as
+    /// `out.fail_with(|text| write!(text, "pump {} is dry", number))`. Blocks that were written
+    /// before are removed.
     ///
     /// # Errors
     /// The error of `write`; [`ToolError::Full`] if it does not fit.
@@ -247,9 +249,11 @@ impl<'o> Output<'o> {
         self.text_with(write)
     }
 
-    /// Answers with a protocol error instead of a result: for a prompt, a resource or a completion whose parameters do not
-    /// fit, and for a client that cannot be asked for what the call needs. What was written is taken back, and nothing may
-    /// follow. Of a tool's arguments the model should hear in a result: see [`fail`](Output::fail). `data` is JSON on one line.
+    /// Answers with a protocol error instead of a result. Use it for a prompt, a resource or a
+    /// completion with invalid parameters, and for a client without a capability that the call
+    /// needs. The content written before is removed, and nothing may follow. For invalid arguments
+    /// of a tool, use [`fail`](Output::fail), so that the model sees the error. `data` is JSON on
+    /// one line.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -280,9 +284,10 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
-    /// Answers that the client must give something first (MCP 2026-07-28 basic/patterns/mrtr). `requests` is a JSON object of
-    /// what is asked, by key, on one line; `state` comes back with the answers. What was written is taken back, and nothing may follow.
-    /// Not for a completion, nor for a legacy client.
+    /// Asks the client for input before the call can end (MCP 2026-07-28 basic/patterns/mrtr).
+    /// `requests` is a JSON object of the questions by key, on one line. The client returns `state`
+    /// with its answers. The content written before is removed, and nothing may follow. Not for a
+    /// completion, nor for a legacy client.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -296,10 +301,11 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
-    /// Answers with the result that another server has made: `members` are those of the result object and `meta` those of its
-    /// `_meta`, each as JSON on one line with commas between and none at the ends, or empty. Neither `resultType` nor a key of
-    /// `_meta` that the protocol reserves may be among them: they are written here. What was written before is taken back, and
-    /// nothing may follow.
+    /// Answers with the result of another server: `members` are those of the result object and
+    /// `meta` those of its `_meta`, each as JSON on one line with commas between and none at the
+    /// ends, or empty. They must not contain `resultType` or a key of `_meta` that the protocol
+    /// reserves: this function writes them. The content written before is removed, and nothing may
+    /// follow.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -406,7 +412,7 @@ impl fmt::Debug for Output<'_> {
 
 const FOLLOWS: &str = "nothing may follow what was written last";
 
-/// Who says a message of a prompt.
+/// The speaker of a message of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {

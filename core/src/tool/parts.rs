@@ -47,7 +47,7 @@ pub const fn later_parts(title: &'static str, output: &'static str) -> [Part<'st
     ]
 }
 
-/// What may be assumed of a tool, which revision 2024-11-05 does not know; nothing if nothing is said.
+/// The hints of a tool, which revision 2024-11-05 does not know; empty if the tool declares none.
 pub const fn hint_parts(hints: Hints) -> [Part<'static>; 6] {
     let [h0, h1, h2, h3, h4, h5] = hints.member();
     [Part::Json(h0), Part::Json(h1), Part::Json(h2), Part::Json(h3), Part::Json(h4), Part::Json(h5)]

@@ -1,4 +1,4 @@
-//! What the attributes of a declaration say, collected at compile time.
+//! The attributes of a declaration, collected at compile time.
 
 use super::{Entry, Hints};
 use crate::auth::Need;
@@ -9,7 +9,7 @@ const LINES: usize = 64;
 /// Most scopes and roles of one declaration.
 const NEEDS: usize = 8;
 
-/// What the attributes of a declaration say.
+/// The attributes of a declaration.
 #[derive(Clone, Copy, Debug)]
 pub struct Said {
     /// The name in lists and calls.
@@ -72,7 +72,7 @@ impl Said {
         self.lines > 0
     }
 
-    /// How many lines the doc comment has.
+    /// Returns the number of lines of the doc comment.
     pub const fn lines(&self) -> usize {
         self.lines
     }
@@ -88,7 +88,7 @@ impl Said {
         lines
     }
 
-    /// How many scopes and roles there are.
+    /// Returns the number of scopes and roles.
     pub const fn needs(&self) -> usize {
         self.needed
     }
@@ -105,7 +105,7 @@ impl Said {
     }
 }
 
-/// How many of `all` are in this build.
+/// Returns the number of elements of `all` that are in this build.
 pub const fn count<T: Copy>(mut all: &[Option<T>]) -> usize {
     let mut count = 0;
     while let [one, rest @ ..] = all {

@@ -10,7 +10,7 @@ pub struct Field {
     pub name: &'static str,
     /// The lines of its doc comment.
     pub doc: &'static [&'static str],
-    /// What its value must be.
+    /// The expected form of its value.
     pub expected: Expected,
     /// Whether it may be `null`.
     pub nullable: bool,
@@ -32,7 +32,7 @@ impl Field {
     }
 }
 
-/// What a value must be.
+/// The expected form of a value.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Expected {

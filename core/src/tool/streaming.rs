@@ -51,7 +51,8 @@ impl<'w> Streaming<'w> {
     /// [`ToolError::Full`](super::ToolError::Full) as of [`push`](Streaming::push).
     pub async fn end(mut self) -> ToolResult {
         self.put(|sink| sink.put(br#""}"#)).await?;
-        // What stands behind the content is written without waiting. A buffer that is smaller is empty now at least.
+        // The text behind the content is written without waiting. A buffer that is smaller than it
+        // is at least empty now.
         let _ = self.put(reserve).await;
         *self.content = Content::Open;
         Ok(())
@@ -79,17 +80,17 @@ fn reserve(sink: &mut (dyn Sink + Send)) -> Result<(), Full> {
 /// Bytes that are escaped together; what does not fit as a whole waits for room as a whole.
 const RUN: usize = 16;
 
-/// What may be written next.
+/// The state of the content: it decides which writes are allowed next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Content {
     /// Another item.
     Open,
-    /// Nothing, because something stands behind the content.
+    /// Nothing, because other text follows the content already.
     Closed,
     /// More of the text that is streamed.
     Streaming,
-    /// Nothing: what stands in the sink is no whole answer.
+    /// Nothing, because the sink holds an incomplete answer.
     Spoilt,
 }
 

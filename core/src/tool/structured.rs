@@ -16,7 +16,7 @@ use crate::json::{Decimal, Full, Part, Sink, Text, escape, escape_bytes};
     note = "for a floating-point number, write `Fixed::<1>::nearest(number)` with as many places as it has"
 )]
 pub trait ToJson {
-    /// What the value is, for the schema.
+    /// The form of the value, for the schema.
     const EXPECTED: Expected;
     /// Whether it may be `null`.
     const OPTIONAL: bool = false;

@@ -1,5 +1,6 @@
-//! URI templates of RFC 6570 level 1: literals and `{name}`. A variable stands for one or more characters up to the next
-//! literal, and for no `/`, `?` or `#`, because the expansion of level 1 escapes those.
+//! URI templates of RFC 6570 level 1: literals and `{name}`. A variable matches one or more
+//! characters up to the next literal. It never matches `/`, `?` or `#`, because the expansion of
+//! level 1 escapes those.
 
 use super::uri::Pair;
 use crate::json::Text;
@@ -9,9 +10,10 @@ pub fn fits(template: &str, uri: Text<'_>) -> bool {
     walk(template, uri, |_, _| {})
 }
 
-/// The characters of `uri` that the variable `name` of `template` stands for, percent signs untouched.
+/// Returns the characters of `uri` that the variable `name` of `template` matches, still
+/// percent-encoded.
 ///
-/// `None` if `uri` is no expansion of `template`, or the template has no such variable.
+/// `None` if `uri` is not an expansion of `template`, or the template has no such variable.
 pub fn variable<'a>(template: &str, uri: Text<'a>, name: &str) -> Option<Text<'a>> {
     let mut found = None;
     let fits = walk(template, uri, |variable, text| {

@@ -9,7 +9,8 @@ pub fn same_uri(known: &str, uri: Text<'_>) -> bool {
         || known.chars().all(|known| chars.next().is_some_and(|char| pair.same(known, char))) && chars.next().is_none()
 }
 
-/// Compares two URIs character by character. What came before is the same in both, so both are in the same escape or in none.
+/// Compares two URIs character by character. The characters before are equal, so an escape sequence
+/// begins and ends at the same position in both.
 #[derive(Clone, Copy)]
 pub(super) struct Pair {
     /// Digits of an escape that are still to come.

@@ -102,7 +102,8 @@ macro_rules! __args {
                 default: "",
             } $( .or(stringify!($default)) )? ),* ];
 
-            // The length of an array cannot depend on the lifetime of the impl, so it is asked of the static twin.
+            // The length of an array cannot depend on the lifetime of the impl, so the type with
+            // the lifetime `'static` supplies it.
             const SCHEMA: &'static str = {
                 const FIELDS: &[$crate::tool::Field] = <$static as $crate::tool::Args<'static>>::FIELDS;
                 const TEXT: [u8; $crate::tool::schema_len(FIELDS)] = $crate::tool::schema(FIELDS);
@@ -165,7 +166,7 @@ macro_rules! __choices {
         impl $name {
             const CHOICES: &'static [&'static str] = &[ $( $(#[$cfg])* $crate::__choice!($variant $($said)?) ),+ ];
 
-            /// The string that stands for it in JSON.
+            /// Returns the string that represents the variant in JSON.
             pub const fn name(&self) -> &'static str {
                 match self {
                     $( $(#[$cfg])* Self::$variant => $crate::__choice!($variant $($said)?), )+

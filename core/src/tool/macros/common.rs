@@ -1,4 +1,4 @@
-//! What the declarations of all kinds have in common.
+//! Macros that the declarations of all kinds share.
 
 /// The name of an argument or of a tool in JSON.
 #[doc(hidden)]
@@ -12,7 +12,7 @@ macro_rules! __name {
     };
 }
 
-/// What the attributes of a declaration say, one call for each attribute.
+/// Collects the attributes of a declaration, one call for each attribute.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __say {
@@ -122,7 +122,7 @@ macro_rules! __call {
     };
 }
 
-/// What a handler ends with: nothing more, or a result that is written by its type.
+/// Ends a handler: with nothing more, or with a result that its type writes.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __outcome {

@@ -1,4 +1,4 @@
-//! What the compiler says about declarations that do not match: these macros only run then.
+//! Compiler errors for declarations that do not match: these macros run only then.
 
 #[doc(hidden)]
 #[macro_export]

@@ -1,14 +1,15 @@
 //! `resources!`: the tables of resources and templates, and the function that writes them.
 
-/// Declares the resources of an application, and the templates of resources without a fixed URI. The functions write to
-/// [`Contents`](crate::tool::Contents). The module `uri` has each URI and template as a constant by the name of its function: for
-/// [`Read::variable`](crate::tool::Read::variable), and for whoever tells of changes.
+/// Declares the resources of an application, and the templates of resources without a fixed URI.
+/// The functions write to [`Contents`](crate::tool::Contents). The module `uri` has each URI and
+/// template as a constant by the name of its function: for
+/// [`Read::variable`](crate::tool::Read::variable), and for code that reports changes.
 ///
 /// ```
 /// use attache_core::tool::{Contents, Read, ToolError, ToolResult};
 ///
 /// attache_core::resources! { pub mod files for Board {
-///     /// What happened since the start
+///     /// The events since the start
 ///     "board://log" as "text/plain" => fn log;
 /// } templates {
 ///     /// The state of one relay
