@@ -1,4 +1,5 @@
-//! What changes on a device, told by the application from wherever it notices.
+//! Changes of lists and resources on a device. The application reports them from any place in its
+//! code.
 
 use crate::limits;
 use core::cell::RefCell;
@@ -47,7 +48,7 @@ impl<const URIS: usize> Changes<URIS> {
         true
     }
 
-    /// Those whose URIs fit, as bits.
+    /// Returns the resources with URIs that `fits` accepts, as bits.
     pub(super) fn which(&self, mut fits: impl FnMut(&str) -> bool) -> u32 {
         self.uris.iter().rev().fold(0, |bits, uri| bits << 1 | u32::from(fits(uri)))
     }

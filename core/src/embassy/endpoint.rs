@@ -49,7 +49,8 @@ pub struct Endpoint<'a, const URIS: usize> {
 }
 
 impl<'a> Endpoint<'a, 0> {
-    /// An endpoint at `/mcp` with the default deadlines, whose resources do not change, for so many sockets. The fields can be changed.
+    /// An endpoint at `/mcp` with the default deadlines, for this number of sockets. Its resources
+    /// do not change. The fields can be changed.
     pub fn new(server: &'a Server<'a>, policy: Policy<'a>, guard: Guard<'a>, sockets: usize) -> Self {
         static NONE: Changes<0> = Changes::new([]);
         let site = EndpointConfig { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
@@ -58,7 +59,7 @@ impl<'a> Endpoint<'a, 0> {
 }
 
 impl<'a, const URIS: usize> Endpoint<'a, URIS> {
-    /// The same endpoint, whose subscriptions are told of these changes.
+    /// Returns the same endpoint; its subscriptions report these changes.
     #[must_use]
     pub fn changes<const N: usize>(self, changes: &'a Changes<N>) -> Endpoint<'a, N> {
         let Self { server, site, room, .. } = self;
@@ -134,7 +135,7 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize> Default for HttpBuf
     }
 }
 
-/// How to end a connection.
+/// The ways to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum End {

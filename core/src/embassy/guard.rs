@@ -1,4 +1,5 @@
-//! Authentication of callers on a device, by API keys and by tokens whose issuer's keys are in flash. Nothing is fetched.
+//! Authentication of callers on a device, by API keys and by tokens. The keys of the tokens' issuer
+//! are in flash. The device fetches nothing.
 
 use super::wall_clock::WallClock;
 use crate::auth::{Access, ApiKey, Authenticated, Bearer, Denied, IssuerKeys, Rules, Shown, Verified};
@@ -23,7 +24,7 @@ pub struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// No credentials: for devices whose policy asks for none.
+    /// No credentials: for devices with a policy that requires none.
     pub const NONE: Self = Guard { keys: &[], tokens: None, denied: |_| {} };
 }
 
@@ -31,16 +32,16 @@ impl Guard<'_> {
 pub struct Tokens<'a> {
     /// The endpoint as its clients write it. Its path begins where the metadata of the device is served (RFC 9728).
     pub resource: Resource<'a>,
-    /// What the tokens have to say.
+    /// The claims that the tokens must have.
     pub rules: Rules<'a>,
     /// The keys of the issuer: an array of them with their names (`kid`), or what was [provisioned](crate::provision).
     pub issuer_keys: &'a dyn IssuerKeys,
-    /// What a client needs for the most ordinary use.
+    /// The scopes that a client needs for ordinary use.
     pub scopes: &'a [&'a str],
     /// The time of day. While it is not known no token is taken, for each of them ends.
     pub clock: &'a WallClock,
-    /// Room for tokens that were checked: one for each caller whose calls run at the same time, at least one. A token that comes again
-    /// while there is room costs no signature.
+    /// Slots for verified tokens: one for each caller with a running call, and at least one. While
+    /// a token has a slot, a repeated request with it needs no signature check.
     pub seen: &'a [TokenSlot],
     /// The rate limit for signatures.
     pub ration: &'a SignatureBudget,
@@ -116,7 +117,8 @@ impl SignatureBudget {
     /// Takes one signature for the client at `from`, at `now` in milliseconds since the start; `false` if the limit is reached.
     fn take(&self, from: Option<IpAddr>, now: u64) -> bool {
         let address = network(from);
-        // An address that is new takes the place of the one whose bucket is full, or will be first.
+        // A new address replaces the address with a full bucket, or with the bucket that is full
+        // first.
         let known = self.shares.iter().find(|share| share.address.get() == address);
         let Some(share) = known.or_else(|| self.shares.iter().min_by_key(|share| share.full_at.get())) else {
             return false;
@@ -140,8 +142,9 @@ const fn spend(full_at: u64, now: u64, burst: u64, each: u64) -> Option<u64> {
     if owed > burst.saturating_mul(each) { None } else { Some(now.saturating_add(owed)) }
 }
 
-/// What shares of the rate limit are counted by: an IPv4 address, or the first 64 bits of an IPv6 address, since one client has all
-/// addresses behind those. 0 for clients without an address.
+/// Returns the key of a client's share of the rate limit: an IPv4 address, or the first 64 bits of
+/// an IPv6 address, since one client has all addresses behind those. 0 for clients without an
+/// address.
 fn network(from: Option<IpAddr>) -> u64 {
     match from.map(|address| address.to_canonical()) {
         None => 0,
@@ -304,7 +307,7 @@ mod tests {
         Some(IpAddr::from([192, 168, 1, last]))
     }
 
-    /// How many of ten tries at `now` succeed.
+    /// Returns the number of ten tries at `now` that succeed.
     fn taken(ration: &SignatureBudget, from: impl Fn(u8) -> Option<IpAddr>, now: u64) -> usize {
         (0..10).filter(|number| ration.take(from(*number), now)).count()
     }

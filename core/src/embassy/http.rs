@@ -122,8 +122,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         }
     }
 
-    /// Answers one request. What is decided is decided in functions that are not async: a coroutine moves what they return from slot
-    /// to slot, word by word, and embeds each await.
+    /// Answers one request. The decisions are in functions that are not async: a coroutine moves
+    /// their return values from slot to slot, word by word, and embeds each await.
     async fn request(
         &mut self,
         request: &Result<Request<'_>, Fault>,
@@ -563,7 +563,7 @@ impl Say {
     }
 }
 
-/// What happens on a connection while its call runs.
+/// The events on a connection while its call runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Heard {
     /// The client has gone.
@@ -581,14 +581,14 @@ struct Answer<'t, 'a, W> {
     heard: bool,
 }
 
-/// What of an answer has gone out.
+/// The part of an answer that was sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// Nothing.
     Whole,
     /// A part of it, in chunks.
     Chunks,
-    /// Events that stand before it.
+    /// Events that precede it.
     Events,
     /// A part of it, in an event.
     LastEvent,
@@ -702,5 +702,6 @@ async fn first<T>(
     .await
 }
 
-/// How long an idle connection stays that makes room: a client's next request may be on its way.
+/// The time for which an idle connection stays open before it makes room for another: the client's
+/// next request may be on its way.
 const GRACE: Duration = Duration::from_millis(100);

@@ -14,11 +14,11 @@ pub(super) struct Inbox<R: Read> {
     bytes: [u8; limits::MEANWHILE],
     start: usize,
     end: usize,
-    /// How the line has ended.
+    /// The end of the line, once it has ended.
     ended: Option<Result<(), R::Error>>,
 }
 
-/// What is heard while a call runs.
+/// The messages that the device acts on while a call runs.
 pub(super) enum Heard {
     /// A ping has come. Its answer, and how long that is.
     Pong([u8; PONG], usize),
@@ -39,10 +39,10 @@ impl<R: Read> Inbox<R> {
         taken
     }
 
-    /// Waits until there is something; `false` at the end of the stream.
+    /// Waits until there is input; `false` at the end of the stream.
     ///
     /// # Errors
-    /// What the line reports.
+    /// The error of the line.
     pub(super) async fn more(&mut self) -> Result<bool, R::Error> {
         if self.start == self.end && self.ended.is_none() {
             self.read().await;
@@ -57,8 +57,9 @@ impl<R: Read> Inbox<R> {
         }
     }
 
-    /// Comes back with what is meant for the call `id` that runs, or with a ping, which is taken out. Everything else waits in its
-    /// place; when there is no room for more, nothing more is heard. No ping is answered where that has no place.
+    /// Waits for the cancellation of the running call `id`, or for a ping, and removes it from the
+    /// inbox. All other messages wait in the inbox. When the inbox is full, the device reads
+    /// nothing more. A ping is not answered if `listening` allows no answers.
     pub(super) async fn hear(&mut self, id: &[u8], listening: &Listening<'_>) -> Heard {
         let mut seen = 0;
         loop {
@@ -69,7 +70,7 @@ impl<R: Read> Inbox<R> {
                     Some((line, Next::Reply(reply))) if reply.is_pong() && listening.answers => {
                         let mut answer = [0; PONG];
                         let mut emission = reply.emit(listening.server, line, b"");
-                        // A ping whose id is too long waits for the end of the call.
+                        // A ping with an id that is too long waits for the end of the call.
                         (emission.len() <= PONG).then(|| {
                             let len = emission.fill(&mut answer);
                             Heard::Pong(answer, len)
@@ -91,7 +92,8 @@ impl<R: Read> Inbox<R> {
         }
     }
 
-    /// The first whole line behind `seen` bytes of what is there: where it stands, without its end.
+    /// Returns the range of the first whole line after the first `seen` bytes, without its line
+    /// end.
     fn line(&self, seen: usize) -> Option<core::ops::Range<usize>> {
         let from = self.start + seen;
         let rest = self.bytes.get(from..self.end)?;
@@ -132,7 +134,7 @@ pub(super) struct Listening<'a> {
     pub(super) server: &'a Server<'a>,
     pub(super) who: &'a Authenticated<'a>,
     pub(super) agreed: Option<Version>,
-    /// An answer to something else may stand before that of the call.
+    /// An answer to another message may precede the answer of the call.
     pub(super) answers: bool,
 }
 

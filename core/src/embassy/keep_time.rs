@@ -19,5 +19,5 @@ pub async fn keep_time<F: NorFlash>(clock: &WallClock, mut journal: Journal<F>) 
     }
 }
 
-/// How often the floor is looked at.
+/// The interval at which the floor is checked.
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -28,36 +28,38 @@ enum Lent<'b> {
     Nothing,
     /// To be sent; then the handler is to be woken.
     Full(Slice<'b>, Waker),
-    /// What stands behind so many bytes is to be sent as a message of its own; then the handler is to be woken.
+    /// The driver sends the bytes after this number as a message of its own, and then wakes the
+    /// handler.
     Aside(Slice<'b>, usize, Waker),
     /// To be filled again.
     Empty(Slice<'b>),
 }
 
-/// What the handler has said that takes no buffer.
+/// Messages of the handler that need no buffer.
 #[derive(Clone, Copy)]
 struct Kept {
     /// The latest, if it is not sent yet.
     progress: Option<Progress>,
-    /// What the next progress must exceed.
+    /// The next progress must exceed this value.
     above: Option<u32>,
     must_finish: bool,
 }
 
-/// What happens while a handler runs.
+/// The events while a handler runs.
 pub(super) enum Said<'s, H> {
     /// The next piece of its result.
     Piece(&'s [u8]),
-    /// A whole message, to stand before the result.
+    /// A whole message, to be sent before the result.
     Message(&'s [u8]),
-    /// How far it is.
+    /// The progress of the call.
     Progress(Progress),
-    /// What came from the client.
+    /// A message from the client.
     Heard(&'s H),
 }
 
 impl<'b> Way<'b> {
-    /// For a caller who wants log messages from `level` on; none if there is no level.
+    /// For a caller that wants log messages of `level` and more severe ones; `None` for a caller
+    /// that wants no log messages.
     pub(super) const fn new(level: Option<Level>) -> Self {
         let told = Kept { progress: None, above: None, must_finish: false };
         Self { lent: Mutex::new(Cell::new(Lent::Nothing)), told: Mutex::new(Cell::new(told)), level }
@@ -91,7 +93,7 @@ impl<'b> Way<'b> {
                 .await
             };
             let Some(event) = event else {
-                // What it has said last has gone before its result.
+                // The last message of the handler was sent before its result.
                 match core::mem::replace(&mut ended, Poll::Pending) {
                     Poll::Ready(result) => return Ok(result),
                     Poll::Pending => continue,
@@ -170,7 +172,7 @@ impl Runner for Way<'_> {
 /// Pieces of a message that takes no buffer; those that are not needed are empty.
 pub(super) const PIECES: usize = 10;
 
-/// Progress as it is written, for whoever sends it.
+/// A progress report as text, for the driver that sends it.
 pub(super) struct Told {
     done: Decimal,
     total: Option<Decimal>,
@@ -193,7 +195,7 @@ impl Told {
     }
 }
 
-/// What the driver has to see to.
+/// The events that the driver must handle.
 enum Event<'b, H> {
     Full(Slice<'b>, Waker),
     Aside(Slice<'b>, usize, Waker),
@@ -212,7 +214,7 @@ impl<H> Event<'_, H> {
     }
 }
 
-/// The buffer, as a sink that can send on what stands in it.
+/// The buffer, as a sink that can send its content before the handler ends.
 pub(super) struct Outbox<'w, 'b> {
     way: &'w Way<'b>,
     /// Without room while it is lent.
@@ -224,13 +226,13 @@ pub(super) struct Outbox<'w, 'b> {
     broken: bool,
 }
 
-/// What is left to be sent when the answer is finished.
+/// The part of a finished answer that still has to be sent.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Rest<'o> {
     /// All of it: nothing has gone out.
     Whole(&'o [u8]),
-    /// This; what stands before it has gone out.
+    /// These bytes; the bytes before them were sent.
     Tail(&'o [u8]),
     /// A part has gone out of an answer that is none.
     Broken,
@@ -298,7 +300,7 @@ impl Sink for Outbox<'_, '_> {
             self.reclaim();
             return if self.lent { Poll::Pending } else { Poll::Ready(()) };
         }
-        // Behind a piece of the result there is no place for another message.
+        // Once a piece of the result was sent, no other message may follow it.
         if self.sent > 0 || self.broken || self.slice.len() <= from {
             self.truncate(from);
             return Poll::Ready(());

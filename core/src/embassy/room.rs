@@ -1,4 +1,5 @@
-//! What the connections of one endpoint share: who waits for a place, and how many stay open for good.
+//! The state that the connections of one endpoint share: free sockets, and the number of open
+//! subscriptions.
 
 use crate::limits;
 use core::cell::{Cell, RefCell};
@@ -11,7 +12,7 @@ use embassy_sync::waitqueue::MultiWakerRegistration;
 pub struct ConnectionSlots {
     /// Sockets that wait for a client.
     free: Cell<usize>,
-    /// Connections that are about to end because somebody waits.
+    /// Connections that are about to end because a client waits.
     leaving: Cell<usize>,
     /// Subscriptions that may still be opened.
     listens: Cell<usize>,
@@ -43,12 +44,12 @@ impl ConnectionSlots {
         self.free.set(self.free.get().saturating_add(1));
     }
 
-    /// Whether no socket waits for a client: whoever comes now has to wait for somebody's end.
+    /// Returns whether no socket is free: a new client then has to wait until a connection ends.
     pub(super) fn is_full(&self) -> bool {
         self.free.get() == 0
     }
 
-    /// Ready when no socket waits for a client: then whoever asks makes room, and ends.
+    /// Waits until no socket is free. The connection that called it then makes room by ending.
     pub(super) async fn crowded(&self) -> Leaving<'_> {
         poll_fn(|context| {
             if self.is_full() && self.leaving.get() == 0 {
@@ -69,7 +70,8 @@ impl ConnectionSlots {
     }
 }
 
-/// Who is about to make room. Dropped before it [goes](Leaving::goes), it needs its place itself.
+/// A connection that is about to make room. Dropped before it [goes](Leaving::goes), the connection
+/// keeps its socket.
 pub(super) struct Leaving<'r>(Option<&'r ConnectionSlots>);
 
 impl Leaving<'_> {

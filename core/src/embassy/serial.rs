@@ -18,8 +18,10 @@ use embedded_io_async::{Read, Write};
 
 /// The memory of one line: put it in a `static`.
 ///
-/// `LINE` is the longest message in bytes, `OUT` the longest result that is not streamed, `LISTENS` the number of
-/// subscriptions that can be open at once. What is larger or more is refused with an error that says so. Lists and errors need no room here.
+/// `LINE` is the longest message in bytes, `OUT` the longest result that is not streamed, `LISTENS`
+/// the number of subscriptions that can be open at once. The device refuses a longer message or
+/// result, and a further subscription, with an error that says so. Lists and errors need no room
+/// here.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LineBuffers<const LINE: usize, const OUT: usize, const LISTENS: usize = 0> {
@@ -63,7 +65,7 @@ pub struct Line<'a, const URIS: usize = 0> {
 }
 
 impl<'a> Line<'a> {
-    /// A line to this server, whose resources do not change.
+    /// A line to this server. The server's resources do not change.
     pub fn new(server: &'a Server<'a>) -> Self {
         static NONE: Changes<0> = Changes::new([]);
         Self { server, changes: &NONE, who: Authenticated::anonymous(&Access::Anonymous) }
@@ -71,7 +73,7 @@ impl<'a> Line<'a> {
 }
 
 impl<'a, const URIS: usize> Line<'a, URIS> {
-    /// The same line, whose subscriptions are told of these changes.
+    /// Returns the same line; its subscriptions report these changes.
     #[must_use]
     pub fn changes<const N: usize>(self, changes: &'a Changes<N>) -> Line<'a, N> {
         let Self { server, who, .. } = self;
@@ -127,7 +129,7 @@ impl<'a, const URIS: usize> Line<'a, URIS> {
 /// The other end of the line, and what is needed to answer it.
 struct Peer<'a, W, H, const LISTENS: usize, const URIS: usize> {
     connection: Connection,
-    /// From which level on a legacy peer wants to hear log messages.
+    /// The least severe level of log messages that a legacy peer wants.
     level: Option<Level>,
     server: &'a Server<'a>,
     who: &'a Authenticated<'a>,
@@ -269,7 +271,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         };
         let way = Way::new(level);
         let mut outbox = Outbox::new(self.out, &way);
-        // A piece of the answer has gone out: nothing may stand between it and the next.
+        // A piece of the answer was sent: no other message may come between it and the next.
         let begun = Cell::new(false);
         let cancelled = Cell::new(false);
         let reply = match ticket.begin(line, &mut outbox) {
@@ -334,14 +336,16 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             }
         };
         let (reply, written) = match outbox.rest() {
-            // MCP basic/patterns/cancellation: a cancelled call is not answered. What was sent of it is not a whole line.
+            // MCP basic/patterns/cancellation: a cancelled call is not answered. The part that was
+            // sent is not a whole line.
             _ if cancelled.get() && !begun.get() => return Ok(()),
             _ if cancelled.get() => (None, b"".as_slice()),
             Rest::Whole(written) => (Some(&reply), written),
             Rest::Tail(written) => (None, written),
             Rest::Broken => {
                 warning!("a result failed after a part of it was sent: its line is broken off");
-                // What was sent lacks its closing braces at least, so no reader takes this line for an answer.
+                // The part that was sent lacks at least its closing braces, so no reader takes this
+                // line for an answer.
                 self.tx.write_all(LINE_END).await?;
                 (Some(&reply), b"".as_slice())
             }

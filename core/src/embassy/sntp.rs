@@ -1,26 +1,28 @@
 //! The time of day from a time server (feature `sntp`): RFC 4330, RFC 5905 §14.
 //!
-//! Crates for it put the device's own time into the question and work out how far it is off. Here whole seconds will do, and the place is better
-//! used for a mark that nobody can guess.
+//! Other SNTP crates send the device's own time in the request and compute the offset. Here whole
+//! seconds are enough, and the field holds a random number that an attacker cannot guess.
 
 use super::WallClock;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Timer, with_timeout};
 
-/// Keeps `clock` by the time server at `server`, for ever: asks at once, after a failure every 16 seconds, and else every hour. It has a task of
-/// its own and one UDP socket.
+/// Keeps `clock` set by the time server at `server`. It runs for ever: it asks at once, every 16
+/// seconds after a failure, and every hour after a success. It needs a task of its own and one UDP
+/// socket.
 ///
-/// An answer counts only if it repeats the 64 bits that the question had for a mark; `random` gives those, from the device's own source or from
-/// its seed ([`provision::random`](crate::provision::random)). Who sits between can still answer himself: the time is believed as far as the
-/// network is, and never before the floor of `clock`.
+/// An answer counts only if it repeats the 64 random bits of the request. `random` supplies them,
+/// from the device's own source or from its seed ([`provision::random`](crate::provision::random)).
+/// An attacker on the path can still forge an answer: the time is as trustworthy as the network. It
+/// is never before the floor of `clock`.
 pub async fn sntp(stack: Stack<'_>, server: IpEndpoint, clock: &WallClock, mut random: impl FnMut() -> u64) {
     let (mut rx, mut tx) = ([0; PACKET], [0; PACKET]);
     let (mut received, mut sent) = ([PacketMetadata::EMPTY], [PacketMetadata::EMPTY]);
     let mut socket = UdpSocket::new(stack, &mut received, &mut rx, &mut sent, &mut tx);
     loop {
         stack.wait_config_up().await;
-        // Another port each time: an answer that comes too late finds nobody.
+        // Another port each time: an answer that comes too late reaches no open port.
         let port = EPHEMERAL | u16::try_from(random() & u64::from(!EPHEMERAL)).unwrap_or_default();
         let mut time = None;
         if socket.bind(port).is_ok() {
@@ -48,7 +50,7 @@ async fn ask(socket: &UdpSocket<'_>, server: IpEndpoint, mark: u64) -> Option<u6
     if let Some(flags) = packet.first_mut() {
         *flags = CLIENT;
     }
-    // RFC 5905 §14: what stands for the client's time is repeated, and means nothing to the server.
+    // RFC 5905 §14: the server repeats the client's transmit timestamp and does not interpret it.
     if let Some(time) = packet.last_chunk_mut() {
         *time = mark.to_be_bytes();
     }
@@ -71,9 +73,10 @@ fn answered(packet: &[u8; PACKET], mark: u64) -> Option<u64> {
     let (leap, mode) = (flags >> 6, flags & 7);
     let word = |at: usize| rest.get(at - 2..at + 2)?.try_into().ok().map(u32::from_be_bytes);
     let (origin, seconds) = (u64::from(word(24)?) << 32 | u64::from(word(28)?), word(40)?);
-    // No broadcast; a server whose own clock runs, and that is not telling us to go away (stratum 0); our mark.
+    // The answer must not be a broadcast. The server's clock must run, and the server must not
+    // reject the client (stratum 0). The answer must repeat the random number.
     let counts = mode == SERVER && leap != UNSYNCHRONIZED && (1..=15).contains(stratum) && origin == mark;
-    // RFC 4330 §3: what is below counts from 2036, when the number begins anew.
+    // RFC 4330 §3: smaller numbers count from 2036, when the counter starts again at 0.
     let era = if seconds >> 31 == 0 { 1 << 32 } else { 0 };
     (counts && seconds != 0).then(|| u64::from(seconds) + era - UNTIL_1970)
 }

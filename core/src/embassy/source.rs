@@ -43,7 +43,8 @@ impl<R: Read> Source<R> {
         Ok(self.end > 0)
     }
 
-    /// Comes back when the client has gone. What it sends meanwhile is kept; then nobody knows until it is used.
+    /// Waits until the client has closed the connection. Data that the client sends in the meantime
+    /// is kept; until it is read, a close behind it is not seen.
     pub(super) async fn gone(&mut self) {
         if matches!(self.more().await, Ok(true)) {
             pending::<()>().await;

@@ -17,12 +17,12 @@ pub(super) struct Subscription {
     of: Wanted,
 }
 
-/// What is to be told of, and what of it is not told yet.
+/// The changes that a subscription wants, and those of them that were not sent yet.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Wanted {
     wanted: u32,
-    /// What of it has changed and is not told yet.
+    /// The wanted changes that were not sent yet.
     pending: u32,
     /// Changes up to this one are in there or told.
     heard: u64,
@@ -110,7 +110,8 @@ impl Subscription {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Subscriptions<const COUNT: usize> {
     open: [Option<Subscription>; COUNT],
-    /// What a legacy peer has subscribed to: there is one on a line, and its messages carry no id.
+    /// The subscriptions of a legacy peer: there is one peer on a line, and its messages carry no
+    /// id.
     legacy: Wanted,
 }
 
@@ -148,13 +149,13 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
         *self = Self::new();
     }
 
-    /// A legacy peer wants to hear of these resources, too.
+    /// Adds resources to the subscriptions of a legacy peer.
     pub(super) fn want<const URIS: usize>(&mut self, which: u32, changes: &Changes<URIS>) {
         self.legacy.note(changes);
         self.legacy.wanted |= which;
     }
 
-    /// A legacy peer does not want to hear of these any more.
+    /// Removes resources from the subscriptions of a legacy peer.
     pub(super) const fn unwant(&mut self, which: u32) {
         self.legacy.wanted &= !which;
         self.legacy.pending &= !which;

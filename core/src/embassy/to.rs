@@ -13,7 +13,7 @@ use embedded_io_async::Write;
 pub(super) struct To<'a, W> {
     tx: W,
     pub(super) server: &'a Server<'a>,
-    /// How long the client may take for one answer: `Deadlines::write`.
+    /// The time that the client may take for one answer: `Deadlines::write`.
     limit: Duration,
     /// When the client must have taken the answer that is being sent.
     pub(super) by: Instant,
@@ -137,5 +137,5 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Bytes of an answer moved at a time, on the stack of the task.
 const PIECE: usize = 64;
 
-/// What the head of every answer fits into.
+/// The size of a buffer that the head of every answer fits into.
 const HEAD: usize = 192;

@@ -1,4 +1,5 @@
-//! What the board offers over MCP: its LED and its temperature sensor, as tools, resources and a prompt.
+//! The board's offers over MCP: its LED and its temperature sensor, as tools, resources and a
+//! prompt.
 
 use core::cell::Cell;
 
@@ -53,7 +54,8 @@ static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
     .with_completions()
     .with_subscriptions();
 
-/// What the tools change. The temperature changes by itself, and nobody notices.
+/// The resources that the tools change. The temperature changes by itself, and no code reports
+/// that.
 pub static CHANGES: Changes<2> = Changes::new([resources::uri::statistics, LED]);
 
 /// The server, in flash.
@@ -61,13 +63,13 @@ pub static SERVER: Server<'static> = Server::new("lm3s6965evb", env!("CARGO_PKG_
 
 /// The board as its tools use it.
 pub struct Application {
-    /// What the tools have made of the LED.
+    /// The state of the LED, as the tools have set it.
     lit: Cell<bool>,
     switched: Cell<u32>,
 }
 
 impl Application {
-    /// A board whose LED is off.
+    /// A board with its LED off.
     pub fn new() -> Self {
         peripherals::set_up();
         peripherals::light(false);

@@ -1,12 +1,14 @@
-//! Keeps clients waiting who come when every socket is taken.
+//! Keeps clients waiting while every socket is in use.
 //!
-//! The stack has no backlog: it resets such a client, even one that comes while the socket before it is still closing. So
-//! the driver keeps a copy of each SYN while the stack looks at it. If the answer is a reset, that is not sent, and the SYN
-//! is offered again until a socket takes it. The stack's own answer tells, so nobody has to count free sockets.
+//! The stack has no backlog: it resets such a client, even one that comes while an earlier
+//! connection's socket is still closing. So the driver keeps a copy of each SYN while the stack
+//! processes it. If the stack answers with a reset, the driver drops the reset and repeats the SYN
+//! until a socket accepts it. The stack's own answer shows whether a socket is free, so the driver
+//! does not count sockets.
 
 use embassy_time::{Duration, Instant};
 
-/// Who may wait: the 20 clients at once that the board is measured by, and some.
+/// The number of clients that may wait: the 20 concurrent clients of the benchmark, and four more.
 const PLACES: usize = 24;
 
 /// Longest SYN kept: Ethernet, IPv4 without options, TCP with 24 bytes of options. Linux sends 20 of them.
@@ -15,8 +17,9 @@ const LONGEST: usize = 14 + 20 + 20 + 24;
 /// Between two offers. A socket is taken for about a millisecond by a short call.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long a client waits before it hears the reset after all, such as one that asks for a port where nothing listens. Longer
-/// than silent clients may hold their sockets (`Deadlines::head`, and the closing).
+/// The time for which a client waits before it gets the reset after all, such as a client of a port
+/// where no socket listens. It is longer than a silent client may hold a socket (`Deadlines::head`,
+/// and the closing).
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The SYNs that wait.
@@ -107,7 +110,7 @@ impl Backlog {
         false
     }
 
-    /// What was offered and not refused is with a socket now.
+    /// Frees the place of a SYN that was offered and not refused: a socket has accepted it.
     fn settle(&mut self) {
         if let Some(place) = self.offered.take().and_then(|at| self.places.get_mut(at)) {
             place.len = 0;

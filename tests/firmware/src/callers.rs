@@ -1,5 +1,6 @@
-//! Who may call the board when it is built with feature `guarded`: whom the page of its flash names that was written apart from the image
-//! (`attache provision`). While there is none, nobody.
+//! The callers that may call the board when it is built with feature `guarded`: those that the page
+//! in its flash names. `attache provision` writes the page, apart from the image. Without a page
+//! the board refuses all callers.
 
 use attache_core::embassy::{Guard, SignatureBudget, TokenSlot, Tokens, WallClock, sntp};
 use attache_core::http::Policy;
@@ -8,13 +9,13 @@ use embassy_executor::Spawner;
 use embassy_net::{IpEndpoint, Stack};
 use static_cell::StaticCell;
 
-/// Sockets besides those of HTTP: one that asks what time it is.
+/// Sockets in addition to those of HTTP: one that requests the time.
 pub const SOCKETS: usize = 1;
 
 /// Bytes of a head, in which a token of 2,200 bytes finds room.
 pub const HEAD: usize = 2688;
 
-/// What the board is told.
+/// The configuration of the board's callers.
 pub struct Callers {
     page: &'static Page<'static>,
     clock: &'static WallClock,
@@ -35,7 +36,7 @@ impl Callers {
         provision::random(&self.page.secret, Boot::UNCOUNTED)
     }
 
-    /// What callers over Ethernet have to show, and what proves it.
+    /// Returns the policy for callers over Ethernet, and the guard that checks their credentials.
     pub fn site(&self) -> (Policy<'static>, Guard<'static>) {
         static TOKENS: StaticCell<Tokens<'static>> = StaticCell::new();
         static SEEN: StaticCell<[TokenSlot; 2]> = StaticCell::new();

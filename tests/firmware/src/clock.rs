@@ -15,7 +15,7 @@ const MILLISECOND: u32 = 12_500;
 
 struct Clock {
     now: Mutex<Cell<u64>>,
-    /// When somebody is to be woken next.
+    /// The time of the next wake-up.
     next: Mutex<Cell<u64>>,
     waiting: Mutex<RefCell<Queue>>,
 }

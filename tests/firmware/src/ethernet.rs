@@ -1,7 +1,8 @@
 //! The Ethernet controller of the lm3s6965, as a driver for `embassy-net`.
 //!
-//! Its interrupt says that a frame has come; the network's task then takes frames out of the FIFO until it is empty, for a frame
-//! that waits asks for no second interrupt. There is no state of the link, and no filter of addresses.
+//! An interrupt reports that a frame has arrived. The network's task then takes frames out of the
+//! FIFO until it is empty, because a frame that waits there does not raise a second interrupt. The
+//! driver reports no link state, and does not filter addresses.
 
 use core::task::{Context, Waker};
 

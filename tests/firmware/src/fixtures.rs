@@ -1,5 +1,5 @@
-//! What the public conformance suite wants to be offered, as far as a device offers such things (feature `fixtures`), in the place of the
-//! board's application.
+//! The offers that the public conformance suite expects, as far as a device can have them (feature
+//! `fixtures`). They replace the board's application.
 
 use attache_core::embassy::Changes;
 use attache_core::json::{Text, Value};
@@ -239,12 +239,12 @@ impl Application {
     }
 }
 
-/// What is asked, by key: a name, a text, the roots.
+/// The questions by key: a name, a text, the roots.
 const NAME: &str = r#"{"user_name":{"method":"elicitation/create","params":{"mode":"form","message":"What is your name?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}}}}"#;
 const CAPITAL: &str = r#"{"capital_question":{"method":"sampling/createMessage","params":{"messages":[{"role":"user","content":{"type":"text","text":"What is the capital of France?"}}],"maxTokens":100}}}"#;
 const ROOTS: &str = r#"{"client_roots":{"method":"roots/list","params":{}}}"#;
 
-/// What the tool asks first, if the request has no answer to it yet.
+/// Returns the question that the tool asks first, if the request has no answer to it yet.
 fn open_question(call: &Call<'_>) -> Option<&'static str> {
     let Operation::Tool(number) = call.operation() else { return None };
     let answers = call.request_meta().input_responses;

@@ -32,7 +32,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 
-/// Who comes when both serve others waits in front of them (backlog.rs).
+/// When both sockets are in use, further clients wait (backlog.rs).
 const SOCKETS: usize = 2;
 
 /// Head, body and result.
@@ -66,7 +66,7 @@ fn main() -> ! {
     })
 }
 
-/// A task whose place in its pool is free, as all are at the start.
+/// Returns the task. Its place in its pool is free, as all are at the start.
 fn task<S, E>(task: Result<S, E>) -> S {
     task.unwrap_or_else(|_| semihosting::fail())
 }

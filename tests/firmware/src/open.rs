@@ -1,4 +1,4 @@
-//! The board without feature `guarded`: whoever reaches it may call.
+//! The board without feature `guarded`: every client that reaches it may call.
 
 use attache_core::auth::{Access, Gate};
 use attache_core::embassy::Guard;
@@ -9,7 +9,7 @@ use embassy_net::Stack;
 /// The names by which the board is reached: its address, and that of the forwarded port.
 const HOSTS: &[&str] = &["localhost", "127.0.0.1", "10.0.2.15"];
 
-/// Sockets besides those of HTTP.
+/// Sockets in addition to those of HTTP.
 pub const SOCKETS: usize = 0;
 
 /// Bytes of a head, which has no token in it.

@@ -46,7 +46,7 @@ pub struct Page {
     pub sum: u32,
 }
 
-/// All pages, each read when it is asked for.
+/// Returns all pages. Each is read when the iterator reaches it.
 pub fn flash() -> impl Iterator<Item = Page> {
     (0..FLASH).step_by(PAGE as usize).map(|address| {
         let words = (address..address + PAGE).step_by(4).map(read);
@@ -59,8 +59,8 @@ pub fn flash() -> impl Iterator<Item = Page> {
 }
 
 fn read(address: u32) -> u32 {
-    // SAFETY: a word of the flash, which nobody writes, or one of the registers below: aligned, and none of a Rust object
-    // that changes.
+    // SAFETY: the address is that of a word of the flash, which no code writes, or of one of the
+    // registers below. It is aligned, and not part of a Rust object that changes.
     unsafe { (address as usize as *const u32).read_volatile() }
 }
 

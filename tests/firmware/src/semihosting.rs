@@ -1,7 +1,7 @@
-//! What the board tells the emulator: that it is ready, or that it has failed.
+//! Reports to the emulator: that the board is ready, or that it has failed.
 //!
-//! Semihosting, so that the UART carries nothing but the protocol. QEMU has to be started with
-//! `-semihosting-config enable=on`; without it the first call is a fault.
+//! It uses semihosting, so that the UART carries nothing but the protocol. QEMU has to be started
+//! with `-semihosting-config enable=on`; without it the first call is a fault.
 
 use core::arch::asm;
 use core::ffi::CStr;

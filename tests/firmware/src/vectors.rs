@@ -23,7 +23,7 @@ const LINES: usize = 43;
 
 type Handler = extern "C" fn();
 
-/// `None` is a null vector: an interrupt nobody enabled ends in a fault, which is seen.
+/// `None` is a null vector: an interrupt that no code has enabled ends in a visible fault.
 const fn table() -> [Option<Handler>; LINES] {
     let mut table = [None; LINES];
     table[Interrupt::Uart0 as usize] = Some(uart::interrupt as Handler);

@@ -168,7 +168,7 @@ fn replied(reply: &Reply) {
     keep((reply.status(), reply.error_reported(), reply.agreed()));
 }
 
-/// Sends an answer through a buffer whose size changes from one piece to the next.
+/// Sends an answer through a buffer that changes its size from one piece to the next.
 fn emit(mut emission: Emission<'_>, foreign: &mut Foreign<'_>, buffer: &mut [u8]) {
     keep((emission.len(), emission.is_empty()));
     while !foreign.is_empty() {

@@ -51,7 +51,7 @@ proofs! {
     }
 }
 
-/// Reads a head whose fields end at an empty name.
+/// Reads the fields of a head, up to the first field with an empty name.
 pub(crate) fn facts<'a>(foreign: &mut Foreign<'a>) -> HeadFacts<'a> {
     let mut facts = HeadFacts::new(foreign.piece());
     loop {

@@ -32,7 +32,7 @@ tools! { pub mod tools for Board {
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS);
 static SERVER: Server<'static> = Server::new("lm3s6965evb-uart", "1", &OFFERS);
 
-/// What the tools act on.
+/// The state that the tools change.
 pub struct Board {
     level: Cell<u8>,
 }

@@ -1,6 +1,7 @@
-//! An MCP server on WIZnet's W5500-EVB-Pico: an RP2040 with Ethernet, and nothing else needed.
+//! An MCP server on WIZnet's W5500-EVB-Pico: an RP2040 with Ethernet. It needs no other hardware.
 //!
-//! Who may call stands in the last sector of the flash. Until it is written the board lets nobody in:
+//! The last sector of the flash names the callers that may call. Until it is written, the board
+//! refuses all callers:
 //!
 //! ```console
 //! $ attache key add me --keys-file keys
@@ -9,7 +10,8 @@
 //! $ cargo run --release --target thumbv6m-none-eabi     # with `runner = "probe-rs run --chip RP2040"`
 //! ```
 //!
-//! The log says the address that the board was given; with the key in `X-Functions-Key` it answers at `http://ADDRESS/mcp`.
+//! The log shows the address of the board. With the key in `X-Functions-Key`, the board answers at
+//! `http://ADDRESS/mcp`.
 
 #![no_std]
 #![no_main]
@@ -50,7 +52,7 @@ tools! { pub mod tools for Board {
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS);
 static SERVER: Server<'static> = Server::new("w5500-evb-pico", "1", &OFFERS);
 
-/// What the tools act on.
+/// The state that the tools change.
 pub struct Board {
     led: RefCell<Output<'static>>,
 }
@@ -129,7 +131,7 @@ async fn main(spawner: Spawner) {
     }
 }
 
-/// What proves who calls: the keys and the tokens that the page names.
+/// The credentials that the page accepts: keys and tokens.
 fn guard(page: &'static Page<'static>, clock: &'static WallClock) -> Guard<'static> {
     static TOKENS: StaticCell<Tokens<'static>> = StaticCell::new();
     static SEEN: StaticCell<[TokenSlot; SOCKETS]> = StaticCell::new();
@@ -139,7 +141,7 @@ fn guard(page: &'static Page<'static>, clock: &'static WallClock) -> Guard<'stat
     let seen = SEEN.init([const { TokenSlot::new() }; SOCKETS]);
     let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(SignatureBudget::new()));
     let tokens = tokens.map(|tokens| &*TOKENS.init(tokens));
-    // Feature `defmt` has the driver say why somebody was kept out.
+    // With feature `defmt` the driver logs the reason for each refused caller.
     Guard { keys: &page.keys, tokens, denied: |_| {} }
 }
 
@@ -183,7 +185,7 @@ async fn ethernet(chip: Runner<'static, W5500, Bus, Input<'static>, Output<'stat
     chip.run().await
 }
 
-/// What the linker script keeps free.
+/// Returns the part of the flash that the linker script keeps free.
 fn flash() -> &'static [u8] {
     unsafe extern "C" {
         static __provisioned: [u8; 4096];

@@ -1,5 +1,5 @@
-//! The smallest image: MCP on the UART alone, without network. `measure --parts` builds it with more and more in it, and prints what each
-//! thing takes; docs/device.md has the table.
+//! The smallest image: MCP on the UART alone, without network. `measure --parts` builds it with one
+//! feature after another, and prints the size of each; docs/device.md has the table.
 
 #![no_std]
 #![no_main]
@@ -70,7 +70,7 @@ tools! { pub mod tools for Board {
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS);
 static SERVER: Server<'static> = Server::new("serial", "1", &OFFERS);
 
-/// What the tools act on.
+/// The state that the tools change.
 pub struct Board {
     led: Cell<bool>,
     #[allow(dead_code, reason = "the tools that are measured need it, the first one does not")]

@@ -38,7 +38,8 @@ fn verified(case: &[u8]) -> Option<bool> {
     let (key, rest) = part(rest)?;
     let (message, rest) = part(rest)?;
     let (signature, _) = part(rest)?;
-    // What a key costs that is read when the program starts is not counted.
+    // The cost of reading the key is not counted, because a program reads its keys once at the
+    // start.
     Some(match algorithm {
         0 => timed(&Rs256::new(key, &[1, 0, 1])?, message, signature),
         1 => {
