@@ -1,8 +1,9 @@
-//! A journal in flash of what a device must remember across restarts (feature `journal`): how often it has started, and the
-//! newest time that is certain.
+//! A journal in flash for the state that a device keeps across restarts (feature `journal`): the
+//! number of its starts, and the newest time that is certain.
 //!
-//! The journal has two sectors of flash to itself. Records are appended; when a sector is full, the other one is erased. So power
-//! may fail at any moment: a record that was not written whole is ignored, and no start gets the number of an earlier one.
+//! The journal has two sectors of flash to itself. Records are appended; when a sector is full, the
+//! other one is erased. So power may fail at any moment: an incomplete record is ignored, and no
+//! start gets the number of an earlier one.
 //!
 //! ```
 //! # fn start<F: embedded_storage::nor_flash::NorFlash>(flash: F, page: &attache_core::provision::Page<'_>) -> Result<(), F::Error> {
@@ -22,7 +23,7 @@ use crate::provision::Boot;
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use sha2::{Digest, Sha256};
 
-/// Bytes of a record: the larger write sizes of flash memories divide it.
+/// Bytes of a record. The larger write sizes of flash memories are divisors of it.
 const RECORD: usize = 32;
 
 /// The same, for offsets.
@@ -35,9 +36,9 @@ const SECTORS: u32 = 2;
 #[derive(Debug)]
 pub struct Journal<F> {
     flash: F,
-    /// Where its first sector begins.
+    /// The offset of its first sector.
     start: u32,
-    /// Where the newest record is; `None` if there is none.
+    /// The offset of the newest record; `None` if there is none.
     newest: Option<u32>,
     boots: u32,
     time: u32,
@@ -51,11 +52,12 @@ impl<F: NorFlash> Journal<F> {
         F::ERASE_SIZE as u32
     };
 
-    /// Opens the journal in the two sectors of `flash` that begin at `start`, and counts this start. The numbers of [`Boot`] are
-    /// written before this returns, so nothing that is made of them can come again.
+    /// Opens the journal in the two sectors of `flash` that begin at `start`, and counts this
+    /// start. The number of the start is in flash before this returns, so no number made from
+    /// [`Boot`] can repeat.
     ///
     /// # Errors
-    /// What the flash reports. Then this start was not counted.
+    /// The error of the flash. Then this start was not counted.
     pub fn open(flash: F, start: u32) -> Result<(Self, Boot), F::Error> {
         let mut journal = Self { flash, start, newest: None, boots: 0, time: 0 };
         for at in (0..SECTORS * Self::SECTOR).step_by(RECORD) {
@@ -74,11 +76,11 @@ impl<F: NorFlash> Journal<F> {
         self.time
     }
 
-    /// Notes a time that is certain, if it is newer than the last one by [`limits::JOURNAL_STEP`]: each note wears the flash.
-    /// Returns whether it was written.
+    /// Records a certain time, if it is newer than the last one by [`limits::JOURNAL_STEP`]: each
+    /// record wears the flash. Returns whether it was written.
     ///
     /// # Errors
-    /// What the flash reports.
+    /// The error of the flash.
     pub fn note(&mut self, time: u32) -> Result<bool, F::Error> {
         if time.saturating_sub(self.time) < limits::JOURNAL_STEP {
             return Ok(false);
@@ -100,7 +102,7 @@ impl<F: NorFlash> Journal<F> {
     fn free(&mut self) -> Result<u32, F::Error> {
         let next = self.newest.map_or(0, |newest| newest.saturating_add(STEP));
         let mut at = next;
-        // A place behind the newest record that is not erased has a record that was not written whole.
+        // If the place behind the newest record is not erased, it holds an incomplete record.
         while !at.is_multiple_of(Self::SECTOR) || at == 0 && self.newest.is_none() {
             if self.slot(at)?.iter().all(|byte| *byte == 0xFF) {
                 return Ok(at);
@@ -133,12 +135,12 @@ fn record(boots: u32, time: u32) -> [u8; RECORD] {
     bytes
 }
 
-/// The numbers of a record; `None` if it was not written whole.
+/// Returns the numbers of a record; `None` if the record is incomplete.
 fn read(bytes: &[u8; RECORD]) -> Option<(u32, u32)> {
     let [a, b, c, d, e, f, g, h, ..] = *bytes;
     let (boots, time) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
     (record(boots, time) == *bytes).then_some((boots, time))
 }
 
-/// Goes into each digest, so that other data is not taken for a record.
+/// Part of each digest, so that other data is not taken for a record.
 const NAME: &[u8] = b"attache journal 1";

@@ -106,30 +106,35 @@ pub const RSA_MAX_BITS: usize = 4096;
 /// claims; those of Entra ID, up to 2.2 KB with an RSA signature, 1,350.
 pub const CLAIMS: usize = 1408;
 
-/// Seconds by which a certain time must be newer than the last one in the journal of a device. Four notes an hour wear out a sector of
-/// 4 KiB, of 100,000 erasures and used in turn with another, in some centuries.
+/// Seconds by which a certain time must be newer than the last one in the journal of a device. With
+/// four records an hour, two sectors of 4 KiB with 100,000 erasures each last for some centuries.
 pub const JOURNAL_STEP: u32 = 15 * 60;
 
-/// Most signatures that a device checks in a burst, for all callers together.
+/// Maximum number of signatures that a device checks in a burst, for all callers together.
 pub const SIGNATURES: u64 = 4;
 
-/// Milliseconds after which a device may check one more signature: two a second, because nothing else runs meanwhile.
+/// Milliseconds after which a device may check one more signature: two a second, because the device
+/// can do nothing else during a check.
 pub const SIGNATURE_MS: u64 = 500;
 
-/// Most signatures that a device checks in a burst for one address, so that one caller cannot use up those of all.
+/// Maximum number of signatures that a device checks in a burst for one address, so that one caller
+/// cannot use up the budget of all.
 pub const SIGNATURES_EACH: u64 = 3;
 
-/// Milliseconds after which an address may have one more signature checked: half the rate of all callers.
+/// Milliseconds after which a device may check one more signature for the same address: half the
+/// rate of all callers together.
 pub const SIGNATURE_EACH_MS: u64 = 1000;
 
-/// Addresses whose token buckets a device remembers. A bucket is full again after three seconds, in which at most ten signatures
-/// are checked; so only full ones are ever replaced.
+/// Maximum number of addresses with a token bucket of their own on a device. A bucket is full again
+/// after three seconds, in which at most ten signatures are checked; so a new address only ever
+/// replaces an address with a full bucket.
 pub const SIGNATURE_ADDRESSES: usize = 10;
 
-/// Most significant digits of a floating-point number. No format prints more than 17, and decimal types of other languages 28 or 34;
-/// with this many the number is still read exactly before it is rounded.
+/// Maximum number of significant digits of a floating-point number. No format prints more than 17,
+/// and decimal types of other languages 28 or 34. A number with this many digits is still read
+/// exactly before it is rounded.
 pub const FLOAT_DIGITS: usize = 40;
 
-/// Deepest nesting of brackets in arguments that serde reads: serde-json-core recurses over what it skips, and a task of a device has
-/// a few kilobytes of stack.
+/// Maximum nesting depth of brackets in arguments that serde reads: serde-json-core recurses over
+/// skipped values, and a task of a device has a few kilobytes of stack.
 pub const SERDE_DEPTH: u32 = 8;

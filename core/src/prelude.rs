@@ -1,5 +1,6 @@
-//! The names that an application needs, for `use attache_core::prelude::*`. None of them is the name of something in a HAL: the output of a
-//! handler is `Answer` here, and the level of a log message `LogLevel`, because `Output` and `Level` are pins.
+//! The names that an application needs, for `use attache_core::prelude::*`. None of them conflicts
+//! with a name of a HAL: `Output` and `Level` are pins there, so the output of a handler is
+//! `Answer` here, and the level of a log message is `LogLevel`.
 
 #[cfg(feature = "embassy")]
 pub use crate::embassy::{Changes, Line, LineBuffers};

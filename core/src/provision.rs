@@ -1,7 +1,9 @@
-//! What a device is told after its image was built, in a page of its flash (feature `provision`): who may call, by which keys, what its
-//! secrets are, and who tells it the time. So one image serves many boards, and keys change without a new one.
+//! Configuration of a device in a page of its flash, written after its image was built (feature
+//! `provision`): the callers and their keys, the secret of the device, and its time server. So one
+//! image serves many boards, and keys change without a new image.
 //!
-//! A tool on a desk writes the page (`attache provision`); the device reads it where it lies, and copies nothing of it but numbers.
+//! The command `attache provision` writes the page on a computer. The device reads the page in
+//! place, and copies only numbers from it.
 //!
 //! ```
 //! use attache_core::auth::Gate;
@@ -25,13 +27,13 @@ use heapless::Vec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Texts, as many as a page has room for.
+/// A list of texts.
 pub type List<'p> = Vec<&'p str, LISTED>;
 
-/// Most entries of a list.
+/// Maximum number of entries of a list.
 pub const LISTED: usize = 8;
 
-/// Most keys of issuers: those of today and of tomorrow, of two of them.
+/// Maximum number of keys of issuers: the current and the next key of two issuers.
 pub const ISSUER_KEYS: usize = 4;
 
 /// A public key of an issuer.
@@ -54,8 +56,8 @@ enum Numbers<'p> {
 }
 
 impl<'p> IssuerKey<'p> {
-    /// The key of this name; `None` if a page has no place for it: an RSA key with another exponent than 65537, or a key
-    /// for another algorithm than RS256, ES256 and EdDSA.
+    /// Creates a key with this name; `None` if a page cannot hold the key: an RSA key with another
+    /// exponent than 65537, or a key for another algorithm than RS256, ES256 and EdDSA.
     pub fn new(name: &'p str, public: Public<'p>) -> Option<Self> {
         let numbers = match public {
             Public::Rsa(modulus, &[1, 0, 1]) => Numbers::Rsa(modulus),
@@ -66,7 +68,8 @@ impl<'p> IssuerKey<'p> {
         Some(Self { name, numbers })
     }
 
-    /// What checks signatures by it; `None` if its numbers are no good, or for an algorithm that this build does not have.
+    /// Returns the verifier for signatures by this key; `None` if the numbers of the key are
+    /// invalid, or if this build does not have its algorithm.
     pub fn verifier(&self) -> Option<Verifier<'p>> {
         match self.numbers {
             Numbers::Rsa(modulus) => Rs256::new(modulus, &[1, 0, 1]).map(Verifier::Rs256),
@@ -79,7 +82,7 @@ impl<'p> IssuerKey<'p> {
     }
 }
 
-/// What checks signatures by a key of a page.
+/// A verifier for signatures by a key of a page.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -114,7 +117,8 @@ impl Verify for Verifier<'_> {
     }
 }
 
-/// What checks signatures by the keys of a page. It takes some hundred bytes, so have it in a `static`.
+/// The verifiers for signatures by the keys of a page. They take some hundred bytes, so have them
+/// in a `static`.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Verifiers<'p>(Vec<(&'p str, Verifier<'p>), ISSUER_KEYS>);
@@ -125,49 +129,50 @@ impl IssuerKeys for Verifiers<'_> {
     }
 }
 
-/// What a device is told.
+/// The configuration of a device.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Page<'p> {
-    /// When it was written, in seconds since 1970: it is no earlier when it is read.
+    /// The time when the page was written, in seconds since 1970. The device takes it as the
+    /// earliest possible time.
     pub written: u32,
-    /// The credentials that callers have to show.
+    /// The credentials that callers must send.
     pub gate: Gate,
-    /// The names by which the device is called in `Host`.
+    /// The names of the device that `Host` may contain.
     #[serde(borrow)]
     pub hosts: List<'p>,
     /// Origins of web pages that may call.
     #[serde(borrow)]
     pub origins: List<'p>,
-    /// The endpoint as its clients write it; empty where no tokens are taken.
+    /// The URL of the endpoint as clients write it; empty if the device accepts no tokens.
     pub resource: &'p str,
     /// The policy for the tokens of the issuer.
     #[serde(borrow)]
     pub tokens: IssuerPolicy<List<'p>>,
-    /// Scopes that clients are told to ask for.
+    /// Scopes that the device tells clients to request.
     #[serde(borrow)]
     pub scopes: List<'p>,
     /// The keys of the issuer.
     #[serde(borrow)]
     pub issuer_keys: Vec<IssuerKey<'p>, ISSUER_KEYS>,
-    /// The API keys that let callers in.
+    /// The API keys that the device accepts.
     #[serde(borrow)]
     pub keys: Vec<ApiKey<&'p str>, LISTED>,
-    /// Who tells the time, by SNTP.
+    /// The time server, for SNTP.
     pub time_server: Option<(Ipv4Addr, u16)>,
-    /// What the device alone knows: what is sealed, and what nobody is to guess, is made of it.
+    /// The secret of the device. Sealed values and unpredictable numbers are derived from it.
     pub secret: [u8; 32],
 }
 
-/// Why there is nothing in a page.
+/// The reasons why a page cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Blank {
-    /// Nobody has written it yet, or somebody has erased it.
+    /// The flash is erased: no page was written yet.
     Erased,
-    /// Something else stands there, or a page of a version that this image does not know.
+    /// The flash holds other data, or a page of a version that this image does not know.
     Foreign,
-    /// It is not as it was written: its digest is another one.
+    /// The page was changed or is incomplete: its digest does not match.
     Damaged,
 }
 
@@ -183,7 +188,7 @@ impl fmt::Display for Blank {
 
 impl core::error::Error for Blank {}
 
-/// A page does not fit into the place for it.
+/// A page does not fit into the flash reserved for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TooLarge;
@@ -196,15 +201,15 @@ impl fmt::Display for TooLarge {
 
 impl core::error::Error for TooLarge {}
 
-/// What stands in front: a name, and the version.
+/// The beginning of a page: a name, and the version.
 const MAGIC: [u8; 8] = *b"ATTACHE\x02";
 /// Name, version, length.
 const FRONT: usize = 12;
-/// A SHA-256 of what is between.
+/// A SHA-256 of the bytes between the head and the digest.
 const DIGEST: usize = 32;
 
 impl<'p> Page<'p> {
-    /// Nobody may call: to be filled.
+    /// A page that lets no caller in: a base for pages of your own.
     pub const NOBODY: Self = Self {
         written: 0,
         gate: Gate::Key,
@@ -228,10 +233,10 @@ impl<'p> Page<'p> {
         secret: [0; 32],
     };
 
-    /// Reads the page that begins `flash`.
+    /// Reads the page at the beginning of `flash`.
     ///
     /// # Errors
-    /// Why there is none. A device then lets nobody in: [`Page::NOBODY`].
+    /// The reason why there is none. A device then refuses all callers: [`Page::NOBODY`].
     pub fn read(flash: &'p [u8]) -> Result<Self, Blank> {
         let front = flash.first_chunk::<FRONT>().ok_or(Blank::Foreign)?;
         if front.iter().all(|byte| *byte == 0xFF) {
@@ -251,7 +256,7 @@ impl<'p> Page<'p> {
         postcard::from_bytes(content).map_err(|_| Blank::Foreign)
     }
 
-    /// Writes the page to the beginning of `flash`; how many bytes it has.
+    /// Writes the page to the beginning of `flash`, and returns its length in bytes.
     ///
     /// # Errors
     /// [`TooLarge`].
@@ -279,18 +284,19 @@ impl<'p> Page<'p> {
         Policy { hosts: &self.hosts, origins: &self.origins, access: self.gate }
     }
 
-    /// What checks signatures by the keys of the issuer; those that are no good, or for an algorithm that this build does not have, are left out.
+    /// Returns the verifiers for signatures by the keys of the issuer. Keys with invalid numbers
+    /// are left out, and so are keys for an algorithm that this build does not have.
     pub fn verifiers(&self) -> Verifiers<'p> {
         Verifiers(self.issuer_keys.iter().filter_map(|key| Some((key.name, key.verifier()?))).collect())
     }
 
-    /// Who tells the time.
+    /// Returns the address of the time server.
     pub fn time_server(&self) -> Option<SocketAddrV4> {
         self.time_server.map(|(address, port)| SocketAddrV4::new(address, port))
     }
 }
 
-// It has a secret in it.
+// Prints no fields, because one of them is the secret.
 impl fmt::Debug for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page").field("written", &self.written).field("gate", &self.gate).finish_non_exhaustive()
@@ -304,15 +310,16 @@ impl defmt::Format for Page<'_> {
     }
 }
 
-/// The number of this start of the device. Only a [`Journal`](crate::journal::Journal) counts starts, because only what is written to
-/// flash outlives them.
+/// The number of this start of the device. Only a [`Journal`](crate::journal::Journal) counts
+/// starts, because only data in flash outlives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Boot(u32);
 
 impl Boot {
-    /// For a board that cannot write its flash. Each of its starts is alike, so [`random`] repeats the numbers of the last start, and
-    /// an attacker who has seen those can predict them.
+    /// For a board that cannot write its flash. All of its starts have the same number, so
+    /// [`random`] repeats the numbers of the last start, and an attacker who has seen those can
+    /// predict them.
     pub const UNCOUNTED: Self = Self(0);
 
     #[cfg(feature = "journal")]
@@ -321,10 +328,11 @@ impl Boot {
     }
 }
 
-/// Random numbers made from `secret`, for boards without a random number generator: initial sequence numbers of TCP, nonces of SNTP.
-/// An attacker who does not know `secret` cannot predict them.
+/// Random numbers made from `secret`, for boards without a random number generator: initial
+/// sequence numbers of TCP, nonces of SNTP. An attacker who does not know `secret` cannot predict
+/// them.
 ///
-/// They are the same for the same `boot`, which is why only a journal in flash makes one.
+/// They are the same for the same `boot`, so only a journal in flash makes a new [`Boot`].
 pub fn random(secret: &[u8; 32], Boot(boot): Boot) -> impl FnMut() -> u64 + use<> {
     let seed: [u8; 32] =
         Sha256::new().chain_update(secret).chain_update(u64::from(boot).to_be_bytes()).finalize().into();

@@ -48,7 +48,8 @@ struct Metadata {
 }
 
 impl Fetcher {
-    /// Fetches the keys of `issuer`, whose metadata is at `server`, the URL from which `reach` was made.
+    /// Fetches the keys of `issuer`. Its metadata is at `server`, the URL from which `reach` was
+    /// made.
     pub(super) fn new(reach: Reach, server: &str, issuer: &str) -> Self {
         Self { reach, server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
     }

@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 /// An issuer that the server believes, and the policy for its tokens. Closed by default: without
-/// [`applications`](Issuer::applications) only an application may call whose id is an audience.
+/// [`applications`](Issuer::applications) only an application with the id of an audience may call.
 #[derive(Debug)]
 pub struct Issuer {
     /// The URL of the authorization server, as clients use it.

@@ -20,7 +20,7 @@ pub(super) struct KeySet {
 pub(super) struct Key {
     /// Empty if the key has no `kid`.
     kid: String,
-    /// The only issuer whose tokens the key may verify, if the set names one.
+    /// The issuer of all tokens that the key may verify, if the set names one.
     issuer: Option<String>,
     public: Numbers,
 }

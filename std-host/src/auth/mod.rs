@@ -329,7 +329,7 @@ fn forwarded_origin([host, proto]: &[HeaderName; 2], head: &HeaderMap) -> Option
     good.then(|| format!("{proto}://{host}"))
 }
 
-/// What proves who calls, kept as long as the request.
+/// The proof of the caller's identity, kept as long as the request.
 pub(crate) enum Evidence<'h> {
     /// The key that was shown, and the keys, one of which it has to be.
     Key { shown: Shown<'h>, keys: keys::Held },

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Scopes that clients are told to request, separated by commas or spaces.
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
-/// Tenants whose callers may call, separated by commas.
+/// The tenants with callers that may call, separated by commas.
 const TENANTS: &str = "WEBSITE_AUTH_AAD_ALLOWED_TENANTS";
 /// Whether the calling application must have a service principal in the tenant.
 const PRINCIPAL: &str = "WEBSITE_AUTH_AAD_REQUIRE_CLIENT_SERVICE_PRINCIPAL";

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub(crate) struct Seen {
     token: Box<[u8]>,
     verified: Verified<Vec<u8>>,
-    /// The index of the issuer whose rules the token has met.
+    /// The index of the issuer with rules that the token satisfies.
     pub(super) issuer: usize,
 }
 

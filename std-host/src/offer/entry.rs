@@ -113,8 +113,8 @@ fn check_icons(of: &str, icons: &Value) {
     assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
 }
 
-/// Returns the first revision whose clients know this member of an entry. `is_object` tells whether
-/// the value is the schema of an object.
+/// Returns the first revision with this member of an entry. `is_object` tells whether the value is
+/// the schema of an object.
 pub(crate) fn since(name: &str, is_object: impl FnOnce() -> bool, of_tool: bool) -> Version {
     match name {
         "annotations" if of_tool => Version::V2025_03_26,

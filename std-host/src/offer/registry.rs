@@ -78,7 +78,7 @@ impl<C> Default for Shelf<C> {
     }
 }
 
-/// The error for an offer whose name, URI or template is already taken.
+/// The error for an offer with a name, URI or template that is already taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameTaken {
     kind: Kind,

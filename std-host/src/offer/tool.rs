@@ -151,7 +151,7 @@ listed! { Tool }
 /// `properties`.
 ///
 /// # Errors
-/// If an `x-mcp-header` has a place, name or type for which clients must refuse it.
+/// If an `x-mcp-header` has a place, name or type that clients must refuse.
 // MCP 2026-07-28 server/tools: clients MUST refuse a tool whose annotations break these rules.
 pub(crate) fn mirrors(schema: &Value) -> Result<Vec<(String, String)>, String> {
     let mut found = Vec::new();

@@ -1,8 +1,10 @@
 //! Serving a router: the listener, TLS, timeouts, limits and a graceful stop.
 //!
-//! [`serve`] does for an axum router what the program `attache` does for its servers. It keeps the limits of connections that
-//! [`Limits`] has: their number, the time of a head, idle connections, readers that take nothing. It refuses messages whose end two
-//! parsers could see in two places (request smuggling, RFC 9112 §11.2), and it speaks HTTP/1.1 and HTTP/2 on one port.
+//! [`serve`] does for an axum router what the program `attache` does for its servers. It enforces
+//! the limits of connections in [`Limits`]: their number, the timeout of a request head, idle
+//! connections, and clients that stop reading a response. It refuses messages that two parsers
+//! could end at different places (request smuggling, RFC 9112 §11.2), and it speaks HTTP/1.1 and
+//! HTTP/2 on one port.
 //!
 //! ```no_run
 //! use attache_host::serve::{Listener, serve};

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{self, CertificateError, Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-/// The files of a certificate, in PEM, and who may connect with it.
+/// The files of a certificate and of the authorities for client certificates, in PEM.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate of the server, and those between it and its authority.
@@ -45,7 +45,7 @@ impl Certificate {
     /// Reads the files.
     ///
     /// # Errors
-    /// What is wrong with which file, and what to do about it.
+    /// The file that cannot be used, the fault, and a remedy.
     pub fn read(files: &TlsFiles) -> Result<Self, InvalidFile> {
         let now = Arc::new(RwLock::new(Arc::new(config(files)?)));
         Ok(Self { files: files.clone(), now })
@@ -63,7 +63,7 @@ impl Certificate {
     /// Reads the files again. If they cannot be used, the old certificate stays.
     ///
     /// # Errors
-    /// What is wrong with which file, and what to do about it.
+    /// The file that cannot be used, the fault, and a remedy.
     pub async fn reload(&self) -> Result<(), InvalidFile> {
         let files = self.files.clone();
         let fresh = spawn_blocking(move || config(&files)).await;

@@ -8,13 +8,13 @@ use core::str::FromStr;
 pub struct Entry {
     /// The name, one word.
     pub name: String,
-    /// What it opens.
+    /// The endpoints that the key opens.
     pub kind: Kind,
     /// The SHA-256 of the value.
     pub digest: [u8; 32],
 }
 
-/// What a key opens (docs/authorization.md, "Keys").
+/// The endpoints that a key opens (docs/authorization.md, "Keys").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Every endpoint, and key administration.
