@@ -9,16 +9,17 @@ use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::waitqueue::MultiWakerRegistration;
 
-/// The resources that change, and when each did so last. Put it in a `static`: tasks and interrupts tell it, subscriptions hear
-/// of it.
+/// The resources that can change, and the time of the last change of each. Put it in a `static`:
+/// tasks and interrupts report changes to it, and subscriptions read it.
 ///
-/// Changes that come faster than they can be sent are told once: a subscription hears that a resource is another, and reads it.
+/// If a resource changes faster than the driver can send, a subscription gets one notification for
+/// several changes. The client then reads the resource again.
 pub struct Changes<const URIS: usize> {
     uris: [&'static str; URIS],
     times: Mutex<CriticalSectionRawMutex, RefCell<Times<URIS>>>,
 }
 
-/// Time is counted in changes.
+/// The unit of time is the number of changes so far.
 struct Times<const URIS: usize> {
     now: u64,
     changed: [u64; URIS],
@@ -26,14 +27,16 @@ struct Times<const URIS: usize> {
 }
 
 impl<const URIS: usize> Changes<URIS> {
-    /// Of the resources with these URIs, at most [`limits::UPDATED`]. One of a template is written as it is read.
+    /// The changes of the resources with these URIs, at most [`limits::UPDATED`]. For a resource of
+    /// a template, give the URI that clients read.
     pub const fn new(uris: [&'static str; URIS]) -> Self {
         const { assert!(URIS <= limits::UPDATED) };
         let times = Times { now: 0, changed: [0; URIS], waiting: MultiWakerRegistration::new() };
         Self { uris, times: Mutex::new(RefCell::new(times)) }
     }
 
-    /// Tells that the resource with this URI has changed. `false` if it is none of those that were declared.
+    /// Reports that the resource with this URI has changed. Returns `false` if the URI was not
+    /// declared.
     pub fn updated(&self, uri: &str) -> bool {
         let Some(which) = self.uris.iter().position(|known| *known == uri) else {
             return false;
@@ -53,7 +56,8 @@ impl<const URIS: usize> Changes<URIS> {
         self.uris.iter().rev().fold(0, |bits, uri| bits << 1 | u32::from(fits(uri)))
     }
 
-    /// Those that have changed since `heard`, as bits, and the number of changes so far.
+    /// Returns the resources that have changed since `heard`, as bits, and the number of changes so
+    /// far.
     pub(super) fn since(&self, heard: u64) -> (u32, u64) {
         self.times.lock(|times| {
             let times = times.borrow();
@@ -67,7 +71,7 @@ impl<const URIS: usize> Changes<URIS> {
         self.uris.get(bits.trailing_zeros() as usize).copied()
     }
 
-    /// Ready when something has changed since `heard`.
+    /// Waits until a resource has changed since `heard`.
     pub(super) fn poll(&self, heard: u64, context: &mut Context<'_>) -> Poll<()> {
         self.times.lock(|times| {
             let mut times = times.borrow_mut();

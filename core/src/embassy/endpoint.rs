@@ -13,18 +13,19 @@ use embassy_time::Duration;
 pub struct EndpointConfig<'a> {
     /// The path of the endpoint, such as `/mcp`. Requests for other paths get 404.
     pub path: &'a str,
-    /// Which callers are let in. Name the hosts by which clients reach the board: its address, its mDNS name, a forwarded
-    /// `localhost`.
+    /// The policy that decides which callers may call. It must contain every host name that clients
+    /// use for the board: its address, its mDNS name, a forwarded `localhost`.
     pub policy: Policy<'a>,
-    /// The keys and tokens that callers authenticate with: [`Guard::NONE`] if the policy asks for nothing.
+    /// The keys and tokens that callers authenticate with: [`Guard::NONE`] if the policy requires
+    /// none.
     pub guard: Guard<'a>,
     /// Timeouts of a connection.
     pub deadlines: Deadlines,
 }
 
 impl EndpointConfig<'_> {
-    /// Whether a request to this path is for the endpoint. A slash at the end does not count: people add one, and clients do not tell
-    /// them.
+    /// Returns whether a request to this path is for the endpoint. A slash at the end is ignored,
+    /// because people add one by mistake and clients do not report it.
     pub(super) fn is_at(&self, path: &str) -> bool {
         without_slash(path) == without_slash(self.path)
     }
@@ -83,18 +84,20 @@ impl<'a, const URIS: usize> Endpoint<'a, URIS> {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Deadlines {
-    /// From the first byte of a head to its last; for the first head from the beginning of the connection.
+    /// Timeout from the first byte of a head to its last; for the first head, from the beginning of
+    /// the connection.
     pub head: Duration,
-    /// For a whole body.
+    /// Timeout for a whole body.
     pub body: Duration,
-    /// Between two requests.
+    /// Timeout between two requests.
     pub idle: Duration,
-    /// For a handler. After it the client gets an error.
+    /// Timeout for a handler. After it the client gets an error.
     pub call: Duration,
-    /// For the client to take a whole answer. The time that the handler takes does not count. Each piece of a streamed result,
-    /// each event and each comment has this time of its own; the pieces together have `call`.
+    /// Timeout for the client to receive a whole answer. The time that the handler takes does not
+    /// count. Each piece of a streamed result, each event and each comment has this timeout of its
+    /// own; `call` limits all pieces together.
     pub write: Duration,
-    /// Between two keep-alive comments on an event stream.
+    /// Interval between two keep-alive comments on an event stream.
     pub comment: Duration,
 }
 

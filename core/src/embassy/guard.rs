@@ -12,14 +12,16 @@ use core::net::IpAddr;
 use embassy_time::Instant;
 use sha2::{Digest, Sha256};
 
-/// The credentials that a device accepts. Which of them a caller must send is said by the [`Policy`](crate::http::Policy).
+/// The credentials that a device accepts. The [`Policy`](crate::http::Policy) decides which of them
+/// a caller must send.
 #[derive(Clone, Copy)]
 pub struct Guard<'a> {
     /// The API keys of callers.
     pub keys: &'a [ApiKey],
     /// The access tokens of callers. They need one of the features `rs256`, `es256` and `eddsa`.
     pub tokens: Option<&'a Tokens<'a>>,
-    /// Is called with the reason when a caller is refused. It is for the log of the device: the client is not told.
+    /// The driver calls it with the reason when it refuses a caller. It is for the log of the
+    /// device: the client does not see the reason.
     pub denied: fn(&Denied<'_>),
 }
 
@@ -30,15 +32,18 @@ impl Guard<'_> {
 
 /// The tokens of one issuer.
 pub struct Tokens<'a> {
-    /// The endpoint as its clients write it. Its path begins where the metadata of the device is served (RFC 9728).
+    /// The URL of the endpoint as clients write it. The device serves its metadata at the
+    /// well-known path followed by the path of this URL (RFC 9728 §3.1).
     pub resource: Resource<'a>,
     /// The claims that the tokens must have.
     pub rules: Rules<'a>,
-    /// The keys of the issuer: an array of them with their names (`kid`), or what was [provisioned](crate::provision).
+    /// The keys of the issuer: an array of them with their names (`kid`), or the
+    /// [provisioned](crate::provision) ones.
     pub issuer_keys: &'a dyn IssuerKeys,
     /// The scopes that a client needs for ordinary use.
     pub scopes: &'a [&'a str],
-    /// The time of day. While it is not known no token is taken, for each of them ends.
+    /// The time of day. While it is unknown the device accepts no token, because each token has an
+    /// expiry time.
     pub clock: &'a WallClock,
     /// Slots for verified tokens: one for each caller with a running call, and at least one. While
     /// a token has a slot, a repeated request with it needs no signature check.
@@ -47,7 +52,7 @@ pub struct Tokens<'a> {
     pub ration: &'a SignatureBudget,
 }
 
-/// Room for one token that was checked.
+/// A slot for one verified token.
 pub struct TokenSlot(RefCell<Option<Kept>>);
 
 struct Kept {
@@ -62,7 +67,7 @@ pub(super) struct Claims {
 }
 
 impl TokenSlot {
-    /// Free room.
+    /// A free slot.
     pub const fn new() -> Self {
         Self(RefCell::new(None))
     }
@@ -91,11 +96,12 @@ impl AsRef<[u8]> for Claims {
     }
 }
 
-/// The rate limit for checking signatures: a token bucket for all callers, and one for each address. A device has one core, and
-/// nothing else runs while it checks a signature, so a flood of forged tokens must be cut off; and the flood of one address must not
-/// use up what another needs.
+/// The rate limit for checking signatures: a token bucket for all callers, and one for each
+/// address. A device has one core and can do nothing else while it checks a signature, so it must
+/// cut off a flood of forged tokens. A flood from one address must not use up the budget of
+/// another.
 pub struct SignatureBudget {
-    /// When the bucket of all callers is full again, in milliseconds since the start.
+    /// The time at which the bucket of all callers is full again, in milliseconds since the start.
     all: Cell<u64>,
     shares: [Share; limits::SIGNATURE_ADDRESSES],
 }
@@ -103,7 +109,7 @@ pub struct SignatureBudget {
 /// The token bucket of one address.
 struct Share {
     address: Cell<u64>,
-    /// When it is full again, in milliseconds since the start.
+    /// The time at which it is full again, in milliseconds since the start.
     full_at: Cell<u64>,
 }
 
@@ -162,12 +168,12 @@ impl Default for SignatureBudget {
     }
 }
 
-/// Whether the image can check signatures.
+/// Whether the image can check token signatures.
 const SIGNATURES: bool = cfg!(any(feature = "rs256", feature = "es256", feature = "eddsa"));
 
-/// A caller who was let in, while its request is served.
+/// An authenticated caller, while its request is served.
 pub(super) enum Guest<'a> {
-    /// The caller was asked for nothing, or for a key.
+    /// The policy required no credentials, or a key.
     Known(Authenticated<'a>),
     Token(Ref<'a, Verified<Claims>>),
 }
@@ -177,7 +183,8 @@ impl Guest<'_> {
         match self {
             Self::Known(who) => *who,
             Self::Token(verified) if SIGNATURES => Authenticated::token(verified),
-            // No token is accepted in an image that can check none, so the code for their rights is not in it either.
+            // An image that cannot check signatures accepts no token, so it has no code for their
+            // rights either.
             Self::Token(_) => Authenticated::anonymous(&Access::Guest),
         }
     }
@@ -189,7 +196,8 @@ impl<'a> Guard<'a> {
         if SIGNATURES { self.tokens } else { None }
     }
 
-    /// Authenticates a client at the address `from` by the credentials that `came`; `scratch` is for the token.
+    /// Authenticates a client at the address `from` by the credentials `came`; `scratch` is a
+    /// buffer for the token.
     pub(super) fn check(
         &self,
         came: &Unverified<'_>,
@@ -201,10 +209,10 @@ impl<'a> Guard<'a> {
             Unverified::Token(bearer) => bearer,
             Unverified::Both(shown, bearer) => {
                 self.key(*shown)?;
-                // The token says who calls.
+                // The token identifies the caller.
                 bearer
             }
-            // No platform is in front of a device: the sender of such a header is the caller itself.
+            // No platform is in front of a device: the caller itself has sent such a header.
             Unverified::Platform => return Err(self.log_denial(&Denied::NoToken)),
         };
         self.token(*bearer, from, scratch)
@@ -232,7 +240,7 @@ impl<'a> Guard<'a> {
         let Some(key) = tokens.issuer_keys.key(candidate.kid()) else {
             return Err(refuse(Denied::Kid(candidate.kid().raw())));
         };
-        // Cheap checks come first, and a token that was checked before costs nothing.
+        // Cheap checks come first, and a token that was checked before needs no second check.
         if !tokens.ration.take(from, Instant::now().as_millis()) {
             warning!("denied: rate limit for signatures");
             return Err(Refusal::Rate);
@@ -251,7 +259,8 @@ impl<'a> Guard<'a> {
 
 #[cfg(feature = "provision")]
 impl<'a> Tokens<'a> {
-    /// The tokens that `page` names, by the keys that it has for them ([`Page::verifiers`]); `None` if it names none.
+    /// Returns the tokens that `page` accepts, with its keys for them ([`Page::verifiers`]); `None`
+    /// if it accepts none.
     pub fn provisioned(
         page: &'a Page<'static>,
         issuer_keys: &'a Verifiers<'static>,
@@ -265,7 +274,8 @@ impl<'a> Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// Whether the metadata of the endpoint belongs at this path (RFC 9728 §3.1); at the root, too, for clients that look there.
+    /// Returns whether the metadata of the endpoint is at this path (RFC 9728 §3.1). It is also at
+    /// the root, for clients that look there.
     pub(super) fn has_metadata_at(&self, path: &str) -> bool {
         let [well_known, own] = self.resource.metadata_path();
         path.strip_prefix(well_known).is_some_and(|rest| rest == own || rest.is_empty())
@@ -279,7 +289,8 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// Keeps a token where no request needs the one before: in free room, or instead of the one that ends first.
+    /// Stores a token in a slot that no request uses: in a free one, or else instead of the token
+    /// that expires first.
     fn keep(&self, kept: Kept) -> Option<Ref<'a, Verified<Claims>>> {
         let free = self.seen.iter().filter_map(|seen| {
             let inside = seen.0.try_borrow_mut().ok()?;

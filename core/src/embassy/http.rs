@@ -51,7 +51,7 @@ pub async fn serve_connection<
     }
 }
 
-/// The client of a connection, with everything that an answer needs.
+/// The client of a connection, with the state that an answer needs.
 struct Peer<'a, R, W, H, const URIS: usize> {
     source: Source<R>,
     to: To<'a, W>,
@@ -79,7 +79,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         Ok(())
     }
 
-    /// Waits for a head; `None` if none comes.
+    /// Waits for a head; `None` if the client sends none.
     async fn head(&mut self, heads: &mut Heads<'_>, served: bool) -> Result<Option<Result<(), Fault>>, Gone> {
         let Deadlines { head, idle, .. } = self.site.deadlines;
         let mut by = Instant::now() + if served { idle } else { head };
@@ -100,7 +100,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                     core::future::pending::<()>().await;
                 }
                 let leaving = self.room.crowded().await;
-                // A client that is opening connections uses those that it has, too: it would lose what it has just sent.
+                // A client that opens new connections also uses its old ones: it would lose a
+                // request that it has just sent.
                 Timer::after(GRACE).await;
                 leaving.goes();
             });
@@ -162,7 +163,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         self.say(&say, body, out).await
     }
 
-    /// Lets a request in, up to its body, or says why not. `scratch` is for tokens, and for metadata.
+    /// Accepts a request up to its body, or returns the reason for a refusal. `scratch` is a buffer
+    /// for tokens and for metadata.
     #[inline(never)]
     fn enter<'r, 'h>(
         &self,
@@ -180,7 +182,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 return None;
             }
         };
-        // RFC 9112 §9.3: after `close` a client does not send its next request into a connection that is about to end.
+        // RFC 9112 §9.3: after `close` a client does not send its next request on a connection that
+        // is about to end.
         if request.keep_alive && !self.room.is_full() {
             say.after = After::KeepAlive;
         }
@@ -191,7 +194,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 None
             }
             Door::In(who) => return self.fits(request, scratch.len(), say).map(|request| (request, Guest::Known(who))),
-            // Nothing is in the buffer for the body yet.
+            // The buffer for the body is still empty.
             Door::NeedKey(came) => {
                 let checked = self.site.guard.check(&came, self.from, scratch);
                 let as_guest = |refusal| guest(self.site.policy.access, refusal).map(Guest::Known).ok_or(refusal);
@@ -206,8 +209,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
             say.answer = Answers::alone(Standalone::refused(refusal));
             say.refusal = Some((refusal, None));
         }
-        // A caller who is refused must not hold the connection with a slow body, so the answer does not wait for it. The next
-        // request would begin behind that body, so the connection ends.
+        // A refused caller must not hold the connection with a slow body, so the answer does not
+        // wait for the body. The next request would begin behind that body, so the connection ends.
         if request.framing != Framing::Length(0) {
             say.after = After::Close;
         }
@@ -226,7 +229,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         }
     }
 
-    /// Answers where callers get their tokens (RFC 9728), if the request asks for it.
+    /// Answers with the metadata that names the authorization server (RFC 9728), if the request is
+    /// for it.
     fn metadata(&self, request: &Request<'_>, out: &mut [u8], say: &mut Say) -> bool {
         let Some(tokens) = self.site.guard.tokens() else { return false };
         let asks = (request.facts.verb, request.framing) == (Method::Get, Framing::Length(0));
@@ -242,7 +246,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         true
     }
 
-    /// Opens a message; `None` if the answer is in `say`.
+    /// Opens a message; `None` if the answer is already in `say`.
     #[inline(never)]
     fn open(
         &self,
@@ -265,7 +269,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         }
         say.accept = facts.accept;
         match open(self.to.server, who, Carrier::Http(facts), body).next {
-            // No call asks anything here.
+            // No call sends a question to the client here, so an answer has no effect.
             Next::Ack | Next::Cancel(_) | Next::Answer(..) => None,
             Next::Reply(reply) | Next::Remember(_, reply) => {
                 say.refusal = reply.denied().map(|(refusal, operation)| (refusal, Some(operation)));
@@ -276,7 +280,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         }
     }
 
-    /// Sends the answer that was decided. `out` is for its head.
+    /// Sends the answer that was chosen. `out` is a buffer for its head.
     async fn say(&mut self, say: &Say, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
         let mut head = Slice::new(out);
         let (emission, end) = self.answer(say, body, &mut head).map_err(|Full| Gone)?;
@@ -326,7 +330,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
             out.put(b"www-authenticate: ")?;
             let before = out.len();
             let tokens = self.site.guard.tokens();
-            // All scopes that a client needs, or those of the operation that it may not run.
+            // All scopes that a client needs, or those of the operation for which the caller lacks
+            // a right.
             let all = tokens.filter(|_| operation.is_none()).map_or(&[] as &[&str], |tokens| tokens.scopes);
             let some = operation.map(|operation| scopes(self.to.server.offers(), operation)).into_iter().flatten();
             challenge(refusal, tokens.map(|tokens| &tokens.resource), all.iter().copied().chain(some), out)?;
@@ -385,7 +390,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         Ok(true)
     }
 
-    /// Reads a body; whether it fits.
+    /// Reads a body, and returns whether it fits.
     async fn body(&mut self, framing: Framing, into: &mut Slice<'_>) -> Result<Result<bool, Fault>, Gone> {
         let mut body = Body::new(framing);
         let by = Instant::now() + self.site.deadlines.body;
@@ -418,7 +423,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let version = ticket.version();
         let call = ticket.call(body, who);
         let Self { source, to, site, handler, .. } = self;
-        // Asked for last, since the request is searched for it.
+        // This comes last, since it searches the whole request.
         let logs = version.is_modern() && to.server.offers().features().logging;
         let way = Way::new(if logs { call.log_level() } else { None });
         let comment = site.deadlines.comment;
@@ -446,14 +451,14 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                             Heard::Silence
                         });
                         let heard = first(silence, gone).await.unwrap_or(Heard::Gone);
-                        // A client goes once.
+                        // A client can disconnect only once.
                         awaited &= heard != Heard::Gone;
                         heard
                     };
                     let send = async |said: Said<'_, Heard>| {
                         let sent = answer.say(said, &call).await;
                         match sent {
-                            // Nobody hears the rest.
+                            // No client receives the rest.
                             Err(Gone) if way.must_finish() || !version.is_modern() => {
                                 answer.heard = false;
                                 Ok(())
@@ -474,12 +479,13 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 ticket.finish(answer.to.server, output, result)
             }
         };
-        // The time of the handler does not count for the client.
+        // The time that the handler takes does not count against the client.
         answer.to.by = by.saturating_add(since.elapsed());
         answer.end(&reply, body, outbox.rest()).await
     }
 
-    /// Keeps a stream open until the client goes. Returns the refusal if it cannot be opened.
+    /// Keeps a stream open until the client disconnects. Returns the refusal if the stream cannot
+    /// be opened.
     async fn listen(&mut self, listen: &Listen, body: &[u8], out: &mut [u8]) -> Result<Option<Reply>, Gone> {
         let Some(_place) = self.room.listen() else {
             return Ok(Some(listen.refuse()));
@@ -529,12 +535,13 @@ const LAST_EVENT_END: &[u8] = b"\n\n\r\n0\r\n\r\n";
 /// The bytes before the first answer of a batch that is sent as one event.
 const BATCH_EVENT: &[u8] = b"event: message\ndata: [";
 
-/// The answer to a request, as it was decided.
+/// The answer to a request, as it was chosen.
 struct Say {
     answer: Answers,
     /// The forms that the client accepts.
     accept: Accept,
-    /// The refusal that the challenge explains; the operation is the one that the caller may not run.
+    /// The refusal that the challenge explains; the operation is the one for which the caller lacks
+    /// a right.
     refusal: Option<(Refusal, Option<Operation>)>,
     after: After,
 }
@@ -556,7 +563,8 @@ impl Answers {
 impl Say {
     const NOTHING: Self = Self { answer: Answers::Nothing, accept: Accept::ANY, refusal: None, after: After::Close };
 
-    /// Bytes that are not understood. The connection ends: where the next request would begin is not known.
+    /// Bytes that are not valid HTTP. The connection ends, because the beginning of the next
+    /// request is unknown.
     fn fault(&mut self, fault: Fault) {
         *self =
             Self { answer: Answers::alone(Standalone::unreadable(fault.status(), fault.reason())), ..Self::NOTHING };
@@ -566,9 +574,9 @@ impl Say {
 /// The events on a connection while its call runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Heard {
-    /// The client has gone.
+    /// The client has disconnected.
     Gone,
-    /// Nothing was sent for as long as a stream may be silent.
+    /// The stream was silent for as long as it may be.
     Silence,
 }
 

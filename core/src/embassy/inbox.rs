@@ -20,7 +20,7 @@ pub(super) struct Inbox<R: Read> {
 
 /// The messages that the device acts on while a call runs.
 pub(super) enum Heard {
-    /// A ping has come. Its answer, and how long that is.
+    /// A ping has come: its answer, and the length of the answer.
     Pong([u8; PONG], usize),
     /// The call is cancelled.
     Cancelled,
@@ -116,7 +116,7 @@ impl<R: Read> Inbox<R> {
         }
     }
 
-    /// Takes the bytes from `from` to `to` out, and those behind them forward.
+    /// Removes the bytes from `from` to `to`, and moves the bytes behind them forward.
     fn remove(&mut self, from: usize, to: usize) {
         for at in to..self.end {
             let byte = self.bytes.get(at).copied().unwrap_or_default();
@@ -129,7 +129,7 @@ impl<R: Read> Inbox<R> {
     }
 }
 
-/// With what a line is read while a call runs.
+/// The context in which a line is read while a call runs.
 pub(super) struct Listening<'a> {
     pub(super) server: &'a Server<'a>,
     pub(super) who: &'a Authenticated<'a>,

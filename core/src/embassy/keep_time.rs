@@ -7,9 +7,10 @@ use embedded_storage::nor_flash::NorFlash;
 
 /// Writes the [floor](WallClock::floor) of `clock` to `journal` as it rises, and never returns. Run it in a task of its own.
 ///
-/// Without it an attacker who restarts a device, and answers in place of its time server, can replay tokens that expired since the image
-/// was built. With it, only those that expired within the last [`limits::JOURNAL_STEP`](crate::limits::JOURNAL_STEP) seconds before the
-/// restart.
+/// Without it an attacker who restarts a device, and answers in place of its time server, can
+/// replay tokens that have expired since the image was built. With it, the attacker can replay only
+/// tokens that expired within the last [`limits::JOURNAL_STEP`](crate::limits::JOURNAL_STEP)
+/// seconds before the restart.
 pub async fn keep_time<F: NorFlash>(clock: &WallClock, mut journal: Journal<F>) -> ! {
     loop {
         if journal.note(clock.floor()).is_err() {

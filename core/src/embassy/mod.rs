@@ -1,5 +1,5 @@
-//! Async drivers for devices (feature `embassy`), over the traits of `embedded-io-async`: no executor, no clock and no
-//! heap of their own.
+//! Async drivers for devices (feature `embassy`), over the traits of `embedded-io-async`. They
+//! bring no executor, no clock and no heap.
 
 mod changes;
 #[cfg(feature = "embassy-net")]

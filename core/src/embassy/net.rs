@@ -9,9 +9,9 @@ use embassy_time::{Duration, with_timeout};
 
 /// The memory of one socket: put an array of them in a `static`.
 ///
-/// For `HEAD`, `BODY` and `OUT` see [`HttpBuffers`]; `TCP` is the size of each of the socket's two windows. embassy-net has no
-/// backlog: a client that connects while all sockets are taken is reset. So have one socket more than the clients need. Official
-/// clients open several connections.
+/// For `HEAD`, `BODY` and `OUT` see [`HttpBuffers`]; `TCP` is the size of each of the socket's two
+/// windows. embassy-net has no backlog: it resets a client that connects while all sockets are in
+/// use. So have one socket more than the clients need. Official clients open several connections.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SocketBuffers<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize = 1024> {
@@ -35,8 +35,9 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> D
     }
 }
 
-/// Serves `endpoint` on one socket, one client after the other, and never returns. Run one task for each socket: one future for all
-/// sockets would be copied over the stack. The network's runner needs a task too.
+/// Serves `endpoint` on one socket, one client after the other, and never returns. Run one task for
+/// each socket: a single future for all sockets would be copied over the stack. The network's
+/// runner needs a task too.
 pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize, const URIS: usize>(
     (stack, port): (Stack<'_>, u16),
     socket: &mut SocketBuffers<HEAD, BODY, OUT, TCP>,

@@ -1,7 +1,8 @@
-//! The result buffer while a handler writes into it, and the way by which it goes out when it is full, or a message beside it.
+//! The result buffer while a handler writes into it. The driver sends it when it is full, and sends
+//! messages that are not part of the result.
 //!
-//! The handler and the driver run in one task, and both need the buffer: so the full buffer itself is handed over, and
-//! handed back empty. No byte is copied for it.
+//! The handler and the driver run in one task, and both need the buffer: so the handler hands over
+//! the full buffer itself, and the driver returns it empty. No byte is copied for it.
 
 use crate::era::Version;
 use crate::json::{Decimal, Escaped, Full, Sink, Slice};
@@ -14,11 +15,11 @@ use core::task::{Context, Poll, Waker};
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 
-/// Between the handler, which fills the buffer, and the driver, which sends it.
+/// The exchange between the handler, which fills the buffer, and the driver, which sends it.
 pub(super) struct Way<'b> {
     lent: Mutex<CriticalSectionRawMutex, Cell<Lent<'b>>>,
     told: Mutex<CriticalSectionRawMutex, Cell<Kept>>,
-    /// From which level on log messages are wanted.
+    /// The least severe level of log messages that the caller wants.
     level: Option<Level>,
 }
 
@@ -26,12 +27,12 @@ pub(super) struct Way<'b> {
 enum Lent<'b> {
     #[default]
     Nothing,
-    /// To be sent; then the handler is to be woken.
+    /// The driver sends the buffer, and then wakes the handler.
     Full(Slice<'b>, Waker),
     /// The driver sends the bytes after this number as a message of its own, and then wakes the
     /// handler.
     Aside(Slice<'b>, usize, Waker),
-    /// To be filled again.
+    /// The handler fills the buffer again.
     Empty(Slice<'b>),
 }
 
@@ -65,11 +66,12 @@ impl<'b> Way<'b> {
         Self { lent: Mutex::new(Cell::new(Lent::Nothing)), told: Mutex::new(Cell::new(told)), level }
     }
 
-    /// Runs `handling` to its end; whenever it says something, or something comes from `hear`, that goes to `send`. The handler
-    /// goes on meanwhile, unless it is its buffer that is sent.
+    /// Runs `handling` to its end. Each message of the handler, and each message from `hear`, goes
+    /// to `send`. The handler continues in the meantime, unless `send` is sending the handler's own
+    /// buffer.
     ///
     /// # Errors
-    /// What `send` says; the handler is then dropped.
+    /// The error of `send`; the handler is then dropped.
     pub(super) async fn run<T, H, E>(
         &self,
         mut handling: Pin<&mut impl Future<Output = T>>,
@@ -117,7 +119,7 @@ impl<'b> Way<'b> {
         }
     }
 
-    /// Whether the handler is to be run to its end whatever the client does.
+    /// Whether the handler must run to its end even if the client disconnects or cancels.
     pub(super) fn must_finish(&self) -> bool {
         self.told.lock(|told| told.get().must_finish)
     }
@@ -169,7 +171,7 @@ impl Runner for Way<'_> {
     }
 }
 
-/// Pieces of a message that takes no buffer; those that are not needed are empty.
+/// Number of pieces of a message that needs no buffer; unused pieces are empty.
 pub(super) const PIECES: usize = 10;
 
 /// A progress report as text, for the driver that sends it.
@@ -183,7 +185,7 @@ impl Told {
     pub(super) fn new(progress: Progress, version: Version) -> Self {
         let decimal = |number: u32| Decimal::new(number.into());
         let Progress { done, total, words } = progress;
-        // MCP 2025-03-26 changelog: progress has words since.
+        // MCP 2025-03-26 changelog: this revision added the message to progress.
         let words = words.filter(|_| version >= Version::V2025_03_26);
         Self { done: decimal(done), total: total.map(decimal), words }
     }
@@ -217,12 +219,12 @@ impl<H> Event<'_, H> {
 /// The buffer, as a sink that can send its content before the handler ends.
 pub(super) struct Outbox<'w, 'b> {
     way: &'w Way<'b>,
-    /// Without room while it is lent.
+    /// Empty while the driver has the buffer.
     slice: Slice<'b>,
     lent: bool,
-    /// Bytes that have gone out.
+    /// The number of bytes that were sent.
     sent: usize,
-    /// Some of those were to be taken back.
+    /// Set if the handler tried to remove bytes that were already sent.
     broken: bool,
 }
 
@@ -230,11 +232,11 @@ pub(super) struct Outbox<'w, 'b> {
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Rest<'o> {
-    /// All of it: nothing has gone out.
+    /// All of it: nothing was sent.
     Whole(&'o [u8]),
     /// These bytes; the bytes before them were sent.
     Tail(&'o [u8]),
-    /// A part has gone out of an answer that is none.
+    /// A part of an invalid answer was sent.
     Broken,
 }
 
@@ -251,7 +253,7 @@ impl<'w, 'b> Outbox<'w, 'b> {
         }
     }
 
-    /// Takes the buffer back, if it has gone out.
+    /// Takes the buffer back, if it was sent.
     fn reclaim(&mut self) {
         if !self.lent {
             return;

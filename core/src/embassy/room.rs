@@ -8,7 +8,8 @@ use core::future::poll_fn;
 use core::task::Poll;
 use embassy_sync::waitqueue::MultiWakerRegistration;
 
-/// The places of an endpoint. One for all its connections, which run on one executor.
+/// The connection slots of an endpoint: one value for all its connections, which run on one
+/// executor.
 pub struct ConnectionSlots {
     /// Sockets that wait for a client.
     free: Cell<usize>,
@@ -20,7 +21,8 @@ pub struct ConnectionSlots {
 }
 
 impl ConnectionSlots {
-    /// Room for `sockets` connections at once. All but one of them may be subscriptions, so that calls always get through.
+    /// Slots for `sockets` connections at once. All but one of them may be subscriptions, so that
+    /// calls always get through.
     pub const fn new(sockets: usize) -> Self {
         Self {
             free: Cell::new(sockets),
@@ -62,7 +64,8 @@ impl ConnectionSlots {
         .await
     }
 
-    /// A place for a subscription, as long as what is returned lives; `None` if there is none.
+    /// Returns a slot for a subscription, which is free again when the value is dropped; `None` if
+    /// no slot is free.
     pub(super) fn listen(&self) -> Option<Listening<'_>> {
         let left = self.listens.get().checked_sub(1)?;
         self.listens.set(left);
@@ -88,7 +91,7 @@ impl Drop for Leaving<'_> {
     }
 }
 
-/// The place of a subscription.
+/// The slot of a subscription.
 pub(super) struct Listening<'r>(&'r ConnectionSlots);
 
 impl Drop for Listening<'_> {

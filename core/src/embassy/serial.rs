@@ -43,7 +43,7 @@ impl<const LINE: usize, const OUT: usize, const LISTENS: usize> Default for Line
     }
 }
 
-/// Why [`Line::serve`] returned.
+/// The reason why [`Line::serve`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Error<R, W> {
@@ -55,8 +55,8 @@ pub enum Error<R, W> {
 
 /// A line, before it is served.
 ///
-/// A serial line has no access control of its own: every caller at its other end may call every tool, unless [`caller`](Line::caller) says
-/// otherwise.
+/// A serial line has no access control of its own: every caller at its other end may call every
+/// tool, unless [`caller`](Line::caller) restricts it.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a, const URIS: usize = 0> {
     server: &'a Server<'a>,
@@ -80,23 +80,27 @@ impl<'a, const URIS: usize> Line<'a, URIS> {
         Line { server, changes, who }
     }
 
-    /// The same line, for a caller with these rights.
+    /// Returns the same line, for a caller with these rights.
     #[must_use]
     pub fn caller(self, who: Authenticated<'a>) -> Self {
         Self { who, ..self }
     }
 
-    /// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs, its cancellation is read and pings are answered, if
-    /// they are in the next [`MEANWHILE`](crate::limits::MEANWHILE) bytes; other messages and changes wait until the call is answered. A call
-    /// that is cancelled is dropped at its next await and not answered, unless it has called [`must_finish`](Output::must_finish).
+    /// Serves MCP over `rx` and `tx` until `rx` ends, one message at a time. While a call runs, the
+    /// driver reads its cancellation and answers pings, if they are in the next
+    /// [`MEANWHILE`](crate::limits::MEANWHILE) bytes. Other messages and changes wait until the
+    /// call is answered. A cancelled call is dropped at its next await and not answered, unless its
+    /// handler has called [`must_finish`](Output::must_finish).
     ///
-    /// A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes. Ports with a buffer are.
+    /// A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes. Ports
+    /// with a buffer are cancel-safe.
     ///
-    /// A result that is streamed is sent while the handler writes it. If the handler fails after that, the line that was begun is not JSON, and
-    /// an error with the id of the request follows on a line of its own.
+    /// A streamed result is sent while the handler writes it. If the handler fails after that, the
+    /// line that was begun is not JSON, and an error with the id of the request follows on a line
+    /// of its own.
     ///
     /// # Errors
-    /// What `rx` or `tx` reports.
+    /// The error of `rx` or `tx`.
     pub async fn serve<R: Read, W: Write, const LINE: usize, const OUT: usize, const LISTENS: usize>(
         self,
         (rx, tx): (R, W),
@@ -119,14 +123,14 @@ impl<'a, const URIS: usize> Line<'a, URIS> {
             }
             if let Some(cut) = inbox.with(|input| lines.feed(input)) {
                 peer.answer(cut, limit, &mut inbox).await.map_err(Error::Write)?;
-                // Not only when nothing comes in: a busy peer must hear of changes too.
+                // Also while input arrives: a busy peer must get notifications of changes too.
                 peer.tell().await.map_err(Error::Write)?;
             }
         }
     }
 }
 
-/// The other end of the line, and what is needed to answer it.
+/// The peer at the other end of the line, and the state that an answer needs.
 struct Peer<'a, W, H, const LISTENS: usize, const URIS: usize> {
     connection: Connection,
     /// The least severe level of log messages that a legacy peer wants.
@@ -143,7 +147,7 @@ struct Peer<'a, W, H, const LISTENS: usize, const URIS: usize> {
 impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTENS: usize, const URIS: usize>
     Peer<'_, W, H, LISTENS, URIS>
 {
-    /// Tells of changes until `reading` is ready.
+    /// Sends notifications of changes until `reading` is ready.
     async fn meanwhile<T>(&mut self, reading: impl Future<Output = T>) -> Result<T, W::Error> {
         let mut reading = pin!(reading);
         loop {
@@ -158,7 +162,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         }
     }
 
-    /// Sends what the subscriptions want to hear.
+    /// Sends the notifications that the subscriptions wait for.
     async fn tell(&mut self) -> Result<(), W::Error> {
         self.subscriptions.note(self.changes);
         let mut out = Slice::new(self.out);
@@ -188,7 +192,8 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         self.say(&say, line, LINE_END).await
     }
 
-    /// JSON-RPC 2.0 §6: one array of answers, and nothing at all if there is none.
+    /// Answers a batch. JSON-RPC 2.0 §6: one array of answers, or no answer at all if there is
+    /// none.
     async fn batch<R: Read>(&mut self, batch: Batch, line: &[u8], inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
@@ -215,16 +220,18 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
         send(&mut self.tx, reply, self.server, line, written, end).await
     }
 
-    /// Decides the answer to everything but calls and batches. It is not async: a coroutine moves values word by word.
+    /// Chooses the answer to every message except calls and batches. It is not async: a coroutine
+    /// moves values word by word.
     #[inline(never)]
     fn decide(&mut self, next: &Next, line: &[u8], say: &mut Say) {
         match next {
-            // No call asks anything here, batches are not nested, and calls have an answer of their own.
+            // No call sends a question to the client here, so an answer has no effect. Batches
+            // are not nested, and `call` answers calls.
             Next::Answer(..) | Next::Batch(_) | Next::Ack | Next::Call(_) => {}
             // No call runs now.
             Next::Cancel(id) => self.subscriptions.cancel(id.of(line)),
             Next::Reply(reply) => {
-                // Another peer has begun: the subscriptions of the one before it end.
+                // Another peer has begun: the subscriptions of the previous peer end.
                 if reply.agreed().is_some() {
                     self.subscriptions.clear();
                     self.level = None;
@@ -262,7 +269,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
     ) -> Result<(), W::Error> {
         let call = ticket.call(line, self.who);
         let level = match place {
-            // Asked for last, since the request is searched for it.
+            // This comes last, since it searches the whole request.
             Batching::Alone if call.version().is_modern() && self.server.offers().features().logging => {
                 call.log_level()
             }
@@ -372,7 +379,7 @@ impl Batching {
     }
 }
 
-/// Why a handler is dropped.
+/// The reasons why a handler is dropped.
 enum Dropped<E> {
     Cancelled,
     Failed(E),
@@ -386,7 +393,7 @@ impl<E> From<E> for Dropped<E> {
 
 const LINE_END: &[u8] = b"\n";
 
-/// Bytes of an answer moved at a time, on the stack of the task: as many as a UART's FIFO holds a few times over.
+/// Bytes of an answer moved at a time, on the stack of the task: a few times the FIFO of a UART.
 const PIECE: usize = 64;
 
 /// Sends `rest` and the end of a line, or of a message in a batch.
@@ -396,7 +403,8 @@ async fn end_line<W: Write>(tx: &mut W, rest: &[u8], end: &[u8]) -> Result<(), W
     tx.flush().await
 }
 
-/// Sends an answer and the end of its line: `reply` around what its call has `written`, or that alone.
+/// Sends an answer and the end of its line: `reply` around the text that its call has `written`, or
+/// `written` alone.
 async fn send<W: Write>(
     tx: &mut W,
     reply: Option<&Reply>,

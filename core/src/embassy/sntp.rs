@@ -44,7 +44,7 @@ pub async fn sntp(stack: Stack<'_>, server: IpEndpoint, clock: &WallClock, mut r
     }
 }
 
-/// Asks for the time, until an answer comes that counts; `None` where the question cannot be sent.
+/// Requests the time until a valid answer comes; `None` if the request cannot be sent.
 async fn ask(socket: &UdpSocket<'_>, server: IpEndpoint, mark: u64) -> Option<u64> {
     let mut packet = [0; PACKET];
     if let Some(flags) = packet.first_mut() {
@@ -67,7 +67,7 @@ async fn ask(socket: &UdpSocket<'_>, server: IpEndpoint, mark: u64) -> Option<u6
     }
 }
 
-/// The time in an answer, in seconds since 1970, if it counts (RFC 4330 §5).
+/// Returns the time in an answer, in seconds since 1970, if the answer is valid (RFC 4330 §5).
 fn answered(packet: &[u8; PACKET], mark: u64) -> Option<u64> {
     let [flags, stratum, rest @ ..] = packet;
     let (leap, mode) = (flags >> 6, flags & 7);
@@ -88,11 +88,11 @@ const SERVER: u8 = 4;
 const UNSYNCHRONIZED: u8 = 3;
 /// Seconds from 1900 to 1970.
 const UNTIL_1970: u64 = 2_208_988_800;
-/// The first of the ports for such uses (RFC 6335 §6).
+/// The first ephemeral port (RFC 6335 §6).
 const EPHEMERAL: u16 = 49152;
 
 const PATIENCE: Duration = Duration::from_secs(4);
-/// RFC 4330 §10: never less than 15 seconds.
+/// RFC 4330 §10: an interval is never shorter than 15 seconds.
 const FAILED: Duration = Duration::from_secs(16);
 const AGAIN: Duration = Duration::from_secs(3600);
 

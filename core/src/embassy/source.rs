@@ -1,4 +1,4 @@
-//! The bytes that come in on a connection, a piece at a time.
+//! Reads the bytes of a connection, one piece at a time.
 
 use core::future::pending;
 use embedded_io_async::Read;
@@ -6,7 +6,7 @@ use embedded_io_async::Read;
 /// Bytes read at a time, in the connection's task.
 const PIECE: usize = 128;
 
-/// The reading half of a connection, and what of the last piece is not used yet.
+/// The reading half of a connection, and the unused rest of the last piece.
 pub(super) struct Source<R> {
     rx: R,
     piece: [u8; PIECE],
@@ -14,7 +14,7 @@ pub(super) struct Source<R> {
     end: usize,
 }
 
-/// The connection is of no more use: it has failed, or its client has gone or takes nothing.
+/// The connection is unusable: it has failed, or its client has disconnected or receives nothing.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Gone;
@@ -24,7 +24,7 @@ impl<R: Read> Source<R> {
         Self { rx, piece: [0; PIECE], start: 0, end: 0 }
     }
 
-    /// Lets `take` use bytes from the front of what is there.
+    /// Lets `take` use bytes from the front of the unused ones.
     pub(super) fn with<T>(&mut self, take: impl FnOnce(&mut &[u8]) -> T) -> T {
         let mut input = self.piece.get(self.start..self.end).unwrap_or_default();
         let taken = take(&mut input);
@@ -32,7 +32,7 @@ impl<R: Read> Source<R> {
         taken
     }
 
-    /// Reads more, if everything has been used; `false` at the end of the stream.
+    /// Reads more, if all bytes were used; `false` at the end of the stream.
     pub(super) async fn more(&mut self) -> Result<bool, Gone> {
         if self.start < self.end {
             return Ok(true);

@@ -1,5 +1,5 @@
-//! An open subscription on a device: its id, and which of the declared resources it wants to hear of. The request itself is
-//! forgotten once it is acknowledged.
+//! An open subscription on a device: its id, and the declared resources that it selects. The
+//! request itself is discarded after the acknowledgement.
 
 use super::Changes;
 use crate::exchange::{Listen, Reply};
@@ -24,38 +24,39 @@ struct Wanted {
     wanted: u32,
     /// The wanted changes that were not sent yet.
     pending: u32,
-    /// Changes up to this one are in there or told.
+    /// The number of the last change that is already in `pending` or was sent.
     heard: u64,
 }
 
 impl Wanted {
     const NOTHING: Self = Self { wanted: 0, pending: 0, heard: 0 };
 
-    /// Takes note of what has changed.
+    /// Adds new changes to the pending ones.
     fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
         let (changed, now) = changes.since(self.heard);
         self.pending |= changed & self.wanted;
         self.heard = now;
     }
 
-    /// The next resource to be told of.
+    /// Returns the next resource to send a notification for.
     fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>) -> Option<&'static str> {
         let uri = changes.lowest(self.pending)?;
         self.pending &= self.pending.wrapping_sub(1);
         Some(uri)
     }
 
-    /// Ready when there is something to take note of.
+    /// Waits until a wanted resource has changed.
     fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
         changes.poll(self.heard, context)
     }
 }
 
 impl Subscription {
-    /// Opens it, and puts its acknowledgement into `out`.
+    /// Opens a subscription, and writes its acknowledgement to `out`.
     ///
     /// # Errors
-    /// The answer to send instead, if the id cannot be kept, or a message that it will need does not fit into `out`.
+    /// The answer to send instead, if the id is too long to store, or if a later message would not
+    /// fit into `out`.
     pub(super) fn open<const URIS: usize>(
         listen: &Listen,
         body: &[u8],
@@ -88,18 +89,18 @@ impl Subscription {
         self.id.get(..self.len).unwrap_or_default()
     }
 
-    /// Takes note of what has changed.
+    /// Adds new changes to the pending ones.
     pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
         self.of.note(changes);
     }
 
-    /// Puts the next message into the empty `out`; `false` if there is none.
+    /// Writes the next message to the empty `out`; `false` if there is none.
     pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
-        // That it fits was tried when this was opened.
+        // It fits: `open` has tried it.
         self.of.next(changes).is_some_and(|uri| mcp::updated(uri, Some(self.id()), out).is_ok())
     }
 
-    /// Ready when there is something to take note of.
+    /// Waits until a wanted resource has changed.
     pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
         self.of.poll(changes, context)
     }
@@ -120,7 +121,8 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
         Self { open: [None; COUNT], legacy: Wanted::NOTHING }
     }
 
-    /// Opens another and puts its acknowledgement into `out`. One with the same id makes room for it.
+    /// Opens another subscription, and writes its acknowledgement to `out`. It replaces one with
+    /// the same id.
     ///
     /// # Errors
     /// The answer to send instead.
@@ -137,14 +139,14 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
         Ok(())
     }
 
-    /// Ends the one with this id, if there is one; nothing more is told to it.
+    /// Ends the subscription with this id, if there is one. It gets no further messages.
     pub(super) fn cancel(&mut self, id: &[u8]) {
         for place in self.open.iter_mut().filter(|place| place.is_some_and(|open| open.id() == id)) {
             *place = None;
         }
     }
 
-    /// Ends all of them.
+    /// Ends all subscriptions.
     pub(super) fn clear(&mut self) {
         *self = Self::new();
     }
@@ -161,19 +163,19 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
         self.legacy.pending &= !which;
     }
 
-    /// Takes note of what has changed.
+    /// Adds new changes to the pending ones of all subscriptions.
     pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
         self.open.iter_mut().flatten().for_each(|open| open.note(changes));
         self.legacy.note(changes);
     }
 
-    /// Puts the next message into the empty `out`; `false` if there is none.
+    /// Writes the next message to the empty `out`; `false` if there is none.
     pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
         self.open.iter_mut().flatten().any(|open| open.next(changes, out))
             || self.legacy.next(changes).is_some_and(|uri| mcp::updated(uri, None, out).is_ok())
     }
 
-    /// Ready when there is something to take note of.
+    /// Waits until a wanted resource has changed.
     pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
         let legacy = self.legacy.wanted != 0 && self.legacy.poll(changes, context).is_ready();
         let ready = legacy || self.open.iter().flatten().any(|open| open.poll(changes, context).is_ready());

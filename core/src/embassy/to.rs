@@ -15,7 +15,7 @@ pub(super) struct To<'a, W> {
     pub(super) server: &'a Server<'a>,
     /// The time that the client may take for one answer: `Deadlines::write`.
     limit: Duration,
-    /// When the client must have taken the answer that is being sent.
+    /// The time by which the client must have received the answer that is being sent.
     pub(super) by: Instant,
 }
 
@@ -46,7 +46,7 @@ impl<'a, W: Write> To<'a, W> {
         self.put(buffer.get(..len).unwrap_or_default()).await
     }
 
-    /// Sends a whole answer. It has a reply, because no part of it was sent before.
+    /// Sends a whole answer. It always has a reply, because no part of it was sent before.
     pub(super) async fn reply(
         &mut self,
         reply: Option<&Reply>,
@@ -62,7 +62,8 @@ impl<'a, W: Write> To<'a, W> {
         self.flush().await
     }
 
-    /// Sends an answer as one chunk, between `front` and `back`: `reply` around what its call has `written`, or that alone.
+    /// Sends an answer as one chunk, between `front` and `back`: `reply` around the text that its
+    /// call has `written`, or `written` alone.
     pub(super) async fn part(
         &mut self,
         reply: Option<&Reply>,
@@ -99,7 +100,8 @@ impl<'a, W: Write> To<'a, W> {
         self.flush().await
     }
 
-    /// Sends one chunk of these parts; nothing if they are empty, for that would be the last.
+    /// Sends one chunk of these parts, or nothing if they are empty: an empty chunk would end the
+    /// answer.
     pub(super) async fn chunk(&mut self, parts: &[&[u8]]) -> Result<(), Gone> {
         let len = parts.iter().map(|part| part.len()).sum();
         if len == 0 {
