@@ -1,4 +1,5 @@
-//! The types that an argument can have. A schema and what is accepted here come from one declaration.
+//! The types that an argument can have. One declaration produces the schema and the check of the
+//! value.
 
 use super::argument_error::{ArgumentError, Problem};
 use super::schema::Expected;
@@ -41,10 +42,10 @@ use crate::json::{Integer, Kind, Part, Text, Value};
 pub trait Argument<'a>: Sized {
     /// The expected form of a value, for the schema and for error messages.
     const EXPECTED: Expected;
-    /// Whether `null`, or leaving the argument out, means a value too.
+    /// Whether `null`, or a missing argument, is a valid value too.
     const OPTIONAL: bool = false;
 
-    /// Reads a value; `None` if the type does not have it. Nothing is rounded or clamped.
+    /// Reads a value; `None` if the type has no such value. Nothing is rounded or clamped.
     fn read(value: Value<'a>) -> Option<Self>;
 
     /// Reads a value like `read`, but reports the part that does not fit if the value has parts.
@@ -55,14 +56,14 @@ pub trait Argument<'a>: Sized {
         Self::read(value).ok_or(Self::EXPECTED.error(value))
     }
 
-    /// The value of an argument that is not there.
+    /// The value of a missing argument.
     fn absent() -> Option<Self> {
         None
     }
 }
 
 impl Expected {
-    /// The error for a value that is something else.
+    /// Returns the error for a value of another type.
     pub(super) const fn error(self, value: Value<'_>) -> ArgumentError<'_> {
         ArgumentError::new(value.raw(), Problem::Expected(self.words))
     }
@@ -84,8 +85,9 @@ impl<'a> Argument<'a> for Text<'a> {
     }
 }
 
-/// For strings that are written without escape sequences: the text lies in the request as it is. Clients may escape characters that
-/// need no escape, and many write all but ASCII so. [`Text`] takes every string.
+/// For strings without escape sequences: the result borrows the text from the request. Clients may
+/// escape characters that need no escape, and many escape everything but ASCII. [`Text`] accepts
+/// every string.
 impl<'a> Argument<'a> for &'a str {
     const EXPECTED: Expected = Expected::of("string", &[Part::Json("a string without escape sequences")]);
 
@@ -141,7 +143,8 @@ integers! {
     i64 "-9223372036854775808" "9223372036854775807"
 }
 
-/// The nearest number in the type, as everywhere where JSON is read. A value beyond its range is refused.
+/// Reads the nearest number of the type, as all JSON readers do. A value beyond its range is
+/// refused.
 impl<'a> Argument<'a> for f32 {
     const EXPECTED: Expected = Expected::of("number", &[Part::Json("a number that fits 32 bits of floating point")]);
 
@@ -150,7 +153,8 @@ impl<'a> Argument<'a> for f32 {
     }
 }
 
-/// The nearest number in the type, as everywhere where JSON is read. A value beyond its range is refused.
+/// Reads the nearest number of the type, as all JSON readers do. A value beyond its range is
+/// refused.
 impl<'a> Argument<'a> for f64 {
     const EXPECTED: Expected = Expected::of("number", &[Part::Json("a number that fits 64 bits of floating point")]);
 

@@ -1,14 +1,14 @@
-//! Why arguments do not fit, with the path of the value that does not.
+//! Errors of arguments, with the path of the value that does not fit.
 
 use crate::json::{Decimal, Full, Kind, Part, Reader};
 use core::fmt;
 
-/// Why the arguments of a call do not fit. It becomes a tool result that a model can act on, not a protocol error
-/// (MCP 2025-11-25 server/tools, "Error Handling").
+/// The reason why the arguments of a call do not fit. The caller gets it as a tool result that a
+/// model can act on, not as a protocol error (MCP 2025-11-25 server/tools, "Error Handling").
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ArgumentError<'a> {
-    /// The arguments as they were written.
+    /// The arguments as the client wrote them.
     root: &'a [u8],
     /// The value that does not fit, inside `root`. An object if a member of it is missing.
     place: &'a [u8],
@@ -26,13 +26,13 @@ pub enum Problem {
     Missing,
     /// The tool has no such argument.
     Unknown,
-    /// The argument is there more than once.
+    /// The argument occurs more than once.
     Repeated,
-    /// The value is not what it must be, in these words.
+    /// The value does not have the expected form, which these words describe.
     Expected(&'static [Part<'static>]),
-    /// serde has not said which argument does not fit.
+    /// serde does not report which argument does not fit.
     Unfit,
-    /// The body is not the one from which the call was read.
+    /// The call was read from another body than this one.
     Malformed,
 }
 
@@ -41,7 +41,8 @@ impl<'a> ArgumentError<'a> {
         Self { root: place, place, name: "", problem }
     }
 
-    /// The declared name of the argument, the innermost one of nested arguments; `None` if the client made the name up.
+    /// Returns the declared name of the argument, the innermost one of nested arguments; `None` if
+    /// no argument with this name is declared.
     pub const fn name(&self) -> Option<&'static str> {
         if self.name.is_empty() { None } else { Some(self.name) }
     }
@@ -51,18 +52,19 @@ impl<'a> ArgumentError<'a> {
         self.problem
     }
 
-    /// The same error for the argument that is declared by this name, unless a nested one has named it.
+    /// Returns the same error for the argument with this declared name, unless a nested argument
+    /// has set a name already.
     pub(super) fn named(self, name: &'static str) -> Self {
         let named = matches!(self.problem, Problem::Unknown | Problem::Repeated) || !self.name.is_empty();
         if named { self } else { Self { name, ..self } }
     }
 
-    /// The same error, where `root` holds all arguments of the call.
+    /// Returns the same error, where `root` contains all arguments of the call.
     pub(super) const fn within(self, root: &'a [u8]) -> Self {
         Self { root, ..self }
     }
 
-    /// Gives the error as a sentence to `put`, in pieces that are the inside of a JSON string.
+    /// Passes the error as a sentence to `put`, in pieces that are escaped for a JSON string.
     pub(crate) fn sentence(&self, put: &mut dyn FnMut(&[u8]) -> Result<(), Full>) -> Result<(), Full> {
         let (front, back): (&[u8], &[u8]) = match self.problem {
             Problem::Missing => (b"Argument '", b"' is missing"),
@@ -112,10 +114,10 @@ impl fmt::Display for ArgumentError<'_> {
 
 impl core::error::Error for ArgumentError<'_> {}
 
-/// Gives the path from `root` to the value `place` inside of it to `put`: `filter.levels[2]`.
+/// Passes the path from `root` to the value `place` inside of it to `put`: `filter.levels[2]`.
 fn path(mut root: &[u8], place: &[u8], put: &mut dyn FnMut(&[u8]) -> Result<(), Full>) -> Result<(), Full> {
     let mut first = true;
-    // Each round goes one bracket deeper.
+    // Each round enters one more bracket.
     while root.as_ptr() != place.as_ptr() || root.len() != place.len() {
         let Some(member) = member(root, place) else {
             break;
@@ -143,7 +145,7 @@ struct Member<'r> {
     value: &'r [u8],
 }
 
-/// The member of `root` in which `place` is; `None` if it is in none.
+/// Returns the member of `root` that contains `place`; `None` if no member does.
 fn member<'r>(root: &'r [u8], place: &[u8]) -> Option<Member<'r>> {
     let mut reader = Reader::new(root).ok()?;
     let object = match reader.kind()? {
@@ -159,7 +161,8 @@ fn member<'r>(root: &'r [u8], place: &[u8]) -> Option<Member<'r>> {
             false => return None,
         };
         let value = item.of(root).raw();
-        // A value is a part of the text it was found in, so where it begins says which of them it is.
+        // A value is a part of the text that it was found in, so its position identifies the
+        // member.
         let from = (place.as_ptr() as usize).checked_sub(value.as_ptr() as usize);
         if from.is_some_and(|from| from < value.len()) {
             return Some(Member { key, index, value });

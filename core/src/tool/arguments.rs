@@ -1,4 +1,5 @@
-//! The arguments of a call, and how a declared type reads them: once into a table by name, then one value after the other.
+//! The arguments of a call. A declared type first sorts them into a table by name, and then reads
+//! one value after the other.
 
 use super::argument::Argument;
 use super::argument_error::{ArgumentError, Problem};
@@ -16,7 +17,8 @@ impl<'a> Arguments<'a> {
         Self(object)
     }
 
-    /// The arguments as they were written; `{}` if there were none (MCP server/tools: `arguments` is optional).
+    /// The arguments as the client wrote them; `{}` if there are none (MCP server/tools:
+    /// `arguments` is optional).
     pub fn raw(&self) -> &'a [u8] {
         self.0.map_or(b"{}", |object| object.raw())
     }
@@ -34,10 +36,11 @@ impl<'a> Arguments<'a> {
         A::read(*self).map_err(|error| error.within(self.raw()))
     }
 
-    /// Gives each argument to `take`, in the order they came. `take` returns `false` for an argument that it does not know.
+    /// Passes each argument to `take`, in the order of the request. `take` returns `false` for an
+    /// unknown argument.
     ///
     /// # Errors
-    /// The error of `take`; or that an argument is not known.
+    /// The error of `take`, or an unknown argument.
     pub fn each(
         &self,
         mut take: impl FnMut(Text<'a>, Value<'a>) -> Result<bool, ArgumentError<'a>>,
@@ -45,7 +48,7 @@ impl<'a> Arguments<'a> {
         self.each_by(&mut take)
     }
 
-    /// The same, compiled once.
+    /// The body of `each`, compiled once for all callers.
     #[inline(never)]
     fn each_by(
         &self,
@@ -54,7 +57,8 @@ impl<'a> Arguments<'a> {
         let Some(object) = self.0 else {
             return Ok(());
         };
-        // The object was checked with the message it came in, so these errors cannot come from a checked body.
+        // The object was checked together with its message, so these errors cannot come from a
+        // checked body.
         let malformed = |_: Error| ArgumentError::new(b"", Problem::Malformed);
         let mut reader = object.reader();
         reader.enter_object().map_err(malformed)?;
@@ -68,13 +72,13 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// A type that a tool takes as its arguments. Made by [`args!`](crate::args).
+/// A type that a tool takes as its arguments. [`args!`](crate::args) declares such types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not declare the arguments of a tool",
     label = "declare this struct with `attache_core::args!`, or write `Nothing` for a tool without arguments"
 )]
 pub trait Args<'a>: Sized {
-    /// The single arguments.
+    /// The declared arguments.
     const FIELDS: &'static [Field];
     /// The JSON Schema of the arguments, for a tool.
     const SCHEMA: &'static str;
@@ -95,8 +99,8 @@ pub struct Nothing;
 
 impl<'a> Args<'a> for Nothing {
     const FIELDS: &'static [Field] = &[];
-    // MCP 2025-11-25 server/tools: the recommended schema of a tool without parameters. Some clients read `properties` without
-    // checking that the member is there, so it is there and empty.
+    // MCP 2025-11-25 server/tools: the recommended schema of a tool without parameters. Some
+    // clients read `properties` without a check that the member exists, so it is present and empty.
     const SCHEMA: &'static str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
     const PROMPT: &'static str = "[]";
 
@@ -117,8 +121,8 @@ pub fn read_object<'a, A: Args<'a> + Argument<'a>>(value: Value<'a>) -> Result<A
     }
 }
 
-/// The values of arguments in the order of their declaration. The code of [`args!`](crate::args) takes one after the other; what is
-/// the same for all types is here, once.
+/// The values of arguments in the order of their declaration. The code of [`args!`](crate::args)
+/// takes one after the other. The code that all types share is here, so that it is compiled once.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Sorted<'s, 'a> {
@@ -129,7 +133,7 @@ pub struct Sorted<'s, 'a> {
 }
 
 impl<'s, 'a> Sorted<'s, 'a> {
-    /// Finds the value of each name. `values` has a place for each.
+    /// Finds the value of each name. `values` has one element for each name.
     pub fn new(arguments: Arguments<'a>, names: &'static [&'static str], values: &'s mut [Option<Value<'a>>]) -> Self {
         let sorted = arguments.each(|name, value| {
             let Some(place) = name.position(names).and_then(|index| values.get_mut(index)) else {
@@ -144,12 +148,14 @@ impl<'s, 'a> Sorted<'s, 'a> {
         Self { object: arguments.raw(), names, values, error: sorted.err() }
     }
 
-    /// The value of the next argument; `None` if it does not fit, or one before it did not.
+    /// Returns the value of the next argument; `None` if this argument or an earlier one does not
+    /// fit.
     pub fn take<T: Argument<'a>>(&mut self) -> Option<T> {
         self.take_or("")
     }
 
-    /// The same of an argument that has a default: a JSON value, or nothing.
+    /// Returns the value of the next argument, or its default, a JSON value, if the argument is
+    /// missing.
     pub fn take_or<T: Argument<'a>>(&mut self, default: &'static str) -> Option<T> {
         let (name, value) = self.next(default)?;
         let read = match value {

@@ -1,31 +1,32 @@
-//! One block of content, and a text while it is written, in place.
+//! Writes one block of content in place, and the text in it.
 
 use super::structured::Quoted;
 use crate::era::Version;
 use crate::json::{Decimal, Full, Sink, Text, encode_base64, escape};
 use core::fmt;
 
-/// A block of content that is to be written (MCP server/tools, "ContentBlock"). One call writes it whole.
+/// A writer of one block of content (MCP server/tools, "ContentBlock"). One call writes the whole
+/// block.
 pub struct Block<'w> {
     pub(super) sink: &'w mut (dyn Sink + Send),
     pub(super) cut: &'w mut bool,
-    /// Whoever reads it knows the blocks of this revision alone.
+    /// The revision of the client: it knows only the blocks of this revision.
     pub(super) version: Version,
 }
 
 impl Block<'_> {
-    /// Text.
+    /// Writes a block of text.
     ///
     /// # Errors
-    /// [`Full`] if it does not fit, as of all the others.
+    /// [`Full`] if it does not fit.
     pub fn text(self, text: &str) -> Result<(), Full> {
         self.text_with(|block| block.push(text))
     }
 
-    /// Text that is written bit by bit.
+    /// Writes a block of text, which `write` writes in pieces.
     ///
     /// # Errors
-    /// What `write` says.
+    /// The error of `write`.
     pub fn text_with(self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
         self.sink.put(br#"{"type":"text","text":""#)?;
         write(&mut TextBlock { sink: self.sink, cut: self.cut })?;
@@ -47,7 +48,7 @@ impl Block<'_> {
         self.sink.put(b"}")
     }
 
-    /// An image.
+    /// Writes an image.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
@@ -55,7 +56,7 @@ impl Block<'_> {
         self.media(br#"{"type":"image","data":""#, mime_type, bytes)
     }
 
-    /// A sound. Clients of 2024-11-05, which know none, are told what they miss.
+    /// Writes a sound. A client of 2024-11-05 does not know sounds and gets a text that says so.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
@@ -78,7 +79,8 @@ impl Block<'_> {
         self.sink.put(br#""}"#)
     }
 
-    /// A pointer to a resource; a text with its name and URI for clients of revisions before 2025-06-18.
+    /// Writes a link to a resource; for clients of revisions before 2025-06-18, a text with its
+    /// name and URI.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
@@ -93,7 +95,7 @@ impl Block<'_> {
         self.sink.put(br#""}"#)
     }
 
-    /// A resource of text, in the result itself.
+    /// Writes a resource of text into the result itself.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
@@ -101,7 +103,7 @@ impl Block<'_> {
         self.resource(uri, mime_type, |block| block.text_member(|block| block.push(text)))
     }
 
-    /// A resource of bytes, in the result itself.
+    /// Writes a resource of bytes into the result itself.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
@@ -122,7 +124,7 @@ impl Block<'_> {
         self.sink.put(b"}}")
     }
 
-    /// One entry of a resource's contents; `uri` is the inside of a string already.
+    /// Writes one entry of a resource's contents; `uri` is already escaped for a string.
     pub(super) fn contents(
         mut self,
         uri: &[u8],
@@ -136,7 +138,7 @@ impl Block<'_> {
         self.sink.put(b"}")
     }
 
-    /// The front of contents of text, up to where the text begins.
+    /// Writes the beginning of text contents, up to the first character of the text.
     pub(super) fn open_text(mut self, uri: &[u8], mime_type: &str) -> Result<(), Full> {
         self.sink.put(br#"{"uri":""#)?;
         self.sink.put(uri)?;
@@ -172,7 +174,7 @@ impl fmt::Debug for Block<'_> {
     }
 }
 
-/// A text while it is written.
+/// A writer of a text.
 pub struct TextBlock<'w> {
     pub(super) sink: &'w mut (dyn Sink + Send),
     /// Set when something did not fit, so that the written text is incomplete.
@@ -206,8 +208,8 @@ impl TextBlock<'_> {
         self.put(Decimal::fixed(value, places).as_bytes())
     }
 
-    /// Appends formatted text: `write!(text, "{} rpm", speed)?`. See [`Output::write_fmt`](super::Output::write_fmt) for what formatting
-    /// takes.
+    /// Appends formatted text: `write!(text, "{} rpm", speed)?`. For the cost of formatting see
+    /// [`Output::write_fmt`](super::Output::write_fmt).
     ///
     /// # Errors
     /// [`Full`] if it does not fit.
@@ -222,7 +224,7 @@ impl TextBlock<'_> {
         written
     }
 
-    /// Appends a text that came in a message, exactly as it was written there.
+    /// Appends a text from a message, exactly as it was written there.
     ///
     /// # Errors
     /// [`Full`] if it does not fit.

@@ -33,7 +33,8 @@ impl<'a, T: Deserialize<'a> + Described> Args<'a> for BySerde<T> {
         if depth(text) > limits::SERDE_DEPTH {
             return Err(unfit);
         }
-        // The text was checked when the message was read, so it is JSON, and what is behind it is not looked at.
+        // The text was checked when the message was read, so it is JSON, and the bytes after it are
+        // ignored.
         let (read, _) = serde_json_core::from_slice(text).map_err(|_| unfit)?;
         Ok(Self(read))
     }

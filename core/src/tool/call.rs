@@ -34,7 +34,8 @@ impl Operation {
     }
 }
 
-/// The scopes that `operation` needs: what a challenge to a caller who lacks one of them says (MCP basic/authorization).
+/// Returns the scopes that `operation` needs, for the challenge to a caller that lacks one of them
+/// (MCP basic/authorization).
 pub fn scopes(offers: &dyn Catalogue, operation: Operation) -> impl Iterator<Item = &str> {
     let (kind, index) = operation.entry();
     let needs = (0..).map_while(move |number| offers.need(kind, index, number));
@@ -100,7 +101,7 @@ impl<'b> Call<'b> {
         let mut completing =
             Completing { argument: Text::default(), value: Text::default(), context: Arguments::new(None) };
         if let Operation::Complete(..) = self.operation {
-            // The engine has found both to be strings before it made the call.
+            // The engine has checked that both are strings before it made the call.
             let _ = Arguments::new(self.subject).each(|name, value| {
                 let text = value.text().unwrap_or_default();
                 if name.is("name") {
@@ -121,20 +122,20 @@ impl<'b> Call<'b> {
         unique(self.params?, "_meta")
     }
 
-    /// The token by which the caller wants to hear of progress, as it was written.
+    /// The token for progress notifications, as the caller wrote it.
     #[cfg(feature = "embassy")]
     pub(crate) fn progress_token(&self) -> Option<&'b [u8]> {
         token(unique(self.metadata()?, PROGRESS_TOKEN))
     }
 
-    /// The level from which on the caller wants to hear log messages; `None` if it wants none.
+    /// The least severe level of log messages that the caller wants; `None` if it wants none.
     #[cfg(feature = "embassy")]
     pub(crate) fn log_level(&self) -> Option<Level> {
         level(unique(self.metadata()?, LOG_LEVEL))
     }
 
-    /// Everything that the request asks for in addition, found in one pass over it. Duplicate members are treated as absent, because two
-    /// parsers could pick different ones.
+    /// Returns the metadata and options of the request, found in one pass over it. Duplicate
+    /// members are treated as absent, because two parsers could pick different ones.
     pub fn request_meta(&self) -> RequestMeta<'b> {
         let Some(params) = self.params else {
             return RequestMeta::default();
@@ -144,7 +145,7 @@ impl<'b> Call<'b> {
             META => keys.read(reader, &KEYS, |_, _| Ok(None)),
             _ => Ok(None),
         };
-        // It was read before, with the message.
+        // It was read once already, with the message.
         let _ = members.read(&mut params.reader(), &MEMBERS, inside);
         let value = |found: Result<Option<Item>, Repeated>| found.ok().flatten().map(|item| item.of(params.raw()));
         let [metadata, input_responses, request_state] =
@@ -160,7 +161,7 @@ impl<'b> Call<'b> {
         }
     }
 
-    /// Who calls.
+    /// Returns the caller.
     pub const fn who(&self) -> &'b Authenticated<'b> {
         self.who
     }
@@ -173,13 +174,14 @@ impl<'b> Call<'b> {
 pub struct RequestMeta<'b> {
     /// The metadata of the request (`_meta`): an object.
     pub metadata: Option<Value<'b>>,
-    /// The token by which the caller wants to hear of progress, as it was written.
+    /// The token for progress notifications, as the caller wrote it.
     pub progress_token: Option<&'b [u8]>,
-    /// The level from which on the caller wants to hear log messages; `None` if it wants none.
+    /// The least severe level of log messages that the caller wants; `None` if it wants none.
     pub log_level: Option<Level>,
     /// The client's capabilities for this request: an object in the shape of `ClientCapabilities`.
     pub client_capabilities: Option<Value<'b>>,
-    /// The answers to what an earlier try of this request asked (MCP 2026-07-28 basic/patterns/mrtr): an object.
+    /// The client's answers to the questions of an earlier try of this request (MCP 2026-07-28
+    /// basic/patterns/mrtr): an object.
     pub input_responses: Option<Value<'b>>,
     /// The state that an earlier try of this request gave to the client: a string, if the client is
     /// correct. The client may have changed it: check it before you trust it.
@@ -208,7 +210,7 @@ fn level(value: Option<Value<'_>>) -> Option<Level> {
     value?.text().and_then(Level::named)
 }
 
-/// The value of the member with this name, if `object` has one and not more.
+/// Returns the value of the member with this name, if `object` has exactly one.
 #[inline(never)]
 fn unique<'b>(object: Value<'b>, name: &str) -> Option<Value<'b>> {
     let mut reader = object.reader();
@@ -222,7 +224,7 @@ fn unique<'b>(object: Value<'b>, name: &str) -> Option<Value<'b>> {
     found.map(|item| item.of(object.raw()))
 }
 
-/// A resource that is read.
+/// A request to read a resource.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Read<'b> {
@@ -230,7 +232,7 @@ pub struct Read<'b> {
 }
 
 impl<'b> Read<'b> {
-    /// The URI that was asked for.
+    /// The requested URI.
     pub const fn uri(&self) -> Text<'b> {
         self.uri
     }
@@ -241,7 +243,7 @@ impl<'b> Read<'b> {
     }
 }
 
-/// An argument that is being typed.
+/// An argument that a person is typing.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Completing<'b> {

@@ -24,14 +24,15 @@ pub(crate) trait Runner: Sync {
     /// Whether the caller wants to hear log messages of this level.
     fn wants(&self, level: Level) -> bool;
 
-    /// The handler is not to be dropped any more.
+    /// Tells the driver that it must not drop the handler from now on.
     fn must_finish(&self);
 }
 
-/// The way of a handler to its caller, beside the result. Callers who did not ask hear nothing, and neither do those who have
-/// begun to receive the result, those of a batch, and those of homes that cannot tell them.
+/// A channel from a handler to its caller, apart from the result. Messages are dropped if the
+/// caller did not request them, if the caller has begun to receive the result, for calls of a
+/// batch, and if the driver cannot send them.
 pub struct Caller<'r> {
-    /// That of the result.
+    /// The sink of the result.
     pub(super) sink: &'r mut (dyn Sink + Send),
     pub(super) runner: Option<&'r dyn Runner>,
 }

@@ -26,7 +26,7 @@ impl Kind {
     /// All kinds, in the order of their declaration.
     pub const ALL: [Self; 4] = [Self::Tool, Self::Prompt, Self::Resource, Self::Template];
 
-    /// Whether an entry with the key `known` is found by `key`.
+    /// Returns whether `key` selects an entry with the key `known`.
     pub fn finds(self, known: &str, key: Text<'_>) -> bool {
         match self {
             Self::Template => template::fits(known, key),
@@ -47,7 +47,7 @@ pub struct Entry<'a> {
     arguments: Option<&'a [Field]>,
 }
 
-/// Members of an entry that came into the protocol together.
+/// Members of an entry that one revision added together.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Member<'a> {
@@ -63,19 +63,20 @@ impl<'a> Member<'a> {
         Self::since(Version::V2024_11_05, json)
     }
 
-    /// Members that came with the revision `since`.
+    /// Members that revision `since` added.
     pub const fn since(since: Version, json: &'a str) -> Self {
         Self { since, json }
     }
 }
 
 impl<'a> Entry<'a> {
-    /// An entry that is found by `key`: a name, a URI, or a URI template. For `members` see [`Catalogue::members`].
+    /// An entry with the key `key`: a name, a URI, or a URI template. For `members` see
+    /// [`Catalogue::members`].
     pub const fn new(key: &'a str, members: &'a [Member<'a>]) -> Self {
         Self { key, members, needs: &[], arguments: None }
     }
 
-    /// The same, with these arguments and no others.
+    /// Returns the same entry with these arguments and no others.
     #[must_use]
     pub const fn with_arguments(self, arguments: &'a [Field]) -> Self {
         Self { arguments: Some(arguments), ..self }
@@ -103,8 +104,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Whether `name` may be the name of a tool: 1 to 128 characters of `A-Z a-z 0-9 _ - .` (MCP 2025-11-25 server/tools,
-/// "Tool Names").
+/// Returns whether `name` is a valid name of a tool: 1 to 128 characters of `A-Z a-z 0-9 _ - .`
+/// (MCP 2025-11-25 server/tools, "Tool Names").
 pub const fn is_tool_name(name: &str) -> bool {
     let mut rest = name.as_bytes();
     while let [byte, behind @ ..] = rest {
@@ -128,21 +129,21 @@ pub trait Catalogue {
     /// the numbers.
     fn key(&self, kind: Kind, index: usize) -> Option<&str>;
 
-    /// Gives each group of members that the list prints of an entry to `take`; at most
+    /// Passes each group of members that the list prints for an entry to `take`; at most
     /// [`limits::MEMBERS`](crate::limits::MEMBERS), the first of them in every revision.
     fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>));
 
     /// Returns the features that the server declares.
     fn features(&self) -> Features;
 
-    /// The number of the entry that `key` finds: the one with this name or URI, or the first template that fits it.
-    /// Names are case-sensitive (MCP server/tools).
+    /// Returns the number of the entry for `key`: the one with this name or URI, or the first
+    /// template that matches it. Names are case-sensitive (MCP server/tools).
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
         (0..self.len(kind)).find(|&index| self.key(kind, index).is_some_and(|known| kind.finds(known, key)))
     }
 
-    /// Whether a prompt has an argument of this name, or a template a variable. Where the arguments are not known any name counts as
-    /// declared.
+    /// Returns whether a prompt has an argument of this name, or a template a variable. If the
+    /// arguments are unknown, every name counts as declared.
     fn declares(&self, kind: Kind, index: usize, argument: Text<'_>) -> bool {
         match kind {
             Kind::Tool | Kind::Prompt => true,
@@ -153,24 +154,24 @@ pub trait Catalogue {
         }
     }
 
-    /// One of the arguments of a tool that clients mirror in a header, by its number (MCP 2026-07-28 server/tools,
-    /// `x-mcp-header`).
+    /// Returns an argument of a tool that clients mirror in a header, by its number (MCP 2026-07-28
+    /// server/tools, `x-mcp-header`).
     fn mirror(&self, _tool: usize, _number: usize) -> Option<Mirror<'_>> {
         None
     }
 
-    /// One of the scopes and roles that an entry asks of the token of its caller, by its number.
+    /// Returns a scope or role that the caller's token needs for an entry, by its number.
     fn need(&self, _kind: Kind, _index: usize, _number: usize) -> Option<Need<'_>> {
         None
     }
 
-    /// One of the pairs of scopes of which the first includes the second, by its number; at most
-    /// [`limits::IMPLIED`](crate::limits::IMPLIED).
+    /// Returns a pair of scopes, by its number: the first scope includes the second. There are at
+    /// most [`limits::IMPLIED`](crate::limits::IMPLIED).
     fn implied(&self, _number: usize) -> Option<(&str, &str)> {
         None
     }
 
-    /// Changes when the lists do, so that a cursor into an old list is noticed.
+    /// A number that changes with the lists, so that the server detects a cursor into an old list.
     fn generation(&self) -> u32 {
         0
     }
@@ -180,7 +181,7 @@ pub trait Catalogue {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mirror<'a> {
-    /// The header is `Mcp-Param-` and this.
+    /// The name of the header after `Mcp-Param-`.
     pub header: &'a str,
     /// The path of the argument: the names of the properties on the way, each after a slash.
     pub path: &'a str,
@@ -199,11 +200,12 @@ pub struct Features {
     pub resources: bool,
     /// `completions`
     pub completions: bool,
-    /// `logging`: calls may write to the log of the client that asks for it.
+    /// `logging`: calls may write to the log of a client that wants log messages.
     pub logging: bool,
-    /// `listChanged` of tools, prompts and resources: open subscriptions hear of changes.
+    /// `listChanged` of tools, prompts and resources: open subscriptions get notifications of
+    /// changes.
     pub list_changed: bool,
-    /// `subscribe` of resources: open subscriptions hear of updates.
+    /// `subscribe` of resources: open subscriptions get notifications of updates.
     pub subscribe: bool,
 }
 
@@ -222,7 +224,7 @@ pub struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    /// Tables with nothing in them.
+    /// Empty tables.
     pub const EMPTY: Self = Self {
         tools: &[],
         prompts: &[],
@@ -234,43 +236,44 @@ impl<'a> Tables<'a> {
         implied: &[],
     };
 
-    /// Tables of tools alone.
+    /// Tables with tools only.
     pub const fn of_tools(tools: &'a [Entry<'a>]) -> Self {
         Self { tools, ..Self::EMPTY }
     }
 
-    /// The same with these prompts.
+    /// Returns the same tables with these prompts.
     #[must_use]
     pub const fn with_prompts(self, prompts: &'a [Entry<'a>]) -> Self {
         Self { prompts, ..self }
     }
 
-    /// The same with these resources and templates.
+    /// Returns the same tables with these resources and templates.
     #[must_use]
     pub const fn with_resources(self, resources: &'a [Entry<'a>], templates: &'a [Entry<'a>]) -> Self {
         Self { resources, templates, ..self }
     }
 
-    /// The same, with completion of arguments.
+    /// Returns the same tables, with completion of arguments.
     #[must_use]
     pub const fn with_completions(self) -> Self {
         Self { completions: true, ..self }
     }
 
-    /// The same, with log messages for the clients that ask for them ([`Caller::log`](super::Caller::log)).
+    /// Returns the same tables, with log messages for clients that want them
+    /// ([`Caller::log`](super::Caller::log)).
     #[must_use]
     pub const fn with_logging(self) -> Self {
         Self { logging: true, ..self }
     }
 
-    /// Returns the same catalogue, with subscriptions to resources: the driver of the engine
-    /// reports updates. The lists are in flash and never change.
+    /// Returns the same tables, with subscriptions to resources: the driver of the engine reports
+    /// updates. The lists are in flash and never change.
     #[must_use]
     pub const fn with_subscriptions(self) -> Self {
         Self { subscriptions: true, ..self }
     }
 
-    /// The same, with scopes of which the first includes the second.
+    /// Returns the same tables, with pairs of scopes: the first of each pair includes the second.
     #[must_use]
     pub const fn with_implied(self, implied: &'a [(&'a str, &'a str)]) -> Self {
         Self { implied, ..self }

@@ -1,4 +1,4 @@
-//! Why a call has no result.
+//! The reasons why a call has no result.
 
 use crate::json::Full;
 use core::fmt;
@@ -6,18 +6,19 @@ use core::fmt;
 /// The outcome of a handler: `Ok` if it has written the result to the [`Output`](super::Output).
 pub type ToolResult = Result<(), ToolError>;
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ToolError {
     /// The result does not fit into the buffer. The peer gets a protocol error, never a part of the result.
     Full,
-    /// It failed, and this is what the peer may know of it: a tool's result with `isError`, otherwise an internal error.
+    /// The handler failed, and the peer may see this text: in a tool's result with `isError`,
+    /// otherwise in an internal error.
     Failed(&'static str),
     /// There is no resource with the requested URI.
     NotFound,
-    /// A prompt's or a completion's argument of this name does not fit.
+    /// The argument of this name of a prompt or a completion does not fit.
     Argument(&'static str),
 }
 

@@ -5,21 +5,22 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hints {
-    /// `readOnlyHint`: it changes nothing. Default false.
+    /// `readOnlyHint`: the tool changes nothing. Default false.
     pub read_only: Option<bool>,
-    /// `destructiveHint`: it may destroy something. Default true.
+    /// `destructiveHint`: the tool may destroy something. Default true.
     pub destructive: Option<bool>,
-    /// `idempotentHint`: calling it twice does no more than calling it once. Default false.
+    /// `idempotentHint`: a repeated call has no further effect. Default false.
     pub idempotent: Option<bool>,
-    /// `openWorldHint`: it deals with the world beyond the server. Default true.
+    /// `openWorldHint`: the tool interacts with systems outside of the server. Default true.
     pub open_world: Option<bool>,
 }
 
 impl Hints {
-    /// Nothing is said.
+    /// No hints.
     pub const NONE: Self = Self { read_only: None, destructive: None, idempotent: None, open_world: None };
 
-    /// The hints that are said, as one member of a JSON object, in pieces; empty if nothing is said.
+    /// Returns the declared hints as one member of a JSON object, in pieces; empty if none is
+    /// declared.
     pub const fn member(self) -> [&'static str; 6] {
         if matches!(self, Self { read_only: None, destructive: None, idempotent: None, open_world: None }) {
             return [""; 6];
@@ -36,7 +37,7 @@ impl Hints {
     }
 }
 
-/// The member for a hint; the first that is said loses its comma.
+/// Returns the member for a hint; the first one has no comma.
 const fn said(hint: Option<bool>, first: bool, yes: &'static str, no: &'static str) -> &'static str {
     let member = match hint {
         Some(true) => yes,

@@ -6,7 +6,7 @@ use crate::json::Text;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Level {
-    /// For finding faults.
+    /// Details for debugging.
     Debug,
     /// Normal operation.
     Info,
@@ -36,7 +36,7 @@ impl Level {
         ("emergency", Self::Emergency),
     ];
 
-    /// The level with this name.
+    /// Returns the level with this name.
     pub fn named(name: Text<'_>) -> Option<Self> {
         Self::NAMES.into_iter().find_map(|(known, level)| name.is(known).then_some(level))
     }

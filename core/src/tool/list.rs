@@ -85,7 +85,7 @@ impl<'a, T: Argument<'a> + Copy, const N: usize> Argument<'a> for [T; N] {
 
     fn read_at(array: Value<'a>) -> Result<Self, ArgumentError<'a>> {
         let list = List::<T>::read_at(array).ok().filter(|list| list.len() == N);
-        // An element that does not fit is named, if the number of elements is right.
+        // If the number of elements is right, the error names the element that does not fit.
         let Some(list) = list else {
             let right = elements(array).count() == N && array.kind() == Kind::Array;
             let element = elements(array).find_map(|value| T::read_at(value).err());
@@ -97,7 +97,7 @@ impl<'a, T: Argument<'a> + Copy, const N: usize> Argument<'a> for [T; N] {
     }
 }
 
-/// The values, if all of them are there.
+/// Returns the values, if none is missing.
 fn all<T: Copy, const N: usize>(places: [Option<T>; N]) -> Option<[T; N]> {
     let first = places.first().copied().flatten();
     let mut values = match first {
@@ -117,7 +117,7 @@ impl<'a, T: Argument<'a>> Items<'a, T> {
     const SCHEMA: &'static [Part<'static>] = &T::EXPECTED.members(T::OPTIONAL);
 }
 
-/// The elements of an array, which was checked with the message it came in.
+/// The elements of an array that was checked together with its message.
 fn elements<'a>(array: Value<'a>) -> impl Iterator<Item = Value<'a>> {
     let mut reader: Reader<'a> = array.reader();
     let entered = reader.enter_array().is_ok_and(|start| start.is_some());

@@ -1,4 +1,5 @@
-//! Numbers in a range, and decimals with a fixed number of places: what a device measures and sets, without floating point.
+//! Numbers in a range, and decimals with a fixed number of places: measured values and set points,
+//! without floating point.
 
 use super::argument::Argument;
 use super::schema::Expected;
@@ -11,7 +12,7 @@ use core::ops::Deref;
 pub struct Within<T, const MIN: i64, const MAX: i64>(T);
 
 impl<T: Copy + Into<i64>, const MIN: i64, const MAX: i64> Within<T, MIN, MAX> {
-    /// This number; `None` if it is outside of the range.
+    /// Creates this number; `None` if it is out of range.
     pub fn new(number: T) -> Option<Self> {
         (MIN..=MAX).contains(&number.into()).then_some(Self(number))
     }
@@ -59,18 +60,21 @@ impl<const PLACES: u8, const MIN: i32, const MAX: i32> Fixed<PLACES, MIN, MAX> {
     const UNIT: &str = if PLACES == 1 { " decimal place" } else { " decimal places" };
     const PLACED: () = assert!(PLACES <= 9, "a Fixed has 9 places at most");
 
-    /// The number of so many units of the last place: 215 is 21.5 for `Fixed<1>`. `None` if it is outside of the range.
+    /// Creates a number from units of the last place: 215 is 21.5 for `Fixed<1>`. `None` if it is
+    /// out of range.
     pub const fn new(units: i32) -> Option<Self> {
         const { Self::PLACED };
         if units >= MIN && units <= MAX { Some(Self(units)) } else { None }
     }
 
-    /// The decimal number that is nearest to `number`; `None` if that is outside of the range, or `number` is none (`NaN`).
+    /// Creates the decimal number that is nearest to `number`; `None` if that is out of range, or
+    /// if `number` is `NaN`.
     pub fn nearest(number: f32) -> Option<Self> {
         let mut units = f64::from(number);
         (0..PLACES).for_each(|_| units *= 10.0);
         let rounded = if units < 0.0 { units - 0.5 } else { units + 0.5 };
-        // A cast of what is outside of 64 bits saturates, and so is outside of the range; that of NaN is 0.
+        // The cast saturates a number outside of 64 bits, so the result is out of range; the cast
+        // of NaN is 0.
         let units = i32::try_from(rounded as i64).ok().filter(|_| !number.is_nan())?;
         Self::new(units)
     }

@@ -2,9 +2,10 @@
 
 use super::ToolError;
 
-/// Turns the error of a driver into the failure of a tool, whatever its type is: `sensor.read().or_fail("the sensor does not answer")?`.
+/// Turns the error of a driver, of any type, into the failure of a tool:
+/// `sensor.read().or_fail("the sensor does not answer")?`.
 pub trait OrFail<T> {
-    /// The value, or a failure for this reason, which the client is told.
+    /// Returns the value, or a failure with this reason, which the client sees.
     ///
     /// # Errors
     /// [`ToolError::Failed`].

@@ -1,5 +1,6 @@
-//! The result of a call, written in place into the buffer that the caller of the engine lends: blocks of content for a
-//! tool, messages for a prompt, contents for a resource, values for a completion.
+//! The result of a call, written in place into a buffer that the user of the engine provides:
+//! blocks of content for a tool, messages for a prompt, contents for a resource, values for a
+//! completion.
 
 use super::ArgumentError;
 use super::block::{Block, TextBlock};
@@ -13,22 +14,23 @@ use crate::limits;
 use crate::rpc::Code;
 use core::fmt;
 
-/// Where a handler writes its result.
+/// The writer for a handler's result.
 ///
-/// A tool's result is written here directly: blocks of `content`, one after the other. It may have none at all; `content`
-/// is then an empty array. [`messages`](Output::messages), [`contents`](Output::contents) and
-/// [`values`](Output::values) are the places for the results of the other calls.
+/// A tool writes its result here directly: blocks of `content`, one after the other. It may write
+/// none at all; `content` is then an empty array. [`messages`](Output::messages),
+/// [`contents`](Output::contents) and [`values`](Output::values) return the writers for the results
+/// of other calls.
 pub struct Output<'o> {
     pub(super) sink: &'o mut (dyn Sink + Send),
     /// The driver that sends the handler's messages apart from the result, if there is one.
     pub(super) runner: Option<&'o dyn Runner>,
     version: Version,
-    /// Where the answer begins, and the id it carries.
+    /// The beginning of the answer, and its id.
     begun: usize,
     id: &'o [u8],
-    /// The URI that is read, as it was written; empty for other calls.
+    /// The URI of the resource, as the client wrote it; empty for other calls.
     uri: &'o [u8],
-    /// Where the content begins: what is written behind it can be taken back.
+    /// The beginning of the content: text behind it can be removed.
     mark: usize,
     items: usize,
     failed: bool,
@@ -45,7 +47,7 @@ pub(crate) enum Instead {
     Error(Code),
     /// Questions to the client.
     Questions,
-    /// The members of a result that was made elsewhere.
+    /// The members of the result of another server.
     Result,
 }
 
@@ -57,14 +59,15 @@ pub(crate) struct End {
     pub(crate) failed: bool,
     /// The content array is closed already.
     pub(crate) closed: bool,
-    /// More values were there than a completion may have.
+    /// The handler wrote more values than a completion may have.
     pub(crate) more: bool,
     /// The kind of answer that replaces a result.
     pub(crate) instead: Option<Instead>,
 }
 
 impl<'o> Output<'o> {
-    /// An output behind the front of an answer, which began at `begun` with `id`; its content begins at the end of `sink`.
+    /// An output after the front of an answer, which began at `begun` with `id`; its content begins
+    /// at the end of `sink`.
     pub(crate) fn new(
         sink: &'o mut (dyn Sink + Send),
         version: Version,
@@ -88,19 +91,20 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// The same, for a handler that is run by `runner`.
+    /// Returns the same output, for a handler that `runner` runs.
     #[cfg(feature = "embassy")]
     pub(crate) fn run_by(self, runner: &'o dyn Runner) -> Self {
         Self { runner: Some(runner), ..self }
     }
 
-    /// The way to the caller, for what is said beside the result while it is made.
+    /// Returns the channel to the caller, for messages that are sent before the result.
     pub const fn caller(&mut self) -> Caller<'_> {
         Caller { sink: &mut *self.sink, runner: self.runner }
     }
 
-    /// From here on the handler is run to its end even if its caller goes or cancels: for work that must not be left half done.
-    /// Without it the driver of a device drops it at its next await. The deadline for calls holds all the same.
+    /// Makes the driver run the handler to its end even if the caller disconnects or cancels: for
+    /// work that must not be left half done. Without it the driver of a device drops the handler at
+    /// its next await. The deadline for calls still applies.
     pub fn must_finish(&mut self) {
         if let Some(runner) = self.runner {
             runner.must_finish();
@@ -115,11 +119,11 @@ impl<'o> Output<'o> {
         self.text_with(|block| block.push(text))
     }
 
-    /// Adds a block of text that is written bit by bit, with [`TextBlock::push`] or `write!`.
+    /// Adds a block of text that is written in pieces, with [`TextBlock::push`] or `write!`.
     ///
     /// # Errors
-    /// What `write` says; or [`ToolError::Full`] if a bit did not fit, whether `write` minds or not. The block is then
-    /// taken back whole, and a shorter one may be tried.
+    /// The error of `write`; or [`ToolError::Full`] if a piece did not fit, even if `write` ignores
+    /// that. The whole block is then removed, and the handler may try a shorter one.
     pub fn text_with(&mut self, write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>) -> ToolResult {
         self.block(|block| block.text_with(write))
     }
@@ -132,13 +136,14 @@ impl<'o> Output<'o> {
         self.item(b"", b"", write)
     }
 
-    /// Adds a block of text that may be longer than the buffer: on a device it goes out piece by piece while the handler runs.
-    /// Once a piece is on its way the result cannot be taken back; a call that fails behind it ends with a broken line or
-    /// connection, and an error where there is room for one. To report a failure in what was streamed, use
+    /// Adds a block of text that may be longer than the buffer: a device sends it in pieces while
+    /// the handler runs. Once a piece was sent the result cannot be removed. If the call fails
+    /// after that, the answer ends with a broken line or connection, and with an error if there is
+    /// room for one. To report a failure in the streamed text, use
     /// [`mark_failed`](Output::mark_failed).
     ///
     /// # Errors
-    /// [`ToolError::Full`] if not even its front fits.
+    /// [`ToolError::Full`] if not even the beginning of the block fits.
     pub fn stream(&mut self) -> Result<Streaming<'_>, ToolError> {
         self.item(b"", b"", |block| block.sink.put(br#"{"type":"text","text":""#))?;
         Ok(self.streaming())
@@ -149,11 +154,12 @@ impl<'o> Output<'o> {
         Streaming::new(self.sink, &mut self.content)
     }
 
-    /// Ends the content with a structured result: `json` in a block of text, for clients that read no other, and as
-    /// `structuredContent` (MCP server/tools, "Structured Content"), which revisions before 2025-06-18 do not know and those
-    /// before 2026-07-28 only of objects. No block may follow.
+    /// Ends the content with a structured result: `json` in a block of text, for clients that read
+    /// only text, and as `structuredContent` (MCP server/tools, "Structured Content"). Revisions
+    /// before 2025-06-18 do not know `structuredContent`, and those before 2026-07-28 allow only
+    /// objects. No block may follow.
     ///
-    /// The caller promises that `json` is JSON on one line: it is sent as it is.
+    /// `json` must be JSON on one line: it is sent as it is.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -161,8 +167,9 @@ impl<'o> Output<'o> {
         self.structured_with(json.starts_with('{'), &|out| out.put(json.as_bytes()))
     }
 
-    /// Ends the content with a structured result that is an object, as [`structured`](Output::structured) does. It is written in
-    /// place: `write` is called twice, once for the text and once for `structuredContent`, and must write the same both times. So
+    /// Ends the content with a structured result that is an object, as
+    /// [`structured`](Output::structured) does. It is written in place: `write` is called twice,
+    /// once for the text and once for `structuredContent`, and must write the same both times. So
     /// measure first, then write.
     ///
     /// ```
@@ -201,8 +208,9 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
-    /// Adds a block of text: `write!(out, "{} rpm", speed)?`. Formatting takes flash: 1.5 K for integers and texts, 10 K for floating-point
-    /// numbers; [`TextBlock::number`] and [`TextBlock::fixed`] take next to nothing.
+    /// Adds a block of text: `write!(out, "{} rpm", speed)?`. Formatting takes flash: 1.5 K for
+    /// integers and texts, 10 K for floating-point numbers; [`TextBlock::number`] and
+    /// [`TextBlock::fixed`] take next to none.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -210,7 +218,7 @@ impl<'o> Output<'o> {
         self.text_with(|block| block.write_fmt(text))
     }
 
-    /// Makes the result a failure that keeps the blocks it has and may get.
+    /// Makes the result a failure. It keeps its blocks, and more may follow.
     pub const fn mark_failed(&mut self) {
         self.failed = true;
     }
@@ -261,8 +269,8 @@ impl<'o> Output<'o> {
         self.error(code, code.digits(), message, data)
     }
 
-    /// Answers with an error that another server has made: `code` is an integer as that server wrote it. Otherwise as
-    /// [`reject`](Output::reject).
+    /// Answers with the error of another server: `code` is an integer as that server wrote it.
+    /// Otherwise like [`reject`](Output::reject).
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.
@@ -331,28 +339,29 @@ impl<'o> Output<'o> {
         self.put_all([br#"{"jsonrpc":"2.0","id":"#, self.id, front])
     }
 
-    /// The place for the messages of a prompt.
+    /// Returns the writer for the messages of a prompt.
     pub const fn messages(&mut self) -> Messages<'_, 'o> {
         Messages { out: self }
     }
 
-    /// The place for the contents of a resource.
+    /// Returns the writer for the contents of a resource.
     pub const fn contents(&mut self) -> Contents<'_, 'o> {
         Contents { out: self }
     }
 
-    /// The place for the values of a completion.
+    /// Returns the writer for the values of a completion.
     pub const fn values(&mut self) -> Values<'_, 'o> {
         Values { out: self }
     }
 
-    /// One item of the list that the result is: what `write` writes, between `front` and `back`.
+    /// Writes one item of the result's list: the text that `write` writes, between `front` and
+    /// `back`.
     fn item(&mut self, front: &[u8], back: &[u8], write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
         let mut write = Some(write);
         self.item_by(front, back, &mut |block| write.take().map_or(Ok(()), |write| write(block)))
     }
 
-    /// The same, compiled once for all kinds of items.
+    /// The body of `item`, compiled once for all kinds of items.
     #[inline(never)]
     fn item_by(
         &mut self,
@@ -381,7 +390,7 @@ impl<'o> Output<'o> {
         pieces.into_iter().filter(|piece| !piece.is_empty()).try_for_each(|piece| self.sink.put(piece))
     }
 
-    /// Ends the content: gives the sink back, and how it ended.
+    /// Ends the content. Returns the sink, and the end of the output.
     pub(crate) fn end(
         mut self,
         result: ToolResult,
@@ -390,7 +399,8 @@ impl<'o> Output<'o> {
         let result = match (self.content, result) {
             (Content::Streaming, Ok(())) => Err(ToolError::Failed("a text that was streamed has no end")),
             (Content::Spoilt, Ok(())) => Err(ToolError::Full),
-            // Where it cannot be said in a result, for what was streamed is on its way, it is said in an error.
+            // The result cannot report the failure, because a part of it was already sent, so an
+            // error does.
             (_, Err(ToolError::Failed(reason))) if of_tool => self.fail(reason).map_err(|_| ToolError::Failed(reason)),
             (_, other) => other,
         };
@@ -423,7 +433,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// As it is written in a message.
+    /// Returns the role as a message contains it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -440,7 +450,7 @@ pub struct Messages<'r, 'o> {
 }
 
 impl<'o> Messages<'_, 'o> {
-    /// The way to the caller, for what is said beside the result while it is made.
+    /// Returns the channel to the caller, for messages that are sent before the result.
     pub const fn caller(&mut self) -> Caller<'_> {
         self.out.caller()
     }
@@ -456,7 +466,7 @@ impl<'o> Messages<'_, 'o> {
     /// Adds a message of any kind of block.
     ///
     /// # Errors
-    /// What `write` says; then the message is taken back whole.
+    /// The error of `write`; then the whole message is removed.
     pub fn message(&mut self, role: Role, write: impl FnOnce(Block<'_>) -> Result<(), Full>) -> ToolResult {
         let front: &[u8] = match role {
             Role::User => br#"{"role":"user","content":"#,
@@ -466,7 +476,7 @@ impl<'o> Messages<'_, 'o> {
     }
 }
 
-/// The contents of a resource (MCP server/resources, "ResourceContents"), under the URI that was asked for.
+/// The contents of a resource (MCP server/resources, "ResourceContents"), under the requested URI.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Contents<'r, 'o> {
@@ -474,7 +484,7 @@ pub struct Contents<'r, 'o> {
 }
 
 impl<'o> Contents<'_, 'o> {
-    /// The way to the caller, for what is said beside the result while it is made.
+    /// Returns the channel to the caller, for messages that are sent before the result.
     pub const fn caller(&mut self) -> Caller<'_> {
         self.out.caller()
     }
@@ -487,10 +497,10 @@ impl<'o> Contents<'_, 'o> {
         self.text_with(mime_type, |block| block.push(text))
     }
 
-    /// Adds contents of text that is written bit by bit.
+    /// Adds contents of text that is written in pieces.
     ///
     /// # Errors
-    /// What `write` says; then the contents are taken back whole.
+    /// The error of `write`; then the whole contents are removed.
     pub fn text_with(
         &mut self,
         mime_type: &str,
@@ -503,7 +513,7 @@ impl<'o> Contents<'_, 'o> {
     /// Adds contents of text that may be longer than the buffer, as [`Output::stream`] does.
     ///
     /// # Errors
-    /// [`ToolError::Full`] if not even their front fits.
+    /// [`ToolError::Full`] if not even their beginning fits.
     pub fn stream(&mut self, mime_type: &str) -> Result<Streaming<'_>, ToolError> {
         let uri = self.out.uri;
         self.out.item(b"", b"", |block| block.open_text(uri, mime_type))?;
@@ -528,7 +538,7 @@ pub struct Values<'r, 'o> {
 }
 
 impl Values<'_, '_> {
-    /// Adds a value. Behind the hundredth the peer is only told that there are more.
+    /// Adds a value. After the hundredth value the answer only reports that there are more.
     ///
     /// # Errors
     /// [`ToolError::Full`] if it does not fit.

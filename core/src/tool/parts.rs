@@ -1,4 +1,4 @@
-//! The parts of an entry of each kind, for the declarations to join at compile time.
+//! The parts of an entry of each kind, which the declaration macros join at compile time.
 
 use super::Hints;
 use crate::json::Part;
@@ -31,7 +31,8 @@ pub const fn prompt_parts(
     ]
 }
 
-/// A name for people and the schema of a result, which revisions before 2025-06-18 do not know; nothing if there is neither.
+/// The title and the schema of a result, which revisions before 2025-06-18 do not know; empty if
+/// there is neither.
 pub const fn later_parts(title: &'static str, output: &'static str) -> [Part<'static>; 5] {
     let (titled, typed) = (!title.is_empty(), !output.is_empty());
     [

@@ -3,10 +3,10 @@
 use super::{Entry, Hints};
 use crate::auth::Need;
 
-/// Most lines of the doc comment of one declaration.
+/// Maximum number of lines of the doc comment of one declaration.
 const LINES: usize = 64;
 
-/// Most scopes and roles of one declaration.
+/// Maximum number of scopes and roles of one declaration.
 const NEEDS: usize = 8;
 
 /// The attributes of a declaration.
@@ -14,7 +14,7 @@ const NEEDS: usize = 8;
 pub struct Said {
     /// The name in lists and calls.
     pub name: &'static str,
-    /// The name for people; empty if there is none.
+    /// The title; empty if there is none.
     pub title: &'static str,
     /// The hints of a tool.
     pub hints: Hints,
@@ -25,13 +25,13 @@ pub struct Said {
 }
 
 impl Said {
-    /// Nothing but a name.
+    /// Attributes with only a name.
     pub const fn of(name: &'static str) -> Self {
         let needs = [Need::Scope(""); NEEDS];
         Self { name, title: "", hints: Hints::NONE, doc: [""; LINES], lines: 0, needs, needed: 0 }
     }
 
-    /// One more line of the description.
+    /// Adds a line of the description.
     #[must_use]
     pub const fn doc(mut self, line: &'static str) -> Self {
         assert!(self.lines < LINES, "a description may have 64 lines");
@@ -40,25 +40,25 @@ impl Said {
         self
     }
 
-    /// Another name.
+    /// Sets another name.
     #[must_use]
     pub const fn name(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
 
-    /// A name for people.
+    /// Sets the title.
     #[must_use]
     pub const fn title(self, title: &'static str) -> Self {
         Self { title, ..self }
     }
 
-    /// Hints.
+    /// Adds hints.
     #[must_use]
     pub const fn hints(self, hints: Hints) -> Self {
         Self { hints, ..self }
     }
 
-    /// One more scope or role.
+    /// Adds a scope or role.
     #[must_use]
     pub const fn need(mut self, need: Need<'static>) -> Self {
         assert!(self.needed < NEEDS, "a declaration may name 8 scopes and roles");
@@ -77,7 +77,8 @@ impl Said {
         self.lines
     }
 
-    /// The lines; `N` is their number. An array of its own, so that only these are in the image.
+    /// Returns the lines; `N` is their number. They are an array of their own, so that only they
+    /// are in the image.
     pub const fn description<const N: usize>(&self) -> [&'static str; N] {
         let mut lines = [""; N];
         let mut at = 0;
@@ -93,7 +94,7 @@ impl Said {
         self.needed
     }
 
-    /// The scopes and roles; `N` is their number.
+    /// Returns the scopes and roles; `N` is their number.
     pub const fn needed<const N: usize>(&self) -> [Need<'static>; N] {
         let mut needs = [Need::Scope(""); N];
         let mut at = 0;
@@ -117,7 +118,7 @@ pub const fn count<T: Copy>(mut all: &[Option<T>]) -> usize {
     count
 }
 
-/// Those of `all` that are in this build; `N` is their number.
+/// Returns the elements of `all` that are in this build; `N` is their number.
 pub const fn present<T: Copy, const N: usize>(mut all: &[Option<T>]) -> [Option<T>; N] {
     let mut present = [None; N];
     let mut at = 0;
@@ -131,7 +132,7 @@ pub const fn present<T: Copy, const N: usize>(mut all: &[Option<T>]) -> [Option<
     present
 }
 
-/// The same of entries, as a table.
+/// Returns the entries of `all` that are in this build, as a table.
 pub const fn entries<const N: usize>(all: &[Option<Entry<'static>>]) -> [Entry<'static>; N] {
     let present: [Option<Entry<'static>>; N] = present(all);
     let mut entries = [Entry::new("", &[]); N];

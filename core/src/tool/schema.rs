@@ -1,4 +1,4 @@
-//! JSON Schemas of declared arguments, put together at compile time.
+//! JSON Schemas of declared arguments, built at compile time.
 
 use crate::json::{Part, join, joined_len};
 
@@ -14,14 +14,15 @@ pub struct Field {
     pub expected: Expected,
     /// Whether it may be `null`.
     pub nullable: bool,
-    /// Whether it may be left out.
+    /// Whether it is optional.
     pub optional: bool,
-    /// The value of an argument that is left out, as JSON; empty if there is none.
+    /// The default for a missing argument, as JSON; empty if there is none.
     pub default: &'static str,
 }
 
 impl Field {
-    /// The same argument with a default, which is checked as far as can be at compile time.
+    /// Returns the same argument with a default, which is checked at compile time as far as
+    /// possible.
     #[must_use]
     pub const fn or(self, default: &'static str) -> Self {
         assert!(
@@ -40,9 +41,9 @@ pub struct Expected {
     pub json_type: &'static str,
     /// Further members of the schema, each with a comma in front.
     pub bounds: &'static [Part<'static>],
-    /// The only strings that are allowed; empty if others are, too.
+    /// The only allowed strings; empty if others are allowed, too.
     pub choices: &'static [&'static str],
-    /// The same in words, which follow "must be" in an error. Without quotes and control characters.
+    /// The description that follows "must be" in an error. Without quotes and control characters.
     pub words: &'static [Part<'static>],
 }
 
@@ -80,7 +81,8 @@ impl Expected {
         ]
     }
 
-    /// Whether a literal of Rust is JSON of this type, as far as its first character tells, and one of the choices.
+    /// Returns whether a Rust literal is JSON of this type, as far as its first character shows,
+    /// and one of the choices.
     const fn may_be(&self, literal: &str) -> bool {
         match (literal.as_bytes(), self.json_type.as_bytes()) {
             ([b'"', text @ .., b'"'], b"string") => self.choices.is_empty() || contains(self.choices, text),
@@ -123,13 +125,14 @@ const fn digits(mut text: &[u8], fraction: bool) -> bool {
     true
 }
 
-/// The members of the schema of an object behind its type, with a comma in front.
+/// The members of the schema of an object after its type, with a leading comma.
 pub const fn members_of(schema: &'static str) -> &'static str {
     let (_, behind) = schema.split_at(r#"{"type":"object""#.len());
     behind.split_at(behind.len() - 1).0
 }
 
-/// The name of a field, without the prefix of raw identifiers: keywords are names of other protocols, too.
+/// Returns the name of a field, without the prefix of raw identifiers: keywords of Rust are names
+/// in JSON, too.
 pub const fn plain_name(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', ..] => name.split_at(2).1,
@@ -137,7 +140,7 @@ pub const fn plain_name(name: &'static str) -> &'static str {
     }
 }
 
-/// Length in bytes of what [`snake_case`] makes.
+/// Length in bytes of the result of [`snake_case`].
 pub const fn snake_case_len(name: &str) -> usize {
     let mut rest = name.as_bytes();
     let mut len = rest.len();
@@ -191,7 +194,7 @@ pub const fn schema<const N: usize>(fields: &[Field]) -> [u8; N] {
     text
 }
 
-/// Length in bytes of what [`prompt`] makes.
+/// Length in bytes of the result of [`prompt`].
 pub const fn prompt_len(fields: &[Field]) -> usize {
     let mut len = "[]".len();
     let mut at = 0;
@@ -230,7 +233,8 @@ const fn prompt_argument(fields: &[Field], at: usize) -> [Part<'static>; 6] {
     ]
 }
 
-/// Copies the front of `piece` to `text` behind its first `used` bytes, and answers how many are used then.
+/// Copies the beginning of `piece` to `text` after its first `used` bytes, and returns the new
+/// number of used bytes.
 const fn copy(text: &mut [u8], used: usize, piece: &[u8], len: usize) -> usize {
     let mut read = 0;
     while read < len {
@@ -240,7 +244,7 @@ const fn copy(text: &mut [u8], used: usize, piece: &[u8], len: usize) -> usize {
     used + len
 }
 
-/// The text of a constant that [`schema`] or `join` has made.
+/// Returns the text of a constant that [`schema`] or `join` has made.
 pub const fn constant(text: &'static [u8]) -> &'static str {
     match core::str::from_utf8(text) {
         Ok(text) => text,
@@ -248,7 +252,8 @@ pub const fn constant(text: &'static [u8]) -> &'static str {
     }
 }
 
-/// The schema in chunks: its head, each property, what is between, each required name, its tail.
+/// Returns the chunks of the schema: its head, each property, the text between, each required name,
+/// its tail.
 const fn chunk(fields: &[Field], at: usize) -> Option<[Part<'static>; 15]> {
     const NONE: Part<'static> = Part::Json("");
     let mut parts = [NONE; 15];
@@ -303,7 +308,7 @@ const fn property(field: &Field, first: bool) -> [Part<'static>; 15] {
     ]
 }
 
-/// The number of the first field that must be there; the number of fields if none must.
+/// Returns the number of the first required field; the number of fields if none is required.
 const fn first_required(fields: &[Field]) -> usize {
     let mut at = 0;
     while at < fields.len() && fields[at].optional {

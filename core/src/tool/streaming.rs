@@ -1,4 +1,4 @@
-//! A text that is longer than the buffer it is written into.
+//! A text that may be longer than its buffer.
 
 use super::block::TextBlock;
 use super::error::ToolResult;
@@ -7,10 +7,11 @@ use crate::limits;
 use core::fmt;
 use core::future::poll_fn;
 
-/// A text while it is streamed (see [`Output::stream`](super::Output::stream)). Whenever the buffer is full its writer waits
-/// until it has gone out; a buffer that grows is never full, so the same handler serves both.
+/// A writer of a streamed text (see [`Output::stream`](super::Output::stream)). Whenever the buffer
+/// is full, the writer waits until the driver has sent it. A buffer that grows is never full, so
+/// the same handler works with both.
 ///
-/// It must be ended: a text that was not is an error, never a shorter text.
+/// The handler must end it: a text without an end is an error, never a shorter text.
 pub struct Streaming<'w> {
     sink: &'w mut (dyn Sink + Send),
     content: &'w mut Content,
@@ -24,7 +25,7 @@ impl<'w> Streaming<'w> {
     /// Appends `text`, of any length.
     ///
     /// # Errors
-    /// [`Full`] if the buffer has no way out, or is smaller than a few characters.
+    /// [`Full`] if no driver sends the buffer, or if the buffer is smaller than a few characters.
     pub async fn push(&mut self, text: &str) -> Result<(), Full> {
         for run in text.as_bytes().chunks(RUN) {
             self.put(|sink| escape_bytes(run, sink)).await?;
@@ -32,10 +33,11 @@ impl<'w> Streaming<'w> {
         Ok(())
     }
 
-    /// Appends what `write` writes at once, which is at most a buffer full. It is called again where it did not fit.
+    /// Appends the text of `write` as a whole; it must fit into an empty buffer. If it does not fit
+    /// into the rest of the buffer, `write` is called again.
     ///
     /// # Errors
-    /// [`Full`] as of [`push`](Streaming::push), or if it does not fit into an empty buffer.
+    /// [`Full`] as for [`push`](Streaming::push), or if the text does not fit into an empty buffer.
     pub async fn piece(&mut self, write: impl Fn(&mut TextBlock<'_>) -> Result<(), Full>) -> Result<(), Full> {
         self.put(|sink| {
             let mut cut = false;
@@ -48,7 +50,7 @@ impl<'w> Streaming<'w> {
     /// Ends the text.
     ///
     /// # Errors
-    /// [`ToolError::Full`](super::ToolError::Full) as of [`push`](Streaming::push).
+    /// [`ToolError::Full`](super::ToolError::Full) as for [`push`](Streaming::push).
     pub async fn end(mut self) -> ToolResult {
         self.put(|sink| sink.put(br#""}"#)).await?;
         // The text behind the content is written without waiting. A buffer that is smaller than it
@@ -77,7 +79,8 @@ fn reserve(sink: &mut (dyn Sink + Send)) -> Result<(), Full> {
     Ok(())
 }
 
-/// Bytes that are escaped together; what does not fit as a whole waits for room as a whole.
+/// Number of bytes that are escaped together. A run that does not fit as a whole waits until the
+/// buffer is empty.
 const RUN: usize = 16;
 
 /// The state of the content: it decides which writes are allowed next.

@@ -8,8 +8,8 @@ use crate::json::{Decimal, Full, Part, Sink, Text, escape, escape_bytes};
 /// A type that can be a member of a structured result. `bool`, integers, [`Fixed`], [`Within`], texts, slices and arrays, structs of
 /// [`results!`](crate::results), enums of [`args!`](crate::args), and `Option` of each.
 ///
-/// Floating-point numbers are not among them: their shortest text takes ten kilobytes of flash. Say how many places they have:
-/// `Fixed::<1>::nearest(celsius)`.
+/// Floating-point numbers are not supported: code for their shortest text takes ten kilobytes of
+/// flash. Choose a number of places: `Fixed::<1>::nearest(celsius)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a member of a structured result",
     note = "use bool, an integer, Fixed, Within, &str, Text, a slice, a struct of `results!`, an enum of `args!`, or an Option of one",
@@ -28,7 +28,7 @@ pub trait ToJson {
     fn write(&self, out: &mut dyn Sink) -> Result<(), Full>;
 }
 
-/// A structured result, as [`results!`](crate::results) declares it.
+/// A structured result. [`results!`](crate::results) declares such types.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a result of a tool",
     label = "declare it with `attache_core::results!`"
@@ -46,7 +46,7 @@ pub trait Outcome {
     fn members<'w>(&self, object: Object<'w>) -> Result<Object<'w>, Full>;
 }
 
-/// A JSON object while it is written.
+/// A writer of a JSON object.
 pub struct Object<'w> {
     out: &'w mut dyn Sink,
     is_empty: bool,
@@ -120,7 +120,7 @@ fn array<T: ToJson>(elements: impl IntoIterator<Item = T>, out: &mut dyn Sink) -
     out.put(if front == b"[" { b"[]" } else { b"]" })
 }
 
-/// A sink that escapes what it gets: JSON that is a text in other JSON.
+/// A sink that escapes its input, to write JSON as a text in other JSON.
 pub(super) struct Quoted<'s>(pub(super) &'s mut dyn Sink);
 
 impl Sink for Quoted<'_> {

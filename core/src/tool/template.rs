@@ -24,10 +24,11 @@ pub fn variable<'a>(template: &str, uri: Text<'a>, name: &str) -> Option<Text<'a
     if fits { found } else { None }
 }
 
-/// The names of the variables of `template`, in their order.
+/// Returns the names of the variables of `template`, in their order.
 pub fn names(template: &str) -> impl Iterator<Item = &str> {
     let mut rest = template;
-    // Bytes are searched, because the search in strings of the library can panic for all that a linker knows.
+    // The code searches bytes, because the linker cannot prove that the library's search in strings
+    // does not panic.
     let find = |text: &str, wanted: u8| text.bytes().position(|byte| byte == wanted);
     core::iter::from_fn(move || {
         let behind = rest.get(find(rest, b'{')?.checked_add(1)?..)?;

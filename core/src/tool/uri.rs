@@ -1,8 +1,9 @@
-//! URIs of resources, compared as RFC 3986 §6.2.2.1 has it: the digits of a percent-escape in either case are the same.
+//! Comparison of resource URIs after RFC 3986 §6.2.2.1: the hex digits of a percent-escape are
+//! case-insensitive.
 
 use crate::json::Text;
 
-/// Whether `uri` is the URI that is `known`.
+/// Returns whether `uri` is equal to `known`.
 pub fn same_uri(known: &str, uri: Text<'_>) -> bool {
     let (mut chars, mut pair) = (uri.chars(), Pair::new());
     uri.is(known)
@@ -13,7 +14,7 @@ pub fn same_uri(known: &str, uri: Text<'_>) -> bool {
 /// begins and ends at the same position in both.
 #[derive(Clone, Copy)]
 pub(super) struct Pair {
-    /// Digits of an escape that are still to come.
+    /// The number of digits of an escape that still follow.
     digits: u8,
 }
 
@@ -22,7 +23,7 @@ impl Pair {
         Self { digits: 0 }
     }
 
-    /// Whether the next characters are the same.
+    /// Returns whether the next characters are equal.
     pub(super) fn same(&mut self, known: char, char: char) -> bool {
         let is_digit = self.digits > 0 && known.is_ascii_hexdigit();
         self.digits = match known {

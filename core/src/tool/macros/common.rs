@@ -61,14 +61,14 @@ macro_rules! __say {
     };
 }
 
-/// The first block if the `cfg` attributes among these hold, otherwise the second one.
+/// Expands to the first block if these `cfg` attributes hold, otherwise to the second one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __when {
     ([$(($($cfg:tt)*))*] [#[cfg($($more:tt)*)] $($rest:tt)*] $yes:block $no:block) => {
         $crate::__when! { [$(($($cfg)*))* ($($more)*)] [$($rest)*] $yes $no }
     };
-    // Many lines of a doc comment at once, for the recursion limit.
+    // Takes many lines of a doc comment at once, because of the recursion limit.
     ($cfgs:tt [#[doc = $a:expr] #[doc = $b:expr] #[doc = $c:expr] #[doc = $d:expr] $($rest:tt)*] $yes:block $no:block) => {
         $crate::__when! { $cfgs [$($rest)*] $yes $no }
     };
@@ -86,7 +86,8 @@ macro_rules! __when {
     }};
 }
 
-/// The members of an entry, out of parts that are constants: those of every revision, those since 2025-06-18, and the hints.
+/// Joins constant parts to the members of an entry: those of every revision, those since
+/// 2025-06-18, and the hints.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __members {
@@ -99,7 +100,7 @@ macro_rules! __members {
         const ALWAYS: Member<'static> = Member::always($crate::tool::constant(&TEXT));
         const TITLED: Member<'static> = Member::since(Version::V2025_06_18, $crate::tool::constant(&LATER_TEXT));
         const HINTED: Member<'static> = Member::since(Version::V2025_03_26, $crate::tool::constant(&HINTS_TEXT));
-        // An empty group would leave its comma.
+        // An empty group would leave a comma behind.
         const MEMBERS: &[Member<'static>] = match (TITLED.json.is_empty(), HINTED.json.is_empty()) {
             (true, true) => &[ALWAYS],
             (false, true) => &[ALWAYS, TITLED],
@@ -110,7 +111,7 @@ macro_rules! __members {
     }};
 }
 
-/// The call, for a tool that is declared with it.
+/// The call, for a tool that declares a `Call`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call {

@@ -1,8 +1,9 @@
 //! `dispatch!`: one call for tools, prompts and resources.
 
-/// Runs whatever is called: `dispatch!(app, call, out, [tools, prompts, resources])`, with the modules that [`tools!`](crate::tools),
-/// [`prompts!`](crate::prompts) and [`resources!`](crate::resources) have made, in any order. Write `async [ … ]` if they are asynchronous. Behind them,
-/// `complete = …` names the function that completes arguments.
+/// Runs the operation of a call: `dispatch!(app, call, out, [tools, prompts, resources])`, with the
+/// modules of [`tools!`](crate::tools), [`prompts!`](crate::prompts) and
+/// [`resources!`](crate::resources), in any order. Write `async [ … ]` if they are asynchronous.
+/// After them, `complete = …` names the function that completes arguments.
 ///
 /// ```
 /// use attache_core::prelude::*;
@@ -12,7 +13,7 @@
 ///     fn temperature(Nothing);
 /// } }
 /// resources! { pub mod files for Board {
-///     /// What happened since the start
+///     /// The events since the start
 ///     "board://log" as "text/plain" => fn log;
 /// } }
 ///

@@ -27,7 +27,7 @@ macro_rules! __explain_args {
     };
 }
 
-/// Takes one field after the other off the front, up to the first one that is wrong.
+/// Removes one field after the other from the front, up to the first one that is wrong.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __explain_field {

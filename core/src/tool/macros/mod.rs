@@ -1,4 +1,5 @@
-//! The declarations: name, description, schema, hints and handler of a tool are written once, and everything else follows.
+//! The declaration macros: the application writes name, description, schema, hints and handler of a
+//! tool once, and the macros produce the rest.
 
 mod args;
 mod common;

@@ -1,7 +1,7 @@
 //! `prompts!`: the table of the prompts, and the function that writes them.
 
-/// Declares the prompts of an application, as [`tools!`](crate::tools) does tools. Arguments are texts, optional or not; the
-/// functions write to [`Messages`](crate::tool::Messages).
+/// Declares the prompts of an application, as [`tools!`](crate::tools) declares tools. Arguments
+/// are texts, optional or not; the functions write to [`Messages`](crate::tool::Messages).
 ///
 /// ```
 /// use attache_core::json::Text;

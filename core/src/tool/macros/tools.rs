@@ -10,8 +10,9 @@
 /// A tool with a result type (`fn read(Nothing) -> Reading;`, see [`results!`](crate::results)) declares its `outputSchema`, and its method
 /// returns `Result<Reading, ToolError>`.
 ///
-/// A tool that has to know who calls, or other members of the request, is declared with a [`Call`](crate::tool::Call): `fn open(Valve, Call);` is the
-/// method `fn open(&self, valve: Valve, call: Call<'_>, out: &mut Output<'_>)`.
+/// A tool that needs the caller, or other members of the request, is declared with a
+/// [`Call`](crate::tool::Call): `fn open(Valve, Call);` is the method `fn open(&self, valve: Valve,
+/// call: Call<'_>, out: &mut Output<'_>)`.
 ///
 /// The application may be any type: `mod tools for app::Board`, `mod tools for Board<'_>`, or `mod tools<P: OutputPin> for Board<P>`.
 ///
