@@ -1,4 +1,4 @@
-//! Gives the linker its memory map, and the image the time at which it was built.
+//! Passes the memory map to the linker, and the build time to the image.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

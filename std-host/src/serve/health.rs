@@ -13,7 +13,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Has `/readyz` say from here on that the server is stopping.
+    /// Makes `/readyz` report from here on that the server is stopping.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }

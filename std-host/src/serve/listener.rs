@@ -41,7 +41,8 @@ impl Listener {
         system::Local::bind(path.as_ref(), mode).map(|local| Self(Socket::Local(local)))
     }
 
-    /// Takes a Unix socket that listens already, such as one that a service manager has passed. Its file stays when this is dropped.
+    /// Uses a Unix socket that listens already, such as one that a service manager has passed. Its
+    /// file stays when this is dropped.
     #[cfg(unix)]
     #[must_use]
     pub const fn of_unix(listener: tokio::net::UnixListener) -> Self {

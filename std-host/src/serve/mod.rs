@@ -57,7 +57,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Serves `router` on `listener` when the result is awaited, until [`stop`](Serve::stop) says so.
+/// Serves `router` on `listener` when the result is awaited, until the future of
+/// [`stop`](Serve::stop) is ready.
 pub fn serve(listener: Listener, router: axum::Router) -> Serve {
     Serve {
         listener,
@@ -109,7 +110,8 @@ impl Serve {
         Self { tls: certificate.into(), ..self }
     }
 
-    /// Trusts what these proxies say of the callers behind them (`X-Forwarded-For`); by default no proxy is trusted.
+    /// Trusts the addresses that these proxies report for their clients (`X-Forwarded-For`); by
+    /// default no proxy is trusted.
     pub fn proxies(self, proxies: Proxies) -> Self {
         Self { proxies, ..self }
     }

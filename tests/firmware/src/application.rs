@@ -61,7 +61,7 @@ pub static CHANGES: Changes<2> = Changes::new([resources::uri::statistics, LED])
 /// The server, in flash.
 pub static SERVER: Server<'static> = Server::new("lm3s6965evb", env!("CARGO_PKG_VERSION"), &OFFERS);
 
-/// The board as its tools use it.
+/// The state of the board that its tools use.
 pub struct Application {
     /// The state of the LED, as the tools have set it.
     lit: Cell<bool>,
@@ -76,7 +76,7 @@ impl Application {
         Self { lit: Cell::new(false), switched: Cell::new(0) }
     }
 
-    /// Answers a call, whatever it asks for.
+    /// Answers a call of any operation.
     pub async fn answer(&self, call: Call<'_>, out: &mut Answer<'_>) -> ToolResult {
         dispatch!(self, call, out, async [tools, prompts, resources], complete = Self::complete)
     }
@@ -146,7 +146,8 @@ impl Application {
         }
     }
 
-    /// The parts that begin with what was typed: the only argument anywhere is one.
+    /// Completes the name of a part from its beginning: a part is the only argument that can be
+    /// completed.
     fn complete(typed: Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
         let begins = |part: &str| {
             let mut rest = part.chars();

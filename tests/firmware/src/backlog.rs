@@ -11,10 +11,11 @@ use embassy_time::{Duration, Instant};
 /// The number of clients that may wait: the 20 concurrent clients of the benchmark, and four more.
 const PLACES: usize = 24;
 
-/// Longest SYN kept: Ethernet, IPv4 without options, TCP with 24 bytes of options. Linux sends 20 of them.
+/// Length of the longest SYN that is kept: Ethernet, IPv4 without options, TCP with 24 bytes of
+/// options. Linux sends 20 of them.
 const LONGEST: usize = 14 + 20 + 20 + 24;
 
-/// Between two offers. A socket is taken for about a millisecond by a short call.
+/// Time between two repetitions of a SYN. A short call uses a socket for about a millisecond.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The time for which a client waits before it gets the reset after all, such as a client of a port
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The SYNs that wait.
 pub struct Backlog {
     places: [Place; PLACES],
-    /// Index of the one that the stack is looking at.
+    /// Index of the SYN that the stack is processing.
     offered: Option<usize>,
 }
 
@@ -34,7 +35,7 @@ struct Place {
     /// 0 if the place is free.
     len: usize,
     since: Instant,
-    /// When it is offered again.
+    /// The time of its next repetition.
     due: Instant,
 }
 
@@ -51,12 +52,13 @@ impl Place {
 }
 
 impl Backlog {
-    /// Nobody waits.
+    /// A backlog without clients.
     pub const fn new() -> Self {
         Self { places: [Place::FREE; PLACES], offered: None }
     }
 
-    /// Notes a frame that the stack is given now. A SYN that was sent again stays in its place.
+    /// Stores a frame that the stack gets now, if it is a SYN. A SYN that the client repeats keeps
+    /// its place.
     pub fn note(&mut self, frame: &[u8], now: Instant) {
         self.settle();
         if tcp_flags(frame).is_none_or(|flags| flags & (SYN | ACK) != SYN) {
@@ -78,7 +80,8 @@ impl Backlog {
         }
     }
 
-    /// The next SYN to offer again, which the stack must be given now; the one that has waited longest first.
+    /// Returns the next SYN to repeat, which the stack must get now: the one that has waited
+    /// longest.
     pub fn next(&mut self, now: Instant) -> Option<&[u8]> {
         self.settle();
         let due = self.places.iter().enumerate().filter(|(_, place)| place.is_taken() && place.due <= now);
@@ -87,12 +90,12 @@ impl Backlog {
         self.places.get(at).map(Place::frame)
     }
 
-    /// When [`Backlog::next`] will have one.
+    /// Returns the time at which [`Backlog::next`] has a SYN again.
     pub fn due(&self) -> Option<Instant> {
         self.places.iter().filter(|place| place.is_taken()).map(|place| place.due).min()
     }
 
-    /// Whether the stack's answer to what it was given is to be sent. If it is not, the client waits.
+    /// Returns whether to send the stack's answer to the last SYN. If not, the client waits.
     pub fn lets_through(&mut self, answer: &[u8], now: Instant) -> bool {
         let Some(place) = self.offered.and_then(|at| self.places.get(at)) else {
             return true;
@@ -101,7 +104,7 @@ impl Backlog {
         if !refused || now >= place.since.saturating_add(PATIENCE) {
             return true;
         }
-        // One refusal speaks for all who wait for that port.
+        // One refusal applies to all clients that wait for that port.
         let refusing = port(place.frame());
         for place in self.places.iter_mut().filter(|place| port(place.frame()) == refusing) {
             place.due = now + PAUSE;
@@ -123,7 +126,7 @@ fn client(frame: &[u8]) -> Option<&[u8]> {
     frame.get(26..38)
 }
 
-/// The port that a client asks for.
+/// The port that a client connects to.
 fn port(frame: &[u8]) -> Option<[u8; 2]> {
     frame.get(36..38)?.try_into().ok()
 }

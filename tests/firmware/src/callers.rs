@@ -12,7 +12,7 @@ use static_cell::StaticCell;
 /// Sockets in addition to those of HTTP: one that requests the time.
 pub const SOCKETS: usize = 1;
 
-/// Bytes of a head, in which a token of 2,200 bytes finds room.
+/// Bytes of a head: enough for a token of 2,200 bytes.
 pub const HEAD: usize = 2688;
 
 /// The configuration of the board's callers.
@@ -30,8 +30,8 @@ impl Callers {
         Self { page, clock: CLOCK.init(WallClock::new(page.written.max(BUILT))) }
     }
 
-    /// Random numbers for the network. The emulated board has neither a random number generator nor flash that it can write, so it
-    /// cannot count its starts, and each start has the same numbers.
+    /// Random numbers for the network. The emulated board has neither a random number generator nor
+    /// flash that it can write, so it cannot count its starts, and each start has the same numbers.
     pub fn random(&self) -> impl FnMut() -> u64 + use<> {
         provision::random(&self.page.secret, Boot::UNCOUNTED)
     }
@@ -50,7 +50,7 @@ impl Callers {
         (page.policy(), Guard { keys: &page.keys, tokens, denied: |_| {} })
     }
 
-    /// Asks the server that the page names what time it is.
+    /// Requests the time from the server that the page names.
     pub fn start(self, spawner: Spawner, stack: Stack<'static>) {
         if let Some(server) = self.page.time_server() {
             spawner.spawn(crate::task(time(stack, server.into(), self)));
@@ -58,18 +58,19 @@ impl Callers {
     }
 }
 
-/// Keeps the clock by the time server.
+/// Keeps the clock set by the time server.
 #[embassy_executor::task]
 async fn time(stack: Stack<'static>, server: IpEndpoint, callers: Callers) {
     sntp(stack, server, callers.clock, callers.random()).await;
 }
 
-/// The page: what the linker script has kept free for it.
+/// The page, in the part of flash that the linker script keeps free for it.
 fn flash() -> &'static [u8] {
     unsafe extern "C" {
         static __provisioned: [u8; 4096];
     }
-    // SAFETY: the linker script keeps this part of flash for the page alone, and nothing writes there while the board runs.
+    // SAFETY: the linker script keeps this part of flash for the page alone, and no code writes to
+    // it while the board runs.
     unsafe { &*(&raw const __provisioned) }
 }
 

@@ -1,4 +1,4 @@
-//! The time, in milliseconds since the start: SysTick counts them, and wakes who waits.
+//! The time, in milliseconds since the start: SysTick counts them, and wakes the tasks that wait.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
@@ -41,7 +41,7 @@ impl Driver for Clock {
     }
 }
 
-/// Starts it.
+/// Starts the clock.
 pub fn start(mut timer: SYST) {
     timer.set_clock_source(SystClkSource::Core);
     timer.set_reload(MILLISECOND - 1);

@@ -15,15 +15,16 @@ use embassy_time::Instant;
 use crate::backlog::Backlog;
 use crate::vectors::Interrupt;
 
-/// Longest frame, without checksum: of 1500 bytes of content.
+/// Length of the longest frame, without checksum: 1500 bytes of content and the header.
 const FRAME: usize = 1514;
 
-/// A frame as it passes the FIFO, in words: two bytes of length, the frame, and on the way in four bytes of checksum.
+/// Length in words of the longest frame in the FIFO: two bytes of length, the frame, and for
+/// received frames four bytes of checksum.
 const WORDS: usize = (2 + FRAME + 4).div_ceil(4);
 
 static WAKER: GenericAtomicWaker<CriticalSectionRawMutex> = GenericAtomicWaker::new(CriticalSectionRawMutex::new());
 
-/// The controller. A reply is built while the request it answers is still held, hence two buffers.
+/// The controller. The stack builds a reply while it still holds the request, hence two buffers.
 pub struct Ethernet {
     rx: [u8; 4 * WORDS],
     tx: [u8; 4 * WORDS],
@@ -49,7 +50,8 @@ impl Ethernet {
         unsafe { NVIC::unmask(Interrupt::Ethernet) };
     }
 
-    /// The next frame for the stack, in `rx`: its length. Else, one that waits: then `waker` is called when its time comes.
+    /// Puts the next frame for the stack into `rx` and returns its length. If no frame has arrived,
+    /// that is the next SYN to repeat; if none is due, `waker` is called when one is.
     fn next(&mut self, waker: &Waker) -> Option<usize> {
         let now = Instant::now();
         if let Some(len) = self.take() {
@@ -66,13 +68,14 @@ impl Ethernet {
         None
     }
 
-    /// Takes the next frame out of the FIFO and says how long it is; `None` if there is none. One that is too long is dropped.
+    /// Takes the next frame out of the FIFO and returns its length; `None` if there is none. A
+    /// frame that is too long is dropped.
     fn take(&mut self) -> Option<usize> {
         while Register::Packets.read() & PACKETS != 0 {
             let mut word = Register::Data.read();
             let whole = (word & 0xFFFF) as usize;
             let words = whole.div_ceil(4);
-            // All of its words must be read, wherever they go.
+            // All words of a frame must be read, even those that are dropped.
             for at in 0..words {
                 if at > 0 {
                     word = Register::Data.read();
@@ -94,7 +97,7 @@ impl Driver for &'static mut Ethernet {
     type TxToken<'a> = Sending<'a>;
 
     fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Sending<'_>)> {
-        // Before the look: a frame that comes behind it wakes.
+        // Registered before the check: a frame that comes after the check wakes the task.
         WAKER.register(context.waker());
         let len = self.next(context.waker())?;
         let Ethernet { rx, tx, backlog } = &mut **self;
@@ -122,7 +125,7 @@ impl Driver for &'static mut Ethernet {
     }
 }
 
-/// A frame that has come.
+/// A received frame.
 pub struct Received<'a>(&'a mut [u8]);
 
 impl RxToken for Received<'_> {
@@ -131,10 +134,11 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Room for a frame that is to go.
+/// Room for a frame to send.
 pub struct Sending<'a> {
     tx: &'a mut [u8; 4 * WORDS],
-    /// Of a frame that answers the one received with it: who may have to wait for that answer.
+    /// The backlog, for a frame that answers a received one: the client may have to wait for that
+    /// answer.
     answers: Option<&'a mut Backlog>,
 }
 
@@ -151,7 +155,7 @@ impl TxToken for Sending<'_> {
             Register::Data.write(u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
         }
         Register::Transmit.write(1);
-        // The emulated one has sent it by now.
+        // The emulated controller has sent it by now.
         while Register::Transmit.read() & 1 != 0 {}
         written
     }

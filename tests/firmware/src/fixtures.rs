@@ -79,13 +79,13 @@ static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
     .with_logging()
     .with_subscriptions();
 
-/// Nothing changes.
+/// No resource changes.
 pub static CHANGES: Changes<2> = Changes::new(["test://static-text", WATCHED]);
 
 /// The server, in flash.
 pub static SERVER: Server<'static> = Server::new("fixtures", env!("CARGO_PKG_VERSION"), &OFFERS);
 
-/// A picture of one point, and a sound of none.
+/// An image of one pixel, and a sound without samples.
 const PNG: &[u8] = &[
     0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 6,
     0, 0, 0, 0x1F, 0x15, 0xC4, 0x89, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9C, 0x63, 0, 1, 0, 0, 5, 0, 1, 0x0D,
@@ -96,16 +96,16 @@ const WAV: &[u8] = &[
     0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, b'd', b'a', b't', b'a', 0, 0, 0, 0,
 ];
 
-/// Offers what the suite wants, and keeps nothing.
+/// The application with the offers of the suite. It has no state.
 pub struct Application;
 
 impl Application {
-    /// As it always is.
+    /// Creates the application.
     pub const fn new() -> Self {
         Self
     }
 
-    /// Answers a call, whatever it asks for.
+    /// Answers a call of any operation.
     pub async fn answer(&self, call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
         if out_of_reach(&call) {
             return out.reject(
@@ -269,7 +269,7 @@ fn open_question(call: &Call<'_>) -> Option<&'static str> {
     (!is_answered).then_some(question)
 }
 
-/// Whether the tool needs of the client what it has not.
+/// Returns whether the tool needs a capability that the client lacks.
 fn out_of_reach(call: &Call<'_>) -> bool {
     let Operation::Tool(number) = call.operation() else { return false };
     let needs = tools::TOOLS.get(number).is_some_and(|tool| tool.key() == "test_missing_capability");

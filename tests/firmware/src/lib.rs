@@ -1,4 +1,5 @@
-//! The board's application: what a firmware engineer writes. It builds for other processors, too.
+//! The board's application: the part that a firmware engineer writes. It builds for other
+//! processors, too.
 
 #![no_std]
 

@@ -1,7 +1,8 @@
 //! Firmware for QEMU's `lm3s6965evb` board: an MCP server on UART0 and on its Ethernet.
 //!
-//! The library (`lib.rs`, `application.rs`) is what a firmware engineer writes; the rest is the board's half: start-up, vectors, an executor that
-//! sleeps, a clock, the serial port as two `embedded-io-async` halves, the Ethernet controller as a driver of `embassy-net`.
+//! The library (`lib.rs`, `application.rs`) is the part that a firmware engineer writes. The rest
+//! belongs to the board: start-up, vectors, an executor that sleeps, a clock, the serial port as
+//! two `embedded-io-async` halves, the Ethernet controller as a driver of `embassy-net`.
 
 #![no_std]
 #![no_main]
@@ -35,7 +36,7 @@ const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 /// When both sockets are in use, further clients wait (backlog.rs).
 const SOCKETS: usize = 2;
 
-/// Head, body and result.
+/// The buffers of a socket: head, body and result.
 type Memory = SocketBuffers<{ callers::HEAD }, 2048, 2048>;
 
 #[entry]
@@ -61,7 +62,8 @@ fn main() -> ! {
         for memory in MEMORY.take() {
             spawner.spawn(task(socket(board, stack, memory, endpoint)));
         }
-        // From here on no input is lost: the interrupts of both ports are on, and what comes waits for the tasks.
+        // From here on no input is lost: the interrupts of both ports are enabled, and input waits
+        // for the tasks.
         semihosting::ready();
     })
 }
@@ -71,7 +73,7 @@ fn task<S, E>(task: Result<S, E>) -> S {
     task.unwrap_or_else(|_| semihosting::fail())
 }
 
-/// `seed` is for the numbers of TCP, which should be hard to guess.
+/// Runs the network. `seed` is for the sequence numbers of TCP, which should be hard to guess.
 fn network(seed: u64) -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
     static ETHERNET: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
     static RESOURCES: ConstStaticCell<StackResources<{ SOCKETS + callers::SOCKETS }>> =

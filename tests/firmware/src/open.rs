@@ -6,16 +6,16 @@ use attache_core::http::Policy;
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 
-/// The names by which the board is reached: its address, and that of the forwarded port.
+/// The host names of the board: its address, and that of the forwarded port.
 const HOSTS: &[&str] = &["localhost", "127.0.0.1", "10.0.2.15"];
 
 /// Sockets in addition to those of HTTP.
 pub const SOCKETS: usize = 0;
 
-/// Bytes of a head, which has no token in it.
+/// Bytes of a head, which contains no token.
 pub const HEAD: usize = 1024;
 
-/// Nobody was told of.
+/// The board has no configuration of callers.
 pub struct Callers;
 
 impl Callers {
@@ -23,7 +23,8 @@ impl Callers {
         Self
     }
 
-    /// Open to all, the board has no secret to make numbers of, and no source of them; a real one has.
+    /// A constant seed: this board has no secret and no random number generator. A real board has
+    /// one.
     pub fn random(&self) -> impl FnMut() -> u64 + use<> {
         || 0x4174_7461_6368_e921
     }
@@ -32,6 +33,6 @@ impl Callers {
         (Policy { hosts: HOSTS, origins: &[], access: Gate::Open(Access::Anonymous) }, Guard::NONE)
     }
 
-    /// Nobody asks what time it is.
+    /// The board does not request the time.
     pub fn start(self, _: Spawner, _: Stack<'static>) {}
 }

@@ -1,14 +1,14 @@
 //! The LED (port F, pin 0), the temperature sensor (an input of the ADC) and the flash of the lm3s6965.
 
-/// Switches the clocks of the two on, and the pin to output.
+/// Enables the clocks of both, and sets the pin to output.
 pub fn set_up() {
     write(RCGC0, read(RCGC0) | ADC_CLOCK);
     write(RCGC1, read(RCGC1) | TIMER_0_CLOCK);
     write(RCGC2, read(RCGC2) | PORT_F_CLOCK);
     write(PORT_F + GPIO_DIRECTION, LED);
     write(PORT_F + GPIO_DIGITAL, LED);
-    // Sequencer 3 takes one sample, of the sensor, when the timer says so: the emulated converter
-    // knows no other start.
+    // Sequencer 3 takes one sample of the sensor when the timer fires: the emulated converter
+    // supports no other trigger.
     write(ADC + ADC_ACTIVE, 0);
     write(ADC + ADC_TRIGGER, ADC_BY_TIMER << 12);
     write(ADC + ADC_CONTROL_3, ADC_SENSOR | ADC_INTERRUPT | ADC_END);
@@ -23,24 +23,24 @@ pub fn light(on: bool) {
     write(PORT_F + (LED << 2), if on { LED } else { 0 });
 }
 
-/// Tenths of a degree Celsius; `None` if the converter does not answer or the sensor says less than 0 degrees, which
-/// this board does not survive.
+/// Returns tenths of a degree Celsius; `None` if the converter does not answer, or if the sensor
+/// reads less than 0 degrees, which is below the range of this board.
 pub fn temperature() -> Option<u32> {
     write(ADC + ADC_CLEAR, SEQUENCER_3);
     write(TIMER_0 + TIMER_CONTROL, TIMER_ENABLE | TIMER_TRIGGERS_ADC);
-    // It takes some microseconds; this many looks take a good part of a second.
+    // A conversion takes some microseconds; this many polls take a good part of a second.
     (0..1_000_000).find(|_| read(ADC + ADC_RAW_STATUS) & SEQUENCER_3 != 0)?;
     let sample = read(ADC + ADC_FIFO_3) & 0x3FF;
     // LM3S6965 data sheet, "Internal Temperature Sensor": 147.5 - 225 * sample / 1023.
     1475u32.checked_sub(2250 * sample / 1023)
 }
 
-/// One page of the flash, which is the least that can be erased.
+/// One page of the flash: the smallest unit that can be erased.
 #[derive(Clone, Copy)]
 pub struct Page {
-    /// Where it begins.
+    /// Its address.
     pub address: u32,
-    /// Words with a bit that is not 1, as erased ones are.
+    /// Number of words that are not erased: at least one of their bits is not 1.
     pub used: u32,
     /// Sum of its words.
     pub sum: u32,

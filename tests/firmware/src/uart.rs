@@ -25,7 +25,7 @@ pub struct Rx(());
 /// Sending half of UART0.
 pub struct Tx(());
 
-/// Sixteen FIFOs: enough that sender and reader take turns seldom.
+/// Sixteen FIFOs: large enough that sender and reader seldom have to take turns.
 const RING: usize = 256;
 
 static RING_BUFFER: Pipe<CriticalSectionRawMutex, RING> = Pipe::new();
@@ -86,8 +86,8 @@ impl Write for Tx {
     }
 }
 
-/// Gives the other tasks a turn between two looks. The transmit interrupt would save the looks,
-/// but the emulated port sends at once, so that this returns at the first.
+/// Gives the other tasks a turn between two polls. The transmit interrupt would save the polls, but
+/// the emulated port sends at once, so that the first poll succeeds.
 async fn until_clear(flag: u32) {
     poll_fn(|context| {
         if Register::Flags.read() & flag == 0 {

@@ -1,4 +1,4 @@
-//! `client`: whatever a server sends, and whatever an application asks to be sent.
+//! Proofs for `client`: any message of a server, and any request of an application.
 
 use crate::foreign::Foreign;
 use crate::server::version;

@@ -1,4 +1,4 @@
-//! Link-time proofs: whatever a peer sends, the engine neither panics nor allocates nor formats.
+//! Link-time proofs: for any input of a peer, the engine neither panics nor allocates nor formats.
 //!
 //! The panic handler calls a function that is not defined anywhere. Each public entry of the engine
 //! has a function `proof_…` here that feeds it foreign bytes; `run` links each of these functions

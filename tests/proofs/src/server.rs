@@ -197,7 +197,7 @@ pub(crate) fn server() -> &'static Server<'static> {
     black_box(&SERVER)
 }
 
-/// Returns a caller who has passed the gate.
+/// Returns a caller that has passed the gate.
 pub(crate) fn caller() -> Authenticated<'static> {
     Authenticated::anonymous(&Access::Anonymous)
 }

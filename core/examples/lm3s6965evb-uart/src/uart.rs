@@ -1,4 +1,5 @@
-//! UART0 as the two halves that a line needs. Your HAL has a buffered serial port that implements the same traits.
+//! UART0 as the two halves that a line needs. The HAL of your board has a buffered serial port that
+//! implements the same traits.
 
 use core::convert::Infallible;
 use core::future::poll_fn;
@@ -57,7 +58,7 @@ impl Write for Tx {
     }
 }
 
-/// Waits until a flag is clear. It asks again and again, which an interrupt would spare.
+/// Waits until a flag is clear. It polls; a driver with an interrupt would not have to.
 async fn ready(flag: u32) {
     poll_fn(|context| {
         // SAFETY: the flag register of UART0.

@@ -69,10 +69,10 @@ impl Board {
     }
 }
 
-/// Official clients open several connections; one socket listens beside those.
+/// Official clients open several connections; one more socket listens for new ones.
 const SOCKETS: usize = 4;
 
-/// Head, body and result.
+/// The buffers of a socket: head, body and result.
 type Memory = SocketBuffers<2048, 4096, 4096, 2048>;
 
 bind_interrupts!(struct Interrupts {
@@ -92,7 +92,8 @@ async fn main(spawner: Spawner) {
         defmt::warn!("nobody is let in: {}", blank);
         Page::NOBODY
     }));
-    // This chip has a random number generator of its own, so nothing needs the number of the start; others take `provision::random`.
+    // This chip has a random number generator, so the number of the start is not needed; boards
+    // without one use `provision::random`.
     let journal = Journal::open(Flash::new_blocking(p.FLASH), JOURNAL);
     let newest = journal.as_ref().map_or(0, |(journal, _)| journal.time());
     let clock: &WallClock = CLOCK.init(WallClock::new(page.written.max(BUILT).max(newest)));
@@ -145,7 +146,7 @@ fn guard(page: &'static Page<'static>, clock: &'static WallClock) -> Guard<'stat
     Guard { keys: &page.keys, tokens, denied: |_| {} }
 }
 
-/// One that may be given by hand (locally administered): each board has another.
+/// The MAC address, locally administered. Give each board another one.
 const ADDRESS: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x01];
 
 #[embassy_executor::task(pool_size = SOCKETS)]
@@ -159,7 +160,7 @@ async fn socket(
     serve((stack, 80), memory, endpoint, handler).await;
 }
 
-/// Where the journal begins in flash, and the size of all of it.
+/// The offset of the journal in flash, and the size of the whole flash.
 const JOURNAL: u32 = SIZE as u32 - 3 * 4096;
 const SIZE: usize = 2048 * 1024;
 

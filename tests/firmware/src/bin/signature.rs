@@ -1,4 +1,5 @@
-//! Checks one signature, and is measured while it does: `measure --signatures` puts the case into the page of flash.
+//! Checks one signature while `measure --signatures` counts its instructions. That command writes
+//! the test case to the page of flash.
 
 #![no_std]
 #![no_main]
@@ -14,7 +15,7 @@ mod semihosting;
 use attache_core::auth::{EdDsa, Es256, Rs256, Verify};
 use cortex_m_rt::entry;
 
-/// No interrupt is used: a null vector, which ends in a fault.
+/// The image uses no interrupt: a null vector, which ends in a fault.
 // SAFETY: cortex-m-rt's linker script expects this name and section; a vector is a function or zero.
 #[unsafe(link_section = ".vector_table.interrupts")]
 #[unsafe(no_mangle)]
