@@ -603,7 +603,8 @@ enum Form {
 }
 
 impl<W: Write> Answer<'_, '_, W> {
-    /// Sends what is said. A message before the answer has no place in an array, nor in an answer that has begun, nor in JSON.
+    /// Sends a message of the handler, or a piece of its result. A message is dropped in a batch,
+    /// after the answer has begun, and if the answer is JSON and not a stream.
     async fn say(&mut self, said: Said<'_, Heard>, call: &Call<'_>) -> Result<(), Gone> {
         if let Said::Heard(Heard::Gone) = said {
             return Err(Gone);

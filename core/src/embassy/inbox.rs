@@ -8,7 +8,7 @@ use crate::mcp::Server;
 use core::future::pending;
 use embedded_io_async::Read;
 
-/// The reading half of a line, and what has come and is not used yet.
+/// The reading half of a line, and the received bytes that are not used yet.
 pub(super) struct Inbox<R: Read> {
     rx: R,
     bytes: [u8; limits::MEANWHILE],

@@ -18,7 +18,7 @@ pub trait Described {
 /// Arguments that serde reads: `fn set(BySerde<Settings>);` in [`tools!`](crate::tools).
 ///
 /// Unknown members pass unless the type has `#[serde(deny_unknown_fields)]`. Brackets are nested at most
-/// [`limits::SERDE_DEPTH`] deep, because serde-json-core recurses over what it skips.
+/// [`limits::SERDE_DEPTH`] deep, because serde-json-core recurses over skipped values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BySerde<T>(pub T);
 

@@ -36,9 +36,9 @@ prompts! { pub mod prompts for Application {
 } }
 
 resources! { pub mod resources for Application {
-    /// What the tools have done since the start
+    /// Statistics of the tools since the start
     "board://statistics" as "application/json" => async fn statistics;
-    /// What stands in the flash, one line a page: longer than any buffer of the board
+    /// Content of the flash, one line a page: longer than any buffer of the board
     "board://flash" as "text/plain" => async fn flash;
 } templates {
     /// The state of one part of the board

@@ -28,15 +28,15 @@ attache_core::tools! { pub mod tools for Application {
     async fn test_logging_tool(Nothing);
     /// A text, if the client samples
     async fn test_missing_capability(Nothing);
-    /// A text, once a person has said his name
+    /// A text, once the user has given a name
     async fn test_input_required_result_elicitation(Nothing);
-    /// A text, once a person has said his name
+    /// A text, once the user has given a name
     async fn test_streaming_elicitation(Nothing);
     /// A text that a model has written
     async fn test_input_required_result_sampling(Nothing);
     /// A text, once the client's roots are known
     async fn test_input_required_result_list_roots(Nothing);
-    /// A text that a model has written, for whoever has one
+    /// A text that a model has written, if there is one
     async fn test_input_required_result_capabilities(Nothing);
 } }
 
