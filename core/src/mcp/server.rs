@@ -16,7 +16,7 @@ pub struct Server<'a> {
     page: usize,
     extensions: Option<&'a str>,
     sessions: bool,
-    /// The caller whose lists these are; `None` where all callers see the same lists.
+    /// The caller that these lists are for; `None` if all callers see the same lists.
     reader: Option<&'a Authenticated<'a>>,
 }
 
