@@ -56,7 +56,7 @@ struct Writing {
     #[arg(long, value_name = "ADDR", value_parser = time_server)]
     time_server: Option<SocketAddrV4>,
 
-    /// Path of the server whose settings are written [default: the first server]
+    /// Path of the server that the settings are taken from [default: the first server]
     #[arg(long, value_name = "PATH")]
     server: Option<String>,
 

@@ -17,7 +17,7 @@ impl Signals {
     }
 }
 
-/// Never requests a reload, because there is no signal for it.
+/// Never requests a reload, because other systems have no signal for it.
 #[derive(Debug)]
 pub(crate) struct Reload {}
 
@@ -31,7 +31,7 @@ impl Reload {
     }
 }
 
-/// Returns no socket, because there is no service manager that passes sockets.
+/// Returns no socket, because other systems have no service manager that passes sockets.
 pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(None)
 }
