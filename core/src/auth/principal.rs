@@ -60,7 +60,8 @@ enum Who<'h> {
         name: &'h str,
         digest: &'h [u8; 32],
     },
-    /// `rights` is a function pointer, so that an image that never accepts a token does not contain the function.
+    /// `rights` is a function pointer, so that an image that never accepts a token does not contain
+    /// the function.
     Token {
         claims: Claims<'h>,
         identity: &'h [u8; 32],

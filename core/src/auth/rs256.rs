@@ -73,7 +73,8 @@ impl Verify for Rs256<'_> {
     }
 }
 
-/// Raises `signature` to the 65537th power and compares it with the encoding of `hash`, in numbers of `N` words.
+/// Raises `signature` to the power of 65537 and compares the result with the encoding of `hash`, in
+/// numbers of `N` words.
 #[inline(never)]
 fn opens_to<const N: usize>(modulus: &[u8], signature: &[u8], hash: &[u8; 32]) -> Result<(), Forged> {
     // Step 2a, RSAVP1: a signature that is not below the modulus is out of range. Both have the

@@ -87,7 +87,8 @@ pub(super) fn by_claims<'n>(
     if scopes { Ok(Allowed(())) } else { Err(Denied::Scope) }
 }
 
-// MCP 2026-07-28 basic/authorization: a broader scope that implies a narrower one MUST be recognised as sufficient.
+// MCP 2026-07-28 basic/authorization: a broader scope that implies a narrower one MUST be
+// recognised as sufficient.
 fn grants<'n>(claims: &Claims<'_>, scope: &str, implied: &dyn Fn(usize) -> Option<(&'n str, &'n str)>) -> bool {
     if claims.has_scope(scope) {
         return true;

@@ -254,7 +254,8 @@ impl<B: AsRef<[u8]>> Verified<B> {
 /// Returns a digest that distinguishes the holder of a token from all others, across requests. It
 /// covers issuer, tenant, object, subject and application, each preceded by its length. If the
 /// token does not identify its holder, the digest is different for each token.
-// learn.microsoft.com, "Secure applications and APIs by validating claims": `oid` and `tid` together name a user.
+// learn.microsoft.com, "Secure applications and APIs by validating claims": `oid` and `tid`
+// together identify a user.
 fn identity(claims: &Claims<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
     let parts = [claims.issuer(), claims.tenant(), claims.object(), claims.subject(), claims.application()];

@@ -1,4 +1,5 @@
-//! Header fields that mirror a request of revision 2026-07-28 (MCP 2026-07-28 basic/transports/streamable-http).
+//! Header fields that mirror a request of revision 2026-07-28 (MCP 2026-07-28
+//! basic/transports/streamable-http).
 
 use crate::json::{Full, Sink, encode_base64};
 

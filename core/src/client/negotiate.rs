@@ -286,7 +286,8 @@ impl Negotiation {
         }
     }
 
-    // MCP 2025-11-25 basic/lifecycle: the server may answer with another version; a client that lacks it disconnects.
+    // MCP 2025-11-25 basic/lifecycle: the server may answer with another version; a client that
+    // does not support it disconnects.
     fn agreed(&mut self, result: Value<'_>) -> Step {
         let Some(version) = result.member("protocolVersion").and_then(|version| version.text()) else {
             return Step::Fail(NoRevision::NotMcp);
@@ -324,7 +325,8 @@ impl Negotiation {
         Some(self.offer(named))
     }
 
-    // MCP 2025-11-25 basic/transports, "Backwards Compatibility": a POST that fails with 400, 404 or 405 leads to a GET.
+    // MCP 2025-11-25 basic/transports, "Backwards Compatibility": after a POST that fails with 400,
+    // 404 or 405, the client sends a GET.
     fn no_handshake(&mut self, status: u16) -> Step {
         let old = matches!(status, 400 | 404 | 405) && self.transport == Transport::Http && !self.old_transport;
         if !old {

@@ -23,7 +23,8 @@ pub enum Outcome<'b> {
 
 impl<'b> Outcome<'b> {
     /// Classifies a `result`.
-    // MCP 2026-07-28 basic/index: clients treat an absent `resultType` as "complete", and an unknown one as invalid.
+    // MCP 2026-07-28 basic/index: clients treat an absent `resultType` as "complete", and an
+    // unknown one as invalid.
     pub fn of(result: Value<'b>) -> Self {
         if result.kind() != Kind::Object {
             return Self::Invalid;
@@ -38,7 +39,8 @@ impl<'b> Outcome<'b> {
         }
     }
 
-    // MCP 2026-07-28 basic/patterns/mrtr: at least one of `inputRequests` and `requestState` MUST be present.
+    // MCP 2026-07-28 basic/patterns/mrtr: at least one of `inputRequests` and `requestState` MUST
+    // be present.
     fn input(result: Value<'b>) -> Self {
         let requests = result.member("inputRequests");
         let state = result.member("requestState");

@@ -411,7 +411,8 @@ impl Opening<'_> {
         Ok(Listen::new(request.id, lists, uris))
     }
 
-    /// Returns the members of an object with these names, which must be strings; `null` counts as absent.
+    /// Returns the members of an object with these names, which must be strings; `null` counts as
+    /// absent.
     fn members<const N: usize>(
         &self,
         object: Item,

@@ -162,7 +162,8 @@ impl Reply {
 /// An error response that quotes nothing from a request, not even its id. A driver can send it
 /// without a body: to refuse a request by its head, or to answer a notification.
 ///
-/// It is a type of its own so that an adapter cannot send a [`Reply`] and forget the body that the reply quotes.
+/// It is a separate type, so that an adapter cannot send a [`Reply`] without the body that the
+/// reply quotes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]

@@ -37,7 +37,8 @@ enum Specificity {
 
 impl Accept {
     /// The client accepts every form: it sent no `Accept` field.
-    // RFC 9110 §12.5.1: "A request without any Accept header field implies that the user agent will accept any media type".
+    // RFC 9110 §12.5.1: "A request without any Accept header field implies that the user agent will
+    // accept any media type".
     pub const ANY: Self = Self { present: false, json: Match::NONE, events: Match::NONE };
 
     /// Records the value of an `Accept` field. Several fields are one list (RFC 9110 §5.3).

@@ -214,7 +214,7 @@ pub fn gate_credentials<'h>(facts: &HeadFacts<'h>, gate: Gate) -> Door<'h> {
 /// `None` if the refusal remains.
 pub fn guest(gate: Gate, refusal: Refusal) -> Option<Authenticated<'static>> {
     // The rule of `AllowAnonymous` in Azure App Service authentication
-    // (docs/authorization.md#two-gates): a missing or invalid token passes; a valid token of a
+    // (docs/authorization.md#the-platforms-own-file): a missing or invalid token passes; a valid token of a
     // caller that may not call does not.
     let passes = gate == Gate::Optional && matches!(refusal, Refusal::NoToken | Refusal::BadToken);
     passes.then(|| Authenticated::anonymous(&Access::Guest))

@@ -119,7 +119,8 @@ fn is_there(program: &Path, directory: Option<&Path>) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// Reads the tables `[[server.backend]]` of one server; `origin` makes the place of an offset of the file.
+/// Reads the tables `[[server.backend]]` of one server; `origin` converts an offset in the file to
+/// a position.
 pub(super) fn read(
     value: &DeValue<'_>,
     at: usize,
@@ -244,7 +245,7 @@ fn words(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     words.iter().map(word).collect()
 }
 
-/// A prefix of tool names.
+/// Parses a prefix for tool names.
 // MCP 2025-11-25 server/tools, "Tool Names": letters, digits, _ - and dots.
 fn prefix(text: &str) -> Result<String, String> {
     match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
