@@ -37,7 +37,7 @@ pub enum Step {
     Modern(Version),
     /// The handshake agreed on this revision. Send `notifications/initialized`.
     Legacy(Version),
-    /// Client and server have no common revision.
+    /// The negotiation failed, for this reason.
     Fail(NoRevision),
 }
 
@@ -188,8 +188,8 @@ impl Negotiation {
         }
     }
 
-    // A server that refuses a valid credential may only not know the method; the handshake shows
-    // whether that is so.
+    // A server may refuse the credential of a probe only because it does not know the method. The
+    // handshake shows whether that is so.
     fn unauthorized(&mut self, status: u16) -> Step {
         if self.stage == Stage::Probe && self.has_credential && self.pinned.is_none() {
             return self.fall_back();
