@@ -18,7 +18,7 @@ pub(crate) struct Scripted {
     publisher: Arc<Mutex<Option<Publisher>>>,
     pub(crate) running: Arc<AtomicUsize>,
     stopped: Arc<AtomicUsize>,
-    /// What the backend was told of subscriptions to its resources.
+    /// The backend's record of subscriptions to its resources.
     watched: Arc<Mutex<Vec<(String, bool)>>>,
 }
 

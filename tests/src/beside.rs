@@ -144,7 +144,7 @@ impl Mill {
 
 const OFFERS: Tables<'static> =
     Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, &[]).with_logging().with_subscriptions();
-/// The server of a line, which remembers the requests of a legacy peer.
+/// The server of a line, which stores the log level and subscriptions of a legacy peer.
 static LINE: Server<'static> = Server::new("mill", "1", &OFFERS).with_sessions();
 static HTTP: Server<'static> = Server::new("mill", "1", &OFFERS);
 

@@ -1,4 +1,5 @@
-//! Declared arguments and results: the types that there are, what each of them takes, and what it refuses by the argument's path.
+//! Declared arguments and results: the supported types, the values that each accepts, and errors
+//! that name the path of the argument.
 
 use attache_core::json::{Text, Value as Json};
 use attache_core::mcp::Server;

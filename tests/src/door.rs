@@ -1,4 +1,4 @@
-//! The door in front of services that are not MCP endpoints.
+//! `Door`: access control in front of services that are not MCP endpoints.
 
 use ::core::convert::Infallible;
 use ::core::future::{Ready, ready};
@@ -34,7 +34,7 @@ impl Service<Request<()>> for Greeter {
     }
 }
 
-/// Sends a request to the service, and returns the status, the field `name` of the answer and its body.
+/// Sends a request to the service, and returns the status, the header field `name` and the body.
 async fn send(service: &mut Guarded<Greeter>, uri: &str, fields: &[(&str, &str)], name: &str) -> (u16, String, Value) {
     let mut request = Request::put(uri).extension(Peer([192, 0, 2, 1].into()));
     for (name, value) in fields {

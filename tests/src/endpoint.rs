@@ -124,7 +124,7 @@ pub(crate) fn wire(message: &Value, fields: &str) -> Vec<u8> {
     (head + "\r\n" + &body).into_bytes()
 }
 
-/// The answer to a message, which is the last event where it comes on a stream.
+/// Returns the answer to a message: the last event, if the answer is a stream.
 pub(crate) fn ask(http: &Http, message: &Value) -> Value {
     let answer = http.open(&head_of(message), message.to_string().as_bytes());
     match answer.header("content-type") {
@@ -141,7 +141,7 @@ pub(crate) fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8(came).expect("UTF-8")
 }
 
-/// Reads from the connection until `word` has come `times` times.
+/// Reads from the connection until `word` has arrived `times` times.
 pub(crate) fn until(stream: &mut TcpStream, word: &str, times: usize) -> String {
     let mut came = Vec::new();
     let mut byte = [0];
@@ -387,7 +387,7 @@ fn refused_request_is_answered_before_its_body_comes() {
         stream.write_all(head.as_bytes()).expect("it is taken");
         let came = until(&mut stream, "\r\n\r\n", 1);
         assert!(came.starts_with(&format!("HTTP/1.1 {status} ")) && came.contains("connection: close\r\n"), "{came}");
-        // What the client still sends is not read as a request.
+        // The server does not read the bytes that the client still sends as a request.
         let _ = stream.write_all(whole.as_bytes());
         assert!(!rest(&mut stream).contains("HTTP/1.1 "));
     }
@@ -515,7 +515,8 @@ fn client_that_keeps_the_board_waiting_loses_its_connection_and_no_other_client_
     assert!(!came.contains("connection: close"), "it was kept for a while");
 }
 
-/// Serves `request` over a pipe that holds `pipe` bytes, while a client takes `piece` bytes of the answers every 50 ms.
+/// Serves `request` over a pipe that holds `pipe` bytes. The client reads `piece` bytes of the
+/// answers every 50 ms.
 fn served_slowly(
     request: &[u8],
     pipe: usize,
@@ -553,7 +554,8 @@ fn served_slowly(
 fn client_that_takes_its_answer_a_few_bytes_at_a_time_is_cut_off() {
     let request = wire(&call(1, "log", 1), "connection: close\r\n");
     let text = "x".repeat(1500);
-    // No single wait is as long as the deadline of a second, but the whole answer takes almost three.
+    // Each single wait is shorter than the deadline of a second, but the whole answer takes almost
+    // three seconds.
     for (piece, end) in [(30, End::Abort), (2000, End::Close)] {
         assert_eq!(served_slowly(&request, piece, piece, async |out| out.text(&text)), end, "{piece} bytes at a time");
     }

@@ -1,4 +1,5 @@
-//! The form of an answer: JSON or a stream of events, as `Accept` says; and comments while a call is silent.
+//! The form of an answer: JSON or a stream of events, as `Accept` requests; and comments while a
+//! call sends nothing.
 
 use crate::device::{SERVER, topics};
 use crate::endpoint::{IMPATIENT, boot};
@@ -55,7 +56,7 @@ impl Local {
         Self { service: McpService::new(server().build()), version, accept, session: None }
     }
 
-    /// The same with a session, which it opens.
+    /// The same with a session, which this function opens.
     async fn in_session(mut self) -> Self {
         let hello = json!({"protocolVersion": self.version, "capabilities": {"elicitation": {}},
             "clientInfo": {"name": "t", "version": "1"}});
@@ -169,7 +170,7 @@ async fn client_that_takes_json_alone_is_answered_in_json_however_much_a_call_te
                 assert!(answer["result"]["content"][0]["text"].is_string(), "{answer}");
             }
             if client.version != "2026-07-28" {
-                // The question would come on a stream.
+                // The question would arrive on a stream.
                 let (media_type, frames) = read(client.post(&client.call("asks")).await).await;
                 let answer = &messages(&media_type, &frames)[0];
                 assert_eq!((media_type.as_str(), &answer["result"]["isError"]), (JSON, &json!(true)), "{answer}");
@@ -220,7 +221,7 @@ async fn request_whose_client_takes_no_form_of_the_answer_is_refused_before_it_r
     assert!(
         messages(&media_type, &frames)[0]["error"]["message"].as_str().is_some_and(|said| said.starts_with("Accept"))
     );
-    // A subscription has no other form than a stream.
+    // A stream is the only form of a subscription.
     let mut client = Local::of("2026-07-28", Some(JSON));
     let refused = client.post(&request(9, "subscriptions/listen", json!({"notifications": {}}))).await;
     assert_eq!(refused.status(), StatusCode::NOT_ACCEPTABLE);
@@ -258,7 +259,7 @@ fn get_stream_is_opened_for_clients_that_take_one() {
     }
 }
 
-/// What a board answers to a call of revision `version`; it takes half a second.
+/// Returns a board's answer to a call of revision `version`; the call takes half a second.
 fn call_board(board: &Http, version: &str, accept: &str) -> Answering {
     let (message, mut headers) = match version {
         "2026-07-28" => {

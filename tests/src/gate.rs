@@ -1,5 +1,5 @@
-//! The gate: a server whose backend is an MCP client of another server. Every revision of the client meets every revision of the
-//! upstream.
+//! The gate: a server with a backend that is an MCP client of another server. Every revision of the
+//! client is tested with every revision of the upstream.
 
 use ::core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use ::core::time::Duration;
@@ -25,7 +25,7 @@ struct Cell {
     upstream: Upstream,
 }
 
-/// What a test can do to the upstream, and see of it.
+/// The test's handle to the upstream: to change it, and to observe it.
 #[derive(Clone)]
 struct Upstream {
     changes: Changes,
@@ -101,7 +101,7 @@ fn server() -> (Server, Upstream) {
     (server, Upstream { changes, running })
 }
 
-/// The URL of a server that runs as long as the test.
+/// Returns the URL of a server that runs as long as the test.
 pub(crate) async fn served(server: Server) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
@@ -131,7 +131,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(mut done: impl FnMut() -> F)
     .await;
 }
 
-/// A client that can be asked everything.
+/// A client that declares every capability, so that the upstream can ask it any question.
 pub(crate) async fn client(url: &str, version: Version) -> Client {
     let capabilities = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}});
     client_with(url, version, &capabilities).await
@@ -157,12 +157,12 @@ impl Cell {
         Self { down, up, client, upstream }
     }
 
-    /// The cell in failures.
+    /// The name of the cell in failure messages.
     fn name(&self) -> String {
         format!("client {}, upstream {}", self.down.as_str(), self.up.as_str())
     }
 
-    /// Whether both sides have what this revision brought.
+    /// Whether both sides speak this revision or a newer one.
     fn both_since(&self, version: Version) -> bool {
         self.down >= version && self.up >= version
     }
@@ -177,7 +177,7 @@ impl Cell {
     }
 }
 
-/// What a call has sent, and how it has ended.
+/// The messages that a call has sent, and its result.
 struct Outcome {
     progress: Vec<Value>,
     log: Vec<Value>,
@@ -358,7 +358,7 @@ async fn changes_of_lists_and_updates_of_watched_resources_are_heard_in_every_ce
         let name = cell.name();
         let filter = Filter::lists().resource("note://a");
         let mut heard = cell.client.listen(filter).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        // The gate subscribes when its client has done so, which takes a moment.
+        // The gate subscribes after its client has done so, with a short delay.
         let updated = async {
             loop {
                 cell.upstream.changes.resource("note://a");

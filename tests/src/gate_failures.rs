@@ -1,4 +1,4 @@
-//! Upstreams of a gate that die, refuse, or answer in their own way. They are servers in the language of the shell.
+//! Upstreams of a gate that exit, refuse, or answer in unusual ways. They are shell scripts.
 
 use crate::gate::{client, names, raw, read, served, soon, text, until};
 use ::core::time::Duration;
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
-/// A server of one tool, `t`, that says `result` to its listing and does what `call` says with each call; `$id` is the id of the
-/// request and `$line` the whole of it.
+/// A server with one tool, `t`. It answers a listing with `result` and runs `call` for each call;
+/// `$id` is the id of the request and `$line` the whole request.
 fn script(call: &str) -> ServerCommand {
     ServerCommand::new("sh", ["-c", &server(call)])
 }
@@ -40,7 +40,7 @@ fn result(members: &str) -> String {
     format!(r#"echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"resultType":"complete",{members}}}}}'"#)
 }
 
-/// Short times, for tests that wait for them.
+/// Short timeouts, for tests that wait until they expire.
 fn times() -> Times {
     Times::default().restart(Duration::from_secs(1)).back_off(Duration::from_millis(20), Duration::from_millis(200))
 }
@@ -57,7 +57,7 @@ async fn call(client: &Client) -> Result<RawJson, Error> {
     soon(client.call("t", RawJson::empty_object())).await
 }
 
-/// A directory for the marks that processes of one test leave.
+/// A directory for the files by which the processes of one test leave traces.
 fn directory(name: &str) -> PathBuf {
     let directory = std::env::temp_dir().join(format!("attache-gate-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&directory);
@@ -122,10 +122,10 @@ async fn errors_of_the_upstream_mean_the_same_to_clients_of_both_eras() {
         (-32603, -32603, -32603),
         (-1, -1, -1),
         (7, 7, 7),
-        // They describe the message of the gate.
+        // These keys describe the message of the gate.
         (-32600, -32603, -32603),
         (-32700, -32603, -32603),
-        // Codes of one era.
+        // Error codes that only one era has.
         (-32001, -32001, -32603),
         (-32021, -32603, -32021),
         (-32022, -32603, -32603),
@@ -180,7 +180,7 @@ async fn death_of_a_child_fails_its_calls_in_words_and_it_is_started_again() {
     let (code, message, data) = rpc(call(&client).await.expect_err("it dies"));
     assert_eq!((code, &data["kind"]), (-32603, &json!("exited")));
     assert!(["printer", "exit status: 7", "out of paper"].iter().all(|word| message.contains(word)), "{message}");
-    // This call comes while the child is started, and waits.
+    // This call arrives while the child is being started, and waits.
     assert_eq!(text(&call(&client).await.expect("a result")), "back");
 }
 
@@ -203,7 +203,7 @@ async fn child_that_dies_again_and_again_is_started_less_and_less_often() {
     let slow = Times::default().back_off(Duration::from_millis(100), Duration::from_secs(10));
     let _gate = served(Server::new("gate", "1").backend("", bridge.times(slow))).await;
     sleep(Duration::from_secs(2)).await;
-    // 0, 100, 300, 700 and 1,500 ms, each of them once for the probe and once for the handshake.
+    // 0, 100, 300, 700 and 1,500 ms, each once for the probe and once for the handshake.
     let starts = lines(&starts);
     assert!((4..=10).contains(&starts), "{starts}");
 }
@@ -234,7 +234,7 @@ async fn text_of(client: &Client) -> String {
     text(&call(client).await.expect("a result"))
 }
 
-/// Stops and starts an upstream over HTTP at one address.
+/// Stops and starts an upstream that serves HTTP at one address.
 struct Switched {
     address: ::core::net::SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -254,7 +254,7 @@ impl Switched {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let address = self.address;
         let (bound, is_bound) = tokio::sync::oneshot::channel();
-        // A runtime of its own, so that its end breaks all connections.
+        // The upstream has its own runtime, so that its end breaks all connections.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
@@ -289,7 +289,7 @@ async fn upstream_that_is_down_leaves_the_list_with_a_notice_and_comes_back_by_i
         let mut heard = client.listen(Filter::lists()).await.expect("a subscription");
         upstream.off();
         let (code, message, data) = rpc(call(&client).await.expect_err("it is down"));
-        // The end of a connection that was open is noticed before or while the call is written.
+        // The client notices the end of an open connection before or while it writes the call.
         let is_told = matches!(data["kind"].as_str(), Some("unreachable" | "lost"));
         assert!(code == -32603 && is_told, "{code} {data} {message}");
         assert!(!message.contains("127.0.0.1"), "the address is not told to callers: {message}");
@@ -316,7 +316,7 @@ async fn entries_that_are_kept_fail_at_once_while_the_upstream_is_down() {
     assert_eq!(data["kind"], "unreachable", "{message}");
 }
 
-/// A server that answers every request with this.
+/// A server that answers every request with this response.
 async fn answering(answer: &'static str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));

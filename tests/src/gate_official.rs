@@ -1,6 +1,6 @@
 //! The gate in front of servers of the official packages.
 //!
-//! They need foreign programs, as `foreign` has it.
+//! The tests need foreign programs, see `foreign`.
 
 use crate::gate::{names, served, until};
 use crate::servers::{builder, everything, listening, use_everything};

@@ -123,7 +123,8 @@ fn guest_of_a_device_may_use_tools_without_a_scope_and_gets_a_challenge_for_the_
         (Some(good(&[("scp", json!("read valve.open"))])), 200, 200),
         (Some(good(&[("azp", json!("other"))])), 403, 403),
     ]) {
-        // Each from an address of its own, because each has its share of signatures.
+        // Each caller has its own address, because each address has its own rate limit for
+        // signatures.
         let board = board.from([127, 0, 0, client].into());
         let bearer = token.as_ref().map(|token| format!("Bearer {token}"));
         let credentials: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();

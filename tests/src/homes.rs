@@ -279,7 +279,8 @@ impl Answering {
         rest
     }
 
-    /// Parses the body as its media type demands, so that no test accepts an answer that a client could not read.
+    /// Parses the body according to its media type, so that no test accepts an answer that a client
+    /// could not read.
     fn check(&self, body: &[u8]) {
         let text = String::from_utf8_lossy(body);
         let parse = |json: &str| {

@@ -227,8 +227,8 @@ fn stream_that_the_strict_reader_of_node_refuses_is_never_a_request() {
     assert!(checked > 80, "{checked}");
 }
 
-/// `PRI * HTTP/1.1`, which the other reader accepts as the HTTP/2 preface. To us it is a method
-/// that is not served.
+/// `PRI * HTTP/1.1`, which the other reader accepts as the HTTP/2 preface. Our reader treats it as
+/// an unsupported method.
 const HTTP2_PREFACE: &str = "request/method.md#15";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Issuers over their time: keys that come and go, several tenants, tokens for which nothing is fetched.
+//! Issuers over time: key rotation, several tenants, and tokens for which nothing is fetched.
 
 use crate::homes::Http;
 use crate::protection::{RESOURCE, Site, call, fixed, jwks, now, protected, signing, site, status, token, tools};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::Instant;
 use tower_service::Service;
 
-/// Where an issuer has its metadata, and where its keys.
+/// The paths of an issuer's metadata and of its keys.
 const PLACE: &str = "/.well-known/openid-configuration";
 const KEYS: &str = "/keys";
 
@@ -26,7 +26,7 @@ impl Moved {
         Self(McpService::new(tools(Server::new("moved", "1")).auth(Auth::tokens(tokens)).build()))
     }
 
-    /// The status of a call with this token.
+    /// Returns the status of a call with this token.
     async fn status(&mut self, token: &str) -> u16 {
         let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
         let request = axum::http::Request::post("/mcp")
@@ -39,7 +39,8 @@ impl Moved {
     }
 }
 
-/// Lets the clock of the runtime go on by `time` at once. It stands still for no request: those have real connections.
+/// Advances the clock of the runtime by `time` at once. The clock runs during requests, because
+/// those have real connections.
 async fn later(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;
@@ -50,7 +51,7 @@ async fn later(time: Duration) {
 async fn asked_after(site: &Site, before: usize) {
     for _ in 0..500 {
         if site.asked() > before {
-            // The answer has to come in, too.
+            // The answer has to arrive, too.
             return tokio::time::sleep(Duration::from_millis(100)).await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -74,7 +75,7 @@ async fn token_by_a_withdrawn_key_is_refused_within_the_hour_though_it_is_rememb
     let asked = site.asked();
     later(limits::KEYS_REFRESH - Duration::from_secs(1)).await;
     assert_eq!((server.status(&remembered).await, site.asked()), (200, asked));
-    // Nobody comes any more until the hour is over, and then with the remembered token alone.
+    // No request arrives until the hour is over; then one with the remembered token.
     later(limits::KEYS_STALE).await;
     assert_eq!(server.status(&remembered).await, 401);
     assert_eq!(server.status(&token(2, &origin, json!({}))).await, 200);
@@ -104,7 +105,7 @@ async fn last_good_keys_stay_while_the_issuer_is_down_and_it_is_asked_again_soon
     later(limits::KEYS_STALE + Duration::from_secs(1)).await;
     assert_eq!(server.status(&remembered).await, 200);
     assert_eq!(server.status(&token(1, &origin, json!({"sub": "bob"}))).await, 200);
-    // It is up again, and has withdrawn the key meanwhile.
+    // The issuer is reachable again, and has withdrawn the key in the meantime.
     site.put(KEYS, jwks(&[2]));
     let asked = site.asked();
     later(limits::KEYS_RETRY + Duration::from_secs(1)).await;
@@ -198,7 +199,7 @@ const ONE: &str = "11111111-7777-8888-9999-000000000000";
 const OTHER: &str = "22222222-7777-8888-9999-000000000000";
 const STRANGER: &str = "33333333-7777-8888-9999-000000000000";
 
-/// A mock of Entra ID for all tenants: one key of all of them, and one of `OTHER` alone.
+/// A mock of Entra ID for all tenants: one key for all of them, and one for `OTHER` only.
 fn entra(all: &str) -> (Site, String) {
     let (site, origin) = site();
     let template = format!("{origin}/{{tenantid}}/v2.0");
@@ -225,7 +226,7 @@ fn tokens_of_several_tenants_are_told_apart_by_the_keys_that_are_common_to_all()
             (1, ONE, ONE, 200),
             (1, OTHER, OTHER, 200),
             (2, OTHER, OTHER, 200),
-            // It counts for the other tenant alone.
+            // This key is valid only for the other tenant.
             (2, ONE, ONE, 401),
             (1, STRANGER, STRANGER, 403),
             (1, ONE, OTHER, 401),
@@ -236,7 +237,7 @@ fn tokens_of_several_tenants_are_told_apart_by_the_keys_that_are_common_to_all()
             let status = status(&http, &of(key, issuer, tenant));
             assert_eq!(status, expected, "{configured}: key {key}, issuer {issuer}, tenant {tenant}");
         }
-        // Clients look for the authorization server there.
+        // Clients look for the authorization server at this path.
         let headers = [("host", "localhost")];
         let metadata = http.open_at("GET", "/.well-known/oauth-protected-resource/base/mcp", &headers, b"").rest();
         let metadata: Value = serde_json::from_slice(&metadata).expect("JSON");
@@ -326,7 +327,7 @@ fn caller_that_comes_too_often_is_known_by_its_token_from_whatever_address() {
     assert_eq!(status(&http, &bob), 200);
 }
 
-/// What a handshake with this token is answered with: the status, the session, and what caches may do.
+/// Returns the answer to a handshake with this token: status, session id and `Cache-Control`.
 fn opened(http: &Http, token: &str) -> (u16, Option<String>, Option<String>) {
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"},
@@ -381,7 +382,7 @@ fn token_that_names_nobody_gets_no_session_and_that_of_an_application_does() {
         let token = token(1, "https://id.example", changes.clone());
         let (status, session, cache) = opened(&http, &token);
         assert_eq!((status, session.is_some(), cache.is_some()), (200, expected, expected), "{changes}");
-        // It may call all the same.
+        // The caller may still call.
         assert_eq!(crate::protection::status(&http, &token), 200);
     }
 }
@@ -393,7 +394,7 @@ fn bearer_without_a_token_is_asked_for_one() {
         let refused = call(&http, "who", &[("authorization", value)]);
         let challenge = refused.header("www-authenticate").expect("a challenge").to_owned();
         assert_eq!(refused.status, 401);
-        // RFC 6750 §3.1: no error code, because nothing was shown.
+        // RFC 6750 §3.1: no error code, because the request had no credentials.
         assert!(challenge.starts_with("Bearer resource_metadata="), "{challenge}");
     }
 }

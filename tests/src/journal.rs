@@ -1,4 +1,5 @@
-//! The journal of a device in flash: each start has a number of its own, whenever power fails.
+//! The journal of a device in flash: each start has its own number, even if power fails at any
+//! time.
 
 use ::core::cell::RefCell;
 use attache_core::journal::Journal;
@@ -6,7 +7,7 @@ use attache_core::provision::{Boot, random};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use std::rc::Rc;
 
-/// Flash of four small sectors. Power fails once so many bytes were written or erased.
+/// Flash of four small sectors. Power fails when this many bytes were written or erased.
 #[derive(Clone)]
 pub(crate) struct Memory {
     bytes: Rc<RefCell<[u8; 4 * SECTOR]>>,
@@ -78,7 +79,7 @@ impl NorFlash for Memory {
     }
 }
 
-/// What only the start with this number has.
+/// Returns a value that only the start with this number has.
 fn first(boot: Boot) -> u64 {
     random(&[7; 32], boot)()
 }
@@ -88,7 +89,7 @@ fn every_start_has_a_number_of_its_own_though_power_fails_at_any_byte() {
     for power in 0..600 {
         let memory = Memory::new(power);
         let mut seen = Vec::new();
-        // Starts until power fails in one of them; behind it there is power again.
+        // Starts until power fails during one start; after that, power stays on.
         while let Ok((_, boot)) = Journal::open(memory.clone(), 128) {
             seen.push(first(boot));
         }

@@ -1,4 +1,4 @@
-//! Spellings that mean the same: what a client may write without being refused.
+//! Equivalent spellings: variants that clients may write and that the server must accept.
 
 use crate::device::{Board, SERVER, call, topics};
 use crate::endpoint::boot;

@@ -7,7 +7,7 @@ use attache_host::{Ctx, Server, Tool};
 use serde_json::{Map, Value, json};
 use std::panic::catch_unwind;
 
-/// A server whose only tool lists these properties and accepts any arguments.
+/// Makes a server with one tool that lists these properties and accepts any arguments.
 fn listing(schema: Value) -> Server {
     let tool = Tool::new("tool", "d", |_: Map<String, Value>, _: Ctx| async { "done" });
     Server::new("s", "1").with_tool(tool.input_schema(schema))

@@ -1,9 +1,10 @@
-//! What the compiler says to usual mistakes in declarations: it names the thing, and says what to write.
+//! The compiler's messages for common mistakes in declarations: each names the faulty item, and
+//! says what to write.
 
 use std::process::Command;
 use std::{env, fs};
 
-/// A mistake, and words of the message about it.
+/// A mistake, and words that the message must contain.
 const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "type_that_is_no_argument",
@@ -141,7 +142,7 @@ fn usual_mistakes_do_not_compile_and_the_message_says_what_to_write() {
         root = format!("{root}/core")
     );
     fs::write(directory.join("Cargo.toml"), manifest).expect("it is written");
-    // The versions that the workspace has, so that nothing is looked up.
+    // Uses the versions of the workspace, so that cargo looks nothing up.
     fs::copy(format!("{root}/Cargo.lock"), directory.join("Cargo.lock")).expect("a lock file");
     for (name, mistake, _) in MISTAKES {
         fs::write(examples.join(name).with_extension("rs"), format!("{FRONT}{mistake}\n")).expect("it is written");

@@ -1,4 +1,4 @@
-//! Servers in several processes: requests for a call that runs in another one.
+//! Servers in several processes: requests that concern a call in another process.
 
 use crate::backends::{Scripted, TOOLS};
 use crate::homes::{Answering, Http};
@@ -11,7 +11,7 @@ use attache_host::{Ask, Ctx, Level, NoArgs, Server, ToolError};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-/// The servers that know each other. Requests and answers cross as text, as they would between processes.
+/// The servers that know each other. Requests and answers are passed as text, as between processes.
 #[derive(Clone, Default)]
 struct Cluster(Arc<Mutex<Vec<Local>>>);
 
@@ -25,7 +25,7 @@ impl Neighbours for Cluster {
         let locals = self.0.lock().expect("no panic").clone();
         Box::pin(async move {
             let mut missed = Missed::Unreached;
-            // The process that the request is for first, and then all others.
+            // Asks the process that the request is for first, and then all others.
             let (home, others): (Vec<_>, Vec<_>) = locals.iter().partition(|local| local.home() == request.home());
             for local in home.into_iter().chain(others) {
                 match local.serve(serde_json::from_str(&text).expect("a request")) {
@@ -234,7 +234,7 @@ fn process_that_knows_no_others_refuses_what_belongs_to_them() {
         |backend: &Scripted| Client::of(Server::new("gate", "1").backend("far_", backend.clone()).seal_keys([[7; 32]]));
     let (first, second) = (gate(&backend), gate(&other));
     let params = || json!({"name": "far_ask", "_meta": able(json!({"elicitation": {"form": {}}}))});
-    // Both have parked a call, and the state of one does not fit the other.
+    // Both processes have a parked call, and the state of one call is invalid for the other.
     let asked = first.result("tools/call", params());
     second.result("tools/call", params());
     let mut retry = params();

@@ -104,7 +104,7 @@ fn tool_is_run_for_callers_whose_token_has_what_it_needs() {
         (r#","roles":["operator"]"#, [None, SCOPE, SCOPE, None, SCOPE]),
         (r#","roles":"operator","scp":"plant.write""#, [None, SCOPE, SCOPE, None, None]),
         (r#","roles":["operators","Operator"]"#, [None, SCOPE, SCOPE, ROLE, ROLE]),
-        // An application that acts for itself needs only roles.
+        // An application that calls for itself needs only roles.
         (r#","idtyp":"app""#, [None, None, None, ROLE, ROLE]),
         (r#","idtyp":"app","roles":["operator"]"#, [None, None, None, None, None]),
     ];
@@ -138,7 +138,7 @@ fn guest_may_use_tools_without_a_scope_and_needs_a_token_for_the_others() {
     }
 }
 
-/// The names on the pages of `tools/list` that a server with lists for `who` shows it.
+/// Returns the names in all pages of `tools/list` from a server that filters lists for `who`.
 fn listed(who: &Authenticated<'_>, page: usize) -> Vec<Vec<String>> {
     let server = SERVER.with_page(page).with_lists_for(who);
     let mut pages = Vec::new();

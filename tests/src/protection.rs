@@ -1,4 +1,4 @@
-//! A host with authentication: tokens of an issuer whose keys are fetched over HTTP, API keys, and
+//! A host with authentication: tokens of an issuer that publishes its keys over HTTP, API keys, and
 //! the form of refusals.
 
 use crate::homes::{Answering, Http, Response};
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) const RESOURCE: &str = "https://api.example/base/mcp";
-/// Where an issuer of these tests has its metadata, and where its keys.
+/// The paths of an issuer's metadata and of its keys in these tests.
 const PLACE: &str = "/.well-known/openid-configuration";
 pub(crate) const KEYS: &str = "/keys";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -549,8 +549,8 @@ fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private()
         let result = &list(&http, changes, None)["result"];
         let names: Vec<_> = result["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
         assert_eq!(names, expected);
-        // A caller who sees the whole list also sees entries that are hidden from others, so the
-        // list is private too.
+        // A caller with access to everything also sees entries that are hidden from others, so the
+        // list is private, too.
         assert_eq!(result["cacheScope"], "private");
     }
     // A hidden tool is still refused with a challenge that names the missing scope.
@@ -561,7 +561,7 @@ fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private()
             && refused.header("www-authenticate").is_some_and(|challenge| challenge.contains("write"))
     );
 
-    // A cursor shows each caller only what it may use itself.
+    // Each caller sees only the entries that it may use, with any cursor.
     let http = Http::start(server().page_size(1));
     let operator = json!({"scp": "use write", "roles": ["operator"]});
     let first = list(&http, operator.clone(), None);
@@ -632,7 +632,8 @@ fn allowed_origin_passes_the_preflight_and_can_read_a_refusal() {
     let foreign = ask("https://evil.example");
     assert_eq!(foreign.header("access-control-allow-origin"), None);
     assert_ne!(foreign.status, 204);
-    // The metadata is for pages of any origin: a client that is a page has to read it before it has anything else.
+    // Pages of any origin may read the metadata: a client that runs in a page needs it before
+    // anything else.
     let well_known = "/.well-known/oauth-protected-resource/base/mcp";
     for origin in ["https://app.example", "https://other.example"] {
         let headers = [

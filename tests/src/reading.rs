@@ -310,7 +310,7 @@ impl Board {
 static OFFERS: Tables<'static> = Tables::EMPTY.with_prompts(scripts::PROMPTS).with_completions();
 static BOARD: attache_core::mcp::Server<'static> = attache_core::mcp::Server::new("board", "1", &OFFERS);
 
-/// What a board answers on a line.
+/// Returns a board's answer to a message on a line.
 fn on_board(message: &Value) -> Value {
     let (body, mut buffer) = (message.to_string().into_bytes(), vec![0; 4096]);
     let mut out = Slice::new(&mut buffer);

@@ -1,6 +1,7 @@
-//! The client of the host against servers of the official packages, of all generations and over all transports.
+//! The client of the host with servers of the official packages, of all generations and over all
+//! transports.
 //!
-//! They need foreign programs, as `foreign` has it.
+//! The tests need foreign programs, see `foreign`.
 
 use crate::foreign::{newer_node, packages, root, there};
 use ::core::time::Duration;
@@ -14,18 +15,18 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::time::{Instant, sleep, timeout};
 
-/// A program of a server, and what it speaks.
+/// A server program, and the revisions and transports that it speaks.
 struct Official {
     /// The name in failures.
     name: &'static str,
     program: OsString,
     arguments: Vec<OsString>,
     newest: Version,
-    /// Whether its tool `asks` asks the person.
+    /// Whether its tool `asks` asks the user.
     asks: bool,
 }
 
-/// The servers that `tests/foreign/server.py` and `server.mjs` make, one for each generation.
+/// The servers that `tests/foreign/server.py` and `server.mjs` implement, one for each generation.
 fn officials() -> Vec<Official> {
     let Some(packages) = packages() else { return Vec::new() };
     let script = |name: &str| OsString::from(root().join("tests/foreign").join(name));
@@ -66,7 +67,7 @@ fn text(result: &RawJson) -> String {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}")).to_owned()
 }
 
-/// A server process; it ends with the test.
+/// A server process; it is ended when the test ends.
 pub(crate) struct Listening {
     child: Child,
     pub(crate) url: String,
@@ -79,7 +80,8 @@ impl Drop for Listening {
     }
 }
 
-/// Starts a program that serves at a free port, which is its last argument, or its environment variable PORT.
+/// Starts a program that serves on a free port. The port is its last argument, or its environment
+/// variable PORT.
 pub(crate) fn listening(mut command: Command, path: &str) -> Listening {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
     command.arg(port.to_string()).env("PORT", port.to_string());
@@ -99,7 +101,7 @@ async fn connected(builder: impl Fn() -> ClientBuilder, url: &str) -> Client {
     }
 }
 
-/// Answers questions, counts progress, and gives the result.
+/// Answers questions, counts progress, and returns the result.
 async fn run(client: &Client, request: Request) -> (RawJson, Vec<String>) {
     let mut call = client.start(request.progress().questions());
     let mut progress = Vec::new();
@@ -134,7 +136,8 @@ async fn use_all(client: &Client, official: &Official, over: &str) {
     assert_eq!(text(&result), "Z\u{fc}rich\n", "{name} {over}");
     let (result, progress) = run(client, Request::call("steps", raw(r#"{"count":3}"#))).await;
     assert_eq!(text(&result), "done", "{name} {over}");
-    // This one tells of progress on the stream of the session, where it may be later than the result.
+    // This server reports progress on the stream of the session, where it may arrive after the
+    // result.
     if (name, over) != ("python 1.9", "streamable-http") {
         assert_eq!(progress, ["1", "2", "3"], "{name} {over}");
     }
@@ -142,7 +145,7 @@ async fn use_all(client: &Client, official: &Official, over: &str) {
         let (result, _) = run(client, Request::call("asks", RawJson::empty_object())).await;
         assert_eq!(text(&result), "You are Ann", "{name} {over}");
     }
-    // Older ones do not survive it.
+    // Older servers exit at this request.
     if official.newest >= Version::V2025_11_25 {
         let error = client.request(Request::new("no/such")).await.expect_err("no such method");
         assert!(matches!(error, Error::Rpc(_)), "{name} {over}: {error}");

@@ -169,7 +169,7 @@ fn session_id_that_was_never_issued_is_not_found() {
         assert_eq!(answer["id"], 1, "the id is echoed where it can be read");
         let body = "nonsense".as_bytes();
         assert_eq!(wrong.http.post(&wrong.headers(), body).status, 404, "whatever the body is");
-        // Its client has lost the session, and opens a new one without forgetting the old id.
+        // The client has lost its session, and opens a new one but still sends the old id.
         let hello =
             json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
         let opened = wrong.open("initialize", hello);
@@ -359,7 +359,8 @@ fn open_stream_gets_changes_of_lists_and_of_subscribed_resources() {
     let client = Client::of(server, "2025-11-25");
     let mut stream = client.get(&[]);
     assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
-    // A client that opens another stream has lost the first: each message goes to one stream, the newest.
+    // A client that opens another stream has lost the first one: each message goes to one stream,
+    // the newest.
     let newest = client.get(&[]);
     assert_eq!(newest.status, 200);
     assert_eq!(stream.event(), None, "the older one has ended");
@@ -455,7 +456,7 @@ fn stream_that_is_open_too_long_is_closed_and_its_client_polls_for_the_rest() {
         assert!(answer.contains("slow") && polls > 1, "{answer}");
         break;
     }
-    // In older revisions the server was not to close the stream.
+    // In older revisions the server was not allowed to close the stream.
     let older = Client::of(server(&Arc::default()).limits(limits), "2025-06-18");
     let (status, answer) = older.ask("tools/call", call("slow"));
     assert_eq!((status, &answer["result"]["content"][0]["text"]), (200, &json!("slow")));

@@ -24,7 +24,7 @@ fn with_key<T>(jwk: &Value, with: impl FnOnce(Option<&dyn Verify>) -> T) -> T {
         Some(Public::Rsa(n, e)) => with(Rs256::new(n, e).as_ref().map(|key| key as &dyn Verify)),
         Some(Public::P256(x, y)) => with(Es256::new(x, y).as_ref().map(|key| key as &dyn Verify)),
         Some(Public::Ed25519(x)) => with(EdDsa::new(x).as_ref().map(|key| key as &dyn Verify)),
-        // For algorithms that core does not bring.
+        // These algorithms are not part of core.
         Some(_) | None => with(None),
     }
 }
@@ -88,7 +88,7 @@ fn tokens_of_wycheproof_are_good_with_the_algorithms_that_are_served_alone() {
     for file in ["signature", "key"] {
         for group in read(&format!("wycheproof/json_web_{file}_test.json"))["testGroups"].as_array().unwrap() {
             let key = if group["public"].is_null() { &group["private"] } else { &group["public"] };
-            // A key set: each key by itself has to refuse, since the test asks for no key by name.
+            // A key set: every key has to refuse, because the test does not select a key by name.
             let keys = key["keys"].as_array().cloned().unwrap_or_else(|| vec![key.clone()]);
             for test in group["tests"].as_array().unwrap() {
                 let Some(token) = test["jws"].as_str() else { continue };

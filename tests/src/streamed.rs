@@ -1,4 +1,4 @@
-//! Results that are sent while they are made.
+//! Results that are sent while the handler produces them.
 
 use crate::homes::headers;
 use crate::modern::{Client, Pipe, request};
@@ -64,7 +64,7 @@ fn server(count: usize, made: &Arc<AtomicUsize>) -> Server {
         }))
 }
 
-/// More than the host holds of any other result.
+/// More bytes than the host buffers for any other result.
 const LARGE: usize = limits::RESULT / PIECE.len() + 1;
 
 // TOOL-07, TOOL-17, RES-01

@@ -142,7 +142,7 @@ fn claims_of_other_shapes_that_mean_the_same_pass() {
         r#""azp":null;"client_id":"app""#,
         r#""azp":"app";"client_id":"app""#,
         r#""azp":null;"cid":"app""#,
-        // Markers of other tokens that mark nothing.
+        // Markers of other kinds of tokens, with values that do not mark one.
         r#""at_hash": null"#,
         r#""cnf": null"#,
         r#""typ":"Bearer""#,
@@ -224,7 +224,7 @@ fn token_that_is_not_a_bearer_access_token_is_refused() {
         (JWT, r#""nonce":"x""#, not("nonce")),
         (r#"{"alg":"ES256"}"#, r#""nonce":"x""#, not("nonce")),
         (JWT, r#""\u006eonce":"x""#, not("nonce")),
-        // It says of itself that it is an access token.
+        // The token declares itself an access token.
         (HEADER, r#""nonce":"x""#, None),
         // Keycloak and Amazon Cognito.
         (JWT, r#""typ":"ID""#, not("typ")),
@@ -254,13 +254,13 @@ fn token_that_was_issued_too_long_ago_is_refused_whatever_its_end() {
         let judged = judge_at(&token, &rules, Some(now), &mut [0; 2048]).map(|_| ());
         assert_eq!(judged, expected.map_err(|denied| format!("Invalid {denied}")), "{change} at {now}");
     }
-    // So is one that was verified while it was young enough.
+    // So is a token that was verified while it was young enough.
     let verified = judge_at(&token(HEADER, &claims(r#""iat":1000;"exp":99999"#)), &rules, Some(1000), &mut [0; 2048]);
     let verified = verified.unwrap();
     assert_eq!(Authenticated::cached(&verified, &rules, Some(9000)).map(|_| ()), Err(Denied::TooOld(8000)));
 }
 
-/// A key that counts for one issuer alone.
+/// A key that is valid for one issuer only.
 struct Of<'i>(&'i str);
 
 impl Verify for Of<'_> {
@@ -293,7 +293,7 @@ fn key_that_names_its_issuer_counts_for_that_issuer_alone() {
         (&templates, &a, &a, A, true),
         (&templates, &a, &b, B, false),
         (&templates, "https://login.other/{tenantid}/v2.0", &a, A, false),
-        // Tokens of version 1, by keys that name the issuer of version 2.
+        // Tokens of version 1, with keys that name the issuer of version 2.
         (&templates, &all, &old_a, A, true),
         (&templates, &b, &old_a, A, false),
         (&of_a, &all, &old_a, A, true),
@@ -450,7 +450,7 @@ fn scopes_are_in_the_claim_that_the_policy_names() {
         (r#""permissions":["read:plant","write"]"#, Ok([true, false])),
         (r#""permissions":"use read:plant""#, Ok([true, false])),
         (r#""\u0070ermissions":"read:plant""#, Ok([true, false])),
-        // What is in the usual claim does not count.
+        // The usual claim is ignored.
         ("", Ok([false, false])),
         (r#""permissions":["a"];"permissions":["read:plant"]"#, fault(Fault::Repeated)),
         (r#""permissions":7"#, fault(Fault::Type)),
@@ -478,14 +478,14 @@ fn identity_tells_subjects_applications_and_issuers_apart() {
         r#""azp":"other""#,
         r#""iss":"i""#,
         r#""sub":"adaa";"azp":"pp""#,
-        // Two objects, and one object in two tenants.
+        // Two object ids, and one object id in two tenants.
         r#""oid":"o1""#,
         r#""oid":"o2""#,
         r#""oid":"o1";"tid":"t1""#,
         r#""oid":"o1";"tid":"t2""#,
         r#""sub":null;"oid":"o1""#,
         r#""sub":null;"oid":"o2""#,
-        // A name in one claim is not the same name in another.
+        // A name in one claim differs from the same name in another claim.
         r#""sub":null;"oid":"ada""#,
     ];
     let all = all.map(identity);
@@ -503,7 +503,7 @@ fn holder_of_a_token_that_names_neither_person_nor_application_is_not_told_from_
         (r#""sub":null;"azp":null"#, false, false),
         (r#""sub":"";"azp":"""#, false, false),
         (r#""sub":null;"azp":null;"oid":"o""#, true, false),
-        // A client's own token may name nothing but the client.
+        // A client's own token may identify only the client.
         (r#""sub":null"#, true, false),
         (r#""sub":null;"azp":null;"cid":"app";"roles":["r"];"scp":null"#, true, true),
     ] {
@@ -511,7 +511,7 @@ fn holder_of_a_token_that_names_neither_person_nor_application_is_not_told_from_
         let who = Authenticated::token(&verified);
         assert_eq!((who.is_distinct(), who.claims().unwrap().is_application()), (distinct, is_application), "{change}");
     }
-    // Each token is a holder of its own.
+    // Each token counts as a different holder.
     let [one, other] = [r#""sub":null;"azp":null"#, r#""sub":null;"azp":null;"jti":"2""#].map(of);
     assert_ne!(Authenticated::token(&one).identity(), Authenticated::token(&other).identity());
     assert!(Authenticated::anonymous(&Access::Anonymous).is_distinct());
@@ -567,7 +567,7 @@ fn credentials_are_asked_for_as_the_gate_says() {
         (Gate::Token, &[TOKEN, TOKEN], Err(Refusal::Credentials)),
         (Gate::Token, &[("authorization", "Basic YTpi")], Err(Refusal::NoToken)),
         (Gate::Token, &[("authorization", "Bearer a b")], Err(Refusal::Credentials)),
-        // RFC 6750 §3.1: nothing was shown.
+        // RFC 6750 §3.1: the request had no credentials.
         (Gate::Token, &[("authorization", "Bearer")], Err(Refusal::NoToken)),
         (Gate::Token, &[("authorization", "bearer  ")], Err(Refusal::NoToken)),
         (Gate::Token, &[("authorization", "")], Err(Refusal::NoToken)),
@@ -591,7 +591,7 @@ fn credentials_are_asked_for_as_the_gate_says() {
         (Gate::Optional, &[("authorization", "Basic YTpi")], Ok("in")),
         (Gate::Optional, &[TOKEN], Ok("token")),
         (Gate::Optional, &[TOKEN, TOKEN], Err(Refusal::Credentials)),
-        // The adapter reads the platform's header; other credentials count for nothing.
+        // The adapter reads the platform's header; other credentials are ignored.
         (Gate::Platform, &[], Ok("platform")),
         (Gate::Platform, &[TOKEN, TOKEN, KEY], Ok("platform")),
     ] {

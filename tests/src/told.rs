@@ -56,7 +56,7 @@ fn refused_and_disconnected_callers_are_in_the_log_of_the_device() {
     wait_for("refused: Host is not a name of this server");
     send(text.replacen("/mcp", "/nothing", 1).as_bytes());
     wait_for("refused: There is nothing at this path");
-    // The method is that of the protocol's table, never a text of the peer.
+    // The method is a name from the protocol's table, never a text from the peer.
     send(&wire(&call(1, "unknown", 1), "connection: close\r\n"));
     wait_for("refused tools/call: Unknown tool");
     send(&good[..20]);

@@ -2,11 +2,12 @@
 
 use crate::json::{Full, sextet};
 
-/// Why a text was not decoded.
+/// The reasons why a text was not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NotDecoded {
-    /// It is not canonical Base64url: another alphabet, padding, a length that no bytes have, or bits left over.
+    /// The text is not canonical Base64url: it uses another alphabet, has padding, has a length
+    /// that no byte sequence encodes to, or has non-zero bits left over.
     NotCanonical,
     /// The buffer is too small.
     Full,
@@ -18,10 +19,10 @@ impl From<Full> for NotDecoded {
     }
 }
 
-/// Decodes `text` to the front of `buffer` and says how many bytes it has.
+/// Decodes `text` into the front of `buffer` and returns the number of bytes.
 ///
 /// # Errors
-/// [`NotDecoded`] if it is not canonical or does not fit.
+/// [`NotDecoded`] if the text is not canonical or does not fit.
 pub fn decode(text: &[u8], buffer: &mut [u8]) -> Result<usize, NotDecoded> {
     let mut len = 0;
     let mut bits: u32 = 0;
@@ -34,12 +35,12 @@ pub fn decode(text: &[u8], buffer: &mut [u8]) -> Result<usize, NotDecoded> {
             let [.., byte] = (bits >> count).to_be_bytes();
             *buffer.get_mut(len).ok_or(NotDecoded::Full)? = byte;
             len += 1;
-            // What has not been given out yet: two, four or no bits.
+            // The bits that are not written yet: two, four or none.
             bits &= (1 << count) - 1;
         }
     }
-    // RFC 4648 §3.5: bits left over must be zero, or two tokens would mean the same bytes. Six of them are one character
-    // too many.
+    // RFC 4648 §3.5: the bits left over must be zero, otherwise two different tokens would mean the
+    // same bytes. Six bits left over mean that there is one character too many.
     if count == 6 || bits != 0 { Err(NotDecoded::NotCanonical) } else { Ok(len) }
 }
 

@@ -3,13 +3,13 @@
 use super::Denied;
 use core::fmt;
 
-/// A token that came with a request, not checked yet. Its `Debug` does not show it.
+/// A token from a request, not yet checked. Its `Debug` output does not contain the token.
 #[derive(Clone, Copy)]
 pub struct Bearer<'h>(&'h [u8]);
 
 impl<'h> Bearer<'h> {
-    /// Reads the value of an `Authorization` header. `None` if the scheme is another one, or if no token
-    /// follows: the caller then has shown nothing (RFC 6750 §3.1).
+    /// Reads the value of an `Authorization` header. Returns `None` if the scheme is not `Bearer`,
+    /// or if no token follows: the caller then has sent no credentials (RFC 6750 §3.1).
     ///
     /// # Errors
     /// [`Denied::Malformed`] if the scheme is `Bearer` and something other than one token follows.
@@ -31,7 +31,7 @@ impl<'h> Bearer<'h> {
         }
     }
 
-    /// The token as it came. Keep it out of logs.
+    /// Returns the token as the caller sent it. Never log it.
     pub const fn as_bytes(&self) -> &'h [u8] {
         self.0
     }
@@ -51,11 +51,11 @@ fn is_token(text: &[u8]) -> bool {
     while let [rest @ .., b'='] = front {
         front = rest;
     }
-    // To the end in any case: then a processor can look at many bytes at once.
+    // Reads all bytes even after a mismatch, so that the processor can test many bytes at once.
     !front.is_empty() && front.iter().fold(true, |all, &byte| all & is_allowed(byte))
 }
 
-/// Whether a byte may be in a token. Tokens are long, and are looked at with each request.
+/// Whether a byte is allowed in a token. This runs for every byte of every request's token.
 const fn is_allowed(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;

@@ -1,13 +1,13 @@
-//! Reading the claims of a token (RFC 7519 §4, RFC 9068 §2.2), by the names that issuers use for them.
+//! Reads the claims of a token (RFC 7519 §4, RFC 9068 §2.2) by the names that issuers use.
 
 use super::denied::{Denied, Fault};
 use super::jws::object;
 use crate::json::{Fields, Item, Kind, Reader, Text, Value};
 
-/// Declares the claims that are read, so that each has a name and no number.
+/// Declares the claims that this module reads, so that code refers to each by a name.
 macro_rules! claims {
     ($($id:ident = $text:literal,)*) => {
-        /// A claim that is read.
+        /// A claim that this module reads.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub(super) enum Claim { $($id,)* }
@@ -16,7 +16,7 @@ macro_rules! claims {
         const NAMES: [&str; [$($text,)*].len()] = [$($text,)*];
 
         impl Claim {
-            /// The name of the claim in a token.
+            /// Returns the name of the claim in a token.
             pub(super) fn name(self) -> &'static str {
                 NAMES.get(self as usize).copied().unwrap_or_default()
             }
@@ -32,10 +32,10 @@ claims! {
     Expiry = "exp",
     NotBefore = "nbf",
     IssuedAt = "iat",
-    // Entra ID: the tenant, and the caller's object in it.
+    // Entra ID: the tenant, and the object id of the caller in the tenant.
     Tenant = "tid",
     Object = "oid",
-    // The client: OpenID Connect, Entra ID version 1, RFC 9068, Okta.
+    // The client application: OpenID Connect, Entra ID version 1, RFC 9068, Okta.
     AuthorizedParty = "azp",
     AppId = "appid",
     ClientId = "client_id",
@@ -51,7 +51,7 @@ claims! {
     Distributed = "_claim_names",
     HasGroups = "hasgroups",
     Version = "ver",
-    // Claims of tokens that are not bearer access tokens, see `marker`.
+    // Claims that occur only in tokens that are not bearer access tokens, see `marker`.
     AccessTokenHash = "at_hash",
     CodeHash = "c_hash",
     StateHash = "s_hash",
@@ -62,8 +62,8 @@ claims! {
     TokenUse = "token_use",
 }
 
-/// The claims that were found, as places in the text of the claims. Each occurs at most once; claims
-/// that are not read are skipped.
+/// The claims that were found, as spans of the text of the claims. Each occurs at most once; the
+/// reader skips all other claims.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct ClaimItems {
@@ -72,7 +72,7 @@ pub(super) struct ClaimItems {
     pub(super) aud: Item,
     pub(super) exp: u64,
     pub(super) nbf: u64,
-    /// 0 if the token does not say when it was issued.
+    /// 0 if the token has no `iat`.
     pub(super) iat: u64,
     pub(super) tid: Option<Item>,
     pub(super) oid: Option<Item>,
@@ -82,19 +82,20 @@ pub(super) struct ClaimItems {
     pub(super) groups: Option<Item>,
     pub(super) idtyp: Option<Item>,
     pub(super) overage: bool,
-    /// A claim that only tokens have which are not bearer access tokens.
+    /// A claim that shows that the token is not a bearer access token.
     pub(super) marker: Option<Claim>,
 }
 
 impl ClaimItems {
-    /// Reads the claims in `text`. `scopes_in` is the claim that holds the scopes, if it is neither
-    /// `scp` nor `scope`.
+    /// Reads the claims in `text`. `scopes_in` is the name of the claim with the scopes, if that is
+    /// neither `scp` nor `scope`.
     pub(super) fn read<'t>(text: &'t [u8], scopes_in: Option<&str>) -> Result<Self, Denied<'t>> {
         let members = Members { text, fields: object(text, &NAMES)? };
         let (scp, scope) = (members.strings(Claim::Scp)?, members.strings(Claim::Scope)?);
         let elsewhere = members.get(Claim::Distributed)?;
         let overage = elsewhere.is_some_and(|names| names.of(text).member("groups").is_some());
-        // Its type is checked, so that a token with a nonsensical version is refused.
+        // Only the type of the version is checked, so that a token with a malformed version is
+        // refused.
         members.string(Claim::Version)?;
         Ok(Self {
             iss: members.required(Claim::Issuer, members.string(Claim::Issuer)?)?,
@@ -119,7 +120,7 @@ impl ClaimItems {
     }
 }
 
-/// The members of the claims, by name.
+/// The members of the claims object, by name.
 struct Members<'t> {
     text: &'t [u8],
     fields: Fields<{ NAMES.len() }>,
@@ -143,7 +144,7 @@ impl<'t> Members<'t> {
         self.of_kind(claim, &[Kind::String])
     }
 
-    /// A string, or an array of strings.
+    /// Returns a member that is a string or an array of strings.
     #[inline(never)]
     fn strings(&self, claim: Claim) -> Result<Option<Item>, Denied<'t>> {
         match self.of_kind(claim, &[Kind::String, Kind::Array])? {
@@ -163,8 +164,9 @@ impl<'t> Members<'t> {
         value.ok_or(Denied::Claim(claim.name(), Fault::Missing))
     }
 
-    /// The client. A token that names two clients is refused, because two readers could pick different ones. An issuer
-    /// writes one name in one way, so names are compared as they were written.
+    /// Returns the client application. A token that names two different clients is refused, because
+    /// two recipients could pick different ones. The names are compared byte for byte, because an
+    /// issuer writes a name always in the same way.
     fn application(&self) -> Result<Option<Item>, Denied<'t>> {
         let mut found: Option<Item> = None;
         for claim in [Claim::AuthorizedParty, Claim::AppId, Claim::ClientId, Claim::Cid] {
@@ -179,7 +181,7 @@ impl<'t> Members<'t> {
         Ok(found)
     }
 
-    /// The first claim that shows that the token is not a bearer access token.
+    /// Returns the first claim that shows that the token is not a bearer access token.
     fn marker(&self) -> Result<Option<Claim>, Denied<'t>> {
         for (claim, values) in MARKERS {
             let Some(item) = self.get(claim)? else { continue };
@@ -196,9 +198,10 @@ impl<'t> Members<'t> {
     }
 }
 
-/// Claims of tokens that are not bearer access tokens: with any value, or with one of these.
+/// Claims that occur only in tokens that are not bearer access tokens: with any value if the list
+/// is empty, otherwise with one of these values.
 const MARKERS: [(Claim, &[&str]); 8] = [
-    // What Keycloak and Amazon Cognito say of their tokens that are not for APIs.
+    // Keycloak and Amazon Cognito mark tokens that are not for APIs with these values.
     (Claim::Type, &["ID", "Refresh", "Offline", "Logout"]),
     (Claim::TokenUse, &["id", "refresh"]),
     // ID tokens: OpenID Connect Core §3.3.2.11, FAPI 1.0 part 2 §5.1.
@@ -209,12 +212,13 @@ const MARKERS: [(Claim, &[&str]); 8] = [
     (Claim::Events, &[]),
     // Tokens bound to a key: RFC 7800 §3.1.
     (Claim::Confirmation, &[]),
-    // ID tokens: OpenID Connect Core §2. An access token may have a nonce too, if it says that it is one (`typ`), so this
-    // is the last one.
+    // ID tokens: OpenID Connect Core §2. An access token may have a nonce, too, if its `typ`
+    // declares an access token; so this claim comes last.
     (Claim::Nonce, &[]),
 ];
 
-/// The claim `name`, which the policy names as the one with the scopes. `text` is known to be an object.
+/// Returns the claim `name`, which the policy configures as the claim with the scopes. `text` is
+/// known to be an object.
 fn scopes_of<'t>(text: &'t [u8], name: &str) -> Result<Option<Item>, Denied<'t>> {
     let mut found = None;
     let mut reader = Reader::new(text).map_err(|_| Denied::NotAnObject)?;
@@ -250,8 +254,8 @@ fn all_strings(value: Value<'_>) -> bool {
     }
 }
 
-/// Seconds since 1970, without their fraction (RFC 7519 §2, NumericDate). Exponents and signs are
-/// refused: readers differ in how they compute such a number.
+/// Returns whole seconds since 1970 (RFC 7519 §2, NumericDate); drops the fraction. Exponents and
+/// signs are refused, because implementations differ in how they compute such a number.
 fn seconds(value: Value<'_>) -> Option<u64> {
     let digits = value.raw();
     let whole = digits.split(|&byte| byte == b'.').next()?;
@@ -259,7 +263,7 @@ fn seconds(value: Value<'_>) -> Option<u64> {
     core::str::from_utf8(whole).ok().filter(|_| plain)?.parse().ok()
 }
 
-/// The text of a claim in `text`; empty if there is none.
+/// Returns the text of a claim in `text`; empty if the token does not have the claim.
 pub(super) fn text_of(text: &[u8], item: Option<Item>) -> Text<'_> {
     item.and_then(|item| item.of(text).text()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The claims of a verified token, for policies, tools and handlers.
+//! The claims of a verified token, as policies, tools and handlers read them.
 
 use super::claim_items::{ClaimItems, text_of};
 use crate::json::{Item, Reader, Text, Value};
@@ -17,27 +17,29 @@ impl<'t> Claims<'t> {
         self.text_of(Some(self.items.iss))
     }
 
-    /// `sub`: the caller, by a name that the issuer gives to no other caller; empty if there is none.
+    /// `sub`: identifies the caller; the issuer gives each caller a different value. Empty if
+    /// absent.
     pub fn subject(&self) -> Text<'t> {
         self.text_of(self.items.sub)
     }
 
-    /// `oid`: the caller's object in a tenant of Entra ID, the same for all applications; empty elsewhere.
+    /// `oid`: the object id of the caller in its Entra ID tenant, the same for all applications;
+    /// empty for other issuers.
     pub fn object(&self) -> Text<'t> {
         self.text_of(self.items.oid)
     }
 
-    /// `tid`: the tenant of Entra ID; empty elsewhere.
+    /// `tid`: the Entra ID tenant; empty for other issuers.
     pub fn tenant(&self) -> Text<'t> {
         self.text_of(self.items.tid)
     }
 
-    /// `azp`, `appid`, `client_id` or `cid`: the client application that calls; empty if there is none.
+    /// `azp`, `appid`, `client_id` or `cid`: the client application that calls; empty if absent.
     pub fn application(&self) -> Text<'t> {
         self.text_of(self.items.application)
     }
 
-    /// `exp`: the second since 1970 from which on the token is not accepted.
+    /// `exp`: the time, in seconds since 1970, from which the token is no longer accepted.
     pub const fn expires(&self) -> u64 {
         self.items.exp
     }
@@ -52,14 +54,15 @@ impl<'t> Claims<'t> {
         self.has_value(self.items.roles, role)
     }
 
-    /// Whether the caller is in this group, as far as the token says.
+    /// Whether the token lists this group. A token may list fewer groups than the caller has.
     pub fn in_group(&self, group: &str) -> bool {
         self.has_value(self.items.groups, group)
     }
 
-    /// Whether an application acts for itself and not for a person.
-    // Entra ID: `idtyp` is an optional claim. Without it, a token without scopes whose subject is the
-    // object itself. RFC 6749 §4.4: a client's own token may name nothing but the client.
+    /// Whether an application calls for itself and not for a person.
+    // Entra ID: `idtyp` is an optional claim. Without it, the token is an application's if it has
+    // no scopes and its subject equals its object id. RFC 6749 §4.4: a client's own token may
+    // identify only the client.
     pub fn is_application(&self) -> bool {
         if let Some(idtyp) = self.items.idtyp {
             return self.text_of(Some(idtyp)).is("app");
@@ -72,13 +75,13 @@ impl<'t> Claims<'t> {
         self.items.scopes.is_none() && own
     }
 
-    /// Whether the token names its holder: a person, or at least the client application. Without that,
-    /// all holders of such tokens look the same.
+    /// Whether the token identifies its holder: a person, or at least the client application.
+    /// Otherwise, the server cannot tell the holders of such tokens apart.
     pub fn names_caller(&self) -> bool {
         [self.subject(), self.object(), self.application()].iter().any(|name| !name.raw().is_empty())
     }
 
-    /// Any claim by its name; the first, if it occurs more than once.
+    /// Returns a claim by its name; the first one if it occurs more than once.
     pub fn claim(&self, name: &str) -> Option<Value<'t>> {
         Value::parse(self.text).ok()?.member(name)
     }
@@ -96,18 +99,18 @@ impl<'t> Claims<'t> {
         self.items.roles.is_some_and(|roles| !each(roles.of(self.text), |role| role.raw().is_empty()))
     }
 
-    /// `aud` is a string or an array of strings (RFC 7519 §4.1.3).
+    /// Whether `aud`, a string or an array of strings (RFC 7519 §4.1.3), contains `audience`.
     pub(super) fn is_for(&self, audience: &str) -> bool {
         self.has_value(Some(self.items.aud), audience)
     }
 
-    /// `aud` as it was written.
+    /// Returns `aud` as the issuer wrote it.
     pub(super) fn audience(&self) -> &'t [u8] {
         self.items.aud.of(self.text).raw()
     }
 
-    // RFC 8693 §4.2 and RFC 6749 §3.3: scopes are one string with spaces between them; some issuers send
-    // an array.
+    // RFC 8693 §4.2 and RFC 6749 §3.3: the scopes are one string, separated by spaces; some issuers
+    // send an array.
     fn has(&self, claim: Option<Item>, wanted: &str) -> bool {
         let Some(claim) = claim else {
             return false;
@@ -124,9 +127,9 @@ impl<'t> Claims<'t> {
     }
 }
 
-/// Whether one of the words of a text, separated by spaces, is `wanted`.
+/// Whether `wanted` is one of the words of a text that are separated by spaces.
 fn has_word(text: Text<'_>, wanted: &str) -> bool {
-    // The part of `wanted` that the current word has still to match; `None` if the word differs.
+    // The part of `wanted` that the current word still has to match; `None` if the word differs.
     let mut rest = Some(wanted.chars());
     let ended = |rest: Option<core::str::Chars<'_>>| rest.is_some_and(|rest| rest.as_str().is_empty());
     for char in text.chars() {
@@ -142,7 +145,7 @@ fn has_word(text: Text<'_>, wanted: &str) -> bool {
     ended(rest)
 }
 
-/// Whether `holds` is true of the string, or of each string of the array.
+/// Whether `holds` returns true for the string, or for every string of the array.
 fn each<'t>(value: Value<'t>, mut holds: impl FnMut(Text<'t>) -> bool) -> bool {
     if let Some(text) = value.text() {
         return holds(text);

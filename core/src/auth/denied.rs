@@ -1,131 +1,139 @@
-//! Why a caller is not let in. The cause is for the log of the server: to the peer all refusals of a kind look alike.
+//! The reasons why the server refuses a caller. The exact reason is for the server's log: the peer
+//! sees the same response for all refusals of one [`Kind`].
 
 use super::Algorithm;
 use core::fmt;
 
-/// A rule that a request's credentials have broken. Where it says `&[u8]`, that is the value that came, as it was written in
-/// JSON.
+/// The rule that the credentials of a request violate. A `&[u8]` is the value from the token, as
+/// the issuer wrote it in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Denied<'t> {
-    /// There is an `Authorization` header, and it is not `Bearer` and one token (RFC 6750 §2.1).
+    /// The request has an `Authorization` header that is not `Bearer` and one token (RFC 6750
+    /// §2.1).
     Malformed,
-    /// No credentials came.
+    /// The request has no credentials.
     NoToken,
-    /// No key came.
+    /// The request has no API key.
     NoKey,
-    /// The key is none of those that are known.
+    /// The server does not know this API key.
     UnknownKey,
-    /// The token is not three parts with dots between (RFC 7515 §7.1). Five would be an encrypted one.
+    /// The token does not have three parts separated by dots (RFC 7515 §7.1). Five parts would be
+    /// an encrypted token.
     NotCompact,
-    /// The token is longer than the buffer for what is in it.
+    /// The token is longer than the buffer for its decoded parts.
     TooLong,
     /// A part of the token is not canonical Base64url without padding (RFC 7515 §2).
     NotBase64url,
     /// The header or the claims are not a JSON object.
     NotAnObject,
-    /// A member of the header that is read is missing, of another type, or there twice.
+    /// A member of the header that the server reads is missing, has the wrong type, or occurs
+    /// twice.
     Header(&'static str, Fault),
-    /// The header asks for something that no reader of tokens here knows: `crit`, `b64`, `zip`, or Entra's `nonce`, with which a
-    /// token can be checked by nobody but the one it is meant for.
+    /// The header has an extension that this server does not support: `crit`, `b64`, `zip`, or
+    /// Entra ID's `nonce`. Only the API that a token with a `nonce` was issued for can verify it.
     Extension(&'static str),
     /// `typ` declares something other than an access token (RFC 8725 §3.11).
     Type(&'t [u8]),
     /// This claim occurs only in tokens that are not access tokens, such as ID tokens (RFC 8725 §2.8).
     NotAccessToken(&'static str),
-    /// The token is bound to a key (`cnf`, RFC 7800): it is not a bearer token, and the proof of that key is
-    /// not checked here.
+    /// The token is bound to a key (`cnf`, RFC 7800). It is not a bearer token, and this server
+    /// does not verify the proof of possession.
     BoundToKey,
-    /// `alg` is an algorithm that is not served here.
+    /// The server does not support the algorithm in `alg`.
     AlgorithmNotServed(&'t [u8]),
-    /// `alg` is not what the key is for.
+    /// `alg` differs from the algorithm of the key.
     Algorithm {
         /// The algorithm of the key.
         key: Algorithm,
-        /// What the token says.
+        /// The value of `alg` in the token.
         came: &'t [u8],
     },
-    /// The issuer has no key by the name `kid` that comes here; empty if the token names none.
+    /// The issuer has no key with this `kid`; empty if the token has no `kid`.
     Kid(&'t [u8]),
-    /// The issuer has the key named here, but the key is for an algorithm, a size or a use that is not
-    /// served here.
+    /// The issuer has the key with this `kid`, but the server does not support the key's algorithm,
+    /// size or use.
     KeyNotServed(&'t [u8]),
-    /// The key counts for another issuer, or another tenant, than the one that the token names.
+    /// The key belongs to another issuer or tenant than the one in the token.
     KeyOfOtherIssuer,
-    /// The key could not be fetched just now.
+    /// The key could not be fetched at this time.
     KeyUnavailable,
-    /// The signature is not that of the key.
+    /// The signature does not match the key.
     Signature,
-    /// A claim that is read is missing, of another type, or there twice.
+    /// A claim that the server reads is missing, has the wrong type, or occurs twice.
     Claim(&'static str, Fault),
-    /// `iss` is none of the issuers that are believed.
+    /// `iss` is not one of the trusted issuers.
     Issuer(&'t [u8]),
-    /// `aud` names other servers, not this one.
+    /// `aud` does not contain this server.
     Audience(&'t [u8]),
-    /// The token expired so many seconds ago.
+    /// The token expired this many seconds ago.
     Expired(u64),
-    /// The token was issued so many seconds ago, which is longer than the policy allows, whatever `exp` says.
+    /// The token was issued this many seconds ago, which is longer than the policy allows; `exp`
+    /// may be later.
     TooOld(u64),
-    /// The token will be good in so many seconds.
+    /// The token becomes valid in this many seconds.
     NotYet(u64),
-    /// The server does not know what time it is, and so cannot tell that the token has not expired.
+    /// The server does not know the time, so it cannot check that the token has not expired.
     NoClock,
-    /// What was checked before was checked by other keys or another policy.
+    /// The token was verified earlier with other keys or another policy.
     Outdated,
-    /// `tid` is none of the tenants that may call.
+    /// `tid` is not one of the allowed tenants.
     Tenant(&'t [u8]),
-    /// The application is none of those that may call.
+    /// The client application is not on the allow-list.
     Application(&'t [u8]),
-    /// An application that acts for itself, with neither an entry of its own nor a role.
+    /// The caller is an application that calls for itself; it is not on the allow-list and has no
+    /// role.
     AppWithoutRole,
-    /// Neither the identity nor one of the groups may call.
+    /// Neither the caller's identity nor one of its groups is on an allow-list.
     Principal(&'t [u8]),
-    /// The caller is in more groups than the token holds, so it cannot be told whether one of them may call.
+    /// The caller is in more groups than the token can list, so the server cannot tell whether one
+    /// of them is allowed.
     GroupsOverage,
-    /// The caller lacks a scope of what was asked for.
+    /// The caller's token lacks a scope that the operation requires.
     Scope,
-    /// The caller lacks a role of what was asked for.
+    /// The caller's token lacks a role that the operation requires.
     Role,
 }
 
-/// What can be wrong with a member.
+/// The possible faults of a member of a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fault {
-    /// It is not there.
+    /// The member is absent.
     Missing,
-    /// It is of another type, or beyond what such a value may be.
+    /// The member has the wrong type, or its value is out of range.
     Type,
-    /// It is there more than once.
+    /// The member occurs more than once.
     Repeated,
 }
 
-/// How much of a refusal the peer may know.
+/// The part of a refusal that the peer may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// The request is malformed: 400.
     Malformed,
-    /// Nothing came: 401.
+    /// The request has no credentials: 401.
     Absent,
-    /// What came is not good: 401.
+    /// The credentials are invalid: 401.
     Invalid,
-    /// The caller is known and may not call: 403.
+    /// The caller is authenticated and not allowed: 403.
     Forbidden,
-    /// It cannot be decided now: 503.
+    /// The server cannot decide now: 503.
     Undecided,
 }
 
 impl Denied<'_> {
-    /// What the peer is told of it.
+    /// Returns the part of the refusal that the peer may see.
     pub const fn kind(&self) -> Kind {
         match self {
             // RFC 6750 §3.1: invalid_request.
             Self::Malformed => Kind::Malformed,
-            // RFC 6750 §3.1: no error code where no credentials came.
+            // RFC 6750 §3.1: no error code if the request has no credentials.
             Self::NoToken | Self::NoKey => Kind::Absent,
-            // A valid token whose holder may not call: docs/authorization.md, "401 or 403".
+            // The token is valid, but the caller is not allowed: docs/authorization.md, "401 or
+            // 403".
             Self::Tenant(_)
             | Self::Application(_)
             | Self::AppWithoutRole

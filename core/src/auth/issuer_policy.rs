@@ -30,8 +30,7 @@ pub struct IssuerPolicy<L> {
 }
 
 impl<L> IssuerPolicy<L> {
-    /// Makes a policy whose lists are those that `list` returns for their names, such as
-    /// `audiences`.
+    /// Makes a policy from the lists that `list` returns for their names, such as `audiences`.
     pub fn of_lists(mut list: impl FnMut(&'static str) -> L) -> Self {
         Self {
             issuers: list("issuers"),
@@ -77,7 +76,7 @@ impl<L> IssuerPolicy<L> {
         })
     }
 
-    /// Returns the rules of this policy, for an issuer whose scopes are in one of the usual claims.
+    /// Returns the rules of this policy, for an issuer that puts scopes in `scp` or `scope`.
     pub fn rules<S>(&self) -> Rules<'_, S>
     where
         L: AsRef<[S]>,

@@ -1,23 +1,23 @@
-//! Public keys as issuers publish them (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+//! Reads public keys in the format that issuers publish (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 
 use super::base64url::decode;
 use super::verify::Algorithm;
 use crate::json::{Kind, Reader, Text, Value};
 
-/// A key that checks signatures, taken out of its JSON.
+/// A public key that verifies signatures, read from its JWK.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Jwk<'k> {
-    /// Its name; empty if it has none.
+    /// The key id; empty if absent.
     pub kid: Text<'k>,
-    /// The issuer for whose tokens alone the key counts; empty if it names none. Entra ID has this member;
-    /// `{tenantid}` in it stands for the tenant of the token.
+    /// The only issuer that the key is valid for; empty if the key names none. Entra ID publishes
+    /// this member; `{tenantid}` in it is a placeholder for the tenant of the token.
     pub issuer: Text<'k>,
-    /// What it is.
+    /// The public numbers of the key.
     pub public: Public<'k>,
 }
 
-/// The numbers of a public key, big-endian, with the one algorithm that the key is for.
+/// The numbers of a public key, big-endian, with the one algorithm of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum Public<'k> {
 }
 
 impl Public<'_> {
-    /// The algorithm it is for.
+    /// Returns the algorithm of the key.
     pub const fn algorithm(&self) -> Algorithm {
         match self {
             Self::Rsa(..) => Algorithm::Rs256,
@@ -48,17 +48,18 @@ impl Public<'_> {
 }
 
 impl<'k> Jwk<'k> {
-    /// Reads a key; its numbers go to `scratch`, of which a key of 4096 bits needs 515 bytes.
+    /// Reads a key. Its numbers are written to `scratch`; a key of 4096 bits needs 515 bytes of it.
     ///
-    /// `None` for a key that is malformed, or is not for verifying signatures by one of the [`Algorithm`]s. Sets hold
-    /// keys for other uses too, and readers ignore those (RFC 7517 §5).
+    /// Returns `None` if the key is malformed, or does not verify signatures with one of the
+    /// [`Algorithm`]s. A set may contain keys for other uses, and readers ignore those (RFC 7517
+    /// §5).
     pub fn read(value: &Value<'k>, scratch: &'k mut [u8]) -> Option<Self> {
         let text = |name| value.member(name).and_then(|member| member.text());
         let allows = |name, wanted: &str| match value.member(name) {
             None => true,
             Some(member) => member.text().is_some_and(|text| text.is(wanted)),
         };
-        // RFC 7517 §4.2, §4.3: what a key is not meant for, it does not do.
+        // RFC 7517 §4.2, §4.3: a key is used only for the operations that it lists.
         let operations = value.member("key_ops").is_none_or(|operations| has(operations, "verify"));
         if !operations || !allows("use", "sig") {
             return None;
@@ -72,7 +73,7 @@ impl<'k> Jwk<'k> {
         };
         let kty = text("kty")?;
         let public = if kty.is("RSA") {
-            // RFC 8725 §3.2: one key, one algorithm. A key that does not say which is for RS256.
+            // RFC 8725 §3.2: each key has one algorithm. An RSA key without `alg` is for RS256.
             let says = |algorithm: &Algorithm| text("alg").is_some_and(|alg| alg.is(algorithm.name()));
             match [Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256].into_iter().find(says) {
                 Some(algorithm) => Public::OtherRsa(algorithm, number("n")?, number("e")?),
@@ -93,7 +94,7 @@ impl<'k> Jwk<'k> {
     }
 }
 
-/// The keys of a set as issuers publish it (RFC 7517 §5); `None` if `json` is no such set.
+/// Returns the keys of a published key set (RFC 7517 §5); `None` if `json` is not a key set.
 pub fn jwk_set(json: &[u8]) -> Option<impl Iterator<Item = Value<'_>>> {
     let whole = Reader::behind_mark(json).and_then(|mut reader| reader.skip()).ok()?.of(json);
     let list = whole.member("keys").filter(|keys| keys.kind() == Kind::Array)?;

@@ -1,14 +1,14 @@
-//! The compact form of a signed token (RFC 7515 §7.1): three parts of Base64url with dots between.
+//! The compact form of a signed token (RFC 7515 §7.1): three parts of Base64url, separated by dots.
 
 use super::base64url::{NotDecoded, decode};
 use super::denied::{Denied, Fault};
 use super::verify::Verify;
 use crate::json::{Fields, Item, Reader, Text, Value};
 
-/// The parts of a token. The signature is not verified yet, and nothing in the token is believed.
+/// The parts of a token. The signature is not verified yet, so nothing in the token is trusted.
 #[derive(Clone, Copy)]
 pub struct Jws<'t> {
-    /// The signed part: the first two parts as they came.
+    /// The signed bytes: the first two parts of the token as sent, with the dot.
     signed: &'t [u8],
     header: Header<'t>,
     /// The claims.
@@ -26,10 +26,11 @@ struct Header<'t> {
 }
 
 impl<'t> Jws<'t> {
-    /// Splits `token`; its decoded parts go to `scratch`, which needs three quarters of the token's length.
+    /// Splits `token`. The decoded parts are written to `scratch`, which needs three quarters of
+    /// the token's length.
     ///
     /// # Errors
-    /// What is wrong with its form or its header.
+    /// The fault of the token's form or of its header.
     pub fn read(token: &'t [u8], scratch: &'t mut [u8]) -> Result<Self, Denied<'t>> {
         let mut parts = token.split(|&byte| byte == b'.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -37,7 +38,7 @@ impl<'t> Jws<'t> {
         else {
             return Err(Denied::NotCompact);
         };
-        // The first two parts and the dot between.
+        // The first two parts and the dot between them.
         let signed = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
         let (header, scratch) = part(header, scratch)?;
         let (payload, scratch) = part(payload, scratch)?;
@@ -45,32 +46,33 @@ impl<'t> Jws<'t> {
         Ok(Self { signed, header: Header::read(header)?, payload, signature })
     }
 
-    /// The name of the key that it says it was signed by; empty if it names none.
+    /// Returns the `kid` of the token, which is the name of a key; empty if absent.
     pub const fn kid(&self) -> Text<'t> {
         self.header.kid
     }
 
-    /// The algorithm that it says it was signed by: it helps to choose among keys without names, and decides nothing.
+    /// Returns the `alg` of the token. It helps to choose among keys without names and decides
+    /// nothing else.
     pub const fn alg(&self) -> Text<'t> {
         self.header.alg
     }
 
-    /// Whether `typ` declares an access token (RFC 9068 §2.1).
+    /// Returns whether `typ` declares an access token (RFC 9068 §2.1).
     pub(super) const fn is_access_token(&self) -> bool {
         self.header.is_access_token
     }
 
-    /// The length of the signature in bytes.
+    /// Returns the length of the signature in bytes.
     pub(super) const fn signature_len(&self) -> usize {
         self.signature.len()
     }
 
-    /// The claims, if the signature is valid.
+    /// Returns the claims if the signature is valid.
     ///
     /// # Errors
     /// [`Denied::Algorithm`] or [`Denied::Signature`].
     pub fn verify(&self, key: &(impl Verify + ?Sized)) -> Result<&'t [u8], Denied<'t>> {
-        // RFC 8725 §3.1: the key decides, and the token has to agree.
+        // RFC 8725 §3.1: the key determines the algorithm, and `alg` has to match it.
         if !self.header.alg.is(key.algorithm().name()) {
             return Err(Denied::Algorithm { key: key.algorithm(), came: self.header.alg.raw() });
         }
@@ -78,7 +80,7 @@ impl<'t> Jws<'t> {
         Ok(self.payload)
     }
 
-    /// The claims, before the signature is verified.
+    /// Returns the claims without verification of the signature.
     pub(super) const fn unverified(&self) -> &'t [u8] {
         self.payload
     }
@@ -99,8 +101,8 @@ impl core::fmt::Debug for Jws<'_> {
     }
 }
 
-/// The members of a header that are read. Those that carry or fetch a key (`jku`, `jwk`, `x5u`, `x5c`) are not: a token does not
-/// choose the key that verifies it (RFC 8725 §3.10).
+/// The members of a header that are read. Members that contain or locate a key (`jku`, `jwk`,
+/// `x5u`, `x5c`) are ignored: a token must not choose the key that verifies it (RFC 8725 §3.10).
 const MEMBERS: [&str; 8] = ["alg", "kid", "typ", "crit", "b64", "zip", "nonce", "cty"];
 
 impl<'t> Header<'t> {
@@ -112,9 +114,9 @@ impl<'t> Header<'t> {
         };
         let string = |value: Value<'t>, name| value.text().ok_or(Denied::Header(name, Fault::Type));
         let [alg, kid, typ] = [member(0)?, member(1)?, member(2)?];
-        // RFC 7515 §4.1.11: extensions that are not understood MUST be refused, and none is understood here.
-        // Members of RFC 7797 and RFC 7516 would change what is signed, critical or not. RFC 7519 §5.2: `cty`
-        // declares a token inside the token.
+        // RFC 7515 §4.1.11: extensions that the recipient does not understand MUST be refused; this
+        // server understands none. Members of RFC 7797 and RFC 7516 change the signed bytes,
+        // critical or not. RFC 7519 §5.2: `cty` declares a nested token.
         for (index, name) in MEMBERS.into_iter().enumerate().skip(3) {
             if member(index)?.is_some() {
                 return Err(Denied::Extension(name));
@@ -140,7 +142,7 @@ impl<'t> Header<'t> {
     }
 }
 
-/// The members of a text that is one JSON object and nothing else, by their number in `names`.
+/// Returns the members, by their number in `names`, of a text that is exactly one JSON object.
 pub(super) fn object<const N: usize>(text: &[u8], names: &[&str; N]) -> Result<Fields<N>, Denied<'static>> {
     let read = || {
         let mut fields = Fields::new();

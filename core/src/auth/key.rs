@@ -1,13 +1,13 @@
-//! API keys: shared secrets, kept as digests and compared in constant time.
+//! API keys: shared secrets. The server stores only their digests and compares in constant time.
 
 use super::denied::Denied;
 use core::fmt;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-/// A key as a server keeps it: the SHA-256 of its value, and a name for the log.
+/// An API key as the server stores it: the SHA-256 of its value, and a name for the log.
 ///
-/// A plain hash is enough, because a key is random and long, unlike a password.
+/// A plain hash is sufficient, because a key, unlike a password, is long and random.
 #[derive(Clone)]
 #[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 pub struct ApiKey<S = &'static str> {
@@ -16,33 +16,34 @@ pub struct ApiKey<S = &'static str> {
 }
 
 impl<S> ApiKey<S> {
-    /// A key by the SHA-256 of its value.
+    /// Makes a key from its name and the SHA-256 of its value.
     pub const fn new(name: S, digest: [u8; 32]) -> Self {
         Self { name, digest }
     }
 
-    /// Its name.
+    /// Returns the name of the key.
     pub const fn name(&self) -> &S {
         &self.name
     }
 }
 
-/// The digest of a key's value, as [`ApiKey::new`] takes it.
+/// Returns the digest of a key's value, as [`ApiKey::new`] takes it.
 pub fn digest(value: &[u8]) -> [u8; 32] {
     Sha256::digest(value).into()
 }
 
-/// A key that came with a request, not checked yet.
+/// An API key from a request, not yet checked.
 #[derive(Clone, Copy)]
 pub struct Shown<'h>(&'h [u8]);
 
 impl<'h> Shown<'h> {
-    /// The value of a key as it came.
+    /// Wraps the value of a key as the caller sent it.
     pub const fn new(value: &'h [u8]) -> Self {
         Self(value)
     }
 
-    /// The key among `keys` that has this value. All of them are compared, in the same time each.
+    /// Finds the key with this value in `keys`. The value is compared with every key, in constant
+    /// time.
     pub(super) fn find<S>(self, keys: &[ApiKey<S>]) -> Result<&ApiKey<S>, Denied<'static>> {
         let shown = digest(self.0);
         let mut found = u32::MAX;

@@ -1,9 +1,10 @@
-//! Authentication and authorization of callers. Authentication happens before a byte of the body is read, authorization
-//! when the tool is known. The result of each is a value that only this module can make, and the code behind requires it:
-//! the absence of an error is not evidence of a check.
+//! Authentication and authorization of callers. A caller is authenticated before a byte of the body
+//! is read, and authorized when the operation is known. Each check returns a value that only this
+//! module can create, and later code requires that value: the absence of an error does not prove
+//! that a check has run.
 //!
-//! A token goes from [`Bearer`] over [`Claimed`] and [`Candidate`] to [`Verified`]; a key from [`Shown`] directly to
-//! [`Authenticated`].
+//! A token is parsed as [`Bearer`], read as [`Claimed`], checked as [`Candidate`] and verified as
+//! [`Verified`]; a key goes from [`Shown`] directly to [`Authenticated`].
 
 mod base64url;
 mod bearer;

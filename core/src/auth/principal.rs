@@ -1,4 +1,4 @@
-//! An authenticated caller: proof that the credentials of a request were checked.
+//! An authenticated caller: the proof that the credentials of a request were checked.
 
 use super::claims::Claims;
 use super::denied::Denied;
@@ -7,34 +7,34 @@ use super::rules::Rules;
 use super::scope::{Rights, by_claims};
 use super::token::Verified;
 
-/// Access without credentials. A value of it has to be named to let such a caller in.
+/// Access without credentials. The configuration must name one of these values to allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Access {
-    /// Every peer that reaches the server may call everything.
+    /// Every peer that reaches the server may use everything.
     Anonymous,
     /// Every peer may use what requires no scope or role; everything else requires a token.
     Guest,
 }
 
-/// The credentials that callers have to show. A device reads them from its page of flash, a host
-/// from its configuration.
+/// The credentials that a server requires. A device reads the requirement from a page of its flash,
+/// a host from its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "provision", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Gate {
-    /// Nothing.
+    /// No credentials.
     Open(Access),
     /// An access token.
     Token,
     /// An API key.
     Key,
-    /// A token or a key; where both come, the token counts.
+    /// A token or a key; if the request has both, the token is used.
     Either,
-    /// A key and a token; the token says who calls.
+    /// A key and a token; the token identifies the caller.
     Both,
     /// A token if there is one; a caller without a valid token is a guest ([`Access::Guest`]).
     Optional,
@@ -43,7 +43,8 @@ pub enum Gate {
     Platform,
 }
 
-/// An authenticated caller. Borrows from the credentials. There are five ways to make one, and each is named here.
+/// An authenticated caller. It borrows from the credentials. The functions of this type are the
+/// only ways to create one.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Authenticated<'h> {
@@ -59,7 +60,8 @@ enum Who<'h> {
         name: &'h str,
         digest: &'h [u8; 32],
     },
-    /// `rights` is a function pointer, so that an image that never accepts a token does not contain the function.
+    /// `rights` is a function pointer, so that an image that never accepts a token does not contain
+    /// the function.
     Token {
         claims: Claims<'h>,
         identity: &'h [u8; 32],
@@ -68,8 +70,9 @@ enum Who<'h> {
 }
 
 impl<'h> Authenticated<'h> {
-    /// A caller without credentials, because `access` says so. Also the caller on a pipe or a serial line, where the
-    /// operating system or the cable decides who has the other end (MCP basic/index: stdio uses no OAuth).
+    /// Makes a caller without credentials, which `access` permits. This is also the caller on a
+    /// pipe or a serial line, where the operating system or the cable decides which peer is
+    /// connected (MCP basic/index: stdio uses no OAuth).
     pub const fn anonymous(access: &Access) -> Self {
         match access {
             Access::Anonymous => Self { who: Who::Anonymous },
@@ -77,16 +80,17 @@ impl<'h> Authenticated<'h> {
         }
     }
 
-    /// The holder of a token that was just verified.
+    /// Makes the holder of a token that was just verified.
     pub fn token<B: AsRef<[u8]>>(verified: &'h Verified<B>) -> Self {
         Self { who: Who::Token { claims: verified.claims(), identity: verified.identity(), rights: Rights(by_claims) } }
     }
 
-    /// The holder of a token that was verified before, with the current `rules` of its issuer. `now` as in
-    /// [`Claimed::check`](super::Claimed::check).
+    /// Makes the holder of a token that was verified earlier, if it satisfies the current `rules`
+    /// of its issuer. `now` as in [`Claimed::check`](super::Claimed::check).
     ///
     /// # Errors
-    /// What is not true any more: [`Denied::Outdated`], [`Denied::Expired`], [`Denied::NotYet`] or [`Denied::NoClock`].
+    /// The check that now fails: [`Denied::Outdated`], [`Denied::Expired`], [`Denied::NotYet`] or
+    /// [`Denied::NoClock`].
     pub fn cached<B: AsRef<[u8]>, S: AsRef<str>>(
         verified: &'h Verified<B>,
         rules: &Rules<'_, S>,
@@ -96,12 +100,12 @@ impl<'h> Authenticated<'h> {
         Ok(Self::token(verified))
     }
 
-    /// The holder of a key.
+    /// Makes the holder of a key.
     pub(super) fn key<S: AsRef<str>>(key: &'h ApiKey<S>) -> Self {
         Self { who: Who::Key { name: key.name().as_ref(), digest: key.digest() } }
     }
 
-    /// The claims of the caller's token; `None` without a token.
+    /// Returns the claims of the caller's token; `None` without a token.
     pub const fn claims(&self) -> Option<Claims<'h>> {
         match self.who {
             Who::Token { claims, .. } => Some(claims),
@@ -109,7 +113,7 @@ impl<'h> Authenticated<'h> {
         }
     }
 
-    /// The name of the caller's key; `None` without a key, or with a token.
+    /// Returns the name of the caller's key; `None` without a key, or if the caller has a token.
     pub const fn key_name(&self) -> Option<&'h str> {
         match self.who {
             Who::Key { name, .. } => Some(name),
@@ -125,19 +129,21 @@ impl<'h> Authenticated<'h> {
         }
     }
 
-    /// Whether the caller may use only what requires no scope or role.
+    /// Returns whether the caller may use only offers that require no scope or role.
     pub(super) const fn is_guest(&self) -> bool {
         matches!(self.who, Who::Guest)
     }
 
-    /// Whether a later request can be told to be of the same caller. Not so for a token that names neither a person nor an
-    /// application; for an anonymous caller there is nothing to tell.
+    /// Whether the server can recognise later requests of the same caller. It cannot for a token
+    /// that names neither a person nor an application; an anonymous caller is always one and the
+    /// same.
     pub fn is_distinct(&self) -> bool {
         self.claims().is_none_or(|claims| claims.names_caller())
     }
 
-    /// Tells the caller from all others, across requests: sessions and sealed state are bound to it. Empty for an
-    /// anonymous caller; for the holder of a token a digest of issuer, tenant, object, subject and application.
+    /// Returns an identity that distinguishes the caller from all others, across requests; sessions
+    /// and sealed state are bound to it. Empty for an anonymous caller; a digest of issuer, tenant,
+    /// object, subject and application for the holder of a token.
     pub const fn identity(&self) -> &'h [u8] {
         match self.who {
             Who::Anonymous | Who::Guest => b"",
@@ -148,7 +154,7 @@ impl<'h> Authenticated<'h> {
 }
 
 impl Shown<'_> {
-    /// The holder of one of `keys`.
+    /// Returns the holder of the one of `keys` that has this value.
     ///
     /// # Errors
     /// [`Denied::UnknownKey`].

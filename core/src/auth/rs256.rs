@@ -1,12 +1,13 @@
-//! RS256 (feature `rs256`): RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2.2), for the exponent 65537 and moduli of 2048 to 4096
-//! bits. Everything here is public, so nothing has to take the same time.
+//! RS256 (feature `rs256`): RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2.2), for the exponent
+//! 65537 and moduli of 2048 to 4096 bits. All inputs are public, so the code need not run in
+//! constant time.
 
 use super::{Algorithm, Forged, Verify};
 use crate::limits::{RSA_BITS, RSA_MAX_BITS};
 use core::mem::swap;
 use sha2::{Digest, Sha256};
 
-/// An RSA public key with the exponent 65537. Borrows its modulus, which may lie in flash.
+/// An RSA public key with the exponent 65537. It borrows its modulus, which may be in flash.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rs256<'k> {
@@ -14,10 +15,11 @@ pub struct Rs256<'k> {
 }
 
 impl<'k> Rs256<'k> {
-    /// A key from modulus and exponent (`n` and `e` of a JWK), big-endian.
+    /// Makes a key from a modulus and an exponent (`n` and `e` of a JWK), big-endian.
     ///
-    /// `None` if the exponent is not 65537, or if the modulus is even, begins with a zero byte, has not
-    /// [`RSA_BITS`] to [`RSA_MAX_BITS`] bits, or is one of those that can be factored (ROCA, CVE-2017-15361).
+    /// Returns `None` if the exponent is not 65537, or if the modulus is even, begins with a zero
+    /// byte, does not have [`RSA_BITS`] to [`RSA_MAX_BITS`] bits, or can probably be factored
+    /// (ROCA, CVE-2017-15361).
     pub const fn new(modulus: &'k [u8], exponent: &[u8]) -> Option<Self> {
         let (Some(first), Some(last)) = (modulus.first(), modulus.last()) else {
             return None;
@@ -28,8 +30,9 @@ impl<'k> Rs256<'k> {
     }
 }
 
-/// Whether a modulus looks as if its primes were made by the library of CVE-2017-15361: modulo each of these primes it is a power
-/// of 65537. One good modulus in 2 to the power of 27 looks so, too.
+/// Whether the primes of a modulus were probably made by the library of CVE-2017-15361: modulo each
+/// of these primes, the modulus is a power of 65537. About one good modulus in 2^27 has this
+/// property, too.
 const fn is_roca(modulus: &[u8]) -> bool {
     let mut primes: &[u32] = &[11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
     while let [prime, rest @ ..] = primes {
@@ -56,12 +59,12 @@ impl Verify for Rs256<'_> {
     }
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged> {
-        // RFC 8017 §8.2.2 step 1: as long as the modulus, not a byte less or more.
+        // RFC 8017 §8.2.2 step 1: the signature has exactly the length of the modulus.
         if signature.len() != self.modulus.len() {
             return Err(Forged);
         }
         let hash: [u8; 32] = Sha256::digest(message).into();
-        // The numbers lie on the stack, so a small key takes the small frame.
+        // The numbers are on the stack, so a small key needs only the small stack frame.
         match self.modulus.len() {
             ..=256 => opens_to::<64>(self.modulus, signature, &hash),
             257..=384 => opens_to::<96>(self.modulus, signature, &hash),
@@ -70,16 +73,18 @@ impl Verify for Rs256<'_> {
     }
 }
 
-/// Raises `signature` to the 65537th power and compares it with the encoding of `hash`, in numbers of `N` words.
+/// Raises `signature` to the power of 65537 and compares the result with the encoding of `hash`, in
+/// numbers of `N` words.
 #[inline(never)]
 fn opens_to<const N: usize>(modulus: &[u8], signature: &[u8], hash: &[u8; 32]) -> Result<(), Forged> {
-    // Step 2a, RSAVP1: a representative at or above the modulus is out of range. Both have the same length.
+    // Step 2a, RSAVP1: a signature that is not below the modulus is out of range. Both have the
+    // same length here.
     if signature >= modulus {
         return Err(Forged);
     }
     let mut field = Field::<N> { inverse: inverse(modulus), modulus: [0; N] };
     field.modulus.iter_mut().zip(words(modulus)).for_each(|(place, word)| *place = word);
-    // On a device the stack is what this costs: two numbers take turns.
+    // The stack is scarce on a device, so two numbers alternate as source and target.
     let [mut power, mut next] = [&mut [0; N], &mut [0; N]];
     field.one_squared(&mut power, &mut next);
     field.times(&mut words(signature), power, next);
@@ -88,13 +93,14 @@ fn opens_to<const N: usize>(modulus: &[u8], signature: &[u8], hash: &[u8; 32]) -
         field.square(power, next);
         swap(&mut power, &mut next);
     }
-    // The power is in the form of the field and the signature is not, so the product is not either.
+    // The power is in Montgomery form and the signature is not, so the product is not in it either.
     field.times(&mut words(signature), power, next);
     if encodes(next, modulus.len(), hash) { Ok(()) } else { Err(Forged) }
 }
 
-/// Whether `number`, as `len` bytes, is the encoding of `hash` (RFC 8017 §9.2): `00 01 FF … FF 00`, what the hash is, the hash.
-/// The encoding is made and compared, never parsed: there is nothing to be lenient about.
+/// Whether `number`, as `len` bytes, is the encoding of `hash` (RFC 8017 §9.2): `00 01 FF … FF 00`,
+/// the algorithm of the hash, the hash. The expected encoding is built and compared; nothing is
+/// parsed, so the check cannot be lenient.
 fn encodes<const N: usize>(number: &[u32; N], len: usize, hash: &[u8; 32]) -> bool {
     let padding = len.saturating_sub(3 + DIGEST_INFO.len() + hash.len());
     let expected = [0, 1].into_iter().chain(core::iter::repeat_n(0xFF, padding)).chain([0]);
@@ -104,19 +110,20 @@ fn encodes<const N: usize>(number: &[u32; N], len: usize, hash: &[u8; 32]) -> bo
     zeros.eq(core::iter::repeat_n(0, N * 4 - len)) && number.eq(expected)
 }
 
-/// SHA-256 as DER says it (RFC 8017 §9.2, note 1).
+/// The DER encoding of the algorithm SHA-256 (RFC 8017 §9.2, note 1).
 const DIGEST_INFO: &[u8] =
     &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
-/// Arithmetic modulo an odd number, by Montgomery's method with `R` = 2 to the power of 32·N. Words stand lowest first.
+/// Arithmetic modulo an odd number, by Montgomery's method with `R` = 2^(32·N). The lowest word of
+/// a number comes first.
 struct Field<const N: usize> {
     modulus: [u32; N],
-    /// What the modulus has to be multiplied by to be -1 modulo 2 to the power of 32.
+    /// `-1/modulus` modulo 2^32.
     inverse: u32,
 }
 
 impl<const N: usize> Field<N> {
-    /// Makes `sum` `a·b/R`. Both are below the modulus, and so is the product.
+    /// Sets `sum` to `a·b/R`. `a`, `b` and the result are below the modulus.
     fn times(&self, a: &mut dyn Iterator<Item = u32>, b: &[u32; N], sum: &mut [u32; N]) {
         *sum = [0; N];
         let mut top = 0u32;
@@ -128,7 +135,8 @@ impl<const N: usize> Field<N> {
                 carry >>= 32;
             }
             let high = u64::from(top) + carry;
-            // A multiple of the modulus clears the lowest word, and all move down by it.
+            // Adds the multiple of the modulus that makes the lowest word zero, and shifts the sum
+            // by one word.
             let lowest = sum.first().copied().unwrap_or_default();
             let factor = u64::from(lowest.wrapping_mul(self.inverse));
             let mut carry = 0u64;
@@ -156,14 +164,17 @@ impl<const N: usize> Field<N> {
         self.times(&mut number.iter().copied(), number, into);
     }
 
-    /// Makes `power`, which is zero, `R²`, by which numbers are brought into the form that [`times`](Self::times) keeps them in.
+    /// Sets `power`, which is zero, to `R²`. Multiplication by it converts a number to Montgomery
+    /// form.
     fn one_squared<'p>(&self, power: &mut &'p mut [u32; N], next: &mut &'p mut [u32; N]) {
-        // 2·R to the power of 32·N is R² (as 2 to that power is R): so double until 2·R and a few steps more, then square.
+        // R² is 2·R to the power of 32·N: doubles to 2·R and a few steps more, then squares
+        // repeatedly.
         let bits = 32 * N;
         let top = self.modulus.iter().rposition(|&word| word != 0).unwrap_or_default();
         let high = self.modulus.get(top).map_or(0, |word| 31 - word.leading_zeros());
         if let Some(word) = power.get_mut(top) {
-            // The highest power of two that is below the modulus: it is odd, so not one itself.
+            // The highest power of two below the modulus. The modulus is odd, so it is not a power
+            // of two.
             *word = 1 << high;
         }
         let (odd, squarings) = (bits >> bits.trailing_zeros(), bits.trailing_zeros());
@@ -200,12 +211,13 @@ fn subtract<const N: usize>(number: &mut [u32; N], by: &[u32; N]) {
     }
 }
 
-/// The words of a big-endian number, lowest first.
+/// Returns the words of a big-endian number, lowest first.
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.rchunks(4).map(|chunk| chunk.iter().fold(0, |word, &byte| word << 8 | u32::from(byte)))
 }
 
-/// `-1/modulus` modulo 2 to the power of 32: each step of Newton's method doubles the bits that are right.
+/// Returns `-1/modulus` modulo 2^32. Each step of Newton's method doubles the number of correct
+/// bits.
 fn inverse(modulus: &[u8]) -> u32 {
     let lowest = words(modulus).next().unwrap_or_default();
     let mut inverse: u32 = 1;

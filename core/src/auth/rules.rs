@@ -1,45 +1,50 @@
-//! What a server believes of tokens, as plain data: constants in flash on a device, what a file says on a host.
+//! The rules for accepting tokens, as plain data: constants in flash on a device, configuration on
+//! a host.
 
 use super::claim_items::ClaimItems;
 use super::claims::Claims;
 use super::denied::{Denied, Fault};
 use crate::limits;
 
-/// What is asked of the tokens of one issuer. `S` is a string, borrowed or owned.
+/// The rules for the tokens of one issuer. `S` is a string, borrowed or owned.
 ///
-/// Lists are all asked, and one entry of a list is enough; an empty list asks nothing, but for `audiences` and `applications`.
+/// A token has to satisfy every list that has entries, by matching at least one entry. An empty
+/// list is not checked, except `audiences` and `applications`.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rules<'a, S = &'static str> {
-    /// `iss`, exactly. `{tenantid}` stands for the `tid` of the token, which then has to be one of `tenants`.
+    /// The allowed values of `iss`, compared exactly. `{tenantid}` is a placeholder for the `tid`
+    /// of the token, which then has to be one of `tenants`.
     pub issuers: &'a [S],
-    /// What `aud` may have: the names by which the issuer knows this server. At least one.
+    /// The allowed values of `aud`: the names by which the issuer knows this server. At least one.
     pub audiences: &'a [S],
-    /// The applications that may call (`azp`, `appid`, `client_id`). Without any, only the one that is itself the audience may;
-    /// [`ANY`] as the only entry stands for all.
+    /// The client applications that may call (`azp`, `appid`, `client_id`). If empty, only an
+    /// application that is itself one of the audiences may call; [`ANY`] as the only entry allows
+    /// all.
     pub applications: &'a [S],
-    /// The tenants whose callers may call (`tid`); [`ANY`] as the only entry stands for all.
+    /// The tenants that may call (`tid`); [`ANY`] as the only entry allows all.
     pub tenants: &'a [S],
-    /// The callers who may call (`oid`, or `sub` where there is none).
+    /// The callers that may call (`oid`, or `sub` if the token has no `oid`).
     pub identities: &'a [S],
-    /// The groups whose members may call, besides `identities`.
+    /// The groups that may call, in addition to `identities`.
     pub groups: &'a [S],
-    /// The claim that scopes stand in, if it is neither `scp` nor `scope`.
+    /// The name of the claim with the scopes, if that is neither `scp` nor `scope`.
     pub scopes_in: Option<&'a str>,
-    /// Seconds by which clocks may differ.
+    /// The allowed clock difference in seconds.
     pub leeway: u64,
-    /// Seconds for which a token is accepted after it was issued (`iat`), whatever `exp` says. `None` for no
-    /// such limit.
+    /// The maximum age of a token in seconds, counted from `iat`, even if `exp` is later. `None`
+    /// for no such limit.
     pub max_age: Option<u64>,
-    /// Changes when these rules do, or the keys: tokens that were verified before are verified again.
+    /// Changes when the rules or the keys change: tokens that were verified earlier are then
+    /// verified again.
     pub generation: u32,
 }
 
-/// Any application, or any tenant: what is meant has to be said.
+/// Allows any application or any tenant. The operator has to configure it explicitly.
 pub const ANY: &str = "*";
 
 impl<S> Rules<'_, S> {
-    /// Rules that let nobody in, to be filled.
+    /// Rules that accept no caller, as a start to fill in.
     pub const NONE: Self = Self {
         issuers: &[],
         audiences: &[],
@@ -55,20 +60,20 @@ impl<S> Rules<'_, S> {
 }
 
 impl<S: AsRef<str>> Rules<'_, S> {
-    /// Whether the token says that it is of one of the issuers.
+    /// Whether `iss` of the token is one of the issuers.
     pub(super) fn believes(&self, claims: &Claims<'_>) -> bool {
         let is_named = |issuer: &S| names(issuer.as_ref(), claims);
         self.issuers.iter().any(is_named)
     }
 
-    /// Whether a key that counts for `issuer` alone may verify the token. Entra ID says of its keys whose
-    /// they are, and `common` has those of all tenants.
+    /// Whether a key that is valid only for `issuer` may verify the token. Entra ID publishes the
+    /// issuer of each key, and its `common` endpoint has the keys of all tenants.
     pub(super) fn fits_key(&self, issuer: &str, claims: &Claims<'_>) -> bool {
         if names(issuer, claims) {
             return true;
         }
-        // Tokens of Entra ID's version 1 have another issuer than the keys say: it has to be another name of
-        // the same tenant's issuer.
+        // Tokens of Entra ID version 1 have another `iss` than the issuer of the keys; it has to be
+        // another configured name for the issuer of the same tenant.
         let (Some(tenant), Some(iss)) = (claims.tenant().plain(), claims.issuer().plain()) else {
             return false;
         };
@@ -82,8 +87,8 @@ impl<S: AsRef<str>> Rules<'_, S> {
         is_of_tenant && self.issuers.iter().any(is_other_name)
     }
 
-    /// The checks that need no signature: issuer, audience and time. `now` is in seconds since 1970; `None`
-    /// where the clock is not trusted.
+    /// Makes the checks that need no signature: issuer, audience and time. `now` is in seconds
+    /// since 1970; `None` if the clock is not set.
     pub(super) fn check<'t>(&self, claims: &Claims<'t>, now: Option<u64>) -> Result<(), Denied<'t>> {
         self.issued(claims)?;
         self.addressed(claims)?;
@@ -94,7 +99,7 @@ impl<S: AsRef<str>> Rules<'_, S> {
         if self.believes(claims) { Ok(()) } else { Err(Denied::Issuer(claims.issuer().raw())) }
     }
 
-    // RFC 7519 §4.1.3: a token whose audience is another server MUST be refused.
+    // RFC 7519 §4.1.3: a token for another audience MUST be refused.
     pub(super) fn addressed<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         match self.audiences.iter().any(|audience| claims.is_for(audience.as_ref())) {
             true => Ok(()),
@@ -104,8 +109,8 @@ impl<S: AsRef<str>> Rules<'_, S> {
 
     pub(super) fn in_time(&self, items: &ClaimItems, now: Option<u64>) -> Result<(), Denied<'static>> {
         let now = now.ok_or(Denied::NoClock)?;
-        // RFC 7519 §4.1.4: not accepted on or after `exp`; §4.1.5: not before `nbf`. A token issued in the
-        // future was made by a clock whose `exp` cannot be trusted either.
+        // RFC 7519 §4.1.4: not accepted on or after `exp`; §4.1.5: not before `nbf`. A token with
+        // `iat` in the future was issued with a wrong clock, so its `exp` cannot be trusted either.
         if let Some(ago) = now.checked_sub(items.exp.saturating_add(self.leeway)) {
             return Err(Denied::Expired(ago));
         }
@@ -124,7 +129,8 @@ impl<S: AsRef<str>> Rules<'_, S> {
         }
     }
 
-    /// Whether the holder of a valid token may call at all: tenant, application, identity and groups.
+    /// Checks whether the holder of a valid token may call at all: tenant, application, identity
+    /// and groups.
     pub(super) fn admit<'t>(&self, claims: &Claims<'t>) -> Result<(), Denied<'t>> {
         self.admit_tenant(claims)?;
         self.admit_application(claims)?;
@@ -148,8 +154,9 @@ impl<S: AsRef<str>> Rules<'_, S> {
         if !listed && !is_any(self.applications) {
             return Err(Denied::Application(application.raw()));
         }
-        // No person has consented, so the policy has to name the application, or the issuer has to give it a role
-        // (learn.microsoft.com, "Protected web API: Verify scopes and app roles").
+        // No person has given consent, so the policy has to list the application, or the issuer has
+        // to give it a role (learn.microsoft.com, "Protected web API: Verify scopes and app
+        // roles").
         if claims.is_application() && !listed && !claims.has_any_role() {
             return Err(Denied::AppWithoutRole);
         }
@@ -178,13 +185,14 @@ fn names(issuer: &str, claims: &Claims<'_>) -> bool {
         return template(issuer).is_none();
     }
     match (claims.tenant().plain(), claims.issuer().plain()) {
-        // The tenant must be a GUID, or it could bring a path of its own (Entra ID, multi-tenant applications).
+        // The tenant must be a GUID, otherwise it could add a path of its own (Entra ID,
+        // multi-tenant applications).
         (Some(tenant), Some(iss)) => is_instance(issuer, iss, tenant) && is_guid(tenant),
         _ => false,
     }
 }
 
-/// Whether `issuer` is `pattern` with `tenant` in the place of `{tenantid}`.
+/// Whether `issuer` is `pattern` with `tenant` in place of `{tenantid}`.
 #[inline(never)]
 fn is_instance(pattern: &str, issuer: &str, tenant: &str) -> bool {
     template(pattern).is_some_and(|(front, back)| {
@@ -194,19 +202,19 @@ fn is_instance(pattern: &str, issuer: &str, tenant: &str) -> bool {
     })
 }
 
-/// The parts of a template before and behind `{tenantid}`.
+/// Returns the parts of a template before and after `{tenantid}`.
 fn template(issuer: &str) -> Option<(&str, &str)> {
     let at = find(issuer, TENANT)?;
     issuer.get(..at).zip(issuer.get(at + TENANT.len()..))
 }
 
-// Bytes are searched, because the linker cannot prove that the string search of the library never panics.
+// Searches bytes, because the linker cannot prove that the library's string search never panics.
 #[inline(never)]
 fn find(text: &str, part: &str) -> Option<usize> {
     text.as_bytes().windows(part.len().max(1)).position(|window| window == part.as_bytes())
 }
 
-/// Stands for the tenant of the token in an issuer.
+/// The placeholder for the tenant of the token in an issuer.
 const TENANT: &str = "{tenantid}";
 
 fn is_any<S: AsRef<str>>(list: &[S]) -> bool {

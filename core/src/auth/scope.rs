@@ -1,36 +1,40 @@
-//! What an authenticated caller may do.
+//! Authorization: checks what an authenticated caller may use.
 
 use super::claims::Claims;
 use super::denied::Denied;
 use super::principal::Authenticated;
 use crate::limits::IMPLIED;
 
-/// A scope or a role that a tool, prompt or resource requires of its caller's token.
+/// A scope or a role that the caller's token must have for a tool, prompt or resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Need<'a> {
-    /// A scope: what a person has allowed the application to do. An application that acts for itself has no scopes, and none
-    /// are required of it (learn.microsoft.com, "Protected web API: Verify scopes and app roles").
+    /// A scope: a permission that a person has given to the application. An application that calls
+    /// for itself has no scopes and needs none (learn.microsoft.com, "Protected web API: Verify
+    /// scopes and app roles").
     Scope(&'a str),
     /// A role that the issuer has given to the caller, a person or an application.
     Role(&'a str),
 }
 
-/// Proof that a caller may use the tool of one call. Without it no [`Ticket`](crate::exchange::Ticket) is made.
+/// Proof that a caller may use the operation of one call. A [`Ticket`](crate::exchange::Ticket)
+/// cannot be made without it.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Allowed(());
 
-/// Checks whether `who` may use something that requires all of `needs`.
+/// Checks whether `who` may use an offer that requires all of `needs`.
 ///
-/// Anonymous callers and holders of keys have no scopes or roles, so the policy that accepts them lets them use everything. A
-/// guest ([`Access::Guest`](super::Access::Guest)) may use what requires nothing.
+/// Anonymous callers and holders of keys have no scopes or roles; a policy that accepts them lets
+/// them use everything. A guest ([`Access::Guest`](super::Access::Guest)) may use offers that
+/// require nothing.
 ///
-/// `implied` are pairs of scopes by number, the broad one first: a token with the broad scope has the narrow one too, over any
-/// number of steps. Only the first [`IMPLIED`] pairs count.
+/// `implied` returns pairs of scopes by number, the broad one first: a token with the broad scope
+/// also has the narrow one, transitively. Only the first [`IMPLIED`] pairs are read.
 ///
 /// # Errors
-/// [`Denied::Role`], which no other scope helps with, [`Denied::Scope`], which a scope helps with, or [`Denied::NoToken`].
+/// [`Denied::Role`] if a role is missing, [`Denied::Scope`] if a scope is missing, which the caller
+/// can request, or [`Denied::NoToken`] for a guest.
 pub fn authorize<'n>(
     who: &Authenticated<'_>,
     mut needs: impl Iterator<Item = Need<'n>>,
@@ -43,7 +47,7 @@ pub fn authorize<'n>(
     }
 }
 
-/// The check of the permissions of a token: [`by_claims`].
+/// The check of a token's permissions: [`by_claims`].
 #[derive(Clone, Copy)]
 pub(super) struct Rights(pub(super) Check);
 
@@ -83,14 +87,15 @@ pub(super) fn by_claims<'n>(
     if scopes { Ok(Allowed(())) } else { Err(Denied::Scope) }
 }
 
-// MCP 2026-07-28 basic/authorization: a broader scope that implies a narrower one MUST be recognised as sufficient.
+// MCP 2026-07-28 basic/authorization: a broader scope that implies a narrower one MUST be
+// recognised as sufficient.
 fn grants<'n>(claims: &Claims<'_>, scope: &str, implied: &dyn Fn(usize) -> Option<(&'n str, &'n str)>) -> bool {
     if claims.has_scope(scope) {
         return true;
     }
     let pairs = || (0..IMPLIED).map_while(|number| Some((number, implied(number)?)));
-    // A bit for each pair whose broad scope is enough. A scope that includes such a scope is enough, too, so this repeats until
-    // no bit is added.
+    // One bit for each pair with a broad scope that is sufficient. A scope that implies such a
+    // scope is sufficient, too, so the loop repeats until it adds no bit.
     let mut would_do = 0u64;
     loop {
         let before = would_do;

@@ -1,6 +1,6 @@
-//! Verification of an access token, in steps. Each step is a value that only the step before can make:
-//! [`Bearer`] → [`Claimed`] → [`Candidate`] → [`Verified`]. Cheap checks come first, so that a token that fails them costs no
-//! signature and fetches no key.
+//! Verification of an access token, in steps. Each step is a value that only the previous step can
+//! make: [`Bearer`] → [`Claimed`] → [`Candidate`] → [`Verified`]. Cheap checks come first: a token
+//! that fails them costs no signature check and no key fetch.
 
 use super::bearer::Bearer;
 use super::claim_items::{Claim, ClaimItems};
@@ -13,17 +13,18 @@ use crate::json::Text;
 use core::fmt;
 use sha2::{Digest, Sha256};
 
-/// The claims of a token before its verification. Nothing of them is believed.
+/// The claims of a token before its verification. They are not trusted.
 pub struct Claimed<'t> {
     jws: Jws<'t>,
     items: ClaimItems,
 }
 
 impl<'h> Bearer<'h> {
-    /// Reads the claims of the token; `scratch` needs three quarters of its length. `scopes_in` as in [`Rules`].
+    /// Reads the claims of the token. `scratch` needs three quarters of the token's length.
+    /// `scopes_in` as in [`Rules`].
     ///
     /// # Errors
-    /// What is wrong with its form.
+    /// The fault of the token's form.
     pub fn read<'t>(self, scopes_in: Option<&str>, scratch: &'t mut [u8]) -> Result<Claimed<'t>, Denied<'t>>
     where
         'h: 't,
@@ -35,20 +36,21 @@ impl<'h> Bearer<'h> {
 }
 
 impl<'t> Claimed<'t> {
-    /// Whether `rules` are those of the token's issuer.
+    /// Returns whether `rules` are those of the token's issuer.
     pub fn is_of<S: AsRef<str>>(&self, rules: &Rules<'_, S>) -> bool {
         rules.believes(&self.claims())
     }
 
-    /// The issuer that the token names.
+    /// Returns `iss` of the token.
     pub fn issuer(&self) -> Text<'_> {
         self.claims().issuer()
     }
 
-    /// Does the checks that need no key. `now` is in seconds since 1970; `None` where the clock is not trusted.
+    /// Makes the checks that need no key. `now` is in seconds since 1970; `None` if the clock is
+    /// not set.
     ///
     /// # Errors
-    /// The rule that is broken.
+    /// The first rule that the token violates.
     pub fn check<'r, S: AsRef<str>>(
         &'t self,
         rules: &'r Rules<'r, S>,
@@ -59,8 +61,8 @@ impl<'t> Claimed<'t> {
         Ok(Candidate { claimed: self, rules })
     }
 
-    /// The verdict of each rule by itself, whatever the others and the signature say: for people who want to know why a
-    /// token is refused. It authenticates no caller.
+    /// Returns the verdict of each rule, independent of the other rules and the signature. It
+    /// explains to an operator why a token is refused; it does not authenticate a caller.
     pub fn verdicts<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> [Verdict<'_>; 7] {
         let claims = self.claims();
         [
@@ -74,18 +76,18 @@ impl<'t> Claimed<'t> {
         ]
     }
 
-    /// The name of the key that it says it was signed by; empty if it names none.
+    /// Returns the `kid` of the token, which is the name of a key; empty if absent.
     pub const fn kid(&self) -> Text<'t> {
         self.jws.kid()
     }
 
-    /// The algorithm that it says it was signed by.
+    /// Returns the `alg` of the token.
     pub const fn alg(&self) -> Text<'t> {
         self.jws.alg()
     }
 
-    /// Whether `key` has signed the token, whatever the other rules say: for people, as
-    /// [`verdicts`](Claimed::verdicts) are.
+    /// Checks whether `key` has signed the token, independent of the other rules; an explanation
+    /// for the operator, as [`verdicts`](Claimed::verdicts) is.
     ///
     /// # Errors
     /// [`Denied::KeyOfOtherIssuer`], [`Denied::Algorithm`] or [`Denied::Signature`].
@@ -97,7 +99,7 @@ impl<'t> Claimed<'t> {
         self.payload(rules, key).map(|_| ())
     }
 
-    /// The claims, if `key` may verify the token and has signed it.
+    /// Returns the claims if `key` may verify the token and has signed it.
     fn payload<S: AsRef<str>>(
         &self,
         rules: &Rules<'_, S>,
@@ -109,19 +111,19 @@ impl<'t> Claimed<'t> {
         self.jws.verify(key)
     }
 
-    /// Whether `key` may verify the token: it counts for its issuer. One name (`kid`) may stand for several
-    /// keys in a set with keys of several issuers.
+    /// Returns whether `key` may verify the token: the key has to be valid for the token's issuer.
+    /// In a set with keys of several issuers, several keys can have the same `kid`.
     pub fn fits_key<S: AsRef<str>>(&self, rules: &Rules<'_, S>, key: &(impl Verify + ?Sized)) -> bool {
         key.issuer().is_none_or(|issuer| rules.fits_key(issuer, &self.claims()))
     }
 
-    /// The length of the signature in bytes. Each algorithm has its own lengths.
+    /// Returns the length of the signature in bytes. Each algorithm has its own lengths.
     pub const fn signature_len(&self) -> usize {
         self.jws.signature_len()
     }
 
-    // RFC 8725 §2.8 and §3.12: a token of another kind must not be accepted as an access token, or an ID
-    // token would open every API of its client.
+    // RFC 8725 §2.8 and §3.12: a token of another kind must not be accepted as an access token.
+    // Otherwise, an ID token would give access to every API of its client.
     fn is_access_token(&self) -> Result<(), Denied<'static>> {
         match self.items.marker {
             None => Ok(()),
@@ -131,7 +133,7 @@ impl<'t> Claimed<'t> {
         }
     }
 
-    /// The claims, as they were written. Nothing of them is believed.
+    /// Returns the claims as the issuer wrote them. They are not trusted.
     pub fn written(&self) -> &[u8] {
         self.jws.unverified()
     }
@@ -144,33 +146,34 @@ impl<'t> Claimed<'t> {
 /// The name of a rule, and its verdict on a token.
 pub type Verdict<'t> = (&'static str, Result<(), Denied<'t>>);
 
-/// A token that has passed all checks but that of its signature.
+/// A token that has passed all checks except its signature.
 pub struct Candidate<'t, 'r, S> {
     claimed: &'t Claimed<'t>,
     rules: &'r Rules<'r, S>,
 }
 
 impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
-    /// The name of the key that it says it was signed by; empty if it names none.
+    /// Returns the `kid` of the token, which is the name of a key; empty if absent.
     pub fn kid(&self) -> Text<'t> {
         self.claimed.jws.kid()
     }
 
-    /// The algorithm that it says it was signed by: it helps to choose among keys without names, and decides nothing.
+    /// Returns the `alg` of the token. It helps to choose among keys without names and decides
+    /// nothing else.
     pub fn alg(&self) -> Text<'t> {
         self.claimed.jws.alg()
     }
 
-    /// The tenant that the token names.
+    /// Returns `tid`, the tenant in the token.
     pub fn tenant(&self) -> Text<'t> {
         self.claimed.claims().tenant()
     }
 
-    /// Checks the signature, and then whether its holder may call at all.
+    /// Verifies the signature, and then checks whether the holder may call at all.
     ///
     /// # Errors
-    /// [`Denied::KeyOfOtherIssuer`], [`Denied::Algorithm`], [`Denied::Signature`], or the rule that keeps
-    /// the holder out.
+    /// [`Denied::KeyOfOtherIssuer`], [`Denied::Algorithm`], [`Denied::Signature`], or the rule that
+    /// excludes the holder.
     pub fn verify(self, key: &(impl Verify + ?Sized)) -> Result<Verified<&'t [u8]>, Denied<'t>> {
         let payload = self.claimed.payload(self.rules, key)?;
         let claims = self.claimed.claims();
@@ -180,16 +183,18 @@ impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
     }
 }
 
-/// Names what is in front of the server and authenticates callers in its place.
+/// A system in front of the server that authenticates callers for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Voucher {
-    /// A platform that signs callers in, removes what clients write into its own headers, and is the only way to the server.
+    /// A platform that authenticates callers, removes its own headers from clients' requests, and
+    /// is the only way to reach the server.
     Platform,
 }
 
-/// A verified token, to be kept until it comes again. It holds the claims in a `B` that only this module fills.
+/// A verified token, as a server caches it for later requests. It stores the claims in a `B` that
+/// only this module fills.
 pub struct Verified<B> {
     payload: B,
     items: ClaimItems,
@@ -198,11 +203,11 @@ pub struct Verified<B> {
 }
 
 impl<B: AsRef<[u8]>> Verified<B> {
-    /// The claims of a caller that a platform has authenticated: a JSON object with `iss`, `aud` and `exp`, as in a token.
-    /// Scopes and roles of tools are still checked.
+    /// Makes the claims of a caller that a platform has authenticated: a JSON object with `iss`,
+    /// `aud` and `exp`, as in a token. The scopes and roles that tools require are still checked.
     ///
     /// # Errors
-    /// [`Denied::NotAnObject`] where they cannot be read.
+    /// [`Denied::NotAnObject`] if the claims cannot be read.
     pub fn vouched(by: &Voucher, payload: B) -> Result<Self, Denied<'static>> {
         let Voucher::Platform = by;
         let items = ClaimItems::read(payload.as_ref(), None).map_err(|_| Denied::NotAnObject)?;
@@ -210,26 +215,26 @@ impl<B: AsRef<[u8]>> Verified<B> {
         Ok(Self { payload, items, identity, generation: 0 })
     }
 
-    /// The same, in memory of its own.
+    /// Copies the token into memory of its own.
     ///
     /// # Errors
-    /// What `C` says where the claims do not fit.
+    /// The error of `C` if the claims do not fit.
     pub fn keep<'a, C: TryFrom<&'a [u8]>>(&'a self) -> Result<Verified<C>, C::Error> {
         let Self { items, identity, generation, .. } = *self;
         Ok(Verified { payload: C::try_from(self.payload.as_ref())?, items, identity, generation })
     }
 
-    /// The second since 1970 from which on it is not accepted.
+    /// Returns the time, in seconds since 1970, from which the token is no longer accepted.
     pub const fn expires(&self) -> u64 {
         self.items.exp
     }
 
-    /// The second since 1970 in which it was issued; 0 if it does not say.
+    /// Returns the time of issue, in seconds since 1970; 0 if the token has none.
     pub const fn issued(&self) -> u64 {
         self.items.iat
     }
 
-    /// What must still be true when it is used: keys and policy are the same, and the time fits.
+    /// Checks that a cached token is still valid: same keys, same policy, and not expired.
     pub(super) fn holds<S: AsRef<str>>(&self, rules: &Rules<'_, S>, now: Option<u64>) -> Result<(), Denied<'static>> {
         if self.generation != rules.generation {
             return Err(Denied::Outdated);
@@ -246,9 +251,11 @@ impl<B: AsRef<[u8]>> Verified<B> {
     }
 }
 
-/// A digest that tells the holder of a token from all others, across requests: issuer, tenant, object, subject and
-/// application, each with its length in front. Of holders who are not named, each token is one of its own.
-// learn.microsoft.com, "Secure applications and APIs by validating claims": `oid` and `tid` together name a user.
+/// Returns a digest that distinguishes the holder of a token from all others, across requests. It
+/// covers issuer, tenant, object, subject and application, each preceded by its length. If the
+/// token does not identify its holder, the digest is different for each token.
+// learn.microsoft.com, "Secure applications and APIs by validating claims": `oid` and `tid`
+// together identify a user.
 fn identity(claims: &Claims<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
     let parts = [claims.issuer(), claims.tenant(), claims.object(), claims.subject(), claims.application()];

@@ -1,10 +1,11 @@
-//! Signatures. What makes them good is a library's business, or a few lines where none is small enough; which algorithm is used
-//! is decided by the key, never by the token.
+//! Signature verification. Libraries verify signatures, or a few lines of this crate if no library
+//! is small enough. The key determines the algorithm, never the token.
 
 use crate::json::Text;
 
-/// What a key is for (RFC 7518 §3.1, RFC 8037 §3.1). `none` and shared secrets are not here: a server that only reads tokens
-/// has no use for them, and a public key taken for a secret is an old trick (RFC 8725 §2.1).
+/// The algorithm of a key (RFC 7518 §3.1, RFC 8037 §3.1). `none` and shared secrets are absent: a
+/// server that only verifies tokens does not need them, and attackers have used a public key as a
+/// shared secret (RFC 8725 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -26,7 +27,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Its name in `alg`.
+    /// Returns the name of the algorithm in `alg`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -40,26 +41,27 @@ impl Algorithm {
     }
 }
 
-/// The signature is not good, for whatever reason.
+/// The signature is invalid, for any reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Forged;
 
-/// A public key, with the one algorithm that it is for.
+/// A public key with its one algorithm.
 pub trait Verify {
-    /// The algorithm.
+    /// Returns the algorithm.
     fn algorithm(&self) -> Algorithm;
 
-    /// The issuer for whose tokens alone the key counts, if its publisher names one; `{tenantid}` stands for
-    /// the tenant of the token. Keys of Entra ID have such a name in the member `issuer`.
+    /// Returns the only issuer that the key is valid for, if the publisher names one; `{tenantid}`
+    /// is a placeholder for the tenant of the token. Entra ID publishes it in the member `issuer`
+    /// of a key.
     fn issuer(&self) -> Option<&str> {
         None
     }
 
-    /// Checks that `signature` was made over `message` by the holder of the private key.
+    /// Verifies that the holder of the private key has made `signature` over `message`.
     ///
     /// # Errors
-    /// [`Forged`] if it was not.
+    /// [`Forged`] if the signature is invalid.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Forged>;
 }
 
@@ -79,7 +81,7 @@ impl<V: Verify + ?Sized> Verify for &V {
 
 /// The keys of an issuer.
 pub trait IssuerKeys {
-    /// The key of the name `kid`; where a token names none, the only one that there is.
+    /// Returns the key with this `kid`; if the token has no `kid`, the only key of the issuer.
     fn key(&self, kid: Text<'_>) -> Option<&dyn Verify>;
 }
 

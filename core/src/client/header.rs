@@ -1,4 +1,5 @@
-//! Header fields that mirror a request of revision 2026-07-28 (MCP 2026-07-28 basic/transports/streamable-http).
+//! Header fields that mirror a request of revision 2026-07-28 (MCP 2026-07-28
+//! basic/transports/streamable-http).
 
 use crate::json::{Full, Sink, encode_base64};
 
@@ -13,12 +14,13 @@ pub fn mirrored_name(method: &str) -> Option<&'static str> {
     }
 }
 
-/// Writes `text` as the value of a header field: as it is, or as `=?base64?…?=` where a header cannot carry it.
+/// Writes `text` as the value of a header field: unchanged, or as `=?base64?…?=` if a header cannot
+/// carry it.
 ///
 /// # Errors
 /// [`Full`] if the value does not fit; a part of it may then be written.
-// MCP 2026-07-28 streamable-http, "Value encoding": encoded are non-ASCII, control characters, blanks at the ends, and what
-// looks encoded. The public suite wants tabs encoded, too.
+// MCP 2026-07-28 streamable-http, "Value encoding": encode non-ASCII and control characters, spaces
+// at the ends, and text that looks encoded. The public suite expects tabs to be encoded, too.
 pub fn field_value(text: &str, out: &mut dyn Sink) -> Result<(), Full> {
     let bytes = text.as_bytes();
     let is_printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));

@@ -1,15 +1,15 @@
-//! Reading a message from a server: which kind it is, and where its members are.
+//! Reads a message from a server: its kind and the spans of its members.
 
 use crate::json::{self, Item, Kind, Reader, Span, Text, Value};
 use crate::rpc::{self, Envelope, Error};
 
-/// A message from a server and the place of its `params`.
+/// A message from a server and the span of its `params`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Received {
-    /// The kind of the message and the places of its members.
+    /// The kind of the message and the spans of its members.
     pub message: Message,
-    /// The place of `params`.
+    /// The span of `params`.
     pub params: Option<Item>,
 }
 
@@ -19,14 +19,14 @@ pub struct Received {
 pub enum Message {
     /// The answer to a request of this client.
     Answer(Answer),
-    /// A request to the client; servers of revision 2026-07-28 send none.
+    /// A request to the client; servers of revision 2026-07-28 do not send any.
     Request {
         /// The id as the server wrote it. The response repeats it byte by byte.
         id: Span,
         /// The method, a string.
         method: Item,
     },
-    /// A notification. The place is that of its method.
+    /// A notification, with the span of its method.
     Notification(Item),
 }
 
@@ -36,11 +36,11 @@ pub enum Message {
 pub struct Answer {
     /// The request that is answered.
     pub id: AnswerId,
-    /// The place of `result`, or of `error`.
+    /// The span of `result`, or of `error`.
     pub outcome: Result<Item, Item>,
 }
 
-/// The id of an answer. This client numbers its requests.
+/// The id of an answer. This client uses numbers as request ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AnswerId {
@@ -62,13 +62,14 @@ impl AnswerId {
     }
 }
 
-/// Why a body is not a message.
+/// The reasons why a body is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unreadable {
     /// The body is not JSON.
     NotJson(json::Error),
-    /// The body is an array: a batch, which only revision 2025-03-26 has. [`elements`] gives its messages.
+    /// The body is an array: a batch, which only revision 2025-03-26 has. [`elements`] returns its
+    /// messages.
     Array,
     /// The body is JSON, but not a JSON-RPC message.
     NotAMessage(Error),
@@ -102,7 +103,8 @@ fn answer_id(id: Option<Item>, body: &[u8]) -> AnswerId {
     }
 }
 
-/// The number that an id or a progress token of this client has come back as: a number, or a string of its digits.
+/// Returns the number of an id or a progress token of this client: the server may send a number, or
+/// a string of its digits.
 pub fn number(value: Value<'_>) -> Option<u64> {
     match value.text() {
         None => value.integer().ok()?.to(),
@@ -115,7 +117,7 @@ fn digit(number: u64, byte: &u8) -> Option<u64> {
     number.checked_mul(10)?.checked_add(digit.into())
 }
 
-/// The members of an object. A value of another kind has none.
+/// Iterates over the members of an object; a value of another kind has none.
 pub fn members<'a>(object: Value<'a>) -> impl Iterator<Item = (Text<'a>, Value<'a>)> {
     let text = object.raw();
     let mut reader = opened(&object, Reader::enter_object);
@@ -126,7 +128,7 @@ pub fn members<'a>(object: Value<'a>) -> impl Iterator<Item = (Text<'a>, Value<'
     })
 }
 
-/// The elements of an array. A value of another kind has none.
+/// Iterates over the elements of an array; a value of another kind has none.
 pub fn elements<'a>(array: Value<'a>) -> impl Iterator<Item = Value<'a>> {
     let text = array.raw();
     let mut reader = opened(&array, Reader::enter_array);
@@ -139,7 +141,7 @@ pub fn elements<'a>(array: Value<'a>) -> impl Iterator<Item = Value<'a>> {
     })
 }
 
-/// A reader behind the opening bracket, if the value has this bracket.
+/// Returns a reader after the opening bracket, if the value begins with this bracket.
 fn opened<'a>(
     value: &Value<'a>,
     enter: impl FnOnce(&mut Reader<'a>) -> Result<Option<usize>, json::Error>,

@@ -1,5 +1,5 @@
-//! The messages of an MCP client, without I/O: requests are written in place, answers are read as places in their body, and
-//! a small state machine finds out which revision a server speaks.
+//! The messages of an MCP client, without I/O. Requests are written in place, answers are read as
+//! spans of their body, and a state machine negotiates the revision with the server.
 //!
 //! ```
 //! use attache_core::client::{self, Message, Meta, Param, Profile, Received};

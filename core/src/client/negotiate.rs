@@ -1,12 +1,14 @@
-//! Finding out which revision a server speaks: the modern probe first, then the handshake of the older revisions.
+//! Negotiates the revision with a server: first the modern probe, then the handshake of the older
+//! revisions.
 //!
-//! The machine does no I/O. The caller sends what a [`Step`] says and reports what came back as [`Heard`].
+//! The state machine does no I/O. The caller makes each [`Step`] and reports its result as
+//! [`Heard`].
 
 use super::{Failure, Message, elements, read};
 use crate::era::Version;
 use crate::json::{Item, Value};
 
-/// What carries the messages.
+/// The transport of the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Transport {
@@ -16,76 +18,76 @@ pub enum Transport {
     Http,
 }
 
-/// What to do next.
+/// The next step of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Step {
     /// Send `server/discover` of this revision, with a new id.
     Discover(Version),
-    /// Send `initialize` with this version, with a new id and without a session id. A server process that has ended is
-    /// started again first.
+    /// Send `initialize` with this version and a new id, without a session id. If the server
+    /// process has ended, start it again first.
     Initialize(Version),
     /// Send a GET and wait for an event `endpoint`: the transport of revision 2024-11-05.
     OpenOldTransport,
-    /// Get a credential, then repeat the last step: the server answered with this status.
+    /// Get a credential, then repeat the last step. The server answered with this HTTP status.
     Authorize(u16),
-    /// Wait a while, then repeat the last step: the server answered with this status.
+    /// Wait a while, then repeat the last step. The server answered with this HTTP status.
     Wait(u16),
     /// The server speaks this modern revision; there is no handshake.
     Modern(Version),
-    /// The handshake has agreed on this revision. Send `notifications/initialized`.
+    /// The handshake agreed on this revision. Send `notifications/initialized`.
     Legacy(Version),
-    /// There is no revision to speak.
+    /// The negotiation failed, for this reason.
     Fail(NoRevision),
 }
 
-/// Why there is no revision to speak with a server.
+/// The reasons why the negotiation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NoRevision {
-    /// The server speaks other revisions than this client.
+    /// The server speaks only revisions that this client does not speak.
     NotMutual,
     /// The server refused with this error code.
     Refused(i64),
-    /// The server does not speak the modern revision that was asked for.
+    /// The server does not speak the modern revision that the caller requires.
     NotModern,
     /// The server answered with this HTTP status.
     Status(u16),
-    /// The answer is not one of an MCP server.
+    /// The answer is not from an MCP server.
     NotMcp,
-    /// No answer came in time.
+    /// The server did not answer before the deadline.
     Silent,
     /// The server ended its output or its process.
     Ended,
-    /// No connection could be made.
+    /// The client could not connect.
     Unreachable,
 }
 
-/// What came back for a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Heard<'a> {
-    /// A JSON-RPC answer to the request. Over a line the status is 200.
+    /// A JSON-RPC answer to the request. On a line the status is 200.
     Message {
         /// The HTTP status.
         status: u16,
         /// The answer.
         body: &'a [u8],
     },
-    /// An HTTP answer that has no JSON-RPC answer in it.
+    /// An HTTP response without a JSON-RPC answer.
     Status {
         /// The HTTP status.
         status: u16,
-        /// The front of the body.
+        /// The beginning of the body.
         body: &'a [u8],
     },
-    /// The event `endpoint` came.
+    /// The server sent the event `endpoint`.
     Opened,
-    /// The deadline passed.
+    /// The deadline passed without an answer.
     Silence,
     /// The server ended its output, or its process ended.
     Ended,
-    /// No connection could be made.
+    /// The client could not connect.
     Unreachable,
 }
 
@@ -97,9 +99,9 @@ pub struct Negotiation {
     stage: Stage,
     pinned: Option<Version>,
     has_credential: bool,
-    /// Probes sent.
+    /// The number of probes sent.
     probes: u8,
-    /// Bits of the versions that `initialize` was sent with.
+    /// One bit for each version that the client has sent in `initialize`.
     offered: u8,
     has_restarted: bool,
     old_transport: bool,
@@ -119,7 +121,7 @@ const MODERN: Version = Version::V2026_07_28;
 /// The revisions with a handshake, newest first.
 const LEGACY: [Version; 4] = [Version::V2025_11_25, Version::V2025_06_18, Version::V2025_03_26, Version::V2024_11_05];
 
-/// A version is probed once, and once more if the server says that it has it.
+/// A version is probed once, and once more if the server says that it supports the version.
 const PROBES: u8 = 2;
 
 const HEADER_MISMATCH: i64 = -32020;
@@ -143,26 +145,26 @@ impl Negotiation {
         }
     }
 
-    /// Begins with the handshake: the server is known to be of the older revisions.
+    /// Begins with the handshake, for a server that is known to speak only older revisions.
     #[must_use]
     pub const fn legacy(self) -> Self {
         Self { stage: Stage::Handshake, ..self }
     }
 
-    /// Asks for this version only.
+    /// Accepts only this version.
     #[must_use]
     pub const fn pinned(self, version: Version) -> Self {
         let stage = if version.is_modern() { Stage::Probe } else { Stage::Handshake };
         Self { pinned: Some(version), stage, ..self }
     }
 
-    /// Requests carry a credential, so a refusal is not the lack of one.
+    /// Requests carry a credential, so a refusal does not mean that the credential is missing.
     #[must_use]
     pub const fn with_credential(self) -> Self {
         Self { has_credential: true, ..self }
     }
 
-    /// The first step.
+    /// Returns the first step.
     pub fn start(&mut self) -> Step {
         match self.stage {
             Stage::Probe => self.probe(),
@@ -170,7 +172,7 @@ impl Negotiation {
         }
     }
 
-    /// The step that follows what was heard.
+    /// Returns the step that follows this result.
     pub fn heard(&mut self, heard: Heard<'_>) -> Step {
         match heard {
             Heard::Message { status: status @ (401 | 403), .. }
@@ -186,7 +188,8 @@ impl Negotiation {
         }
     }
 
-    // A server that refuses a credential it was shown may only not know the method: the handshake tells.
+    // A server may refuse the credential of a probe only because it does not know the method. The
+    // handshake shows whether that is so.
     fn unauthorized(&mut self, status: u16) -> Step {
         if self.stage == Stage::Probe && self.has_credential && self.pinned.is_none() {
             return self.fall_back();
@@ -200,7 +203,7 @@ impl Negotiation {
         Step::Discover(MODERN)
     }
 
-    /// Probes once more if that has not been done yet.
+    /// Probes once more, unless that was done already.
     fn probe_again(&mut self, otherwise: NoRevision) -> Step {
         if self.probes < PROBES { self.probe() } else { Step::Fail(otherwise) }
     }
@@ -213,8 +216,9 @@ impl Negotiation {
                 None => self.fall_back(),
             },
             Heard::Ended => self.restart(),
-            // MCP 2026-07-28 basic/versioning: anything not recognised as modern means an older server. Silence and 5xx
-            // get one `initialize`, too, whose success alone decides.
+            // MCP 2026-07-28 basic/versioning: a response that is not recognised as modern means an
+            // older server. After silence or a 5xx status, the client sends `initialize` once; only
+            // its success counts.
             _ => self.fall_back(),
         }
     }
@@ -239,7 +243,8 @@ impl Negotiation {
                     self.fall_back()
                 }
             }
-            // MCP 2026-07-28 basic/versioning: a recognised modern error keeps the client modern. Correct once, then report.
+            // MCP 2026-07-28 basic/versioning: after a recognised modern error the client stays
+            // modern. It corrects the request once, then reports the error.
             HEADER_MISMATCH | MISSING_CAPABILITY => self.probe_again(NoRevision::Refused(failure.code)),
             _ => self.fall_back(),
         }
@@ -252,7 +257,8 @@ impl Negotiation {
         }
     }
 
-    /// The server process ended at the probe, as servers do that exit on any request but `initialize`.
+    /// The server process ended at the probe. Some servers exit on any request other than
+    /// `initialize`.
     fn restart(&mut self) -> Step {
         if core::mem::replace(&mut self.has_restarted, true) {
             return Step::Fail(NoRevision::Ended);
@@ -280,7 +286,8 @@ impl Negotiation {
         }
     }
 
-    // MCP 2025-11-25 basic/lifecycle: the server may answer with another version; a client that lacks it disconnects.
+    // MCP 2025-11-25 basic/lifecycle: the server may answer with another version; a client that
+    // does not support it disconnects.
     fn agreed(&mut self, result: Value<'_>) -> Step {
         let Some(version) = result.member("protocolVersion").and_then(|version| version.text()) else {
             return Step::Fail(NoRevision::NotMcp);
@@ -305,7 +312,8 @@ impl Negotiation {
         }
     }
 
-    /// A refusal that names versions: the modern one is probed once more, an older one is offered once.
+    /// A refusal that lists versions: the modern version is probed once more, an older one is
+    /// offered once.
     fn other_version(&mut self, text: &[u8]) -> Option<Step> {
         if self.pinned.is_some() {
             return None;
@@ -317,7 +325,8 @@ impl Negotiation {
         Some(self.offer(named))
     }
 
-    // MCP 2025-11-25 basic/transports, "Backwards Compatibility": a POST that fails with 400, 404 or 405 leads to a GET.
+    // MCP 2025-11-25 basic/transports, "Backwards Compatibility": after a POST that fails with 400,
+    // 404 or 405, the client sends a GET.
     fn no_handshake(&mut self, status: u16) -> Step {
         let old = matches!(status, 400 | 404 | 405) && self.transport == Transport::Http && !self.old_transport;
         if !old {
@@ -340,7 +349,7 @@ impl Negotiation {
     }
 }
 
-/// The outcome of the answer that `body` is.
+/// Returns the outcome if `body` is an answer.
 fn answer(body: &[u8]) -> Option<Result<Item, Item>> {
     match read(body).ok()?.message {
         Message::Answer(answer) => Some(answer.outcome),
@@ -348,12 +357,12 @@ fn answer(body: &[u8]) -> Option<Result<Item, Item>> {
     }
 }
 
-/// Whether an array has a text that is wanted.
+/// Returns whether an array contains a text for which `wanted` returns true.
 fn lists(array: Value<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     elements(array).any(|element| element.text().and_then(|text| text.plain()).is_some_and(&wanted))
 }
 
-/// Whether the date of a version is in a text.
+/// Returns whether a text contains the date of a version.
 fn names(text: &[u8], version: Version) -> bool {
     let date = version.as_str().as_bytes();
     text.windows(date.len()).any(|window| window == date)
@@ -472,7 +481,7 @@ mod tests {
         check(new, Discover(E), &[(Heard::Ended, Initialize(D)), (ok(AGREED_D), Legacy(D))]);
         check(new, Discover(E), &[(Heard::Ended, Initialize(D)), (Heard::Ended, Fail(Ended))]);
         check(new, Discover(E), &[(Heard::Silence, Initialize(D)), (ok(AGREED_A), Legacy(A))]);
-        // It took a while to end at the probe.
+        // The server needed a while to end after the probe.
         check(
             new,
             Discover(E),

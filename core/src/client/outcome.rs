@@ -2,26 +2,29 @@
 
 use crate::json::{Kind, Text, Value};
 
-/// What a result means.
+/// The kinds of results.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome<'b> {
-    /// The request is done.
+    /// The request is complete.
     Complete,
-    /// The server needs input before it can finish; the client repeats the request with the answers.
+    /// The server needs input before it can finish. The client repeats the request with its
+    /// answers.
     InputRequired {
-        /// The questions: an object of key to `method` and `params`.
+        /// The questions: an object that maps keys to `method` and `params`.
         requests: Option<Value<'b>>,
-        /// A text that the repeated request gives back unchanged.
+        /// An opaque text that the client sends back unchanged with the repeated request.
         state: Option<Value<'b>>,
     },
-    /// The result cannot be used: not an object, of an unknown type, or a question without a question.
+    /// The result is unusable: it is not an object, has an unknown type, or asks for input without
+    /// a question.
     Invalid,
 }
 
 impl<'b> Outcome<'b> {
-    /// Judges a `result`.
-    // MCP 2026-07-28 basic/index: clients treat an absent `resultType` as "complete", and an unknown one as invalid.
+    /// Classifies a `result`.
+    // MCP 2026-07-28 basic/index: clients treat an absent `resultType` as "complete", and an
+    // unknown one as invalid.
     pub fn of(result: Value<'b>) -> Self {
         if result.kind() != Kind::Object {
             return Self::Invalid;
@@ -36,7 +39,8 @@ impl<'b> Outcome<'b> {
         }
     }
 
-    // MCP 2026-07-28 basic/patterns/mrtr: at least one of `inputRequests` and `requestState` MUST be present.
+    // MCP 2026-07-28 basic/patterns/mrtr: at least one of `inputRequests` and `requestState` MUST
+    // be present.
     fn input(result: Value<'b>) -> Self {
         let requests = result.member("inputRequests");
         let state = result.member("requestState");
@@ -47,20 +51,20 @@ impl<'b> Outcome<'b> {
     }
 }
 
-/// An error of the server, read from `error` of an answer.
+/// An error from the server, read from `error` of an answer.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Failure<'b> {
-    /// The code; 0 if the server gave none.
+    /// The code; 0 if absent.
     pub code: i64,
-    /// The message; empty if the server gave none.
+    /// The message; empty if absent.
     pub message: Text<'b>,
     /// Further data.
     pub data: Option<Value<'b>>,
 }
 
 impl<'b> Failure<'b> {
-    /// Reads an `error`. Members that are missing or of a wrong type do not make it unreadable.
+    /// Reads an `error`. Members that are absent or have a wrong type are treated as empty.
     pub fn of(error: Value<'b>) -> Self {
         Self {
             code: error.member("code").and_then(|code| code.integer().ok()?.to()).unwrap_or_default(),

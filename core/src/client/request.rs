@@ -1,11 +1,11 @@
-//! Writing requests, notifications and responses in place.
+//! Writes requests, notifications and responses in place.
 
 use crate::era::Version;
 use crate::json::{Decimal, Full, Sink, escape};
 use crate::rpc::Missing;
 use crate::tool::Level;
 
-/// What a client says of itself.
+/// The client's description of itself.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Profile<'a> {
@@ -33,12 +33,12 @@ enum ParamValue<'a> {
 }
 
 impl<'a> Param<'a> {
-    /// A member whose value is this text; it is escaped.
+    /// Makes a member with this text as its value; the text is escaped.
     pub const fn text(name: &'a str, value: &'a str) -> Self {
         Self { name, value: ParamValue::Text(value) }
     }
 
-    /// A member whose value is this JSON text, which is sent byte by byte.
+    /// Makes a member with this JSON text as its value; the text is sent unchanged.
     pub const fn json(name: &'a str, value: &'a [u8]) -> Self {
         Self { name, value: ParamValue::Json(value) }
     }
@@ -54,7 +54,7 @@ impl<'a> Param<'a> {
     }
 }
 
-/// What a request says in `_meta`.
+/// The content of `_meta` of a request.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Meta<'a> {
@@ -66,18 +66,19 @@ pub struct Meta<'a> {
 }
 
 impl<'a> Meta<'a> {
-    /// The members that revision `version` requires. Revisions before 2026-07-28 require none.
+    /// Makes the members that revision `version` requires. Revisions before 2026-07-28 require
+    /// none.
     pub const fn new(version: Version, profile: Profile<'a>) -> Self {
         Self { version, profile, progress: None, level: None, extra: &[] }
     }
 
-    /// Asks for progress notifications with this token.
+    /// Requests progress notifications with this token.
     #[must_use]
     pub const fn progress(self, token: u64) -> Self {
         Self { progress: Some(token), ..self }
     }
 
-    /// Asks for log messages of at least this level. Only revision 2026-07-28 has that.
+    /// Requests log messages of at least this level. Only revision 2026-07-28 supports this.
     #[must_use]
     pub const fn level(self, level: Level) -> Self {
         Self { level: Some(level), ..self }
@@ -109,8 +110,8 @@ impl<'a> Meta<'a> {
         })
     }
 
-    // MCP 2026-07-28 basic/index, "Request metadata": version and capabilities MUST be in each request, the name of the
-    // client SHOULD be.
+    // MCP 2026-07-28 basic/index, "Request metadata": version and capabilities MUST be in each
+    // request, the client's name SHOULD be.
     fn modern(&self, list: &mut Commas, out: &mut dyn Sink) -> Result<(), Full> {
         list.next(out)?;
         key(Missing::ProtocolVersion.name(), out)?;
@@ -130,7 +131,7 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// Writes a request. Request ids are numbers of the client; a number is not used twice on one connection.
+/// Writes a request. The client numbers its requests and never reuses a number on a connection.
 ///
 /// # Errors
 /// [`Full`] if the request does not fit; a part of it may then be written.
@@ -188,7 +189,7 @@ pub fn notification(out: &mut dyn Sink, method: &str, params: &[Param<'_>]) -> R
     out.put(b"}")
 }
 
-/// Writes the response to a request of a server. `id` is the id as the server wrote it.
+/// Writes the response to a request from the server. `id` is the id as the server wrote it.
 ///
 /// # Errors
 /// [`Full`] if the response does not fit; a part of it may then be written.
@@ -200,7 +201,7 @@ pub fn respond(out: &mut dyn Sink, id: &[u8], result: &[u8]) -> Result<(), Full>
     out.put(b"}")
 }
 
-/// Writes an error as the response to a request of a server.
+/// Writes an error response to a request from the server.
 ///
 /// # Errors
 /// [`Full`] if the response does not fit; a part of it may then be written.
@@ -245,7 +246,7 @@ fn number(value: u64, out: &mut dyn Sink) -> Result<(), Full> {
     out.put(Decimal::new(i64::try_from(value).unwrap_or(i64::MAX)).as_bytes())
 }
 
-/// Puts a comma before all members but the first.
+/// Writes a comma before every member except the first.
 struct Commas {
     first: bool,
 }
@@ -272,7 +273,7 @@ mod tests {
         let mut out = Slice::new(&mut buffer);
         write(&mut out).unwrap();
         assert_eq!(core::str::from_utf8(out.written()).unwrap(), expected);
-        // Each shorter buffer is refused, never overrun.
+        // Each shorter buffer leads to an error, never to an overrun.
         for len in 0..expected.len() {
             let mut buffer = [0; 512];
             assert_eq!(write(&mut Slice::new(&mut buffer[..len])), Err(Full), "{len} bytes");

@@ -1,16 +1,18 @@
-//! Reading server-sent events (HTML Living Standard §9.2) without a buffer: where lines end, and what a line says.
+//! Reads server-sent events (HTML Living Standard §9.2) without a buffer: finds the ends of lines,
+//! and parses single lines.
 
-/// Finds the ends of lines in a stream that comes in pieces. Line ends are CR, LF and CRLF.
+/// Finds the ends of lines in a stream that arrives in pieces. Line ends are CR, LF and CRLF.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LineEnds {
-    /// The last byte was a carriage return, so a line feed that follows belongs to the same line end.
+    /// The last byte was a carriage return; a line feed that follows belongs to the same line end.
     after_return: bool,
 }
 
 impl LineEnds {
-    /// Takes bytes from the front of `input` up to the end of a line. Gives the bytes, and whether the line ends behind
-    /// them. Lines may be given in several parts. `None` when `input` is used up.
+    /// Takes bytes from the front of `input` up to the end of a line. Returns the bytes, and
+    /// whether the line ends after them. A line may be returned in several parts. Returns `None`
+    /// when `input` is used up.
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Option<(&'i [u8], bool)> {
         if input.is_empty() {
             return None;
@@ -32,7 +34,7 @@ impl LineEnds {
     }
 }
 
-/// What a line of an event stream says.
+/// The content of one line of an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Field<'l> {
@@ -42,17 +44,17 @@ pub enum Field<'l> {
     Data(&'l [u8]),
     /// The type of the event.
     Event(&'l [u8]),
-    /// The id of the event, to resume behind it. An empty one forgets the last.
+    /// The id of the event, after which the client can resume. An empty id clears the last one.
     Id(&'l [u8]),
-    /// Milliseconds to wait before the stream is opened again.
+    /// The number of milliseconds to wait before the client reconnects.
     Retry(u32),
-    /// A comment, an unknown field, or a value that the standard says to ignore.
+    /// A comment, an unknown field, or a value that the standard tells clients to ignore.
     Ignored,
 }
 
 impl<'l> Field<'l> {
-    /// Reads a line without its end. `first` is whether it is the first line of the stream, which may begin with a byte
-    /// order mark.
+    /// Parses a line without its end. `first` tells whether it is the first line of the stream,
+    /// which may begin with a byte order mark.
     pub fn of(line: &'l [u8], first: bool) -> Self {
         let line = if first { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
         if line.is_empty() {
@@ -86,7 +88,7 @@ fn milliseconds(digits: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// The lines of `stream`, joined by `|`, when it comes in pieces of `size`.
+    /// Checks the lines of `stream`, joined by `|`, when it arrives in pieces of `size` bytes.
     fn check(stream: &[u8], size: usize, expected: &[&[u8]]) {
         let mut ends = LineEnds::default();
         let (mut line, mut len) = ([0; 16], 0);

@@ -1,4 +1,4 @@
-//! How a message arrived: its transport, and alone or in a batch.
+//! The way a message arrived: its transport, and whether it was alone or in a batch.
 
 use crate::era::{Session, Version};
 use crate::http::{Field, HeadFacts};
@@ -17,13 +17,14 @@ pub enum Carrier<'h> {
     /// The body of an HTTP POST with this head, which names a session that does not exist. Only
     /// `initialize` is served, because it opens a new session; anything else is
     /// [`Error::UnknownSession`].
-    // MCP 2025-11-25 basic/transports, "Session Management": 404, whereupon "the client MUST start a
-    // new session by sending a new InitializeRequest". Some clients leave the old id in its head.
+    // MCP 2025-11-25 basic/transports, "Session Management": after a 404 the client MUST start a
+    // new session with a new `InitializeRequest`. Some clients leave the old id in the head of that
+    // request.
     UnknownSession(&'h HeadFacts<'h>),
 }
 
 impl Carrier<'_> {
-    /// Returns the error for a message that is not a request, where `error` is what is wrong with it.
+    /// Returns the error for a message that is not a request; `error` is the fault of the message.
     pub(super) const fn refuse(&self, error: Error) -> Error {
         match self {
             Self::UnknownSession(_) => Error::UnknownSession,

@@ -74,8 +74,8 @@ impl<const CALLS: usize> Inflight<CALLS> {
         Self { calls: [None; CALLS], top: 0, turn: 0, asked: 0 }
     }
 
-    /// Numbers the questions that follow from `first` on. Several tables whose questions reach the
-    /// same client need ranges of their own.
+    /// Sets the number of the next question to `first`. If several tables send questions to the
+    /// same client, each table needs its own range of numbers.
     pub const fn number_from(&mut self, first: u64) {
         self.asked = first;
     }

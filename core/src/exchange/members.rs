@@ -1,4 +1,4 @@
-//! Rare members of `params`: looked up on demand, since each name that the one pass over the body
+//! Looks up rarely used members of `params` on demand. Each name that the one pass over the body
 //! knows costs every request a comparison for each of its keys.
 
 use crate::json::{Item, Kind as Json, Repeated};
@@ -9,14 +9,14 @@ pub(super) fn there(member: Option<Item>) -> Option<Item> {
     member.filter(|item| item.kind() != Json::Null)
 }
 
-/// Gives the name and the value of each member of `object` to `take`, until it fails.
+/// Passes the name and the value of each member of `object` to `take`, until `take` fails.
 pub(super) fn each_member(
     object: Item,
     body: &[u8],
     mut take: impl FnMut(Item, Item) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut reader = object.of(body).reader();
-    // The text was checked as part of the body, so no error comes from it.
+    // The text was checked as part of the body, so the reader returns no error.
     if !matches!(reader.enter_object(), Ok(Some(_))) {
         return Ok(());
     }

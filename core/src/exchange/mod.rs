@@ -1,6 +1,7 @@
-//! One exchange: the driver passes in a body, and [`open()`] returns a small value with
-//! the driver's next step, and the method and the revision of the message for the driver's log. The engine does no I/O and calls no handler; [`answer`] is a driver for
-//! callers with a handler that returns at once.
+//! One exchange. The driver passes in a body, and [`open()`] returns a small value with the
+//! driver's next step, and the method and the revision of the message for the driver's log. The
+//! engine does no I/O and calls no handler; [`answer`] is a driver for handlers that return at
+//! once.
 
 mod batch;
 mod carrier;

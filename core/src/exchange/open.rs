@@ -23,7 +23,7 @@ pub fn open(server: &Server<'_>, who: &Authenticated<'_>, carrier: Carrier<'_>, 
     opened(server, who, &carrier, body, Batching::Alone)
 }
 
-/// Like [`open`], for one message of a [`Batch`] that came by `carrier`.
+/// Like [`open`], for one message of a [`Batch`] that arrived by `carrier`.
 pub fn open_batched(server: &Server<'_>, who: &Authenticated<'_>, carrier: Carrier<'_>, message: &[u8]) -> Opened {
     opened(server, who, &carrier, message, Batching::Batched)
 }
@@ -255,7 +255,7 @@ impl Opening<'_> {
         Ok(Next::Reply(Reply::result(request.id, shape)))
     }
 
-    /// Opens a request that changes session state. Over HTTP it needs a session.
+    /// Opens a request that changes the state of a session. Over HTTP it needs a session.
     fn wish(&self, method: Method, request: Request) -> Result<Next, Error> {
         let wish = match method {
             Method::SetLevel => {
@@ -353,8 +353,9 @@ impl Opening<'_> {
         Ok((Operation::Complete(kind, index), Some(argument)))
     }
 
-    /// Checks the arguments that the person has filled in before.
-    // MCP 2025-06-18 server/utilities/completion: `context.arguments` maps names of arguments or variables to their values.
+    /// Checks the values that the user has filled in for other arguments.
+    // MCP 2025-06-18 server/utilities/completion: `context.arguments` maps names of arguments or
+    // variables to their values.
     fn context(&self, entry: (Kind, usize)) -> Result<(), Error> {
         const ERROR: Error = Error::Param(Param::Context);
         let [context] = fields(self.object.ok_or(ERROR)?, ["context"], self.body).map_err(|Repeated| ERROR)?;
@@ -372,7 +373,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Checks that a prompt has an argument of this name, or a template a variable.
+    /// Checks that a prompt has an argument with this name, or a template has a variable with it.
     fn declared(&self, (kind, index): (Kind, usize), name: Item) -> Result<(), Error> {
         match self.server.offers().declares(kind, index, self.text(name)) {
             true => Ok(()),
@@ -384,7 +385,8 @@ impl Opening<'_> {
     // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement leaves out event types that
     // the client did not request or the server does not offer.
     fn listen(&self, request: Request) -> Result<Listen, Error> {
-        // RFC 9110 §12.5.1: what the client excludes is not sent, and a subscription has no other form.
+        // RFC 9110 §12.5.1: the server does not send a form that the client excludes, and a
+        // subscription has only one form.
         if let Carrier::Http(facts) | Carrier::Session(facts, _) = self.carrier
             && !facts.accept.events()
         {
@@ -409,7 +411,8 @@ impl Opening<'_> {
         Ok(Listen::new(request.id, lists, uris))
     }
 
-    /// Returns the members of an object with these names, which must be strings; `null` counts as absent.
+    /// Returns the members of an object with these names, which must be strings; `null` counts as
+    /// absent.
     fn members<const N: usize>(
         &self,
         object: Item,
@@ -436,7 +439,7 @@ impl Opening<'_> {
         self.server.offers().find(kind, self.text(key))
     }
 
-    /// Finds the entry whose key equals this text; a template does not match its expansions here.
+    /// Finds the entry with exactly this key. A template does not match its expansions here.
     fn find_exactly(&self, kind: Kind, key: Item) -> Option<usize> {
         let (offers, key) = (self.server.offers(), self.text(key));
         (0..offers.len(kind)).find(|&index| offers.key(kind, index).is_some_and(|known| key.is(known)))

@@ -73,7 +73,7 @@ impl Reply {
         Self { method, ..self }
     }
 
-    /// Returns the reply to a request whose caller lacks permission for the operation.
+    /// Returns the reply to a request for an operation that the caller lacks permission for.
     pub(super) fn forbidden(id: Span, operation: Operation, denied: Denied<'static>) -> Self {
         let refusal = http::Refusal::from(denied);
         Self {
@@ -151,39 +151,42 @@ impl Reply {
         Self::error(Unanswerable { error, id: self.id }, Some(Version::NEWEST_LEGACY)).about(self.method)
     }
 
-    /// The bytes of the answer. `body` is the request's, because an answer quotes its id; `written` is what the call has written
-    /// into its sink. An answer that is sent without a body is a [`Standalone`].
+    /// Returns the bytes of the response. `body` is the body of the request, because a response
+    /// repeats the request's id; `written` is the output of the call in its sink. A response
+    /// without a request body is a [`Standalone`].
     pub fn emit<'a>(&'a self, server: &'a Server<'a>, body: &'a [u8], written: &'a [u8]) -> Emission<'a> {
         Emission { reply: self, server, body, written, section: 0, piece: 0, offset: 0 }
     }
 }
 
-/// An error answer that quotes nothing of a request, not even its id. It can be sent where there is no body: a refusal for the
-/// head alone, or the answer to a notification.
+/// An error response that quotes nothing from a request, not even its id. A driver can send it
+/// without a body: to refuse a request by its head, or to answer a notification.
 ///
-/// It is a type of its own so that an adapter cannot send a [`Reply`] and forget the body that the reply quotes.
+/// It is a separate type, so that an adapter cannot send a [`Reply`] without the body that the
+/// reply quotes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use]
 pub struct Standalone(Reply);
 
 impl Standalone {
-    /// The answer to a request that is refused for its head.
+    /// Makes the response to a request that is refused by its head.
     pub const fn refused(refusal: http::Refusal) -> Self {
         Self::with_status(refusal.status(), refusal.error())
     }
 
-    /// The answer to bytes that are not a request which this server can read.
+    /// Makes the response to bytes that are not a request which this server can read.
     pub const fn unreadable(status: u16, reason: &'static str) -> Self {
         Self::with_status(status, Error::Refused(reason))
     }
 
-    /// The error answer to a message of `version`. A text that `error` would quote from the body is left out.
+    /// Makes the error response to a message of `version`. Texts that `error` would quote from the
+    /// body are left out.
     pub fn error(error: Error, version: Version) -> Self {
         Self(Reply::error(Unanswerable { error, id: None }, Some(version)))
     }
 
-    /// The answer to a message that is larger than this limit in bytes and was not read.
+    /// Makes the response to a message that exceeds this limit in bytes and was not read.
     pub fn too_large(limit: usize) -> Self {
         Self(Reply::error(Unanswerable { error: Error::TooLarge(limit), id: None }, None))
     }
@@ -198,12 +201,12 @@ impl Standalone {
         })
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub const fn status(&self) -> u16 {
         self.0.status
     }
 
-    /// The bytes of the answer.
+    /// Returns the bytes of the response.
     pub fn emit<'a>(&'a self, server: &'a Server<'a>) -> Emission<'a> {
         self.0.emit(server, b"", b"")
     }

@@ -23,11 +23,11 @@ struct Slot {
     level: Option<Level>,
     holds: u32,
     ended: bool,
-    /// The caller who is charged for it.
+    /// The number of the caller that the slot counts for.
     owner: u64,
 }
 
-/// How much of the table one caller may have.
+/// The part of the table that one caller may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Share {
@@ -36,15 +36,16 @@ pub struct Share {
 }
 
 impl Share {
-    /// All of the table, for callers that are not told apart.
+    /// The whole table, for callers that the server cannot tell apart.
     pub const ALL: Self = Self { owner: 0, slots: usize::MAX };
 
-    /// At most so many slots for the caller with this number, which is not 0. The last eighth of the table is for callers that have none.
+    /// At most this many slots for the caller with this number, which is not 0. The last eighth of
+    /// the table is reserved for callers without a slot.
     pub const fn of(owner: u64, slots: usize) -> Self {
         Self { owner, slots }
     }
 
-    /// Whether a caller with `had` slots may have another one, where `used` of `all` are in use.
+    /// Whether a caller that has `had` slots may take another one, when `used` of `all` are in use.
     const fn allows(self, had: usize, used: usize, all: usize) -> bool {
         let is_open = used < all.saturating_sub(all / 8);
         self.owner == 0 || had == 0 || (had < self.slots && is_open)
@@ -90,7 +91,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
     /// as `hold`.
     ///
     /// # Errors
-    /// If it has ended, or there is no slot for it.
+    /// If the client has ended the session, or if no slot is free.
     pub fn hold(&mut self, session: &Session, share: Share, now: u64) -> Result<(), Unkept> {
         let slot = self.take(session, share, now)?;
         slot.holds = slot.holds.saturating_add(1);
@@ -114,8 +115,8 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         Ok(())
     }
 
-    /// Ends the session: its slot is kept until its id is void. Half of the slots may be kept so, and the others are for sessions that
-    /// live. A caller may keep half of its share so.
+    /// Ends the session. Its slot is kept until its id expires. At most half of the slots, and half
+    /// of a caller's share, are kept in this way; the others are for live sessions.
     ///
     /// # Errors
     /// As [`hold`](Sessions::hold).
@@ -133,7 +134,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         Ok(())
     }
 
-    /// Drops the stored log level, when it is no longer needed.
+    /// Drops the stored log level when the session does not need it any more.
     pub fn forget(&mut self, session: &Session) {
         if let Some(slot) = self.slots.iter_mut().take(self.top).find(|slot| slot.is(session.name)) {
             slot.level = None;
@@ -145,8 +146,9 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         self.slots.iter().take(self.top).find(|slot| slot.is(name))
     }
 
-    /// The slot of the session, or a free one. Nothing is remembered of sessions whose ids are void, except what they hold. Where there
-    /// is no room, or none within the caller's share, the oldest session that holds nothing loses its level: any, or one of that caller.
+    /// Returns the slot of the session, or a free one. The state of sessions with expired ids is
+    /// dropped, unless they hold their slots. If the table, or the caller's share of it, is full,
+    /// the oldest session that only has a log level loses it: of all sessions, or of the caller's.
     fn take(&mut self, session: &Session, share: Share, now: u64) -> Result<&mut Slot, Unkept> {
         let known = self.slots.iter().take(self.top).position(|slot| slot.is(session.name));
         let index = match known {
@@ -166,7 +168,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         }
     }
 
-    /// A slot that may be used for a session that has none.
+    /// Returns a slot that can be used for a session without a slot.
     fn room(&self, share: Share, now: u64) -> Option<usize> {
         let void = |slot: &Slot| slot.holds == 0 && slot.ends < now;
         let (mut used, mut had) = (0_usize, 0_usize);
@@ -181,7 +183,7 @@ impl<const SLOTS: usize> Sessions<SLOTS> {
         free.or_else(|| self.slots.iter().position(void)).or_else(|| self.quiet(|_| true))
     }
 
-    /// The oldest session among these of which nothing but a level is remembered.
+    /// Returns the oldest of these sessions that has nothing stored but a log level.
     fn quiet(&self, among: impl Fn(&Slot) -> bool) -> Option<usize> {
         let quiet = self.slots.iter().enumerate().filter(|(_, slot)| slot.holds == 0 && !slot.ended && among(slot));
         quiet.min_by_key(|(_, slot)| slot.ends).map(|(index, _)| index)
@@ -226,12 +228,12 @@ mod tests {
             assert_eq!(table.hold(&session(name, 9), GREEDY, 1), Ok(()));
         }
         assert_eq!(table.hold(&session(4, 9), GREEDY, 1), Err(Unkept::Full));
-        // A session that has its slot is not another one.
+        // A session that already has a slot does not count as another one.
         assert_eq!(table.hold(&session(0, 9), GREEDY, 1), Ok(()));
         for name in 10..13 {
             assert_eq!(table.hold(&session(name, 9), Share::of(2, 4), 1), Ok(()));
         }
-        // The last one is for a caller that has none.
+        // The last slot is for a caller that has none.
         assert_eq!(table.hold(&session(13, 9), Share::of(2, 4), 1), Err(Unkept::Full));
         assert_eq!(table.hold(&session(14, 9), Share::of(3, 4), 1), Ok(()));
     }

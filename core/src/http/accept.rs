@@ -1,17 +1,17 @@
-//! `Accept` (RFC 9110 §12.5.1): which forms of an answer a client takes.
+//! `Accept` (RFC 9110 §12.5.1): the forms of a response that a client accepts.
 
-/// Which of the two forms of an answer a client takes: JSON, a stream of events, or either. A client that sends no `Accept` takes
-/// both.
+/// The forms of a response that a client accepts: JSON, a stream of events, or either. A client
+/// that sends no `Accept` accepts both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Accept {
-    /// A range came that could be read.
+    /// Whether a valid range was found.
     present: bool,
     json: Match,
     events: Match,
 }
 
-/// What the most specific range that covers a media type says of it.
+/// The preference in the most specific range that covers a media type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Match {
@@ -19,7 +19,8 @@ struct Match {
     takes: bool,
 }
 
-/// How much of a media type a range names. RFC 9110 §12.5.1: the most specific range that covers a type counts.
+/// The precision with which a range covers a media type. RFC 9110 §12.5.1: the most specific range
+/// that covers a type counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Specificity {
@@ -36,15 +37,17 @@ enum Specificity {
 
 impl Accept {
     /// The client accepts every form: it sent no `Accept` field.
-    // RFC 9110 §12.5.1: "A request without any Accept header field implies that the user agent will accept any media type".
+    // RFC 9110 §12.5.1: "A request without any Accept header field implies that the user agent will
+    // accept any media type".
     pub const ANY: Self = Self { present: false, json: Match::NONE, events: Match::NONE };
 
-    /// Takes note of the value of an `Accept` field. Several fields are one list (RFC 9110 §5.3).
+    /// Records the value of an `Accept` field. Several fields are one list (RFC 9110 §5.3).
     ///
-    /// A range that is malformed is passed over. Parameters other than the weight are not compared: clients write
-    /// `charset=utf-8`, which is true of both forms.
+    /// A malformed range is ignored. Parameters other than the weight are not compared: clients
+    /// write `charset=utf-8`, which is true of both forms.
     pub fn note(&mut self, value: &[u8]) {
-        // MCP basic/transports: a client "MUST include an Accept header, listing both". Most clients write exactly this.
+        // MCP basic/transports: a client "MUST include an Accept header, listing both". Most
+        // clients write exactly this value.
         if value == b"application/json, text/event-stream" {
             let both = Match { specificity: Specificity::Subtype, takes: true };
             *self = Self { present: true, json: both, events: both };
@@ -61,12 +64,12 @@ impl Accept {
         }
     }
 
-    /// Whether the client takes an answer in JSON.
+    /// Returns whether the client accepts a response in JSON.
     pub const fn json(&self) -> bool {
         self.json.takes || !self.present
     }
 
-    /// Whether the client takes a stream of events.
+    /// Returns whether the client accepts a stream of events.
     pub const fn events(&self) -> bool {
         self.events.takes || !self.present
     }
@@ -84,17 +87,17 @@ impl Match {
     }
 }
 
-/// Type and subtype of a range, each of which may be a star.
+/// Returns the type and the subtype of a range; each may be a star.
 fn media_range(range: &[u8]) -> Option<[&[u8]; 2]> {
     let slash = range.iter().position(|&byte| byte == b'/')?;
     let (kind, rest) = range.split_at_checked(slash)?;
     let subtype = rest.get(1..)?;
-    // RFC 9110 §12.5.1: a star for the type alone is not a range.
+    // RFC 9110 §12.5.1: a star as the type with another subtype is not a range.
     let good = !kind.is_empty() && !subtype.is_empty() && (kind != b"*" || subtype == b"*");
     good.then_some([kind, subtype])
 }
 
-/// How exactly a range names the media type.
+/// Returns the precision with which a range covers the media type.
 fn specificity([kind, subtype]: [&[u8]; 2], known: [&[u8]; 2]) -> Specificity {
     let [known_kind, known_subtype] = known;
     // RFC 9110 §8.3.1: type and subtype are case-insensitive.
@@ -106,9 +109,10 @@ fn specificity([kind, subtype]: [&[u8]; 2], known: [&[u8]; 2]) -> Specificity {
     }
 }
 
-/// Whether a parameter that is the weight of its range is above zero; `Some(None)` for a malformed weight, `None` for any other
-/// parameter.
-// RFC 9110 §12.4.2: `q` is case-insensitive; a weight of 0 means "not acceptable", and there are three decimals at most.
+/// Returns whether the weight of a range is above zero; `Some(None)` for a malformed weight, `None`
+/// for a parameter that is not a weight.
+// RFC 9110 §12.4.2: `q` is case-insensitive; a weight of 0 means "not acceptable"; a weight has at
+// most three decimals.
 fn weight(parameter: &[u8]) -> Option<Option<bool>> {
     let (name, value) = parameter.split_at_checked(2)?;
     if !name.eq_ignore_ascii_case(b"q=") {
@@ -128,7 +132,7 @@ fn weight(parameter: &[u8]) -> Option<Option<bool>> {
     })
 }
 
-/// The parts of `text` between separators that do not stand in a quoted string (RFC 9110 §5.6.4).
+/// Splits `text` at separators that are not in a quoted string (RFC 9110 §5.6.4).
 fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |&byte| {

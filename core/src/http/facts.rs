@@ -37,13 +37,14 @@ pub enum Field<'h> {
 pub struct HeadFacts<'h> {
     /// The method.
     pub verb: Method,
-    /// Whether the connection is known to have TLS. A proxy in front may have TLS where this is `false`.
+    /// Whether the connection is known to use TLS. If it is `false`, a proxy in front may still use
+    /// TLS.
     pub is_tls: bool,
     /// `Host`, or the `:authority` of HTTP/2.
     pub host: Field<'h>,
     /// `Origin`: sent by browsers, names the origin of the calling page.
     pub origin: Field<'h>,
-    /// `Accept`: the forms of an answer that the client takes.
+    /// `Accept`: the forms of a response that the client accepts.
     pub accept: Accept,
     /// `Content-Type`
     pub content_type: Field<'h>,
@@ -126,9 +127,9 @@ impl<'h> HeadFacts<'h> {
         }
     }
 
-    /// Takes note of the authority in the request's target, once all fields are noted. It counts instead of `Host` (RFC 9112 §3.2.2,
-    /// RFC 9113 §8.3.1). Where the two differ, another reader may see a request for another server: the host then counts as
-    /// repeated.
+    /// Records the authority in the request's target, after all fields were recorded. It replaces
+    /// `Host` (RFC 9112 §3.2.2, RFC 9113 §8.3.1). If the two differ, another recipient may route
+    /// the request to another server, so the host then counts as repeated.
     pub fn target(&mut self, authority: &'h [u8]) {
         self.host = match self.host {
             Field::Absent => Field::Once(authority),

@@ -17,8 +17,8 @@ pub struct Policy<'a, S = &'static str> {
     /// a foreign `Host`.
     pub hosts: &'a [S],
     /// The allow-list for `Origin`: origins of web pages that may call, written as browsers do
-    /// (`https://app.example:8443`). Pages of the server itself may call too: pages whose host is in
-    /// `hosts`, at the scheme and port at which the client called the server.
+    /// (`https://app.example:8443`). Pages of the server itself may call, too: pages with a host
+    /// from `hosts`, at the scheme and port at which the client called the server.
     pub origins: &'a [S],
     /// The credentials that callers need.
     pub access: Gate,
@@ -63,14 +63,14 @@ pub enum Refusal {
     Method,
     /// `Host` is missing, or names another server.
     Host,
-    /// The request does not say once which server it is for: `Host` is missing where the version of HTTP
-    /// requires it, is repeated, or differs from the authority of the request's target.
+    /// The request does not name its server exactly once: `Host` is missing where the version of
+    /// HTTP requires it, is repeated, or differs from the authority of the request's target.
     Authority,
     /// `Origin` is repeated, or names a web origin that is not allowed.
     Origin,
     /// `Content-Type` is not `application/json`.
     MediaType,
-    /// `Accept` excludes every form that the answer could have.
+    /// `Accept` excludes every form that the response could have.
     NotAcceptable,
     /// `Transfer-Encoding` is repeated or is not `chunked`: another recipient could find another
     /// end of the message.
@@ -125,8 +125,8 @@ impl Refusal {
             Self::MediaType => 415,
             // RFC 9110 §15.5.7.
             Self::NotAcceptable => 406,
-            // RFC 9112 §6.1: a request whose transfer coding does not end with `chunked` MUST be
-            // answered with 400.
+            // RFC 9112 §6.1: if the last transfer coding of a request is not `chunked`, the server
+            // MUST answer with 400.
             Self::Framing => 400,
             // RFC 6585 §5 and §4.
             Self::Fields => 431,
@@ -189,7 +189,7 @@ impl Refusal {
     }
 }
 
-/// Decides by its head whether a request is admitted.
+/// Decides from the head whether a request is admitted.
 pub fn gate<'h, S: AsRef<str>>(facts: &HeadFacts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     if let Some(refusal) = refusal(facts, policy) {
         return Door::Out(refusal);
@@ -197,8 +197,8 @@ pub fn gate<'h, S: AsRef<str>>(facts: &HeadFacts<'h>, policy: &Policy<'_, S>) ->
     gate_credentials(facts, policy.access)
 }
 
-/// Decides from the credentials in these facts alone, whatever else is wrong with the head: for
-/// servers that answer callers without valid credentials as if the endpoint did not exist.
+/// Decides from the credentials alone and ignores other faults of the head. For servers that answer
+/// callers without valid credentials as if the endpoint did not exist.
 pub fn gate_credentials<'h>(facts: &HeadFacts<'h>, gate: Gate) -> Door<'h> {
     match gate {
         Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
@@ -214,7 +214,7 @@ pub fn gate_credentials<'h>(facts: &HeadFacts<'h>, gate: Gate) -> Door<'h> {
 /// `None` if the refusal remains.
 pub fn guest(gate: Gate, refusal: Refusal) -> Option<Authenticated<'static>> {
     // The rule of `AllowAnonymous` in Azure App Service authentication
-    // (docs/authorization.md#two-gates): a missing or invalid token passes; a valid token of a
+    // (docs/authorization.md#the-platforms-own-file): a missing or invalid token passes; a valid token of a
     // caller that may not call does not.
     let passes = gate == Gate::Optional && matches!(refusal, Refusal::NoToken | Refusal::BadToken);
     passes.then(|| Authenticated::anonymous(&Access::Guest))
@@ -272,7 +272,8 @@ fn refusal<S: AsRef<str>>(facts: &HeadFacts<'_>, policy: &Policy<'_, S>) -> Opti
         Field::Absent => true,
         Field::Once(origin) => {
             let parsed = Origin::parse(origin);
-            // Pages of applications have schemes of their own, and no parts.
+            // Pages of native applications have their own schemes, which have no host and port to
+            // compare.
             let is_same = |allowed: &[u8]| match (&parsed, Origin::parse(allowed)) {
                 (Some(origin), Some(allowed)) => origin.is(&allowed),
                 _ => allowed.eq_ignore_ascii_case(origin),
@@ -298,8 +299,9 @@ fn without_port(authority: &[u8]) -> &[u8] {
     split_port(authority).0
 }
 
-/// The host and the port of an authority; the port is empty if there is none. What follows the last colon and is not
-/// a number belongs to the host, so that another reader of the field cannot see another host.
+/// Returns the host and the port of an authority; the port is empty if absent. If the text after
+/// the last colon is not a number, it belongs to the host, so that another recipient cannot read
+/// another host.
 fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     match authority.iter().rposition(|&byte| byte == b':').and_then(|colon| authority.split_at_checked(colon)) {
         Some((host, [_, port @ ..])) if port.iter().all(u8::is_ascii_digit) => (host, port),
@@ -307,11 +309,12 @@ fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The origin of a web page at `http` or `https` (RFC 6454 §7). Other origins, such as `null`, have no parts.
+/// The origin of a web page with scheme `http` or `https` (RFC 6454 §7). Other origins, such as
+/// `null`, do not have these parts.
 struct Origin<'o> {
     is_https: bool,
     host: &'o [u8],
-    /// As it was written; empty for the default of the scheme.
+    /// The port as written; empty for the default port of the scheme.
     port: &'o [u8],
 }
 
@@ -330,8 +333,9 @@ impl<'o> Origin<'o> {
         Some(Self { is_https, host, port })
     }
 
-    /// RFC 6454 §5: two origins are the same if scheme, host and port are; the default port may be left out (RFC 9110
-    /// §4.2). Browsers write no port with zeros in front, so those differ.
+    /// RFC 6454 §5: two origins are equal if scheme, host and port are; the default port may be
+    /// omitted (RFC 9110 §4.2). Browsers never write leading zeros, so a port with zeros in front
+    /// differs.
     #[inline(never)]
     fn is(&self, other: &Origin<'_>) -> bool {
         let default: &[u8] = if self.is_https { b"443" } else { b"80" };
@@ -340,20 +344,20 @@ impl<'o> Origin<'o> {
     }
 }
 
-/// Whether a page of `origin` is one of the server itself, as the server was called.
+/// Whether `origin` is a page of the server itself, at the address by which the client called it.
 fn is_own(origin: &Origin<'_>, facts: &HeadFacts<'_>) -> bool {
     let Field::Once(authority) = facts.host else {
         return false;
     };
     let (host, port) = split_port(authority);
-    // The pages of this machine are not told apart: tools in a browser that call a local server have ports of their own,
-    // and the conformance suite of MCP expects that any of them may call.
+    // All pages on loopback are treated as one origin: browser tools that call a local server use
+    // ports of their own, and the MCP conformance suite expects that any of them may call.
     let is_loopback = |host: &[u8]| LOOPBACK.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host));
     if [origin.host, host].into_iter().all(is_loopback) {
         return true;
     }
-    // A page that came in the clear may have been changed on its way. Without TLS of its own the server cannot know by
-    // which scheme it was called, because a proxy in front may have TLS.
+    // A page that was loaded without TLS may have been modified in transit. A server without TLS of
+    // its own cannot know the scheme that the client used, because a proxy in front may use TLS.
     (origin.is_https || !facts.is_tls) && origin.is(&Origin { is_https: origin.is_https, host, port })
 }
 
@@ -405,10 +409,10 @@ mod tests {
             ("api.example", true, "https://api.example", true),
             ("api.example", true, "https://API.example:443", true),
             ("api.example:443", true, "https://api.example", true),
-            // The page came in the clear, so it may have been changed on its way.
+            // The page was loaded without TLS, so it may have been modified in transit.
             ("api.example", true, "http://api.example", false),
             ("api.example:443", true, "http://api.example:443", false),
-            // A proxy in front may have TLS.
+            // A proxy in front may use TLS.
             ("api.example", false, "https://api.example", true),
             ("api.example", false, "http://api.example", true),
             ("api.example:80", false, "http://api.example", true),

@@ -8,7 +8,8 @@ use crate::limits;
 use crate::rpc::{Section, section};
 use crate::tool::Kind;
 
-/// One page of a list: which entries, and the cursor to the next page. Entries that the server hides from its reader are left out.
+/// One page of a list: its entries, and the cursor to the next page. Entries that the server hides
+/// from the caller are left out.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Page {
@@ -30,8 +31,9 @@ impl Page {
         let (len, generation) = (offers.len(kind), offers.generation());
         let start = match cursor {
             None => 0,
-            // A cursor is the generation of the lists, a letter for the list, and the number of an entry. It shows nothing that
-            // the list without a cursor does not show to the same caller, so it needs no seal.
+            // A cursor is the generation of the lists, a letter for the list, and the number of an
+            // entry. It reveals nothing that the list without a cursor does not show to the same
+            // caller, so it is not sealed.
             Some(cursor) => {
                 let (of, start) = cursor.plain()?.split_once(letter(kind).0)?;
                 let start: usize = start.parse().ok()?;
@@ -72,7 +74,7 @@ impl Page {
         true
     }
 
-    /// An entry; nothing where it is hidden.
+    /// Fills the section with an entry; leaves it empty if the entry is hidden.
     fn entry<'a>(&self, server: &Server<'a>, index: usize, section: &mut Section<'a>) {
         if !server.lists(self.kind, index) {
             return;
@@ -122,7 +124,8 @@ impl Page {
     }
 }
 
-/// The bounds of a page of entries from `start` on that are not hidden: neither the first entry nor the one behind the page is.
+/// Returns the bounds of a page of visible entries from `start` on: the first entry is visible, and
+/// so is the entry after the page.
 fn listed(server: &Server<'_>, kind: Kind, start: usize, len: usize) -> (usize, usize) {
     let next = |from: usize| (from..len).find(|&index| server.lists(kind, index)).unwrap_or(len);
     let start = next(start);

@@ -147,7 +147,8 @@ pub enum MessageLabel {
 }
 
 impl MessageLabel {
-    /// Returns the label of a message whose method has a name: `None` if the protocol does not know the name.
+    /// Returns the label of a message with a named method; `None` if the protocol does not know the
+    /// name.
     pub const fn of(method: Option<Method>) -> Self {
         match method {
             Some(method) => Self::Method(method),

@@ -16,13 +16,13 @@ pub struct Server<'a> {
     page: usize,
     extensions: Option<&'a str>,
     sessions: bool,
-    /// The caller whose lists these are; `None` where all callers see the same lists.
+    /// The caller that these lists are for; `None` if all callers see the same lists.
     reader: Option<&'a Authenticated<'a>>,
 }
 
 impl<'a> Server<'a> {
-    /// Creates a server with a name, its own version, and its offers. Declare it as a `static`: then a name that would have to be
-    /// escaped does not compile.
+    /// Creates a server with a name, its own version, and its offers. Declare it as a `static`: a
+    /// name that would need escaping then does not compile.
     ///
     /// # Panics
     /// If `name` or `version` has a quote, a backslash or a control character.
@@ -83,8 +83,9 @@ impl<'a> Server<'a> {
         Self { sessions: true, ..self }
     }
 
-    /// The same server with lists that show only the entries which `reader` may use. Clients and caches must not hand such lists on
-    /// (MCP 2026-07-28 server/utilities/caching). The reply is to be emitted with the same server.
+    /// Returns the same server with lists that contain only the entries that `reader` may use.
+    /// Clients and caches must not share such lists (MCP 2026-07-28 server/utilities/caching). The
+    /// reply must be emitted with the same server.
     #[must_use]
     pub const fn with_lists_for(self, reader: &'a Authenticated<'a>) -> Self {
         Self { reader: Some(reader), ..self }
@@ -160,7 +161,7 @@ impl<'a> Server<'a> {
         for (piece, (_, json)) in pieces.iter_mut().zip(members).filter(|(_, (there, _))| *there) {
             *piece = json;
         }
-        // The first member has no comma in front.
+        // The first member has no leading comma.
         if let Some(first) = pieces.iter_mut().find(|piece| !piece.is_empty()) {
             *first = first.get(1..).unwrap_or_default();
         }

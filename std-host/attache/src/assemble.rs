@@ -200,7 +200,7 @@ fn protected(
     }
 }
 
-/// The variable by which a platform says that it signs callers in.
+/// The environment variable by which a platform announces that it authenticates callers.
 const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
 
 /// The URL of an endpoint, unless the configuration sets another.
@@ -256,7 +256,8 @@ const NOTHING: &str = r#"Put another MCP server behind it, in attache.toml:
 or name one server on the command line: attache gate URL, or attache gate -- COMMAND ARGS
 To try the program without another server: attache serve --demo"#;
 
-/// Starts the backends of each server, and gives them a moment to connect: a client that asks at once is to find their tools.
+/// Starts the backends of each server, and waits shortly for them to connect, so that a client that
+/// lists tools at once finds them.
 pub(super) async fn connect(config: &Config, servers: &[Backends]) {
     let mut bridges = Vec::new();
     for (endpoint, backends) in config.servers.iter().zip(servers) {
@@ -274,7 +275,8 @@ pub(super) async fn connect(config: &Config, servers: &[Backends]) {
     }
 }
 
-/// How long the start waits for backends. Package runners may take longer, and clients hear of tools that come later.
+/// The time that the start waits for backends. Package runners may take longer; clients are
+/// notified of tools that appear later.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// Stops all backends at once, and waits until child processes have ended.

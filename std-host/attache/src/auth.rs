@@ -55,7 +55,7 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -
 const NO_CREDENTIALS: &str =
     "auth.require asks for credentials, and none are configured: set auth.keys_file or auth.issuer";
 
-/// The access tokens that an endpoint takes; `None` if no issuer is configured.
+/// Returns the access tokens that an endpoint accepts; `None` if no issuer is configured.
 pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
     let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection));
     let Some(first) = issuers.next() else { return Ok(None) };
@@ -85,7 +85,7 @@ pub(super) fn endpoint<'s>(servers: &'s [ServerConfig], asked: Option<&str>) -> 
     found.ok_or_else(|| Fault::of("--server names a path that no server of the configuration has".to_owned()))
 }
 
-/// The authentication policy in words, for the operator who starts the server.
+/// Describes the authentication policy for the operator who starts the server.
 pub(super) struct Words<'a>(pub(super) &'a Protection, pub(super) &'a str);
 
 impl fmt::Display for Words<'_> {

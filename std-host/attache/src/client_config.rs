@@ -96,7 +96,8 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     match (address, public_host(hosts)) {
-        // A host is allowed although other machines cannot connect: a proxy in front has that name, and serves HTTPS.
+        // A host is allowed although other machines cannot connect: a proxy in front has that name,
+        // and serves HTTPS.
         (Some(address), Some(host)) if address.ip().is_loopback() => format!("https://{host}{path}"),
         (None, Some(host)) => format!("https://{host}{path}"),
         (Some(address), Some(host)) => match (scheme, address.port()) {
@@ -111,12 +112,13 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
     }
 }
 
-/// The first of the allowed hosts that is not a name of the machine itself.
+/// Returns the first of the allowed hosts that is not a name of the machine itself.
 fn public_host(hosts: &[String]) -> Option<&String> {
     hosts.iter().find(|host| !LOOPBACK.contains(&host.as_str()))
 }
 
-/// Whether the document names this machine although others are meant to connect: clients elsewhere need another host.
+/// Whether the document names this machine although other machines can connect: clients there need
+/// another host.
 pub(super) fn names_this_machine(config: &Config, address: Option<SocketAddr>) -> bool {
     let is_open = address.is_some_and(|address| address.ip().is_unspecified());
     is_open

@@ -1,4 +1,4 @@
-//! `attache gate`: the server of somebody else, behind the access control of this program.
+//! `attache gate`: serves another MCP server with the access control of this program.
 
 mod mcp_servers;
 
@@ -126,7 +126,7 @@ fn behind(config: &mut Config, backends: Vec<Backend>) -> Result<(), Fault> {
     }
 }
 
-/// What people call a command: the name of its file.
+/// Returns the common name of a command: its file name without extension.
 fn name_of(program: &OsString) -> String {
     let file = Path::new(program).file_stem().map(|name| name.to_string_lossy().into_owned());
     file.unwrap_or_else(|| program.to_string_lossy().into_owned())

@@ -6,7 +6,8 @@ use super::system;
 use attache_host::serve::Listener;
 use core::net::SocketAddr;
 
-/// Listens there, or on the socket that a service manager has passed. The file of a Unix socket gets the permissions `socket_mode`.
+/// Listens at the address, or on the socket that a service manager has passed. The file of a Unix
+/// socket gets the permissions `socket_mode`.
 pub(super) async fn bind(at: &Listen, socket_mode: u32) -> Result<Listener, Problem> {
     let bound = async {
         if let Some(handed_over) = system::handed_over()? {

@@ -56,7 +56,7 @@ struct Writing {
     #[arg(long, value_name = "ADDR", value_parser = time_server)]
     time_server: Option<SocketAddrV4>,
 
-    /// Path of the server whose settings are written [default: the first server]
+    /// Path of the server that the settings are taken from [default: the first server]
     #[arg(long, value_name = "PATH")]
     server: Option<String>,
 
@@ -220,14 +220,14 @@ fn kids(jwks: &[u8]) -> Vec<String> {
     jwk_set(jwks).into_iter().flatten().map(name).collect()
 }
 
-/// Whether a key that counts for `issuer` alone may be in a page with these issuers: a page does not say for which issuer a key
-/// counts, so the key has to be for all issuers in it.
+/// Whether a key that is valid only for `issuer` may be in a page with these issuers. A page does
+/// not store the issuer of a key, so the key has to be valid for all issuers in the page.
 fn counts(issuer: Text<'_>, issuers: &[String]) -> bool {
     let issuer: String = issuer.chars().collect();
     let mut issuers = issuers.iter();
     match issuer.split_once("{tenantid}") {
         _ if issuer.is_empty() => true,
-        // The key is for every tenant of an issuer, and the rules name the tenants.
+        // The key is valid for every tenant of an issuer, and the rules list the tenants.
         Some((front, back)) => issuers.any(|named| named.starts_with(front) && named.ends_with(back)),
         // The names of an issuer of Entra ID contain its tenant.
         None => {
@@ -245,7 +245,7 @@ fn issuer_keys<'p>(
 ) -> Result<heapless::Vec<IssuerKey<'p>, ISSUER_KEYS>, Fault> {
     let mut keys = heapless::Vec::new();
     for ((key, name), room) in jwk_set(jwks).into_iter().flatten().zip(names).zip(room) {
-        // Keys for something else are passed over (RFC 7517 §5).
+        // Keys for other uses are ignored (RFC 7517 §5).
         let key = Jwk::read(&key, room).filter(|key| counts(key.issuer, issuers));
         let Some(key) = key.and_then(|key| IssuerKey::new(name, key.public)) else { continue };
         if key.verifier().is_some() {

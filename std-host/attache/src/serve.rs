@@ -38,7 +38,7 @@ impl Serve {
         self.run_with(&config, make)
     }
 
-    /// Serves what the configuration says.
+    /// Serves as the configuration says.
     pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
         protect_memory(config);
         let budget = Budget::new(&config.limits);
@@ -58,7 +58,7 @@ impl Serve {
 }
 
 impl Check {
-    /// Does what `serve` does before it opens a socket.
+    /// Makes the preparations of `serve` before it opens a socket.
     pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
         let config = self.settings.config()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
@@ -74,7 +74,7 @@ impl Check {
     }
 }
 
-/// Keeps keys in memory out of core dumps.
+/// Excludes keys in memory from core dumps.
 fn protect_memory(config: &Config) {
     if (config.tls.is_some() || config.seal.is_some())
         && let Err(error) = system::forbid_core_dumps()
@@ -117,7 +117,8 @@ async fn over_stdio(
     }
 }
 
-/// Runs `serving` to its end. The first signal has it stop gracefully; after a second one it is dropped, and this returns `None`.
+/// Runs `serving` to its end. After the first signal it stops gracefully; after a second one it is
+/// dropped, and this function returns `None`.
 async fn until_stopped<T>(
     serving: impl Future<Output = T>,
     stop: oneshot::Sender<()>,
@@ -182,7 +183,7 @@ async fn http(
     let tls = faults.or_default(certificate(config));
     faults.end()?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
-    // Before the greeting: its reader may send a signal.
+    // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     follow(tls.clone())?;
     let limits = Arc::new(limits);

@@ -30,7 +30,7 @@ struct Explain {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Path of the server whose rules count [default: the first server]
+    /// Path of the server that has the rules [default: the first server]
     #[arg(long, value_name = "PATH")]
     server: Option<String>,
 

@@ -1,4 +1,4 @@
-//! `[[server.backend]]`: other servers whose tools, prompts and resources a server offers.
+//! `[[server.backend]]`: other servers that provide tools, prompts and resources to a server.
 
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::bridge::Bridge;
@@ -23,14 +23,14 @@ pub(crate) struct Backend {
     pub(crate) origin: Origin,
 }
 
-/// Where it is.
+/// The location of the server.
 #[derive(Clone)]
 pub(crate) enum Place {
     Url { url: String, old_transport: bool },
     Command { words: Vec<OsString>, environment: Vec<(String, OsString)>, directory: Option<PathBuf> },
 }
 
-// The environment may hold secrets.
+// The environment may contain secrets.
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,13 +48,13 @@ impl fmt::Debug for Backend {
 }
 
 impl Backend {
-    /// A backend without further settings.
+    /// Makes a backend without further settings.
     pub(crate) fn new(name: &str, place: Place, origin: Origin) -> Self {
         let (name, prefix) = (name.to_owned(), String::new());
         Self { name, prefix, place, token_file: None, headers: Vec::new(), plain_http: false, version: None, origin }
     }
 
-    /// Checks what would keep it from ever being connected.
+    /// Checks for faults that would prevent every connection.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let fault = |what: String| Err(Fault::at(self.origin.clone(), format!("backend {:?}: {what}", self.name)));
         match &self.place {
@@ -75,7 +75,7 @@ impl Backend {
         }
     }
 
-    /// The bridge to it.
+    /// Returns the bridge to the backend.
     pub(crate) fn bridge(&self) -> Bridge {
         let mut bridge = match &self.place {
             Place::Url { url, old_transport: false } => Bridge::http(&self.name, url),
@@ -112,14 +112,15 @@ impl Backend {
 /// Whether a program can be started: by its path, or from `PATH`.
 fn is_there(program: &Path, directory: Option<&Path>) -> bool {
     if program.components().count() > 1 {
-        // A relative path is looked for in the working directory of the child.
+        // A relative path is resolved against the working directory of the child.
         return directory.map_or_else(|| program.to_owned(), |directory| directory.join(program)).is_file();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// Reads the tables `[[server.backend]]` of one server; `origin` makes the place of an offset of the file.
+/// Reads the tables `[[server.backend]]` of one server; `origin` converts an offset in the file to
+/// a position.
 pub(super) fn read(
     value: &DeValue<'_>,
     at: usize,
@@ -177,7 +178,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
     backend.check().map(|()| backend)
 }
 
-/// What one table says.
+/// The values of one table.
 #[derive(Default)]
 struct Given {
     name: Option<String>,
@@ -244,7 +245,7 @@ fn words(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     words.iter().map(word).collect()
 }
 
-/// A prefix of tool names.
+/// Parses a prefix for tool names.
 // MCP 2025-11-25 server/tools, "Tool Names": letters, digits, _ - and dots.
 fn prefix(text: &str) -> Result<String, String> {
     match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {

@@ -58,7 +58,7 @@ fn host(text: &str) -> Result<String, String> {
     };
     let url = Url::parse(&format!("http://{authority}/")).map_err(|_| WANTED.to_owned())?;
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    // RFC 1035 §2.3.1: no label of a name is empty.
+    // RFC 1035 §2.3.1: a label of a name must not be empty.
     match host.split('.').any(str::is_empty) {
         true if host.len() > 1 => {
             Err(format!("{WANTED}: no part between dots is empty, and subdomains need entries of their own"))
@@ -96,7 +96,7 @@ fn origin(text: &str) -> Result<String, String> {
             url.host_str().map(host).transpose()?;
             url.origin().ascii_serialization()
         }
-        // Applications that embed a browser have schemes of their own.
+        // Applications that embed a browser have their own schemes.
         _ => format!("{}://{}", scheme.to_ascii_lowercase(), rest.trim_end_matches('/')),
     })
 }

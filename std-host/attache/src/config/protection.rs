@@ -13,7 +13,8 @@ use std::path::PathBuf;
 /// The credentials that callers need, and the rules for them.
 #[derive(Debug)]
 pub(crate) struct Protection {
-    /// The credentials that callers need. `None` if none are configured, and the operator has not said that everyone may call.
+    /// The credentials that callers need. `None` if none are configured and the operator has not
+    /// allowed anonymous callers.
     pub(crate) gate: Option<Gate>,
     pub(crate) keys_file: Option<PathBuf>,
     pub(crate) key_level: Level,
@@ -23,9 +24,9 @@ pub(crate) struct Protection {
     pub(crate) vouched: bool,
     /// The issuers, each with the policy for its tokens.
     pub(crate) policies: Vec<IssuerSettings>,
-    /// Scopes that clients are told to request.
+    /// The scopes that clients should request.
     pub(crate) scopes: Vec<String>,
-    /// Most bytes of a token.
+    /// The largest accepted token, in bytes.
     pub(crate) longest_token: usize,
     /// Whether plain HTTP is served on loopback addresses alone.
     pub(crate) require_https: bool,
@@ -49,7 +50,7 @@ impl Protection {
 const OF_POLICY: &[&str] =
     &["issuer", "issuers", "audiences", "applications", "tenants", "identities", "groups", "scopes"];
 
-/// A larger difference means that a clock is wrong.
+/// A larger clock difference means that a clock is wrong.
 const MOST_LEEWAY: Duration = Duration::from_secs(10 * 60);
 
 /// The signature of RS256 alone has 342 characters, that of ES256 has 86.
@@ -216,7 +217,7 @@ impl Layers {
         wrong
     }
 
-    /// The keys of those of these `auth` settings that have a value.
+    /// Returns the keys of the `auth` settings in this list that have a value.
     fn made(&self, names: &[&str], server: Option<usize>) -> impl Iterator<Item = String> {
         let keys = names.iter().map(|name| format!("auth.{name}"));
         keys.filter(move |key| !self.given(key, server).texts.is_empty())

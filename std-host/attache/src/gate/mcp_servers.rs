@@ -1,4 +1,5 @@
-//! The file of a client with its servers (`mcpServers`), as Claude Desktop, Claude Code, Cursor and others have it.
+//! The configuration file in which a client lists its servers (`mcpServers`), in the format of
+//! Claude Desktop, Claude Code, Cursor and others.
 
 use crate::config::{Backend, Place};
 use crate::fault::{Fault, Origin};
@@ -33,7 +34,7 @@ struct Entry {
     disabled: bool,
 }
 
-/// Reads the servers of a file. Each of several gets its name as prefix.
+/// Reads the servers of a file. If there are several, the name of each becomes its prefix.
 pub(super) fn read(file: &Path) -> Result<Vec<Backend>, Fault> {
     let fault = |line: usize, what: String| Fault::at(Origin::File(file.to_owned(), line), what);
     let text = text::read(file).map_err(|error| Fault::of(format!("{}: cannot be read: {error}", file.display())))?;
@@ -84,7 +85,7 @@ impl Entry {
     }
 }
 
-/// The text with the values of `${NAME}` and `${NAME:-DEFAULT}`, as clients write them.
+/// Replaces `${NAME}` and `${NAME:-DEFAULT}` in the text by their values, as clients do.
 fn expanded(text: &str) -> Result<String, String> {
     let Some((before, rest)) = text.split_once("${") else { return Ok(text.to_owned()) };
     let (inside, behind) = rest.split_once('}').ok_or_else(|| format!("{text:?} has a ${{ without its }}"))?;
@@ -97,7 +98,7 @@ fn expanded(text: &str) -> Result<String, String> {
     Ok(format!("{before}{value}{}", expanded(behind)?))
 }
 
-/// A prefix of tool names made of the name of a server.
+/// Makes a prefix for tool names from the name of a server.
 fn prefix(name: &str) -> String {
     let mut prefix: String =
         name.chars().map(|char| if char.is_ascii_alphanumeric() || char == '-' { char } else { '_' }).collect();
@@ -105,7 +106,7 @@ fn prefix(name: &str) -> String {
     prefix
 }
 
-/// The line on which a server is named.
+/// Returns the number of the line that names a server.
 fn line_of(text: &str, name: &str) -> usize {
     let key = format!("{name:?}");
     text.lines().position(|line| line.contains(&key)).map_or(1, |line| line + 1)

@@ -1,9 +1,9 @@
-//! What other systems than Unix have instead.
+//! Replacements for the Unix functions on other systems.
 
 use attache_host::serve::Listener;
 use std::io;
 
-/// What asks the program to stop: Ctrl-C.
+/// Waits for Ctrl-C, the signal that stops the program.
 #[derive(Debug)]
 pub(crate) struct Signals {}
 
@@ -17,7 +17,7 @@ impl Signals {
     }
 }
 
-/// No signal asks to read files again.
+/// Never requests a reload, because other systems have no signal for it.
 #[derive(Debug)]
 pub(crate) struct Reload {}
 
@@ -31,12 +31,12 @@ impl Reload {
     }
 }
 
-/// No service manager hands sockets over.
+/// Returns no socket, because other systems have no service manager that passes sockets.
 pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(None)
 }
 
-/// There are no core dumps.
+/// Does nothing, because these systems write no core dumps.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     Ok(())
 }

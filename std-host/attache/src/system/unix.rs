@@ -1,11 +1,12 @@
-//! What only Unix has: signals that stop and reload, sockets of a service manager, core dumps.
+//! Functions that only Unix has: signals that stop and reload, sockets of a service manager, core
+//! dumps.
 
 use attache_host::serve::Listener;
 use std::io;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask the program to stop: Ctrl-C, and what service managers send.
+/// The signals that ask the program to stop: Ctrl-C, and SIGTERM from service managers.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -13,7 +14,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From here on these signals do not end the program by themselves.
+    /// Takes the signals: from now on they do not end the program by default.
     pub(crate) fn take() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
@@ -26,7 +27,7 @@ impl Signals {
     }
 }
 
-/// The signal that asks the program to read its files again.
+/// The signal that asks the program to reload its files.
 #[derive(Debug)]
 pub(crate) struct Reload(Signal);
 
@@ -40,7 +41,7 @@ impl Reload {
     }
 }
 
-/// The first socket that a service manager has handed over (`LISTEN_FDS`, sd_listen_fds(3)).
+/// Returns the first socket that a service manager has passed (`LISTEN_FDS`, sd_listen_fds(3)).
 pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     let mut handed_over = listenfd::ListenFd::from_env();
     if handed_over.len() == 0 {
@@ -55,11 +56,13 @@ pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(Some(Listener::of_unix(UnixListener::from_std(listener)?)))
 }
 
-/// Keeps memory with secrets out of core dumps, and other processes of the user from reading it.
+/// Excludes memory with secrets from core dumps, and prevents other processes of the user from
+/// reading it.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // The limit does not reach a program that takes core dumps through a pipe (core(5)); this does.
+    // The limit does not apply if the system pipes core dumps to a program (core(5)); this flag
+    // does.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
