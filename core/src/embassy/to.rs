@@ -62,19 +62,16 @@ impl<'a, W: Write> To<'a, W> {
         self.flush().await
     }
 
-    /// Sends an answer as one chunk, between `front` and `back`: `reply` around what its call has `written`, or that alone.
+    /// Sends an answer as one chunk, between `front` and `back`: the reply, or the bytes `written` if there is none.
     pub(super) async fn part(
         &mut self,
-        reply: Option<&Reply>,
+        reply: Option<Emission<'_>>,
         [front, back]: [&[u8]; 2],
-        body: &[u8],
         written: &[u8],
     ) -> Result<(), Gone> {
-        let Some(reply) = reply else {
+        let Some(emission) = reply else {
             return self.chunk(&[front, written, back]).await;
         };
-        reply.tell();
-        let emission = reply.emit(self.server, body, written);
         self.put(&chunk(front.len() + emission.len() + back.len())).await?;
         self.put(front).await?;
         self.emission(emission).await?;

@@ -16,6 +16,7 @@ pub struct Server<'a> {
     page: usize,
     extensions: Option<&'a str>,
     sessions: bool,
+    hides_forbidden: bool,
     /// The caller whose lists these are; `None` where all callers see the same lists.
     reader: Option<&'a Authenticated<'a>>,
 }
@@ -40,6 +41,7 @@ impl<'a> Server<'a> {
             page: usize::MAX,
             extensions: None,
             sessions: false,
+            hides_forbidden: false,
             reader: None,
         }
     }
@@ -81,6 +83,25 @@ impl<'a> Server<'a> {
     #[must_use]
     pub const fn with_sessions(self) -> Self {
         Self { sessions: true, ..self }
+    }
+
+    /// Declares that the drivers of a device show each caller only the entries that it may use. By default all callers see the same
+    /// lists, so that a client can learn from a refusal which scope is missing.
+    #[must_use]
+    pub const fn hide_forbidden(self) -> Self {
+        Self { hides_forbidden: true, ..self }
+    }
+
+    /// Returns the server for requests of `who`, for a driver: with lists for this caller if the server hides forbidden entries.
+    #[cfg(feature = "embassy")]
+    pub(crate) const fn for_caller<'w>(&self, who: &'w Authenticated<'w>) -> Server<'w>
+    where
+        'a: 'w,
+    {
+        match self.hides_forbidden {
+            true => Server { reader: Some(who), ..*self },
+            false => *self,
+        }
     }
 
     /// The same server with lists that show only the entries which `reader` may use. Clients and caches must not hand such lists on
