@@ -4,18 +4,19 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-// These modules are private to the program, so they are included by path.
-#[path = "../../../std-host/attache/src/config/platform.rs"]
-mod platform;
-#[path = "../../../std-host/attache/src/config/policy.rs"]
-mod policy;
+// The file is included by path, so that the fuzz target does not build the host.
+#[path = "../../../std-host/src/auth/platform_file.rs"]
+#[expect(unreachable_pub, reason = "public in the host")]
+mod platform_file;
+
+use platform_file::PlatformFile;
 
 /// Checks that an accepted policy says the same as a second reader finds in the file, and that no
 /// excluded path opens the endpoint to callers who have to authenticate.
 pub fn auth_json(input: &[u8]) {
     let Ok(text) = core::str::from_utf8(input) else { return };
     let variable = |name: &str| Some(if name.ends_with("TENANTS") { "t" } else { "a, b" }.to_owned());
-    let Ok(platform) = platform::parsed(text, "/mcp", variable) else { return };
+    let Ok(platform) = PlatformFile::parse(text, "/mcp", variable) else { return };
     assert_eq!(platform.scopes, ["a", "b"]);
     let whole: Value = serde_json::from_str(text).expect("it was read");
     let seen = whole.get("properties").unwrap_or(&whole);

@@ -1,11 +1,11 @@
 //! Builds the authentication of a server from the configuration.
 
-use super::config::{Policy, Protection, ServerConfig};
+use super::config::{Protection, ServerConfig};
 use super::fault::Fault;
 use super::text;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::key_file::KeyFile;
-use attache_host::auth::{Auth, Issuer, Tokens, Unauthenticated};
+use attache_host::auth::{Auth, Issuer, IssuerSettings, Tokens, Unauthenticated};
 use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens
     Ok(Some(tokens.scopes(&protection.scopes).longest(protection.longest_token)))
 }
 
-fn issuer(policy: &Policy, protection: &Protection) -> Result<Issuer, Fault> {
+fn issuer(policy: &IssuerSettings, protection: &Protection) -> Result<Issuer, Fault> {
     let issuer = match &protection.jwks_file {
         None => Issuer::discovered(&policy.issuer).map_err(|error| Fault::of(format!("auth.issuer: {error}")))?,
         Some(file) => {
@@ -110,7 +110,7 @@ impl fmt::Display for Words<'_> {
             _ => {}
         }
         let all = |list: &[String]| list.join(", ");
-        for Policy { issuer, rules } in &protection.policies {
+        for IssuerSettings { issuer, rules } in &protection.policies {
             if issuers.len() > 1 {
                 write!(f, "\n  of {issuer}:")?;
             }

@@ -1,15 +1,15 @@
 //! `attache provision`: writes pages of flash with the authentication settings of a device, from
 //! the same configuration.
 
-use super::config::{Policy, Protection, Secret, ServerConfig};
+use super::config::{Protection, Secret, ServerConfig};
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{Settings, auth, print};
 use attache_core::auth::{Access, ApiKey, Gate, IssuerPolicy, Jwk, jwk_set};
 use attache_core::json::{Text, Value};
 use attache_core::provision::{ISSUER_KEYS, IssuerKey, LISTED, List, Page};
-use attache_host::auth::Unauthenticated;
 use attache_host::auth::key_file::{self, Entry, Kind, Level};
+use attache_host::auth::{IssuerSettings, Unauthenticated};
 use attache_host::private_file;
 use clap::{Args, Subcommand};
 use core::fmt;
@@ -116,7 +116,7 @@ impl Writing {
         let mut room = vec![[0; NUMBERS]; jwks.len() / LEAST + 1];
         let names: Vec<String> = kids(&jwks);
         let asked = match policy {
-            Some(Policy { issuer, rules }) => {
+            Some(IssuerSettings { issuer, rules }) => {
                 let mut asked = rules.clone();
                 asked.issuers.insert(0, issuer.clone());
                 asked.audiences.extend(protection.resource.clone());
@@ -175,7 +175,7 @@ impl Writing {
 }
 
 /// The policy for tokens. Refuses settings that a device does not support.
-fn policy(protection: &Protection) -> Result<Option<&Policy>, Fault> {
+fn policy(protection: &Protection) -> Result<Option<&IssuerSettings>, Fault> {
     let refused = |what: &str| Err(Fault::of(format!("{what}, which a device does not do")));
     match protection.policies.as_slice() {
         _ if protection.vouched => refused("auth.platform_principal believes a platform"),

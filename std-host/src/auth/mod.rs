@@ -29,6 +29,8 @@ mod key_set;
 mod keys;
 mod platform;
 #[cfg(feature = "auth")]
+mod platform_file;
+#[cfg(feature = "auth")]
 mod reach;
 #[cfg(feature = "auth")]
 mod seen;
@@ -45,6 +47,8 @@ pub use issuer::{InvalidIssuer, Issuer};
 #[cfg(feature = "auth")]
 pub use key_set::NoKeys;
 pub use keys::{Keys, ShortKey};
+#[cfg(feature = "auth")]
+pub use platform_file::{IssuerSettings, PlatformFile};
 #[cfg(feature = "auth")]
 pub use tokens::{InvalidResource, Tokens};
 

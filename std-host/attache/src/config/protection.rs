@@ -1,12 +1,11 @@
 //! The authentication settings of an endpoint (`auth` and `proxy`).
 
-use super::platform::{self, Platform};
-use super::{Layers, Policy, value};
+use super::{Layers, value};
 use crate::fault::{Fault, Faults};
 use crate::text;
 use attache_core::auth::{Access, Gate, IssuerPolicy};
 use attache_host::auth::key_file::Level;
-use attache_host::auth::{Issuer, Unauthenticated};
+use attache_host::auth::{Issuer, IssuerSettings, PlatformFile, Unauthenticated};
 use core::time::Duration;
 use http::header::HeaderName;
 use std::path::PathBuf;
@@ -23,7 +22,7 @@ pub(crate) struct Protection {
     /// Whether a platform in front of the server authenticates callers.
     pub(crate) vouched: bool,
     /// The issuers, each with the policy for its tokens.
-    pub(crate) policies: Vec<Policy>,
+    pub(crate) policies: Vec<IssuerSettings>,
     /// Scopes that clients are told to request.
     pub(crate) scopes: Vec<String>,
     /// Most bytes of a token.
@@ -71,7 +70,7 @@ impl Layers {
         let text = |key: &str| self.given(key, server).texts.into_iter().next();
         let says = |key: &str| text(key).as_deref() == Some("true");
         let mut platform = self.policy(server)?;
-        for Policy { rules, .. } in &mut platform.policies {
+        for IssuerSettings { rules, .. } in &mut platform.policies {
             let seconds = |key: &str| text(key).as_deref().and_then(value::time).map(|time| time.as_secs());
             rules.leeway = seconds("auth.leeway").unwrap_or_default();
             rules.max_age = seconds("auth.oldest_token");
@@ -116,15 +115,15 @@ impl Layers {
     }
 
     /// The rules for access tokens, from the settings or from the file of a platform.
-    fn policy(&self, server: Option<usize>) -> Result<Platform, Fault> {
+    fn policy(&self, server: Option<usize>) -> Result<PlatformFile, Fault> {
         let texts = |key: &str| self.given(key, server).texts;
         let Some(file) = texts("auth.platform_file").into_iter().next() else {
             let policy = |issuer| {
                 let rules = IssuerPolicy::of_lists(|list| texts(&format!("auth.{list}")));
-                Policy { issuer, rules }
+                IssuerSettings { issuer, rules }
             };
             let policies = texts("auth.issuer").into_iter().map(policy).collect();
-            return Ok(Platform { policies, scopes: texts("auth.scopes"), ..Platform::default() });
+            return Ok(PlatformFile { policies, scopes: texts("auth.scopes"), ..PlatformFile::default() });
         };
         if let Some(key) = self.first_of(OF_POLICY, server) {
             let what =
@@ -135,7 +134,7 @@ impl Layers {
         let text = text::read(&file)
             .map_err(|error| Fault::at(origin, format!("auth.platform_file {file} cannot be read: {error}")))?;
         let path = texts("path").into_iter().next().unwrap_or_default();
-        platform::parsed(&text, &path, |name| std::env::var(name).ok())
+        PlatformFile::parse(&text, &path, |name| std::env::var(name).ok())
             .map_err(|faults| Fault::all(faults.iter().map(|what| format!("{file}: {what}"))))
     }
 
@@ -188,7 +187,7 @@ impl Layers {
         if issuers.iter().any(Result::is_err) {
             add("auth.issuer", "must be an https URL, or an http URL of this machine");
         }
-        let is_open = |(issuer, policy): (&Result<Issuer, _>, &Policy)| {
+        let is_open = |(issuer, policy): (&Result<Issuer, _>, &IssuerSettings)| {
             issuer.as_ref().is_ok_and(Issuer::has_tenants) && policy.rules.tenants.is_empty()
         };
         if issuers.iter().zip(&protection.policies).any(is_open) {

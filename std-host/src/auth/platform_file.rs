@@ -3,7 +3,6 @@
 //! start. Only settings for signing in users through a browser are ignored, because MCP clients
 //! sign in at the issuer.
 
-use super::policy::Policy;
 use attache_core::auth::IssuerPolicy;
 use core::fmt;
 use http::header::HeaderName;
@@ -19,17 +18,30 @@ const TENANTS: &str = "WEBSITE_AUTH_AAD_ALLOWED_TENANTS";
 /// Whether the calling application must have a service principal in the tenant.
 const PRINCIPAL: &str = "WEBSITE_AUTH_AAD_REQUIRE_CLIENT_SERVICE_PRINCIPAL";
 
-/// The settings of the file that are not about browsers.
+/// An issuer of access tokens, and the policy for them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct IssuerSettings {
+    /// The identifier by which the keys of the issuer are found.
+    pub issuer: String,
+    /// The rules for its tokens. Their issuers are other values of `iss` for the same issuer.
+    pub rules: IssuerPolicy<Vec<String>>,
+}
+
+/// The settings of a platform's policy file that are not about browsers.
 #[derive(Debug, Default)]
-pub(super) struct Platform {
-    pub(super) policies: Vec<Policy>,
-    pub(super) scopes: Vec<String>,
-    pub(super) require_https: bool,
+pub struct PlatformFile {
+    /// The issuers, at least one.
+    pub policies: Vec<IssuerSettings>,
+    /// Scopes that clients are told to request.
+    pub scopes: Vec<String>,
+    /// Whether plain HTTP is served on loopback addresses only.
+    pub require_https: bool,
     /// The status for unauthenticated callers.
-    pub(super) unauthenticated: Option<u16>,
+    pub unauthenticated: Option<u16>,
     /// Whether callers without a token may call tools that require no scope or role.
-    pub(super) admits_guests: bool,
-    pub(super) forwarded: Option<[HeaderName; 2]>,
+    pub admits_guests: bool,
+    /// The header fields in which a proxy passes the public host and scheme.
+    pub forwarded: Option<[HeaderName; 2]>,
 }
 
 /// Declares structs that refuse unknown members.
@@ -123,16 +135,18 @@ impl Other {
     }
 }
 
-/// Parses the policy in `text`, for the endpoint at this path. `variable` returns the value of an
-/// environment variable.
-///
-/// # Errors
-/// All independent faults of the text.
-pub(super) fn parsed(
-    text: &str,
-    endpoint: &str,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<Platform, Vec<String>> {
+impl PlatformFile {
+    /// Parses the policy in `text`, for the endpoint at the path `endpoint`. `variable` returns the
+    /// value of an environment variable.
+    ///
+    /// # Errors
+    /// All independent faults of the text.
+    pub fn parse(text: &str, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        parsed(text, endpoint, variable)
+    }
+}
+
+fn parsed(text: &str, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<PlatformFile, Vec<String>> {
     let words = |name: &str| {
         let text = variable(name).unwrap_or_default();
         text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -159,7 +173,7 @@ pub(super) fn parsed(
     let prefix = served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned());
     or_default(&mut faults, prefix);
     let (unauthenticated, admits_guests) = or_default(&mut faults, action(&global_validation));
-    let platform = Platform {
+    let platform = PlatformFile {
         policies: or_default(&mut faults, enabled(&identity_providers, &tenants)),
         scopes: words(SCOPES),
         // The platform requires HTTPS unless the setting says otherwise.
@@ -346,7 +360,7 @@ fn served<T: PartialEq + core::fmt::Debug>(key: &str, value: Option<T>, only: T)
     }
 }
 
-fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Result<Vec<Policy>, String> {
+fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Result<Vec<IssuerSettings>, String> {
     let IdentityProviders { azure_active_directory, custom_open_id_connect_providers, .. } = providers;
     let others = [
         ("apple", &providers.apple),
@@ -372,7 +386,7 @@ fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Result<Vec<Poli
     if policies.is_empty() { Err("identityProviders has none that is enabled".to_owned()) } else { Ok(policies) }
 }
 
-fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
+fn of_entra(entra: &Entra, tenants: &[String]) -> Result<IssuerSettings, String> {
     const KEY: &str = "identityProviders.azureActiveDirectory.registration";
     let registration = &entra.registration;
     let issuer = registration.open_id_issuer.clone().ok_or(format!("{KEY}.openIdIssuer is missing"))?;
@@ -394,12 +408,15 @@ fn of_entra(entra: &Entra, tenants: &[String]) -> Result<Policy, String> {
     validated(
         "identityProviders.azureActiveDirectory",
         &entra.validation,
-        Policy { issuer, rules: IssuerPolicy { issuers, tenants: tenants.to_vec(), ..IssuerPolicy::default() } },
+        IssuerSettings {
+            issuer,
+            rules: IssuerPolicy { issuers, tenants: tenants.to_vec(), ..IssuerPolicy::default() },
+        },
         client,
     )
 }
 
-fn of_custom(key: &str, custom: &Custom) -> Result<Policy, String> {
+fn of_custom(key: &str, custom: &Custom) -> Result<IssuerSettings, String> {
     let OpenIdConnect { well_known_open_id_configuration: known, issuer, .. } =
         &custom.registration.open_id_connect_configuration;
     let inside = format!("{key}.registration.openIdConnectConfiguration");
@@ -418,10 +435,15 @@ fn of_custom(key: &str, custom: &Custom) -> Result<Policy, String> {
         (None, None) => return Err(format!("{inside} needs wellKnownOpenIdConfiguration or issuer")),
     };
     let client = custom.registration.client_id.clone().ok_or(format!("{key}.registration.clientId is missing"))?;
-    validated(key, &custom.validation, Policy { issuer, ..Policy::default() }, client)
+    validated(key, &custom.validation, IssuerSettings { issuer, ..IssuerSettings::default() }, client)
 }
 
-fn validated(key: &str, validation: &Validation, policy: Policy, client: String) -> Result<Policy, String> {
+fn validated(
+    key: &str,
+    validation: &Validation,
+    policy: IssuerSettings,
+    client: String,
+) -> Result<IssuerSettings, String> {
     let Validation { allowed_audiences, jwt_claim_checks: old, default_authorization_policy: new } = validation;
     let one = |name: &str, old: &[String], new: &[String]| match (old.is_empty(), new.is_empty()) {
         (false, false) => Err(format!(
@@ -439,7 +461,7 @@ fn validated(key: &str, validation: &Validation, policy: Policy, client: String)
         groups: one("groups", &old.allowed_groups, &new.allowed_principals.groups)?,
         ..policy.rules
     };
-    Ok(Policy { rules, ..policy })
+    Ok(IssuerSettings { rules, ..policy })
 }
 
 #[cfg(test)]
@@ -456,7 +478,7 @@ mod tests {
         format!(r#"{{"identityProviders":{{"azureActiveDirectory":{provider}}}{changes}}}"#)
     }
 
-    fn parsed(text: &str) -> Result<Platform, String> {
+    fn parsed(text: &str) -> Result<PlatformFile, String> {
         super::parsed(text, "/mcp", |_| None).map_err(|faults| faults.join("\n"))
     }
 
@@ -473,7 +495,7 @@ mod tests {
     }
 
     /// The policy of the only provider.
-    fn policy(text: &str) -> Policy {
+    fn policy(text: &str) -> IssuerSettings {
         parsed(text).unwrap().policies.remove(0)
     }
 
