@@ -1,14 +1,14 @@
 //! A device with authentication: keys and tokens checked against its flash, and a flood of forged
 //! tokens that must not block it.
 
-use crate::device::{Topics, topics};
+use crate::device::{Topics, on, topics};
 use crate::endpoint::guarded;
 use crate::homes::{Answering, Http, headers};
 use crate::journal::Memory;
 use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
-use attache_core::auth::{ApiKey, Denied, Gate, Rules, digest};
-use attache_core::embassy::{Deadlines, Guard, Ration, Seen, Tokens, WallClock, keep_time};
+use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Rules, digest};
+use attache_core::embassy::{Deadlines, Guard, Line, Ration, Seen, Tokens, WallClock, keep_time};
 use attache_core::http::Resource;
 use attache_core::journal::Journal;
 use attache_core::mcp::Server;
@@ -34,7 +34,9 @@ impl Valve {
     }
 }
 
-static SERVER: Server<'static> = Server::new("valve", "1", &const { Tables::of_tools(tools::TOOLS) });
+const OFFERS: &Tables<'static> = &Tables::of_tools(tools::TOOLS);
+static SERVER: Server<'static> = Server::new("valve", "1", OFFERS);
+static HIDING: Server<'static> = Server::new("valve", "1", OFFERS).hide_forbidden();
 
 const SECRET: &str = "a key that nobody guesses";
 
@@ -179,8 +181,6 @@ fn token_opens_a_device_within_its_scopes_and_a_caller_without_one_gets_a_challe
 
 #[test]
 fn device_that_hides_forbidden_tools_lists_to_each_caller_what_it_may_use() {
-    static HIDING: Server<'static> =
-        Server::new("valve", "1", &const { Tables::of_tools(tools::TOOLS) }).hide_forbidden();
     let callers = || (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log });
     let board = board_of(&HIDING, callers);
     let authorized = |scopes: &str| format!("Bearer {}", good(&[("scp", json!(scopes))]));
@@ -202,6 +202,22 @@ fn device_that_hides_forbidden_tools_lists_to_each_caller_what_it_may_use() {
         let answer: Value = serde_json::from_slice(&answer).expect("JSON");
         assert_eq!(answer["result"]["cacheScope"], "private", "{answer}");
         assert_eq!(answer["result"]["tools"].as_array().expect("tools").len(), expected.len());
+    }
+}
+
+#[test]
+fn line_whose_server_hides_forbidden_tools_lists_what_its_caller_may_use() {
+    for (access, expected) in [(Access::Guest, 1), (Access::Anonymous, 2)] {
+        let line = Line::new(&HIDING).caller(Authenticated::anonymous(&access));
+        on::<512, 0, _>(
+            64,
+            line,
+            async |call, out| tools::dispatch(&Valve, call, out),
+            |mut line| async move {
+                let answer = line.ask(&request(1, "tools/list", json!({}))).await;
+                assert_eq!(answer["result"]["tools"].as_array().expect("tools").len(), expected, "{answer}");
+            },
+        );
     }
 }
 
