@@ -3,7 +3,7 @@
 use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Carrier, Next, Reply, Standalone, open};
-use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, fields, gate};
+use attache_core::http::{Door, Field, HeadFacts, LOOPBACK, Policy, fields, gate};
 use attache_core::json::{Slice, Text};
 use attache_core::mcp::Server;
 use attache_core::seal::Key;
@@ -121,7 +121,7 @@ static KEYS: LazyLock<[Key; 1]> = LazyLock::new(|| [Key::new([7; 32])]);
 const NOW: u64 = 1_800_000_000;
 
 /// Opens the session that a request names, if any. Opening an id takes one MAC.
-fn session(facts: &Facts<'_>, who: &Authenticated<'_>) -> Option<Session> {
+fn session(facts: &HeadFacts<'_>, who: &Authenticated<'_>) -> Option<Session> {
     match facts.session {
         Field::Once(id) => Some(Session::open(&*KEYS, who.identity(), NOW, id).expect("an id of ours")),
         _ => None,
@@ -152,7 +152,7 @@ impl Bench {
     /// Answers a POST with this head as an adapter would: the gate first, and the length before the
     /// answer.
     pub fn post(&self, head: &[(&str, impl AsRef<str>)], body: &[u8], buffers: &mut Buffers, send: impl FnMut(&[u8])) {
-        let mut facts = Facts::new(b"POST");
+        let mut facts = HeadFacts::new(b"POST");
         for (name, value) in head {
             facts.note(name.as_bytes(), value.as_ref().as_bytes());
         }

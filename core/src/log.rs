@@ -76,7 +76,7 @@ const _: () = {
     has::<crate::exchange::Carrier<'_>>();
     has::<crate::exchange::Sessions>();
     has::<crate::http::Door<'_>>();
-    has::<crate::http::Facts<'_>>();
+    has::<crate::http::HeadFacts<'_>>();
     has::<crate::http::Policy<'_>>();
     has::<crate::http::Resource<'_>>();
     has::<crate::http::Unverified<'_>>();
@@ -91,7 +91,7 @@ const _: () = {
     has::<crate::line::Lines<'_>>();
     has::<crate::rpc::Section<'_>>();
     has::<crate::tool::ArgumentError<'_>>();
-    has::<crate::tool::Asides<'_>>();
+    has::<crate::tool::RequestMeta<'_>>();
     has::<crate::tool::Call<'_>>();
     has::<crate::tool::Completing<'_>>();
     has::<crate::tool::Contents<'_, '_>>();
@@ -104,7 +104,7 @@ const _: () = {
     #[cfg(feature = "embassy")]
     has::<crate::embassy::LineBuffers<1, 1, 1>>();
     #[cfg(feature = "embassy-net")]
-    has::<(crate::embassy::Endpoint<'_, 1>, crate::embassy::Socket<1, 1, 1>)>();
+    has::<(crate::embassy::Endpoint<'_, 1>, crate::embassy::SocketBuffers<1, 1, 1>)>();
     #[cfg(feature = "http1")]
     has::<(crate::http1::Heads<'_>, crate::http1::Request<'_>)>();
 };

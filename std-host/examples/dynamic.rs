@@ -1,7 +1,7 @@
 //! Tools that are added and removed while the server runs: one for each connected sensor. Run it
 //! and point a client that subscribes to changes at `http://127.0.0.1:8080/mcp`.
 
-use attache_host::{Changes, Ctx, NoArgs, Server, Taken, Tool, ToolError};
+use attache_host::{Changes, Ctx, NameTaken, NoArgs, Server, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ async fn main() -> std::io::Result<()> {
 }
 
 /// Adds the tool of a sensor, and notifies subscribers.
-fn plug(changes: &Changes, place: &str) -> Result<(), Taken> {
+fn plug(changes: &Changes, place: &str) -> Result<(), NameTaken> {
     let words = format!("Temperature in the {place}, in degrees Celsius");
     changes.add_tool(Tool::new(&name(place), &words, |_: NoArgs, _: Ctx| async { "20.5" }).read_only())
 }

@@ -4,8 +4,8 @@
 //! `cargo run --release -p attache-host --example everything -- --listen 127.0.0.1:8080`
 
 use attache_host::{
-    Ask, Completing, Content, Contents, Ctx, Elicited, Level, NoArgs, Prompt, PromptOutput, Read, Resource, Role,
-    Server, Tool, ToolError, ToolOutput,
+    Ask, CompletionRequest, Content, Contents, Ctx, Elicited, Level, NoArgs, Prompt, PromptOutput, Resource,
+    ResourceRequest, Role, Server, Tool, ToolError, ToolOutput,
 };
 use core::time::Duration;
 use schemars::JsonSchema;
@@ -186,7 +186,7 @@ fn prompts(server: Server) -> Server {
                 Ok::<_, ToolError>(format!("Context: {context}"))
             },
         ))
-        .completion(|typed: Completing, _: Ctx| async move {
+        .completion(|typed: CompletionRequest, _: Ctx| async move {
             ["test", "testing"]
                 .into_iter()
                 .filter(|value| value.starts_with(typed.value()))
@@ -198,27 +198,29 @@ fn prompts(server: Server) -> Server {
 fn resources(server: Server) -> Server {
     server
         .with_resource(
-            Resource::new("test://static-text", "Static text", "text/plain", |_: Read, _: Ctx| async {
+            Resource::new("test://static-text", "Static text", "text/plain", |_: ResourceRequest, _: Ctx| async {
                 "This is the content of the static text resource."
             })
             .description("A text that never changes"),
         )
         .with_resource(
-            Resource::new("test://static-binary", "Static image", "image/png", |_: Read, _: Ctx| async {
+            Resource::new("test://static-binary", "Static image", "image/png", |_: ResourceRequest, _: Ctx| async {
                 Contents::blob(PNG)
             })
             .description("An image that never changes"),
         )
         .with_resource(
-            Resource::new("test://watched-resource", "Watched", "text/plain", |_: Read, _: Ctx| async { "Watch me." })
-                .description("A text to subscribe to"),
+            Resource::new("test://watched-resource", "Watched", "text/plain", |_: ResourceRequest, _: Ctx| async {
+                "Watch me."
+            })
+            .description("A text to subscribe to"),
         )
         .with_template(
             Resource::new(
                 "test://template/{id}/data",
                 "Template",
                 "application/json",
-                |read: Read, _: Ctx| async move {
+                |read: ResourceRequest, _: Ctx| async move {
                     let id = read.variable("id");
                     json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")}).to_string()
                 },
@@ -257,7 +259,7 @@ fn questions(server: Server) -> Server {
             "Keeps something meanwhile",
             |_: NoArgs, ctx: Ctx| async move {
                 ask_ok(&ctx)?;
-                Ok::<_, ToolError>(if ctx.kept::<u8>() == Some(1) { "state-ok" } else { "state-lost" })
+                Ok::<_, ToolError>(if ctx.saved::<u8>() == Some(1) { "state-ok" } else { "state-lost" })
             },
         )
         .tool(
@@ -272,7 +274,7 @@ fn questions(server: Server) -> Server {
             "test_input_required_result_multiple_inputs",
             "Asks three things at once",
             |_: NoArgs, ctx: Ctx| async move {
-                ctx.keep(&1)?;
+                ctx.save(&1)?;
                 let [name, greeting, roots] = ctx.ask_all([
                     ("user_name", Ask::form("What is your name?", schema("name", "string"))),
                     ("greeting", Ask::sample("Generate a greeting", 50)),
@@ -285,9 +287,9 @@ fn questions(server: Server) -> Server {
             "test_input_required_result_multi_round",
             "Asks one thing after the other",
             |_: NoArgs, ctx: Ctx| async move {
-                ctx.keep(&1)?;
+                ctx.save(&1)?;
                 let name = ask_text(&ctx, "step1", "Step 1: What is your name?", "name")?;
-                ctx.keep(&2)?;
+                ctx.save(&2)?;
                 let color = ask_text(&ctx, "step2", "Step 2: What is your favorite color?", "color")?;
                 Ok::<_, ToolError>(format!("{name} likes {color}."))
             },
@@ -374,8 +376,8 @@ fn form(ctx: &Ctx, properties: Value) -> Result<String, ToolError> {
 }
 
 fn ask_ok(ctx: &Ctx) -> Result<(), ToolError> {
-    if ctx.kept::<u8>().is_none() {
-        ctx.keep(&1)?;
+    if ctx.saved::<u8>().is_none() {
+        ctx.save(&1)?;
     }
     ctx.elicit("confirm", "Go on?", schema("ok", "boolean")).map(|_| ())
 }

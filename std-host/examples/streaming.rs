@@ -1,7 +1,7 @@
 //! A tool that reports its progress, and a resource of any length that is sent while it is read.
 //! Run it with the path of a log and point a client at `http://127.0.0.1:8080/mcp`.
 
-use attache_host::{Ctx, Read, Resource, Server, Streamed, ToolError};
+use attache_host::{Ctx, Resource, ResourceRequest, Server, TextStream, ToolError};
 use core::time::Duration;
 use futures_util::stream;
 use schemars::JsonSchema;
@@ -30,13 +30,13 @@ async fn main() -> std::io::Result<()> {
             }
             Ok("zero")
         })
-        .with_resource(Resource::new("log://today", "today", "text/plain", move |_: Read, _: Ctx| {
+        .with_resource(Resource::new("log://today", "today", "text/plain", move |_: ResourceRequest, _: Ctx| {
             let path = path.clone();
             async move {
                 // An error here becomes an ordinary error answer. An error in the stream, after its
                 // first piece, breaks off the answer.
                 let lines = BufReader::new(File::open(path).await?).lines();
-                Ok::<_, ToolError>(Streamed::new(stream::try_unfold(lines, async |mut lines| {
+                Ok::<_, ToolError>(TextStream::new(stream::try_unfold(lines, async |mut lines| {
                     let line = lines.next_line().await?;
                     Ok(line.map(|line| (line + "\n", lines)))
                 })))

@@ -81,11 +81,11 @@ mod watched_file;
 pub use attache_core::tool::Level;
 pub use budget::Budget;
 pub use call::{
-    Ask, Completing, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs, Page,
-    PromptOutput, Read, Role, Streamed, ToolError, ToolOutput, TraceContext,
+    Ask, CompletionRequest, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs,
+    PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
 };
 pub use engine::Engine;
 pub use limits::{Limits, Rate};
-pub use offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool};
+pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool};
 pub use server::{InvalidPath, Server};
 pub use session::neighbours;

@@ -3,11 +3,11 @@
 use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
 use crate::budget::Budget;
-use crate::call::{Completing, IntoToolOutput};
+use crate::call::{CompletionRequest, IntoToolOutput};
 use crate::engine::Engine;
 use crate::limits::Limits;
 use crate::observe::Observe;
-use crate::offer::{Changes, Ctx, Handler, Prompt, Resource, Taken, Tool, blocking, completion};
+use crate::offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, blocking, completion};
 use crate::session::neighbours::Neighbours;
 use crate::store::SessionStore;
 use attache_core::seal::Key;
@@ -158,7 +158,7 @@ impl Server {
     /// Completes arguments of prompts and variables of templates. `handler` gets the typed text and
     /// returns possible completions, best first. At most a hundred are sent.
     #[must_use]
-    pub fn completion<H: Handler<Completing, Vec<String>>>(self, handler: H) -> Self {
+    pub fn completion<H: Handler<CompletionRequest, Vec<String>>>(self, handler: H) -> Self {
         self.engine.changes.edit(|offers| offers.complete_with(completion(handler)));
         self
     }
@@ -237,7 +237,7 @@ impl Server {
     /// Lists at most this many entries in one answer. Clients request the rest page by page.
     /// Without this, each list is sent whole.
     #[must_use]
-    pub fn page(mut self, entries: usize) -> Self {
+    pub fn page_size(mut self, entries: usize) -> Self {
         self.engine.page = entries;
         self
     }
@@ -291,7 +291,7 @@ impl Server {
     /// Declares that scope `broad` includes scope `narrow`: a token with the first is accepted for
     /// both. Only the first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
     #[must_use]
-    pub fn implies(self, broad: &str, narrow: &str) -> Self {
+    pub fn scope_implies(self, broad: &str, narrow: &str) -> Self {
         self.engine.changes.edit(|offers| offers.implied.push((broad.to_owned(), narrow.to_owned())));
         self
     }
@@ -423,7 +423,7 @@ fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Op
 
 /// Panics if a name is taken, which is a mistake in the program that shows at its start.
 #[track_caller]
-fn added(added: Result<(), Taken>) {
+fn added(added: Result<(), NameTaken>) {
     if let Err(taken) = added {
         panic!("{taken}");
     }

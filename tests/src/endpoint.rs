@@ -8,7 +8,9 @@ use crate::modern::request;
 use crate::{demo, device};
 use ::core::time::Duration;
 use attache_core::auth::{Access, Gate};
-use attache_core::embassy::{Deadlines, End, Endpoint, Guard, HttpBuffers, Room, Site, serve_connection};
+use attache_core::embassy::{
+    ConnectionSlots, Deadlines, End, Endpoint, EndpointConfig, Guard, HttpBuffers, serve_connection,
+};
 use attache_core::http::{LOOPBACK, Policy};
 use attache_core::mcp::Server;
 use attache_core::tool::{Call, Output, ToolResult};
@@ -61,8 +63,8 @@ where
             sender.send(listener.local_addr().expect("an address")).expect("the test waits");
             let (access, guard) = callers();
             let policy = Policy { hosts: LOOPBACK, origins: &[], access };
-            let site = Site { path: "/mcp", policy, guard, deadlines };
-            let endpoint = Rc::new(Endpoint { server, changes: topics, site, room: Room::new(sockets) });
+            let site = EndpointConfig { path: "/mcp", policy, guard, deadlines };
+            let endpoint = Rc::new(Endpoint { server, changes: topics, site, room: ConnectionSlots::new(sockets) });
             let handler = Rc::new(handler);
             for _ in 0..sockets {
                 let (listener, endpoint, handler) = (Rc::clone(&listener), Rc::clone(&endpoint), Rc::clone(&handler));
@@ -534,8 +536,8 @@ fn served_slowly(
         let topics = topics();
         let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
         let deadlines = Deadlines { write: Ticks::from_secs(1), call: Ticks::from_secs(60), ..IMPATIENT };
-        let site = Site { path: "/mcp", policy, guard: Guard::NONE, deadlines };
-        let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: Room::new(1) };
+        let site = EndpointConfig { path: "/mcp", policy, guard: Guard::NONE, deadlines };
+        let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: ConnectionSlots::new(1) };
         let server = async {
             let mut buffers = HttpBuffers::<1024, 2048, 2048>::new();
             let io = (FromTokio::new(rx), FromTokio::new(tx));
@@ -575,10 +577,10 @@ fn client_that_takes_nothing_of_its_answer_is_cut_off() {
         near.write_all(&wire(&call(1, "log", 1000), "")).await.expect("it is taken");
         let (rx, tx) = tokio::io::split(far);
         let policy = Policy { hosts: LOOPBACK, origins: &[], access: Gate::Open(Access::Anonymous) };
-        let site = Site { path: "/mcp", policy, guard: Guard::NONE, deadlines: IMPATIENT };
+        let site = EndpointConfig { path: "/mcp", policy, guard: Guard::NONE, deadlines: IMPATIENT };
         let mut buffers = HttpBuffers::<1024, 2048, 512>::new();
         let topics = topics();
-        let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: Room::new(1) };
+        let endpoint = Endpoint { server: &SERVER, changes: &topics, site, room: ConnectionSlots::new(1) };
         let io = (FromTokio::new(rx), FromTokio::new(tx));
         let handler = async |call: Call<'_>, out: &mut Output<'_>| Board.answer(call, out).await;
         let end = serve_connection(io, None, &mut buffers, &endpoint, handler).await;

@@ -6,7 +6,7 @@ use crate::device::{Board, SERVER, Topics, entries, topics};
 use ::core::cell::RefCell;
 use ::core::time::Duration;
 use attache_core::auth::{Access, Gate};
-use attache_core::embassy::{Deadlines, Endpoint, Guard, Room, Site, Socket, serve};
+use attache_core::embassy::{ConnectionSlots, Deadlines, Endpoint, EndpointConfig, Guard, SocketBuffers, serve};
 use attache_core::http::Policy;
 use backlog::Backlog;
 use embassy_net::tcp::TcpSocket;
@@ -179,11 +179,11 @@ fn in_weather<F: Future<Output = ()>>(
         spawn_local(Wire::to_clients(clients_rx, from_board));
         let topics: &'static Topics = leaked(topics());
         let policy = Policy { hosts: &["10.0.0.1"], origins: &[], access: Gate::Open(Access::Anonymous) };
-        let site = Site { path: "/mcp", policy, guard: Guard::NONE, deadlines };
+        let site = EndpointConfig { path: "/mcp", policy, guard: Guard::NONE, deadlines };
         let endpoint: &'static Endpoint<'_, 2> =
-            leaked(Endpoint { server: &SERVER, changes: topics, site, room: Room::new(SOCKETS) });
+            leaked(Endpoint { server: &SERVER, changes: topics, site, room: ConnectionSlots::new(SOCKETS) });
         for _ in 0..SOCKETS {
-            let memory = leaked(Socket::<1024, 2048, 512>::new());
+            let memory = leaked(SocketBuffers::<1024, 2048, 512>::new());
             spawn_local(serve((board, 80), memory, endpoint, async |call, out| Board.answer(call, out).await));
         }
         timeout(Duration::from_secs(120), test(clients, wire)).await.expect("it comes to an end");

@@ -7,7 +7,7 @@ use crate::modern::{Client, frame, request};
 use ::core::time::Duration;
 use attache_core::embassy::Deadlines;
 use attache_host::http::McpService;
-use attache_host::{Ask, Ctx, NoArgs, Server, Streamed, ToolError};
+use attache_host::{Ask, Ctx, NoArgs, Server, TextStream, ToolError};
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use embassy_time::Duration as Ticks;
@@ -34,7 +34,7 @@ fn server() -> Server {
             "done"
         })
         .tool("pieces", "Has a text in pieces", |_: NoArgs, _: Ctx| async {
-            Streamed::new(futures_util::stream::iter((0..40).map(|_| Ok("x".repeat(4096)))))
+            TextStream::new(futures_util::stream::iter((0..40).map(|_| Ok("x".repeat(4096)))))
         })
         .tool("asks", "Asks a person", |_: NoArgs, ctx: Ctx| async move {
             ctx.ask("name", Ask::form("Who?", json!({"type": "object", "properties": {"name": {"type": "string"}}})))?;

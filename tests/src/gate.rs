@@ -7,7 +7,7 @@ use attache_host::bridge::Bridge;
 use attache_host::client::{
     Call, Client, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, Version,
 };
-use attache_host::{Ask, Changes, Completing, Ctx, Level, NoArgs, Prompt, Resource, Server, Tool, ToolError};
+use attache_host::{Ask, Changes, CompletionRequest, Ctx, Level, NoArgs, Prompt, Resource, Server, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn server() -> (Server, Upstream) {
     let running = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&running);
     let server = Server::new("upstream", "1.0")
-        .page(2)
+        .page_size(2)
         .logging()
         .subscriptions()
         .tool("echo", "Repeats a text", |echo: Echo, _: Ctx| async move { echo.text })
@@ -94,9 +94,9 @@ fn server() -> (Server, Upstream) {
             "note://b/{id}",
             "b",
             "text/plain",
-            |read: attache_host::Read, _: Ctx| async move { format!("B {}", read.variable("id")) },
+            |read: attache_host::ResourceRequest, _: Ctx| async move { format!("B {}", read.variable("id")) },
         ))
-        .completion(|typed: Completing, _: Ctx| async move { vec![format!("{}!", typed.value())] });
+        .completion(|typed: CompletionRequest, _: Ctx| async move { vec![format!("{}!", typed.value())] });
     let changes = server.changes();
     (server, Upstream { changes, running })
 }

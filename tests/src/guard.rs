@@ -8,7 +8,7 @@ use crate::journal::Memory;
 use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Rules, digest};
-use attache_core::embassy::{Deadlines, Guard, Line, Ration, Seen, Tokens, WallClock, keep_time};
+use attache_core::embassy::{Deadlines, Guard, Line, SignatureBudget, TokenSlot, Tokens, WallClock, keep_time};
 use attache_core::http::Resource;
 use attache_core::journal::Journal;
 use attache_core::mcp::Server;
@@ -79,8 +79,8 @@ fn tokens(clock: &'static WallClock) -> &'static Tokens<'static> {
         issuer_keys,
         scopes: &["read"],
         clock,
-        seen: Box::leak(Box::new([const { Seen::new() }; 2])),
-        ration: Box::leak(Box::new(Ration::new())),
+        seen: Box::leak(Box::new([const { TokenSlot::new() }; 2])),
+        ration: Box::leak(Box::new(SignatureBudget::new())),
     }))
 }
 

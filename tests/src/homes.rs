@@ -6,7 +6,7 @@ use ::core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ::core::time::Duration;
 use attache_core::auth::{Access, Authenticated, Gate};
 use attache_core::exchange::{Carrier, Next, Reply, Standalone, answer};
-use attache_core::http::{ACCEPTED, Door, Facts, LOOPBACK, Policy, gate};
+use attache_core::http::{ACCEPTED, Door, HeadFacts, LOOPBACK, Policy, gate};
 use attache_core::json::Slice;
 use attache_core::line::{Connection, Cut, Lines};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -86,7 +86,7 @@ pub(crate) mod core {
 
     /// Answers a POST.
     pub(crate) fn post(headers: &[(&str, &str)], body: &[u8]) -> Response {
-        let mut facts = Facts::new(b"POST");
+        let mut facts = HeadFacts::new(b"POST");
         for (name, value) in headers {
             facts.note(name.as_bytes(), value.as_bytes());
         }

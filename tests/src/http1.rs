@@ -1,7 +1,7 @@
 //! The devices' HTTP/1.1 reader: the requests in a stream of bytes, and refused streams.
 
 use crate::vectors::folder;
-use attache_core::http::{Field, Verb};
+use attache_core::http::{Field, Method};
 use attache_core::http1::{After, Body, Content, Fault, Heads, chunk, head};
 use attache_core::json::Slice;
 use base64::Engine as _;
@@ -57,7 +57,7 @@ fn requests(stream: &[u8], size: usize) -> (Vec<Read>, Option<Fault>) {
         }
         assert!(matches!(request.facts.host, Field::Once(_)));
         read.push(Read {
-            post: request.facts.verb == Verb::Post,
+            post: request.facts.verb == Method::Post,
             path: request.path.to_owned(),
             keep_alive: request.keep_alive,
             expects_continue: request.expects_continue,

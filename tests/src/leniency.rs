@@ -5,7 +5,7 @@ use crate::endpoint::boot;
 use crate::homes::{Http, headers};
 use crate::modern::{Client, request};
 use attache_core::embassy::Deadlines;
-use attache_host::{Ctx, NoArgs, Read, Resource, Server};
+use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,12 +24,18 @@ fn server() -> Server {
         .tool("add", "Adds", |numbers: Numbers, _: Ctx| async move {
             format!("{}", numbers.needed + numbers.optional.unwrap_or(1))
         })
-        .with_resource(Resource::new("at://a%2Fb", "escaped", "text/plain", |read: Read, _: Ctx| async move {
-            read.uri().to_owned()
-        }))
-        .with_template(Resource::new("at://x%c3%a9/{id}", "x", "text/plain", |read: Read, _: Ctx| async move {
-            read.variable("id").to_owned()
-        }))
+        .with_resource(Resource::new(
+            "at://a%2Fb",
+            "escaped",
+            "text/plain",
+            |read: ResourceRequest, _: Ctx| async move { read.uri().to_owned() },
+        ))
+        .with_template(Resource::new(
+            "at://x%c3%a9/{id}",
+            "x",
+            "text/plain",
+            |read: ResourceRequest, _: Ctx| async move { read.variable("id").to_owned() },
+        ))
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn page(result: &Value, (_, member, key): (&str, &str, &str)) -> (Vec<String>, O
 #[test]
 fn list_followed_by_its_cursors_gives_each_entry_once_in_order() {
     for (size, pages) in [(1, 7), (3, 3), (7, 1), (100, 1)] {
-        let client = Client::of(sevens().page(size));
+        let client = Client::of(sevens().page_size(size));
         for list in LISTS {
             let (mut keys, mut params, mut turned) = (Vec::new(), json!({}), 0);
             loop {
@@ -67,7 +67,7 @@ fn list_followed_by_its_cursors_gives_each_entry_once_in_order() {
 // TOOL-03, TOOL-04, PRM-02, RES-02, VER-05, META-12, META-13
 #[test]
 fn list_asked_for_again_on_another_connection_is_the_same() {
-    let client = Client::of(sevens().page(4));
+    let client = Client::of(sevens().page_size(4));
     for (method, ..) in LISTS {
         let first = client.result(method, json!({}));
         let cursor = json!({"cursor": first["nextCursor"]});
@@ -80,7 +80,7 @@ fn list_asked_for_again_on_another_connection_is_the_same() {
 // PAG-03
 #[test]
 fn cursor_that_was_not_issued_for_this_list_is_refused() {
-    let client = Client::of(sevens().page(2));
+    let client = Client::of(sevens().page_size(2));
     let foreign = client.result("tools/list", json!({}))["nextCursor"].clone();
     for (method, ..) in LISTS {
         let own = client.result(method, json!({}))["nextCursor"].as_str().expect("a cursor").to_owned();
@@ -321,7 +321,7 @@ fn list_behind_a_capability_that_is_not_declared_is_an_unknown_method() {
 // PAG-01, META-14
 #[tokio::test]
 async fn lists_asked_for_at_once_over_lines_each_get_their_own_page() {
-    let mut pipe = Pipe::to(sevens().page(5));
+    let mut pipe = Pipe::to(sevens().page_size(5));
     for (id, (method, ..)) in LISTS.into_iter().enumerate() {
         pipe.ask(format!("list {id}"), method, json!({})).await;
     }

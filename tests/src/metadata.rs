@@ -1,7 +1,7 @@
 //! Metadata of requests, and metadata of entries in lists.
 
 use crate::modern::{Client, able};
-use attache_host::{Ctx, NoArgs, Prompt, Read, Resource, Role, Server, Tool, ToolError};
+use attache_host::{Ctx, NoArgs, Prompt, Resource, ResourceRequest, Role, Server, Tool, ToolError};
 use serde_json::{Value, json};
 
 const EXTENSION: &str = "com.example/units";
@@ -111,7 +111,7 @@ fn entry_is_listed_with_all_that_it_says_of_itself() {
                     .meta(meta.clone()),
             )
             .with_resource(
-                Resource::new("at://1", "r", "text/plain", |_: Read, _: Ctx| async { "x" })
+                Resource::new("at://1", "r", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" })
                     .title("R")
                     .icons(icons.clone())
                     .meta(meta.clone())
@@ -139,7 +139,8 @@ fn entry_is_listed_with_all_that_it_says_of_itself() {
 #[test]
 fn entry_that_clients_would_refuse_stops_the_program_at_its_start() {
     let tool = || Tool::new("t", "d", |_: NoArgs, _: Ctx| async {});
-    let resource = |uri: &'static str| move || Resource::new(uri, "r", "text/plain", |_: Read, _: Ctx| async { "x" });
+    let resource =
+        |uri: &'static str| move || Resource::new(uri, "r", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" });
     fn panics<T>(make: impl FnOnce() -> T + ::core::panic::UnwindSafe) -> bool {
         std::panic::catch_unwind(|| drop(make())).is_err()
     }

@@ -5,7 +5,7 @@ use crate::modern::request;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Carrier, answer, open};
-use attache_core::http::Facts;
+use attache_core::http::HeadFacts;
 use attache_core::json::Slice;
 use attache_core::mcp::Server;
 use attache_core::tool::Tables;
@@ -38,7 +38,7 @@ fn session() -> Session {
 fn opened_message_names_its_method_and_its_revision() {
     const MODERN: Option<Version> = Some(Version::V2026_07_28);
     const JUNE: Option<Version> = Some(Version::V2025_06_18);
-    let facts = &Facts::new(b"POST");
+    let facts = &HeadFacts::new(b"POST");
     let (line, agreed) = (Carrier::Line(None), Carrier::Line(JUNE));
     let (session, unknown) = (Carrier::Session(facts, session()), Carrier::UnknownSession(facts));
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"});
@@ -76,7 +76,7 @@ fn opened_message_names_its_method_and_its_revision() {
 // SESS-04
 #[test]
 fn unknown_session_is_reported_with_the_id_of_the_request_whatever_else_is_wrong() {
-    let facts = &Facts::new(b"POST");
+    let facts = &HeadFacts::new(b"POST");
     for (body, id) in [
         (r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#, json!(7)),
         (r#"{"jsonrpc":"2.0","id":7,"method":"tools/list","params":[]}"#, json!(7)),

@@ -4,7 +4,7 @@ use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
 use attache_core::auth::{Access, ApiKey, Authenticated, Bearer, Need, Shown, Verified, digest};
 use attache_core::exchange::{Carrier, answer};
-use attache_core::http::{Facts, Refusal};
+use attache_core::http::{HeadFacts, Refusal};
 use attache_core::json::Slice;
 use attache_core::mcp::Server;
 use attache_core::tool::{Catalogue, Kind, Nothing, Operation, Output, Tables, ToolResult};
@@ -63,7 +63,7 @@ fn called(who: &Authenticated<'_>, tool: &str) -> (u16, Option<(Refusal, Operati
         ),
         tool = tool
     );
-    let mut facts = Facts::new(b"POST");
+    let mut facts = HeadFacts::new(b"POST");
     for (name, value) in [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", tool)] {
         facts.note(name.as_bytes(), value.as_bytes());
     }

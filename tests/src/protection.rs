@@ -141,7 +141,7 @@ pub(crate) fn tools(server: Server) -> Server {
     };
     let write = Tool::new("write", "Needs more", |_: NoArgs, _: Ctx| async { "written" }).scope("use").scope("write");
     let run = Tool::new("run", "For operators", |_: NoArgs, _: Ctx| async { "ran" }).role("operator");
-    server.tool("who", "Who calls", who).with_tool(write).with_tool(run).implies("admin", "write")
+    server.tool("who", "Who calls", who).with_tool(write).with_tool(run).scope_implies("admin", "write")
 }
 
 /// Starts a server that accepts tokens of this issuer.
@@ -562,7 +562,7 @@ fn lists_that_hide_forbidden_entries_are_different_for_each_caller_and_private()
     );
 
     // A cursor shows each caller only what it may use itself.
-    let http = Http::start(server().page(1));
+    let http = Http::start(server().page_size(1));
     let operator = json!({"scp": "use write", "roles": ["operator"]});
     let first = list(&http, operator.clone(), None);
     let cursor = first["result"]["nextCursor"].as_str().expect("a cursor");

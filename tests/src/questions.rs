@@ -2,7 +2,7 @@
 //! basic/patterns/mrtr).
 
 use crate::modern::{Client, able, request};
-use attache_host::{Ask, Ctx, Elicited, NoArgs, Page, Prompt, Read, Resource, Server, ToolError};
+use attache_host::{Ask, Ctx, Elicited, NoArgs, Prompt, Resource, ResourceRequest, Server, ToolError, UserPage};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,9 +18,9 @@ fn form(field: &str) -> Value {
 
 fn asking() -> Server {
     let cut = |of: Cut, ctx: Ctx| async move {
-        ctx.keep(&of.relay)?;
+        ctx.save(&of.relay)?;
         let name = elicited(&ctx, "name")?;
-        Ok::<_, ToolError>(format!("{name} kept {:?}", ctx.kept::<Option<u8>>()))
+        Ok::<_, ToolError>(format!("{name} kept {:?}", ctx.saved::<Option<u8>>()))
     };
     Server::new("asking", "1")
         .tool("cut", "Asks for a name", cut)
@@ -43,18 +43,18 @@ fn asking() -> Server {
             Ok::<_, ToolError>(format!("{:?}", Elicited::of(&ctx.ask("page", page)?)?))
         })
         .tool("sign_in", "Sends a person to sign in", |_: NoArgs, ctx: Ctx| async move {
-            Err::<(), _>(ctx.page_first(Page::new("visit-7", "Sign in", "https://a.example/sign-in")))
+            Err::<(), _>(ctx.require_page(UserPage::new("visit-7", "Sign in", "https://a.example/sign-in")))
         })
         .tool("roots", "Asks for the roots", |_: NoArgs, ctx: Ctx| async move {
             Ok::<_, ToolError>(ctx.ask("roots", Ask::Roots)?["roots"].to_string())
         })
         .with_prompt(Prompt::new("prompt", "Asks", |_: NoArgs, ctx: Ctx| async move { elicited(&ctx, "name") }))
-        .with_resource(Resource::new("at://asks", "a", "text/plain", |_: Read, ctx: Ctx| async move {
-            ctx.keep(&1)?;
+        .with_resource(Resource::new("at://asks", "a", "text/plain", |_: ResourceRequest, ctx: Ctx| async move {
+            ctx.save(&1)?;
             elicited(&ctx, "name")
         }))
-        .with_template(Resource::new("at://asks/{id}", "b", "text/plain", |_: Read, ctx: Ctx| async move {
-            ctx.keep(&1)?;
+        .with_template(Resource::new("at://asks/{id}", "b", "text/plain", |_: ResourceRequest, ctx: Ctx| async move {
+            ctx.save(&1)?;
             elicited(&ctx, "name")
         }))
 }

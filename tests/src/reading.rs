@@ -7,8 +7,8 @@ use attache_core::exchange::{Carrier, answer};
 use attache_core::json::Slice;
 use attache_core::tool::{Kind, Messages, Operation, Output, Role as Speaker, Tables, ToolResult, Values};
 use attache_host::{
-    Completing, Content, Contents, Ctx, Json, NoArgs, Prompt, PromptOutput, Read, Resource, Role, Server, ToolError,
-    ToolOutput,
+    CompletionRequest, Content, Contents, Ctx, Json, NoArgs, Prompt, PromptOutput, Resource, ResourceRequest, Role,
+    Server, ToolError, ToolOutput,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -174,25 +174,39 @@ fn structured_result_is_listed_with_its_schema_and_mirrored_in_a_text() {
 
 fn resources() -> Server {
     Server::new("resources", "1")
-        .with_resource(Resource::new("at://text", "t", "text/plain", |_: Read, _: Ctx| async { "quote \" and é" }))
-        .with_resource(Resource::new("at://blob", "b", "image/png", |_: Read, _: Ctx| async { vec![0u8, 255, 62] }))
-        .with_resource(Resource::new("at://other", "o", "text/plain", |_: Read, _: Ctx| async {
+        .with_resource(Resource::new("at://text", "t", "text/plain", |_: ResourceRequest, _: Ctx| async {
+            "quote \" and é"
+        }))
+        .with_resource(Resource::new("at://blob", "b", "image/png", |_: ResourceRequest, _: Ctx| async {
+            vec![0u8, 255, 62]
+        }))
+        .with_resource(Resource::new("at://other", "o", "text/plain", |_: ResourceRequest, _: Ctx| async {
             Contents::text("{}").with_mime_type("application/json")
         }))
-        .with_resource(Resource::new("at://gone", "g", "text/plain", |_: Read, _: Ctx| async {
+        .with_resource(Resource::new("at://gone", "g", "text/plain", |_: ResourceRequest, _: Ctx| async {
             Err::<String, _>(ToolError::not_found())
         }))
-        .with_resource(Resource::new("at://broken", "x", "text/plain", |_: Read, _: Ctx| async {
+        .with_resource(Resource::new("at://broken", "x", "text/plain", |_: ResourceRequest, _: Ctx| async {
             "secret".parse::<u8>()?;
             Ok::<_, ToolError>("unreachable")
         }))
-        .with_resource(Resource::new("at://one/own/page", "p", "text/plain", |_: Read, _: Ctx| async { "its own" }))
-        .with_template(Resource::new("at://one/{id}/page", "v", "text/plain", |read: Read, _: Ctx| async move {
-            format!("id={} none={:?} of {}", read.variable("id"), read.variable("none"), read.uri())
+        .with_resource(Resource::new("at://one/own/page", "p", "text/plain", |_: ResourceRequest, _: Ctx| async {
+            "its own"
         }))
-        .with_template(Resource::new("at://two/{a}-{b}", "w", "text/plain", |read: Read, _: Ctx| async move {
-            format!("{}|{}", read.variable("a"), read.variable("b"))
-        }))
+        .with_template(Resource::new(
+            "at://one/{id}/page",
+            "v",
+            "text/plain",
+            |read: ResourceRequest, _: Ctx| async move {
+                format!("id={} none={:?} of {}", read.variable("id"), read.variable("none"), read.uri())
+            },
+        ))
+        .with_template(Resource::new(
+            "at://two/{a}-{b}",
+            "w",
+            "text/plain",
+            |read: ResourceRequest, _: Ctx| async move { format!("{}|{}", read.variable("a"), read.variable("b")) },
+        ))
 }
 
 // RES-01, RES-08, CACHE-01, CACHE-02, CACHE-03
@@ -254,7 +268,7 @@ fn resource_that_is_not_there_is_an_error_with_its_uri_in_each_era() {
 
 fn completing() -> Server {
     let server = resources().with_prompt(Prompt::new("diagnose", "d", |_: Diagnose, _: Ctx| async { "x" }));
-    server.completion(|typed: Completing, _: Ctx| async move {
+    server.completion(|typed: CompletionRequest, _: Ctx| async move {
         match (typed.argument(), typed.value()) {
             ("relay", count) if count.starts_with(|first: char| first.is_ascii_digit()) => {
                 (0..count.parse().unwrap_or(0)).map(|number| format!("v{number}")).collect()
@@ -436,7 +450,8 @@ fn completion_of_what_is_not_there_is_refused() {
 #[test]
 fn name_header_that_does_not_mirror_the_prompt_or_the_uri_is_refused() {
     let server =
-        prompts().with_template(Resource::new("at://{x}", "e", "text/plain", |_: Read, _: Ctx| async { "é" }));
+        prompts()
+            .with_template(Resource::new("at://{x}", "e", "text/plain", |_: ResourceRequest, _: Ctx| async { "é" }));
     let host = Http::start(server);
     let prompt = request("h", "prompts/get", json!({"name": "diagnose", "arguments": {"relay": "3"}}));
     let resource = request("h", "resources/read", json!({"uri": "at://é"}));

@@ -1,7 +1,7 @@
 //! Entries that are added and removed while a server runs.
 
 use crate::modern::{Client, Local, Pipe, able, event, request};
-use attache_host::{Changes, Ctx, NoArgs, Prompt, Read, Resource, Server, Tool, ToolError};
+use attache_host::{Changes, Ctx, NoArgs, Prompt, Resource, ResourceRequest, Server, Tool, ToolError};
 use serde_json::{Value, json};
 
 fn tool(name: &str) -> Tool {
@@ -13,7 +13,7 @@ fn tool(name: &str) -> Tool {
 }
 
 fn resource(uri: &str) -> Resource {
-    Resource::new(uri, "r", "text/plain", |read: Read, _: Ctx| async move { read.uri().to_owned() })
+    Resource::new(uri, "r", "text/plain", |read: ResourceRequest, _: Ctx| async move { read.uri().to_owned() })
 }
 
 fn prompt(name: &str) -> Prompt {
@@ -21,7 +21,7 @@ fn prompt(name: &str) -> Prompt {
 }
 
 fn running() -> (Server, Changes) {
-    let server = Server::new("s", "1").subscriptions().page(2).with_tool(tool("a")).with_tool(tool("b"));
+    let server = Server::new("s", "1").subscriptions().page_size(2).with_tool(tool("a")).with_tool(tool("b"));
     let changes = server.changes();
     (server, changes)
 }
@@ -134,8 +134,8 @@ async fn call_that_waits_or_runs_is_answered_though_its_tool_and_those_before_it
 fn state_of_a_tool_is_void_for_another_that_has_its_number_now() {
     let asks = |name: &str| {
         Tool::new(name, "d", |_: NoArgs, ctx: Ctx| async move {
-            ctx.keep(&1)?;
-            ctx.ask("x", attache_host::Ask::Roots).map(|_| format!("kept {:?}", ctx.kept::<u8>()))
+            ctx.save(&1)?;
+            ctx.ask("x", attache_host::Ask::Roots).map(|_| format!("kept {:?}", ctx.saved::<u8>()))
         })
     };
     let server = Server::new("s", "1").with_tool(asks("first")).with_tool(asks("second"));

@@ -4,7 +4,7 @@
 use crate::homes::{Answering, Http, Response};
 use ::core::time::Duration;
 use attache_host::observe::Metrics;
-use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Page, Resource, Server, ToolError};
+use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Resource, Server, ToolError, UserPage};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -44,8 +44,8 @@ fn server(stopped: &Arc<Notify>) -> Server {
             "slow"
         })
         .tool("sign_in", "Sends a person to sign in", |_: NoArgs, ctx: Ctx| async move {
-            let page = Page::new("visit-7", "Sign in", "https://example.com/sign-in");
-            Err::<(), _>(ctx.page_first(page))
+            let page = UserPage::new("visit-7", "Sign in", "https://example.com/sign-in");
+            Err::<(), _>(ctx.require_page(page))
         })
         .tool("page", "Has a page opened", |_: NoArgs, ctx: Ctx| async move {
             ctx.ask("page", Ask::Url { message: "Open it".into(), url: "https://example.com/".into() })?;

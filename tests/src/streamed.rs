@@ -4,7 +4,7 @@ use crate::homes::headers;
 use crate::modern::{Client, Pipe, request};
 use ::core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ::core::time::Duration;
-use attache_host::{Ctx, NoArgs, Read, Resource, Server, Streamed, ToolError, limits};
+use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server, TextStream, ToolError, limits};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use std::time::Instant;
 const PIECE: &str = "line \"quoted\" \\ tab\t nul \0 é \u{1f600} .............................\n";
 
 /// A text of `count` pieces that counts the pieces made.
-fn pieces(count: usize, made: &Arc<AtomicUsize>) -> Streamed {
+fn pieces(count: usize, made: &Arc<AtomicUsize>) -> TextStream {
     let made = Arc::clone(made);
-    Streamed::new(stream::iter(0..count).map(move |_| {
+    TextStream::new(stream::iter(0..count).map(move |_| {
         made.fetch_add(1, Relaxed);
         Ok(PIECE.to_owned())
     }))
 }
 
 /// A text that fails after `count` pieces.
-fn failing(count: usize) -> Streamed {
+fn failing(count: usize) -> TextStream {
     let good = stream::iter(0..count).map(|_| Ok(PIECE.to_owned()));
-    Streamed::new(good.chain(stream::iter([Err(ToolError::user("the log has been rotated"))])))
+    TextStream::new(good.chain(stream::iter([Err(ToolError::user("the log has been rotated"))])))
 }
 
 struct Counted(Arc<AtomicUsize>);
@@ -53,13 +53,15 @@ fn server(count: usize, made: &Arc<AtomicUsize>) -> Server {
         .tool("fails", "d", move |_: NoArgs, _: Ctx| async move { failing(count) })
         .tool("fails_at_once", "d", |_: NoArgs, _: Ctx| async { failing(0) })
         .tool("panics", "d", |_: NoArgs, _: Ctx| async {
-            Streamed::new(stream::iter([0]).map(|_| -> Result<String, ToolError> { panic!("on purpose") }))
+            TextStream::new(stream::iter([0]).map(|_| -> Result<String, ToolError> { panic!("on purpose") }))
         })
-        .with_resource(Resource::new("at://log", "log", "text/plain", move |_: Read, _: Ctx| {
+        .with_resource(Resource::new("at://log", "log", "text/plain", move |_: ResourceRequest, _: Ctx| {
             let text = pieces(count, &resource);
             async { text }
         }))
-        .with_resource(Resource::new("at://fails", "log", "text/plain", |_: Read, _: Ctx| async { failing(0) }))
+        .with_resource(Resource::new("at://fails", "log", "text/plain", |_: ResourceRequest, _: Ctx| async {
+            failing(0)
+        }))
 }
 
 /// More than the host holds of any other result.
@@ -100,7 +102,7 @@ fn streamed_text_waits_for_its_reader_and_is_dropped_when_the_reader_leaves() {
     let client = Client::of(Server::new("s", "1").tool("log", "d", move |_: NoArgs, _: Ctx| {
         let (made, guard) = (Arc::clone(&counted), Counted(Arc::clone(&noticed)));
         async move {
-            Streamed::new(stream::iter(0..usize::MAX).map(move |_| {
+            TextStream::new(stream::iter(0..usize::MAX).map(move |_| {
                 let _ = &guard;
                 made.fetch_add(1, Relaxed);
                 Ok(PIECE.to_owned())

@@ -1,7 +1,7 @@
 //! The messages of open subscriptions.
 
 use crate::modern::{Client, Local, Pipe, event, request};
-use attache_host::{Changes, Ctx, NoArgs, Prompt, Read, Resource, Server};
+use attache_host::{Changes, Ctx, NoArgs, Prompt, Resource, ResourceRequest, Server};
 use serde_json::{Value, json};
 
 /// A server with one entry of each kind.
@@ -9,7 +9,7 @@ fn server() -> Server {
     Server::new("s", "1")
         .tool("tool", "d", |_: NoArgs, _: Ctx| async {})
         .with_prompt(Prompt::new("prompt", "d", |_: NoArgs, _: Ctx| async { "x" }))
-        .with_resource(Resource::new("at://1", "r", "text/plain", |_: Read, _: Ctx| async { "x" }))
+        .with_resource(Resource::new("at://1", "r", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" }))
 }
 
 /// A server that reports changes, and the handle to announce them.

@@ -5,7 +5,7 @@ use attache_core::auth::{
     ANY, Access, Algorithm, ApiKey, Authenticated, Bearer, Denied, Es256, Fault, Forged, Gate, Kind, Rules, Shown,
     Verified, Verify, digest,
 };
-use attache_core::http::{Door, Facts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate, metadata};
+use attache_core::http::{Door, HeadFacts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate, metadata};
 use attache_core::json::Slice;
 use base64::Engine as _;
 use p256::ecdsa::signature::Signer;
@@ -541,7 +541,7 @@ impl Leak for [u8; 32] {
 
 /// Returns the decision of a gate of this kind on a head with these additional fields.
 fn at_the_door(gate_kind: Gate, fields: &[(&'static str, &'static str)]) -> Result<&'static str, Refusal> {
-    let mut facts = Facts::new(b"POST");
+    let mut facts = HeadFacts::new(b"POST");
     for (name, value) in [("host", "localhost"), ("content-type", "application/json")].iter().chain(fields) {
         facts.note(name.as_bytes(), value.as_bytes());
     }

@@ -2,7 +2,7 @@
 
 use super::Changes;
 use super::guard::Guard;
-use super::room::Room;
+use super::room::ConnectionSlots;
 use crate::http::Policy;
 use crate::mcp::Server;
 use embassy_time::Duration;
@@ -10,7 +10,7 @@ use embassy_time::Duration;
 /// Configuration of an endpoint: its path, its policy, its credentials and its deadlines.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Site<'a> {
+pub struct EndpointConfig<'a> {
     /// The path of the endpoint, such as `/mcp`. Requests for other paths get 404.
     pub path: &'a str,
     /// Which callers are let in. Name the hosts by which clients reach the board: its address, its mDNS name, a forwarded
@@ -22,7 +22,7 @@ pub struct Site<'a> {
     pub deadlines: Deadlines,
 }
 
-impl Site<'_> {
+impl EndpointConfig<'_> {
     /// Whether a request to this path is for the endpoint. A slash at the end does not count: people add one, and clients do not tell
     /// them.
     pub(super) fn is_at(&self, path: &str) -> bool {
@@ -43,17 +43,17 @@ pub struct Endpoint<'a, const URIS: usize> {
     /// Changes of resources, for subscriptions.
     pub changes: &'a Changes<URIS>,
     /// Path, policy, credentials and deadlines.
-    pub site: Site<'a>,
+    pub site: EndpointConfig<'a>,
     /// Counts connections and subscriptions.
-    pub room: Room,
+    pub room: ConnectionSlots,
 }
 
 impl<'a> Endpoint<'a, 0> {
     /// An endpoint at `/mcp` with the default deadlines, whose resources do not change, for so many sockets. The fields can be changed.
     pub fn new(server: &'a Server<'a>, policy: Policy<'a>, guard: Guard<'a>, sockets: usize) -> Self {
         static NONE: Changes<0> = Changes::new([]);
-        let site = Site { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
-        Self { server, changes: &NONE, site, room: Room::new(sockets) }
+        let site = EndpointConfig { path: "/mcp", policy, guard, deadlines: Deadlines::DEFAULT };
+        Self { server, changes: &NONE, site, room: ConnectionSlots::new(sockets) }
     }
 }
 
@@ -68,13 +68,13 @@ impl<'a, const URIS: usize> Endpoint<'a, URIS> {
     /// The same endpoint at another path.
     #[must_use]
     pub fn path(self, path: &'a str) -> Self {
-        Self { site: Site { path, ..self.site }, ..self }
+        Self { site: EndpointConfig { path, ..self.site }, ..self }
     }
 
     /// The same endpoint with other timeouts.
     #[must_use]
     pub fn deadlines(self, deadlines: Deadlines) -> Self {
-        Self { site: Site { deadlines, ..self.site }, ..self }
+        Self { site: EndpointConfig { deadlines, ..self.site }, ..self }
     }
 }
 

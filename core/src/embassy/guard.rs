@@ -41,13 +41,13 @@ pub struct Tokens<'a> {
     pub clock: &'a WallClock,
     /// Room for tokens that were checked: one for each caller whose calls run at the same time, at least one. A token that comes again
     /// while there is room costs no signature.
-    pub seen: &'a [Seen],
+    pub seen: &'a [TokenSlot],
     /// The rate limit for signatures.
-    pub ration: &'a Ration,
+    pub ration: &'a SignatureBudget,
 }
 
 /// Room for one token that was checked.
-pub struct Seen(RefCell<Option<Kept>>);
+pub struct TokenSlot(RefCell<Option<Kept>>);
 
 struct Kept {
     token: [u8; 32],
@@ -60,14 +60,14 @@ pub(super) struct Claims {
     len: usize,
 }
 
-impl Seen {
+impl TokenSlot {
     /// Free room.
     pub const fn new() -> Self {
         Self(RefCell::new(None))
     }
 }
 
-impl Default for Seen {
+impl Default for TokenSlot {
     fn default() -> Self {
         Self::new()
     }
@@ -93,7 +93,7 @@ impl AsRef<[u8]> for Claims {
 /// The rate limit for checking signatures: a token bucket for all callers, and one for each address. A device has one core, and
 /// nothing else runs while it checks a signature, so a flood of forged tokens must be cut off; and the flood of one address must not
 /// use up what another needs.
-pub struct Ration {
+pub struct SignatureBudget {
     /// When the bucket of all callers is full again, in milliseconds since the start.
     all: Cell<u64>,
     shares: [Share; limits::SIGNATURE_ADDRESSES],
@@ -106,7 +106,7 @@ struct Share {
     full_at: Cell<u64>,
 }
 
-impl Ration {
+impl SignatureBudget {
     /// Full buckets.
     pub const fn new() -> Self {
         let shares = [const { Share { address: Cell::new(0), full_at: Cell::new(0) } }; limits::SIGNATURE_ADDRESSES];
@@ -153,7 +153,7 @@ fn network(from: Option<IpAddr>) -> u64 {
     }
 }
 
-impl Default for Ration {
+impl Default for SignatureBudget {
     fn default() -> Self {
         Self::new()
     }
@@ -253,8 +253,8 @@ impl<'a> Tokens<'a> {
         page: &'a Page<'static>,
         issuer_keys: &'a Verifiers<'static>,
         clock: &'a WallClock,
-        seen: &'a [Seen],
-        ration: &'a Ration,
+        seen: &'a [TokenSlot],
+        ration: &'a SignatureBudget,
     ) -> Option<Self> {
         let resource = Resource::new(page.resource)?;
         Some(Self { resource, rules: page.rules(), issuer_keys, scopes: &page.scopes, clock, seen, ration })
@@ -305,13 +305,13 @@ mod tests {
     }
 
     /// How many of ten tries at `now` succeed.
-    fn taken(ration: &Ration, from: impl Fn(u8) -> Option<IpAddr>, now: u64) -> usize {
+    fn taken(ration: &SignatureBudget, from: impl Fn(u8) -> Option<IpAddr>, now: u64) -> usize {
         (0..10).filter(|number| ration.take(from(*number), now)).count()
     }
 
     #[test]
     fn all_addresses_together_have_a_burst_of_signatures_that_comes_back_with_time() {
-        let ration = Ration::new();
+        let ration = SignatureBudget::new();
         for (later, count) in [(0, 4), (0, 0), (500, 1), (1500, 2), (1 << 40, 4)] {
             assert_eq!(taken(&ration, address, START + later), count, "{later} ms later");
         }
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn one_address_has_half_of_the_signatures_and_leaves_the_rest_to_others() {
-        let ration = Ration::new();
+        let ration = SignatureBudget::new();
         for later in (0..60_000).step_by(100) {
             let flood = taken(&ration, |_| address(1), START + later);
             assert!(flood <= if later == 0 { 3 } else { 1 }, "{later} ms later: {flood}");
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn addresses_beyond_those_that_are_remembered_give_nobody_a_second_share() {
-        let ration = Ration::new();
+        let ration = SignatureBudget::new();
         let mut of_one = 0;
         for later in (0..60_000u32).step_by(50) {
             of_one += usize::from(ration.take(address(1), START + u64::from(later)));
@@ -344,7 +344,7 @@ mod tests {
     fn addresses_of_one_ipv6_network_and_clients_without_an_address_share() {
         let six = |number: u8| Some(IpAddr::from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, number]));
         for from in [&six as &dyn Fn(u8) -> Option<IpAddr>, &|_| None] {
-            assert_eq!(taken(&Ration::new(), from, START), 3);
+            assert_eq!(taken(&SignatureBudget::new(), from, START), 3);
         }
     }
 }

@@ -1,16 +1,16 @@
 //! MCP over HTTP/1.1 on one connection: a pair of byte streams.
 
 use super::Changes;
-use super::endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
+use super::endpoint::{Deadlines, End, Endpoint, EndpointConfig, HttpBuffers};
 use super::guard::Guest;
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
-use super::room::Room;
+use super::room::ConnectionSlots;
 use super::source::{Gone, Source};
 use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
 use crate::exchange::{Batch, Carrier, Emission, Listen, Next, Reply, Standalone, Ticket, open, open_batched};
-use crate::http::{ACCEPTED, Accept, Door, Facts, OK, Refusal, Verb, challenge, gate, guest, metadata, sse};
+use crate::http::{ACCEPTED, Accept, Door, HeadFacts, Method, OK, Refusal, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads, Request, chunk, close_head, open_head};
 use crate::json::{Full, Sink, Slice};
 use crate::mcp::Server;
@@ -57,9 +57,9 @@ struct Peer<'a, R, W, H, const URIS: usize> {
     source: Source<R>,
     to: To<'a, W>,
     from: Option<IpAddr>,
-    room: &'a Room,
+    room: &'a ConnectionSlots,
     changes: &'a Changes<URIS>,
-    site: &'a Site<'a>,
+    site: &'a EndpointConfig<'a>,
     handler: H,
 }
 
@@ -233,7 +233,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     /// Answers where callers get their tokens (RFC 9728), if the request asks for it.
     fn metadata(&self, request: &Request<'_>, out: &mut [u8], say: &mut Say) -> bool {
         let Some(tokens) = self.site.guard.tokens() else { return false };
-        let asks = (request.facts.verb, request.framing) == (Verb::Get, Framing::Length(0));
+        let asks = (request.facts.verb, request.framing) == (Method::Get, Framing::Length(0));
         if !asks || !tokens.has_metadata_at(request.path) {
             return false;
         }
@@ -252,7 +252,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         &self,
         came: Result<bool, Fault>,
         (server, who): (&Server<'_>, &Authenticated<'_>),
-        facts: &Facts<'_>,
+        facts: &HeadFacts<'_>,
         (body, limit): (&[u8], usize),
         say: &mut Say,
     ) -> Option<Next> {
@@ -352,7 +352,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         &mut self,
         batch: Batch,
         (server, who): (&Server<'_>, &Authenticated<'_>),
-        facts: &Facts<'_>,
+        facts: &HeadFacts<'_>,
         after: After,
         body: &[u8],
         out: &mut [u8],

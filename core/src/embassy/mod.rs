@@ -29,17 +29,17 @@ mod wall_clock;
 
 pub use changes::Changes;
 #[cfg(feature = "embassy-net")]
-pub use endpoint::{Deadlines, End, Endpoint, HttpBuffers, Site};
+pub use endpoint::{Deadlines, End, Endpoint, EndpointConfig, HttpBuffers};
 #[cfg(feature = "embassy-net")]
-pub use guard::{Guard, Ration, Seen, Tokens};
+pub use guard::{Guard, SignatureBudget, TokenSlot, Tokens};
 #[cfg(feature = "embassy-net")]
 pub use http::serve_connection;
 #[cfg(all(feature = "journal", feature = "embassy-net"))]
 pub use keep_time::keep_time;
 #[cfg(feature = "embassy-net")]
-pub use net::{Socket, serve};
+pub use net::{SocketBuffers, serve};
 #[cfg(feature = "embassy-net")]
-pub use room::Room;
+pub use room::ConnectionSlots;
 pub use serial::{Error, Line, LineBuffers};
 #[cfg(feature = "sntp")]
 pub use sntp::sntp;

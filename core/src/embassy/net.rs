@@ -14,13 +14,13 @@ use embassy_time::{Duration, with_timeout};
 /// clients open several connections.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Socket<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize = 1024> {
+pub struct SocketBuffers<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize = 1024> {
     rx: [u8; TCP],
     tx: [u8; TCP],
     buffers: HttpBuffers<HEAD, BODY, OUT>,
 }
 
-impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> Socket<HEAD, BODY, OUT, TCP> {
+impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> SocketBuffers<HEAD, BODY, OUT, TCP> {
     /// Empty buffers.
     pub const fn new() -> Self {
         Self { rx: [0; TCP], tx: [0; TCP], buffers: HttpBuffers::new() }
@@ -28,7 +28,7 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> S
 }
 
 impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> Default
-    for Socket<HEAD, BODY, OUT, TCP>
+    for SocketBuffers<HEAD, BODY, OUT, TCP>
 {
     fn default() -> Self {
         Self::new()
@@ -39,11 +39,11 @@ impl<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize> D
 /// sockets would be copied over the stack. The network's runner needs a task too.
 pub async fn serve<const HEAD: usize, const BODY: usize, const OUT: usize, const TCP: usize, const URIS: usize>(
     (stack, port): (Stack<'_>, u16),
-    socket: &mut Socket<HEAD, BODY, OUT, TCP>,
+    socket: &mut SocketBuffers<HEAD, BODY, OUT, TCP>,
     endpoint: &Endpoint<'_, URIS>,
     handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
 ) {
-    let Socket { rx, tx, buffers } = socket;
+    let SocketBuffers { rx, tx, buffers } = socket;
     let deadlines = endpoint.site.deadlines;
     let mut tcp = TcpSocket::new(stack, rx, tx);
     // A client that vanishes without closing holds its socket no longer than this.

@@ -8,7 +8,7 @@ use core::task::Poll;
 use embassy_sync::waitqueue::MultiWakerRegistration;
 
 /// The places of an endpoint. One for all its connections, which run on one executor.
-pub struct Room {
+pub struct ConnectionSlots {
     /// Sockets that wait for a client.
     free: Cell<usize>,
     /// Connections that are about to end because somebody waits.
@@ -18,7 +18,7 @@ pub struct Room {
     idle: RefCell<MultiWakerRegistration<{ limits::WAITING }>>,
 }
 
-impl Room {
+impl ConnectionSlots {
     /// Room for `sockets` connections at once. All but one of them may be subscriptions, so that calls always get through.
     pub const fn new(sockets: usize) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Room {
 }
 
 /// Who is about to make room. Dropped before it [goes](Leaving::goes), it needs its place itself.
-pub(super) struct Leaving<'r>(Option<&'r Room>);
+pub(super) struct Leaving<'r>(Option<&'r ConnectionSlots>);
 
 impl Leaving<'_> {
     pub(super) fn goes(mut self) {
@@ -87,7 +87,7 @@ impl Drop for Leaving<'_> {
 }
 
 /// The place of a subscription.
-pub(super) struct Listening<'r>(&'r Room);
+pub(super) struct Listening<'r>(&'r ConnectionSlots);
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
@@ -96,13 +96,13 @@ impl Drop for Listening<'_> {
 }
 
 #[cfg(feature = "defmt")]
-impl defmt::Format for Room {
+impl defmt::Format for ConnectionSlots {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Room {{ free: {}, listens: {} }}", self.free.get(), self.listens.get());
     }
 }
 
-impl fmt::Debug for Room {
+impl fmt::Debug for ConnectionSlots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Room").field("free", &self.free).field("listens", &self.listens).finish_non_exhaustive()
     }

@@ -5,7 +5,7 @@ use super::inbox::{Heard, Inbox, Listening};
 use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::{Access, Authenticated};
-use crate::exchange::{Batch, Batching, Next, Reply, Standalone, Ticket, Wish};
+use crate::exchange::{Batch, Batching, Next, Reply, SessionChange, Standalone, Ticket};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
@@ -236,9 +236,9 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                     self.changes.which(|known| same_uri(known, uri))
                 };
                 match *wish {
-                    Wish::Level(level) => self.level = Some(level),
-                    Wish::Subscribe(uri) => self.subscriptions.want(which(uri), self.changes),
-                    Wish::Unsubscribe(uri) => self.subscriptions.unwant(which(uri)),
+                    SessionChange::Level(level) => self.level = Some(level),
+                    SessionChange::Subscribe(uri) => self.subscriptions.want(which(uri), self.changes),
+                    SessionChange::Unsubscribe(uri) => self.subscriptions.unwant(which(uri)),
                 }
                 *say = Say::Reply(*reply);
             }

@@ -1,7 +1,7 @@
 //! How a message arrived: its transport, and alone or in a batch.
 
 use crate::era::{Session, Version};
-use crate::http::{Facts, Field};
+use crate::http::{Field, HeadFacts};
 use crate::rpc::Error;
 
 /// The transport by which a message arrived, and what the transport tells about its revision.
@@ -9,17 +9,17 @@ use crate::rpc::Error;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Carrier<'h> {
     /// The body of an HTTP POST with this head.
-    Http(&'h Facts<'h>),
+    Http(&'h HeadFacts<'h>),
     /// A line of a connection, with the revision of its handshake, if there was one.
     Line(Option<Version>),
     /// The body of an HTTP POST with this head, in this session.
-    Session(&'h Facts<'h>, Session),
+    Session(&'h HeadFacts<'h>, Session),
     /// The body of an HTTP POST with this head, which names a session that does not exist. Only
     /// `initialize` is served, because it opens a new session; anything else is
     /// [`Error::UnknownSession`].
     // MCP 2025-11-25 basic/transports, "Session Management": 404, whereupon "the client MUST start a
     // new session by sending a new InitializeRequest". Some clients leave the old id in its head.
-    UnknownSession(&'h Facts<'h>),
+    UnknownSession(&'h HeadFacts<'h>),
 }
 
 impl Carrier<'_> {

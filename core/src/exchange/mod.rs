@@ -20,7 +20,7 @@ pub use carrier::{Batching, Carrier};
 pub use drive::answer;
 pub use inflight::{Busy, Inflight, Place};
 pub use listen::Listen;
-pub use next::{Next, Opened, Wish};
+pub use next::{Next, Opened, SessionChange};
 pub use open::{open, open_batched};
 pub use reply::{Emission, Reply, Standalone};
 pub use sessions::{Sessions, Share, Unkept};

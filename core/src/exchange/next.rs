@@ -64,7 +64,7 @@ pub enum Next {
     /// treats it as an [`Ack`](Next::Ack).
     Answer(u64, Result<Item, Item>),
     /// Store this for the session or connection, then send the reply.
-    Remember(Wish, Reply),
+    Remember(SessionChange, Reply),
     /// Serve the messages of the batch, one after the other.
     Batch(Batch),
     /// Do nothing; over HTTP respond with status 202 and an empty body.
@@ -74,7 +74,7 @@ pub enum Next {
 /// Session state that a legacy client asks the server to store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Wish {
+pub enum SessionChange {
     /// The least severe level of log messages that the client wants.
     Level(Level),
     /// Subscribe to changes of the resource with this URI, a string in the body.

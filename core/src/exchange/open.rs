@@ -7,12 +7,12 @@ use super::carrier::{Batching, Carrier};
 use super::listen::{Listen, is_strings};
 use super::members::{at_path, each_member, fields, there};
 use super::negotiate::{Era, negotiate};
-use super::next::{Next, Opened, Wish};
+use super::next::{Next, Opened, SessionChange};
 use super::reply::{Reply, Shape, no_resource};
 use super::ticket::Ticket;
 use crate::auth::{Allowed, Authenticated, Denied, authorize};
 use crate::era::{Client, Version};
-use crate::http::{Facts, Field, agree, param_agrees};
+use crate::http::{Field, HeadFacts, agree, param_agrees};
 use crate::json::{Item, Kind as Json, Repeated, Text};
 use crate::mcp::{MessageLabel, Method, Page, Params, Server};
 use crate::rpc::{Answer, Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
@@ -260,15 +260,15 @@ impl Opening<'_> {
         let wish = match method {
             Method::SetLevel => {
                 let level = self.look_up("level", Json::String, Param::Level)?;
-                Wish::Level(Level::named(self.text(level)).ok_or(Error::Param(Param::Level))?)
+                SessionChange::Level(Level::named(self.text(level)).ok_or(Error::Param(Param::Level))?)
             }
             Method::Subscribe => {
                 let uri = self.params.uri()?;
                 let known = self.find(Kind::Resource, uri).or_else(|| self.find(Kind::Template, uri));
                 known.ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
-                Wish::Subscribe(uri)
+                SessionChange::Subscribe(uri)
             }
-            _ => Wish::Unsubscribe(self.params.uri()?),
+            _ => SessionChange::Unsubscribe(self.params.uri()?),
         };
         match self.carrier {
             Carrier::Http(_) | Carrier::UnknownSession(_) => Err(Error::NoSession),
@@ -296,7 +296,7 @@ impl Opening<'_> {
     }
 
     /// Compares the headers that mirror arguments of the tool.
-    fn params_agree(&self, facts: &Facts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
+    fn params_agree(&self, facts: &HeadFacts<'_>, tool: usize, arguments: Option<Item>) -> Result<(), Error> {
         let offers = self.server.offers();
         (0..).map_while(|number| offers.mirror(tool, number)).try_for_each(|mirror| {
             // A repeated argument counts as a mismatch: the tool may read the one that was not

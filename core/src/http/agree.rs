@@ -2,7 +2,7 @@
 //! 2026-07-28 streamable-http, "Standard headers"). A proxy's decision by a header must hold for
 //! the body too, so the comparison comes before anything runs.
 
-use super::{Facts, Field};
+use super::{Field, HeadFacts};
 use crate::json::{Base64, Kind, Text, Value};
 use crate::rpc::{Error, Header, HeaderFault};
 
@@ -11,7 +11,7 @@ use crate::rpc::{Error, Header, HeaderFault};
 ///
 /// # Errors
 /// [`Error::Header`] with the first header that is missing or differs.
-pub fn agree(facts: &Facts<'_>, method: Text<'_>, name: Option<Text<'_>>) -> Result<(), Error> {
+pub fn agree(facts: &HeadFacts<'_>, method: Text<'_>, name: Option<Text<'_>>) -> Result<(), Error> {
     present(Header::ProtocolVersion, facts.protocol_version)?;
     let mirrored = present(Header::Method, facts.mcp_method)?;
     if !core::str::from_utf8(mirrored).is_ok_and(|mirrored| method.is(mirrored)) {
@@ -85,7 +85,7 @@ mod tests {
     use crate::limits;
 
     fn compare(header: &'static str, name: &str) -> Result<(), HeaderFault> {
-        let mut facts = Facts::new(b"POST");
+        let mut facts = HeadFacts::new(b"POST");
         facts.note(b"mcp-protocol-version", b"2026-07-28");
         facts.note(b"Mcp-Method", b"tools/call");
         facts.note(b"Mcp-Name", header.as_bytes());
@@ -119,7 +119,7 @@ mod tests {
             (&["null"], Some("null"), Err(Differs)),
             (&["a"], None, Err(Differs)),
         ] {
-            let mut facts = Facts::new(b"POST");
+            let mut facts = HeadFacts::new(b"POST");
             for value in fields {
                 facts.note(b"Mcp-Param-Region", value.as_bytes());
             }
@@ -136,7 +136,7 @@ mod tests {
             name[10] += at as u8;
             name
         });
-        let mut facts = Facts::new(b"POST");
+        let mut facts = HeadFacts::new(b"POST");
         for name in &names {
             facts.note(name, b"1");
         }
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn mirrored_argument_behind_a_header_without_a_name_is_seen() {
-        let mut facts = Facts::new(b"POST");
+        let mut facts = HeadFacts::new(b"POST");
         facts.note(b"Mcp-Param-", b"a");
         facts.note(b"Mcp-Param-Region", b"eu");
         assert_eq!(facts.param("region"), Field::Once(b"eu"));

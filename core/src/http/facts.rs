@@ -6,7 +6,7 @@ use crate::limits;
 /// The method of an HTTP request, as far as MCP distinguishes methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Verb {
+pub enum Method {
     /// `POST`: carries a message.
     Post,
     /// `GET`: opens or resumes the stream of a legacy session.
@@ -34,9 +34,9 @@ pub enum Field<'h> {
 /// value and calls [`note`](Facts::note) for each field.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Facts<'h> {
+pub struct HeadFacts<'h> {
     /// The method.
-    pub verb: Verb,
+    pub verb: Method,
     /// Whether the connection is known to have TLS. A proxy in front may have TLS where this is `false`.
     pub is_tls: bool,
     /// `Host`, or the `:authority` of HTTP/2.
@@ -67,16 +67,16 @@ pub struct Facts<'h> {
     more_params: bool,
 }
 
-impl<'h> Facts<'h> {
+impl<'h> HeadFacts<'h> {
     /// Creates a head without fields.
     pub fn new(method: &[u8]) -> Self {
         Self {
             // RFC 9110 §9.1: method names are case-sensitive.
             verb: match method {
-                b"POST" => Verb::Post,
-                b"GET" => Verb::Get,
-                b"DELETE" => Verb::Delete,
-                _ => Verb::Other,
+                b"POST" => Method::Post,
+                b"GET" => Method::Get,
+                b"DELETE" => Method::Delete,
+                _ => Method::Other,
             },
             is_tls: false,
             host: Field::Absent,

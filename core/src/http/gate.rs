@@ -1,7 +1,7 @@
 //! Access checks on a request's head, before a byte of the body is read: Host, Origin, method,
 //! media type, and the presence of credentials.
 
-use super::{Facts, Field, Verb};
+use super::{Field, HeadFacts, Method};
 use crate::auth::{Access, Authenticated, Bearer, Denied, Gate, Kind, Shown};
 use crate::rpc::Error;
 
@@ -60,7 +60,7 @@ pub enum Unverified<'h> {
 #[non_exhaustive]
 pub enum Refusal {
     /// A method other than POST.
-    Verb,
+    Method,
     /// `Host` is missing, or names another server.
     Host,
     /// The request does not say once which server it is for: `Host` is missing where the version of HTTP
@@ -116,7 +116,7 @@ impl Refusal {
     pub const fn status(self) -> u16 {
         match self {
             // MCP 2026-07-28 streamable-http: GET and DELETE SHOULD be answered with 405.
-            Self::Verb => 405,
+            Self::Method => 405,
             // MCP 2025-11-25 and later, basic/transports: an invalid Origin MUST be answered with
             // 403.
             Self::Host | Self::Origin => 403,
@@ -142,7 +142,7 @@ impl Refusal {
     /// Returns a stable name for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Verb => "verb",
+            Self::Method => "verb",
             Self::Host => "host",
             Self::Authority => "authority",
             Self::Origin => "origin",
@@ -169,7 +169,7 @@ impl Refusal {
     /// Returns a sentence for the peer.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Verb => "Only POST is served here",
+            Self::Method => "Only POST is served here",
             Self::Host => "Host is not a name of this server",
             Self::Authority => "Host must be there once, and be the authority of the request's target",
             Self::Origin => "Origin may not call this server: its scheme, host and port have to be allowed",
@@ -190,7 +190,7 @@ impl Refusal {
 }
 
 /// Decides by its head whether a request is admitted.
-pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
+pub fn gate<'h, S: AsRef<str>>(facts: &HeadFacts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     if let Some(refusal) = refusal(facts, policy) {
         return Door::Out(refusal);
     }
@@ -199,7 +199,7 @@ pub fn gate<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Doo
 
 /// Decides from the credentials in these facts alone, whatever else is wrong with the head: for
 /// servers that answer callers without valid credentials as if the endpoint did not exist.
-pub fn gate_credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Door<'h> {
+pub fn gate_credentials<'h>(facts: &HeadFacts<'h>, gate: Gate) -> Door<'h> {
     match gate {
         Gate::Open(access) => Door::In(Authenticated::anonymous(&access)),
         Gate::Platform => Door::NeedKey(Unverified::Platform),
@@ -221,7 +221,7 @@ pub fn guest(gate: Gate, refusal: Refusal) -> Option<Authenticated<'static>> {
 }
 
 /// Reads the credentials that `gate` requires.
-fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Denied<'static>> {
+fn credentials<'h>(facts: &HeadFacts<'h>, gate: Gate) -> Result<Unverified<'h>, Denied<'static>> {
     let token = match facts.authorization {
         Field::Absent => None,
         Field::Once(value) => Bearer::parse(value)?,
@@ -244,23 +244,23 @@ fn credentials<'h>(facts: &Facts<'h>, gate: Gate) -> Result<Unverified<'h>, Deni
 
 /// Like [`gate`], for the requests of a legacy session without a body: GET opens a stream, DELETE
 /// ends the session.
-pub fn gate_session<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
+pub fn gate_session<'h, S: AsRef<str>>(facts: &HeadFacts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match gate_route(facts, policy) {
         Door::Out(refusal @ (Refusal::Authority | Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
-        door if matches!(facts.verb, Verb::Get | Verb::Delete) => door,
-        _ => Door::Out(Refusal::Verb),
+        door if matches!(facts.verb, Method::Get | Method::Delete) => door,
+        _ => Door::Out(Refusal::Method),
     }
 }
 
 /// Like [`gate`], for a route that takes any method and any content.
-pub fn gate_route<'h, S: AsRef<str>>(facts: &Facts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
+pub fn gate_route<'h, S: AsRef<str>>(facts: &HeadFacts<'h>, policy: &Policy<'_, S>) -> Door<'h> {
     match refusal(facts, policy) {
         Some(refusal @ (Refusal::Authority | Refusal::Host | Refusal::Origin)) => Door::Out(refusal),
         _ => gate_credentials(facts, policy.access),
     }
 }
 
-fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<Refusal> {
+fn refusal<S: AsRef<str>>(facts: &HeadFacts<'_>, policy: &Policy<'_, S>) -> Option<Refusal> {
     let named = |host: &[u8]| policy.hosts.iter().any(|name| name.as_ref().as_bytes().eq_ignore_ascii_case(host));
     let host_fits = match facts.host {
         Field::Once(authority) => policy.hosts.is_empty() || named(without_port(authority)),
@@ -286,7 +286,7 @@ fn refusal<S: AsRef<str>>(facts: &Facts<'_>, policy: &Policy<'_, S>) -> Option<R
         (facts.host != Field::Repeated, Refusal::Authority),
         (host_fits, Refusal::Host),
         (origin_fits, Refusal::Origin),
-        (facts.verb == Verb::Post, Refusal::Verb),
+        (facts.verb == Method::Post, Refusal::Method),
         (is_json(facts.content_type), Refusal::MediaType),
         (facts.accept.json() || facts.accept.events(), Refusal::NotAcceptable),
     ];
@@ -341,7 +341,7 @@ impl<'o> Origin<'o> {
 }
 
 /// Whether a page of `origin` is one of the server itself, as the server was called.
-fn is_own(origin: &Origin<'_>, facts: &Facts<'_>) -> bool {
+fn is_own(origin: &Origin<'_>, facts: &HeadFacts<'_>) -> bool {
     let Field::Once(authority) = facts.host else {
         return false;
     };
@@ -375,7 +375,7 @@ mod tests {
         Policy { hosts: LOOPBACK, origins: &["https://app.example"], access: Gate::Open(Access::Anonymous) };
 
     fn outcome(changes: &[(&'static str, &'static str)]) -> Option<Refusal> {
-        let mut facts = Facts::new(b"POST");
+        let mut facts = HeadFacts::new(b"POST");
         for (name, value) in [("host", "localhost:8080"), ("content-type", "application/json")] {
             if !changes.iter().any(|(changed, _)| *changed == name) {
                 facts.note(name.as_bytes(), value.as_bytes());
@@ -387,7 +387,7 @@ mod tests {
         judged(&facts, &HOME)
     }
 
-    fn judged(facts: &Facts<'_>, policy: &Policy<'_>) -> Option<Refusal> {
+    fn judged(facts: &HeadFacts<'_>, policy: &Policy<'_>) -> Option<Refusal> {
         match gate(facts, policy) {
             Door::In(_) | Door::NeedKey(_) => None,
             Door::Out(refusal) => Some(refusal),
@@ -425,7 +425,7 @@ mod tests {
             ("api.example", true, "vscode-webview://A", true),
             ("api.example", true, "vscode-webview://b", false),
         ] {
-            let mut facts = Facts::new(b"POST");
+            let mut facts = HeadFacts::new(b"POST");
             for (name, value) in [("host", host), ("content-type", "application/json"), ("origin", origin)] {
                 facts.note(name.as_bytes(), value.as_bytes());
             }
@@ -445,7 +445,7 @@ mod tests {
             (Some("evil.example"), "localhost", Some(Refusal::Authority)),
             (Some("localhost"), "localhost:80", Some(Refusal::Authority)),
         ] {
-            let mut facts = Facts::new(b"POST");
+            let mut facts = HeadFacts::new(b"POST");
             facts.note(b"content-type", b"application/json");
             if let Some(host) = host {
                 facts.note(b"host", host.as_bytes());

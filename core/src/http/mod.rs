@@ -13,7 +13,7 @@ mod status;
 pub use accept::Accept;
 pub use agree::{agree, param_agrees};
 pub use challenge::challenge;
-pub use facts::{Facts, Field, Verb};
+pub use facts::{Field, HeadFacts, Method};
 pub use gate::{Door, LOOPBACK, Policy, Refusal, Unverified, gate, gate_credentials, gate_route, gate_session, guest};
 pub use metadata::{Resource, metadata};
 pub use status::{ACCEPTED, OK, fields, rejected, status};

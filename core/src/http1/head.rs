@@ -2,7 +2,7 @@
 //! complete.
 
 use super::Fault;
-use crate::http::{Facts, Field};
+use crate::http::{Field, HeadFacts};
 
 /// Collects request heads, one after the other.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Heads<'b> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'h> {
     /// The header fields that the engine reads.
-    pub facts: Facts<'h>,
+    pub facts: HeadFacts<'h>,
     /// The path, without a query.
     pub path: &'h str,
     /// The framing of the body.
@@ -105,7 +105,7 @@ impl<'b> Heads<'b> {
         let (line, mut rest) = split_line(self.collected()).ok_or(Fault::Head)?;
         let (method, target) = request_line(line)?;
         let mut wire = Wire::default();
-        let mut facts = Facts::new(method);
+        let mut facts = HeadFacts::new(method);
         // The empty line ends the head.
         while let Some((line, behind)) = split_line(rest).filter(|(line, _)| !line.is_empty()) {
             let (name, value) = field(line).ok_or(Fault::Head)?;

@@ -135,9 +135,9 @@ impl<'b> Call<'b> {
 
     /// Everything that the request asks for in addition, found in one pass over it. Duplicate members are treated as absent, because two
     /// parsers could pick different ones.
-    pub fn asides(&self) -> Asides<'b> {
+    pub fn request_meta(&self) -> RequestMeta<'b> {
         let Some(params) = self.params else {
-            return Asides::default();
+            return RequestMeta::default();
         };
         let (mut members, mut keys) = (Fields::<3>::new(), Fields::<3>::new());
         let inside = |index, reader: &mut Reader<'_>| match index {
@@ -150,7 +150,7 @@ impl<'b> Call<'b> {
         let [metadata, input_responses, request_state] =
             [META, RESPONSES, STATE].map(|index| value(members.get(index)));
         let [token, level, client_capabilities] = [TOKEN, LEVEL, CAPABILITIES].map(|index| value(keys.get(index)));
-        Asides {
+        RequestMeta {
             metadata,
             progress_token: self::token(token),
             log_level: self::level(level),
@@ -170,7 +170,7 @@ impl<'b> Call<'b> {
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub struct Asides<'b> {
+pub struct RequestMeta<'b> {
     /// What the request says of itself (`_meta`): an object.
     pub metadata: Option<Value<'b>>,
     /// The token by which the caller wants to hear of progress, as it was written.

@@ -34,7 +34,7 @@ pub use arguments::{Sorted, read_object};
 pub use block::{Block, TextBlock};
 #[cfg(feature = "serde-json-core")]
 pub use by_serde::{BySerde, Described};
-pub use call::{Asides, Call, Completing, Operation, Read, scopes};
+pub use call::{Call, Completing, Operation, Read, RequestMeta, scopes};
 pub use caller::Caller;
 #[cfg(feature = "embassy")]
 pub(crate) use caller::{Progress, Runner};

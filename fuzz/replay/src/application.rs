@@ -70,7 +70,7 @@ pub(crate) struct Demo {
 
 /// Runs the handler that belongs to the call's operation.
 pub(crate) fn answer(call: Call<'_>, out: &mut Output<'_>) -> ToolResult {
-    let demo = Demo { modern: call.version().is_modern(), answered: call.asides().input_responses.is_some() };
+    let demo = Demo { modern: call.version().is_modern(), answered: call.request_meta().input_responses.is_some() };
     match call.operation() {
         Operation::Tool(_) => tools::dispatch(&demo, call, out),
         Operation::Prompt(_) => prompts::dispatch(&demo, call, out),

@@ -9,7 +9,7 @@ use crate::schema;
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{Carrier, Next, Reply, answer, open};
-use attache_core::http::{Facts, Field};
+use attache_core::http::{Field, HeadFacts};
 use attache_core::json::{Sink, Slice, Value, without_mark};
 use attache_core::mcp::Params;
 use attache_core::rpc::{Envelope, Error, Message};
@@ -34,7 +34,7 @@ pub fn exchange(input: &[u8]) {
         }
         _ => {
             let (headers, body) = head(rest);
-            let mut facts = Facts::new(b"POST");
+            let mut facts = HeadFacts::new(b"POST");
             headers.iter().for_each(|(name, value)| facts.note(name, value));
             check(&Request { carrier: Carrier::Http(&facts), headers: &headers, body });
         }
@@ -58,7 +58,7 @@ fn in_a_session(body: &[u8]) {
             return;
         }
     }
-    let mut facts = Facts::new(b"POST");
+    let mut facts = HeadFacts::new(b"POST");
     facts.note(b"content-type", b"application/json");
     facts.note(b"mcp-protocol-version", b"2025-11-25");
     let session =

@@ -6,7 +6,9 @@ use crate::schema;
 use attache_core::auth::{Access, Gate};
 use attache_core::era::Version;
 use attache_core::exchange::Standalone;
-use attache_core::http::{Door, Facts, Field, LOOPBACK, Policy, Refusal, Verb, agree, fields, gate, param_agrees};
+use attache_core::http::{
+    Door, Field, HeadFacts, LOOPBACK, Method, Policy, Refusal, agree, fields, gate, param_agrees,
+};
 use attache_core::json::{Kind, Text, Value};
 use attache_core::limits;
 use attache_core::rpc::{Error, Header, HeaderFault};
@@ -24,9 +26,9 @@ pub fn headers(input: &[u8]) {
     let Some((verb, rest)) = input.split_first() else { return };
     let (headers, body) = head(rest);
     let verb: &[u8] = if verb % 2 == 0 { b"POST" } else { b"GET" };
-    let mut facts = Facts::new(verb);
+    let mut facts = HeadFacts::new(verb);
     headers.iter().for_each(|(name, value)| facts.note(name, value));
-    assert_eq!(facts.verb == Verb::Post, verb == b"POST");
+    assert_eq!(facts.verb == Method::Post, verb == b"POST");
     for (name, field) in [
         ("Host", facts.host),
         ("Origin", facts.origin),
@@ -118,7 +120,7 @@ fn trimmed(value: &[u8]) -> &[u8] {
     }
 }
 
-fn door(facts: &Facts<'_>, headers: &[Line<'_>]) {
+fn door(facts: &HeadFacts<'_>, headers: &[Line<'_>]) {
     for hosts in [LOOPBACK, &[]] {
         let policy = Policy { hosts, origins: &["https://app.example"], access: Gate::Open(Access::Anonymous) };
         let refusal = match gate(facts, &policy) {
@@ -139,7 +141,7 @@ fn door(facts: &Facts<'_>, headers: &[Line<'_>]) {
     }
 }
 
-fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refusal> {
+fn slow_refusal(verb: Method, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refusal> {
     let own = |authority: &str| {
         let authority = authority.to_ascii_lowercase();
         hosts.iter().any(|host| match authority.strip_prefix(host) {
@@ -180,10 +182,10 @@ fn slow_refusal(verb: Verb, headers: &[Line<'_>], hosts: &[&str]) -> Option<Refu
     match (host, origin, verb, json, slow_accept(headers)) {
         (false, ..) => Some(Refusal::Host),
         (_, false, ..) => Some(Refusal::Origin),
-        (_, _, Verb::Get | Verb::Delete | Verb::Other, ..) => Some(Refusal::Verb),
+        (_, _, Method::Get | Method::Delete | Method::Other, ..) => Some(Refusal::Method),
         (_, _, _, false, _) => Some(Refusal::MediaType),
-        (true, true, Verb::Post, true, [false, false]) => Some(Refusal::NotAcceptable),
-        (true, true, Verb::Post, true, _) => None,
+        (true, true, Method::Post, true, [false, false]) => Some(Refusal::NotAcceptable),
+        (true, true, Method::Post, true, _) => None,
     }
 }
 

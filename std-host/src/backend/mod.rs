@@ -51,7 +51,7 @@ pub use entry::{Entry, InvalidEntry};
 pub use publisher::{Backends, Publisher};
 pub(crate) use watches::Watched;
 
-use crate::Completing as CompletionRequest;
+use crate::CompletionRequest;
 use core::future::ready;
 use core::pin::Pin;
 use serde_json::value::RawValue;

@@ -3,7 +3,7 @@
 use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
-use crate::offer::{Asked, Called, Changes, Completion, Offer, Source, Taken, WeakChanges};
+use crate::offer::{Asked, Called, Changes, Completion, NameTaken, Offer, Source, WeakChanges};
 use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -106,7 +106,7 @@ impl Publisher {
     /// Returns the names that are left out because another entry of the server has them. Entries of
     /// the program come first, then those of the backends in the order in which the backends were
     /// added.
-    pub fn publish(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Taken> {
+    pub fn publish(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<NameTaken> {
         let (Some(changes), Some(backend)) = (self.changes.upgrade(), self.backend.upgrade()) else {
             return Vec::new();
         };

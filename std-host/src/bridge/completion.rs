@@ -4,14 +4,14 @@ use super::content;
 use super::failures::{self, Failed};
 use super::requests::described;
 use super::upstream::Upstream;
-use crate::Completing;
+use crate::CompletionRequest;
 use crate::backend::{Answer, Call, Kind};
 use crate::client::{RawJson, Request, Version};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Completes an argument of a prompt or a variable of a template.
-pub(super) async fn run(upstream: &Arc<Upstream>, typed: &Completing, call: &Call) -> Answer {
+pub(super) async fn run(upstream: &Arc<Upstream>, typed: &CompletionRequest, call: &Call) -> Answer {
     let connection = match upstream.connection(call).await {
         Ok(connection) => connection,
         Err(unconnected) => return failures::unconnected(upstream, unconnected),
@@ -44,7 +44,7 @@ pub(super) async fn run(upstream: &Arc<Upstream>, typed: &Completing, call: &Cal
 
 /// What the person has filled in for other arguments.
 // MCP 2025-06-18 changelog: `context` is new.
-fn context(typed: &Completing, version: Version) -> Option<Value> {
+fn context(typed: &CompletionRequest, version: Version) -> Option<Value> {
     let resolved: Map<String, Value> =
         typed.context().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
     (version >= Version::V2025_06_18 && !resolved.is_empty()).then(|| json!({ "arguments": resolved }))

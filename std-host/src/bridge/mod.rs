@@ -34,7 +34,7 @@ mod supervisor;
 mod target;
 mod upstream;
 
-use crate::Completing;
+use crate::CompletionRequest;
 use crate::backend::{Backend, Call, Publisher, Run};
 use crate::client::{ClientLimits, Credential, ServerCommand, Version};
 use core::fmt;
@@ -161,7 +161,7 @@ impl Backend for Bridge {
         })
     }
 
-    fn complete(&self, request: Completing, call: Call) -> Run {
+    fn complete(&self, request: CompletionRequest, call: Call) -> Run {
         let upstream = self.upstream();
         Box::pin(async move {
             match upstream {

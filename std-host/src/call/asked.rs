@@ -23,12 +23,12 @@ impl JsonSchema for NoArgs {
 
 /// A request to read a resource.
 #[derive(Clone, Debug)]
-pub struct Read {
+pub struct ResourceRequest {
     uri: String,
     variables: Vec<(String, String)>,
 }
 
-impl Read {
+impl ResourceRequest {
     pub(crate) const fn new(uri: String, variables: Vec<(String, String)>) -> Self {
         Self { uri, variables }
     }
@@ -47,7 +47,7 @@ impl Read {
 
 /// A completion request for an argument that the user is typing (MCP server/utilities/completion).
 #[derive(Clone, Debug)]
-pub struct Completing {
+pub struct CompletionRequest {
     kind: Kind,
     reference: String,
     argument: String,
@@ -55,7 +55,7 @@ pub struct Completing {
     context: Vec<(String, String)>,
 }
 
-impl Completing {
+impl CompletionRequest {
     pub(crate) fn new(
         (kind, reference): (Kind, String),
         (argument, value): (String, String),

@@ -2,14 +2,14 @@
 
 use super::ask::{Ask, Elicited};
 use super::error::{Failure, ToolError};
-use super::page::Page;
+use super::page::UserPage;
 use super::parked::ParkedCall;
 use super::state::{Binding, open};
 use crate::budget::Permit;
 use attache_core::era::{Client, Version};
 use attache_core::json::Kind as Json;
 use attache_core::seal::Key;
-use attache_core::tool::Asides;
+use attache_core::tool::RequestMeta;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,7 +71,7 @@ impl Asking {
     pub(crate) fn of(
         body: &Bytes,
         version: Version,
-        asides: &Asides<'_>,
+        request_meta: &RequestMeta<'_>,
         (key, binding): (&Key, &Binding),
         client: Option<Client>,
         permit: &Permit,
@@ -79,7 +79,7 @@ impl Asking {
         let mut memory = Permit::uncounted();
         let mut answers = Map::new();
         let (mut kept, mut parked) = (None, None);
-        let state = asides.request_state.filter(|state| state.kind() != Json::Null);
+        let state = request_meta.request_state.filter(|state| state.kind() != Json::Null);
         if let Some(state) = state {
             memory = permit.another();
             let opened = state
@@ -88,7 +88,7 @@ impl Asking {
                 .ok_or("requestState is invalid or expired; retry the request without it")?;
             (answers, kept, parked) = (opened.answers, opened.saved, opened.parked);
         }
-        match asides.input_responses.map(|responses| parsed(responses.raw())) {
+        match request_meta.input_responses.map(|responses| parsed(responses.raw())) {
             None | Some(Value::Null) => {}
             Some(Value::Object(fresh)) => {
                 if let Some((key, _)) = fresh.iter().find(|(_, answer)| !answer.is_object()) {
@@ -104,7 +104,7 @@ impl Asking {
         Ok(Self {
             asked: match (version, client) {
                 (version, _) if version.is_modern() => {
-                    let declared = asides.client_capabilities;
+                    let declared = request_meta.client_capabilities;
                     Way::Result(declared.map(|declared| body.slice_ref(declared.raw())).unwrap_or_default())
                 }
                 (version, Some(client)) => Way::Requests(version, client),
@@ -202,8 +202,8 @@ impl Asking {
     }
 
     /// Returns the failure of a call that needs the user to visit a page first.
-    pub(crate) fn page(&self, page: Page) -> ToolError {
-        let Page { id, message, url } = page;
+    pub(crate) fn page(&self, page: UserPage) -> ToolError {
+        let UserPage { id, message, url } = page;
         let ask = Ask::Url { message: message.clone(), url: url.clone() };
         if let Err(fault) = ask.check() {
             return ToolError::from_failure(Failure::Internal(fault));
@@ -221,7 +221,7 @@ impl Asking {
                 ToolError::user(format!("{message}: a person has to open {url}. Call again when that is done."))
             }
             (None, None) => ToolError::from_failure(match self.asked {
-                Way::Requests(..) => Failure::Page(Page { id, message, url }),
+                Way::Requests(..) => Failure::Page(UserPage { id, message, url }),
                 _ => Failure::Asks([(id, ask.request())].into_iter().collect()),
             }),
         }
@@ -254,12 +254,12 @@ impl Asking {
         self.asked.missing(ask).is_none()
     }
 
-    pub(crate) fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
+    pub(crate) fn save(&self, value: &impl Serialize) -> Result<(), ToolError> {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(serde_json::to_value(value)?);
         Ok(())
     }
 
-    pub(crate) fn kept<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(crate) fn saved<T: DeserializeOwned>(&self) -> Option<T> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().and_then(|kept| serde_json::from_value(kept.clone()).ok())
     }

@@ -1,6 +1,6 @@
 //! Errors of handlers, and the part of them that a peer may see.
 
-use super::page::Page;
+use super::page::UserPage;
 use serde_json::{Map, Value};
 
 /// The error of a handler.
@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     /// The client must answer these questions first.
     Asks(Map<String, Value>),
     /// The user must visit this page first; then the client repeats the call.
-    Page(Page),
+    Page(UserPage),
     /// The client has not declared this capability.
     Needs(Value),
 }

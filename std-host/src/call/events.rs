@@ -7,7 +7,7 @@ use crate::sink::Growing;
 use attache_core::era::Version;
 use attache_core::json::{Full, Sink};
 use attache_core::mcp;
-use attache_core::tool::{Asides, Level};
+use attache_core::tool::{Level, RequestMeta};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -59,14 +59,14 @@ impl Events {
     /// modern era each call brings its own.
     pub(crate) fn new(
         version: Version,
-        asides: &Asides<'_>,
+        request_meta: &RequestMeta<'_>,
         logging: bool,
         level: Option<Level>,
         permit: &Permit,
     ) -> (Self, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let asked = if version.is_modern() { asides.log_level } else { level };
-        let token = asides.progress_token.map(<[u8]>::to_vec);
+        let asked = if version.is_modern() { request_meta.log_level } else { level };
+        let token = request_meta.progress_token.map(<[u8]>::to_vec);
         let progress = Mutex::new(Progress { token, last: f64::NEG_INFINITY });
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
         let permit = permit.another();

@@ -1,7 +1,7 @@
 //! The outcome of a call of any kind, and how it is written.
 
-use super::page::Page;
-use super::{Contents, Failure, PromptOutput, Streamed, ToolOutput};
+use super::page::UserPage;
+use super::{Contents, Failure, PromptOutput, TextStream, ToolOutput};
 use attache_core::rpc::Code;
 use attache_core::tool::{Output, ToolError, ToolResult};
 use core::fmt;
@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
     /// Questions to the client: the requests and the sealed state.
     Asks(Map<String, Value>, Option<String>),
     /// The user must visit this page first; for clients of revision 2025-11-25.
-    Page(Page),
+    Page(UserPage),
     /// The resource does not exist.
     NotFound,
     /// The result of another server.
@@ -56,7 +56,7 @@ pub(crate) struct Forwarded {
 /// A text that is sent while it is produced: the contents of a resource of this media type, or,
 /// without a media type, the result of a tool.
 pub(crate) struct StreamedText {
-    pub(crate) text: Streamed,
+    pub(crate) text: TextStream,
     pub(crate) mime_type: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl Outcome {
             Self::Asks(questions, state) => out.ask(&Value::from(questions.clone()).to_string(), state.as_deref()),
             // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error": the error may
             // list URL-mode elicitations only.
-            Self::Page(Page { id, message, url }) => {
+            Self::Page(UserPage { id, message, url }) => {
                 let page = json!({ "mode": "url", "elicitationId": id, "message": message, "url": url });
                 let data = json!({ "elicitations": [page] }).to_string();
                 out.reject(Code::PageRequired, "A person has to open a page first", Some(&data))

@@ -2,7 +2,7 @@
 
 use super::error::ToolError;
 use super::metadata::check_keys;
-use super::streamed::Streamed;
+use super::streamed::TextStream;
 use attache_core::json::Full;
 use attache_core::tool::Contents as Place;
 use attache_core::tool::{Block, Messages, Output, ToolResult};
@@ -123,7 +123,7 @@ pub struct ToolOutput {
     structured: Option<String>,
     failed: bool,
     /// A text that replaces all of the above.
-    streamed: Option<Streamed>,
+    streamed: Option<TextStream>,
 }
 
 impl ToolOutput {
@@ -150,7 +150,7 @@ impl ToolOutput {
         }
     }
 
-    pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
+    pub(crate) const fn take_stream(&mut self) -> Option<TextStream> {
         self.streamed.take()
     }
 
@@ -212,7 +212,7 @@ impl IntoToolOutput for () {
     }
 }
 
-impl IntoToolOutput for Streamed {
+impl IntoToolOutput for TextStream {
     fn into_output(self) -> Result<ToolOutput, ToolError> {
         Ok(ToolOutput { streamed: Some(self), ..ToolOutput::default() })
     }
@@ -309,7 +309,7 @@ enum Body {
     Text(String),
     Blob(Vec<u8>),
     /// Taken out before the rest is written.
-    Streamed(Option<Streamed>),
+    TextStream(Option<TextStream>),
 }
 
 impl Contents {
@@ -326,13 +326,13 @@ impl Contents {
 
     /// Creates text contents that are sent while they are produced, with the media type that the
     /// resource was declared with.
-    pub const fn streamed(text: Streamed) -> Self {
-        Self { body: Body::Streamed(Some(text)), mime_type: None }
+    pub const fn streamed(text: TextStream) -> Self {
+        Self { body: Body::TextStream(Some(text)), mime_type: None }
     }
 
-    pub(crate) const fn take_stream(&mut self) -> Option<Streamed> {
+    pub(crate) const fn take_stream(&mut self) -> Option<TextStream> {
         match &mut self.body {
-            Body::Streamed(text) => text.take(),
+            Body::TextStream(text) => text.take(),
             Body::Text(_) | Body::Blob(_) => None,
         }
     }
@@ -358,7 +358,7 @@ impl Contents {
         match &self.body {
             Body::Text(text) => out.text(self.mime_type(), text),
             Body::Blob(bytes) => out.blob(self.mime_type(), bytes),
-            Body::Streamed(_) => Ok(()),
+            Body::TextStream(_) => Ok(()),
         }
     }
 
@@ -366,7 +366,7 @@ impl Contents {
         match &self.body {
             Body::Text(text) => text.len() + text.len() / 8,
             Body::Blob(bytes) => bytes.len() / 3 * 4,
-            Body::Streamed(_) => 0,
+            Body::TextStream(_) => 0,
         }
     }
 }
@@ -386,7 +386,7 @@ impl IntoContents for Contents {
     }
 }
 
-impl IntoContents for Streamed {
+impl IntoContents for TextStream {
     fn into_contents(self) -> Result<Contents, ToolError> {
         Ok(Contents::streamed(self))
     }

@@ -1,15 +1,15 @@
 //! Web pages that users are sent to.
 
 /// A web page that the user must visit before a call can continue, such as a sign-in page: see
-/// [`Ctx::page_first`](crate::Ctx::page_first).
+/// [`Ctx::require_page`](crate::Ctx::page_first).
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct UserPage {
     pub(super) id: String,
     pub(super) message: String,
     pub(super) url: String,
 }
 
-impl Page {
+impl UserPage {
     /// Creates a page at `url`, with a `message` for the user. The `id` identifies this visit among
     /// all visits of all callers. It must not be guessable, but it is not a secret to the client
     /// that is sent there.

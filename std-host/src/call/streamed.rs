@@ -15,9 +15,9 @@ use std::panic::catch_unwind;
 /// message is one line, it is collected first, up to [`RESULT`](crate::limits::RESULT) bytes. If
 /// the stream fails before the first piece was sent, the call fails like any other. If it fails
 /// later, the connection is aborted, because a partial text must not look complete.
-pub struct Streamed(Pin<Box<dyn Stream<Item = Result<String, ToolError>> + Send>>);
+pub struct TextStream(Pin<Box<dyn Stream<Item = Result<String, ToolError>> + Send>>);
 
-impl Streamed {
+impl TextStream {
     /// Creates a text from its pieces, in order.
     pub fn new(pieces: impl Stream<Item = Result<String, ToolError>> + Send + 'static) -> Self {
         Self(Box::pin(pieces))
@@ -33,7 +33,7 @@ impl Streamed {
     }
 }
 
-impl fmt::Debug for Streamed {
+impl fmt::Debug for TextStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Streamed").finish_non_exhaustive()
     }

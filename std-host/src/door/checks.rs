@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
 use attache_core::http::{
-    Door as Decision, Facts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate_credentials, guest,
+    Door as Decision, HeadFacts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate_credentials, guest,
 };
 use bytes::Bytes;
 use core::future::poll_fn;
@@ -102,7 +102,7 @@ impl Checks {
     }
 
     /// The facts of the head, with the keys in the query where those count.
-    pub(crate) fn facts<'h>(&self, head: &'h Parts) -> Facts<'h> {
+    pub(crate) fn facts<'h>(&self, head: &'h Parts) -> HeadFacts<'h> {
         let mut facts = facts(head);
         // A second key, in the query or in the header, makes the credentials malformed.
         for key in self.auth.keys_of(head.uri.query()) {

@@ -1,7 +1,7 @@
 //! The head of a request: its facts for the protocol engine, and the checks that need no policy.
 
 use crate::limits::Limits;
-use attache_core::http::{Facts, Refusal};
+use attache_core::http::{HeadFacts, Refusal};
 use core::net::IpAddr;
 use core::time::Duration;
 use http::HeaderValue;
@@ -21,8 +21,8 @@ pub struct OverTls;
 pub(crate) type HeadRefusal = (Refusal, Option<Duration>);
 
 /// The facts of the head.
-pub(crate) fn facts(head: &Parts) -> Facts<'_> {
-    let mut facts = Facts::new(head.method.as_str().as_bytes());
+pub(crate) fn facts(head: &Parts) -> HeadFacts<'_> {
+    let mut facts = HeadFacts::new(head.method.as_str().as_bytes());
     facts.is_tls = head.extensions.get::<OverTls>().is_some();
     for (name, value) in &head.headers {
         facts.note(name.as_str().as_bytes(), value.as_bytes());

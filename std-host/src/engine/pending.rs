@@ -8,7 +8,7 @@ use crate::admission::{Place, parsed};
 use crate::observe::Watch;
 use crate::session::{Client, Legacy};
 use attache_core::auth::Authenticated;
-use attache_core::exchange::{Next, Standalone, Wish};
+use attache_core::exchange::{Next, SessionChange, Standalone};
 use attache_core::json::Item;
 use attache_core::rpc::Error;
 use bytes::Bytes;
@@ -53,10 +53,10 @@ impl Moment {
             }
             Next::Remember(wish, reply) => {
                 let uri = || match wish {
-                    Wish::Subscribe(uri) | Wish::Unsubscribe(uri) => {
+                    SessionChange::Subscribe(uri) | SessionChange::Unsubscribe(uri) => {
                         uri.of(&body).text().unwrap_or_default().chars().collect()
                     }
-                    Wish::Level(_) => String::new(),
+                    SessionChange::Level(_) => String::new(),
                 };
                 let reply = match client?.remember(wish, uri, &self.engine.backends, &place.permit) {
                     Ok(()) => reply,

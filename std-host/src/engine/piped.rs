@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::server::Moment;
 use super::stop::Stop;
 use crate::budget::Permit;
-use crate::call::{Streamed, StreamedText, ToolError};
+use crate::call::{StreamedText, TextStream, ToolError};
 use crate::limits;
 use crate::sink::Growing;
 use attache_core::exchange::Ticket;
@@ -146,7 +146,7 @@ async fn fill(text: &mut StreamedText, until: Until<'_>, out: &mut Output<'_>) -
 }
 
 async fn copy(
-    text: &mut Streamed,
+    text: &mut TextStream,
     (deadline, stop): Until<'_>,
     mut to: Streaming<'_>,
 ) -> Result<ToolResult, ToolError> {

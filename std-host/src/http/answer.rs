@@ -72,7 +72,7 @@ pub(super) fn not_found(version: Version) -> Response<Answered> {
 pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
     watch.refused(refusal.name());
     let mut response = refuse(engine, Standalone::refused(refusal), watch);
-    if refusal == Refusal::Verb {
+    if refusal == Refusal::Method {
         // RFC 9110 §15.5.6: sessions have streams (GET) and can be ended (DELETE).
         response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
     }

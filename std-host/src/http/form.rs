@@ -6,7 +6,7 @@ use super::stream::{Source, Stream};
 use crate::budget::Permit;
 use crate::engine::{Answer, Step};
 use crate::limits;
-use attache_core::http::{Accept, Facts, OK};
+use attache_core::http::{Accept, HeadFacts, OK};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +22,7 @@ pub(super) struct Form {
 
 impl Form {
     /// The form of the answer to a request that has just arrived with this head.
-    pub(super) fn of(facts: &Facts<'_>, permit: &Permit) -> Self {
+    pub(super) fn of(facts: &HeadFacts<'_>, permit: &Permit) -> Self {
         Self { accept: facts.accept, begins_by: Instant::now() + limits::KEEP_ALIVE, permit: permit.another() }
     }
 

@@ -17,7 +17,7 @@ use crate::observe::{Transport, Watch, scope_why};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Carrier, Next, Standalone, open};
-use attache_core::http::{ACCEPTED, Facts, Refusal, Verb, gate};
+use attache_core::http::{ACCEPTED, HeadFacts, Method, Refusal, gate};
 use bytes::{Buf, BufMut, Bytes};
 use core::convert::Infallible;
 use core::pin::{Pin, pin};
@@ -110,7 +110,7 @@ where
     };
     let checks = &engine.checks;
     let facts = checks.facts(head);
-    if let Verb::Get | Verb::Delete = facts.verb {
+    if let Method::Get | Method::Delete = facts.verb {
         let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
@@ -247,7 +247,7 @@ async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Byte
 async fn serve(
     engine: &Arc<Engine>,
     head: &Parts,
-    facts: &Facts<'_>,
+    facts: &HeadFacts<'_>,
     who: &Authenticated<'_>,
     body: Bytes,
     permit: Permit,

@@ -12,7 +12,7 @@ use crate::session::{Client, Hearing, Log, Logged, Reader, Writer};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Carrier, Standalone, open_batched};
-use attache_core::http::{ACCEPTED, Facts, Field, OK, Refusal, Verb, gate_session};
+use attache_core::http::{ACCEPTED, Field, HeadFacts, Method, OK, Refusal, gate_session};
 use attache_core::rpc::{Error, Header, HeaderFault};
 use bytes::Bytes;
 use http::request::Parts;
@@ -34,7 +34,7 @@ pub(super) enum Named {
 /// head contains a session id. The state of the session is charged to `account`.
 pub(super) fn named(
     engine: &Engine,
-    facts: &Facts<'_>,
+    facts: &HeadFacts<'_>,
     who: &Authenticated<'_>,
     account: Account,
 ) -> Result<Named, Error> {
@@ -184,7 +184,7 @@ pub(super) async fn batch(
 /// Serves a request without a body, which opens or resumes a stream, or ends a session.
 pub(super) async fn bodiless(
     engine: &Arc<Engine>,
-    facts: &Facts<'_>,
+    facts: &HeadFacts<'_>,
     head: &Parts,
     permit: &mut Permit,
     mut watch: Watch,
@@ -233,20 +233,20 @@ impl From<Error> for Unserved {
 
 async fn served(
     engine: &Arc<Engine>,
-    facts: &Facts<'_>,
+    facts: &HeadFacts<'_>,
     who: &Authenticated<'_>,
     permit: &Permit,
 ) -> Result<Response<Answered>, Unserved> {
     // MCP 2026-07-28 streamable-http: POST is the only method of the modern era.
     if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
-        return Err(Unserved::Head(Refusal::Verb));
+        return Err(Unserved::Head(Refusal::Method));
     }
     let client = match (named(engine, facts, who, permit.account())?, facts.protocol_version) {
         (Named::Of(client), _) => client,
         // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
         (Named::Unknown, _) => return Err(Error::UnknownSession.into()),
         // Nothing in the request says that a legacy client has sent it.
-        (Named::Nothing, Field::Absent) => return Err(Unserved::Head(Refusal::Verb)),
+        (Named::Nothing, Field::Absent) => return Err(Unserved::Head(Refusal::Method)),
         (Named::Nothing, _) => return Err(Error::NoSession.into()),
     };
     match facts.protocol_version {
@@ -254,7 +254,7 @@ async fn served(
         Field::Once(date) if date == client.session.version.as_str().as_bytes() => {}
         _ => return Err(Error::Header(Header::ProtocolVersion, HeaderFault::Session).into()),
     }
-    if facts.verb == Verb::Delete {
+    if facts.verb == Method::Delete {
         client.end()?;
         return Ok(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new()));
     }

@@ -1,7 +1,7 @@
 //! The current offers of a running server, and notifications of their changes to open
 //! subscriptions.
 
-use super::registry::{self, Source, Taken};
+use super::registry::{self, NameTaken, Source};
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -73,13 +73,13 @@ impl Changes {
     }
 
     /// Replaces all offers of a backend, and returns the names that are already taken by others.
-    pub(crate) fn replace(&self, source: Source, offers: Vec<(Kind, Offer)>) -> Vec<Taken> {
+    pub(crate) fn replace(&self, source: Source, offers: Vec<(Kind, Offer)>) -> Vec<NameTaken> {
         let (changed, taken) = self.edit(|registry| registry.replace(source, offers));
         changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
         taken
     }
 
-    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), Taken> {
+    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())
@@ -115,7 +115,7 @@ impl Changes {
     }
 
     /// Reports that the user has finished at the page of this id
-    /// ([`Ctx::page_first`](crate::Ctx::page_first)). The client that was sent there is notified if
+    /// ([`Ctx::require_page`](crate::Ctx::page_first)). The client that was sent there is notified if
     /// it uses revision 2025-11-25 and has an open stream.
     pub fn page_done(&self, id: impl Into<String>) {
         self.tell(Change::Page(id.into()));

@@ -3,7 +3,7 @@
 use super::changes::Changes;
 use super::registry::Called;
 use crate::auth::Caller;
-use crate::call::{Ask, Elicited, Failure, Page, ToolError, TraceContext};
+use crate::call::{Ask, Elicited, Failure, ToolError, TraceContext, UserPage};
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::Level;
@@ -126,12 +126,12 @@ impl Ctx {
     /// repeats the call, and the handler must check whether the user has finished at the page.
     ///
     /// ```
-    /// # use attache_host::{Ctx, NoArgs, Page, Server, ToolError};
+    /// # use attache_host::{Ctx, NoArgs, UserPage, Server, ToolError};
     /// # fn signed_in() -> bool { false }
     /// let server = Server::new("calendar", "1").tool("events", "Today's events", |_: NoArgs, ctx: Ctx| async move {
     ///     if !signed_in() {
-    ///         let page = Page::new("3f1c5f0e", "Sign in to the calendar", "https://calendar.example/sign-in/3f1c5f0e");
-    ///         return Err(ctx.page_first(page));
+    ///         let page = UserPage::new("3f1c5f0e", "Sign in to the calendar", "https://calendar.example/sign-in/3f1c5f0e");
+    ///         return Err(ctx.require_page(page));
     ///     }
     ///     Ok::<_, ToolError>("none")
     /// });
@@ -141,7 +141,7 @@ impl Ctx {
     /// get error -32042, and are notified by [`Changes::page_done`](crate::Changes::page_done). If
     /// the client cannot open pages, the model gets the URL.
     // MCP 2025-11-25 client/elicitation, "URL Elicitation Required Error".
-    pub fn page_first(&self, page: Page) -> ToolError {
+    pub fn require_page(&self, page: UserPage) -> ToolError {
         self.0.asking.page(page)
     }
 
@@ -150,13 +150,13 @@ impl Ctx {
     ///
     /// # Errors
     /// If serde cannot serialize the value.
-    pub fn keep(&self, value: &impl Serialize) -> Result<(), ToolError> {
-        self.0.asking.keep(value)
+    pub fn save(&self, value: &impl Serialize) -> Result<(), ToolError> {
+        self.0.asking.save(value)
     }
 
     /// Returns the value that an earlier run of this call saved.
-    pub fn kept<T: DeserializeOwned>(&self) -> Option<T> {
-        self.0.asking.kept()
+    pub fn saved<T: DeserializeOwned>(&self) -> Option<T> {
+        self.0.asking.saved()
     }
 
     /// Returns the client's settings for this protocol extension, if both sides have declared it

@@ -23,7 +23,7 @@ pub(crate) use handler::blocking;
 pub use handler::{Ctx, Handler};
 pub(crate) use offering::completion;
 pub use prompt::Prompt;
-pub use registry::Taken;
+pub use registry::NameTaken;
 pub(crate) use registry::{Asked, Called, Known, Source};
 pub use resource::Resource;
 pub use tool::Tool;

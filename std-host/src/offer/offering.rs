@@ -3,10 +3,10 @@
 use super::changes::{Changes, Completion};
 use super::handler::{Ctx, Handler};
 use super::prompt::Prompt;
-use super::registry::Taken;
+use super::registry::NameTaken;
 use super::resource::Resource;
 use super::tool::Tool;
-use crate::call::{Completing, Outcome, crashed, guarded};
+use crate::call::{CompletionRequest, Outcome, crashed, guarded};
 use attache_core::tool::Kind;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Changes {
     /// # Panics
     /// Like [`Server::with_tool`](crate::Server::with_tool), except for a name that is taken.
     #[track_caller]
-    pub fn add_tool(&self, tool: Tool) -> Result<(), Taken> {
+    pub fn add_tool(&self, tool: Tool) -> Result<(), NameTaken> {
         self.add(Kind::Tool, tool.finish())
     }
 
@@ -33,7 +33,7 @@ impl Changes {
     ///
     /// # Errors
     /// If a prompt with this name exists.
-    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), Taken> {
+    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), NameTaken> {
         self.add(Kind::Prompt, prompt.finish())
     }
 
@@ -46,7 +46,7 @@ impl Changes {
     ///
     /// # Errors
     /// If a resource with this URI exists.
-    pub fn add_resource(&self, resource: Resource) -> Result<(), Taken> {
+    pub fn add_resource(&self, resource: Resource) -> Result<(), NameTaken> {
         self.add(Kind::Resource, resource.finish("uri"))
     }
 
@@ -59,7 +59,7 @@ impl Changes {
     ///
     /// # Errors
     /// If the same template exists.
-    pub fn add_template(&self, template: Resource) -> Result<(), Taken> {
+    pub fn add_template(&self, template: Resource) -> Result<(), NameTaken> {
         self.add(Kind::Template, template.finish("uriTemplate"))
     }
 
@@ -70,7 +70,7 @@ impl Changes {
 }
 
 /// Makes a completion from a handler that suggests values for the argument being typed.
-pub(crate) fn completion<H: Handler<Completing, Vec<String>>>(handler: H) -> Completion {
+pub(crate) fn completion<H: Handler<CompletionRequest, Vec<String>>>(handler: H) -> Completion {
     let handler = Arc::new(handler);
     Completion::new(move |typed, call, _| {
         guarded(

@@ -3,7 +3,7 @@
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
-    Asking, Binding, Completing, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
+    Asking, Binding, CompletionRequest, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
     Suspended, crashed,
 };
 use attache_core::auth::Need;
@@ -80,19 +80,19 @@ impl<C> Default for Shelf<C> {
 
 /// The error for an offer whose name, URI or template is already taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct NameTaken {
     kind: Kind,
     key: String,
 }
 
-impl fmt::Display for Taken {
+impl fmt::Display for NameTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = format!("{:?}", self.kind).to_lowercase();
         write!(f, "there is already a {kind} {:?}", self.key)
     }
 }
 
-impl core::error::Error for Taken {}
+impl core::error::Error for NameTaken {}
 
 /// One tool, prompt, resource or template.
 pub(crate) struct Offer<C> {
@@ -202,10 +202,10 @@ impl<C: Clone> Rerun<C> {
 }
 
 /// A function that completes arguments.
-pub(crate) struct Completion<C>(Box<dyn Fn(Completing, Called<C>, Sealer) -> Run + Send + Sync>);
+pub(crate) struct Completion<C>(Box<dyn Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync>);
 
 impl<C> Completion<C> {
-    pub(crate) fn new(complete: impl Fn(Completing, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(complete: impl Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
 }
@@ -234,10 +234,10 @@ impl<C: Clone> Registry<C> {
     ///
     /// # Errors
     /// If the key is taken.
-    pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), Taken> {
+    pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), NameTaken> {
         let shelf = self.of_mut(kind);
         match shelf.numbers.entry(offer.key.clone()) {
-            Entry::Occupied(taken) => return Err(Taken { kind, key: taken.key().to_string() }),
+            Entry::Occupied(taken) => return Err(NameTaken { kind, key: taken.key().to_string() }),
             Entry::Vacant(free) => free.insert(shelf.offers.len()),
         };
         shelf.offers.push(Arc::new(offer));
@@ -258,7 +258,7 @@ impl<C: Clone> Registry<C> {
     }
 
     /// Replaces all entries of `source`, and returns the lists that have changed and the keys that other sources have already.
-    pub(crate) fn replace(&mut self, source: Source, offers: Vec<(Kind, Offer<C>)>) -> (Vec<Kind>, Vec<Taken>) {
+    pub(crate) fn replace(&mut self, source: Source, offers: Vec<(Kind, Offer<C>)>) -> (Vec<Kind>, Vec<NameTaken>) {
         let mut taken = Vec::new();
         let mut fresh = [const { Vec::new() }; Kind::ALL.len()];
         for (kind, offer) in offers {
@@ -268,7 +268,7 @@ impl<C: Clone> Registry<C> {
         let mut changed = Vec::new();
         for (kind, fresh) in Kind::ALL.into_iter().zip(fresh) {
             let (differs, keys) = self.of_mut(kind).replace(source, fresh);
-            taken.extend(keys.into_iter().map(|key| Taken { kind, key }));
+            taken.extend(keys.into_iter().map(|key| NameTaken { kind, key }));
             changed.extend(differs.then_some(kind));
         }
         if !changed.is_empty() {
@@ -317,9 +317,9 @@ impl<C: Clone> Registry<C> {
         deadline: Instant,
         permit: &Permit,
     ) -> Started<C> {
-        let asides = call.asides();
+        let request_meta = call.request_meta();
         let (events, received) =
-            Events::new(call.version(), &asides, self.logging, known.and_then(|known| known.level), permit);
+            Events::new(call.version(), &request_meta, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
@@ -327,7 +327,7 @@ impl<C: Clone> Registry<C> {
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let client = known.map(|known| known.client);
-        let asking = match Asking::of(body, call.version(), &asides, (key, &binding), client, permit) {
+        let asking = match Asking::of(body, call.version(), &request_meta, (key, &binding), client, permit) {
             Ok(asking) => asking,
             Err(reason) => {
                 let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
@@ -335,7 +335,7 @@ impl<C: Clone> Registry<C> {
             }
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), asides.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
@@ -346,7 +346,7 @@ impl<C: Clone> Registry<C> {
             version: call.version(),
             events: Arc::new(events),
             asking,
-            metadata: Metadata::of(body, asides.metadata),
+            metadata: Metadata::of(body, request_meta.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
             deadline,
@@ -373,14 +373,14 @@ impl<C: Clone> Registry<C> {
                     context.push((owned(name), owned(value.text().unwrap_or_default())));
                     Ok(true)
                 });
-                let typed = Completing::new((kind, offer.key.to_string()), (argument, value), context);
+                let typed = CompletionRequest::new((kind, offer.key.to_string()), (argument, value), context);
                 self.complete(offer, typed, called, sealer)
             }
         };
         Started { run, events: received, again, held: Permit::uncounted() }
     }
 
-    fn complete(&self, offer: &Offer<C>, typed: Completing, call: Called<C>, sealer: Sealer) -> Run {
+    fn complete(&self, offer: &Offer<C>, typed: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
         match offer.complete.as_ref().or(self.completion.as_deref()) {
             Some(completion) => (completion.0)(typed, call, sealer),
             None => Box::pin(ready(crashed(&"a completion, of which there is none"))),

@@ -4,7 +4,7 @@ use super::changes::Offer;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
 use super::registry::Asked;
-use crate::call::{IntoContents, Outcome, Read, Role, Sealer, annotations, crashed, guarded};
+use crate::call::{IntoContents, Outcome, ResourceRequest, Role, Sealer, annotations, crashed, guarded};
 use std::sync::Arc;
 
 /// The builder of a resource or a resource template.
@@ -16,7 +16,7 @@ pub struct Resource {
 impl Resource {
     /// Creates a resource from its URI, its name and its media type.
     ///
-    /// For a template, `uri` has variables in braces (RFC 6570 level 1). [`Read::variable`] returns
+    /// For a template, `uri` has variables in braces (RFC 6570 level 1). [`ResourceRequest::variable`] returns
     /// their values.
     ///
     /// # Panics
@@ -25,7 +25,7 @@ impl Resource {
     pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
     where
         R: IntoContents,
-        H: Handler<Read, R>,
+        H: Handler<ResourceRequest, R>,
     {
         assert!(is_uri(uri), "{uri:?} must be a URI such as board://log");
         let listed = vec![("mimeType", mime_type.into())];
@@ -38,7 +38,7 @@ impl Resource {
                     let Asked::Uri(uri, variables) = asked else {
                         return Err(crashed(&"a resource was called"));
                     };
-                    let run = handler.run(Read::new(uri, variables), ctx);
+                    let run = handler.run(ResourceRequest::new(uri, variables), ctx);
                     Ok(async move {
                         match run.await.into_contents() {
                             Ok(contents) => Outcome::Read(contents.declared(&mime_type)),

@@ -7,7 +7,7 @@ use crate::clock::now;
 use crate::limits;
 use crate::offer::Known;
 use attache_core::era::{Client as Capabilities, Session};
-use attache_core::exchange::{Busy, Place, Share, Unkept, Wish};
+use attache_core::exchange::{Busy, Place, SessionChange, Share, Unkept};
 use attache_core::rpc::Error;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -95,22 +95,22 @@ impl Client {
     /// of a subscription, which is charged to the caller of `permit`.
     pub(crate) fn remember(
         &self,
-        wish: Wish,
+        wish: SessionChange,
         uri: impl FnOnce() -> String,
         backends: &Backends,
         permit: &Permit,
     ) -> Result<(), Error> {
         let uri = uri();
         // A backend is told outside of the lock of the tables. `ended` is dropped after the lock, too.
-        let watched = if matches!(wish, Wish::Subscribe(_)) { backends.watch(&uri) } else { None };
+        let watched = if matches!(wish, SessionChange::Subscribe(_)) { backends.watch(&uri) } else { None };
         let ended;
         let mut tables = self.tables_now();
         let name = self.session.name;
         match wish {
-            Wish::Level(level) => {
+            SessionChange::Level(level) => {
                 self.memory.sessions.set_level(&self.session, level, self.share(), now()).map_err(unkept)
             }
-            Wish::Subscribe(_) => {
+            SessionChange::Subscribe(_) => {
                 let known = tables.subscribed.get(&name);
                 if known.is_some_and(|known| known.uris.len() >= limits::SUBSCRIPTIONS) {
                     return Err(Error::Busy("This session has too many subscriptions: end one of them first"));
@@ -138,7 +138,7 @@ impl Client {
                 }
                 Ok(())
             }
-            Wish::Unsubscribe(_) => {
+            SessionChange::Unsubscribe(_) => {
                 if let Some(known) = tables.subscribed.get_mut(&name) {
                     let uri = normal_uri(&uri);
                     ended = known.uris.remove(&uri);

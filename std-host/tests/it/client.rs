@@ -159,7 +159,7 @@ async fn everything_is_asked_for_in_every_revision_over_both_transports() {
 
 #[tokio::test]
 async fn list_in_pages_comes_whole() {
-    let mut server = Server::new("t", "1").page(3);
+    let mut server = Server::new("t", "1").page_size(3);
     for number in 0..10 {
         server = server.tool(&format!("tool{number}"), "d", |_: NoArgs, _: Ctx| async { "x" });
     }

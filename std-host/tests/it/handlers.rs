@@ -271,13 +271,20 @@ fn mistake_in_a_builder_panics_at_the_line_of_its_author() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct NotAnObject(#[expect(dead_code, reason = "only its schema matters")] u8);
     let tool = |name: &'static str| attache_host::Tool::new(name, "d", |_: NoArgs, _: Ctx| async { "x" });
-    let read = |_: attache_host::Read, _: Ctx| async { "x" };
+    let read = |_: attache_host::ResourceRequest, _: Ctx| async { "x" };
     let mistakes: [fn(); 5] = [
         || drop(Server::new("t", "1").tool("no name", "d", |_: NoArgs, _: Ctx| async { "x" })),
         || drop(Server::new("t", "1").tool("a", "d", |_: NotAnObject, _: Ctx| async { "x" })),
         || drop(Server::new("t", "1").extension("none", json!({}))),
         || drop(Server::new("t", "1").seal_keys([])),
-        || drop(attache_host::Resource::new("none", "n", "text/plain", |_: attache_host::Read, _: Ctx| async { "x" })),
+        || {
+            drop(attache_host::Resource::new(
+                "none",
+                "n",
+                "text/plain",
+                |_: attache_host::ResourceRequest, _: Ctx| async { "x" },
+            ))
+        },
     ];
     for (number, mistake) in mistakes.into_iter().enumerate() {
         assert_eq!(place_of_panic(mistake).0, file!(), "{number}");

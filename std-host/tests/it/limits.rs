@@ -1,7 +1,7 @@
 //! The behaviour of a server when a client exceeds a limit.
 
 use attache_host::http::{McpService, Peer};
-use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, Streamed, ToolError};
+use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, TextStream, ToolError};
 use core::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -102,7 +102,7 @@ async fn streamed_result_that_exceeds_its_time_fails_or_breaks_off() {
             "d",
             move |_: NoArgs, _: Ctx| async move {
                 let text = futures_util::stream::iter((0..pieces).map(|_| Ok("x".repeat(4096))));
-                Streamed::new(futures_util::StreamExt::chain(text, futures_util::stream::pending()))
+                TextStream::new(futures_util::StreamExt::chain(text, futures_util::stream::pending()))
             },
         );
         let started = tokio::time::Instant::now();
@@ -285,8 +285,9 @@ async fn subscriptions_hold_no_more_than_their_part_and_give_it_back_and_too_lar
 
 #[tokio::test]
 async fn uri_that_a_legacy_session_subscribes_to_has_a_longest_length_and_draws_from_the_budget() {
-    let resource =
-        |uri: &str| attache_host::Resource::new(uri, "r", "text/plain", |_: attache_host::Read, _: Ctx| async { "r" });
+    let resource = |uri: &str| {
+        attache_host::Resource::new(uri, "r", "text/plain", |_: attache_host::ResourceRequest, _: Ctx| async { "r" })
+    };
     let (server, budget) = counted(&Limits::default());
     let service = McpService::new(server.with_template(resource("test://{name}")).build());
     let answer = send(service.clone(), initialize("2025-11-25")).await;

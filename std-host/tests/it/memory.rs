@@ -112,7 +112,9 @@ async fn session(service: &McpService, ended: bool) {
 async fn ten_thousand_sessions_that_open_and_close_streams_and_subscriptions_leave_memory_as_it_is() {
     let budget = attache_host::Budget::new(&attache_host::Limits::default());
     let resource =
-        attache_host::Resource::new("test://r", "r", "text/plain", |_: attache_host::Read, _: Ctx| async { "r" });
+        attache_host::Resource::new("test://r", "r", "text/plain", |_: attache_host::ResourceRequest, _: Ctx| async {
+            "r"
+        });
     let server = Server::new("t", "1").tool("echo", "d", |_: NoArgs, _: Ctx| async {}).with_resource(resource);
     let service = McpService::new(server.subscriptions().budget(budget.clone()).build());
     for number in 0..500 {

@@ -184,7 +184,7 @@ async fn batch_and_streamed_result_that_do_not_end_in_time_get_an_error_as_well(
     let endless = || futures_util::stream::pending::<Result<String, attache_host::ToolError>>();
     let server = Server::new("t", "1")
         .tool("waits", "d", async |_: NoArgs, _: Ctx| core::future::pending::<String>().await)
-        .tool("streams", "d", move |_: NoArgs, _: Ctx| async move { attache_host::Streamed::new(endless()) });
+        .tool("streams", "d", move |_: NoArgs, _: Ctx| async move { attache_host::TextStream::new(endless()) });
     let handshake = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-03-26",
         "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}});
     let message =

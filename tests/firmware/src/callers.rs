@@ -1,7 +1,7 @@
 //! Who may call the board when it is built with feature `guarded`: whom the page of its flash names that was written apart from the image
 //! (`attache provision`). While there is none, nobody.
 
-use attache_core::embassy::{Guard, Ration, Seen, Tokens, WallClock, sntp};
+use attache_core::embassy::{Guard, SignatureBudget, TokenSlot, Tokens, WallClock, sntp};
 use attache_core::http::Policy;
 use attache_core::provision::{self, Boot, Page, Verifiers};
 use embassy_executor::Spawner;
@@ -38,13 +38,13 @@ impl Callers {
     /// What callers over Ethernet have to show, and what proves it.
     pub fn site(&self) -> (Policy<'static>, Guard<'static>) {
         static TOKENS: StaticCell<Tokens<'static>> = StaticCell::new();
-        static SEEN: StaticCell<[Seen; 2]> = StaticCell::new();
-        static RATION: StaticCell<Ration> = StaticCell::new();
+        static SEEN: StaticCell<[TokenSlot; 2]> = StaticCell::new();
+        static RATION: StaticCell<SignatureBudget> = StaticCell::new();
         static VERIFIERS: StaticCell<Verifiers<'static>> = StaticCell::new();
         let Self { page, clock } = *self;
         let verifiers = VERIFIERS.init(page.verifiers());
-        let seen = SEEN.init([const { Seen::new() }; 2]);
-        let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(Ration::new()));
+        let seen = SEEN.init([const { TokenSlot::new() }; 2]);
+        let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(SignatureBudget::new()));
         let tokens = tokens.map(|tokens| &*TOKENS.init(tokens));
         (page.policy(), Guard { keys: &page.keys, tokens, denied: |_| {} })
     }

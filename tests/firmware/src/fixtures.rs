@@ -247,7 +247,7 @@ const ROOTS: &str = r#"{"client_roots":{"method":"roots/list","params":{}}}"#;
 /// What the tool asks first, if the request has no answer to it yet.
 fn open_question(call: &Call<'_>) -> Option<&'static str> {
     let Operation::Tool(number) = call.operation() else { return None };
-    let answers = call.asides().input_responses;
+    let answers = call.request_meta().input_responses;
     let answered =
         |key: &str, by: &dyn Fn(Value<'_>) -> bool| answers.and_then(|answers| answers.member(key)).is_some_and(by);
     let (question, is_answered) = match tools::TOOLS.get(number)?.key() {
@@ -273,6 +273,6 @@ fn open_question(call: &Call<'_>) -> Option<&'static str> {
 fn out_of_reach(call: &Call<'_>) -> bool {
     let Operation::Tool(number) = call.operation() else { return false };
     let needs = tools::TOOLS.get(number).is_some_and(|tool| tool.key() == "test_missing_capability");
-    let samples = || call.asides().client_capabilities.is_some_and(|all| all.member("sampling").is_some());
+    let samples = || call.request_meta().client_capabilities.is_some_and(|all| all.member("sampling").is_some());
     needs && !samples()
 }

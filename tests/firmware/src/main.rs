@@ -18,7 +18,7 @@ mod semihosting;
 mod uart;
 mod vectors;
 
-use attache_core::embassy::{Endpoint, Socket, serve};
+use attache_core::embassy::{Endpoint, SocketBuffers, serve};
 use attache_core::prelude::*;
 use attache_firmware::application::{Application, CHANGES, SERVER};
 use callers::Callers;
@@ -36,7 +36,7 @@ const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 const SOCKETS: usize = 2;
 
 /// Head, body and result.
-type Memory = Socket<{ callers::HEAD }, 2048, 2048>;
+type Memory = SocketBuffers<{ callers::HEAD }, 2048, 2048>;
 
 #[entry]
 fn main() -> ! {

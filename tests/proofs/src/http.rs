@@ -3,7 +3,7 @@
 use crate::foreign::Foreign;
 use crate::{keep, proofs};
 use attache_core::auth::{Access, Gate};
-use attache_core::http::{Facts, Policy, agree, fields, gate, gate_session, status};
+use attache_core::http::{HeadFacts, Policy, agree, fields, gate, gate_session, status};
 use attache_core::json::Value;
 use attache_core::rpc::Envelope;
 
@@ -52,8 +52,8 @@ proofs! {
 }
 
 /// Reads a head whose fields end at an empty name.
-pub(crate) fn facts<'a>(foreign: &mut Foreign<'a>) -> Facts<'a> {
-    let mut facts = Facts::new(foreign.piece());
+pub(crate) fn facts<'a>(foreign: &mut Foreign<'a>) -> HeadFacts<'a> {
+    let mut facts = HeadFacts::new(foreign.piece());
     loop {
         let name = foreign.piece();
         if name.is_empty() {

@@ -14,7 +14,7 @@
 #![no_std]
 #![no_main]
 
-use attache_core::embassy::{Endpoint, Guard, Ration, Seen, Socket, Tokens, WallClock, keep_time, serve, sntp};
+use attache_core::embassy::{Endpoint, Guard, SignatureBudget, TokenSlot, SocketBuffers, Tokens, WallClock, keep_time, serve, sntp};
 use attache_core::journal::Journal;
 use attache_core::prelude::*;
 use attache_core::provision::{Page, Verifiers};
@@ -71,7 +71,7 @@ impl Board {
 const SOCKETS: usize = 4;
 
 /// Head, body and result.
-type Memory = Socket<2048, 4096, 4096, 2048>;
+type Memory = SocketBuffers<2048, 4096, 4096, 2048>;
 
 bind_interrupts!(struct Interrupts {
     DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>;
@@ -132,12 +132,12 @@ async fn main(spawner: Spawner) {
 /// What proves who calls: the keys and the tokens that the page names.
 fn guard(page: &'static Page<'static>, clock: &'static WallClock) -> Guard<'static> {
     static TOKENS: StaticCell<Tokens<'static>> = StaticCell::new();
-    static SEEN: StaticCell<[Seen; SOCKETS]> = StaticCell::new();
-    static RATION: StaticCell<Ration> = StaticCell::new();
+    static SEEN: StaticCell<[TokenSlot; SOCKETS]> = StaticCell::new();
+    static RATION: StaticCell<SignatureBudget> = StaticCell::new();
     static VERIFIERS: StaticCell<Verifiers<'static>> = StaticCell::new();
     let verifiers = VERIFIERS.init(page.verifiers());
-    let seen = SEEN.init([const { Seen::new() }; SOCKETS]);
-    let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(Ration::new()));
+    let seen = SEEN.init([const { TokenSlot::new() }; SOCKETS]);
+    let tokens = Tokens::provisioned(page, verifiers, clock, seen, RATION.init(SignatureBudget::new()));
     let tokens = tokens.map(|tokens| &*TOKENS.init(tokens));
     // Feature `defmt` has the driver say why somebody was kept out.
     Guard { keys: &page.keys, tokens, denied: |_| {} }
