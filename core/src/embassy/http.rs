@@ -24,7 +24,7 @@ use embedded_io_async::{Read, Write};
 
 /// Serves one connection until it ends. A read of `rx` must be cancel-safe: dropped before it is ready, it must lose no bytes.
 ///
-/// `from` is the address of the client. Each address has a share of the [budget for signatures](super::Ration); clients without an
+/// `from` is the address of the client. Each address has a share of the [budget for signatures](super::SignatureBudget); clients without an
 /// address have one share together.
 ///
 /// A client of 2026-07-28 that closes its side while a call runs has cancelled it (basic/patterns/cancellation): the handler is
