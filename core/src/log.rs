@@ -4,7 +4,7 @@
 /// Logs a warning about a refused, cut off or denied peer: a format text with `{}`, and values that
 /// implement `Display` and `Format`.
 #[cfg(feature = "embassy")]
-macro_rules! told {
+macro_rules! warning {
     ($text:literal $(, $value:expr)* $(,)?) => {{
         #[cfg(feature = "log")]
         ::log::warn!($text $(, $value)*);

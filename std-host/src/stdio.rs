@@ -11,7 +11,7 @@ use crate::budget::{Account, Permit, weight};
 use crate::engine::{Engine, Listening, Moment, Pending, STOPPED, Step, Stop, StopCalls, batched};
 use crate::limits;
 use crate::observe::{Transport, Watch};
-use crate::session::{Client, Hearing};
+use crate::session::{Client, SessionStream};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Next, Opened, Standalone, Ticket};
@@ -296,7 +296,7 @@ impl Peer {
             return;
         };
         self.heard = true;
-        let Ok(mut hearing) = Hearing::open(client.clone(), &self.engine.changes, &Permit::uncounted()) else {
+        let Ok(mut hearing) = SessionStream::open(client.clone(), &self.engine.changes, &Permit::uncounted()) else {
             return;
         };
         let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));

@@ -202,45 +202,45 @@ impl<'a> Guard<'a> {
                 bearer
             }
             // No platform is in front of a device: the sender of such a header is the caller itself.
-            Unverified::Platform => return Err(self.told(&Denied::NoToken)),
+            Unverified::Platform => return Err(self.log_denial(&Denied::NoToken)),
         };
         self.token(*bearer, from, scratch)
     }
 
     fn key(&self, shown: Shown<'_>) -> Result<Authenticated<'a>, Refusal> {
-        shown.check(self.keys).map_err(|denied| self.told(&denied))
+        shown.check(self.keys).map_err(|denied| self.log_denial(&denied))
     }
 
     fn token(&self, bearer: Bearer<'_>, from: Option<IpAddr>, scratch: &mut [u8]) -> Result<Guest<'a>, Refusal> {
         let Some(tokens) = self.tokens() else {
-            return Err(self.told(&Denied::KeyUnavailable));
+            return Err(self.log_denial(&Denied::KeyUnavailable));
         };
         let now = tokens.clock.now();
         let digest: [u8; 32] = Sha256::digest(bearer.as_bytes()).into();
         if let Some(seen) = tokens.find(&digest) {
             match Authenticated::cached(&*seen, &tokens.rules, now).map(|_| ()) {
                 Ok(()) => return Ok(Guest::Token(seen)),
-                Err(denied) => return Err(self.told(&denied)),
+                Err(denied) => return Err(self.log_denial(&denied)),
             }
         }
-        let told = |denied: Denied<'_>| self.told(&denied);
-        let claimed = bearer.read(tokens.rules.scopes_in, scratch).map_err(told)?;
-        let candidate = claimed.check(&tokens.rules, now).map_err(told)?;
+        let refuse = |denied: Denied<'_>| self.log_denial(&denied);
+        let claimed = bearer.read(tokens.rules.scopes_in, scratch).map_err(refuse)?;
+        let candidate = claimed.check(&tokens.rules, now).map_err(refuse)?;
         let Some(key) = tokens.issuer_keys.key(candidate.kid()) else {
-            return Err(told(Denied::Kid(candidate.kid().raw())));
+            return Err(refuse(Denied::Kid(candidate.kid().raw())));
         };
         // Cheap checks come first, and a token that was checked before costs nothing.
         if !tokens.ration.take(from, Instant::now().as_millis()) {
-            told!("denied: rate limit for signatures");
+            warning!("denied: rate limit for signatures");
             return Err(Refusal::Rate);
         }
-        let verified = candidate.verify(key).and_then(|verified| verified.keep::<Claims>()).map_err(told)?;
+        let verified = candidate.verify(key).and_then(|verified| verified.keep::<Claims>()).map_err(refuse)?;
         tokens.clock.was(verified.issued());
-        tokens.keep(Kept { token: digest, verified }).ok_or_else(|| told(Denied::KeyUnavailable)).map(Guest::Token)
+        tokens.keep(Kept { token: digest, verified }).ok_or_else(|| refuse(Denied::KeyUnavailable)).map(Guest::Token)
     }
 
-    fn told(&self, denied: &Denied<'_>) -> Refusal {
-        told!("denied: {}", denied);
+    fn log_denial(&self, denied: &Denied<'_>) -> Refusal {
+        warning!("denied: {}", denied);
         (self.denied)(denied);
         Refusal::from(*denied)
     }

@@ -111,12 +111,12 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 Some(Ok(Ok(false))) => return Ok(None),
                 Some(Err(_)) => {
                     if !idle {
-                        told!("a request whose head did not come in time: cut off");
+                        warning!("a request whose head did not come in time: cut off");
                     }
                     return Ok(None);
                 }
                 None => {
-                    told!("an idle connection makes room for the next client");
+                    warning!("an idle connection makes room for the next client");
                     return Ok(None);
                 }
             }
@@ -400,7 +400,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 break;
             }
             let Ok(more) = with_deadline(by, self.source.more()).await else {
-                told!("a request whose body did not come in time: cut off");
+                warning!("a request whose body did not come in time: cut off");
                 return Err(Gone);
             };
             if !more? {
@@ -468,10 +468,10 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 };
                 let late = Err(ToolError::Failed("The call took longer than this server allows"));
                 if ended.is_err() {
-                    told!("a call took too long: its handler is dropped");
+                    warning!("a call took too long: its handler is dropped");
                 }
                 if let Ok(Err(Gone)) = ended {
-                    told!("a client went while its call ran: the handler is dropped");
+                    warning!("a client went while its call ran: the handler is dropped");
                 }
                 let result = ended.unwrap_or(Ok(late))?;
                 ticket.finish(answer.to.server, output, result)
@@ -657,7 +657,7 @@ impl<W: Write> Answer<'_, '_, W> {
             _ if !heard => return Err(Gone),
             // The last chunk is missing, so no client takes this for an answer.
             Rest::Broken => {
-                told!("a result failed after a part of it was sent: its connection is reset");
+                warning!("a result failed after a part of it was sent: its connection is reset");
                 return Err(Gone);
             }
             Rest::Whole(written) => (Some(reply), written),

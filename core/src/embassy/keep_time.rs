@@ -13,7 +13,7 @@ use embedded_storage::nor_flash::NorFlash;
 pub async fn keep_time<F: NorFlash>(clock: &WallClock, mut journal: Journal<F>) -> ! {
     loop {
         if journal.note(clock.floor()).is_err() {
-            told!("the journal of the device cannot be written: the newest time will be lost at the next start");
+            warning!("the journal of the device cannot be written: the newest time will be lost at the next start");
         }
         Timer::after(INTERVAL).await;
     }

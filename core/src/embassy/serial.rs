@@ -328,7 +328,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                     Ok(result) => ticket.finish(self.server, output, result),
                     Err(Dropped::Failed(error)) => return Err(error),
                     Err(Dropped::Cancelled) => {
-                        told!("a call was cancelled: its handler is dropped");
+                        warning!("a call was cancelled: its handler is dropped");
                         ticket.finish(self.server, output, Ok(()))
                     }
                 }
@@ -341,7 +341,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
             Rest::Whole(written) => (Some(&reply), written),
             Rest::Tail(written) => (None, written),
             Rest::Broken => {
-                told!("a result failed after a part of it was sent: its line is broken off");
+                warning!("a result failed after a part of it was sent: its line is broken off");
                 // What was sent lacks its closing braces at least, so no reader takes this line for an answer.
                 self.tx.write_all(LINE_END).await?;
                 (Some(&reply), b"".as_slice())

@@ -30,11 +30,11 @@ pub async fn sntp(stack: Stack<'_>, server: IpEndpoint, clock: &WallClock, mut r
         let pause = match time {
             Some(time) if clock.set(time) => AGAIN,
             Some(_) => {
-                told!("time: the server says one that has passed");
+                warning!("time: the server says one that has passed");
                 FAILED
             }
             None => {
-                told!("time: the server has not answered, or nothing that counts");
+                warning!("time: the server has not answered, or nothing that counts");
                 FAILED
             }
         };

@@ -116,7 +116,7 @@ impl<'a, W: Write> To<'a, W> {
 }
 
 fn too_slow() -> Gone {
-    told!("write timeout: the client did not take its answer in time, so its connection is reset");
+    warning!("write timeout: the client did not take its answer in time, so its connection is reset");
     Gone
 }
 

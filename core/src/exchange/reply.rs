@@ -123,8 +123,8 @@ impl Reply {
     pub(crate) fn tell(&self) {
         if let Some(error) = self.error_reported() {
             match self.method {
-                MessageLabel::Unreadable => told!("refused: {}", error),
-                method => told!("refused {}: {}", method.as_str(), error),
+                MessageLabel::Unreadable => warning!("refused: {}", error),
+                method => warning!("refused {}: {}", method.as_str(), error),
             }
         }
     }

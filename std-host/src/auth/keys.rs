@@ -87,7 +87,7 @@ impl Held {
                 crate::observe::note_why(&"the key is for something else");
                 Refusal::Forbidden
             }
-            Err(_) => super::told(&denied),
+            Err(_) => super::log_denial(&denied),
         })
     }
 }

@@ -136,8 +136,8 @@ impl Auth {
 
     /// Sets the answer to callers without valid credentials.
     #[must_use]
-    pub const fn unauthenticated(mut self, told: Unauthenticated) -> Self {
-        self.unauthenticated = told;
+    pub const fn unauthenticated(mut self, answer: Unauthenticated) -> Self {
+        self.unauthenticated = answer;
         self
     }
 
@@ -229,7 +229,7 @@ impl Auth {
 
     /// Returns the answer to a caller that was refused for this reason: a challenge, unless the
     /// endpoint is configured to send none.
-    pub(crate) const fn told(&self, refusal: Refusal) -> Unauthenticated {
+    pub(crate) const fn shown_to_callers(&self, refusal: Refusal) -> Unauthenticated {
         match refusal {
             Refusal::NoToken | Refusal::BadToken | Refusal::NoKey => self.unauthenticated,
             _ => Unauthenticated::Challenge,
@@ -285,7 +285,7 @@ impl Auth {
             Unverified::Key(shown) => Ok(Evidence::Key { shown, keys: self.keys.now() }),
             Unverified::Platform => match platform::caller(headers) {
                 Ok(verified) => Ok(Evidence::Platform(Box::new(verified))),
-                Err(denied) => Err(told(&denied)),
+                Err(denied) => Err(log_denial(&denied)),
             },
             #[cfg(feature = "auth")]
             Unverified::Token(bearer) => self.token(bearer).await,
@@ -296,7 +296,7 @@ impl Auth {
                 self.token(bearer).await
             }
             #[cfg(not(feature = "auth"))]
-            Unverified::Token(_) | Unverified::Both(..) => Err(told(&Denied::KeyUnavailable)),
+            Unverified::Token(_) | Unverified::Both(..) => Err(log_denial(&Denied::KeyUnavailable)),
         }
     }
 
@@ -311,7 +311,7 @@ impl Auth {
     async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence<'static>, Refusal> {
         match &self.tokens {
             Some(tokens) => tokens.check(bearer, self.fetch()).await.map(Evidence::Token),
-            None => Err(told(&Denied::KeyUnavailable)),
+            None => Err(log_denial(&Denied::KeyUnavailable)),
         }
     }
 }
@@ -353,7 +353,7 @@ impl Evidence<'_> {
 }
 
 /// Logs why a caller is refused, and returns the part of the reason that the peer may know.
-fn told(denied: &Denied<'_>) -> Refusal {
+fn log_denial(denied: &Denied<'_>) -> Refusal {
     crate::observe::note_why(denied);
     Refusal::from(*denied)
 }

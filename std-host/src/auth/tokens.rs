@@ -2,9 +2,9 @@
 
 use super::issuer::Issuer;
 use super::key_set::{KeySet, could_be_verified};
+use super::log_denial;
 use super::seen::{Cache, Seen};
 use super::source::{Fetch, Found};
-use super::told;
 use crate::budget::Budget;
 use crate::clock::now;
 use crate::sink::Growing;
@@ -105,7 +105,7 @@ impl Tokens {
     pub(super) async fn check(&self, bearer: Bearer<'_>, fetch: Fetch) -> Result<Arc<Seen>, Refusal> {
         let token = bearer.as_bytes();
         if token.len() > self.longest {
-            return Err(told(&Denied::TooLong));
+            return Err(log_denial(&Denied::TooLong));
         }
         if let Some(seen) = self.cache.get(token) {
             match self.holds(&seen, fetch).await {
@@ -114,7 +114,7 @@ impl Tokens {
                 Err(Denied::Outdated) => self.cache.forget(token),
                 Err(denied) => {
                     self.cache.forget(token);
-                    return Err(told(&denied));
+                    return Err(log_denial(&denied));
                 }
             }
         }
@@ -143,26 +143,26 @@ impl Tokens {
     }
 
     async fn verify(&self, bearer: Bearer<'_>, scratch: &mut [u8], fetch: Fetch) -> Result<Arc<Seen>, Refusal> {
-        let told = |denied: Denied<'_>| told(&denied);
+        let refuse = |denied: Denied<'_>| log_denial(&denied);
         let number = self.issuer_of(bearer, scratch)?;
         let issuer = &self.issuers[number];
         let rules = issuer.rules(0);
-        let claimed = bearer.read(rules.scopes_in, scratch).map_err(told)?;
+        let claimed = bearer.read(rules.scopes_in, scratch).map_err(refuse)?;
         // The checks that need no key come first: for a token that fails them, nothing is fetched.
-        claimed.check(&rules, Some(now())).map_err(told)?;
-        could_be_verified(claimed.alg(), claimed.signature_len()).map_err(told)?;
+        claimed.check(&rules, Some(now())).map_err(refuse)?;
+        could_be_verified(claimed.alg(), claimed.signature_len()).map_err(refuse)?;
         let find = |keys: &KeySet| keys.find(claimed.kid(), claimed.alg(), |key| claimed.fits_key(&rules, key));
         let judged = |found: Found| {
             let rules = issuer.rules(found.generation);
             let verified = claimed.check(&rules, Some(now())).and_then(|candidate| candidate.verify(&*found.key));
             verified.map(|verified| verified.keep().unwrap_or_else(|never| match never {}))
         };
-        let found = issuer.source.key(claimed.kid(), fetch, find).await.map_err(told)?;
+        let found = issuer.source.key(claimed.kid(), fetch, find).await.map_err(refuse)?;
         let generation = found.generation;
-        let verified: Verified<Vec<u8>> = match judged(found).map_err(|denied| (is_of_key(&denied), told(denied))) {
+        let verified: Verified<Vec<u8>> = match judged(found).map_err(|denied| (is_of_key(&denied), refuse(denied))) {
             Ok(verified) => verified,
             Err((true, refusal)) => match issuer.source.newer(generation, fetch, find).await {
-                Some(newer) => judged(newer).map_err(told)?,
+                Some(newer) => judged(newer).map_err(refuse)?,
                 None => return Err(refusal),
             },
             Err((false, refusal)) => return Err(refusal),
@@ -172,9 +172,9 @@ impl Tokens {
 
     /// Returns the index of the issuer that the token names.
     fn issuer_of(&self, bearer: Bearer<'_>, scratch: &mut [u8]) -> Result<usize, Refusal> {
-        let claimed = bearer.read(None, scratch).map_err(|denied| told(&denied))?;
+        let claimed = bearer.read(None, scratch).map_err(|denied| log_denial(&denied))?;
         let number = self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules(0)));
-        number.ok_or_else(|| told(&Denied::Issuer(claimed.issuer().raw())))
+        number.ok_or_else(|| log_denial(&Denied::Issuer(claimed.issuer().raw())))
     }
 }
 

@@ -151,7 +151,7 @@ impl Door {
         let mut watch = Watch::new(&self.observers, Transport::Http);
         watch.peer = peer(head);
         let auth = self.checks.auth();
-        let mut response = match auth.told(refusal) {
+        let mut response = match auth.shown_to_callers(refusal) {
             Unauthenticated::Challenge => {
                 let reason = serde_json::json!({"error": refusal.reason()}).to_string();
                 let mut response = answered(refusal.status(), reason.into());

@@ -12,7 +12,7 @@ use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::offer::{Changes, Registry};
 use crate::session::neighbours::{Alone, Local, Neighbours, resume};
-use crate::session::{Client, Logs, Memory};
+use crate::session::{Client, ReplayBuffers, SessionTables};
 use crate::sink::Growing;
 use crate::store::{MemorySessions, SessionStore};
 use attache_core::auth::Authenticated;
@@ -44,8 +44,8 @@ pub struct Engine {
     /// Identifies this process among others with the same keys.
     home: [u8; 4],
     sessions: Arc<dyn SessionStore>,
-    memory: Arc<Memory>,
-    pub(crate) logs: Arc<Logs>,
+    memory: Arc<SessionTables>,
+    pub(crate) logs: Arc<ReplayBuffers>,
     pub(crate) checks: Checks,
     limits: Limits,
     budget: Budget,
@@ -78,9 +78,9 @@ impl Engine {
             neighbours: None,
             keys: vec![Key::new(random())],
             home,
-            memory: Arc::new(Memory::new(&Limits::default(), Arc::clone(&sessions))),
+            memory: Arc::new(SessionTables::new(&Limits::default(), Arc::clone(&sessions))),
             sessions,
-            logs: Arc::new(Logs::new(&Limits::default(), home)),
+            logs: Arc::new(ReplayBuffers::new(&Limits::default(), home)),
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             limits: Limits::default(),
             budget: Budget::new(&Limits::default()),
@@ -94,8 +94,8 @@ impl Engine {
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.admission = Admission::new(&limits);
         self.checks.limit(&limits);
-        self.memory = Arc::new(Memory::new(&limits, Arc::clone(&self.sessions)));
-        self.logs = Arc::new(Logs::new(&limits, self.home));
+        self.memory = Arc::new(SessionTables::new(&limits, Arc::clone(&self.sessions)));
+        self.logs = Arc::new(ReplayBuffers::new(&limits, self.home));
         if !self.has_common_budget {
             self.budget = Budget::new(&limits);
         }
@@ -152,7 +152,7 @@ impl Engine {
 
     /// Stores the state of sessions there.
     pub(crate) fn store_sessions(&mut self, sessions: Arc<dyn SessionStore>) {
-        self.memory = Arc::new(Memory::new(&self.limits, Arc::clone(&sessions)));
+        self.memory = Arc::new(SessionTables::new(&self.limits, Arc::clone(&sessions)));
         self.sessions = sessions;
     }
 

@@ -22,9 +22,9 @@ pub(super) fn kept_out(engine: &Arc<Engine>, out: Out, head: &Parts, watch: Watc
 
 /// The answer to a request that the access checks refuse, with what its client needs to do better.
 pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, watch: Watch) -> Response<Answered> {
-    let told = engine.auth().told(refusal);
+    let shown = engine.auth().shown_to_callers(refusal);
     let mut response = refuse_at_door(engine, refusal, watch);
-    match told {
+    match shown {
         Unauthenticated::Challenge => demand(engine, refusal, head, engine.auth().scopes(), &mut response),
         // The answer does not say why.
         Unauthenticated::Forbidden => response = self::response(Refusal::Forbidden.status(), Bytes::new()),

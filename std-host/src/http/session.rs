@@ -8,7 +8,7 @@ use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
 use crate::engine::{Answer, Engine, Running, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
-use crate::session::{Client, Hearing, Log, Logged, Reader, Writer};
+use crate::session::{Client, Reader, ReplayBuffer, Replayed, SessionStream, Writer};
 use attache_core::auth::Authenticated;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Carrier, Standalone, open_batched};
@@ -64,7 +64,7 @@ pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, 
 pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
     // A message that may have to be sent again is buffered whole.
     running.whole();
-    let (log, writer) = Log::begin(client.session.name, engine.logs.number(), client.account());
+    let (log, writer) = ReplayBuffer::begin(client.session.name, engine.logs.number(), client.account());
     // MCP 2025-11-25 basic/transports: a disconnect is not a cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
@@ -77,13 +77,13 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client,
     // can resume the stream.
     let primed = client.session.version >= Version::V2025_11_25;
     let answer = match next_until(&mut reader, Some(by)).await {
-        Some(Logged::Last(_, bytes, status)) => return form.whole(status, bytes),
+        Some(Replayed::Last(_, bytes, status)) => return form.whole(status, bytes),
         // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
-        Some(Logged::Gone) => return form.stream(Source::Ended),
-        Some(Logged::Message(number, message)) => {
-            form.stream(Source::Logged { reader, due: Some((number, message)), primed, leave })
+        Some(Replayed::Gone) => return form.stream(Source::Ended),
+        Some(Replayed::Message(number, message)) => {
+            form.stream(Source::Replayed { reader, due: Some((number, message)), primed, leave })
         }
-        None => form.silent(Source::Logged { reader, due: None, primed, leave }),
+        None => form.silent(Source::Replayed { reader, due: None, primed, leave }),
     };
     engine.logs.keep(&log);
     answer
@@ -94,10 +94,10 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client,
 async fn answer_alone(mut reader: Reader, form: &Form) -> Response<Answered> {
     loop {
         match reader.next().await {
-            Logged::Message(..) => {}
-            Logged::Last(_, bytes, status) => return form.whole(status, bytes),
+            Replayed::Message(..) => {}
+            Replayed::Last(_, bytes, status) => return form.whole(status, bytes),
             // The call was cancelled.
-            Logged::Gone => return response(ACCEPTED, Bytes::new()),
+            Replayed::Gone => return response(ACCEPTED, Bytes::new()),
         }
     }
 }
@@ -263,8 +263,8 @@ async fn served(
     }
     match facts.last_event {
         Field::Absent => {
-            let hearing = Hearing::open(client, &engine.changes, permit)?;
-            Ok(stream(Stream::events(None, Source::Hearing(hearing), permit)))
+            let hearing = SessionStream::open(client, &engine.changes, permit)?;
+            Ok(stream(Stream::events(None, Source::SessionStream(hearing), permit)))
         }
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
@@ -273,7 +273,7 @@ async fn served(
                 None => client.replayed(id, UNKNOWN_EVENT, engine.neighbours()).await?,
             };
             let leave = leave(engine, &client);
-            let source = Source::Logged { reader, due: None, primed: false, leave };
+            let source = Source::Replayed { reader, due: None, primed: false, leave };
             Ok(stream(Stream::events(None, source, permit)))
         }
         Field::Repeated => Err(UNKNOWN_EVENT.into()),

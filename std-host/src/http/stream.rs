@@ -4,7 +4,7 @@
 use crate::budget::Permit;
 use crate::engine::{Answer, Listening, Running, Step};
 use crate::limits;
-use crate::session::{Hearing, Logged, Reader};
+use crate::session::{Reader, Replayed, SessionStream};
 use attache_core::http::sse;
 use bytes::Bytes;
 use core::fmt;
@@ -25,7 +25,7 @@ pub(super) enum Source {
     /// A subscription.
     Listening(Listening),
     /// A call of a legacy session. Its messages are kept for replay.
-    Logged {
+    Replayed {
         reader: Reader,
         /// The message that arrived first, and its number.
         due: Option<(u64, Bytes)>,
@@ -35,7 +35,7 @@ pub(super) enum Source {
         leave: Option<Instant>,
     },
     /// The messages of a legacy session that belong to no call.
-    Hearing(Hearing),
+    SessionStream(SessionStream),
     /// No messages.
     Ended,
 }
@@ -73,14 +73,14 @@ impl Source {
             Self::Running(running) => Some(running.step().await),
             Self::Detached(steps) => steps.recv().await,
             Self::Listening(listening) => Some(listening.step().await),
-            Self::Hearing(hearing) => hearing.next().await.map(Step::Told),
-            Self::Logged { .. } | Self::Ended => None,
+            Self::SessionStream(hearing) => hearing.next().await.map(Step::Told),
+            Self::Replayed { .. } | Self::Ended => None,
         }
     }
 
     /// Waits for the next event of a logged call. `None` if there are no more events.
     async fn event(&mut self) -> Option<(Event, Rest)> {
-        let Self::Logged { reader, due, primed, leave } = self else {
+        let Self::Replayed { reader, due, primed, leave } = self else {
             return None;
         };
         if core::mem::replace(primed, false) {
@@ -89,9 +89,9 @@ impl Source {
         let (number, message, rest) = match due.take() {
             Some((number, message)) => (number, message, Rest::Follows),
             None => match next_until(reader, *leave).await {
-                Some(Logged::Message(number, message)) => (number, message, Rest::Follows),
-                Some(Logged::Last(number, message, _)) => (number, message, Rest::None),
-                Some(Logged::Gone) => return None,
+                Some(Replayed::Message(number, message)) => (number, message, Rest::Follows),
+                Some(Replayed::Last(number, message, _)) => (number, message, Rest::None),
+                Some(Replayed::Gone) => return None,
                 None => return Some((Event(reader.id(reader.behind()), None, sse::POLL), Rest::None)),
             },
         };
@@ -113,7 +113,7 @@ impl Event {
 }
 
 /// Waits for the next entry of `reader` until the time `leave`. `None` if that time has come.
-pub(super) async fn next_until(reader: &mut Reader, leave: Option<Instant>) -> Option<Logged> {
+pub(super) async fn next_until(reader: &mut Reader, leave: Option<Instant>) -> Option<Replayed> {
     match leave {
         None => Some(reader.next().await),
         Some(leave) => timeout_at(leave, reader.next()).await.ok(),
@@ -207,7 +207,7 @@ async fn frame(
     permit: Arc<Permit>,
 ) -> (Option<(Source, Framing)>, Result<Bytes, Broken>) {
     use Framing::{Between, Inside, Plain};
-    if let Source::Logged { .. } = source {
+    if let Source::Replayed { .. } = source {
         return match timeout(limits::KEEP_ALIVE, source.event()).await {
             Err(_) => (Some((source, Between)), Ok(Bytes::from_static(sse::KEEP_ALIVE))),
             Ok(Some((event, Rest::Follows))) => (Some((source, Between)), Ok(event.framed(&permit).await)),

@@ -1,6 +1,6 @@
 //! The handle of one legacy client.
 
-use super::tables::{Memory, Signal, Subscribed, Tables};
+use super::tables::{SessionTables, Signal, Subscribed, Tables};
 use crate::backend::Backends;
 use crate::budget::{Account, Overdrawn, Part, Permit, Slot};
 use crate::clock::now;
@@ -21,7 +21,7 @@ pub(crate) struct Client {
     pub(crate) session: Session,
     /// The identifier of this process.
     pub(super) home: [u8; 4],
-    pub(super) memory: Arc<Memory>,
+    pub(super) memory: Arc<SessionTables>,
     /// The account that is charged for remembered state.
     pub(super) account: Account,
     /// Whether messages can reach the client before the answer to its request.
@@ -29,7 +29,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) const fn new(session: Session, home: [u8; 4], memory: Arc<Memory>, account: Account) -> Self {
+    pub(crate) const fn new(session: Session, home: [u8; 4], memory: Arc<SessionTables>, account: Account) -> Self {
         Self { session, home, memory, account, hears: true }
     }
 
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// Takes a place in the table of running calls. `id` is that of the request, as it was written.
-    pub(crate) fn begin(&self, id: &[u8]) -> Result<InFlight, Error> {
+    pub(crate) fn begin(&self, id: &[u8]) -> Result<RunningCall, Error> {
         let Ok(slot) = self.memory.calls.take(self.account) else {
             return Err(CALLS_FULL);
         };
@@ -88,7 +88,7 @@ impl Client {
         let (way, signals) = mpsc::unbounded_channel();
         tables.ways.insert(place.index(), (self.session, way));
         drop(tables);
-        Ok(InFlight { client: self.clone(), place, signals, _slot: slot })
+        Ok(RunningCall { client: self.clone(), place, signals, _slot: slot })
     }
 
     /// Remembers the log level or the subscription that the client asks for. `uri` returns the URI
@@ -223,7 +223,7 @@ impl Client {
 
 /// A call in the table of running calls. Dropping it frees its place.
 #[derive(Debug)]
-pub(crate) struct InFlight {
+pub(crate) struct RunningCall {
     pub(super) client: Client,
     place: Place,
     signals: mpsc::UnboundedReceiver<Signal>,
@@ -232,7 +232,7 @@ pub(crate) struct InFlight {
 
 const CALLS_FULL: Error = Error::Busy("Too many calls of sessions are running: try again later");
 
-impl InFlight {
+impl RunningCall {
     /// Returns the next signal. Nothing is lost if the future is dropped.
     pub(crate) async fn signal(&mut self) -> Signal {
         // The sender is removed only when this value is dropped.
@@ -254,7 +254,7 @@ impl InFlight {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         let mut tables = self.client.memory.tables();
         tables.calls.end(self.place);

@@ -8,8 +8,8 @@ mod replay_buffer;
 mod stream;
 mod tables;
 
-pub(crate) use client::{Client, InFlight, elsewhere};
+pub(crate) use client::{Client, RunningCall, elsewhere};
 pub(crate) use questions::{Asked, Legacy};
-pub(crate) use replay_buffer::{Log, Logged, Logs, Reader, Writer, stream_of};
-pub(crate) use stream::Hearing;
-pub(crate) use tables::{Memory, Signal};
+pub(crate) use replay_buffer::{Reader, ReplayBuffer, ReplayBuffers, Replayed, Writer, stream_of};
+pub(crate) use stream::SessionStream;
+pub(crate) use tables::{SessionTables, Signal};

@@ -2,7 +2,7 @@
 //! are sent on the stream of the call. The answers arrive as separate messages, and then the
 //! handler runs again with them, as in the modern era.
 
-use super::InFlight;
+use super::RunningCall;
 use crate::budget::Permit;
 use crate::call::{Outcome, Question, Run};
 use crate::limits;
@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 /// The additional state of a call by a legacy client.
 pub(crate) struct Legacy {
-    pub(crate) call: InFlight,
+    pub(crate) call: RunningCall,
     again: Rerun,
     waiting: Option<Waiting>,
     /// The permits for answers that the handler has received.
@@ -54,7 +54,7 @@ pub(crate) enum Asked {
 }
 
 impl Legacy {
-    pub(crate) fn new(call: InFlight, again: Rerun) -> Self {
+    pub(crate) fn new(call: RunningCall, again: Rerun) -> Self {
         Self { call, again, waiting: None, held: Vec::new(), due: VecDeque::new() }
     }
 

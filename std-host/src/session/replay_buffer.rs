@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The messages of one call's stream.
-pub(crate) struct Log {
+pub(crate) struct ReplayBuffer {
     session: [u8; 16],
     /// The account that is charged for the messages.
     account: Account,
@@ -37,7 +37,7 @@ struct Kept {
 }
 
 /// The next item that a reader gets.
-pub(crate) enum Logged {
+pub(crate) enum Replayed {
     /// A message with its event number.
     Message(u64, Bytes),
     /// The answer with its event number and its status.
@@ -46,7 +46,7 @@ pub(crate) enum Logged {
     Gone,
 }
 
-impl Log {
+impl ReplayBuffer {
     /// Creates an empty log and its writer.
     pub(crate) fn begin(session: [u8; 16], number: u64, account: Account) -> (Arc<Self>, Writer) {
         let log = Arc::new(Self { session, account, number, kept: Mutex::default(), news: Notify::new() });
@@ -128,7 +128,7 @@ impl Kept {
 const BEHIND: u64 = 16;
 
 /// The writer of a log. Dropping it ends the log.
-pub(crate) struct Writer(Arc<Log>);
+pub(crate) struct Writer(Arc<ReplayBuffer>);
 
 impl Writer {
     /// Adds a message. Waits while a reader is too far behind.
@@ -173,13 +173,13 @@ impl Drop for Writer {
 
 /// A reader of a log.
 pub(crate) struct Reader {
-    log: Arc<Log>,
+    log: Arc<ReplayBuffer>,
     behind: u64,
 }
 
 impl Reader {
     /// Returns the next item. Nothing is lost if the future is dropped.
-    pub(crate) async fn next(&mut self) -> Logged {
+    pub(crate) async fn next(&mut self) -> Replayed {
         loop {
             let log = Arc::clone(&self.log);
             let news = log.news.notified();
@@ -191,17 +191,17 @@ impl Reader {
         }
     }
 
-    fn there(&mut self) -> Option<Logged> {
+    fn there(&mut self) -> Option<Replayed> {
         let mut kept = self.log.kept();
         let next = kept.events.iter().find(|(number, _)| *number > self.behind).cloned();
         let Some((number, message)) = next else {
-            return kept.end.map(|_| Logged::Gone);
+            return kept.end.map(|_| Replayed::Gone);
         };
         self.behind = number;
         kept.taken = kept.taken.max(number);
         Some(match kept.end {
-            Some(Some(status)) if number == kept.last => Logged::Last(number, message, status),
-            _ => Logged::Message(number, message),
+            Some(Some(status)) if number == kept.last => Replayed::Last(number, message, status),
+            _ => Replayed::Message(number, message),
         })
     }
 
@@ -224,15 +224,15 @@ impl Drop for Reader {
 }
 
 /// The logs that clients may resume.
-pub(crate) struct Logs {
-    kept: Mutex<VecDeque<Arc<Log>>>,
+pub(crate) struct ReplayBuffers {
+    kept: Mutex<VecDeque<Arc<ReplayBuffer>>>,
     /// The number of the newest stream.
     newest: AtomicU64,
     /// The number of logs that one caller may have.
     share: usize,
 }
 
-impl Logs {
+impl ReplayBuffers {
     /// The logs of the process `home`.
     pub(crate) fn new(limits: &Limits, home: [u8; 4]) -> Self {
         let share = share(limits::KEPT_STREAMS, limits.share);
@@ -241,7 +241,7 @@ impl Logs {
         Self { kept: Mutex::default(), newest, share }
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Log>>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<ReplayBuffer>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -252,13 +252,13 @@ impl Logs {
 
     /// Keeps a log. If the table is full, the oldest log that has ended is removed, or else the
     /// oldest of all. If the caller has its share, one of its own logs is removed.
-    pub(crate) fn keep(&self, log: &Arc<Log>) {
+    pub(crate) fn keep(&self, log: &Arc<ReplayBuffer>) {
         let mut kept = self.kept();
-        let is_own = |other: &Arc<Log>| other.account == log.account && log.account != Account::UNKNOWN;
+        let is_own = |other: &Arc<ReplayBuffer>| other.account == log.account && log.account != Account::UNKNOWN;
         let own = kept.iter().filter(|other| is_own(other)).count();
         let is_greedy = own > 0 && (own >= self.share || kept.len() >= open_to_all(limits::KEPT_STREAMS));
         if is_greedy || kept.len() >= limits::KEPT_STREAMS {
-            let may_go = |other: &Arc<Log>| !is_greedy || is_own(other);
+            let may_go = |other: &Arc<ReplayBuffer>| !is_greedy || is_own(other);
             let ended = kept.iter().position(|other| may_go(other) && other.kept().end.is_some());
             if let Some(oldest) = ended.or_else(|| kept.iter().position(may_go)) {
                 kept.remove(oldest);
@@ -286,7 +286,7 @@ pub(crate) fn stream_of(id: &str) -> Option<([u8; 4], u64, u64)> {
     Some((home, number, event.parse().ok()?))
 }
 
-impl Cache for Logs {
+impl Cache for ReplayBuffers {
     fn free(&self, account: Option<Account>) {
         let mut gone = Vec::new();
         self.kept().retain(|log| {
@@ -303,7 +303,7 @@ impl Cache for Logs {
     }
 }
 
-impl fmt::Debug for Logs {
+impl fmt::Debug for ReplayBuffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Logs").finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use tokio::sync::{broadcast, mpsc};
 
 /// An open stream. Dropping it closes the stream.
-pub(crate) struct Hearing {
+pub(crate) struct SessionStream {
     client: Client,
     /// `None` if all subscriptions were ended before.
     changes: Option<broadcast::Receiver<Change>>,
@@ -28,7 +28,7 @@ pub(crate) struct Hearing {
     due: VecDeque<Change>,
 }
 
-impl Hearing {
+impl SessionStream {
     /// Opens the stream. An older stream of the same session ends. Each message may go to one
     /// stream only (MCP 2025-11-25 basic/transports, "Multiple Connections"), and a client that
     /// opens a second stream has lost the first, even if the connection of the first is still open.
@@ -102,7 +102,7 @@ impl Hearing {
     }
 }
 
-impl Drop for Hearing {
+impl Drop for SessionStream {
     fn drop(&mut self) {
         let mut tables = self.client.memory.tables();
         self.client.memory.sessions.release(&self.client.session);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// The remembered state of legacy clients.
-pub(crate) struct Memory {
+pub(crate) struct SessionTables {
     tables: Mutex<Tables>,
     /// Called while the tables are locked, and never the other way round.
     pub(super) sessions: Arc<dyn SessionStore>,
@@ -57,7 +57,7 @@ pub(crate) enum Signal {
     Answer(usize, Result<Value, Value>, Permit),
 }
 
-impl Memory {
+impl SessionTables {
     pub(crate) fn new(limits: &Limits, sessions: Arc<dyn SessionStore>) -> Self {
         Self {
             tables: Mutex::default(),
@@ -125,7 +125,7 @@ impl Tables {
     }
 }
 
-impl fmt::Debug for Memory {
+impl fmt::Debug for SessionTables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").finish_non_exhaustive()
     }

@@ -5,7 +5,7 @@ use super::message::{Content, Missed, Parts, Request, What, next};
 use crate::admission::parsed;
 use crate::budget::Permit;
 use crate::call::{Event, Forwarded, Outcome, ParkedCall, Suspended, ToolOutput, parked_gone};
-use crate::session::{Client, Log, Reader, Writer, elsewhere, stream_of};
+use crate::session::{Client, Reader, ReplayBuffer, Writer, elsewhere, stream_of};
 use attache_core::exchange::{Next, Standalone};
 use attache_core::json::Item;
 use attache_core::rpc::Error;
@@ -54,7 +54,7 @@ impl Client {
         let what = What::Events { session: self.session.name, after: event.to_owned() };
         match neighbours.ask(Request { home, what }).await {
             Ok(parts) => {
-                let (log, writer) = Log::copied(self.session.name, (number, behind), self.account());
+                let (log, writer) = ReplayBuffer::copied(self.session.name, (number, behind), self.account());
                 let reader = log.read(behind);
                 tokio::spawn(mirror(parts, writer));
                 Ok(reader)
@@ -76,8 +76,8 @@ async fn mirror(mut parts: Parts, writer: Writer) {
             () = writer.abandoned() => return,
         };
         match part.map(|part| part.0) {
-            Some(Content::Logged { number, message, last: None }) => writer.push_as(number, message.into()).await,
-            Some(Content::Logged { number, message, last: Some(status) }) => {
+            Some(Content::Replayed { number, message, last: None }) => writer.push_as(number, message.into()).await,
+            Some(Content::Replayed { number, message, last: Some(status) }) => {
                 return writer.finish_as(number, message.into(), status);
             }
             _ => return,
@@ -109,7 +109,7 @@ pub(crate) fn resume(
                 Some(Content::Failed(reason)) => Outcome::Tool(ToolOutput::failed(reason)),
                 Some(Content::Error { code, message, data }) => Outcome::Failed { code, message, data },
                 Some(Content::Asks { questions, state }) => Outcome::Asks(questions, state),
-                Some(Content::Logged { .. }) | None => parked_gone(),
+                Some(Content::Replayed { .. }) | None => parked_gone(),
             };
         }
     });

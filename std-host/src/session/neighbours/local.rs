@@ -3,7 +3,7 @@
 use super::message::{Content, Missed, Part, Parts, Received, Request, What};
 use crate::budget::{Account, Budget, weight};
 use crate::call::{Event, Forwarded, Outcome, Parking, Suspended, parked_too_many};
-use crate::session::{Logged, Logs, Memory, Reader};
+use crate::session::{Reader, ReplayBuffers, Replayed, SessionTables};
 use bytes::Bytes;
 use core::fmt;
 use serde_json::{Map, Value};
@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 #[derive(Clone)]
 pub struct Local {
     pub(crate) home: [u8; 4],
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) logs: Arc<Logs>,
+    pub(crate) memory: Arc<SessionTables>,
+    pub(crate) logs: Arc<ReplayBuffers>,
     pub(crate) parking: Parking,
     pub(crate) budget: Budget,
 }
@@ -88,11 +88,11 @@ const PARTS: usize = 4;
 async fn replay(mut reader: Reader, sender: mpsc::Sender<Part>) {
     loop {
         let (number, message, last) = match reader.next().await {
-            Logged::Message(number, message) => (number, message, None),
-            Logged::Last(number, message, status) => (number, message, Some(status)),
-            Logged::Gone => return,
+            Replayed::Message(number, message) => (number, message, None),
+            Replayed::Last(number, message, status) => (number, message, Some(status)),
+            Replayed::Gone => return,
         };
-        let part = Part(Content::Logged { number, message: text(&message), last });
+        let part = Part(Content::Replayed { number, message: text(&message), last });
         if sender.send(part).await.is_err() || last.is_some() {
             return;
         }

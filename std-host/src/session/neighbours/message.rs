@@ -55,7 +55,7 @@ pub struct Part(pub(super) Content);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Content {
     /// An event of a stream: its number and its message; with the status if it is the answer.
-    Logged { number: u64, message: String, last: Option<u16> },
+    Replayed { number: u64, message: String, last: Option<u16> },
     /// A notification of a call that was resumed.
     Event(String),
     /// The result of that call.
