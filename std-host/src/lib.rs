@@ -77,6 +77,7 @@ mod system;
 pub mod testing;
 #[cfg(feature = "serve")]
 mod watched_file;
+mod why;
 
 pub use attache_core::tool::Level;
 pub use budget::Budget;

@@ -354,6 +354,6 @@ impl Evidence<'_> {
 
 /// Logs why a caller is refused, and returns the part of the reason that the peer may know.
 fn log_denial(denied: &Denied<'_>) -> Refusal {
-    crate::observe::note_why(denied);
+    crate::why::note(denied);
     Refusal::from(*denied)
 }
