@@ -93,8 +93,8 @@ impl<'a> Server<'a> {
     }
 
     /// Returns the server for requests of `who`, for a driver: with lists for this caller if the server hides forbidden entries.
-    #[cfg(feature = "embassy")]
-    pub(crate) const fn for_caller<'w>(&self, who: &'w Authenticated<'w>) -> Server<'w>
+    #[must_use]
+    pub const fn for_caller<'w>(&self, who: &'w Authenticated<'w>) -> Server<'w>
     where
         'a: 'w,
     {
