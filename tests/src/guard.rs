@@ -3,7 +3,7 @@
 
 use crate::device::{Topics, on, topics};
 use crate::endpoint::guarded;
-use crate::homes::{Answering, Http, headers};
+use crate::implementations::{Answering, Http, headers};
 use crate::journal::Memory;
 use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};

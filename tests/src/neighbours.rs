@@ -1,7 +1,7 @@
 //! Servers in several processes: requests for a call that runs in another one.
 
 use crate::backends::{Scripted, TOOLS};
-use crate::homes::{Answering, Http};
+use crate::implementations::{Answering, Http};
 use crate::modern::{Client, able};
 use ::core::sync::atomic::Ordering::SeqCst;
 use ::core::time::Duration;
