@@ -32,7 +32,7 @@
 //! # Features
 //!
 //! - `axum` (default): [`Server::routes`].
-//! - `auth` (default): access tokens of OAuth issuers, `auth::Tokens`.
+//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`.
 //! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
 //! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
@@ -56,7 +56,7 @@ mod clock;
 mod door;
 mod engine;
 pub mod http;
-#[cfg(any(feature = "auth", feature = "client"))]
+#[cfg(any(feature = "tokens", feature = "client"))]
 mod https;
 pub mod limits;
 pub mod observe;
@@ -77,6 +77,7 @@ mod system;
 pub mod testing;
 #[cfg(feature = "serve")]
 mod watched_file;
+mod why;
 
 pub use attache_core::tool::Level;
 pub use budget::Budget;

@@ -332,7 +332,7 @@ impl Server {
     /// metadata at the root and nest the [`endpoint`](Server::endpoint):
     ///
     /// ```
-    /// # #[cfg(all(feature = "axum", feature = "auth"))]
+    /// # #[cfg(all(feature = "axum", feature = "tokens"))]
     /// # fn router() -> Result<axum::Router, Box<dyn core::error::Error>> {
     /// # use attache_host::Server;
     /// # use attache_host::auth::{Auth, Issuer, Tokens};

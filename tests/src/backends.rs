@@ -1,7 +1,7 @@
 //! Backends: their entries are merged into one server, their answers arrive as written, and their
 //! calls can ask the client while they run.
 
-use crate::homes::Answering;
+use crate::implementations::Answering;
 use crate::modern::{Client, Pipe, able};
 use ::core::time::Duration;
 use attache_host::backend::{Answer, Backend, Backends, Call, Entry, Kind, Publisher, Run};

@@ -1,9 +1,9 @@
 //! The engine answers the same everywhere: on its own, on the host over a socket, and on the host
 //! over pipes.
 
-use crate::cases::{self, Answer, Case, modern};
+use crate::bad_input::{self, Answer, Case, modern};
 use crate::demo;
-use crate::homes::{Http, Response, core, headers};
+use crate::implementations::{Http, Response, core, headers};
 use serde_json::{Value, json};
 
 /// Checks an answer against a case. Ids are compared as written, because a JSON reader could round
@@ -37,7 +37,7 @@ pub(crate) fn check(case: &Case, answer: &[u8]) {
 
 #[test]
 fn bad_line_is_answered_with_the_right_code_in_pieces_of_any_size() {
-    for case in cases::all().iter().filter(|case| !case.body.contains(&b'\n')) {
+    for case in bad_input::all().iter().filter(|case| !case.body.contains(&b'\n')) {
         let line = [case.body.as_slice(), b"\n"].concat();
         let whole = core::Line::new().ask(&line, line.len());
         check(case, &whole.concat());
@@ -48,7 +48,7 @@ fn bad_line_is_answered_with_the_right_code_in_pieces_of_any_size() {
 #[test]
 fn bad_body_over_http_is_answered_with_the_right_status_and_the_same_bytes_by_engine_and_host() {
     let host = Http::start(demo::host());
-    for case in cases::all() {
+    for case in bad_input::all() {
         let headers = headers(case.method, case.tool);
         let engine = core::post(&headers, &case.body);
         assert_eq!(engine.status, case.status, "{}: {}", case.name, String::from_utf8_lossy(&engine.body));

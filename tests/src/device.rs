@@ -173,6 +173,16 @@ pub(crate) fn on_a_line<const OUT: usize, F: Future<Output = ()>>(
     handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     client: impl FnOnce(Line) -> F,
 ) {
+    on::<OUT, 2, F>(width, embassy::Line::new(server).changes(topics), handler, client);
+}
+
+/// The same on any line.
+pub(crate) fn on<const OUT: usize, const URIS: usize, F: Future<Output = ()>>(
+    width: usize,
+    line: embassy::Line<'_, URIS>,
+    handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
+    client: impl FnOnce(Line) -> F,
+) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
@@ -181,7 +191,7 @@ pub(crate) fn on_a_line<const OUT: usize, F: Future<Output = ()>>(
         let (rx, tx) = split(far);
         let mut buffers = LineBuffers::<2048, OUT, 2>::new();
         let io = (FromTokio::new(rx), FromTokio::new(tx));
-        let board = embassy::Line::new(server).changes(topics).serve(io, &mut buffers, handler);
+        let board = line.serve(io, &mut buffers, handler);
         let client = client(Line { input, output: BufReader::new(output) });
         tokio::select! {
             served = board => panic!("the board has stopped: {served:?}"),

@@ -1,6 +1,6 @@
 //! Discovery, and unknown members of a request that must not change its answer.
 
-use crate::homes::{Http, headers};
+use crate::implementations::{Http, headers};
 use crate::modern::{Client, request};
 use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! The device driver over HTTP: the board of [`device`](crate::device) behind real sockets.
 
-use crate::cases::{self, Answer};
+use crate::bad_input::{self, Answer};
 use crate::conversations::check;
 use crate::device::{Board, SERVER, Topics, call, entries, listen, read, topics};
-use crate::homes::{Http, core, headers};
+use crate::implementations::{Http, core, headers};
 use crate::modern::request;
 use crate::{demo, device};
 use ::core::time::Duration;
@@ -158,7 +158,7 @@ fn bad_body_to_a_board_is_answered_like_by_the_engine_byte_for_byte() {
     let board = boot(&demo::SERVER, topics, 2, Deadlines::DEFAULT, async |call, out| {
         demo::tools::dispatch(&demo::Demo, call, out)
     });
-    for case in cases::all() {
+    for case in bad_input::all() {
         let headers = headers(case.method, case.tool);
         let (came, engine) = (board.post(&headers, &case.body), core::post(&headers, &case.body));
         assert_eq!((came.status, came.body.as_slice()), (engine.status, engine.body.as_slice()), "{}", case.name);

@@ -2,11 +2,11 @@
 //! its emulated board.
 //!
 //! The tests need foreign programs. If one is missing the test names it and passes; with
-//! `ATTACHE_FOREIGN=required`, as in CI, the test fails instead.
+//! `FOREIGN_CLIENTS=required`, as in CI, the test fails instead.
 
-use crate::cases;
+use crate::bad_input;
 use crate::conversations::check;
-use crate::homes::{Http, Process, core, headers};
+use crate::implementations::{Http, Process, core, headers};
 use crate::modern::request;
 use crate::protection::now;
 use crate::tokens::{base64url, token};
@@ -37,7 +37,7 @@ pub(crate) fn there(path: &Path, remedy: &str) -> bool {
 }
 
 fn missing(sentence: &str) -> bool {
-    assert!(std::env::var_os("ATTACHE_FOREIGN").is_none_or(|wish| wish != "required"), "{sentence}");
+    assert!(std::env::var_os("FOREIGN_CLIENTS").is_none_or(|wish| wish != "required"), "{sentence}");
     // Writes past the test harness, which hides the output of tests that pass.
     let _ = writeln!(std::io::stderr(), "skipped: {sentence}");
     false
@@ -563,11 +563,11 @@ fn bad_body_over_the_boards_ethernet_is_answered_as_by_the_engine_here() {
     let (_board, url) = boot(&run);
     let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/mcp")).expect("host and port");
     let board = Http::at(address.parse().expect("an address"));
-    for case in cases::all() {
+    for case in bad_input::all() {
         let headers = headers(case.method, case.tool);
         let came = board.post(&headers, &case.body);
         assert_eq!(came.status, case.status, "{}: {}", case.name, String::from_utf8_lossy(&came.body));
-        if let cases::Answer::Error(..) = case.answer {
+        if let bad_input::Answer::Error(..) = case.answer {
             assert_eq!(came.body, core::post(&headers, &case.body).body, "{}: two homes, two answers", case.name);
         }
     }
@@ -624,12 +624,12 @@ fn bad_line_on_the_boards_uart_is_answered_as_by_the_engine_here() {
         return;
     };
     let mut board = Process::start(Command::new(run).arg("--serial").stderr(Stdio::null()));
-    let sentinel = cases::modern(r#"{"jsonrpc":"2.0","id":"sentinel","method":"server/discover","params":{«M»}}"#);
-    for case in cases::all().iter().filter(|case| !case.body.contains(&b'\n')) {
+    let sentinel = bad_input::modern(r#"{"jsonrpc":"2.0","id":"sentinel","method":"server/discover","params":{«M»}}"#);
+    for case in bad_input::all().iter().filter(|case| !case.body.contains(&b'\n')) {
         board.send(&case.body);
         let answer = match case.answer {
             // A message got no answer if the next answer belongs to the next request.
-            cases::Answer::Silence => {
+            bad_input::Answer::Silence => {
                 board.send(&sentinel);
                 let next = board.receive();
                 assert!(next.starts_with(br#"{"jsonrpc":"2.0","id":"sentinel""#), "{}", case.name);
@@ -638,7 +638,7 @@ fn bad_line_on_the_boards_uart_is_answered_as_by_the_engine_here() {
             _ => board.receive(),
         };
         check(case, &answer);
-        if let cases::Answer::Error(..) = case.answer {
+        if let bad_input::Answer::Error(..) = case.answer {
             let line = [case.body.as_slice(), b"\n"].concat();
             assert_eq!(core::Line::new().ask(&line, 64).concat(), answer, "{}: two homes, two answers", case.name);
         }

@@ -3,7 +3,7 @@
 
 use crate::device::{SERVER, topics};
 use crate::endpoint::{IMPATIENT, boot};
-use crate::homes::{Answering, Http};
+use crate::implementations::{Answering, Http};
 use crate::modern::{Client, frame, request};
 use ::core::time::Duration;
 use attache_core::embassy::Deadlines;

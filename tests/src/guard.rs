@@ -1,13 +1,14 @@
 //! A device with authentication: keys and tokens checked against its flash, and a flood of forged
 //! tokens that must not block it.
 
-use crate::device::{Topics, topics};
+use crate::device::{Topics, on, topics};
 use crate::endpoint::guarded;
-use crate::homes::{Answering, Http};
+use crate::implementations::{Answering, Http, headers};
 use crate::journal::Memory;
+use crate::modern::request;
 use crate::tokens::{HEADER, NOW, RULES, key, token};
-use attache_core::auth::{ApiKey, Denied, Gate, Rules, digest};
-use attache_core::embassy::{Deadlines, Guard, SignatureBudget, TokenSlot, Tokens, WallClock, keep_time};
+use attache_core::auth::{Access, ApiKey, Authenticated, Denied, Gate, Rules, digest};
+use attache_core::embassy::{Deadlines, Guard, Line, SignatureBudget, TokenSlot, Tokens, WallClock, keep_time};
 use attache_core::http::Resource;
 use attache_core::journal::Journal;
 use attache_core::mcp::Server;
@@ -33,7 +34,9 @@ impl Valve {
     }
 }
 
-static SERVER: Server<'static> = Server::new("valve", "1", &const { Tables::of_tools(tools::TOOLS) });
+const OFFERS: &Tables<'static> = &Tables::of_tools(tools::TOOLS);
+static SERVER: Server<'static> = Server::new("valve", "1", OFFERS);
+static HIDING: Server<'static> = Server::new("valve", "1", OFFERS).hide_forbidden();
 
 const SECRET: &str = "a key that nobody guesses";
 
@@ -45,8 +48,15 @@ fn log(denied: &Denied<'_>) {
 }
 
 fn board(callers: impl FnOnce() -> (Gate, Guard<'static>) + Send + 'static) -> Http {
+    board_of(&SERVER, callers)
+}
+
+fn board_of(
+    server: &'static Server<'static>,
+    callers: impl FnOnce() -> (Gate, Guard<'static>) + Send + 'static,
+) -> Http {
     let topics: &'static Topics = Box::leak(Box::new(topics()));
-    guarded(&SERVER, topics, 3, Deadlines::DEFAULT, callers, async |call, out| tools::dispatch(&Valve, call, out))
+    guarded(server, topics, 3, Deadlines::DEFAULT, callers, async |call, out| tools::dispatch(&Valve, call, out))
 }
 
 fn keys() -> &'static [ApiKey] {
@@ -75,13 +85,21 @@ fn tokens(clock: &'static WallClock) -> &'static Tokens<'static> {
 }
 
 fn call(board: &Http, tool: &str, credentials: &[(&str, &str)]) -> Answering {
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}}).to_string();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}});
+    send(board, "2025-11-25", credentials, &body)
+}
+
+fn send(board: &Http, version: &str, credentials: &[(&str, &str)], body: &Value) -> Answering {
     let headers = [
-        &[("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")],
+        &[("host", "localhost"), ("content-type", "application/json"), ("mcp-protocol-version", version)],
         credentials,
     ]
     .concat();
-    board.open(&headers, body.as_bytes())
+    board.open(&headers, body.to_string().as_bytes())
+}
+
+fn post(board: &Http, version: &str, credentials: &[(&str, &str)], body: &Value) -> Value {
+    serde_json::from_slice(&send(board, version, credentials, body).rest()).expect("JSON")
 }
 
 fn with(board: &Http, tool: &str, token: &str) -> Answering {
@@ -160,6 +178,48 @@ fn token_opens_a_device_within_its_scopes_and_a_caller_without_one_gets_a_challe
         assert_eq!(metadata["resource"], "https://api.example/mcp");
     }
     assert_eq!(board.open_at("GET", "/.well-known/other", &[("host", "localhost")], b"").status, 404);
+}
+
+#[test]
+fn device_that_hides_forbidden_tools_lists_to_each_caller_what_it_may_use() {
+    let callers = || (Gate::Optional, Guard { keys: &[], tokens: Some(tokens(at(NOW))), denied: log });
+    let board = board_of(&HIDING, callers);
+    let authorized = |scopes: &str| format!("Bearer {}", good(&[("scp", json!(scopes))]));
+    for (credentials, expected) in [
+        (None, &["look"][..]),
+        (Some(authorized("read")), &["look"]),
+        (Some(authorized("read valve.open")), &["look", "open"]),
+    ] {
+        let credentials: Vec<_> = credentials.iter().map(|value| ("authorization", value.as_str())).collect();
+        let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        let batched = post(&board, "2025-03-26", &credentials, &json!([list]));
+        for result in [&post(&board, "2025-11-25", &credentials, &list)["result"], &batched[0]["result"]] {
+            let tools = result["tools"].as_array().expect("tools");
+            assert_eq!(tools.iter().map(|tool| tool["name"].as_str().expect("a name")).collect::<Vec<_>>(), expected);
+        }
+        let modern = request(1, "tools/list", json!({}));
+        let headers = [headers("tools/list", None), credentials.clone()].concat();
+        let answer = board.open(&headers, modern.to_string().as_bytes()).rest();
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert_eq!(answer["result"]["cacheScope"], "private", "{answer}");
+        assert_eq!(answer["result"]["tools"].as_array().expect("tools").len(), expected.len());
+    }
+}
+
+#[test]
+fn line_whose_server_hides_forbidden_tools_lists_what_its_caller_may_use() {
+    for (access, expected) in [(Access::Guest, 1), (Access::Anonymous, 2)] {
+        let line = Line::new(&HIDING).caller(Authenticated::anonymous(&access));
+        on::<512, 0, _>(
+            64,
+            line,
+            async |call, out| tools::dispatch(&Valve, call, out),
+            |mut line| async move {
+                let answer = line.ask(&request(1, "tools/list", json!({}))).await;
+                assert_eq!(answer["result"]["tools"].as_array().expect("tools").len(), expected, "{answer}");
+            },
+        );
+    }
 }
 
 #[test]

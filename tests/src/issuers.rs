@@ -1,6 +1,6 @@
 //! Issuers over time: key rotation, several tenants, and tokens for which nothing is fetched.
 
-use crate::homes::Http;
+use crate::implementations::Http;
 use crate::protection::{RESOURCE, Site, call, fixed, jwks, now, protected, signing, site, status, token, tools};
 use crate::tokens::{base64url, signed_by};
 use ::core::time::Duration;

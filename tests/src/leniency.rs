@@ -2,7 +2,7 @@
 
 use crate::device::{Board, SERVER, call, topics};
 use crate::endpoint::boot;
-use crate::homes::{Http, headers};
+use crate::implementations::{Http, headers};
 use crate::modern::{Client, request};
 use attache_core::embassy::Deadlines;
 use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server};

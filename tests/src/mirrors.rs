@@ -1,6 +1,6 @@
 //! Arguments that are mirrored in headers (MCP 2026-07-28 server/tools, `x-mcp-header`).
 
-use crate::homes::{Http, headers};
+use crate::implementations::{Http, headers};
 use crate::modern::request;
 use ::core::panic::AssertUnwindSafe;
 use attache_host::{Ctx, Server, Tool};

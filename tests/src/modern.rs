@@ -1,7 +1,7 @@
 //! A client of revision 2026-07-28 with the features that the tests need: over a socket, over
 //! lines, and in this process.
 
-use crate::homes::{Answering, Http, headers};
+use crate::implementations::{Answering, Http, headers};
 use ::core::time::Duration;
 use attache_host::http::McpService;
 use attache_host::{Server, stdio};

@@ -1,7 +1,7 @@
 //! Servers in several processes: requests that concern a call in another process.
 
 use crate::backends::{Scripted, TOOLS};
-use crate::homes::{Answering, Http};
+use crate::implementations::{Answering, Http};
 use crate::modern::{Client, able};
 use ::core::sync::atomic::Ordering::SeqCst;
 use ::core::time::Duration;

@@ -1,7 +1,7 @@
 //! A host with authentication: tokens of an issuer that publishes its keys over HTTP, API keys, and
 //! the form of refusals.
 
-use crate::homes::{Answering, Http, Response};
+use crate::implementations::{Answering, Http, Response};
 use crate::tokens::{base64url, signed_by};
 use ::core::sync::atomic::{AtomicUsize, Ordering};
 use ::core::time::Duration;

@@ -1,7 +1,7 @@
 //! Results and the room they need: a result that does not fit is an error; an emitted answer needs
 //! no room.
 
-use crate::cases::modern;
+use crate::bad_input::modern;
 use crate::demo::{Demo, SERVER, tools};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Carrier, answer};

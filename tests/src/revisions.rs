@@ -1,7 +1,7 @@
 //! The exact differences between revisions: the version that a handshake agrees on, and the members
 //! that clients of each revision see, over HTTP and over lines.
 
-use crate::homes::Http;
+use crate::implementations::Http;
 use attache_host::{Content, Ctx, Json, NoArgs, Server, Tool, ToolOutput};
 use schemars::JsonSchema;
 use serde::Serialize;

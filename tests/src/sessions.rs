@@ -1,7 +1,7 @@
 //! Legacy sessions over HTTP: the lifetime of session ids, and the questions, notifications and
 //! replay in a session.
 
-use crate::homes::{Answering, Http, Response};
+use crate::implementations::{Answering, Http, Response};
 use ::core::time::Duration;
 use attache_host::observe::Metrics;
 use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Resource, Server, ToolError, UserPage};

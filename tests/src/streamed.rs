@@ -1,6 +1,6 @@
 //! Results that are sent while the handler produces them.
 
-use crate::homes::headers;
+use crate::implementations::headers;
 use crate::modern::{Client, Pipe, request};
 use ::core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ::core::time::Duration;

@@ -260,7 +260,8 @@ fn modern_client_that_disconnects_stops_its_call() {
     counts.become_these([1, 1, 0]);
     // The client disconnects before anything was sent.
     let silent = request(1, "tools/call", json!({"name": "waits"}));
-    let stream = client.0.begin(&crate::homes::headers("tools/call", Some("waits")), silent.to_string().as_bytes());
+    let stream =
+        client.0.begin(&crate::implementations::headers("tools/call", Some("waits")), silent.to_string().as_bytes());
     counts.become_these([2, 1, 0]);
     drop(stream);
     counts.become_these([2, 2, 0]);

@@ -13,6 +13,7 @@ use crate::exchange::{Batch, Carrier, Emission, Listen, Next, Reply, Standalone,
 use crate::http::{ACCEPTED, Accept, Door, HeadFacts, Method, OK, Refusal, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads, Request, chunk, close_head, open_head};
 use crate::json::{Full, Sink, Slice};
+use crate::mcp::Server;
 use crate::tool::{Call, Operation, Output, ToolError, ToolResult, scopes};
 use core::future::{Future, poll_fn};
 use core::net::IpAddr;
@@ -134,7 +135,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let mut say = Say::NOTHING;
         self.to.renew();
         let Some((request, guest)) = self.enter(request, body, &mut say) else {
-            return self.say(&say, body, out).await;
+            return self.say(&say, self.to.server, body, out).await;
         };
         if request.expects_continue {
             self.to.put(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -145,11 +146,14 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let len = into.len();
         self.to.renew();
         let who = guest.who();
+        let server = self.to.server.for_caller(&who);
         let facts = &request.facts;
         let (limit, after) = (body.len(), say.after);
         let body = body.get(..len).unwrap_or_default();
-        match self.open(came, &who, facts, (body, limit), &mut say) {
-            Some(Next::Batch(batch)) if self.batch(batch, &who, facts, after, body, out).await? => return Ok(after),
+        match self.open(came, (&server, &who), facts, (body, limit), &mut say) {
+            Some(Next::Batch(batch)) if self.batch(batch, (&server, &who), facts, after, body, out).await? => {
+                return Ok(after);
+            }
             Some(Next::Call(ticket)) => {
                 self.call(ticket, &who, Place::Alone(facts.accept, after), body, out).await?;
                 return Ok(after);
@@ -160,7 +164,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
             },
             _ => {}
         }
-        self.say(&say, body, out).await
+        self.say(&say, &server, body, out).await
     }
 
     /// Accepts a request up to its body, or returns the reason for a refusal. `scratch` is a buffer
@@ -251,7 +255,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     fn open(
         &self,
         came: Result<bool, Fault>,
-        who: &Authenticated<'_>,
+        (server, who): (&Server<'_>, &Authenticated<'_>),
         facts: &HeadFacts<'_>,
         (body, limit): (&[u8], usize),
         say: &mut Say,
@@ -268,8 +272,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
             }
         }
         say.accept = facts.accept;
-        match open(self.to.server, who, Carrier::Http(facts), body).next {
-            // No call sends a question to the client here, so an answer has no effect.
+        match open(server, who, Carrier::Http(facts), body).next {
+            // No call asks anything here.
             Next::Ack | Next::Cancel(_) | Next::Answer(..) => None,
             Next::Reply(reply) | Next::Remember(_, reply) => {
                 say.refusal = reply.denied().map(|(refusal, operation)| (refusal, Some(operation)));
@@ -280,10 +284,10 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         }
     }
 
-    /// Sends the answer that was chosen. `out` is a buffer for its head.
-    async fn say(&mut self, say: &Say, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
+    /// Sends the answer that was decided. `out` is for its head.
+    async fn say(&mut self, say: &Say, server: &Server<'_>, body: &[u8], out: &mut [u8]) -> Result<After, Gone> {
         let mut head = Slice::new(out);
-        let (emission, end) = self.answer(say, body, &mut head).map_err(|Full| Gone)?;
+        let (emission, end) = self.answer(say, server, body, &mut head).map_err(|Full| Gone)?;
         self.to.put(head.written()).await?;
         if let Some(emission) = emission {
             self.to.emission(emission).await?;
@@ -299,17 +303,15 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     fn answer<'s>(
         &self,
         say: &'s Say,
+        server: &'s Server<'s>,
         body: &'s [u8],
         out: &mut Slice<'_>,
-    ) -> Result<(Option<Emission<'s>>, &'s [u8]), Full>
-    where
-        'a: 's,
-    {
+    ) -> Result<(Option<Emission<'s>>, &'s [u8]), Full> {
         let mut event = None;
         let rest: (_, &[u8]) = match &say.answer {
             Answers::Reply(reply) => {
                 reply.tell();
-                let emission = reply.emit(self.to.server, body, b"");
+                let emission = reply.emit(server, body, b"");
                 let len = emission.len();
                 event = is_event(reply, say.accept).then_some(sse::FRONT.len() + len + sse::BACK.len());
                 let content = if event.is_some() { Content::Events } else { Content::Message(len) };
@@ -354,7 +356,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     async fn batch(
         &mut self,
         batch: Batch,
-        who: &Authenticated<'_>,
+        (server, who): (&Server<'_>, &Authenticated<'_>),
         facts: &HeadFacts<'_>,
         after: After,
         body: &[u8],
@@ -366,7 +368,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         };
         let mut begun = false;
         for message in batch.messages(body) {
-            let next = open_batched(self.to.server, who, Carrier::Http(facts), message).next;
+            let next = open_batched(server, who, Carrier::Http(facts), message).next;
             let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
                 continue;
             };
@@ -376,7 +378,8 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
             match next {
                 Next::Call(ticket) => self.call(ticket, who, Place::Batched(front), message, out).await?,
                 Next::Reply(reply) | Next::Remember(_, reply) => {
-                    self.to.part(Some(&reply), [front, b""], message, b"").await?;
+                    reply.tell();
+                    self.to.part(Some(reply.emit(server, message, b"")), [front, b""], b"").await?;
                 }
                 _ => {}
             }
@@ -385,7 +388,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         if !begun {
             return Ok(false);
         }
-        self.to.part(None, [b"]", back], b"", b"").await?;
+        self.to.part(None, [b"]", back], b"").await?;
         self.to.end().await?;
         Ok(true)
     }
@@ -682,7 +685,11 @@ impl<W: Write> Answer<'_, '_, W> {
             (Form::LastEvent, _) => (b"", sse::BACK),
             (Form::Chunks, _) => (b"", b""),
         };
-        to.part(reply, [front, back], body, written).await?;
+        let emission = reply.map(|reply| {
+            reply.tell();
+            reply.emit(to.server, body, written)
+        });
+        to.part(emission, [front, back], written).await?;
         match place {
             Place::Alone(..) => to.end().await,
             Place::Batched(_) => Ok(()),

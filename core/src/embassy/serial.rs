@@ -108,6 +108,7 @@ impl<'a, const URIS: usize> Line<'a, URIS> {
         handler: impl AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
     ) -> Result<(), Error<R::Error, W::Error>> {
         let Self { server, changes, who } = &self;
+        let server = &server.for_caller(who);
         let LineBuffers { line, out, subscriptions } = buffers;
         let mut lines = Lines::new(line);
         let mut inbox = Inbox::new(rx);

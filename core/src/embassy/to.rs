@@ -66,16 +66,13 @@ impl<'a, W: Write> To<'a, W> {
     /// call has `written`, or `written` alone.
     pub(super) async fn part(
         &mut self,
-        reply: Option<&Reply>,
+        reply: Option<Emission<'_>>,
         [front, back]: [&[u8]; 2],
-        body: &[u8],
         written: &[u8],
     ) -> Result<(), Gone> {
-        let Some(reply) = reply else {
+        let Some(emission) = reply else {
             return self.chunk(&[front, written, back]).await;
         };
-        reply.tell();
-        let emission = reply.emit(self.server, body, written);
         self.put(&chunk(front.len() + emission.len() + back.len())).await?;
         self.put(front).await?;
         self.emission(emission).await?;

@@ -16,7 +16,8 @@ pub struct Server<'a> {
     page: usize,
     extensions: Option<&'a str>,
     sessions: bool,
-    /// The caller that these lists are for; `None` if all callers see the same lists.
+    hides_forbidden: bool,
+    /// The caller whose lists these are; `None` where all callers see the same lists.
     reader: Option<&'a Authenticated<'a>>,
 }
 
@@ -40,6 +41,7 @@ impl<'a> Server<'a> {
             page: usize::MAX,
             extensions: None,
             sessions: false,
+            hides_forbidden: false,
             reader: None,
         }
     }
@@ -83,9 +85,27 @@ impl<'a> Server<'a> {
         Self { sessions: true, ..self }
     }
 
-    /// Returns the same server with lists that contain only the entries that `reader` may use.
-    /// Clients and caches must not share such lists (MCP 2026-07-28 server/utilities/caching). The
-    /// reply must be emitted with the same server.
+    /// Declares that the drivers of a device show each caller only the entries that it may use. By default all callers see the same
+    /// lists, so that a client can learn from a refusal which scope is missing.
+    #[must_use]
+    pub const fn hide_forbidden(self) -> Self {
+        Self { hides_forbidden: true, ..self }
+    }
+
+    /// Returns the server for requests of `who`, for a driver: with lists for this caller if the server hides forbidden entries.
+    #[must_use]
+    pub const fn for_caller<'w>(&self, who: &'w Authenticated<'w>) -> Server<'w>
+    where
+        'a: 'w,
+    {
+        match self.hides_forbidden {
+            true => Server { reader: Some(who), ..*self },
+            false => *self,
+        }
+    }
+
+    /// The same server with lists that show only the entries which `reader` may use. Clients and caches must not hand such lists on
+    /// (MCP 2026-07-28 server/utilities/caching). The reply is to be emitted with the same server.
     #[must_use]
     pub const fn with_lists_for(self, reader: &'a Authenticated<'a>) -> Self {
         Self { reader: Some(reader), ..self }

@@ -6,9 +6,8 @@ use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::key_file::administration;
 use attache_host::backend::Backends;
-use attache_host::serve::{Listener, Ready, TlsFiles, not_found};
+use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, Server};
 use axum::Router;
 use axum::extract::Request;
@@ -108,7 +107,7 @@ pub(super) fn assemble(
     }
     if let Some(file) = &config.administered {
         match key_files.of(file) {
-            Ok(key_file) => router = router.merge(administration(key_file, all_hosts(config, reach), &limits)),
+            Ok(key_file) => router = router.merge(key_administration(key_file, all_hosts(config, reach), &limits)),
             Err(fault) => faults.add(fault),
         }
     }

@@ -65,7 +65,7 @@ pub(super) struct Gate {
 const AFTER: &str = "\
 Examples:
   attache gate -- npx -y @modelcontextprotocol/server-filesystem /srv/data
-  attache gate --auth-keys-file keys.json --listen 0.0.0.0:8443 http://127.0.0.1:3000/mcp
+  attache gate --auth-keys-file keys --listen 0.0.0.0:8443 http://127.0.0.1:3000/mcp
   attache gate --stdio https://mcp.example.com/mcp";
 
 impl Gate {

@@ -84,7 +84,7 @@ impl Held {
     pub(super) fn check(&self, shown: Shown<'_>) -> Result<Authenticated<'_>, Refusal> {
         shown.check(&self.open).map_err(|denied| match shown.check(&self.known) {
             Ok(_) => {
-                crate::observe::note_why(&"the key is for something else");
+                crate::why::note(&"the key is for something else");
                 Refusal::Forbidden
             }
             Err(_) => super::log_denial(&denied),

@@ -3,7 +3,7 @@
 //! verified.
 //!
 //! ```
-//! # #[cfg(feature = "auth")]
+//! # #[cfg(feature = "tokens")]
 //! # fn server() -> Result<attache_host::Server, Box<dyn core::error::Error>> {
 //! use attache_host::Server;
 //! use attache_host::auth::{Auth, Issuer, Tokens};
@@ -16,40 +16,40 @@
 //! ```
 
 mod caller;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod explain;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod fetch;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod issuer;
 #[cfg(feature = "serve")]
 pub mod key_file;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod key_set;
 mod keys;
 mod platform;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod platform_file;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod reach;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod seen;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod source;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 mod tokens;
 
 pub use caller::Caller;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 pub use explain::Explained;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 pub use issuer::{InvalidIssuer, Issuer};
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 pub use key_set::NoKeys;
 pub use keys::{Keys, ShortKey};
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 pub use platform_file::{IssuerSettings, PlatformFile};
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 pub use tokens::{InvalidResource, Tokens};
 
 use crate::budget::Budget;
@@ -58,11 +58,11 @@ use attache_core::http::{Refusal, Resource, Unverified};
 use http::HeaderMap;
 use http::header::HeaderName;
 use http::request::Parts;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 use seen::Seen;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 use source::Fetch;
-#[cfg(feature = "auth")]
+#[cfg(feature = "tokens")]
 use std::sync::Arc;
 
 /// The credentials that callers must show, and how the server checks them.
@@ -74,7 +74,7 @@ pub struct Auth {
     unauthenticated: Unauthenticated,
     /// The header fields in which a proxy reports the host and scheme of the original request.
     forwarded: Option<[HeaderName; 2]>,
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     tokens: Option<Tokens>,
 }
 
@@ -103,19 +103,19 @@ impl Auth {
     }
 
     /// Requires an access token in the header `Authorization` (RFC 6750).
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     pub fn tokens(tokens: Tokens) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Token, Keys::default()) }
     }
 
     /// Requires a token or a key. If a request has both, the token is used.
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     pub fn either(tokens: Tokens, keys: Keys) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Either, keys) }
     }
 
     /// Requires both a key and a token. The token identifies the caller.
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     pub fn both(tokens: Tokens, keys: Keys) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Both, keys) }
     }
@@ -123,7 +123,7 @@ impl Auth {
     /// Accepts an access token, but does not require one. Callers without a valid token are guests:
     /// they may use tools that require no scope or role. Other tools answer with a challenge for a
     /// token.
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     pub fn optional(tokens: Tokens) -> Self {
         Self { tokens: Some(tokens), ..Self::of(Gate::Optional, Keys::default()) }
     }
@@ -171,18 +171,18 @@ impl Auth {
             key_in_query: false,
             unauthenticated: Unauthenticated::Challenge,
             forwarded: None,
-            #[cfg(feature = "auth")]
+            #[cfg(feature = "tokens")]
             tokens: None,
         }
     }
 
     /// Charges the token cache to this budget.
     pub(crate) fn draw_from(&self, budget: &Budget) {
-        #[cfg(feature = "auth")]
+        #[cfg(feature = "tokens")]
         if let Some(tokens) = &self.tokens {
             tokens.draw_from(budget);
         }
-        #[cfg(not(feature = "auth"))]
+        #[cfg(not(feature = "tokens"))]
         let _ = budget;
     }
 
@@ -204,7 +204,7 @@ impl Auth {
     /// Fetches keys before the first request if the endpoint is hidden, because requests of a
     /// hidden endpoint do not wait for keys.
     pub(crate) fn prepare(&self) {
-        #[cfg(feature = "auth")]
+        #[cfg(feature = "tokens")]
         if let Some(tokens) = self.tokens.as_ref().filter(|_| self.is_hidden()) {
             tokens.fetch_keys();
         }
@@ -215,13 +215,13 @@ impl Auth {
     pub(crate) fn recognizes(&self, came: &Unverified<'_>) -> bool {
         match came {
             Unverified::Key(shown) => shown.check(&self.keys.now().open).is_ok(),
-            #[cfg(feature = "auth")]
+            #[cfg(feature = "tokens")]
             Unverified::Token(bearer) => self.tokens.as_ref().is_some_and(|tokens| tokens.remembers(*bearer)),
-            #[cfg(feature = "auth")]
+            #[cfg(feature = "tokens")]
             Unverified::Both(shown, bearer) => {
                 self.recognizes(&Unverified::Key(*shown)) && self.recognizes(&Unverified::Token(*bearer))
             }
-            #[cfg(not(feature = "auth"))]
+            #[cfg(not(feature = "tokens"))]
             Unverified::Token(_) | Unverified::Both(..) => false,
             Unverified::Platform => false,
         }
@@ -238,17 +238,17 @@ impl Auth {
 
     /// Returns the public URL of the endpoint, if tokens are accepted.
     pub(crate) fn resource(&self) -> Option<Resource<'_>> {
-        #[cfg(feature = "auth")]
+        #[cfg(feature = "tokens")]
         return self.tokens.as_ref().map(Tokens::resource);
-        #[cfg(not(feature = "auth"))]
+        #[cfg(not(feature = "tokens"))]
         None
     }
 
     /// Returns the scopes that a client needs for ordinary use.
     pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
-        #[cfg(feature = "auth")]
+        #[cfg(feature = "tokens")]
         return self.tokens.iter().flat_map(Tokens::each_scope);
-        #[cfg(not(feature = "auth"))]
+        #[cfg(not(feature = "tokens"))]
         core::iter::empty()
     }
 
@@ -269,9 +269,9 @@ impl Auth {
 
     /// Returns the metadata of the endpoint at this URL (RFC 9728), if tokens are accepted.
     pub(crate) fn metadata(&self, url: &str) -> Option<String> {
-        #[cfg(feature = "auth")]
+        #[cfg(feature = "tokens")]
         return self.tokens.as_ref().map(|tokens| tokens.metadata(&Resource::new(url).unwrap_or(tokens.resource())));
-        #[cfg(not(feature = "auth"))]
+        #[cfg(not(feature = "tokens"))]
         {
             let _ = url;
             None
@@ -287,27 +287,27 @@ impl Auth {
                 Ok(verified) => Ok(Evidence::Platform(Box::new(verified))),
                 Err(denied) => Err(log_denial(&denied)),
             },
-            #[cfg(feature = "auth")]
+            #[cfg(feature = "tokens")]
             Unverified::Token(bearer) => self.token(bearer).await,
-            #[cfg(feature = "auth")]
+            #[cfg(feature = "tokens")]
             Unverified::Both(shown, bearer) => {
                 // The key is checked, but the token identifies the caller.
                 self.keys.now().check(shown)?;
                 self.token(bearer).await
             }
-            #[cfg(not(feature = "auth"))]
+            #[cfg(not(feature = "tokens"))]
             Unverified::Token(_) | Unverified::Both(..) => Err(log_denial(&Denied::KeyUnavailable)),
         }
     }
 
     /// Whether requests wait for the keys of an issuer. They do not wait for a hidden endpoint,
     /// because the time of an answer could reveal that the endpoint exists.
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     fn fetch(&self) -> Fetch {
         if self.is_hidden() { Fetch::Beside } else { Fetch::Wait }
     }
 
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence<'static>, Refusal> {
         match &self.tokens {
             Some(tokens) => tokens.check(bearer, self.fetch()).await.map(Evidence::Token),
@@ -334,7 +334,7 @@ pub(crate) enum Evidence<'h> {
     /// The key that was shown, and the keys, one of which it has to be.
     Key { shown: Shown<'h>, keys: keys::Held },
     /// A token that was checked.
-    #[cfg(feature = "auth")]
+    #[cfg(feature = "tokens")]
     Token(Arc<Seen>),
     /// The caller as a platform describes it.
     Platform(Box<Verified<Vec<u8>>>),
@@ -345,7 +345,7 @@ impl Evidence<'_> {
     pub(crate) fn caller(&self) -> Result<Authenticated<'_>, Refusal> {
         match self {
             Self::Key { shown, keys } => keys.check(*shown),
-            #[cfg(feature = "auth")]
+            #[cfg(feature = "tokens")]
             Self::Token(seen) => Ok(Authenticated::token(seen.verified())),
             Self::Platform(verified) => Ok(Authenticated::token(verified)),
         }
@@ -354,6 +354,6 @@ impl Evidence<'_> {
 
 /// Logs why a caller is refused, and returns the part of the reason that the peer may know.
 fn log_denial(denied: &Denied<'_>) -> Refusal {
-    crate::observe::note_why(denied);
+    crate::why::note(denied);
     Refusal::from(*denied)
 }

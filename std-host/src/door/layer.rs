@@ -5,7 +5,8 @@ use super::head::{peer, size};
 use crate::auth::{Auth, Caller, Unauthenticated};
 use crate::budget::Permit;
 use crate::limits::Limits;
-use crate::observe::{Observe, Observers, Transport, Watch, scope_why};
+use crate::observe::{Observe, Observers, Transport, Watch};
+use crate::why;
 use attache_core::http::{Refusal, gate_route};
 use bytes::Bytes;
 use core::pin::Pin;
@@ -221,7 +222,7 @@ where
         let door = self.door.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            let admitted = scope_why(async {
+            let admitted = why::scope(async {
                 let caller = door.caller(&head).await;
                 caller.map_err(|refused| door.answer(refused, &head))
             });

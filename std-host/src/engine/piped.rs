@@ -156,7 +156,7 @@ async fn copy(
         let piece = tokio::select! {
             biased;
             piece = timeout_at(deadline, text.next()) => piece.map_err(|_| late())?,
-            () = stop.wait() => return Err(ToolError::user(super::running::STOPPED)),
+            () = stop.wait() => return Err(ToolError::user(super::stop::STOPPED)),
         };
         let Some(piece) = piece else { break };
         if let Err(Full) = to.push(&piece?).await {

@@ -3,7 +3,7 @@
 use super::answer::Step;
 use super::piped::{Part, Piped, Way};
 use super::server::Moment;
-use super::stop::Stop;
+use super::stop::{STOPPED, Stop};
 use crate::admission::Place;
 use crate::budget::Permit;
 use crate::call::{Event, Outcome, Question, Run, Suspended, parked_too_many};
@@ -268,6 +268,3 @@ fn overdue() -> Outcome {
 fn stopped() -> Outcome {
     Outcome::Rejected(Code::InternalError, STOPPED.to_owned())
 }
-
-/// The error text for calls that can no longer be answered.
-pub(crate) const STOPPED: &str = "The server is stopping, and has not finished the call";

@@ -33,3 +33,6 @@ impl Stop {
         core::future::pending().await
     }
 }
+
+/// The error text for calls that can no longer be answered.
+pub(crate) const STOPPED: &str = "The server is stopping, and has not finished the call";

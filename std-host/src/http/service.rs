@@ -13,7 +13,8 @@ use crate::budget::{Account, Overdrawn, Permit};
 use crate::door::{HeadRefusal, Peer, size};
 use crate::engine::{Answer, Engine, Pending};
 use crate::limits;
-use crate::observe::{Transport, Watch, scope_why};
+use crate::observe::{Transport, Watch};
+use crate::why;
 use attache_core::auth::Authenticated;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::{Carrier, Next, Standalone, open};
@@ -58,7 +59,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
-        Box::pin(scope_why(async move {
+        Box::pin(why::scope(async move {
             let (head, body) = request.into_parts();
             let is_hidden = engine.auth().is_hidden();
             // A preflight carries no credentials, so a hidden endpoint answers it like every other

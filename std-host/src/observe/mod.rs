@@ -12,7 +12,6 @@ mod refusals;
 #[cfg(feature = "traces")]
 mod traces;
 mod watch;
-mod why;
 
 use crate::call::{Metadata, TraceContext};
 use attache_core::era::Version;
@@ -29,7 +28,6 @@ use refusals::Refusals;
 #[cfg(feature = "traces")]
 pub use traces::Traces;
 pub(crate) use watch::Watch;
-pub(crate) use why::{note as note_why, scope as scope_why};
 
 /// An observer of answered messages. It is called on the task that answers, so it must neither
 /// block nor panic.

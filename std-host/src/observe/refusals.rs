@@ -1,7 +1,7 @@
 //! The log of refused requests. Peers can cause these lines at will, so each is short and
 //! printable, and equal lines are counted instead of repeated.
 
-use super::why::printable;
+use crate::why::printable;
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::HashMap;

@@ -1,11 +1,11 @@
 //! The record of one message while it is processed.
 
 use super::refusals::Refused;
-use super::why::{self, printable};
 use super::{End, Exchange, Observers, Transport};
 use crate::call::{Metadata, Outcome};
 use crate::limits;
 use crate::offer::{Offer, Registry};
+use crate::why::{self, printable};
 use attache_core::auth::Authenticated;
 use attache_core::era::Version;
 use attache_core::exchange::{Next, Opened, Reply};

@@ -3,6 +3,7 @@
 //! clamped, or read out of a string.
 
 use super::schema::Schema;
+use super::shortened::{Shortened, echoed};
 use crate::limits;
 use attache_core::json::{self, Kind as Json, NotAnInteger, Reader, Text, Value};
 use attache_core::tool::{Arguments, Kind};
@@ -482,40 +483,6 @@ fn shortened(unexpected: Unexpected<'_>, say: impl FnOnce(Unexpected<'_>) -> Pla
         short => say(short),
     };
     Error(said.to_string())
-}
-
-/// Returns the beginning of a caller's text, as much as is quoted to the model.
-pub(super) fn echoed(text: impl Iterator<Item = char>) -> String {
-    let mut short = Shortened { text: String::new(), room: limits::ECHOED };
-    for char in text {
-        if short.write_char(char).is_err() {
-            break;
-        }
-    }
-    short.text
-}
-
-/// A text that is cut at a maximum length, and then ends with an ellipsis.
-struct Shortened {
-    text: String,
-    /// The number of characters that still fit.
-    room: usize,
-}
-
-impl fmt::Write for Shortened {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for char in text.chars() {
-            match self.room.checked_sub(1) {
-                Some(room) => self.room = room,
-                None => {
-                    self.text.push('…');
-                    return Err(fmt::Error);
-                }
-            }
-            self.text.push(char);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Checks for unknown members in nested objects of the arguments, which serde ignores unless a type
 //! refuses them itself. The reader of the arguments checks the root object.
 
-use super::arguments::echoed;
+use super::shortened::echoed;
 use super::site::Site;
 use attache_core::json::{Error, Kind, Reader, Value};
 use serde_json::Value as Schema;

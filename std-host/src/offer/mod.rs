@@ -13,6 +13,7 @@ mod registry;
 mod resource;
 mod rules;
 mod schema;
+mod shortened;
 mod site;
 mod tool;
 

@@ -3,7 +3,7 @@
 //! not pay for them.
 
 #[cfg(feature = "schema")]
-use super::arguments::echoed;
+use super::shortened::echoed;
 use serde_json::Value;
 
 /// Whether `schema`, which was derived from a type, has rules that deserializing into that type

@@ -27,6 +27,7 @@ mod connections;
 mod frames;
 mod head_guard;
 mod health;
+mod key_administration;
 mod listener;
 mod metrics;
 mod preface;
@@ -38,6 +39,7 @@ mod timers;
 mod tls;
 
 pub use health::Ready;
+pub use key_administration::key_administration;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use proxies::Proxies;

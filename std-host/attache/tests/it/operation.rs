@@ -128,7 +128,7 @@ fn memory_is_flat_over_requests_of_every_kind() {
     round(1000);
     let before = server.resident_kilobytes();
     // The long run sets this to one million.
-    let rounds = std::env::var("ATTACHE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let rounds = std::env::var("TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     round(rounds.unwrap_or(4000));
     let after = server.resident_kilobytes();
     assert!(after < before + 2048, "{before} kB, then {after} kB");

@@ -1,11 +1,9 @@
-//! Files of API keys, which can change while the server runs: [`KeyFile`] follows its file, and [`administration`] changes it over HTTP.
+//! Files of API keys, which can change while the server runs: [`KeyFile`] follows its file, and [`key_administration`](crate::serve::key_administration) changes it over HTTP.
 //! A line for each key has its name, the SHA-256 of its value, and its kind if that is not `host`. The value itself is
 //! shown once, when it is made.
 
-mod administration;
 mod level;
 
-pub use administration::administration;
 pub use level::{Entry, Kind, Level};
 
 use super::Keys;
@@ -222,7 +220,7 @@ impl KeyFile {
     }
 
     /// Replaces all keys.
-    pub(super) fn replace(&self, fresh: Vec<Entry>) {
+    pub(crate) fn replace(&self, fresh: Vec<Entry>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take(fresh);
     }
 
@@ -238,7 +236,7 @@ impl KeyFile {
         Ok(Some(held.keys.len()))
     }
 
-    pub(super) fn keys(&self) -> Vec<Entry> {
+    pub(crate) fn keys(&self) -> Vec<Entry> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).keys.clone()
     }
 

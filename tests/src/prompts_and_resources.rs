@@ -1,6 +1,6 @@
 //! Getting prompts, reading resources, completing arguments, and every kind of content.
 
-use crate::homes::{Http, headers};
+use crate::implementations::{Http, headers};
 use crate::modern::{Client, request};
 use attache_core::auth::{Access, Authenticated};
 use attache_core::exchange::{Carrier, answer};

@@ -3,7 +3,7 @@
 
 use crate::device::{Topics, cancel, on_a_line, topics};
 use crate::endpoint::{IMPATIENT, PATIENCE, ask, boot, rest, until, wire};
-use crate::homes::Http;
+use crate::implementations::Http;
 use crate::modern::request;
 use ::core::sync::atomic::{AtomicUsize, Ordering};
 use ::core::time::Duration;
@@ -459,7 +459,7 @@ fn answer_over_http_is_a_stream_of_events_with_progress_and_plain_json_without()
     for id in 0..3 {
         stream.write_all(&wire(&call(id, "walk", 1, json!(id), None), "")).expect("it is taken");
         let came = until(&mut stream, "\r\n0\r\n\r\n", 1);
-        assert_eq!(crate::beside::events(&came)[1]["id"], id);
+        assert_eq!(crate::call_events::events(&came)[1]["id"], id);
     }
 }
 
@@ -472,7 +472,7 @@ fn log_messages_over_http_are_events_from_the_requested_level_on() {
     assert_eq!(text(events.last().expect("an answer"), 1), "behind");
     let meta = json!({"progressToken": 3, "io.modelcontextprotocol/logLevel": "debug"});
     let read = request(2, "resources/read", json!({"uri": "mill://flour", "_meta": meta}));
-    let events = crate::beside::events(&heard(&board, &read));
+    let events = crate::call_events::events(&heard(&board, &read));
     assert_eq!((events.len(), &events[0]["params"]["total"]), (3, &json!(2)));
     assert_eq!(events[1]["params"], json!({"level": "notice", "data": "fine"}));
     assert_eq!(events[2]["result"]["contents"][0]["text"], "flour");

@@ -1,8 +1,8 @@
 //! Administration of API keys over HTTP by the holder of the master key (learn.microsoft.com, "Work
 //! with access keys in Azure Functions"; docs/authorization.md, "Keys").
 
-use super::{Entry, KeyFile, Kind, Level, Unchanged, change, new_value, remove};
 use crate::auth::Auth;
+use crate::auth::key_file::{Entry, KeyFile, Kind, Level, Unchanged, change, new_value, remove};
 use crate::door::Door;
 use crate::limits::{self, Limits};
 use attache_core::auth::digest;
@@ -29,7 +29,7 @@ struct Administration {
 
 /// Returns the routes of key administration, below `/admin`, for the holder of the master key. They are behind a [`Door`] with
 /// the allow-list `hosts` for `Host`, and with the rate limits of `limits`.
-pub fn administration(key_file: Arc<KeyFile>, hosts: Vec<String>, limits: &Limits) -> Router {
+pub fn key_administration(key_file: Arc<KeyFile>, hosts: Vec<String>, limits: &Limits) -> Router {
     type Shared = State<Arc<Administration>>;
     let host = async |State(shared): Shared, Path(path): Path<Vec<String>>, request: Request| {
         let mut path = path.into_iter();

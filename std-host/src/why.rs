@@ -20,7 +20,7 @@ pub(crate) fn note(why: &dyn core::fmt::Display) {
 }
 
 /// Takes the recorded reason.
-pub(super) fn take() -> Option<String> {
+pub(crate) fn take() -> Option<String> {
     WHY.try_with(Cell::take).ok().flatten()
 }
 
@@ -28,7 +28,7 @@ pub(super) fn take() -> Option<String> {
 const MOST: usize = 160;
 
 /// Escapes a text to printable ASCII, and truncates it.
-pub(super) fn printable(text: &str, most: usize) -> String {
+pub(crate) fn printable(text: &str, most: usize) -> String {
     let mut escaped: String = text.chars().take(most + 1).flat_map(char::escape_default).take(most + 1).collect();
     if escaped.len() > most {
         escaped.truncate(most.saturating_sub(3));
