@@ -34,7 +34,7 @@ use tower_service::Service;
 /// use attache_host::http::Door;
 /// use axum::{Extension, Router, routing::get};
 ///
-/// let keys = Keys::new([("ops", "0123456789abcdef0123456789abcdef")]);
+/// let keys = Keys::new([("ops", "0123456789abcdef0123456789abcdef")]).expect("a long key");
 /// let door = Door::new(Auth::keys(keys)).hosts(["api.example".to_owned()]);
 /// let report = async |Extension(caller): Extension<Caller>| format!("for {}", caller.key_name().unwrap_or("nobody"));
 /// let router: Router = Router::new().route("/report", get(report)).layer(door);
