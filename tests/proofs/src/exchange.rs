@@ -6,7 +6,7 @@ use crate::server::{caller, dispatch, server, version};
 use crate::{keep, proofs};
 use attache_core::era::{Client, Session, Version};
 use attache_core::exchange::{
-    Emission, Inflight, Next, Carrier, Reply, Sessions, Share, Standalone, answer, open, open_batched,
+    Carrier, Emission, Inflight, Next, Reply, Sessions, Share, Standalone, answer, open, open_batched,
 };
 use attache_core::http::{Door, LOOPBACK, Policy, Refusal, gate};
 use attache_core::json::{Sink, Slice, Value};

@@ -2,7 +2,7 @@
 
 use crate::server::{Any, Echo, Every, caller, dispatch, server};
 use crate::{keep, proofs};
-use attache_core::exchange::{Next, Carrier, Ticket, open};
+use attache_core::exchange::{Carrier, Next, Ticket, open};
 use attache_core::json::{Slice, Value};
 use attache_core::tool::{Args, Arguments, Kind, Nothing, ToolError, template};
 

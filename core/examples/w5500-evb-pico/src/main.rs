@@ -16,7 +16,9 @@
 #![no_std]
 #![no_main]
 
-use attache_core::embassy::{Endpoint, Guard, SignatureBudget, TokenSlot, SocketBuffers, Tokens, WallClock, keep_time, serve, sntp};
+use attache_core::embassy::{
+    Endpoint, Guard, SignatureBudget, SocketBuffers, TokenSlot, Tokens, WallClock, keep_time, serve, sntp,
+};
 use attache_core::journal::Journal;
 use attache_core::prelude::*;
 use attache_core::provision::{Page, Verifiers};
