@@ -112,7 +112,7 @@ where
     let checks = &engine.checks;
     let facts = checks.facts(head);
     if let Method::Get | Method::Delete = facts.verb {
-        let response = session::bodiless(engine, &facts, head, &mut permit, watch).await;
+        let response = Box::pin(session::bodiless(engine, &facts, head, &mut permit, watch)).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
     let guest = match checks.admit(gate(&facts, &checks.policy()), head, &mut permit).await {
@@ -137,6 +137,8 @@ where
     if !is_same {
         permit.keep(permit.bytes() - ahead);
     }
+    // The paths below that few requests take are in boxes of their own: a future is as large as its
+    // largest path, and it is moved as a whole when it is made.
     let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
@@ -145,11 +147,11 @@ where
         // An empty body takes its place, and so the peer is told that the body is not JSON.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
-            return unread(serve(engine, head, &facts, &who, Bytes::new(), own, watch).await);
+            return unread(Box::pin(serve(engine, head, &facts, &who, Bytes::new(), own, watch)).await);
         }
         Err(_) => {
             watch.refused("too_slow");
-            let mut response = serve(engine, head, &facts, &who, Bytes::new(), own, watch).await;
+            let mut response = Box::pin(serve(engine, head, &facts, &who, Bytes::new(), own, watch)).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
@@ -196,7 +198,7 @@ impl Weight {
     async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
         match &mut self.permit {
             Ok(permit) if !matches!(self.refused, Some((Refusal::Rate, _))) => {
-                engine.checks.is_known(head, permit).await
+                Box::pin(engine.checks.is_known(head, permit)).await
             }
             _ => engine.checks.is_remembered(head),
         }
@@ -269,7 +271,8 @@ async fn serve(
     moment.opened(&opened, who, &body, &mut watch);
     let next = opened.next;
     if let Next::Batch(batch) = next {
-        return session::batch(engine, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch)).await;
+        let batch = session::batch(engine, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
+        return Box::pin(batch).await;
     }
     if let Next::Reply(reply) = &next
         && let Some((refusal, operation)) = reply.denied()
@@ -284,7 +287,7 @@ async fn serve(
         _ => None,
     };
     let next = match &client {
-        Some(client) => client.forward(next, &body, &permit, engine.neighbours()).await,
+        Some(client) => Box::pin(client.forward(next, &body, &permit, engine.neighbours())).await,
         None => next,
     };
     let (next, place) = engine.admission.place(next, &body, &permit).await;
@@ -304,7 +307,7 @@ async fn serve(
         Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
-            Some(client) => return session::call(engine, running, client, &form).await,
+            Some(client) => return Box::pin(session::call(engine, running, client, &form)).await,
         },
     };
     form.answer(source).await
