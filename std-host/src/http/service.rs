@@ -137,8 +137,8 @@ where
     if !is_same {
         permit.keep(permit.bytes() - ahead);
     }
-    // The paths below that few requests take are in boxes of their own: a future is as large as its
-    // largest path, and it is moved as a whole when it is made.
+    // A future is as large as its largest path, and it is moved as a whole several times before it
+    // is polled. So the large parts are in boxes of their own.
     let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
@@ -156,7 +156,7 @@ where
             return unread(response);
         }
     };
-    serve(engine, head, &facts, &who, body, own, watch).await
+    Box::pin(serve(engine, head, &facts, &who, body, own, watch)).await
 }
 
 /// The number of body bytes that may have arrived and are not read yet.
