@@ -31,7 +31,7 @@ pub enum Field<'h> {
 }
 
 /// The method and the header fields that the engine reads of a request. An adapter creates this
-/// value and calls [`note`](Facts::note) for each field.
+/// value and calls [`note`](HeadFacts::note) for each field.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HeadFacts<'h> {

@@ -1,7 +1,7 @@
 //! Web pages that users are sent to.
 
 /// A web page that the user must visit before a call can continue, such as a sign-in page: see
-/// [`Ctx::require_page`](crate::Ctx::page_first).
+/// [`Ctx::require_page`](crate::Ctx::require_page).
 #[derive(Clone, Debug)]
 pub struct UserPage {
     pub(super) id: String,

@@ -115,7 +115,7 @@ impl Changes {
     }
 
     /// Reports that the user has finished at the page of this id
-    /// ([`Ctx::require_page`](crate::Ctx::page_first)). The client that was sent there is notified if
+    /// ([`Ctx::require_page`](crate::Ctx::require_page)). The client that was sent there is notified if
     /// it uses revision 2025-11-25 and has an open stream.
     pub fn page_done(&self, id: impl Into<String>) {
         self.tell(Change::Page(id.into()));

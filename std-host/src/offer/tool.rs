@@ -25,7 +25,7 @@ pub struct Tool {
 
 impl Tool {
     /// Creates a tool. `description` is for the model. The schema of the arguments is derived from
-    /// their type, and that of a structured result from the type in [`Json`](super::Json).
+    /// their type, and that of a structured result from the type in [`Json`](crate::Json).
     ///
     /// # Panics
     /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the arguments are not

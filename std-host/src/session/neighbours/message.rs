@@ -42,7 +42,7 @@ pub(super) enum What {
 }
 
 impl Request {
-    /// The process that the request is for, as [`Local::home`] there.
+    /// The process that the request is for, as `Local::home` returns it there.
     pub const fn home(&self) -> [u8; 4] {
         self.home
     }
