@@ -229,7 +229,7 @@ fn slow_accept(headers: &[Line<'_>]) -> [bool; 2] {
     })
 }
 
-/// The parts between separators that do not stand in quotes.
+/// Splits at separators outside of quotes.
 fn unquoted_parts(text: &[u8], separator: u8) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
     let (mut quoted, mut literal) = (false, false);

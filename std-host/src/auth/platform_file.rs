@@ -142,47 +142,44 @@ impl PlatformFile {
     /// # Errors
     /// All independent faults of the text.
     pub fn parse(text: &str, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        parsed(text, endpoint, variable)
-    }
-}
-
-fn parsed(text: &str, endpoint: &str, variable: impl Fn(&str) -> Option<String>) -> Result<PlatformFile, Vec<String>> {
-    let words = |name: &str| {
-        let text = variable(name).unwrap_or_default();
-        text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let mut faults = Vec::new();
-    if variable(PRINCIPAL).is_some_and(|word| word == "1" || word.eq_ignore_ascii_case("true")) {
-        faults.push(format!(
-            "{PRINCIPAL} is set, which is not served: name the callers in allowedPrincipals instead, and remove it"
-        ));
-    }
-    let Settings { platform, global_validation, http_settings, identity_providers, login: _ } = match settings(text) {
-        Ok(settings) => settings,
-        Err(fault) => {
-            faults.push(fault);
-            return Err(faults);
+        let words = |name: &str| {
+            let text = variable(name).unwrap_or_default();
+            text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut faults = Vec::new();
+        if variable(PRINCIPAL).is_some_and(|word| word == "1" || word.eq_ignore_ascii_case("true")) {
+            faults.push(format!(
+                "{PRINCIPAL} is set, which is not served: name the callers in allowedPrincipals instead, and remove it"
+            ));
         }
-    };
-    // Tokens contain the ids of tenants in lower case (learn.microsoft.com, "Access token claims
-    // reference").
-    let tenants: Vec<String> = words(TENANTS).iter().map(|tenant| tenant.to_ascii_lowercase()).collect();
-    let paths = global_validation.excluded_paths.iter().map(|path| excluded(path, endpoint));
-    faults.extend(paths.filter_map(Result::err));
-    or_default(&mut faults, served("platform.enabled", platform.enabled, true));
-    let prefix = served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned());
-    or_default(&mut faults, prefix);
-    let (unauthenticated, admits_guests) = or_default(&mut faults, action(&global_validation));
-    let platform = PlatformFile {
-        policies: or_default(&mut faults, enabled(&identity_providers, &tenants)),
-        scopes: words(SCOPES),
-        // The platform requires HTTPS unless the setting says otherwise.
-        require_https: http_settings.require_https != Some(false),
-        unauthenticated,
-        admits_guests,
-        forwarded: or_default(&mut faults, forwarded(&http_settings.forward_proxy)),
-    };
-    if faults.is_empty() { Ok(platform) } else { Err(faults) }
+        let Settings { platform, global_validation, http_settings, identity_providers, login: _ } = match settings(text)
+        {
+            Ok(settings) => settings,
+            Err(fault) => {
+                faults.push(fault);
+                return Err(faults);
+            }
+        };
+        // Tokens contain the ids of tenants in lower case (learn.microsoft.com, "Access token claims
+        // reference").
+        let tenants: Vec<String> = words(TENANTS).iter().map(|tenant| tenant.to_ascii_lowercase()).collect();
+        let paths = global_validation.excluded_paths.iter().map(|path| excluded(path, endpoint));
+        faults.extend(paths.filter_map(Result::err));
+        or_default(&mut faults, served("platform.enabled", platform.enabled, true));
+        let prefix = served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned());
+        or_default(&mut faults, prefix);
+        let (unauthenticated, admits_guests) = or_default(&mut faults, action(&global_validation));
+        let platform = PlatformFile {
+            policies: or_default(&mut faults, enabled(&identity_providers, &tenants)),
+            scopes: words(SCOPES),
+            // The platform requires HTTPS unless the setting says otherwise.
+            require_https: http_settings.require_https != Some(false),
+            unauthenticated,
+            admits_guests,
+            forwarded: or_default(&mut faults, forwarded(&http_settings.forward_proxy)),
+        };
+        if faults.is_empty() { Ok(platform) } else { Err(faults) }
+    }
 }
 
 fn or_default<T: Default>(faults: &mut Vec<String>, result: Result<T, String>) -> T {
@@ -479,7 +476,7 @@ mod tests {
     }
 
     fn parsed(text: &str) -> Result<PlatformFile, String> {
-        super::parsed(text, "/mcp", |_| None).map_err(|faults| faults.join("\n"))
+        PlatformFile::parse(text, "/mcp", |_| None).map_err(|faults| faults.join("\n"))
     }
 
     #[test]
@@ -562,7 +559,7 @@ mod tests {
     #[test]
     fn rule_in_the_environment_that_is_not_served_stops_the_start() {
         let with = |word: &'static str| {
-            super::parsed(&entra(""), "/mcp", move |name| (name == PRINCIPAL).then(|| word.to_owned()))
+            PlatformFile::parse(&entra(""), "/mcp", move |name| (name == PRINCIPAL).then(|| word.to_owned()))
         };
         assert!(with("True").is_err_and(|said| said.concat().contains(PRINCIPAL)));
         assert!(with("1").is_err() && with("false").is_ok());
@@ -572,8 +569,10 @@ mod tests {
     fn issuer_of_any_tenant_needs_the_tenants_to_be_named_and_several_providers_have_a_policy_each() {
         let any = entra("").replace(TENANT, "common");
         assert!(parsed(&any).unwrap_err().contains(TENANTS));
-        let named =
-            super::parsed(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned())).unwrap().policies.remove(0);
+        let named = PlatformFile::parse(&any, "/mcp", |name| (name == TENANTS).then(|| "t".to_owned()))
+            .unwrap()
+            .policies
+            .remove(0);
         let second = "https://login.microsoftonline.com/{tenantid}/v2.0";
         assert_eq!(named.rules.issuers, [second, "https://sts.windows.net/{tenantid}/"]);
         assert_eq!(named.rules.tenants, ["t"]);

@@ -21,6 +21,47 @@
 //! # }
 //! ```
 
+/// Implements `AsyncWrite` for a stream that only looks at the bytes it reads: writes go to its field `inner`.
+macro_rules! pass_writes {
+    ($stream:ident) => {
+        impl<S: tokio::io::AsyncWrite + Unpin> tokio::io::AsyncWrite for $stream<S> {
+            fn poll_write(
+                mut self: core::pin::Pin<&mut Self>,
+                context: &mut core::task::Context<'_>,
+                bytes: &[u8],
+            ) -> core::task::Poll<std::io::Result<usize>> {
+                core::pin::Pin::new(&mut self.inner).poll_write(context, bytes)
+            }
+
+            fn poll_write_vectored(
+                mut self: core::pin::Pin<&mut Self>,
+                context: &mut core::task::Context<'_>,
+                pieces: &[std::io::IoSlice<'_>],
+            ) -> core::task::Poll<std::io::Result<usize>> {
+                core::pin::Pin::new(&mut self.inner).poll_write_vectored(context, pieces)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.inner.is_write_vectored()
+            }
+
+            fn poll_flush(
+                mut self: core::pin::Pin<&mut Self>,
+                context: &mut core::task::Context<'_>,
+            ) -> core::task::Poll<std::io::Result<()>> {
+                core::pin::Pin::new(&mut self.inner).poll_flush(context)
+            }
+
+            fn poll_shutdown(
+                mut self: core::pin::Pin<&mut Self>,
+                context: &mut core::task::Context<'_>,
+            ) -> core::task::Poll<std::io::Result<()>> {
+                core::pin::Pin::new(&mut self.inner).poll_shutdown(context)
+            }
+        }
+    };
+}
+
 mod body;
 mod connection;
 mod connections;

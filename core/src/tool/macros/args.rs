@@ -25,7 +25,7 @@
 ///     }
 /// }
 /// attache_core::args! {
-///     /// What the heating follows.
+///     /// The temperature that the heating follows.
 ///     #[derive(Debug)]
 ///     pub enum Mode { Schedule, RoomSensor, Off = "off" }
 /// }

@@ -9,7 +9,7 @@
 /// use attache_core::tool::{Fixed, Nothing, Output, ToolError};
 ///
 /// attache_core::results! {
-///     /// What the sensor measures.
+///     /// The measurement of the sensor.
 ///     pub struct Reading {
 ///         /// degrees Celsius
 ///         celsius: Fixed<1>,

@@ -807,7 +807,7 @@ fn file_of_keys_is_that_of_the_configuration() {
     assert_eq!(run.expect("it runs").stdout, b"own function:/b\n");
 }
 
-/// A request to key administration as it stands on the wire; the status of its answer.
+/// Sends a request to key administration, byte by byte as given. Returns the status of the answer.
 fn raw(server: &Running, request: &str) -> u16 {
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");

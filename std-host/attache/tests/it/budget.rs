@@ -152,7 +152,7 @@ fn heads_that_are_large_and_do_not_end_stay_within_the_share_of_their_caller() {
     std::thread::sleep(Duration::from_millis(500));
     let grown = server.grown(before);
     eprintln!("heads: {} MiB", grown / MIB);
-    // 900 connections besides.
+    // 900 connections in addition.
     assert!(grown < SHARE + BESIDES, "{} MiB", grown / MIB);
     assert!(server.serves([127, 0, 0, 99]), "another caller is not served");
     drop(connections);
@@ -253,7 +253,7 @@ fn log_that_nobody_reads_holds_no_more_than_its_part() {
     let (grown, answered) = (server.grown(before), answers(&clients));
     eprintln!("log: {} MiB after {answered} refusals", grown / MIB);
     assert!(answered > 2000, "{answered}");
-    // The requests that are under way hold their heads besides.
+    // Running requests also hold their heads.
     assert!(grown < 32 * MIB + SHARE + BESIDES, "{} MiB", grown / MIB);
     drop(server);
     let _ = std::fs::remove_file(keys);
