@@ -5,7 +5,7 @@
 
 use attache_host::{
     Ask, CompletionRequest, Content, Contents, Ctx, Elicited, Level, NoArgs, Prompt, PromptOutput, Resource,
-    ResourceRequest, Role, Server, Tool, ToolError, ToolOutput,
+    ResourceRequest, Role, Server, ServerBuilder, Tool, ToolError, ToolOutput,
 };
 use core::time::Duration;
 use schemars::JsonSchema;
@@ -29,7 +29,7 @@ async fn main() -> std::io::Result<()> {
     axum::serve(listener, router).await
 }
 
-fn tools(server: Server) -> Server {
+fn tools(server: ServerBuilder) -> ServerBuilder {
     server
         .tool("test_simple_text", "One text", |_: NoArgs, _: Ctx| async {
             "This is a simple text response for testing."
@@ -153,7 +153,7 @@ struct ResourceUri {
     resource_uri: String,
 }
 
-fn prompts(server: Server) -> Server {
+fn prompts(server: ServerBuilder) -> ServerBuilder {
     server
         .with_prompt(Prompt::new("test_simple_prompt", "No arguments", |_: NoArgs, _: Ctx| async {
             "This is a simple prompt for testing."
@@ -195,7 +195,7 @@ fn prompts(server: Server) -> Server {
         })
 }
 
-fn resources(server: Server) -> Server {
+fn resources(server: ServerBuilder) -> ServerBuilder {
     server
         .with_resource(
             Resource::new("test://static-text", "Static text", "text/plain", |_: ResourceRequest, _: Ctx| async {
@@ -230,7 +230,7 @@ fn resources(server: Server) -> Server {
 }
 
 /// The tools that ask the client a question.
-fn questions(server: Server) -> Server {
+fn questions(server: ServerBuilder) -> ServerBuilder {
     server
         .tool("test_missing_capability", "Needs the client's model", |_: NoArgs, ctx: Ctx| async move {
             if !ctx.can_ask(&sample()) {
@@ -320,7 +320,7 @@ struct Message {
 }
 
 /// The tools that the suite calls only with the older revisions.
-fn legacy(server: Server) -> Server {
+fn legacy(server: ServerBuilder) -> ServerBuilder {
     server
         .tool("test_sampling", "Asks the client's model", |of: Prompted, ctx: Ctx| async move {
             let answer = ctx.ask("prompt", Ask::sample(&of.prompt, 100))?;

@@ -31,7 +31,7 @@
 //!
 //! # Features
 //!
-//! - `axum` (default): [`Server::routes`].
+//! - `axum` (default): [`ServerBuilder::routes`].
 //! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`.
 //! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
 //! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
@@ -49,6 +49,7 @@ pub mod backend;
 #[cfg(feature = "client")]
 pub mod bridge;
 pub mod budget;
+mod builder;
 mod call;
 #[cfg(feature = "client")]
 pub mod client;
@@ -65,7 +66,6 @@ mod offer;
 pub mod private_file;
 #[cfg(feature = "serve")]
 pub mod serve;
-mod server;
 mod session;
 mod sink;
 pub mod stdio;
@@ -81,12 +81,12 @@ mod why;
 
 pub use attache_core::tool::Level;
 pub use budget::Budget;
+pub use builder::{InvalidPath, ServerBuilder};
 pub use call::{
     Ask, CompletionRequest, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs,
     PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
 };
-pub use engine::Engine;
+pub use engine::Server;
 pub use limits::{Limits, Rate};
 pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool};
-pub use server::{InvalidPath, Server};
 pub use session::neighbours;

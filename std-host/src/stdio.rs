@@ -8,7 +8,7 @@
 
 use crate::admission::Place;
 use crate::budget::{Account, Permit, weight};
-use crate::engine::{Engine, Listening, Moment, Pending, STOPPED, Step, Stop, StopCalls, batched};
+use crate::engine::{Listening, Moment, Pending, STOPPED, Server, Step, Stop, StopCalls, batched};
 use crate::limits;
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, SessionStream};
@@ -39,11 +39,11 @@ use tokio::time::{sleep, timeout};
 /// # Errors
 /// If reading or writing fails, or if calls do not end in time.
 pub async fn serve(
-    engine: Arc<Engine>,
+    server: Arc<Server>,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
 ) -> io::Result<()> {
-    serve_until(engine, input, output, core::future::pending()).await
+    serve_until(server, input, output, core::future::pending()).await
 }
 
 /// Serves one connection as [`serve`] does, until `input` ends or `stop` completes. After `stop` no
@@ -52,7 +52,7 @@ pub async fn serve(
 /// # Errors
 /// As [`serve`]. Unfinished calls after a stop are not an error.
 pub async fn serve_until(
-    engine: Arc<Engine>,
+    server: Arc<Server>,
     mut input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
     stop: impl Future<Output = ()>,
@@ -60,7 +60,7 @@ pub async fn serve_until(
     let (answers, outbox) = mpsc::unbounded_channel();
     let mut writer = Writer(tokio::spawn(write_lines(output, outbox)));
     let (stop_calls, stop_of_calls) = StopCalls::new();
-    let mut peer = Peer::new(engine, answers, stop_of_calls);
+    let mut peer = Peer::new(server, answers, stop_of_calls);
     let mut buffer = vec![0; limits::BODY];
     let mut lines = Lines::new(&mut buffer);
     let mut piece = vec![0; PIECE];
@@ -86,7 +86,7 @@ pub async fn serve_until(
             break false;
         }
     };
-    let grace = if is_stopped { peer.engine.limits().stop_grace } else { limits::STDIO_GRACE };
+    let grace = if is_stopped { peer.server.limits().stop_grace } else { limits::STDIO_GRACE };
     let in_time = timeout(grace, peer.rest()).await.is_ok();
     let unfinished = peer.running.len() + peer.waiting.len();
     if !in_time {
@@ -128,7 +128,7 @@ struct Waiting {
 }
 
 struct Peer {
-    engine: Arc<Engine>,
+    server: Arc<Server>,
     connection: Connection,
     answers: mpsc::UnboundedSender<Placed>,
     /// The slots of calls.
@@ -158,9 +158,9 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    fn new(engine: Arc<Engine>, answers: mpsc::UnboundedSender<Placed>, stop: Stop) -> Self {
+    fn new(server: Arc<Server>, answers: mpsc::UnboundedSender<Placed>, stop: Stop) -> Self {
         Self {
-            engine,
+            server,
             connection: Connection::new(),
             answers,
             calls: Arc::new(Semaphore::new(limits::LINE_CALLS + limits::LINE_WAITING)),
@@ -191,8 +191,8 @@ impl Peer {
     }
 
     async fn take(&mut self, cut: Cut<'_>) {
-        let moment = self.engine.now();
-        let mut watch = self.engine.watch(Transport::Line);
+        let moment = self.server.now();
+        let mut watch = self.server.watch(Transport::Line);
         let (opened, line) = match cut {
             Cut::TooLong => (Opened::from(Standalone::too_large(limits::BODY)), Bytes::new()),
             Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
@@ -213,9 +213,9 @@ impl Peer {
             // A second handshake was refused before, so it cannot change the session.
             Next::Reply(reply) => {
                 if let Some(version) = reply.agreed() {
-                    let session = self.engine.session(version, reply.client());
+                    let session = self.server.session(version, reply.client());
                     let session = Session { ends: u64::MAX, ..session };
-                    self.client = Some(self.engine.client(session, Account::UNKNOWN));
+                    self.client = Some(self.server.client(session, Account::UNKNOWN));
                 }
             }
             _ => {}
@@ -246,7 +246,7 @@ impl Peer {
             _ => 0,
         };
         loop {
-            if let Ok(permit) = self.engine.budget().reserve(Account::UNKNOWN, line.len() + parsed) {
+            if let Ok(permit) = self.server.budget().reserve(Account::UNKNOWN, line.len() + parsed) {
                 return permit;
             }
             self.fill();
@@ -268,7 +268,7 @@ impl Peer {
         let client = self.client.clone().map(|client| client.hearing(false));
         let pending = batch.messages(line).filter_map(|message| {
             let opened = self.connection.open_batched(&moment.server(), &who(), message);
-            let (message, mut watch) = (line.slice_ref(message), self.engine.watch(Transport::Line));
+            let (message, mut watch) = (line.slice_ref(message), self.server.watch(Transport::Line));
             moment.opened(&opened, &who(), &message, &mut watch);
             moment.clone().start(opened.next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
         });
@@ -296,7 +296,7 @@ impl Peer {
             return;
         };
         self.heard = true;
-        let Ok(mut hearing) = SessionStream::open(client.clone(), &self.engine.changes, &Permit::uncounted()) else {
+        let Ok(mut hearing) = SessionStream::open(client.clone(), &self.server.changes, &Permit::uncounted()) else {
             return;
         };
         let (answers, others) = (self.answers.clone(), Arc::clone(&self.others));

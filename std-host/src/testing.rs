@@ -14,9 +14,9 @@
 //! ```
 
 use crate::admission::Place;
-use crate::engine::{Answer, Engine, Pending, Step};
+use crate::engine::{Answer, Pending, Server, Step};
 use crate::observe::Transport;
-use crate::{Server, stdio};
+use crate::{ServerBuilder, stdio};
 use attache_core::exchange::{Carrier, open};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// standard input and output.
 #[derive(Clone, Debug)]
 pub struct Client {
-    engine: Arc<Engine>,
+    server: Arc<Server>,
     capabilities: Value,
     told: Vec<Value>,
 }
@@ -34,8 +34,8 @@ pub struct Client {
 impl Client {
     /// Creates a client of this server, without capabilities. Declare them with
     /// [`capable`](Client::capable).
-    pub fn of(server: Server) -> Self {
-        Self { engine: server.build(), capabilities: json!({}), told: Vec::new() }
+    pub fn of(server: ServerBuilder) -> Self {
+        Self { server: server.build(), capabilities: json!({}), told: Vec::new() }
     }
 
     /// Declares these capabilities, such as `{"elicitation": {"form": {}}}`.
@@ -68,9 +68,9 @@ impl Client {
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let body = Bytes::from(message.to_string());
         let who = stdio::who();
-        let moment = self.engine.now();
+        let moment = self.server.now();
         let opened = open(&moment.server(), &who, Carrier::Line(None), &body);
-        let mut watch = self.engine.watch(Transport::Line);
+        let mut watch = self.server.watch(Transport::Line);
         moment.opened(&opened, &who, &body, &mut watch);
         let answer = match moment
             .start(opened.next, &who, body, Place::default(), None, watch)
@@ -107,7 +107,7 @@ impl Client {
 }
 
 fn read(message: &[u8]) -> Value {
-    serde_json::from_slice(message).expect("the engine writes JSON")
+    serde_json::from_slice(message).expect("the server writes JSON")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::implementations::Answering;
 use crate::modern::{Client, Pipe, able};
 use ::core::time::Duration;
 use attache_host::backend::{Answer, Backend, Backends, Call, Entry, Kind, Publisher, Run};
-use attache_host::{Ctx, NoArgs, Server};
+use attache_host::{Ctx, NoArgs, Server, ServerBuilder};
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -127,7 +127,7 @@ pub(crate) const TOOLS: &[(Kind, &str)] = &[
     (Kind::Template, r#"{"uriTemplate":"at://there/{id}","name":"those"}"#),
 ];
 
-fn server(backend: &Scripted) -> Server {
+fn server(backend: &Scripted) -> ServerBuilder {
     Server::new("gate", "1")
         .tool("own", "Runs here", |_: NoArgs, _: Ctx| async { "here" })
         .backend("far_", backend.clone())

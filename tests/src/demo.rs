@@ -31,7 +31,7 @@ impl Demo {
 pub(crate) static SERVER: Server<'static> = Server::new("demo", "1.0", &const { Tables::of_tools(tools::TOOLS) });
 
 /// The same application for the host.
-pub(crate) fn host() -> attache_host::Server {
+pub(crate) fn host() -> attache_host::ServerBuilder {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Echo {
         text: String,

@@ -2,10 +2,10 @@
 
 use crate::implementations::{Http, headers};
 use crate::modern::{Client, request};
-use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server};
+use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server, ServerBuilder};
 use serde_json::{Value, json};
 
-fn server() -> Server {
+fn server() -> ServerBuilder {
     let tool = |_: NoArgs, ctx: Ctx| async move { format!("{:?}", ctx.version()) };
     let resource = Resource::new("at://1", "r", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" });
     Server::new("s \"1\"", "1.0").instructions("Use\nme").tool("tool", "d", tool).with_resource(resource)

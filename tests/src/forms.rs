@@ -8,7 +8,7 @@ use crate::modern::{Client, frame, request};
 use ::core::time::Duration;
 use attache_core::embassy::Deadlines;
 use attache_host::http::McpService;
-use attache_host::{Ask, Ctx, NoArgs, Server, TextStream, ToolError};
+use attache_host::{Ask, Ctx, NoArgs, Server, ServerBuilder, TextStream, ToolError};
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use embassy_time::Duration as Ticks;
@@ -22,7 +22,7 @@ const OLD: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
 
-fn server() -> Server {
+fn server() -> ServerBuilder {
     Server::new("forms", "1")
         .logging()
         .subscriptions()

@@ -7,7 +7,9 @@ use attache_host::bridge::Bridge;
 use attache_host::client::{
     Call, Client, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, Version,
 };
-use attache_host::{Ask, Changes, CompletionRequest, Ctx, Level, NoArgs, Prompt, Resource, Server, Tool, ToolError};
+use attache_host::{
+    Ask, Changes, CompletionRequest, Ctx, Level, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool, ToolError,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,7 +50,7 @@ struct Echo {
 }
 
 /// A server with everything that crosses a gate.
-fn server() -> (Server, Upstream) {
+fn server() -> (ServerBuilder, Upstream) {
     let running = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&running);
     let server = Server::new("upstream", "1.0")
@@ -102,7 +104,7 @@ fn server() -> (Server, Upstream) {
 }
 
 /// Returns the URL of a server that runs as long as the test.
-pub(crate) async fn served(server: Server) -> String {
+pub(crate) async fn served(server: ServerBuilder) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
     let router: axum::Router = server.routes();

@@ -123,7 +123,7 @@ pub(crate) struct Http {
 
 impl Http {
     /// Starts a server on a free port of the loopback interface; it stops when the test ends.
-    pub(crate) fn start(server: attache_host::Server) -> Self {
+    pub(crate) fn start(server: attache_host::ServerBuilder) -> Self {
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -5,7 +5,7 @@ use crate::endpoint::boot;
 use crate::implementations::{Http, headers};
 use crate::modern::{Client, request};
 use attache_core::embassy::Deadlines;
-use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server};
+use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server, ServerBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ struct Numbers {
     optional: Option<u8>,
 }
 
-fn server() -> Server {
+fn server() -> ServerBuilder {
     Server::new("lenient", "1")
         .logging()
         .subscriptions()

@@ -7,7 +7,7 @@ use attache_core::exchange::{Carrier, answer};
 use attache_core::json::{Slice, Text};
 use attache_core::mcp;
 use attache_core::tool::{Catalogue, Contents, Features, Kind, Member, Messages, Read, Role, Tables, ToolResult};
-use attache_host::{Ctx, NoArgs, Prompt, Resource, Server};
+use attache_host::{Ctx, NoArgs, Prompt, Resource, Server, ServerBuilder};
 use serde_json::{Value, json};
 
 /// The lists: method, member of the result, key of an entry.
@@ -19,7 +19,7 @@ const LISTS: [(&str, &str, &str); 4] = [
 ];
 
 /// A server with seven entries of each kind.
-fn sevens() -> Server {
+fn sevens() -> ServerBuilder {
     (0..7).fold(Server::new("sevens", "1"), |server, number| {
         server
             .tool(&format!("tool{number}"), "A tool", |_: NoArgs, _: Ctx| async {})

@@ -1,12 +1,12 @@
 //! Metadata of requests, and metadata of entries in lists.
 
 use crate::modern::{Client, able};
-use attache_host::{Ctx, NoArgs, Prompt, Resource, ResourceRequest, Role, Server, Tool, ToolError};
+use attache_host::{Ctx, NoArgs, Prompt, Resource, ResourceRequest, Role, Server, ServerBuilder, Tool, ToolError};
 use serde_json::{Value, json};
 
 const EXTENSION: &str = "com.example/units";
 
-fn measuring() -> Server {
+fn measuring() -> ServerBuilder {
     Server::new("s", "1")
         .tool("may", "d", |_: NoArgs, ctx: Ctx| async move { format!("{:?}", ctx.extension(EXTENSION)) })
         .tool("must", "d", |_: NoArgs, ctx: Ctx| async move {

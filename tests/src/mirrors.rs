@@ -3,12 +3,12 @@
 use crate::implementations::{Http, headers};
 use crate::modern::request;
 use ::core::panic::AssertUnwindSafe;
-use attache_host::{Ctx, Server, Tool};
+use attache_host::{Ctx, Server, ServerBuilder, Tool};
 use serde_json::{Map, Value, json};
 use std::panic::catch_unwind;
 
 /// Makes a server with one tool that lists these properties and accepts any arguments.
-fn listing(schema: Value) -> Server {
+fn listing(schema: Value) -> ServerBuilder {
     let tool = Tool::new("tool", "d", |_: Map<String, Value>, _: Ctx| async { "done" });
     Server::new("s", "1").with_tool(tool.input_schema(schema))
 }

@@ -4,7 +4,7 @@
 use crate::implementations::{Answering, Http, headers};
 use ::core::time::Duration;
 use attache_host::http::McpService;
-use attache_host::{Server, stdio};
+use attache_host::{ServerBuilder, stdio};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt;
@@ -36,7 +36,7 @@ pub(crate) fn able(capabilities: Value) -> Value {
 pub(crate) struct Client(pub(crate) Http);
 
 impl Client {
-    pub(crate) fn of(server: Server) -> Self {
+    pub(crate) fn of(server: ServerBuilder) -> Self {
         Self(Http::start(server))
     }
 
@@ -91,7 +91,7 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    pub(crate) fn to(server: Server) -> Self {
+    pub(crate) fn to(server: ServerBuilder) -> Self {
         let (here, there) = duplex(1024 * 1024);
         let (input, output) = split(there);
         let serving = tokio::spawn(stdio::serve(server.build(), input, output));
@@ -133,7 +133,7 @@ impl Pipe {
 pub(crate) struct Local(pub(crate) McpService);
 
 impl Local {
-    pub(crate) fn of(server: Server) -> Self {
+    pub(crate) fn of(server: ServerBuilder) -> Self {
         Self(McpService::new(server.build()))
     }
 

@@ -7,7 +7,7 @@ use ::core::sync::atomic::Ordering::SeqCst;
 use ::core::time::Duration;
 use attache_host::neighbours::{Local, Missed, Neighbours, Part, Reply, Request};
 use attache_host::store::MemorySessions;
-use attache_host::{Ask, Ctx, Level, NoArgs, Server, ToolError};
+use attache_host::{Ask, Ctx, Level, NoArgs, Server, ServerBuilder, ToolError};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -43,11 +43,11 @@ fn crossed(part: Part) -> Part {
 }
 
 /// Two servers with the same seal key, on sockets of their own.
-fn two(server: impl Fn() -> Server) -> [Arc<Http>; 2] {
+fn two(server: impl Fn() -> ServerBuilder) -> [Arc<Http>; 2] {
     [(); 2].map(|()| Arc::new(Http::start(server().seal_keys([[7; 32]]))))
 }
 
-fn server() -> Server {
+fn server() -> ServerBuilder {
     Server::new("replicated", "1")
         .tool("asks", "Asks for a name", |_: NoArgs, ctx: Ctx| async move {
             let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});

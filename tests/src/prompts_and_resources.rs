@@ -8,7 +8,7 @@ use attache_core::json::Slice;
 use attache_core::tool::{Kind, Messages, Operation, Output, Role as Speaker, Tables, ToolResult, Values};
 use attache_host::{
     CompletionRequest, Content, Contents, Ctx, Json, NoArgs, Prompt, PromptOutput, Resource, ResourceRequest, Role,
-    Server, ToolError, ToolOutput,
+    Server, ServerBuilder, ToolError, ToolOutput,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ struct Diagnose {
     why: Option<String>,
 }
 
-fn prompts() -> Server {
+fn prompts() -> ServerBuilder {
     Server::new("prompts", "1")
         .with_prompt(Prompt::new("diagnose", "Find out why", |about: Diagnose, _: Ctx| async move {
             format!("Check relay {}: {}", about.relay, about.why.unwrap_or_default())
@@ -172,7 +172,7 @@ fn structured_result_is_listed_with_its_schema_and_mirrored_in_a_text() {
     assert_eq!((&result["isError"], result.get("structuredContent")), (&json!(true), None), "{result}");
 }
 
-fn resources() -> Server {
+fn resources() -> ServerBuilder {
     Server::new("resources", "1")
         .with_resource(Resource::new("at://text", "t", "text/plain", |_: ResourceRequest, _: Ctx| async {
             "quote \" and é"
@@ -266,7 +266,7 @@ fn resource_that_is_not_there_is_an_error_with_its_uri_in_each_era() {
     assert_eq!(client.refusal("resources/read", json!({})), (200, -32602));
 }
 
-fn completing() -> Server {
+fn completing() -> ServerBuilder {
     let server = resources().with_prompt(Prompt::new("diagnose", "d", |_: Diagnose, _: Ctx| async { "x" }));
     server.completion(|typed: CompletionRequest, _: Ctx| async move {
         match (typed.argument(), typed.value()) {

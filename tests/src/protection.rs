@@ -6,7 +6,7 @@ use crate::tokens::{base64url, signed_by};
 use ::core::sync::atomic::{AtomicUsize, Ordering};
 use ::core::time::Duration;
 use attache_host::auth::{Auth, Issuer, Keys, Tokens};
-use attache_host::{Ctx, NoArgs, Server, Tool, ToolError};
+use attache_host::{Ctx, NoArgs, Server, ServerBuilder, Tool, ToolError};
 use axum::http::Uri;
 use p256::ecdsa::SigningKey;
 use serde_json::{Value, json};
@@ -134,7 +134,7 @@ impl Site {
     }
 }
 
-pub(crate) fn tools(server: Server) -> Server {
+pub(crate) fn tools(server: ServerBuilder) -> ServerBuilder {
     let who = |_: NoArgs, ctx: Ctx| async move {
         let caller = ctx.caller();
         Ok::<_, ToolError>(format!("{:?} {:?} {:?}", caller.subject(), caller.key_name(), caller.claim("scp")))

@@ -2,7 +2,9 @@
 //! basic/patterns/mrtr).
 
 use crate::modern::{Client, able, request};
-use attache_host::{Ask, Ctx, Elicited, NoArgs, Prompt, Resource, ResourceRequest, Server, ToolError, UserPage};
+use attache_host::{
+    Ask, Ctx, Elicited, NoArgs, Prompt, Resource, ResourceRequest, Server, ServerBuilder, ToolError, UserPage,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ fn form(field: &str) -> Value {
     json!({"type": "object", "properties": {field: {"type": "string"}}, "required": [field]})
 }
 
-fn asking() -> Server {
+fn asking() -> ServerBuilder {
     let cut = |of: Cut, ctx: Ctx| async move {
         ctx.save(&of.relay)?;
         let name = elicited(&ctx, "name")?;

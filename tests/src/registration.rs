@@ -1,7 +1,7 @@
 //! Entries that are added and removed while a server runs.
 
 use crate::modern::{Client, Local, Pipe, able, event, request};
-use attache_host::{Changes, Ctx, NoArgs, Prompt, Resource, ResourceRequest, Server, Tool, ToolError};
+use attache_host::{Changes, Ctx, NoArgs, Prompt, Resource, ResourceRequest, Server, ServerBuilder, Tool, ToolError};
 use serde_json::{Value, json};
 
 fn tool(name: &str) -> Tool {
@@ -20,7 +20,7 @@ fn prompt(name: &str) -> Prompt {
     Prompt::new(name, "d", |_: NoArgs, _: Ctx| async { "x" })
 }
 
-fn running() -> (Server, Changes) {
+fn running() -> (ServerBuilder, Changes) {
     let server = Server::new("s", "1").subscriptions().page_size(2).with_tool(tool("a")).with_tool(tool("b"));
     let changes = server.changes();
     (server, changes)

@@ -2,7 +2,7 @@
 //! that clients of each revision see, over HTTP and over lines.
 
 use crate::implementations::Http;
-use attache_host::{Content, Ctx, Json, NoArgs, Server, Tool, ToolOutput};
+use attache_host::{Content, Ctx, Json, NoArgs, Server, ServerBuilder, Tool, ToolOutput};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ struct Sum {
     sum: i64,
 }
 
-fn server() -> Server {
+fn server() -> ServerBuilder {
     Server::new("revisions", "1")
         .logging()
         .subscriptions()

@@ -4,7 +4,7 @@
 use crate::implementations::{Answering, Http, Response};
 use ::core::time::Duration;
 use attache_host::observe::Metrics;
-use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Resource, Server, ToolError, UserPage};
+use attache_host::{Ask, Ctx, Level, Limits, NoArgs, Resource, Server, ServerBuilder, ToolError, UserPage};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 const JSON: [(&str, &str); 2] = [("host", "localhost"), ("content-type", "application/json")];
 
 /// A server with tools that behave as their descriptions say.
-fn server(stopped: &Arc<Notify>) -> Server {
+fn server(stopped: &Arc<Notify>) -> ServerBuilder {
     let stopped = Arc::clone(stopped);
     Server::new("sessions", "1")
         .logging()
@@ -71,7 +71,7 @@ struct Client {
 }
 
 impl Client {
-    fn of(server: Server, version: &'static str) -> Self {
+    fn of(server: ServerBuilder, version: &'static str) -> Self {
         Self::at(Arc::new(Http::start(server)), version)
     }
 

@@ -4,7 +4,7 @@ use crate::implementations::headers;
 use crate::modern::{Client, Pipe, request};
 use ::core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ::core::time::Duration;
-use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server, TextStream, ToolError, limits};
+use attache_host::{Ctx, NoArgs, Resource, ResourceRequest, Server, ServerBuilder, TextStream, ToolError, limits};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Drop for Counted {
     }
 }
 
-fn server(count: usize, made: &Arc<AtomicUsize>) -> Server {
+fn server(count: usize, made: &Arc<AtomicUsize>) -> ServerBuilder {
     let (tool, resource, telling) = (Arc::clone(made), Arc::clone(made), Arc::clone(made));
     Server::new("s", "1")
         .tool("log", "d", move |_: NoArgs, _: Ctx| {

@@ -4,7 +4,7 @@
 use crate::modern::{Client, Local, Pipe, able, frame, request};
 use ::core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ::core::time::Duration;
-use attache_host::{Ask, Ctx, Level, NoArgs, Server, ToolError};
+use attache_host::{Ask, Ctx, Level, NoArgs, Server, ServerBuilder, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ struct Steps {
 }
 
 /// A server with tools that send progress and log messages.
-fn telling() -> Server {
+fn telling() -> ServerBuilder {
     Server::new("telling", "1")
         .logging()
         .tool("progress", "Tells each step", |of: Steps, ctx: Ctx| async move {
@@ -217,7 +217,7 @@ impl Drop for Guard {
 
 impl Counts {
     /// A server with a tool that waits for a notification to go on.
-    fn server(&self) -> Server {
+    fn server(&self) -> ServerBuilder {
         let counts = self.clone();
         Server::new("t", "1").tool("waits", "d", move |_: NoArgs, ctx: Ctx| {
             let counts = counts.clone();

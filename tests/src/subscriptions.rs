@@ -1,11 +1,11 @@
 //! The messages of open subscriptions.
 
 use crate::modern::{Client, Local, Pipe, event, request};
-use attache_host::{Changes, Ctx, NoArgs, Prompt, Resource, ResourceRequest, Server};
+use attache_host::{Changes, Ctx, NoArgs, Prompt, Resource, ResourceRequest, Server, ServerBuilder};
 use serde_json::{Value, json};
 
 /// A server with one entry of each kind.
-fn server() -> Server {
+fn server() -> ServerBuilder {
     Server::new("s", "1")
         .tool("tool", "d", |_: NoArgs, _: Ctx| async {})
         .with_prompt(Prompt::new("prompt", "d", |_: NoArgs, _: Ctx| async { "x" }))
@@ -13,7 +13,7 @@ fn server() -> Server {
 }
 
 /// A server that reports changes, and the handle to announce them.
-fn changing() -> (Server, Changes) {
+fn changing() -> (ServerBuilder, Changes) {
     let server = server().subscriptions();
     let changes = server.changes();
     (server, changes)

@@ -6,7 +6,7 @@
 
 use attache_host::auth::{Auth, Issuer, Tokens};
 use attache_host::http::McpService;
-use attache_host::{Ctx, Server};
+use attache_host::{Ctx, Server, ServerBuilder};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -104,7 +104,7 @@ fn name(number: usize) -> String {
     format!("tool_{number:04}")
 }
 
-fn server(tools: usize) -> Server {
+fn server(tools: usize) -> ServerBuilder {
     (0..tools).fold(Server::new("bench", "1.0.0"), |server, number| {
         server.tool(&name(number), "Say it again", |said: Say, _: Ctx| async move { said.text })
     })

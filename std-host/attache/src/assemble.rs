@@ -8,7 +8,7 @@ use super::print::complain;
 use attache_core::auth::{ANY, Gate};
 use attache_host::backend::Backends;
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
-use attache_host::{Changes, Limits, Rate, Server};
+use attache_host::{Changes, Limits, Rate, ServerBuilder};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -76,7 +76,7 @@ pub(super) fn assemble(
     config: &Config,
     reach: &Reach,
     make: MakeServer<'_>,
-    watch: impl Fn(Server) -> Server,
+    watch: impl Fn(ServerBuilder) -> ServerBuilder,
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
@@ -161,12 +161,12 @@ async fn admitted_alone(request: Request, next: Next) -> Response {
 
 /// Adds to the server the credentials that its callers need.
 fn protected(
-    server: Server,
+    server: ServerBuilder,
     endpoint: &ServerConfig,
     reach: &Reach,
     tls: Option<&TlsFiles>,
     key_files: &mut KeyFiles,
-) -> Result<Server, Fault> {
+) -> Result<ServerBuilder, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
     let is_open = matches!(protection.gate, Some(Gate::Open(_))) || by_certificate || reach.is_local;
@@ -213,7 +213,11 @@ pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&TlsFiles
 
 /// Gives the server its own seal keys, derived from the program's keys and the server's path. A
 /// value that one server has sealed is therefore invalid at another.
-pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secret<Vec<[u8; 32]>>>) -> Server {
+pub(super) fn sealed(
+    server: ServerBuilder,
+    endpoint: &ServerConfig,
+    keys: Option<&Secret<Vec<[u8; 32]>>>,
+) -> ServerBuilder {
     let own = |key: &[u8; 32]| {
         let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(&endpoint.path));
         // HMAC accepts keys of any length, so this cannot fail.
@@ -229,7 +233,7 @@ pub(super) fn sealed(server: Server, endpoint: &ServerConfig, keys: Option<&Secr
 ///
 /// # Errors
 /// If the server offers nothing.
-pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Result<Server, Fault> {
+pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Result<ServerBuilder, Fault> {
     let server = make(endpoint);
     if server.is_empty() && endpoint.backends.is_empty() {
         return Err(Fault::of(format!("{} has nothing to serve. {NOTHING}", endpoint.path)));
@@ -287,7 +291,7 @@ pub(super) async fn disconnect(servers: Vec<Backends>) {
     }
 }
 
-fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<Server, Fault> {
+fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<ServerBuilder, Fault> {
     let server = made(make, endpoint)?
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?

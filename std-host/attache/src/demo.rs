@@ -1,12 +1,12 @@
 //! The demo tools `echo` and `add`.
 
 use super::config::ServerConfig;
-use attache_host::{Ctx, Server, ToolError};
+use attache_host::{Ctx, Server, ServerBuilder, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Creates a server with the demo tools, `echo` and `add`, that its configuration names.
-pub fn demo(config: &ServerConfig) -> Server {
+pub fn demo(config: &ServerConfig) -> ServerBuilder {
     let server = Server::new(config.name(), env!("CARGO_PKG_VERSION"));
     config.tools.iter().fold(server, |server, tool| match tool.as_str() {
         "echo" => server.tool("echo", "Repeat a text exactly", |echo: Echo, _: Ctx| async move { echo.text }),

@@ -3,10 +3,10 @@
 //!
 //! ```no_run
 //! use attache::ServerConfig;
-//! use attache_host::{Ctx, NoArgs, Server};
+//! use attache_host::{Ctx, NoArgs, Server, ServerBuilder};
 //! use std::process::ExitCode;
 //!
-//! fn server(config: &ServerConfig) -> Server {
+//! fn server(config: &ServerConfig) -> ServerBuilder {
 //!     Server::new(config.name(), "1.0").tool("greet", "Say hello", |_: NoArgs, _: Ctx| async { "hello" })
 //! }
 //!
@@ -40,7 +40,7 @@ mod text;
 mod token;
 mod traces;
 
-use attache_host::Server;
+use attache_host::ServerBuilder;
 use clap::{Args, Parser, Subcommand};
 use client_config::Client;
 pub use config::ServerConfig;
@@ -124,7 +124,7 @@ struct McpJson {
 }
 
 /// Creates the server of an endpoint from its configuration.
-type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> Server;
+type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 
 /// Reads the command line, runs its command, and returns the exit code: 0 for success, 2 for wrong
 /// flags or configuration, 1 for other failures.
@@ -132,7 +132,7 @@ type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> Server;
 /// `server` creates the server of each endpoint: its name, version and tools. From the
 /// configuration, the program adds its path, `Host` and `Origin` rules, credentials, limits and
 /// instructions.
-pub fn run(server: impl Fn(&ServerConfig) -> Server) -> ExitCode {
+pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),
         Command::Check(check) => check.run(&server),

@@ -9,7 +9,7 @@ use super::status::{Recent, Shown, Status};
 use super::traces::Traces;
 use attache_host::observe::{self, Observe};
 use attache_host::serve::{Listener, Metrics, not_found, serve};
-use attache_host::{Budget, Limits, Server};
+use attache_host::{Budget, Limits, ServerBuilder};
 use axum::Router;
 use axum::routing::get;
 use core::net::SocketAddr;
@@ -55,8 +55,8 @@ impl Observability {
     }
 
     /// Adds these observers to a server.
-    pub(super) fn watch(&self, server: Server) -> Server {
-        self.observers.iter().cloned().fold(server, Server::observe)
+    pub(super) fn watch(&self, server: ServerBuilder) -> ServerBuilder {
+        self.observers.iter().cloned().fold(server, ServerBuilder::observe)
     }
 
     /// Opens the listener for Prometheus, if one is configured. It serves `health` as well.

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "tokens")]
-//! # fn server() -> Result<attache_host::Server, Box<dyn core::error::Error>> {
+//! # fn server() -> Result<attache_host::ServerBuilder, Box<dyn core::error::Error>> {
 //! use attache_host::Server;
 //! use attache_host::auth::{Auth, Issuer, Tokens};
 //!

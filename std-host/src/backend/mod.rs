@@ -1,6 +1,6 @@
 //! Backends: sources of tools, prompts, resources and templates that run the calls of these.
 //!
-//! Closures of the program ([`Server::tool`](crate::Server::tool) and the like) run in this
+//! Closures of the program ([`ServerBuilder::tool`](crate::ServerBuilder::tool) and the like) run in this
 //! process. A [`Backend`] runs calls elsewhere: in an MCP server behind a gate, a worker in another
 //! language, or a device. It publishes its entries with a [`Publisher`], again after each change,
 //! and starts each [`Call`] of one of these entries. Several backends are merged into one server,

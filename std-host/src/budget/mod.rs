@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The memory budget of a process, in bytes. Clones share it.
 ///
-/// Each [`Server`](crate::Server) has its own budget unless
-/// [`Server::budget`](crate::Server::budget) sets one.
+/// Each [`ServerBuilder`](crate::ServerBuilder) has its own budget unless
+/// [`ServerBuilder::budget`](crate::ServerBuilder::budget) sets one.
 #[derive(Clone)]
 pub struct Budget(Arc<State>);
 

@@ -100,8 +100,8 @@ mod tests {
     // MRTR-07
     #[test]
     fn state_of_one_caller_is_void_for_another() {
-        let engine = Server::new("s", "1").tool("t", "d", |_: NoArgs, _: Ctx| async {}).build();
-        let (moment, name) = (engine.now(), Arc::from("t"));
+        let server = Server::new("s", "1").tool("t", "d", |_: NoArgs, _: Ctx| async {}).build();
+        let (moment, name) = (server.now(), Arc::from("t"));
         let body = Bytes::from_static(
             br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
         );

@@ -1,7 +1,7 @@
 //! Open subscriptions (MCP 2026-07-28 basic/patterns/subscriptions).
 
 use super::answer::{Answer, Step};
-use super::server::Engine;
+use super::server::Server;
 use crate::admission::Place;
 use crate::backend::Watched;
 use crate::observe::Watch;
@@ -27,7 +27,7 @@ enum Due {
 
 /// An open subscription. It does not hold on to the offers that were current when it began.
 pub(crate) struct Listening {
-    engine: Arc<Engine>,
+    server: Arc<Server>,
     listen: Listen,
     body: Bytes,
     /// `None` if all subscriptions were ended before this one began.
@@ -41,8 +41,8 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn new(engine: Arc<Engine>, listen: Listen, body: Bytes, place: Place, mut watch: Watch) -> Self {
-        let changes = engine.changes.listen();
+    pub(super) fn new(server: Arc<Server>, listen: Listen, body: Bytes, place: Place, mut watch: Watch) -> Self {
+        let changes = server.changes.listen();
         watch.status(OK);
         // A copy, because the body may be a slice of a larger buffer. The permit of the place
         // covers the copy.
@@ -50,13 +50,13 @@ impl Listening {
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         let due = VecDeque::from([Due::Acknowledgement]);
         let mut watched = Vec::new();
-        listen.each_uri(&body, |uri| watched.extend(engine.backends.watch(&uri.chars().collect::<String>())));
-        Self { engine, listen, body, changes, _watched: watched, due, place, watch }
+        listen.each_uri(&body, |uri| watched.extend(server.backends.watch(&uri.chars().collect::<String>())));
+        Self { server, listen, body, changes, _watched: watched, due, place, watch }
     }
 
     /// Returns the answer for a subscription that exceeds the limits.
     pub(crate) fn refuse(&mut self) -> Bytes {
-        self.engine.now().replied(&self.listen.refuse(), &self.body, &self.place.permit, &mut self.watch).bytes
+        self.server.now().replied(&self.listen.refuse(), &self.body, &self.place.permit, &mut self.watch).bytes
     }
 
     pub(crate) fn id(&self) -> Vec<u8> {
@@ -91,7 +91,7 @@ impl Listening {
                 }
                 Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => {
                     let mut last = Growing::unlimited();
-                    let _ = self.listen.end(&self.engine.now().server(), &self.body, &mut last);
+                    let _ = self.listen.end(&self.server.now().server(), &self.body, &mut last);
                     self.watch.sent(last.bytes.len());
                     self.watch.taken();
                     return Step::Last(Answer::of(OK, last.bytes.into()));

@@ -15,6 +15,6 @@ pub(crate) use batch::batched;
 pub(crate) use listening::Listening;
 pub(crate) use pending::Pending;
 pub(crate) use running::Running;
-pub use server::Engine;
 pub(crate) use server::Moment;
+pub use server::Server;
 pub(crate) use stop::{STOPPED, Stop, StopCalls};

@@ -58,7 +58,7 @@ impl Moment {
                     }
                     SessionChange::Level(_) => String::new(),
                 };
-                let reply = match client?.remember(wish, uri, &self.engine.backends, &place.permit) {
+                let reply = match client?.remember(wish, uri, &self.server.backends, &place.permit) {
                     Ok(()) => reply,
                     Err(error) => reply.instead(error),
                 };
@@ -74,8 +74,8 @@ impl Moment {
                         return Some(Pending::Ready(self.replied(&reply, &body, &place.permit, &mut watch)));
                     }
                 };
-                let deadline = Instant::now() + self.engine.limits().call_time;
-                let (changes, parking, key) = (&self.engine.changes, self.engine.parking(), self.engine.key());
+                let deadline = Instant::now() + self.server.limits().call_time;
+                let (changes, parking, key) = (&self.server.changes, self.server.parking(), self.server.key());
                 let known = client.map(Client::known);
                 let call_of = ticket.call(&body, who);
                 let shared = (changes, parking, key);
@@ -84,7 +84,7 @@ impl Moment {
                 let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);
                 Some(Pending::Running(running))
             }
-            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.engine, listen, body, place, watch))),
+            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.server, listen, body, place, watch))),
         }
     }
 

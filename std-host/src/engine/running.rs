@@ -194,7 +194,7 @@ impl Running {
         let mut permit = replace(&mut self.place.permit, of_answer);
         let absorbed = permit.absorb(replace(&mut self.held, Permit::uncounted()));
         let call = Suspended { run, events, permit };
-        let parked = absorbed.map(|()| self.moment.engine.parking().park(call, question));
+        let parked = absorbed.map(|()| self.moment.server.parking().park(call, question));
         let outcome = match parked {
             Ok(Some((questions, state))) => Outcome::Asks(questions, Some(state)),
             Ok(None) => parked_too_many(),

@@ -29,7 +29,7 @@ use core::fmt;
 use std::sync::Arc;
 
 /// A finished server, shared by all connections. Its offers may change; everything else is fixed.
-pub struct Engine {
+pub struct Server {
     /// Name, version and instructions are JSON-escaped.
     name: String,
     version: String,
@@ -57,14 +57,15 @@ pub struct Engine {
     pub(crate) hides_forbidden: bool,
 }
 
-impl fmt::Debug for Engine {
+impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("name", &self.name).field("changes", &self.changes).finish_non_exhaustive()
+        f.debug_struct("Server").field("name", &self.name).field("changes", &self.changes).finish_non_exhaustive()
     }
 }
 
-impl Engine {
-    pub(crate) fn new(name: &str, version: &str) -> Self {
+impl Server {
+    /// A server without tools, with the default settings.
+    pub(crate) fn empty(name: &str, version: &str) -> Self {
         let (changes, home) = (Changes::new(), random());
         let sessions: Arc<dyn SessionStore> = Arc::new(MemorySessions::default());
         Self {
@@ -251,7 +252,7 @@ impl Engine {
 
     /// Returns the current state of the server.
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
-        Moment { engine: Arc::clone(self), offers: self.changes.offers() }
+        Moment { server: Arc::clone(self), offers: self.changes.offers() }
     }
 }
 
@@ -265,7 +266,7 @@ fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
 /// it arrived, even if entries are added or removed later.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
-    pub(super) engine: Arc<Engine>,
+    pub(super) server: Arc<Server>,
     pub(super) offers: Arc<Registry>,
 }
 
@@ -273,7 +274,7 @@ impl Moment {
     /// Returns the server as the protocol engine sees it.
     pub(crate) fn server(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
-        let Engine { name, version, instructions, page, .. } = &*self.engine;
+        let Server { name, version, instructions, page, .. } = &*self.server;
         let server = mcp::Server::escaped(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
         let server = match instructions {
             Some(instructions) => server.with_escaped_instructions(text(instructions)),
@@ -288,7 +289,7 @@ impl Moment {
     /// Returns the server for requests of `who`. If the server hides forbidden entries, lists show
     /// only those that `who` may use.
     pub(crate) fn server_for<'a>(&'a self, who: &'a Authenticated<'a>) -> mcp::Server<'a> {
-        match self.engine.hides_forbidden {
+        match self.server.hides_forbidden {
             true => self.server().with_lists_for(who),
             false => self.server(),
         }

@@ -2,7 +2,7 @@
 
 use super::stream::{Broken, Stream};
 use crate::budget::Overdrawn;
-use crate::engine::{Answer, Engine};
+use crate::engine::{Answer, Server};
 use crate::observe::Watch;
 use attache_core::era::Version as Revision;
 use attache_core::exchange::Standalone;
@@ -69,9 +69,9 @@ pub(super) fn not_found(version: Version) -> Response<Answered> {
     response
 }
 
-pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
+pub(super) fn refuse_at_door(server: &Arc<Server>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
     watch.refused(refusal.name());
-    let mut response = refuse(engine, Standalone::refused(refusal), watch);
+    let mut response = refuse(server, Standalone::refused(refusal), watch);
     if refusal == Refusal::Method {
         // RFC 9110 §15.5.6: sessions have streams (GET) and can be ended (DELETE).
         response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
@@ -80,22 +80,22 @@ pub(super) fn refuse_at_door(engine: &Arc<Engine>, refusal: Refusal, mut watch: 
 }
 
 /// The answer to a caller that has exceeded its rate limit, with the time to wait.
-pub(super) fn too_often(engine: &Arc<Engine>, wait: Duration, watch: Watch) -> Response<Answered> {
-    let mut response = refuse_at_door(engine, Refusal::Rate, watch);
+pub(super) fn too_often(server: &Arc<Server>, wait: Duration, watch: Watch) -> Response<Answered> {
+    let mut response = refuse_at_door(server, Refusal::Rate, watch);
     // RFC 9110 §10.2.3: in whole seconds.
     response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     response
 }
 
 /// Refuses a request after only its head was read.
-pub(super) fn refuse(engine: &Arc<Engine>, refusal: Standalone, mut watch: Watch) -> Response<Answered> {
-    let Answer { status, bytes, .. } = engine.now().refused(refusal, &mut watch);
+pub(super) fn refuse(server: &Arc<Server>, refusal: Standalone, mut watch: Watch) -> Response<Answered> {
+    let Answer { status, bytes, .. } = server.now().refused(refusal, &mut watch);
     response(status, bytes)
 }
 
 /// The answer to a request for which the memory budget has no room.
-pub(super) fn short_of_memory(engine: &Arc<Engine>, short: Overdrawn, watch: Watch) -> Response<Answered> {
-    refuse(engine, Standalone::error(Error::Busy(short.reason()), Revision::NEWEST_LEGACY), watch)
+pub(super) fn short_of_memory(server: &Arc<Server>, short: Overdrawn, watch: Watch) -> Response<Answered> {
+    refuse(server, Standalone::error(Error::Busy(short.reason()), Revision::NEWEST_LEGACY), watch)
 }
 
 /// An answer in JSON, or one without a body.

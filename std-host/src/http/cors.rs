@@ -1,9 +1,9 @@
 //! CORS: web pages of other origins that may call (Fetch Standard §3.3), see
-//! [`Server::origins`](crate::Server::origins).
+//! [`ServerBuilder::origins`](crate::ServerBuilder::origins).
 
 use super::answer::Answered;
 use crate::door::facts;
-use crate::engine::Engine;
+use crate::engine::Server;
 use attache_core::auth::{Access, Gate};
 use attache_core::http::{Door, Policy, gate_route};
 use http::header::{
@@ -16,9 +16,9 @@ use http_body_util::{Either, Full};
 
 /// The answer to a preflight request of a browser. Preflights carry no credentials, so none are
 /// required.
-pub(super) fn preflight(engine: &Engine, head: &Parts) -> Option<Response<Answered>> {
+pub(super) fn preflight(server: &Server, head: &Parts) -> Option<Response<Answered>> {
     let asks = head.method == Method::OPTIONS && head.headers.contains_key("access-control-request-method");
-    let origin = asks.then(|| allowed(engine, head)).flatten()?;
+    let origin = asks.then(|| allowed(server, head)).flatten()?;
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -34,8 +34,8 @@ pub(super) fn preflight(engine: &Engine, head: &Parts) -> Option<Response<Answer
 
 /// Allows the page that sent the request to read the answer, and the header fields that its client
 /// needs.
-pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answered>) {
-    if let Some(origin) = allowed(engine, head) {
+pub(super) fn expose(server: &Server, head: &Parts, response: &mut Response<Answered>) {
+    if let Some(origin) = allowed(server, head) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(
@@ -47,8 +47,8 @@ pub(super) fn expose(engine: &Engine, head: &Parts, response: &mut Response<Answ
 }
 
 /// Returns the origin of the request if that origin may call.
-fn allowed(engine: &Engine, head: &Parts) -> Option<HeaderValue> {
+fn allowed(server: &Server, head: &Parts) -> Option<HeaderValue> {
     let origin = head.headers.get(ORIGIN)?;
-    let open = Policy { access: Gate::Open(Access::Anonymous), ..engine.checks.policy() };
+    let open = Policy { access: Gate::Open(Access::Anonymous), ..server.checks.policy() };
     matches!(gate_route(&facts(head), &open), Door::In(_)).then(|| origin.clone())
 }

@@ -3,7 +3,7 @@
 use super::answer::{Answered, not_found, refuse_at_door, response, short_of_memory};
 use crate::auth::Unauthenticated;
 use crate::door::Out;
-use crate::engine::Engine;
+use crate::engine::Server;
 use crate::observe::Watch;
 use attache_core::http::Refusal;
 use bytes::Bytes;
@@ -13,19 +13,19 @@ use http::request::Parts;
 use std::sync::Arc;
 
 /// The answer to a request whose caller is not admitted.
-pub(super) fn kept_out(engine: &Arc<Engine>, out: Out, head: &Parts, watch: Watch) -> Response<Answered> {
+pub(super) fn kept_out(server: &Arc<Server>, out: Out, head: &Parts, watch: Watch) -> Response<Answered> {
     match out {
-        Out::Refused(refusal) => turn_away(engine, refusal, head, watch),
-        Out::Short(short) => short_of_memory(engine, short, watch),
+        Out::Refused(refusal) => turn_away(server, refusal, head, watch),
+        Out::Short(short) => short_of_memory(server, short, watch),
     }
 }
 
 /// The answer to a request that the access checks refuse, with what its client needs to do better.
-pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, watch: Watch) -> Response<Answered> {
-    let shown = engine.auth().shown_to_callers(refusal);
-    let mut response = refuse_at_door(engine, refusal, watch);
+pub(super) fn turn_away(server: &Arc<Server>, refusal: Refusal, head: &Parts, watch: Watch) -> Response<Answered> {
+    let shown = server.auth().shown_to_callers(refusal);
+    let mut response = refuse_at_door(server, refusal, watch);
     match shown {
-        Unauthenticated::Challenge => demand(engine, refusal, head, engine.auth().scopes(), &mut response),
+        Unauthenticated::Challenge => demand(server, refusal, head, server.auth().scopes(), &mut response),
         // The answer does not say why.
         Unauthenticated::Forbidden => response = self::response(Refusal::Forbidden.status(), Bytes::new()),
         Unauthenticated::NotFound => response = not_found(head.version),
@@ -35,13 +35,13 @@ pub(super) fn turn_away(engine: &Arc<Engine>, refusal: Refusal, head: &Parts, wa
 
 /// Adds the challenge that says which credentials would do.
 pub(super) fn demand<'s>(
-    engine: &Engine,
+    server: &Server,
     refusal: Refusal,
     head: &Parts,
     scopes: impl Iterator<Item = &'s str>,
     response: &mut Response<Answered>,
 ) {
-    if let Some(challenge) = engine.checks.challenge(refusal, head, scopes) {
+    if let Some(challenge) = server.checks.challenge(refusal, head, scopes) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
 }

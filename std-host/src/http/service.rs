@@ -11,7 +11,7 @@ use super::session::{self, Named};
 use super::stream::Source;
 use crate::budget::{Account, Overdrawn, Permit};
 use crate::door::{HeadRefusal, Peer, size};
-use crate::engine::{Answer, Engine, Pending};
+use crate::engine::{Answer, Pending, Server};
 use crate::limits;
 use crate::observe::{Transport, Watch};
 use crate::why;
@@ -33,13 +33,13 @@ use tokio::time::timeout;
 /// The endpoint of one server. It does not check the path, which is the router's task.
 #[derive(Clone, Debug)]
 pub struct McpService {
-    engine: Arc<Engine>,
+    server: Arc<Server>,
 }
 
 impl McpService {
     /// Creates the endpoint of `engine`.
-    pub const fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub const fn new(server: Arc<Server>) -> Self {
+        Self { server }
     }
 }
 
@@ -58,37 +58,37 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let engine = Arc::clone(&self.engine);
+        let server = Arc::clone(&self.server);
         Box::pin(why::scope(async move {
             let (head, body) = request.into_parts();
-            let is_hidden = engine.auth().is_hidden();
+            let is_hidden = server.auth().is_hidden();
             // A preflight carries no credentials, so a hidden endpoint answers it like every other
             // request without credentials.
-            if !is_hidden && let Some(response) = cors::preflight(&engine, &head) {
+            if !is_hidden && let Some(response) = cors::preflight(&server, &head) {
                 return Ok(response.map(AnswerBody));
             }
-            let mut weight = Weight::of(&engine, &head, &body);
-            if is_hidden && !weight.is_known(&engine, &head).await {
+            let mut weight = Weight::of(&server, &head, &body);
+            if is_hidden && !weight.is_known(&server, &head).await {
                 // The caller is answered as on a path that is not served.
-                watch(&engine, &head).turned_away("hidden", StatusCode::NOT_FOUND.as_u16());
+                watch(&server, &head).turned_away("hidden", StatusCode::NOT_FOUND.as_u16());
                 return Ok(not_found(head.version).map(AnswerBody));
             }
-            let mut response = answer(&engine, &head, body, weight).await;
-            cors::expose(&engine, &head, &mut response);
+            let mut response = answer(&server, &head, body, weight).await;
+            cors::expose(&server, &head, &mut response);
             Ok(response.map(AnswerBody))
         }))
     }
 }
 
 /// Starts the record of a request.
-fn watch(engine: &Engine, head: &Parts) -> Watch {
-    let mut watch = engine.watch(Transport::Http);
+fn watch(server: &Server, head: &Parts) -> Watch {
+    let mut watch = server.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     watch
 }
 
 async fn answer<B>(
-    engine: &Arc<Engine>,
+    server: &Arc<Server>,
     head: &Parts,
     body: B,
     Weight { refused, permit, ahead }: Weight,
@@ -97,40 +97,40 @@ where
     B: Body + Send,
     B::Data: Send,
 {
-    let mut watch = watch(engine, head);
+    let mut watch = watch(server, head);
     let unread = |response| closing(response, head.version);
     if let Some((refusal, wait)) = refused {
         return unread(match wait {
-            Some(wait) => too_often(engine, wait, watch),
-            None => refuse_at_door(engine, refusal, watch),
+            Some(wait) => too_often(server, wait, watch),
+            None => refuse_at_door(server, refusal, watch),
         });
     }
     let mut permit = match permit {
         Ok(permit) => permit,
-        Err(short) => return unread(short_of_memory(engine, short, watch)),
+        Err(short) => return unread(short_of_memory(server, short, watch)),
     };
-    let checks = &engine.checks;
+    let checks = &server.checks;
     let facts = checks.facts(head);
     if let Method::Get | Method::Delete = facts.verb {
-        let response = Box::pin(session::bodiless(engine, &facts, head, &mut permit, watch)).await;
+        let response = Box::pin(session::bodiless(server, &facts, head, &mut permit, watch)).await;
         return if response.status().is_success() { response } else { unread(response) };
     }
     let guest = match checks.admit(gate(&facts, &checks.policy()), head, &mut permit).await {
         Ok(guest) => guest,
-        Err(out) => return unread(kept_out(engine, out, head, watch)),
+        Err(out) => return unread(kept_out(server, out, head, watch)),
     };
     let who = match guest.who() {
         Ok(who) => who,
-        Err(refusal) => return unread(turn_away(engine, refusal, head, watch)),
+        Err(refusal) => return unread(turn_away(server, refusal, head, watch)),
     };
     if let Err(wait) = checks.count_identity(&who) {
-        return unread(too_often(engine, wait, watch));
+        return unread(too_often(server, wait, watch));
     }
-    let own = match engine.permit_of(&who, &permit) {
+    let own = match server.permit_of(&who, &permit) {
         Ok(own) => own,
-        Err(short) => return unread(short_of_memory(engine, short, watch)),
+        Err(short) => return unread(short_of_memory(server, short, watch)),
     };
-    let limits = engine.limits();
+    let limits = server.limits();
     let is_same = own.account() == permit.account();
     let reading = if is_same { permit.split(ahead) } else { own.another() };
     let read = timeout(limits.body_time, read(body, limits.body, reading)).await;
@@ -141,22 +141,22 @@ where
     // is polled. So the large parts are in boxes of their own.
     let body = match read {
         Ok(Ok(body)) => body,
-        Ok(Err(Unread::Short(short))) => return unread(short_of_memory(engine, short, watch)),
-        Ok(Err(Unread::TooLarge)) => return unread(refuse(engine, Standalone::too_large(limits.body), watch)),
+        Ok(Err(Unread::Short(short))) => return unread(short_of_memory(server, short, watch)),
+        Ok(Err(Unread::TooLarge)) => return unread(refuse(server, Standalone::too_large(limits.body), watch)),
         // An incomplete body is not parsed, because its beginning may be a valid message by chance.
         // An empty body takes its place, and so the peer is told that the body is not JSON.
         Ok(Err(Unread::BrokenOff)) => {
             watch.refused("broken_off");
-            return unread(Box::pin(serve(engine, head, &facts, &who, Bytes::new(), own, watch)).await);
+            return unread(Box::pin(serve(server, head, &facts, &who, Bytes::new(), own, watch)).await);
         }
         Err(_) => {
             watch.refused("too_slow");
-            let mut response = Box::pin(serve(engine, head, &facts, &who, Bytes::new(), own, watch)).await;
+            let mut response = Box::pin(serve(server, head, &facts, &who, Bytes::new(), own, watch)).await;
             *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
             return unread(response);
         }
     };
-    Box::pin(serve(engine, head, &facts, &who, body, own, watch)).await
+    Box::pin(serve(server, head, &facts, &who, body, own, watch)).await
 }
 
 /// The number of body bytes that may have arrived and are not read yet.
@@ -179,28 +179,28 @@ struct Weight {
 }
 
 impl Weight {
-    fn of(engine: &Engine, head: &Parts, body: &impl Body) -> Self {
+    fn of(server: &Server, head: &Parts, body: &impl Body) -> Self {
         let size = size(head);
         let ahead = ahead(body);
         let memory = limits::REQUEST_MEMORY + size + head.headers.len() * limits::FIELD_MEMORY + ahead;
         let address = Account::address(head.extensions.get::<Peer>().map(|Peer(address)| *address));
-        let refused = engine.checks.refused(head, size);
+        let refused = server.checks.refused(head, size);
         let permit = match refused {
             // The answer to a refused request is small and is sent at once.
             Some(_) => Ok(Permit::uncounted()),
-            None => engine.budget().reserve(address, memory),
+            None => server.budget().reserve(address, memory),
         };
         Self { refused, permit, ahead }
     }
 
     /// Whether the caller of a hidden endpoint may learn that the endpoint exists. While memory is short, and for a caller that comes too
     /// often, no signature is verified.
-    async fn is_known(&mut self, engine: &Engine, head: &Parts) -> bool {
+    async fn is_known(&mut self, server: &Server, head: &Parts) -> bool {
         match &mut self.permit {
             Ok(permit) if !matches!(self.refused, Some((Refusal::Rate, _))) => {
-                Box::pin(engine.checks.is_known(head, permit)).await
+                Box::pin(server.checks.is_known(head, permit)).await
             }
-            _ => engine.checks.is_remembered(head),
+            _ => server.checks.is_remembered(head),
         }
     }
 }
@@ -248,7 +248,7 @@ async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Byte
 
 /// Answers a body that has arrived. Its memory is charged to the request of `permit`.
 async fn serve(
-    engine: &Arc<Engine>,
+    server: &Arc<Server>,
     head: &Parts,
     facts: &HeadFacts<'_>,
     who: &Authenticated<'_>,
@@ -257,21 +257,21 @@ async fn serve(
     mut watch: Watch,
 ) -> Response<Answered> {
     let form = Form::of(facts, &permit);
-    let (client, carrier) = match session::named(engine, facts, who, permit.account()) {
+    let (client, carrier) = match session::named(server, facts, who, permit.account()) {
         Ok(Named::Of(client)) => {
             let session = client.session;
             (Some(client), Carrier::Session(facts, session))
         }
         Ok(Named::Nothing) => (None, Carrier::Http(facts)),
         Ok(Named::Unknown) => (None, Carrier::UnknownSession(facts)),
-        Err(error) => return refuse(engine, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
+        Err(error) => return refuse(server, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
-    let moment = engine.now();
+    let moment = server.now();
     let opened = open(&moment.server_for(who), who, carrier, &body);
     moment.opened(&opened, who, &body, &mut watch);
     let next = opened.next;
     if let Next::Batch(batch) = next {
-        let batch = session::batch(engine, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
+        let batch = session::batch(server, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
         return Box::pin(batch).await;
     }
     if let Next::Reply(reply) = &next
@@ -279,24 +279,24 @@ async fn serve(
     {
         let Answer { status, bytes, .. } = moment.replied(reply, &body, &permit, &mut watch);
         let mut response = response(status, bytes);
-        demand(engine, refusal, head, moment.scopes_of(operation), &mut response);
+        demand(server, refusal, head, moment.scopes_of(operation), &mut response);
         return response;
     }
     let agreed = match &next {
-        Next::Reply(reply) => reply.agreed().map(|version| engine.session(version, reply.client())),
+        Next::Reply(reply) => reply.agreed().map(|version| server.session(version, reply.client())),
         _ => None,
     };
     let next = match &client {
-        Some(client) => Box::pin(client.forward(next, &body, &permit, engine.neighbours())).await,
+        Some(client) => Box::pin(client.forward(next, &body, &permit, server.neighbours())).await,
         None => next,
     };
-    let (next, place) = engine.admission.place(next, &body, &permit).await;
+    let (next, place) = server.admission.place(next, &body, &permit).await;
     let source = match moment.start(next, who, body, place, client.as_ref(), watch) {
         None => return response(ACCEPTED, Bytes::new()),
         Some(Pending::Ready(Answer { status, bytes, .. })) => {
             let mut response = form.whole(status, bytes);
             if let Some(session) = agreed {
-                session::name(engine, &session, who, &mut response);
+                session::name(server, &session, who, &mut response);
             }
             return response;
         }
@@ -307,7 +307,7 @@ async fn serve(
         Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
-            Some(client) => return Box::pin(session::call(engine, running, client, &form)).await,
+            Some(client) => return Box::pin(session::call(server, running, client, &form)).await,
         },
     };
     form.answer(source).await

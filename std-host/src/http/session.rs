@@ -6,7 +6,7 @@ use super::refused::{kept_out, turn_away};
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
-use crate::engine::{Answer, Engine, Running, Step, Stop, batched};
+use crate::engine::{Answer, Running, Server, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Reader, ReplayBuffer, Replayed, SessionStream, Writer};
 use attache_core::auth::Authenticated;
@@ -33,7 +33,7 @@ pub(super) enum Named {
 /// Finds the session that a request names. A request of the modern era has no session, even if its
 /// head contains a session id. The state of the session is charged to `account`.
 pub(super) fn named(
-    engine: &Engine,
+    server: &Server,
     facts: &HeadFacts<'_>,
     who: &Authenticated<'_>,
     account: Account,
@@ -43,7 +43,7 @@ pub(super) fn named(
         Field::Absent => Ok(Named::Nothing),
         _ if modern(facts.protocol_version) => Ok(Named::Nothing),
         Field::Repeated => Err(Error::Refused("Header Mcp-Session-Id is there more than once")),
-        Field::Once(id) => Ok(match engine.open_session(id, who, account) {
+        Field::Once(id) => Ok(match server.open_session(id, who, account) {
             Some(client) => Named::Of(client.hearing(facts.accept.events())),
             None => Named::Unknown,
         }),
@@ -51,8 +51,8 @@ pub(super) fn named(
 }
 
 /// Adds the session id to the answer to a handshake.
-pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, response: &mut Response<Answered>) {
-    let id = engine.session_id(session, who).and_then(|id| HeaderValue::from_maybe_shared(Bytes::from(id)).ok());
+pub(super) fn name(server: &Server, session: &Session, who: &Authenticated<'_>, response: &mut Response<Answered>) {
+    let id = server.session_id(session, who).and_then(|id| HeaderValue::from_maybe_shared(Bytes::from(id)).ok());
     if let Some(id) = id {
         response.headers_mut().insert("mcp-session-id", id);
         // RFC 9111 §5.2.2.5: the id opens the session of its caller, so no cache may store it.
@@ -61,14 +61,14 @@ pub(super) fn name(engine: &Engine, session: &Session, who: &Authenticated<'_>, 
 }
 
 /// Runs a call of a session.
-pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
+pub(super) async fn call(server: &Server, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
     // A message that may have to be sent again is buffered whole.
     running.whole();
-    let (log, writer) = ReplayBuffer::begin(client.session.name, engine.logs.number(), client.account());
+    let (log, writer) = ReplayBuffer::begin(client.session.name, server.logs.number(), client.account());
     // MCP 2025-11-25 basic/transports: a disconnect is not a cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
-    let leave = leave(engine, client);
+    let leave = leave(server, client);
     let Some(begins_by) = form.begins_by() else {
         return answer_alone(reader, form).await;
     };
@@ -85,7 +85,7 @@ pub(super) async fn call(engine: &Engine, mut running: Running, client: &Client,
         }
         None => form.silent(Source::Replayed { reader, due: None, primed, leave }),
     };
-    engine.logs.keep(&log);
+    server.logs.keep(&log);
     answer
 }
 
@@ -104,9 +104,9 @@ async fn answer_alone(mut reader: Reader, form: &Form) -> Response<Answered> {
 
 /// The time at which the client is asked to reconnect for the rest of a stream that begins now.
 /// Before 2025-11-25, a stream had to stay open.
-fn leave(engine: &Engine, client: &Client) -> Option<Instant> {
+fn leave(server: &Server, client: &Client) -> Option<Instant> {
     let can_come_back = client.session.version >= Version::V2025_11_25;
-    can_come_back.then(|| Instant::now() + engine.limits().stream_time)
+    can_come_back.then(|| Instant::now() + server.limits().stream_time)
 }
 
 /// Runs a call and logs its messages, even if no client reads the log.
@@ -122,7 +122,7 @@ async fn record(mut running: Running, log: Writer) {
 
 /// Serves the messages of a batch in order. Their memory is charged to the request of the permit.
 pub(super) async fn batch(
-    engine: &Arc<Engine>,
+    server: &Arc<Server>,
     batch: Batch,
     who: &Authenticated<'_>,
     carrier: Carrier<'_>,
@@ -132,35 +132,35 @@ pub(super) async fn batch(
 ) -> Response<Answered> {
     // The first message was counted with the request.
     for _ in batch.messages(body).skip(1) {
-        if let Err(wait) = engine.checks.count(watch.peer).and_then(|()| engine.checks.count_identity(who)) {
-            return too_often(engine, wait, watch);
+        if let Err(wait) = server.checks.count(watch.peer).and_then(|()| server.checks.count_identity(who)) {
+            return too_often(server, wait, watch);
         }
     }
     watch.taken();
     let peer = watch.peer;
     // The calls run one after the other, in one slot.
     let busy = |reason| {
-        refuse(engine, Standalone::error(Error::Busy(reason), Version::V2025_03_26), engine.watch(Transport::Http))
+        refuse(server, Standalone::error(Error::Busy(reason), Version::V2025_03_26), server.watch(Transport::Http))
     };
-    let Some(slot) = engine.admission.call(permit.account()).await else {
+    let Some(slot) = server.admission.call(permit.account()).await else {
         return busy("Too many calls are running: try again later");
     };
     let place = match parsed(body, permit) {
         Ok(permit) => Place { _slot: Some(slot), permit },
         Err(short) => return busy(short.reason()),
     };
-    let moment = engine.now();
+    let moment = server.now();
     // The array has no place for questions.
     let client = client.map(|client| client.clone().hearing(false));
     let mut pending = Vec::new();
     for message in batch.messages(body) {
         let moment = moment.clone();
         let opened = open_batched(&moment.server_for(who), who, carrier, message);
-        let (message, mut watch) = (body.slice_ref(message), engine.watch(Transport::Http));
+        let (message, mut watch) = (body.slice_ref(message), server.watch(Transport::Http));
         watch.peer = peer;
         moment.opened(&opened, who, &message, &mut watch);
         let next = match &client {
-            Some(client) => client.forward(opened.next, &message, permit, engine.neighbours()).await,
+            Some(client) => client.forward(opened.next, &message, permit, server.neighbours()).await,
             None => opened.next,
         };
         pending.extend(moment.start(next, who, message, Place::of(permit.another()), client.as_ref(), watch));
@@ -183,37 +183,37 @@ pub(super) async fn batch(
 
 /// Serves a request without a body, which opens or resumes a stream, or ends a session.
 pub(super) async fn bodiless(
-    engine: &Arc<Engine>,
+    server: &Arc<Server>,
     facts: &HeadFacts<'_>,
     head: &Parts,
     permit: &mut Permit,
     mut watch: Watch,
 ) -> Response<Answered> {
-    let checks = &engine.checks;
+    let checks = &server.checks;
     let guest = match checks.admit(gate_session(facts, &checks.policy()), head, permit).await {
         Ok(guest) => guest,
-        Err(out) => return kept_out(engine, out, head, watch),
+        Err(out) => return kept_out(server, out, head, watch),
     };
     let who = match guest.who() {
         Ok(who) => who,
-        Err(refusal) => return turn_away(engine, refusal, head, watch),
+        Err(refusal) => return turn_away(server, refusal, head, watch),
     };
     watch.called_by(&who);
     if let Err(wait) = checks.count_identity(&who) {
-        return too_often(engine, wait, watch);
+        return too_often(server, wait, watch);
     }
-    let own = match engine.permit_of(&who, permit) {
+    let own = match server.permit_of(&who, permit) {
         Ok(own) => own,
-        Err(short) => return short_of_memory(engine, short, watch),
+        Err(short) => return short_of_memory(server, short, watch),
     };
-    match served(engine, facts, &who, &own).await {
+    match served(server, facts, &who, &own).await {
         Ok(response) => {
             watch.status(response.status().as_u16());
             watch.taken();
             response
         }
-        Err(Unserved::Head(refusal)) => refuse_at_door(engine, refusal, watch),
-        Err(Unserved::Session(error)) => refuse(engine, Standalone::error(error, Version::NEWEST_LEGACY), watch),
+        Err(Unserved::Head(refusal)) => refuse_at_door(server, refusal, watch),
+        Err(Unserved::Session(error)) => refuse(server, Standalone::error(error, Version::NEWEST_LEGACY), watch),
     }
 }
 
@@ -232,7 +232,7 @@ impl From<Error> for Unserved {
 }
 
 async fn served(
-    engine: &Arc<Engine>,
+    server: &Arc<Server>,
     facts: &HeadFacts<'_>,
     who: &Authenticated<'_>,
     permit: &Permit,
@@ -241,7 +241,7 @@ async fn served(
     if matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(Version::is_modern)) {
         return Err(Unserved::Head(Refusal::Method));
     }
-    let client = match (named(engine, facts, who, permit.account())?, facts.protocol_version) {
+    let client = match (named(server, facts, who, permit.account())?, facts.protocol_version) {
         (Named::Of(client), _) => client,
         // MCP 2025-11-25 basic/transports: "MUST respond … with HTTP 404 Not Found".
         (Named::Unknown, _) => return Err(Error::UnknownSession.into()),
@@ -263,16 +263,16 @@ async fn served(
     }
     match facts.last_event {
         Field::Absent => {
-            let hearing = SessionStream::open(client, &engine.changes, permit)?;
+            let hearing = SessionStream::open(client, &server.changes, permit)?;
             Ok(stream(Stream::events(None, Source::SessionStream(hearing), permit)))
         }
         Field::Once(id) => {
             let id = str::from_utf8(id).unwrap_or_default();
-            let reader = match engine.logs.resume(client.session.name, id) {
+            let reader = match server.logs.resume(client.session.name, id) {
                 Some(reader) => reader,
-                None => client.replayed(id, UNKNOWN_EVENT, engine.neighbours()).await?,
+                None => client.replayed(id, UNKNOWN_EVENT, server.neighbours()).await?,
             };
-            let leave = leave(engine, &client);
+            let leave = leave(server, &client);
             let source = Source::Replayed { reader, due: None, primed: false, leave };
             Ok(stream(Stream::events(None, source, permit)))
         }

@@ -160,7 +160,7 @@ impl Ctx {
     }
 
     /// Returns the client's settings for this protocol extension, if both sides have declared it
-    /// ([`Server::extension`](crate::Server::extension)). With `None`, serve the call as if the
+    /// ([`ServerBuilder::extension`](crate::ServerBuilder::extension)). With `None`, serve the call as if the
     /// extension did not exist.
     // MCP 2026-07-28 basic/versioning, "Extensions": active only when both sides declare it.
     pub fn extension(&self, identifier: &str) -> Option<Value> {
@@ -177,7 +177,7 @@ impl Ctx {
     }
 
     /// Returns the caller, as far as the server knows it: see
-    /// [`Server::auth`](crate::Server::auth).
+    /// [`ServerBuilder::auth`](crate::ServerBuilder::auth).
     pub const fn caller(&self) -> &Caller {
         &self.0.caller
     }

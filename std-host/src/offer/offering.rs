@@ -17,7 +17,7 @@ impl Changes {
     /// If a tool with this name exists.
     ///
     /// # Panics
-    /// Like [`Server::with_tool`](crate::Server::with_tool), except for a name that is taken.
+    /// Like [`ServerBuilder::with_tool`](crate::ServerBuilder::with_tool), except for a name that is taken.
     #[track_caller]
     pub fn add_tool(&self, tool: Tool) -> Result<(), NameTaken> {
         self.add(Kind::Tool, tool.finish())

@@ -3,7 +3,7 @@
 use attache_host::client::{
     Call, Client, ClientBuilder, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, Version,
 };
-use attache_host::{Ask, Changes, Ctx, Level, NoArgs, Prompt, Resource, Server, Tool, ToolError, stdio};
+use attache_host::{Ask, Changes, Ctx, Level, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool, ToolError, stdio};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use schemars::JsonSchema;
@@ -43,7 +43,7 @@ impl Drop for Counted {
 }
 
 /// A server with everything a client can ask for.
-fn server() -> (Server, Changes, Arc<Seen>) {
+fn server() -> (ServerBuilder, Changes, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let counts = Arc::clone(&seen);
     let server = Server::new("host", "1.0")
@@ -80,7 +80,7 @@ fn server() -> (Server, Changes, Arc<Seen>) {
 }
 
 /// The URL of a server that runs as long as the test.
-async fn served(server: Server) -> String {
+async fn served(server: ServerBuilder) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
     let router: axum::Router = server.routes();
@@ -93,7 +93,7 @@ fn builder() -> ClientBuilder {
     Client::builder("test", "1").capabilities(RawJson::of(&capabilities).expect("JSON"))
 }
 
-async fn connected(builder: ClientBuilder, server: Server, over: Over) -> Result<Client, Error> {
+async fn connected(builder: ClientBuilder, server: ServerBuilder, over: Over) -> Result<Client, Error> {
     match over {
         Over::Http => builder.http(&served(server).await).await,
         Over::Line => {

@@ -1,18 +1,18 @@
 //! The behaviour of tool handlers: panics, failures, blocking, and arguments. The tests use lines,
 //! the transport with the fewest other parts.
 
-use attache_host::{Content, Ctx, NoArgs, Server, ToolError, ToolOutput, stdio};
+use attache_host::{Content, Ctx, NoArgs, Server, ServerBuilder, ToolError, ToolOutput, stdio};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, duplex, split};
 
 /// Calls each tool without arguments, and returns the results in the order of their ids.
-async fn results(server: Server, tools: &[&str]) -> Vec<Value> {
+async fn results(server: ServerBuilder, tools: &[&str]) -> Vec<Value> {
     let calls: Vec<_> = tools.iter().map(|tool| (*tool, json!({}))).collect();
     results_of(server, &calls).await
 }
 
 /// Makes each call, and returns the results in the order of their ids.
-async fn results_of(server: Server, calls: &[(&str, Value)]) -> Vec<Value> {
+async fn results_of(server: ServerBuilder, calls: &[(&str, Value)]) -> Vec<Value> {
     let (here, there) = duplex(1024 * 1024);
     let (input, output) = split(there);
     let serving = tokio::spawn(stdio::serve(server.build(), input, output));

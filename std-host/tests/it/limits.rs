@@ -1,7 +1,7 @@
 //! The behaviour of a server when a client exceeds a limit.
 
 use attache_host::http::{McpService, Peer};
-use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, TextStream, ToolError};
+use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, ServerBuilder, TextStream, ToolError};
 use core::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -249,7 +249,7 @@ async fn body_over_a_limit_that_was_set_is_refused_before_it_is_read() {
 }
 
 /// A server whose memory a test can look at.
-fn counted(limits: &Limits) -> (Server, attache_host::Budget) {
+fn counted(limits: &Limits) -> (ServerBuilder, attache_host::Budget) {
     let budget = attache_host::Budget::new(limits);
     (Server::new("t", "1").budget(budget.clone()).limits(limits.clone()).subscriptions(), budget)
 }

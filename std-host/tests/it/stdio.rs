@@ -1,6 +1,6 @@
 //! The stdio transport with peers that are fast, slow or gone.
 
-use attache_host::{Ctx, NoArgs, Server, stdio};
+use attache_host::{Ctx, NoArgs, Server, ServerBuilder, stdio};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
@@ -26,7 +26,7 @@ fn ping(id: usize) -> String {
 }
 
 /// Returns a server with a tool `waits`, which counts its starts and needs a permit to end.
-fn waiting() -> (Server, Arc<AtomicUsize>, Arc<Semaphore>) {
+fn waiting() -> (ServerBuilder, Arc<AtomicUsize>, Arc<Semaphore>) {
     let (begun, leave) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let (begins, waits) = (Arc::clone(&begun), Arc::clone(&leave));
     let server = Server::new("t", "1").tool("waits", "d", move |_: NoArgs, _: Ctx| {
@@ -159,13 +159,13 @@ async fn stop_gives_calls_the_grace_of_a_stop_and_then_an_error_and_is_no_failur
     let grace = Duration::from_secs(7);
     for finishes in [true, false] {
         let (server, _, leave) = waiting();
-        let engine = server.limits(attache_host::Limits::default().stop_grace(grace)).build();
+        let server = server.limits(attache_host::Limits::default().stop_grace(grace)).build();
         let (mut questions, input) = duplex(1024);
         let (output, reader) = duplex(1024);
         questions.write_all(call(1, "waits").as_bytes()).await.expect("taken");
         let stop = tokio::time::sleep(Duration::from_secs(1));
         let started = Instant::now();
-        let serving = tokio::spawn(stdio::serve_until(engine, input, output, stop));
+        let serving = tokio::spawn(stdio::serve_until(server, input, output, stop));
         tokio::time::sleep(Duration::from_secs(3)).await;
         // Nothing more is read.
         questions.write_all(ping(2).as_bytes()).await.expect("taken");

@@ -1,6 +1,6 @@
 //! Other processes of the same server (replicas), for requests that belong to a call or a stream in one of them.
 //!
-//! Processes with the same [seal keys](crate::Server::seal_keys) serve each other's sessions and retries. Four kinds of requests need the
+//! Processes with the same [seal keys](crate::ServerBuilder::seal_keys) serve each other's sessions and retries. Four kinds of requests need the
 //! one process that runs a call: a legacy client cancels it, answers a question of it, or resumes its stream, and a modern client
 //! retries a call that waits for answers. A process that gets such a request and does not know the call asks the others through
 //! [`Neighbours`]. Without neighbours it refuses the request, as a load balancer with session affinity prevents.

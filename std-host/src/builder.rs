@@ -4,7 +4,7 @@ use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
 use crate::budget::Budget;
 use crate::call::{CompletionRequest, IntoToolOutput};
-use crate::engine::Engine;
+use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, blocking, completion};
@@ -16,11 +16,11 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// The builder of an MCP server: a name, a version, and tools.
+/// The builder of a [`Server`]: a name, a version, and tools. [`Server::new`] creates it.
 #[derive(Debug)]
-pub struct Server {
+pub struct ServerBuilder {
     path: String,
-    engine: Engine,
+    server: Server,
 }
 
 /// A path that does not begin with a slash.
@@ -39,17 +39,20 @@ impl fmt::Display for InvalidPath {
 impl core::error::Error for InvalidPath {}
 
 impl Server {
-    /// Creates a server with a name and a version. It answers on `/mcp`, and only to the names of
-    /// this machine (`localhost`, `127.0.0.1`, `[::1]`), until [`hosts`](Server::hosts) sets
+    /// Begins a server with a name and a version. It answers on `/mcp`, and only to the names of
+    /// this machine (`localhost`, `127.0.0.1`, `[::1]`), until [`hosts`](ServerBuilder::hosts) sets
     /// others.
-    pub fn new(name: &str, version: &str) -> Self {
-        Self { path: "/mcp".to_owned(), engine: Engine::new(name, version) }
+    #[expect(clippy::new_ret_no_self, reason = "an author writes the name of what is built, not of its builder")]
+    pub fn new(name: &str, version: &str) -> ServerBuilder {
+        ServerBuilder { path: "/mcp".to_owned(), server: Self::empty(name, version) }
     }
+}
 
+impl ServerBuilder {
     /// Instructions for the model on how to use this server.
     #[must_use]
     pub fn instructions(mut self, text: &str) -> Self {
-        self.engine.instruct(text);
+        self.server.instruct(text);
         self
     }
 
@@ -80,7 +83,7 @@ impl Server {
     /// wait. A cancelled call runs to its end, and its result is dropped.
     ///
     /// # Panics
-    /// As [`tool`](Server::tool).
+    /// As [`tool`](ServerBuilder::tool).
     #[track_caller]
     #[must_use]
     pub fn tool_blocking<A, R, F>(self, name: &str, description: &str, handler: F) -> Self
@@ -99,7 +102,7 @@ impl Server {
     #[track_caller]
     #[must_use]
     pub fn with_tool(self, tool: Tool) -> Self {
-        added(self.engine.changes.add_tool(tool));
+        added(self.server.changes.add_tool(tool));
         self
     }
 
@@ -110,7 +113,7 @@ impl Server {
     #[track_caller]
     #[must_use]
     pub fn with_prompt(self, prompt: Prompt) -> Self {
-        added(self.engine.changes.add_prompt(prompt));
+        added(self.server.changes.add_prompt(prompt));
         self
     }
 
@@ -121,7 +124,7 @@ impl Server {
     #[track_caller]
     #[must_use]
     pub fn with_resource(self, resource: Resource) -> Self {
-        added(self.engine.changes.add_resource(resource));
+        added(self.server.changes.add_resource(resource));
         self
     }
 
@@ -133,7 +136,7 @@ impl Server {
     #[track_caller]
     #[must_use]
     pub fn with_template(self, template: Resource) -> Self {
-        added(self.engine.changes.add_template(template));
+        added(self.server.changes.add_template(template));
         self
     }
 
@@ -141,25 +144,25 @@ impl Server {
     /// program itself. The names of its tools and prompts get `prefix`, which may be empty.
     #[must_use]
     pub fn backend(self, prefix: &str, backend: impl Backend) -> Self {
-        self.engine.backends.add(prefix, Arc::new(backend));
+        self.server.backends.add(prefix, Arc::new(backend));
         self
     }
 
     /// The handle by which the program adds, removes and stops backends while the server runs.
     pub fn backends(&self) -> Backends {
-        self.engine.backends.clone()
+        self.server.backends.clone()
     }
 
     /// Whether the server offers no tool, prompt, resource or template so far.
     pub fn is_empty(&self) -> bool {
-        self.engine.changes.offers().is_empty()
+        self.server.changes.offers().is_empty()
     }
 
     /// Completes arguments of prompts and variables of templates. `handler` gets the typed text and
     /// returns possible completions, best first. At most a hundred are sent.
     #[must_use]
     pub fn completion<H: Handler<CompletionRequest, Vec<String>>>(self, handler: H) -> Self {
-        self.engine.changes.edit(|offers| offers.complete_with(completion(handler)));
+        self.server.changes.edit(|offers| offers.complete_with(completion(handler)));
         self
     }
 
@@ -167,15 +170,15 @@ impl Server {
     /// ([`Ctx::log`](crate::Ctx::log)).
     #[must_use]
     pub fn logging(self) -> Self {
-        self.engine.changes.edit(|offers| offers.logging = true);
+        self.server.changes.edit(|offers| offers.logging = true);
         self
     }
 
     /// Lets clients subscribe to changes of the lists and of resources. The program makes or
-    /// reports the changes with [`changes`](Server::changes).
+    /// reports the changes with [`changes`](ServerBuilder::changes).
     #[must_use]
     pub fn subscriptions(self) -> Self {
-        self.engine.changes.edit(|offers| offers.subscriptions = true);
+        self.server.changes.edit(|offers| offers.subscriptions = true);
         self
     }
 
@@ -189,9 +192,9 @@ impl Server {
     #[must_use]
     pub fn extension(self, identifier: &str, settings: serde_json::Value) -> Self {
         // Outside of the closure, so that a panic names the caller of this method.
-        let mut extensions = Arc::clone(&self.engine.changes.offers().extensions);
+        let mut extensions = Arc::clone(&self.server.changes.offers().extensions);
         Arc::make_mut(&mut extensions).declare(identifier, settings);
-        self.engine.changes.edit(|offers| offers.extensions = extensions);
+        self.server.changes.edit(|offers| offers.extensions = extensions);
         self
     }
 
@@ -199,7 +202,7 @@ impl Server {
     /// server runs, and notifies subscribers of changes. Handlers get it from
     /// [`Ctx::changes`](crate::Ctx::changes).
     pub fn changes(&self) -> Changes {
-        self.engine.changes.clone()
+        self.server.changes.clone()
     }
 
     /// Seals session ids, and the state that clients return with their answers, with the first of
@@ -212,7 +215,7 @@ impl Server {
     #[track_caller]
     #[must_use]
     pub fn seal_keys(mut self, keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
-        self.engine.seal_with(keys.into_iter().map(Key::new).collect());
+        self.server.seal_with(keys.into_iter().map(Key::new).collect());
         self
     }
 
@@ -220,17 +223,17 @@ impl Server {
     /// it the server has a store of its own.
     #[must_use]
     pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
-        self.engine.store_sessions(store);
+        self.server.store_sessions(store);
         self
     }
 
     /// Asks `neighbours` where a request belongs to a call of another process of this server: a cancellation, an answer to a question,
     /// a stream that is resumed, or a retry of a call that waits for answers. All processes need the same
-    /// [`seal_keys`](Server::seal_keys). Without it such a request is refused, so a load balancer has to send all requests of a session,
+    /// [`seal_keys`](ServerBuilder::seal_keys). Without it such a request is refused, so a load balancer has to send all requests of a session,
     /// and retries, to one process. See [`neighbours`](crate::neighbours).
     #[must_use]
     pub fn neighbours(mut self, neighbours: impl Neighbours) -> Self {
-        self.engine.join(Arc::new(neighbours));
+        self.server.join(Arc::new(neighbours));
         self
     }
 
@@ -238,7 +241,7 @@ impl Server {
     /// Without this, each list is sent whole.
     #[must_use]
     pub fn page_size(mut self, entries: usize) -> Self {
-        self.engine.page = entries;
+        self.server.page = entries;
         self
     }
 
@@ -259,7 +262,7 @@ impl Server {
     /// has checked it.
     #[must_use]
     pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.engine.checks.hosts = names.into_iter().collect();
+        self.server.checks.hosts = names.into_iter().collect();
         self
     }
 
@@ -267,7 +270,7 @@ impl Server {
     /// this server's own hosts.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
-        self.engine.checks.origins = origins.into_iter().collect();
+        self.server.checks.origins = origins.into_iter().collect();
         self
     }
 
@@ -275,7 +278,7 @@ impl Server {
     /// Standard input and output always serve the process that has started the program.
     #[must_use]
     pub fn auth(mut self, auth: Auth) -> Self {
-        self.engine.protect(auth);
+        self.server.protect(auth);
         self
     }
 
@@ -284,7 +287,7 @@ impl Server {
     /// the missing scope.
     #[must_use]
     pub fn hide_forbidden(mut self) -> Self {
-        self.engine.hides_forbidden = true;
+        self.server.hides_forbidden = true;
         self
     }
 
@@ -292,7 +295,7 @@ impl Server {
     /// both. Only the first [`IMPLIED`](attache_core::limits::IMPLIED) pairs count.
     #[must_use]
     pub fn scope_implies(self, broad: &str, narrow: &str) -> Self {
-        self.engine.changes.edit(|offers| offers.implied.push((broad.to_owned(), narrow.to_owned())));
+        self.server.changes.edit(|offers| offers.implied.push((broad.to_owned(), narrow.to_owned())));
         self
     }
 
@@ -300,36 +303,36 @@ impl Server {
     /// server has a separate budget of [`Limits::memory`].
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
-        self.engine.draw_from(budget);
+        self.server.draw_from(budget);
         self
     }
 
     /// Replaces the default resource limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.engine.limit(limits);
+        self.server.limit(limits);
         self
     }
 
     /// Adds an observer, which is notified of each answered message. There may be several.
     #[must_use]
     pub fn observe(mut self, observer: Arc<dyn Observe>) -> Self {
-        self.engine.observe(observer);
+        self.server.observe(observer);
         self
     }
 
     /// Finishes the server.
-    pub fn build(self) -> Arc<Engine> {
-        self.engine.keeps_within_budget();
-        self.engine.meet_neighbours();
-        self.engine.auth().prepare();
-        Arc::new(self.engine)
+    pub fn build(self) -> Arc<Server> {
+        self.server.keeps_within_budget();
+        self.server.meet_neighbours();
+        self.server.auth().prepare();
+        Arc::new(self.server)
     }
 
     /// Returns the router of the endpoint and, if the endpoint accepts access tokens, of its
-    /// [`metadata`](Server::metadata). Merge it into a router at the root of the host. Do not nest
+    /// [`metadata`](ServerBuilder::metadata). Merge it into a router at the root of the host. Do not nest
     /// it: clients look for the metadata at a path from the root. To nest an endpoint, merge its
-    /// metadata at the root and nest the [`endpoint`](Server::endpoint):
+    /// metadata at the root and nest the [`endpoint`](ServerBuilder::endpoint):
     ///
     /// ```
     /// # #[cfg(all(feature = "axum", feature = "tokens"))]
@@ -366,31 +369,31 @@ impl Server {
     /// router is empty if the endpoint does not accept tokens.
     #[cfg(feature = "axum")]
     pub fn metadata<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
-        let path = self.engine.auth().resource().map(|resource| resource.metadata_path().concat());
-        path.and_then(|path| metadata(&self.engine, &path)).unwrap_or_default()
+        let path = self.server.auth().resource().map(|resource| resource.metadata_path().concat());
+        path.and_then(|path| metadata(&self.server, &path)).unwrap_or_default()
     }
 
-    /// Returns a router with the [`metadata`](Server::metadata) at the root of the host, for
+    /// Returns a router with the [`metadata`](ServerBuilder::metadata) at the root of the host, for
     /// clients that look for it there. Only one server of a host can be merged in this way. `None`
     /// if the endpoint does not accept access tokens, or if the public URL has no path, so that the
     /// metadata is at the root already.
     #[cfg(feature = "axum")]
     pub fn root_metadata<S: Clone + Send + Sync + 'static>(&self) -> Option<axum::Router<S>> {
         const ROOT: &str = "/.well-known/oauth-protected-resource";
-        let is_own = self.engine.auth().resource()?.metadata_path().concat() == ROOT;
-        if is_own { None } else { metadata(&self.engine, ROOT) }
+        let is_own = self.server.auth().resource()?.metadata_path().concat() == ROOT;
+        if is_own { None } else { metadata(&self.server, ROOT) }
     }
 }
 
 /// The metadata of the endpoint at this path (RFC 9728). It is public, and pages of any origin may
 /// read it.
 #[cfg(feature = "axum")]
-fn metadata<S: Clone + Send + Sync + 'static>(engine: &Engine, path: &str) -> Option<axum::Router<S>> {
+fn metadata<S: Clone + Send + Sync + 'static>(server: &Server, path: &str) -> Option<axum::Router<S>> {
     use http::header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, VARY,
     };
-    let auth = Arc::clone(engine.auth());
+    let auth = Arc::clone(server.auth());
     // The metadata would reveal that a hidden endpoint exists.
     auth.resource().filter(|_| !auth.is_hidden())?;
     // RFC 9110 §12.5.5 and RFC 9111 §3.5: if a proxy reports the public URL, the document is valid
