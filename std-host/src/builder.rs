@@ -7,7 +7,7 @@ use crate::call::{CompletionRequest, IntoToolOutput};
 use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
-use crate::offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, States, Tool, blocking, completion};
+use crate::offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, States, Tool, completion};
 use crate::session::neighbours::Neighbours;
 use crate::store::SessionStore;
 use attache_core::seal::Key;
@@ -166,7 +166,7 @@ impl ServerBuilder {
         R: IntoToolOutput,
         F: Fn(A, Ctx) -> R + Send + Sync + 'static,
     {
-        self.with_tool(Tool::new(name, description, blocking(handler)))
+        self.with_tool(Tool::blocking(name, description, handler))
     }
 
     /// Adds a [`Tool`], which can declare more than a name and a description.

@@ -75,6 +75,7 @@ pub mod store;
 #[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
 pub mod testing;
+mod tools;
 mod visitor;
 #[cfg(feature = "serve")]
 mod watched_file;
@@ -98,3 +99,5 @@ pub use engine::Server;
 pub use limits::{Limits, Rate};
 pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with};
 pub use session::neighbours;
+#[doc(hidden)]
+pub use tools::__description;

@@ -24,7 +24,6 @@ mod tool;
 pub use changes::Changes;
 pub(crate) use changes::{Change, Completion, Offer, Registry, Rerun, Started, WeakChanges};
 pub(crate) use entry::since;
-pub(crate) use handler::blocking;
 pub use handler::{Ctx, Handler, with};
 pub use layered::{ToolCall, ToolFailure, ToolService};
 pub(crate) use mirror::mirrors;

@@ -3,7 +3,7 @@
 use super::arguments::read;
 use super::changes::{Offer, Start};
 use super::entry::{Entry, listed};
-use super::handler::Handler;
+use super::handler::{Ctx, Handler, blocking};
 use super::layered::{BoxError, ToolCall, ToolService};
 use super::mirror::mirrors;
 use super::registry::Asked;
@@ -123,6 +123,21 @@ impl Tool {
         };
         let entry = Entry::new(name, listed, start);
         Self { entry, own_schema: false, rules, service, timeout: None, concurrency: None }
+    }
+
+    /// Creates a tool with a blocking closure, which does not await: see
+    /// [`ServerBuilder::tool_blocking`](crate::ServerBuilder::tool_blocking).
+    ///
+    /// # Panics
+    /// As [`new`](Tool::new).
+    #[track_caller]
+    pub fn blocking<A, R, F>(name: &str, description: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoToolOutput,
+        F: Fn(A, Ctx) -> R + Send + Sync + 'static,
+    {
+        Self::new(name, description, blocking(handler))
     }
 
     /// Declares that the tool changes nothing (`readOnlyHint`).
