@@ -1,6 +1,7 @@
 //! The current offers of a running server, and notifications of their changes to open
 //! subscriptions.
 
+use super::add_error::AddError;
 use super::registry::{self, NameTaken, Source};
 use super::state::States;
 use attache_core::tool::Kind;
@@ -93,7 +94,8 @@ impl Changes {
         taken
     }
 
-    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
+    pub(super) fn add(&self, kind: Kind, offer: Result<Offer, AddError>) -> Result<(), AddError> {
+        let offer = offer?;
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())
