@@ -44,7 +44,7 @@ fn opened(
 }
 
 /// Reads a message and writes the next step into `opened`, or returns the reason for a refusal.
-#[inline(always)]
+#[inline(never)]
 fn read(
     server: &Server<'_>,
     who: &Authenticated<'_>,
@@ -55,7 +55,9 @@ fn read(
 ) -> Result<(), Unanswerable> {
     let without_id = |error| Unanswerable { error, id: None };
     let mut params = Params::default();
-    let envelope = Envelope::read(body, |reader| params.read(reader))
+    let mut envelope = Envelope::new();
+    envelope
+        .fill(body, |reader| params.read(reader))
         .map_err(|error| without_id(carrier.refuse(Error::NotJson(error))))?;
     match envelope.message(body) {
         Ok(Message::Request(request)) => {
