@@ -36,7 +36,7 @@
 //! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
 //! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
-//! - `client`: a client for MCP servers, `client::Client`.
+//! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -51,6 +51,8 @@ pub mod bridge;
 pub mod budget;
 mod builder;
 mod call;
+#[cfg(feature = "client")]
+pub mod children;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;

@@ -1,0 +1,129 @@
+//! The supervision of the children of this process: their number, the watchdog, and the state file.
+
+use super::process_table::start_time;
+use super::spawn::Refused;
+use super::state_file::{StateFile, sweep};
+use super::watchdog::Watchdog;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Supervises children: bounds their number, and ends them if this process is killed. Clones share the
+/// state. See the [module](super) for an example.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Supervision(Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    most: usize,
+    state: Mutex<State>,
+}
+
+/// Process groups, each with the start time of its leader where the system tells it.
+pub(super) type Groups = BTreeMap<u32, Option<u64>>;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Children that run or are being started.
+    number: usize,
+    pub(super) groups: Groups,
+    pub(super) watchdog: Option<Watchdog>,
+    file: Option<StateFile>,
+}
+
+impl Supervision {
+    /// Allows at most this many children at once.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Shared { most, state: Mutex::default() }))
+    }
+
+    /// Starts the watchdog by this command, which has to run
+    /// [`watch_groups`](super::watch_groups) on its standard input. Another one is started when the
+    /// watchdog ends.
+    ///
+    /// # Errors
+    /// If the command cannot be started.
+    pub fn watchdog(self, command: Command) -> io::Result<Self> {
+        let watchdog = Watchdog::start(command, Arc::downgrade(&self.0))?;
+        self.0.lock().watchdog = Some(watchdog);
+        Ok(self)
+    }
+
+    /// Writes the running groups to a file in this directory, which is created if it is missing. Before
+    /// that, ends the groups that a process has left there which was killed together with its watchdog.
+    ///
+    /// # Errors
+    /// If the directory cannot be written, or another user could write it.
+    pub fn state_directory(self, directory: &Path) -> io::Result<Self> {
+        sweep(directory)?;
+        self.0.lock().file = Some(StateFile::create(directory)?);
+        Ok(self)
+    }
+
+    /// Reserves a place for a child.
+    pub(super) fn place(&self) -> Result<Place, Refused> {
+        let mut state = self.0.lock();
+        if state.number >= self.0.most {
+            return Err(Refused::TooMany(self.0.most));
+        }
+        state.number += 1;
+        Ok(Place { shared: Arc::clone(&self.0), group: None })
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn write_file(&mut self) {
+        if let Some(Err(error)) = self.file.as_ref().map(|file| file.write(&self.groups)) {
+            tracing::warn!(%error, "the state file of the child processes cannot be written");
+        }
+    }
+}
+
+/// The place of one child among those that may run. Dropping it frees the place: the group of the child
+/// has ended.
+#[derive(Debug)]
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    group: Option<u32>,
+}
+
+impl Place {
+    /// Notes the group of the child, so that the watchdog and the state file have it.
+    pub(super) fn taken_by(mut self, group: Option<u32>) -> Self {
+        if let Some(group) = group {
+            let start = start_time(group);
+            let mut state = self.shared.lock();
+            state.groups.insert(group, start);
+            if let Some(watchdog) = &mut state.watchdog {
+                watchdog.add(group, start);
+            }
+            state.write_file();
+            drop(state);
+            self.group = Some(group);
+        }
+        self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.number -= 1;
+        if let Some(group) = self.group {
+            state.groups.remove(&group);
+            if let Some(watchdog) = &mut state.watchdog {
+                watchdog.remove(group);
+            }
+            state.write_file();
+        }
+    }
+}
