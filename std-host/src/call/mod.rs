@@ -20,7 +20,7 @@ pub use asked::{CompletionRequest, NoArgs, ResourceRequest};
 pub(crate) use asking::Asking;
 pub(crate) use error::Failure;
 pub use error::ToolError;
-pub(crate) use events::{Event, Events, Question};
+pub(crate) use events::{Event, EventReceiver, Events, Question};
 pub use metadata::TraceContext;
 pub(crate) use metadata::{Extensions, Metadata, check_keys, is_reserved};
 pub(crate) use outcome::{Forwarded, Outcome, Run, StreamedText, crashed, guarded, tool_crashed};

@@ -3,7 +3,7 @@
 //! runs again with the answers. A call that another server runs cannot be run again, so it is kept
 //! alive here until the retry arrives.
 
-use super::events::{Event, Events, Question};
+use super::events::{EventReceiver, Events, Question};
 use super::outcome::{Outcome, Run};
 use crate::budget::{Account, Permit, open_to_all};
 use crate::limits;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -58,7 +58,7 @@ pub(crate) struct Parked {
 /// A suspended call. It is not polled.
 pub(crate) struct Suspended {
     pub(crate) run: Run,
-    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) events: EventReceiver,
     /// The permit for the memory that the call holds.
     pub(crate) permit: Permit,
 }
@@ -102,7 +102,7 @@ impl Parking {
         }
         self.take(parked.call, answers, token).unwrap_or_else(|| Suspended {
             run: Box::pin(ready(parked_gone())),
-            events: mpsc::channel(1).1,
+            events: EventReceiver::NONE,
             permit: Permit::uncounted(),
         })
     }
