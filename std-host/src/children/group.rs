@@ -54,9 +54,7 @@ pub(super) fn send(group: u32, signal: Signal) {
     use rustix::process::{Signal as Unix, kill_process_group};
     let Some(group) = number(group) else { return };
     let _ = match signal {
-        Signal::Terminate => {
-            kill_process_group(group, Unix::TERM).and_then(|()| kill_process_group(group, Unix::CONT))
-        }
+        Signal::Terminate => kill_process_group(group, Unix::TERM).and_then(|()| kill_process_group(group, Unix::CONT)),
         Signal::Kill => kill_process_group(group, Unix::KILL),
         Signal::Stop => kill_process_group(group, Unix::STOP),
         Signal::Continue => kill_process_group(group, Unix::CONT),

@@ -24,7 +24,8 @@
 //! }
 //! let mut watchdog = std::process::Command::new(std::env::current_exe()?);
 //! watchdog.arg("watchdog");
-//! let supervision = Supervision::new(64).watchdog(watchdog)?;
+//! let supervision = Supervision::new(64);
+//! supervision.start_watchdog(watchdog)?;
 //! let command = ServerCommand::new("my-server", ["--stdio"]).supervision(&supervision);
 //! let client = Client::builder("my-app", "1.0").command(command).await?;
 //! # drop(client);

@@ -33,6 +33,12 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
     stat(pid).map(|stat| stat.start)
 }
 
+/// Whether the process of this number runs that has started at this time. A process that has ended and
+/// was not waited for yet does not run.
+pub(super) fn is_running(pid: u32, start: u64) -> bool {
+    stat(pid).is_some_and(|stat| stat.start == start && stat.state != b'Z')
+}
+
 /// Returns a text that identifies this start of the system.
 pub(super) fn boot_id() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|text| text.trim().to_owned())
@@ -116,7 +122,8 @@ mod tests {
 
     #[test]
     fn stat_of_a_program_whose_name_looks_like_fields_is_read_from_its_end() {
-        let text = "42 (a) R 1 (b)) S 1 42 7 0 -1 4194560 0 0 0 0 5 6 7 8 20 0 1 0 12345 1000 300 18446744073709551615 1";
+        let text =
+            "42 (a) R 1 (b)) S 1 42 7 0 -1 4194560 0 0 0 0 5 6 7 8 20 0 1 0 12345 1000 300 18446744073709551615 1";
         let stat = parse(text).expect("it is readable");
         assert_eq!(stat, Stat { state: b'S', group: 42, cpu_ticks: 26, start: 12345, resident_pages: 300 });
         assert_eq!(parse("42 (a) S 1"), None);

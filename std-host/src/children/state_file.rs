@@ -9,7 +9,7 @@
 //! ```
 
 use super::ending;
-use super::process_table::{boot_id, start_time};
+use super::process_table::{boot_id, is_running, start_time};
 use super::supervision::Groups;
 use std::fs;
 use std::io;
@@ -63,7 +63,7 @@ pub(super) fn sweep(directory: &Path) -> io::Result<()> {
         }
         let text = fs::read_to_string(entry.path()).unwrap_or_default();
         let written = Written::of(&text);
-        let is_running = written.parent.is_some_and(|(pid, start)| start_time(pid) == Some(start));
+        let is_running = written.parent.is_some_and(|(pid, start)| is_running(pid, start));
         let is_this_boot = boot.is_some() && written.boot == boot.as_deref();
         if is_running && is_this_boot {
             continue;

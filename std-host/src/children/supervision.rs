@@ -46,10 +46,10 @@ impl Supervision {
     ///
     /// # Errors
     /// If the command cannot be started.
-    pub fn watchdog(self, command: Command) -> io::Result<Self> {
+    pub fn start_watchdog(&self, command: Command) -> io::Result<()> {
         let watchdog = Watchdog::start(command, Arc::downgrade(&self.0))?;
         self.0.lock().watchdog = Some(watchdog);
-        Ok(self)
+        Ok(())
     }
 
     /// Writes the running groups to a file in this directory, which is created if it is missing. Before
@@ -57,10 +57,10 @@ impl Supervision {
     ///
     /// # Errors
     /// If the directory cannot be written, or another user could write it.
-    pub fn state_directory(self, directory: &Path) -> io::Result<Self> {
+    pub fn use_state_directory(&self, directory: &Path) -> io::Result<()> {
         sweep(directory)?;
         self.0.lock().file = Some(StateFile::create(directory)?);
-        Ok(self)
+        Ok(())
     }
 
     /// Reserves a place for a child.

@@ -136,7 +136,7 @@ mod tests {
         let (mut left, mut ended, mut other) = (start(), start(), start());
         let at = |child: &Child| start_time(child.id()).unwrap_or_default();
         let told = format!(
-            "+ {} {}\n+ {} {}\n+ {} {}\n- {1}\n",
+            "+ {} {}\n+ {} {}\n+ {} {}\n- {2}\n",
             left.id(),
             at(&left),
             ended.id(),

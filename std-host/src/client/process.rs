@@ -1,5 +1,6 @@
 //! A server as a child process: its start, its environment, its standard error, and its end.
 
+use super::builder::PORT;
 use super::error::{Error, Exit};
 use super::limits::LAST_OUTPUT;
 use super::router::Router;
@@ -11,6 +12,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// The command that starts a server on standard input and output.
@@ -51,6 +53,18 @@ impl ServerCommand {
         self
     }
 
+    /// Replaces the placeholder of the port in the arguments and the environment.
+    pub(super) fn with_port(mut self, port: u16) -> Self {
+        let replace = |text: &mut OsString| {
+            if let Some(replaced) = text.to_str().filter(|text| text.contains(PORT)) {
+                *text = replaced.replace(PORT, &port.to_string()).into();
+            }
+        };
+        self.arguments.iter_mut().for_each(replace);
+        self.environment.iter_mut().for_each(|(_, value)| replace(value));
+        self
+    }
+
     /// Limits what the process and its descendants may use.
     pub fn caps(mut self, caps: Caps) -> Self {
         self.caps = caps;
@@ -64,10 +78,10 @@ impl ServerCommand {
         self
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, input: Stdio) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         with_minimal_environment(&mut command);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
@@ -93,8 +107,8 @@ pub(super) struct Streams {
 }
 
 impl Process {
-    /// Starts the process. When the process ends, all requests of `router` fail with its exit
-    /// status.
+    /// Starts a process that speaks over its standard streams. When the process ends, all requests of
+    /// `router` fail with its exit status.
     ///
     /// `drained` completes when its output has ended.
     pub(super) fn start(
@@ -102,21 +116,20 @@ impl Process {
         router: Arc<Router>,
         drained: oneshot::Receiver<()>,
     ) -> Result<(Self, Streams), Error> {
-        let failed = |reason: String| Error::Spawn { command: command.program.to_string_lossy().into_owned(), reason };
-        let started = spawn(&mut command.command(), command.supervision.as_ref());
-        let (mut child, group) = started.map_err(|refused: Refused| failed(refused.to_string()))?;
-        let (Some(input), Some(output), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(failed("its standard streams are not piped".to_owned()));
+        let mut started = Started::of(command, Stdio::piped())?;
+        let (Some(input), Some(output)) = (started.child.stdin.take(), started.child.stdout.take()) else {
+            return Err(started.without_streams());
         };
-        tracing::debug!(program = ?command.program, pid = child.id(), "server process started");
-        let tail = Tail::default();
-        tokio::spawn(tail.clone().collect(stderr));
-        let (stop, stopped) = oneshot::channel();
-        let (ended, watched) = watch::channel(false);
-        let watched_child = Watched { child, group, caps: command.caps.clone(), tail: tail.clone() };
-        tokio::spawn(watched_child.watch_over(router, stopped, drained, ended));
-        Ok((Self { stop: Some(stop), ended: watched, tail }, Streams { input, output }))
+        Ok((started.watched(router, Some(drained)), Streams { input, output }))
+    }
+
+    /// Starts a process that does not speak over its standard streams. What it writes there is kept
+    /// for error messages.
+    pub(super) fn start_server(command: &ServerCommand, router: Arc<Router>) -> Result<Self, Error> {
+        let mut started = Started::of(command, Stdio::null())?;
+        let Some(output) = started.child.stdout.take() else { return Err(started.without_streams()) };
+        started.readers.push(tokio::spawn(started.tail.clone().collect(output)));
+        Ok(started.watched(router, None))
     }
 
     /// Ends the process and waits for its end.
@@ -132,33 +145,61 @@ impl Process {
 }
 
 /// A child, with everything that its end needs.
-struct Watched {
+struct Started {
     child: Child,
     group: Group,
     caps: Caps,
     tail: Tail,
+    /// The tasks that read into `tail`.
+    readers: Vec<JoinHandle<()>>,
+    program: String,
 }
 
-impl Watched {
+impl Started {
+    fn of(command: &ServerCommand, input: Stdio) -> Result<Self, Error> {
+        let program = command.program.to_string_lossy().into_owned();
+        let refused = |refused: Refused| Error::Spawn { command: program.clone(), reason: refused.to_string() };
+        let (mut child, group) = spawn(&mut command.command(input), command.supervision.as_ref()).map_err(refused)?;
+        tracing::debug!(program, pid = child.id(), "server process started");
+        let tail = Tail::default();
+        let stderr = child.stderr.take();
+        let readers = stderr.map(|stderr| tokio::spawn(tail.clone().collect(stderr))).into_iter().collect();
+        Ok(Self { child, group, caps: command.caps.clone(), tail, readers, program })
+    }
+
+    fn without_streams(self) -> Error {
+        Error::Spawn { command: self.program, reason: "its standard streams are not piped".to_owned() }
+    }
+
+    fn watched(self, router: Arc<Router>, drained: Option<oneshot::Receiver<()>>) -> Process {
+        let (stop, stopped) = oneshot::channel();
+        let (ended, is_ended) = watch::channel(false);
+        let tail = self.tail.clone();
+        tokio::spawn(self.watch_over(router, stopped, drained, ended));
+        Process { stop: Some(stop), ended: is_ended, tail }
+    }
+
     /// Waits for the end of the child, or ends it when `stop` completes. Then reports the end.
+    /// `drained` is set for a child that speaks over its standard streams.
     async fn watch_over(
         mut self,
         router: Arc<Router>,
         stop: oneshot::Receiver<()>,
-        mut drained: oneshot::Receiver<()>,
+        mut drained: Option<oneshot::Receiver<()>>,
         ended: watch::Sender<bool>,
     ) {
+        let speaks = drained.is_some();
         let status = tokio::select! {
             status = self.child.wait() => {
-                // The pipe may still contain its last output. A grandchild may keep the pipe open
-                // for ever.
-                let _ = timeout(LAST_OUTPUT, drained).await;
+                // The pipes may still contain its last output. A grandchild may keep them open for
+                // ever.
+                let _ = timeout(LAST_OUTPUT, self.last_output(drained)).await;
                 told(status)
             }
             // MCP 2026-07-28 basic/transports/stdio: the end of its output is the end of the server.
-            _ = &mut drained => match timeout(LAST_OUTPUT, self.child.wait()).await {
+            () = end_of(&mut drained) => match timeout(LAST_OUTPUT, self.child.wait()).await {
                 Ok(status) => told(status),
-                Err(_) => told(self.end().await),
+                Err(_) => told(self.end(speaks).await),
             },
             reason = self.caps.exceeded(&self.group) => {
                 self.group.signal(Signal::Kill);
@@ -166,7 +207,7 @@ impl Watched {
                 format!("{status}: {reason}")
             }
             // Dropping the pipe has closed standard input.
-            _ = stop => told(self.end().await),
+            _ = stop => told(self.end(speaks).await),
         };
         tracing::debug!(%status, "server process ended");
         self.group.end();
@@ -175,10 +216,10 @@ impl Watched {
     }
 
     // MCP basic/lifecycle, "Shutdown": close the input, wait, SIGTERM, wait, SIGKILL.
-    async fn end(&mut self) -> std::io::Result<std::process::ExitStatus> {
+    async fn end(&mut self, speaks: bool) -> std::io::Result<std::process::ExitStatus> {
         // A process that was stopped cannot notice the end of its input.
         self.group.signal(Signal::Continue);
-        if let Ok(status) = timeout(STOP_TIME, self.child.wait()).await {
+        if speaks && let Ok(status) = timeout(STOP_TIME, self.child.wait()).await {
             return status;
         }
         self.group.signal(Signal::Terminate);
@@ -188,6 +229,25 @@ impl Watched {
         self.group.signal(Signal::Kill);
         self.child.start_kill()?;
         self.child.wait().await
+    }
+
+    /// Waits until all output was read.
+    async fn last_output(&mut self, mut drained: Option<oneshot::Receiver<()>>) {
+        if drained.is_some() {
+            end_of(&mut drained).await;
+        }
+        for reader in &mut self.readers {
+            let _ = reader.await;
+        }
+    }
+}
+
+/// Completes when the output has ended. Never completes if there is none to wait for.
+async fn end_of(drained: &mut Option<oneshot::Receiver<()>>) {
+    match drained {
+        // An error means that the reader was dropped.
+        Some(drained) => drop(drained.await),
+        None => core::future::pending().await,
     }
 }
 

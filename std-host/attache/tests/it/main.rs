@@ -9,6 +9,8 @@ mod configuration;
 mod framing;
 #[cfg(unix)]
 mod gate;
+#[cfg(target_os = "linux")]
+mod gate_children;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;
