@@ -27,7 +27,7 @@ pub(crate) use outcome::{Forwarded, Outcome, Run, StreamedText, crashed, guarded
 pub(crate) use output::annotations;
 pub use output::{Content, Contents, IntoContents, IntoPrompt, IntoToolOutput, Json, PromptOutput, Role, ToolOutput};
 pub use page::UserPage;
-pub(crate) use parked::{ParkedCall, Parking, Suspended, parked_gone, parked_too_many};
+pub(crate) use parked::{Parking, Suspended, parked_gone, parked_too_many};
 pub(crate) use sealer::Sealer;
-pub(crate) use state::Binding;
+pub(crate) use state::{Binding, ParkedCall};
 pub use streamed::TextStream;

@@ -5,11 +5,11 @@
 
 use super::events::{EventReceiver, Events, Question};
 use super::outcome::{Outcome, Run};
+use super::state::ParkedCall;
 use crate::budget::{Account, Permit, open_to_all};
 use crate::limits;
 use attache_core::rpc::Code;
 use core::future::ready;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,15 +28,6 @@ pub(crate) struct Parking {
 
 /// Continues a parked call of another process with these answers, and sends its progress under this token.
 pub(crate) type Elsewhere = Arc<dyn Fn(ParkedCall, Map<String, Value>, Option<&[u8]>) -> Suspended + Send + Sync>;
-
-/// Where a call is parked: the process, and the number of the call there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ParkedCall {
-    #[serde(rename = "h")]
-    pub(crate) home: [u8; 4],
-    #[serde(rename = "n")]
-    pub(crate) call: u64,
-}
 
 #[derive(Default)]
 struct Table {
