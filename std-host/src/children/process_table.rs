@@ -2,7 +2,7 @@
 //! every function returns `None` or nothing there.
 
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -16,6 +16,9 @@ pub(super) struct Usage {
     /// CPU time since each process has started, with that of children that were waited for.
     pub(super) cpu: Duration,
 }
+
+/// Process groups, each with the start time of its leader where the system tells it.
+pub(super) type Groups = BTreeMap<u32, Option<u64>>;
 
 /// The fields of `/proc/PID/stat` that are of use here (proc_pid_stat(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

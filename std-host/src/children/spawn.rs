@@ -1,7 +1,7 @@
 //! Starts children, each as the leader of a process group and with a minimal environment.
 
 use super::group::Group;
-use super::supervision::Supervision;
+use super::supervision::{Supervision, TooMany};
 use core::fmt;
 use std::io;
 use tokio::process::{Child, Command};
@@ -13,14 +13,14 @@ const INHERITED: [&str; 6] = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// As many children as allowed are running.
-    TooMany(usize),
+    TooMany(TooMany),
     Failed(io::Error),
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany(most) => write!(f, "{most} child processes are running, which is the limit"),
+            Self::TooMany(TooMany(most)) => write!(f, "{most} child processes are running, which is the limit"),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -39,7 +39,7 @@ pub(crate) fn with_minimal_environment(command: &mut Command) {
 
 /// Starts a child as the leader of a process group.
 pub(crate) fn spawn(command: &mut Command, supervision: Option<&Supervision>) -> Result<(Child, Group), Refused> {
-    let place = supervision.map(|supervision| supervision.place()).transpose()?;
+    let place = supervision.map(Supervision::place).transpose().map_err(Refused::TooMany)?;
     #[cfg(unix)]
     command.process_group(0);
     let child = command.kill_on_drop(true).spawn().map_err(Refused::Failed)?;

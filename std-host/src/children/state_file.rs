@@ -9,8 +9,7 @@
 //! ```
 
 use super::ending;
-use super::process_table::{boot_id, is_running, start_time};
-use super::supervision::Groups;
+use super::process_table::{Groups, boot_id, is_running, start_time};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

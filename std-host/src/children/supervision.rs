@@ -1,14 +1,12 @@
 //! The supervision of the children of this process: their number, the watchdog, and the state file.
 
-use super::process_table::start_time;
-use super::spawn::Refused;
+use super::process_table::{Groups, start_time};
 use super::state_file::{StateFile, sweep};
-use super::watchdog::Watchdog;
-use std::collections::BTreeMap;
+use super::watchdog::{Parent, Watchdog};
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Supervises children: bounds their number, and ends them if this process is killed. Clones share the
 /// state. See the [module](super) for an example.
@@ -17,20 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Supervision(Arc<Shared>);
 
 #[derive(Debug)]
-pub(super) struct Shared {
+struct Shared {
     most: usize,
     state: Mutex<State>,
 }
 
-/// Process groups, each with the start time of its leader where the system tells it.
-pub(super) type Groups = BTreeMap<u32, Option<u64>>;
-
 #[derive(Debug, Default)]
-pub(super) struct State {
+struct State {
     /// Children that run or are being started.
     number: usize,
-    pub(super) groups: Groups,
-    pub(super) watchdog: Option<Watchdog>,
+    groups: Groups,
+    watchdog: Option<Watchdog>,
     file: Option<StateFile>,
 }
 
@@ -47,7 +42,8 @@ impl Supervision {
     /// # Errors
     /// If the command cannot be started.
     pub fn start_watchdog(&self, command: Command) -> io::Result<()> {
-        let watchdog = Watchdog::start(command, Arc::downgrade(&self.0))?;
+        let parent: Weak<Shared> = Arc::downgrade(&self.0);
+        let watchdog = Watchdog::start(command, parent)?;
         self.0.lock().watchdog = Some(watchdog);
         Ok(())
     }
@@ -64,18 +60,30 @@ impl Supervision {
     }
 
     /// Reserves a place for a child.
-    pub(super) fn place(&self) -> Result<Place, Refused> {
+    pub(super) fn place(&self) -> Result<Place, TooMany> {
         let mut state = self.0.lock();
         if state.number >= self.0.most {
-            return Err(Refused::TooMany(self.0.most));
+            return Err(TooMany(self.0.most));
         }
         state.number += 1;
         Ok(Place { shared: Arc::clone(&self.0), group: None })
     }
 }
 
+/// As many children as allowed are running.
+#[derive(Debug)]
+pub(crate) struct TooMany(pub(crate) usize);
+
+impl Parent for Shared {
+    fn follow_with(&self, mut watchdog: Watchdog) {
+        let mut state = self.lock();
+        state.groups.iter().for_each(|(group, start)| watchdog.add(*group, *start));
+        state.watchdog = Some(watchdog);
+    }
+}
+
 impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

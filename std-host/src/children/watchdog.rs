@@ -5,8 +5,7 @@
 
 use super::ending;
 use super::limits::WATCHDOG_PAUSE;
-use super::process_table::start_time;
-use super::supervision::{Groups, Shared};
+use super::process_table::{Groups, start_time};
 use std::io::{self, BufRead, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Weak;
@@ -46,6 +45,12 @@ fn is_same(group: u32, start: Option<u64>) -> bool {
     }
 }
 
+/// The state of the parent that a watchdog belongs to.
+pub(super) trait Parent: Send + Sync + 'static {
+    /// Uses another watchdog from now on, and tells it all groups.
+    fn follow_with(&self, watchdog: Watchdog);
+}
+
 /// The parent's handle of the watchdog.
 #[derive(Debug)]
 pub(super) struct Watchdog {
@@ -55,7 +60,7 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// Starts the watchdog, and a thread that starts another one when it ends.
-    pub(super) fn start(mut command: Command, shared: Weak<Shared>) -> io::Result<Self> {
+    pub(super) fn start(mut command: Command, parent: Weak<impl Parent>) -> io::Result<Self> {
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit());
         // A signal of the terminal, such as Ctrl-C, goes to the group of the parent only.
         #[cfg(unix)]
@@ -64,7 +69,7 @@ impl Watchdog {
         thread::Builder::new()
             .name("watchdog".to_owned())
             .stack_size(64 * 1024)
-            .spawn(move || keep(child, &mut command, &shared))?;
+            .spawn(move || keep(child, &mut command, &parent))?;
         Ok(watchdog)
     }
 
@@ -97,17 +102,15 @@ impl Watchdog {
 }
 
 /// Waits for the end of the watchdog, and starts another one, for as long as the parent has a use for it.
-fn keep(mut child: Child, command: &mut Command, shared: &Weak<Shared>) {
+fn keep(mut child: Child, command: &mut Command, parent: &Weak<impl Parent>) {
     loop {
         let status = child.wait();
         thread::sleep(WATCHDOG_PAUSE);
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(parent) = parent.upgrade() else { return };
         tracing::warn!(?status, "the watchdog of the child processes has ended; another one is started");
-        let mut state = shared.lock();
         match Watchdog::spawn(command) {
-            Ok((next, mut watchdog)) => {
-                state.groups.iter().for_each(|(group, start)| watchdog.add(*group, *start));
-                state.watchdog = Some(watchdog);
+            Ok((next, watchdog)) => {
+                parent.follow_with(watchdog);
                 child = next;
             }
             Err(error) => tracing::error!(%error, "the watchdog of the child processes cannot be started"),

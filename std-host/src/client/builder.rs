@@ -8,7 +8,7 @@ use super::limits::{ClientLimits, READY_CHECK};
 use super::link::Link;
 use super::memory::Verdicts;
 use super::pipe::Pipe;
-use super::process::{Process, ServerCommand};
+use super::process::{PORT, Process, ServerCommand};
 use super::profile::OwnProfile;
 use super::question::Question;
 use super::raw::RawJson;
@@ -228,9 +228,6 @@ impl ClientBuilder {
         Parts { router, responses, profile }
     }
 }
-
-/// The placeholder of the port in the command and in the URL of a server.
-pub(super) const PORT: &str = "{port}";
 
 /// Waits until the server at a URL takes connections.
 async fn listens(url: &str, until: Instant) -> Result<(), Error> {

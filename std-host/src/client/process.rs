@@ -1,6 +1,5 @@
 //! A server as a child process: its start, its environment, its standard error, and its end.
 
-use super::builder::PORT;
 use super::error::{Error, Exit};
 use super::limits::LAST_OUTPUT;
 use super::router::Router;
@@ -90,6 +89,9 @@ impl ServerCommand {
         command
     }
 }
+
+/// The placeholder of the port in the command and in the URL of a server.
+pub(super) const PORT: &str = "{port}";
 
 /// A child process. Dropping it ends the whole process group: closed input, then SIGTERM, then
 /// SIGKILL.

@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a description file says.
 #[derive(Deserialize)]
@@ -26,6 +26,13 @@ struct Written {
     destructive: Option<bool>,
     idempotent: Option<bool>,
     open_world: Option<bool>,
+}
+
+/// An executable with its description.
+pub(super) struct Tool {
+    pub(super) executable: PathBuf,
+    pub(super) file: PathBuf,
+    pub(super) description: Description,
 }
 
 /// A tool as its description file declares it.

@@ -1,7 +1,7 @@
 //! The run of an executable for a call.
 
+use super::description::Tool;
 use super::limits::{LAST_OUTPUT, OUTPUT, VARIABLE};
-use super::tools::Tool;
 use crate::backend::{Answer, Call};
 use crate::children::{Caps, Signal, Supervision, Tail, spawn, with_minimal_environment};
 use core::time::Duration;
@@ -42,6 +42,8 @@ impl Execution<'_> {
                 tracing::warn!(tool = self.call.name(), reason, ?stderr, "the output of a tool cannot be used");
                 Answer::Failed(reason)
             }),
+            // The signal is the consequence of the output that was not read.
+            Ok((_, Err(TooLarge), _)) => Answer::Failed(too_large()),
             Ok((status, output, stderr)) => {
                 let output = output.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
                 let parts = [output, stderr.join("\n"), format!("({status})")];
@@ -117,7 +119,7 @@ impl Execution<'_> {
 
     /// The result of a tool that has ended well.
     fn result(&self, output: Output) -> Result<Answer, String> {
-        let output = output.map_err(|_| format!("The output of the tool is larger than {OUTPUT} bytes"))?;
+        let output = output.map_err(|TooLarge| too_large())?;
         let text = String::from_utf8(output).map_err(|_| "The output of the tool is not UTF-8".to_owned())?;
         let mut result = format!(r#"{{"content":[{}]"#, json!({"type": "text", "text": text.trim_end_matches('\n')}));
         if let Some(schema) = &self.tool.description.result {
@@ -131,6 +133,10 @@ impl Execution<'_> {
         result.push('}');
         RawValue::from_string(result).map(Answer::Result).map_err(|error| error.to_string())
     }
+}
+
+fn too_large() -> String {
+    format!("The output of the tool is larger than {OUTPUT} bytes")
 }
 
 fn seconds(time: Duration) -> String {

@@ -1,7 +1,7 @@
 //! Executables that are tools.
 
 use super::access::{foreign_writer, is_executable, text};
-use super::description::Description;
+use super::description::{Description, Tool};
 use super::execution::{Execution, Surroundings};
 use super::folder::{Content, Folder, list};
 use super::limits::RUNS;
@@ -90,13 +90,6 @@ impl Backend for ToolFiles {
 /// The tools of a directory, by name.
 struct Tools(BTreeMap<String, Tool>);
 
-/// An executable with its description.
-pub(super) struct Tool {
-    pub(super) executable: PathBuf,
-    description_file: PathBuf,
-    pub(super) description: Description,
-}
-
 impl Content for Tools {
     fn read(_: &str, directory: &Path) -> (Self, Vec<String>) {
         let mut tools = BTreeMap::new();
@@ -111,7 +104,7 @@ impl Content for Tools {
                     None => {}
                     Some(other) => problems.push(format!(
                         "{} and {} describe the same tool: remove one",
-                        other.description_file.display(),
+                        other.file.display(),
                         file.display()
                     )),
                 },
@@ -122,7 +115,7 @@ impl Content for Tools {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        self.0.values().flat_map(|tool| [tool.executable.clone(), tool.description_file.clone()]).collect()
+        self.0.values().flat_map(|tool| [tool.executable.clone(), tool.file.clone()]).collect()
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -171,5 +164,5 @@ fn tool(file: &Path, paths: &[PathBuf]) -> Result<(String, Tool), String> {
     checked(&executable)?;
     let description = text(file)
         .and_then(|text| Description::read(name, file, &text).map_err(|problem| format!("{shown}: {problem}")))?;
-    Ok((name.to_owned(), Tool { executable, description_file: file.to_owned(), description }))
+    Ok((name.to_owned(), Tool { executable, file: file.to_owned(), description }))
 }

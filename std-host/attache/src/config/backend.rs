@@ -1,17 +1,21 @@
 //! `[[server.backend]]`: the sources of tools, prompts and resources of a server.
 
 mod children;
+mod environment;
 mod made;
+mod place;
 mod schema;
 
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::client::Version;
 pub(crate) use children::Children;
 use core::fmt;
+use environment::environment;
 use http::{HeaderName, HeaderValue};
+pub(crate) use place::{Place, Program};
 pub(super) use schema::schema;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 /// A server behind the gate, or a directory with tools, prompts or resources.
@@ -29,39 +33,6 @@ pub(crate) struct Backend {
     pub(crate) keeps_entries: bool,
     pub(crate) children: Children,
     pub(crate) origin: Origin,
-}
-
-/// The location of the server.
-#[derive(Clone)]
-pub(crate) enum Place {
-    Url {
-        url: String,
-        old_transport: bool,
-    },
-    Command(Program),
-    /// A program that serves HTTP at a URL.
-    Served {
-        program: Program,
-        url: String,
-    },
-    Tools(PathBuf),
-    Prompts(PathBuf),
-    Resources(PathBuf),
-}
-
-/// A program that is started as a child process.
-#[derive(Clone)]
-pub(crate) struct Program {
-    pub(crate) words: Vec<OsString>,
-    pub(crate) environment: Vec<(String, OsString)>,
-    pub(crate) directory: Option<PathBuf>,
-}
-
-// The environment may contain secrets.
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.words.fmt(f)
-    }
 }
 
 // Header fields may be secret.
@@ -90,67 +61,13 @@ impl Backend {
 
     /// Checks for faults that would prevent every connection.
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let checked = match &self.place {
-            Place::Url { url, .. } => check_url(url),
-            Place::Command(program) => program.check(),
-            Place::Served { program, url } => check_url(&url.replace("{port}", "1"))
-                .and_then(|()| program.check_port(url))
-                .and_then(|()| program.check()),
-            Place::Tools(directory) | Place::Prompts(directory) | Place::Resources(directory) => {
-                made::check(&self.place, directory)
-            }
-        };
-        checked.map_err(|what| self.fault(&what))
+        self.place.check().map_err(|what| self.fault(&what))
     }
 
     /// Says what is wrong with the backend.
     pub(crate) fn fault(&self, what: &str) -> Fault {
         Fault::at(self.origin.clone(), format!("backend {:?}: {what}", self.name))
     }
-}
-
-fn check_url(url: &str) -> Result<(), String> {
-    match reqwest::Url::parse(url) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
-        _ => Err(format!("{url:?} must be a URL such as http://127.0.0.1:3000/mcp")),
-    }
-}
-
-impl Program {
-    fn check(&self) -> Result<(), String> {
-        let Some(program) = self.words.first() else { return Err("command must not be empty".to_owned()) };
-        if let Some(directory) = self.directory.as_ref().filter(|directory| !directory.is_dir()) {
-            return Err(format!("cwd {} is not a directory", directory.display()));
-        }
-        match is_there(Path::new(program), self.directory.as_deref()) {
-            true => Ok(()),
-            false => {
-                Err(format!("there is no program {}: install it, or write its path", Path::new(program).display()))
-            }
-        }
-    }
-
-    /// With `{port}` in the URL, the program has to be told the port.
-    fn check_port(&self, url: &str) -> Result<(), String> {
-        let has_port = |text: &OsString| text.to_string_lossy().contains("{port}");
-        let is_told =
-            self.words.iter().skip(1).any(has_port) || self.environment.iter().any(|(_, value)| has_port(value));
-        match (url.contains("{port}"), is_told) {
-            (true, false) => Err("the url has {port}, so command or env needs {port}, too".to_owned()),
-            (false, true) => Err("command or env has {port}, so the url needs {port}, too".to_owned()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether a program can be started: by its path, or from `PATH`.
-fn is_there(program: &Path, directory: Option<&Path>) -> bool {
-    if program.components().count() > 1 {
-        // A relative path is resolved against the working directory of the child.
-        return directory.map_or_else(|| program.to_owned(), |directory| directory.join(program)).is_file();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 /// Reads the tables `[[server.backend]]` of one server; `origin` converts an offset in the file to
@@ -340,32 +257,6 @@ fn prefix(text: &str) -> Result<String, String> {
     match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
         true => Ok(text.to_owned()),
         false => Err(format!("prefix {text:?} must have letters, digits, _, - and . alone")),
-    }
-}
-
-/// Variables with their values, or the names of variables that the child inherits.
-fn environment(value: &DeValue<'_>) -> Result<Vec<(String, OsString)>, String> {
-    const WANTED: &str = r#"env must be { NAME = "value" }, or ["NAME"] to pass variables of this program on"#;
-    match value {
-        DeValue::Table(table) => table
-            .iter()
-            .map(|(name, value)| match value.get_ref() {
-                DeValue::String(value) => Ok((name.get_ref().to_string(), value.to_string().into())),
-                _ => Err(WANTED.to_owned()),
-            })
-            .collect(),
-        DeValue::Array(names) => names
-            .iter()
-            .map(|name| match name.get_ref() {
-                DeValue::String(name) => {
-                    let value = std::env::var_os(name.as_ref());
-                    let value = value.ok_or_else(|| format!("env names {name}, which is not set"))?;
-                    Ok((name.to_string(), value))
-                }
-                _ => Err(WANTED.to_owned()),
-            })
-            .collect(),
-        _ => Err(WANTED.to_owned()),
     }
 }
 

@@ -532,3 +532,121 @@ fn discovered(address: &str) -> Value {
     let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
+
+/// Calls of one client over one connection, one after the other.
+struct Load {
+    stream: std::io::BufReader<std::net::TcpStream>,
+    address: String,
+}
+
+impl Load {
+    fn new(address: &str) -> Self {
+        let stream = std::net::TcpStream::connect(address).expect("it listens");
+        Self { stream: std::io::BufReader::new(stream), address: address.to_owned() }
+    }
+
+    /// The answer to a call of the tool `t`.
+    fn call(&mut self) -> Value {
+        use std::io::{BufRead, Read, Write};
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let host = &self.address;
+        write!(
+            self.stream.get_mut(),
+            "POST /mcp HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\n\
+             mcp-name: t\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("the request is taken");
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).expect("a head");
+            let line = line.trim_end().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().expect("a length");
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).expect("a body");
+        serde_json::from_slice(&body).expect("JSON")
+    }
+}
+
+/// What the gate holds: descriptors, child processes, and resident memory in KiB.
+fn held(pid: u32) -> (usize, usize, u64) {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count();
+    let is_child = |stat: String| {
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+        fields.split_ascii_whitespace().nth(1) == Some(pid.to_string().as_str())
+    };
+    let processes = fs::read_dir("/proc").expect("Linux").flatten();
+    let children = processes
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .filter(|stat| is_child(stat.clone()));
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux");
+    (descriptors, children.count(), resident.trim().trim_end_matches(" kB").parse().expect("a number"))
+}
+
+/// `TEST_ROUNDS=1000` is the whole test.
+#[test]
+fn child_that_is_killed_again_and_again_under_load_leaves_nothing_and_every_call_ends_in_time() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    let rounds = std::env::var("TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
+    let place = Place::new("rounds");
+    let gate = place.gate(&format!("{}back_off = \"10ms\"\nback_off_most = \"10ms\"", command(&place.script("", X))));
+    let address = gate.0.address().to_owned();
+    let (stop, done, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut measured = Vec::new();
+    let slowest = std::thread::scope(|scope| {
+        let client = || {
+            let mut load = Load::new(&address);
+            let mut slowest = Duration::ZERO;
+            while !stop.load(SeqCst) {
+                let begun = Instant::now();
+                let answer = load.call();
+                slowest = slowest.max(begun.elapsed());
+                let count = match answer["error"]["message"].as_str() {
+                    Some(message) => {
+                        assert!(message.contains("The backend there failed"), "{answer}");
+                        &failed
+                    }
+                    None => {
+                        assert_eq!(answer["result"]["content"][0]["text"], "x", "{answer}");
+                        &done
+                    }
+                };
+                count.fetch_add(1, SeqCst);
+            }
+            slowest
+        };
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        for round in 0..rounds {
+            let before = done.load(SeqCst);
+            until("calls succeed", || done.load(SeqCst) > before);
+            if round == rounds / 10 {
+                measured.push(held(gate.pid()));
+            }
+            signal("-KILL", place.lines("pids").last().expect("a pid"));
+            until("another child is started", || place.lines("pids").len() > round + 1);
+        }
+        let before = done.load(SeqCst);
+        until("calls succeed", || done.load(SeqCst) > before);
+        measured.push(held(gate.pid()));
+        stop.store(true, SeqCst);
+        clients.into_iter().map(|client| client.join().expect("no panic")).max()
+    });
+    let (slowest, [first, last]) = (slowest.expect("clients"), [measured[0], measured[1]]);
+    println!(
+        "{rounds} rounds: {done:?} results, {failed:?} errors, slowest call {slowest:?}, held {first:?} then {last:?}"
+    );
+    assert!(failed.load(SeqCst) > 0, "some calls were in flight");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert_eq!(last.1, first.1, "processes");
+    assert!(last.0 <= first.0 + 2, "descriptors: {} then {}", first.0, last.0);
+    assert!(last.2 <= first.2 + 2048, "KiB of resident memory: {} then {}", first.2, last.2);
+}

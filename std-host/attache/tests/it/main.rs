@@ -11,6 +11,8 @@ mod framing;
 mod gate;
 #[cfg(target_os = "linux")]
 mod gate_children;
+#[cfg(target_os = "linux")]
+mod gate_files;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;

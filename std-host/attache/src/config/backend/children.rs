@@ -1,8 +1,9 @@
 //! The settings of a backend that is a child process.
 
-use super::{Place, environment};
+use super::environment::environment;
+use super::place::Place;
 use crate::config::value::{size, time};
-use attache_host::bridge::limits::{BACK_OFF_MOST, Times};
+use attache_host::bridge::limits::{BACK_OFF_FIRST, BACK_OFF_MOST, Times};
 use attache_host::bridge::{Bridge, Per};
 use attache_host::children::{Caps, Supervision};
 use attache_host::client::{ClientLimits, ServerCommand};
@@ -21,13 +22,14 @@ pub(crate) struct Children {
     most: Option<usize>,
     caps: Caps,
     back_off: Option<Duration>,
+    back_off_most: Option<Duration>,
     check_every: Option<Duration>,
     /// The keys that were written.
     keys: Vec<String>,
 }
 
-pub(super) const KEYS: [&str; 9] =
-    ["per", "callers", "idle", "children", "memory", "cpu", "processes", "back_off", "check_every"];
+pub(super) const KEYS: [&str; 10] =
+    ["per", "callers", "idle", "children", "memory", "cpu", "processes", "back_off", "back_off_most", "check_every"];
 
 /// The settings that tools of a directory have as well.
 const OF_TOOLS: [&str; 3] = ["memory", "cpu", "processes"];
@@ -44,6 +46,7 @@ impl Children {
             "cpu" => self.caps = self.caps.clone().cpu(cores(key, value)?),
             "processes" => self.caps = self.caps.clone().processes(count(key, value)?),
             "back_off" => self.back_off = Some(duration(key, value)?),
+            "back_off_most" => self.back_off_most = Some(duration(key, value)?),
             _ => self.check_every = Some(duration(key, value)?),
         }
         Ok(())
@@ -54,7 +57,7 @@ impl Children {
         let has_use = |key: &str| match place {
             Place::Command(_) => true,
             Place::Served { .. } => !matches!(key, "per" | "callers"),
-            Place::Url { .. } => matches!(key, "children" | "back_off" | "check_every"),
+            Place::Url { .. } => matches!(key, "children" | "back_off" | "back_off_most" | "check_every"),
             Place::Tools(_) => OF_TOOLS.contains(&key),
             Place::Prompts(_) | Place::Resources(_) => false,
         };
@@ -84,9 +87,8 @@ impl Children {
     pub(super) fn bridged(&self, bridge: Bridge) -> Bridge {
         let mut times = Times::default().idle(self.idle);
         let mut bridge = bridge.per(self.per);
-        if let Some(first) = self.back_off {
-            times = times.back_off(first, first.max(BACK_OFF_MOST));
-        }
+        let (first, most) = (self.back_off.unwrap_or(BACK_OFF_FIRST), self.back_off_most.unwrap_or(BACK_OFF_MOST));
+        times = times.back_off(first, most.max(first));
         if let Some(every) = self.check_every {
             times = times.check_every(every);
             // A server that is silent for twice the time is dead, as with the default times.
@@ -107,7 +109,7 @@ fn users(key: &str) -> &'static str {
     match key {
         "per" | "callers" => "a command without a url",
         "idle" => "a command",
-        "children" | "back_off" | "check_every" => "a command or a url",
+        "children" | "back_off" | "back_off_most" | "check_every" => "a command or a url",
         _ => "a command or tools_dir",
     }
 }

@@ -7,7 +7,6 @@ use attache_host::children::Supervision;
 use attache_host::client::{Credential, ServerCommand};
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A backend that can be added to a server.
@@ -98,14 +97,4 @@ impl Program {
             None => command,
         }
     }
-}
-
-/// Reads the files of a directory once, to find faults before the start.
-pub(super) fn check(place: &Place, directory: &Path) -> Result<(), String> {
-    let checked = match place {
-        Place::Tools(_) => ToolFiles::open(directory).map(drop),
-        Place::Prompts(_) => PromptFiles::open(directory).map(drop),
-        _ => ResourceFiles::open("", directory).map(drop),
-    };
-    checked.map_err(|error| error.to_string())
 }

@@ -94,7 +94,8 @@ fn children() -> Value {
         },
         "cpu": {"type": "number", "exclusiveMinimum": 0, "description": "Slow a child down that uses more cores than this"},
         "processes": count("Kill a child that has more processes than this"),
-        "back_off": time("First wait before a dead child is started again; it doubles up to 30s"),
+        "back_off": time("First wait before a dead child is started again, 250ms unless set; it doubles up to back_off_most"),
+        "back_off_most": time("Longest wait before a dead child is started again, 30s unless set"),
         "check_every": time("How long a child may be silent before it is checked that it answers"),
     })
 }
