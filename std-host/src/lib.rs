@@ -36,7 +36,8 @@
 //! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
 //! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
-//! - `client`: a client for MCP servers, `client::Client`.
+//! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
+//! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -52,10 +53,14 @@ pub mod budget;
 mod builder;
 mod call;
 #[cfg(feature = "client")]
+pub mod children;
+#[cfg(feature = "client")]
 pub mod client;
 mod clock;
 mod door;
 mod engine;
+#[cfg(feature = "files")]
+pub mod files;
 pub mod http;
 #[cfg(any(feature = "tokens", feature = "client"))]
 mod https;

@@ -17,6 +17,7 @@
 
 mod assemble;
 mod auth;
+mod children;
 mod client;
 mod client_config;
 mod config;
@@ -79,6 +80,8 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    #[command(name = children::COMMAND, hide = true)]
+    Watchdog(children::Watchdog),
     Key(keys::Key),
     Provision(provision::Provision),
     Token(token::Token),
@@ -139,6 +142,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Watchdog(_) => children::Watchdog::run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),

@@ -25,7 +25,7 @@ pub use handler::{Ctx, Handler};
 pub(crate) use offering::completion;
 pub use prompt::Prompt;
 pub use registry::NameTaken;
-pub(crate) use registry::{Asked, Called, Known, Source};
+pub(crate) use registry::{Asked, Called, Known, Needed, Source};
 pub use resource::Resource;
 pub use tool::Tool;
 pub(crate) use tool::mirrors;

@@ -9,6 +9,10 @@ mod configuration;
 mod framing;
 #[cfg(unix)]
 mod gate;
+#[cfg(target_os = "linux")]
+mod gate_children;
+#[cfg(target_os = "linux")]
+mod gate_files;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;
