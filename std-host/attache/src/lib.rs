@@ -21,6 +21,7 @@ mod client;
 mod client_config;
 mod config;
 mod demo;
+mod dev_issuer;
 mod fault;
 mod gate;
 mod health;
@@ -81,6 +82,7 @@ enum Command {
     Gate(gate::Gate),
     Key(keys::Key),
     Provision(provision::Provision),
+    DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
     Health(health::Health),
     List(client::List),
@@ -141,6 +143,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Gate(gate) => gate.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
+        Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
