@@ -10,6 +10,7 @@ use attache_host::serve::{not_found, serve};
 use clap::Args;
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::io::IsTerminal as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Run an authorization server for development, on this machine alone, with made-up people
@@ -61,7 +62,8 @@ impl DevIssuer {
             )));
         }
         let filter = EnvFilter::try_new(&self.log_level).map_err(|error| fault(format!("--log-level: {error}")))?;
-        fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let is_terminal = std::io::stderr().is_terminal();
+        fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         runtime.block_on(self.serve())
     }
