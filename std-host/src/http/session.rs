@@ -61,7 +61,12 @@ pub(super) fn name(server: &Server, session: &Session, who: &Authenticated<'_>, 
 }
 
 /// Runs a call of a session.
-pub(super) async fn call(server: &Server, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
+pub(super) async fn call(
+    server: &Server,
+    mut running: Box<Running>,
+    client: &Client,
+    form: &Form,
+) -> Response<Answered> {
     // A message that may have to be sent again is buffered whole.
     running.whole();
     let (log, writer) = ReplayBuffer::begin(client.session.name, server.logs.number(), client.account());
@@ -110,7 +115,7 @@ fn leave(server: &Server, client: &Client) -> Option<Instant> {
 }
 
 /// Runs a call and logs its messages, even if no client reads the log.
-async fn record(mut running: Running, log: Writer) {
+async fn record(mut running: Box<Running>, log: Writer) {
     loop {
         match running.step().await {
             Step::Told(message) => log.push(message).await,

@@ -3,8 +3,8 @@
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
-    Asking, Binding, CompletionRequest, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
-    Suspended, crashed,
+    Asking, Binding, CompletionRequest, EventReceiver, Events, Extensions, Failure, Metadata, Outcome, Parking, Run,
+    Sealer, Suspended, crashed,
 };
 use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// All offers of a server at one moment. Copies share the closures. Each call gets a `C`, the
@@ -161,11 +160,18 @@ pub(crate) struct Known {
 pub(crate) struct Started<C> {
     pub(crate) run: Run,
     /// The events that the call sends before its result.
-    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) events: EventReceiver,
     /// Runs the call again, for a legacy client with a known handshake.
     pub(crate) again: Option<Rerun<C>>,
     /// The permit for memory that the call already held when it was parked.
     pub(crate) held: Permit,
+}
+
+impl<C> Started<C> {
+    /// A call that ends with `outcome` and runs no handler.
+    fn ended(outcome: Outcome) -> Self {
+        Self { run: Box::pin(ready(outcome)), events: EventReceiver::NONE, again: None, held: Permit::uncounted() }
+    }
 }
 
 /// The data to run a call once more, with the answers to its questions.
@@ -318,27 +324,25 @@ impl<C: Clone> Registry<C> {
         permit: &Permit,
     ) -> Started<C> {
         let request_meta = call.request_meta();
-        let (events, received) =
-            Events::new(call.version(), &request_meta, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
-            let run = Box::pin(ready(crashed(&"a call of something that is not there")));
-            return Started { run, events: received, again: None, held: Permit::uncounted() };
+            return Started::ended(crashed(&"a call of something that is not there"));
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let client = known.map(|known| known.client);
         let asking = match Asking::of(body, call.version(), &request_meta, (key, &binding), client, permit) {
             Ok(asking) => asking,
-            Err(reason) => {
-                let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
-                return Started { run, events: received, again: None, held: Permit::uncounted() };
-            }
+            Err(reason) => return Started::ended(Outcome::Rejected(Code::InvalidParams, reason)),
         };
         if let Some(parked) = asking.parked() {
             let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
+        let level = known.and_then(|known| known.level);
+        // A closure asks by its outcome, and runs again with the answers.
+        let asks = offer.source.is_some();
+        let (events, received) = Events::new(call.version(), &request_meta, self.logging, level, asks, permit);
         let asking = Arc::new(asking);
         let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer::new(key.clone(), binding, Arc::clone(&asking));
