@@ -36,6 +36,7 @@
 //! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
 //! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
+//! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
@@ -46,6 +47,8 @@
 
 mod admission;
 pub mod auth;
+#[cfg(feature = "authorization-server")]
+pub mod authorization_server;
 pub mod backend;
 #[cfg(feature = "client")]
 pub mod bridge;

@@ -21,7 +21,7 @@ pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 use settings::{Kind, SETTINGS, Setting};
-pub(super) use value::{Listen, Rates};
+pub(super) use value::{Listen, Rates, life};
 
 use super::fault::{Fault, Faults, Origin};
 use super::text;

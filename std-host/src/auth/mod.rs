@@ -19,7 +19,7 @@ mod caller;
 #[cfg(feature = "tokens")]
 mod explain;
 #[cfg(feature = "tokens")]
-mod fetch;
+pub(crate) mod fetch;
 #[cfg(feature = "tokens")]
 mod issuer;
 #[cfg(feature = "serve")]
@@ -31,7 +31,7 @@ mod platform;
 #[cfg(feature = "tokens")]
 mod platform_file;
 #[cfg(feature = "tokens")]
-mod reach;
+pub(crate) mod reach;
 #[cfg(feature = "tokens")]
 mod seen;
 #[cfg(feature = "tokens")]
