@@ -83,18 +83,29 @@ pub mod store;
 #[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
 pub mod testing;
+mod tools;
+mod visitor;
 #[cfg(feature = "serve")]
 mod watched_file;
 mod why;
 
-pub use attache_core::tool::Level;
+/// JSON Schemas of arguments and results. Derive `JsonSchema` with the version that this crate uses.
+pub use schemars;
+/// JSON values, as handlers get and return them.
+pub use serde_json;
+
+pub use attache_core::era::Version;
+pub use attache_core::rpc::Code;
+pub use attache_core::tool::{Kind, Level};
 pub use budget::Budget;
 pub use builder::{InvalidPath, ServerBuilder};
 pub use call::{
     Ask, CompletionRequest, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs,
-    PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
+    OrUser, PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
 };
 pub use engine::Server;
 pub use limits::{Limits, Rate};
-pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool};
+pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with};
 pub use session::neighbours;
+#[doc(hidden)]
+pub use tools::__description;
