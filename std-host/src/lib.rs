@@ -32,10 +32,13 @@
 //! # Features
 //!
 //! - `axum` (default): [`ServerBuilder::routes`].
-//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`.
-//! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
-//! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
+//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`, verified with keys that the application gives.
+//! - `serve` (default): the listener as a library, `serve::serve`, with timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
+//! - `tls` (default): TLS for the listener, `serve::Certificate`.
+//! - `discovery`: finds the keys of an issuer by its metadata and fetches them, `auth::Issuer::discovered`.
+//! - `schema`: checks arguments by all keywords of JSON Schema. Without it, the keywords that most schemas use are checked; see
+//!   [`Tool::input_schema`].
 //! - `client`: a client for MCP servers, `client::Client`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
@@ -57,7 +60,7 @@ mod clock;
 mod door;
 mod engine;
 pub mod http;
-#[cfg(any(feature = "tokens", feature = "client"))]
+#[cfg(any(feature = "discovery", feature = "client"))]
 mod https;
 pub mod limits;
 pub mod observe;
