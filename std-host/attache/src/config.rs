@@ -14,6 +14,8 @@ mod settings;
 mod value;
 
 pub(super) use backend::{Backend, Place, Program, revision};
+#[cfg(not(feature = "traces"))]
+pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;

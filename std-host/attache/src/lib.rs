@@ -40,6 +40,7 @@ mod status;
 mod system;
 mod text;
 mod token;
+#[cfg_attr(not(feature = "traces"), path = "no_traces.rs")]
 mod traces;
 
 use attache_host::ServerBuilder;

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod changes;
+mod checker;
 mod closing;
 mod entry;
 mod handler;
