@@ -72,6 +72,12 @@ impl Call {
         &self.called.caller
     }
 
+    /// Returns the session that the client made the call in, or `None` for a client of revision
+    /// 2026-07-28, which has no sessions. No two sessions of a server have the same value.
+    pub const fn session(&self) -> Option<[u8; 16]> {
+        self.called.session
+    }
+
     /// Returns the protocol revision of the client.
     pub const fn version(&self) -> Version {
         self.called.version

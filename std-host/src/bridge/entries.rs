@@ -78,6 +78,7 @@ fn read(kind: Kind, listed: &RawJson, completes: bool) -> Option<Entry> {
     }
     let has_mirror = kind == Kind::Tool && listed.as_str().contains("x-mcp-header");
     let listed = if has_mirror { &with(listed, "inputSchema", without_mirrors) } else { listed };
+    let listed = if listed.member("icons").is_some() { &with_safe_icons(listed) } else { listed };
     match Entry::read(kind, listed.as_str()) {
         Ok(entry) if completes => Some(entry.with_completion()),
         Ok(entry) => Some(entry),
@@ -102,4 +103,19 @@ fn without_mirrors(schema: &RawJson) -> RawJson {
         Some(b'[') => array(schema.elements().map(|element| without_mirrors(&element))),
         _ => schema.clone(),
     }
+}
+
+/// An entry without icons of other schemes than `https:` and `data:`.
+// MCP 2025-11-25 basic/index, "Icons": consumers MUST reject icons of unsafe schemes.
+fn with_safe_icons(listed: &RawJson) -> RawJson {
+    let is_safe = |icon: &RawJson| {
+        text(icon, "src").is_some_and(|src| src.starts_with("https://") || src.starts_with("data:image/"))
+    };
+    let safe: Vec<RawJson> = listed.member("icons").iter().flat_map(RawJson::elements).filter(is_safe).collect();
+    let is_left = !safe.is_empty();
+    let icons = array(safe);
+    object(listed.members().filter(|(name, _)| is_left || name != "icons").map(|(name, value)| {
+        let value = if name == "icons" { icons.clone() } else { value };
+        (name, value)
+    }))
 }

@@ -1,9 +1,10 @@
 //! Keeps the first connection to an upstream: connects, publishes what the upstream offers, follows changes, and connects again.
 
+use super::connection::Connection;
 use super::domain::Profile;
 use super::entries::{ALL, Lists};
 use super::hearing::Hearing;
-use super::upstream::{Connection, State, Upstream};
+use super::upstream::{State, Upstream};
 use crate::backend::{Kind, Publisher};
 use crate::client::{Client, Error, Notice};
 use core::time::Duration;

@@ -1,11 +1,11 @@
 //! The other server, as the calls of a bridge see it.
 
+use super::connection::{Connection, Lent};
 use super::domain::{Domain, Profile};
 use super::sessions::Sessions;
 use super::target::Target;
 use crate::backend::Call;
-use crate::client::{Client, Error};
-use attache_core::tool::Level;
+use crate::client::Error;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -32,13 +32,6 @@ pub(super) enum State {
     Down { since: Instant, reason: Option<Error> },
 }
 
-/// A connection to the upstream.
-pub(super) struct Connection {
-    pub(super) client: Client,
-    /// The least severe level of log messages that a session of an older revision was asked for.
-    level: tokio::sync::Mutex<Option<Level>>,
-}
-
 /// Why a call has no connection.
 pub(super) enum Unconnected {
     Failed(Option<Error>),
@@ -59,19 +52,26 @@ impl Upstream {
     }
 
     /// The connection for a call. Waits a while if the upstream is being connected again.
-    pub(super) async fn connection(&self, call: &Call) -> Result<Arc<Connection>, Unconnected> {
+    pub(super) async fn connection(&self, call: &Call) -> Result<Lent, Unconnected> {
         let first = self.first().await?;
-        // Requests of revision 2026-07-28 stand for themselves, so all callers share a connection.
+        // Requests of revision 2026-07-28 are independent of each other, so all callers share a
+        // connection.
         if first.client.version().is_modern() {
-            return Ok(first);
+            return Ok(Lent::shared(first));
         }
-        let domain = match self.target.is_process() {
-            true => Domain::of_process(call),
-            false => Some(Domain::of_session(call)),
+        let is_process = self.target.is_process();
+        let domain = if is_process { Domain::of_process(call) } else { Domain::of_session(call) };
+        let is_claimed = is_process && domain != Domain::First && first.claim(&domain);
+        let made = match &domain {
+            Domain::First => return Ok(Lent::shared(first)),
+            Domain::User(_) if is_claimed => return Ok(Lent::shared(first)),
+            Domain::User(user) => self.sessions.of(user, self.connect(&user.profile)).await,
+            Domain::Alone(profile) => match is_claimed.then(|| first.lend()).flatten() {
+                Some(lent) => return Ok(lent),
+                None => self.sessions.alone(profile, self.connect(profile)).await,
+            },
         };
-        let Some(domain) = domain else { return Ok(first) };
-        let connect = async { self.connect(&domain.profile).await };
-        match self.sessions.of(&domain, connect).await {
+        match made {
             Some(made) => made.map_err(|error| Unconnected::Failed(Some(error))),
             None => Err(Unconnected::TooMany),
         }
@@ -93,7 +93,7 @@ impl Upstream {
     }
 
     pub(super) async fn connect(&self, profile: &Profile) -> Result<Connection, Error> {
-        Ok(Connection { client: self.target.connect(profile).await?, level: tokio::sync::Mutex::default() })
+        Ok(Connection::new(self.target.connect(profile).await?))
     }
 
     /// Notes that a connection has failed a call, so that the next call gets another one.
@@ -134,27 +134,6 @@ impl Upstream {
         }
         for connection in connections {
             connection.client.clone().close().await;
-        }
-    }
-}
-
-impl Connection {
-    /// Whether no call holds the connection.
-    pub(super) fn is_free(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1
-    }
-
-    /// Asks a session of an older revision for log messages of this level, if it was not asked yet. What is below the level of a
-    /// call is left out later.
-    pub(super) async fn log_from(&self, level: Level) {
-        let mut asked = self.level.lock().await;
-        let has_logging = self.client.server().has(&["logging"]);
-        if self.client.version().is_modern() || !has_logging || asked.is_some_and(|asked| asked <= level) {
-            return;
-        }
-        match self.client.set_level(level).await {
-            Ok(()) => *asked = Some(level),
-            Err(error) => tracing::debug!(%error, "the upstream does not take a log level"),
         }
     }
 }

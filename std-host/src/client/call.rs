@@ -236,7 +236,7 @@ impl Call {
     async fn ask(&mut self) -> Result<Question, Option<Result<RawJson, Error>>> {
         let Phase::Asking(round) = &mut self.phase else { return Err(None) };
         while let Some(question) = round.questions.pop_front() {
-            if self.request.asks {
+            if self.request.asks.is_some() {
                 return Ok(question);
             }
             let Some(answers) = self.inner.router.answers() else {
@@ -251,8 +251,12 @@ impl Call {
             let Some((key, ..)) = round.open.pop() else { break };
             match answered {
                 Ok(result) => round.answered.push((key, result)),
-                // The protocol has no refusal here. A declined form is the nearest answer.
-                Err(_) if method == QuestionMethod::Elicitation => round.answered.push((key, declined())),
+                // The protocol has no refusal here. MCP client/elicitation: "decline" is a choice of
+                // the user, and "cancel" means that the user has made none.
+                Err(_) if method == QuestionMethod::Elicitation => match unanswered(method) {
+                    Ok(cancelled) => round.answered.push((key, cancelled)),
+                    Err(refusal) => return Err(Some(Err(Error::Unanswered(refusal.message)))),
+                },
                 Err(refusal) => return Err(Some(Err(Error::Unanswered(refusal.message)))),
             }
         }
@@ -299,11 +303,6 @@ impl fmt::Debug for Call {
 const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 const HEADER_MISMATCH: i64 = -32020;
-
-/// The answer of a user who declines a form.
-fn declined() -> RawJson {
-    RawJson::parse(r#"{"action":"decline"}"#).unwrap_or_else(|_| RawJson::empty_object())
-}
 
 /// Builds a JSON object with these members.
 fn object(members: &[(String, RawJson)]) -> RawJson {

@@ -138,6 +138,12 @@ impl Client {
         self.inner.router.notices()
     }
 
+    /// Whether the server may ask a question that belongs to no running call. On a shared connection
+    /// such a question could reach another user.
+    pub(crate) fn may_ask_astray(&self) -> bool {
+        self.inner.router.may_stray()
+    }
+
     /// Waits until the connection has ended, and returns the reason: the process of the server has ended, its output was closed, or
     /// this client was closed. A server over HTTP has no connection that could end.
     pub async fn ended(&self) -> Error {

@@ -147,7 +147,7 @@ impl Handshake<'_> {
         time: Duration,
         body: impl FnOnce(u64) -> Bytes,
     ) -> Result<Answer, Error> {
-        let (id, mailbox) = self.router.open(false, false)?;
+        let (id, mailbox) = self.router.open(None, false)?;
         let head = Head { version, method: method.to_owned(), name: None, mirrored: Vec::new() };
         let mut sending = link.start(Outgoing { id, body: body(id), head });
         let answered = async {

@@ -8,13 +8,14 @@ use super::mailbox::{Answer, Incoming, Mailbox};
 use super::notice::Notice;
 use super::question::Question;
 use super::raw::RawJson;
+use super::request::Asks;
 use attache_core::client::{self, AnswerId, Message, Unreadable, elements, number};
 use attache_core::era::{self, Version};
 use attache_core::json::{Item, Value};
 use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -41,6 +42,8 @@ pub(super) struct Router {
     declared: era::Client,
     answers: Option<Answers>,
     open_questions: Arc<AtomicUsize>,
+    /// Whether a question may come that belongs to no running call.
+    strays: AtomicBool,
     /// Whether the connection has ended.
     ended: watch::Sender<bool>,
 }
@@ -57,7 +60,8 @@ struct Calls {
 
 struct Running {
     mailbox: Arc<Mailbox>,
-    asks: bool,
+    /// Set if the call accepts questions.
+    asks: Option<Asks>,
     listens: bool,
     written: bool,
 }
@@ -74,6 +78,7 @@ impl Router {
             declared,
             answers,
             open_questions: Arc::default(),
+            strays: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         };
         (Arc::new(router), outgoing)
@@ -105,7 +110,7 @@ impl Router {
     }
 
     /// Opens a request. Returns its id and its mailbox.
-    pub(super) fn open(&self, asks: bool, listens: bool) -> Result<(u64, Arc<Mailbox>), Error> {
+    pub(super) fn open(&self, asks: Option<Asks>, listens: bool) -> Result<(u64, Arc<Mailbox>), Error> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
         let mut calls = self.lock();
@@ -118,7 +123,18 @@ impl Router {
 
     /// Forgets a request. Later messages for it are strays.
     pub(super) fn forget(&self, id: u64) -> bool {
-        self.lock().running.remove(&id).is_some()
+        let forgotten = self.lock().running.remove(&id);
+        // The server may go on with the call, and ask a question of it later.
+        if forgotten.as_ref().is_some_and(|running| running.asks.is_some()) {
+            self.strays.store(true, Ordering::Relaxed);
+        }
+        forgotten.is_some()
+    }
+
+    /// Whether a question may come that belongs to no running call: a call that accepted questions
+    /// was given up, or such a question has come already.
+    pub(super) fn may_stray(&self) -> bool {
+        self.strays.load(Ordering::Relaxed)
     }
 
     /// Records that a request is being written, so that it may reach the server.
@@ -168,11 +184,15 @@ impl Router {
         self.ended.send_replace(false);
     }
 
-    /// The only running request, if there is exactly one.
+    /// The only running request, if there is exactly one. A subscription runs for as long as the
+    /// connection, so it does not count beside another request.
     pub(super) fn only(&self) -> Option<u64> {
         let calls = self.lock();
-        let mut ids = calls.running.keys();
-        ids.next().copied().filter(|_| ids.next().is_none())
+        let mut ids = calls.running.iter().filter(|(_, running)| !running.listens).map(|(id, _)| *id);
+        match ids.next() {
+            Some(only) => Some(only).filter(|_| ids.next().is_none()),
+            None => calls.running.keys().next().copied().filter(|_| calls.running.len() == 1),
+        }
     }
 
     /// Handles a body: a message, or a batch of messages. If the body arrived on the stream of a

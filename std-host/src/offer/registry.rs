@@ -137,6 +137,8 @@ pub(crate) struct Called<C> {
     pub(crate) metadata: Metadata,
     pub(crate) extensions: Arc<Extensions>,
     pub(crate) caller: Caller,
+    /// The session of a legacy client.
+    pub(crate) session: Option<[u8; 16]>,
     pub(crate) deadline: Instant,
     pub(crate) changes: C,
 }
@@ -153,6 +155,8 @@ pub(crate) enum Asked<'b> {
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
     pub(crate) client: Client,
+    /// The name of the session.
+    pub(crate) session: [u8; 16],
     /// The least severe level of log messages that the client wants.
     pub(crate) level: Option<Level>,
 }
@@ -335,7 +339,7 @@ impl<C: Clone> Registry<C> {
             }
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token, permit);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
@@ -349,6 +353,7 @@ impl<C: Clone> Registry<C> {
             metadata: Metadata::of(body, request_meta.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
+            session: known.map(|known| known.session),
             deadline,
             changes: changes.clone(),
         };
