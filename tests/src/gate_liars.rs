@@ -28,7 +28,8 @@ fn gate() -> ServerBuilder {
 }
 
 async fn call(client: &Client, tool: &str, lie: &str) -> Result<RawJson, Error> {
-    let arguments = RawJson::of(&json!({"lie": lie})).expect("JSON");
+    let arguments = if lie.is_empty() { json!({}) } else { json!({"lie": lie}) };
+    let arguments = RawJson::of(&arguments).expect("JSON");
     soon(client.call(tool, arguments)).await
 }
 
@@ -72,7 +73,7 @@ fn lie(asked: &Asked) -> Reply {
             Reply::Bytes(events(&format!("{}data: {good}\n\n", stray.repeat(100))))
         }
         "endless line" => endless("text/event-stream", "x"),
-        "endless event" => endless("text/event-stream", "data: x\n"),
+        "endless event" => endless("text/event-stream", &format!("data: {}\n", "x".repeat(1000))),
         "200 MB" => endless("application/json", " "),
         "200 MB refusal" => Reply::Endless(b"HTTP/1.1 500 No\r\n\r\n".to_vec(), vec![b'x'; 4096]),
         "flood" => {

@@ -7,7 +7,7 @@ use super::json::text;
 use super::limits::PAGE_ROUNDS;
 use super::questions::Dialogue;
 use super::requests::request;
-use super::upstream::Upstream;
+use super::upstream::{Unconnected, Upstream};
 use crate::backend::{Answer, Call};
 use crate::client::{Error, Event, RawJson};
 use attache_core::tool::Level;
@@ -20,6 +20,11 @@ pub(super) async fn run(upstream: &Arc<Upstream>, call: &Call) -> Answer {
     loop {
         let connection = match upstream.connection(call).await {
             Ok(connection) => connection,
+            // The call has not been written.
+            Err(Unconnected::Failed(Some(error))) if is_dead(&error) && !core::mem::replace(&mut is_retry, true) => {
+                upstream.doubt(error);
+                continue;
+            }
             Err(unconnected) => return failures::unconnected(upstream, unconnected),
         };
         let error = match once(upstream, &connection, call).await {

@@ -110,6 +110,18 @@ impl Upstream {
         self.suspicion.notify_one();
     }
 
+    /// Notes that no further connection could be made. Calls wait until the first connection is known to live.
+    pub(super) fn doubt(&self, reason: Error) {
+        self.state.send_if_modified(|state| {
+            let is_up = matches!(state, State::Up(_));
+            if is_up {
+                *state = State::Down { since: Instant::now(), reason: Some(reason) };
+            }
+            is_up
+        });
+        self.suspicion.notify_one();
+    }
+
     pub(super) fn watch(&self, uri: &str, is_watched: bool) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if is_watched {

@@ -8,6 +8,7 @@ use super::outgoing::Sending;
 use super::question::{Answered, Question, QuestionMethod, is_declared, unanswered};
 use super::raw::RawJson;
 use super::request::Request;
+use super::router::Purpose;
 use attache_core::client::Outcome;
 use attache_core::era;
 use core::fmt;
@@ -129,7 +130,11 @@ impl Call {
     fn begin(&mut self, further: &[(&str, RawJson)]) {
         let now = Instant::now();
         (self.started, self.last) = (now, now);
-        let (id, mailbox, sending) = self.inner.send(&self.request, further);
+        let purpose = match &*self.request.method {
+            "subscriptions/listen" => Purpose::Listen,
+            _ => Purpose::Call(self.request.asks),
+        };
+        let (id, mailbox, sending) = self.inner.send(&self.request, purpose, further);
         self.phase = Phase::Waiting { id, mailbox, sending };
     }
 

@@ -86,12 +86,12 @@ impl Router {
         let calls = self.lock();
         // The stream of a call that has ended is not that of another call.
         if let Some(stream) = stream {
-            let running = calls.running.get(&stream).filter(|running| running.asks.is_some());
+            let running = calls.running.get(&stream).filter(|running| running.asks().is_some());
             return running.map(|running| Arc::clone(&running.mailbox));
         }
         let mut newest: Option<(u64, Asks, &Running)> = None;
         for (id, running) in &calls.running {
-            let Some(asks) = running.asks else { continue };
+            let Some(asks) = running.asks() else { continue };
             newest = match newest {
                 None => Some((*id, asks, running)),
                 Some((_, other, _)) if other != asks || asks == Asks::Alone => return None,
