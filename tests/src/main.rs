@@ -22,6 +22,7 @@ mod gate_failures;
 mod gate_liars;
 mod gate_official;
 mod gate_sessions;
+mod gate_suite;
 mod guard;
 #[path = "../../std-host/tests/it/hostile/mod.rs"]
 mod hostile;
