@@ -37,6 +37,7 @@
 //! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
 //! - `client`: a client for MCP servers, `client::Client`.
+//! - `functions`: a backend that runs function apps, `functions::App`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -56,6 +57,8 @@ pub mod client;
 mod clock;
 mod door;
 mod engine;
+#[cfg(feature = "functions")]
+pub mod functions;
 pub mod http;
 #[cfg(any(feature = "tokens", feature = "client"))]
 mod https;

@@ -22,6 +22,7 @@ mod client_config;
 mod config;
 mod demo;
 mod fault;
+mod functions;
 mod gate;
 mod health;
 mod keys;
@@ -79,6 +80,7 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    Functions(functions::Functions),
     Key(keys::Key),
     Provision(provision::Provision),
     Token(token::Token),
@@ -139,6 +141,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Functions(functions) => functions.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),

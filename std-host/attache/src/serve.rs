@@ -40,12 +40,23 @@ impl Serve {
 
     /// Serves as the configuration says.
     pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        self.run_after(config, make, async { Ok(()) })
+    }
+
+    /// Serves after `prepared` has succeeded, which runs in the runtime of the server.
+    pub(super) fn run_after(
+        self,
+        config: &Config,
+        make: MakeServer<'_>,
+        prepared: impl Future<Output = Result<(), Problem>>,
+    ) -> Result<(), Problem> {
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
         let observability = Observability::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
+            prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
                 _ => http(config, make, &observability, &budget).await,

@@ -27,5 +27,7 @@ pub use prompt::Prompt;
 pub use registry::NameTaken;
 pub(crate) use registry::{Asked, Called, Known, Source};
 pub use resource::Resource;
+#[cfg(feature = "functions")]
+pub(crate) use rules::Rules;
 pub use tool::Tool;
 pub(crate) use tool::mirrors;

@@ -69,7 +69,7 @@ fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
 
 /// A compiled schema that arguments are validated against.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     #[cfg(feature = "schema")]
     validator: jsonschema::Validator,
 }
@@ -91,6 +91,15 @@ impl Rules {
         }
     }
 
+    /// Compiles a schema of an application that this program has not written.
+    ///
+    /// # Errors
+    /// The reason if the schema is invalid, or refers to a schema outside of itself.
+    #[cfg(feature = "functions")]
+    pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
+        jsonschema::validator_for(schema).map(|validator| Self { validator }).map_err(|error| error.to_string())
+    }
+
     /// Refuses a schema that cannot be checked.
     ///
     /// # Panics
@@ -104,7 +113,7 @@ impl Rules {
     }
 
     /// Checks arguments. The error is a sentence for the model.
-    pub(super) fn check(&self, arguments: &[u8]) -> Result<(), String> {
+    pub(crate) fn check(&self, arguments: &[u8]) -> Result<(), String> {
         #[cfg(feature = "schema")]
         {
             let value: Value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;

@@ -8,6 +8,8 @@ mod commands;
 mod configuration;
 mod framing;
 #[cfg(unix)]
+mod functions;
+#[cfg(unix)]
 mod gate;
 mod observability;
 #[cfg(target_os = "linux")]
