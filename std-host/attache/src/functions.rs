@@ -1,5 +1,7 @@
 //! `attache functions`: runs a function app, whose MCP triggers become tools, resources and prompts.
 
+mod new;
+
 use super::config::Config;
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, say};
@@ -8,12 +10,12 @@ use super::serve::Serve;
 use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::Kind;
-use attache_host::functions::{App, AppBuilder, HostFile, StartError};
-use clap::Args;
+use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
+use clap::{Args, Subcommand};
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Run a function app, as it is, without its platform: its MCP triggers become tools, resources and prompts
@@ -22,11 +24,18 @@ use std::sync::Arc;
 /// a .NET isolated app. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
 /// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise.
 #[derive(Args, Debug)]
-#[command(after_help = AFTER)]
+#[command(after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Functions {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Directory of the function app
-    #[arg(value_name = "DIR")]
-    directory: PathBuf,
+    #[arg(value_name = "DIR", required = true)]
+    directory: Option<PathBuf>,
+
+    /// Load the app again when its files change, without dropping calls
+    #[arg(long, help_heading = "Function app")]
+    watch: bool,
 
     /// Directory of the platform's worker for the language of the app (it has a worker.config.json); without it, an
     /// installed one is looked for, and then the worker of this program is used
@@ -45,13 +54,22 @@ pub(super) struct Functions {
     serve: Serve,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(new::New),
+}
+
 const AFTER: &str = "\
 Examples:
+  attache functions new --python weather-app
   attache functions weather-app
   attache functions --auth-keys-file keys --listen 0.0.0.0:8443 --tls-certificate cert.pem --tls-key key.pem weather-app";
 
 impl Functions {
     pub(super) fn run(self) -> Result<(), Problem> {
+        if let Some(Command::New(new)) = self.command {
+            return new.run();
+        }
         let builder = self.builder()?;
         let config = self.config(builder.host())?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
@@ -66,15 +84,22 @@ impl Functions {
         let start = async {
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
+            if self.watch {
+                tokio::spawn(App::clone(&started).watch());
+            }
             // It is set only here.
             let _ = app.set(started);
             Ok(())
         };
-        self.serve.run_after(&config, &make, start)
+        self.serve.run_after(&config, &make, start, &|router| router.layer(WithHeadersLayer))
+    }
+
+    fn directory(&self) -> &Path {
+        self.directory.as_deref().unwrap_or(Path::new("."))
     }
 
     fn builder(&self) -> Result<AppBuilder, Fault> {
-        let mut builder = App::at(&self.directory).map_err(|error| Fault::of(error.to_string()))?;
+        let mut builder = App::at(self.directory()).map_err(|error| Fault::of(error.to_string()))?;
         if let Some(worker) = &self.worker {
             builder = builder.worker(worker);
         }
@@ -94,7 +119,7 @@ impl Functions {
     /// The configuration, with the defaults of the platform.
     fn config(&self, host: &HostFile) -> Result<Config, Problem> {
         let mut layers = self.serve.settings.layers()?;
-        let directory = self.directory.canonicalize().unwrap_or_else(|_| self.directory.clone());
+        let directory = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
         let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
         let mut faults = Faults::default();
         let defaults = [

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
+use axum::Router;
 use clap::Args;
 use core::pin::pin;
 use std::io;
@@ -40,15 +41,17 @@ impl Serve {
 
     /// Serves as the configuration says.
     pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
-        self.run_after(config, make, async { Ok(()) })
+        self.run_after(config, make, async { Ok(()) }, &|router| router)
     }
 
-    /// Serves after `prepared` has succeeded, which runs in the runtime of the server.
+    /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
+    /// to the router.
     pub(super) fn run_after(
         self,
         config: &Config,
         make: MakeServer<'_>,
         prepared: impl Future<Output = Result<(), Problem>>,
+        wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
         protect_memory(config);
         let budget = Budget::new(&config.limits);
@@ -59,7 +62,7 @@ impl Serve {
             prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, make, &observability, &budget).await,
+                _ => http(config, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -109,7 +112,7 @@ async fn over_stdio(
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
     connect(config, &backends).await;
-    observability.figures(&limits, axum::Router::new()).await?;
+    observability.figures(&limits, Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
         let _ = stopped.await;
@@ -184,6 +187,7 @@ async fn http(
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
+    wrap: &dyn Fn(Router) -> Router,
 ) -> Result<(), Problem> {
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
@@ -207,7 +211,7 @@ async fn http(
         say(&format!("Status page on http://{address}/"));
     }
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listener, router)
+    let serving = serve(listener, wrap(router))
         .limits(limits)
         .budget(budget.clone())
         .tls(tls)

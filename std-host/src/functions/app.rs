@@ -3,7 +3,7 @@
 use super::context::{self, Unfit};
 use super::endpoint::Endpoint;
 use super::function::{Function, Refused, read_all};
-use super::limits::{PROCESSES, STATUS_TIME};
+use super::limits::{DRAIN_CHECK, PROCESSES, STATUS_TIME};
 use super::lines::shortened;
 use super::link::{Invocation, Link};
 use super::messages::{Data, InvocationResponse, RpcLog, SUCCESS};
@@ -11,18 +11,20 @@ use super::pool::Pool;
 use super::results;
 use super::runtime::{Choices, Language, Runtime};
 use super::settings::{AppSettings, HostFile, InvalidApp};
-use super::start::Failure;
+use super::start::{Failure, Reported};
+use super::{headers, watch};
 use crate::backend::{Answer, Backend, Call, Kind, Publisher, Run};
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;
+use http::HeaderMap;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// A function app that is not started yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct AppBuilder {
     directory: PathBuf,
@@ -102,39 +104,64 @@ impl AppBuilder {
     /// If the app does not load, or has a mistake.
     pub async fn start(self) -> Result<App, StartError> {
         let endpoint = Arc::new(Endpoint::open().await.map_err(StartError::Endpoint)?);
+        let loaded = self.load(&endpoint).await?;
+        let loaded = RwLock::new(Arc::new(loaded));
+        Ok(App(Arc::new(Inner { builder: self, endpoint, loaded, publisher: Mutex::default() })))
+    }
+
+    /// Starts workers that load the functions of the app.
+    async fn load(&self, endpoint: &Arc<Endpoint>) -> Result<Loaded, StartError> {
         let runtime = Runtime::find(&self.directory, &self.host, &self.settings, &self.choices)?;
         let processes = self.settings.text("FUNCTIONS_WORKER_PROCESS_COUNT").and_then(|count| count.parse().ok());
         let processes = self.processes.or(processes).unwrap_or(runtime.processes).clamp(1, PROCESSES);
-        let name: Arc<str> = self.directory.file_name().map_or("app".into(), |name| name.to_string_lossy().into());
-        let started = Pool::start(Arc::clone(&name), runtime.launch.clone(), endpoint, processes).await;
+        let started = Pool::start(self.name(), runtime.launch.clone(), Arc::clone(endpoint), processes).await;
         let (pool, reported) = started.map_err(|failure| load_error(&failure, runtime.language))?;
-        let (functions, refused) = read_all(reported);
-        let (mut faults, mut warnings) = (Vec::new(), self.host.ignored.clone());
-        for reason in refused {
-            match reason {
-                Refused::Invalid(what) => faults.push(what),
-                Refused::Unsupported(what) => warnings.push(what),
+        match offered(reported, self.host.ignored.clone()) {
+            Ok((functions, warnings)) => {
+                Ok(Loaded { functions, warnings, pool, timeout: self.host.timeout, _runtime: runtime })
+            }
+            Err(faults) => {
+                pool.stop().await;
+                Err(StartError::Functions(faults))
             }
         }
-        warnings.extend(functions.iter().filter_map(|function| {
-            let error = function.unloaded.as_ref()?;
-            Some(format!("function {}: it was not loaded, and its calls fail: {error}", function.name))
-        }));
-        if faults.is_empty() && functions.is_empty() {
-            faults.extend(warnings.iter().cloned());
-            faults.push("the app has no function with an MCP trigger (tool, resource or prompt)".to_owned());
-        }
-        if !faults.is_empty() {
-            pool.stop().await;
-            return Err(StartError::Functions(faults));
-        }
-        let functions = functions
-            .into_iter()
-            .map(|function| (key(function.entry.kind(), function.entry.key()), function))
-            .collect();
-        let loaded = Loaded { functions, pool, timeout: self.host.timeout, _runtime: runtime };
-        Ok(App(Arc::new(Inner { name, warnings, loaded: Arc::new(loaded), publisher: Mutex::default() })))
     }
+
+    /// The name of the app in the log: that of its directory.
+    fn name(&self) -> Arc<str> {
+        self.directory.file_name().map_or("app".into(), |name| name.to_string_lossy().into())
+    }
+}
+
+/// The functions that are offered, and what the operator should know.
+///
+/// # Errors
+/// What prevents the app from being served.
+fn offered(
+    reported: Reported,
+    mut warnings: Vec<String>,
+) -> Result<(HashMap<Key, Function>, Vec<String>), Vec<String>> {
+    let (functions, refused) = read_all(reported);
+    let mut faults = Vec::new();
+    for reason in refused {
+        match reason {
+            Refused::Invalid(what) => faults.push(what),
+            Refused::Unsupported(what) => warnings.push(what),
+        }
+    }
+    warnings.extend(functions.iter().filter_map(|function| {
+        let error = function.unloaded.as_ref()?;
+        Some(format!("function {}: it was not loaded, and its calls fail: {error}", function.name))
+    }));
+    if faults.is_empty() && functions.is_empty() {
+        faults.append(&mut warnings);
+        faults.push("the app has no function with an MCP trigger (tool, resource or prompt)".to_owned());
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let keyed = functions.into_iter().map(|function| (key(function.entry.kind(), function.entry.key()), function));
+    Ok((keyed.collect(), warnings))
 }
 
 /// Turns the failure of a start into the output of the app and a line of advice.
@@ -169,9 +196,10 @@ fn load_error(failure: &Failure, language: Language) -> StartError {
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    name: Arc<str>,
-    warnings: Vec<String>,
-    loaded: Arc<Loaded>,
+    builder: AppBuilder,
+    endpoint: Arc<Endpoint>,
+    /// Replaced when the app is reloaded. A call keeps those with which it has begun.
+    loaded: RwLock<Arc<Loaded>>,
     publisher: Mutex<Option<Publisher>>,
 }
 
@@ -185,6 +213,7 @@ fn key(kind: Kind, name: &str) -> Key {
 /// The functions of an app and the workers that have loaded them.
 struct Loaded {
     functions: HashMap<Key, Function>,
+    warnings: Vec<String>,
     pool: Pool,
     timeout: Option<Duration>,
     /// Keeps the files of the worker.
@@ -205,45 +234,97 @@ impl App {
     }
 
     /// What the operator should know: functions that are not offered, and settings without effect.
-    pub fn warnings(&self) -> &[String] {
-        &self.0.warnings
+    pub fn warnings(&self) -> Vec<String> {
+        self.0.loaded().warnings.clone()
+    }
+
+    /// Loads the app again, as its files are now. The new workers have loaded it before the old ones end, and calls that
+    /// run are not disturbed. Clients are notified of the lists that have changed.
+    ///
+    /// # Errors
+    /// If the app does not load. Then it runs on as it was.
+    pub async fn reload(&self) -> Result<(), StartError> {
+        let builder = &self.0.builder;
+        let mut fresh = Self::at(&builder.directory)?;
+        (fresh.choices, fresh.processes) = (builder.choices.clone(), builder.processes);
+        let loaded = Arc::new(fresh.load(&self.0.endpoint).await?);
+        let old = core::mem::replace(&mut *self.0.loaded.write().unwrap_or_else(PoisonError::into_inner), loaded);
+        self.0.publish();
+        tokio::spawn(async move {
+            // Calls hold the old workers.
+            while Arc::strong_count(&old) > 1 {
+                tokio::time::sleep(DRAIN_CHECK).await;
+            }
+            old.pool.stop().await;
+        });
+        Ok(())
+    }
+
+    /// Loads the app again whenever one of its files changes. Runs until it is dropped.
+    pub async fn watch(self) {
+        let mut files = watch::Files::of(&self.0.builder.directory);
+        loop {
+            files.changed().await;
+            match self.reload().await {
+                Ok(()) => {
+                    self.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+                    tracing::info!(entries = self.entries().len(), "the app was loaded again");
+                }
+                Err(error) => tracing::error!("the app was not loaded again, the old one runs on: {error}"),
+            }
+        }
     }
 
     /// The entries of the app: kind, and name, URI or template, sorted.
     pub fn entries(&self) -> Vec<(Kind, String)> {
-        let mut entries: Vec<_> = self.0.loaded.functions.iter().collect();
+        let loaded = self.0.loaded();
+        let mut entries: Vec<_> = loaded.functions.iter().collect();
         entries.sort_by_key(|(key, _)| *key);
         entries.into_iter().map(|(_, function)| (function.entry.kind(), function.entry.key().to_owned())).collect()
     }
 }
 
+impl Inner {
+    fn loaded(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Publishes the entries of the functions.
+    fn publish(&self) {
+        let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let loaded = self.loaded();
+        let entries = loaded.functions.values().map(|function| function.entry.clone());
+        for taken in publisher.map(|publisher| publisher.publish(entries)).unwrap_or_default() {
+            tracing::warn!(app = &*self.builder.name(), %taken, "a function of the app is hidden");
+        }
+    }
+}
+
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("App").field("directory", &self.0.builder.directory).finish_non_exhaustive()
     }
 }
 
 impl Backend for App {
     fn attach(&self, publisher: Publisher) {
-        let entries = self.0.loaded.functions.values().map(|function| function.entry.clone());
-        for taken in publisher.publish(entries) {
-            tracing::warn!(app = &*self.0.name, %taken, "a function of the app is hidden");
-        }
         *self.0.publisher.lock().unwrap_or_else(PoisonError::into_inner) = Some(publisher);
+        self.0.publish();
     }
 
     fn start(&self, call: Call) -> Run {
-        let loaded = Arc::clone(&self.0.loaded);
+        let loaded = self.0.loaded();
+        let headers = headers::of_request();
         Box::pin(async move {
             match loaded.functions.get(&key(call.kind(), call.name())) {
-                Some(function) => run(&loaded, function, &call).await,
+                Some(function) => run(&loaded, function, &call, headers).await,
                 None => failed("The server is being reloaded: try again"),
             }
         })
     }
 
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.0.loaded.pool.stop())
+        Box::pin(async { self.0.loaded().pool.stop().await })
     }
 }
 
@@ -252,12 +333,12 @@ fn failed(text: &str) -> Answer {
 }
 
 /// Runs a call of a function.
-async fn run(loaded: &Loaded, function: &Function, call: &Call) -> Answer {
+async fn run(loaded: &Loaded, function: &Function, call: &Call, headers: Option<HeaderMap>) -> Answer {
     if let Some(error) = &function.unloaded {
         tracing::error!(function = function.name, %error, "a call failed: the function was not loaded");
         return failed(&format!("The function {} was not loaded; the server's log says why", function.name));
     }
-    let request = match context::request(function, call) {
+    let request = match context::request(function, call, headers.as_ref()) {
         Ok(request) => request,
         // azure.md A.10: a missing argument is an error of the protocol.
         Err(Unfit::Missing(message)) => return Answer::Error { code: -32602, message, data: None },

@@ -7,6 +7,7 @@ use super::start::fresh_id;
 use crate::backend::{Call, Kind};
 use attache_core::tool::template;
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -23,11 +24,15 @@ pub(super) enum Unfit {
 }
 
 /// Makes the request of a call, after its arguments were checked.
-pub(super) fn request(function: &Function, call: &Call) -> Result<InvocationRequest, Unfit> {
+pub(super) fn request(
+    function: &Function,
+    call: &Call,
+    headers: Option<&HeaderMap>,
+) -> Result<InvocationRequest, Unfit> {
     let arguments: Arguments<'_> = serde_json::from_str(call.arguments())
         .map_err(|error| Unfit::Missing(format!("The arguments are not an object: {error}")))?;
     check(function, &arguments)?;
-    let context = context(call);
+    let context = context(call, headers);
     let data = match function.is_binary {
         true => Data::Bytes(Bytes::from(context.clone())),
         false => Data::String(context.clone()),
@@ -74,7 +79,7 @@ fn check(function: &Function, arguments: &Arguments<'_>) -> Result<(), Unfit> {
 }
 
 /// The context of the trigger, as JSON.
-fn context(call: &Call) -> String {
+fn context(call: &Call, headers: Option<&HeaderMap>) -> String {
     let mut members = Vec::new();
     match call.uri() {
         Some(uri) => members.push(("uri", Value::from(uri).to_string())),
@@ -83,8 +88,38 @@ fn context(call: &Call) -> String {
         }
     }
     members.extend(call.client_info().map(|info| ("clientinfo", info.to_string())));
-    members.push(("transport", r#"{"name":"http-streamable","properties":{"headers":{}}}"#.to_owned()));
+    members.push(("transport", transport(headers)));
     object(&members)
+}
+
+/// The transport of the request: its name, and the header fields that an app may see.
+fn transport(headers: Option<&HeaderMap>) -> String {
+    let Some(headers) = headers else { return r#"{"name":"unknown"}"#.to_owned() };
+    let mut fields = Map::new();
+    for name in headers.keys().filter(|name| !SECRET.contains(&name.as_str())) {
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        fields.insert(canonical(name.as_str()), values.join(",").into());
+    }
+    let properties = object(&[("headers", Value::from(fields).to_string())]);
+    let mut members = vec![("name", Value::from("http-streamable").to_string())];
+    if let Some(session) = headers.get("mcp-session-id").and_then(|id| id.to_str().ok()) {
+        members.push(("sessionId", Value::from(session).to_string()));
+    }
+    members.push(("properties", properties));
+    object(&members)
+}
+
+/// Header fields that an app never sees: the credentials of the caller for this server.
+const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-functions-key"];
+
+/// The name of a header field as the platform writes it: `User-Agent`, `X-Forwarded-For`.
+fn canonical(name: &str) -> String {
+    let word = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect::<String>()
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
 /// The further metadata of the trigger, as the platform sends it.

@@ -60,5 +60,14 @@ pub const SUSTAINED: Duration = Duration::from_secs(10);
 /// silent is killed.
 pub const STATUS_TIME: Duration = Duration::from_secs(2);
 
+/// How often the host checks whether the last call of a reloaded app has ended.
+pub const DRAIN_CHECK: Duration = Duration::from_millis(100);
+
+/// How often the files of an app are compared with those that were loaded, if the app is watched.
+pub const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// Most files of an app that are watched. Libraries and hidden directories do not count.
+pub const WATCHED_FILES: usize = 10_000;
+
 /// Worker processes of one app at most, as on the platform.
 pub const PROCESSES: usize = 10;

@@ -202,8 +202,10 @@ impl Reader {
                 // FunctionRpc: answers belong together by their content, because workers do not echo request ids.
                 Some(Content::Invoked(response)) => {
                     let call = lock(&self.calls).open.remove(&response.invocation_id);
-                    // An error means that the call was cancelled.
-                    let _ = call.map(|call| call.answer.send(response));
+                    if let Some(call) = call {
+                        // An error means that the call was cancelled.
+                        let _ = call.answer.send(response);
+                    }
                 }
                 Some(Content::Log(log)) => self.log(log),
                 Some(Content::StatusAnswer(_)) => self.status.notify_waiters(),

@@ -23,6 +23,7 @@ mod context;
 mod endpoint;
 mod frames;
 mod function;
+mod headers;
 pub mod limits;
 mod lines;
 mod link;
@@ -35,8 +36,10 @@ mod runtime;
 mod schema;
 mod settings;
 mod start;
+mod watch;
 
 pub use app::{App, AppBuilder, StartError};
+pub use headers::{WithHeaders, WithHeadersLayer};
 pub use settings::{AppSettings, HostFile, InvalidApp};
 
 use attache_core::tool::Level;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 /// How a worker is started. The arguments with its id and the address of the host come behind `arguments`.
@@ -27,6 +27,8 @@ pub(super) struct Launch {
 pub(super) struct Process {
     child: Child,
     group: Group,
+    /// Held open while the process runs. Waiting for a child would close it.
+    _input: Option<ChildStdin>,
 }
 
 impl Process {
@@ -49,8 +51,8 @@ impl Process {
         if let Some(output) = child.stderr.take() {
             tokio::spawn(lines.clone().follow(output, true));
         }
-        let group = Group(child.id());
-        Ok(Self { child, group })
+        let (group, input) = (Group(child.id()), child.stdin.take());
+        Ok(Self { child, group, _input: input })
     }
 
     /// Waits for the end of the process, and kills what is left of its group.

@@ -237,7 +237,8 @@ fn of_config(
 const PYTHON_LAUNCHER: &str = "\
 import os, runpy, sys, threading
 def wait():
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):
+        pass
     os._exit(0)
 threading.Thread(target=wait, daemon=True).start()
 sys.argv = sys.argv[1:]

@@ -494,7 +494,12 @@ def http_response(returned):
 
 
 def failure(error):
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    """The result of what has failed, with a traceback that begins in the app."""
+    skipped = (__file__, os.path.dirname(asyncio.__file__), os.path.dirname(concurrent.futures.__file__), os.path.dirname(importlib.__file__))
+    frames = error.__traceback__
+    while frames and frames.tb_frame.f_code.co_filename.startswith((*skipped, "<frozen importlib")):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
     return {"status": FAILURE, "exception": {"message": f"{type(error).__name__}: {error}", "stack_trace": text, "source": "python"}}
 
 
