@@ -61,7 +61,7 @@ impl Supervisor {
         let upstream = Arc::clone(&self.upstream);
         let connect = async {
             sleep(wait).await;
-            upstream.connect(&Profile::full(), None).await.map(Arc::new)
+            upstream.target.connect(&Profile::full()).await.map(|client| Arc::new(Connection::new(client)))
         };
         tokio::pin!(connect);
         let restart = upstream.target.times.restart;

@@ -69,7 +69,7 @@ fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
 
 /// A compiled schema that arguments are validated against.
 #[derive(Debug)]
-pub(super) enum Rules {
+pub(crate) enum Rules {
     /// Checks the keywords that [`Checker`] knows.
     Own(Checker),
     /// Checks all keywords.
@@ -83,43 +83,47 @@ impl Rules {
     ///
     /// # Panics
     /// If the schema is invalid, or refers to a schema outside of itself.
-    // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
-    // is fetched.
     #[track_caller]
     pub(super) fn new(tool: &str, schema: &Value, derived: bool) -> Self {
-        let checker = Checker::new(schema, derived)
-            .unwrap_or_else(|error| panic!("the schema of tool {tool:?} cannot be used: {error}"));
-        match checker.unchecked() {
-            [] => Self::Own(checker),
-            unchecked => Self::of_engine(tool, schema)
-                .inspect_err(|remedy| {
-                    let keywords = unchecked.join(", ");
-                    tracing::warn!(
-                        tool,
-                        keywords,
-                        "arguments are not checked by these keywords of the schema: {remedy}"
-                    );
-                })
-                .unwrap_or(Self::Own(checker)),
+        Self::compile(tool, schema, derived)
+            .unwrap_or_else(|error| panic!("the schema of tool {tool:?} cannot be used: {error}"))
+    }
+
+    /// Like [`new`](Self::new), for a schema that may be invalid.
+    ///
+    /// # Errors
+    /// Why the schema cannot be used.
+    // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
+    // is fetched.
+    pub(crate) fn compile(tool: &str, schema: &Value, derived: bool) -> Result<Self, String> {
+        let checker = Checker::new(schema, derived).map_err(|error| error.to_string())?;
+        let unchecked = checker.unchecked().join(", ");
+        if unchecked.is_empty() {
+            return Ok(Self::Own(checker));
         }
+        if let Some(engine) = Self::of_engine(schema) {
+            return engine;
+        }
+        tracing::warn!(
+            tool,
+            keywords = unchecked,
+            "arguments are not checked by these keywords of the schema: build with feature `schema`, or check them in the handler"
+        );
+        Ok(Self::Own(checker))
     }
 
     #[cfg(feature = "schema")]
-    #[track_caller]
-    fn of_engine(tool: &str, schema: &Value) -> Result<Self, &'static str> {
-        match jsonschema::validator_for(schema) {
-            Ok(validator) => Ok(Self::Engine(validator)),
-            Err(error) => panic!("the schema of tool {tool:?} cannot be used: {error}"),
-        }
+    fn of_engine(schema: &Value) -> Option<Result<Self, String>> {
+        Some(jsonschema::validator_for(schema).map(Self::Engine).map_err(|error| error.to_string()))
     }
 
     #[cfg(not(feature = "schema"))]
-    const fn of_engine(_: &str, _: &Value) -> Result<Self, &'static str> {
-        Err("build with feature `schema`, or check them in the handler")
+    const fn of_engine(_: &Value) -> Option<Result<Self, String>> {
+        None
     }
 
     /// Checks arguments. The error is a sentence for the model.
-    pub(super) fn check(&self, arguments: &[u8]) -> Result<(), String> {
+    pub(crate) fn check(&self, arguments: &[u8]) -> Result<(), String> {
         let value: Value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
         match self {
             Self::Own(checker) => checker
