@@ -425,7 +425,7 @@ impl ServerBuilder {
     /// metadata at the root and nest the [`endpoint`](ServerBuilder::endpoint):
     ///
     /// ```
-    /// # #[cfg(all(feature = "axum", feature = "tokens"))]
+    /// # #[cfg(all(feature = "axum", feature = "discovery"))]
     /// # fn router() -> Result<axum::Router, Box<dyn core::error::Error>> {
     /// # use attache_host::Server;
     /// # use attache_host::auth::{Auth, Issuer, Tokens};

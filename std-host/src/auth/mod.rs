@@ -3,7 +3,7 @@
 //! verified.
 //!
 //! ```
-//! # #[cfg(feature = "tokens")]
+//! # #[cfg(feature = "discovery")]
 //! # fn server() -> Result<attache_host::ServerBuilder, Box<dyn core::error::Error>> {
 //! use attache_host::Server;
 //! use attache_host::auth::{Auth, Issuer, Tokens};
@@ -20,7 +20,8 @@ mod custom;
 #[cfg(feature = "tokens")]
 mod explain;
 #[cfg(feature = "tokens")]
-mod fetch;
+#[cfg_attr(not(feature = "discovery"), path = "no_fetch.rs")]
+pub(crate) mod fetch;
 #[cfg(feature = "tokens")]
 mod issuer;
 #[cfg(feature = "serve")]
@@ -31,8 +32,8 @@ mod keys;
 mod platform;
 #[cfg(feature = "tokens")]
 mod platform_file;
-#[cfg(feature = "tokens")]
-mod reach;
+#[cfg(feature = "discovery")]
+pub(crate) mod reach;
 #[cfg(feature = "tokens")]
 mod seen;
 #[cfg(feature = "tokens")]
@@ -44,8 +45,10 @@ pub use caller::Caller;
 pub use custom::Rejection;
 #[cfg(feature = "tokens")]
 pub use explain::Explained;
+#[cfg(feature = "discovery")]
+pub use issuer::InvalidIssuer;
 #[cfg(feature = "tokens")]
-pub use issuer::{InvalidIssuer, Issuer};
+pub use issuer::Issuer;
 #[cfg(feature = "tokens")]
 pub use key_set::NoKeys;
 pub use keys::{Keys, ShortKey};

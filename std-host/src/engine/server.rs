@@ -31,10 +31,9 @@ use std::sync::Arc;
 
 /// A finished server, shared by all connections. Its offers may change; everything else is fixed.
 pub struct Server {
-    /// Name, version and instructions are JSON-escaped.
+    /// Name and version are JSON-escaped.
     name: String,
     version: String,
-    instructions: Option<String>,
     pub(crate) page: usize,
     pub(crate) changes: Changes,
     pub(crate) backends: Backends,
@@ -74,7 +73,6 @@ impl Server {
         Self {
             name: escaped(name),
             version: escaped(version),
-            instructions: None,
             page: usize::MAX,
             backends: Backends::new(changes.clone()),
             changes,
@@ -131,7 +129,7 @@ impl Server {
     }
 
     pub(crate) fn instruct(&mut self, text: &str) {
-        self.instructions = Some(escaped(text));
+        self.changes.instruct(None, text);
     }
 
     pub(crate) fn observe(&mut self, observer: Arc<dyn Observe>) {
@@ -272,7 +270,9 @@ impl Server {
 
 /// The parked calls of the process `home`; those of others are continued by its neighbours.
 fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
-    let resume = move |parked, answers, token: Option<&[u8]>| resume(Arc::clone(&neighbours), parked, answers, token);
+    let resume = move |parked, answers, token: Option<&[u8]>, permit| {
+        resume(Arc::clone(&neighbours), parked, answers, token, permit)
+    };
     Parking::new(home, Arc::new(resume))
 }
 
@@ -290,9 +290,9 @@ impl Moment {
     /// Returns the server as the protocol engine sees it.
     pub(crate) fn server(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
-        let Server { name, version, instructions, page, .. } = &*self.server;
+        let Server { name, version, page, .. } = &*self.server;
         let server = mcp::Server::escaped(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
-        let server = match instructions {
+        let server = match self.offers.instructions() {
             Some(instructions) => server.with_escaped_instructions(text(instructions)),
             None => server,
         };

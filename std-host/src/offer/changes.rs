@@ -94,6 +94,13 @@ impl Changes {
         taken
     }
 
+    /// Sets the instructions of the program or of a backend.
+    pub(crate) fn instruct(&self, source: Option<Source>, text: &str) {
+        let quoted = serde_json::Value::from(text).to_string();
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
+        self.edit(|registry| registry.instruct(source, escaped));
+    }
+
     pub(super) fn add(&self, kind: Kind, offer: Result<Offer, AddError>) -> Result<(), AddError> {
         let offer = offer?;
         self.edit(|offers| offers.add(kind, offer))?;

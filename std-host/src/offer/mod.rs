@@ -4,6 +4,7 @@
 mod add_error;
 mod arguments;
 mod changes;
+mod checker;
 mod closing;
 mod entry;
 mod handler;
@@ -33,7 +34,9 @@ pub(crate) use offering::completion;
 pub(crate) use passed::PassedExtensions;
 pub use prompt::Prompt;
 pub use registry::NameTaken;
-pub(crate) use registry::{Asked, Called, Known, Source};
+pub(crate) use registry::{Asked, Called, Known, Needed, Source};
 pub use resource::Resource;
+#[cfg(feature = "functions")]
+pub(crate) use rules::Rules;
 pub(crate) use state::States;
 pub use tool::Tool;

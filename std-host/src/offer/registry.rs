@@ -17,7 +17,7 @@ use core::fmt;
 use core::future::ready;
 use serde_json::{Map, Value};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -38,14 +38,25 @@ pub(crate) struct Registry<C> {
     pub(crate) extensions: Arc<Extensions>,
     /// Scopes that include others, as pairs of the broad and the included one.
     pub(crate) implied: Vec<(String, String)>,
+    instructions: Instructions,
     /// Incremented with every change of a list.
     generation: u32,
+}
+
+/// The instructions for the model, JSON-escaped.
+#[derive(Clone, Debug, Default)]
+struct Instructions {
+    /// Those of the program, and of each backend.
+    each: BTreeMap<Option<Source>, String>,
+    all: String,
 }
 
 /// The offers of one kind, in the order in which they were added.
 #[derive(Clone, Debug)]
 struct Shelf<C> {
     offers: Vec<Arc<Offer<C>>>,
+    /// Offers of backends whose keys belong to an offer of the program or of an earlier backend.
+    hidden: Vec<Arc<Offer<C>>>,
     numbers: HashMap<Arc<str>, usize>,
     /// Whether there has ever been an offer. The capability stays declared when the last one is
     /// removed, because clients cache it.
@@ -66,6 +77,7 @@ impl<C> Default for Registry<C> {
             subscriptions: false,
             extensions: Arc::default(),
             implied: Vec::new(),
+            instructions: Instructions::default(),
             generation: 0,
         }
     }
@@ -73,7 +85,7 @@ impl<C> Default for Registry<C> {
 
 impl<C> Default for Shelf<C> {
     fn default() -> Self {
-        Self { offers: Vec::new(), numbers: HashMap::new(), declared: false }
+        Self { hidden: Vec::new(), offers: Vec::new(), numbers: HashMap::new(), declared: false }
     }
 }
 
@@ -82,6 +94,20 @@ impl<C> Default for Shelf<C> {
 pub struct NameTaken {
     kind: Kind,
     key: String,
+}
+
+impl NameTaken {
+    /// Returns the kind of the entry.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the name, URI or template.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 impl fmt::Display for NameTaken {
@@ -140,6 +166,8 @@ pub(crate) struct Called<C> {
     pub(crate) metadata: Metadata,
     pub(crate) extensions: Arc<Extensions>,
     pub(crate) caller: Caller,
+    /// The name of the client's session, for a legacy client.
+    pub(crate) session: Option<[u8; 16]>,
     pub(crate) deadline: Instant,
     pub(crate) changes: C,
     /// The declared extensions of the HTTP request. `None` if the server declares none.
@@ -157,6 +185,8 @@ pub(crate) enum Asked<'b> {
 /// The state of a legacy client's session, which its calls do not repeat.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
+    /// The name of the session, which no other session has.
+    pub(crate) session: [u8; 16],
     pub(crate) client: Client,
     /// The least severe level of log messages that the client wants.
     pub(crate) level: Option<Level>,
@@ -227,21 +257,28 @@ impl<C> Completion<C> {
 }
 
 impl<C> Shelf<C> {
-    /// Replaces all entries of `source`. They are listed after those of lower sources. Returns
-    /// whether the list has changed, and the keys that other sources already have.
+    /// Replaces all entries of `source`. They are listed after those of lower sources, and the entry
+    /// of the lowest source has a key that several sources offer. Returns whether the list has
+    /// changed, and the keys of `source` that lower sources have.
     fn replace(&mut self, source: Source, fresh: Vec<Arc<Offer<C>>>) -> (bool, Vec<String>) {
-        let (before, others): (Vec<_>, Vec<_>) = self.offers.drain(..).partition(|offer| offer.source == Some(source));
-        let (mut offers, behind): (Vec<_>, Vec<_>) = others.into_iter().partition(|offer| offer.source < Some(source));
-        let mut keys: HashSet<_> = offers.iter().chain(&behind).map(|offer| Arc::clone(&offer.key)).collect();
-        let (fresh, taken): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
         let listed = |offer: &Arc<Offer<C>>| (Arc::clone(&offer.key), offer.members.clone());
-        let differs = !before.iter().map(listed).eq(fresh.iter().map(listed));
+        let before: Vec<_> = self.offers.iter().map(listed).collect();
         self.declared |= !fresh.is_empty();
-        offers.extend(fresh);
-        offers.extend(behind);
-        self.numbers = offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
-        self.offers = offers;
-        (differs, taken.into_iter().map(|offer| offer.key.to_string()).collect())
+        let mut all: Vec<_> = self.offers.drain(..).chain(self.hidden.drain(..)).collect();
+        all.retain(|offer| offer.source != Some(source));
+        all.extend(fresh);
+        all.sort_by_key(|offer| offer.source);
+        let mut keys = HashSet::new();
+        (self.offers, self.hidden) = all.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
+        self.numbers = self.offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
+        let differs = before != self.offers.iter().map(listed).collect::<Vec<_>>();
+        (differs, self.hidden_of(source))
+    }
+
+    /// Returns the keys of `source` that lower sources have.
+    fn hidden_of(&self, source: Source) -> Vec<String> {
+        let own = self.hidden.iter().filter(|offer| offer.source == Some(source));
+        own.map(|offer| offer.key.to_string()).collect()
     }
 }
 
@@ -293,6 +330,30 @@ impl<C: Clone> Registry<C> {
             self.generation = self.generation.wrapping_add(1);
         }
         (changed, taken)
+    }
+
+    /// Returns the entries of `source` that are not listed because lower sources have their keys.
+    pub(crate) fn hidden_of(&self, source: Source) -> Vec<NameTaken> {
+        let hidden = |kind: Kind| {
+            let keys = self.of(kind).hidden_of(source);
+            keys.into_iter().map(move |key| NameTaken { kind, key })
+        };
+        Kind::ALL.into_iter().flat_map(hidden).collect()
+    }
+
+    /// Sets the instructions of the program or of a backend, JSON-escaped. Empty ones are removed.
+    pub(crate) fn instruct(&mut self, source: Option<Source>, text: String) {
+        let Instructions { each, all } = &mut self.instructions;
+        match text.is_empty() {
+            true => each.remove(&source),
+            false => each.insert(source, text),
+        };
+        *all = each.values().map(String::as_str).collect::<Vec<_>>().join(r"\n\n");
+    }
+
+    /// Returns the instructions of the program and then those of the backends, JSON-escaped.
+    pub(crate) fn instructions(&self) -> Option<&str> {
+        Some(&*self.instructions.all).filter(|all| !all.is_empty())
     }
 
     /// Returns the offer at this index.
@@ -347,7 +408,7 @@ impl<C: Clone> Registry<C> {
             Err(reason) => return Started::ended(Outcome::Rejected(Code::InvalidParams, reason)),
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token, permit);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
@@ -365,6 +426,7 @@ impl<C: Clone> Registry<C> {
             metadata: Metadata::of(body, request_meta.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
+            session: known.map(|known| known.session),
             deadline,
             changes: changes.clone(),
             request: request.cloned(),

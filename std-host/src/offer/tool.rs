@@ -270,8 +270,15 @@ impl Tool {
         self
     }
 
-    /// Lists another schema than that of the arguments' type (feature `schema`). Arguments must fit
-    /// both.
+    /// Lists another schema than that of the arguments' type. Arguments must fit both.
+    ///
+    /// Checked are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`,
+    /// `patternProperties`, `items`, `prefixItems`, `allOf`, `anyOf`, `oneOf`, `not`, `$ref` to a
+    /// place in the schema, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`,
+    /// `minLength`, `maxLength`, `pattern`, `minItems`, `maxItems`, `uniqueItems`, `minProperties`
+    /// and `maxProperties`. A pattern is a regular expression of ECMA-262 without lookaround, back
+    /// references and classes of Unicode. Other keywords are listed to clients, and the log names
+    /// them once as not checked. Feature `schema` checks all of them.
     ///
     /// The dialect is 2020-12, unless `$schema` names draft 4, 6, 7 or 2019-09. Nothing is fetched:
     /// a `$ref` must point to a place in the schema itself.

@@ -241,6 +241,7 @@ fn place_of_panic(mistake: impl FnOnce() + core::panic::UnwindSafe) -> (String, 
     PLACE.take()
 }
 
+#[cfg(feature = "discovery")]
 #[test]
 fn texts_that_operators_write_are_parsed_and_a_wrong_one_is_an_error_that_says_what_to_write() {
     use attache_host::auth::{Issuer, Keys, Tokens};

@@ -1,5 +1,7 @@
 //! The library as an author uses it.
 
+#[cfg(feature = "authorization-server")]
+mod authorization_server;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
