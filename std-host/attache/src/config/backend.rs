@@ -57,6 +57,9 @@ impl Backend {
     /// Checks for faults that would prevent every connection.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let fault = |what: String| Err(Fault::at(self.origin.clone(), format!("backend {:?}: {what}", self.name)));
+        if let Some((file, Err(error))) = self.token_file.as_ref().map(|file| (file, std::fs::read_to_string(file))) {
+            return fault(format!("token_file {} cannot be read: {error}", file.display()));
+        }
         match &self.place {
             Place::Url { url, .. } => match reqwest::Url::parse(url) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
@@ -65,7 +68,10 @@ impl Backend {
             Place::Command { words, directory, .. } => {
                 let Some(program) = words.first() else { return fault("command must not be empty".to_owned()) };
                 if let Some(directory) = directory.as_ref().filter(|directory| !directory.is_dir()) {
-                    return fault(format!("cwd {} is not a directory", directory.display()));
+                    return fault(format!(
+                        "cwd {} is not a directory: create it, or name another",
+                        directory.display()
+                    ));
                 }
                 if is_there(Path::new(program), directory.as_deref()) {
                     return Ok(());
@@ -157,7 +163,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
         given.take(key.get_ref(), value.get_ref()).map_err(|what| Fault::at(at, what))?;
     }
     let fault = |what: &str| Fault::at(place.clone(), what.to_owned());
-    let name = given.name.ok_or_else(|| fault("a backend needs a name"))?;
+    let name = given.name.ok_or_else(|| fault("a backend needs a name, such as name = \"files\""))?;
     let where_to = match (given.url, given.command) {
         (Some(url), None) => Place::Url { url, old_transport: given.old_transport },
         (None, Some(command)) => Place::Command {
@@ -165,7 +171,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
             environment: given.environment,
             directory: given.directory,
         },
-        (Some(_), Some(_)) => return Err(fault("a backend has a command or a url, and not both")),
+        (Some(_), Some(_)) => return Err(fault("a backend has a command or a url, and not both: remove one of them")),
         (None, None) => return Err(fault("a backend needs a command or a url")),
     };
     let backend = Backend {
@@ -270,7 +276,9 @@ fn environment(value: &DeValue<'_>) -> Result<Vec<(String, OsString)>, String> {
             .map(|name| match name.get_ref() {
                 DeValue::String(name) => {
                     let value = std::env::var_os(name.as_ref());
-                    let value = value.ok_or_else(|| format!("env names {name}, which is not set"))?;
+                    let value = value.ok_or_else(|| {
+                        format!("env names {name}, which is not set: set it, or write env = {{ {name} = \"value\" }}")
+                    })?;
                     Ok((name.to_string(), value))
                 }
                 _ => Err(WANTED.to_owned()),

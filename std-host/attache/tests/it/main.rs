@@ -6,6 +6,7 @@ mod access;
 mod budget;
 mod commands;
 mod configuration;
+mod documents;
 mod framing;
 #[cfg(unix)]
 mod gate;
