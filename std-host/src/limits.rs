@@ -439,3 +439,7 @@ pub const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;
+
+/// Rows of a store in memory ([`MemoryRows`](crate::store::MemoryRows)). A grant takes about 1 kB.
+#[cfg(feature = "authorization-server")]
+pub const ROWS: usize = 10_000;

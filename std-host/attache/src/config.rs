@@ -13,7 +13,7 @@ mod secret;
 mod settings;
 mod value;
 
-pub(super) use backend::{Backend, Place, revision};
+pub(super) use backend::{Backend, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
@@ -24,7 +24,7 @@ pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
-pub(super) use value::{Listen, Rates};
+pub(super) use value::{Listen, Rates, life};
 
 /// Whether a setting of a table has this name, such as `auth.issuer`.
 pub(super) fn is_setting(name: &str) -> bool {
@@ -64,6 +64,15 @@ pub(super) struct Config {
     /// The settings that are not at their default, for the position of faults that are found later.
     pub(super) written: Vec<Written>,
     pub(super) listen_origin: Origin,
+    pub(super) children: ChildLimits,
+}
+
+/// The limits of all child processes together.
+#[derive(Debug)]
+pub(super) struct ChildLimits {
+    pub(super) most: usize,
+    /// The directory of the state file. `None` for the directory of the service or of the user.
+    pub(super) state_directory: Option<PathBuf>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -81,6 +90,23 @@ pub struct ServerConfig {
     path_origin: Origin,
     resource_origin: Origin,
 }
+
+impl Config {
+    /// Adds backends of the command line to the one server of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration has several servers.
+    pub(super) fn add_backends(&mut self, backends: Vec<Backend>) -> Result<(), Fault> {
+        let [server] = self.servers.as_mut_slice() else {
+            return Err(Fault::of(SEVERAL.to_owned()));
+        };
+        server.backends.extend(backends);
+        Ok(())
+    }
+}
+
+const SEVERAL: &str = "the command line can add a backend to one path: with several [[server]] in the file, write \
+                       [[server.backend]] there and run attache serve";
 
 impl ServerConfig {
     /// Returns the name that the server reports to clients (`name`).
@@ -208,6 +234,12 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             log_exchanges: self.text("log.exchanges") == "true",
+            children: ChildLimits {
+                most: self.count("children.most"),
+                state_directory: Some(self.text("children.state_dir"))
+                    .filter(|text| !text.is_empty())
+                    .map(PathBuf::from),
+            },
         };
         faults.or_default(config.check_paths());
         config

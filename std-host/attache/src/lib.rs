@@ -17,10 +17,12 @@
 
 mod assemble;
 mod auth;
+mod children;
 mod client;
 mod client_config;
 mod config;
 mod demo;
+mod dev_issuer;
 mod fault;
 mod gate;
 mod health;
@@ -87,8 +89,11 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    #[command(name = children::COMMAND, hide = true)]
+    Watchdog(children::Watchdog),
     Key(keys::Key),
     Provision(provision::Provision),
+    DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
     Health(health::Health),
     List(client::List),
@@ -150,8 +155,10 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Watchdog(_) => children::Watchdog::run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
+        Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),

@@ -2,8 +2,8 @@
 
 use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
-use super::config::{Config, Layers, ServerConfig};
-use super::fault::{Fault, Faults};
+use super::config::{Backend, Config, Layers, Place, ServerConfig};
+use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
@@ -13,6 +13,7 @@ use attache_host::{Budget, Changes, stdio};
 use clap::Args;
 use core::pin::pin;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -21,6 +22,10 @@ pub(super) struct Serve {
     /// Serve one client on standard input and output instead of HTTP
     #[arg(long, conflicts_with_all = ["listen", "path", "allow_host", "allow_origin"])]
     stdio: bool,
+
+    /// Serve the executables of this directory as tools, each with a description file; see docs/gate.md
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    tools_dir: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) settings: Settings,
@@ -35,14 +40,20 @@ pub(super) struct Check {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         match self.settings.config() {
-            Ok(config) => self.run_with(&config, make),
+            Ok(config) => self.run_with(config, make),
             // The operator sees the faults of the files that are named as well.
             Err(problem) => Err(self.settings.check(make).err().unwrap_or(problem)),
         }
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+    pub(super) fn run_with(self, mut config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        let config = &config;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -124,7 +135,10 @@ async fn over_stdio(
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    connect(config, &backends).await;
+    if let Err(fault) = connect(config, &backends).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
     observability.figures(&limits, axum::Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
@@ -216,7 +230,10 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    connect(config, &backends).await;
+    if let Err(fault) = connect(config, &backends).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {

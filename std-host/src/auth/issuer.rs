@@ -78,6 +78,12 @@ impl Issuer {
         self.policy.issuers.first().is_some_and(|issuer| issuer.contains(TENANT))
     }
 
+    /// Whether the issuer is on this machine, so that its tokens are good for development alone.
+    #[cfg(feature = "discovery")]
+    pub fn is_local(issuer: &str) -> bool {
+        Reach::of(&Names::of(issuer).server).is_some_and(|reach| reach.is_local())
+    }
+
     /// Creates an issuer with keys from a JSON Web Key Set (RFC 7517). Nothing is fetched.
     ///
     /// # Errors

@@ -60,6 +60,25 @@ impl Profile {
     }
 }
 
+/// Which calls share a child process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Per {
+    /// All calls share a child, except that a known caller that can be asked questions has a child of
+    /// its own if the server speaks an older revision.
+    #[default]
+    Auto,
+    /// All calls share a child. A question of an older server reaches its caller only if one call
+    /// runs; otherwise it is refused, because such a question does not name its call.
+    Process,
+    /// Each session of a client has a child. A client of revision 2026-07-28 has no sessions, so the
+    /// calls of one caller share a child.
+    Session,
+    /// Each caller that the server can tell apart has a child, with the settings of
+    /// [`Bridge::caller`](super::Bridge::caller).
+    Caller,
+}
+
 /// The calls that may share a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Domain {
@@ -74,12 +93,30 @@ impl Domain {
         Self { caller: identity(call.caller()), profile: Profile::of_call(call) }
     }
 
-    /// The domain of a call to a child process; `None` if the call can share the first child with all others. A caller that can be
-    /// asked has a child of its own, because on a shared pipe a late question could reach another caller.
-    pub(super) fn of_process(call: &Call) -> Option<Self> {
-        let caller = identity(call.caller()).filter(|_| !Profile::of_call(call).is_empty())?;
-        Some(Self { caller: Some(caller), profile: Profile::full() })
+    /// The domain of a call to a child process; `None` if the call can share the first child with all others. With [`Per::Auto`], a
+    /// caller that can be asked has a child of its own, because on a shared pipe a late question could reach another caller.
+    pub(super) fn of_process(per: Per, is_modern: bool, call: &Call) -> Option<Self> {
+        let identity = || identity(call.caller());
+        let caller = match per {
+            Per::Auto if is_modern || Profile::of_call(call).is_empty() => None,
+            Per::Process => None,
+            Per::Auto | Per::Caller => identity(),
+            Per::Session => {
+                let name = |session: [u8; 16]| format!("session {:032x}", u128::from_be_bytes(session));
+                call.session().map(name).or_else(identity)
+            }
+        };
+        Some(Self { caller: Some(caller?), profile: Profile::full() })
     }
+}
+
+/// The name by which a configuration refers to a caller: the name of a key, or issuer and subject of a token with a space between
+/// them. The name of a key has no space.
+pub(super) fn configured_name(caller: &Caller) -> Option<String> {
+    if let Some(key) = caller.key_name() {
+        return Some(key.to_owned()).filter(|key| !key.contains(' '));
+    }
+    Some(format!("{} {}", caller.claim("iss")?.as_str()?, caller.subject()?))
 }
 
 /// A name for the caller that no other caller has.

@@ -1,16 +1,18 @@
 //! The connections of callers to an upstream of an older revision.
 
 use super::domain::Domain;
-use super::limits::{SESSION_IDLE, SESSIONS};
 use super::upstream::Connection;
 use crate::client::Error;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 /// The connections of callers, by what may share one.
-#[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<Domain, Arc<Slot>>>);
+pub(super) struct Sessions {
+    slots: Mutex<HashMap<Domain, Arc<Slot>>>,
+    most: usize,
+}
 
 #[derive(Default)]
 struct Slot {
@@ -20,6 +22,10 @@ struct Slot {
 }
 
 impl Sessions {
+    pub(super) fn new(most: usize) -> Self {
+        Self { slots: Mutex::default(), most }
+    }
+
     /// The connection of a domain, which `connect` makes if there is none. `None` if there are too many.
     pub(super) async fn of(
         &self,
@@ -44,8 +50,8 @@ impl Sessions {
     }
 
     /// Closes connections that were not used for a while.
-    pub(super) fn sweep(&self) {
-        self.lock().retain(|_, slot| !slot.is_idle(|used| used.elapsed() >= SESSION_IDLE));
+    pub(super) fn sweep(&self, idle: Duration) {
+        self.lock().retain(|_, slot| !slot.is_idle(|used| used.elapsed() >= idle));
     }
 
     /// Takes all connections out.
@@ -56,7 +62,7 @@ impl Sessions {
 
     fn slot(&self, domain: &Domain) -> Option<Arc<Slot>> {
         let mut slots = self.lock();
-        if !slots.contains_key(domain) && slots.len() >= SESSIONS {
+        if !slots.contains_key(domain) && slots.len() >= self.most {
             let idle = slots.iter().filter(|(_, slot)| slot.is_idle(|_| true));
             let oldest = idle.min_by_key(|(_, slot)| *slot.used.lock().unwrap_or_else(PoisonError::into_inner));
             let oldest = oldest.map(|(domain, _)| domain.clone())?;
@@ -66,7 +72,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Domain, Arc<Slot>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

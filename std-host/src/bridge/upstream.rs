@@ -1,11 +1,12 @@
 //! The other server, as the calls of a bridge see it.
 
-use super::domain::{Domain, Profile};
+use super::domain::{Domain, Per, Profile, configured_name};
 use super::sessions::Sessions;
 use super::target::Target;
 use crate::backend::Call;
 use crate::client::{Client, Error};
 use attache_core::tool::Level;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -17,6 +18,10 @@ pub(super) struct Upstream {
     pub(super) target: Target,
     pub(super) state: watch::Sender<State>,
     pub(super) sessions: Sessions,
+    /// The number of calls so far.
+    pub(super) calls: AtomicU64,
+    /// Rung by a call that finds the child stopped because it was idle.
+    pub(super) wanted: Notify,
     /// Rung by a call that could not be written to the first connection.
     pub(super) suspicion: Notify,
     /// The resources that clients have subscribed to.
@@ -29,7 +34,12 @@ pub(super) struct Upstream {
 #[derive(Clone)]
 pub(super) enum State {
     Up(Arc<Connection>),
-    Down { since: Instant, reason: Option<Error> },
+    /// The child was stopped because it was idle. A call starts it again.
+    Idle,
+    Down {
+        since: Instant,
+        reason: Option<Error>,
+    },
 }
 
 /// A connection to the upstream.
@@ -49,9 +59,11 @@ impl Upstream {
     pub(super) fn new(name: String, target: Target) -> Self {
         Self {
             name,
+            sessions: Sessions::new(target.most_sessions),
             target,
+            calls: AtomicU64::new(0),
+            wanted: Notify::new(),
             state: watch::Sender::new(State::Down { since: Instant::now(), reason: None }),
-            sessions: Sessions::default(),
             suspicion: Notify::new(),
             watched: Mutex::default(),
             watching: Notify::new(),
@@ -60,17 +72,18 @@ impl Upstream {
 
     /// The connection for a call. Waits a while if the upstream is being connected again.
     pub(super) async fn connection(&self, call: &Call) -> Result<Arc<Connection>, Unconnected> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let first = self.first().await?;
-        // Requests of revision 2026-07-28 stand for themselves, so all callers share a connection.
-        if first.client.version().is_modern() {
-            return Ok(first);
-        }
+        let is_modern = first.client.version().is_modern();
         let domain = match self.target.is_process() {
-            true => Domain::of_process(call),
+            true => Domain::of_process(self.target.per, is_modern, call),
+            // Requests of revision 2026-07-28 stand for themselves, so all callers share a connection.
+            false if is_modern => None,
             false => Some(Domain::of_session(call)),
         };
         let Some(domain) = domain else { return Ok(first) };
-        let connect = async { self.connect(&domain.profile).await };
+        let caller = configured_name(call.caller()).filter(|_| self.target.per == Per::Caller);
+        let connect = async { Ok(Connection::new(self.target.connect_for(&domain.profile, caller.as_deref()).await?)) };
         match self.sessions.of(&domain, connect).await {
             Some(made) => made.map_err(|error| Unconnected::Failed(Some(error))),
             None => Err(Unconnected::TooMany),
@@ -80,10 +93,15 @@ impl Upstream {
     /// The first connection.
     pub(super) async fn first(&self) -> Result<Arc<Connection>, Unconnected> {
         let mut states = self.state.subscribe();
+        let begun = Instant::now();
         loop {
             let state = states.borrow_and_update().clone();
             let (since, reason) = match state {
                 State::Up(connection) => return Ok(connection),
+                State::Idle => {
+                    self.wanted.notify_one();
+                    (begun, None)
+                }
                 State::Down { since, reason } => (since, reason),
             };
             if timeout_at(since + self.target.times.restart, states.changed()).await.is_err() {
@@ -92,8 +110,9 @@ impl Upstream {
         }
     }
 
-    pub(super) async fn connect(&self, profile: &Profile) -> Result<Connection, Error> {
-        Ok(Connection { client: self.target.connect(profile).await?, level: tokio::sync::Mutex::default() })
+    /// Makes the first connection.
+    pub(super) async fn connect(&self) -> Result<Connection, Error> {
+        self.target.connect(&Profile::full()).await.map(Connection::new)
     }
 
     /// Notes that a connection has failed a call, so that the next call gets another one.
@@ -139,6 +158,10 @@ impl Upstream {
 }
 
 impl Connection {
+    fn new(client: Client) -> Self {
+        Self { client, level: tokio::sync::Mutex::default() }
+    }
+
     /// Whether no call holds the connection.
     pub(super) fn is_free(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) == 1

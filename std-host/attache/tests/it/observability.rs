@@ -154,7 +154,7 @@ fn log_says_who_called_and_who_was_refused_and_why_in_one_line_each() {
 #[test]
 fn stranger_writes_short_printable_lines_and_repetitions_are_counted() {
     let mut command = attache(&["serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "https://api.example/mcp"]);
+    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "http://localhost/mcp"]);
     command.stderr(std::process::Stdio::piped());
     let mut server = Running::logging(command);
     let mut log = Log::of(&mut server).0;

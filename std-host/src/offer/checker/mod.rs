@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// A compiled schema.
 #[derive(Debug)]
-pub(super) struct Checker {
+pub(crate) struct Checker {
     /// The rules of each subschema. The first one is the root.
     nodes: Vec<Vec<Rule>>,
     /// The keywords that are not checked, sorted and without duplicates.
