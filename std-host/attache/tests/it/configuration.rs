@@ -205,7 +205,7 @@ fn fault_of_a_file_or_a_backend_is_told_with_the_line_of_its_setting_and_the_rem
         ),
         (backend("command = [\"no-such-program\"]"), &["toml:2: backend \"a\"", "install it, or write its path"]),
         (backend("url = \"ftp://a\""), &["toml:2: backend \"a\"", "http://127.0.0.1:3000/mcp"]),
-        (backend("command = [\"sh\"]\nurl = \"http://b\""), &["toml:2: ", "remove one"]),
+        (backend(""), &["toml:2: ", "one of command, url, tools_dir"]),
         (backend("command = [\"sh\"]\nenv = [\"NOT_SET\"]"), &["toml:5: env names NOT_SET", "NOT_SET = \"value\""]),
         (backend("command = [\"sh\"]\ncwd = \"/none\""), &["toml:2: ", "cwd /none", "create it"]),
         (backend("url = \"http://b\"\ntoken_file = \"none\""), &["toml:2: ", "token_file none cannot be read"]),
