@@ -595,7 +595,7 @@ fn held(pid: u32) -> (usize, usize, u64) {
 /// `TEST_ROUNDS=1000` is the whole test.
 #[test]
 fn child_that_is_killed_again_and_again_under_load_leaves_nothing_and_every_call_ends_in_time() {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     let rounds = std::env::var("TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
     let place = Place::new("rounds");
     let gate = place.gate(&format!("{}back_off = \"10ms\"\nback_off_most = \"10ms\"", command(&place.script("", X))));
