@@ -7,6 +7,7 @@ use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_core::auth::{ANY, Gate};
+use attache_host::auth::Issuer;
 use attache_host::backend::{Backends, Kind};
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
@@ -189,6 +190,16 @@ fn protected(
              listen on a loopback address behind a server with TLS, or set httpSettings.requireHttps to false in auth.platform_file"
         )));
     }
+    if let Some(issuer) =
+        protection.policies.iter().map(|policy| &policy.issuer).find(|issuer| Issuer::is_local(issuer))
+        && let Some(way_in) = way_in(endpoint, reach)
+    {
+        return Err(Fault::of(format!(
+            "{path} trusts the issuer {issuer}, which is on this machine, and is reachable from other machines ({way_in}): the people of \
+             a development issuer are made up, and everyone could sign in. Set auth.issuer to the URL by which clients reach the \
+             issuer, or listen on a loopback address without a public name"
+        )));
+    }
     if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
@@ -197,6 +208,18 @@ fn protected(
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
+}
+
+/// How other machines reach an endpoint: by its address, or through a proxy that has a public name.
+fn way_in(endpoint: &ServerConfig, reach: &Reach) -> Option<String> {
+    let is_public = |host: &&String| !attache_core::http::LOOPBACK.contains(&host.as_str());
+    let host = || endpoint.hosts.iter().find(is_public).map(|host| format!("allow_host has {host}"));
+    let resource = || {
+        let resource = endpoint.protection.resource.as_ref().filter(|resource| !Issuer::is_local(resource));
+        resource.map(|resource| format!("auth.resource is {resource}"))
+    };
+    let address = || (!reach.is_local).then(|| format!("it listens on {reach}"));
+    address().or_else(host).or_else(resource)
 }
 
 /// The environment variable by which a platform announces that it authenticates callers.

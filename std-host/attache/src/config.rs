@@ -14,6 +14,8 @@ mod settings;
 mod value;
 
 pub(super) use backend::{Backend, Place, Program, revision};
+#[cfg(not(feature = "traces"))]
+pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
@@ -21,7 +23,7 @@ pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 use settings::{Kind, SETTINGS, Setting};
-pub(super) use value::{Listen, Rates};
+pub(super) use value::{Listen, Rates, life};
 
 use super::fault::{Fault, Faults, Origin};
 use super::text;

@@ -22,6 +22,7 @@ mod client;
 mod client_config;
 mod config;
 mod demo;
+mod dev_issuer;
 mod fault;
 mod gate;
 mod health;
@@ -39,6 +40,7 @@ mod status;
 mod system;
 mod text;
 mod token;
+#[cfg_attr(not(feature = "traces"), path = "no_traces.rs")]
 mod traces;
 
 use attache_host::ServerBuilder;
@@ -84,6 +86,7 @@ enum Command {
     Watchdog(children::Watchdog),
     Key(keys::Key),
     Provision(provision::Provision),
+    DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
     Health(health::Health),
     List(client::List),
@@ -145,6 +148,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Watchdog(_) => children::Watchdog::run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
+        Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),

@@ -80,7 +80,8 @@ impl Moment {
                 let known = client.map(Client::known);
                 let call_of = ticket.call(&body, who);
                 let shared = (changes, parking, key);
-                let mut started = self.offers.start(&body, call_of, shared, known, deadline, &place.permit);
+                let mut started =
+                    self.offers.start(&body, call_of, shared, self.request.clone(), known, deadline, &place.permit);
                 let legacy = call.zip(started.again.take()).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);
                 Some(Pending::Running(Box::new(running)))

@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::door::Checks;
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
-use crate::offer::{Changes, Registry};
+use crate::offer::{Changes, PassedExtensions, Registry};
 use crate::session::neighbours::{Alone, Local, Neighbours, resume};
 use crate::session::{Client, ReplayBuffers, SessionTables};
 use crate::sink::Growing;
@@ -26,6 +26,7 @@ use attache_core::seal::Key;
 use attache_core::tool::{Operation, scopes};
 use bytes::Bytes;
 use core::fmt;
+use http::Extensions;
 use std::sync::Arc;
 
 /// A finished server, shared by all connections. Its offers may change; everything else is fixed.
@@ -52,6 +53,8 @@ pub struct Server {
     has_common_budget: bool,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
+    /// The types of request extensions that handlers see.
+    pub(crate) passed: PassedExtensions,
     /// Whether lists show only the entries that their caller may use.
     pub(crate) hides_forbidden: bool,
 }
@@ -86,6 +89,7 @@ impl Server {
             has_common_budget: false,
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers::of(name)),
+            passed: PassedExtensions::default(),
             hides_forbidden: false,
         }
     }
@@ -250,7 +254,17 @@ impl Server {
 
     /// Returns the current state of the server.
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
-        Moment { server: Arc::clone(self), offers: self.changes.offers() }
+        self.now_with(None)
+    }
+
+    /// Like [`now`](Self::now), for a request with these extensions.
+    pub(crate) fn now_with(self: &Arc<Self>, request: Option<Arc<Extensions>>) -> Moment {
+        Moment { server: Arc::clone(self), offers: self.changes.offers(), request }
+    }
+
+    /// Like [`now`](Self::now), for an HTTP request with these extensions.
+    pub(crate) fn now_for(self: &Arc<Self>, extensions: &Extensions) -> Moment {
+        self.now_with(self.passed.of(extensions))
     }
 }
 
@@ -266,6 +280,8 @@ fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
 pub(crate) struct Moment {
     pub(super) server: Arc<Server>,
     pub(super) offers: Arc<Registry>,
+    /// The extensions of the HTTP request that handlers see.
+    pub(super) request: Option<Arc<Extensions>>,
 }
 
 impl Moment {

@@ -5,8 +5,9 @@ use super::limits::{LAST_OUTPUT, OUTPUT, VARIABLE};
 use crate::backend::{Answer, Call};
 use crate::children::{Caps, Signal, Supervision, Tail, spawn, with_minimal_environment};
 use core::time::Duration;
+use serde::de::IgnoredAny;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -90,11 +91,7 @@ impl Execution<'_> {
     /// Checks the arguments, and returns the environment variables of those that are scalar.
     fn variables(&self) -> Result<Vec<(String, String)>, String> {
         let description = &self.tool.description;
-        let arguments: Value = serde_json::from_str(self.call.arguments()).map_err(|error| error.to_string())?;
-        let mut errors = description.arguments.iter_errors(&arguments);
-        if let Some(error) = errors.next() {
-            return Err(format!("The arguments do not fit: {error} (at {:?})", error.instance_path().to_string()));
-        }
+        description.arguments.check(self.call.arguments().as_bytes())?;
         // Numbers keep their spelling.
         let members: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(self.call.arguments()).map_err(|error| error.to_string())?;
@@ -123,10 +120,10 @@ impl Execution<'_> {
         let text = String::from_utf8(output).map_err(|_| "The output of the tool is not UTF-8".to_owned())?;
         let mut result = format!(r#"{{"content":[{}]"#, json!({"type": "text", "text": text.trim_end_matches('\n')}));
         if let Some(schema) = &self.tool.description.result {
-            let value: Value =
-                serde_json::from_str(&text).map_err(|_| "The output of the tool is not JSON".to_owned())?;
-            if let Some(error) = schema.iter_errors(&value).next() {
-                return Err(format!("The output of the tool does not fit its schema: {error}"));
+            serde_json::from_str::<IgnoredAny>(&text).map_err(|_| "The output of the tool is not JSON".to_owned())?;
+            if let Err(reason) = schema.check(text.as_bytes()) {
+                tracing::warn!(tool = self.call.name(), reason, "the output of a tool does not fit its schema");
+                return Err("The output of the tool does not fit its schema".to_owned());
             }
             result.push_str(&format!(r#","structuredContent":{}"#, text.trim()));
         }

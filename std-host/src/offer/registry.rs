@@ -30,7 +30,7 @@ pub(crate) struct Registry<C> {
     resources: Shelf<C>,
     templates: Shelf<C>,
     completion: Option<Arc<Completion<C>>>,
-    /// Whether an entry of a backend completes its arguments, or once did. The capability stays
+    /// Whether an entry completes its arguments itself, or once did. The capability stays
     /// declared, because clients cache it.
     completes: bool,
     pub(crate) logging: bool,
@@ -166,6 +166,8 @@ pub(crate) struct Called<C> {
     pub(crate) session: Option<[u8; 16]>,
     pub(crate) deadline: Instant,
     pub(crate) changes: C,
+    /// The declared extensions of the HTTP request. `None` if the server declares none.
+    pub(crate) request: Option<Arc<http::Extensions>>,
 }
 
 /// The input of a call.
@@ -244,6 +246,10 @@ impl<C> Completion<C> {
     pub(crate) fn new(complete: impl Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
+
+    pub(crate) fn run(&self, request: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
+        (self.0)(request, call, sealer)
+    }
 }
 
 impl<C> Shelf<C> {
@@ -278,6 +284,7 @@ impl<C: Clone> Registry<C> {
     /// # Errors
     /// If the key is taken.
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), NameTaken> {
+        let completes = offer.complete.is_some();
         let shelf = self.of_mut(kind);
         match shelf.numbers.entry(offer.key.clone()) {
             Entry::Occupied(taken) => return Err(NameTaken { kind, key: taken.key().to_string() }),
@@ -285,6 +292,7 @@ impl<C: Clone> Registry<C> {
         };
         shelf.offers.push(Arc::new(offer));
         shelf.declared = true;
+        self.completes |= completes;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
     }
@@ -380,6 +388,7 @@ impl<C: Clone> Registry<C> {
         body: &Bytes,
         call: Call<'_>,
         (changes, parking, key): (&C, &Parking, &Key),
+        request: Option<Arc<http::Extensions>>,
         known: Option<Known>,
         deadline: Instant,
         permit: &Permit,
@@ -417,6 +426,7 @@ impl<C: Clone> Registry<C> {
             session: known.map(|known| known.session),
             deadline,
             changes: changes.clone(),
+            request,
         };
         let uri = call.read().uri();
         let again = again.map(|(key, binding)| {
@@ -448,7 +458,7 @@ impl<C: Clone> Registry<C> {
 
     fn complete(&self, offer: &Offer<C>, typed: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
         match offer.complete.as_ref().or(self.completion.as_deref()) {
-            Some(completion) => (completion.0)(typed, call, sealer),
+            Some(completion) => completion.run(typed, call, sealer),
             None => Box::pin(ready(crashed(&"a completion, of which there is none"))),
         }
     }

@@ -6,6 +6,7 @@ mod access;
 mod budget;
 mod commands;
 mod configuration;
+mod dev_issuer;
 mod framing;
 #[cfg(unix)]
 mod gate;
