@@ -112,7 +112,13 @@ impl Upstream {
         }
     }
 
-    /// Makes a connection that declares `profile`. A child process gets the settings of `caller`.
+    /// Makes the first connection. Starts the child process, if there is one.
+    pub(super) async fn connect_first(&self) -> Result<Connection, Error> {
+        self.target.connect(&Profile::full()).await.map(Connection::new)
+    }
+
+    /// Makes a further connection, which declares `profile`. A child process gets the settings of
+    /// `caller`.
     pub(super) async fn connect(&self, profile: &Profile, caller: Option<&str>) -> Result<Connection, Error> {
         Ok(Connection::new(self.target.connect_for(profile, caller).await?))
     }
