@@ -11,7 +11,8 @@ use clap::Args;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::IsTerminal as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
 
 /// Run an authorization server for development, on this machine alone, with made-up people
 ///
@@ -61,9 +62,9 @@ impl DevIssuer {
                 self.listen
             )));
         }
-        let filter = EnvFilter::try_new(&self.log_level).map_err(|error| fault(format!("--log-level: {error}")))?;
+        let level: LevelFilter = self.log_level.parse().map_err(|error| fault(format!("--log-level: {error}")))?;
         let is_terminal = std::io::stderr().is_terminal();
-        fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr).init();
+        fmt().with_max_level(level).with_ansi(is_terminal).with_writer(std::io::stderr).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         runtime.block_on(self.serve())
     }

@@ -112,11 +112,6 @@ impl Upstream {
         }
     }
 
-    /// Makes the first connection. Starts the child process, if there is one.
-    pub(super) async fn connect_first(&self) -> Result<Connection, Error> {
-        self.target.connect(&Profile::full()).await.map(Connection::new)
-    }
-
     /// Makes a further connection, which declares `profile`. A child process gets the settings of
     /// `caller`.
     pub(super) async fn connect(&self, profile: &Profile, caller: Option<&str>) -> Result<Connection, Error> {

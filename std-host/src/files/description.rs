@@ -68,7 +68,7 @@ impl Written {
         let variables = variables(&arguments)?;
         let arguments = Value::from(arguments);
         let compiled = |what: &str, schema: &Value| {
-            Rules::compiled(name, schema, false)
+            Rules::compile(name, schema, false)
                 .map_err(|error| format!("the schema of the {what} cannot be used: {error}"))
         };
         let mut listed = json!({ "name": name, "description": self.description, "inputSchema": arguments });

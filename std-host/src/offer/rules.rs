@@ -78,52 +78,48 @@ pub(crate) enum Rules {
 }
 
 impl Rules {
-    /// Compiles a schema. `derived` is set if it was derived from the type of the arguments.
+    /// Compiles a schema. `derived` is set if it was derived from the type of the arguments. The
+    /// keywords that are not checked are named once in the log.
     ///
     /// # Panics
     /// If the schema is invalid, or refers to a schema outside of itself.
     #[track_caller]
     pub(super) fn new(tool: &str, schema: &Value, derived: bool) -> Self {
-        match Self::compiled(tool, schema, derived) {
-            Ok(rules) => rules,
-            Err(error) => panic!("the schema of tool {tool:?} cannot be used: {error}"),
-        }
+        Self::compile(tool, schema, derived)
+            .unwrap_or_else(|error| panic!("the schema of tool {tool:?} cannot be used: {error}"))
     }
 
-    /// Compiles a schema, as [`new`](Self::new) does. The keywords that are not checked are named once
-    /// in the log.
+    /// Like [`new`](Self::new), for a schema that may be invalid.
     ///
     /// # Errors
-    /// If the schema is invalid, or refers to a schema outside of itself.
+    /// Why the schema cannot be used.
     // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
     // is fetched.
-    pub(crate) fn compiled(tool: &str, schema: &Value, derived: bool) -> Result<Self, String> {
+    pub(crate) fn compile(tool: &str, schema: &Value, derived: bool) -> Result<Self, String> {
         let checker = Checker::new(schema, derived).map_err(|error| error.to_string())?;
-        if checker.unchecked().is_empty() {
+        let unchecked = checker.unchecked().join(", ");
+        if unchecked.is_empty() {
             return Ok(Self::Own(checker));
         }
-        if let Some(engine) = Self::of_engine(schema)? {
-            return Ok(engine);
+        if let Some(engine) = Self::of_engine(schema) {
+            return engine;
         }
-        let keywords = checker.unchecked().join(", ");
         tracing::warn!(
             tool,
-            keywords,
+            keywords = unchecked,
             "arguments are not checked by these keywords of the schema: build with feature `schema`, or check them in the handler"
         );
         Ok(Self::Own(checker))
     }
 
     #[cfg(feature = "schema")]
-    fn of_engine(schema: &Value) -> Result<Option<Self>, String> {
-        jsonschema::validator_for(schema)
-            .map(|validator| Some(Self::Engine(validator)))
-            .map_err(|error| error.to_string())
+    fn of_engine(schema: &Value) -> Option<Result<Self, String>> {
+        Some(jsonschema::validator_for(schema).map(Self::Engine).map_err(|error| error.to_string()))
     }
 
     #[cfg(not(feature = "schema"))]
-    const fn of_engine(_: &Value) -> Result<Option<Self>, String> {
-        Ok(None)
+    const fn of_engine(_: &Value) -> Option<Result<Self, String>> {
+        None
     }
 
     /// Checks arguments. The error is a sentence for the model.

@@ -9,6 +9,8 @@ mod configuration;
 mod dev_issuer;
 mod framing;
 #[cfg(unix)]
+mod functions;
+#[cfg(unix)]
 mod gate;
 #[cfg(target_os = "linux")]
 mod gate_children;
