@@ -324,6 +324,20 @@ pub const ECHOED: usize = 128;
 /// list of allowed values. Their content is unknown here, and may be the argument itself.
 pub const REASON: usize = 1024;
 
+/// Most subschemas of a tool's schema that may be applied inside of each other, counted over the
+/// nesting of the schema, its references, and the value. A message has at most 64 levels, and a
+/// level takes a few subschemas: a reference, a branch, a member.
+pub const SCHEMA_DEPTH: usize = 512;
+
+/// Most subschemas that are applied to the arguments of one call, in addition to
+/// [`SCHEMA_WORK_PER_BYTE`] for each byte of the arguments. A schema of a hundred branches applies a
+/// few hundred to each object. Without a limit, branches that refer to each other double the work
+/// with each level of the value.
+pub const SCHEMA_WORK: usize = 20_000;
+
+/// See [`SCHEMA_WORK`]. An object has at least two bytes, and a member five.
+pub const SCHEMA_WORK_PER_BYTE: usize = 32;
+
 /// The interval of keep-alive comments on a silent stream: proxies close a connection that is
 /// silent for a minute.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -434,3 +448,7 @@ pub const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;
+
+/// Rows of a store in memory ([`MemoryRows`](crate::store::MemoryRows)). A grant takes about 1 kB.
+#[cfg(feature = "authorization-server")]
+pub const ROWS: usize = 10_000;

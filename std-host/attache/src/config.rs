@@ -13,7 +13,9 @@ mod secret;
 mod settings;
 mod value;
 
-pub(super) use backend::{Backend, Place, revision};
+pub(super) use backend::{Backend, Place, Program, revision};
+#[cfg(not(feature = "traces"))]
+pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
@@ -21,7 +23,7 @@ pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 use settings::{Kind, SETTINGS, Setting};
-pub(super) use value::{Listen, Rates};
+pub(super) use value::{Listen, Rates, life};
 
 use super::fault::{Fault, Faults, Origin};
 use super::text;
@@ -53,6 +55,15 @@ pub(super) struct Config {
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
+    pub(super) children: ChildLimits,
+}
+
+/// The limits of all child processes together.
+#[derive(Debug)]
+pub(super) struct ChildLimits {
+    pub(super) most: usize,
+    /// The directory of the state file. `None` for the directory of the service or of the user.
+    pub(super) state_directory: Option<PathBuf>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -70,6 +81,23 @@ pub struct ServerConfig {
     path_origin: Origin,
     resource_origin: Origin,
 }
+
+impl Config {
+    /// Adds backends of the command line to the one server of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration has several servers.
+    pub(super) fn add_backends(&mut self, backends: Vec<Backend>) -> Result<(), Fault> {
+        let [server] = self.servers.as_mut_slice() else {
+            return Err(Fault::of(SEVERAL.to_owned()));
+        };
+        server.backends.extend(backends);
+        Ok(())
+    }
+}
+
+const SEVERAL: &str = "the command line can add a backend to one path: with several [[server]] in the file, write \
+                       [[server.backend]] there and run attache serve";
 
 impl ServerConfig {
     /// Returns the name that the server reports to clients (`name`).
@@ -175,6 +203,12 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             log_exchanges: self.text("log.exchanges") == "true",
+            children: ChildLimits {
+                most: self.count("children.most"),
+                state_directory: Some(self.text("children.state_dir"))
+                    .filter(|text| !text.is_empty())
+                    .map(PathBuf::from),
+            },
         };
         faults.or_default(config.check_paths());
         faults.end().map(|()| config)

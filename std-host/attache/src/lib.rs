@@ -17,11 +17,14 @@
 
 mod assemble;
 mod auth;
+mod children;
 mod client;
 mod client_config;
 mod config;
 mod demo;
+mod dev_issuer;
 mod fault;
+mod functions;
 mod gate;
 mod health;
 mod keys;
@@ -38,6 +41,7 @@ mod status;
 mod system;
 mod text;
 mod token;
+#[cfg_attr(not(feature = "traces"), path = "no_traces.rs")]
 mod traces;
 
 use attache_host::ServerBuilder;
@@ -79,8 +83,12 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    #[command(name = children::COMMAND, hide = true)]
+    Watchdog(children::Watchdog),
+    Functions(functions::Functions),
     Key(keys::Key),
     Provision(provision::Provision),
+    DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
     Health(health::Health),
     List(client::List),
@@ -139,8 +147,11 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Watchdog(_) => children::Watchdog::run(),
+        Command::Functions(functions) => functions.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
+        Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),

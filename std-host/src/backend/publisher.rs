@@ -4,7 +4,7 @@ use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
 use crate::limits::STOP_GRACE;
-use crate::offer::{Asked, Called, Changes, Completion, NameTaken, Offer, Source, WeakChanges};
+use crate::offer::{Asked, Called, Changes, Completion, NameTaken, Needed, Offer, Source, WeakChanges};
 use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -67,6 +67,7 @@ impl Backends {
             place.map(|place| list.backends.remove(place))
         };
         self.changes.replace(publisher.source, Vec::new());
+        self.changes.instruct(Some(publisher.source), "");
         if let Some(Attached { backend, calls, .. }) = removed {
             if timeout(STOP_GRACE, calls.ended()).await.is_err() {
                 tracing::warn!("a backend is removed although calls of it still run");
@@ -130,6 +131,25 @@ impl Publisher {
         changes.replace(self.source, offers)
     }
 
+    /// Returns the entries of this backend that are left out now because another entry of the server
+    /// has their name or URI.
+    pub fn hidden(&self) -> Vec<NameTaken> {
+        self.changes.upgrade().map(|changes| changes.offers().hidden_of(self.source)).unwrap_or_default()
+    }
+
+    /// Sets the instructions of this backend for the model. They follow those of the server. Text
+    /// beyond [`INSTRUCTIONS`] is left out.
+    pub fn instructions(&self, text: &str) {
+        let Some(changes) = self.changes.upgrade() else { return };
+        let end = text.floor_char_boundary(INSTRUCTIONS);
+        let text = text.get(..end).unwrap_or_default().trim();
+        let text = match (&*self.prefix, text) {
+            (_, "") | ("", _) => text.to_owned(),
+            (prefix, text) => format!("For the tools and prompts whose names begin with {prefix}:\n{text}"),
+        };
+        changes.instruct(Some(self.source), &text);
+    }
+
     /// Notifies the clients that have subscribed to this resource that it has changed.
     pub fn resource_updated(&self, uri: impl Into<String>) {
         if let Some(changes) = self.changes.upgrade() {
@@ -162,7 +182,7 @@ impl Publisher {
             // The backend's server checks the arguments.
             arguments: None,
             mirrors: entry.mirrors().to_vec(),
-            needs: Vec::new(),
+            needs: entry.scopes().iter().cloned().map(Needed::Scope).collect(),
             start: Box::new(start),
             complete,
             source: Some(self.source),
@@ -175,6 +195,9 @@ impl fmt::Debug for Publisher {
         f.debug_struct("Publisher").field("source", &self.source).field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
+
+/// Most bytes of the instructions of one backend. Models read them with every conversation.
+pub const INSTRUCTIONS: usize = 16 * 1024;
 
 /// The number of calls of a backend that run.
 #[derive(Clone)]

@@ -61,6 +61,25 @@ impl Profile {
     }
 }
 
+/// Which calls share a child process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Per {
+    /// All calls share a child, except that a known caller that can be asked questions has a child of
+    /// its own if the server speaks an older revision.
+    #[default]
+    Auto,
+    /// All calls share a child. A question of an older server reaches its caller only if one call
+    /// runs; otherwise it is refused, because such a question does not name its call.
+    Process,
+    /// Each session of a client has a child. A client of revision 2026-07-28 has no sessions, so the
+    /// calls of one caller share a child.
+    Session,
+    /// Each caller that the server can tell apart has a child, with the settings of
+    /// [`Bridge::caller`](super::Bridge::caller).
+    Caller,
+}
+
 /// Which connection to an upstream of an older revision a call may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Domain {
@@ -90,12 +109,18 @@ impl Domain {
         Self::of(call, profile.is_empty(), profile)
     }
 
-    /// The domain of a call to a child process, which costs more. Calls that cannot be asked share
-    /// the first child. The others declare what the first child was told, so that they can use it.
-    pub(super) fn of_process(call: &Call) -> Self {
-        match Profile::of_call(call).is_empty() {
-            true => Self::First,
-            false => Self::of(call, false, Profile::full()),
+    /// The domain of a call to a child process, which costs more than a session. With [`Per::Auto`],
+    /// calls that cannot be asked share the first child. The others declare what the first child was
+    /// told, so that they can use it.
+    pub(super) fn of_process(per: Per, call: &Call) -> Self {
+        match per {
+            Per::Process => Self::First,
+            Per::Session => Self::of(call, false, Profile::full()),
+            Per::Caller if let Some(caller) = identity(call.caller()) => {
+                Self::User(User { caller: Some(caller), session: None, profile: Profile::full() })
+            }
+            Per::Auto | Per::Caller if Profile::of_call(call).is_empty() => Self::First,
+            Per::Auto | Per::Caller => Self::of(call, false, Profile::full()),
         }
     }
 
@@ -106,6 +131,15 @@ impl Domain {
             _ => Self::User(User { caller, session, profile }),
         }
     }
+}
+
+/// The name by which a configuration refers to a caller: the name of a key, or issuer and subject of a token with a space between
+/// them. The name of a key has no space.
+pub(super) fn configured_name(caller: &Caller) -> Option<String> {
+    if let Some(key) = caller.key_name() {
+        return Some(key.to_owned()).filter(|key| !key.contains(' '));
+    }
+    Some(format!("{} {}", caller.claim("iss")?.as_str()?, caller.subject()?))
 }
 
 /// A name for the caller that no other caller has.

@@ -2,15 +2,17 @@
 
 use super::connection::{Connection, Lent};
 use super::domain::{Profile, User};
-use super::limits::{SESSION_IDLE, SESSIONS};
 use crate::client::Error;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 /// The connections of users.
-#[derive(Default)]
-pub(super) struct Sessions(Mutex<Table>);
+pub(super) struct Sessions {
+    table: Mutex<Table>,
+    most: usize,
+}
 
 #[derive(Default)]
 struct Table {
@@ -28,6 +30,10 @@ struct Slot {
 }
 
 impl Sessions {
+    pub(super) fn new(most: usize) -> Self {
+        Self { table: Mutex::default(), most }
+    }
+
     /// The connection of a user, which `connect` makes if there is none. `None` if there are too
     /// many.
     pub(super) async fn of(
@@ -79,8 +85,8 @@ impl Sessions {
     }
 
     /// Closes connections that were not used for a while, or that no call may use any more.
-    pub(super) fn sweep(&self) {
-        self.lock().retain(|slot| !slot.is_idle(|used| used.elapsed() >= SESSION_IDLE));
+    pub(super) fn sweep(&self, idle: Duration) {
+        self.lock().retain(|slot| !slot.is_idle(|used| used.elapsed() >= idle));
         self.lock().alone.retain(|(_, slot)| !slot.is_spoilt());
     }
 
@@ -104,7 +110,7 @@ impl Sessions {
                 return Ok(lent);
             }
         }
-        if !table.make_room() {
+        if !table.make_room(self.most) {
             return Err(None);
         }
         let slot = Arc::new(Slot::default());
@@ -114,14 +120,14 @@ impl Sessions {
 
     fn slot_of(&self, user: &User) -> Option<Arc<Slot>> {
         let mut table = self.lock();
-        if !table.users.contains_key(user) && !table.make_room() {
+        if !table.users.contains_key(user) && !table.make_room(self.most) {
             return None;
         }
         Some(Arc::clone(table.users.entry(user.clone()).or_default()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,8 +139,8 @@ impl Table {
 
     /// Makes room for one more connection: closes the one that was not used for the longest time.
     /// Returns `false` if all of them are in use.
-    fn make_room(&mut self) -> bool {
-        if self.users.len() + self.alone.len() < SESSIONS {
+    fn make_room(&mut self, most: usize) -> bool {
+        if self.users.len() + self.alone.len() < most {
             return true;
         }
         let slots = self.users.values().chain(self.alone.iter().map(|(_, slot)| slot));

@@ -1,11 +1,12 @@
 //! The other server, as the calls of a bridge see it.
 
 use super::connection::{Connection, Lent};
-use super::domain::{Domain, Profile};
+use super::domain::{Domain, Per, Profile, configured_name};
 use super::sessions::Sessions;
 use super::target::Target;
 use crate::backend::Call;
 use crate::client::Error;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -17,6 +18,10 @@ pub(super) struct Upstream {
     pub(super) target: Target,
     pub(super) state: watch::Sender<State>,
     pub(super) sessions: Sessions,
+    /// The number of calls so far.
+    pub(super) calls: AtomicU64,
+    /// Rung by a call that finds the child stopped because it was idle.
+    pub(super) wanted: Notify,
     /// Rung by a call that could not be written to the first connection.
     pub(super) suspicion: Notify,
     /// The resources that clients have subscribed to.
@@ -29,7 +34,12 @@ pub(super) struct Upstream {
 #[derive(Clone)]
 pub(super) enum State {
     Up(Arc<Connection>),
-    Down { since: Instant, reason: Option<Error> },
+    /// The child was stopped because it was idle. A call starts it again.
+    Idle,
+    Down {
+        since: Instant,
+        reason: Option<Error>,
+    },
 }
 
 /// Why a call has no connection.
@@ -42,9 +52,11 @@ impl Upstream {
     pub(super) fn new(name: String, target: Target) -> Self {
         Self {
             name,
+            sessions: Sessions::new(target.most_sessions),
             target,
+            calls: AtomicU64::new(0),
+            wanted: Notify::new(),
             state: watch::Sender::new(State::Down { since: Instant::now(), reason: None }),
-            sessions: Sessions::default(),
             suspicion: Notify::new(),
             watched: Mutex::default(),
             watching: Notify::new(),
@@ -53,22 +65,25 @@ impl Upstream {
 
     /// The connection for a call. Waits a while if the upstream is being connected again.
     pub(super) async fn connection(&self, call: &Call) -> Result<Lent, Unconnected> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let first = self.first().await?;
+        let (is_process, per) = (self.target.is_process(), self.target.per);
         // Requests of revision 2026-07-28 are independent of each other, so all callers share a
-        // connection.
-        if first.client.version().is_modern() {
+        // connection, unless they are to have children of their own.
+        let is_shared = !is_process || matches!(per, Per::Auto | Per::Process);
+        if is_shared && first.client.version().is_modern() {
             return Ok(Lent::shared(first));
         }
-        let is_process = self.target.is_process();
-        let domain = if is_process { Domain::of_process(call) } else { Domain::of_session(call) };
-        let is_claimed = is_process && domain != Domain::First && first.claim(&domain);
+        let domain = if is_process { Domain::of_process(per, call) } else { Domain::of_session(call) };
+        let caller = configured_name(call.caller()).filter(|_| per == Per::Caller);
+        let is_claimed = is_process && per == Per::Auto && domain != Domain::First && first.claim(&domain);
         let made = match &domain {
             Domain::First => return Ok(Lent::shared(first)),
             Domain::User(_) if is_claimed => return Ok(Lent::shared(first)),
-            Domain::User(user) => self.sessions.of(user, self.connect(&user.profile)).await,
+            Domain::User(user) => self.sessions.of(user, self.connect(&user.profile, caller.as_deref())).await,
             Domain::Alone(profile) => match is_claimed.then(|| first.lend()).flatten() {
                 Some(lent) => return Ok(lent),
-                None => self.sessions.alone(profile, self.connect(profile)).await,
+                None => self.sessions.alone(profile, self.connect(profile, None)).await,
             },
         };
         match made {
@@ -80,10 +95,15 @@ impl Upstream {
     /// The first connection.
     pub(super) async fn first(&self) -> Result<Arc<Connection>, Unconnected> {
         let mut states = self.state.subscribe();
+        let begun = Instant::now();
         loop {
             let state = states.borrow_and_update().clone();
             let (since, reason) = match state {
                 State::Up(connection) => return Ok(connection),
+                State::Idle => {
+                    self.wanted.notify_one();
+                    (begun, None)
+                }
                 State::Down { since, reason } => (since, reason),
             };
             if timeout_at(since + self.target.times.restart, states.changed()).await.is_err() {
@@ -92,8 +112,9 @@ impl Upstream {
         }
     }
 
-    pub(super) async fn connect(&self, profile: &Profile) -> Result<Connection, Error> {
-        Ok(Connection::new(self.target.connect(profile).await?))
+    /// Makes a connection that declares `profile`. A child process gets the settings of `caller`.
+    pub(super) async fn connect(&self, profile: &Profile, caller: Option<&str>) -> Result<Connection, Error> {
+        Ok(Connection::new(self.target.connect_for(profile, caller).await?))
     }
 
     /// Notes that a connection has failed a call, so that the next call gets another one.

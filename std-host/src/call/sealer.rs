@@ -1,8 +1,7 @@
 //! Seals the state that is sent to a client with questions.
 
 use super::asking::Asking;
-use super::parked::ParkedCall;
-use super::state::{Binding, seal};
+use super::state::{Binding, ParkedCall, seal};
 use crate::limits;
 use attache_core::seal::Key;
 use serde_json::json;

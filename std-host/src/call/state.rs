@@ -1,7 +1,6 @@
 //! The sealed request state: a modern client carries it from one request of a call to the next (MCP
 //! 2026-07-28 basic/patterns/mrtr).
 
-use super::parked::ParkedCall;
 use crate::budget::{Permit, weight};
 use crate::clock::now;
 use crate::sink::Growing;
@@ -10,11 +9,12 @@ use attache_core::seal::Key;
 use attache_core::tool::{Call, Kind};
 use bytes::Bytes;
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The content of a sealed state.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct State {
     /// The answers so far.
     #[serde(rename = "a")]
@@ -25,6 +25,15 @@ pub(super) struct State {
     /// The parked call that the state leads back to.
     #[serde(rename = "p")]
     pub(super) parked: Option<ParkedCall>,
+}
+
+/// Where a call is parked: the process, and the number of the call there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParkedCall {
+    #[serde(rename = "h")]
+    pub(crate) home: [u8; 4],
+    #[serde(rename = "n")]
+    pub(crate) call: u64,
 }
 
 /// Seals the state of a call, which is valid for the time `life`.

@@ -6,7 +6,7 @@ use super::server::Moment;
 use super::stop::{STOPPED, Stop};
 use crate::admission::Place;
 use crate::budget::Permit;
-use crate::call::{Event, Outcome, Question, Run, Suspended, parked_too_many};
+use crate::call::{Event, EventReceiver, Outcome, Question, Run, Suspended, parked_too_many};
 use crate::limits;
 use crate::observe::Watch;
 use crate::offer::Started;
@@ -16,7 +16,6 @@ use attache_core::exchange::Ticket;
 use attache_core::rpc::Code;
 use bytes::Bytes;
 use core::mem::replace;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 /// A running call.
@@ -41,9 +40,9 @@ pub(crate) struct Running {
 
 enum State {
     /// The handler is running.
-    Running { ticket: Ticket, run: Run, events: mpsc::Receiver<Event> },
+    Running { ticket: Ticket, run: Run, events: EventReceiver },
     /// The handler has ended; its earlier events are still to be sent.
-    Draining { ticket: Ticket, outcome: Outcome, events: mpsc::Receiver<Event>, is_charged: bool },
+    Draining { ticket: Ticket, outcome: Outcome, events: EventReceiver, is_charged: bool },
     /// The answer is being streamed.
     Streaming(Piped),
     /// The last step was returned.
@@ -113,14 +112,14 @@ impl Running {
                 State::Running { run, events, .. } => {
                     Self::next(run, events, self.legacy.as_deref_mut(), (self.deadline, &mut self.stop)).await
                 }
-                State::Draining { events, .. } => match events.try_recv() {
-                    Ok(Event::Message(message)) => {
+                State::Draining { events, .. } => match events.sent() {
+                    Some(Event::Message(message)) => {
                         self.charge_outcome();
                         return Step::Told(message);
                     }
                     // The handler that asked has already ended.
-                    Ok(Event::Ask(_)) => continue,
-                    Err(_) => match self.finish() {
+                    Some(Event::Ask(_)) => continue,
+                    None => match self.finish() {
                         Some(step) => return step,
                         None => continue,
                     },
@@ -143,7 +142,7 @@ impl Running {
 
     async fn next(
         run: &mut Run,
-        events: &mut mpsc::Receiver<Event>,
+        events: &mut EventReceiver,
         legacy: Option<&mut Legacy>,
         (deadline, stop): (Instant, &mut Stop),
     ) -> Next {
@@ -155,7 +154,7 @@ impl Running {
         };
         tokio::select! {
             biased;
-            Some(event) = events.recv() => Next::Event(event),
+            Some(event) = events.next() => Next::Event(event),
             signal = signal => Next::Signal(signal),
             outcome = run => Next::Outcome(outcome),
             // Polled after the handler, so that a call that never waits needs no timer.
@@ -203,9 +202,8 @@ impl Running {
             Err(short) => Outcome::Rejected(Code::InternalError, short.reason().to_owned()),
         };
         // Later events of the parked call are sent in the answer to the retry.
-        let (_, events) = mpsc::channel(1);
         self.watch.ran(&outcome);
-        self.state = State::Draining { ticket, outcome, events, is_charged: true };
+        self.state = State::Draining { ticket, outcome, events: EventReceiver::NONE, is_charged: true };
     }
 
     fn asked(&mut self, asked: Option<Asked>) {

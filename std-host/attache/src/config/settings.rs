@@ -100,6 +100,7 @@ impl Setting {
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal") => "Sessions",
+            Some("children") => "Child processes",
             Some(_) => "Log, metrics, traces",
         }
     }
@@ -357,6 +358,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
          second line is an older key, still accepted. Share the file so that sessions survive restarts and work on every replica",
     ),
     program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
+    program(
+        "children.most",
+        Kind::Count,
+        "256",
+        "Most child processes at once, of all backends: servers on standard input and output, and running tools of directories",
+    ),
+    program(
+        "children.state_dir",
+        Kind::File,
+        "",
+        "Directory of the file that lists running child processes, so that the next start ends those that a killed program has left. \
+         Unset: RUNTIME_DIRECTORY, or attache in XDG_RUNTIME_DIR, or attache-UID in the directory for temporary files",
+    ),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
         .basic(),

@@ -118,7 +118,7 @@ pub(crate) fn resume(
             };
         }
     });
-    Suspended { run, events, permit: Permit::uncounted() }
+    Suspended { run, events: events.into(), permit: Permit::uncounted() }
 }
 
 /// Events that wait for a caller that does not read.

@@ -101,7 +101,7 @@ async fn continued(call: Suspended, parking: Parking, sender: Sender) {
     let outcome = loop {
         tokio::select! {
             biased;
-            Some(event) = events.recv() => match event {
+            Some(event) = events.next() => match event {
                 Event::Message(message) => {
                     let _ = sender.send(Content::Event(text(&message))).await;
                 }
@@ -116,7 +116,7 @@ async fn continued(call: Suspended, parking: Parking, sender: Sender) {
         }
     };
     // The events that the call has sent before it ended.
-    while let Ok(Event::Message(message)) = events.try_recv() {
+    while let Some(Event::Message(message)) = events.sent() {
         let _ = sender.send(Content::Event(text(&message))).await;
     }
     let _ = sender.send(part(outcome)).await;
