@@ -14,6 +14,7 @@ use axum::Router;
 use clap::Args;
 use core::pin::pin;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -29,6 +30,10 @@ pub(super) struct Serve {
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// Directory of a function app to load and check, instead of the servers of the configuration
+    #[arg(value_name = "DIR")]
+    app: Option<PathBuf>,
+
     #[command(flatten)]
     settings: Settings,
 }
@@ -74,6 +79,9 @@ impl Serve {
 impl Check {
     /// Makes the preparations of `serve` before it opens a socket.
     pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
+        if let Some(app) = &self.app {
+            return super::functions::check(app);
+        }
         let config = self.settings.config()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         runtime.block_on(async {
