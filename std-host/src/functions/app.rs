@@ -4,7 +4,7 @@ use super::context::{self, Unfit};
 use super::custom::{Handler, Unanswered};
 use super::endpoint::Endpoint;
 use super::function::{Function, Refused, read_all};
-use super::limits::{DRAIN_CHECK, PROCESSES, STATUS_TIME};
+use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
 use super::lines::shortened;
 use super::link::{Invocation, Link};
 use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS};
@@ -386,13 +386,22 @@ async fn run_in_worker(
     call: &Call,
     request: InvocationRequest,
 ) -> Answer {
-    let Some(link) = pool.pick().await else {
-        return failed("The function app is not running at the moment: try again later");
-    };
     let id = request.invocation_id.clone();
-    let mut invocation = match link.invoke(request).await {
-        Ok(invocation) => invocation,
-        Err(reason) => return lost(function, &reason),
+    let begun = async {
+        let mut request = request;
+        loop {
+            let link = pool.pick().await?;
+            match link.invoke(request).await {
+                Ok(invocation) => return Some((link, invocation)),
+                // The worker has just ended, and its end was not noticed yet.
+                Err(unsent) => request = *unsent,
+            }
+            tokio::time::sleep(BACK_OFF_FIRST / 10).await;
+        }
+    };
+    let begun = tokio::time::timeout(WAIT_TIME, begun).await.ok().flatten();
+    let Some((link, mut invocation)) = begun else {
+        return failed("The function app is not running at the moment: try again later");
     };
     match within(limit, follow(&mut invocation, call)).await {
         Some(Ok(response)) => answer(function, call, &id, response),

@@ -81,14 +81,11 @@ impl Handler {
         function: &str,
         request: InvocationRequest,
     ) -> Result<Option<TypedData>, Unanswered> {
-        let mut address = self.address.clone();
-        let up = timeout(WAIT_TIME, address.wait_for(Option::is_some)).await;
-        let Some(address) = up.ok().and_then(Result::ok).and_then(|address| *address) else {
-            return Err(Unanswered::Lost("the handler is not running".to_owned()));
-        };
         let id = request.invocation_id.clone();
-        let body = body(request).to_string();
-        let (status, body) = send(address, Method::POST, &format!("/{function}"), body.into(), &id)
+        let body = Bytes::from(body(request).to_string());
+        let stream = timeout(WAIT_TIME, self.connect()).await;
+        let stream = stream.map_err(|_| Unanswered::Lost("the handler is not running".to_owned()))?;
+        let (status, body) = send(stream, Method::POST, &format!("/{function}"), body, &id)
             .await
             .map_err(|error| Unanswered::Lost(error.to_string()))?;
         if !status.is_success() {
@@ -96,6 +93,20 @@ impl Handler {
             return Err(Unanswered::Failed(format!("the handler has answered with {status}: {text}")));
         }
         self.value(&body).map_err(Unanswered::Failed)
+    }
+
+    /// Connects to the handler, as soon as it runs.
+    async fn connect(&self) -> TcpStream {
+        loop {
+            let up = *self.address.borrow();
+            // A handler that has just ended refuses connections.
+            if let Some(address) = up
+                && let Ok(stream) = TcpStream::connect(address).await
+            {
+                return stream;
+            }
+            sleep(READY_CHECK).await;
+        }
     }
 
     /// Reads the value out of an answer, and logs its lines.
@@ -163,7 +174,11 @@ impl Recipe {
         }
         let mut process = Process::start(&launch, &[], &lines).map_err(failed)?;
         let ready = async {
-            while send(address, Method::GET, "/", Bytes::new(), "").await.is_err() {
+            let answers = async || {
+                let stream = TcpStream::connect(address).await?;
+                send(stream, Method::GET, "/", Bytes::new(), "").await
+            };
+            while answers().await.is_err() {
                 sleep(READY_CHECK).await;
             }
         };
@@ -244,16 +259,16 @@ fn body(request: InvocationRequest) -> Value {
     json!({ "Data": data, "Metadata": metadata })
 }
 
-/// Sends a request on a connection of its own.
+/// Sends a request on a fresh connection.
 async fn send(
-    address: SocketAddr,
+    stream: TcpStream,
     method: Method,
     path: &str,
     body: Bytes,
     id: &str,
 ) -> Result<(StatusCode, Bytes), Box<dyn core::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    let address = stream.peer_addr()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // The connection is driven until the answer is read, and then dropped with this future.
     let driver = tokio::spawn(connection);
