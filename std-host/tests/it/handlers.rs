@@ -47,7 +47,7 @@ async fn tool_that_panics_or_fails_answers_with_a_fixed_sentence_and_the_next_ca
         })
         .tool("fails", "d", |_: NoArgs, _: Ctx| async {
             "x".parse::<u8>()?;
-            Ok::<_, ToolError>("unreachable")
+            Ok("unreachable")
         })
         .tool("refuses", "d", |_: NoArgs, _: Ctx| async { Err::<(), _>(ToolError::user("say \"please\"")) })
         .tool("works", "d", |_: NoArgs, _: Ctx| async { "yes" });
