@@ -24,6 +24,9 @@ pub(super) enum Place {
     },
 }
 
+/// A function that is called when the first connection has ended.
+pub(super) type OnEnd = Arc<dyn Fn(&Error) + Send + Sync>;
+
 #[derive(Clone)]
 pub(super) struct Target {
     place: Place,
@@ -36,6 +39,7 @@ pub(super) struct Target {
     pub(super) per: Per,
     /// Environment variables of the child of a caller, by the name of the caller.
     pub(super) callers: HashMap<String, Vec<(OsString, OsString)>>,
+    pub(super) on_end: Option<OnEnd>,
     /// Most connections in addition to the first one.
     pub(super) most_sessions: usize,
     /// For the sessions of callers, which need not probe again.
@@ -54,6 +58,7 @@ impl Target {
             times: Times::default(),
             per: Per::default(),
             callers: HashMap::new(),
+            on_end: None,
             most_sessions: SESSIONS,
             verdicts: Verdicts::default(),
         }

@@ -150,6 +150,37 @@ fn demand_1_death_is_noticed_by_the_exit_although_a_grandchild_holds_the_pipe_an
 }
 
 #[test]
+fn demand_1_readiness_and_metrics_tell_that_a_child_is_down() {
+    let place = Place::new("ready");
+    let script = place.script(&format!("[ -e {} ] && exit 7", place.path("off").display()), X);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let figures = port.to_string();
+    let gate = place.gate_by(&command(&script), |command| command.args(["--metrics-listen", &figures]));
+    let get = |address: &str, path: &str| {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    let ready = || get(gate.0.address(), "/readyz");
+    assert!(ready().starts_with("HTTP/1.1 200"), "{}", ready());
+    fs::write(place.path("off"), "").expect("written");
+    signal("-KILL", place.lines("pids").last().expect("a pid"));
+    until("the gate is not ready", || {
+        ready().starts_with("HTTP/1.1 503") && ready().contains("no backend of /mcp is connected")
+    });
+    let counts = |reason: &str| {
+        let line = format!("attache_backend_ends_total{{backend=\"there\",reason=\"{reason}\"}}");
+        get(&figures, "/metrics").lines().any(|counted| counted.starts_with(&line))
+    };
+    until("the metrics have the exit status", || counts("exit status: 7") && counts("signal: 9 (SIGKILL)"));
+    fs::remove_file(place.path("off")).expect("it was there");
+    until("the gate is ready again", || ready().starts_with("HTTP/1.1 200"));
+}
+
+#[test]
 fn demand_2_child_that_dies_at_its_start_is_started_less_and_less_often_and_the_gate_lives() {
     let place = Place::new("spin");
     let gate = place.gate(&format!("{}back_off = \"100ms\"", command(&place.script("exit 3", ":"))));
