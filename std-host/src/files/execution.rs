@@ -5,9 +5,8 @@ use super::limits::{LAST_OUTPUT, OUTPUT, VARIABLE};
 use crate::backend::{Answer, Call};
 use crate::children::{Caps, Signal, Supervision, Tail, spawn, with_minimal_environment};
 use core::time::Duration;
-use serde::de::IgnoredAny;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -120,11 +119,12 @@ impl Execution<'_> {
         let text = String::from_utf8(output).map_err(|_| "The output of the tool is not UTF-8".to_owned())?;
         let mut result = format!(r#"{{"content":[{}]"#, json!({"type": "text", "text": text.trim_end_matches('\n')}));
         if let Some(schema) = &self.tool.description.result {
-            serde_json::from_str::<IgnoredAny>(&text).map_err(|_| "The output of the tool is not JSON".to_owned())?;
-            if let Err(reason) = schema.check(text.as_bytes()) {
-                tracing::warn!(tool = self.call.name(), reason, "the output of a tool does not fit its schema");
-                return Err("The output of the tool does not fit its schema".to_owned());
-            }
+            let value: Value =
+                serde_json::from_str(&text).map_err(|_| "The output of the tool is not JSON".to_owned())?;
+            schema.check_value(&value, text.len()).map_err(|unfit| {
+                let place = if unfit.path.is_empty() { String::new() } else { format!(" at '{}'", unfit.path) };
+                format!("The output of the tool does not fit its schema{place}: {}", unfit.reason)
+            })?;
             result.push_str(&format!(r#","structuredContent":{}"#, text.trim()));
         }
         result.push('}');
