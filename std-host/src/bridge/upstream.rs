@@ -166,8 +166,15 @@ impl Upstream {
         if let State::Up(first) = self.state.send_replace(down) {
             connections.push(first);
         }
-        for connection in connections {
-            connection.client.clone().close().await;
+        // A stubborn child takes seconds, so they end at the same time.
+        let close = |connection: Arc<Connection>| {
+            let client = connection.client.clone();
+            drop(connection);
+            tokio::spawn(client.close())
+        };
+        for closing in connections.into_iter().map(close).collect::<Vec<_>>() {
+            // An error means that the runtime ends.
+            let _ = closing.await;
         }
     }
 }

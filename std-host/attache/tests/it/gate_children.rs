@@ -2,9 +2,10 @@
 //!
 //! The nine demands are those of `docs/gate.md`, "When a backend fails" and "Child processes".
 
+use crate::access::{Directory, issuer, takes_tokens};
 use crate::running::{Running, attache};
 use core::time::Duration;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -442,6 +443,55 @@ fn demand_8_each_caller_has_a_child_with_settings_of_the_configuration() {
     assert_eq!([call(&ann), call(&bob), call(&ann)], ["ann", "anyone", "ann"]);
     // The first child has the lists, and each caller has one.
     assert_eq!(place.lines("pids").len(), 3);
+}
+
+#[test]
+fn demand_8_settings_of_a_caller_with_a_token_are_those_of_issuer_and_subject() {
+    let place = Place::new("token");
+    let directory = Directory::new("children-token");
+    let token = issuer(&directory);
+    let settings = format!(
+        "{}per = \"caller\"\nenv = {{ WHO = \"anyone\" }}\n[server.backend.callers.\"https://id.example ada\"]\n\
+         env = {{ WHO = \"ada\" }}\n[server.backend.callers.bob]\nenv = {{ WHO = \"the key bob\" }}\n",
+        command(&place.script("", WHO))
+    );
+    let gate = place.gate_by(&settings, |command| command.args(takes_tokens(&directory)));
+    let call = |token: &str| {
+        let file = place.path("token");
+        fs::write(&file, token).expect("written");
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("own file");
+        let run = attache(&["call", &gate.url(), "t", "{}", "--token-file"]).arg(&file).output().expect("it runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8_lossy(&run.stdout).trim().to_owned()
+    };
+    assert_eq!(call(&token(json!({}))), "ada");
+    // The subject of a token is not the name of a key.
+    assert_eq!(call(&token(json!({"sub": "bob"}))), "anyone");
+}
+
+#[test]
+fn gate_of_a_command_takes_settings_of_children_as_flags() {
+    let place = Place::new("flags");
+    let script = place.script("", X);
+    let start = |flags: &[&str]| {
+        let mut command = attache(&[&["gate", "--listen", "127.0.0.1:0"], flags, &["--", "sh"]].concat());
+        command.arg(&script).env("XDG_RUNTIME_DIR", place.path("run")).env_remove("RUNTIME_DIRECTORY");
+        command
+    };
+    for (flags, words) in [
+        (&["--idle", "soon"][..], &["--idle", "10min"][..]),
+        (&["--memory", "much"], &["--memory", "512MiB"]),
+        (&["--cpu", "0"], &["--cpu", "0.5"]),
+        (&["--per", "user"], &["--per", "session or caller"]),
+    ] {
+        let run = start(flags).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.code() == Some(2) && words.iter().all(|word| said.contains(word)), "{flags:?}: {said}");
+    }
+    let gate = Gate(Running::of(start(&["--idle", "1s", "--memory", "64MiB", "--processes", "9", "--cpu", "1.5"])));
+    assert_eq!(gate.call("t", "{}").as_deref(), Ok("x"));
+    let pid = place.lines("pids").pop().expect("a pid");
+    until("the idle child has ended", || !is_alive(&pid));
 }
 
 #[test]
