@@ -52,7 +52,7 @@ impl Upstream {
     pub(super) fn new(name: String, target: Target) -> Self {
         Self {
             name,
-            sessions: Sessions::new(target.most_sessions),
+            sessions: Sessions::new(target.most_sessions, target.session_back_off()),
             target,
             calls: AtomicU64::new(0),
             wanted: Notify::new(),

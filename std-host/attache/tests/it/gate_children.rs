@@ -212,6 +212,31 @@ fn demand_2_wait_begins_with_its_first_value_after_a_life_that_lasted() {
 }
 
 #[test]
+fn demand_2_child_of_a_caller_that_dies_at_its_start_is_not_started_by_every_call() {
+    let place = Place::new("caller-spin");
+    let keys = place.path("keys");
+    let keys = keys.to_str().expect("UTF-8");
+    let ann = added(keys, "ann");
+    let script = place.script(r#"[ "$WHO" = ann ] && echo 'no licence' >&2 && exit 3"#, X);
+    let settings = format!(
+        "{}back_off = \"400ms\"\nper = \"caller\"\n[server.backend.callers.ann]\nenv = {{ WHO = \"ann\" }}\n",
+        command(&script)
+    );
+    let gate = place.gate_by(&settings, |command| command.args(["--auth-keys-file", keys]));
+    let begun = Instant::now();
+    let mut calls = 0;
+    while begun.elapsed() < Duration::from_secs(3) {
+        let run = attache(&["call", &gate.url(), "t", "{}"]).env("ATTACHE_CLIENT_KEY", &ann).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(said.contains("exit status: 3") && said.contains("no licence"), "{said}");
+        calls += 1;
+    }
+    // After 0, 0.4, 1.2 and 2.8 s, each once for the probe and once for the handshake; and the first child.
+    let starts = place.lines("pids").len();
+    assert!(calls > 10 && (3..=9).contains(&starts), "{starts} starts for {calls} calls");
+}
+
+#[test]
 fn demand_3_call_during_a_restart_waits_and_one_that_was_written_is_not_made_again() {
     let place = Place::new("waits");
     let calls = place.path("calls");
