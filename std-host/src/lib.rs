@@ -42,6 +42,7 @@
 //! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
+//! - `functions`: a backend that runs function apps, `functions::App`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -67,6 +68,8 @@ mod door;
 mod engine;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "functions")]
+pub mod functions;
 pub mod http;
 #[cfg(any(feature = "discovery", feature = "client"))]
 mod https;

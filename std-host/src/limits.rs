@@ -398,6 +398,10 @@ pub const KEPT_BYTES: usize = 256 * 1024;
 /// types.
 pub const ANSWERS: Duration = Duration::from_secs(15 * 60);
 
+/// The time by which the questions of a legacy client's call can extend its timeout in all, so that a
+/// call that asks again and again ends, too. Four questions whose answers take as long as they may.
+pub const ANSWERS_TOTAL: Duration = Duration::from_secs(4 * 15 * 60);
+
 /// Calls that are parked at once while modern clients fetch their answers. Each holds the state of
 /// its backend.
 pub const PARKED: usize = 1024;
@@ -405,8 +409,13 @@ pub const PARKED: usize = 1024;
 /// Calls of one caller that are parked at once.
 pub const PARKED_BY_CALLER: usize = 64;
 
-/// The time after which a parked call is cancelled if its client has not retried.
+/// The time after which a parked call is cancelled if its client has not retried. The sealed state that
+/// leads back to the call expires at the same time.
 pub const PARKED_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// Bytes that one process sends another for one request before the other one has read them: a few
+/// events. A single larger message passes alone.
+pub const NEIGHBOUR_BYTES: usize = 1024 * 1024;
 
 /// Fewest bytes of an API key: a value of this length cannot be guessed, in any encoding.
 pub const KEY: usize = 32;

@@ -24,6 +24,7 @@ mod config;
 mod demo;
 mod dev_issuer;
 mod fault;
+mod functions;
 mod gate;
 mod health;
 mod init;
@@ -91,6 +92,7 @@ enum Command {
     Gate(gate::Gate),
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),
+    Functions(functions::Functions),
     Key(keys::Key),
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
@@ -156,6 +158,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
         Command::Watchdog(_) => children::Watchdog::run(),
+        Command::Functions(functions) => functions.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
+use axum::Router;
 use clap::Args;
 use core::pin::pin;
 use std::io;
@@ -47,7 +48,19 @@ impl Serve {
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, mut config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        self.run_after(config, make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
+    /// to the router.
+    pub(super) fn run_after(
+        self,
+        mut config: Config,
+        make: MakeServer<'_>,
+        prepared: impl Future<Output = Result<(), Problem>>,
+        wrap: &dyn Fn(Router) -> Router,
+    ) -> Result<(), Problem> {
         if let Some(directory) = &self.tools_dir {
             let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
             tools.check()?;
@@ -60,9 +73,10 @@ impl Serve {
         let observability = Observability::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
+            prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, make, &observability, &budget).await,
+                _ => http(config, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -139,7 +153,7 @@ async fn over_stdio(
         disconnect(backends).await;
         return Err(fault.into());
     }
-    observability.figures(&limits, axum::Router::new()).await?;
+    observability.figures(&limits, Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
         let _ = stopped.await;
@@ -214,6 +228,7 @@ async fn http(
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
+    wrap: &dyn Fn(Router) -> Router,
 ) -> Result<(), Problem> {
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
@@ -240,7 +255,7 @@ async fn http(
         say(&format!("Status page on http://{address}/"));
     }
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listener, router)
+    let serving = serve(listener, wrap(router))
         .limits(limits)
         .budget(budget.clone())
         .tls(tls)

@@ -78,6 +78,12 @@ impl Call {
         self.called.session
     }
 
+    /// Returns the name and version of the client, if it sends them with each request.
+    // MCP 2026-07-28 basic/index: `io.modelcontextprotocol/clientInfo`.
+    pub fn client_info(&self) -> Option<Value> {
+        self.called.metadata.get("io.modelcontextprotocol/clientInfo").filter(Value::is_object)
+    }
+
     /// Returns the protocol revision of the client.
     pub const fn version(&self) -> Version {
         self.called.version

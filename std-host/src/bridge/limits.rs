@@ -98,6 +98,10 @@ pub const SESSION_IDLE: Duration = Duration::from_secs(5 * 60);
 /// and leaves out the time of questions.
 pub const CALL: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the first of several questions of an older upstream waits for the others, which are messages of their own: a client of
+/// revision 2026-07-28 gets them in one result. A person does not notice it.
+pub const TOGETHER: Duration = Duration::from_millis(20);
+
 /// How often a call is made again after a person has visited the pages that the upstream demanded.
 pub const PAGE_ROUNDS: usize = 3;
 

@@ -20,6 +20,7 @@
 
 mod calls;
 mod completion;
+mod connection;
 mod content;
 mod domain;
 mod entries;

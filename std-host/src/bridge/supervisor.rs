@@ -1,9 +1,11 @@
 //! Keeps the first connection to an upstream: connects, publishes what the upstream offers, follows changes, and connects again.
 
+use super::connection::Connection;
+use super::domain::Profile;
 use super::entries::{ALL, Lists};
 use super::hearing::Hearing;
 use super::limits::SESSION_IDLE;
-use super::upstream::{Connection, State, Upstream};
+use super::upstream::{State, Upstream};
 use crate::backend::{Kind, Publisher};
 use crate::client::{Client, Error, Notice};
 use core::sync::atomic::Ordering;
@@ -59,7 +61,7 @@ impl Supervisor {
         let upstream = Arc::clone(&self.upstream);
         let connect = async {
             sleep(wait).await;
-            upstream.connect().await.map(Arc::new)
+            upstream.target.connect(&Profile::full()).await.map(|client| Arc::new(Connection::new(client)))
         };
         tokio::pin!(connect);
         let restart = upstream.target.times.restart;

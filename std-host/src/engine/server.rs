@@ -270,7 +270,9 @@ impl Server {
 
 /// The parked calls of the process `home`; those of others are continued by its neighbours.
 fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
-    let resume = move |parked, answers, token: Option<&[u8]>| resume(Arc::clone(&neighbours), parked, answers, token);
+    let resume = move |parked, answers, token: Option<&[u8]>, permit| {
+        resume(Arc::clone(&neighbours), parked, answers, token, permit)
+    };
     Parking::new(home, Arc::new(resume))
 }
 

@@ -34,7 +34,7 @@ pub use prompt::Prompt;
 pub use registry::NameTaken;
 pub(crate) use registry::{Asked, Called, Known, Needed, Source};
 pub use resource::Resource;
-#[cfg(feature = "files")]
+#[cfg(any(feature = "files", feature = "functions"))]
 pub(crate) use rules::Rules;
 pub(crate) use state::States;
 pub use tool::Tool;

@@ -405,7 +405,7 @@ impl<C: Clone> Registry<C> {
             Err(reason) => return Started::ended(Outcome::Rejected(Code::InvalidParams, reason)),
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token, permit);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }

@@ -130,7 +130,7 @@ impl Rules {
     }
 
     /// Checks the text of arguments. The error is a sentence for the model.
-    pub(super) fn check(&self, arguments: &[u8]) -> Result<(), String> {
+    pub(crate) fn check(&self, arguments: &[u8]) -> Result<(), String> {
         let value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
         self.check_value(&value, arguments.len()).map_err(|unfit| unfit.to_string())
     }

@@ -10,6 +10,8 @@ mod dev_issuer;
 mod documents;
 mod framing;
 #[cfg(unix)]
+mod functions;
+#[cfg(unix)]
 mod gate;
 #[cfg(target_os = "linux")]
 mod gate_children;
