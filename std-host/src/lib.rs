@@ -76,6 +76,7 @@ mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
 #[cfg(feature = "serve")]
@@ -95,10 +96,8 @@ mod visitor;
 mod watched_file;
 mod why;
 
-/// JSON Schemas of arguments and results. Derive `JsonSchema` with the version that this crate uses.
-pub use schemars;
-/// JSON values, as handlers get and return them.
-pub use serde_json;
+// The versions that this crate uses. Types of arguments and results derive their traits.
+pub use {schemars, serde, serde_json};
 
 pub use attache_core::era::Version;
 pub use attache_core::rpc::Code;
@@ -111,7 +110,9 @@ pub use call::{
 };
 pub use engine::Server;
 pub use limits::{Limits, Rate};
-pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with};
+pub use offer::{
+    AddError, Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with,
+};
 pub use session::neighbours;
 #[doc(hidden)]
 pub use tools::__description;

@@ -140,6 +140,11 @@ struct McpJson {
     settings: Settings,
 }
 
+/// The snippets of the page are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/service.md")]
+struct ServicePage;
+
 /// Creates the server of an endpoint from its configuration.
 type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 

@@ -34,6 +34,10 @@ pub(super) struct Serve {
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// Directory of a function app to load and check, instead of the servers of the configuration
+    #[arg(value_name = "DIR")]
+    app: Option<PathBuf>,
+
     #[command(flatten)]
     settings: Settings,
 }
@@ -88,6 +92,9 @@ impl Serve {
 impl Check {
     /// Makes the preparations of `serve` before it opens a socket.
     pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
+        if let Some(app) = &self.app {
+            return super::functions::check(app);
+        }
         let config = self.settings.check(make)?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
         super::print::print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))

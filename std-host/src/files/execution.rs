@@ -90,9 +90,7 @@ impl Execution<'_> {
     /// Checks the arguments, and returns the environment variables of those that are scalar.
     fn variables(&self) -> Result<Vec<(String, String)>, String> {
         let description = &self.tool.description;
-        let text = self.call.arguments();
-        let arguments: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        description.arguments.check_value(&arguments, text.len()).map_err(|unfit| unfit.to_string())?;
+        description.arguments.check(self.call.arguments().as_bytes())?;
         // Numbers keep their spelling.
         let members: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(self.call.arguments()).map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! The current offers of a running server, and notifications of their changes to open
 //! subscriptions.
 
+use super::add_error::AddError;
 use super::registry::{self, NameTaken, Source};
 use super::state::States;
 use attache_core::tool::Kind;
@@ -100,7 +101,8 @@ impl Changes {
         self.edit(|registry| registry.instruct(source, escaped));
     }
 
-    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
+    pub(super) fn add(&self, kind: Kind, offer: Result<Offer, AddError>) -> Result<(), AddError> {
+        let offer = offer?;
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())

@@ -1,6 +1,7 @@
 //! The offers of a server (tools, prompts, resources and templates), the closures that run them,
 //! and changes of the lists.
 
+mod add_error;
 mod arguments;
 mod changes;
 mod checker;
@@ -22,6 +23,7 @@ mod site;
 mod state;
 mod tool;
 
+pub use add_error::AddError;
 pub use changes::Changes;
 pub(crate) use changes::{Change, Completion, Offer, Registry, Rerun, Started, WeakChanges};
 pub(crate) use entry::since;

@@ -158,7 +158,8 @@ fn first_commands_of_the_readme_serve_and_call_a_tool() {
     };
     // The address of the README may be in use where the tests run.
     let mut server = Command::new(env!("CARGO_BIN_EXE_attache"));
-    server.args(words(serve)).env("ATTACHE_LISTEN", "127.0.0.1:0");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    server.current_dir(root).args(words(serve)).env("ATTACHE_LISTEN", "127.0.0.1:0");
     let server = Running::of(server);
     let mut client = Command::new(env!("CARGO_BIN_EXE_attache"));
     let called = client.args(words(&call.replace("127.0.0.1:8080", server.address()))).output().expect("it runs");
