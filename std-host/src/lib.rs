@@ -62,6 +62,7 @@ mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+pub mod policy;
 #[cfg(feature = "serve")]
 pub mod private_file;
 #[cfg(feature = "serve")]

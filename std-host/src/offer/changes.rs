@@ -2,6 +2,7 @@
 //! subscriptions.
 
 use super::registry::{self, NameTaken, Source};
+use crate::policy::Policy;
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -79,6 +80,19 @@ impl Changes {
         taken
     }
 
+    /// Replaces the policy of a backend or, with `None`, of the server.
+    pub(crate) fn set_policy_of(&self, source: Option<Source>, policy: Policy) {
+        let changed = self.edit(|registry| registry.set_policy(source, Arc::new(policy)));
+        changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
+    }
+
+    /// Notifies the subscriptions of a resource that a backend has updated.
+    pub(crate) fn resource_of(&self, source: Source, uri: String) {
+        if self.offers().admits_uri(Some(source), &uri) {
+            self.tell(Change::Resource(uri));
+        }
+    }
+
     pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
@@ -109,9 +123,24 @@ impl Changes {
         self.tell(Change::List(Kind::Resource));
     }
 
-    /// Notifies subscriptions that the resource with this URI has changed.
+    /// Notifies subscriptions that the resource with this URI has changed, if the policy of the
+    /// server admits it.
     pub fn resource(&self, uri: impl Into<String>) {
-        self.tell(Change::Resource(uri.into()));
+        let uri = uri.into();
+        if self.offers().admits_uri(None, &uri) {
+            self.tell(Change::Resource(uri));
+        }
+    }
+
+    /// Replaces the policy of the server. Running calls continue; requests that arrive from now on
+    /// are served by the new policy.
+    pub fn set_policy(&self, policy: Policy) {
+        self.set_policy_of(None, policy);
+    }
+
+    /// Returns the patterns of the policy of the server that match none of its offers.
+    pub fn unmatched_patterns(&self) -> Vec<String> {
+        self.offers().unmatched_patterns(None)
     }
 
     /// Reports that the user has finished at the page of this id

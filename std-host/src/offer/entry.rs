@@ -2,8 +2,9 @@
 
 use super::changes::Offer;
 use super::handler::Ctx;
-use super::registry::{Asked, Needed};
+use super::registry::Asked;
 use crate::call::{Run, Sealer, check_keys};
+use crate::policy::Needed;
 use attache_core::era::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ impl Entry {
                 arguments: None,
                 mirrors: Vec::new(),
                 needs: Vec::new(),
+                is_read_only: false,
+                digest: None,
                 start,
                 complete: None,
                 source: None,
@@ -86,6 +89,7 @@ impl Entry {
     #[track_caller]
     pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
         let Self { mut offer, listed } = self;
+        offer.is_read_only = listed.get("annotations").is_some_and(|hints| hints["readOnlyHint"] == true);
         let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_deref().unwrap_or(&offer.key))));
         let first: Vec<_> = first.collect();
         let members = first
@@ -168,7 +172,7 @@ macro_rules! listed {
             /// token.
             #[must_use]
             pub fn scope(mut self, scope: &str) -> Self {
-                self.entry.need(super::registry::Needed::Scope(scope.to_owned()));
+                self.entry.need(crate::policy::Needed::Scope(scope.to_owned()));
                 self
             }
 
@@ -176,7 +180,7 @@ macro_rules! listed {
             /// not apply to anonymous callers and holders of keys. Guests are asked for a token.
             #[must_use]
             pub fn role(mut self, role: &str) -> Self {
-                self.entry.need(super::registry::Needed::Role(role.to_owned()));
+                self.entry.need(crate::policy::Needed::Role(role.to_owned()));
                 self
             }
 

@@ -1,11 +1,13 @@
 //! The registry of a server's offers, by index and by key, with the functions that run them.
 
+use super::shelf::{Policies, Shelf, Shown};
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
     Asking, Binding, CompletionRequest, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
     Suspended, crashed,
 };
+use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
@@ -16,8 +18,6 @@ use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
 use serde_json::{Map, Value};
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -39,18 +39,9 @@ pub(crate) struct Registry<C> {
     pub(crate) extensions: Arc<Extensions>,
     /// Scopes that include others, as pairs of the broad and the included one.
     pub(crate) implied: Vec<(String, String)>,
+    policies: Policies,
     /// Incremented with every change of a list.
     generation: u32,
-}
-
-/// The offers of one kind, in the order in which they were added.
-#[derive(Clone, Debug)]
-struct Shelf<C> {
-    offers: Vec<Arc<Offer<C>>>,
-    numbers: HashMap<Arc<str>, usize>,
-    /// Whether there has ever been an offer. The capability stays declared when the last one is
-    /// removed, because clients cache it.
-    declared: bool,
 }
 
 // Written by hand, because derived implementations would require `C: Default`.
@@ -67,14 +58,9 @@ impl<C> Default for Registry<C> {
             subscriptions: false,
             extensions: Arc::default(),
             implied: Vec::new(),
+            policies: Policies::default(),
             generation: 0,
         }
-    }
-}
-
-impl<C> Default for Shelf<C> {
-    fn default() -> Self {
-        Self { offers: Vec::new(), numbers: HashMap::new(), declared: false }
     }
 }
 
@@ -83,6 +69,12 @@ impl<C> Default for Shelf<C> {
 pub struct NameTaken {
     kind: Kind,
     key: String,
+}
+
+impl NameTaken {
+    pub(super) fn new(kind: Kind, key: &str) -> Self {
+        Self { kind, key: key.to_owned() }
+    }
 }
 
 impl fmt::Display for NameTaken {
@@ -105,8 +97,12 @@ pub(crate) struct Offer<C> {
     pub(crate) arguments: Option<Vec<String>>,
     /// The arguments that clients mirror in headers, as pairs of header and path.
     pub(crate) mirrors: Vec<(String, String)>,
-    /// The scopes and roles that the caller's token must have.
+    /// The scopes and roles that the caller's token must have, without those of policies.
     pub(crate) needs: Vec<Needed>,
+    /// Whether the annotations of a tool say that it is read-only.
+    pub(crate) is_read_only: bool,
+    /// The digest of the definition, if a backend has published it.
+    pub(crate) digest: Option<Digest>,
     /// Reads the input of the call and runs the handler.
     pub(crate) start: Start<C>,
     /// Completes the arguments. `None` if the server's completion does.
@@ -119,10 +115,17 @@ pub(crate) struct Offer<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source(pub(crate) u32);
 
-/// A scope or a role.
-pub(crate) enum Needed {
-    Scope(String),
-    Role(String),
+/// An entry of a backend that is not offered to callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HiddenEntry {
+    /// The kind of the entry.
+    pub kind: Kind,
+    /// The name, URI or template that clients would see.
+    pub key: String,
+    /// The reason.
+    pub by: HiddenBy,
+    pub(crate) digest: Option<Digest>,
 }
 
 /// The function that runs a handler.
@@ -210,22 +213,10 @@ impl<C> Completion<C> {
     }
 }
 
-impl<C> Shelf<C> {
-    /// Replaces all entries of `source`. They are listed after those of lower sources. Returns
-    /// whether the list has changed, and the keys that other sources already have.
-    fn replace(&mut self, source: Source, fresh: Vec<Arc<Offer<C>>>) -> (bool, Vec<String>) {
-        let (before, others): (Vec<_>, Vec<_>) = self.offers.drain(..).partition(|offer| offer.source == Some(source));
-        let (mut offers, behind): (Vec<_>, Vec<_>) = others.into_iter().partition(|offer| offer.source < Some(source));
-        let mut keys: HashSet<_> = offers.iter().chain(&behind).map(|offer| Arc::clone(&offer.key)).collect();
-        let (fresh, taken): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
-        let listed = |offer: &Arc<Offer<C>>| (Arc::clone(&offer.key), offer.members.clone());
-        let differs = !before.iter().map(listed).eq(fresh.iter().map(listed));
-        self.declared |= !fresh.is_empty();
-        offers.extend(fresh);
-        offers.extend(behind);
-        self.numbers = offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
-        self.offers = offers;
-        (differs, taken.into_iter().map(|offer| offer.key.to_string()).collect())
+impl<C> Offer<C> {
+    /// Whether this offer and `other` are of one source and have one key.
+    pub(super) fn has_place(&self, other: &Self) -> bool {
+        self.source == other.source && self.key == other.key
     }
 }
 
@@ -235,20 +226,17 @@ impl<C: Clone> Registry<C> {
     /// # Errors
     /// If the key is taken.
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), NameTaken> {
-        let shelf = self.of_mut(kind);
-        match shelf.numbers.entry(offer.key.clone()) {
-            Entry::Occupied(taken) => return Err(NameTaken { kind, key: taken.key().to_string() }),
-            Entry::Vacant(free) => free.insert(shelf.offers.len()),
-        };
-        shelf.offers.push(Arc::new(offer));
-        shelf.declared = true;
+        let policies = core::mem::take(&mut self.policies);
+        let added = self.of_mut(kind).add(kind, offer, &policies);
+        self.policies = policies;
+        added?;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
     }
 
-    /// Whether no list has an entry.
+    /// Whether there is no offer, not even one that a policy hides.
     pub(crate) fn is_empty(&self) -> bool {
-        Kind::ALL.into_iter().all(|kind| self.of(kind).offers.is_empty())
+        Kind::ALL.into_iter().all(|kind| self.of(kind).of(None).next().is_none())
     }
 
     /// Declares all kinds of entries: a backend may come with any of them after clients have asked what the server offers.
@@ -265,40 +253,89 @@ impl<C: Clone> Registry<C> {
             self.completes |= offer.complete.is_some();
             fresh[kind as usize].push(Arc::new(offer));
         }
-        let mut changed = Vec::new();
-        for (kind, fresh) in Kind::ALL.into_iter().zip(fresh) {
-            let (differs, keys) = self.of_mut(kind).replace(source, fresh);
-            taken.extend(keys.into_iter().map(|key| NameTaken { kind, key }));
-            changed.extend(differs.then_some(kind));
-        }
+        let changed = self.each_shelf(|kind, shelf, policies| {
+            let (differs, names) = shelf.replace(kind, source, core::mem::take(&mut fresh[kind as usize]), policies);
+            taken.extend(names);
+            differs
+        });
+        (changed, taken)
+    }
+
+    /// Replaces the policy of a backend or, with `None`, of the server. Returns the lists that have
+    /// changed.
+    pub(crate) fn set_policy(&mut self, source: Option<Source>, policy: Arc<Policy>) -> Vec<Kind> {
+        self.policies.set(source, policy);
+        self.each_shelf(|kind, shelf, policies| shelf.refresh(kind, policies))
+    }
+
+    /// Changes the shelf of each kind, and returns the kinds for which `change` returns `true`.
+    fn each_shelf(&mut self, mut change: impl FnMut(Kind, &mut Shelf<C>, &Policies) -> bool) -> Vec<Kind> {
+        let policies = core::mem::take(&mut self.policies);
+        let changed: Vec<_> =
+            Kind::ALL.into_iter().filter(|kind| change(*kind, self.of_mut(*kind), &policies)).collect();
+        self.policies = policies;
         if !changed.is_empty() {
             self.generation = self.generation.wrapping_add(1);
         }
-        (changed, taken)
+        changed
+    }
+
+    /// Returns the offers of a backend that are hidden from callers, with the reason of each.
+    pub(crate) fn hidden(&self, source: Source) -> Vec<HiddenEntry> {
+        let of = |kind| {
+            let hidden = self.of(kind).hidden(kind, source, &self.policies);
+            hidden.map(move |(offer, by)| HiddenEntry { kind, key: offer.key.to_string(), by, digest: offer.digest })
+        };
+        Kind::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// Returns the key and the digest of each offer of a backend, also of those that are hidden.
+    pub(crate) fn definitions(&self, source: Source) -> Vec<(Kind, String, Digest)> {
+        let of = |kind| {
+            let offers = self.of(kind).of(Some(source));
+            offers.filter_map(move |offer| Some((kind, offer.key.to_string(), offer.digest?)))
+        };
+        Kind::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// Returns the patterns of policies that match no offer: those of a backend for its offers or,
+    /// with `None`, those of the server for all offers.
+    pub(crate) fn unmatched_patterns(&self, source: Option<Source>) -> Vec<String> {
+        let of = |kind| self.of(kind).of(source).map(move |offer| (kind, &*offer.key));
+        let all: Vec<_> = Kind::ALL.into_iter().flat_map(of).collect();
+        self.policies.own(source).map(|policy| policy.unmatched(&all)).unwrap_or_default()
+    }
+
+    /// Whether the policies let callers hear of changes of the resource with this URI.
+    pub(crate) fn admits_uri(&self, source: Option<Source>, uri: &str) -> bool {
+        self.policies.of(source).all(|policy| policy.admits_uri(uri))
     }
 
     /// Returns the offer at this index.
     pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer<C>>> {
-        self.of(kind).offers.get(index).cloned()
+        self.of(kind).shown.get(index).map(|shown| Arc::clone(&shown.offer))
     }
 
     /// Removes an offer. Returns `false` if there is none with this key.
     pub(crate) fn remove(&mut self, kind: Kind, key: &str) -> bool {
-        let shelf = self.of_mut(kind);
-        let Some(number) = shelf.numbers.remove(key) else {
-            return false;
-        };
-        shelf.offers.remove(number);
-        shelf.numbers.values_mut().filter(|other| **other > number).for_each(|other| *other -= 1);
-        self.generation = self.generation.wrapping_add(1);
-        true
+        let changed = self.each_shelf(|of, shelf, policies| of == kind && shelf.remove(kind, key, policies));
+        !changed.is_empty()
     }
 
     /// The source of the resource with this URI: that of its own entry, or of the template that it fits.
     pub(crate) fn source_of(&self, uri: &str) -> Option<Source> {
+        self.shown_for(uri)?.offer.source
+    }
+
+    /// Whether reading this URI needs permissions. `None` if there is no such resource.
+    pub(crate) fn needs_of_uri(&self, uri: &str) -> Option<bool> {
+        Some(!self.shown_for(uri)?.needs.is_empty())
+    }
+
+    fn shown_for(&self, uri: &str) -> Option<&Shown<C>> {
         let json = serde_json::Value::from(uri).to_string();
         let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
-        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.offer(kind, self.find(kind, text)?)?.source)
+        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.of(kind).shown.get(self.find(kind, text)?))
     }
 
     pub(crate) fn complete_with(&mut self, completion: Completion<C>) {
@@ -321,7 +358,7 @@ impl<C: Clone> Registry<C> {
         let (events, received) =
             Events::new(call.version(), &request_meta, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
-        let Some(offer) = self.of(kind).offers.get(index) else {
+        let Some(Shown { offer, .. }) = self.of(kind).shown.get(index) else {
             let run = Box::pin(ready(crashed(&"a call of something that is not there")));
             return Started { run, events: received, again: None, held: Permit::uncounted() };
         };
@@ -408,16 +445,16 @@ impl<C: Clone> Registry<C> {
 
 impl<C: Clone> Catalogue for Registry<C> {
     fn len(&self, kind: Kind) -> usize {
-        self.of(kind).offers.len()
+        self.of(kind).shown.len()
     }
 
     fn key(&self, kind: Kind, index: usize) -> Option<&str> {
-        Some(&self.of(kind).offers.get(index)?.key)
+        Some(&self.of(kind).shown.get(index)?.offer.key)
     }
 
     fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>)) {
-        let offer = self.of(kind).offers.get(index);
-        let members = offer.into_iter().flat_map(|offer| &offer.members);
+        let shown = self.of(kind).shown.get(index);
+        let members = shown.into_iter().flat_map(|shown| &shown.offer.members);
         members.for_each(|(since, members)| take(Member::since(*since, members)));
     }
 
@@ -438,12 +475,12 @@ impl<C: Clone> Catalogue for Registry<C> {
     }
 
     fn mirror(&self, tool: usize, number: usize) -> Option<Mirror<'_>> {
-        let (header, path) = self.tools.offers.get(tool)?.mirrors.get(number)?;
+        let (header, path) = self.tools.shown.get(tool)?.offer.mirrors.get(number)?;
         Some(Mirror { header, path })
     }
 
     fn declares(&self, kind: Kind, index: usize, argument: Text<'_>) -> bool {
-        let Some(offer) = self.of(kind).offers.get(index) else {
+        let Some(Shown { offer, .. }) = self.of(kind).shown.get(index) else {
             return false;
         };
         match (kind, &offer.arguments) {
@@ -454,7 +491,7 @@ impl<C: Clone> Catalogue for Registry<C> {
     }
 
     fn need(&self, kind: Kind, index: usize, number: usize) -> Option<Need<'_>> {
-        Some(match self.of(kind).offers.get(index)?.needs.get(number)? {
+        Some(match self.of(kind).shown.get(index)?.needs.get(number)? {
             Needed::Scope(scope) => Need::Scope(scope),
             Needed::Role(role) => Need::Role(role),
         })
@@ -467,15 +504,19 @@ impl<C: Clone> Catalogue for Registry<C> {
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
         let shelf = self.of(kind);
+        let finds = |shown: &Shown<C>| kind.finds(&shown.offer.key, key);
         match (kind, key.plain()) {
-            (Kind::Template, _) => shelf.offers.iter().position(|offer| kind.finds(&offer.key, key)),
+            (Kind::Template, _) => {
+                // The list does not name the URIs of a template, so a policy judges each of them.
+                shelf.shown.iter().position(|shown| finds(shown) && shown.permits_uri(|| owned(key)))
+            }
             (_, plain) => {
                 let number = match plain {
                     Some(key) => shelf.numbers.get(key),
                     None => shelf.numbers.get(owned(key).as_str()),
                 };
                 // Only URIs have several spellings.
-                let search = || shelf.offers.iter().position(|offer| kind.finds(&offer.key, key));
+                let search = || shelf.shown.iter().position(finds);
                 number.copied().or_else(|| if kind == Kind::Resource { search() } else { None })
             }
         }
