@@ -84,6 +84,7 @@ pub(super) fn assemble(
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
+        faults.or_default(endpoint.check_policies());
         let server = served(make, endpoint, reach);
         let server = server.and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut key_files));
         let server = match server {
@@ -238,6 +239,7 @@ pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Result<Serv
     if server.is_empty() && endpoint.backends.is_empty() {
         return Err(Fault::of(format!("{} has nothing to serve. {NOTHING}", endpoint.path)));
     }
+    let server = server.policy(endpoint.policy());
     Ok(match &endpoint.instructions {
         Some(text) => server.instructions(text),
         None => server,
@@ -266,14 +268,26 @@ pub(super) async fn connect(config: &Config, servers: &[Backends]) {
     for (endpoint, backends) in config.servers.iter().zip(servers) {
         for backend in &endpoint.backends {
             let bridge = Arc::new(backend.bridge());
-            backends.add(&backend.prefix, Arc::clone(&bridge) as _);
-            bridges.push(bridge);
+            let publisher = backends.add_with_policy(
+                &backend.prefix,
+                Arc::clone(&bridge) as _,
+                config.policy_of(endpoint, backend),
+            );
+            bridges.push((bridge, publisher));
         }
     }
     let until = tokio::time::Instant::now() + CONNECT_TIME;
-    for bridge in bridges {
+    for (bridge, publisher) in bridges {
         if tokio::time::timeout_at(until, bridge.connected()).await.is_err() {
             tracing::warn!(backend = bridge.name(), "a backend is not connected yet");
+        } else {
+            for pattern in publisher.unmatched_patterns() {
+                tracing::warn!(
+                    backend = bridge.name(),
+                    pattern,
+                    "a pattern of the policy matches no entry of the backend"
+                );
+            }
         }
     }
 }

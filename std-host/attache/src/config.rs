@@ -7,6 +7,8 @@ mod flags;
 mod layers;
 mod names;
 mod paths;
+mod pins;
+mod policy;
 mod protection;
 mod schema;
 mod secret;
@@ -17,6 +19,8 @@ pub(super) use backend::{Backend, Place, revision};
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
+pub(super) use pins::{BackendId, Definitions, PinsFile, word};
+pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
@@ -24,8 +28,10 @@ use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates};
 
 use super::fault::{Fault, Faults, Origin};
+use super::print::complain;
 use super::text;
 use attache_host::Limits;
+use attache_host::policy::Policy;
 use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -53,6 +59,8 @@ pub(super) struct Config {
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
+    /// The accepted definitions of backends.
+    pub(super) pins: PinsFile,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -67,15 +75,44 @@ pub struct ServerConfig {
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
     pub(super) backends: Vec<Backend>,
+    /// The policy for everything that the server offers.
+    rules: PolicyRules,
     path_origin: Origin,
     resource_origin: Origin,
 }
 
+impl Config {
+    /// Returns the policy of a backend, with its pins.
+    pub(super) fn policy_of(&self, server: &ServerConfig, backend: &Backend) -> Policy {
+        let policy = backend.rules.policy();
+        match self.pins.of(&server.path, &backend.name) {
+            Some(pins) => policy.pins(pins),
+            None => policy,
+        }
+    }
+}
+
 impl ServerConfig {
+    /// Returns the policy for everything that the server offers.
+    pub(super) fn policy(&self) -> Policy {
+        self.rules.policy()
+    }
+
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Checks the policies of the server and of its backends.
+    pub(super) fn check_policies(&self) -> Result<(), Fault> {
+        let mut faults = Faults::default();
+        self.rules.check(&self.path, "", &self.protection, &mut faults);
+        for backend in &self.backends {
+            let of = format!("backend {:?}", backend.name);
+            backend.rules.check(&of, &backend.prefix, &self.protection, &mut faults);
+        }
+        faults.end()
     }
 
     /// Returns the path of the endpoint (`path`), with its leading slash.
@@ -157,14 +194,36 @@ impl Layers {
     /// All settings that contradict each other or name files that cannot be used.
     pub(super) fn config(&self) -> Result<Config, Fault> {
         let mut faults = Faults::default();
+        let pins = faults.or_default(self.pins());
+        faults.or_default(pins.check(self));
+        let config = self.config_with(pins, &mut faults);
+        faults.end().map(|()| config)
+    }
+
+    /// Returns the configuration for `attache pin`, which also replaces a file that is missing or
+    /// that cannot be read. `keeps` is set if pins of the file have to be kept.
+    pub(super) fn config_to_pin(&self, keeps: bool) -> Result<Config, Fault> {
+        let mut faults = Faults::default();
+        let pins = match self.pins() {
+            Err(fault) if !keeps => {
+                complain(&format!("warning: {fault}"));
+                self.no_pins()
+            }
+            pins => faults.or_default(pins),
+        };
+        let config = self.config_with(pins, &mut faults);
+        faults.end().map(|()| config)
+    }
+
+    fn config_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
             socket_mode: value::mode(&self.text("socket_mode")).unwrap_or(0o600),
             rates: value::rate(&self.text("limits.rate")).unwrap_or(Rates::Auto),
             identity_rates: value::rate(&self.text("limits.identity_rate")).unwrap_or(Rates::Auto),
-            limits: self.limits(&mut faults),
-            servers: self.endpoints(&mut faults),
+            limits: self.limits(faults),
+            servers: self.endpoints(faults),
             tls: faults.or_default(self.tls()),
             seal: faults.or_default(self.seal()),
             log_level: self.text("log.level"),
@@ -175,9 +234,10 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             log_exchanges: self.text("log.exchanges") == "true",
+            pins,
         };
         faults.or_default(config.check_paths());
-        faults.end().map(|()| config)
+        config
     }
 
     fn limits(&self, faults: &mut Faults) -> Limits {
@@ -247,6 +307,7 @@ impl Layers {
                     origins: texts("allow_origin"),
                     protection,
                     backends: number.map(|number| self.backends(number)).unwrap_or_default(),
+                    rules: self.rules(number),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
                 }),

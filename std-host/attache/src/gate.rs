@@ -2,7 +2,7 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Config, Place};
+use super::config::{Backend, Config, PinsFile, Place, PolicyRules};
 use super::fault::{Fault, Faults, Origin};
 use super::problem::Problem;
 use super::serve::Serve;
@@ -54,6 +54,18 @@ pub(super) struct Gate {
     #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Behind the gate", requires = "command")]
     environment: Vec<String>,
 
+    /// Offer only the tools, prompts and resources with these names or URIs; * matches any text; repeatable
+    #[arg(long, value_name = "PATTERN", help_heading = "Policy")]
+    allow: Vec<String>,
+
+    /// Hide the tools, prompts and resources with these names or URIs; takes precedence over --allow
+    #[arg(long, value_name = "PATTERN", help_heading = "Policy")]
+    deny: Vec<String>,
+
+    /// Offer only tools that the server annotates with readOnlyHint
+    #[arg(long, help_heading = "Policy")]
+    read_only: bool,
+
     #[command(flatten)]
     serve: Serve,
 
@@ -74,7 +86,10 @@ impl Gate {
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
+        let backends = backends.into_iter().map(|backend| Backend { rules: self.rules(), ..backend }).collect();
         behind(&mut config, backends).unwrap_or_else(|fault| faults.add(fault));
+        // Pins belong to the backends of a configuration file.
+        config.pins = PinsFile::default();
         faults.end()?;
         self.serve.run_with(&config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
     }
@@ -95,6 +110,10 @@ impl Gate {
             version: self.revision,
             ..backend
         }])
+    }
+
+    fn rules(&self) -> PolicyRules {
+        PolicyRules::of_flags(&self.allow, &self.deny, self.read_only)
     }
 
     fn place_of_command(&self) -> Result<Place, Fault> {

@@ -28,11 +28,13 @@ mod keys;
 mod listen;
 mod log;
 mod observability;
+mod pin;
 mod print;
 mod problem;
 mod provision;
 mod serve;
 mod status;
+mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]
 #[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
@@ -79,6 +81,7 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    Pin(pin::Pin),
     Key(keys::Key),
     Provision(provision::Provision),
     Token(token::Token),
@@ -139,6 +142,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Pin(pin) => pin.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::Token(token) => token.run(),

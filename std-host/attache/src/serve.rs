@@ -5,8 +5,9 @@ use super::client_config::{Client, over_http};
 use super::config::{Config, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::observability::Observability;
-use super::print::{complain, say};
+use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
@@ -28,6 +29,10 @@ pub(super) struct Serve {
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// Also start or ask each backend once, and print what it offers and what the policy hides; exit code 1 if one cannot be connected
+    #[arg(long)]
+    start: bool,
+
     #[command(flatten)]
     settings: Settings,
 }
@@ -70,7 +75,13 @@ impl Check {
             faults.end()
         })?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
-        super::print::print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))
+        print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))?;
+        if !self.start {
+            return Ok(());
+        }
+        let surveyed = runtime.block_on(survey(&config));
+        surveyed.iter().try_for_each(|backend| print(&backend.to_string()))?;
+        if all_connected(&surveyed) { Ok(()) } else { Err(Problem::Backends) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[[server.backend]]`: other servers that provide tools, prompts and resources to a server.
 
+use super::policy::{self, PolicyRules};
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::bridge::Bridge;
 use attache_host::client::{Credential, ServerCommand, Version};
@@ -20,6 +21,7 @@ pub(crate) struct Backend {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) plain_http: bool,
     pub(crate) version: Option<Version>,
+    pub(crate) rules: PolicyRules,
     pub(crate) origin: Origin,
 }
 
@@ -51,7 +53,8 @@ impl Backend {
     /// Makes a backend without further settings.
     pub(crate) fn new(name: &str, place: Place, origin: Origin) -> Self {
         let (name, prefix) = (name.to_owned(), String::new());
-        Self { name, prefix, place, token_file: None, headers: Vec::new(), plain_http: false, version: None, origin }
+        let (headers, rules) = (Vec::new(), PolicyRules::default());
+        Self { name, prefix, place, token_file: None, headers, plain_http: false, version: None, rules, origin }
     }
 
     /// Checks for faults that would prevent every connection.
@@ -154,7 +157,10 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
     let mut given = Given::default();
     for (key, value) in table.iter() {
         let at = origin(key.span().start);
-        given.take(key.get_ref(), value.get_ref()).map_err(|what| Fault::at(at, what))?;
+        let is_rule = given.rules.take(key.get_ref(), value.get_ref(), at.clone());
+        if !is_rule.map_err(|what| Fault::at(at.clone(), what))? {
+            given.take(key.get_ref(), value.get_ref()).map_err(|what| Fault::at(at, what))?;
+        }
     }
     let fault = |what: &str| Fault::at(place.clone(), what.to_owned());
     let name = given.name.ok_or_else(|| fault("a backend needs a name"))?;
@@ -173,6 +179,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
         token_file: given.token_file,
         plain_http: given.plain_http,
         version: given.version,
+        rules: given.rules,
         ..Backend::new(&name, where_to, place.clone())
     };
     backend.check().map(|()| backend)
@@ -191,6 +198,7 @@ struct Given {
     token_file: Option<PathBuf>,
     plain_http: bool,
     version: Option<Version>,
+    rules: PolicyRules,
 }
 
 const KEYS: [&str; 10] =
@@ -224,12 +232,10 @@ impl Given {
                 }
             }
             "revision" => self.version = Some(revision(&text()?)?),
-            "deny" | "scopes" => {
-                return Err(format!(
-                    "{key} is not supported: this version lets every caller use every tool of a backend"
-                ));
+            _ => {
+                let keys = KEYS.iter().chain(&policy::KEYS).copied().collect::<Vec<_>>();
+                return Err(format!("there is no setting {key} of a backend: choose from {}", keys.join(", ")));
             }
-            _ => return Err(format!("there is no setting {key} of a backend: choose from {}", KEYS.join(", "))),
         }
         Ok(())
     }
@@ -289,7 +295,7 @@ pub(crate) fn revision(date: &str) -> Result<Version, String> {
 pub(super) fn schema() -> serde_json::Value {
     use serde_json::json;
     let text = |description: &str| json!({"type": "string", "description": description});
-    json!({
+    let mut schema = json!({
         "type": "array",
         "description": "Other servers whose tools, prompts and resources this one offers",
         "items": {
@@ -318,5 +324,9 @@ pub(super) fn schema() -> serde_json::Value {
                 "revision": text("The only revision of MCP to speak with it; unset: the newest that both sides speak"),
             },
         },
-    })
+    });
+    for (key, rule) in policy::schema() {
+        schema["items"]["properties"][key] = rule;
+    }
+    schema
 }

@@ -100,6 +100,7 @@ impl Setting {
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal") => "Sessions",
+            Some("pins") => "Policy",
             Some(_) => "Log, metrics, traces",
         }
     }
@@ -357,6 +358,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
          second line is an older key, still accepted. Share the file so that sessions survive restarts and work on every replica",
     ),
     program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
+    program(
+        "pins.file",
+        Kind::File,
+        "",
+        "File with the accepted definitions of backends, written by attache pin. Unset: attache.pins beside the configuration file, if it \
+         exists",
+    ),
+    program(
+        "pins.new",
+        Kind::Choice(&["hold", "pass"]),
+        "hold",
+        "Entries of backends that have no pin, while there are pins. hold: hidden until they are pinned. pass: offered",
+    ),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
         .basic(),
