@@ -31,6 +31,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::print::complain;
 use super::text;
 use attache_host::Limits;
+use attache_host::observe::AuditLog;
 use attache_host::policy::Policy;
 use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
@@ -53,6 +54,7 @@ pub(super) struct Config {
     pub(super) log_level: String,
     pub(super) log_json: bool,
     pub(super) log_exchanges: bool,
+    pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
     pub(super) traces: Option<String>,
@@ -234,6 +236,11 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             log_exchanges: self.text("log.exchanges") == "true",
+            audit: match self.text("log.audit").as_str() {
+                "on" => Some(AuditLog::default()),
+                "arguments" => Some(AuditLog::default().with_arguments()),
+                _ => None,
+            },
             pins,
         };
         faults.or_default(config.check_paths());

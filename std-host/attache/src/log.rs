@@ -4,7 +4,7 @@
 
 use super::config::Config;
 use attache_host::budget::{Part, Permit};
-use attache_host::observe::ExchangeLog;
+use attache_host::observe::{AuditLog, ExchangeLog};
 use attache_host::{Budget, limits};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
@@ -102,7 +102,9 @@ const LAST: Duration = Duration::from_secs(1);
 /// Starts the log. Waiting lines are charged to `budget`.
 pub(super) fn start(config: &Config, budget: &Budget) -> Log {
     let exchanges = if config.log_exchanges { "info" } else { "off" };
-    let filter = EnvFilter::new(format!("{},{}={exchanges}", config.log_level, ExchangeLog::TARGET));
+    let audit = if config.audit.is_some() { "info" } else { "off" };
+    let (exchange_log, audit_log) = (ExchangeLog::TARGET, AuditLog::TARGET);
+    let filter = EnvFilter::new(format!("{},{exchange_log}={exchanges},{audit_log}={audit}", config.log_level));
     let queue = Queue::start(budget, io::stderr());
     let (writer, lost) = (queue.clone(), Arc::clone(&queue.lost));
     let log = fmt().with_env_filter(filter).with_writer(move || writer.clone());

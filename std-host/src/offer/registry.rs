@@ -289,6 +289,18 @@ impl<C: Clone> Registry<C> {
         Kind::ALL.into_iter().flat_map(of).collect()
     }
 
+    /// Whether a policy hides an offer.
+    pub(crate) fn hides_some(&self) -> bool {
+        Kind::ALL.into_iter().any(|kind| self.of(kind).hides_some())
+    }
+
+    /// Returns the hidden offer with this name or URI.
+    pub(crate) fn hidden_at(&self, kind: Kind, key: &str) -> Option<Arc<Offer<C>>> {
+        let json = serde_json::Value::from(key).to_string();
+        let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
+        self.of(kind).all().find(|offer| kind.finds(&offer.key, text)).map(Arc::clone)
+    }
+
     /// Returns the key and the digest of each offer of a backend, also of those that are hidden.
     pub(crate) fn definitions(&self, source: Source) -> Vec<(Kind, String, Digest)> {
         let of = |kind| {

@@ -185,6 +185,16 @@ impl<C> Shelf<C> {
         taken
     }
 
+    /// Whether a policy hides an offer, or another offer has its key.
+    pub(super) const fn hides_some(&self) -> bool {
+        self.all.len() > self.shown.len()
+    }
+
+    /// Returns all offers, also those that are hidden.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Offer<C>>> {
+        self.all.iter()
+    }
+
     /// Returns the offers of a backend that its policies hide, with the reason of each.
     pub(super) fn hidden(
         &self,

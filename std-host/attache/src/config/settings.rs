@@ -375,6 +375,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
         .basic(),
     program("log.exchanges", Kind::Switch, "false", "Log a line for each message that is answered, with its caller").basic(),
+    program(
+        "log.audit",
+        Kind::Choice(&["off", "on", "arguments"]),
+        "off",
+        "Log a line for each use of a tool, prompt or resource and each refusal: caller, application, name, decision, duration. arguments: \
+         with the arguments, which may contain secrets",
+    ),
     program("metrics.listen", Kind::Address, "", "Address where Prometheus reads /metrics, such as 127.0.0.1:9090"),
     program(
         "status.listen",
