@@ -368,7 +368,7 @@ async fn hidden_entry_of_one_backend_does_not_take_the_name_from_another() {
     first.set_policy(Policy::new().deny(["mirror"]));
     assert_eq!(title().await, "other");
     assert_eq!(
-        first.hidden().iter().map(|entry| (entry.key.as_str(), entry.by)).collect::<Vec<_>>(),
+        first.hidden_by_policy().iter().map(|entry| (entry.key.as_str(), entry.by)).collect::<Vec<_>>(),
         [("mirror", HiddenBy::Deny)]
     );
 }
@@ -391,7 +391,7 @@ async fn entry_that_changes_after_it_was_pinned_is_held_back_until_it_is_accepte
     assert_eq!(call("p_mirror").await, Met::Served);
     publisher.publish(entries(&[(Kind::Tool, changed), (Kind::Tool, fresh)]));
     assert_eq!([call("p_mirror").await, call("p_fresh").await], [Met::Absent; 2]);
-    let reasons: Vec<_> = publisher.hidden().into_iter().map(|entry| (entry.key, entry.by)).collect();
+    let reasons: Vec<_> = publisher.hidden_by_policy().into_iter().map(|entry| (entry.key, entry.by)).collect();
     assert_eq!(reasons, [("p_mirror".to_owned(), HiddenBy::Changed), ("p_fresh".to_owned(), HiddenBy::Unpinned)]);
     publisher.set_policy(accepted());
     assert_eq!([call("p_mirror").await, call("p_fresh").await], [Met::Served; 2]);

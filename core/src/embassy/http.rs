@@ -151,14 +151,14 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let (limit, after) = (body.len(), say.after);
         let body = body.get(..len).unwrap_or_default();
         match self.open(came, (&server, &who), facts, (body, limit), &mut say) {
-            Some(Next::Batch(batch)) if self.batch(batch, (&server, &who), facts, after, body, out).await? => {
+            Some(Next::Batch(batch)) if pin!(self.batch(batch, (&server, &who), facts, after, body, out)).await? => {
                 return Ok(after);
             }
             Some(Next::Call(ticket)) => {
-                self.call(ticket, &who, Place::Alone(facts.accept, after), body, out).await?;
+                pin!(self.call(ticket, &who, Place::Alone(facts.accept, after), body, out)).await?;
                 return Ok(after);
             }
-            Some(Next::Listen(listen)) => match self.listen(&listen, body, out).await? {
+            Some(Next::Listen(listen)) => match pin!(self.listen(&listen, body, out)).await? {
                 None => return Ok(After::Close),
                 Some(reply) => say.answer = Answers::Reply(reply),
             },
@@ -376,7 +376,7 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
                 self.to.head(OK, content, after).await?;
             }
             match next {
-                Next::Call(ticket) => self.call(ticket, who, Place::Batched(front), message, out).await?,
+                Next::Call(ticket) => pin!(self.call(ticket, who, Place::Batched(front), message, out)).await?,
                 Next::Reply(reply) | Next::Remember(_, reply) => {
                     reply.tell();
                     self.to.part(Some(reply.emit(server, message, b"")), [front, b""], b"").await?;

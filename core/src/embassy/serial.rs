@@ -183,10 +183,11 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 b""
             }
         };
+        // `pin!`, because a future that is awaited without it is copied twice before it runs.
         if let Say::Nothing = say {
             match self.connection.open(self.server, self.who, line).next {
-                Next::Call(ticket) => return self.call(ticket, line, Batching::Alone, inbox).await,
-                Next::Batch(batch) => return self.batch(batch, line, inbox).await,
+                Next::Call(ticket) => return pin!(self.call(ticket, line, Batching::Alone, inbox)).await,
+                Next::Batch(batch) => return pin!(self.batch(batch, line, inbox)).await,
                 next => self.decide(&next, line, &mut say),
             }
         }
@@ -204,7 +205,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }
             match next {
-                Next::Call(ticket) => self.call(ticket, message, Batching::Batched, inbox).await?,
+                Next::Call(ticket) => pin!(self.call(ticket, message, Batching::Batched, inbox)).await?,
                 next => self.decide(&next, message, &mut say),
             }
             self.say(&say, message, b"").await?;

@@ -2,11 +2,13 @@
 
 use super::MakeServer;
 use super::auth::{self, KeyFiles};
+use super::children::supervision;
 use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_core::auth::{ANY, Gate};
-use attache_host::backend::Backends;
+use attache_host::auth::Issuer;
+use attache_host::backend::{Backends, Kind};
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
 use axum::Router;
@@ -20,7 +22,6 @@ use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// Where callers reach the program, for URLs and for rules that differ on loopback.
 #[derive(Debug)]
@@ -190,6 +191,16 @@ fn protected(
              listen on a loopback address behind a server with TLS, or set httpSettings.requireHttps to false in auth.platform_file"
         )));
     }
+    if let Some(issuer) =
+        protection.policies.iter().map(|policy| &policy.issuer).find(|issuer| Issuer::is_local(issuer))
+        && let Some(way_in) = way_in(endpoint, reach)
+    {
+        return Err(Fault::of(format!(
+            "{path} trusts the issuer {issuer}, which is on this machine, and is reachable from other machines ({way_in}): the people of \
+             a development issuer are made up, and everyone could sign in. Set auth.issuer to the URL by which clients reach the \
+             issuer, or listen on a loopback address without a public name"
+        )));
+    }
     if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
@@ -198,6 +209,18 @@ fn protected(
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
+}
+
+/// How other machines reach an endpoint: by its address, or through a proxy that has a public name.
+fn way_in(endpoint: &ServerConfig, reach: &Reach) -> Option<String> {
+    let is_public = |host: &&String| !attache_core::http::LOOPBACK.contains(&host.as_str());
+    let host = || endpoint.hosts.iter().find(is_public).map(|host| format!("allow_host has {host}"));
+    let resource = || {
+        let resource = endpoint.protection.resource.as_ref().filter(|resource| !Issuer::is_local(resource));
+        resource.map(|resource| format!("auth.resource is {resource}"))
+    };
+    let address = || (!reach.is_local).then(|| format!("it listens on {reach}"));
+    address().or_else(host).or_else(resource)
 }
 
 /// The environment variable by which a platform announces that it authenticates callers.
@@ -257,39 +280,57 @@ const NOTHING: &str = r#"Put another MCP server behind it, in attache.toml:
     name = "crm"
     url = "http://127.0.0.1:3000/mcp"
     prefix = "crm_"
+    [[server.backend]]
+    name = "scripts"
+    tools_dir = "/srv/tools"
 
 or name one server on the command line: attache gate URL, or attache gate -- COMMAND ARGS
+or a directory with tools: attache serve --tools-dir DIR
 To try the program without another server: attache serve --demo"#;
 
 /// Starts the backends of each server, and waits shortly for them to connect, so that a client that
 /// lists tools at once finds them.
-pub(super) async fn connect(config: &Config, servers: &[Backends]) {
-    let mut bridges = Vec::new();
+///
+/// # Errors
+/// If files of a backend cannot be used, or if backends that are connected offer the same name.
+pub(super) async fn connect(config: &Config, servers: &[Backends]) -> Result<(), Fault> {
+    let supervision = supervision(config);
+    let (mut faults, mut started) = (Faults::default(), Vec::new());
     for (endpoint, backends) in config.servers.iter().zip(servers) {
         for backend in &endpoint.backends {
-            let bridge = Arc::new(backend.bridge());
-            let publisher = backends.add_with_policy(
-                &backend.prefix,
-                Arc::clone(&bridge) as _,
-                config.policy_of(endpoint, backend),
-            );
-            bridges.push((bridge, publisher));
-        }
-    }
-    let until = tokio::time::Instant::now() + CONNECT_TIME;
-    for (bridge, publisher) in bridges {
-        if tokio::time::timeout_at(until, bridge.connected()).await.is_err() {
-            tracing::warn!(backend = bridge.name(), "a backend is not connected yet");
-        } else {
-            for pattern in publisher.unmatched_patterns() {
-                tracing::warn!(
-                    backend = bridge.name(),
-                    pattern,
-                    "a pattern of the policy matches no entry of the backend"
-                );
+            match backend.make(&supervision) {
+                Ok(made) => {
+                    let policy = config.policy_of(endpoint, backend);
+                    let publisher = backends.add_with_policy(&backend.prefix, made.backend(), policy);
+                    started.push((backend, made, publisher));
+                }
+                Err(what) => faults.add(backend.fault(&what)),
             }
         }
     }
+    let until = tokio::time::Instant::now() + CONNECT_TIME;
+    for (backend, made, publisher) in &started {
+        if tokio::time::timeout_at(until, made.connected()).await.is_err() {
+            tracing::warn!(backend = backend.name, "a backend is not connected yet");
+            continue;
+        }
+        for pattern in publisher.unmatched_patterns() {
+            tracing::warn!(backend = backend.name, pattern, "a pattern of the policy matches no entry of the backend");
+        }
+    }
+    for (backend, _, publisher) in &started {
+        for hidden in publisher.hidden() {
+            match hidden.kind() {
+                Kind::Tool | Kind::Prompt => faults.add(backend.fault(&format!("{hidden}: set a prefix"))),
+                // URIs have no prefix.
+                Kind::Resource | Kind::Template => complain(&format!(
+                    "warning: {}: clients get it from the server or backend that is named first",
+                    backend.fault(&hidden.to_string())
+                )),
+            }
+        }
+    }
+    faults.end()
 }
 
 /// The time that the start waits for backends. Package runners may take longer; clients are

@@ -15,7 +15,9 @@ mod secret;
 mod settings;
 mod value;
 
-pub(super) use backend::{Backend, Place, revision};
+pub(super) use backend::{Backend, Place, Program, revision};
+#[cfg(not(feature = "traces"))]
+pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
@@ -25,7 +27,7 @@ pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 use settings::{Kind, SETTINGS, Setting};
-pub(super) use value::{Listen, Rates};
+pub(super) use value::{Listen, Rates, life};
 
 use super::fault::{Fault, Faults, Origin};
 use super::print::complain;
@@ -63,6 +65,15 @@ pub(super) struct Config {
     pub(super) administered: Option<PathBuf>,
     /// The accepted definitions of backends.
     pub(super) pins: PinsFile,
+    pub(super) children: ChildLimits,
+}
+
+/// The limits of all child processes together.
+#[derive(Debug)]
+pub(super) struct ChildLimits {
+    pub(super) most: usize,
+    /// The directory of the state file. `None` for the directory of the service or of the user.
+    pub(super) state_directory: Option<PathBuf>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -92,7 +103,22 @@ impl Config {
             None => policy,
         }
     }
+
+    /// Adds backends of the command line to the one server of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration has several servers.
+    pub(super) fn add_backends(&mut self, backends: Vec<Backend>) -> Result<(), Fault> {
+        let [server] = self.servers.as_mut_slice() else {
+            return Err(Fault::of(SEVERAL.to_owned()));
+        };
+        server.backends.extend(backends);
+        Ok(())
+    }
 }
+
+const SEVERAL: &str = "the command line can add a backend to one path: with several [[server]] in the file, write \
+                       [[server.backend]] there and run attache serve";
 
 impl ServerConfig {
     /// Returns the policy for everything that the server offers.
@@ -242,6 +268,12 @@ impl Layers {
                 _ => None,
             },
             pins,
+            children: ChildLimits {
+                most: self.count("children.most"),
+                state_directory: Some(self.text("children.state_dir"))
+                    .filter(|text| !text.is_empty())
+                    .map(PathBuf::from),
+            },
         };
         faults.or_default(config.check_paths());
         config

@@ -17,11 +17,14 @@
 
 mod assemble;
 mod auth;
+mod children;
 mod client;
 mod client_config;
 mod config;
 mod demo;
+mod dev_issuer;
 mod fault;
+mod functions;
 mod gate;
 mod health;
 mod keys;
@@ -40,6 +43,7 @@ mod survey;
 mod system;
 mod text;
 mod token;
+#[cfg_attr(not(feature = "traces"), path = "no_traces.rs")]
 mod traces;
 
 use attache_host::ServerBuilder;
@@ -82,8 +86,12 @@ enum Command {
     Config(Show),
     Gate(gate::Gate),
     Pin(pin::Pin),
+    #[command(name = children::COMMAND, hide = true)]
+    Watchdog(children::Watchdog),
+    Functions(functions::Functions),
     Key(keys::Key),
     Provision(provision::Provision),
+    DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
     Health(health::Health),
     List(client::List),
@@ -143,8 +151,11 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
         Command::Pin(pin) => pin.run(),
+        Command::Watchdog(_) => children::Watchdog::run(),
+        Command::Functions(functions) => functions.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
+        Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),

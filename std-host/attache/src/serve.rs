@@ -2,8 +2,8 @@
 
 use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
-use super::config::{Config, ServerConfig};
-use super::fault::{Fault, Faults};
+use super::config::{Backend, Config, Place, ServerConfig};
+use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, print, say};
 use super::problem::Problem;
@@ -11,9 +11,11 @@ use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
+use axum::Router;
 use clap::Args;
 use core::pin::pin;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -22,6 +24,10 @@ pub(super) struct Serve {
     /// Serve one client on standard input and output instead of HTTP
     #[arg(long, conflicts_with_all = ["listen", "path", "allow_host", "allow_origin"])]
     stdio: bool,
+
+    /// Serve the executables of this directory as tools, each with a description file; see docs/gate.md
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    tools_dir: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) settings: Settings,
@@ -40,20 +46,39 @@ pub(super) struct Check {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         let config = self.settings.config()?;
-        self.run_with(&config, make)
+        self.run_with(config, make)
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        self.run_after(config, make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
+    /// to the router.
+    pub(super) fn run_after(
+        self,
+        mut config: Config,
+        make: MakeServer<'_>,
+        prepared: impl Future<Output = Result<(), Problem>>,
+        wrap: &dyn Fn(Router) -> Router,
+    ) -> Result<(), Problem> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        let config = &config;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
         let observability = Observability::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
+            prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, make, &observability, &budget).await,
+                _ => http(config, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -108,8 +133,11 @@ async fn over_stdio(
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    connect(config, &backends).await;
-    observability.figures(&limits, axum::Router::new()).await?;
+    if let Err(fault) = connect(config, &backends).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
+    observability.figures(&limits, Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
         let _ = stopped.await;
@@ -184,6 +212,7 @@ async fn http(
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
+    wrap: &dyn Fn(Router) -> Router,
 ) -> Result<(), Problem> {
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
@@ -200,14 +229,17 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    connect(config, &backends).await;
+    if let Err(fault) = connect(config, &backends).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
         say(&format!("Status page on http://{address}/"));
     }
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listener, router)
+    let serving = serve(listener, wrap(router))
         .limits(limits)
         .budget(budget.clone())
         .tls(tls)

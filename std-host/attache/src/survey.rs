@@ -57,7 +57,7 @@ pub(super) async fn survey(config: &Config) -> Vec<Surveyed> {
                 .into_iter()
                 .map(|(kind, key, digest)| ((word(kind), key), digest))
                 .collect(),
-            hidden: publisher.hidden(),
+            hidden: publisher.hidden_by_policy(),
             unmatched_patterns: publisher.unmatched_patterns(),
         });
         surveyed.push(Surveyed { id, offered });

@@ -94,7 +94,7 @@ impl Fetcher {
 
 /// Returns the URLs where the metadata of an issuer may be: RFC 8414 §3.1 and §5, OpenID Connect
 /// Discovery 1.0 §4. MCP basic/authorization prescribes this order.
-fn places(issuer: &str) -> Vec<String> {
+pub(crate) fn places(issuer: &str) -> Vec<String> {
     let issuer = issuer.trim_end_matches('/');
     let host = issuer.find("://").map_or(0, |at| at + 3);
     let path = issuer[host..].find('/').map_or(issuer.len(), |at| host + at);

@@ -75,6 +75,7 @@ impl Source {
         Self::of(keys, None)
     }
 
+    #[cfg(feature = "discovery")]
     pub(super) fn fetched(fetcher: Fetcher) -> Self {
         let remote = Remote { fetches: Mutex::new(Fetches { fetcher, last: None }), deadlines: RwLock::new(None) };
         Self::of(KeySet::default(), Some(remote))
@@ -90,7 +91,9 @@ impl Source {
     pub(super) async fn fresh(&self, fetch: Fetch) -> Arc<Snapshot> {
         match self.0.age() {
             Age::Fresh => {}
-            Age::Stale if fetch == Fetch::Wait => drop(self.0.fetch(|shared| shared.age() != Age::Stale).await),
+            Age::Stale if fetch == Fetch::Wait => {
+                Box::pin(self.0.fetch(|shared| shared.age() != Age::Stale)).await;
+            }
             Age::Due | Age::Stale => self.fetch_beside(),
         }
         self.0.snapshot()

@@ -266,12 +266,13 @@ async fn serve(
         Ok(Named::Unknown) => (None, Carrier::UnknownSession(facts)),
         Err(error) => return refuse(server, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
-    let moment = server.now();
+    let moment = server.now_for(&head.extensions);
     let opened = open(&moment.server_for(who), who, carrier, &body);
     moment.opened(&opened, who, &body, &mut watch);
     let next = opened.next;
     if let Next::Batch(batch) = next {
-        let batch = session::batch(server, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
+        let batch =
+            session::batch(server, (moment, batch), who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
         return Box::pin(batch).await;
     }
     if let Next::Reply(reply) = &next

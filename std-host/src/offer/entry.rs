@@ -1,11 +1,12 @@
 //! The common builder of tools, prompts and resources: the members that lists show.
 
-use super::changes::Offer;
+use super::changes::{Completion, Offer, Start};
 use super::handler::Ctx;
 use super::registry::Asked;
-use crate::call::{Run, Sealer, check_keys};
+use crate::call::{Outcome, Run, Sealer, check_keys, crashed};
 use crate::policy::Needed;
 use attache_core::era::Version;
+use core::future::ready;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct Entry {
     offer: Offer,
     listed: Map<String, Value>,
+    /// The completions of arguments, by their names.
+    completions: Vec<(String, Completion)>,
 }
 
 impl Entry {
@@ -21,7 +24,6 @@ impl Entry {
         listed: Vec<(&str, Value)>,
         start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static,
     ) -> Self {
-        let start = Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer));
         Self {
             offer: Offer {
                 key: key.into(),
@@ -31,11 +33,12 @@ impl Entry {
                 needs: Vec::new(),
                 is_read_only: false,
                 digest: None,
-                start,
+                start: starting(start),
                 complete: None,
                 source: None,
             },
             listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            completions: Vec::new(),
         }
     }
 
@@ -43,10 +46,31 @@ impl Entry {
         &self.offer.key
     }
 
+    /// Replaces the function that runs the handler.
+    pub(super) fn start_with(&mut self, start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static) {
+        self.offer.start = starting(start);
+    }
+
+    /// Wraps the function that runs the handler.
+    pub(super) fn wrap_start(&mut self, wrap: impl FnOnce(Start) -> Start) {
+        let unset = starting(|_, _, _| Box::pin(ready(crashed(&"a handler is being replaced"))));
+        self.offer.start = wrap(core::mem::replace(&mut self.offer.start, unset));
+    }
+
+    /// Completes one argument.
+    pub(super) fn complete(&mut self, argument: &str, completion: Completion) {
+        self.completions.push((argument.to_owned(), completion));
+    }
+
     /// Sets the names of the arguments if no others are allowed.
     pub(super) fn declare(mut self, arguments: Option<Vec<String>>) -> Self {
         self.offer.arguments = arguments;
         self
+    }
+
+    /// Returns the names of the arguments if no others are allowed.
+    pub(super) fn arguments(&self) -> Option<&[String]> {
+        self.offer.arguments.as_deref()
     }
 
     pub(super) fn get(&self, name: &str) -> &Value {
@@ -88,8 +112,11 @@ impl Entry {
     /// gets the key.
     #[track_caller]
     pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
-        let Self { mut offer, listed } = self;
+        let Self { mut offer, listed, completions } = self;
         offer.is_read_only = listed.get("annotations").is_some_and(|hints| hints["readOnlyHint"] == true);
+        if !completions.is_empty() {
+            offer.complete = Some(by_argument(completions));
+        }
         let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_deref().unwrap_or(&offer.key))));
         let first: Vec<_> = first.collect();
         let members = first
@@ -107,6 +134,20 @@ impl Entry {
         offer.members = groups.into_iter().map(|(since, members)| (since, members.join(","))).collect();
         offer
     }
+}
+
+fn starting(start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static) -> Start {
+    Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer))
+}
+
+/// Completes each argument by its own completion. Arguments without one have no completions.
+fn by_argument(completions: Vec<(String, Completion)>) -> Completion {
+    Completion::new(move |request, call, sealer| {
+        match completions.iter().find(|(argument, _)| argument == request.argument()) {
+            Some((_, completion)) => completion.run(request, call, sealer),
+            None => Box::pin(ready(Outcome::Values(Vec::new()))),
+        }
+    })
 }
 
 /// MCP 2025-11-25 basic/index, "Icons": clients MUST refuse other schemes.

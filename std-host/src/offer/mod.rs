@@ -3,11 +3,15 @@
 
 mod arguments;
 mod changes;
+mod checker;
 mod closing;
 mod entry;
 mod handler;
+mod layered;
 mod members;
+mod mirror;
 mod offering;
+mod passed;
 mod prompt;
 mod registry;
 mod resource;
@@ -16,17 +20,22 @@ mod schema;
 mod shelf;
 mod shortened;
 mod site;
+mod state;
 mod tool;
 
 pub use changes::Changes;
 pub(crate) use changes::{Change, Completion, Offer, Registry, Rerun, Started, WeakChanges};
 pub(crate) use entry::since;
-pub(crate) use handler::blocking;
-pub use handler::{Ctx, Handler};
+pub use handler::{Ctx, Handler, with};
+pub use layered::{ToolCall, ToolFailure, ToolService};
+pub(crate) use mirror::mirrors;
 pub(crate) use offering::completion;
+pub(crate) use passed::PassedExtensions;
 pub use prompt::Prompt;
 pub(crate) use registry::{Asked, Called, Known, Source};
 pub use registry::{HiddenEntry, NameTaken};
 pub use resource::Resource;
+#[cfg(feature = "functions")]
+pub(crate) use rules::Rules;
+pub(crate) use state::States;
 pub use tool::Tool;
-pub(crate) use tool::mirrors;

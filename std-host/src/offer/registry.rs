@@ -4,8 +4,8 @@ use super::shelf::{Policies, Shelf, Shown};
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
-    Asking, Binding, CompletionRequest, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
-    Suspended, crashed,
+    Asking, Binding, CompletionRequest, EventReceiver, Events, Extensions, Failure, Metadata, Outcome, Parking, Run,
+    Sealer, Suspended, crashed,
 };
 use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::auth::Need;
@@ -18,8 +18,8 @@ use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// All offers of a server at one moment. Copies share the closures. Each call gets a `C`, the
@@ -31,7 +31,7 @@ pub(crate) struct Registry<C> {
     resources: Shelf<C>,
     templates: Shelf<C>,
     completion: Option<Arc<Completion<C>>>,
-    /// Whether an entry of a backend completes its arguments, or once did. The capability stays
+    /// Whether an entry completes its arguments itself, or once did. The capability stays
     /// declared, because clients cache it.
     completes: bool,
     pub(crate) logging: bool,
@@ -40,8 +40,17 @@ pub(crate) struct Registry<C> {
     /// Scopes that include others, as pairs of the broad and the included one.
     pub(crate) implied: Vec<(String, String)>,
     policies: Policies,
+    instructions: Instructions,
     /// Incremented with every change of a list.
     generation: u32,
+}
+
+/// The instructions for the model, JSON-escaped.
+#[derive(Clone, Debug, Default)]
+struct Instructions {
+    /// Those of the program, and of each backend.
+    each: BTreeMap<Option<Source>, String>,
+    all: String,
 }
 
 // Written by hand, because derived implementations would require `C: Default`.
@@ -59,6 +68,7 @@ impl<C> Default for Registry<C> {
             extensions: Arc::default(),
             implied: Vec::new(),
             policies: Policies::default(),
+            instructions: Instructions::default(),
             generation: 0,
         }
     }
@@ -74,6 +84,18 @@ pub struct NameTaken {
 impl NameTaken {
     pub(super) fn new(kind: Kind, key: &str) -> Self {
         Self { kind, key: key.to_owned() }
+    }
+
+    /// Returns the kind of the entry.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the name, URI or template.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
     }
 }
 
@@ -140,8 +162,12 @@ pub(crate) struct Called<C> {
     pub(crate) metadata: Metadata,
     pub(crate) extensions: Arc<Extensions>,
     pub(crate) caller: Caller,
+    /// The name of the client's session, for a legacy client.
+    pub(crate) session: Option<[u8; 16]>,
     pub(crate) deadline: Instant,
     pub(crate) changes: C,
+    /// The declared extensions of the HTTP request. `None` if the server declares none.
+    pub(crate) request: Option<Arc<http::Extensions>>,
 }
 
 /// The input of a call.
@@ -155,6 +181,8 @@ pub(crate) enum Asked<'b> {
 /// The state of a legacy client's session, which its calls do not repeat.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
+    /// The name of the session, which no other session has.
+    pub(crate) session: [u8; 16],
     pub(crate) client: Client,
     /// The least severe level of log messages that the client wants.
     pub(crate) level: Option<Level>,
@@ -164,11 +192,18 @@ pub(crate) struct Known {
 pub(crate) struct Started<C> {
     pub(crate) run: Run,
     /// The events that the call sends before its result.
-    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) events: EventReceiver,
     /// Runs the call again, for a legacy client with a known handshake.
     pub(crate) again: Option<Rerun<C>>,
     /// The permit for memory that the call already held when it was parked.
     pub(crate) held: Permit,
+}
+
+impl<C> Started<C> {
+    /// A call that ends with `outcome` and runs no handler.
+    fn ended(outcome: Outcome) -> Self {
+        Self { run: Box::pin(ready(outcome)), events: EventReceiver::NONE, again: None, held: Permit::uncounted() }
+    }
 }
 
 /// The data to run a call once more, with the answers to its questions.
@@ -211,6 +246,10 @@ impl<C> Completion<C> {
     pub(crate) fn new(complete: impl Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
+
+    pub(crate) fn run(&self, request: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
+        (self.0)(request, call, sealer)
+    }
 }
 
 impl<C> Offer<C> {
@@ -226,10 +265,12 @@ impl<C: Clone> Registry<C> {
     /// # Errors
     /// If the key is taken.
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), NameTaken> {
+        let completes = offer.complete.is_some();
         let policies = core::mem::take(&mut self.policies);
         let added = self.of_mut(kind).add(kind, offer, &policies);
         self.policies = policies;
         added?;
+        self.completes |= completes;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
     }
@@ -323,6 +364,26 @@ impl<C: Clone> Registry<C> {
         self.policies.of(source).all(|policy| policy.admits_uri(uri))
     }
 
+    /// Returns the entries of `source` that are not listed because lower sources have their keys.
+    pub(crate) fn taken_of(&self, source: Source) -> Vec<NameTaken> {
+        Kind::ALL.into_iter().flat_map(|kind| self.of(kind).taken_of(kind, source, &self.policies)).collect()
+    }
+
+    /// Sets the instructions of the program or of a backend, JSON-escaped. Empty ones are removed.
+    pub(crate) fn instruct(&mut self, source: Option<Source>, text: String) {
+        let Instructions { each, all } = &mut self.instructions;
+        match text.is_empty() {
+            true => each.remove(&source),
+            false => each.insert(source, text),
+        };
+        *all = each.values().map(String::as_str).collect::<Vec<_>>().join(r"\n\n");
+    }
+
+    /// Returns the instructions of the program and then those of the backends, JSON-escaped.
+    pub(crate) fn instructions(&self) -> Option<&str> {
+        Some(&*self.instructions.all).filter(|all| !all.is_empty())
+    }
+
     /// Returns the offer at this index.
     pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer<C>>> {
         self.of(kind).shown.get(index).map(|shown| Arc::clone(&shown.offer))
@@ -362,32 +423,31 @@ impl<C: Clone> Registry<C> {
         body: &Bytes,
         call: Call<'_>,
         (changes, parking, key): (&C, &Parking, &Key),
+        request: Option<Arc<http::Extensions>>,
         known: Option<Known>,
         deadline: Instant,
         permit: &Permit,
     ) -> Started<C> {
         let request_meta = call.request_meta();
-        let (events, received) =
-            Events::new(call.version(), &request_meta, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(Shown { offer, .. }) = self.of(kind).shown.get(index) else {
-            let run = Box::pin(ready(crashed(&"a call of something that is not there")));
-            return Started { run, events: received, again: None, held: Permit::uncounted() };
+            return Started::ended(crashed(&"a call of something that is not there"));
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let client = known.map(|known| known.client);
         let asking = match Asking::of(body, call.version(), &request_meta, (key, &binding), client, permit) {
             Ok(asking) => asking,
-            Err(reason) => {
-                let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
-                return Started { run, events: received, again: None, held: Permit::uncounted() };
-            }
+            Err(reason) => return Started::ended(Outcome::Rejected(Code::InvalidParams, reason)),
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token, permit);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
+        let level = known.and_then(|known| known.level);
+        // A closure asks by its outcome, and runs again with the answers.
+        let asks = offer.source.is_some();
+        let (events, received) = Events::new(call.version(), &request_meta, self.logging, level, asks, permit);
         let asking = Arc::new(asking);
         let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer::new(key.clone(), binding, Arc::clone(&asking));
@@ -398,8 +458,10 @@ impl<C: Clone> Registry<C> {
             metadata: Metadata::of(body, request_meta.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
+            session: known.map(|known| known.session),
             deadline,
             changes: changes.clone(),
+            request,
         };
         let uri = call.read().uri();
         let again = again.map(|(key, binding)| {
@@ -431,7 +493,7 @@ impl<C: Clone> Registry<C> {
 
     fn complete(&self, offer: &Offer<C>, typed: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
         match offer.complete.as_ref().or(self.completion.as_deref()) {
-            Some(completion) => (completion.0)(typed, call, sealer),
+            Some(completion) => completion.run(typed, call, sealer),
             None => Box::pin(ready(crashed(&"a completion, of which there is none"))),
         }
     }

@@ -3,11 +3,32 @@
 use super::changes::Offer;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
+use super::offering::completion;
 use super::registry::Asked;
-use crate::call::{IntoContents, Outcome, ResourceRequest, Role, Sealer, annotations, crashed, guarded};
+use crate::call::{
+    CompletionRequest, IntoContents, Outcome, ResourceRequest, Role, Sealer, annotations, crashed, guarded,
+};
+use attache_core::tool::template;
 use std::sync::Arc;
 
 /// The builder of a resource or a resource template.
+///
+/// ```
+/// use attache_host::{CompletionRequest, Ctx, Resource, ResourceRequest, Server, ToolError};
+///
+/// let readme = Resource::new("docs://readme", "readme", "text/markdown", async |_: ResourceRequest, _: Ctx| {
+///     "# Weather station"
+/// });
+/// let station = Resource::new("station://{name}", "station", "text/plain", async |read: ResourceRequest, _: Ctx| {
+///     match read.variable("name") {
+///         "roof" => Ok("21.5 °C"),
+///         _ => Err(ToolError::not_found()),
+///     }
+/// })
+/// .description("The temperature at a station")
+/// .complete("name", async |_: CompletionRequest, _: Ctx| vec!["roof".to_owned()]);
+/// let server = Server::new("weather", "1.0").with_resource(readme).with_template(station);
+/// ```
 pub struct Resource {
     entry: Entry,
     name: String,
@@ -69,6 +90,20 @@ impl Resource {
     #[must_use]
     pub fn audience(self, audience: &[Role], priority: f64) -> Self {
         self.member("annotations", annotations(audience, priority))
+    }
+
+    /// Completes a variable of a template while the user types it. `handler` gets the typed text and
+    /// returns possible values, best first. At most a hundred are sent.
+    ///
+    /// # Panics
+    /// If the URI has no such variable.
+    #[must_use]
+    #[track_caller]
+    pub fn complete<H: Handler<CompletionRequest, Vec<String>>>(mut self, variable: &str, handler: H) -> Self {
+        let known = template::names(self.entry.key()).any(|name| name == variable);
+        assert!(known, "{:?} has no variable {variable:?}", self.entry.key());
+        self.entry.complete(variable, completion(handler));
+        self
     }
 
     pub(crate) fn finish(self, key: &'static str) -> Offer {

@@ -2,8 +2,8 @@
 //! there are any is decided once, when the tool is added, so that a tool without such rules does
 //! not pay for them.
 
-#[cfg(feature = "schema")]
-use super::shortened::echoed;
+use super::checker::Checker;
+use crate::limits;
 use serde_json::Value;
 
 /// Whether `schema`, which was derived from a type, has rules that deserializing into that type
@@ -69,60 +69,81 @@ fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
 
 /// A compiled schema that arguments are validated against.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(crate) enum Rules {
+    /// Checks the keywords that [`Checker`] knows.
+    Own(Checker),
+    /// Checks all keywords.
     #[cfg(feature = "schema")]
-    validator: jsonschema::Validator,
+    Engine(jsonschema::Validator),
 }
 
 impl Rules {
-    /// Compiles a schema.
+    /// Compiles a schema. `derived` is set if it was derived from the type of the arguments. The
+    /// keywords that are not checked are named once in the log.
     ///
     /// # Panics
-    /// If the schema is invalid, refers to a schema outside of itself, or if feature `schema` is
-    /// off.
-    // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
-    // is fetched.
-    #[cfg(feature = "schema")]
+    /// If the schema is invalid, or refers to a schema outside of itself.
     #[track_caller]
-    pub(super) fn new(tool: &str, schema: &Value) -> Self {
-        match jsonschema::validator_for(schema) {
-            Ok(validator) => Self { validator },
-            Err(error) => panic!("the schema of tool {tool:?} cannot be used: {error}"),
-        }
+    pub(super) fn new(tool: &str, schema: &Value, derived: bool) -> Self {
+        Self::compile(tool, schema, derived)
+            .unwrap_or_else(|error| panic!("the schema of tool {tool:?} cannot be used: {error}"))
     }
 
-    /// Refuses a schema that cannot be checked.
+    /// Like [`new`](Self::new), for a schema that may be invalid.
     ///
-    /// # Panics
-    /// Always, because arguments must not look checked if they are not.
+    /// # Errors
+    /// Why the schema cannot be used.
+    // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
+    // is fetched.
+    pub(crate) fn compile(tool: &str, schema: &Value, derived: bool) -> Result<Self, String> {
+        let checker = Checker::new(schema, derived).map_err(|error| error.to_string())?;
+        let unchecked = checker.unchecked().join(", ");
+        if unchecked.is_empty() {
+            return Ok(Self::Own(checker));
+        }
+        if let Some(engine) = Self::of_engine(schema) {
+            return engine;
+        }
+        tracing::warn!(
+            tool,
+            keywords = unchecked,
+            "arguments are not checked by these keywords of the schema: build with feature `schema`, or check them in the handler"
+        );
+        Ok(Self::Own(checker))
+    }
+
+    #[cfg(feature = "schema")]
+    fn of_engine(schema: &Value) -> Option<Result<Self, String>> {
+        Some(jsonschema::validator_for(schema).map(Self::Engine).map_err(|error| error.to_string()))
+    }
+
     #[cfg(not(feature = "schema"))]
-    #[track_caller]
-    pub(super) fn new(tool: &str, _: &Value) -> Self {
-        panic!(
-            "the schema of tool {tool:?} says more than its type enforces: switch feature `schema` of attache-host on"
-        )
+    const fn of_engine(_: &Value) -> Option<Result<Self, String>> {
+        None
     }
 
     /// Checks arguments. The error is a sentence for the model.
-    pub(super) fn check(&self, arguments: &[u8]) -> Result<(), String> {
-        #[cfg(feature = "schema")]
-        {
-            let value: Value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
-            self.validator.validate(&value).map_err(|error| {
-                let reason: String = error.masked().to_string().chars().take(crate::limits::REASON).collect();
-                match error.instance_path().as_str() {
-                    "" => format!("The arguments do not fit: {reason}"),
-                    path => {
-                        let argument = echoed(path.trim_start_matches('/').chars());
-                        format!("Argument '{argument}' does not fit: {reason}")
-                    }
-                }
-            })
+    pub(crate) fn check(&self, arguments: &[u8]) -> Result<(), String> {
+        let value: Value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
+        match self {
+            Self::Own(checker) => checker
+                .check(&value, arguments.len())
+                .map_err(|misfit| misfit.to_string().chars().take(limits::REASON).collect()),
+            #[cfg(feature = "schema")]
+            Self::Engine(validator) => validator.validate(&value).map_err(|error| explained(&error)),
         }
-        #[cfg(not(feature = "schema"))]
-        {
-            let _ = arguments;
-            Ok(())
+    }
+}
+
+/// Returns the reason of the engine as a sentence for the model.
+#[cfg(feature = "schema")]
+fn explained(error: &jsonschema::ValidationError<'_>) -> String {
+    let reason: String = error.masked().to_string().chars().take(limits::REASON).collect();
+    match error.instance_path().as_str() {
+        "" => format!("The arguments do not fit: {reason}"),
+        path => {
+            let argument = super::shortened::echoed(path.trim_start_matches('/').chars());
+            format!("Argument '{argument}' does not fit: {reason}")
         }
     }
 }
@@ -131,7 +152,7 @@ impl Rules {
 /// derived from the type.
 #[track_caller]
 pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
-    (own || says_more(schema)).then(|| Rules::new(tool, schema))
+    (own || says_more(schema)).then(|| Rules::new(tool, schema, !own))
 }
 
 #[cfg(test)]
@@ -189,7 +210,6 @@ mod tests {
 
     // SCH-02
     #[test]
-    #[cfg(feature = "schema")]
     fn schema_derived_from_a_type_is_valid_in_its_dialect() {
         for schema in [Schema::of::<Types>("t"), Schema::of::<Ranged>("t"), Schema::of::<Nested>("t")] {
             assert_eq!(schema.value["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -199,9 +219,8 @@ mod tests {
 
     // SCH-01, SCH-03, SCH-04, SCH-05
     #[test]
-    #[cfg(feature = "schema")]
     fn schema_of_a_dialect_that_is_known_is_checked_by_it_and_any_other_stops_the_program_at_its_start() {
-        let rules = |schema: Value| std::panic::catch_unwind(|| Rules::new("t", &schema)).ok();
+        let rules = |schema: Value| std::panic::catch_unwind(|| Rules::new("t", &schema, false)).ok();
         let x = |of: Value| serde_json::json!({"type": "object", "properties": {"x": of}});
         // The dialect is 2020-12 unless `$schema` says otherwise. In draft 7, `prefixItems` is not
         // a keyword.
@@ -226,6 +245,19 @@ mod tests {
             x(serde_json::json!({"type": "text"})),
         ] {
             assert!(rules(schema.clone()).is_none(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn keyword_that_needs_the_engine_is_checked_with_feature_schema_alone() {
+        let schema = serde_json::json!({
+            "type": "object", "properties": {"x": {"multipleOf": 5, "maximum": 50}}, "required": ["x"],
+        });
+        let rules = Rules::new("t", &schema, false);
+        assert_eq!(rules.check(br#"{"x":7}"#).is_err(), cfg!(feature = "schema"));
+        assert_eq!(rules.check(br#"{"x":50}"#), Ok(()));
+        for refused in [&br#"{"x":55}"#[..], br#"{"y":5}"#, br#"[]"#] {
+            assert!(rules.check(refused).is_err(), "{}", refused.escape_ascii());
         }
     }
 }

@@ -185,6 +185,14 @@ impl<C> Shelf<C> {
         taken
     }
 
+    /// Returns the offers of a backend that are left out because another one has their key.
+    pub(super) fn taken_of(&self, kind: Kind, source: Source, policies: &Policies) -> Vec<NameTaken> {
+        let is_shown = |offer: &Arc<Offer<C>>| self.shown.iter().any(|shown| Arc::ptr_eq(&shown.offer, offer));
+        let own = self.all.iter().filter(|offer| offer.source == Some(source) && !is_shown(offer));
+        let taken = own.filter(|offer| Shown::new(kind, offer, policies).is_ok());
+        taken.map(|offer| NameTaken::new(kind, &offer.key)).collect()
+    }
+
     /// Whether a policy hides an offer, or another offer has its key.
     pub(super) const fn hides_some(&self) -> bool {
         self.all.len() > self.shown.len()

@@ -44,9 +44,22 @@ pub(crate) struct Layers {
     pub(super) policy: PolicyRules,
     /// The path of the file, if there is one.
     pub(super) path: Option<PathBuf>,
+    /// Defaults of a command, instead of those of the table.
+    defaults: Values,
 }
 
 impl Layers {
+    /// Replaces the default of a setting.
+    ///
+    /// # Errors
+    /// If the text does not have the form of the setting.
+    pub(crate) fn set_default(&mut self, key: &str, text: String) -> Result<(), Fault> {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key).expect("a key of the table");
+        let given = checked(setting, Given { texts: vec![text], origin: Origin::Default })?;
+        self.defaults.insert(setting.key, given);
+        Ok(())
+    }
+
     /// Adds a flag of the command line.
     pub(crate) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
         let given = Given { texts, origin: Origin::Flag(setting.flag()) };
@@ -126,7 +139,7 @@ impl Layers {
     /// The value of a setting, for the `[[server]]` of this number.
     pub(crate) fn get(&self, setting: &Setting, server: Option<usize>) -> Given {
         let own = server.and_then(|number| self.servers.get(number));
-        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file)];
+        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file), Some(&self.defaults)];
         layers.into_iter().flatten().find_map(|values| values.get(setting.key)).cloned().unwrap_or_else(|| Given {
             texts: match setting.kind {
                 _ if setting.default.is_empty() => Vec::new(),

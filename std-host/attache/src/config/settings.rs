@@ -101,6 +101,7 @@ impl Setting {
             Some("tls") => "TLS",
             Some("seal") => "Sessions",
             Some("pins") => "Policy",
+            Some("children") => "Child processes",
             Some(_) => "Log, metrics, traces",
         }
     }
@@ -370,6 +371,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Choice(&["hold", "pass"]),
         "hold",
         "Entries of backends that have no pin, while there are pins. hold: hidden until they are pinned. pass: offered",
+    ),
+    program(
+        "children.most",
+        Kind::Count,
+        "256",
+        "Most child processes at once, of all backends: servers on standard input and output, and running tools of directories",
+    ),
+    program(
+        "children.state_dir",
+        Kind::File,
+        "",
+        "Directory of the file that lists running child processes, so that the next start ends those that a killed program has left. \
+         Unset: RUNTIME_DIRECTORY, or attache in XDG_RUNTIME_DIR, or attache-UID in the directory for temporary files",
     ),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
