@@ -7,7 +7,7 @@ use crate::call::{CompletionRequest, IntoToolOutput};
 use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
-use crate::offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, States, Tool, completion};
+use crate::offer::{AddError, Changes, Ctx, Handler, Prompt, Resource, States, Tool, completion};
 use crate::policy::Policy;
 use crate::session::neighbours::Neighbours;
 use crate::store::SessionStore;
@@ -173,7 +173,7 @@ impl ServerBuilder {
     /// Adds a [`Tool`], which can declare more than a name and a description.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// If the name is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_tool(self, tool: Tool) -> Self {
@@ -184,18 +184,20 @@ impl ServerBuilder {
     /// Adds several tools, such as those of [`tools!`](crate::tools).
     ///
     /// # Panics
-    /// If a name is taken.
+    /// If a name is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Self {
-        tools.into_iter().for_each(|tool| added(self.server.changes.add_tool(tool)));
+        for tool in tools {
+            added(self.server.changes.add_tool(tool));
+        }
         self
     }
 
     /// Adds a prompt.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// If the name is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_prompt(self, prompt: Prompt) -> Self {
@@ -206,7 +208,7 @@ impl ServerBuilder {
     /// Adds a resource.
     ///
     /// # Panics
-    /// If the URI is taken.
+    /// If the URI is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_resource(self, resource: Resource) -> Self {
@@ -218,7 +220,8 @@ impl ServerBuilder {
     /// own.
     ///
     /// # Panics
-    /// If the same template was added before.
+    /// If the same template was added before, or if a member breaks a rule of the protocol
+    /// ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_template(self, template: Resource) -> Self {
@@ -527,10 +530,10 @@ fn metadata<S: Clone + Send + Sync + 'static>(server: &Server, path: &str) -> Op
     Some(axum::Router::new().without_v07_checks().route(&path, axum::routing::get(answer).options(preflight)))
 }
 
-/// Panics if a name is taken, which is a mistake in the program that shows at its start.
+/// Panics if an entry cannot be added, which is a mistake in the program that shows at its start.
 #[track_caller]
-fn added(added: Result<(), NameTaken>) {
-    if let Err(taken) = added {
-        panic!("{taken}");
+fn added(added: Result<(), AddError>) {
+    if let Err(error) = added {
+        panic!("{error}");
     }
 }

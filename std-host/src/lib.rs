@@ -77,6 +77,7 @@ pub mod limits;
 pub mod observe;
 mod offer;
 pub mod policy;
+pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
 #[cfg(feature = "serve")]
@@ -96,10 +97,8 @@ mod visitor;
 mod watched_file;
 mod why;
 
-/// JSON Schemas of arguments and results. Derive `JsonSchema` with the version that this crate uses.
-pub use schemars;
-/// JSON values, as handlers get and return them.
-pub use serde_json;
+// The versions that this crate uses. Types of arguments and results derive their traits.
+pub use {schemars, serde, serde_json};
 
 pub use attache_core::era::Version;
 pub use attache_core::rpc::Code;
@@ -112,7 +111,9 @@ pub use call::{
 };
 pub use engine::Server;
 pub use limits::{Limits, Rate};
-pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with};
+pub use offer::{
+    AddError, Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with,
+};
 pub use session::neighbours;
 #[doc(hidden)]
 pub use tools::__description;

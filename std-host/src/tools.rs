@@ -64,8 +64,10 @@
 ///     number: usize,
 /// }
 ///
-/// let app = Arc::new(Notes::default());
-/// let server = Server::new("notes", "1.0").with_tools(notes::of(&app));
+/// fn main() {
+///     let app = Arc::new(Notes::default());
+///     let server = Server::new("notes", "1.0").with_tools(notes::of(&app));
+/// }
 /// ```
 ///
 /// The doc comment is the description that the model reads; it may have any number of lines. A tool
@@ -190,7 +192,8 @@ macro_rules! __tool {
     };
 }
 
-/// The handler that calls a method.
+/// The handler that calls a method. The arguments have the name of the method, so that the compiler
+/// reports a wrong type at the line of the declaration.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __method {
@@ -201,10 +204,10 @@ macro_rules! __method {
         $crate::__method!($new $app [_: $crate::NoArgs, ctx: $crate::Ctx] [$tool(ctx)] $wait $result)
     };
     ($new:ident $app:ident $tool:ident [$arguments:ty] $wait:tt $result:tt) => {
-        $crate::__method!($new $app [arguments: $arguments, _: $crate::Ctx] [$tool(arguments)] $wait $result)
+        $crate::__method!($new $app [$tool: $arguments, _: $crate::Ctx] [$tool($tool)] $wait $result)
     };
     ($new:ident $app:ident $tool:ident [$arguments:ty, Ctx] $wait:tt $result:tt) => {
-        $crate::__method!($new $app [arguments: $arguments, ctx: $crate::Ctx] [$tool(arguments, ctx)] $wait $result)
+        $crate::__method!($new $app [$tool: $arguments, ctx: $crate::Ctx] [$tool($tool, ctx)] $wait $result)
     };
     (new $app:ident [$($parameters:tt)*] [$($call:tt)*] [$($wait:tt)*] [$($result:ty)?]) => {{
         let app = ::std::sync::Arc::clone($app);

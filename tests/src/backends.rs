@@ -341,6 +341,29 @@ fn name_that_is_taken_is_left_out_and_reported_and_the_first_backend_keeps_it() 
     assert_eq!(names(&client), ["mirror", "fail"]);
 }
 
+#[test]
+fn entry_of_two_backends_is_that_of_the_first_one_whenever_it_is_there() {
+    let (first, second) = (Scripted::new(&[]), Scripted::new(&[]));
+    let client = Client::of(Server::new("gate", "1").backend("", first.clone()).backend("", second.clone()));
+    let titles = |client: &Client| {
+        let list = client.result("resources/list", json!({}));
+        let resources = list["resources"].as_array().cloned().unwrap_or_default();
+        resources.iter().map(|resource| resource["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let named = |name: &str| entries(&[(Kind::Resource, &*format!(r#"{{"uri":"a:b","name":"{name}"}}"#))]);
+    assert!(second.publisher().publish(named("second")).is_empty());
+    assert_eq!(titles(&client), ["second"]);
+    // The first backend is connected later, and has the URI all the same.
+    assert!(first.publisher().publish(named("first")).is_empty());
+    assert_eq!(titles(&client), ["first"]);
+    let hidden: Vec<_> = second.publisher().hidden().iter().map(ToString::to_string).collect();
+    assert_eq!(hidden, [r#"there is already a resource "a:b""#]);
+    // When the first backend is down, the second one has the URI again.
+    first.publisher().publish(Vec::new());
+    assert_eq!(titles(&client), ["second"]);
+    assert!(second.publisher().hidden().is_empty());
+}
+
 #[tokio::test]
 async fn backend_that_is_removed_takes_its_entries_along_and_is_stopped() {
     let backend = Scripted::new(TOOLS);

@@ -237,9 +237,10 @@ impl Opening<'_> {
         }
         let (operation, subject) = match method {
             Method::CallTool => self.tool(version)?,
-            Method::GetPrompt => self.prompt()?,
+            // Without its feature, a method is not in the image.
+            Method::GetPrompt if cfg!(feature = "prompts") => self.prompt()?,
             Method::ReadResource => self.resource(version)?,
-            Method::Complete => self.completion()?,
+            Method::Complete if cfg!(feature = "completions") => self.completion()?,
             other => return self.other(other, request, version, next),
         };
         *next = match self.allowed(operation) {
@@ -252,7 +253,7 @@ impl Opening<'_> {
     /// Opens a request that runs no code of the application.
     fn other(&self, method: Method, request: Request, version: Version, next: &mut Next) -> Result<(), Error> {
         let shape = match method {
-            Method::Listen => return self.listen(request, next),
+            Method::Listen if cfg!(feature = "subscriptions") => return self.listen(request, next),
             Method::SetLevel | Method::Subscribe | Method::Unsubscribe => return self.wish(method, request, next),
             Method::List(kind) => {
                 let cursor = self.params.cursor()?.map(|item| self.text(item));
@@ -274,7 +275,7 @@ impl Opening<'_> {
                 let level = self.look_up("level", Json::String, Param::Level)?;
                 SessionChange::Level(Level::named(self.text(level)).ok_or(Error::Param(Param::Level))?)
             }
-            Method::Subscribe => {
+            Method::Subscribe if cfg!(feature = "subscriptions") => {
                 let uri = self.params.uri()?;
                 let known = self.resource_at(self.text(uri)).ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
                 // A notification tells when the resource changes, so it needs the same permissions

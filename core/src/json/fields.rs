@@ -49,6 +49,9 @@ impl<const N: usize> Fields<N> {
     }
 }
 
+/// A function that may read the value of a known member.
+type Inside<'f, 'a> = dyn FnMut(usize, &mut Reader<'a>) -> Result<Option<Item>, Error> + 'f;
+
 /// The part of [`Fields::read`] that does not depend on the number of names. A device has it once,
 /// because it contains the reader's steps; a host has it for each list of names, which is faster.
 #[cfg_attr(target_os = "none", inline(never))]
@@ -58,7 +61,7 @@ fn read<'a>(
     names: &[&str],
     found: &mut [Option<Item>],
     repeated: &mut u32,
-    inside: &mut dyn FnMut(usize, &mut Reader<'a>) -> Result<Option<Item>, Error>,
+    inside: &mut Inside<'_, 'a>,
 ) -> Result<Option<Item>, Error> {
     let Some(start) = reader.enter_object()? else {
         return Ok(None);

@@ -132,7 +132,7 @@ impl<'a> Server<'a> {
 
     /// Returns the features offered to clients of `version`.
     pub(crate) fn features(&self, version: Version) -> Features {
-        let features = self.offers.features();
+        let features = self.offers.features().built();
         match version.is_modern() || self.sessions {
             true => features,
             false => Features { logging: false, list_changed: false, subscribe: false, ..features },

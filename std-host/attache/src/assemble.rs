@@ -7,7 +7,7 @@ use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::Issuer;
+use attache_host::auth::{Issuer, Unauthenticated};
 use attache_host::backend::{Backends, Kind};
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
@@ -15,6 +15,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -86,8 +87,12 @@ pub(super) fn assemble(
     let mut root = None;
     for endpoint in &config.servers {
         faults.or_default(endpoint.check_policies());
+        let tls = config.tls.as_ref();
+        let exposed =
+            exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
+        faults.or_default(exposed);
         let server = served(make, endpoint, reach);
-        let server = server.and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut key_files));
+        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -114,10 +119,29 @@ pub(super) fn assemble(
         }
     }
     faults.end()?;
+    if let Some(text) = front_page(&config.servers) {
+        router = router
+            .route("/", get(move || core::future::ready((StatusCode::NOT_FOUND, text.clone()))).fallback(not_found));
+    }
     let ready = Ready::default();
     let [router, beside] =
         by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
     Ok(Assembled { router, beside, changes, backends, ready, limits })
+}
+
+/// The text for a person who opens the root of the server in a browser. `None` if a server has this
+/// path, or if one of them is hidden from strangers.
+fn front_page(servers: &[ServerConfig]) -> Option<String> {
+    let is_hidden = |server: &ServerConfig| server.protection.unauthenticated == Unauthenticated::NotFound;
+    if servers.iter().any(|server| server.path == "/" || is_hidden(server)) {
+        return None;
+    }
+    let paths: Vec<&str> = servers.iter().map(|server| server.path.as_str()).collect();
+    Some(format!(
+        "This is a server of the Model Context Protocol (MCP), for programs and not for browsers.\n\
+         Point an MCP client at {} on this host; `attache mcp-json` prints its configuration.\n",
+        paths.join(" or ")
+    ))
 }
 
 /// The limits, with the rate limit that applies to `reach`.
@@ -161,14 +185,8 @@ async fn admitted_alone(request: Request, next: Next) -> Response {
     (StatusCode::FORBIDDEN, fields, body.to_string()).into_response()
 }
 
-/// Adds to the server the credentials that its callers need.
-fn protected(
-    server: ServerBuilder,
-    endpoint: &ServerConfig,
-    reach: &Reach,
-    tls: Option<&TlsFiles>,
-    key_files: &mut KeyFiles,
-) -> Result<ServerBuilder, Fault> {
+/// Refuses to serve other machines without the protection that they make necessary.
+fn exposed(endpoint: &ServerConfig, reach: &Reach, tls: Option<&TlsFiles>) -> Result<(), Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
     let is_open = matches!(protection.gate, Some(Gate::Open(_))) || by_certificate || reach.is_local;
@@ -201,6 +219,18 @@ fn protected(
              issuer, or listen on a loopback address without a public name"
         )));
     }
+    Ok(())
+}
+
+/// Adds to the server the credentials that its callers need.
+fn protected(
+    server: ServerBuilder,
+    endpoint: &ServerConfig,
+    reach: &Reach,
+    tls: Option<&TlsFiles>,
+    key_files: &mut KeyFiles,
+) -> Result<ServerBuilder, Fault> {
+    let ServerConfig { path, protection, .. } = endpoint;
     if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
@@ -347,7 +377,8 @@ pub(super) async fn disconnect(servers: Vec<Backends>) {
 }
 
 fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<ServerBuilder, Fault> {
-    let server = made(make, endpoint)?
+    let server = made(make, endpoint)
+        .map_err(|fault| fault.or_at(endpoint.path_origin()))?
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?
         .origins(endpoint.origins.clone());

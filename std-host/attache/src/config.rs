@@ -26,10 +26,16 @@ pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
+pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use value::{Listen, Rates, life};
 
-use super::fault::{Fault, Faults, Origin};
+/// Whether a setting of a table has this name, such as `auth.issuer`.
+pub(super) fn is_setting(name: &str) -> bool {
+    name.contains('.') && SETTINGS.iter().any(|setting| setting.key == name)
+}
+
+use super::fault::{Fault, Faults, Origin, Written};
 use super::print::complain;
 use super::text;
 use attache_host::Limits;
@@ -65,6 +71,9 @@ pub(super) struct Config {
     pub(super) administered: Option<PathBuf>,
     /// The accepted definitions of backends.
     pub(super) pins: PinsFile,
+    /// The settings that are not at their default, for the position of faults that are found later.
+    pub(super) written: Vec<Written>,
+    pub(super) listen_origin: Origin,
     pub(super) children: ChildLimits,
 }
 
@@ -143,6 +152,10 @@ impl ServerConfig {
         faults.end()
     }
 
+    pub(super) const fn path_origin(&self) -> &Origin {
+        &self.path_origin
+    }
+
     /// Returns the path of the endpoint (`path`), with its leading slash.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -165,7 +178,15 @@ impl Layers {
     /// # Errors
     /// Every value that does not have the form of its setting.
     pub(super) fn read(flags: &Flags, file: Option<&Path>) -> Result<Self, Fault> {
-        let (mut layers, mut faults) = (Self::default(), Faults::default());
+        let mut faults = Faults::default();
+        let layers = Self::collect(flags, file, &mut faults);
+        faults.end().map(|()| layers.unwrap_or_default())
+    }
+
+    /// Reads all sources of values, and adds their faults. Returns `None` if there is a file that
+    /// cannot be read as a whole.
+    pub(super) fn collect(flags: &Flags, file: Option<&Path>, faults: &mut Faults) -> Option<Self> {
+        let mut layers = Self::default();
         for (setting, texts) in &flags.0 {
             faults.or_default(layers.flag(setting, texts.clone()));
         }
@@ -174,11 +195,13 @@ impl Layers {
         let file = named.as_deref();
         let path = file.unwrap_or_else(|| Path::new(FILE));
         match text::read(path) {
-            Ok(text) => faults.or_default(layers.file(path, &text)),
-            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
+            Ok(text) => layers.file(path, &text, faults).then_some(layers),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => Some(layers),
+            Err(error) => {
+                faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display())));
+                None
+            }
         }
-        faults.end().map(|()| layers)
     }
 
     /// The file that a flag or `ATTACHE_CONFIG` names. An empty variable counts as unset.
@@ -222,10 +245,8 @@ impl Layers {
     /// All settings that contradict each other or name files that cannot be used.
     pub(super) fn config(&self) -> Result<Config, Fault> {
         let mut faults = Faults::default();
-        let pins = faults.or_default(self.pins());
-        faults.or_default(pins.check(self));
-        let config = self.config_with(pins, &mut faults);
-        faults.end().map(|()| config)
+        let config = self.typed(&mut faults);
+        faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
     }
 
     /// Returns the configuration for `attache pin`, which also replaces a file that is missing or
@@ -239,12 +260,21 @@ impl Layers {
             }
             pins => faults.or_default(pins),
         };
-        let config = self.config_with(pins, &mut faults);
-        faults.end().map(|()| config)
+        let config = self.typed_with(pins, &mut faults);
+        faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
     }
 
-    fn config_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
+    /// Returns the typed value of all settings, and adds their faults.
+    pub(super) fn typed(&self, faults: &mut Faults) -> Config {
+        let pins = faults.or_default(self.pins());
+        faults.or_default(pins.check(self));
+        self.typed_with(pins, faults)
+    }
+
+    fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
+            written: self.written(),
+            listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
             socket_mode: value::mode(&self.text("socket_mode")).unwrap_or(0o600),
@@ -277,6 +307,19 @@ impl Layers {
         };
         faults.or_default(config.check_paths());
         config
+    }
+
+    /// The settings that are not at their default, with the servers' own.
+    fn written(&self) -> Vec<Written> {
+        let servers = || core::iter::once(None).chain((0..self.servers()).map(Some));
+        let all = SETTINGS.iter().flat_map(|setting| servers().map(move |server| (setting, self.get(setting, server))));
+        let written = all.filter(|(_, given)| given.origin != Origin::Default);
+        written
+            .map(|(setting, layers::Given { texts, origin })| {
+                let file = texts.into_iter().next().filter(|_| setting.kind == Kind::File);
+                Written { key: setting.key, file, origin }
+            })
+            .collect()
     }
 
     fn limits(&self, faults: &mut Faults) -> Limits {

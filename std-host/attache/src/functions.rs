@@ -4,12 +4,12 @@ mod new;
 
 use super::config::Config;
 use super::fault::{Fault, Faults, Origin};
-use super::print::{complain, say};
+use super::print::{complain, print, say};
 use super::problem::Problem;
 use super::serve::Serve;
 use attache_core::auth::Gate;
 use attache_host::Server;
-use attache_host::backend::Kind;
+use attache_host::backend::{Backend, Kind};
 use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
 use clap::{Args, Subcommand};
 use std::cell::OnceCell;
@@ -172,6 +172,22 @@ fn explain(error: &StartError) -> Problem {
         return Fault::of(advice.clone()).into();
     }
     Fault::of(error.to_string()).into()
+}
+
+/// Loads an app and prints what it offers, and what has no effect in its files.
+///
+/// # Errors
+/// If the app cannot be run.
+pub(super) fn check(directory: &Path) -> Result<(), Problem> {
+    let builder = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
+    runtime.block_on(async {
+        let app = builder.start().await.map_err(|error| explain(&error))?;
+        print_entries(&app);
+        app.stop().await;
+        Ok::<_, Problem>(())
+    })?;
+    print("The function app is valid\n")
 }
 
 fn print_entries(app: &App) {

@@ -27,6 +27,7 @@ mod fault;
 mod functions;
 mod gate;
 mod health;
+mod init;
 mod keys;
 mod listen;
 mod log;
@@ -35,6 +36,7 @@ mod pin;
 mod print;
 mod problem;
 mod provision;
+mod reference;
 mod serve;
 mod status;
 mod survey;
@@ -62,7 +64,9 @@ use std::process::ExitCode;
 #[command(
     name = "attache",
     version,
-    after_help = "Try it: attache serve --demo, then point an MCP client at http://127.0.0.1:8080/mcp"
+    after_help = "Try it: attache serve --demo, then point an MCP client at http://127.0.0.1:8080/mcp\n\
+                  Set it up: attache init, attache check, attache serve",
+    max_term_width = 100
 )]
 struct Cli {
     #[command(subcommand)]
@@ -77,8 +81,11 @@ enum Command {
     /// a variable, a variable overrides the file. `attache config` prints the values in force and
     /// where each comes from. -h shows the basics.
     Serve(serve::Serve),
-    /// Check the configuration and the files it names, as `serve` does before it listens; exit code
-    /// 2 if something is wrong
+    Init(init::Init),
+    /// Check the configuration and the files that it names, and tell every mistake
+    ///
+    /// Does all that `serve` does before it listens. Starts no other program and connects to nothing.
+    /// The exit code is 2 if there is a mistake.
     Check(serve::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
@@ -97,6 +104,8 @@ enum Command {
     List(client::List),
     Call(client::Call),
     Read(client::Read),
+    Completions(reference::Completions),
+    Man(reference::Man),
 }
 
 #[derive(Args, Debug)]
@@ -134,6 +143,11 @@ struct McpJson {
     settings: Settings,
 }
 
+/// The snippets of the page are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/service.md")]
+struct ServicePage;
+
 /// Creates the server of an endpoint from its configuration.
 type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 
@@ -146,6 +160,7 @@ type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),
+        Command::Init(init) => init.run(&server),
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
@@ -159,6 +174,8 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Call(call) => return call.run(),
         Command::Read(read) => return read.run(),
     };
@@ -174,9 +191,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
 
 impl Settings {
     fn layers(&self) -> Result<Layers, Problem> {
-        for warning in Layers::unknown_variables() {
-            complain(&format!("warning: {warning}"));
-        }
+        Layers::unknown_variables().iter().for_each(|warning| complain(&format!("warning: {warning}")));
         Ok(Layers::read(&self.flags, self.config.as_deref())?)
     }
 

@@ -2,7 +2,7 @@
 
 use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
-use super::config::{Backend, Config, Place, ServerConfig};
+use super::config::{Backend, Config, Layers, Place, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, print, say};
@@ -39,14 +39,21 @@ pub(super) struct Check {
     #[arg(long)]
     start: bool,
 
+    /// Directory of a function app to load and check, instead of the servers of the configuration
+    #[arg(value_name = "DIR")]
+    app: Option<PathBuf>,
+
     #[command(flatten)]
     settings: Settings,
 }
 
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
-        let config = self.settings.config()?;
-        self.run_with(config, make)
+        match self.settings.config() {
+            Ok(config) => self.run_with(config, make),
+            // The operator sees the faults of the files that are named as well.
+            Err(problem) => Err(self.settings.check(make).err().unwrap_or(problem)),
+        }
     }
 
     /// Serves as the configuration says.
@@ -90,23 +97,51 @@ impl Serve {
 impl Check {
     /// Makes the preparations of `serve` before it opens a socket.
     pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
-        let config = self.settings.config()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
-        runtime.block_on(async {
-            let mut faults = Faults::default();
-            let assembled = assemble(&config, &Reach::from(&config.listen), make, |server| server);
-            faults.or_default(assembled.map(drop));
-            faults.or_default(certificate(&config).map(drop));
-            faults.end()
-        })?;
+        if let Some(app) = &self.app {
+            return super::functions::check(app);
+        }
+        let config = self.settings.check(make)?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
         print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))?;
         if !self.start {
             return Ok(());
         }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         let surveyed = runtime.block_on(survey(&config));
         surveyed.iter().try_for_each(|backend| print(&backend.to_string()))?;
         if all_connected(&surveyed) { Ok(()) } else { Err(Problem::Backends) }
+    }
+}
+
+impl Settings {
+    /// Reads the configuration and the files that it names, as `serve` does before it opens a
+    /// socket. Starts no backend and connects to nothing.
+    ///
+    /// # Errors
+    /// All faults of both.
+    pub(super) fn check(&self, make: MakeServer<'_>) -> Result<Config, Problem> {
+        let mut faults = Faults::default();
+        let Some(layers) = Layers::collect(&self.flags, self.config.as_deref(), &mut faults) else {
+            faults.end()?;
+            return self.config();
+        };
+        // Key files are followed by tasks, which end with the runtime.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
+        let _context = runtime.enter();
+        let mut contradictions = Faults::default();
+        let config = layers.typed(&mut contradictions);
+        // Two routes with the same path cannot be built.
+        let assembled = match config.check_paths() {
+            Ok(()) => assemble(&config, &Reach::from(&config.listen), make, |server| server).map(drop),
+            Err(_) => Ok(()),
+        };
+        for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
+            if let Err(fault) = checked {
+                faults.add_later(fault.placed(&config.written));
+            }
+        }
+        faults.end()?;
+        Ok(config)
     }
 }
 
@@ -221,7 +256,7 @@ async fn http(
         .map_err(|fault| faults.add(fault))
         .ok();
     let tls = faults.or_default(certificate(config));
-    faults.end()?;
+    faults.end().map_err(|fault| fault.placed(&config.written))?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;

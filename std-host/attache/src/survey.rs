@@ -1,13 +1,13 @@
 //! Connects each backend once, and reads what it offers: for `attache pin` and
 //! `attache check --start`.
 
+use super::children::supervision;
 use super::config::{BackendId, Config, Definitions, word};
 use attache_host::Server;
 use attache_host::backend::{Backends, HiddenEntry};
 use attache_host::client::Version;
 use core::fmt;
 use core::time::Duration;
-use std::sync::Arc;
 
 /// What a backend offers.
 pub(super) struct Surveyed {
@@ -30,28 +30,33 @@ const CONNECT_TIME: Duration = Duration::from_secs(60);
 
 /// Connects all backends at once, and reads their lists.
 pub(super) async fn survey(config: &Config) -> Vec<Surveyed> {
-    let mut running = Vec::new();
+    let supervision = supervision(config);
+    let (mut running, mut surveyed) = (Vec::new(), Vec::new());
     let mut servers: Vec<Backends> = Vec::new();
     for endpoint in &config.servers {
         // The backends publish to a server that nobody can call.
         let backends = Server::new("survey", env!("CARGO_PKG_VERSION")).policy(endpoint.policy()).backends();
         for backend in &endpoint.backends {
-            let bridge = Arc::new(backend.bridge());
-            let policy = config.policy_of(endpoint, backend);
-            let publisher = backends.add_with_policy(&backend.prefix, Arc::clone(&bridge) as _, policy);
-            running.push(((endpoint.path().to_owned(), backend.name.clone()), bridge, publisher));
+            let id = (endpoint.path().to_owned(), backend.name.clone());
+            match backend.make(&supervision) {
+                Ok(made) => {
+                    let policy = config.policy_of(endpoint, backend);
+                    let publisher = backends.add_with_policy(&backend.prefix, made.backend(), policy);
+                    running.push((id, made, publisher));
+                }
+                Err(reason) => surveyed.push(Surveyed { id, offered: Err(reason) }),
+            }
         }
         servers.push(backends);
     }
     let until = tokio::time::Instant::now() + CONNECT_TIME;
-    let mut surveyed = Vec::new();
-    for (id, bridge, publisher) in running {
-        let tried = match tokio::time::timeout_at(until, bridge.tried()).await {
+    for (id, made, publisher) in running {
+        let tried = match tokio::time::timeout_at(until, made.tried()).await {
             Ok(tried) => tried.map_err(|error| error.map_or_else(String::new, |error| error.to_string())),
             Err(_) => Err(format!("it has not answered within {} s", CONNECT_TIME.as_secs())),
         };
         let offered = tried.map(|()| Offered {
-            revision: bridge.revision(),
+            revision: made.revision(),
             definitions: publisher
                 .definitions()
                 .into_iter()
@@ -80,7 +85,9 @@ impl fmt::Display for Surveyed {
             Ok(offered) => offered,
             Err(reason) => return writeln!(f, "backend {backend:?} of {server}: cannot be connected: {reason}"),
         };
-        let revision = offered.revision.map_or("unknown", Version::as_str);
+        // Files have no revision.
+        let revision =
+            offered.revision.map(|revision| format!(" in revision {}", revision.as_str())).unwrap_or_default();
         let counts: Vec<_> = ["tool", "prompt", "resource", "template"]
             .into_iter()
             .map(|word| (word, offered.definitions.keys().filter(|(kind, _)| *kind == word).count()))
@@ -88,7 +95,7 @@ impl fmt::Display for Surveyed {
             .map(|(word, count)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
             .collect();
         let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
-        writeln!(f, "backend {backend:?} of {server}: offers {counts} in revision {revision}")?;
+        writeln!(f, "backend {backend:?} of {server}: offers {counts}{revision}")?;
         for HiddenEntry { kind, key, by, .. } in &offered.hidden {
             writeln!(f, "  hidden: {} {key} ({by})", word(*kind))?;
         }

@@ -79,6 +79,7 @@ impl Issuer {
     }
 
     /// Whether the issuer is on this machine, so that its tokens are good for development alone.
+    #[cfg(feature = "discovery")]
     pub fn is_local(issuer: &str) -> bool {
         Reach::of(&Names::of(issuer).server).is_some_and(|reach| reach.is_local())
     }

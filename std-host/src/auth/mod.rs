@@ -27,7 +27,7 @@ mod issuer;
 #[cfg(feature = "serve")]
 pub mod key_file;
 #[cfg(feature = "tokens")]
-mod key_set;
+pub(crate) mod key_set;
 mod keys;
 mod platform;
 #[cfg(feature = "tokens")]
@@ -37,7 +37,7 @@ pub(crate) mod reach;
 #[cfg(feature = "tokens")]
 mod seen;
 #[cfg(feature = "tokens")]
-mod source;
+pub(crate) mod source;
 #[cfg(feature = "tokens")]
 mod tokens;
 

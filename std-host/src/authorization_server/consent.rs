@@ -1,21 +1,23 @@
 //! The consent of a person: what is asked on the page, and the decision that comes back.
 
-use super::AuthorizationServer;
 use super::answer::{page, see_other};
 use super::authorize::Refused;
+use super::cookie::Cookie;
 use super::error::{ErrorCode, OAuthError};
 use super::grant::Terms;
+use super::grants::blocking;
 use super::limits::{CONSENT, OPEN_CONSENTS};
 use super::parameters::{Parameters, form};
 use super::redirect::with_parameters;
 use super::seals::{Purpose, random};
+use super::{AuthorizationServer, Person, SignIn, callback};
 use crate::clock::now;
 use attache_core::auth::digest;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{COOKIE, ORIGIN, SET_COOKIE};
+use http::header::{ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -61,48 +63,20 @@ impl Asked {
 }
 
 impl Consent {
-    /// The name of the cookie for this page. It begins with the time, so that the oldest cookie can be found.
-    fn cookie_name(&self, is_https: bool) -> String {
-        let id = URL_SAFE_NO_PAD.encode(&self.id[..6]);
-        format!("{}{:010x}-{id}", prefix(is_https), self.begun)
-    }
-
     pub(super) fn seal(&self, server: &AuthorizationServer) -> String {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         server.seals.seal(Purpose::Consent, self.begun + CONSENT.as_secs(), &bytes)
     }
 
-    /// Returns the cookies that a browser with these `headers` has to store: the one of this page, and empty ones for old pages.
-    pub(super) fn cookies(&self, value: &str, headers: &HeaderMap, is_https: bool) -> Vec<HeaderValue> {
-        let attributes =
-            if is_https { "Path=/; Secure; HttpOnly; SameSite=Lax" } else { "Path=/; HttpOnly; SameSite=Lax" };
-        let mut open: Vec<_> = cookies(headers).map(|(name, _)| name).collect();
-        open.retain(|name| name.starts_with(prefix(is_https)));
-        open.sort_unstable();
-        let too_many = (open.len() + 1).saturating_sub(OPEN_CONSENTS);
-        let set = format!("{}={value}; Max-Age={}; {attributes}", self.cookie_name(is_https), CONSENT.as_secs());
-        let ended = open.iter().take(too_many).map(|name| format!("{name}=; Max-Age=0; {attributes}"));
-        ended.chain([set]).filter_map(|cookie| HeaderValue::from_str(&cookie).ok()).collect()
+    fn cookie(&self, is_https: bool) -> Cookie {
+        Cookie { kind: "c", begun: self.begun, id: self.id, is_https }
     }
 
     /// Whether the browser that sends these headers is the one that was asked.
     fn is_of_browser(&self, headers: &HeaderMap, is_https: bool) -> bool {
-        let name = self.cookie_name(is_https);
-        let mut values = cookies(headers).filter(|(own, _)| *own == name).map(|(_, value)| digest(value.as_bytes()));
-        values.next().is_some_and(|browser| browser == self.browser) && values.next().is_none()
+        let value = self.cookie(is_https).value(headers);
+        value.is_some_and(|value| digest(value.as_bytes()) == self.browser)
     }
-}
-
-/// The common beginning of the names of cookies. RFC 6265bis §4.1.3.2: browsers accept `__Host-` only with `Secure`, without a
-/// domain, and for the whole host, so that no neighbour can set such a cookie. Over plain http on loopback, `Secure` is not
-/// possible in every browser.
-const fn prefix(is_https: bool) -> &'static str {
-    if is_https { "__Host-attache-c-" } else { "attache-c-" }
-}
-
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-    fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 /// Shows the page for this request.
@@ -113,9 +87,9 @@ pub(super) fn ask(
     headers: &HeaderMap,
 ) -> Response {
     let (consent, cookie) = asked.bind(now());
-    let html = server.site().consent(client, &consent, &consent.seal(server), &server.people);
+    let html = server.site().consent(client, &consent, &consent.seal(server), &server.sign_in);
     let mut response = page(StatusCode::OK, html);
-    for cookie in consent.cookies(&cookie, headers, server.is_https()) {
+    for cookie in consent.cookie(server.is_https()).set(&cookie, headers, OPEN_CONSENTS) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     response
@@ -128,16 +102,35 @@ pub(super) async fn decide(State(server): State<Arc<AuthorizationServer>>, reque
         Ok(form) => form,
         Err(error) => return error.into_response(),
     };
-    let answer = decided(&server, &head.headers, &form, now());
-    answer.unwrap_or_else(|refused| refused.answer(&server))
+    let now = now();
+    let answer = async {
+        let approved = approved(&server, &head.headers, &form, now)?;
+        match &server.sign_in {
+            SignIn::MadeUp(people) => {
+                let chosen = form.get("person").and_then(|number| number.parse::<usize>().ok());
+                let person = chosen.and_then(|number| people.get(number)).ok_or(Refused::Page(EXPIRED))?;
+                approved.finish(&server, person.clone(), now).await
+            }
+            SignIn::Upstream(upstream) => callback::leave(&server, upstream, &approved, &head.headers).await,
+        }
+    };
+    answer.await.unwrap_or_else(|refused| refused.answer(&server))
 }
 
-fn decided(
+/// A consent that a person has given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Approved {
+    pub(super) consent: Consent,
+    /// The scopes that the person has left ticked.
+    scopes: Vec<String>,
+}
+
+fn approved(
     server: &AuthorizationServer,
     headers: &HeaderMap,
     form: &Parameters,
     now: u64,
-) -> Result<Response, Refused> {
+) -> Result<Approved, Refused> {
     let opened = form.get("consent").and_then(|sealed| server.seals.open(Purpose::Consent, now, sealed));
     let consent = opened.and_then(|(_, bytes)| serde_json::from_slice::<Consent>(&bytes).ok());
     let consent = consent.ok_or(Refused::Page(EXPIRED))?;
@@ -147,35 +140,58 @@ fn decided(
     if !consent.is_of_browser(headers, server.is_https()) {
         return Err(Refused::Page(NO_COOKIE));
     }
-    let failed = |error| Refused::Client(consent.redirect_uri.clone(), consent.state.clone(), error);
     // Everything but a clear yes is a no.
     if form.get("decision") != Some("allow") {
-        let denied = OAuthError::new(ErrorCode::AccessDenied, "the person has not allowed it");
-        return Err(failed(denied));
+        return Err(consent.refused(OAuthError::new(ErrorCode::AccessDenied, "the person has not allowed it")));
     }
-    let chosen = form.get("person").and_then(|number| number.parse::<usize>().ok());
-    let person = chosen.and_then(|number| server.people.get(number)).ok_or(Refused::Page(EXPIRED))?;
     let is_ticked = |number: usize| form.get(&format!("scope-{number}")) == Some("yes");
     let scopes = consent.scopes.iter().enumerate().filter(|(number, _)| is_ticked(*number));
-    let terms = Terms {
-        client_id: consent.client_id.clone(),
-        redirect_uri: consent.redirect_uri.clone(),
-        resource: consent.resource.clone(),
-        scopes: scopes.map(|(_, scope)| scope.clone()).collect(),
-        person: person.clone(),
-        signed_in: now,
-    };
-    let code = server.grants.begin(&consent.id, &terms, &consent.challenge, now).map_err(failed)?;
-    let code = code.ok_or(Refused::Page(USED))?;
-    tracing::info!(
-        person = person.subject, redirect_uri = terms.redirect_uri, resource = terms.resource, scopes = ?terms.scopes,
-        loopback = terms.is_for_loopback(), "sign-in allowed"
-    );
-    let mut parameters = vec![("code", code.as_str())];
-    parameters.extend(consent.state.as_deref().map(|state| ("state", state)));
-    // RFC 9207 §2: every answer names its issuer.
-    parameters.push(("iss", &server.issuer));
-    Ok(see_other(&with_parameters(&consent.redirect_uri, &parameters)))
+    let scopes = scopes.map(|(_, scope)| scope.clone()).collect();
+    Ok(Approved { consent, scopes })
+}
+
+impl Consent {
+    /// The error that goes to the client of this request.
+    pub(super) fn refused(&self, error: OAuthError) -> Refused {
+        Refused::Client(self.redirect_uri.clone(), self.state.clone(), error)
+    }
+
+    /// Sends the browser to the client with this code.
+    pub(super) fn with_code(&self, server: &AuthorizationServer, code: &str) -> Response {
+        let mut parameters = vec![("code", code)];
+        parameters.extend(self.state.as_deref().map(|state| ("state", state)));
+        // RFC 9207 §2: every answer names its issuer.
+        parameters.push(("iss", &server.issuer));
+        see_other(&with_parameters(&self.redirect_uri, &parameters))
+    }
+}
+
+impl Approved {
+    /// Stores the grant of this person, and sends its code to the client.
+    pub(super) async fn finish(
+        &self,
+        server: &Arc<AuthorizationServer>,
+        person: Person,
+        now: u64,
+    ) -> Result<Response, Refused> {
+        let Self { consent, scopes } = self;
+        let terms = Terms {
+            client_id: consent.client_id.clone(),
+            redirect_uri: consent.redirect_uri.clone(),
+            resource: consent.resource.clone(),
+            scopes: scopes.clone(),
+            person,
+            signed_in: now,
+        };
+        tracing::info!(
+            person = terms.person.subject, redirect_uri = terms.redirect_uri, resource = terms.resource,
+            scopes = ?terms.scopes, loopback = terms.is_for_loopback(), "sign-in allowed"
+        );
+        let (id, challenge, shared) = (consent.id, consent.challenge.clone(), Arc::clone(server));
+        let code = blocking(move || shared.grants.begin(&id, &terms, &challenge, now)).await;
+        let code = code.map_err(|error| consent.refused(error))?.ok_or(Refused::Page(USED))?;
+        Ok(consent.with_code(server, &code))
+    }
 }
 
 /// Whether the form was sent by a page of this server. Browsers that send neither field are protected by the cookie alone.
@@ -206,6 +222,7 @@ const USED: Why = ("This sign-in was completed before.", "If your program is not
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::COOKIE;
 
     fn consent(begun: u64) -> (Consent, String) {
         let asked = Asked {
@@ -227,7 +244,7 @@ mod tests {
     #[test]
     fn consent_is_bound_to_the_browser_that_was_asked() {
         let (consent, value) = consent(1_800_000_000);
-        let (name, other) = (consent.cookie_name(true), consent.cookie_name(false));
+        let (name, other) = (consent.cookie(true).name(), consent.cookie(false).name());
         assert!(name.starts_with("__Host-"), "{name}");
         for (cookies, expected) in [
             (vec![format!("a=b; {name}={value}; c=d")], true),
@@ -246,7 +263,7 @@ mod tests {
         let mut jar: Vec<String> = Vec::new();
         for second in 0..12 {
             let (consent, value) = consent(1_800_000_000 + second);
-            for cookie in consent.cookies(&value, &headers(&jar), true) {
+            for cookie in consent.cookie(true).set(&value, &headers(&jar), OPEN_CONSENTS) {
                 let cookie = cookie.to_str().expect("text");
                 let (pair, attributes) = cookie.split_once("; ").expect("attributes");
                 let name = pair.split('=').next().expect("a name").to_owned();

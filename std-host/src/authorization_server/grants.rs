@@ -34,6 +34,13 @@ pub(super) struct Issued {
     pub(super) refresh_token: String,
 }
 
+/// Runs what reads or writes the store on the threads for blocking work: a store may wait for its disk.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OAuthError> + Send + 'static,
+) -> Result<T, OAuthError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(OAuthError::unavailable()))
+}
+
 /// The prefix of refresh tokens, by which scanners for leaked secrets recognize them.
 const PREFIX: &str = "atr_";
 
@@ -70,6 +77,18 @@ impl Grants {
             }
         })?;
         Ok(ends.map(|until| self.seals.seal(Purpose::Code, until, id)))
+    }
+
+    /// Returns the code of a grant that waits for its client.
+    pub(super) fn pending(&self, id: &RowKey, now: u64) -> Result<Option<String>, OAuthError> {
+        let mut code = None;
+        self.update(id, now, &mut |grant| {
+            if let Some(Grant { stage: Stage::Code { until, .. }, .. }) = grant {
+                code = Some(self.seals.seal(Purpose::Code, *until, id));
+            }
+            false
+        })?;
+        Ok(code)
     }
 
     /// Redeems a code. Nothing changes unless the requested `resources` are those of the grant.

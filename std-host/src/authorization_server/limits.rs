@@ -33,6 +33,18 @@ pub(super) const CONSENT: Duration = Duration::from_secs(10 * 60);
 /// cookies together.
 pub(super) const OPEN_CONSENTS: usize = 10;
 
+/// Sign-ins at another issuer that one browser may have open at once. Their cookies hold whole requests.
+pub(super) const OPEN_SIGN_INS: usize = 3;
+
+/// Most bytes of the cookie of such a sign-in. Browsers drop larger cookies without a word.
+pub(super) const COOKIE: usize = 3500;
+
+/// Most bytes of the claims that are copied from an ID token, so that access tokens fit the heads of requests.
+pub(super) const CLAIMS: usize = 4096;
+
+/// How long the metadata of the issuer at which people sign in is used.
+pub(super) const PROVIDER_AGE: Duration = Duration::from_secs(3600);
+
 /// How long an authorization code is valid (RFC 6749 §4.1.2 recommends ten minutes at most; clients redeem it at once).
 pub(super) const CODE: Duration = Duration::from_secs(60);
 

@@ -20,8 +20,10 @@
 
 mod answer;
 mod authorize;
+mod callback;
 mod client;
 mod consent;
+mod cookie;
 mod documents;
 mod error;
 mod grant;
@@ -39,9 +41,12 @@ mod scope;
 mod seals;
 mod signing;
 mod token;
+mod upstream;
 
 pub use crate::auth::InvalidIssuer;
 pub use person::Person;
+pub use signing::new_signing_key;
+pub use upstream::Upstream;
 
 use crate::Limits;
 use crate::auth::{Auth, fetch};
@@ -65,7 +70,7 @@ use resource::Resources;
 use scope::Scopes;
 use seals::{Seals, random};
 use serde_json::Value;
-use signing::SigningKey;
+use signing::SigningKeys;
 use std::sync::Arc;
 
 /// An authorization server.
@@ -74,8 +79,7 @@ pub struct AuthorizationServer {
     issuer: String,
     resources: Resources,
     scopes: Scopes,
-    /// The people that can sign in.
-    people: Vec<Person>,
+    sign_in: SignIn,
     /// A sentence at the top of every page.
     notice: Option<String>,
     access_life: Duration,
@@ -85,7 +89,61 @@ pub struct AuthorizationServer {
     clients: Clients,
     grants: Grants,
     seals: Arc<Seals>,
-    key: SigningKey,
+    keys: SigningKeys,
+}
+
+/// How people sign in.
+#[derive(Debug)]
+enum SignIn {
+    /// By choosing one of these people.
+    MadeUp(Vec<Person>),
+    Upstream(Upstream),
+}
+
+/// Why there is no authorization server with these values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidServer {
+    /// The issuer is not an `https` URL (or an `http` URL of this machine) in the form in which clients compare it.
+    Issuer(String),
+    /// There is no signing key, or one is not a key for ES256 in the form of PKCS #8.
+    SigningKey,
+    /// There is no seal key.
+    SealKey,
+    /// There is no resource.
+    Resource,
+}
+
+impl fmt::Display for InvalidServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Issuer(issuer) => write!(
+                f,
+                "issuer {issuer:?} must be an https URL such as https://gw.example, without a slash at its end and without :443"
+            ),
+            Self::SigningKey => {
+                f.write_str("the signing keys must be keys for ES256 (P-256) in the form of PKCS #8, at least one")
+            }
+            Self::SealKey => f.write_str("there must be a seal key"),
+            Self::Resource => f.write_str("there must be a resource that tokens are for"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidServer {}
+
+/// The keys of an authorization server that outlives its process.
+pub struct ServerKeys<'k> {
+    /// The keys that seal client ids, consents and refresh tokens, 32 random bytes each. The first one seals, and all of them
+    /// open. Without its key, a client is unknown and a refresh token is invalid.
+    pub seal: &'k [[u8; 32]],
+    /// The keys that sign access tokens ([`new_signing_key`]). The first one signs, and all of them are published.
+    pub signing: &'k [Vec<u8>],
+}
+
+impl fmt::Debug for ServerKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerKeys").finish_non_exhaustive()
+    }
 }
 
 /// The lifetime of access tokens cannot be set to this value.
@@ -133,7 +191,7 @@ impl AuthorizationServer {
             issuer: issuer.to_owned(),
             resources: Resources::Loopback("http://127.0.0.1:8080/mcp".to_owned()),
             scopes: Scopes::default(),
-            people: people.into_iter().collect(),
+            sign_in: SignIn::MadeUp(people.into_iter().collect()),
             notice: Some(MADE_UP.to_owned()),
             access_life: limits::ACCESS,
             body_time: crate::limits::BODY_TIME,
@@ -141,7 +199,50 @@ impl AuthorizationServer {
             clients: Clients::new(Arc::clone(&seals), documents, RedirectRules::default()),
             grants: Grants::new(Arc::<MemoryRows>::default(), Arc::clone(&seals)),
             seals,
-            key: SigningKey::generate(),
+            keys: SigningKeys::read([new_signing_key()]).ok_or_else(invalid)?,
+        })
+    }
+
+    /// Creates a server in front of another issuer, at which people sign in. It issues its own tokens for `resources`, URLs of MCP
+    /// servers; the first one is meant if a client names none. Grants are in `rows`.
+    ///
+    /// By default, clients may register any `https` redirect URI, and documents about clients are fetched from known hosts.
+    ///
+    /// # Errors
+    /// [`InvalidServer`] says which value cannot be used.
+    pub fn in_front_of<T: Into<String>>(
+        upstream: Upstream,
+        issuer: &str,
+        resources: impl IntoIterator<Item = T>,
+        keys: &ServerKeys<'_>,
+        rows: Arc<dyn RowStore>,
+    ) -> Result<Self, InvalidServer> {
+        if !metadata::is_issuer(issuer) {
+            return Err(InvalidServer::Issuer(issuer.to_owned()));
+        }
+        let resources: Vec<String> = resources.into_iter().map(Into::into).collect();
+        if resources.is_empty() {
+            return Err(InvalidServer::Resource);
+        }
+        if keys.seal.is_empty() {
+            return Err(InvalidServer::SealKey);
+        }
+        let signing = SigningKeys::read(keys.signing).ok_or(InvalidServer::SigningKey)?;
+        let seals = Arc::new(Seals::new(keys.seal.iter().copied()));
+        let documents = Documents::new(DOCUMENT_HOSTS.map(str::to_owned).into(), false);
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            resources: Resources::Listed(resources),
+            scopes: Scopes::default(),
+            sign_in: SignIn::Upstream(upstream),
+            notice: None,
+            access_life: limits::ACCESS,
+            body_time: crate::limits::BODY_TIME,
+            checks: Checks::new(Auth::anonymous(), &Limits::default()),
+            clients: Clients::new(Arc::clone(&seals), documents, RedirectRules::default()),
+            grants: Grants::new(rows, Arc::clone(&seals)),
+            seals,
+            keys: signing,
         })
     }
 
@@ -173,11 +274,17 @@ impl AuthorizationServer {
         Ok(self)
     }
 
-    /// Stores grants in this store instead of the memory of the process.
+    /// Sets the allow-list for `Host`: names without port. By default, the server is called by the names of this machine alone. An
+    /// empty list accepts any name.
     #[must_use]
-    pub fn store(mut self, rows: Arc<dyn RowStore>) -> Self {
-        self.grants = Grants::new(rows, Arc::clone(&self.seals));
+    pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.checks.hosts = names.into_iter().collect();
         self
+    }
+
+    /// Returns the key set that verifies the tokens (RFC 7517), for [`Issuer::with_keys`](crate::auth::Issuer::with_keys).
+    pub fn key_set(&self) -> String {
+        self.keys.key_set().to_string()
     }
 
     /// Sets the rate limits of callers, and the limits of heads and bodies. The other limits have no effect here.
@@ -193,7 +300,7 @@ impl AuthorizationServer {
         let base = self.site().base.to_owned();
         let at = |path: &str| format!("{base}/oauth/{path}");
         let metadata = metadata::metadata(&self.issuer, &self.scopes.known);
-        let (jwks, origin) = (self.key.key_set(), self.origin().len());
+        let (jwks, origin) = (self.keys.key_set(), self.origin().len());
         let home = self.site().message("Sign-in for MCP clients", HOME);
         let server = Arc::new(self);
         let mut public = Router::new()
@@ -209,6 +316,7 @@ impl AuthorizationServer {
         Router::new()
             .route(&at("authorize"), get(authorize::authorize))
             .route(&at("consent"), post(consent::decide))
+            .route(&at("callback"), get(callback::callback))
             .route(&at("style.css"), get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE)))
             .route(&format!("{base}/"), get(async move || answer::page(StatusCode::OK, home.clone())))
             .merge(public.layer(from_fn(guard::share)))

@@ -1,6 +1,7 @@
 //! A person who can sign in.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A person, as access tokens describe them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,13 +12,22 @@ pub struct Person {
     pub(super) subject: String,
     pub(super) name: Option<String>,
     pub(super) roles: Vec<String>,
+    /// Claims that are copied from the ID token of the person.
+    #[serde(default)]
+    pub(super) claims: Map<String, Value>,
 }
 
 impl Person {
     /// Creates a person from an issuer and the id that the person has there.
     #[must_use]
     pub fn new(issuer: &str, subject: &str) -> Self {
-        Self { issuer: issuer.to_owned(), subject: subject.to_owned(), name: None, roles: Vec::new() }
+        Self {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            name: None,
+            roles: Vec::new(),
+            claims: Map::new(),
+        }
     }
 
     /// Sets the name for people.

@@ -9,6 +9,11 @@ use core::fmt;
 pub(super) enum Purpose {
     Client,
     Consent,
+    /// A consent that was given, while the person signs in at another issuer.
+    Approved,
+    State,
+    Nonce,
+    Verifier,
     Code,
     Refresh,
 }
@@ -18,6 +23,10 @@ impl Purpose {
         match self {
             Self::Client => b"client",
             Self::Consent => b"consent",
+            Self::Approved => b"approved",
+            Self::State => b"state",
+            Self::Nonce => b"nonce",
+            Self::Verifier => b"verifier",
             Self::Code => b"code",
             Self::Refresh => b"refresh",
         }

@@ -9,10 +9,10 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A key for ES256.
-pub(super) struct SigningKey {
+struct SigningKey {
     pair: EcdsaKeyPair,
     kid: String,
 }
@@ -40,24 +40,22 @@ pub(super) struct Claims<'c> {
     pub(super) name: Option<&'c str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(super) roles: &'c [String],
+    /// Claims of the issuer at which the person has signed in.
+    #[serde(flatten)]
+    pub(super) more: &'c Map<String, Value>,
 }
 
 impl SigningKey {
-    /// Creates a key that exists only in memory.
-    ///
-    /// # Panics
-    /// If the operating system has no random numbers: nothing secret can be made then.
-    pub(super) fn generate() -> Self {
-        let (algorithm, system) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &system).expect("the system has random numbers");
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &system).expect("it was written for this");
+    /// Reads a key in the form of PKCS #8 (RFC 5208). Returns `None` if it is not a key for ES256.
+    fn read(pkcs8: &[u8]) -> Option<Self> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new()).ok()?;
         let kid = thumbprint(pair.public_key().as_ref());
-        Self { pair, kid }
+        Some(Self { pair, kid })
     }
 
     /// Signs an access token.
     // RFC 9068 §2.1: `typ` is `at+jwt`, so that no other kind of token is taken for an access token.
-    pub(super) fn token(&self, claims: &Claims<'_>) -> String {
+    fn token(&self, claims: &Claims<'_>) -> String {
         let header = json!({"typ": "at+jwt", "alg": "ES256", "kid": self.kid});
         let mut payload = json!(claims);
         payload["jti"] = URL_SAFE_NO_PAD.encode(random::<16>()).into();
@@ -67,8 +65,7 @@ impl SigningKey {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// Returns the `sid` of an access token of this issuer, which may have expired.
-    pub(super) fn grant_of(&self, token: &str, issuer: &str) -> Option<String> {
+    fn grant_of(&self, token: &str, issuer: &str) -> Option<String> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.pair.public_key());
@@ -79,14 +76,59 @@ impl SigningKey {
         claims["sid"].as_str().filter(|_| is_own).map(str::to_owned)
     }
 
-    /// Returns the key set that verifies the tokens.
-    pub(super) fn key_set(&self) -> Value {
+    /// The public half of the key.
+    fn public(&self) -> Value {
         let mut key = jwk(self.pair.public_key().as_ref());
         for (name, value) in [("kid", self.kid.as_str()), ("use", "sig"), ("alg", "ES256")] {
             key[name] = value.into();
         }
-        json!({"keys": [key]})
+        key
     }
+}
+
+/// The keys of a server. The first one signs. All of them are published, so that tokens under an older key stay valid, and
+/// caches know a newer one before it signs.
+#[derive(Debug)]
+pub(super) struct SigningKeys {
+    first: SigningKey,
+    others: Vec<SigningKey>,
+}
+
+impl SigningKeys {
+    /// Returns `None` if there is no key, or one of them is not a key for ES256.
+    pub(super) fn read<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Option<Self> {
+        let mut keys = keys.into_iter().map(|key| SigningKey::read(key.as_ref()));
+        let first = keys.next()??;
+        Some(Self { first, others: keys.collect::<Option<_>>()? })
+    }
+
+    pub(super) fn token(&self, claims: &Claims<'_>) -> String {
+        self.first.token(claims)
+    }
+
+    /// Returns the `sid` of an access token of this issuer, which may have expired.
+    pub(super) fn grant_of(&self, token: &str, issuer: &str) -> Option<String> {
+        self.all().find_map(|key| key.grant_of(token, issuer))
+    }
+
+    /// Returns the key set that verifies the tokens.
+    pub(super) fn key_set(&self) -> Value {
+        json!({"keys": self.all().map(SigningKey::public).collect::<Vec<_>>()})
+    }
+
+    fn all(&self) -> impl Iterator<Item = &SigningKey> {
+        core::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+/// Makes a new key that signs access tokens, in the form of PKCS #8 (RFC 5208).
+///
+/// # Panics
+/// If the operating system has no random numbers: nothing secret can be made then.
+#[must_use]
+pub fn new_signing_key() -> Vec<u8> {
+    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    key.expect("the operating system has random numbers").as_ref().to_vec()
 }
 
 /// The required members of the public key, in the order of RFC 7638 §3.2.
@@ -107,7 +149,7 @@ mod tests {
 
     #[test]
     fn key_set_has_public_members_only_and_its_id_is_the_thumbprint() {
-        let key = SigningKey::generate();
+        let key = SigningKeys::read([new_signing_key(), new_signing_key()]).expect("two keys");
         let set = key.key_set();
         let members: std::collections::BTreeSet<_> =
             set["keys"][0].as_object().expect("a key").keys().cloned().collect();

@@ -4,7 +4,7 @@ use super::AuthorizationServer;
 use super::answer::json;
 use super::error::{ErrorCode, OAuthError};
 use super::grant::Redemption;
-use super::grants::Issued;
+use super::grants::{Issued, blocking};
 use super::parameters::{Parameters, form};
 use super::signing::Claims;
 use crate::clock::now;
@@ -21,7 +21,7 @@ pub(super) async fn token(State(server): State<Arc<AuthorizationServer>>, reques
     let (head, body) = request.into_parts();
     let issued = async {
         let form = form(&head.headers, body, server.body_time).await?;
-        issued(&server, &head.headers, &form, now())
+        blocking(move || issued(&server, &head.headers, &form, now())).await
     };
     match issued.await {
         Ok(answer) => json(StatusCode::OK, &answer),
@@ -89,9 +89,10 @@ fn answer(server: &AuthorizationServer, issued: &Issued, now: u64) -> Value {
         sid,
         name: terms.person.name.as_deref(),
         roles: &terms.person.roles,
+        more: &terms.person.claims,
     };
     json!({
-        "access_token": server.key.token(&claims),
+        "access_token": server.keys.token(&claims),
         "token_type": "Bearer",
         "expires_in": life,
         "refresh_token": refresh_token,
@@ -99,23 +100,26 @@ fn answer(server: &AuthorizationServer, issued: &Issued, now: u64) -> Value {
     })
 }
 
+fn end(server: &AuthorizationServer, headers: &HeaderMap, form: &Parameters, now: u64) -> Result<(), OAuthError> {
+    let client_id = client_id(server, headers, form, now)?;
+    let missing = OAuthError::new(ErrorCode::InvalidRequest, "token is missing");
+    let token = form.get("token").ok_or(missing)?;
+    // RFC 7009 §2.1: the hint may be wrong, so the token itself says what it is.
+    match server.keys.grant_of(token, &server.issuer).and_then(|sid| URL_SAFE_NO_PAD.decode(sid).ok()) {
+        Some(sid) => match sid.try_into() {
+            Ok(id) => server.grants.end(&id, client_id, now),
+            Err(_) => Ok(()),
+        },
+        None => server.grants.revoke(token, client_id, now),
+    }
+}
+
 /// Revokes a grant by one of its tokens.
 pub(super) async fn revoke(State(server): State<Arc<AuthorizationServer>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let revoked = async {
         let form = form(&head.headers, body, server.body_time).await?;
-        let now = now();
-        let client_id = client_id(&server, &head.headers, &form, now)?;
-        let missing = OAuthError::new(ErrorCode::InvalidRequest, "token is missing");
-        let token = form.get("token").ok_or(missing)?;
-        // RFC 7009 §2.1: the hint may be wrong, so the token itself says what it is.
-        match server.key.grant_of(token, &server.issuer).and_then(|sid| URL_SAFE_NO_PAD.decode(sid).ok()) {
-            Some(sid) => match sid.try_into() {
-                Ok(id) => server.grants.end(&id, client_id, now),
-                Err(_) => Ok(()),
-            },
-            None => server.grants.revoke(token, client_id, now),
-        }
+        blocking(move || end(&server, &head.headers, &form, now())).await
     };
     match revoked.await {
         // RFC 7009 §2.2: 200 for unknown tokens as well.

@@ -112,7 +112,8 @@ impl Upstream {
         }
     }
 
-    /// Makes a connection that declares `profile`. A child process gets the settings of `caller`.
+    /// Makes a further connection, which declares `profile`. A child process gets the settings of
+    /// `caller`.
     pub(super) async fn connect(&self, profile: &Profile, caller: Option<&str>) -> Result<Connection, Error> {
         Ok(Connection::new(self.target.connect_for(profile, caller).await?))
     }

@@ -25,7 +25,7 @@ pub use error::{OrUser, ToolError};
 pub(crate) use events::{Event, EventReceiver, Events, Question};
 pub(crate) use form_schema::form_of;
 pub use metadata::TraceContext;
-pub(crate) use metadata::{Extensions, Metadata, check_keys, is_reserved};
+pub(crate) use metadata::{Extensions, Metadata, fault_of_keys, is_reserved};
 pub(crate) use outcome::{Forwarded, Outcome, Run, StreamedText, crashed, guarded, tool_crashed};
 pub(crate) use output::annotations;
 pub use output::{Content, Contents, PromptOutput, Role, ToolOutput};

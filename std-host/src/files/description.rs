@@ -2,8 +2,8 @@
 
 use super::limits::RUN_TIME;
 use crate::backend::{Entry, Kind};
+use crate::offer::Rules;
 use core::time::Duration;
-use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -38,10 +38,10 @@ pub(super) struct Tool {
 /// A tool as its description file declares it.
 pub(super) struct Description {
     pub(super) entry: Entry,
-    pub(super) arguments: Validator,
+    pub(super) arguments: Rules,
     /// The environment variable of each property.
     pub(super) variables: BTreeMap<String, String>,
-    pub(super) result: Option<Validator>,
+    pub(super) result: Option<Rules>,
     pub(super) time_limit: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Written {
         let variables = variables(&arguments)?;
         let arguments = Value::from(arguments);
         let compiled = |what: &str, schema: &Value| {
-            jsonschema::validator_for(schema)
+            Rules::compile(name, schema, false)
                 .map_err(|error| format!("the schema of the {what} cannot be used: {error}"))
         };
         let mut listed = json!({ "name": name, "description": self.description, "inputSchema": arguments });
@@ -164,7 +164,7 @@ mod tests {
                 (json!({"text": 1}), false),
                 (json!({"text": "x", "y": 1}), false),
             ] {
-                assert_eq!(tool.arguments.is_valid(&arguments), is_valid, "{arguments}");
+                assert_eq!(tool.arguments.check_value(&arguments, 0).is_ok(), is_valid, "{arguments}");
             }
         }
     }

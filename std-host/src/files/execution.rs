@@ -90,11 +90,7 @@ impl Execution<'_> {
     /// Checks the arguments, and returns the environment variables of those that are scalar.
     fn variables(&self) -> Result<Vec<(String, String)>, String> {
         let description = &self.tool.description;
-        let arguments: Value = serde_json::from_str(self.call.arguments()).map_err(|error| error.to_string())?;
-        let mut errors = description.arguments.iter_errors(&arguments);
-        if let Some(error) = errors.next() {
-            return Err(format!("The arguments do not fit: {error} (at {:?})", error.instance_path().to_string()));
-        }
+        description.arguments.check(self.call.arguments().as_bytes())?;
         // Numbers keep their spelling.
         let members: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(self.call.arguments()).map_err(|error| error.to_string())?;
@@ -125,9 +121,10 @@ impl Execution<'_> {
         if let Some(schema) = &self.tool.description.result {
             let value: Value =
                 serde_json::from_str(&text).map_err(|_| "The output of the tool is not JSON".to_owned())?;
-            if let Some(error) = schema.iter_errors(&value).next() {
-                return Err(format!("The output of the tool does not fit its schema: {error}"));
-            }
+            schema.check_value(&value, text.len()).map_err(|unfit| {
+                let place = if unfit.path.is_empty() { String::new() } else { format!(" at '{}'", unfit.path) };
+                format!("The output of the tool does not fit its schema{place}: {}", unfit.reason)
+            })?;
             result.push_str(&format!(r#","structuredContent":{}"#, text.trim()));
         }
         result.push('}');

@@ -1,12 +1,13 @@
 //! A function app as a backend.
 
 use super::context::{self, Unfit};
+use super::custom::{Handler, Unanswered};
 use super::endpoint::Endpoint;
 use super::function::{Function, Refused, read_all};
-use super::limits::{DRAIN_CHECK, PROCESSES, STATUS_TIME};
+use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
 use super::lines::shortened;
 use super::link::{Invocation, Link};
-use super::messages::{Data, InvocationResponse, RpcLog, SUCCESS};
+use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS};
 use super::pool::Pool;
 use super::results;
 use super::runtime::{Choices, Language, Runtime};
@@ -112,19 +113,29 @@ impl AppBuilder {
     /// Starts workers that load the functions of the app.
     async fn load(&self, endpoint: &Arc<Endpoint>) -> Result<Loaded, StartError> {
         let runtime = Runtime::find(&self.directory, &self.host, &self.settings, &self.choices)?;
-        let processes = self.settings.text("FUNCTIONS_WORKER_PROCESS_COUNT").and_then(|count| count.parse().ok());
-        let processes = self.processes.or(processes).unwrap_or(runtime.processes).clamp(1, PROCESSES);
-        let started = Pool::start(self.name(), runtime.launch.clone(), Arc::clone(endpoint), processes).await;
-        let (pool, reported) = started.map_err(|failure| load_error(&failure, runtime.language))?;
+        let (engine, reported) =
+            self.start_engine(&runtime, endpoint).await.map_err(|failure| load_error(&failure, runtime.language))?;
         match offered(reported, self.host.ignored.clone()) {
             Ok((functions, warnings)) => {
-                Ok(Loaded { functions, warnings, pool, timeout: self.host.timeout, _runtime: runtime })
+                Ok(Loaded { functions, warnings, engine, timeout: self.host.timeout, _runtime: runtime })
             }
             Err(faults) => {
-                pool.stop().await;
+                engine.stop().await;
                 Err(StartError::Functions(faults))
             }
         }
+    }
+
+    async fn start_engine(&self, runtime: &Runtime, endpoint: &Arc<Endpoint>) -> Result<(Engine, Reported), Failure> {
+        let (name, launch) = (self.name(), runtime.launch.clone());
+        if let Some(port) = runtime.custom {
+            let (handler, reported) = Handler::start(name, &self.directory, launch, port).await?;
+            return Ok((Engine::Handler(handler), reported));
+        }
+        let processes = self.settings.text("FUNCTIONS_WORKER_PROCESS_COUNT").and_then(|count| count.parse().ok());
+        let processes = self.processes.or(processes).unwrap_or(runtime.processes).clamp(1, PROCESSES);
+        let (pool, reported) = Pool::start(name, launch, Arc::clone(endpoint), processes).await?;
+        Ok((Engine::Workers(pool), reported))
     }
 
     /// The name of the app in the log: that of its directory.
@@ -133,14 +144,14 @@ impl AppBuilder {
     }
 }
 
-/// The functions that are offered, and what the operator should know.
+/// The functions that are offered, and warnings.
+type Offered = (HashMap<Key, Function>, Vec<String>);
+
+/// Returns the functions that are offered, and what the operator should know.
 ///
 /// # Errors
 /// What prevents the app from being served.
-fn offered(
-    reported: Reported,
-    mut warnings: Vec<String>,
-) -> Result<(HashMap<Key, Function>, Vec<String>), Vec<String>> {
+fn offered(reported: Reported, mut warnings: Vec<String>) -> Result<Offered, Vec<String>> {
     let (functions, refused) = read_all(reported);
     let mut faults = Vec::new();
     for reason in refused {
@@ -183,6 +194,9 @@ fn load_error(failure: &Failure, language: Language) -> StartError {
         Language::Node if says("No file matches \"main\"") => {
             "If the app is written in TypeScript, compile it first: npm run build"
         }
+        Language::Custom => {
+            "The handler (customHandler.description in host.json) must start, and answer GET / on FUNCTIONS_CUSTOMHANDLER_PORT"
+        }
         _ if matches!(failure, Failure::Spawn { .. }) => "Install the interpreter of the app, or put it on PATH",
         _ => "The app did not load. Correct the error above and start again",
     };
@@ -210,11 +224,26 @@ fn key(kind: Kind, name: &str) -> Key {
     (kind as u8, name.to_owned())
 }
 
+/// What runs the functions.
+enum Engine {
+    Workers(Pool),
+    Handler(Handler),
+}
+
+impl Engine {
+    async fn stop(&self) {
+        match self {
+            Self::Workers(pool) => pool.stop().await,
+            Self::Handler(handler) => handler.stop().await,
+        }
+    }
+}
+
 /// The functions of an app and the workers that have loaded them.
 struct Loaded {
     functions: HashMap<Key, Function>,
     warnings: Vec<String>,
-    pool: Pool,
+    engine: Engine,
     timeout: Option<Duration>,
     /// Keeps the files of the worker.
     _runtime: Runtime,
@@ -255,7 +284,7 @@ impl App {
             while Arc::strong_count(&old) > 1 {
                 tokio::time::sleep(DRAIN_CHECK).await;
             }
-            old.pool.stop().await;
+            old.engine.stop().await;
         });
         Ok(())
     }
@@ -324,7 +353,7 @@ impl Backend for App {
     }
 
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async { self.0.loaded().pool.stop().await })
+        Box::pin(async { self.0.loaded().engine.stop().await })
     }
 }
 
@@ -344,31 +373,78 @@ async fn run(loaded: &Loaded, function: &Function, call: &Call, headers: Option<
         Err(Unfit::Missing(message)) => return Answer::Error { code: -32602, message, data: None },
         Err(Unfit::Invalid(reason)) => return Answer::Failed(reason),
     };
-    let Some(link) = loaded.pool.pick().await else {
+    match &loaded.engine {
+        Engine::Workers(pool) => run_in_worker(pool, loaded.timeout, function, call, request).await,
+        Engine::Handler(handler) => run_in_handler(handler, loaded.timeout, function, call, request).await,
+    }
+}
+
+async fn run_in_worker(
+    pool: &Pool,
+    limit: Option<Duration>,
+    function: &Function,
+    call: &Call,
+    request: InvocationRequest,
+) -> Answer {
+    let id = request.invocation_id.clone();
+    let begun = async {
+        let mut request = request;
+        loop {
+            let link = pool.pick().await?;
+            match link.invoke(request).await {
+                Ok(invocation) => return Some((link, invocation)),
+                // The worker has just ended, and its end was not noticed yet.
+                Err(unsent) => request = *unsent,
+            }
+            tokio::time::sleep(BACK_OFF_FIRST / 10).await;
+        }
+    };
+    let begun = tokio::time::timeout(WAIT_TIME, begun).await.ok().flatten();
+    let Some((link, mut invocation)) = begun else {
         return failed("The function app is not running at the moment: try again later");
     };
-    let id = request.invocation_id.clone();
-    let mut invocation = match link.invoke(request).await {
-        Ok(invocation) => invocation,
-        Err(reason) => return lost(function, &reason),
-    };
-    let answered = match loaded.timeout {
-        None => Ok(follow(&mut invocation, call).await),
-        Some(limit) => tokio::time::timeout(limit, follow(&mut invocation, call)).await.map_err(|_| limit),
-    };
-    match answered {
-        Ok(Ok(response)) => answer(function, call, &id, response),
-        Ok(Err(reason)) => lost(function, &reason),
-        Err(limit) => {
+    match within(limit, follow(&mut invocation, call)).await {
+        Some(Ok(response)) => answer(function, call, &id, response),
+        Some(Err(reason)) => lost(function, &reason),
+        None => {
             drop(invocation);
             tokio::spawn(check(link));
-            failed(&format!(
-                "The function {} did not end within {} s (functionTimeout)",
-                function.name,
-                limit.as_secs()
-            ))
+            late(function, limit)
         }
     }
+}
+
+async fn run_in_handler(
+    handler: &Handler,
+    limit: Option<Duration>,
+    function: &Function,
+    call: &Call,
+    request: InvocationRequest,
+) -> Answer {
+    let id = request.invocation_id.clone();
+    let value = match within(limit, handler.call(&function.name, request)).await {
+        Some(Ok(value)) => value,
+        Some(Err(Unanswered::Lost(reason))) => return lost(function, &reason),
+        Some(Err(Unanswered::Failed(reason))) => return threw(function, &id, &reason),
+        None => return late(function, limit),
+    };
+    match results::answer(function, call, value) {
+        Ok(answer) => answer,
+        Err(reason) => threw(function, &id, &format!("the function has returned what cannot be a result: {reason}")),
+    }
+}
+
+/// Runs a future within a time limit, if there is one.
+async fn within<T>(limit: Option<Duration>, run: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        None => Some(run.await),
+        Some(limit) => tokio::time::timeout(limit, run).await.ok(),
+    }
+}
+
+fn late(function: &Function, limit: Option<Duration>) -> Answer {
+    let seconds = limit.unwrap_or_default().as_secs();
+    failed(&format!("The function {} did not end within {seconds} s (functionTimeout)", function.name))
 }
 
 /// Has a worker killed that does not answer any more.
@@ -420,6 +496,11 @@ fn answer(function: &Function, call: &Call, id: &str, response: InvocationRespon
         Some(result) => result.describe(),
         None => "the worker has answered without a result".to_owned(),
     };
+    threw(function, id, &error)
+}
+
+/// The answer of a function that has failed.
+fn threw(function: &Function, id: &str, error: &str) -> Answer {
     tracing::error!(function = function.name, invocation = id, "a function has failed: {error}");
     // azure.md A.10: a fixed text. What the function says may hold secrets, and goes to the log.
     failed(&format!(

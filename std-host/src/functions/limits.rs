@@ -31,6 +31,12 @@ pub const FILE: usize = 1024 * 1024;
 /// Connections to the endpoint of workers that have not shown the id of a worker yet. More are closed at once.
 pub const STRANGERS: usize = 32;
 
+/// How long a custom handler may take to answer its first request.
+pub const READY_TIME: Duration = Duration::from_secs(60);
+
+/// How often a custom handler that is starting is asked whether it answers.
+pub const READY_CHECK: Duration = Duration::from_millis(20);
+
 /// How long a started process may take to open its stream.
 pub const START_TIME: Duration = Duration::from_secs(60);
 

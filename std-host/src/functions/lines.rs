@@ -44,7 +44,8 @@ impl Lines {
         }
     }
 
-    fn console(&self, line: &str, is_error: bool) {
+    /// Passes a line of the console on.
+    pub(super) fn console(&self, line: &str, is_error: bool) {
         // FunctionRpc: lines with this prefix come from the worker itself and not from the app.
         let own = line.strip_prefix("LanguageWorkerConsoleLog");
         let line = own.unwrap_or(line);

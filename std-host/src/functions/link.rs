@@ -83,15 +83,18 @@ impl Link {
     /// Starts a call.
     ///
     /// # Errors
-    /// The reason if the stream has ended.
-    pub(super) async fn invoke(self: &Arc<Self>, request: InvocationRequest) -> Result<Invocation, Arc<str>> {
+    /// The request if the stream has ended before it could be sent.
+    pub(super) async fn invoke(
+        self: &Arc<Self>,
+        request: InvocationRequest,
+    ) -> Result<Invocation, Box<InvocationRequest>> {
         let id = request.invocation_id.clone();
         let (sender, answer) = oneshot::channel();
         let (log, logs) = mpsc::channel(CALL_LOGS);
         {
             let mut calls = lock(&self.calls);
-            if let Some(reason) = &calls.ended {
-                return Err(Arc::clone(reason));
+            if calls.ended.is_some() {
+                return Err(Box::new(request));
             }
             calls.open.insert(id.clone(), Pending { answer: sender, logs: log });
         }

@@ -20,9 +20,11 @@
 
 mod app;
 mod context;
+mod custom;
 mod endpoint;
 mod frames;
 mod function;
+mod function_json;
 mod headers;
 pub mod limits;
 mod lines;

@@ -1,5 +1,6 @@
 //! The language of an app, and the worker that runs it.
 
+use super::custom;
 use super::process::Launch;
 use super::settings::{AppSettings, HostFile, InvalidApp, object};
 use super::start::fresh_id;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Runtime {
     pub(super) language: Language,
     pub(super) launch: Launch,
+    /// Whether the app is a custom handler, which speaks HTTP; with its port, if the app sets one.
+    pub(super) custom: Option<Option<u16>>,
     /// Worker processes to start if no setting says how many.
     pub(super) processes: usize,
     /// Holds the files of our own worker.
@@ -25,6 +28,7 @@ pub(super) enum Language {
     DotNet,
     Java,
     PowerShell,
+    Custom,
 }
 
 impl Language {
@@ -35,6 +39,7 @@ impl Language {
             Self::DotNet => "dotnet-isolated",
             Self::Java => "java",
             Self::PowerShell => "powershell",
+            Self::Custom => "custom",
         }
     }
 
@@ -76,11 +81,17 @@ impl Runtime {
         settings: &AppSettings,
         choices: &Choices,
     ) -> Result<Self, InvalidApp> {
-        let language = Language::of(directory, settings)?;
-        if host.has_custom_handler {
-            let what = "customHandler in host.json is not supported".to_owned();
-            return Err(InvalidApp::NoWorker { language: language.name().to_owned(), what });
+        if let Some(custom) = &host.custom {
+            let launch = custom::launch(directory, custom, settings, choices);
+            return Ok(Self {
+                language: Language::Custom,
+                launch,
+                custom: Some(custom.port),
+                processes: 1,
+                _files: None,
+            });
         }
+        let language = Language::of(directory, settings)?;
         let folder = match language {
             // The worker of a .NET app is the app itself.
             Language::DotNet => Some(directory.to_owned()),
@@ -102,13 +113,13 @@ impl Runtime {
             (None, _) => return Err(no_official(language, settings)),
         };
         let is_official_python = language == Language::Python && files.is_none();
-        let environment = environment(directory, &worker, language, settings, choices);
+        let environment = environment(directory, &worker, language.name(), settings, choices);
         let launch =
             Launch { program, arguments, environment, directory: directory.to_owned(), worker_directory: worker };
         // The library runs plain functions of the official worker on its event loop, where each blocks all others.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processes = if is_official_python { cores.min(4) } else { 1 };
-        Ok(Self { language, launch, processes, _files: files })
+        Ok(Self { language, launch, custom: None, processes, _files: files })
     }
 }
 
@@ -294,10 +305,11 @@ const PREFIXES: [&str; 5] = ["AzureWebJobs", "AzureFunctionsJobHost__", "FUNCTIO
 /// Variables by which the Python worker believes that it runs on the platform. Then it looks for its files there.
 const REMOVED: [&str; 3] = ["CONTAINER_NAME", "WEBSITE_INSTANCE_ID", "WEBSITE_PLACEHOLDER_MODE"];
 
-fn environment(
+/// The environment of a worker.
+pub(super) fn environment(
     directory: &Path,
     worker: &Path,
-    language: Language,
+    language: &str,
     settings: &AppSettings,
     choices: &Choices,
 ) -> Vec<(OsString, OsString)> {
@@ -312,7 +324,7 @@ fn environment(
         variables.extend(settings.get(name).map(|value| (name.into(), value)));
     }
     let packages = directory.join(".python_packages/lib/site-packages");
-    if language == Language::Python && packages.is_dir() {
+    if language == Language::Python.name() && packages.is_dir() {
         let before = variables.remove(OsStr::new("PYTHONPATH"));
         let paths = before.iter().flat_map(std::env::split_paths).chain([packages]);
         variables.extend(std::env::join_paths(paths).ok().map(|paths| ("PYTHONPATH".into(), paths)));
@@ -322,7 +334,7 @@ fn environment(
     set("FUNCTIONS_APPLICATION_DIRECTORY", directory.as_os_str());
     // FunctionRpc: without it, the Python worker does not find the app.
     set("AzureWebJobsScriptRoot", directory.as_os_str());
-    set("FUNCTIONS_WORKER_RUNTIME", OsStr::new(language.name()));
+    set("FUNCTIONS_WORKER_RUNTIME", OsStr::new(language));
     for (name, value) in [("AZURE_FUNCTIONS_ENVIRONMENT", "Development"), ("PYTHON_THREADPOOL_THREAD_COUNT", "1000")] {
         variables.entry(name.into()).or_insert_with(|| value.into());
     }

@@ -77,8 +77,8 @@ pub struct HostFile {
     pub is_anonymous: bool,
     /// `functionTimeout`: how long a call may run.
     pub timeout: Option<Duration>,
-    /// Whether the file has a `customHandler`.
-    pub has_custom_handler: bool,
+    /// `customHandler`
+    pub(super) custom: Option<CustomHandler>,
     /// Keys that have no effect here, each with the reason.
     pub ignored: Vec<String>,
 }
@@ -105,7 +105,13 @@ impl HostFile {
                 }
                 "extensionbundle" | "logging" => {}
                 "functiontimeout" => host.timeout = timespan(value)?,
-                "customhandler" => host.has_custom_handler = true,
+                "customhandler" => host.custom = Some(CustomHandler::of(value)?),
+                "configurationprofile" => {
+                    return Err(format!(
+                        "configurationProfile {value}: the handler is an MCP server of its own, which `attache gate` serves: \
+                         start it, and run attache gate URL"
+                    ));
+                }
                 "extensions" => host.extensions(value)?,
                 _ => host.ignored.push(format!("host.json: {key} has no effect")),
             }
@@ -162,6 +168,45 @@ impl HostFile {
             };
         }
         Ok(())
+    }
+}
+
+/// The executable that gets each call as an HTTP request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CustomHandler {
+    pub(super) program: String,
+    pub(super) arguments: Vec<String>,
+    pub(super) directory: String,
+    pub(super) port: Option<u16>,
+}
+
+impl CustomHandler {
+    fn of(value: &Value) -> Result<Self, String> {
+        let root = value.as_object().ok_or("customHandler must be an object")?;
+        let of = |map: &Map<String, Value>, wanted: &str| {
+            map.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.clone())
+        };
+        if of(root, "enableProxyingHttpRequest") == Some(Value::Bool(true)) || of(root, "http").is_some() {
+            return Err("customHandler with enableProxyingHttpRequest or http.routes is a server of its own: start it, and run \
+                        attache gate URL"
+                .to_owned());
+        }
+        let Some(Value::Object(description)) = of(root, "description") else {
+            return Err("customHandler.description is missing".to_owned());
+        };
+        let text =
+            |key: &str| of(&description, key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+        let program = text("defaultExecutablePath");
+        if program.is_empty() {
+            return Err("customHandler.description.defaultExecutablePath is missing".to_owned());
+        }
+        let arguments = of(&description, "arguments").and_then(|list| list.as_array().cloned()).unwrap_or_default();
+        let arguments = arguments.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let port = of(root, "port").map(|port| port.as_str().map_or_else(|| port.to_string(), str::to_owned));
+        let port = port
+            .map(|port| port.parse().map_err(|_| format!("customHandler.port {port:?} must be a number")))
+            .transpose()?;
+        Ok(Self { program, arguments, directory: text("workingDirectory"), port })
     }
 }
 

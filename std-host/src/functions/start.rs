@@ -1,6 +1,7 @@
 //! Starts a worker: its process, its stream, the first requests, and the functions of the app.
 
 use super::endpoint::{Endpoint, Expected};
+use super::function_json;
 use super::limits::{FUNCTIONS, INIT_TIME, LOAD_TIME, START_TIME, STOP_TIME};
 use super::lines::Lines;
 use super::link::Link;
@@ -263,6 +264,11 @@ async fn functions(
     }
     // FunctionRpc: a Node.js worker answers so if no file of the app could be loaded. Its log has the reason.
     if response.use_default_metadata_indexing {
+        // Apps of older models and of Java describe their functions in files.
+        let described = function_json::read(&launch.directory).map_err(|error| Unloaded::App(error.to_string()))?;
+        if !described.is_empty() {
+            return Ok(described);
+        }
         return Err(Unloaded::App("the worker has found no function in the app".to_owned()));
     }
     if response.functions.len() > FUNCTIONS {

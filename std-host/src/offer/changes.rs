@@ -1,6 +1,7 @@
 //! The current offers of a running server, and notifications of their changes to open
 //! subscriptions.
 
+use super::add_error::AddError;
 use super::registry::{self, NameTaken, Source};
 use super::state::States;
 use crate::policy::Policy;
@@ -114,7 +115,8 @@ impl Changes {
         self.edit(|registry| registry.instruct(source, escaped));
     }
 
-    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
+    pub(super) fn add(&self, kind: Kind, offer: Result<Offer, AddError>) -> Result<(), AddError> {
+        let offer = offer?;
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())

@@ -1,9 +1,10 @@
 //! The common builder of tools, prompts and resources: the members that lists show.
 
+use super::add_error::AddError;
 use super::changes::{Completion, Offer, Start};
 use super::handler::Ctx;
 use super::registry::Asked;
-use crate::call::{Outcome, Run, Sealer, check_keys, crashed};
+use crate::call::{Outcome, Run, Sealer, crashed, fault_of_keys};
 use crate::policy::Needed;
 use attache_core::era::Version;
 use core::future::ready;
@@ -16,6 +17,8 @@ pub(super) struct Entry {
     listed: Map<String, Value>,
     /// The completions of arguments, by their names.
     completions: Vec<(String, Completion)>,
+    /// The first member that breaks a rule of the protocol.
+    fault: Option<String>,
 }
 
 impl Entry {
@@ -39,11 +42,19 @@ impl Entry {
             },
             listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             completions: Vec::new(),
+            fault: None,
         }
     }
 
     pub(super) fn key(&self) -> &str {
         &self.offer.key
+    }
+
+    /// Records a fault, which is reported when the entry is added.
+    pub(super) fn check(&mut self, sound: bool, fault: impl FnOnce(&str) -> String) {
+        if !sound && self.fault.is_none() {
+            self.fault = Some(fault(&self.offer.key));
+        }
     }
 
     /// Replaces the function that runs the handler.
@@ -96,23 +107,30 @@ impl Entry {
         hints[name] = value.into();
     }
 
-    #[track_caller]
     pub(super) fn icons(&mut self, icons: Value) {
-        check_icons(self.key(), &icons);
+        self.check(are_icons(&icons), |key| {
+            format!("icons of {key:?} must be an array of objects whose src is an https: or a data: URL")
+        });
         self.set("icons", icons);
     }
 
-    #[track_caller]
     pub(super) fn meta(&mut self, meta: Value) {
-        check_keys(self.key(), &meta);
+        if let Err(fault) = fault_of_keys(self.key(), &meta) {
+            self.check(false, |_| fault);
+        }
         self.set("_meta", meta);
     }
 
     /// Prints the members: those in `first`, then the others. A member in `first` without a value
     /// gets the key.
-    #[track_caller]
-    pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
-        let Self { mut offer, listed, completions } = self;
+    ///
+    /// # Errors
+    /// The first fault of the entry.
+    pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Result<Offer, AddError> {
+        let Self { mut offer, listed, completions, fault } = self;
+        if let Some(fault) = fault {
+            return Err(AddError::Invalid(fault));
+        }
         offer.is_read_only = listed.get("annotations").is_some_and(|hints| hints["readOnlyHint"] == true);
         if !completions.is_empty() {
             offer.complete = Some(by_argument(completions));
@@ -132,7 +150,7 @@ impl Entry {
                 .push(format!("{}:{value}", Value::from(name)));
         }
         offer.members = groups.into_iter().map(|(since, members)| (since, members.join(","))).collect();
-        offer
+        Ok(offer)
     }
 }
 
@@ -151,11 +169,9 @@ fn by_argument(completions: Vec<(String, Completion)>) -> Completion {
 }
 
 /// MCP 2025-11-25 basic/index, "Icons": clients MUST refuse other schemes.
-#[track_caller]
-fn check_icons(of: &str, icons: &Value) {
+fn are_icons(icons: &Value) -> bool {
     let sources = icons.as_array().map(|icons| icons.iter().map(|icon| icon["src"].as_str().unwrap_or_default()));
-    let good = sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")));
-    assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
+    sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")))
 }
 
 /// Returns the first revision with this member of an entry. `is_object` tells whether the value is
@@ -184,10 +200,9 @@ macro_rules! listed {
             /// Sets `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src`
             /// and optional members.
             ///
-            /// # Panics
-            /// If a `src` is neither an `https:` nor a `data:` URL, because clients show no others.
+            /// It cannot be added if a `src` is neither an `https:` nor a `data:` URL, because clients
+            /// show no others.
             #[must_use]
-            #[track_caller]
             pub fn icons(mut self, icons: serde_json::Value) -> Self {
                 self.entry.icons(icons);
                 self
@@ -195,11 +210,9 @@ macro_rules! listed {
 
             /// Sets `_meta` of the list entry.
             ///
-            /// # Panics
-            /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix
-            /// that is reserved for the protocol.
+            /// It cannot be added if a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or
+            /// has a prefix that is reserved for the protocol.
             #[must_use]
-            #[track_caller]
             pub fn meta(mut self, meta: serde_json::Value) -> Self {
                 self.entry.meta(meta);
                 self

@@ -1,6 +1,7 @@
 //! The offers of a server (tools, prompts, resources and templates), the closures that run them,
 //! and changes of the lists.
 
+mod add_error;
 mod arguments;
 mod changes;
 mod checker;
@@ -23,6 +24,7 @@ mod site;
 mod state;
 mod tool;
 
+pub use add_error::AddError;
 pub use changes::Changes;
 pub(crate) use changes::{Change, Completion, Offer, Registry, Rerun, Started, WeakChanges};
 pub(crate) use entry::since;
@@ -35,7 +37,7 @@ pub use prompt::Prompt;
 pub(crate) use registry::{Asked, Called, Known, Source};
 pub use registry::{HiddenEntry, NameTaken};
 pub use resource::Resource;
-#[cfg(feature = "functions")]
+#[cfg(any(feature = "files", feature = "functions"))]
 pub(crate) use rules::Rules;
 pub(crate) use state::States;
 pub use tool::Tool;

@@ -1,5 +1,6 @@
 //! The builder of a prompt.
 
+use super::add_error::AddError;
 use super::arguments::read;
 use super::changes::Offer;
 use super::entry::{Entry, listed};
@@ -96,18 +97,16 @@ impl Prompt {
     ///     });
     /// ```
     ///
-    /// # Panics
-    /// If the prompt has no such argument.
+    /// The prompt cannot be added if it has no such argument.
     #[must_use]
-    #[track_caller]
     pub fn complete<H: Handler<CompletionRequest, Vec<String>>>(mut self, argument: &str, handler: H) -> Self {
         let known = self.entry.arguments().is_none_or(|names| names.iter().any(|name| name == argument));
-        assert!(known, "prompt {:?} has no argument {argument:?}", self.entry.key());
+        self.entry.check(known, |name| format!("prompt {name:?} has no argument {argument:?}"));
         self.entry.complete(argument, completion(handler));
         self
     }
 
-    pub(crate) fn finish(self) -> Offer {
+    pub(crate) fn finish(self) -> Result<Offer, AddError> {
         self.entry.finish(&[("name", None)])
     }
 }

@@ -150,6 +150,10 @@ pub struct HiddenEntry {
     pub(crate) digest: Option<Digest>,
 }
 
+/// What all calls of a request share: the handle to change the offers, the parked calls, the key that
+/// seals, and the request extensions that handlers see.
+pub(crate) type Shared<'s, C> = (&'s C, &'s Parking, &'s Key, Option<&'s Arc<http::Extensions>>);
+
 /// The function that runs a handler.
 pub(crate) type Start<C> = Box<dyn Fn(Asked<'_>, Called<C>, Sealer) -> Run + Send + Sync>;
 
@@ -422,8 +426,7 @@ impl<C: Clone> Registry<C> {
         &self,
         body: &Bytes,
         call: Call<'_>,
-        (changes, parking, key): (&C, &Parking, &Key),
-        request: Option<Arc<http::Extensions>>,
+        (changes, parking, key, request): Shared<'_, C>,
         known: Option<Known>,
         deadline: Instant,
         permit: &Permit,
@@ -461,7 +464,7 @@ impl<C: Clone> Registry<C> {
             session: known.map(|known| known.session),
             deadline,
             changes: changes.clone(),
-            request,
+            request: request.cloned(),
         };
         let uri = call.read().uri();
         let again = again.map(|(key, binding)| {

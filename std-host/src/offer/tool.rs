@@ -1,5 +1,6 @@
 //! The builder of a tool: its list entry, and the closure that answers calls.
 
+use super::add_error::AddError;
 use super::arguments::read;
 use super::changes::{Offer, Start};
 use super::entry::{Entry, listed};
@@ -80,9 +81,10 @@ impl Tool {
     /// Creates a tool. `description` is for the model. The schema of the arguments is derived from
     /// their type, and that of a structured result from the type in [`Json`](crate::Json).
     ///
+    /// The tool cannot be added if the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`.
+    ///
     /// # Panics
-    /// If the name is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the arguments are not
-    /// an object.
+    /// If the arguments are not an object.
     #[track_caller]
     pub fn new<A, R, H>(name: &str, description: &str, handler: H) -> Self
     where
@@ -90,7 +92,6 @@ impl Tool {
         R: IntoToolOutput,
         H: Handler<A, R>,
     {
-        assert!(is_tool_name(name), "tool name {name:?} must have 1 to 128 characters of A-Z a-z 0-9 _ - .");
         let schema = Schema::of::<A>(name);
         let mut listed = vec![("inputSchema", schema.value.clone()), ("description", description.into())];
         listed.extend(R::output_schema().map(|schema| ("outputSchema", schema)));
@@ -121,7 +122,10 @@ impl Tool {
                 tool_crashed,
             )
         };
-        let entry = Entry::new(name, listed, start);
+        let mut entry = Entry::new(name, listed, start);
+        entry.check(is_tool_name(name), |name| {
+            format!("tool name {name:?} must have 1 to 128 characters of A-Z a-z 0-9 _ - .")
+        });
         Self { entry, own_schema: false, rules, service, timeout: None, concurrency: None }
     }
 
@@ -279,19 +283,16 @@ impl Tool {
     /// The dialect is 2020-12, unless `$schema` names draft 4, 6, 7 or 2019-09. Nothing is fetched:
     /// a `$ref` must point to a place in the schema itself.
     ///
+    /// The tool cannot be added if the root of the schema is not `"type": "object"`.
+    ///
     /// # Panics
-    /// If its root is not `"type": "object"`; and, when the tool is added, if the schema is
-    /// invalid.
+    /// When the tool is added, if the schema is invalid.
     #[must_use]
-    #[track_caller]
     pub fn input_schema(mut self, schema: Value) -> Self {
         self.own_schema = true;
-        assert_eq!(
-            schema["type"],
-            "object",
-            "the input schema of tool {:?} must have the root type object",
-            self.entry.key()
-        );
+        self.entry.check(schema["type"] == "object", |name| {
+            format!("the input schema of tool {name:?} must have the root type object")
+        });
         self.member("inputSchema", schema)
     }
 
@@ -302,14 +303,17 @@ impl Tool {
 
     /// Finishes the tool.
     ///
-    /// # Panics
-    /// If an `x-mcp-header` is at a place where clients must refuse it (MCP 2026-07-28
-    /// server/tools).
+    /// # Errors
+    /// If a member is invalid, or if an `x-mcp-header` is at a place where clients must refuse it
+    /// (MCP 2026-07-28 server/tools).
     #[track_caller]
-    pub(crate) fn finish(self) -> Offer {
+    pub(crate) fn finish(self) -> Result<Offer, AddError> {
         let Self { mut entry, own_schema, rules, service: _, timeout, concurrency } = self;
+        let mirrored = mirrors(entry.get("inputSchema"));
+        if let Err(reason) = &mirrored {
+            entry.check(false, |name| format!("tool {name:?}: {reason}"));
+        }
         let schema = entry.get("inputSchema");
-        let mirrors = mirrors(schema).unwrap_or_else(|reason| panic!("tool {:?}: {reason}", entry.key()));
         if let Some(found) = super::rules::rules(entry.key(), schema, own_schema) {
             // It is set only here, so it cannot be set already.
             let _ = rules.set(found);
@@ -322,7 +326,7 @@ impl Tool {
         if timeout.is_some() || concurrency.is_some() {
             entry.wrap_start(|start| bounded(start, timeout, concurrency));
         }
-        Offer { mirrors, ..entry.finish(&[("name", None)]) }
+        Ok(Offer { mirrors: mirrored.unwrap_or_default(), ..entry.finish(&[("name", None)])? })
     }
 }
 

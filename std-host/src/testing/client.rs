@@ -20,13 +20,16 @@ pub struct Client {
     revision: Version,
     caller: Option<Caller>,
     capabilities: Option<Value>,
-    answers: Option<Arc<dyn Fn(&Question) -> Answer + Send + Sync>>,
+    answers: Option<Arc<Answers>>,
     extensions: Extensions,
     pipe: Option<Pipe>,
     /// The id of the last request.
     last: u64,
     told: Vec<Value>,
 }
+
+/// The function that answers questions.
+type Answers = dyn Fn(&Question) -> Answer + Send + Sync;
 
 impl Client {
     /// Creates a client of this server.

@@ -17,6 +17,7 @@ mod layers;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
+mod mistakes;
 mod results;
 mod state;
 mod stdio;

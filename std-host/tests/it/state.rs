@@ -111,8 +111,8 @@ async fn methods_of_one_value_are_handlers_of_tools_resources_and_completions() 
 #[test]
 #[should_panic(expected = "has no argument \"texts\"")]
 fn completion_of_an_argument_that_does_not_exist_stops_the_program_at_its_start() {
-    let _ = Prompt::new("about", "d", async |draft: Draft, _: Ctx| draft.text)
-        .complete("texts", async |_: CompletionRequest, _: Ctx| vec![]);
+    let about = Prompt::new("about", "d", async |draft: Draft, _: Ctx| draft.text);
+    let _ = Server::new("t", "1").with_prompt(about.complete("texts", async |_: CompletionRequest, _: Ctx| vec![]));
 }
 
 #[tokio::test]

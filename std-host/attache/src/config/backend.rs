@@ -64,6 +64,9 @@ impl Backend {
 
     /// Checks for faults that would prevent every connection.
     pub(crate) fn check(&self) -> Result<(), Fault> {
+        if let Some((file, Err(error))) = self.token_file.as_ref().map(|file| (file, std::fs::read_to_string(file))) {
+            return Err(self.fault(&format!("token_file {} cannot be read: {error}", file.display())));
+        }
         self.place.check().map_err(|what| self.fault(&what))
     }
 
@@ -114,7 +117,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
         }
     }
     let fault = |what: &str| Fault::at(place.clone(), what.to_owned());
-    let name = given.name.take().ok_or_else(|| fault("a backend needs a name"))?;
+    let name = given.name.take().ok_or_else(|| fault("a backend needs a name, such as name = \"files\""))?;
     let where_to = given.place().map_err(|what| fault(&what))?;
     given.children.check(&where_to).map_err(|what| fault(&what))?;
     let backend = Backend {

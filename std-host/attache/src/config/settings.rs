@@ -106,6 +106,31 @@ impl Setting {
         }
     }
 
+    /// The help of `-h`: the first sentence.
+    pub(crate) fn short_help(&self) -> &'static str {
+        self.help.split_once(". ").map_or(self.help, |(first, _)| first)
+    }
+
+    /// The default as a value of the file. Without a default, an example.
+    pub(crate) fn example(&self) -> String {
+        let text = match self.key {
+            _ if !self.default.is_empty() => self.default,
+            "allow_host" => "api.example",
+            "auth.issuer" => "https://id.example",
+            "auth.resource" => "https://api.example/mcp",
+            "auth.keys_file" => "/var/lib/attache/keys",
+            "tls.certificate" => "/etc/attache/certificate.pem",
+            "tls.key" => "/etc/attache/key.pem",
+            _ => "",
+        };
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self.kind {
+            Kind::Switch => text.to_owned(),
+            Kind::List(_) => format!("[{}]", text.split(',').map(quoted).collect::<Vec<_>>().join(", ")),
+            _ => quoted(text),
+        }
+    }
+
     const fn alias(self, alias: &'static str) -> Self {
         Self { alias: Some(alias), ..self }
     }
@@ -415,6 +440,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
 /// The settings that may be flags and may be in files: all but secrets.
 pub(crate) fn shown() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
+}
+
+/// The settings that `-h` shows, and that `attache init` writes.
+pub(crate) fn basic() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.is_basic)
 }
 
 /// Returns the known name that is most similar to a mistyped one, if any is similar enough.

@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
 
 /// The libraries of function apps, if they are installed.
 fn libraries() -> Option<PathBuf> {
@@ -59,6 +60,7 @@ struct Running {
     url: String,
     /// What the program has printed up to the line with the URL.
     printed: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Running {
@@ -73,7 +75,15 @@ impl Running {
     fn by(app: &Directory, flags: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = attache(&[&["functions", "--listen", "127.0.0.1:0"], flags, &[app.path()]].concat());
         let variables = variables.iter().map(|(name, value)| (name, value));
-        let mut child = command.envs(variables).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut child = command.envs(variables).spawn().expect("the program starts");
+        let (log, mut errors) = (Arc::<Mutex<String>>::default(), BufReader::new(child.stderr.take().expect("piped")));
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while errors.read_line(&mut line).is_ok_and(|read| read > 0) {
+                kept.lock().expect("not poisoned").push_str(&core::mem::take(&mut line));
+            }
+        });
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let (mut printed, mut url) = (String::new(), None);
         while url.is_none() {
@@ -84,7 +94,17 @@ impl Running {
         }
         // The rest of the greeting must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        Self { child, url: url.expect("found"), printed }
+        Self { child, url: url.expect("found"), printed, log }
+    }
+
+    /// Waits until the log has a text.
+    fn logs(&self, text: &str) {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !self.log.lock().expect("not poisoned").contains(text) {
+            let log = || self.log.lock().expect("not poisoned").clone();
+            assert!(std::time::Instant::now() < until, "the log does not have {text:?}: {}", log());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
     }
 
     /// Sends a request of revision 2026-07-28, and returns the response.
@@ -325,6 +345,15 @@ def slow(seconds: float) -> str:
 @app.mcp_tool()
 async def hang() -> str:
     time.sleep(1000)
+
+@app.mcp_tool()
+async def patient() -> str:
+    logging.info("patience begins")
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        logging.info("patience was cancelled")
+        raise
 
 @app.mcp_tool()
 def flood(lines: int) -> str:
@@ -627,35 +656,145 @@ fn worker_that_breaks_the_protocol_is_refused_with_what_it_has_done() {
     }
 }
 
-/// Starts the worker double and reads its log until `word` appears, with one call of its tool before.
-fn logged(behaviour: &'static str, word: &str) {
-    let Some((app, flags, variables)) = double(&format!("log-{behaviour}"), behaviour) else { return };
+/// Starts an app with the worker double.
+fn with_double(name: &str, behaviour: &'static str) -> Option<(Directory, Running)> {
+    let (app, flags, variables) = double(name, behaviour)?;
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let mut command = attache(&[&["functions", "--listen", "127.0.0.1:0"], &flags[..], &[app.path()]].concat());
-    let mut child = command.envs(variables).stdout(Stdio::null()).spawn().expect("the program starts");
-    let log = BufReader::new(child.stderr.take().expect("piped"));
-    let found = log.lines().map_while(Result::ok).any(|line| line.contains(word));
-    let _ = child.kill();
-    let _ = child.wait();
-    assert!(found, "{behaviour}: the log does not have {word:?}");
+    let server = Running::by(&app, &flags, &variables);
+    Some((app, server))
 }
 
 #[test]
 fn second_stream_with_the_id_of_a_worker_ends_both() {
-    logged("rival", "two processes have shown the id of one worker");
+    let Some((_app, server)) = with_double("rival", "rival") else { return };
+    server.logs("two processes have shown the id of one worker");
+    server.logs("another process has shown the id of the worker");
 }
 
 #[test]
 fn function_with_an_unsupported_binding_is_named_and_the_others_run() {
-    logged("mixed", "function Queue: the trigger queueTrigger is not supported");
-    logged("mixed", "function Store: the binding o of type blob is not supported");
+    let Some((_app, server)) = with_double("mixed", "mixed") else { return };
+    server.logs("function Queue: the trigger queueTrigger is not supported");
+    server.logs("function Store: the binding o of type blob is not supported");
+    assert!(server.text("echo", json!({})).contains("echo"));
+}
+
+#[test]
+fn call_that_its_client_cancels_is_cancelled_in_the_function() {
+    let Some(app) = rough("cancel") else { return };
+    let server = Running::start(&app);
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "patient", "arguments": {}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}});
+    let (address, path) = server.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a URL");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let body = body.to_string();
+    write!(
+        stream,
+        "POST /{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+         mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: patient\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("it is taken");
+    server.logs("patience begins");
+    drop(stream);
+    server.logs("patience was cancelled");
+}
+
+#[test]
+fn check_loads_an_app_and_names_what_has_no_effect() {
+    let host = r#"{"version": "2.0", "aggregator": {}, "extensions": {"mcp": {"colour": 1}}}"#;
+    let Some(app) = Directory::with("check", &[("host.json", host), PYTHON[1]]) else { return };
+    let run = attache(&["check", app.path()]).output().expect("it runs");
+    let (said, warned) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said} {warned}");
+    assert!(said.contains("tool     add_rich") && said.contains("is valid"), "{said}");
+    assert!(["aggregator", "extensions.mcp.colour"].iter().all(|key| warned.contains(key)), "{warned}");
+    fs::write(app.0.join("function_app.py"), "import no_such_module").expect("written");
+    let run = attache(&["check", app.path()]).output().expect("it runs");
+    assert_eq!(run.status.code(), Some(2));
+}
+
+/// A custom handler that answers as the platform wants it.
+const HANDLER: &str = r#"#!/usr/bin/env python3
+import json, os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def answer(self, status, value):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(404, {})
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        context = json.loads(json.loads(request["Data"]["context"]))
+        if self.path == "/Shout":
+            self.answer(200, {"Logs": ["shouting"], "ReturnValue": context["arguments"]["text"].upper() + os.environ["MARK"]})
+        elif self.path == "/Logo":
+            self.answer(200, {"Outputs": {}, "ReturnValue": "logo at " + context["uri"]})
+        elif self.path == "/Die":
+            os._exit(1)
+        else:
+            self.answer(500, {"error": "kaput"})
+
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])), Handler).serve_forever()
+"#;
+
+#[test]
+fn custom_handler_runs_functions_of_function_json() {
+    let binding = |value: Value| json!({ "bindings": [value] }).to_string();
+    let tool = |name: &str, properties: &str| {
+        binding(
+            json!({"type": "mcpToolTrigger", "direction": "in", "name": "context", "toolName": name, "toolProperties": properties}),
+        )
+    };
+    let text = r#"[{"propertyName":"text","propertyType":"string","description":"what to shout","isRequired":true}]"#;
+    let logo = binding(
+        json!({"type": "mcpResourceTrigger", "direction": "in", "name": "context", "uri": "file://logo", "resourceName": "logo"}),
+    );
+    let (shout, die, fail) = (tool("shout", text), tool("die", "[]"), tool("fail", "[]"));
+    let files = [
+        (
+            "host.json",
+            r#"{"version": "2.0", "customHandler": {"description": {"defaultExecutablePath": "handler", "arguments": ["%MARK%"]}}}"#,
+        ),
+        ("local.settings.json", r#"{"Values": {"MARK": "!", "FUNCTIONS_WORKER_RUNTIME": "custom"}}"#),
+        ("handler", HANDLER),
+        ("Shout/function.json", shout.as_str()),
+        ("Die/function.json", die.as_str()),
+        ("Fail/function.json", fail.as_str()),
+        ("Logo/function.json", logo.as_str()),
+    ];
+    let Some(app) = Directory::with("custom", &files) else { return };
+    let executable: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(app.0.join("handler"), executable).expect("set");
+    let server = Running::start(&app);
+    assert_eq!(server.text("shout", json!({"text": "hey"})), "HEY!");
+    server.logs("shouting");
+    let read = server.ask("resources/read", json!({"uri": "file://logo"}));
+    assert_eq!(read["result"]["contents"][0]["text"], "logo at file://logo");
+    let failed = server.call("fail", json!({}));
+    assert!(failed["isError"] == true && !failed.to_string().contains("kaput"), "{failed}");
+    assert_eq!(server.call("die", json!({}))["isError"], true);
+    let begun = std::time::Instant::now();
+    assert_eq!(server.text("shout", json!({"text": "hey"})), "HEY!");
+    assert!(begun.elapsed().as_secs_f64() < 2.0, "{:?}", begun.elapsed());
+    fs::write(app.0.join("handler"), "#!/bin/sh\necho no port; exit 7\n").expect("written");
+    let (code, said) = refused(&app, &[], &[]);
+    assert!(code == Some(2) && said.contains("no port") && said.contains("exit status: 7"), "{said}");
 }
 
 #[test]
 fn worker_of_another_language_is_served_by_the_metadata_of_its_trigger() {
-    let Some((app, flags, variables)) = double("dotnet", "plain") else { return };
-    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let server = Running::by(&app, &flags, &variables);
+    let Some((_app, server)) = with_double("dotnet", "plain") else { return };
     let context: Value = serde_json::from_str(&server.text("echo", json!({"a": 1}))).expect("JSON");
     assert_eq!((&context["name"], &context["arguments"]), (&json!("echo"), &json!({"a": 1})));
 }

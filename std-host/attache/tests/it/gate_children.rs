@@ -41,8 +41,10 @@ echo $$ >>{pids}
 while read -r line; do
     id=${{line#*'"id":'}}; id=${{id%%,*}}
     case "$line" in
-    *server/discover*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}},"instructions":"Use t."}}}}' ;;
+    *server/discover*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}},"resources":{{}}}},"instructions":"Use t."}}}}' ;;
     *tools/list*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"resultType":"complete","tools":[{{"name":"t","inputSchema":{{"type":"object"}}}}]}}}}' ;;
+    *templates/list*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"resultType":"complete","resourceTemplates":[]}}}}' ;;
+    *resources/list*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"resultType":"complete","resources":[{{"uri":"a:b","name":"b"}}]}}}}' ;;
     *subscriptions/listen*) echo '{{"jsonrpc":"2.0","id":'$id',"error":{{"code":-32601,"message":"Method not found"}}}}' ;;
     *notifications/*) ;;
     *) {call} ;;
@@ -395,12 +397,7 @@ fn demand_8_each_caller_has_a_child_with_settings_of_the_configuration() {
     let place = Place::new("caller");
     let keys = place.path("keys");
     let keys = keys.to_str().expect("UTF-8");
-    let key = |name: &str| {
-        let run = attache(&["key", "add", name, "--keys-file", keys]).output().expect("it runs");
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).expect("UTF-8").split_whitespace().last().expect("a key").to_owned()
-    };
-    let (ann, bob) = (key("ann"), key("bob"));
+    let [ann, bob] = ["ann", "bob"].map(|name| added(keys, name));
     let settings = format!(
         "{}per = \"caller\"\nenv = {{ WHO = \"anyone\" }}\n[server.backend.callers.ann]\nenv = {{ WHO = \"ann\" }}\n",
         command(&place.script("", WHO))
@@ -414,6 +411,96 @@ fn demand_8_each_caller_has_a_child_with_settings_of_the_configuration() {
     assert_eq!([call(&ann), call(&bob), call(&ann)], ["ann", "anyone", "ann"]);
     // The first child has the lists, and each caller has one.
     assert_eq!(place.lines("pids").len(), 3);
+}
+
+#[test]
+fn demand_6_callers_beyond_the_most_children_are_told_to_try_again() {
+    let place = Place::new("callers");
+    let keys = place.path("keys");
+    let keys = keys.to_str().expect("UTF-8");
+    let [ann, bob] = ["ann", "bob"].map(|name| added(keys, name));
+    let busy = format!(": >{}; sleep 3; {X}", place.path("busy").display());
+    let settings = format!("{}per = \"caller\"\nchildren = 1", command(&place.script("", &busy)));
+    let gate = place.gate_by(&settings, |command| command.args(["--auth-keys-file", keys]));
+    let call = |key: &str| {
+        let mut command = attache(&["call", &gate.url(), "t", "{}"]);
+        command.env("ATTACHE_CLIENT_KEY", key).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("it starts")
+    };
+    let first = call(&ann);
+    until("the call of ann runs", || place.path("busy").exists());
+    let second = call(&bob).wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success() && said.contains("try again later"), "{said}");
+    assert!(first.wait_with_output().expect("it ends").status.success());
+    // The child of ann is idle now, and makes room.
+    assert!(call(&bob).wait_with_output().expect("it ends").status.success());
+}
+
+#[test]
+fn demand_8_each_session_of_an_older_client_has_a_child() {
+    let place = Place::new("session");
+    let gate = place.gate(&format!("{}per = \"session\"", command(&place.script("", WHO_PID))));
+    let [first, second] = [Session::begin(gate.0.address()), Session::begin(gate.0.address())];
+    let pids = [first.call(), second.call(), first.call(), second.call()];
+    assert!(pids[0] == pids[2] && pids[1] == pids[3] && pids[0] != pids[1], "{pids:?}");
+    assert_eq!(place.lines("pids").len(), 3, "the first child has the lists");
+}
+
+/// The process number of the child that answers.
+const WHO_PID: &str = r#"echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","content":[{"type":"text","text":"'$$'"}]}}'"#;
+
+/// A session of a client of revision 2025-11-25.
+struct Session {
+    address: String,
+    id: String,
+}
+
+impl Session {
+    fn begin(address: &str) -> Self {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+        let (head, _) = post(address, "", body);
+        let id = head.lines().find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("mcp-session-id: ").map(|_| line[16..].trim().to_owned())
+        });
+        Self { address: address.to_owned(), id: id.unwrap_or_else(|| panic!("no session: {head}")) }
+    }
+
+    fn call(&self) -> String {
+        let body = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t","arguments":{}}}"#;
+        let fields = format!("mcp-session-id: {}\r\nmcp-protocol-version: 2025-11-25\r\n", self.id);
+        let (_, answer) = post(&self.address, &fields, body);
+        let json = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("data: ").filter(|data| data.starts_with('{')))
+            .unwrap_or(&answer);
+        let answer: Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+/// Head and body of the answer to a POST with these header fields.
+fn post(address: &str, fields: &str, body: &str) -> (String, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         accept: application/json, text/event-stream\r\n{fields}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("the request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    (head.to_owned(), body.to_owned())
+}
+
+/// Adds a key to a file, and returns it.
+fn added(keys: &str, name: &str) -> String {
+    let run = attache(&["key", "add", name, "--keys-file", keys]).output().expect("it runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("UTF-8").split_whitespace().last().expect("a key").to_owned()
 }
 
 #[test]
@@ -508,7 +595,15 @@ fn same_tool_of_two_backends_stops_the_start_with_its_place_and_instructions_are
     assert_eq!(run.status.code(), Some(2), "{said}");
     assert!(said.contains("attache.toml:6: backend \"b\"") && said.contains("set a prefix"), "{said}");
     fs::write(&file, text("prefix = \"b_\"\n")).expect("written");
-    let gate = Gate(Running::of(start(&file)));
+    let mut command = start(&file);
+    command.stderr(fs::File::create(place.path("log")).expect("a file"));
+    let gate = Gate(Running::logging(command));
+    // URIs have no prefix, so the same URI does not stop the start.
+    let log = place.lines("log").join("\n");
+    assert!(
+        log.contains("attache.toml:6: backend \"b\"") && log.contains("\"a:b\"") && log.contains("named first"),
+        "{log}"
+    );
     let discovered = discovered(gate.0.address());
     let instructions = discovered["result"]["instructions"].as_str().expect("instructions");
     assert_eq!(instructions, "Be brief.\n\nUse t.\n\nFor the tools and prompts whose names begin with b_:\nUse t.");
@@ -516,21 +611,9 @@ fn same_tool_of_two_backends_stops_the_start_with_its_place_and_instructions_are
 
 /// The answer to `server/discover`.
 fn discovered(address: &str) -> Value {
-    use std::io::{Read, Write};
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
-    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    write!(
-        stream,
-        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: server/discover\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .expect("the request is taken");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    let (_, answer) = post(address, "mcp-protocol-version: 2026-07-28\r\nmcp-method: server/discover\r\n", body);
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 /// Calls of one client over one connection, one after the other.
@@ -595,7 +678,7 @@ fn held(pid: u32) -> (usize, usize, u64) {
 /// `TEST_ROUNDS=1000` is the whole test.
 #[test]
 fn child_that_is_killed_again_and_again_under_load_leaves_nothing_and_every_call_ends_in_time() {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     let rounds = std::env::var("TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
     let place = Place::new("rounds");
     let gate = place.gate(&format!("{}back_off = \"10ms\"\nback_off_most = \"10ms\"", command(&place.script("", X))));

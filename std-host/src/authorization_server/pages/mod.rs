@@ -1,5 +1,6 @@
 //! The pages that a person sees: plain HTML without scripts.
 
+use super::SignIn;
 use super::client::Client;
 use super::consent::Consent;
 use super::limits;
@@ -44,7 +45,7 @@ impl Site<'_> {
     }
 
     /// The page that asks a person whether a client may act for them.
-    pub(super) fn consent(&self, client: &Client, consent: &Consent, sealed: &str, people: &[Person]) -> String {
+    pub(super) fn consent(&self, client: &Client, consent: &Consent, sealed: &str, sign_in: &SignIn) -> String {
         let name = client.name.as_deref().map(shown).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| "A program without a name".to_owned());
         let title = format!("Allow {name} to act for you?");
@@ -61,7 +62,7 @@ impl Site<'_> {
             resource = escaped(&consent.resource),
             base = escaped(self.base),
             sealed = escaped(sealed),
-            people = people_to_choose(people),
+            people = who_signs_in(sign_in),
             scopes = scopes_to_choose(&consent.scopes),
         );
         self.page(&title, &body)
@@ -87,6 +88,15 @@ fn warning(client: &Client, consent: &Consent) -> String {
         false => return String::new(),
     };
     format!("<p class=\"notice\">{text}</p>\n")
+}
+
+fn who_signs_in(sign_in: &SignIn) -> String {
+    match sign_in {
+        SignIn::MadeUp(people) => people_to_choose(people),
+        SignIn::Upstream(upstream) => {
+            format!("<p>If you allow it, you sign in at {}.</p>\n", escaped(upstream.issuer()))
+        }
+    }
 }
 
 fn people_to_choose(people: &[Person]) -> String {

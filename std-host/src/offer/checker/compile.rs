@@ -31,7 +31,7 @@ impl Checker {
             return Err(Unusable::Endless);
         }
         if !unchecked.is_empty() {
-            nodes.iter_mut().for_each(|rules| loosen(rules));
+            nodes.iter_mut().for_each(loosen);
         }
         Ok(Self { nodes, unchecked: unchecked.into_iter().collect() })
     }

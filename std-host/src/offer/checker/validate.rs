@@ -210,7 +210,7 @@ impl<'c> Misfit<'c> {
     }
 
     /// Returns the path to the place, such as `filter.tags[2]`. Empty for the whole value.
-    fn path(&self) -> String {
+    pub(in super::super) fn path(&self) -> String {
         let steps = self.steps.iter().rev().map(|step| match step {
             Step::Member(name) => format!(".{name}"),
             Step::Known(name) => format!(".{name}"),
@@ -219,14 +219,10 @@ impl<'c> Misfit<'c> {
         let path: String = steps.collect();
         echoed(path.trim_start_matches('.').chars())
     }
-}
 
-impl fmt::Display for Misfit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path().as_str() {
-            "" => write!(f, "The arguments do not fit: {}", self.why),
-            path => write!(f, "Argument '{path}' does not fit: {}", self.why),
-        }
+    /// Returns the reason as a part of a sentence.
+    pub(in super::super) fn reason(&self) -> String {
+        self.why.to_string()
     }
 }
 

@@ -19,7 +19,9 @@ pub(super) fn environment(value: &DeValue<'_>) -> Result<Vec<(String, OsString)>
             .map(|name| match name.get_ref() {
                 DeValue::String(name) => {
                     let value = std::env::var_os(name.as_ref());
-                    let value = value.ok_or_else(|| format!("env names {name}, which is not set"))?;
+                    let value = value.ok_or_else(|| {
+                        format!("env names {name}, which is not set: set it, or write env = {{ {name} = \"value\" }}")
+                    })?;
                     Ok((name.to_string(), value))
                 }
                 _ => Err(WANTED.to_owned()),

@@ -75,7 +75,7 @@ impl Program {
     fn check(&self) -> Result<(), String> {
         let Some(program) = self.words.first() else { return Err("command must not be empty".to_owned()) };
         if let Some(directory) = self.directory.as_ref().filter(|directory| !directory.is_dir()) {
-            return Err(format!("cwd {} is not a directory", directory.display()));
+            return Err(format!("cwd {} is not a directory: create it, or name another", directory.display()));
         }
         match is_there(Path::new(program), self.directory.as_deref()) {
             true => Ok(()),

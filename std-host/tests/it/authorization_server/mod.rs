@@ -1,5 +1,7 @@
 //! The authorization server, as clients and browsers use it.
 
+mod upstream;
+
 use attache_host::authorization_server::{AuthorizationServer, Person};
 use axum::Router;
 use axum::body::{Body, to_bytes};
