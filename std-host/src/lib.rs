@@ -96,6 +96,7 @@ mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+pub mod policy;
 pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
