@@ -1,4 +1,4 @@
-//! An MCP endpoint beside the routes of an axum application, with a graceful stop. Run it and point a
+//! An MCP endpoint next to the routes of an axum application, with a graceful stop. Run it and point a
 //! client at `http://127.0.0.1:8080/mcp`.
 
 use attache_host::prelude::*;

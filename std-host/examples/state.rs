@@ -42,7 +42,7 @@ impl Thermostat {
     }
 }
 
-/// How often somebody has looked at the thermostat.
+/// The number of times that a client has looked at the thermostat.
 #[derive(Default)]
 struct Looks(AtomicU32);
 
