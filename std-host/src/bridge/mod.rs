@@ -33,6 +33,7 @@ mod requests;
 mod sessions;
 mod supervisor;
 mod target;
+mod tasks;
 mod upstream;
 
 use crate::CompletionRequest;

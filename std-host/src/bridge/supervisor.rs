@@ -167,6 +167,7 @@ impl Supervisor {
 
     async fn refresh(&mut self, client: &Client, kinds: &[Kind]) -> Result<(), Error> {
         self.lists.fetch(client, kinds).await?;
+        self.upstream.note_tasks(self.lists.tasks());
         self.is_published = true;
         for taken in self.publisher.publish(self.lists.entries()) {
             let remedy = match taken.kind() {

@@ -20,6 +20,8 @@ pub(super) struct Upstream {
     pub(super) sessions: Sessions,
     /// The number of calls so far.
     pub(super) calls: AtomicU64,
+    /// The tools that run only as a task.
+    tasks: Mutex<BTreeSet<String>>,
     /// Rung by a call that finds the child stopped because it was idle.
     pub(super) wanted: Notify,
     /// Rung by a call that could not be written to the first connection.
@@ -53,6 +55,7 @@ impl Upstream {
         Self {
             name,
             sessions: Sessions::new(target.most_sessions, target.session_back_off()),
+            tasks: Mutex::default(),
             target,
             calls: AtomicU64::new(0),
             wanted: Notify::new(),
@@ -142,6 +145,16 @@ impl Upstream {
             is_up
         });
         self.suspicion.notify_one();
+    }
+
+    /// Whether the tool runs only as a task.
+    pub(super) fn needs_task(&self, tool: &str) -> bool {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(tool)
+    }
+
+    /// Notes the tools that run only as a task.
+    pub(super) fn note_tasks(&self, tools: BTreeSet<String>) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tools;
     }
 
     pub(super) fn watch(&self, uri: &str, is_watched: bool) {
