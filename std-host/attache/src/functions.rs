@@ -100,7 +100,7 @@ impl Functions {
             (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, body),
             _ => router,
         };
-        self.serve.run_after(config, &make, start, &wrap)
+        self.serve.run_after(&config, &make, start, &wrap)
     }
 
     fn directory(&self) -> &Path {

@@ -90,13 +90,13 @@ Examples:
 
 impl Gate {
     pub(super) fn run(self) -> Result<(), Problem> {
-        let mut config = self.serve.settings.config()?;
+        let mut config = self.serve.config()?;
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
         config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
         faults.end()?;
-        self.serve.run_with(config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
+        self.serve.run_with(&config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
     }
 
     fn backends(&self) -> Result<Vec<Backend>, Fault> {

@@ -46,14 +46,31 @@ pub(super) struct Check {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         match self.settings.config() {
-            Ok(config) => self.run_with(config, make),
+            Ok(config) => {
+                let config = self.with_tools(config)?;
+                self.run_with(&config, make)
+            }
             // The operator sees the faults of the files that are named as well.
             Err(problem) => Err(self.settings.check(make).err().unwrap_or(problem)),
         }
     }
 
+    /// Returns the configuration, with the backend of `--tools-dir`.
+    pub(super) fn config(&self) -> Result<Config, Problem> {
+        self.with_tools(self.settings.config()?)
+    }
+
+    fn with_tools(&self, mut config: Config) -> Result<Config, Problem> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        Ok(config)
+    }
+
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
         self.run_after(config, make, async { Ok(()) }, &|router| router)
     }
 
@@ -61,17 +78,11 @@ impl Serve {
     /// to the router.
     pub(super) fn run_after(
         self,
-        mut config: Config,
+        config: &Config,
         make: MakeServer<'_>,
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
-        if let Some(directory) = &self.tools_dir {
-            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
-            tools.check()?;
-            config.add_backends(vec![tools])?;
-        }
-        let config = &config;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
