@@ -186,7 +186,7 @@ async fn standard_error_of_any_size_holds_nothing_up() {
         .expect("in time")
         .expect("a result");
     let kept: usize = client.stderr().iter().map(String::len).sum();
-    assert!(kept <= attache_host::children::limits::STDERR_BYTES, "{kept} bytes");
+    assert!(kept <= attache_host::children::limits::STDERR_BYTES, "{kept}");
 }
 
 #[tokio::test]
