@@ -23,7 +23,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// The program `attache`, built next to these tests.
-fn attache() -> PathBuf {
+pub(crate) fn attache() -> PathBuf {
     let tests = std::env::current_exe().expect("a running program");
     tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("attache")
 }

@@ -2,13 +2,12 @@
 
 use super::MakeServer;
 use super::auth::{self, KeyFiles};
-use super::children::supervision;
 use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, Unauthenticated};
-use attache_host::backend::{Backends, Kind};
+use attache_host::backend::Backends;
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
 use axum::Router;
@@ -18,7 +17,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use core::fmt;
 use core::net::SocketAddr;
-use core::time::Duration;
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
@@ -315,59 +313,6 @@ const NOTHING: &str = r#"Put another MCP server behind it, in attache.toml:
 or name one server on the command line: attache gate URL, or attache gate -- COMMAND ARGS
 or a directory with tools: attache serve --tools-dir DIR
 To try the program without another server: attache serve --demo"#;
-
-/// Starts the backends of each server, and waits shortly for them to connect, so that a client that
-/// lists tools at once finds them.
-///
-/// # Errors
-/// If files of a backend cannot be used, or if backends that are connected offer the same name.
-pub(super) async fn connect(config: &Config, servers: &[Backends]) -> Result<(), Fault> {
-    let supervision = supervision(config);
-    let (mut faults, mut started) = (Faults::default(), Vec::new());
-    for (endpoint, backends) in config.servers.iter().zip(servers) {
-        for backend in &endpoint.backends {
-            match backend.make(&supervision) {
-                Ok(made) => {
-                    let publisher = backends.add(&backend.prefix, made.backend());
-                    started.push((backend, made, publisher));
-                }
-                Err(what) => faults.add(backend.fault(&what)),
-            }
-        }
-    }
-    let until = tokio::time::Instant::now() + CONNECT_TIME;
-    for (backend, made, _) in &started {
-        if tokio::time::timeout_at(until, made.connected()).await.is_err() {
-            tracing::warn!(backend = backend.name, "a backend is not connected yet");
-        }
-    }
-    for (backend, _, publisher) in &started {
-        for hidden in publisher.hidden() {
-            match hidden.kind() {
-                Kind::Tool | Kind::Prompt => faults.add(backend.fault(&format!("{hidden}: set a prefix"))),
-                // URIs have no prefix.
-                Kind::Resource | Kind::Template => complain(&format!(
-                    "warning: {}: clients get it from the server or backend that is named first",
-                    backend.fault(&hidden.to_string())
-                )),
-            }
-        }
-    }
-    faults.end()
-}
-
-/// The time that the start waits for backends. Package runners may take longer; clients are
-/// notified of tools that appear later.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-
-/// Stops all backends at once, and waits until child processes have ended.
-pub(super) async fn disconnect(servers: Vec<Backends>) {
-    let stops: Vec<_> =
-        servers.into_iter().map(|backends| tokio::spawn(async move { backends.stop().await })).collect();
-    for stop in stops {
-        let _ = stop.await;
-    }
-}
 
 fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<ServerBuilder, Fault> {
     let server = made(make, endpoint)

@@ -13,7 +13,7 @@ mod secret;
 mod settings;
 mod value;
 
-pub(super) use backend::{Backend, Place, Program, revision};
+pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;

@@ -17,6 +17,7 @@
 
 mod assemble;
 mod auth;
+mod backends;
 mod children;
 mod client;
 mod client_config;

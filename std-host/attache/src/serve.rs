@@ -1,6 +1,7 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
+use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
@@ -8,7 +9,7 @@ use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
 use super::{MakeServer, Settings, auth, listen, log, system};
-use attache_host::serve::{Certificate, Listener, serve};
+use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
 use axum::Router;
 use clap::Args;
@@ -156,7 +157,7 @@ async fn over_stdio(
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    if let Err(fault) = connect(config, &backends).await {
+    if let Err(fault) = connect(config, &backends, &observability.ends, &Ready::default()).await {
         disconnect(backends).await;
         return Err(fault.into());
     }
@@ -252,7 +253,7 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    if let Err(fault) = connect(config, &backends).await {
+    if let Err(fault) = connect(config, &backends, &observability.ends, &ready).await {
         disconnect(backends).await;
         return Err(fault.into());
     }

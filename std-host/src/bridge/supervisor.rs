@@ -185,6 +185,9 @@ impl Supervisor {
 
     fn down(&self, reason: Error) {
         tracing::warn!(backend = self.upstream.name, %reason, "a backend is down");
+        if let Some(on_end) = &self.upstream.target.on_end {
+            on_end(&reason);
+        }
         self.upstream.state.send_modify(|state| {
             let since = match state {
                 State::Down { since, .. } => *since,

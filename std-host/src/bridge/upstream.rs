@@ -54,7 +54,7 @@ impl Upstream {
     pub(super) fn new(name: String, target: Target) -> Self {
         Self {
             name,
-            sessions: Sessions::new(target.most_sessions),
+            sessions: Sessions::new(target.most_sessions, target.session_back_off()),
             tasks: Mutex::default(),
             target,
             calls: AtomicU64::new(0),
@@ -179,8 +179,15 @@ impl Upstream {
         if let State::Up(first) = self.state.send_replace(down) {
             connections.push(first);
         }
-        for connection in connections {
-            connection.client.clone().close().await;
+        // A stubborn child takes seconds, so they end at the same time.
+        let close = |connection: Arc<Connection>| {
+            let client = connection.client.clone();
+            drop(connection);
+            tokio::spawn(client.close())
+        };
+        for closing in connections.into_iter().map(close).collect::<Vec<_>>() {
+            // An error means that the runtime ends.
+            let _ = closing.await;
         }
     }
 }
