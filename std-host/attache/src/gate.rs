@@ -2,7 +2,7 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Config, Place};
+use super::config::{Backend, Place, Program};
 use super::fault::{Fault, Faults, Origin};
 use super::problem::Problem;
 use super::serve::Serve;
@@ -74,9 +74,9 @@ impl Gate {
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
-        behind(&mut config, backends).unwrap_or_else(|fault| faults.add(fault));
+        config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
         faults.end()?;
-        self.serve.run_with(&config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
+        self.serve.run_with(config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
     }
 
     fn backends(&self) -> Result<Vec<Backend>, Fault> {
@@ -108,21 +108,7 @@ impl Gate {
             },
         };
         let environment = self.environment.iter().map(variable).collect::<Result<_, _>>()?;
-        Ok(Place::Command { words: self.command.clone(), environment, directory: None })
-    }
-}
-
-/// Puts backends behind the one server of the configuration.
-fn behind(config: &mut Config, backends: Vec<Backend>) -> Result<(), Fault> {
-    match config.servers.as_mut_slice() {
-        [server] => {
-            server.backends.extend(backends);
-            Ok(())
-        }
-        _ => Err(Fault::of(
-            "attache gate serves one path: with several [[server]] in the file, write [[server.backend]] there and run attache serve"
-                .to_owned(),
-        )),
+        Ok(Place::Command(Program { words: self.command.clone(), environment, directory: None }))
     }
 }
 

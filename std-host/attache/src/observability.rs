@@ -49,7 +49,7 @@ impl Observability {
             observers.push(recent.clone());
         }
         if let Some(traces) = &traces {
-            observers.push(Arc::new(traces.observer()));
+            observers.push(traces.observer());
         }
         Ok(Self { observers, metrics, figures, recent, budget: budget.clone(), _traces: traces })
     }

@@ -2,8 +2,8 @@
 
 use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
 use super::client_config::{Client, over_http};
-use super::config::{Config, ServerConfig};
-use super::fault::{Fault, Faults};
+use super::config::{Backend, Config, Layers, Place, ServerConfig};
+use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
@@ -24,6 +24,10 @@ pub(super) struct Serve {
     #[arg(long, conflicts_with_all = ["listen", "path", "allow_host", "allow_origin"])]
     stdio: bool,
 
+    /// Serve the executables of this directory as tools, each with a description file; see docs/gate.md
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    tools_dir: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) settings: Settings,
 }
@@ -40,12 +44,15 @@ pub(super) struct Check {
 
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
-        let config = self.settings.config()?;
-        self.run_with(&config, make)
+        match self.settings.config() {
+            Ok(config) => self.run_with(config, make),
+            // The operator sees the faults of the files that are named as well.
+            Err(problem) => Err(self.settings.check(make).err().unwrap_or(problem)),
+        }
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
         self.run_after(config, make, async { Ok(()) }, &|router| router)
     }
 
@@ -53,11 +60,17 @@ impl Serve {
     /// to the router.
     pub(super) fn run_after(
         self,
-        config: &Config,
+        mut config: Config,
         make: MakeServer<'_>,
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        let config = &config;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -82,17 +95,41 @@ impl Check {
         if let Some(app) = &self.app {
             return super::functions::check(app);
         }
-        let config = self.settings.config()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
-        runtime.block_on(async {
-            let mut faults = Faults::default();
-            let assembled = assemble(&config, &Reach::from(&config.listen), make, |server| server);
-            faults.or_default(assembled.map(drop));
-            faults.or_default(certificate(&config).map(drop));
-            faults.end()
-        })?;
+        let config = self.settings.check(make)?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
         super::print::print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))
+    }
+}
+
+impl Settings {
+    /// Reads the configuration and the files that it names, as `serve` does before it opens a
+    /// socket. Starts no backend and connects to nothing.
+    ///
+    /// # Errors
+    /// All faults of both.
+    pub(super) fn check(&self, make: MakeServer<'_>) -> Result<Config, Problem> {
+        let mut faults = Faults::default();
+        let Some(layers) = Layers::collect(&self.flags, self.config.as_deref(), &mut faults) else {
+            faults.end()?;
+            return self.config();
+        };
+        // Key files are followed by tasks, which end with the runtime.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
+        let _context = runtime.enter();
+        let mut contradictions = Faults::default();
+        let config = layers.typed(&mut contradictions);
+        // Two routes with the same path cannot be built.
+        let assembled = match config.check_paths() {
+            Ok(()) => assemble(&config, &Reach::from(&config.listen), make, |server| server).map(drop),
+            Err(_) => Ok(()),
+        };
+        for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
+            if let Err(fault) = checked {
+                faults.add_later(fault.placed(&config.written));
+            }
+        }
+        faults.end()?;
+        Ok(config)
     }
 }
 
@@ -119,7 +156,10 @@ async fn over_stdio(
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    connect(config, &backends).await;
+    if let Err(fault) = connect(config, &backends).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
     observability.figures(&limits, Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
@@ -204,7 +244,7 @@ async fn http(
         .map_err(|fault| faults.add(fault))
         .ok();
     let tls = faults.or_default(certificate(config));
-    faults.end()?;
+    faults.end().map_err(|fault| fault.placed(&config.written))?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
@@ -212,7 +252,10 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    connect(config, &backends).await;
+    if let Err(fault) = connect(config, &backends).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {

@@ -63,11 +63,12 @@ async fn fetch(client: &Client, kind: Kind) -> Result<Vec<Entry>, Error> {
     // MCP 2024-11-05 has completions without a capability for them.
     let completes = client.server().has(&["completions"]) || client.version() == Version::V2024_11_05;
     let entries = client.list(list).await?;
-    Ok(entries.iter().filter_map(|entry| read(kind, entry, completes)).collect())
+    let is_modern = client.version().is_modern();
+    Ok(entries.iter().filter_map(|entry| read(kind, entry, (completes, is_modern))).collect())
 }
 
 /// One entry. A bad one does not spoil the others.
-fn read(kind: Kind, listed: &RawJson, completes: bool) -> Option<Entry> {
+fn read(kind: Kind, listed: &RawJson, (completes, is_modern): (bool, bool)) -> Option<Entry> {
     // MCP 2025-11-25 server/tools, `execution`: such a tool runs as a task only, and a bridge follows no tasks.
     let needs_task = listed
         .member("execution")
@@ -76,8 +77,9 @@ fn read(kind: Kind, listed: &RawJson, completes: bool) -> Option<Entry> {
         tracing::info!(entry = ?text(listed, "name"), "a tool was left out: it runs as a task only");
         return None;
     }
-    let has_mirror = kind == Kind::Tool && listed.as_str().contains("x-mcp-header");
+    let has_mirror = kind == Kind::Tool && !is_modern && listed.as_str().contains("x-mcp-header");
     let listed = if has_mirror { &with(listed, "inputSchema", without_mirrors) } else { listed };
+    let listed = if listed.member("icons").is_some() { &with_safe_icons(listed) } else { listed };
     match Entry::read(kind, listed.as_str()) {
         Ok(entry) if completes => Some(entry.with_completion()),
         Ok(entry) => Some(entry),
@@ -88,8 +90,8 @@ fn read(kind: Kind, listed: &RawJson, completes: bool) -> Option<Entry> {
     }
 }
 
-/// A schema without `x-mcp-header`. The client of the bridge mirrors arguments for the upstream by itself, so clients of the gate need
-/// not, and a client of an older revision could not.
+/// A schema without `x-mcp-header`, for tools of an upstream of an older revision, where the name has no meaning. That of a newer
+/// upstream stays: the gate checks the header fields of its clients, and writes its own for the upstream.
 fn without_mirrors(schema: &RawJson) -> RawJson {
     match schema.as_str().bytes().next() {
         // A property may be called `x-mcp-header`; then it is a schema.
@@ -102,4 +104,19 @@ fn without_mirrors(schema: &RawJson) -> RawJson {
         Some(b'[') => array(schema.elements().map(|element| without_mirrors(&element))),
         _ => schema.clone(),
     }
+}
+
+/// An entry without icons of other schemes than `https:` and `data:`.
+// MCP 2025-11-25 basic/index, "Icons": consumers MUST reject icons of unsafe schemes.
+fn with_safe_icons(listed: &RawJson) -> RawJson {
+    let is_safe = |icon: &RawJson| {
+        text(icon, "src").is_some_and(|src| src.starts_with("https://") || src.starts_with("data:image/"))
+    };
+    let safe: Vec<RawJson> = listed.member("icons").iter().flat_map(RawJson::elements).filter(is_safe).collect();
+    let is_left = !safe.is_empty();
+    let icons = array(safe);
+    object(listed.members().filter(|(name, _)| is_left || name != "icons").map(|(name, value)| {
+        let value = if name == "icons" { icons.clone() } else { value };
+        (name, value)
+    }))
 }

@@ -1,8 +1,8 @@
 //! The request to an upstream that a call becomes.
 
+use super::connection::Connection;
 use super::domain::Profile;
 use super::limits::{CALL, METADATA};
-use super::upstream::Connection;
 use crate::TraceContext;
 use crate::backend::{Call, Kind};
 use crate::client::{RawJson, Request};
@@ -18,7 +18,11 @@ pub(super) fn request(call: &Call, connection: &Connection) -> Request {
             Request::new("resources/read").text("uri", call.uri().unwrap_or_else(|| call.name()))
         }
     };
-    let mut request = described(request, call).questions();
+    let request = described(request, call);
+    let mut request = match call.session() {
+        Some(session) => request.questions_of(session),
+        None => request.questions(),
+    };
     if call.wants_progress() {
         request = request.progress();
     }

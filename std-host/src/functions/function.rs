@@ -215,7 +215,7 @@ fn tool(trigger: &Binding, bindings: &[Binding]) -> Result<(Entry, Trigger), Str
     if parsed["type"] != "object" {
         return Err("inputSchema must have the type object".to_owned());
     }
-    let rules = Rules::compile(&schema::without_required(&parsed))
+    let rules = Rules::compile(name, &schema::without_required(&parsed), false)
         .map_err(|error| format!("inputSchema cannot be used: {error}"))?;
     let mut members = vec![("name", Value::from(name).to_string())];
     members.extend(text_member(trigger, "description", "description"));

@@ -154,7 +154,7 @@ fn log_says_who_called_and_who_was_refused_and_why_in_one_line_each() {
 #[test]
 fn stranger_writes_short_printable_lines_and_repetitions_are_counted() {
     let mut command = attache(&["serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "https://api.example/mcp"]);
+    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "http://localhost/mcp"]);
     command.stderr(std::process::Stdio::piped());
     let mut server = Running::logging(command);
     let mut log = Log::of(&mut server).0;
@@ -277,6 +277,7 @@ fn server_on_standard_input_and_output_has_figures_too() {
 
 /// Receives spans over OTLP as a collector does, and returns the requests' spans once there are
 /// `wanted` of them.
+#[cfg(feature = "traces")]
 fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use prost::Message;
@@ -306,6 +307,7 @@ fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry
 }
 
 /// Returns the value of a span's attribute.
+#[cfg(feature = "traces")]
 fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> Option<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
     let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
@@ -315,6 +317,7 @@ fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> O
     }
 }
 
+#[cfg(feature = "traces")]
 #[test]
 fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_own() {
     let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -366,6 +369,7 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
     assert!(!all.contains("s3cret") && !all.contains("n0ne"), "{all}");
 }
 
+#[cfg(feature = "traces")]
 #[test]
 fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_logged() {
     let endpoint = format!("http://{}/v1/traces", free());

@@ -1,7 +1,7 @@
-//! A server with everything that the public conformance suite requires, under the names of the
-//! suite.
+//! The server for the public conformance suite: tools, prompts and resources with the names that the
+//! suite calls.
 //!
-//! `cargo run --release -p attache-host --example everything -- --listen 127.0.0.1:8080`
+//! `cargo run --release -p attache-host --example conformance_server -- --listen 127.0.0.1:8080`
 
 use attache_host::{
     Ask, CompletionRequest, Content, Contents, Ctx, Elicited, Level, NoArgs, Prompt, PromptOutput, Resource,
@@ -19,9 +19,9 @@ async fn main() -> std::io::Result<()> {
     let address = match (arguments.next().as_deref(), arguments.next()) {
         (None, _) => "127.0.0.1:8080".to_owned(),
         (Some("--listen"), Some(address)) => address,
-        _ => return Err(std::io::Error::other("usage: everything [--listen ADDR]")),
+        _ => return Err(std::io::Error::other("usage: conformance_server [--listen ADDR]")),
     };
-    let server = Server::new("everything", "1.0").logging().subscriptions();
+    let server = Server::new("conformance", "1.0").logging().subscriptions();
     let server = legacy(questions(resources(prompts(tools(server)))));
     let router: axum::Router = server.routes();
     let listener = tokio::net::TcpListener::bind(address).await?;
@@ -31,40 +31,39 @@ async fn main() -> std::io::Result<()> {
 
 fn tools(server: ServerBuilder) -> ServerBuilder {
     server
-        .tool("test_simple_text", "One text", |_: NoArgs, _: Ctx| async {
-            "This is a simple text response for testing."
+        .tool("test_simple_text", "One text", async |_: NoArgs, _: Ctx| "This is a simple text response for testing.")
+        .tool("test_image_content", "One image", async |_: NoArgs, _: Ctx| image())
+        .tool("test_audio_content", "One sound", async |_: NoArgs, _: Ctx| Content::Audio {
+            mime_type: "audio/wav".to_owned(),
+            data: WAV.to_vec(),
         })
-        .tool("test_image_content", "One image", |_: NoArgs, _: Ctx| async { image() })
-        .tool("test_audio_content", "One sound", |_: NoArgs, _: Ctx| async {
-            Content::Audio { mime_type: "audio/wav".to_owned(), data: WAV.to_vec() }
-        })
-        .tool("test_embedded_resource", "One embedded resource", |_: NoArgs, _: Ctx| async {
+        .tool("test_embedded_resource", "One embedded resource", async |_: NoArgs, _: Ctx| {
             embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")
         })
-        .tool("test_multiple_content_types", "A text, an image and a resource", |_: NoArgs, _: Ctx| async {
+        .tool("test_multiple_content_types", "A text, an image and a resource", async |_: NoArgs, _: Ctx| {
             ToolOutput::new([
                 Content::text("Multiple content types test:"),
                 image(),
                 embedded("test://mixed-content-resource", "application/json", r#"{"test":"data","value":123}"#),
             ])
         })
-        .tool("test_error_handling", "Fails on purpose", |_: NoArgs, _: Ctx| async {
+        .tool("test_error_handling", "Fails on purpose", async |_: NoArgs, _: Ctx| {
             Err::<(), _>(ToolError::user("This tool intentionally returns an error for testing"))
         })
-        .tool("test_tool_with_progress", "Tells of its progress", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_tool_with_progress", "Tells of its progress", async |_: NoArgs, ctx: Ctx| {
             for progress in [0.0, 50.0, 100.0] {
                 ctx.progress(progress, Some(100.0), None).await;
                 sleep(STEP).await;
             }
             "Done."
         })
-        .tool("test_logging_tool", "Writes to the client's log, if it wants that", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_logging_tool", "Writes to the client's log, if it wants that", async |_: NoArgs, ctx: Ctx| {
             ctx.log(Level::Info, "Tool execution started").await;
             sleep(STEP).await;
             ctx.log(Level::Info, "Tool execution completed").await;
             "Logged."
         })
-        .tool("test_tool_with_logging", "Writes three messages to the client's log", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_tool_with_logging", "Writes three messages to the client's log", async |_: NoArgs, ctx: Ctx| {
             for message in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
                 ctx.log(Level::Info, message).await;
                 sleep(STEP).await;
@@ -74,25 +73,25 @@ fn tools(server: ServerBuilder) -> ServerBuilder {
         .tool(
             "test_trigger_tool_change",
             "Tells subscriptions that the tools have changed",
-            |_: NoArgs, ctx: Ctx| async move {
+            async |_: NoArgs, ctx: Ctx| {
                 ctx.changes().tools();
             },
         )
         .tool(
             "test_trigger_prompt_change",
             "Tells subscriptions that the prompts have changed",
-            |_: NoArgs, ctx: Ctx| async move {
+            async |_: NoArgs, ctx: Ctx| {
                 ctx.changes().prompts();
             },
         )
-        .tool("test_x_mcp_header", "Mirrors an argument in a header", |of: Region, _: Ctx| async move {
+        .tool("test_x_mcp_header", "Mirrors an argument in a header", async |of: Region, _: Ctx| {
             format!("region: {}", of.region.unwrap_or_default())
         })
         .with_tool(
             Tool::new(
                 "json_schema_2020_12_tool",
                 "Lists a schema with many keywords",
-                |contact: Contact, _: Ctx| async move { format!("{contact:?}") },
+                async |contact: Contact, _: Ctx| format!("{contact:?}"),
             )
             .input_schema(json!({
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -155,38 +154,36 @@ struct ResourceUri {
 
 fn prompts(server: ServerBuilder) -> ServerBuilder {
     server
-        .with_prompt(Prompt::new("test_simple_prompt", "No arguments", |_: NoArgs, _: Ctx| async {
-            "This is a simple prompt for testing."
-        }))
         .with_prompt(Prompt::new(
-            "test_prompt_with_arguments",
-            "Two arguments",
-            |of: TwoArguments, _: Ctx| async move {
-                format!("Prompt with arguments: arg1='{}', arg2='{}'", of.arg1, of.arg2)
-            },
+            "test_simple_prompt",
+            "No arguments",
+            async |_: NoArgs, _: Ctx| "This is a simple prompt for testing.",
         ))
+        .with_prompt(Prompt::new("test_prompt_with_arguments", "Two arguments", async |of: TwoArguments, _: Ctx| {
+            format!("Prompt with arguments: arg1='{}', arg2='{}'", of.arg1, of.arg2)
+        }))
         .with_prompt(Prompt::new(
             "test_prompt_with_embedded_resource",
             "Embeds a resource",
-            |of: ResourceUri, _: Ctx| async move {
+            async |of: ResourceUri, _: Ctx| {
                 user([
                     embedded(&of.resource_uri, "text/plain", "Embedded resource content for testing."),
                     Content::text("Please process the embedded resource above."),
                 ])
             },
         ))
-        .with_prompt(Prompt::new("test_prompt_with_image", "Shows an image", |_: NoArgs, _: Ctx| async {
+        .with_prompt(Prompt::new("test_prompt_with_image", "Shows an image", async |_: NoArgs, _: Ctx| {
             user([image(), Content::text("Please analyze the image above.")])
         }))
         .with_prompt(Prompt::new(
             "test_input_required_result_prompt",
             "Asks for its context",
-            |_: NoArgs, ctx: Ctx| async move {
+            async |_: NoArgs, ctx: Ctx| {
                 let context = ask_text(&ctx, "user_context", "What context should the prompt use?", "context")?;
-                Ok::<_, ToolError>(format!("Context: {context}"))
+                Ok(format!("Context: {context}"))
             },
         ))
-        .completion(|typed: CompletionRequest, _: Ctx| async move {
+        .completion(async |typed: CompletionRequest, _: Ctx| {
             ["test", "testing"]
                 .into_iter()
                 .filter(|value| value.starts_with(typed.value()))
@@ -198,21 +195,27 @@ fn prompts(server: ServerBuilder) -> ServerBuilder {
 fn resources(server: ServerBuilder) -> ServerBuilder {
     server
         .with_resource(
-            Resource::new("test://static-text", "Static text", "text/plain", |_: ResourceRequest, _: Ctx| async {
-                "This is the content of the static text resource."
-            })
+            Resource::new(
+                "test://static-text",
+                "Static text",
+                "text/plain",
+                async |_: ResourceRequest, _: Ctx| "This is the content of the static text resource.",
+            )
             .description("A text that never changes"),
         )
         .with_resource(
-            Resource::new("test://static-binary", "Static image", "image/png", |_: ResourceRequest, _: Ctx| async {
+            Resource::new("test://static-binary", "Static image", "image/png", async |_: ResourceRequest, _: Ctx| {
                 Contents::blob(PNG)
             })
             .description("An image that never changes"),
         )
         .with_resource(
-            Resource::new("test://watched-resource", "Watched", "text/plain", |_: ResourceRequest, _: Ctx| async {
-                "Watch me."
-            })
+            Resource::new(
+                "test://watched-resource",
+                "Watched",
+                "text/plain",
+                async |_: ResourceRequest, _: Ctx| "Watch me.",
+            )
             .description("A text to subscribe to"),
         )
         .with_template(
@@ -220,7 +223,7 @@ fn resources(server: ServerBuilder) -> ServerBuilder {
                 "test://template/{id}/data",
                 "Template",
                 "application/json",
-                |read: ResourceRequest, _: Ctx| async move {
+                async |read: ResourceRequest, _: Ctx| {
                     let id = read.variable("id");
                     json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")}).to_string()
                 },
@@ -232,79 +235,67 @@ fn resources(server: ServerBuilder) -> ServerBuilder {
 /// The tools that ask the client a question.
 fn questions(server: ServerBuilder) -> ServerBuilder {
     server
-        .tool("test_missing_capability", "Needs the client's model", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_missing_capability", "Needs the client's model", async |_: NoArgs, ctx: Ctx| {
             if !ctx.can_ask(&sample()) {
                 ctx.ask("needed", sample())?;
             }
-            Ok::<_, ToolError>("The client has a model.")
+            Ok("The client has a model.")
         })
-        .tool("test_streaming_elicitation", "Asks the person", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_streaming_elicitation", "Asks the person", async |_: NoArgs, ctx: Ctx| {
             ctx.progress(1.0, None, None).await;
             ask_text(&ctx, "user_name", "What is your name?", "name")
         })
-        .tool("test_input_required_result_elicitation", "Asks for a name", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_input_required_result_elicitation", "Asks for a name", async |_: NoArgs, ctx: Ctx| {
             let name = ask_text(&ctx, "user_name", "What is your name?", "name")?;
-            Ok::<_, ToolError>(format!("Hello, {name}!"))
+            Ok(format!("Hello, {name}!"))
         })
-        .tool("test_input_required_result_sampling", "Asks the client's model", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_input_required_result_sampling", "Asks the client's model", async |_: NoArgs, ctx: Ctx| {
             let answer = ctx.ask("capital_question", sample())?;
-            Ok::<_, ToolError>(answer["content"]["text"].as_str().unwrap_or_default().to_owned())
+            Ok(answer["content"]["text"].as_str().unwrap_or_default().to_owned())
         })
-        .tool("test_input_required_result_list_roots", "Asks for the roots", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_input_required_result_list_roots", "Asks for the roots", async |_: NoArgs, ctx: Ctx| {
             let roots = ctx.ask("client_roots", Ask::Roots)?;
-            Ok::<_, ToolError>(roots["roots"].to_string())
+            Ok(roots["roots"].to_string())
         })
-        .tool(
-            "test_input_required_result_request_state",
-            "Keeps something meanwhile",
-            |_: NoArgs, ctx: Ctx| async move {
-                ask_ok(&ctx)?;
-                Ok::<_, ToolError>(if ctx.saved::<u8>() == Some(1) { "state-ok" } else { "state-lost" })
-            },
-        )
-        .tool(
-            "test_input_required_result_tampered_state",
-            "Keeps something meanwhile",
-            |_: NoArgs, ctx: Ctx| async move {
-                ask_ok(&ctx)?;
-                Ok::<_, ToolError>("The state is whole.")
-            },
-        )
-        .tool(
-            "test_input_required_result_multiple_inputs",
-            "Asks three things at once",
-            |_: NoArgs, ctx: Ctx| async move {
-                ctx.save(&1)?;
-                let [name, greeting, roots] = ctx.ask_all([
-                    ("user_name", Ask::form("What is your name?", schema("name", "string"))),
-                    ("greeting", Ask::sample("Generate a greeting", 50)),
-                    ("client_roots", Ask::Roots),
-                ])?;
-                Ok::<_, ToolError>(format!("{name} {greeting} {roots}"))
-            },
-        )
+        .tool("test_input_required_result_request_state", "Keeps something meanwhile", async |_: NoArgs, ctx: Ctx| {
+            ask_ok(&ctx)?;
+            Ok(if ctx.saved::<u8>() == Some(1) { "state-ok" } else { "state-lost" })
+        })
+        .tool("test_input_required_result_tampered_state", "Keeps something meanwhile", async |_: NoArgs, ctx: Ctx| {
+            ask_ok(&ctx)?;
+            Ok("The state is whole.")
+        })
+        .tool("test_input_required_result_multiple_inputs", "Asks three things at once", async |_: NoArgs, ctx: Ctx| {
+            ctx.save(&1)?;
+            let [name, greeting, roots] = ctx.ask_all([
+                ("user_name", Ask::form("What is your name?", schema("name", "string"))),
+                ("greeting", Ask::sample("Generate a greeting", 50)),
+                ("client_roots", Ask::Roots),
+            ])?;
+            Ok(format!("{name} {greeting} {roots}"))
+        })
         .tool(
             "test_input_required_result_multi_round",
             "Asks one thing after the other",
-            |_: NoArgs, ctx: Ctx| async move {
+            async |_: NoArgs, ctx: Ctx| {
                 ctx.save(&1)?;
                 let name = ask_text(&ctx, "step1", "Step 1: What is your name?", "name")?;
                 ctx.save(&2)?;
                 let color = ask_text(&ctx, "step2", "Step 2: What is your favorite color?", "color")?;
-                Ok::<_, ToolError>(format!("{name} likes {color}."))
+                Ok(format!("{name} likes {color}."))
             },
         )
         .tool(
             "test_input_required_result_capabilities",
             "Asks what the client can answer",
-            |_: NoArgs, ctx: Ctx| async move {
+            async |_: NoArgs, ctx: Ctx| {
                 let form = Ask::form("What is your name?", schema("name", "string"));
                 if ctx.can_ask(&sample()) {
                     ctx.ask("capital_question", sample())?;
                 } else if ctx.can_ask(&form) {
                     ctx.ask("user_name", form)?;
                 }
-                Ok::<_, ToolError>("Asked.")
+                Ok("Asked.")
             },
         )
 }
@@ -322,18 +313,18 @@ struct Message {
 /// The tools that the suite calls only with the older revisions.
 fn legacy(server: ServerBuilder) -> ServerBuilder {
     server
-        .tool("test_sampling", "Asks the client's model", |of: Prompted, ctx: Ctx| async move {
+        .tool("test_sampling", "Asks the client's model", async |of: Prompted, ctx: Ctx| {
             let answer = ctx.ask("prompt", Ask::sample(&of.prompt, 100))?;
-            Ok::<_, ToolError>(format!("LLM response: {}", answer["content"]["text"].as_str().unwrap_or_default()))
+            Ok(format!("LLM response: {}", answer["content"]["text"].as_str().unwrap_or_default()))
         })
-        .tool("test_elicitation", "Asks the person", |of: Message, ctx: Ctx| async move {
+        .tool("test_elicitation", "Asks the person", async |of: Message, ctx: Ctx| {
             let text = json!({"type": "string"});
             let fields = json!({"username": text, "email": text});
             let form = json!({"type": "object", "properties": fields, "required": ["username", "email"]});
             let answer = ctx.ask("person", Ask::form(&of.message, form))?;
-            Ok::<_, ToolError>(format!("User response: {answer}"))
+            Ok(format!("User response: {answer}"))
         })
-        .tool("test_elicitation_sep1034_defaults", "Asks with defaults", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_elicitation_sep1034_defaults", "Asks with defaults", async |_: NoArgs, ctx: Ctx| {
             form(
                 &ctx,
                 json!({
@@ -345,7 +336,7 @@ fn legacy(server: ServerBuilder) -> ServerBuilder {
                 }),
             )
         })
-        .tool("test_elicitation_sep1330_enums", "Asks for choices", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_elicitation_sep1330_enums", "Asks for choices", async |_: NoArgs, ctx: Ctx| {
             let titled =
                 |values: [&str; 3]| Value::from(values.map(|value| json!({"const": value, "title": value})).to_vec());
             form(
@@ -363,7 +354,7 @@ fn legacy(server: ServerBuilder) -> ServerBuilder {
                 }),
             )
         })
-        .tool("test_reconnection", "Takes its time", |_: NoArgs, ctx: Ctx| async move {
+        .tool("test_reconnection", "Takes its time", async |_: NoArgs, ctx: Ctx| {
             ctx.log(Level::Info, "Waiting").await;
             sleep(2 * STEP).await;
             "Done."

@@ -1,20 +1,26 @@
 //! MCP over HTTP/1.1 on one connection: a pair of byte streams.
 
+mod answer;
+#[cfg(feature = "batches")]
+mod batch;
+#[cfg(feature = "subscriptions")]
+mod listen;
+
 use super::Changes;
 use super::endpoint::{Deadlines, End, Endpoint, EndpointConfig, HttpBuffers};
 use super::guard::Guest;
-use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
+use super::outbox::{Outbox, Said, Way};
 use super::room::ConnectionSlots;
 use super::source::{Gone, Source};
-use super::subscription::Subscription;
 use super::to::To;
 use crate::auth::Authenticated;
-use crate::exchange::{Batch, Carrier, Emission, Listen, Next, Reply, Standalone, Ticket, open, open_batched};
+use crate::exchange::{Carrier, Emission, Next, Reply, Standalone, Ticket, open};
 use crate::http::{ACCEPTED, Accept, Door, HeadFacts, Method, OK, Refusal, challenge, gate, guest, metadata, sse};
 use crate::http1::{After, Body, Content, Fault, Framing, Heads, Request, chunk, close_head, open_head};
 use crate::json::{Full, Sink, Slice};
 use crate::mcp::Server;
 use crate::tool::{Call, Operation, Output, ToolError, ToolResult, scopes};
+use answer::{Answer, Form, Place};
 use core::future::{Future, poll_fn};
 use core::net::IpAddr;
 use core::pin::{Pin, pin};
@@ -58,6 +64,7 @@ struct Peer<'a, R, W, H, const URIS: usize> {
     to: To<'a, W>,
     from: Option<IpAddr>,
     room: &'a ConnectionSlots,
+    #[cfg_attr(not(feature = "subscriptions"), expect(dead_code, reason = "only subscriptions read them"))]
     changes: &'a Changes<URIS>,
     site: &'a EndpointConfig<'a>,
     handler: H,
@@ -151,14 +158,16 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         let (limit, after) = (body.len(), say.after);
         let body = body.get(..len).unwrap_or_default();
         match self.open(came, (&server, &who), facts, (body, limit), &mut say) {
-            Some(Next::Batch(batch)) if self.batch(batch, (&server, &who), facts, after, body, out).await? => {
+            #[cfg(feature = "batches")]
+            Some(Next::Batch(batch)) if pin!(self.batch(batch, (&server, &who), facts, after, body, out)).await? => {
                 return Ok(after);
             }
             Some(Next::Call(ticket)) => {
-                self.call(ticket, &who, Place::Alone(facts.accept, after), body, out).await?;
+                pin!(self.call(ticket, &who, Place::Alone(facts.accept, after), body, out)).await?;
                 return Ok(after);
             }
-            Some(Next::Listen(listen)) => match self.listen(&listen, body, out).await? {
+            #[cfg(feature = "subscriptions")]
+            Some(Next::Listen(listen)) => match pin!(self.listen(&listen, body, out)).await? {
                 None => return Ok(After::Close),
                 Some(reply) => say.answer = Answers::Reply(reply),
             },
@@ -352,47 +361,6 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         Ok(rest)
     }
 
-    /// Answers a batch. JSON-RPC 2.0 §6: one array of answers; `false` if there are none, so that nothing was sent.
-    async fn batch(
-        &mut self,
-        batch: Batch,
-        (server, who): (&Server<'_>, &Authenticated<'_>),
-        facts: &HeadFacts<'_>,
-        after: After,
-        body: &[u8],
-        out: &mut [u8],
-    ) -> Result<bool, Gone> {
-        let (content, mut front, back) = match facts.accept.json() {
-            true => (Content::Chunks, b"[".as_slice(), b"".as_slice()),
-            false => (Content::Events, BATCH_EVENT, sse::BACK),
-        };
-        let mut begun = false;
-        for message in batch.messages(body) {
-            let next = open_batched(server, who, Carrier::Http(facts), message).next;
-            let (Next::Call(_) | Next::Reply(_) | Next::Remember(..)) = next else {
-                continue;
-            };
-            if !core::mem::replace(&mut begun, true) {
-                self.to.head(OK, content, after).await?;
-            }
-            match next {
-                Next::Call(ticket) => self.call(ticket, who, Place::Batched(front), message, out).await?,
-                Next::Reply(reply) | Next::Remember(_, reply) => {
-                    reply.tell();
-                    self.to.part(Some(reply.emit(server, message, b"")), [front, b""], b"").await?;
-                }
-                _ => {}
-            }
-            front = b",";
-        }
-        if !begun {
-            return Ok(false);
-        }
-        self.to.part(None, [b"]", back], b"").await?;
-        self.to.end().await?;
-        Ok(true)
-    }
-
     /// Reads a body, and returns whether it fits.
     async fn body(&mut self, framing: Framing, into: &mut Slice<'_>) -> Result<Result<bool, Fault>, Gone> {
         let mut body = Body::new(framing);
@@ -486,44 +454,6 @@ impl<'a, R: Read, W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult,
         answer.to.by = by.saturating_add(since.elapsed());
         answer.end(&reply, body, outbox.rest()).await
     }
-
-    /// Keeps a stream open until the client disconnects. Returns the refusal if the stream cannot
-    /// be opened.
-    async fn listen(&mut self, listen: &Listen, body: &[u8], out: &mut [u8]) -> Result<Option<Reply>, Gone> {
-        let Some(_place) = self.room.listen() else {
-            return Ok(Some(listen.refuse()));
-        };
-        let mut out = Slice::new(out);
-        let mut subscription = match Subscription::open(listen, body, self.changes, &mut out) {
-            Ok(subscription) => subscription,
-            Err(reply) => return Ok(Some(reply)),
-        };
-        self.to.head(OK, Content::Events, After::Close).await?;
-        self.to.event(out.written()).await?;
-        loop {
-            let heard = {
-                let changed = pin!(with_timeout(
-                    self.site.deadlines.comment,
-                    poll_fn(|context| subscription.poll(self.changes, context))
-                ));
-                first(changed, pin!(self.source.gone())).await
-            };
-            self.to.renew();
-            match heard {
-                None => return Ok(None),
-                Some(Err(_)) => self.to.chunk(&[sse::KEEP_ALIVE]).await?,
-                Some(Ok(())) => {
-                    subscription.note(self.changes);
-                    out.truncate(0);
-                    while subscription.next(self.changes, &mut out) {
-                        self.to.event(out.written()).await?;
-                        out.truncate(0);
-                    }
-                }
-            }
-            self.to.flush().await?;
-        }
-    }
 }
 
 /// Whether this reply is sent as the only event of a stream, to a client that does not accept JSON.
@@ -534,9 +464,6 @@ fn is_event(reply: &Reply, accept: Accept) -> bool {
 
 /// The bytes after the message in the only chunk of an answer that is one event, and the end of the answer.
 const LAST_EVENT_END: &[u8] = b"\n\n\r\n0\r\n\r\n";
-
-/// The bytes before the first answer of a batch that is sent as one event.
-const BATCH_EVENT: &[u8] = b"event: message\ndata: [";
 
 /// The answer to a request, as it was chosen.
 struct Say {
@@ -581,129 +508,6 @@ enum Heard {
     Gone,
     /// The stream was silent for as long as it may be.
     Silence,
-}
-
-/// The answer of a call while it is sent.
-struct Answer<'t, 'a, W> {
-    to: &'t mut To<'a, W>,
-    place: Place,
-    form: Form,
-    /// The client is there to hear it.
-    heard: bool,
-}
-
-/// The part of an answer that was sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// Nothing.
-    Whole,
-    /// A part of it, in chunks.
-    Chunks,
-    /// Events that precede it.
-    Events,
-    /// A part of it, in an event.
-    LastEvent,
-}
-
-impl<W: Write> Answer<'_, '_, W> {
-    /// Sends a message of the handler, or a piece of its result. A message is dropped in a batch,
-    /// after the answer has begun, and if the answer is JSON and not a stream.
-    async fn say(&mut self, said: Said<'_, Heard>, call: &Call<'_>) -> Result<(), Gone> {
-        if let Said::Heard(Heard::Gone) = said {
-            return Err(Gone);
-        }
-        let is_piece = matches!(said, Said::Piece(_));
-        let (content, form) = match (self.form, self.place, is_piece) {
-            _ if !self.heard => return Ok(()),
-            (Form::Whole, Place::Alone(accept, after), true) if accept.json() => {
-                (Some((Content::Chunks, after)), Form::Chunks)
-            }
-            (Form::Whole, Place::Alone(_, after), true) => (Some((Content::Events, after)), Form::LastEvent),
-            (Form::Whole, Place::Alone(accept, after), false) if accept.events() => {
-                (Some((Content::Events, after)), Form::Events)
-            }
-            (Form::Events, _, true) => (None, Form::LastEvent),
-            (Form::Whole, Place::Batched(_), true) => (None, Form::Chunks),
-            (form @ Form::Events, _, false) | (form, _, true) => (None, form),
-            _ => return Ok(()),
-        };
-        let told;
-        let mut parts = [b"".as_slice(); 2 + PIECES];
-        let [front, message @ .., back] = &mut parts;
-        if form == Form::Events || (form == Form::LastEvent && self.form != Form::LastEvent) {
-            *front = sse::FRONT;
-        }
-        if let (Form::Whole, Place::Batched(before)) = (self.form, self.place) {
-            *front = before;
-        }
-        if form == Form::Events {
-            *back = sse::BACK;
-        }
-        match said {
-            // Clients and proxies give up on a connection that is silent.
-            Said::Heard(_) => (*front, *back) = (sse::KEEP_ALIVE, b""),
-            Said::Piece(text) | Said::Message(text) => *message = [text, b"", b"", b"", b"", b"", b"", b"", b"", b""],
-            Said::Progress(progress) => {
-                let Some(token) = call.progress_token() else {
-                    return Ok(());
-                };
-                told = Told::new(progress, call.version());
-                *message = told.pieces(token);
-            }
-        }
-        self.to.renew();
-        if let Some((content, after)) = content {
-            self.to.head(OK, content, after).await?;
-        }
-        self.form = form;
-        self.to.chunk(&parts).await?;
-        if is_piece { Ok(()) } else { self.to.flush().await }
-    }
-
-    async fn end(self, reply: &Reply, body: &[u8], rest: Rest<'_>) -> Result<(), Gone> {
-        let Self { to, place, form, heard } = self;
-        let (reply, written) = match rest {
-            _ if !heard => return Err(Gone),
-            // The last chunk is missing, so no client takes this for an answer.
-            Rest::Broken => {
-                warning!("a result failed after a part of it was sent: its connection is reset");
-                return Err(Gone);
-            }
-            Rest::Whole(written) => (Some(reply), written),
-            Rest::Tail(written) => (None, written),
-        };
-        let (front, back): (&[u8], &[u8]) = match (form, place) {
-            (Form::Whole, Place::Alone(accept, after)) => match reply {
-                Some(reply) if is_event(reply, accept) => {
-                    to.head(OK, Content::Events, after).await?;
-                    (sse::FRONT, sse::BACK)
-                }
-                _ => return to.reply(reply, after, body, written).await,
-            },
-            (Form::Whole, Place::Batched(front)) => (front, b""),
-            (Form::Events, _) => (sse::FRONT, sse::BACK),
-            (Form::LastEvent, _) => (b"", sse::BACK),
-            (Form::Chunks, _) => (b"", b""),
-        };
-        let emission = reply.map(|reply| {
-            reply.tell();
-            reply.emit(to.server, body, written)
-        });
-        to.part(emission, [front, back], written).await?;
-        match place {
-            Place::Alone(..) => to.end().await,
-            Place::Batched(_) => Ok(()),
-        }
-    }
-}
-
-/// Where an answer is sent.
-#[derive(Clone, Copy)]
-enum Place {
-    /// As the whole answer to the request, in a form that the client accepts.
-    Alone(Accept, After),
-    /// In an array, behind these bytes.
-    Batched(&'static [u8]),
 }
 
 /// The result of `one`, unless `other` is ready before.

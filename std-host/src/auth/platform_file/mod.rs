@@ -3,29 +3,22 @@
 //! start. Only settings for signing in users through a browser are ignored, because MCP clients
 //! sign in at the issuer.
 
-use attache_core::auth::IssuerPolicy;
-use core::fmt;
+mod members;
+mod once;
+mod providers;
+
 use http::header::HeaderName;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use members::{ForwardProxy, GlobalValidation, Settings};
+use once::Once;
+use providers::{TENANTS, enabled};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+
+pub use providers::IssuerSettings;
 
 /// Scopes that clients are told to request, separated by commas or spaces.
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
-/// The tenants with callers that may call, separated by commas.
-const TENANTS: &str = "WEBSITE_AUTH_AAD_ALLOWED_TENANTS";
 /// Whether the calling application must have a service principal in the tenant.
 const PRINCIPAL: &str = "WEBSITE_AUTH_AAD_REQUIRE_CLIENT_SERVICE_PRINCIPAL";
-
-/// An issuer of access tokens, and the policy for them.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct IssuerSettings {
-    /// The identifier by which the keys of the issuer are found.
-    pub issuer: String,
-    /// The rules for its tokens. Their issuers are other values of `iss` for the same issuer.
-    pub rules: IssuerPolicy<Vec<String>>,
-}
 
 /// The settings of a platform's policy file that are not about browsers.
 #[derive(Debug, Default)]
@@ -42,97 +35,6 @@ pub struct PlatformFile {
     pub admits_guests: bool,
     /// The header fields in which a proxy passes the public host and scheme.
     pub forwarded: Option<[HeaderName; 2]>,
-}
-
-/// Declares structs that refuse unknown members.
-macro_rules! known {
-    ($($name:ident { $($field:ident: $type:ty,)* })*) => { $(
-        #[derive(Debug, Default, Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-        struct $name { $($field: $type,)* }
-    )* };
-}
-
-known! {
-    Settings {
-        platform: Runtime,
-        global_validation: GlobalValidation,
-        http_settings: HttpSettings,
-        identity_providers: IdentityProviders,
-        // The sign-in of users through a browser. MCP clients sign in at the issuer, so this is
-        // ignored.
-        login: Option<Value>,
-    }
-    Runtime { enabled: Option<bool>, runtime_version: Option<String>, config_file_path: Option<String>, }
-    GlobalValidation {
-        require_authentication: Option<bool>,
-        unauthenticated_client_action: Option<String>,
-        redirect_to_provider: Option<String>,
-        excluded_paths: Vec<String>,
-    }
-    HttpSettings { require_https: Option<bool>, routes: Routes, forward_proxy: ForwardProxy, }
-    Routes { api_prefix: Option<String>, }
-    ForwardProxy {
-        convention: Option<String>,
-        custom_host_header_name: Option<String>,
-        custom_proto_header_name: Option<String>,
-    }
-    IdentityProviders {
-        azure_active_directory: Option<Entra>,
-        custom_open_id_connect_providers: BTreeMap<String, Custom>,
-        apple: Other,
-        azure_static_web_apps: Other,
-        facebook: Other,
-        git_hub: Other,
-        google: Other,
-        legacy_microsoft_account: Other,
-        twitter: Other,
-    }
-    Entra { enabled: Option<bool>, registration: EntraRegistration, login: Option<Value>, validation: Validation, is_auto_provisioned: Option<bool>, }
-    EntraRegistration {
-        open_id_issuer: Option<String>,
-        client_id: Option<String>,
-        // These are for signing in users, which this program does not do.
-        client_secret_setting_name: Option<String>,
-        client_secret_certificate_thumbprint: Option<String>,
-        client_secret_certificate_issuer: Option<String>,
-        client_secret_certificate_subject_alternative_name: Option<String>,
-    }
-    Custom { enabled: Option<bool>, registration: CustomRegistration, login: Option<Value>, validation: Validation, }
-    CustomRegistration {
-        client_id: Option<String>,
-        client_credential: Option<Value>,
-        open_id_connect_configuration: OpenIdConnect,
-    }
-    OpenIdConnect {
-        well_known_open_id_configuration: Option<String>,
-        issuer: Option<String>,
-        authorization_endpoint: Option<String>,
-        token_endpoint: Option<String>,
-        certification_uri: Option<String>,
-    }
-    Validation {
-        allowed_audiences: Vec<String>,
-        jwt_claim_checks: ClaimChecks,
-        default_authorization_policy: AuthorizationPolicy,
-    }
-    ClaimChecks { allowed_groups: Vec<String>, allowed_client_applications: Vec<String>, }
-    AuthorizationPolicy { allowed_applications: Vec<String>, allowed_principals: Principals, }
-    Principals { identities: Vec<String>, groups: Vec<String>, }
-}
-
-/// A provider that signs in users but does not issue access tokens for other services.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Other {
-    enabled: Option<bool>,
-    registration: Option<Value>,
-}
-
-impl Other {
-    fn is_used(&self) -> bool {
-        self.registration.is_some() && self.enabled != Some(false)
-    }
 }
 
 impl PlatformFile {
@@ -275,68 +177,6 @@ fn forwarded(proxy: &ForwardProxy) -> Result<Option<[HeaderName; 2]>, String> {
     }
 }
 
-/// The base URL of the platform's issuers.
-const ENTRA: &str = "https://login.microsoftonline.com/";
-
-/// Accepts a JSON text only if no object has a duplicate member, because one parser would use the
-/// first and another the last.
-struct Once;
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
-        text.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Once {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if names.contains(&name) {
-                return Err(A::Error::custom(format_args!("{name} is there twice")));
-            }
-            names.insert(name);
-            map.next_value::<Self>()?;
-        }
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-}
-
 /// Removes members that are null, which means that they are not set.
 fn without_nulls(value: &mut Value) {
     match value {
@@ -355,110 +195,6 @@ fn served<T: PartialEq + core::fmt::Debug>(key: &str, value: Option<T>, only: T)
         Some(value) if value != only => Err(format!("{key} is {value:?}, which is not served: {only:?} is")),
         _ => Ok(()),
     }
-}
-
-fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Result<Vec<IssuerSettings>, String> {
-    let IdentityProviders { azure_active_directory, custom_open_id_connect_providers, .. } = providers;
-    let others = [
-        ("apple", &providers.apple),
-        ("azureStaticWebApps", &providers.azure_static_web_apps),
-        ("facebook", &providers.facebook),
-        ("gitHub", &providers.git_hub),
-        ("google", &providers.google),
-        ("legacyMicrosoftAccount", &providers.legacy_microsoft_account),
-        ("twitter", &providers.twitter),
-    ];
-    if let Some((name, _)) = others.iter().find(|(_, other)| other.is_used()) {
-        return Err(format!("identityProviders.{name} issues no access tokens for this server: take it away"));
-    }
-    let mut policies = Vec::new();
-    if let Some(entra) = azure_active_directory.as_ref().filter(|entra| entra.enabled != Some(false)) {
-        policies.push(of_entra(entra, tenants)?);
-    }
-    for (name, custom) in custom_open_id_connect_providers {
-        if custom.enabled != Some(false) {
-            policies.push(of_custom(&format!("identityProviders.customOpenIdConnectProviders.{name}"), custom)?);
-        }
-    }
-    if policies.is_empty() { Err("identityProviders has none that is enabled".to_owned()) } else { Ok(policies) }
-}
-
-fn of_entra(entra: &Entra, tenants: &[String]) -> Result<IssuerSettings, String> {
-    const KEY: &str = "identityProviders.azureActiveDirectory.registration";
-    let registration = &entra.registration;
-    let issuer = registration.open_id_issuer.clone().ok_or(format!("{KEY}.openIdIssuer is missing"))?;
-    let client = registration.client_id.clone().ok_or(format!("{KEY}.clientId is missing"))?;
-    // Tokens of version 1.0 have another issuer. Both issuers belong to the one tenant
-    // (learn.microsoft.com, "Access tokens in the Microsoft identity platform").
-    let tenant = issuer.split('/').nth(3).unwrap_or_default().to_owned();
-    let second = format!("{ENTRA}{tenant}/v2.0");
-    let issuers = match issuer == second {
-        true if matches!(tenant.as_str(), "common" | "organizations" | "consumers") => {
-            if tenants.is_empty() {
-                return Err(format!("the issuer is of any tenant: name those whose callers may call in {TENANTS}"));
-            }
-            vec![format!("{ENTRA}{{tenantid}}/v2.0"), "https://sts.windows.net/{tenantid}/".to_owned()]
-        }
-        true => vec![format!("https://sts.windows.net/{tenant}/")],
-        false => Vec::new(),
-    };
-    validated(
-        "identityProviders.azureActiveDirectory",
-        &entra.validation,
-        IssuerSettings {
-            issuer,
-            rules: IssuerPolicy { issuers, tenants: tenants.to_vec(), ..IssuerPolicy::default() },
-        },
-        client,
-    )
-}
-
-fn of_custom(key: &str, custom: &Custom) -> Result<IssuerSettings, String> {
-    let OpenIdConnect { well_known_open_id_configuration: known, issuer, .. } =
-        &custom.registration.open_id_connect_configuration;
-    let inside = format!("{key}.registration.openIdConnectConfiguration");
-    if custom.registration.open_id_connect_configuration.certification_uri.is_some() {
-        return Err(format!("{inside}.certificationUri is not served: keys are found by the issuer's metadata"));
-    }
-    let issuer = match (issuer, known) {
-        (Some(issuer), Some(url)) if !url.starts_with(issuer.trim_end_matches('/')) => {
-            return Err(format!("{inside} names issuer {issuer} and metadata of another one, {url}: keep one of them"));
-        }
-        (Some(issuer), _) => issuer.clone(),
-        (None, Some(url)) => url
-            .strip_suffix("/.well-known/openid-configuration")
-            .map(str::to_owned)
-            .ok_or(format!("{inside}.wellKnownOpenIdConfiguration must end with /.well-known/openid-configuration"))?,
-        (None, None) => return Err(format!("{inside} needs wellKnownOpenIdConfiguration or issuer")),
-    };
-    let client = custom.registration.client_id.clone().ok_or(format!("{key}.registration.clientId is missing"))?;
-    validated(key, &custom.validation, IssuerSettings { issuer, ..IssuerSettings::default() }, client)
-}
-
-fn validated(
-    key: &str,
-    validation: &Validation,
-    policy: IssuerSettings,
-    client: String,
-) -> Result<IssuerSettings, String> {
-    let Validation { allowed_audiences, jwt_claim_checks: old, default_authorization_policy: new } = validation;
-    let one = |name: &str, old: &[String], new: &[String]| match (old.is_empty(), new.is_empty()) {
-        (false, false) => Err(format!(
-            "{key}.validation asks for {name} in jwtClaimChecks and in defaultAuthorizationPolicy: keep one"
-        )),
-        (false, true) => Ok(old.to_vec()),
-        _ => Ok(new.to_vec()),
-    };
-    let mut audiences = vec![client];
-    audiences.extend(allowed_audiences.iter().cloned());
-    let rules = IssuerPolicy {
-        audiences,
-        applications: one("applications", &old.allowed_client_applications, &new.allowed_applications)?,
-        identities: new.allowed_principals.identities.clone(),
-        groups: one("groups", &old.allowed_groups, &new.allowed_principals.groups)?,
-        ..policy.rules
-    };
-    Ok(IssuerSettings { rules, ..policy })
 }
 
 #[cfg(test)]
