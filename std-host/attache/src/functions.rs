@@ -75,6 +75,7 @@ impl Functions {
         let builder = self.builder()?;
         let config = self.serve.with_tools(self.config(builder.host())?)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
+        let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
         let make = |config: &super::ServerConfig| {
             let server = Server::new(config.name(), &version);
@@ -87,7 +88,7 @@ impl Functions {
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
             // The file of keys is watched by a task.
-            doors.set(config.servers.first().map(|server| http::Doors::new(&config, server)).transpose()?);
+            doors.set(Some(access.doors()?));
             if self.watch {
                 tokio::spawn(App::clone(&started).watch());
             }
@@ -96,7 +97,7 @@ impl Functions {
             Ok(())
         };
         let wrap = |router: Router| match (app.get(), doors.take()) {
-            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, config.limits.body),
+            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, limit),
             _ => router,
         };
         self.serve.run_after(&config, &make, start, &wrap)

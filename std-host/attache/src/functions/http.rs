@@ -1,7 +1,8 @@
 //! The routes of functions with an HTTP trigger, next to the MCP endpoint.
 
-use crate::config::{Config, ServerConfig};
+use crate::config::Config;
 use crate::fault::Fault;
+use attache_host::Limits;
 use attache_host::auth::Auth;
 use attache_host::auth::key_file::{KeyFile, Level};
 use attache_host::functions::{App, HttpCall, HttpLevel};
@@ -12,6 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tower_service::Service;
 
@@ -23,23 +25,45 @@ pub(super) struct Doors {
     admin: Option<Door>,
 }
 
-impl Doors {
-    /// Makes the checks from the configuration of the server. A loopback address asks for no keys without a key file.
-    pub(super) fn new(config: &Config, server: &ServerConfig) -> Result<Self, Fault> {
+/// What the configuration of the server says about access.
+#[derive(Debug, Default)]
+pub(super) struct Access {
+    is_local: bool,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    limits: Limits,
+    keys_file: Option<PathBuf>,
+}
+
+impl Access {
+    pub(super) fn of(config: &Config) -> Self {
+        let Some(server) = config.servers.first() else { return Self::default() };
         let is_local = config.listen.is_local();
         let own: &[&str] = if is_local { attache_core::http::LOOPBACK } else { &[] };
-        let hosts: Vec<String> = own.iter().map(ToString::to_string).chain(server.hosts.clone()).collect();
-        let checked = |door: Door| {
-            door.name("functions").hosts(hosts.clone()).origins(server.origins.clone()).limits(&config.limits)
-        };
-        let keys = server.protection.keys_file.as_deref().map(KeyFile::open).transpose()?;
-        let of = |level: Level| match &keys {
-            Some(keys) => Some(checked(Door::new(Auth::keys(keys.keys_for(level, "/api"))))),
-            None => is_local.then(|| checked(Door::open())),
-        };
-        Ok(Self { anonymous: checked(Door::open()), function: of(Level::Function), admin: of(Level::Admin) })
+        Self {
+            is_local,
+            hosts: own.iter().map(ToString::to_string).chain(server.hosts.clone()).collect(),
+            origins: server.origins.clone(),
+            limits: config.limits.clone(),
+            keys_file: server.protection.keys_file.clone(),
+        }
     }
 
+    /// Makes the checks. A loopback address asks for no keys without a file of keys. Call it in a Tokio runtime.
+    pub(super) fn doors(&self) -> Result<Doors, Fault> {
+        let checked = |door: Door| {
+            door.name("functions").hosts(self.hosts.clone()).origins(self.origins.clone()).limits(&self.limits)
+        };
+        let keys = self.keys_file.as_deref().map(KeyFile::open).transpose()?;
+        let of = |level: Level| match &keys {
+            Some(keys) => Some(checked(Door::new(Auth::keys(keys.keys_for(level, "/api"))))),
+            None => self.is_local.then(|| checked(Door::open())),
+        };
+        Ok(Doors { anonymous: checked(Door::open()), function: of(Level::Function), admin: of(Level::Admin) })
+    }
+}
+
+impl Doors {
     const fn of(&self, level: HttpLevel) -> Option<&Door> {
         match level {
             HttpLevel::Anonymous => Some(&self.anonymous),

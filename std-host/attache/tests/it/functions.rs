@@ -940,7 +940,10 @@ fn functions_with_http_triggers_answer_at_their_routes_with_their_levels() {
             201,
             "{language}: an anonymous function needs no key"
         );
-        assert_eq!(post(&server.url, &with_key, b"{}").0, 401, "{language}: the endpoint needs the system key");
+        let [key] = with_key;
+        let json = |name| (name, "application/json, text/event-stream".to_owned());
+        let fields = [key, json("accept"), ("content-type", "application/json".to_owned())];
+        assert_eq!(post(&server.url, &fields, b"{}").0, 403, "{language}: a host key is not the system key");
         let _ = fs::remove_file(keys);
     }
 }
