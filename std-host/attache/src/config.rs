@@ -11,6 +11,7 @@ mod protection;
 mod schema;
 mod secret;
 mod settings;
+mod sign_in;
 mod value;
 
 pub(super) use backend::{Backend, Place, revision};
@@ -21,6 +22,7 @@ pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 use settings::{Kind, SETTINGS, Setting};
+pub(super) use sign_in::SignIn;
 pub(super) use value::{Listen, Rates, life};
 
 use super::fault::{Fault, Faults, Origin};
@@ -53,6 +55,8 @@ pub(super) struct Config {
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
+    /// The program's own authorization server.
+    pub(super) sign_in: Option<SignIn>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -174,6 +178,7 @@ impl Layers {
             traces: faults.or_default(self.traces()),
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
+            sign_in: faults.or_default(self.sign_in()),
             log_exchanges: self.text("log.exchanges") == "true",
         };
         faults.or_default(config.check_paths());

@@ -33,6 +33,7 @@ mod print;
 mod problem;
 mod provision;
 mod serve;
+mod sign_in;
 mod status;
 #[cfg_attr(unix, path = "system/unix.rs")]
 #[cfg_attr(not(unix), path = "system/other.rs")]

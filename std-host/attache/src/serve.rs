@@ -7,6 +7,7 @@ use super::fault::{Fault, Faults};
 use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
+use super::sign_in::Store;
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
@@ -64,7 +65,7 @@ impl Check {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         runtime.block_on(async {
             let mut faults = Faults::default();
-            let assembled = assemble(&config, &Reach::from(&config.listen), make, |server| server);
+            let assembled = assemble(&config, &Reach::from(&config.listen), make, |server| server, &Store::unused());
             faults.or_default(assembled.map(drop));
             faults.or_default(certificate(&config).map(drop));
             faults.end()
@@ -177,9 +178,9 @@ async fn http(
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
     let mut faults = Faults::default();
-    let assembled = assemble(config, &reach, make, |server| observability.watch(server).budget(budget.clone()))
-        .map_err(|fault| faults.add(fault))
-        .ok();
+    let store = Store::open(config)?;
+    let watch = |server| observability.watch(server).budget(budget.clone());
+    let assembled = assemble(config, &reach, make, watch, &store).map_err(|fault| faults.add(fault)).ok();
     let tls = faults.or_default(certificate(config));
     faults.end()?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
