@@ -61,7 +61,16 @@
 //!
 //! # Features
 //!
-//! No feature is on by default, and no feature changes the behaviour of another.
+//! These are on by default; a small image leaves them out with `default-features = false`. The
+//! server then does not declare the capability, and answers its requests as unknown methods.
+//!
+//! - `batches`: several messages in one array, which only revision 2025-03-26 has.
+//! - `completions`: completion of the arguments of prompts and resource templates.
+//! - `progress`: progress and log messages of a running call.
+//! - `prompts`: prompts.
+//! - `subscriptions`: notifications when a list or a resource has changed.
+//!
+//! The others are off by default. No feature changes the behaviour of another.
 //!
 //! - `client`: the messages of a client, without I/O.
 //! - `embassy`: the async driver for serial lines. It needs an implementation of critical-section.
@@ -82,6 +91,7 @@
 //!
 //! The crate contains no JSON document model and no scheduler. It reads message bodies
 //! whole: a body larger than its buffer is refused, never read in pieces.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 #[macro_use]

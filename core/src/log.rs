@@ -89,7 +89,7 @@ const _: () = {
     has::<crate::json::Value<'_>>();
     has::<crate::line::Cut<'_>>();
     has::<crate::line::Lines<'_>>();
-    has::<crate::rpc::Section<'_>>();
+    has::<crate::rpc::Window<'_>>();
     has::<crate::tool::ArgumentError<'_>>();
     has::<crate::tool::RequestMeta<'_>>();
     has::<crate::tool::Call<'_>>();

@@ -1,48 +1,73 @@
 //! MCP servers on any machine that runs Rust's standard library.
 //!
-//! A [`Server`] is a name and tools; a tool is an async closure with typed arguments. The protocol itself lives in
-//! [`attache_core`], which answers the same bytes the same way on a microcontroller.
+//! A [`Server`] is a name and tools. A tool is an async function with typed arguments, or a method of the application
+//! ([`tools!`]). The protocol itself is in [`attache_core`], which answers the same bytes in the same way on a microcontroller.
 //!
-//! ```
-//! use attache_host::{Ctx, Server, ToolError};
+//! A whole program:
+//!
+//! ```no_run
+//! use attache_host::prelude::*;
 //! use schemars::JsonSchema;
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize, JsonSchema)]
 //! struct SetTarget {
 //!     /// degrees Celsius
+//!     #[schemars(range(min = 5, max = 30))]
 //!     celsius: f64,
 //! }
 //!
-//! # fn main() {
-//! let router: axum::Router = axum::Router::new().merge(
-//!     Server::new("thermostat", "1.0")
-//!         .tool("set_target", "Set the target temperature", |target: SetTarget, _: Ctx| async move {
-//!             if !(5.0..=30.0).contains(&target.celsius) {
-//!                 return Err(ToolError::user("celsius must be from 5 to 30"));
-//!             }
-//!             Ok(format!("target is {} °C", target.celsius))
-//!         })
-//!         .routes(),
-//! );
-//! # let _ = router;
-//! # }
+//! async fn set_target(target: SetTarget, ctx: Ctx) -> Result<String, ToolError> {
+//!     ctx.progress(0.0, Some(1.0), Some("heating")).await;
+//!     Ok(format!("target is {} °C", target.celsius))
+//! }
+//!
+//! # #[cfg(feature = "axum")]
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let server = Server::new("thermostat", "1.0").tool("set_target", "Set the target temperature", set_target);
+//!     let router: axum::Router = server.routes();
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     axum::serve(listener, router).await
+//! }
+//! # #[cfg(not(feature = "axum"))]
+//! # fn main() {}
 //! ```
+//!
+//! Where to start:
+//!
+//! | For | See |
+//! |---|---|
+//! | tools | [`ServerBuilder::tool`], [`tools!`], [`Tool`] |
+//! | results and errors | [`IntoToolOutput`], [`Json`], [`ToolError`], [`OrUser`] |
+//! | values of the program in handlers | [`with`], [`ServerBuilder::state`] |
+//! | the caller, questions, progress, log | [`Ctx`] |
+//! | prompts, resources, completion | [`Prompt`], [`Resource`] |
+//! | authentication | [`auth`] |
+//! | tests | [`testing`] |
 //!
 //! # Features
 //!
 //! - `axum` (default): [`ServerBuilder::routes`].
-//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`.
-//! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
-//! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
+//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`, verified with keys that the application gives.
+//! - `serve` (default): the listener as a library, `serve::serve`, with timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
+//! - `tls` (default): TLS for the listener, `serve::Certificate`.
+//! - `discovery`: finds the keys of an issuer by its metadata and fetches them, `auth::Issuer::discovered`.
+//! - `schema`: checks arguments by all keywords of JSON Schema. Without it, the keywords that most schemas use are checked; see
+//!   [`Tool::input_schema`].
 //! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
-//! - `client`: a client for MCP servers, `client::Client`.
+//! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
+//! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
+//! - `functions`: a backend that runs function apps, `functions::App`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
 //! With default features off the crate is a tower service, [`http::McpService`], and a serving function for standard input and
 //! output, [`stdio::serve`]. The program `attache` is the package `attache`.
+
+// Marks the items that need a feature, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admission;
 pub mod auth;
@@ -55,16 +80,24 @@ pub mod budget;
 mod builder;
 mod call;
 #[cfg(feature = "client")]
+pub mod children;
+#[cfg(feature = "client")]
 pub mod client;
 mod clock;
 mod door;
 mod engine;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "functions")]
+pub mod functions;
 pub mod http;
-#[cfg(any(feature = "tokens", feature = "client"))]
+#[cfg(any(feature = "discovery", feature = "client"))]
 mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+pub mod policy;
+pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
 #[cfg(feature = "serve")]
@@ -78,18 +111,29 @@ pub mod store;
 #[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
 pub mod testing;
+mod tools;
+mod visitor;
 #[cfg(feature = "serve")]
 mod watched_file;
 mod why;
 
-pub use attache_core::tool::Level;
+// The versions that this crate uses. Types of arguments and results derive their traits.
+pub use {schemars, serde, serde_json};
+
+pub use attache_core::era::Version;
+pub use attache_core::rpc::Code;
+pub use attache_core::tool::{Kind, Level};
 pub use budget::Budget;
 pub use builder::{InvalidPath, ServerBuilder};
 pub use call::{
     Ask, CompletionRequest, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs,
-    PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
+    OrUser, PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
 };
 pub use engine::Server;
 pub use limits::{Limits, Rate};
-pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool};
+pub use offer::{
+    AddError, Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with,
+};
 pub use session::neighbours;
+#[doc(hidden)]
+pub use tools::__description;

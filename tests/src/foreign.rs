@@ -23,7 +23,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// The program `attache`, built next to these tests.
-fn attache() -> PathBuf {
+pub(crate) fn attache() -> PathBuf {
     let tests = std::env::current_exe().expect("a running program");
     tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("attache")
 }
@@ -175,7 +175,7 @@ fn public_suite_finds_no_fault_in_what_the_board_offers() {
 /// Starts the example with all features, and returns it with its URL; `None` if it or a foreign
 /// program is missing.
 fn everything() -> Option<(Process, String)> {
-    let example = attache().with_file_name("examples").join("everything");
+    let example = attache().with_file_name("examples").join("conformance_server");
     if !there(&node_packages(), "run tests/foreign/setup") || !there(&example, "test the whole workspace") {
         return None;
     }

@@ -138,6 +138,9 @@ impl<'b> Way<'b> {
             Lent::Nothing => {}
             other => drop(self.swap(other)),
         }
+        if !PROGRESS {
+            return None;
+        }
         self.told.lock(|cell| {
             let told = cell.get();
             let progress = told.progress?;
@@ -170,6 +173,9 @@ impl Runner for Way<'_> {
         self.told.lock(|cell| cell.set(Kept { must_finish: true, ..cell.get() }));
     }
 }
+
+/// Whether the image contains progress and log messages.
+pub(super) const PROGRESS: bool = cfg!(feature = "progress");
 
 /// Number of pieces of a message that needs no buffer; unused pieces are empty.
 pub(super) const PIECES: usize = 10;
@@ -303,7 +309,7 @@ impl Sink for Outbox<'_, '_> {
             return if self.lent { Poll::Pending } else { Poll::Ready(()) };
         }
         // Once a piece of the result was sent, no other message may follow it.
-        if self.sent > 0 || self.broken || self.slice.len() <= from {
+        if !PROGRESS || self.sent > 0 || self.broken || self.slice.len() <= from {
             self.truncate(from);
             return Poll::Ready(());
         }

@@ -66,6 +66,7 @@ impl ConnectionSlots {
 
     /// Returns a slot for a subscription, which is free again when the value is dropped; `None` if
     /// no slot is free.
+    #[cfg(feature = "subscriptions")]
     pub(super) fn listen(&self) -> Option<Listening<'_>> {
         let left = self.listens.get().checked_sub(1)?;
         self.listens.set(left);
@@ -92,8 +93,10 @@ impl Drop for Leaving<'_> {
 }
 
 /// The slot of a subscription.
+#[cfg(feature = "subscriptions")]
 pub(super) struct Listening<'r>(&'r ConnectionSlots);
 
+#[cfg(feature = "subscriptions")]
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
         self.0.listens.set(self.0.listens.get().saturating_add(1));

@@ -2,10 +2,12 @@
 
 use super::Changes;
 use super::inbox::{Heard, Inbox, Listening};
-use super::outbox::{Outbox, PIECES, Rest, Said, Told, Way};
+use super::outbox::{Outbox, PIECES, PROGRESS, Rest, Said, Told, Way};
 use super::subscription::Subscriptions;
 use crate::auth::{Access, Authenticated};
-use crate::exchange::{Batch, Batching, Next, Reply, SessionChange, Standalone, Ticket};
+#[cfg(feature = "batches")]
+use crate::exchange::Batch;
+use crate::exchange::{Batching, Next, Reply, SessionChange, Standalone, Ticket};
 use crate::json::{Item, Sink, Slice};
 use crate::line::{Connection, Cut, Lines};
 use crate::mcp::Server;
@@ -183,10 +185,12 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 b""
             }
         };
+        // `pin!`, because a future that is awaited without it is copied twice before it runs.
         if let Say::Nothing = say {
             match self.connection.open(self.server, self.who, line).next {
-                Next::Call(ticket) => return self.call(ticket, line, Batching::Alone, inbox).await,
-                Next::Batch(batch) => return self.batch(batch, line, inbox).await,
+                Next::Call(ticket) => return pin!(self.call(ticket, line, Batching::Alone, inbox)).await,
+                #[cfg(feature = "batches")]
+                Next::Batch(batch) => return pin!(self.batch(batch, line, inbox)).await,
                 next => self.decide(&next, line, &mut say),
             }
         }
@@ -195,6 +199,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
 
     /// Answers a batch. JSON-RPC 2.0 §6: one array of answers, or no answer at all if there is
     /// none.
+    #[cfg(feature = "batches")]
     async fn batch<R: Read>(&mut self, batch: Batch, line: &[u8], inbox: &mut Inbox<R>) -> Result<(), W::Error> {
         let mut front: &[u8] = b"[";
         for message in batch.messages(line) {
@@ -204,7 +209,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 self.tx.write_all(core::mem::replace(&mut front, b",")).await?;
             }
             match next {
-                Next::Call(ticket) => self.call(ticket, message, Batching::Batched, inbox).await?,
+                Next::Call(ticket) => pin!(self.call(ticket, message, Batching::Batched, inbox)).await?,
                 next => self.decide(&next, message, &mut say),
             }
             self.say(&say, message, b"").await?;
@@ -246,6 +251,8 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                 };
                 match *wish {
                     SessionChange::Level(level) => self.level = Some(level),
+                    SessionChange::Subscribe(_) | SessionChange::Unsubscribe(_) if !cfg!(feature = "subscriptions") => {
+                    }
                     SessionChange::Subscribe(uri) => self.subscriptions.want(which(uri), self.changes),
                     SessionChange::Unsubscribe(uri) => self.subscriptions.unwant(which(uri)),
                 }
@@ -313,6 +320,7 @@ impl<W: Write, H: AsyncFn(Call<'_>, &mut Output<'_>) -> ToolResult, const LISTEN
                                 (*first, end) = (piece, b"");
                             }
                             _ if begun.get() || place == Batching::Batched => return Ok(()),
+                            Said::Message(_) | Said::Progress(_) if !PROGRESS => return Ok(()),
                             Said::Message(message) => *first = message,
                             Said::Heard(Heard::Pong(pong, len)) => *first = pong.get(..*len).unwrap_or_default(),
                             Said::Progress(progress) => {

@@ -106,6 +106,9 @@ impl Subscription {
     }
 }
 
+/// Whether the image contains subscriptions. Without them, none is ever open.
+const ON: bool = cfg!(feature = "subscriptions");
+
 /// The subscriptions of one connection.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -134,14 +137,15 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
         out: &mut Slice<'_>,
     ) -> Result<(), Reply> {
         self.cancel(listen.id(body));
-        let place = self.open.iter_mut().find(|place| place.is_none()).ok_or_else(|| listen.refuse())?;
+        let free = self.open.iter_mut().find(|place| ON && place.is_none());
+        let place = free.ok_or_else(|| listen.refuse())?;
         *place = Some(Subscription::open(listen, body, changes, out)?);
         Ok(())
     }
 
     /// Ends the subscription with this id, if there is one. It gets no further messages.
     pub(super) fn cancel(&mut self, id: &[u8]) {
-        for place in self.open.iter_mut().filter(|place| place.is_some_and(|open| open.id() == id)) {
+        for place in self.open.iter_mut().filter(|place| ON && place.is_some_and(|open| open.id() == id)) {
             *place = None;
         }
     }
@@ -165,18 +169,24 @@ impl<const COUNT: usize> Subscriptions<COUNT> {
 
     /// Adds new changes to the pending ones of all subscriptions.
     pub(super) fn note<const URIS: usize>(&mut self, changes: &Changes<URIS>) {
+        if !ON {
+            return;
+        }
         self.open.iter_mut().flatten().for_each(|open| open.note(changes));
         self.legacy.note(changes);
     }
 
     /// Writes the next message to the empty `out`; `false` if there is none.
     pub(super) fn next<const URIS: usize>(&mut self, changes: &Changes<URIS>, out: &mut Slice<'_>) -> bool {
-        self.open.iter_mut().flatten().any(|open| open.next(changes, out))
-            || self.legacy.next(changes).is_some_and(|uri| mcp::updated(uri, None, out).is_ok())
+        ON && (self.open.iter_mut().flatten().any(|open| open.next(changes, out))
+            || self.legacy.next(changes).is_some_and(|uri| mcp::updated(uri, None, out).is_ok()))
     }
 
     /// Waits until a wanted resource has changed.
     pub(super) fn poll<const URIS: usize>(&self, changes: &Changes<URIS>, context: &mut Context<'_>) -> Poll<()> {
+        if !ON {
+            return Poll::Pending;
+        }
         let legacy = self.legacy.wanted != 0 && self.legacy.poll(changes, context).is_ready();
         let ready = legacy || self.open.iter().flatten().any(|open| open.poll(changes, context).is_ready());
         if ready { Poll::Ready(()) } else { Poll::Pending }

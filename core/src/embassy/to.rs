@@ -2,7 +2,6 @@
 
 use super::source::Gone;
 use crate::exchange::{Emission, Reply};
-use crate::http::sse;
 use crate::http1::{After, Content, chunk, head};
 use crate::json::{Sink, Slice};
 use crate::mcp::Server;
@@ -109,11 +108,6 @@ impl<'a, W: Write> To<'a, W> {
             self.put(part).await?;
         }
         self.put(b"\r\n").await
-    }
-
-    pub(super) async fn event(&mut self, message: &[u8]) -> Result<(), Gone> {
-        self.chunk(&[sse::FRONT, message, sse::BACK]).await?;
-        self.flush().await
     }
 }
 

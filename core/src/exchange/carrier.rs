@@ -35,6 +35,7 @@ impl Carrier<'_> {
     /// Whether a body may be a batch.
     pub(super) fn has_batches(&self) -> bool {
         match self {
+            _ if !cfg!(feature = "batches") => false,
             Self::Line(agreed) => agreed.is_some_and(Version::has_batches),
             Self::Session(_, session) => session.version.has_batches(),
             // MCP 2025-06-18 basic/transports: a request without the header belongs to 2025-03-26.

@@ -7,7 +7,6 @@ use super::ticket::Ticket;
 use crate::era::Version;
 use crate::json::{Item, Span};
 use crate::mcp::MessageLabel;
-use crate::rpc::Unanswerable;
 use crate::tool::Level;
 
 /// A body that was opened: the next step of the driver, and a summary of the message for logs and
@@ -29,11 +28,6 @@ impl Opened {
     /// Makes a result without a revision.
     pub(super) const fn new(next: Next, method: MessageLabel) -> Self {
         Self { next, method, version: None }
-    }
-
-    /// Refuses a message with this method, which is served by `version` if that is known.
-    pub(super) fn refused(refused: Unanswerable, version: Option<Version>, method: MessageLabel) -> Self {
-        Self { next: Next::Reply(Reply::error(refused, version).about(method)), method, version }
     }
 }
 

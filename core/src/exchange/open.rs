@@ -13,7 +13,7 @@ use super::ticket::Ticket;
 use crate::auth::{Allowed, Authenticated, Denied, authorize};
 use crate::era::{Client, Version};
 use crate::http::{Field, HeadFacts, agree, param_agrees};
-use crate::json::{Item, Kind as Json, Repeated, Text};
+use crate::json::{Item, Kind as Json, Repeated, Span, Text};
 use crate::mcp::{MessageLabel, Method, Page, Params, Server};
 use crate::rpc::{Answer, Envelope, Error, Header, HeaderFault, Message, Param, Request, Unanswerable};
 use crate::tool::{Kind, Level, Operation};
@@ -35,35 +35,52 @@ fn opened(
     body: &[u8],
     batching: Batching,
 ) -> Opened {
+    // The steps write into this value: a result that each step returns would be copied each time.
+    let mut opened = Opened::new(Next::Ack, MessageLabel::Unreadable);
+    if let Err(refused) = read(server, who, carrier, body, batching, &mut opened) {
+        opened.next = Next::Reply(Reply::error(refused, opened.version).about(opened.method));
+    }
+    opened
+}
+
+/// Reads a message and writes the next step into `opened`, or returns the reason for a refusal.
+#[inline(never)]
+fn read(
+    server: &Server<'_>,
+    who: &Authenticated<'_>,
+    carrier: &Carrier<'_>,
+    body: &[u8],
+    batching: Batching,
+    opened: &mut Opened,
+) -> Result<(), Unanswerable> {
+    let without_id = |error| Unanswerable { error, id: None };
     let mut params = Params::default();
-    let envelope = match Envelope::read(body, |reader| params.read(reader)) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            let refused = Unanswerable { error: carrier.refuse(Error::NotJson(error)), id: None };
-            return Opened::refused(refused, None, MessageLabel::Unreadable);
-        }
-    };
+    let mut envelope = Envelope::new();
+    envelope
+        .fill(body, |reader| params.read(reader))
+        .map_err(|error| without_id(carrier.refuse(Error::NotJson(error))))?;
     match envelope.message(body) {
         Ok(Message::Request(request)) => {
             let method = method_of(request.method, body);
+            opened.method = MessageLabel::of(method);
             Opening { server, who, carrier, body, params: &params, object: envelope.params(), method, batching }
-                .request(&envelope, request)
+                .request(&envelope, request, opened)
+                .map_err(|error| Unanswerable { error, id: Some(request.id) })
         }
         Ok(Message::Notification(method)) => {
             let method = method_of(method, body);
-            Opened::new(notification(carrier, method, envelope.params(), body), MessageLabel::of(method))
+            opened.method = MessageLabel::of(method);
+            notification(carrier, method, envelope.params(), body, &mut opened.next).map_err(without_id)
         }
-        Ok(Message::Answer(answer)) => Opened::new(answered(carrier, answer, body), MessageLabel::Response),
+        Ok(Message::Answer(answer)) => {
+            opened.method = MessageLabel::Response;
+            answered(carrier, answer, body, &mut opened.next).map_err(without_id)
+        }
         Err(Unanswerable { error: Error::Batch, .. }) if batching == Batching::Alone && carrier.has_batches() => {
-            match Batch::read(body) {
-                Ok(batch) => Opened::new(Next::Batch(batch), MessageLabel::Unreadable),
-                Err(error) => Opened::refused(Unanswerable { error, id: None }, None, MessageLabel::Unreadable),
-            }
+            opened.next = Next::Batch(Batch::read(body).map_err(without_id)?);
+            Ok(())
         }
-        Err(Unanswerable { error, id }) => {
-            let refused = Unanswerable { error: carrier.refuse(error), id };
-            Opened::refused(refused, None, MessageLabel::Unreadable)
-        }
+        Err(Unanswerable { error, id }) => Err(Unanswerable { error: carrier.refuse(error), id }),
     }
 }
 
@@ -75,21 +92,22 @@ fn method_of(name: Item, body: &[u8]) -> Option<Method> {
 /// Opens a notification. JSON-RPC 2.0 §4.1: a notification never gets a response. But an HTTP POST
 /// does: if its version header is not supported, the server MUST respond with 400 (MCP 2025-11-25
 /// basic/transports, "Protocol Version Header").
-fn notification(carrier: &Carrier<'_>, method: Option<Method>, params: Option<Item>, body: &[u8]) -> Next {
+fn notification(
+    carrier: &Carrier<'_>,
+    method: Option<Method>,
+    params: Option<Item>,
+    body: &[u8],
+    next: &mut Next,
+) -> Result<(), Error> {
     let fault = match carrier {
-        Carrier::Line(_) => return cancellation(method, params, body),
+        Carrier::Line(_) => None,
         Carrier::Session(facts, session) => match facts.protocol_version {
-            Field::Absent => return cancellation(method, params, body),
-            Field::Once(date) if date == session.version.as_str().as_bytes() => {
-                return cancellation(method, params, body);
-            }
+            Field::Absent => None,
+            Field::Once(date) if date == session.version.as_str().as_bytes() => None,
             Field::Once(_) => Some(HeaderFault::Session),
             Field::Repeated => Some(HeaderFault::Repeated),
         },
-        Carrier::UnknownSession(_) => {
-            let refused = Unanswerable { error: Error::UnknownSession, id: None };
-            return Next::Reply(Reply::error(refused, None).about(MessageLabel::of(method)));
-        }
+        Carrier::UnknownSession(_) => return Err(Error::UnknownSession),
         Carrier::Http(facts) => match facts.protocol_version {
             Field::Absent => None,
             Field::Once(date) if Version::parse(date).is_some() => None,
@@ -97,51 +115,44 @@ fn notification(carrier: &Carrier<'_>, method: Option<Method>, params: Option<It
             Field::Repeated => Some(HeaderFault::Repeated),
         },
     };
-    match fault {
-        None => Next::Ack,
-        Some(fault) => {
-            let error = Error::Header(Header::ProtocolVersion, fault);
-            Next::Reply(Reply::error(Unanswerable { error, id: None }, None).about(MessageLabel::of(method)))
-        }
+    if let Some(fault) = fault {
+        return Err(Error::Header(Header::ProtocolVersion, fault));
     }
+    // Over HTTP without a session, no other request can be cancelled.
+    if method == Some(Method::Cancelled)
+        && !matches!(carrier, Carrier::Http(_))
+        && let Some(id) = cancelled(params, body)
+    {
+        *next = Next::Cancel(id);
+    }
+    Ok(())
 }
 
-/// MCP basic/patterns/cancellation (basic/utilities/cancellation before 2026-07-28): a cancellation
-/// that names no running request is ignored.
-fn cancellation(method: Option<Method>, params: Option<Item>, body: &[u8]) -> Next {
-    let cancels = method == Some(Method::Cancelled);
-    let id = params.filter(|_| cancels).and_then(|params| fields(params, ["requestId"], body).ok());
-    match id {
-        Some([Some(id)]) if matches!(id.kind(), Json::String | Json::Number) => Next::Cancel(id.span()),
-        _ => Next::Ack,
-    }
+/// Returns the id of the request that a cancellation names. MCP basic/patterns/cancellation
+/// (basic/utilities/cancellation before 2026-07-28): a cancellation that names no running request is
+/// ignored.
+fn cancelled(params: Option<Item>, body: &[u8]) -> Option<Span> {
+    let [id] = fields(params?, ["requestId"], body).ok()?;
+    id.filter(|id| matches!(id.kind(), Json::String | Json::Number)).map(Item::span)
 }
 
 /// Opens a response from the client. Without a session no call waits for it: MCP 2025-11-25
 /// basic/transports accepts it with 202, and modern clients send no responses.
-fn answered(carrier: &Carrier<'_>, answer: Answer, body: &[u8]) -> Next {
+fn answered(carrier: &Carrier<'_>, answer: Answer, body: &[u8], next: &mut Next) -> Result<(), Error> {
     let question = || {
         // The server's questions have integer ids from 1 on; 0 matches none of them.
         let number = answer.id.filter(|id| id.kind() == Json::Number)?.of(body).integer().ok()?;
         number.to::<u64>()
     };
     match carrier {
-        Carrier::Line(_) | Carrier::Session(..) => Next::Answer(question().unwrap_or(0), answer.outcome),
-        Carrier::UnknownSession(_) => {
-            let refused = Unanswerable { error: Error::UnknownSession, id: None };
-            Next::Reply(Reply::error(refused, None).about(MessageLabel::Response))
-        }
-        Carrier::Http(facts) => {
-            let legacy = matches!(facts.protocol_version, Field::Once(date) if Version::parse(date).is_some_and(|version| !version.is_modern()));
-            match legacy {
-                true => Next::Ack,
-                false => {
-                    let refused = Unanswerable { error: Error::UnexpectedAnswer, id: None };
-                    Next::Reply(Reply::error(refused, None).about(MessageLabel::Response))
-                }
-            }
-        }
+        Carrier::Line(_) | Carrier::Session(..) => *next = Next::Answer(question().unwrap_or(0), answer.outcome),
+        Carrier::UnknownSession(_) => return Err(Error::UnknownSession),
+        Carrier::Http(facts) => match facts.protocol_version {
+            Field::Once(date) if Version::parse(date).is_some_and(|version| !version.is_modern()) => {}
+            _ => return Err(Error::UnexpectedAnswer),
+        },
     }
+    Ok(())
 }
 
 /// The context in which a request is checked.
@@ -159,23 +170,20 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    fn request(&self, envelope: &Envelope, request: Request) -> Opened {
-        let method = MessageLabel::of(self.method);
-        let refused = |error| Unanswerable { error, id: Some(request.id) };
-        match self.era(envelope) {
+    fn request(&self, envelope: &Envelope, request: Request, opened: &mut Opened) -> Result<(), Error> {
+        match self.era(envelope)? {
             // MCP 2025-03-26 basic/lifecycle: `initialize` MUST NOT be part of a batch.
-            Ok(Era::Handshake | Era::Of(Version::V2026_07_28)) if self.batching == Batching::Batched => {
-                Opened::refused(refused(Error::Batched), None, method)
+            Era::Handshake | Era::Of(Version::V2026_07_28) if self.batching == Batching::Batched => Err(Error::Batched),
+            Era::Handshake => {
+                let reply = self.handshake(request)?;
+                opened.version = reply.agreed();
+                opened.next = Next::Reply(reply);
+                Ok(())
             }
-            Ok(Era::Handshake) => match self.handshake(request) {
-                Ok(reply) => Opened { version: reply.agreed(), next: Next::Reply(reply), method },
-                Err(error) => Opened::refused(refused(error), None, method),
-            },
-            Ok(Era::Of(version)) => match self.method(request, version) {
-                Ok(next) => Opened { next, method, version: Some(version) },
-                Err(error) => Opened::refused(refused(error), Some(version), method),
-            },
-            Err(error) => Opened::refused(refused(error), None, method),
+            Era::Of(version) => {
+                opened.version = Some(version);
+                self.method(request, version, &mut opened.next)
+            }
         }
     }
 
@@ -206,7 +214,7 @@ impl Opening<'_> {
         Ok(Reply::result(request.id, Shape::Initialize(agreed, client)))
     }
 
-    fn method(&self, request: Request, version: Version) -> Result<Next, Error> {
+    fn method(&self, request: Request, version: Version, next: &mut Next) -> Result<(), Error> {
         let method = self.method.filter(|method| method.is_served(version, self.server));
         if version.is_modern()
             && let Carrier::Http(facts) | Carrier::UnknownSession(facts) = self.carrier
@@ -227,53 +235,65 @@ impl Opening<'_> {
         {
             return Err(Error::Param(Param::LogLevel));
         }
-        let ticket = |(operation, subject)| match self.allowed(operation) {
+        let (operation, subject) = match method {
+            Method::CallTool => self.tool(version)?,
+            // Without its feature, a method is not in the image.
+            Method::GetPrompt if cfg!(feature = "prompts") => self.prompt()?,
+            Method::ReadResource => self.resource(version)?,
+            Method::Complete if cfg!(feature = "completions") => self.completion()?,
+            other => return self.other(other, request, version, next),
+        };
+        *next = match self.allowed(operation) {
             Ok(allowed) => Next::Call(Ticket::new(allowed, request.id, version, operation, self.object, subject)),
             Err(denied) => Next::Reply(Reply::forbidden(request.id, operation, denied)),
         };
+        Ok(())
+    }
+
+    /// Opens a request that runs no code of the application.
+    fn other(&self, method: Method, request: Request, version: Version, next: &mut Next) -> Result<(), Error> {
         let shape = match method {
-            Method::CallTool => return self.tool(version).map(ticket),
-            Method::GetPrompt => return self.prompt().map(ticket),
-            Method::ReadResource => return self.resource(version).map(ticket),
-            Method::Complete => return self.completion().map(ticket),
-            Method::Listen => return self.listen(request).map(Next::Listen),
+            Method::Listen if cfg!(feature = "subscriptions") => return self.listen(request, next),
+            Method::SetLevel | Method::Subscribe | Method::Unsubscribe => return self.wish(method, request, next),
             Method::List(kind) => {
                 let cursor = self.params.cursor()?.map(|item| self.text(item));
                 Shape::List(Page::find(self.server, kind, version, cursor).ok_or(Error::UnknownCursor)?)
             }
             Method::Discover => Shape::Discover,
             Method::Ping => Shape::Empty,
-            Method::SetLevel | Method::Subscribe | Method::Unsubscribe => return self.wish(method, request),
-            // These are not served as requests.
-            Method::Initialize
-            | Method::Initialized
-            | Method::Cancelled
-            | Method::Progress
-            | Method::RootsChanged
-            | Method::ElicitationComplete => return Err(Error::MethodNotFound(request.method.inner())),
+            // These are not served as requests, and calls were opened before.
+            _ => return Err(Error::MethodNotFound(request.method.inner())),
         };
-        Ok(Next::Reply(Reply::result(request.id, shape)))
+        *next = Next::Reply(Reply::result(request.id, shape));
+        Ok(())
     }
 
     /// Opens a request that changes the state of a session. Over HTTP it needs a session.
-    fn wish(&self, method: Method, request: Request) -> Result<Next, Error> {
+    fn wish(&self, method: Method, request: Request, next: &mut Next) -> Result<(), Error> {
         let wish = match method {
             Method::SetLevel => {
                 let level = self.look_up("level", Json::String, Param::Level)?;
                 SessionChange::Level(Level::named(self.text(level)).ok_or(Error::Param(Param::Level))?)
             }
-            Method::Subscribe => {
+            Method::Subscribe if cfg!(feature = "subscriptions") => {
                 let uri = self.params.uri()?;
-                let known = self.find(Kind::Resource, uri).or_else(|| self.find(Kind::Template, uri));
-                known.ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
+                let known = self.resource_at(self.text(uri)).ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
+                // A notification tells when the resource changes, so it needs the same permissions
+                // as reading.
+                if let Err(denied) = self.allowed(known) {
+                    let reply = Reply::forbidden(request.id, known, denied);
+                    *next = Next::Reply(reply.about(MessageLabel::Method(method)));
+                    return Ok(());
+                }
                 SessionChange::Subscribe(uri)
             }
             _ => SessionChange::Unsubscribe(self.params.uri()?),
         };
         match self.carrier {
-            Carrier::Http(_) | Carrier::UnknownSession(_) => Err(Error::NoSession),
-            _ => Ok(Next::Remember(wish, Reply::result(request.id, Shape::Empty))),
+            Carrier::Http(_) | Carrier::UnknownSession(_) => return Err(Error::NoSession),
+            _ => *next = Next::Remember(wish, Reply::result(request.id, Shape::Empty)),
         }
+        Ok(())
     }
 
     fn allowed(&self, operation: Operation) -> Result<Allowed, Denied<'static>> {
@@ -321,12 +341,15 @@ impl Opening<'_> {
     /// A resource with exactly this URI takes precedence over a template that matches it.
     fn resource(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {
         let uri = self.params.uri()?;
-        let operation = match (self.find(Kind::Resource, uri), self.find(Kind::Template, uri)) {
-            (Some(resource), _) => Operation::Resource(resource),
-            (None, Some(template)) => Operation::Template(template),
-            (None, None) => return Err(no_resource(uri.inner(), version)),
-        };
+        let operation = self.resource_at(self.text(uri)).ok_or(no_resource(uri.inner(), version))?;
         Ok((operation, Some(uri)))
+    }
+
+    /// Returns the operation that reads this URI.
+    fn resource_at(&self, uri: Text<'_>) -> Option<Operation> {
+        let offers = self.server.offers();
+        let template = || offers.find(Kind::Template, uri).map(Operation::Template);
+        offers.find(Kind::Resource, uri).map(Operation::Resource).or_else(template)
     }
 
     // MCP server/utilities/completion: the reference is the name of a prompt, or the URI of a
@@ -384,7 +407,7 @@ impl Opening<'_> {
 
     // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement leaves out event types that
     // the client did not request or the server does not offer.
-    fn listen(&self, request: Request) -> Result<Listen, Error> {
+    fn listen(&self, request: Request, next: &mut Next) -> Result<(), Error> {
         // RFC 9110 §12.5.1: the server does not send a form that the client excludes, and a
         // subscription has only one form.
         if let Carrier::Http(facts) | Carrier::Session(facts, _) = self.carrier
@@ -408,7 +431,20 @@ impl Opening<'_> {
         };
         let lists =
             [wants(tools, features.tools)?, wants(prompts, features.prompts)?, wants(resources, features.resources)?];
-        Ok(Listen::new(request.id, lists, uris))
+        let listen = Listen::new(request.id, lists, uris);
+        let mut forbidden = None;
+        listen.each_uri(self.body, |uri| {
+            let denied = self.resource_at(uri).and_then(|known| Some((known, self.allowed(known).err()?)));
+            forbidden = forbidden.take().or(denied);
+        });
+        *next = match forbidden {
+            None => Next::Listen(listen),
+            Some((known, denied)) => {
+                let reply = Reply::forbidden(request.id, known, denied);
+                Next::Reply(reply.about(MessageLabel::Method(Method::Listen)))
+            }
+        };
+        Ok(())
     }
 
     /// Returns the members of an object with these names, which must be strings; `null` counts as

@@ -5,9 +5,9 @@
 use crate::auth::Denied;
 use crate::era::{Client, Version};
 use crate::http;
-use crate::json::{Decimal, Span};
+use crate::json::Span;
 use crate::mcp::{self, MessageLabel, Method, Page, Server};
-use crate::rpc::{self, Error, Section, Unanswerable, head, section};
+use crate::rpc::{self, Error, Unanswerable, Window, head};
 use crate::tool::Operation;
 
 /// A response to be sent.
@@ -20,8 +20,6 @@ pub struct Reply {
     method: MessageLabel,
     id: Option<Span>,
     shape: Shape,
-    /// The number in the `data` of a size error.
-    limit: Decimal,
 }
 
 /// The content of a response.
@@ -46,26 +44,16 @@ pub(super) enum Shape {
 
 impl Reply {
     pub(super) fn result(id: Span, shape: Shape) -> Self {
-        Self { status: http::OK, method: MessageLabel::Unreadable, id: Some(id), shape, limit: Decimal::EMPTY }
+        Self { status: http::OK, method: MessageLabel::Unreadable, id: Some(id), shape }
     }
 
     pub(super) fn written(status: u16, start: usize, end: usize) -> Self {
-        Self {
-            status,
-            method: MessageLabel::Unreadable,
-            id: None,
-            shape: Shape::Written(start, end),
-            limit: Decimal::EMPTY,
-        }
+        Self { status, method: MessageLabel::Unreadable, id: None, shape: Shape::Written(start, end) }
     }
 
     pub(super) fn error(refused: Unanswerable, version: Option<Version>) -> Self {
-        let limit = match refused.error {
-            Error::TooLarge(limit) => Decimal::new(i64::try_from(limit).unwrap_or(i64::MAX)),
-            _ => Decimal::EMPTY,
-        };
         let status = http::status(refused.error, version);
-        Self { status, method: MessageLabel::Unreadable, id: refused.id, shape: Shape::Error(refused.error), limit }
+        Self { status, method: MessageLabel::Unreadable, id: refused.id, shape: Shape::Error(refused.error) }
     }
 
     /// Returns the reply with the method of the message that it answers.
@@ -81,7 +69,6 @@ impl Reply {
             method: MessageLabel::Method(Method::of(operation)),
             id: Some(id),
             shape: Shape::Denied(refusal, operation),
-            limit: Decimal::EMPTY,
         }
     }
 
@@ -155,7 +142,7 @@ impl Reply {
     /// repeats the request's id; `written` is the output of the call in its sink. A response
     /// without a request body is a [`Standalone`].
     pub fn emit<'a>(&'a self, server: &'a Server<'a>, body: &'a [u8], written: &'a [u8]) -> Emission<'a> {
-        Emission { reply: self, server, body, written, section: 0, piece: 0, offset: 0 }
+        Emission { reply: self, server, body, written, section: 0, offset: 0 }
     }
 }
 
@@ -192,13 +179,7 @@ impl Standalone {
     }
 
     const fn with_status(status: u16, error: Error) -> Self {
-        Self(Reply {
-            status,
-            method: MessageLabel::Unreadable,
-            id: None,
-            shape: Shape::Error(error),
-            limit: Decimal::EMPTY,
-        })
+        Self(Reply { status, method: MessageLabel::Unreadable, id: None, shape: Shape::Error(error) })
     }
 
     /// Returns the HTTP status.
@@ -226,21 +207,26 @@ pub struct Emission<'a> {
     server: &'a Server<'a>,
     body: &'a [u8],
     written: &'a [u8],
+    /// The section that is emitted next, and the number of its bytes that were emitted.
     section: usize,
-    piece: usize,
     offset: usize,
 }
 
-impl<'a> Emission<'a> {
+impl Emission<'_> {
     /// Returns the number of remaining bytes.
     pub fn len(&self) -> usize {
-        let mut rest = self.clone();
-        let mut len = 0;
-        rest.pieces(|piece| {
-            len += piece.len();
-            piece.len()
-        });
-        len
+        if let Shape::Written(..) = self.reply.shape {
+            return self.written().len();
+        }
+        let (mut len, mut section, mut offset) = (0, self.section, self.offset);
+        loop {
+            let mut window = Window::new(&mut [], core::mem::take(&mut offset));
+            if !self.put_section(section, &mut window) {
+                return len;
+            }
+            len += window.left();
+            section += 1;
+        }
     }
 
     /// Whether all bytes were emitted.
@@ -251,69 +237,70 @@ impl<'a> Emission<'a> {
     /// Copies the next bytes to the front of `buffer` and returns their number; 0 when all bytes
     /// were emitted, or if `buffer` is empty.
     pub fn fill(&mut self, buffer: &mut [u8]) -> usize {
-        let mut used = 0;
-        self.pieces(|piece| {
-            let free = buffer.get_mut(used..).unwrap_or_default();
-            let taken = piece.len().min(free.len());
-            for (slot, byte) in free.iter_mut().zip(piece) {
-                *slot = *byte;
-            }
-            used += taken;
-            taken
-        });
-        used
-    }
-
-    /// Passes the pieces to `take`, starting where the last call stopped, until `take` does not
-    /// accept a whole piece.
-    fn pieces(&mut self, mut take: impl FnMut(&'a [u8]) -> usize) {
-        if let Shape::Written(start, end) = self.reply.shape {
-            let rest = self.written.get(start..end).and_then(|whole| whole.get(self.offset..)).unwrap_or_default();
-            self.offset += take(rest);
-            return;
+        if let Shape::Written(..) = self.reply.shape {
+            let mut window = Window::new(buffer, 0);
+            window.put(self.written());
+            self.offset += window.used();
+            return window.used();
         }
-        let mut section = Section::EMPTY;
-        while self.section_at(self.section, &mut section) {
-            while let Some(piece) = section.pieces().get(self.piece) {
-                let rest = piece.get(self.offset..).unwrap_or_default();
-                let taken = if rest.is_empty() { 0 } else { take(rest) };
-                if taken < rest.len() {
-                    self.offset += taken;
-                    return;
-                }
-                self.offset = 0;
-                self.piece += 1;
+        let mut used = 0;
+        loop {
+            let mut window = Window::new(buffer.get_mut(used..).unwrap_or_default(), self.offset);
+            if !self.put_section(self.section, &mut window) {
+                return used;
             }
-            self.piece = 0;
+            used += window.used();
+            if window.left() > 0 {
+                self.offset += window.used();
+                return used;
+            }
+            self.offset = 0;
             self.section += 1;
         }
     }
 
-    /// Fills `into` with section `at` of the response: the front, the result, the closing brace.
-    /// Returns `false` after the last one.
-    fn section_at(&self, at: usize, into: &mut Section<'a>) -> bool {
-        let id = self.reply.id;
-        into.clear();
-        if let Some(error) = self.reply.error_reported() {
-            if at == 0 {
-                let refused = Unanswerable { error, id };
-                *into = rpc::error(&refused, self.body, Version::MODERN_LIST, &self.reply.limit);
+    /// Returns the rest of a response that was written to the sink.
+    fn written(&self) -> &[u8] {
+        match self.reply.shape {
+            Shape::Written(start, end) => {
+                self.written.get(start..end).and_then(|whole| whole.get(self.offset..)).unwrap_or_default()
             }
-            return at == 0;
+            _ => b"",
         }
-        match (&self.reply.shape, at) {
-            (Shape::Written(..), _) => return false,
-            (_, 0) => *into = section(head(id.map_or(b"null", |id| id.of(self.body)))),
-            (Shape::List(page), at) if page.section(self.server, at - 1, into) => {}
-            (Shape::List(page), at) if at == page.sections() + 1 => into.push(b"}"),
-            (Shape::List(_), _) => return false,
-            (Shape::Initialize(version, _), 1) => *into = mcp::initialize(self.server, *version),
-            (Shape::Discover, 1) => *into = mcp::discover(self.server),
-            (Shape::Empty, 1) => into.push(b"{}"),
-            (_, 2) => into.push(b"}"),
-            _ => return false,
+    }
+
+    /// Puts section `at` of the response; `false` after the last one. Only a list has more than one.
+    fn put_section(&self, at: usize, out: &mut Window<'_>) -> bool {
+        let id = self.reply.id;
+        if let Shape::List(page) = &self.reply.shape {
+            if at == 0 {
+                self.head(out);
+            }
+            let is_there = page.section(self.server, at, out);
+            if at + 1 == page.sections() {
+                out.put(b"}");
+            }
+            return is_there;
         }
+        if at > 0 {
+            return false;
+        }
+        if let Some(error) = self.reply.error_reported() {
+            rpc::error(&Unanswerable { error, id }, self.body, Version::MODERN_LIST, out);
+            return true;
+        }
+        self.head(out);
+        match &self.reply.shape {
+            Shape::Initialize(version, _) => mcp::initialize(self.server, *version, out),
+            Shape::Discover => mcp::discover(self.server, out),
+            _ => out.put(b"{}"),
+        }
+        out.put(b"}");
         true
+    }
+
+    fn head(&self, out: &mut Window<'_>) {
+        head(self.reply.id.map_or(b"null", |id| id.of(self.body)), out);
     }
 }
 

@@ -19,16 +19,6 @@ impl<const N: usize> Fields<N> {
         Self { found: [None; N], repeated: 0 }
     }
 
-    /// Records that member `index` has the value `item`.
-    pub fn note(&mut self, index: usize, item: Item) {
-        if let Some(slot) = self.found.get_mut(index) {
-            if slot.is_some() {
-                self.repeated |= 1u32.checked_shl(index as u32).unwrap_or(0);
-            }
-            *slot = Some(item);
-        }
-    }
-
     /// Returns the value of member `index`, or `None` if the member is absent.
     ///
     /// # Errors
@@ -55,22 +45,44 @@ impl<const N: usize> Fields<N> {
         names: &[&str; N],
         mut inside: impl FnMut(usize, &mut Reader<'a>) -> Result<Option<Item>, Error>,
     ) -> Result<Option<Item>, Error> {
-        let Some(start) = reader.enter_object()? else {
-            return Ok(None);
-        };
-        while let Some(key) = reader.key()? {
-            let Some(index) = key.position(names) else {
-                reader.skip()?;
-                continue;
-            };
-            let item = match inside(index, reader)? {
-                Some(item) => item,
-                None => reader.skip()?,
-            };
-            self.note(index, item);
-        }
-        Ok(Some(Item::container(Kind::Object, start, reader.position())))
+        read(reader, names, &mut self.found, &mut self.repeated, &mut inside)
     }
+}
+
+/// A function that may read the value of a known member.
+type Inside<'f, 'a> = dyn FnMut(usize, &mut Reader<'a>) -> Result<Option<Item>, Error> + 'f;
+
+/// The part of [`Fields::read`] that does not depend on the number of names. A device has it once,
+/// because it contains the reader's steps; a host has it for each list of names, which is faster.
+#[cfg_attr(target_os = "none", inline(never))]
+#[cfg_attr(not(target_os = "none"), inline(always))]
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    names: &[&str],
+    found: &mut [Option<Item>],
+    repeated: &mut u32,
+    inside: &mut Inside<'_, 'a>,
+) -> Result<Option<Item>, Error> {
+    let Some(start) = reader.enter_object()? else {
+        return Ok(None);
+    };
+    while let Some(key) = reader.key()? {
+        let Some(index) = key.position(names) else {
+            reader.skip()?;
+            continue;
+        };
+        let item = match inside(index, reader)? {
+            Some(item) => item,
+            None => reader.skip()?,
+        };
+        if let Some(slot) = found.get_mut(index) {
+            if slot.is_some() {
+                *repeated |= 1u32.checked_shl(index as u32).unwrap_or(0);
+            }
+            *slot = Some(item);
+        }
+    }
+    Ok(Some(Item::container(Kind::Object, start, reader.position())))
 }
 
 impl<const N: usize> Default for Fields<N> {

@@ -5,7 +5,7 @@ use super::Server;
 use crate::era::Version;
 use crate::json::{Decimal, Text};
 use crate::limits;
-use crate::rpc::{Section, section};
+use crate::rpc::Window;
 use crate::tool::Kind;
 
 /// One page of a list: its entries, and the cursor to the next page. Entries that the server hides
@@ -17,9 +17,9 @@ pub struct Page {
     version: Version,
     start: usize,
     end: usize,
-    /// The generation of the lists and the index of the first entry of the next page, if there is a
-    /// next page.
-    next: Option<[Decimal; 2]>,
+    /// The generation of the lists, which the cursor to the next page contains; `None` on the last
+    /// page.
+    next: Option<u32>,
 }
 
 impl Page {
@@ -44,7 +44,7 @@ impl Page {
             true => (start, start.saturating_add(server.page()).min(len)),
             false => listed(server, kind, start, len),
         };
-        let next = (end < len).then(|| [generation.into(), i64::try_from(end).unwrap_or(i64::MAX)].map(Decimal::new));
+        let next = (end < len).then_some(generation);
         Some(Self { kind, version, start, end, next })
     }
 
@@ -53,11 +53,11 @@ impl Page {
         self.end.saturating_sub(self.start) + 2
     }
 
-    /// Fills `section` with section `at` of the page: the front, then one section per entry, then
-    /// the end. Returns `false` after the last one.
-    pub fn section<'a>(&'a self, server: &Server<'a>, at: usize, section: &mut Section<'a>) -> bool {
+    /// Puts section `at` of the page: the front, then one section per entry, then the end. Returns
+    /// `false` after the last one.
+    pub fn section(&self, server: &Server<'_>, at: usize, out: &mut Window<'_>) -> bool {
         let Some(before) = at.checked_sub(1) else {
-            section.push(match self.kind {
+            out.put(match self.kind {
                 Kind::Tool => br#"{"tools":["#,
                 Kind::Prompt => br#"{"prompts":["#,
                 Kind::Resource => br#"{"resources":["#,
@@ -67,15 +67,15 @@ impl Page {
         };
         let index = self.start.saturating_add(before);
         match index.checked_sub(self.end) {
-            None => self.entry(server, index, section),
-            Some(0) => *section = self.back(server),
+            None => self.entry(server, index, out),
+            Some(0) => self.back(server, out),
             Some(_) => return false,
         }
         true
     }
 
-    /// Fills the section with an entry; leaves it empty if the entry is hidden.
-    fn entry<'a>(&self, server: &Server<'a>, index: usize, section: &mut Section<'a>) {
+    /// Puts an entry, or nothing if the entry is hidden.
+    fn entry(&self, server: &Server<'_>, index: usize, out: &mut Window<'_>) {
         if !server.lists(self.kind, index) {
             return;
         }
@@ -86,41 +86,31 @@ impl Page {
             // Omit members that are newer than the client's revision; the first group is in every
             // revision.
             if member.since <= self.version {
-                section.push(core::mem::replace(&mut front, b","));
-                section.push(member.json.as_bytes());
+                out.put(core::mem::replace(&mut front, b","));
+                out.put(member.json.as_bytes());
             }
         });
-        section.push(b"}");
+        out.put(b"}");
     }
 
-    fn back<'a>(&'a self, server: &Server<'a>) -> Section<'a> {
-        let [c0, c1, c2, c3, c4]: [&[u8]; 5] = match &self.next {
-            None => [b"]", b"", b"", b"", b""],
-            Some([generation, next]) => {
-                [br#"],"nextCursor":""#, generation.as_bytes(), letter(self.kind).1, next.as_bytes(), b"\""]
-            }
-        };
-        if !self.version.is_modern() {
-            return section([c0, c1, c2, c3, c4, b"}"]);
+    fn back(&self, server: &Server<'_>, out: &mut Window<'_>) {
+        out.put(b"]");
+        if let Some(generation) = self.next {
+            out.put(br#","nextCursor":""#);
+            out.put(Decimal::new(generation.into()).as_bytes());
+            out.put(letter(self.kind).1);
+            out.number(self.end);
+            out.put(b"\"");
         }
-        let [s0, s1, s2, s3, s4] = server.info();
-        section([
-            c0,
-            c1,
-            c2,
-            c3,
-            c4,
-            br#","resultType":"complete","ttlMs":"#,
-            limits::LIST_TTL_MS.as_bytes(),
-            server.list_scope(),
-            br#","_meta":{"io.modelcontextprotocol/serverInfo":"#,
-            s0,
-            s1,
-            s2,
-            s3,
-            s4,
-            b"}}",
-        ])
+        if self.version.is_modern() {
+            out.put(br#","resultType":"complete","ttlMs":"#);
+            out.put(limits::LIST_TTL_MS.as_bytes());
+            out.put(server.list_scope());
+            out.put(br#","_meta":{"io.modelcontextprotocol/serverInfo":"#);
+            out.put_all(server.info());
+            out.put(b"}");
+        }
+        out.put(b"}");
     }
 }
 

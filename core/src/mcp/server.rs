@@ -3,6 +3,7 @@
 use crate::auth::{Authenticated, authorize};
 use crate::era::Version;
 use crate::json::Escaped;
+use crate::rpc::Window;
 use crate::tool::{Catalogue, Features, Kind};
 use core::fmt;
 
@@ -131,7 +132,7 @@ impl<'a> Server<'a> {
 
     /// Returns the features offered to clients of `version`.
     pub(crate) fn features(&self, version: Version) -> Features {
-        let features = self.offers.features();
+        let features = self.offers.features().built();
         match version.is_modern() || self.sessions {
             true => features,
             false => Features { logging: false, list_changed: false, subscribe: false, ..features },
@@ -154,38 +155,36 @@ impl<'a> Server<'a> {
         [br#"{"name":""#, name, br#"","version":""#, version, br#""}"#]
     }
 
-    /// Returns the members of `capabilities`, in pieces. The server declares exactly the
-    /// capabilities that it serves.
-    pub(crate) fn capabilities(&self, version: Version) -> [&'a [u8]; 7] {
-        let extensions = self.extensions.filter(|_| version.is_modern());
+    /// Puts the members of `capabilities`. The server declares exactly the capabilities that it
+    /// serves.
+    pub(crate) fn put_capabilities(&self, version: Version, out: &mut Window<'_>) {
         let Features { tools, prompts, resources, completions, logging, list_changed, subscribe } =
             self.features(version);
-        let members: [(bool, &'static [u8]); 5] = [
-            // The method is in every revision; its capability exists since 2025-03-26.
-            (completions && version >= Version::V2025_03_26, br#","completions":{}"#),
-            (logging, br#","logging":{}"#),
-            (prompts, if list_changed { br#","prompts":{"listChanged":true}"# } else { br#","prompts":{}"# }),
-            (
-                resources,
-                match (list_changed, subscribe) {
-                    (true, true) => br#","resources":{"listChanged":true,"subscribe":true}"#,
-                    (true, false) => br#","resources":{"listChanged":true}"#,
-                    (false, true) => br#","resources":{"subscribe":true}"#,
-                    (false, false) => br#","resources":{}"#,
-                },
-            ),
-            (tools, if list_changed { br#","tools":{"listChanged":true}"# } else { br#","tools":{}"# }),
-        ];
-        let extension: &[u8] = if extensions.is_some() { br#","extensions":"# } else { b"" };
-        let mut pieces: [&'a [u8]; 7] = [b"", b"", b"", b"", b"", extension, extensions.unwrap_or_default().as_bytes()];
-        for (piece, (_, json)) in pieces.iter_mut().zip(members).filter(|(_, (there, _))| *there) {
-            *piece = json;
+        let mut comma: &[u8] = b"";
+        let mut put = |offered: bool, member: &[u8]| {
+            if offered {
+                out.put(core::mem::replace(&mut comma, b","));
+                out.put(member);
+            }
+        };
+        // The method is in every revision; its capability exists since 2025-03-26.
+        put(completions && version >= Version::V2025_03_26, br#""completions":{}"#);
+        put(logging, br#""logging":{}"#);
+        put(prompts, if list_changed { br#""prompts":{"listChanged":true}"# } else { br#""prompts":{}"# });
+        put(
+            resources,
+            match (list_changed, subscribe) {
+                (true, true) => br#""resources":{"listChanged":true,"subscribe":true}"#,
+                (true, false) => br#""resources":{"listChanged":true}"#,
+                (false, true) => br#""resources":{"subscribe":true}"#,
+                (false, false) => br#""resources":{}"#,
+            },
+        );
+        put(tools, if list_changed { br#""tools":{"listChanged":true}"# } else { br#""tools":{}"# });
+        if let Some(extensions) = self.extensions.filter(|_| version.is_modern()) {
+            put(true, br#""extensions":"#);
+            out.put(extensions.as_bytes());
         }
-        // The first member has no leading comma.
-        if let Some(first) = pieces.iter_mut().find(|piece| !piece.is_empty()) {
-            *first = first.get(1..).unwrap_or_default();
-        }
-        pieces
     }
 
     /// Returns `instructions` as a member with a leading comma, in pieces.

@@ -56,24 +56,42 @@ pub struct Unanswerable {
 }
 
 impl Envelope {
-    /// Reads a whole body. `params` is called with the reader at the value of `params` and may read
-    /// it; if it returns `None`, the value is skipped.
+    /// An envelope that was not read yet.
+    pub const fn new() -> Self {
+        Self { whole: Kind::Null, members: Fields::new() }
+    }
+
+    /// Reads a whole body, as [`fill`](Self::fill) does.
     ///
     /// # Errors
     /// If the body is not exactly one JSON text.
     pub fn read(
         body: &[u8],
-        mut params: impl FnMut(&mut Reader<'_>) -> Result<Option<Item>, json::Error>,
+        params: impl FnMut(&mut Reader<'_>) -> Result<Option<Item>, json::Error>,
     ) -> Result<Self, json::Error> {
+        let mut envelope = Self::new();
+        envelope.fill(body, params)?;
+        Ok(envelope)
+    }
+
+    /// Reads a whole body into this new envelope. `params` is called with the reader at the value of
+    /// `params` and may read it; if it returns `None`, the value is skipped.
+    ///
+    /// # Errors
+    /// If the body is not exactly one JSON text.
+    pub fn fill(
+        &mut self,
+        body: &[u8],
+        mut params: impl FnMut(&mut Reader<'_>) -> Result<Option<Item>, json::Error>,
+    ) -> Result<(), json::Error> {
         let mut reader = Reader::behind_mark(body)?;
-        let mut members = Fields::new();
         let inside = |index, reader: &mut Reader<'_>| if index == PARAMS { params(reader) } else { Ok(None) };
-        let whole = match members.read(&mut reader, &MEMBERS, inside)? {
+        let whole = match self.members.read(&mut reader, &MEMBERS, inside)? {
             Some(object) => object,
             None => reader.skip()?,
         };
-        reader.end()?;
-        Ok(Self { whole: whole.kind(), members })
+        self.whole = whole.kind();
+        reader.end()
     }
 
     /// Validates the members and returns the kind of the message.
@@ -144,6 +162,12 @@ impl Envelope {
 
     fn member(&self, index: usize) -> Result<Option<Item>, Error> {
         self.members.get(index).map_err(|Repeated| Error::RepeatedMember)
+    }
+}
+
+impl Default for Envelope {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -8,4 +8,4 @@ mod reply;
 pub use code::Code;
 pub use envelope::{Answer, Envelope, Message, Request, Unanswerable};
 pub use error::{Error, Header, HeaderFault, Missing, Param};
-pub use reply::{Section, error, head, section};
+pub use reply::{Window, error, head};

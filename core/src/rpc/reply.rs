@@ -1,106 +1,137 @@
 //! The parts of a response. A response is never assembled in memory. It is a sequence of sections;
-//! each consists of a few pieces in flash or in the request's body, which the sender copies one
-//! after the other.
+//! each section puts a few pieces, which are in flash or in the request's body, and the sender
+//! copies as many bytes of them as its buffer has room for.
 
 use super::{Error, Unanswerable};
 use crate::json::{Decimal, Span};
 use crate::limits;
 
-/// Most pieces in a section: the longest one, the result of `server/discover`, has this many.
-const MOST: usize = 23;
-
-/// A few consecutive pieces of a response. Empty pieces are allowed.
-#[derive(Clone, Copy, Debug)]
+/// The part of a section that a sender copies next. The section puts all its pieces each time; the
+/// bytes that were sent before are skipped, and the bytes that do not fit wait for the next window.
+#[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Section<'a> {
-    pieces: [&'a [u8]; MOST],
-    len: usize,
+pub struct Window<'w> {
+    buffer: &'w mut [u8],
+    used: usize,
+    /// The number of bytes still to skip.
+    skip: usize,
+    /// The number of bytes that did not fit.
+    left: usize,
 }
 
-impl<'a> Section<'a> {
-    /// A section without pieces.
-    pub const EMPTY: Self = Self { pieces: [b""; MOST], len: 0 };
+impl<'w> Window<'w> {
+    /// Creates a window that begins `skip` bytes behind the start of a section.
+    pub const fn new(buffer: &'w mut [u8], skip: usize) -> Self {
+        Self { buffer, used: 0, skip, left: 0 }
+    }
 
-    /// Makes a section. On a device it is compiled once for all lengths.
+    /// Copies a piece, or the part of it that is in this window.
     #[cfg_attr(target_os = "none", inline(never))]
-    fn of(pieces: &[&'a [u8]]) -> Self {
-        let mut section = Self { len: pieces.len().min(MOST), ..Self::EMPTY };
-        section.pieces.iter_mut().zip(pieces).for_each(|(slot, piece)| *slot = piece);
-        section
-    }
-
-    /// Removes all pieces.
-    pub const fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    /// Adds a piece. If the section is full, the piece is dropped.
-    pub fn push(&mut self, piece: &'a [u8]) {
-        if let Some(slot) = self.pieces.get_mut(self.len) {
-            *slot = piece;
-            self.len += 1;
+    pub fn put(&mut self, piece: &[u8]) {
+        let Some(rest) = piece.get(self.skip..) else {
+            self.skip -= piece.len();
+            return;
+        };
+        self.skip = 0;
+        let free = self.buffer.get_mut(self.used..).unwrap_or_default();
+        let taken = rest.len().min(free.len());
+        for (slot, byte) in free.iter_mut().zip(rest) {
+            *slot = *byte;
         }
+        self.used += taken;
+        self.left += rest.len() - taken;
     }
 
-    /// Returns the pieces.
-    pub fn pieces(&self) -> &[&'a [u8]] {
-        self.pieces.get(..self.len).unwrap_or_default()
+    /// Copies several pieces.
+    pub fn put_all<'p>(&mut self, pieces: impl IntoIterator<Item = &'p [u8]>) {
+        pieces.into_iter().for_each(|piece| self.put(piece));
+    }
+
+    /// Copies a number.
+    pub fn number(&mut self, number: usize) {
+        self.put(Decimal::new(i64::try_from(number).unwrap_or(i64::MAX)).as_bytes());
+    }
+
+    /// Returns the number of bytes that were copied.
+    pub const fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Returns the number of bytes that did not fit.
+    pub const fn left(&self) -> usize {
+        self.left
     }
 }
 
-/// Makes a section of these pieces; their number is checked at compile time.
-pub fn section<'a, const N: usize>(pieces: [&'a [u8]; N]) -> Section<'a> {
-    const { assert!(N <= MOST) };
-    Section::of(&pieces)
+/// Puts the front of a response, up to the start of the result object.
+pub fn head(id: &[u8], out: &mut Window<'_>) {
+    out.put_all([br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#]);
 }
 
-/// Returns the front of a response, up to the start of the result object.
-pub const fn head(id: &[u8]) -> [&[u8]; 3] {
-    [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#]
-}
-
-/// Makes a whole error response. `supported` goes into the `data` of an unsupported version;
-/// `limit` is the number in the `data` of a size error.
-pub fn error<'a>(refused: &Unanswerable, body: &'a [u8], supported: &'static str, limit: &'a Decimal) -> Section<'a> {
+/// Puts a whole error response. `supported` goes into the `data` of an unsupported version.
+pub fn error(refused: &Unanswerable, body: &[u8], supported: &'static str, out: &mut Window<'_>) {
     let Unanswerable { error, id } = refused;
-    let [what, which] = error.message();
     // A text that is not in the body at hand is left out, so that the answer is JSON in any case.
     let quoted = |span: Span| Some(span.of(body)).filter(|text| !text.is_empty());
-    let id = id.and_then(quoted);
-    let about = error.about().filter(|name| name.len() <= limits::ECHOED_NAME).and_then(quoted);
-    let data: [&[u8]; 5] = match error {
-        Error::UnsupportedVersion(requested) => [
-            br#","data":{"supported":["#,
-            supported.as_bytes(),
-            br#"],"requested":"#,
-            quoted(*requested).unwrap_or(b"null"),
-            b"}",
-        ],
-        Error::UnknownResource(uri) | Error::UnknownResourceLegacy(uri) => {
-            [br#","data":{"uri":""#, uri.of(body), br#""}"#, b"", b""]
+    out.put(br#"{"jsonrpc":"2.0""#);
+    if let Some(id) = id.and_then(quoted) {
+        out.put(br#","id":"#);
+        out.put(id);
+    }
+    out.put(br#","error":{"code":"#);
+    out.put(error.code().digits().as_bytes());
+    out.put(br#","message":""#);
+    out.put_all(error.message().map(str::as_bytes));
+    if let Some(about) = error.about().filter(|name| name.len() <= limits::ECHOED_NAME).and_then(quoted) {
+        out.put(b": ");
+        out.put(about);
+    }
+    out.put(b"\"");
+    match *error {
+        Error::UnsupportedVersion(requested) => {
+            out.put(br#","data":{"supported":["#);
+            out.put(supported.as_bytes());
+            out.put(br#"],"requested":"#);
+            out.put(quoted(requested).unwrap_or(b"null"));
+            out.put(b"}");
         }
-        Error::TooLarge(_) => [br#","data":{"limit":"#, limit.as_bytes(), b"}", b"", b""],
-        _ => [b""; 5],
-    };
-    section([
-        match id {
-            Some(_) => br#"{"jsonrpc":"2.0","id":"#,
-            None => br#"{"jsonrpc":"2.0""#,
-        },
-        id.unwrap_or_default(),
-        br#","error":{"code":"#,
-        error.code().digits().as_bytes(),
-        br#","message":""#,
-        what.as_bytes(),
-        which.as_bytes(),
-        about.map_or(b"", |_| b": "),
-        about.unwrap_or_default(),
-        b"\"",
-        data[0],
-        data[1],
-        data[2],
-        data[3],
-        data[4],
-        b"}}",
-    ])
+        Error::UnknownResource(uri) | Error::UnknownResourceLegacy(uri) => {
+            out.put(br#","data":{"uri":""#);
+            out.put(uri.of(body));
+            out.put(br#""}"#);
+        }
+        Error::TooLarge(limit) => {
+            out.put(br#","data":{"limit":"#);
+            out.number(limit);
+            out.put(b"}");
+        }
+        _ => {}
+    }
+    out.put(b"}}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_any_size_one_after_the_other_show_the_whole_section() {
+        let section = |out: &mut Window<'_>| out.put_all([b"abc".as_slice(), b"", b"defgh", b"i"]);
+        for size in 1..12 {
+            let (mut text, mut skip) = ([0; 9], 0);
+            loop {
+                let mut buffer = [0; 12];
+                let mut window = Window::new(&mut buffer[..size], skip);
+                section(&mut window);
+                let (used, left) = (window.used(), window.left());
+                assert_eq!((used, left), (size.min(9 - skip), 9 - skip - used), "{size}");
+                text[skip..skip + used].copy_from_slice(&buffer[..used]);
+                skip += used;
+                if left == 0 {
+                    break;
+                }
+            }
+            assert_eq!(&text, b"abcdefghi", "{size}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) trait Runner: Sync {
 
 /// A channel from a handler to its caller, apart from the result. Messages are dropped if the
 /// caller did not request them, if the caller has begun to receive the result, for calls of a
-/// batch, and if the driver cannot send them.
+/// batch, if the driver cannot send them, and without feature `progress`.
 pub struct Caller<'r> {
     /// The sink of the result.
     pub(super) sink: &'r mut (dyn Sink + Send),
@@ -43,7 +43,7 @@ impl Caller<'_> {
     /// report. A report that does not exceed the last one is dropped (MCP basic/patterns/progress:
     /// the value "MUST increase").
     pub fn progress(&mut self, done: u32, total: Option<u32>, words: Option<Escaped<'static>>) {
-        if let Some(runner) = self.runner {
+        if let Some(runner) = self.runner.filter(|_| cfg!(feature = "progress")) {
             runner.progress(Progress { done, total, words });
         }
     }
@@ -60,7 +60,7 @@ impl Caller<'_> {
         level: Level,
         write: impl FnOnce(&mut TextBlock<'_>) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        if !self.runner.is_some_and(|runner| runner.wants(level)) {
+        if !cfg!(feature = "progress") || !self.runner.is_some_and(|runner| runner.wants(level)) {
             return Ok(());
         }
         let sink = &mut *self.sink;

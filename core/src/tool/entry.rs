@@ -209,6 +209,28 @@ pub struct Features {
     pub subscribe: bool,
 }
 
+impl Features {
+    /// Returns those of the features that this build contains.
+    pub(crate) const fn built(self) -> Self {
+        let subscriptions = cfg!(feature = "subscriptions");
+        Self {
+            prompts: self.prompts && cfg!(feature = "prompts"),
+            completions: self.completions && cfg!(feature = "completions"),
+            logging: self.logging && cfg!(feature = "progress"),
+            list_changed: self.list_changed && subscriptions,
+            subscribe: self.subscribe && subscriptions,
+            ..self
+        }
+    }
+}
+
+/// Fails the build of a `static` that uses a feature which is not in this build.
+const fn need(built: bool, message: &'static str) {
+    if !built {
+        panic!("{}", message);
+    }
+}
+
 /// The tables of a device.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -242,8 +264,13 @@ impl<'a> Tables<'a> {
     }
 
     /// Returns the same tables with these prompts.
+    ///
+    /// # Panics
+    /// Without feature `prompts`. In a `static` the build fails instead. The same is true of the other
+    /// tables and their features.
     #[must_use]
     pub const fn with_prompts(self, prompts: &'a [Entry<'a>]) -> Self {
+        need(cfg!(feature = "prompts"), "attache-core needs its feature `prompts` for these tables");
         Self { prompts, ..self }
     }
 
@@ -254,22 +281,34 @@ impl<'a> Tables<'a> {
     }
 
     /// Returns the same tables, with completion of arguments.
+    ///
+    /// # Panics
+    /// Without feature `completions`.
     #[must_use]
     pub const fn with_completions(self) -> Self {
+        need(cfg!(feature = "completions"), "attache-core needs its feature `completions` for these tables");
         Self { completions: true, ..self }
     }
 
     /// Returns the same tables, with log messages for clients that want them
     /// ([`Caller::log`](super::Caller::log)).
+    ///
+    /// # Panics
+    /// Without feature `progress`.
     #[must_use]
     pub const fn with_logging(self) -> Self {
+        need(cfg!(feature = "progress"), "attache-core needs its feature `progress` for these tables");
         Self { logging: true, ..self }
     }
 
     /// Returns the same tables, with subscriptions to resources: the driver of the engine reports
     /// updates. The lists are in flash and never change.
+    ///
+    /// # Panics
+    /// Without feature `subscriptions`.
     #[must_use]
     pub const fn with_subscriptions(self) -> Self {
+        need(cfg!(feature = "subscriptions"), "attache-core needs its feature `subscriptions` for these tables");
         Self { subscriptions: true, ..self }
     }
 

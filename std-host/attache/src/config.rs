@@ -7,6 +7,8 @@ mod flags;
 mod layers;
 mod names;
 mod paths;
+mod pins;
+mod policy;
 mod protection;
 mod schema;
 mod secret;
@@ -14,20 +16,33 @@ mod settings;
 mod sign_in;
 mod value;
 
-pub(super) use backend::{Backend, Place, revision};
+pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
+#[cfg(not(feature = "traces"))]
+pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
+pub(super) use pins::{BackendId, Definitions, PinsFile, word};
+pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
+pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use sign_in::SignIn;
 pub(super) use value::{Listen, Rates, life};
 
-use super::fault::{Fault, Faults, Origin};
+/// Whether a setting of a table has this name, such as `auth.issuer`.
+pub(super) fn is_setting(name: &str) -> bool {
+    name.contains('.') && SETTINGS.iter().any(|setting| setting.key == name)
+}
+
+use super::fault::{Fault, Faults, Origin, Written};
+use super::print::complain;
 use super::text;
 use attache_host::Limits;
+use attache_host::observe::AuditLog;
+use attache_host::policy::Policy;
 use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -49,6 +64,7 @@ pub(super) struct Config {
     pub(super) log_level: String,
     pub(super) log_json: bool,
     pub(super) log_exchanges: bool,
+    pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
     pub(super) traces: Option<String>,
@@ -57,6 +73,20 @@ pub(super) struct Config {
     pub(super) administered: Option<PathBuf>,
     /// The program's own authorization server.
     pub(super) sign_in: Option<SignIn>,
+    /// The accepted definitions of backends.
+    pub(super) pins: PinsFile,
+    /// The settings that are not at their default, for the position of faults that are found later.
+    pub(super) written: Vec<Written>,
+    pub(super) listen_origin: Origin,
+    pub(super) children: ChildLimits,
+}
+
+/// The limits of all child processes together.
+#[derive(Debug)]
+pub(super) struct ChildLimits {
+    pub(super) most: usize,
+    /// The directory of the state file. `None` for the directory of the service or of the user.
+    pub(super) state_directory: Option<PathBuf>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -71,15 +101,63 @@ pub struct ServerConfig {
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
     pub(super) backends: Vec<Backend>,
+    /// The policy for everything that the server offers.
+    rules: PolicyRules,
     path_origin: Origin,
     resource_origin: Origin,
 }
 
+impl Config {
+    /// Returns the policy of a backend, with its pins.
+    pub(super) fn policy_of(&self, server: &ServerConfig, backend: &Backend) -> Policy {
+        let policy = backend.rules.policy();
+        match self.pins.of(&server.path, &backend.name) {
+            Some(pins) => policy.pins(pins),
+            None => policy,
+        }
+    }
+
+    /// Adds backends of the command line to the one server of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration has several servers.
+    pub(super) fn add_backends(&mut self, backends: Vec<Backend>) -> Result<(), Fault> {
+        let [server] = self.servers.as_mut_slice() else {
+            return Err(Fault::of(SEVERAL.to_owned()));
+        };
+        server.backends.extend(backends);
+        Ok(())
+    }
+}
+
+const SEVERAL: &str = "the command line can add a backend to one path: with several [[server]] in the file, write \
+                       [[server.backend]] there and run attache serve";
+
 impl ServerConfig {
+    /// Returns the policy for everything that the server offers.
+    pub(super) fn policy(&self) -> Policy {
+        self.rules.policy()
+    }
+
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Checks the policies of the server and of its backends.
+    pub(super) fn check_policies(&self) -> Result<(), Fault> {
+        let mut faults = Faults::default();
+        self.rules.check(&self.path, "", &self.protection, &mut faults);
+        for backend in &self.backends {
+            let of = format!("backend {:?}", backend.name);
+            backend.rules.check(&of, &backend.prefix, &self.protection, &mut faults);
+        }
+        faults.end()
+    }
+
+    pub(super) const fn path_origin(&self) -> &Origin {
+        &self.path_origin
     }
 
     /// Returns the path of the endpoint (`path`), with its leading slash.
@@ -104,7 +182,15 @@ impl Layers {
     /// # Errors
     /// Every value that does not have the form of its setting.
     pub(super) fn read(flags: &Flags, file: Option<&Path>) -> Result<Self, Fault> {
-        let (mut layers, mut faults) = (Self::default(), Faults::default());
+        let mut faults = Faults::default();
+        let layers = Self::collect(flags, file, &mut faults);
+        faults.end().map(|()| layers.unwrap_or_default())
+    }
+
+    /// Reads all sources of values, and adds their faults. Returns `None` if there is a file that
+    /// cannot be read as a whole.
+    pub(super) fn collect(flags: &Flags, file: Option<&Path>, faults: &mut Faults) -> Option<Self> {
+        let mut layers = Self::default();
         for (setting, texts) in &flags.0 {
             faults.or_default(layers.flag(setting, texts.clone()));
         }
@@ -113,11 +199,13 @@ impl Layers {
         let file = named.as_deref();
         let path = file.unwrap_or_else(|| Path::new(FILE));
         match text::read(path) {
-            Ok(text) => faults.or_default(layers.file(path, &text)),
-            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
+            Ok(text) => layers.file(path, &text, faults).then_some(layers),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => Some(layers),
+            Err(error) => {
+                faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display())));
+                None
+            }
         }
-        faults.end().map(|()| layers)
     }
 
     /// The file that a flag or `ATTACHE_CONFIG` names. An empty variable counts as unset.
@@ -161,14 +249,43 @@ impl Layers {
     /// All settings that contradict each other or name files that cannot be used.
     pub(super) fn config(&self) -> Result<Config, Fault> {
         let mut faults = Faults::default();
+        let config = self.typed(&mut faults);
+        faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
+    }
+
+    /// Returns the configuration for `attache pin`, which also replaces a file that is missing or
+    /// that cannot be read. `keeps` is set if pins of the file have to be kept.
+    pub(super) fn config_to_pin(&self, keeps: bool) -> Result<Config, Fault> {
+        let mut faults = Faults::default();
+        let pins = match self.pins() {
+            Err(fault) if !keeps => {
+                complain(&format!("warning: {fault}"));
+                self.no_pins()
+            }
+            pins => faults.or_default(pins),
+        };
+        let config = self.typed_with(pins, &mut faults);
+        faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
+    }
+
+    /// Returns the typed value of all settings, and adds their faults.
+    pub(super) fn typed(&self, faults: &mut Faults) -> Config {
+        let pins = faults.or_default(self.pins());
+        faults.or_default(pins.check(self));
+        self.typed_with(pins, faults)
+    }
+
+    fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
+            written: self.written(),
+            listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
             socket_mode: value::mode(&self.text("socket_mode")).unwrap_or(0o600),
             rates: value::rate(&self.text("limits.rate")).unwrap_or(Rates::Auto),
             identity_rates: value::rate(&self.text("limits.identity_rate")).unwrap_or(Rates::Auto),
-            limits: self.limits(&mut faults),
-            servers: self.endpoints(&mut faults),
+            limits: self.limits(faults),
+            servers: self.endpoints(faults),
             tls: faults.or_default(self.tls()),
             seal: faults.or_default(self.seal()),
             log_level: self.text("log.level"),
@@ -180,9 +297,34 @@ impl Layers {
             administered: faults.or_default(self.administered()),
             sign_in: faults.or_default(self.sign_in()),
             log_exchanges: self.text("log.exchanges") == "true",
+            audit: match self.text("log.audit").as_str() {
+                "on" => Some(AuditLog::default()),
+                "arguments" => Some(AuditLog::default().with_arguments()),
+                _ => None,
+            },
+            pins,
+            children: ChildLimits {
+                most: self.count("children.most"),
+                state_directory: Some(self.text("children.state_dir"))
+                    .filter(|text| !text.is_empty())
+                    .map(PathBuf::from),
+            },
         };
         faults.or_default(config.check_paths());
-        faults.end().map(|()| config)
+        config
+    }
+
+    /// The settings that are not at their default, with the servers' own.
+    fn written(&self) -> Vec<Written> {
+        let servers = || core::iter::once(None).chain((0..self.servers()).map(Some));
+        let all = SETTINGS.iter().flat_map(|setting| servers().map(move |server| (setting, self.get(setting, server))));
+        let written = all.filter(|(_, given)| given.origin != Origin::Default);
+        written
+            .map(|(setting, layers::Given { texts, origin })| {
+                let file = texts.into_iter().next().filter(|_| setting.kind == Kind::File);
+                Written { key: setting.key, file, origin }
+            })
+            .collect()
     }
 
     fn limits(&self, faults: &mut Faults) -> Limits {
@@ -252,6 +394,7 @@ impl Layers {
                     origins: texts("allow_origin"),
                     protection,
                     backends: number.map(|number| self.backends(number)).unwrap_or_default(),
+                    rules: self.rules(number),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
                 }),

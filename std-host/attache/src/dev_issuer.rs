@@ -10,8 +10,10 @@ use attache_host::serve::{not_found, serve};
 use clap::Args;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::IsTerminal as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Run an authorization server for development, on this machine alone, with made-up people
 ///
@@ -61,9 +63,9 @@ impl DevIssuer {
                 self.listen
             )));
         }
-        let filter = EnvFilter::try_new(&self.log_level).map_err(|error| fault(format!("--log-level: {error}")))?;
-        let is_terminal = std::io::stderr().is_terminal();
-        fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr).init();
+        let filter: Targets = self.log_level.parse().map_err(|error| fault(format!("--log-level: {error}")))?;
+        let log = fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+        tracing_subscriber::registry().with(log).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         runtime.block_on(self.serve())
     }

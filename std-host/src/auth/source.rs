@@ -75,6 +75,7 @@ impl Source {
         Self::of(keys, None)
     }
 
+    #[cfg(feature = "discovery")]
     pub(crate) fn fetched(fetcher: Fetcher) -> Self {
         let remote = Remote { fetches: Mutex::new(Fetches { fetcher, last: None }), deadlines: RwLock::new(None) };
         Self::of(KeySet::default(), Some(remote))

@@ -44,11 +44,12 @@ mod members;
 mod publisher;
 mod watches;
 
+pub use crate::offer::HiddenEntry;
 pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
-pub use publisher::{Backends, Publisher};
+pub use publisher::{Backends, INSTRUCTIONS, Publisher};
 pub(crate) use watches::Watched;
 
 use crate::CompletionRequest;

@@ -26,8 +26,10 @@ pub(crate) struct Parking {
     elsewhere: Elsewhere,
 }
 
-/// Continues a parked call of another process with these answers, and sends its progress under this token.
-pub(crate) type Elsewhere = Arc<dyn Fn(ParkedCall, Map<String, Value>, Option<&[u8]>) -> Suspended + Send + Sync>;
+/// Continues a parked call of another process with these answers, and sends its progress under this token. The permit is for the memory
+/// of its events.
+pub(crate) type Elsewhere =
+    Arc<dyn Fn(ParkedCall, Map<String, Value>, Option<&[u8]>, Permit) -> Suspended + Send + Sync>;
 
 #[derive(Default)]
 struct Table {
@@ -86,10 +88,17 @@ impl Parking {
         Some((requests, state))
     }
 
-    /// Continues a parked call with these answers, in whatever process it is. Later progress of it goes out under `token`.
-    pub(crate) fn resume(&self, parked: ParkedCall, answers: Map<String, Value>, token: Option<&[u8]>) -> Suspended {
+    /// Continues a parked call with these answers, in whatever process it is. Later progress of it goes out under `token`. The events
+    /// of a call in another process are charged to the request of `permit`.
+    pub(crate) fn resume(
+        &self,
+        parked: ParkedCall,
+        answers: Map<String, Value>,
+        token: Option<&[u8]>,
+        permit: &Permit,
+    ) -> Suspended {
         if parked.home != self.home {
-            return (self.elsewhere)(parked, answers, token);
+            return (self.elsewhere)(parked, answers, token, permit.another());
         }
         self.take(parked.call, answers, token).unwrap_or_else(|| Suspended {
             run: Box::pin(ready(parked_gone())),

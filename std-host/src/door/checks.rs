@@ -153,7 +153,7 @@ impl Checks {
             }
             Decision::In(who) => Ok(Guest::Anonymous(who)),
             Decision::Out(refusal) => Err(refusal.into()),
-            Decision::NeedKey(came) => match waited(pin!(self.auth.check(came, &head.headers)), permit).await? {
+            Decision::NeedKey(came) => match waited(pin!(self.auth.check(came, head)), permit).await? {
                 Ok(evidence) => Ok(Guest::Proven(evidence)),
                 Err(refusal) => Ok(guest(self.auth.gate(), refusal).map(Guest::Anonymous).ok_or(refusal)?),
             },

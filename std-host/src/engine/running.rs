@@ -26,6 +26,8 @@ pub(crate) struct Running {
     state: State,
     way: Way,
     deadline: Instant,
+    /// The latest deadline, however often the call asks.
+    latest: Instant,
     /// Ends the call before its deadline.
     stop: Stop,
     place: Place,
@@ -67,7 +69,8 @@ impl Running {
     ) -> Self {
         let (version, way) = (ticket.version(), Way::Pieces);
         let state = State::Running { ticket, run, events };
-        Self { moment, version, body, state, way, deadline, stop: Stop::default(), place, held, legacy, watch }
+        let (latest, stop) = (deadline + limits::ANSWERS_TOTAL, Stop::default());
+        Self { moment, version, body, state, way, deadline, latest, stop, place, held, legacy, watch }
     }
 
     /// Returns the protocol revision of the caller.
@@ -165,8 +168,7 @@ impl Running {
     fn ran(&mut self, outcome: Outcome) {
         match (outcome, &mut self.legacy) {
             (Outcome::Asks(questions, _), Some(legacy)) => {
-                // The user gets additional time to answer.
-                self.deadline += limits::ANSWERS;
+                self.deadline = extended(self.deadline, self.latest);
                 let asked = legacy.ask(questions);
                 self.asked(Some(asked));
             }
@@ -183,7 +185,7 @@ impl Running {
     /// client gets them as the answer, and its retry continues the parked call.
     fn ask(&mut self, question: Question) {
         if let Some(legacy) = &mut self.legacy {
-            self.deadline += limits::ANSWERS;
+            self.deadline = extended(self.deadline, self.latest);
             legacy.ask_alive(question);
             return;
         }
@@ -253,6 +255,11 @@ impl Running {
             Part::Broken => Step::Broken,
         }
     }
+}
+
+/// Returns the deadline of a call that has asked a question: its user gets additional time to answer.
+fn extended(deadline: Instant, latest: Instant) -> Instant {
+    (deadline + limits::ANSWERS).min(latest)
 }
 
 /// Returns the outcome of a call that has exceeded its deadline. Its handler is dropped.

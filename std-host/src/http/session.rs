@@ -6,7 +6,7 @@ use super::refused::{kept_out, turn_away};
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
-use crate::engine::{Answer, Running, Server, Step, Stop, batched};
+use crate::engine::{Answer, Moment, Running, Server, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Reader, ReplayBuffer, Replayed, SessionStream, Writer};
 use attache_core::auth::Authenticated;
@@ -128,7 +128,7 @@ async fn record(mut running: Box<Running>, log: Writer) {
 /// Serves the messages of a batch in order. Their memory is charged to the request of the permit.
 pub(super) async fn batch(
     server: &Arc<Server>,
-    batch: Batch,
+    (moment, batch): (Moment, Batch),
     who: &Authenticated<'_>,
     carrier: Carrier<'_>,
     (body, permit): (&Bytes, &Permit),
@@ -154,7 +154,6 @@ pub(super) async fn batch(
         Ok(permit) => Place { _slot: Some(slot), permit },
         Err(short) => return busy(short.reason()),
     };
-    let moment = server.now();
     // The array has no place for questions.
     let client = client.map(|client| client.clone().hearing(false));
     let mut pending = Vec::new();

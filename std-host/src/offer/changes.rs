@@ -1,10 +1,13 @@
 //! The current offers of a running server, and notifications of their changes to open
 //! subscriptions.
 
+use super::add_error::AddError;
 use super::registry::{self, NameTaken, Source};
+use super::state::States;
+use crate::policy::Policy;
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use tokio::sync::broadcast;
 
 /// A handle to change the offers of a running server, and to notify open subscriptions of changes.
@@ -19,6 +22,8 @@ struct Live {
     offers: RwLock<Arc<Registry>>,
     told: broadcast::Sender<Change>,
     ended: AtomicBool,
+    /// The state of handlers. Set when the server is built.
+    states: OnceLock<States>,
 }
 
 /// One change.
@@ -38,6 +43,7 @@ pub(crate) type Offer = registry::Offer<Changes>;
 pub(crate) type Completion = registry::Completion<Changes>;
 pub(crate) type Rerun = registry::Rerun<Changes>;
 pub(crate) type Started = registry::Started<Changes>;
+pub(super) type Start = registry::Start<Changes>;
 
 /// A weak handle, which does not keep the server alive.
 #[derive(Clone, Debug)]
@@ -55,7 +61,17 @@ impl Changes {
             offers: RwLock::default(),
             told: broadcast::Sender::new(BACKLOG),
             ended: AtomicBool::new(false),
+            states: OnceLock::new(),
         }))
+    }
+
+    /// Sets the state of handlers. Only the first call has an effect.
+    pub(crate) fn share(&self, states: States) {
+        let _ = self.0.states.set(states);
+    }
+
+    pub(super) fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.states.get()?.get()
     }
 
     /// Returns the current offers.
@@ -79,7 +95,28 @@ impl Changes {
         taken
     }
 
-    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
+    /// Replaces the policy of a backend or, with `None`, of the server.
+    pub(crate) fn set_policy_of(&self, source: Option<Source>, policy: Policy) {
+        let changed = self.edit(|registry| registry.set_policy(source, Arc::new(policy)));
+        changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
+    }
+
+    /// Notifies the subscriptions of a resource that a backend has updated.
+    pub(crate) fn resource_of(&self, source: Source, uri: String) {
+        if self.offers().admits_uri(Some(source), &uri) {
+            self.tell(Change::Resource(uri));
+        }
+    }
+
+    /// Sets the instructions of the program or of a backend.
+    pub(crate) fn instruct(&self, source: Option<Source>, text: &str) {
+        let quoted = serde_json::Value::from(text).to_string();
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
+        self.edit(|registry| registry.instruct(source, escaped));
+    }
+
+    pub(super) fn add(&self, kind: Kind, offer: Result<Offer, AddError>) -> Result<(), AddError> {
+        let offer = offer?;
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())
@@ -109,9 +146,24 @@ impl Changes {
         self.tell(Change::List(Kind::Resource));
     }
 
-    /// Notifies subscriptions that the resource with this URI has changed.
+    /// Notifies subscriptions that the resource with this URI has changed, if the policy of the
+    /// server admits it.
     pub fn resource(&self, uri: impl Into<String>) {
-        self.tell(Change::Resource(uri.into()));
+        let uri = uri.into();
+        if self.offers().admits_uri(None, &uri) {
+            self.tell(Change::Resource(uri));
+        }
+    }
+
+    /// Replaces the policy of the server. Running calls continue; requests that arrive from now on
+    /// are served by the new policy.
+    pub fn set_policy(&self, policy: Policy) {
+        self.set_policy_of(None, policy);
+    }
+
+    /// Returns the patterns of the policy of the server that match none of its offers.
+    pub fn unmatched_patterns(&self) -> Vec<String> {
+        self.offers().unmatched_patterns(None)
     }
 
     /// Reports that the user has finished at the page of this id

@@ -23,6 +23,7 @@ tools! { pub mod tools for Application {
     #[read_only] #[closed_world] async fn temperature(Nothing);
 } }
 
+#[cfg(feature = "full")]
 args! {
     /// Arguments of `explain`.
     pub struct Explain<'a> {
@@ -30,6 +31,7 @@ args! {
     }
 }
 
+#[cfg(feature = "full")]
 prompts! { pub mod prompts for Application {
     /// Explain a part of the board to a newcomer
     async fn explain(Explain<'_>);
@@ -46,13 +48,16 @@ resources! { pub mod resources for Application {
 } }
 
 const LED: &str = "board://state/led";
+#[cfg(feature = "full")]
 const PARTS: [&str; 2] = ["led", "temperature"];
 
-static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS)
-    .with_prompts(prompts::PROMPTS)
-    .with_resources(resources::RESOURCES, resources::TEMPLATES)
-    .with_completions()
-    .with_subscriptions();
+const TABLES: Tables<'static> =
+    Tables::of_tools(tools::TOOLS).with_resources(resources::RESOURCES, resources::TEMPLATES);
+
+#[cfg(feature = "full")]
+static OFFERS: Tables<'static> = TABLES.with_prompts(prompts::PROMPTS).with_completions().with_subscriptions();
+#[cfg(not(feature = "full"))]
+static OFFERS: Tables<'static> = TABLES;
 
 /// The resources that the tools change. The temperature changes by itself, and no code reports
 /// that.
@@ -77,8 +82,15 @@ impl Application {
     }
 
     /// Answers a call of any operation.
+    #[cfg(feature = "full")]
     pub async fn answer(&self, call: Call<'_>, out: &mut Answer<'_>) -> ToolResult {
         dispatch!(self, call, out, async [tools, prompts, resources], complete = Self::complete)
+    }
+
+    /// Answers a call of any operation.
+    #[cfg(not(feature = "full"))]
+    pub async fn answer(&self, call: Call<'_>, out: &mut Answer<'_>) -> ToolResult {
+        dispatch!(self, call, out, async [tools, resources])
     }
 
     async fn set_led(&self, wanted: SetLed, out: &mut Answer<'_>) -> ToolResult {
@@ -97,6 +109,7 @@ impl Application {
         out.text_with(|block| degrees(block, tenths))
     }
 
+    #[cfg(feature = "full")]
     async fn explain(&self, about: Explain<'_>, out: &mut Messages<'_, '_>) -> ToolResult {
         if !PARTS.iter().any(|part| about.part.is(part)) {
             return Err(ToolError::Argument("part"));
@@ -148,6 +161,7 @@ impl Application {
 
     /// Completes the name of a part from its beginning: a part is the only argument that can be
     /// completed.
+    #[cfg(feature = "full")]
     fn complete(typed: Completing<'_>, out: &mut Values<'_, '_>) -> ToolResult {
         let begins = |part: &str| {
             let mut rest = part.chars();

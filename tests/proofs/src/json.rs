@@ -58,9 +58,8 @@ proofs! {
                 1 => reader.skip().map(Some),
                 _ => Ok(None),
             }));
-            if let Ok(item) = reader.skip() {
-                fields.note(foreign.number(), item);
-            }
+            // Into the same record again, so that members are found a second time.
+            keep(fields.read(&mut reader, &names, |_, _| Ok(None)));
         }
         keep(fields.get(foreign.number()));
     }

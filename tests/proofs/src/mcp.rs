@@ -5,7 +5,7 @@ use crate::{keep, proofs};
 use attache_core::era::Version;
 use attache_core::json::{Reader, Value};
 use attache_core::mcp::{Method, Page, Params, discover, initialize};
-use attache_core::rpc::Section;
+use attache_core::rpc::Window;
 use attache_core::tool::Kind;
 
 proofs! {
@@ -28,17 +28,20 @@ proofs! {
 
     /// Any section of the list, also one far beyond its end, and the server's description of
     /// itself.
-    fn proof_mcp_list(foreign, _out) {
+    fn proof_mcp_list(foreign, out) {
         let version = version(&mut foreign).unwrap_or(Version::V2026_07_28);
         let at = foreign.number();
         let cursor = Value::parse(foreign.rest()).ok().and_then(|value| value.text());
         for kind in [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::Template] {
             if let Some(page) = Page::find(server(), kind, version, cursor) {
-                let mut section = Section::EMPTY;
-                keep((page.section(server(), at, &mut section), section.pieces().len(), page.sections()));
+                let mut window = Window::new(out, at);
+                keep((page.section(server(), at, &mut window), page.sections()));
+                keep(window);
             }
         }
-        keep(discover(server()));
-        keep(initialize(server(), version));
+        let mut window = Window::new(out, at);
+        discover(server(), &mut window);
+        initialize(server(), version, &mut window);
+        keep(window);
     }
 }

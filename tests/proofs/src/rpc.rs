@@ -2,8 +2,8 @@
 
 use crate::{keep, proofs};
 use attache_core::era::Version;
-use attache_core::json::{Decimal, Reader, Slice};
-use attache_core::rpc::{self, Envelope};
+use attache_core::json::Reader;
+use attache_core::rpc::{self, Envelope, Window};
 
 proofs! {
     /// Any message, with its `params` skipped or read halfway.
@@ -28,14 +28,14 @@ proofs! {
     /// An error answer with the text of any error that a message causes.
     fn proof_rpc_error(foreign, out) {
         let body = foreign.piece();
+        let mut window = Window::new(out, foreign.number());
         if let Ok(envelope) = Envelope::read(body, |_| Ok(None))
             && let Err(refused) = envelope.message(body)
         {
-            let limit = Decimal::new(foreign.number() as i64);
-            keep(rpc::error(&refused, foreign.rest(), Version::MODERN_LIST, &limit));
+            rpc::error(&refused, foreign.rest(), Version::MODERN_LIST, &mut window);
             keep((refused.error.code().digits(), refused.error.message(), refused.error.about()));
         }
-        keep(rpc::section(rpc::head(body)));
-        keep(Slice::new(out));
+        rpc::head(body, &mut window);
+        keep((window.used(), window.left()));
     }
 }

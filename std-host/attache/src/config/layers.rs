@@ -3,11 +3,12 @@
 
 use super::backend::{self, Backend};
 use super::names;
+use super::policy::{self, PolicyRules};
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
 use core::fmt;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -36,10 +37,29 @@ pub(crate) struct Layers {
     servers: Vec<Values>,
     /// Those of each server.
     backends: Vec<Vec<Backend>>,
+    /// The policy of each server.
+    pub(super) policies: Vec<PolicyRules>,
     file: Values,
+    /// The policy of servers that have none of their own.
+    pub(super) policy: PolicyRules,
+    /// The path of the file, if there is one.
+    pub(super) path: Option<PathBuf>,
+    /// Defaults of a command, instead of those of the table.
+    defaults: Values,
 }
 
 impl Layers {
+    /// Replaces the default of a setting.
+    ///
+    /// # Errors
+    /// If the text does not have the form of the setting.
+    pub(crate) fn set_default(&mut self, key: &str, text: String) -> Result<(), Fault> {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key).expect("a key of the table");
+        let given = checked(setting, Given { texts: vec![text], origin: Origin::Default })?;
+        self.defaults.insert(setting.key, given);
+        Ok(())
+    }
+
     /// Adds a flag of the command line.
     pub(crate) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
         let given = Given { texts, origin: Origin::Flag(setting.flag()) };
@@ -63,39 +83,55 @@ impl Layers {
         faults.end()
     }
 
-    /// Adds the file at `path` with content `text`.
-    ///
-    /// # Errors
-    /// All faults of the file.
-    pub(crate) fn file(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
+    /// Adds the file at `path` with content `text`, and adds its faults. Returns whether the text is
+    /// TOML.
+    pub(crate) fn file(&mut self, path: &Path, text: &str, faults: &mut Faults) -> bool {
+        self.path = Some(path.to_owned());
         let file = File { path, text };
-        let table = DeTable::parse(text).map_err(|error| {
-            let line = file.line(error.span().map_or(0, |span| span.start));
-            Fault::at(Origin::File(path.to_owned(), line), error.message().to_owned())
-        })?;
-        let mut faults = Faults::default();
+        let table = match DeTable::parse(text) {
+            Ok(table) => table,
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                let place = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+                faults.add(file.fault(
+                    at,
+                    match error.message() {
+                        "duplicate key" => format!("{place} is there twice: remove one of them"),
+                        other => format!("this is not TOML: {other}"),
+                    },
+                ));
+                return false;
+            }
+        };
         for (key, value) in table.get_ref() {
             let at = key.span().start;
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
-                        let (mut values, mut backends) = (Values::new(), Vec::new());
+                        let (mut values, mut backends, mut rules) = (Values::new(), Vec::new(), PolicyRules::default());
                         match server.get_ref() {
-                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, &mut faults),
+                            DeValue::Table(table) => {
+                                file.server(table, &mut values, (&mut backends, &mut rules), faults);
+                            }
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
                         self.servers.push(values);
                         self.backends.push(backends);
+                        self.policies.push(rules);
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
+                (rule, inner) if policy::KEYS.contains(&rule) => {
+                    let taken = self.policy.take(rule, inner, file.origin(at));
+                    faults.or_default(taken.map_err(|what| file.fault(at, what)));
+                }
                 (_, inner) => {
                     let at = value.span().start;
-                    file.read_one(key, inner, at, "", Of::Program, &mut self.file, &mut faults);
+                    file.read_one(key, inner, at, "", Of::Program, &mut self.file, faults);
                 }
             }
         }
-        faults.end()
+        true
     }
 
     /// The number of `[[server]]` tables.
@@ -111,7 +147,7 @@ impl Layers {
     /// The value of a setting, for the `[[server]]` of this number.
     pub(crate) fn get(&self, setting: &Setting, server: Option<usize>) -> Given {
         let own = server.and_then(|number| self.servers.get(number));
-        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file)];
+        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file), Some(&self.defaults)];
         layers.into_iter().flatten().find_map(|values| values.get(setting.key)).cloned().unwrap_or_else(|| Given {
             texts: match setting.kind {
                 _ if setting.default.is_empty() => Vec::new(),
@@ -160,10 +196,21 @@ impl File<'_> {
         Fault::at(self.origin(offset), what)
     }
 
-    fn server(&self, table: &DeTable<'_>, values: &mut Values, backends: &mut Vec<Backend>, faults: &mut Faults) {
+    fn server(
+        &self,
+        table: &DeTable<'_>,
+        values: &mut Values,
+        (backends, rules): (&mut Vec<Backend>, &mut PolicyRules),
+        faults: &mut Faults,
+    ) {
         for (key, value) in table.iter() {
             let at = value.span().start;
             match key.get_ref().as_ref() {
+                rule if policy::KEYS.contains(&rule) => {
+                    let at = key.span().start;
+                    let taken = rules.take(rule, value.get_ref(), self.origin(at));
+                    faults.or_default(taken.map_err(|what| self.fault(at, what)));
+                }
                 "backend" => *backends = backend::read(value.get_ref(), at, &|offset| self.origin(offset), faults),
                 _ => self.read_one(key, value.get_ref(), at, "", Of::Server, values, faults),
             }
@@ -230,7 +277,9 @@ fn unknown(name: &str, of: Of, is_table: bool) -> String {
     }
     let fits = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
     let tables = shown().filter(fits).filter_map(|setting| Some(setting.key.split_once('.')?.0));
-    match nearest(name, shown().filter(fits).map(|setting| setting.key).chain(tables)) {
+    let of_servers = (of == Of::Program).then_some("server");
+    match nearest(name, shown().filter(fits).map(|setting| setting.key).chain(tables).chain(of_servers)) {
+        Some("server") => format!("there is no setting {name}; did you mean [[server]]?"),
         Some(nearest) => format!("there is no setting {name}; did you mean {nearest}?"),
         None => format!("there is no setting {name}"),
     }

@@ -100,7 +100,34 @@ impl Setting {
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal" | "store") => "Sessions",
+            Some("pins") => "Policy",
+            Some("children") => "Child processes",
             Some(_) => "Log, metrics, traces",
+        }
+    }
+
+    /// The help of `-h`: the first sentence.
+    pub(crate) fn short_help(&self) -> &'static str {
+        self.help.split_once(". ").map_or(self.help, |(first, _)| first)
+    }
+
+    /// The default as a value of the file. Without a default, an example.
+    pub(crate) fn example(&self) -> String {
+        let text = match self.key {
+            _ if !self.default.is_empty() => self.default,
+            "allow_host" => "api.example",
+            "auth.issuer" => "https://id.example",
+            "auth.resource" => "https://api.example/mcp",
+            "auth.keys_file" => "/var/lib/attache/keys",
+            "tls.certificate" => "/etc/attache/certificate.pem",
+            "tls.key" => "/etc/attache/key.pem",
+            _ => "",
+        };
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self.kind {
+            Kind::Switch => text.to_owned(),
+            Kind::List(_) => format!("[{}]", text.split(',').map(quoted).collect::<Vec<_>>().join(", ")),
+            _ => quoted(text),
         }
     }
 
@@ -404,10 +431,43 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Database file with what people have allowed at auth.server.issuer; it is made if it is missing, private to its owner and \
          encrypted with the seal key",
     ),
+    program(
+        "pins.file",
+        Kind::File,
+        "",
+        "File with the accepted definitions of backends, written by attache pin. Unset: attache.pins beside the configuration file, if it \
+         exists",
+    ),
+    program(
+        "pins.new",
+        Kind::Choice(&["hold", "pass"]),
+        "hold",
+        "Entries of backends that have no pin, while there are pins. hold: hidden until they are pinned. pass: offered",
+    ),
+    program(
+        "children.most",
+        Kind::Count,
+        "256",
+        "Most child processes at once, of all backends: servers on standard input and output, and running tools of directories",
+    ),
+    program(
+        "children.state_dir",
+        Kind::File,
+        "",
+        "Directory of the file that lists running child processes, so that the next start ends those that a killed program has left. \
+         Unset: RUNTIME_DIRECTORY, or attache in XDG_RUNTIME_DIR, or attache-UID in the directory for temporary files",
+    ),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
         .basic(),
     program("log.exchanges", Kind::Switch, "false", "Log a line for each message that is answered, with its caller").basic(),
+    program(
+        "log.audit",
+        Kind::Choice(&["off", "on", "arguments"]),
+        "off",
+        "Log a line for each use of a tool, prompt or resource and each refusal: caller, application, name, decision, duration. arguments: \
+         with the arguments, which may contain secrets",
+    ),
     program("metrics.listen", Kind::Address, "", "Address where Prometheus reads /metrics, such as 127.0.0.1:9090"),
     program(
         "status.listen",
@@ -427,6 +487,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
 /// The settings that may be flags and may be in files: all but secrets.
 pub(crate) fn shown() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
+}
+
+/// The settings that `-h` shows, and that `attache init` writes.
+pub(crate) fn basic() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.is_basic)
 }
 
 /// Returns the known name that is most similar to a mistyped one, if any is similar enough.

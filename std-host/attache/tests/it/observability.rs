@@ -26,7 +26,7 @@ impl Log {
     }
 
     /// Reads lines up to the first that `wanted` accepts, and returns it as JSON.
-    fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    fn find(&mut self, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let mut line = String::new();
             assert_ne!(self.0.read_line(&mut line).expect("it can be read"), 0, "the log has ended");
@@ -101,6 +101,33 @@ fn exchanges_are_logged_with_declared_names_and_nothing_that_is_the_callers() {
     for event in [done, refused, line] {
         let text = event.to_string();
         assert!(!text.contains("s3cret") && !text.contains("n0ne"), "{text}");
+    }
+}
+
+#[test]
+fn audit_has_a_line_for_each_decision_with_the_arguments_only_if_told_to() {
+    let file = std::env::temp_dir().join(format!("attache-audit-{}.toml", std::process::id()));
+    std::fs::write(&file, "deny = [\"add\"]\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    for (audit, arguments) in [("on", false), ("arguments", true)] {
+        let (server, mut log) = Log::with(&["--config", file, "--log-audit", audit, "--log-format", "json"]);
+        log.message("serving");
+        let address = server.address().to_owned();
+        for (tool, expected) in [
+            ("echo", json!({"name": "echo", "decision": "allowed", "outcome": "done"})),
+            ("add", json!({"name": "add", "decision": "denied", "reason": "policy", "outcome": "refused"})),
+            ("n0ne", json!({"decision": "denied", "reason": "unknown_tool", "outcome": "refused"})),
+        ] {
+            call(&address, tool);
+            let line = log.message("audit");
+            for (member, value) in expected.as_object().expect("an object") {
+                assert_eq!(&line[member], value, "{line}");
+            }
+            assert_eq!(line["method"], "tools/call", "{line}");
+            assert!(line["microseconds"].is_u64() && line["peer"] == "127.0.0.1", "{line}");
+            assert_eq!(line["arguments"].as_str().is_some_and(|text| text.contains("s3cret")), arguments, "{line}");
+            assert!(!line.to_string().contains("n0ne"), "{line}");
+        }
     }
 }
 
@@ -277,6 +304,7 @@ fn server_on_standard_input_and_output_has_figures_too() {
 
 /// Receives spans over OTLP as a collector does, and returns the requests' spans once there are
 /// `wanted` of them.
+#[cfg(feature = "traces")]
 fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use prost::Message;
@@ -306,6 +334,7 @@ fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry
 }
 
 /// Returns the value of a span's attribute.
+#[cfg(feature = "traces")]
 fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> Option<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
     let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
@@ -315,6 +344,7 @@ fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> O
     }
 }
 
+#[cfg(feature = "traces")]
 #[test]
 fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_own() {
     let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -366,6 +396,7 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
     assert!(!all.contains("s3cret") && !all.contains("n0ne"), "{all}");
 }
 
+#[cfg(feature = "traces")]
 #[test]
 fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_logged() {
     let endpoint = format!("http://{}/v1/traces", free());
@@ -443,6 +474,39 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     assert_eq!((&events[1]["end"], &events[1]["method"]), (&json!("done"), &json!("ping")));
     assert!(!json!(events).to_string().contains(&key));
     let _ = std::fs::remove_file(keys);
+}
+
+/// Makes a directory with one tool, whose schema has a keyword that only feature `schema` checks.
+#[cfg(all(unix, not(feature = "schema")))]
+fn even_numbers() -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = std::env::temp_dir().join(format!("attache-even-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let description =
+        "description = \"Halve a number\"\n[arguments.properties.number]\ntype = \"integer\"\nmultipleOf = 2\n";
+    for (name, text, mode) in [("halve.toml", description, 0o600), ("halve.sh", "#!/bin/sh\necho half\n", 0o700)] {
+        std::fs::write(directory.join(name), text).expect("written");
+        std::fs::set_permissions(directory.join(name), PermissionsExt::from_mode(mode)).expect("permissions");
+    }
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).expect("permissions");
+    directory
+}
+
+#[test]
+#[cfg(all(unix, not(feature = "schema")))]
+fn keyword_of_a_schema_that_is_not_checked_is_named_once_in_the_log() {
+    let directory = even_numbers();
+    let (server, mut log) = Log::with(&["--log-format", "json", "--tools-dir", &directory.display().to_string()]);
+    let mut named = Vec::new();
+    log.find(|event| {
+        if event["fields"]["message"].as_str().is_some_and(|message| message.contains("not checked")) {
+            named.push((event["fields"]["tool"].clone(), event["fields"]["keywords"].clone()));
+        }
+        event["fields"]["message"] == "serving"
+    });
+    assert_eq!(named, [(json!("halve"), json!("multipleOf"))]);
+    drop(server);
+    let _ = std::fs::remove_dir_all(directory);
 }
 
 #[test]
