@@ -1,12 +1,13 @@
 //! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
 use super::MakeServer;
-use super::auth::{self, KeyFiles};
+use super::auth::{self, KeyFiles, OwnIssuer};
 use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use super::sign_in::{self, Store};
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::{Issuer, Unauthenticated};
+use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
 use attache_host::backend::Backends;
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
@@ -77,8 +78,16 @@ pub(super) fn assemble(
     reach: &Reach,
     make: MakeServer<'_>,
     watch: impl Fn(ServerBuilder) -> ServerBuilder,
+    store: &Store,
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
+    let sign_in = config.sign_in.as_ref();
+    let sign_in = sign_in.map(|sign_in| sign_in::server(config, sign_in, reach.address, store, &limits)).transpose()?;
+    let own = config
+        .sign_in
+        .as_ref()
+        .zip(sign_in.as_ref())
+        .map(|(config, server)| OwnIssuer { issuer: config.issuer.clone(), key_set: server.key_set() });
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
     let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
@@ -90,7 +99,7 @@ pub(super) fn assemble(
             exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
         faults.or_default(exposed);
         let server = served(make, endpoint, reach);
-        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files));
+        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, own.as_ref()));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -109,6 +118,9 @@ pub(super) fn assemble(
     }
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
         router = router.merge(root);
+    }
+    if let Some(server) = sign_in {
+        router = router.merge(server.hosts(all_hosts(config, reach)).routes());
     }
     if let Some(file) = &config.administered {
         match key_files.of(file) {
@@ -227,13 +239,16 @@ fn protected(
     reach: &Reach,
     tls: Option<&TlsFiles>,
     key_files: &mut KeyFiles,
+    own: Option<&OwnIssuer>,
 ) -> Result<ServerBuilder, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
-    if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
+    let is_own = |issuer: &str| own.is_some_and(|own| own.issuer == issuer);
+    let is_any = |policy: &IssuerSettings| matches!(policy.rules.applications.as_slice(), [any] if any == ANY);
+    if protection.policies.iter().any(|policy| is_any(policy) && !is_own(&policy.issuer)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
-    match auth::of(endpoint, &url, key_files)? {
+    match auth::of(endpoint, &url, key_files, own)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }

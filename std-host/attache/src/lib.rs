@@ -39,6 +39,7 @@ mod problem;
 mod provision;
 mod reference;
 mod serve;
+mod sign_in;
 mod status;
 mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]

@@ -8,6 +8,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::sign_in::Store;
 use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, Ready, serve};
@@ -138,7 +139,9 @@ impl Settings {
         let config = layers.typed(&mut contradictions);
         // Two routes with the same path cannot be built.
         let assembled = match config.check_paths() {
-            Ok(()) => assemble(&config, &Reach::from(&config.listen), make, |server| server).map(drop),
+            Ok(()) => {
+                assemble(&config, &Reach::from(&config.listen), make, |server| server, &Store::unused()).map(drop)
+            }
             Err(_) => Ok(()),
         };
         for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
@@ -258,9 +261,9 @@ async fn http(
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
     let mut faults = Faults::default();
-    let assembled = assemble(config, &reach, make, |server| observability.watch(server).budget(budget.clone()))
-        .map_err(|fault| faults.add(fault))
-        .ok();
+    let store = Store::open(config)?;
+    let watch = |server| observability.watch(server).budget(budget.clone());
+    let assembled = assemble(config, &reach, make, watch, &store).map_err(|fault| faults.add(fault)).ok();
     let tls = faults.or_default(certificate(config));
     faults.end().map_err(|fault| fault.placed(&config.written))?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
