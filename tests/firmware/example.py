@@ -1,27 +1,46 @@
-"""Checks an example against a page: `example.py PAGE SOURCE BOARD EMULATOR…`.
+"""Checks an example against a page.
 
-The code of the page's section must be in SOURCE word for word. The emulator is started, and its board
-must answer the line of the page as the page says.
+    example.py PAGE SOURCE BOARD EMULATOR…      the section about a serial line
+    example.py PAGE SOURCE BOARD --http ELF     the section about HTTP
+
+The code of the section must be in SOURCE word for word. The board is booted, and must answer the line,
+or the call by curl, of the page as the page says.
 """
 
 import re
+import shlex
 import subprocess
 import sys
 import threading
 
-SECTION = "## From serial blink to a tool in fifteen minutes"
+sys.dont_write_bytecode = True
+
+from board import Board
+from load import free_port
+
+SERIAL, HTTP, END = "## From serial blink to a tool in fifteen minutes", "### The same over HTTP", "### Types of arguments"
 
 
 def main():
-    document, source, board, *emulator = sys.argv[1:]
-    page = read(document).split(SECTION)[1].split("\n### Types of arguments")[0]
+    document, source, board, *how = sys.argv[1:]
+    serial, http = read(document).split(SERIAL)[1].split(END)[0].split(HTTP)
+    over_http = how[0] == "--http"
+    page = http if over_http else serial
     check_code(page, source)
-    line = re.search(r"```json\n(.*?)```", page, re.S)[1]
-    answer = re.search(r"The board answers `(.*?)…`", page, re.S)[1]
-    came = ask(emulator, line)
+    answer = re.search(r"The board answers `(.*?)(?:…)?`", page, re.S)[1]
+    came = call(how[1], page) if over_http else ask(how, re.search(r"```json\n(.*?)```", page, re.S)[1])
     if not came.startswith(answer):
         sys.exit(f"example: {board} has answered {came!r}, not {answer}")
-    print(f"ok: {board}: the page's code is the example's, and its line is answered")
+    print(f"ok: {board}: the page's code is the example's, and its call is answered")
+
+
+def call(elf, page):
+    """What the command of the page prints, for a fresh boot behind another port."""
+    command = re.findall(r"```console\n\$ (curl .*?)```", page, re.S)[-1]
+    port = free_port()
+    with Board(elf, port=port):
+        words = [word.replace(":8080", f":{port}") for word in shlex.split(command.replace("\\\n", " "))]
+        return subprocess.run([*words, "--max-time", "30"], check=True, capture_output=True, text=True).stdout
 
 
 def check_code(page, source):
@@ -44,15 +63,23 @@ def ask(emulator, line):
     board = subprocess.Popen(emulator, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     late = threading.Timer(60, board.kill)
     late.start()
-    # What comes before the board has switched its port on is lost; an empty line is nothing to it.
-    came = b""
-    while board.poll() is None and not came:
-        board.stdin.write(line.encode())
-        board.stdin.flush()
-        came = board.stdout.readline()
+    # A part of what comes before the board has switched its port on is lost. So the board gets empty
+    # lines and a message that is not JSON until it has answered one, and then the line of the page.
+    heard = b""
+    while board.poll() is None and not heard:
+        send(board, b"\n?\n")
+        heard = board.stdout.readline()
+    send(board, line.encode())
+    while b"-32700" in heard:
+        heard = board.stdout.readline()
     late.cancel()
     board.kill()
-    return came.decode()
+    return heard.decode()
+
+
+def send(board, line):
+    board.stdin.write(line)
+    board.stdin.flush()
 
 
 def read(path):
