@@ -59,3 +59,33 @@ check_dependencies() {
         echo "the database of advisories cannot be reached: advisories were not checked"
     fi
 }
+
+# crates_of ARGUMENTS... prints the number of crates that cargo compiles for a package, itself included.
+crates_of() {
+    cargo tree -e normal --prefix none "$@" | sed 's/ (\*)$//' | sort -u | wc -l
+}
+
+# at_most BOUND NUMBER WHAT fails if the number is larger.
+at_most() {
+    echo "$2 $3"
+    [ "$2" -le "$1" ] || {
+        echo "more than $1" >&2
+        return 1
+    }
+}
+
+# Builds the program as the first command of the README does, into an empty directory, and fails if it
+# takes more than 170 seconds of processor time. Prints the elapsed time, too.
+first_build() {
+    local cold seconds
+    cold=$(mktemp -d)
+    {
+        seconds=$({
+            TIMEFORMAT='%R %U %S'
+            time cargo build -q --release -p attache --target-dir "$cold" 2>&3
+        } 2>&1) || return
+    } 3>&2
+    rm -rf "$cold"
+    echo "$seconds" | awk '{ print $1 " s elapsed" }'
+    at_most 170 "$(echo "$seconds" | awk '{ printf "%.0f", $2 + $3 }')" "s of processor time"
+}

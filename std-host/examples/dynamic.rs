@@ -1,7 +1,7 @@
 //! Tools that are added and removed while the server runs: one for each connected sensor. Run it
 //! and point a client that subscribes to changes at `http://127.0.0.1:8080/mcp`.
 
-use attache_host::{Changes, Ctx, NameTaken, NoArgs, Server, Tool, ToolError};
+use attache_host::{AddError, Changes, Ctx, NoArgs, OrUser, Server, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,11 +15,11 @@ struct Sensor {
 async fn main() -> std::io::Result<()> {
     let server = Server::new("sensors", "1.0")
         .subscriptions()
-        .tool("plug", "Plug a sensor in", |sensor: Sensor, ctx: Ctx| async move {
-            plug(ctx.changes(), &sensor.place).map_err(|taken| ToolError::user(taken.to_string()))?;
-            Ok::<_, ToolError>("plugged in")
+        .tool("plug", "Plug a sensor in", async |sensor: Sensor, ctx: Ctx| {
+            plug(ctx.changes(), &sensor.place).or_user("there is a sensor of that place already")?;
+            Ok("plugged in")
         })
-        .tool("unplug", "Unplug a sensor", |sensor: Sensor, ctx: Ctx| async move {
+        .tool("unplug", "Unplug a sensor", async |sensor: Sensor, ctx: Ctx| {
             match ctx.changes().remove_tool(&name(&sensor.place)) {
                 true => Ok("unplugged"),
                 false => Err(ToolError::user("there is no sensor of that place")),
@@ -33,7 +33,7 @@ async fn main() -> std::io::Result<()> {
 }
 
 /// Adds the tool of a sensor, and notifies subscribers.
-fn plug(changes: &Changes, place: &str) -> Result<(), NameTaken> {
+fn plug(changes: &Changes, place: &str) -> Result<(), AddError> {
     let words = format!("Temperature in the {place}, in degrees Celsius");
     changes.add_tool(Tool::new(&name(place), &words, |_: NoArgs, _: Ctx| async { "20.5" }).read_only())
 }

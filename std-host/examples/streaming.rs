@@ -19,7 +19,7 @@ struct Countdown {
 async fn main() -> std::io::Result<()> {
     let path = std::env::args().nth(1).ok_or_else(|| std::io::Error::other("usage: streaming LOG"))?;
     let server = Server::new("logs", "1.0")
-        .tool("countdown", "Count down, a second at a time", |wanted: Countdown, ctx: Ctx| async move {
+        .tool("countdown", "Count down, a second at a time", async |wanted: Countdown, ctx: Ctx| {
             if wanted.from > 60 {
                 return Err(ToolError::user("from must be at most 60"));
             }
@@ -36,7 +36,7 @@ async fn main() -> std::io::Result<()> {
                 // An error here becomes an ordinary error answer. An error in the stream, after its
                 // first piece, breaks off the answer.
                 let lines = BufReader::new(File::open(path).await?).lines();
-                Ok::<_, ToolError>(TextStream::new(stream::try_unfold(lines, async |mut lines| {
+                Ok(TextStream::new(stream::try_unfold(lines, async |mut lines| {
                     let line = lines.next_line().await?;
                     Ok(line.map(|line| (line + "\n", lines)))
                 })))

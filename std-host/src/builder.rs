@@ -7,7 +7,7 @@ use crate::call::{CompletionRequest, IntoToolOutput};
 use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
-use crate::offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, blocking, completion};
+use crate::offer::{AddError, Changes, Ctx, Handler, Prompt, Resource, States, Tool, completion};
 use crate::session::neighbours::Neighbours;
 use crate::store::SessionStore;
 use attache_core::seal::Key;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 pub struct ServerBuilder {
     path: String,
     server: Server,
+    states: States,
 }
 
 /// A path that does not begin with a slash.
@@ -44,7 +45,7 @@ impl Server {
     /// others.
     #[expect(clippy::new_ret_no_self, reason = "an author writes the name of what is built, not of its builder")]
     pub fn new(name: &str, version: &str) -> ServerBuilder {
-        ServerBuilder { path: "/mcp".to_owned(), server: Self::empty(name, version) }
+        ServerBuilder { path: "/mcp".to_owned(), server: Self::empty(name, version), states: States::default() }
     }
 }
 
@@ -56,12 +57,85 @@ impl ServerBuilder {
         self
     }
 
+    /// Gives handlers a value of the program, such as a connection pool: [`Ctx::state`] returns it by
+    /// its type. There may be one value of each type.
+    ///
+    /// ```
+    /// use attache_host::{Ctx, NoArgs, Server};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// #[derive(Default)]
+    /// struct Visits(AtomicU32);
+    ///
+    /// let server = Server::new("counter", "1.0").state(Visits::default()).tool(
+    ///     "visit",
+    ///     "Count one visit, and return the number of visits",
+    ///     async |_: NoArgs, ctx: Ctx| {
+    ///         let visits = ctx.state::<Visits>()?;
+    ///         Ok(visits.0.fetch_add(1, Ordering::Relaxed) + 1)
+    ///     },
+    /// );
+    /// ```
+    ///
+    /// With handlers that are methods of one type, [`with`](crate::with) needs no look-up, and
+    /// nothing can be missing.
+    ///
+    /// # Panics
+    /// If there is a value of this type already.
+    #[track_caller]
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.add(value);
+        self
+    }
+
+    /// Passes values of this type from the extensions of an HTTP request on to its handler, which
+    /// gets them by [`Ctx::request_extension`]. A layer in front of the endpoint sets them, such as
+    /// one that looks up a session or a tenant.
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum")] {
+    /// use attache_host::{Ctx, NoArgs, Server};
+    /// use axum::Extension;
+    ///
+    /// #[derive(Clone)]
+    /// struct Tenant(String);
+    ///
+    /// let server = Server::new("billing", "1.0").request_extension::<Tenant>().tool(
+    ///     "tenant",
+    ///     "The tenant of this request",
+    ///     async |_: NoArgs, ctx: Ctx| Ok(ctx.request_extension::<Tenant>()?.0.clone()),
+    /// );
+    /// let router: axum::Router = server.routes().layer(Extension(Tenant("acme".to_owned())));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn request_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.server.passed.declare::<T>();
+        self
+    }
+
     /// Adds a tool. `description` is for the model. The schema of the arguments is derived from
     /// their type.
     ///
     /// Arguments that do not fit the type never reach `handler`; the model is told what to correct.
     /// Arguments that the type does not name are refused, unless the type collects them
     /// (`#[serde(flatten)]` into a map).
+    ///
+    /// ```
+    /// use attache_host::{Ctx, Server};
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Greet {
+    ///     /// the name of the person to greet
+    ///     name: String,
+    /// }
+    ///
+    /// let server = Server::new("greeter", "1.0")
+    ///     .tool("greet", "Greet a person", async |greet: Greet, _: Ctx| format!("Hello, {}!", greet.name));
+    /// ```
     ///
     /// # Panics
     /// If the name is taken, or is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, or if the schema
@@ -92,13 +166,13 @@ impl ServerBuilder {
         R: IntoToolOutput,
         F: Fn(A, Ctx) -> R + Send + Sync + 'static,
     {
-        self.with_tool(Tool::new(name, description, blocking(handler)))
+        self.with_tool(Tool::blocking(name, description, handler))
     }
 
     /// Adds a [`Tool`], which can declare more than a name and a description.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// If the name is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_tool(self, tool: Tool) -> Self {
@@ -106,10 +180,23 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds several tools, such as those of [`tools!`](crate::tools).
+    ///
+    /// # Panics
+    /// If a name is taken, or if a member breaks a rule of the protocol ([`AddError`]).
+    #[track_caller]
+    #[must_use]
+    pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Self {
+        for tool in tools {
+            added(self.server.changes.add_tool(tool));
+        }
+        self
+    }
+
     /// Adds a prompt.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// If the name is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_prompt(self, prompt: Prompt) -> Self {
@@ -120,7 +207,7 @@ impl ServerBuilder {
     /// Adds a resource.
     ///
     /// # Panics
-    /// If the URI is taken.
+    /// If the URI is taken, or if a member breaks a rule of the protocol ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_resource(self, resource: Resource) -> Self {
@@ -132,7 +219,8 @@ impl ServerBuilder {
     /// own.
     ///
     /// # Panics
-    /// If the same template was added before.
+    /// If the same template was added before, or if a member breaks a rule of the protocol
+    /// ([`AddError`]).
     #[track_caller]
     #[must_use]
     pub fn with_template(self, template: Resource) -> Self {
@@ -158,7 +246,8 @@ impl ServerBuilder {
         self.server.changes.offers().is_empty()
     }
 
-    /// Completes arguments of prompts and variables of templates. `handler` gets the typed text and
+    /// Completes the arguments of prompts and the variables of templates that have no completion of
+    /// their own ([`Prompt::complete`], [`Resource::complete`]). `handler` gets the typed text and
     /// returns possible completions, best first. At most a hundred are sent.
     #[must_use]
     pub fn completion<H: Handler<CompletionRequest, Vec<String>>>(self, handler: H) -> Self {
@@ -261,16 +350,16 @@ impl ServerBuilder {
     /// machine itself. If empty, the `Host` header is not checked: do that only if a proxy in front
     /// has checked it.
     #[must_use]
-    pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.server.checks.hosts = names.into_iter().collect();
+    pub fn hosts(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.server.checks.hosts = names.into_iter().map(Into::into).collect();
         self
     }
 
     /// Origins of web pages that may call, such as `https://app.example`, in addition to pages of
     /// this server's own hosts.
     #[must_use]
-    pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
-        self.server.checks.origins = origins.into_iter().collect();
+    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.server.checks.origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
@@ -323,6 +412,7 @@ impl ServerBuilder {
 
     /// Finishes the server.
     pub fn build(self) -> Arc<Server> {
+        self.server.changes.share(self.states);
         self.server.keeps_within_budget();
         self.server.meet_neighbours();
         self.server.auth().prepare();
@@ -335,7 +425,7 @@ impl ServerBuilder {
     /// metadata at the root and nest the [`endpoint`](ServerBuilder::endpoint):
     ///
     /// ```
-    /// # #[cfg(all(feature = "axum", feature = "tokens"))]
+    /// # #[cfg(all(feature = "axum", feature = "discovery"))]
     /// # fn router() -> Result<axum::Router, Box<dyn core::error::Error>> {
     /// # use attache_host::Server;
     /// # use attache_host::auth::{Auth, Issuer, Tokens};
@@ -424,10 +514,10 @@ fn metadata<S: Clone + Send + Sync + 'static>(server: &Server, path: &str) -> Op
     Some(axum::Router::new().without_v07_checks().route(&path, axum::routing::get(answer).options(preflight)))
 }
 
-/// Panics if a name is taken, which is a mistake in the program that shows at its start.
+/// Panics if an entry cannot be added, which is a mistake in the program that shows at its start.
 #[track_caller]
-fn added(added: Result<(), NameTaken>) {
-    if let Err(taken) = added {
-        panic!("{taken}");
+fn added(added: Result<(), AddError>) {
+    if let Err(error) = added {
+        panic!("{error}");
     }
 }

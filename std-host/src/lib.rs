@@ -32,11 +32,17 @@
 //! # Features
 //!
 //! - `axum` (default): [`ServerBuilder::routes`].
-//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`.
-//! - `schema` (default): arguments are checked against bounds, patterns and conditions that the Rust type does not enforce.
-//! - `serve`: the listener as a library, `serve::serve`, with TLS, timeouts and a graceful stop; and files of API keys,
+//! - `tokens` (default): access tokens of OAuth issuers, `auth::Tokens`, verified with keys that the application gives.
+//! - `serve` (default): the listener as a library, `serve::serve`, with timeouts and a graceful stop; and files of API keys,
 //!   `auth::key_file`.
-//! - `client`: a client for MCP servers, `client::Client`.
+//! - `tls` (default): TLS for the listener, `serve::Certificate`.
+//! - `discovery`: finds the keys of an issuer by its metadata and fetches them, `auth::Issuer::discovered`.
+//! - `schema`: checks arguments by all keywords of JSON Schema. Without it, the keywords that most schemas use are checked; see
+//!   [`Tool::input_schema`].
+//! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
+//! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
+//! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
+//! - `functions`: a backend that runs function apps, `functions::App`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -45,6 +51,8 @@
 
 mod admission;
 pub mod auth;
+#[cfg(feature = "authorization-server")]
+pub mod authorization_server;
 pub mod backend;
 #[cfg(feature = "client")]
 pub mod bridge;
@@ -52,16 +60,23 @@ pub mod budget;
 mod builder;
 mod call;
 #[cfg(feature = "client")]
+pub mod children;
+#[cfg(feature = "client")]
 pub mod client;
 mod clock;
 mod door;
 mod engine;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "functions")]
+pub mod functions;
 pub mod http;
-#[cfg(any(feature = "tokens", feature = "client"))]
+#[cfg(any(feature = "discovery", feature = "client"))]
 mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
 #[cfg(feature = "serve")]
@@ -75,18 +90,29 @@ pub mod store;
 #[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
 pub mod testing;
+mod tools;
+mod visitor;
 #[cfg(feature = "serve")]
 mod watched_file;
 mod why;
 
-pub use attache_core::tool::Level;
+// The versions that this crate uses. Types of arguments and results derive their traits.
+pub use {schemars, serde, serde_json};
+
+pub use attache_core::era::Version;
+pub use attache_core::rpc::Code;
+pub use attache_core::tool::{Kind, Level};
 pub use budget::Budget;
 pub use builder::{InvalidPath, ServerBuilder};
 pub use call::{
     Ask, CompletionRequest, Content, Contents, Elicited, IntoContents, IntoPrompt, IntoToolOutput, Json, NoArgs,
-    PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
+    OrUser, PromptOutput, ResourceRequest, Role, TextStream, ToolError, ToolOutput, TraceContext, UserPage,
 };
 pub use engine::Server;
 pub use limits::{Limits, Rate};
-pub use offer::{Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool};
+pub use offer::{
+    AddError, Changes, Ctx, Handler, NameTaken, Prompt, Resource, Tool, ToolCall, ToolFailure, ToolService, with,
+};
 pub use session::neighbours;
+#[doc(hidden)]
+pub use tools::__description;

@@ -324,6 +324,20 @@ pub const ECHOED: usize = 128;
 /// list of allowed values. Their content is unknown here, and may be the argument itself.
 pub const REASON: usize = 1024;
 
+/// Most subschemas of a tool's schema that may be applied inside of each other, counted over the
+/// nesting of the schema, its references, and the value. A message has at most 64 levels, and a
+/// level takes a few subschemas: a reference, a branch, a member.
+pub const SCHEMA_DEPTH: usize = 512;
+
+/// Most subschemas that are applied to the arguments of one call, in addition to
+/// [`SCHEMA_WORK_PER_BYTE`] for each byte of the arguments. A schema of a hundred branches applies a
+/// few hundred to each object. Without a limit, branches that refer to each other double the work
+/// with each level of the value.
+pub const SCHEMA_WORK: usize = 20_000;
+
+/// See [`SCHEMA_WORK`]. An object has at least two bytes, and a member five.
+pub const SCHEMA_WORK_PER_BYTE: usize = 32;
+
 /// The interval of keep-alive comments on a silent stream: proxies close a connection that is
 /// silent for a minute.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -384,6 +398,10 @@ pub const KEPT_BYTES: usize = 256 * 1024;
 /// types.
 pub const ANSWERS: Duration = Duration::from_secs(15 * 60);
 
+/// The time by which the questions of a legacy client's call can extend its timeout in all, so that a
+/// call that asks again and again ends, too. Four questions whose answers take as long as they may.
+pub const ANSWERS_TOTAL: Duration = Duration::from_secs(4 * 15 * 60);
+
 /// Calls that are parked at once while modern clients fetch their answers. Each holds the state of
 /// its backend.
 pub const PARKED: usize = 1024;
@@ -391,8 +409,13 @@ pub const PARKED: usize = 1024;
 /// Calls of one caller that are parked at once.
 pub const PARKED_BY_CALLER: usize = 64;
 
-/// The time after which a parked call is cancelled if its client has not retried.
+/// The time after which a parked call is cancelled if its client has not retried. The sealed state that
+/// leads back to the call expires at the same time.
 pub const PARKED_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// Bytes that one process sends another for one request before the other one has read them: a few
+/// events. A single larger message passes alone.
+pub const NEIGHBOUR_BYTES: usize = 1024 * 1024;
 
 /// Fewest bytes of an API key: a value of this length cannot be guessed, in any encoding.
 pub const KEY: usize = 32;
@@ -425,3 +448,7 @@ pub const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;
+
+/// Rows of a store in memory ([`MemoryRows`](crate::store::MemoryRows)). A grant takes about 1 kB.
+#[cfg(feature = "authorization-server")]
+pub const ROWS: usize = 10_000;

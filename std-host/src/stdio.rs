@@ -12,7 +12,7 @@ use crate::engine::{Listening, Moment, Pending, STOPPED, Server, Step, Stop, Sto
 use crate::limits;
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, SessionStream};
-use attache_core::auth::{Access, Authenticated};
+use crate::visitor::Visitor;
 use attache_core::era::{Session, Version};
 use attache_core::exchange::{Batch, Next, Opened, Standalone, Ticket};
 use attache_core::line::{Connection, Cut, Lines};
@@ -53,6 +53,17 @@ pub async fn serve(
 /// As [`serve`]. Unfinished calls after a stop are not an error.
 pub async fn serve_until(
     server: Arc<Server>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin + Send + 'static,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    serve_visitor(server, Visitor::anonymous(), input, output, stop).await
+}
+
+/// Serves one connection of this peer, as [`serve_until`] does.
+pub(crate) async fn serve_visitor(
+    server: Arc<Server>,
+    visitor: Visitor,
     mut input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
     stop: impl Future<Output = ()>,
@@ -60,7 +71,7 @@ pub async fn serve_until(
     let (answers, outbox) = mpsc::unbounded_channel();
     let mut writer = Writer(tokio::spawn(write_lines(output, outbox)));
     let (stop_calls, stop_of_calls) = StopCalls::new();
-    let mut peer = Peer::new(server, answers, stop_of_calls);
+    let mut peer = Peer::new(server, visitor, answers, stop_of_calls);
     let mut buffer = vec![0; limits::BODY];
     let mut lines = Lines::new(&mut buffer);
     let mut piece = vec![0; PIECE];
@@ -129,6 +140,7 @@ struct Waiting {
 
 struct Peer {
     server: Arc<Server>,
+    visitor: Arc<Visitor>,
     connection: Connection,
     answers: mpsc::UnboundedSender<Placed>,
     /// The slots of calls.
@@ -158,9 +170,10 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    fn new(server: Arc<Server>, answers: mpsc::UnboundedSender<Placed>, stop: Stop) -> Self {
+    fn new(server: Arc<Server>, visitor: Visitor, answers: mpsc::UnboundedSender<Placed>, stop: Stop) -> Self {
         Self {
             server,
+            visitor: Arc::new(visitor),
             connection: Connection::new(),
             answers,
             calls: Arc::new(Semaphore::new(limits::LINE_CALLS + limits::LINE_WAITING)),
@@ -191,15 +204,19 @@ impl Peer {
     }
 
     async fn take(&mut self, cut: Cut<'_>) {
-        let moment = self.server.now();
+        let visitor = Arc::clone(&self.visitor);
+        let who = visitor.who();
+        let moment = self.server.now_with(visitor.request.clone());
         let mut watch = self.server.watch(Transport::Line);
         let (opened, line) = match cut {
             Cut::TooLong => (Opened::from(Standalone::too_large(limits::BODY)), Bytes::new()),
-            Cut::Line(line) => (self.connection.open(&moment.server(), &who(), line), Bytes::copy_from_slice(line)),
+            Cut::Line(line) => {
+                (self.connection.open(&moment.server_for(&who), &who, line), Bytes::copy_from_slice(line))
+            }
         };
         let permit = self.room(&opened.next, &line).await;
         self.hear();
-        moment.opened(&opened, &who(), &line, &mut watch);
+        moment.opened(&opened, &who, &line, &mut watch);
         let next = opened.next;
         match &next {
             Next::Cancel(id) => {
@@ -208,7 +225,7 @@ impl Peer {
             }
             // A peer does not expect a reply to an unexpected answer.
             Next::Answer(..) => {
-                return drop(moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch));
+                return drop(moment.start(next, &who, line, Place::of(permit), self.client.as_ref(), watch));
             }
             // A second handshake was refused before, so it cannot change the session.
             Next::Reply(reply) => {
@@ -230,7 +247,7 @@ impl Peer {
         if let Next::Batch(batch) = next {
             return self.batch(&moment, batch, &line, place, permit, watch);
         }
-        match moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch) {
+        match moment.start(next, &who, line, Place::of(permit), self.client.as_ref(), watch) {
             // If the writer has ended, it has reported its error already.
             Some(Pending::Ready(answer)) => drop(self.answers.send((answer.bytes, place))),
             Some(Pending::Listening(listening)) => self.listen(listening, place),
@@ -266,11 +283,12 @@ impl Peer {
     ) {
         // The array has no place for questions.
         let client = self.client.clone().map(|client| client.hearing(false));
+        let who = self.visitor.who();
         let pending = batch.messages(line).filter_map(|message| {
-            let opened = self.connection.open_batched(&moment.server(), &who(), message);
+            let opened = self.connection.open_batched(&moment.server_for(&who), &who, message);
             let (message, mut watch) = (line.slice_ref(message), self.server.watch(Transport::Line));
-            moment.opened(&opened, &who(), &message, &mut watch);
-            moment.clone().start(opened.next, &who(), message, Place::of(permit.another()), client.as_ref(), watch)
+            moment.opened(&opened, &who, &message, &mut watch);
+            moment.clone().start(opened.next, &who, message, Place::of(permit.another()), client.as_ref(), watch)
         });
         let pending: Vec<_> = pending.collect();
         let (answers, stop) = (self.answers.clone(), self.stop.clone());
@@ -315,7 +333,7 @@ impl Peer {
             && let Some(Waiting { moment, ticket, line, place, permit, watch }) = self.waiting.pop_front()
         {
             let (id, next) = (ticket.id(&line).to_vec(), Next::Call(ticket));
-            let started = moment.start(next, &who(), line, Place::of(permit), self.client.as_ref(), watch);
+            let started = moment.start(next, &self.visitor.who(), line, Place::of(permit), self.client.as_ref(), watch);
             let mut running = match started {
                 Some(Pending::Running(running)) => running,
                 Some(Pending::Ready(answer)) => {
@@ -382,11 +400,6 @@ async fn tell(message: Bytes, answers: &mpsc::UnboundedSender<Placed>, others: &
     if let Ok(place) = Arc::clone(others).acquire_owned().await {
         let _ = answers.send((message, place));
     }
-}
-
-/// The caller on a pipe is anonymous: the operating system has controlled access to it.
-pub(crate) const fn who() -> Authenticated<'static> {
-    Authenticated::anonymous(&Access::Anonymous)
 }
 
 /// The writing task. It must not outlive the connection, because it holds the output open.

@@ -8,8 +8,9 @@ tokio::task_local! {
 }
 
 /// Serves one request with its own place for the reason.
-pub(crate) async fn scope<F: Future>(request: F) -> F::Output {
-    WHY.scope(Cell::default(), request).await
+pub(crate) fn scope<F: Future>(request: F) -> impl Future<Output = F::Output> {
+    // Not an `async fn`, whose future would have room for the request twice.
+    WHY.scope(Cell::default(), request)
 }
 
 /// Records the reason for the refusal that follows. Its text may contain input of the client, so it

@@ -77,7 +77,16 @@ impl Backend for Scripted {
                     text("done")
                 }
                 "wait" => core::future::pending().await,
+                "slow" => {
+                    tokio::time::sleep(Duration::from_secs(3)).await;
+                    text("done")
+                }
                 "panic" => panic!("on purpose"),
+                "asks" => loop {
+                    if let Err(reason) = asked(&call, "name").await {
+                        return Answer::Failed(reason);
+                    }
+                },
                 "ask" => {
                     let name = match asked(&call, "name").await {
                         Ok(name) => name,
@@ -332,6 +341,29 @@ fn name_that_is_taken_is_left_out_and_reported_and_the_first_backend_keeps_it() 
     assert_eq!(names(&client), ["mirror", "fail"]);
 }
 
+#[test]
+fn entry_of_two_backends_is_that_of_the_first_one_whenever_it_is_there() {
+    let (first, second) = (Scripted::new(&[]), Scripted::new(&[]));
+    let client = Client::of(Server::new("gate", "1").backend("", first.clone()).backend("", second.clone()));
+    let titles = |client: &Client| {
+        let list = client.result("resources/list", json!({}));
+        let resources = list["resources"].as_array().cloned().unwrap_or_default();
+        resources.iter().map(|resource| resource["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let named = |name: &str| entries(&[(Kind::Resource, &*format!(r#"{{"uri":"a:b","name":"{name}"}}"#))]);
+    assert!(second.publisher().publish(named("second")).is_empty());
+    assert_eq!(titles(&client), ["second"]);
+    // The first backend is connected later, and has the URI all the same.
+    assert!(first.publisher().publish(named("first")).is_empty());
+    assert_eq!(titles(&client), ["first"]);
+    let hidden: Vec<_> = second.publisher().hidden().iter().map(ToString::to_string).collect();
+    assert_eq!(hidden, [r#"there is already a resource "a:b""#]);
+    // When the first backend is down, the second one has the URI again.
+    first.publisher().publish(Vec::new());
+    assert_eq!(titles(&client), ["second"]);
+    assert!(second.publisher().hidden().is_empty());
+}
+
 #[tokio::test]
 async fn backend_that_is_removed_takes_its_entries_along_and_is_stopped() {
     let backend = Scripted::new(TOOLS);
@@ -346,6 +378,74 @@ async fn backend_that_is_removed_takes_its_entries_along_and_is_stopped() {
     backends.stop().await;
     assert_eq!(backend.stopped.load(SeqCst), 1, "once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn backend_that_is_removed_is_stopped_when_its_calls_have_ended_or_after_the_grace() {
+    let backend = Scripted::new(&[
+        (Kind::Tool, r#"{"name":"slow","inputSchema":{"type":"object"}}"#),
+        (Kind::Tool, r#"{"name":"wait","inputSchema":{"type":"object"}}"#),
+    ]);
+    for (tool, seconds) in [("far_slow", 3), ("far_wait", attache_host::limits::STOP_GRACE.as_secs())] {
+        let backend = Scripted { running: Arc::default(), stopped: Arc::default(), ..backend.clone() };
+        let server = server(&backend);
+        let backends: Backends = server.backends();
+        let mut pipe = Pipe::to(server);
+        pipe.ask(1, "tools/call", json!({"name": tool})).await;
+        until(|| backend.running.load(SeqCst) == 1).await;
+        let begun = tokio::time::Instant::now();
+        backends.remove(&backend.publisher()).await;
+        assert_eq!(backend.stopped.load(SeqCst), 1, "{tool}");
+        let waited = begun.elapsed();
+        assert!(waited > Duration::from_secs(seconds - 1) && waited < Duration::from_secs(seconds + 1), "{tool}");
+        if tool == "far_slow" {
+            assert_eq!(pipe.hear().await["result"]["content"][0]["text"], "done");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn legacy_call_that_asks_again_and_again_ends_though_each_question_extends_its_time() {
+    let asks = |_: NoArgs, ctx: Ctx| async move {
+        for number in 0.. {
+            let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+            ctx.ask(&format!("question {number}"), attache_host::Ask::form("?", schema))?;
+        }
+        Ok::<_, attache_host::ToolError>("never")
+    };
+    let server = Server::new("s", "1").tool("asks", "d", asks);
+    let mut pipe = Pipe::to(server.backend("far_", Scripted::new(&[(Kind::Tool, ASKS)])));
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "c", "version": "1"},
+    }});
+    pipe.say(&hello).await;
+    pipe.hear().await;
+    for (id, tool) in ["asks", "far_asks"].into_iter().enumerate() {
+        let begun = tokio::time::Instant::now();
+        pipe.say(&json!({"jsonrpc": "2.0", "id": id + 1, "method": "tools/call", "params": {"name": tool}})).await;
+        let error = loop {
+            let mut message = pipe.hear().await;
+            if message["method"] != "elicitation/create" {
+                break message["error"]["message"].take();
+            }
+            // Just in time, each time.
+            tokio::time::sleep(attache_host::limits::ANSWERS - Duration::from_secs(60)).await;
+            let result = json!({"action": "accept", "content": {"name": "Ada"}});
+            pipe.say(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result})).await;
+        };
+        assert!(
+            error.as_str().is_some_and(|error| error.contains("longer than this server allows")),
+            "{tool}: {error}"
+        );
+        let most = attache_host::limits::CALL_TIME + attache_host::limits::ANSWERS_TOTAL;
+        let waited = begun.elapsed();
+        assert!(
+            waited > most - attache_host::limits::ANSWERS && waited < most + attache_host::limits::ANSWERS,
+            "{waited:?}"
+        );
+    }
+}
+
+const ASKS: &str = r#"{"name":"asks","inputSchema":{"type":"object"}}"#;
 
 #[tokio::test]
 async fn backend_is_told_of_the_first_and_the_last_subscription_to_its_resources() {

@@ -1,9 +1,11 @@
 //! `Door`: access control in front of services that are not MCP endpoints.
 
+use crate::tokens::{HEADER, token};
 use ::core::convert::Infallible;
 use ::core::future::{Ready, ready};
 use ::core::task::{Context, Poll};
-use attache_host::auth::{Auth, Caller, Keys, Unauthenticated};
+use attache_host::auth::{Auth, Caller, Issuer, Keys, Tokens, Unauthenticated};
+use attache_host::budget::Budget;
 use attache_host::http::{Door, Guarded, Peer};
 use attache_host::{Limits, Rate};
 use axum::http::{Request, Response};
@@ -137,4 +139,52 @@ async fn hidden_service_exists_for_callers_with_valid_credentials_alone() {
         assert_eq!(code, status, "{fields:?}");
         assert!(code != 404 || challenge.is_empty() && body.is_null(), "{challenge} {body}");
     }
+}
+
+#[tokio::test]
+async fn request_that_waits_for_an_issuer_holds_memory_of_the_budget_and_one_without_room_is_refused() {
+    // An issuer that takes requests and never answers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            taken.push(stream);
+        }
+    });
+    let issuer = Issuer::discovered(&origin).expect("an issuer").applications(["app"]);
+    let tokens = Tokens::of("https://api.example", issuer).expect("a resource");
+    let claims =
+        json!({"iss": origin, "aud": "https://api.example", "exp": 4_000_000_000_u64, "sub": "ada", "azp": "app"});
+    let token = format!("Bearer {}", token(HEADER, &claims.to_string()));
+    let limits = Limits::default().memory(128 * 1024);
+    let budget = Budget::new(&limits);
+    let mut service = Door::new(Auth::tokens(tokens)).limits(&limits).budget(budget.clone()).layer(Greeter);
+    let fields = [("host", "localhost"), ("authorization", token.as_str())];
+    let mut waiting = Vec::new();
+    let mut refused = 0;
+    for _ in 0..20 {
+        let mut service = service.clone();
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let task = tokio::spawn(async move {
+            let fields = fields.each_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+            send(&mut service, "/", &fields, "").await.0
+        });
+        tokio::time::sleep(::core::time::Duration::from_millis(10)).await;
+        if task.is_finished() {
+            assert_eq!(task.await.expect("no panic"), 503);
+            refused += 1;
+        } else {
+            waiting.push(task);
+        }
+    }
+    // The part for requests that wait is a quarter of the budget.
+    assert!(refused > 0 && !waiting.is_empty(), "{refused} {}", waiting.len());
+    assert!(budget.held() > 8 * 1024 && budget.held() <= 32 * 1024, "{}", budget.held());
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    for task in waiting {
+        let _ = task.await;
+    }
+    assert_eq!(budget.held(), 0);
+    assert_eq!(send(&mut service, "/", &[("host", "localhost")], "").await.0, 401);
 }

@@ -23,7 +23,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// The program `attache`, built next to these tests.
-fn attache() -> PathBuf {
+pub(crate) fn attache() -> PathBuf {
     let tests = std::env::current_exe().expect("a running program");
     tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("attache")
 }
@@ -175,7 +175,7 @@ fn public_suite_finds_no_fault_in_what_the_board_offers() {
 /// Starts the example with all features, and returns it with its URL; `None` if it or a foreign
 /// program is missing.
 fn everything() -> Option<(Process, String)> {
-    let example = attache().with_file_name("examples").join("everything");
+    let example = attache().with_file_name("examples").join("conformance_server");
     if !there(&node_packages(), "run tests/foreign/setup") || !there(&example, "test the whole workspace") {
         return None;
     }
@@ -338,6 +338,57 @@ fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() 
         client.arg(root().join("tests/foreign/oauth.py")).arg(&url);
         succeed(client);
     }
+}
+
+/// Starts an issuer for developers, and returns it with its URL.
+fn dev_issuer() -> (Process, String) {
+    let issuer =
+        Process::start(Command::new(attache()).args(["dev-issuer", "--listen", "127.0.0.1:0"]).stderr(Stdio::null()));
+    let greeting = String::from_utf8(issuer.receive()).expect("UTF-8");
+    let url = greeting.split_whitespace().find(|word| word.starts_with("http://")).expect("the greeting names the URL");
+    (issuer, url.to_owned())
+}
+
+#[test]
+fn official_clients_sign_in_at_the_issuer_for_developers_refresh_and_call() {
+    let Some(packages) = packages().filter(|_| host_is_built()) else {
+        return;
+    };
+    let (_issuer, name) = dev_issuer();
+    let flags = ["serve", "--demo", "--listen", "127.0.0.1:0", "--auth-applications", "*", "--auth-scopes", "mcp.use"];
+    let server = Process::start(Command::new(attache()).args(flags).args(["--auth-issuer", &name]));
+    let url = greeted(&server);
+    for (program, script) in [(packages.join("venv/bin/python"), "oauth.py"), (PathBuf::from("node"), "oauth.mjs")] {
+        let mut client = Command::new(program);
+        client.arg(root().join("tests/foreign").join(script)).arg(&url);
+        succeed(client);
+    }
+}
+
+#[test]
+fn person_signs_in_at_the_issuer_for_developers_in_a_browser_by_keys_alone() {
+    if !host_is_built() || !there(&node_packages(), "run tests/foreign/setup") {
+        return;
+    }
+    if !there(Path::new("/usr/bin/chromium"), "apt-get install chromium") {
+        return;
+    }
+    let (_issuer, name) = dev_issuer();
+    let mut person = Command::new("node");
+    person.arg(root().join("tests/foreign/consent.mjs")).arg(&name);
+    succeed(person);
+}
+
+#[test]
+fn public_suite_finds_no_fault_in_the_issuer_for_developers() {
+    if !host_is_built() || !there(&node_packages(), "run tests/foreign/setup") {
+        return;
+    }
+    let (_issuer, name) = dev_issuer();
+    let run = newer_node("conformance").args(["authorization", "--url", &name]).output();
+    let run = run.expect("tests/foreign/setup has installed it");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && !said.contains('✗'), "{said}");
 }
 
 #[test]

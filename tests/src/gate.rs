@@ -1,14 +1,14 @@
 //! The gate: a server with a backend that is an MCP client of another server. Every revision of the
-//! client is tested with every revision of the upstream.
+//! client is tested with every revision of the upstream, over both transports of the upstream.
 
 use ::core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use ::core::time::Duration;
 use attache_host::bridge::Bridge;
 use attache_host::client::{
-    Call, Client, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, Version,
+    Call, Client, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, ServerCommand, Version,
 };
 use attache_host::{
-    Ask, Changes, CompletionRequest, Ctx, Level, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool, ToolError,
+    Ask, CompletionRequest, Ctx, Level, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool, ToolError,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,15 +23,15 @@ pub(crate) const REVISIONS: [Version; 5] =
 struct Cell {
     down: Version,
     up: Version,
+    over: Over,
     client: Client,
-    upstream: Upstream,
 }
 
-/// The test's handle to the upstream: to change it, and to observe it.
-#[derive(Clone)]
-struct Upstream {
-    changes: Changes,
-    running: Arc<AtomicUsize>,
+/// The transport of the upstream.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    Http,
+    Stdio,
 }
 
 /// Counts a call as running until it is dropped.
@@ -49,8 +49,9 @@ struct Echo {
     text: String,
 }
 
-/// A server with everything that crosses a gate.
-fn server() -> (ServerBuilder, Upstream) {
+/// A server with everything that crosses a gate. Its tools `running` and `changes` show and change
+/// its state.
+fn server() -> ServerBuilder {
     let running = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&running);
     let server = Server::new("upstream", "1.0")
@@ -100,7 +101,36 @@ fn server() -> (ServerBuilder, Upstream) {
         ))
         .completion(|typed: CompletionRequest, _: Ctx| async move { vec![format!("{}!", typed.value())] });
     let changes = server.changes();
-    (server, Upstream { changes, running })
+    server
+        .tool("running", "Counts the calls of waits that run", move |_: NoArgs, _: Ctx| {
+            let running = running.load(SeqCst);
+            async move { running.to_string() }
+        })
+        .tool("changes", "Changes the resource or the list of tools", move |echo: Echo, _: Ctx| {
+            match echo.text.as_str() {
+                "resource" => changes.resource("note://a"),
+                _ => changes.add_tool(Tool::new("late", "d", |_: NoArgs, _: Ctx| async { "x" })).expect("a new name"),
+            }
+            async { "changed" }
+        })
+}
+
+/// The upstream as a child process: this program runs itself with this test.
+#[tokio::test]
+#[ignore = "runs in a child process"]
+async fn upstream_on_standard_streams() {
+    if std::env::var_os(CHILD).is_some() {
+        attache_host::stdio::serve(server().build(), tokio::io::stdin(), tokio::io::stdout()).await.expect("it serves");
+    }
+}
+
+const CHILD: &str = "ATTACHE_TEST_CHILD";
+
+fn child() -> ServerCommand {
+    let own = std::env::current_exe().expect("this program");
+    // The lines of the test harness are not messages, so the client skips them.
+    let arguments = ["--exact", "gate::upstream_on_standard_streams", "--ignored", "--nocapture", "--test-threads=2"];
+    ServerCommand::new(own, arguments).env(CHILD, "1")
 }
 
 /// Returns the URL of a server that runs as long as the test.
@@ -124,7 +154,7 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(20), what).await.expect("in time")
 }
 
-pub(crate) async fn until<F: Future<Output = bool>>(mut done: impl FnMut() -> F) {
+pub(crate) async fn until(mut done: impl AsyncFnMut() -> bool) {
     soon(async {
         while !done().await {
             sleep(Duration::from_millis(10)).await;
@@ -150,18 +180,25 @@ pub(crate) async fn names(client: &Client, list: List, name: &str) -> Vec<String
 }
 
 impl Cell {
-    async fn new(down: Version, up: Version) -> Self {
-        let (server, upstream) = server();
-        let url = served(server).await;
-        let gate = Server::new("gate", "1.0").backend("up_", Bridge::http("there", url).version(up));
-        let client = client(&served(gate).await, down).await;
+    async fn new(over: Over, down: Version, up: Version) -> Self {
+        let capabilities = json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}});
+        Self::with(over, down, up, &capabilities).await
+    }
+
+    async fn with(over: Over, down: Version, up: Version, capabilities: &Value) -> Self {
+        let bridge = match over {
+            Over::Http => Bridge::http("there", served(server()).await),
+            Over::Stdio => Bridge::command("there", child()),
+        };
+        let gate = Server::new("gate", "1.0").backend("up_", bridge.version(up));
+        let client = client_with(&served(gate).await, down, capabilities).await;
         until(async || !names(&client, List::Tools, "name").await.is_empty()).await;
-        Self { down, up, client, upstream }
+        Self { down, up, over, client }
     }
 
     /// The name of the cell in failure messages.
     fn name(&self) -> String {
-        format!("client {}, upstream {}", self.down.as_str(), self.up.as_str())
+        format!("client {}, upstream {} over {:?}", self.down.as_str(), self.up.as_str(), self.over)
     }
 
     /// Whether both sides speak this revision or a newer one.
@@ -217,9 +254,11 @@ pub(crate) fn text(result: &RawJson) -> String {
 
 /// Runs `check` in every cell.
 async fn each<F: Future<Output = ()>>(check: impl Fn(Cell) -> F) {
-    for up in REVISIONS {
-        for down in REVISIONS {
-            check(Cell::new(down, up).await).await;
+    for over in [Over::Http, Over::Stdio] {
+        for up in REVISIONS {
+            for down in REVISIONS {
+                check(Cell::new(over, down, up).await).await;
+            }
         }
     }
 }
@@ -229,7 +268,7 @@ async fn lists_are_merged_from_all_pages_and_tools_prompts_and_resources_are_use
     each(async |cell| {
         let name = cell.name();
         let tools = names(&cell.client, List::Tools, "name").await;
-        let all = ["echo", "fails", "steps", "form", "page", "samples", "roots", "waits"];
+        let all = ["echo", "fails", "steps", "form", "page", "samples", "roots", "waits", "running", "changes"];
         assert_eq!(tools, all.map(|tool| format!("up_{tool}")), "{name}");
         assert_eq!(names(&cell.client, List::Prompts, "name").await, ["up_greet"], "{name}");
         assert_eq!(names(&cell.client, List::Resources, "uri").await, ["note://a"], "{name}");
@@ -291,18 +330,24 @@ async fn progress_and_log_messages_of_the_level_that_the_client_wants_arrive_in_
 
 #[tokio::test]
 async fn call_that_the_client_gives_up_ends_at_the_upstream_in_every_cell() {
-    each(async |cell| {
-        let running = || cell.upstream.running.load(SeqCst);
-        let mut call = cell.client.start(Request::call("up_waits", RawJson::empty_object()));
-        while running() == 0 {
-            assert!(timeout(Duration::from_millis(5), call.next()).await.is_err(), "{}", cell.name());
+    // A client that can be asked gets another connection after it has given up a call, because a
+    // question of that call may still come. This client sees the same upstream before and after.
+    for over in [Over::Http, Over::Stdio] {
+        for up in REVISIONS {
+            for down in REVISIONS {
+                let cell = Cell::with(over, down, up, &json!({})).await;
+                let mut call = cell.client.start(Request::call("up_waits", RawJson::empty_object()));
+                until(async || {
+                    let event = timeout(Duration::from_millis(5), call.next()).await;
+                    assert!(event.is_err(), "{}: {event:?}", cell.name());
+                    cell.text("running").await == "1"
+                })
+                .await;
+                drop(call);
+                until(async || cell.text("running").await == "0").await;
+            }
         }
-        drop(call);
-        until(async || running() == 0).await;
-        let echoed = cell.client.call("up_echo", raw(r#"{"text":"x"}"#)).await.expect("a result");
-        assert_eq!(text(&echoed), "x", "{}: the connection is of further use", cell.name());
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
@@ -337,19 +382,50 @@ async fn questions_of_the_upstream_are_answered_by_the_client_in_every_cell_that
 }
 
 #[tokio::test]
+async fn choice_of_the_user_reaches_the_upstream_as_it_is_in_every_cell_that_has_forms() {
+    for (over, up, down) in [Over::Http, Over::Stdio].into_iter().flat_map(|over| {
+        let forms = &REVISIONS[2..];
+        forms.iter().flat_map(move |up| forms.iter().map(move |down| (over, *up, *down)))
+    }) {
+        let cell = Cell::new(over, down, up).await;
+        for (answer, expected) in [("decline", r#""decline" null"#), ("cancel", r#""cancel" null"#)] {
+            let request = Request::call("up_form", RawJson::empty_object()).questions();
+            let mut call = cell.client.start(request);
+            let result = loop {
+                match soon(call.next()).await {
+                    Event::Question(question) => question.answer(raw(&format!(r#"{{"action":"{answer}"}}"#))),
+                    Event::Done(result) => break result.expect("a result"),
+                    _ => {}
+                }
+            };
+            assert_eq!(text(&result), expected, "{}", cell.name());
+        }
+        // A client of an older revision can refuse with an error. The user has made no choice then.
+        if !down.is_modern() && up.is_modern() {
+            let mut call = cell.client.start(Request::call("up_form", RawJson::empty_object()).questions());
+            let result = loop {
+                match soon(call.next()).await {
+                    Event::Question(question) => question.refuse(-32603, "no window"),
+                    Event::Done(result) => break result.expect("a result"),
+                    _ => {}
+                }
+            };
+            assert_eq!(text(&result), r#""cancel" null"#, "{}", cell.name());
+        }
+    }
+}
+
+#[tokio::test]
 async fn client_that_can_be_asked_nothing_is_not_asked_in_any_cell() {
-    for up in REVISIONS {
-        for down in REVISIONS {
-            let cell = Cell::new(down, up).await;
-            let (server, _) = server();
-            let gate = Server::new("gate", "1").backend("up_", Bridge::http("there", served(server).await).version(up));
-            let silent = client_with(&served(gate).await, down, &json!({})).await;
-            until(async || !names(&silent, List::Tools, "name").await.is_empty()).await;
-            let cell = Cell { client: silent, ..cell };
-            let Outcome { asked, result, .. } = cell.run("samples").await;
-            assert!(asked.is_empty(), "{}", cell.name());
-            let is_refused = result.as_ref().map_or(true, |result| read(result)["isError"] == true);
-            assert!(is_refused, "{}: {result:?}", cell.name());
+    for over in [Over::Http, Over::Stdio] {
+        for up in REVISIONS {
+            for down in REVISIONS {
+                let cell = Cell::with(over, down, up, &json!({})).await;
+                let Outcome { asked, result, .. } = cell.run("samples").await;
+                assert!(asked.is_empty(), "{}", cell.name());
+                let is_refused = result.as_ref().map_or(true, |result| read(result)["isError"] == true);
+                assert!(is_refused, "{}: {result:?}", cell.name());
+            }
         }
     }
 }
@@ -360,10 +436,14 @@ async fn changes_of_lists_and_updates_of_watched_resources_are_heard_in_every_ce
         let name = cell.name();
         let filter = Filter::lists().resource("note://a");
         let mut heard = cell.client.listen(filter).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let change = async |what: &str| {
+            let arguments = RawJson::of(&json!({"text": what})).expect("JSON");
+            cell.client.call("up_changes", arguments).await.expect("a result");
+        };
         // The gate subscribes after its client has done so, with a short delay.
         let updated = async {
             loop {
-                cell.upstream.changes.resource("note://a");
+                change("resource").await;
                 if let Ok(notice) = timeout(Duration::from_millis(50), heard.next()).await
                     && let Notice::ResourceUpdated(uri) = notice.expect("a notice")
                 {
@@ -372,8 +452,7 @@ async fn changes_of_lists_and_updates_of_watched_resources_are_heard_in_every_ce
             }
         };
         assert_eq!(soon(updated).await, "note://a", "{name}");
-        let late = Tool::new("late", "d", |_: NoArgs, _: Ctx| async { "x" });
-        cell.upstream.changes.add_tool(late).expect("a new name");
+        change("list").await;
         let changed = async { while !matches!(heard.next().await.expect("a notice"), Notice::ToolsChanged) {} };
         soon(changed).await;
         assert!(names(&cell.client, List::Tools, "name").await.contains(&"up_late".to_owned()), "{name}");

@@ -1,6 +1,7 @@
 //! Upstreams of a gate that exit, refuse, or answer in unusual ways. They are shell scripts.
 
 use crate::gate::{client, names, raw, read, served, soon, text, until};
+use ::core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use ::core::time::Duration;
 use attache_host::bridge::Bridge;
 use attache_host::bridge::limits::Times;
@@ -10,12 +11,13 @@ use attache_host::client::{
 use attache_host::{Ctx, NoArgs, Server};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 /// A server with one tool, `t`. It answers a listing with `result` and runs `call` for each call;
 /// `$id` is the id of the request and `$line` the whole request.
-fn script(call: &str) -> ServerCommand {
+pub(crate) fn script(call: &str) -> ServerCommand {
     ServerCommand::new("sh", ["-c", &server(call)])
 }
 
@@ -41,7 +43,7 @@ fn result(members: &str) -> String {
 }
 
 /// Short timeouts, for tests that wait until they expire.
-fn times() -> Times {
+pub(crate) fn times() -> Times {
     Times::default().restart(Duration::from_secs(1)).back_off(Duration::from_millis(20), Duration::from_millis(200))
 }
 
@@ -58,18 +60,18 @@ async fn call(client: &Client) -> Result<RawJson, Error> {
 }
 
 /// A directory for the files by which the processes of one test leave traces.
-fn directory(name: &str) -> PathBuf {
+pub(crate) fn directory(name: &str) -> PathBuf {
     let directory = std::env::temp_dir().join(format!("attache-gate-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).expect("a directory");
     directory
 }
 
-fn lines(file: &Path) -> usize {
+pub(crate) fn lines(file: &Path) -> usize {
     std::fs::read_to_string(file).unwrap_or_default().lines().count()
 }
 
-fn rpc(error: Error) -> (i64, String, Value) {
+pub(crate) fn rpc(error: Error) -> (i64, String, Value) {
     let Error::Rpc(error) = error else { panic!("{error}") };
     (error.code, error.message, error.data.map(|data| read(&data)).unwrap_or_default())
 }
@@ -230,6 +232,10 @@ async fn child_that_is_stopped_is_found_and_a_busy_one_is_not_mistaken_for_it() 
     assert_eq!(text_of(&client).await, "x");
 }
 
+async fn call_of(client: &Client) -> Result<RawJson, Error> {
+    call(client).await
+}
+
 async fn text_of(client: &Client) -> String {
     text(&call(client).await.expect("a result"))
 }
@@ -238,19 +244,26 @@ async fn text_of(client: &Client) -> String {
 struct Switched {
     address: ::core::net::SocketAddr,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
+    /// The number of calls that it got.
+    calls: Arc<AtomicUsize>,
 }
 
 impl Switched {
     async fn new() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let mut switched = Self { address: listener.local_addr().expect("an address"), stop: None };
+        let mut switched =
+            Self { address: listener.local_addr().expect("an address"), stop: None, calls: Arc::default() };
         drop(listener);
         switched.on().await;
         switched
     }
 
     async fn on(&mut self) {
-        let server = Server::new("there", "1").subscriptions().tool("t", "d", |_: NoArgs, _: Ctx| async { "x" });
+        let calls = Arc::clone(&self.calls);
+        let server = Server::new("there", "1").subscriptions().tool("t", "d", move |_: NoArgs, _: Ctx| {
+            calls.fetch_add(1, SeqCst);
+            async { "x" }
+        });
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let address = self.address;
         let (bound, is_bound) = tokio::sync::oneshot::channel();
@@ -314,6 +327,40 @@ async fn entries_that_are_kept_fail_at_once_while_the_upstream_is_down() {
     let (_, message, data) = rpc(call(&client).await.expect_err("it is down"));
     assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     assert_eq!(data["kind"], "unreachable", "{message}");
+}
+
+#[tokio::test]
+async fn call_that_was_not_written_is_made_again_once() {
+    for up in [Version::V2025_11_25, Version::V2026_07_28] {
+        let mut upstream = Switched::new().await;
+        let bridge = Bridge::http("there", format!("http://{}/mcp", upstream.address)).version(up);
+        let bridge = bridge.times(Times::default().back_off(Duration::from_millis(20), Duration::from_millis(200)));
+        let gate = Server::new("gate", "1").backend("", bridge);
+        let client = client(&served(gate).await, Version::V2026_07_28).await;
+        until(async || !names(&client, List::Tools, "name").await.is_empty()).await;
+        upstream.off();
+        // The first call may still be written to a connection that is about to end, and is not made
+        // again then.
+        sleep(Duration::from_millis(200)).await;
+        let waits = client.clone();
+        let call = tokio::spawn(async move { call(&waits).await });
+        sleep(Duration::from_millis(500)).await;
+        upstream.on().await;
+        match call.await.expect("no panic") {
+            Ok(result) => assert_eq!((text(&result).as_str(), upstream.calls.load(SeqCst)), ("x", 1)),
+            Err(error) => {
+                let (_, message, data) = rpc(error);
+                assert_eq!((&data["kind"], upstream.calls.load(SeqCst)), (&json!("lost"), 0), "{message}");
+            }
+        }
+        assert_eq!(text_of(&client).await, "x");
+        // While the upstream stays away, the second failure is the answer.
+        upstream.off();
+        sleep(Duration::from_millis(200)).await;
+        let begun = Instant::now();
+        rpc(call_of(&client).await.expect_err("it is down"));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
 }
 
 /// A server that answers every request with this response.

@@ -16,10 +16,18 @@ mod door;
 mod endpoint;
 mod foreign;
 mod forms;
+#[cfg(unix)]
+mod functions;
 mod gate;
+mod gate_contents;
 mod gate_failures;
+mod gate_liars;
 mod gate_official;
+mod gate_sessions;
+mod gate_suite;
 mod guard;
+#[path = "../../std-host/tests/it/hostile/mod.rs"]
+mod hostile;
 mod http1;
 mod implementations;
 mod issuers;

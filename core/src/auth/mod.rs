@@ -6,6 +6,7 @@
 //! A token is parsed as [`Bearer`], read as [`Claimed`], checked as [`Candidate`] and verified as
 //! [`Verified`]; a key goes from [`Shown`] directly to [`Authenticated`].
 
+mod authorize;
 mod base64url;
 mod bearer;
 mod claim_items;
@@ -27,6 +28,7 @@ mod scope;
 mod token;
 mod verify;
 
+pub use authorize::authorize;
 pub use base64url::{NotDecoded, decode as decode_base64url};
 pub use bearer::Bearer;
 pub use claims::Claims;
@@ -43,6 +45,6 @@ pub use principal::{Access, Authenticated, Gate};
 #[cfg(feature = "rs256")]
 pub use rs256::Rs256;
 pub use rules::{ANY, Rules};
-pub use scope::{Allowed, Need, authorize};
+pub use scope::{Allowed, Need};
 pub use token::{Candidate, Claimed, Verdict, Verified, Voucher};
 pub use verify::{Algorithm, Forged, IssuerKeys, Verify};

@@ -38,8 +38,8 @@ pub enum Gate {
     Both,
     /// A token if there is one; a caller without a valid token is a guest ([`Access::Guest`]).
     Optional,
-    /// The identity header of a platform in front of the server, which authenticates every caller
-    /// ([`Voucher::Platform`](super::Voucher)). The adapter reads the header.
+    /// The identity that a platform in front of the server, or the application itself, has found for
+    /// the caller ([`Voucher`](super::Voucher)). The adapter asks for the identity.
     Platform,
 }
 

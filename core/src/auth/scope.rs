@@ -1,8 +1,7 @@
-//! Authorization: checks what an authenticated caller may use.
+//! Scopes and roles: what a token must have for an offer.
 
 use super::claims::Claims;
 use super::denied::Denied;
-use super::principal::Authenticated;
 use crate::limits::IMPLIED;
 
 /// A scope or a role that the caller's token must have for a tool, prompt or resource.
@@ -21,31 +20,7 @@ pub enum Need<'a> {
 /// cannot be made without it.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Allowed(());
-
-/// Checks whether `who` may use an offer that requires all of `needs`.
-///
-/// Anonymous callers and holders of keys have no scopes or roles; a policy that accepts them lets
-/// them use everything. A guest ([`Access::Guest`](super::Access::Guest)) may use offers that
-/// require nothing.
-///
-/// `implied` returns pairs of scopes by number, the broad one first: a token with the broad scope
-/// also has the narrow one, transitively. Only the first [`IMPLIED`] pairs are read.
-///
-/// # Errors
-/// [`Denied::Role`] if a role is missing, [`Denied::Scope`] if a scope is missing, which the caller
-/// can request, or [`Denied::NoToken`] for a guest.
-pub fn authorize<'n>(
-    who: &Authenticated<'_>,
-    mut needs: impl Iterator<Item = Need<'n>>,
-    implied: impl Fn(usize) -> Option<(&'n str, &'n str)>,
-) -> Result<Allowed, Denied<'static>> {
-    match who.rights() {
-        None if who.is_guest() && needs.next().is_some() => Err(Denied::NoToken),
-        None => Ok(Allowed(())),
-        Some((claims, Rights(check))) => check(&claims, &mut needs, &implied),
-    }
-}
+pub struct Allowed(pub(super) ());
 
 /// The check of a token's permissions: [`by_claims`].
 #[derive(Clone, Copy)]

@@ -183,7 +183,7 @@ impl<'t, S: AsRef<str>> Candidate<'t, '_, S> {
     }
 }
 
-/// A system in front of the server that authenticates callers for it.
+/// The part of a system that authenticates callers instead of the rules for tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -191,6 +191,8 @@ pub enum Voucher {
     /// A platform that authenticates callers, removes its own headers from clients' requests, and
     /// is the only way to reach the server.
     Platform,
+    /// Code of the application that runs in the server, such as its own sign-in.
+    Application,
 }
 
 /// A verified token, as a server caches it for later requests. It stores the claims in a `B` that
@@ -203,13 +205,13 @@ pub struct Verified<B> {
 }
 
 impl<B: AsRef<[u8]>> Verified<B> {
-    /// Makes the claims of a caller that a platform has authenticated: a JSON object with `iss`,
+    /// Makes the claims of a caller that another part of the system has authenticated: a JSON object with `iss`,
     /// `aud` and `exp`, as in a token. The scopes and roles that tools require are still checked.
     ///
     /// # Errors
     /// [`Denied::NotAnObject`] if the claims cannot be read.
     pub fn vouched(by: &Voucher, payload: B) -> Result<Self, Denied<'static>> {
-        let Voucher::Platform = by;
+        let (Voucher::Platform | Voucher::Application) = by;
         let items = ClaimItems::read(payload.as_ref(), None).map_err(|_| Denied::NotAnObject)?;
         let identity = identity(&Claims { text: payload.as_ref(), items: &items });
         Ok(Self { payload, items, identity, generation: 0 })

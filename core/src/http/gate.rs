@@ -50,7 +50,7 @@ pub enum Unverified<'h> {
     Key(Shown<'h>),
     /// A key and a token, both of which must be valid.
     Both(Shown<'h>, Bearer<'h>),
-    /// The identity header of a platform, which the adapter reads.
+    /// Whatever a platform or the application recognizes the caller by, which the adapter reads.
     Platform,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 // The file is included by path, so that the fuzz target does not build the host.
-#[path = "../../../std-host/src/auth/platform_file.rs"]
+#[path = "../../../std-host/src/auth/platform_file/mod.rs"]
 #[expect(unreachable_pub, reason = "public in the host")]
 mod platform_file;
 

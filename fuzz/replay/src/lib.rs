@@ -9,6 +9,7 @@
 mod application;
 mod arguments;
 mod auth_json;
+mod client;
 mod decimal;
 mod document;
 mod envelope;
@@ -26,6 +27,7 @@ mod token;
 
 pub use arguments::arguments;
 pub use auth_json::auth_json;
+pub use client::client;
 pub use envelope::envelope;
 pub use exchange::exchange;
 pub use headers::headers;

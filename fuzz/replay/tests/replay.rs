@@ -68,6 +68,11 @@ fn key_seeds_and_mutations_replayed_hold() {
 }
 
 #[test]
+fn client_seeds_and_mutations_replayed_hold() {
+    replay("client", attache_fuzz_replay::client);
+}
+
+#[test]
 fn auth_json_seeds_and_mutations_replayed_hold() {
     replay("auth_json", attache_fuzz_replay::auth_json);
 }

@@ -6,6 +6,7 @@ use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use attache_core::auth::{ANY, Gate};
+use attache_host::auth::{Issuer, Unauthenticated};
 use attache_host::backend::Backends;
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
@@ -13,14 +14,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use core::fmt;
 use core::net::SocketAddr;
-use core::time::Duration;
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// Where callers reach the program, for URLs and for rules that differ on loopback.
 #[derive(Debug)]
@@ -84,8 +84,12 @@ pub(super) fn assemble(
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
+        let tls = config.tls.as_ref();
+        let exposed =
+            exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
+        faults.or_default(exposed);
         let server = served(make, endpoint, reach);
-        let server = server.and_then(|server| protected(server, endpoint, reach, config.tls.as_ref(), &mut key_files));
+        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -112,10 +116,29 @@ pub(super) fn assemble(
         }
     }
     faults.end()?;
+    if let Some(text) = front_page(&config.servers) {
+        router = router
+            .route("/", get(move || core::future::ready((StatusCode::NOT_FOUND, text.clone()))).fallback(not_found));
+    }
     let ready = Ready::default();
     let [router, beside] =
         by_admission(router, config, reach).map(|router| router.merge(ready.routes()).fallback(not_found));
     Ok(Assembled { router, beside, changes, backends, ready, limits })
+}
+
+/// The text for a person who opens the root of the server in a browser. `None` if a server has this
+/// path, or if one of them is hidden from strangers.
+fn front_page(servers: &[ServerConfig]) -> Option<String> {
+    let is_hidden = |server: &ServerConfig| server.protection.unauthenticated == Unauthenticated::NotFound;
+    if servers.iter().any(|server| server.path == "/" || is_hidden(server)) {
+        return None;
+    }
+    let paths: Vec<&str> = servers.iter().map(|server| server.path.as_str()).collect();
+    Some(format!(
+        "This is a server of the Model Context Protocol (MCP), for programs and not for browsers.\n\
+         Point an MCP client at {} on this host; `attache mcp-json` prints its configuration.\n",
+        paths.join(" or ")
+    ))
 }
 
 /// The limits, with the rate limit that applies to `reach`.
@@ -159,14 +182,8 @@ async fn admitted_alone(request: Request, next: Next) -> Response {
     (StatusCode::FORBIDDEN, fields, body.to_string()).into_response()
 }
 
-/// Adds to the server the credentials that its callers need.
-fn protected(
-    server: ServerBuilder,
-    endpoint: &ServerConfig,
-    reach: &Reach,
-    tls: Option<&TlsFiles>,
-    key_files: &mut KeyFiles,
-) -> Result<ServerBuilder, Fault> {
+/// Refuses to serve other machines without the protection that they make necessary.
+fn exposed(endpoint: &ServerConfig, reach: &Reach, tls: Option<&TlsFiles>) -> Result<(), Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let by_certificate = tls.is_some_and(|tls| tls.client_ca.is_some());
     let is_open = matches!(protection.gate, Some(Gate::Open(_))) || by_certificate || reach.is_local;
@@ -189,6 +206,28 @@ fn protected(
              listen on a loopback address behind a server with TLS, or set httpSettings.requireHttps to false in auth.platform_file"
         )));
     }
+    if let Some(issuer) =
+        protection.policies.iter().map(|policy| &policy.issuer).find(|issuer| Issuer::is_local(issuer))
+        && let Some(way_in) = way_in(endpoint, reach)
+    {
+        return Err(Fault::of(format!(
+            "{path} trusts the issuer {issuer}, which is on this machine, and is reachable from other machines ({way_in}): the people of \
+             a development issuer are made up, and everyone could sign in. Set auth.issuer to the URL by which clients reach the \
+             issuer, or listen on a loopback address without a public name"
+        )));
+    }
+    Ok(())
+}
+
+/// Adds to the server the credentials that its callers need.
+fn protected(
+    server: ServerBuilder,
+    endpoint: &ServerConfig,
+    reach: &Reach,
+    tls: Option<&TlsFiles>,
+    key_files: &mut KeyFiles,
+) -> Result<ServerBuilder, Fault> {
+    let ServerConfig { path, protection, .. } = endpoint;
     if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
@@ -197,6 +236,18 @@ fn protected(
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
+}
+
+/// How other machines reach an endpoint: by its address, or through a proxy that has a public name.
+fn way_in(endpoint: &ServerConfig, reach: &Reach) -> Option<String> {
+    let is_public = |host: &&String| !attache_core::http::LOOPBACK.contains(&host.as_str());
+    let host = || endpoint.hosts.iter().find(is_public).map(|host| format!("allow_host has {host}"));
+    let resource = || {
+        let resource = endpoint.protection.resource.as_ref().filter(|resource| !Issuer::is_local(resource));
+        resource.map(|resource| format!("auth.resource is {resource}"))
+    };
+    let address = || (!reach.is_local).then(|| format!("it listens on {reach}"));
+    address().or_else(host).or_else(resource)
 }
 
 /// The environment variable by which a platform announces that it authenticates callers.
@@ -255,44 +306,17 @@ const NOTHING: &str = r#"Put another MCP server behind it, in attache.toml:
     name = "crm"
     url = "http://127.0.0.1:3000/mcp"
     prefix = "crm_"
+    [[server.backend]]
+    name = "scripts"
+    tools_dir = "/srv/tools"
 
 or name one server on the command line: attache gate URL, or attache gate -- COMMAND ARGS
+or a directory with tools: attache serve --tools-dir DIR
 To try the program without another server: attache serve --demo"#;
 
-/// Starts the backends of each server, and waits shortly for them to connect, so that a client that
-/// lists tools at once finds them.
-pub(super) async fn connect(config: &Config, servers: &[Backends]) {
-    let mut bridges = Vec::new();
-    for (endpoint, backends) in config.servers.iter().zip(servers) {
-        for backend in &endpoint.backends {
-            let bridge = Arc::new(backend.bridge());
-            backends.add(&backend.prefix, Arc::clone(&bridge) as _);
-            bridges.push(bridge);
-        }
-    }
-    let until = tokio::time::Instant::now() + CONNECT_TIME;
-    for bridge in bridges {
-        if tokio::time::timeout_at(until, bridge.connected()).await.is_err() {
-            tracing::warn!(backend = bridge.name(), "a backend is not connected yet");
-        }
-    }
-}
-
-/// The time that the start waits for backends. Package runners may take longer; clients are
-/// notified of tools that appear later.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-
-/// Stops all backends at once, and waits until child processes have ended.
-pub(super) async fn disconnect(servers: Vec<Backends>) {
-    let stops: Vec<_> =
-        servers.into_iter().map(|backends| tokio::spawn(async move { backends.stop().await })).collect();
-    for stop in stops {
-        let _ = stop.await;
-    }
-}
-
 fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<ServerBuilder, Fault> {
-    let server = made(make, endpoint)?
+    let server = made(make, endpoint)
+        .map_err(|fault| fault.or_at(endpoint.path_origin()))?
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?
         .origins(endpoint.origins.clone());

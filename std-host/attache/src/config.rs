@@ -13,17 +13,25 @@ mod secret;
 mod settings;
 mod value;
 
-pub(super) use backend::{Backend, Place, revision};
+pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
+#[cfg(not(feature = "traces"))]
+pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
 pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
+pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
-pub(super) use value::{Listen, Rates};
+pub(super) use value::{Listen, Rates, life};
 
-use super::fault::{Fault, Faults, Origin};
+/// Whether a setting of a table has this name, such as `auth.issuer`.
+pub(super) fn is_setting(name: &str) -> bool {
+    name.contains('.') && SETTINGS.iter().any(|setting| setting.key == name)
+}
+
+use super::fault::{Fault, Faults, Origin, Written};
 use super::text;
 use attache_host::Limits;
 use attache_host::serve::{Proxies, TlsFiles};
@@ -53,6 +61,18 @@ pub(super) struct Config {
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
+    /// The settings that are not at their default, for the position of faults that are found later.
+    pub(super) written: Vec<Written>,
+    pub(super) listen_origin: Origin,
+    pub(super) children: ChildLimits,
+}
+
+/// The limits of all child processes together.
+#[derive(Debug)]
+pub(super) struct ChildLimits {
+    pub(super) most: usize,
+    /// The directory of the state file. `None` for the directory of the service or of the user.
+    pub(super) state_directory: Option<PathBuf>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -71,11 +91,32 @@ pub struct ServerConfig {
     resource_origin: Origin,
 }
 
+impl Config {
+    /// Adds backends of the command line to the one server of the configuration.
+    ///
+    /// # Errors
+    /// If the configuration has several servers.
+    pub(super) fn add_backends(&mut self, backends: Vec<Backend>) -> Result<(), Fault> {
+        let [server] = self.servers.as_mut_slice() else {
+            return Err(Fault::of(SEVERAL.to_owned()));
+        };
+        server.backends.extend(backends);
+        Ok(())
+    }
+}
+
+const SEVERAL: &str = "the command line can add a backend to one path: with several [[server]] in the file, write \
+                       [[server.backend]] there and run attache serve";
+
 impl ServerConfig {
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) const fn path_origin(&self) -> &Origin {
+        &self.path_origin
     }
 
     /// Returns the path of the endpoint (`path`), with its leading slash.
@@ -100,7 +141,15 @@ impl Layers {
     /// # Errors
     /// Every value that does not have the form of its setting.
     pub(super) fn read(flags: &Flags, file: Option<&Path>) -> Result<Self, Fault> {
-        let (mut layers, mut faults) = (Self::default(), Faults::default());
+        let mut faults = Faults::default();
+        let layers = Self::collect(flags, file, &mut faults);
+        faults.end().map(|()| layers.unwrap_or_default())
+    }
+
+    /// Reads all sources of values, and adds their faults. Returns `None` if there is a file that
+    /// cannot be read as a whole.
+    pub(super) fn collect(flags: &Flags, file: Option<&Path>, faults: &mut Faults) -> Option<Self> {
+        let mut layers = Self::default();
         for (setting, texts) in &flags.0 {
             faults.or_default(layers.flag(setting, texts.clone()));
         }
@@ -109,11 +158,13 @@ impl Layers {
         let file = named.as_deref();
         let path = file.unwrap_or_else(|| Path::new(FILE));
         match text::read(path) {
-            Ok(text) => faults.or_default(layers.file(path, &text)),
-            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display()))),
+            Ok(text) => layers.file(path, &text, faults).then_some(layers),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => Some(layers),
+            Err(error) => {
+                faults.add(Fault::of(format!("{}: cannot be read: {error}", path.display())));
+                None
+            }
         }
-        faults.end().map(|()| layers)
     }
 
     /// The file that a flag or `ATTACHE_CONFIG` names. An empty variable counts as unset.
@@ -157,14 +208,22 @@ impl Layers {
     /// All settings that contradict each other or name files that cannot be used.
     pub(super) fn config(&self) -> Result<Config, Fault> {
         let mut faults = Faults::default();
+        let config = self.typed(&mut faults);
+        faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
+    }
+
+    /// Returns the typed value of all settings, and adds their faults.
+    pub(super) fn typed(&self, faults: &mut Faults) -> Config {
         let config = Config {
+            written: self.written(),
+            listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
             socket_mode: value::mode(&self.text("socket_mode")).unwrap_or(0o600),
             rates: value::rate(&self.text("limits.rate")).unwrap_or(Rates::Auto),
             identity_rates: value::rate(&self.text("limits.identity_rate")).unwrap_or(Rates::Auto),
-            limits: self.limits(&mut faults),
-            servers: self.endpoints(&mut faults),
+            limits: self.limits(faults),
+            servers: self.endpoints(faults),
             tls: faults.or_default(self.tls()),
             seal: faults.or_default(self.seal()),
             log_level: self.text("log.level"),
@@ -175,9 +234,28 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             log_exchanges: self.text("log.exchanges") == "true",
+            children: ChildLimits {
+                most: self.count("children.most"),
+                state_directory: Some(self.text("children.state_dir"))
+                    .filter(|text| !text.is_empty())
+                    .map(PathBuf::from),
+            },
         };
         faults.or_default(config.check_paths());
-        faults.end().map(|()| config)
+        config
+    }
+
+    /// The settings that are not at their default, with the servers' own.
+    fn written(&self) -> Vec<Written> {
+        let servers = || core::iter::once(None).chain((0..self.servers()).map(Some));
+        let all = SETTINGS.iter().flat_map(|setting| servers().map(move |server| (setting, self.get(setting, server))));
+        let written = all.filter(|(_, given)| given.origin != Origin::Default);
+        written
+            .map(|(setting, layers::Given { texts, origin })| {
+                let file = texts.into_iter().next().filter(|_| setting.kind == Kind::File);
+                Written { key: setting.key, file, origin }
+            })
+            .collect()
     }
 
     fn limits(&self, faults: &mut Faults) -> Limits {

@@ -2,7 +2,7 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Config, Place};
+use super::config::{Backend, Children, Place, Program};
 use super::fault::{Fault, Faults, Origin};
 use super::problem::Problem;
 use super::serve::Serve;
@@ -54,6 +54,26 @@ pub(super) struct Gate {
     #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Behind the gate", requires = "command")]
     environment: Vec<String>,
 
+    /// Start one child for all calls (process), for each session of a client (session), or for each caller (caller)
+    #[arg(long, value_name = "WHAT", help_heading = "Behind the gate", requires = "command")]
+    per: Option<String>,
+
+    /// Stop the command when no call has used it for this long, such as 10min; the next call starts it again
+    #[arg(long, value_name = "TIME", help_heading = "Behind the gate", requires = "command")]
+    idle: Option<String>,
+
+    /// Kill the command when its processes use more memory than this, such as 512MiB
+    #[arg(long, value_name = "SIZE", help_heading = "Behind the gate", requires = "command")]
+    memory: Option<String>,
+
+    /// Slow the command down when its processes use more cores than this, such as 0.5
+    #[arg(long, value_name = "CORES", help_heading = "Behind the gate", requires = "command")]
+    cpu: Option<String>,
+
+    /// Kill the command when it has more processes than this
+    #[arg(long, value_name = "NUMBER", help_heading = "Behind the gate", requires = "command")]
+    processes: Option<String>,
+
     #[command(flatten)]
     serve: Serve,
 
@@ -74,9 +94,9 @@ impl Gate {
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
-        behind(&mut config, backends).unwrap_or_else(|fault| faults.add(fault));
+        config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
         faults.end()?;
-        self.serve.run_with(&config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
+        self.serve.run_with(config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
     }
 
     fn backends(&self) -> Result<Vec<Backend>, Fault> {
@@ -87,14 +107,31 @@ impl Gate {
             (Some(url), _) => (host_of(url), Place::Url { url: url.clone(), old_transport: self.sse }),
             (None, program) => (program.map(name_of).unwrap_or_default(), self.place_of_command()?),
         };
+        let children = self.children(&place)?;
         let backend = Backend::new(&name, place, Origin::Flag("gate".to_owned()));
         Ok(vec![Backend {
             prefix: self.prefix.clone().unwrap_or_default(),
             token_file: self.backend_token_file.clone(),
             plain_http: self.plain_http,
             version: self.revision,
+            children,
             ..backend
         }])
+    }
+
+    /// The settings of the command as a child process.
+    fn children(&self, place: &Place) -> Result<Children, Fault> {
+        let fault = |flag: &str, what: String| Fault::at(Origin::Flag(flag.to_owned()), what);
+        let Self { per, idle, memory, cpu, processes, .. } = self;
+        let flags = [("per", per), ("idle", idle), ("memory", memory), ("cpu", cpu), ("processes", processes)];
+        let mut children = Children::default();
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                children.flag(flag, value).map_err(|what| fault(flag, what))?;
+            }
+        }
+        children.check(place).map_err(|what| fault("gate", what))?;
+        Ok(children)
     }
 
     fn place_of_command(&self) -> Result<Place, Fault> {
@@ -108,21 +145,7 @@ impl Gate {
             },
         };
         let environment = self.environment.iter().map(variable).collect::<Result<_, _>>()?;
-        Ok(Place::Command { words: self.command.clone(), environment, directory: None })
-    }
-}
-
-/// Puts backends behind the one server of the configuration.
-fn behind(config: &mut Config, backends: Vec<Backend>) -> Result<(), Fault> {
-    match config.servers.as_mut_slice() {
-        [server] => {
-            server.backends.extend(backends);
-            Ok(())
-        }
-        _ => Err(Fault::of(
-            "attache gate serves one path: with several [[server]] in the file, write [[server.backend]] there and run attache serve"
-                .to_owned(),
-        )),
+        Ok(Place::Command(Program { words: self.command.clone(), environment, directory: None }))
     }
 }
 

@@ -17,13 +17,18 @@
 
 mod assemble;
 mod auth;
+mod backends;
+mod children;
 mod client;
 mod client_config;
 mod config;
 mod demo;
+mod dev_issuer;
 mod fault;
+mod functions;
 mod gate;
 mod health;
+mod init;
 mod keys;
 mod listen;
 mod log;
@@ -31,6 +36,7 @@ mod observability;
 mod print;
 mod problem;
 mod provision;
+mod reference;
 mod serve;
 mod status;
 #[cfg_attr(unix, path = "system/unix.rs")]
@@ -38,6 +44,7 @@ mod status;
 mod system;
 mod text;
 mod token;
+#[cfg_attr(not(feature = "traces"), path = "no_traces.rs")]
 mod traces;
 
 use attache_host::ServerBuilder;
@@ -56,7 +63,9 @@ use std::process::ExitCode;
 #[command(
     name = "attache",
     version,
-    after_help = "Try it: attache serve --demo, then point an MCP client at http://127.0.0.1:8080/mcp"
+    after_help = "Try it: attache serve --demo, then point an MCP client at http://127.0.0.1:8080/mcp\n\
+                  Set it up: attache init, attache check, attache serve",
+    max_term_width = 100
 )]
 struct Cli {
     #[command(subcommand)]
@@ -71,21 +80,30 @@ enum Command {
     /// a variable, a variable overrides the file. `attache config` prints the values in force and
     /// where each comes from. -h shows the basics.
     Serve(serve::Serve),
-    /// Check the configuration and the files it names, as `serve` does before it listens; exit code
-    /// 2 if something is wrong
+    Init(init::Init),
+    /// Check the configuration and the files that it names, and tell every mistake
+    ///
+    /// Does all that `serve` does before it listens. Starts no other program and connects to nothing.
+    /// The exit code is 2 if there is a mistake.
     Check(serve::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    #[command(name = children::COMMAND, hide = true)]
+    Watchdog(children::Watchdog),
+    Functions(functions::Functions),
     Key(keys::Key),
     Provision(provision::Provision),
+    DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
     Health(health::Health),
     List(client::List),
     Call(client::Call),
     Read(client::Read),
+    Completions(reference::Completions),
+    Man(reference::Man),
 }
 
 #[derive(Args, Debug)]
@@ -123,6 +141,11 @@ struct McpJson {
     settings: Settings,
 }
 
+/// The snippets of the page are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/service.md")]
+struct ServicePage;
+
 /// Creates the server of an endpoint from its configuration.
 type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 
@@ -135,15 +158,21 @@ type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),
+        Command::Init(init) => init.run(&server),
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Watchdog(_) => children::Watchdog::run(),
+        Command::Functions(functions) => functions.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
+        Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Call(call) => return call.run(),
         Command::Read(read) => return read.run(),
     };
@@ -159,9 +188,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
 
 impl Settings {
     fn layers(&self) -> Result<Layers, Problem> {
-        for warning in Layers::unknown_variables() {
-            complain(&format!("warning: {warning}"));
-        }
+        Layers::unknown_variables().iter().for_each(|warning| complain(&format!("warning: {warning}")));
         Ok(Layers::read(&self.flags, self.config.as_deref())?)
     }
 

@@ -12,7 +12,10 @@ use prometheus_client::metrics::counter::Counter;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The log. Dropping it writes the lines that wait.
 #[derive(Debug)]
@@ -101,16 +104,17 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// Starts the log. Waiting lines are charged to `budget`.
 pub(super) fn start(config: &Config, budget: &Budget) -> Log {
-    let exchanges = if config.log_exchanges { "info" } else { "off" };
-    let filter = EnvFilter::new(format!("{},{}={exchanges}", config.log_level, ExchangeLog::TARGET));
+    let exchanges = if config.log_exchanges { LevelFilter::INFO } else { LevelFilter::OFF };
+    // The configuration has checked the level.
+    let level = config.log_level.parse().unwrap_or(LevelFilter::INFO);
+    let filter = Targets::new().with_default(level).with_target(ExchangeLog::TARGET, exchanges);
     let queue = Queue::start(budget, io::stderr());
     let (writer, lost) = (queue.clone(), Arc::clone(&queue.lost));
-    let log = fmt().with_env_filter(filter).with_writer(move || writer.clone());
-    let log = log.with_ansi(false).log_internal_errors(false);
+    let log = fmt::layer().with_writer(move || writer.clone()).log_internal_errors(false);
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
     match config.log_json {
-        true => log.json().init(),
-        false => log.init(),
+        true => tracing_subscriber::registry().with(log.json().with_filter(filter)).init(),
+        false => tracing_subscriber::registry().with(log.with_filter(filter)).init(),
     }
     let dropped = Counter::<u64>::default();
     let told = dropped.clone();

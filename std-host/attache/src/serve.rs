@@ -1,18 +1,21 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
+use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
-use super::config::{Config, ServerConfig};
-use super::fault::{Fault, Faults};
+use super::config::{Backend, Config, Layers, Place, ServerConfig};
+use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
 use super::{MakeServer, Settings, auth, listen, log, system};
-use attache_host::serve::{Certificate, Listener, serve};
+use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
+use axum::Router;
 use clap::Args;
 use core::pin::pin;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -22,33 +25,63 @@ pub(super) struct Serve {
     #[arg(long, conflicts_with_all = ["listen", "path", "allow_host", "allow_origin"])]
     stdio: bool,
 
+    /// Serve the executables of this directory as tools, each with a description file; see docs/gate.md
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    tools_dir: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) settings: Settings,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// Directory of a function app to load and check, instead of the servers of the configuration
+    #[arg(value_name = "DIR")]
+    app: Option<PathBuf>,
+
     #[command(flatten)]
     settings: Settings,
 }
 
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
-        let config = self.settings.config()?;
-        self.run_with(&config, make)
+        match self.settings.config() {
+            Ok(config) => self.run_with(config, make),
+            // The operator sees the faults of the files that are named as well.
+            Err(problem) => Err(self.settings.check(make).err().unwrap_or(problem)),
+        }
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: &Config, make: MakeServer<'_>) -> Result<(), Problem> {
+    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        self.run_after(config, make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
+    /// to the router.
+    pub(super) fn run_after(
+        self,
+        mut config: Config,
+        make: MakeServer<'_>,
+        prepared: impl Future<Output = Result<(), Problem>>,
+        wrap: &dyn Fn(Router) -> Router,
+    ) -> Result<(), Problem> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        let config = &config;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
         let observability = Observability::new(config, &log, &budget)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
+            prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, make, &observability, &budget).await,
+                _ => http(config, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -60,17 +93,44 @@ impl Serve {
 impl Check {
     /// Makes the preparations of `serve` before it opens a socket.
     pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
-        let config = self.settings.config()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
-        runtime.block_on(async {
-            let mut faults = Faults::default();
-            let assembled = assemble(&config, &Reach::from(&config.listen), make, |server| server);
-            faults.or_default(assembled.map(drop));
-            faults.or_default(certificate(&config).map(drop));
-            faults.end()
-        })?;
+        if let Some(app) = &self.app {
+            return super::functions::check(app);
+        }
+        let config = self.settings.check(make)?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
         super::print::print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))
+    }
+}
+
+impl Settings {
+    /// Reads the configuration and the files that it names, as `serve` does before it opens a
+    /// socket. Starts no backend and connects to nothing.
+    ///
+    /// # Errors
+    /// All faults of both.
+    pub(super) fn check(&self, make: MakeServer<'_>) -> Result<Config, Problem> {
+        let mut faults = Faults::default();
+        let Some(layers) = Layers::collect(&self.flags, self.config.as_deref(), &mut faults) else {
+            faults.end()?;
+            return self.config();
+        };
+        // Key files are followed by tasks, which end with the runtime.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
+        let _context = runtime.enter();
+        let mut contradictions = Faults::default();
+        let config = layers.typed(&mut contradictions);
+        // Two routes with the same path cannot be built.
+        let assembled = match config.check_paths() {
+            Ok(()) => assemble(&config, &Reach::from(&config.listen), make, |server| server).map(drop),
+            Err(_) => Ok(()),
+        };
+        for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
+            if let Err(fault) = checked {
+                faults.add_later(fault.placed(&config.written));
+            }
+        }
+        faults.end()?;
+        Ok(config)
     }
 }
 
@@ -97,8 +157,11 @@ async fn over_stdio(
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    connect(config, &backends).await;
-    observability.figures(&limits, axum::Router::new()).await?;
+    if let Err(fault) = connect(config, &backends, &observability.ends, &Ready::default()).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
+    observability.figures(&limits, Router::new()).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = stdio::serve_until(server, tokio::io::stdin(), tokio::io::stdout(), async {
         let _ = stopped.await;
@@ -173,6 +236,7 @@ async fn http(
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
+    wrap: &dyn Fn(Router) -> Router,
 ) -> Result<(), Problem> {
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
@@ -181,7 +245,7 @@ async fn http(
         .map_err(|fault| faults.add(fault))
         .ok();
     let tls = faults.or_default(certificate(config));
-    faults.end()?;
+    faults.end().map_err(|fault| fault.placed(&config.written))?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
@@ -189,14 +253,17 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    connect(config, &backends).await;
+    if let Err(fault) = connect(config, &backends, &observability.ends, &ready).await {
+        disconnect(backends).await;
+        return Err(fault.into());
+    }
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
         say(&format!("Status page on http://{address}/"));
     }
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listener, router)
+    let serving = serve(listener, wrap(router))
         .limits(limits)
         .budget(budget.clone())
         .tls(tls)

@@ -1,12 +1,13 @@
 //! OpenTelemetry spans, sent to a collector over OTLP (HTTP, protobuf) from a separate thread.
 
 use super::fault::Fault;
-use attache_host::observe;
+use attache_host::observe::{self, Observe};
 use core::time::Duration;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::sync::Arc;
 
 /// The exporter of spans. Dropping it sends the remaining spans, if the collector accepts them
 /// soon.
@@ -40,8 +41,8 @@ impl Traces {
         Ok(Self(provider))
     }
 
-    pub(super) fn observer(&self) -> observe::Traces<SdkTracer> {
-        observe::Traces::new(self.0.tracer("attache"))
+    pub(super) fn observer(&self) -> Arc<dyn Observe> {
+        Arc::new(observe::Traces::new(self.0.tracer("attache")))
     }
 }
 

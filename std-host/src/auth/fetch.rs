@@ -1,7 +1,7 @@
 //! Fetches the metadata of an issuer, and the keys that the metadata points to.
 
 use super::key_set::{KeySet, NoKeys};
-pub(super) use super::reach::Reach;
+pub(crate) use super::reach::Reach;
 use crate::https::{self, causes};
 use crate::limits;
 use attache_core::json::without_mark;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// Fetches the keys of one issuer.
 #[derive(Debug)]
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     /// The places where the issuer may send the server.
     reach: Reach,
     /// Where the metadata is looked for.
@@ -25,7 +25,7 @@ pub(super) struct Fetcher {
 
 /// The reason why the keys of an issuer were not fetched. For the log.
 #[derive(Debug)]
-pub(super) enum Unfetched {
+pub(crate) enum Unfetched {
     /// The server must not connect to this URL.
     Forbidden(String),
     Client(String),
@@ -41,16 +41,26 @@ pub(super) enum Unfetched {
 }
 
 /// The members of the metadata that are read (RFC 8414 §2).
-#[derive(Deserialize)]
-struct Metadata {
+#[derive(Debug, Deserialize)]
+pub(crate) struct Metadata {
     issuer: String,
     jwks_uri: String,
+    #[cfg(feature = "authorization-server")]
+    pub(crate) authorization_endpoint: Option<String>,
+    #[cfg(feature = "authorization-server")]
+    pub(crate) token_endpoint: Option<String>,
+    #[cfg(feature = "authorization-server")]
+    #[serde(default)]
+    pub(crate) token_endpoint_auth_methods_supported: Vec<String>,
+    #[cfg(feature = "authorization-server")]
+    #[serde(default)]
+    pub(crate) authorization_response_iss_parameter_supported: bool,
 }
 
 impl Fetcher {
     /// Fetches the keys of `issuer`. Its metadata is at `server`, the URL from which `reach` was
     /// made.
-    pub(super) fn new(reach: Reach, server: &str, issuer: &str) -> Self {
+    pub(crate) fn new(reach: Reach, server: &str, issuer: &str) -> Self {
         Self { reach, server: server.to_owned(), issuer: issuer.to_owned(), keys_at: None }
     }
 
@@ -62,11 +72,18 @@ impl Fetcher {
         timeout(limits::FETCH_TIME, self.fetched()).await.unwrap_or(Err(Unfetched::TooSlow))
     }
 
+    /// Fetches the metadata of the issuer.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) async fn metadata(&self) -> Result<Metadata, Unfetched> {
+        let client = Client::new(&self.reach)?;
+        timeout(limits::FETCH_TIME, self.discovered(&client)).await.unwrap_or(Err(Unfetched::TooSlow))
+    }
+
     async fn fetched(&mut self) -> Result<KeySet, Unfetched> {
-        let client = Client { http: client(&self.reach)?, reach: self.reach.clone() };
+        let client = Client::new(&self.reach)?;
         let url = match self.keys_at.take() {
             Some(url) => url,
-            None => self.discovered(&client).await?,
+            None => self.discovered(&client).await?.jwks_uri,
         };
         // If this request fails, the next fetch reads the metadata again, because the keys may have
         // moved.
@@ -76,14 +93,14 @@ impl Fetcher {
         Ok(keys)
     }
 
-    /// Reads the metadata and returns the URL of the keys.
-    async fn discovered(&self, client: &Client) -> Result<String, Unfetched> {
+    /// Reads the metadata.
+    async fn discovered(&self, client: &Client) -> Result<Metadata, Unfetched> {
         let mut failed = Vec::new();
         for url in places(&self.server) {
             match client.metadata(&url).await {
                 // RFC 8414 §3.3: the issuers MUST be identical, or one issuer could speak for
                 // another.
-                Ok(found) if found.issuer == self.issuer => return Ok(found.jwks_uri),
+                Ok(found) if found.issuer == self.issuer => return Ok(found),
                 Ok(found) => failed.push(Unfetched::Other(found.issuer)),
                 Err(error) => failed.push(error),
             }
@@ -94,7 +111,7 @@ impl Fetcher {
 
 /// Returns the URLs where the metadata of an issuer may be: RFC 8414 §3.1 and §5, OpenID Connect
 /// Discovery 1.0 §4. MCP basic/authorization prescribes this order.
-fn places(issuer: &str) -> Vec<String> {
+pub(crate) fn places(issuer: &str) -> Vec<String> {
     let issuer = issuer.trim_end_matches('/');
     let host = issuer.find("://").map_or(0, |at| at + 3);
     let path = issuer[host..].find('/').map_or(issuer.len(), |at| host + at);
@@ -108,12 +125,38 @@ fn places(issuer: &str) -> Vec<String> {
 }
 
 /// An HTTP client together with the URLs that it may request.
-struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     reach: Reach,
 }
 
 impl Client {
+    pub(crate) fn new(reach: &Reach) -> Result<Self, Unfetched> {
+        Ok(Self { http: client(reach)?, reach: reach.clone() })
+    }
+
+    /// Sends a form, and returns the status and the body of the answer.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        form: String,
+        authorization: Option<&str>,
+    ) -> Result<(u16, Vec<u8>), Unfetched> {
+        if !self.reach.allows(url) {
+            return Err(Unfetched::Forbidden(url.to_owned()));
+        }
+        let request = self.http.post(url).header("accept", "application/json").body(form);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let request = match authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| Unfetched::Client(causes(&error)))?;
+        let status = response.status().as_u16();
+        Ok((status, whole(response, url).await?))
+    }
+
     async fn metadata(&self, url: &str) -> Result<Metadata, Unfetched> {
         let body = self.get(url).await?;
         serde_json::from_slice(without_mark(&body)).map_err(|_| Unfetched::NotJson(url.to_owned()))
@@ -126,19 +169,25 @@ impl Client {
             return Err(Unfetched::Forbidden(url.to_owned()));
         }
         let failed = |error: reqwest::Error| Unfetched::Client(causes(&error));
-        let mut response = self.http.get(url).header("accept", "application/json").send().await.map_err(failed)?;
+        let response = self.http.get(url).header("accept", "application/json").send().await.map_err(failed)?;
         if response.status() != http::StatusCode::OK {
             return Err(Unfetched::Status(url.to_owned(), response.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if piece.len() > limits::FETCHED - body.len() {
-                return Err(Unfetched::TooLarge(url.to_owned()));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body)
+        whole(response, url).await
     }
+}
+
+/// Returns the body of an answer. Fails if it exceeds its limit.
+async fn whole(mut response: reqwest::Response, url: &str) -> Result<Vec<u8>, Unfetched> {
+    let failed = |error: reqwest::Error| Unfetched::Client(causes(&error));
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(failed)? {
+        if piece.len() > limits::FETCHED - body.len() {
+            return Err(Unfetched::TooLarge(url.to_owned()));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// Builds an HTTP client that does not follow redirects, which could lead to places that the

@@ -1,9 +1,11 @@
 //! An issuer of tokens, and the policy for them.
 
+#[cfg(feature = "discovery")]
 use super::fetch::{Fetcher, Reach};
 use super::key_set::{KeySet, NoKeys};
 use super::source::Source;
 use attache_core::auth::{ANY, IssuerPolicy, Rules};
+#[cfg(feature = "discovery")]
 use core::fmt;
 use core::time::Duration;
 
@@ -19,6 +21,7 @@ pub struct Issuer {
     pub(super) source: Source,
 }
 
+#[cfg(feature = "discovery")]
 /// The identifier of an issuer from which the server would fetch no keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidIssuer {
@@ -26,12 +29,14 @@ pub struct InvalidIssuer {
     pub issuer: String,
 }
 
+#[cfg(feature = "discovery")]
 impl fmt::Display for InvalidIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "issuer {:?} must be an https URL, or an http URL of this machine", self.issuer)
     }
 }
 
+#[cfg(feature = "discovery")]
 impl core::error::Error for InvalidIssuer {}
 
 /// Takes a list of texts.
@@ -59,6 +64,7 @@ impl Issuer {
     /// # Errors
     /// [`InvalidIssuer`] if `issuer` is not an `https` URL, or names an address that means something else to each machine; `http` is
     /// allowed on this machine.
+    #[cfg(feature = "discovery")]
     pub fn discovered(issuer: &str) -> Result<Self, InvalidIssuer> {
         let Names { server, issuer: named } = Names::of(issuer);
         let reach = Reach::of(&server).filter(|reach| reach.allows(&server));
@@ -70,6 +76,12 @@ impl Issuer {
     /// Whether the tokens of the issuer are of many tenants, so that its [`tenants`](Issuer::tenants) have to be named.
     pub fn has_tenants(&self) -> bool {
         self.policy.issuers.first().is_some_and(|issuer| issuer.contains(TENANT))
+    }
+
+    /// Whether the issuer is on this machine, so that its tokens are good for development alone.
+    #[cfg(feature = "discovery")]
+    pub fn is_local(issuer: &str) -> bool {
+        Reach::of(&Names::of(issuer).server).is_some_and(|reach| reach.is_local())
     }
 
     /// Creates an issuer with keys from a JSON Web Key Set (RFC 7517). Nothing is fetched.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// The keys of one issuer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct KeySet {
+pub(crate) struct KeySet {
     keys: Vec<Arc<Key>>,
     /// The `kid` of keys that are not served here, because of their algorithm, size or use.
     not_served: Vec<String>,
@@ -17,7 +17,7 @@ pub(super) struct KeySet {
 
 /// A public key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// Empty if the key has no `kid`.
     kid: String,
     /// The issuer of all tokens that the key may verify, if the set names one.
@@ -93,7 +93,7 @@ impl KeySet {
 
     /// Returns the key with this `kid` that `fits`. If the token has no `kid`, returns the fitting
     /// key for `alg`, provided there is exactly one.
-    pub(super) fn find(&self, kid: Text<'_>, alg: Text<'_>, fits: impl Fn(&Key) -> bool) -> Option<Arc<Key>> {
+    pub(crate) fn find(&self, kid: Text<'_>, alg: Text<'_>, fits: impl Fn(&Key) -> bool) -> Option<Arc<Key>> {
         let is_for = |key: &&Arc<Key>| alg.is(key.algorithm().name());
         if !kid.raw().is_empty() {
             let mut named: Vec<_> = self.keys.iter().filter(|key| kid.is(&key.kid)).collect();

@@ -3,7 +3,7 @@
 //! verified.
 //!
 //! ```
-//! # #[cfg(feature = "tokens")]
+//! # #[cfg(feature = "discovery")]
 //! # fn server() -> Result<attache_host::ServerBuilder, Box<dyn core::error::Error>> {
 //! use attache_host::Server;
 //! use attache_host::auth::{Auth, Issuer, Tokens};
@@ -16,34 +16,39 @@
 //! ```
 
 mod caller;
+mod custom;
 #[cfg(feature = "tokens")]
 mod explain;
 #[cfg(feature = "tokens")]
-mod fetch;
+#[cfg_attr(not(feature = "discovery"), path = "no_fetch.rs")]
+pub(crate) mod fetch;
 #[cfg(feature = "tokens")]
 mod issuer;
 #[cfg(feature = "serve")]
 pub mod key_file;
 #[cfg(feature = "tokens")]
-mod key_set;
+pub(crate) mod key_set;
 mod keys;
 mod platform;
 #[cfg(feature = "tokens")]
 mod platform_file;
-#[cfg(feature = "tokens")]
-mod reach;
+#[cfg(feature = "discovery")]
+pub(crate) mod reach;
 #[cfg(feature = "tokens")]
 mod seen;
 #[cfg(feature = "tokens")]
-mod source;
+pub(crate) mod source;
 #[cfg(feature = "tokens")]
 mod tokens;
 
 pub use caller::Caller;
+pub use custom::Rejection;
 #[cfg(feature = "tokens")]
 pub use explain::Explained;
+#[cfg(feature = "discovery")]
+pub use issuer::InvalidIssuer;
 #[cfg(feature = "tokens")]
-pub use issuer::{InvalidIssuer, Issuer};
+pub use issuer::Issuer;
 #[cfg(feature = "tokens")]
 pub use key_set::NoKeys;
 pub use keys::{Keys, ShortKey};
@@ -51,6 +56,8 @@ pub use keys::{Keys, ShortKey};
 pub use platform_file::{IssuerSettings, PlatformFile};
 #[cfg(feature = "tokens")]
 pub use tokens::{InvalidResource, Tokens};
+
+use custom::Custom;
 
 use crate::budget::Budget;
 use attache_core::auth::{Access, Authenticated, Denied, Gate, Shown, Verified};
@@ -74,6 +81,7 @@ pub struct Auth {
     unauthenticated: Unauthenticated,
     /// The header fields in which a proxy reports the host and scheme of the original request.
     forwarded: Option<[HeaderName; 2]>,
+    custom: Option<Custom>,
     #[cfg(feature = "tokens")]
     tokens: Option<Tokens>,
 }
@@ -134,6 +142,35 @@ impl Auth {
         Self::of(Gate::Platform, Keys::default())
     }
 
+    /// Has the application find the caller of each request, from its head. A layer in front of the
+    /// endpoint may have put the caller's session into the extensions of the request.
+    ///
+    /// `find` runs before anything else is known of the request, so it must not trust its content,
+    /// and should be fast. Sessions, the answers to questions and rate limits are bound to the
+    /// [`subject`](Caller::subject) of the caller.
+    ///
+    /// ```
+    /// use attache_host::Server;
+    /// use attache_host::auth::{Auth, Caller, Rejection};
+    /// use http::request::Parts;
+    ///
+    /// #[derive(Clone)]
+    /// struct SignedIn(String);
+    ///
+    /// let auth = Auth::custom(async |head: Parts| match head.extensions.get::<SignedIn>() {
+    ///     Some(SignedIn(name)) => Ok(Caller::new(name).with_scope("notes.write")),
+    ///     None => Err(Rejection::Unauthenticated("no session".to_owned())),
+    /// });
+    /// let server = Server::new("notes", "1.0").auth(auth);
+    /// ```
+    pub fn custom<F, Fut>(find: F) -> Self
+    where
+        F: Fn(Parts) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Caller, Rejection>> + Send + 'static,
+    {
+        Self { custom: Some(Custom::new(find)), ..Self::of(Gate::Platform, Keys::default()) }
+    }
+
     /// Sets the answer to callers without valid credentials.
     #[must_use]
     pub const fn unauthenticated(mut self, answer: Unauthenticated) -> Self {
@@ -171,6 +208,7 @@ impl Auth {
             key_in_query: false,
             unauthenticated: Unauthenticated::Challenge,
             forwarded: None,
+            custom: None,
             #[cfg(feature = "tokens")]
             tokens: None,
         }
@@ -278,14 +316,18 @@ impl Auth {
         }
     }
 
-    /// Checks the credentials that came with `headers`. The log gets the reason of a refusal, and the peer gets only the refusal.
-    pub(crate) async fn check<'h>(&self, came: Unverified<'h>, headers: &HeaderMap) -> Result<Evidence<'h>, Refusal> {
+    /// Checks the credentials of the request with this head. The log gets the reason of a refusal, and
+    /// the peer gets only the refusal.
+    pub(crate) async fn check<'h>(&self, came: Unverified<'h>, head: &Parts) -> Result<Evidence<'h>, Refusal> {
         match came {
             // `Evidence::caller` checks the key: the caller borrows from the keys.
             Unverified::Key(shown) => Ok(Evidence::Key { shown, keys: self.keys.now() }),
-            Unverified::Platform => match platform::caller(headers) {
-                Ok(verified) => Ok(Evidence::Platform(Box::new(verified))),
-                Err(denied) => Err(log_denial(&denied)),
+            Unverified::Platform => match &self.custom {
+                Some(custom) => found(custom.caller(head).await),
+                None => match platform::caller(&head.headers) {
+                    Ok(verified) => Ok(Evidence::Vouched(Box::new(verified))),
+                    Err(denied) => Err(log_denial(&denied)),
+                },
             },
             #[cfg(feature = "tokens")]
             Unverified::Token(bearer) => self.token(bearer).await,
@@ -336,8 +378,10 @@ pub(crate) enum Evidence<'h> {
     /// A token that was checked.
     #[cfg(feature = "tokens")]
     Token(Arc<Seen>),
-    /// The caller as a platform describes it.
-    Platform(Box<Verified<Vec<u8>>>),
+    /// The caller as a platform or the application describes it.
+    Vouched(Box<Verified<Vec<u8>>>),
+    /// The application does not know the caller.
+    Guest,
 }
 
 impl Evidence<'_> {
@@ -347,9 +391,27 @@ impl Evidence<'_> {
             Self::Key { shown, keys } => keys.check(*shown),
             #[cfg(feature = "tokens")]
             Self::Token(seen) => Ok(Authenticated::token(seen.verified())),
-            Self::Platform(verified) => Ok(Authenticated::token(verified)),
+            Self::Vouched(verified) => Ok(Authenticated::token(verified)),
+            Self::Guest => Ok(Authenticated::anonymous(&Access::Guest)),
         }
     }
+}
+
+/// Returns the proof of a caller that the application has found.
+fn found(found: Result<Caller, Rejection>) -> Result<Evidence<'static>, Refusal> {
+    let refusal = match &found {
+        Ok(caller) => {
+            let vouched = caller.vouched().map_err(|denied| log_denial(&denied))?;
+            return Ok(vouched.map_or(Evidence::Guest, |verified| Evidence::Vouched(Box::new(verified))));
+        }
+        Err(Rejection::Unauthenticated(_)) => Refusal::NoToken,
+        Err(Rejection::Forbidden(_)) => Refusal::Forbidden,
+        Err(Rejection::Unavailable(_)) => Refusal::Undecided,
+    };
+    if let Err(rejection) = found {
+        crate::why::note(&rejection);
+    }
+    Err(refusal)
 }
 
 /// Logs why a caller is refused, and returns the part of the reason that the peer may know.

@@ -11,19 +11,21 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// has named, is trusted more than hosts named by the issuer: an issuer elsewhere must not reach
 /// services on this machine or the metadata service of a cloud.
 #[derive(Clone, Debug)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// The issuer's host as the operator wrote it, without brackets.
     host: String,
     /// Whether the issuer uses plain http, which is only allowed on this machine.
     is_plain: bool,
     /// Whether the issuer's host is a loopback name or address.
     is_local: bool,
+    /// Whether addresses of private networks are refused.
+    is_public: bool,
 }
 
 impl Reach {
     /// Returns the allowed places for the issuer at this URL, or `None` if the URL is neither
     /// `https` nor `http` on this machine.
-    pub(super) fn of(issuer: &str) -> Option<Self> {
+    pub(crate) fn of(issuer: &str) -> Option<Self> {
         let url = Url::parse(issuer).ok()?;
         let host = bare(url.host_str()?).to_owned();
         let is_local =
@@ -33,12 +35,23 @@ impl Reach {
             "http" if is_local => true,
             _ => return None,
         };
-        Some(Self { host, is_plain, is_local })
+        Some(Self { host, is_plain, is_local, is_public: false })
+    }
+
+    /// The places to which a URL that a client has chosen may lead: the public Internet, and this machine if `with_loopback` is set.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) const fn public(with_loopback: bool) -> Self {
+        Self { host: String::new(), is_plain: with_loopback, is_local: with_loopback, is_public: true }
+    }
+
+    /// Whether the issuer's host is a loopback name or address.
+    pub(crate) const fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Whether the server may request this URL. It is parsed by the same parser as in the HTTP
     /// client, which knows all forms of an address, such as `2130706433` and `0x7f.1`.
-    pub(super) fn allows(&self, url: &str) -> bool {
+    pub(crate) fn allows(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else { return false };
         let Some(host) = url.host_str().map(bare) else { return false };
         let by_scheme = match url.scheme() {
@@ -56,6 +69,7 @@ impl Reach {
         match meant(address) {
             address if address.is_loopback() => self.is_local || host == self.host,
             _ if LOOPBACK.iter().any(|name| bare(name) == host) => false,
+            address if self.is_public && is_private(address) => false,
             IpAddr::V4(address) => !is_special(address),
             IpAddr::V6(address) => {
                 let is_metadata = METADATA_V6.contains(&address);
@@ -63,6 +77,15 @@ impl Reach {
                 !is_special && !is_metadata
             }
         }
+    }
+}
+
+/// Whether an address is of a private network.
+const fn is_private(address: IpAddr) -> bool {
+    match address {
+        // RFC 6598 §7: 100.64/10 is between a provider and its customers.
+        IpAddr::V4(address) => address.is_private() || matches!(address.octets(), [100, 64..=127, ..]),
+        IpAddr::V6(address) => address.is_unique_local(),
     }
 }
 
@@ -234,6 +257,28 @@ mod tests {
         }
         let secure = Reach::of("https://localhost").expect("an issuer");
         assert!(secure.allows("https://127.0.0.1/keys") && !secure.allows("http://127.0.0.1/keys"));
+    }
+
+    #[cfg(feature = "authorization-server")]
+    #[test]
+    fn url_of_a_client_leads_to_the_public_internet_alone_or_to_this_machine_if_that_is_allowed() {
+        for (url, public, with_loopback) in [
+            ("https://client.example/a", true, true),
+            ("https://192.0.2.1/a", true, true),
+            ("https://10.0.0.1/a", false, false),
+            ("https://172.16.0.1/a", false, false),
+            ("https://192.168.0.1/a", false, false),
+            ("https://100.64.0.1/a", false, false),
+            ("https://[fd00::1]/a", false, false),
+            ("https://[::ffff:10.0.0.1]/a", false, false),
+            ("https://169.254.169.254/a", false, false),
+            ("https://127.0.0.1/a", false, true),
+            ("http://127.0.0.1/a", false, true),
+            ("http://client.example/a", false, false),
+        ] {
+            assert_eq!(Reach::public(false).allows(url), public, "{url}");
+            assert_eq!(Reach::public(true).allows(url), with_loopback, "{url}");
+        }
     }
 
     #[test]

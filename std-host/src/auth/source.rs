@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// The keys of one issuer: given, or fetched and cached.
 #[derive(Debug)]
-pub(super) struct Source(Arc<Shared>);
+pub(crate) struct Source(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -30,8 +30,8 @@ pub(super) struct Snapshot {
 }
 
 /// A key, and the generation of the key set in which it was found.
-pub(super) struct Found {
-    pub(super) key: Arc<Key>,
+pub(crate) struct Found {
+    pub(crate) key: Arc<Key>,
     pub(super) generation: u32,
 }
 
@@ -62,7 +62,7 @@ struct Deadlines {
 
 /// The behaviour of a request when keys have to be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fetch {
+pub(crate) enum Fetch {
     /// The request waits for the keys.
     Wait,
     /// The request continues without the keys, which are fetched in the background. So the time of
@@ -75,7 +75,8 @@ impl Source {
         Self::of(keys, None)
     }
 
-    pub(super) fn fetched(fetcher: Fetcher) -> Self {
+    #[cfg(feature = "discovery")]
+    pub(crate) fn fetched(fetcher: Fetcher) -> Self {
         let remote = Remote { fetches: Mutex::new(Fetches { fetcher, last: None }), deadlines: RwLock::new(None) };
         Self::of(KeySet::default(), Some(remote))
     }
@@ -90,7 +91,9 @@ impl Source {
     pub(super) async fn fresh(&self, fetch: Fetch) -> Arc<Snapshot> {
         match self.0.age() {
             Age::Fresh => {}
-            Age::Stale if fetch == Fetch::Wait => drop(self.0.fetch(|shared| shared.age() != Age::Stale).await),
+            Age::Stale if fetch == Fetch::Wait => {
+                Box::pin(self.0.fetch(|shared| shared.age() != Age::Stale)).await;
+            }
             Age::Due | Age::Stale => self.fetch_beside(),
         }
         self.0.snapshot()
@@ -98,7 +101,7 @@ impl Source {
 
     /// Returns the key that `find` selects. If the set does not have it, the keys are fetched at
     /// once, unless the last fetch was a moment ago.
-    pub(super) async fn key<'t>(
+    pub(crate) async fn key<'t>(
         &self,
         kid: Text<'t>,
         fetch: Fetch,

@@ -119,7 +119,8 @@ impl Tokens {
             }
         }
         let mut scratch = vec![0; token.len()];
-        let seen = self.verify(bearer, &mut scratch, fetch).await?;
+        // In a box, so that the futures of requests with known tokens stay small.
+        let seen = Box::pin(self.verify(bearer, &mut scratch, fetch)).await?;
         self.cache.put(&seen, now());
         Ok(seen)
     }

@@ -72,6 +72,18 @@ impl Call {
         &self.called.caller
     }
 
+    /// Returns the name of the client's session, which no other session has. `None` for a client of
+    /// revision 2026-07-28, which has no sessions, and for a legacy client that has begun none.
+    pub const fn session(&self) -> Option<[u8; 16]> {
+        self.called.session
+    }
+
+    /// Returns the name and version of the client, if it sends them with each request.
+    // MCP 2026-07-28 basic/index: `io.modelcontextprotocol/clientInfo`.
+    pub fn client_info(&self) -> Option<Value> {
+        self.called.metadata.get("io.modelcontextprotocol/clientInfo").filter(Value::is_object)
+    }
+
     /// Returns the protocol revision of the client.
     pub const fn version(&self) -> Version {
         self.called.version

@@ -17,6 +17,7 @@ pub struct Entry {
     members: Members,
     mirrors: Vec<(String, String)>,
     completes: bool,
+    scopes: Vec<String>,
 }
 
 /// The error for an entry that cannot be published, with the reason.
@@ -56,7 +57,7 @@ impl Entry {
             // tasks.
             members.take("execution");
         }
-        Ok(Self { kind, key, members, mirrors: found, completes: false })
+        Ok(Self { kind, key, members, mirrors: found, completes: false, scopes: Vec::new() })
     }
 
     /// Declares that the backend completes the arguments of this prompt or the variables of this
@@ -65,6 +66,17 @@ impl Entry {
     pub fn with_completion(mut self) -> Self {
         self.completes = matches!(self.kind, Kind::Prompt | Kind::Template);
         self
+    }
+
+    /// Requires a scope of the callers of this entry.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    pub(super) fn scopes(&self) -> &[String] {
+        &self.scopes
     }
 
     /// Returns the kind of the entry.

@@ -48,7 +48,7 @@ pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
-pub use publisher::{Backends, Publisher};
+pub use publisher::{Backends, INSTRUCTIONS, Publisher};
 pub(crate) use watches::Watched;
 
 use crate::CompletionRequest;

@@ -3,10 +3,13 @@
 use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
-use crate::offer::{Asked, Called, Changes, Completion, NameTaken, Offer, Source, WeakChanges};
+use crate::limits::STOP_GRACE;
+use crate::offer::{Asked, Called, Changes, Completion, NameTaken, Needed, Offer, Source, WeakChanges};
 use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// The backends of one server. Clones belong to the same server.
 #[derive(Clone)]
@@ -18,8 +21,14 @@ pub struct Backends {
 
 #[derive(Default)]
 struct List {
-    backends: Vec<(Source, Arc<dyn Backend>)>,
+    backends: Vec<Attached>,
     last: u32,
+}
+
+struct Attached {
+    source: Source,
+    backend: Arc<dyn Backend>,
+    calls: RunningCalls,
 }
 
 impl Backends {
@@ -30,11 +39,12 @@ impl Backends {
     /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs do
     /// not change. The backend may change its entries while the server runs.
     pub fn add(&self, prefix: &str, backend: Arc<dyn Backend>) -> Publisher {
+        let calls = RunningCalls::default();
         let source = {
             let mut list = self.list();
             list.last += 1;
             let source = Source(list.last);
-            list.backends.push((source, Arc::clone(&backend)));
+            list.backends.push(Attached { source, backend: Arc::clone(&backend), calls: calls.clone() });
             source
         };
         // A backend may come with log messages, changes and updates at any time.
@@ -43,20 +53,25 @@ impl Backends {
             offers.declare_all();
         });
         let changes = self.changes.downgrade();
-        let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend) };
+        let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend), calls };
         backend.attach(publisher.clone());
         publisher
     }
 
-    /// Removes the backend of `publisher` with all its entries, and stops it.
+    /// Removes the backend of `publisher` with all its entries, and stops it. Calls that run get
+    /// [`STOP_GRACE`] to end first. Calls that wait for the answers of their client do, too.
     pub async fn remove(&self, publisher: &Publisher) {
         let removed = {
             let mut list = self.list();
-            let place = list.backends.iter().position(|(source, _)| *source == publisher.source);
-            place.map(|place| list.backends.remove(place).1)
+            let place = list.backends.iter().position(|attached| attached.source == publisher.source);
+            place.map(|place| list.backends.remove(place))
         };
         self.changes.replace(publisher.source, Vec::new());
-        if let Some(backend) = removed {
+        self.changes.instruct(Some(publisher.source), "");
+        if let Some(Attached { backend, calls, .. }) = removed {
+            if timeout(STOP_GRACE, calls.ended()).await.is_err() {
+                tracing::warn!("a backend is removed although calls of it still run");
+            }
             backend.stop().await;
         }
     }
@@ -64,7 +79,7 @@ impl Backends {
     /// Stops all backends at once, and waits until they have ended: for a server that has answered its last call.
     pub async fn stop(&self) {
         let backends = core::mem::take(&mut self.list().backends);
-        let stop = |(_, backend): (Source, Arc<dyn Backend>)| tokio::spawn(async move { backend.stop().await });
+        let stop = |Attached { backend, .. }: Attached| tokio::spawn(async move { backend.stop().await });
         let stops: Vec<_> = backends.into_iter().map(stop).collect();
         for stop in stops {
             // An error means that this backend has panicked. The others are stopped all the same.
@@ -76,7 +91,8 @@ impl Backends {
     pub(super) fn source_of(&self, uri: &str) -> Option<Arc<dyn Backend>> {
         let source = self.changes.offers().source_of(uri)?;
         let list = self.list();
-        list.backends.iter().find(|(known, _)| *known == source).map(|(_, backend)| Arc::clone(backend))
+        let attached = list.backends.iter().find(|attached| attached.source == source)?;
+        Some(Arc::clone(&attached.backend))
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
@@ -97,6 +113,7 @@ pub struct Publisher {
     source: Source,
     prefix: Arc<str>,
     backend: Weak<dyn Backend>,
+    calls: RunningCalls,
 }
 
 impl Publisher {
@@ -114,6 +131,25 @@ impl Publisher {
         changes.replace(self.source, offers)
     }
 
+    /// Returns the entries of this backend that are left out now because another entry of the server
+    /// has their name or URI.
+    pub fn hidden(&self) -> Vec<NameTaken> {
+        self.changes.upgrade().map(|changes| changes.offers().hidden_of(self.source)).unwrap_or_default()
+    }
+
+    /// Sets the instructions of this backend for the model. They follow those of the server. Text
+    /// beyond [`INSTRUCTIONS`] is left out.
+    pub fn instructions(&self, text: &str) {
+        let Some(changes) = self.changes.upgrade() else { return };
+        let end = text.floor_char_boundary(INSTRUCTIONS);
+        let text = text.get(..end).unwrap_or_default().trim();
+        let text = match (&*self.prefix, text) {
+            (_, "") | ("", _) => text.to_owned(),
+            (prefix, text) => format!("For the tools and prompts whose names begin with {prefix}:\n{text}"),
+        };
+        changes.instruct(Some(self.source), &text);
+    }
+
     /// Notifies the clients that have subscribed to this resource that it has changed.
     pub fn resource_updated(&self, uri: impl Into<String>) {
         if let Some(changes) = self.changes.upgrade() {
@@ -123,21 +159,21 @@ impl Publisher {
 
     fn offer(&self, entry: &Entry, backend: &Arc<dyn Backend>) -> Offer {
         let (kind, name) = (entry.kind(), Arc::<str>::from(entry.key()));
-        let starts = (Arc::clone(backend), Arc::clone(&name));
+        let starts = (Arc::clone(backend), Arc::clone(&name), self.calls.clone());
         let start = move |asked: Asked<'_>, called: Called<Changes>, sealer: Sealer| {
-            let (backend, name) = &starts;
+            let (backend, name, calls) = &starts;
             let uri = match asked {
                 Asked::With(_) => None,
                 Asked::Uri(uri, _) => Some(uri),
             };
             let call = Call::new(kind, Arc::clone(name), uri, called, sealer);
-            run(kind, call, |call| backend.start(call))
+            run(kind, call, calls.begin(), |call| backend.start(call))
         };
         let complete = entry.completes().then(|| {
-            let backend = Arc::clone(backend);
+            let (backend, calls) = (Arc::clone(backend), self.calls.clone());
             Completion::new(move |request, called, sealer| {
                 let call = Call::completing(kind, Arc::clone(&name), called, sealer);
-                run(kind, call, |call| backend.complete(request, call))
+                run(kind, call, calls.begin(), |call| backend.complete(request, call))
             })
         });
         Offer {
@@ -146,7 +182,7 @@ impl Publisher {
             // The backend's server checks the arguments.
             arguments: None,
             mirrors: entry.mirrors().to_vec(),
-            needs: Vec::new(),
+            needs: entry.scopes().iter().cloned().map(Needed::Scope).collect(),
             start: Box::new(start),
             complete,
             source: Some(self.source),
@@ -160,14 +196,52 @@ impl fmt::Debug for Publisher {
     }
 }
 
+/// Most bytes of the instructions of one backend. Models read them with every conversation.
+pub const INSTRUCTIONS: usize = 16 * 1024;
+
+/// The number of calls of a backend that run.
+#[derive(Clone)]
+struct RunningCalls(watch::Sender<usize>);
+
+/// Counts a call as running until it is dropped.
+struct Runs(RunningCalls);
+
+impl Default for RunningCalls {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl RunningCalls {
+    fn begin(&self) -> Runs {
+        self.0.send_modify(|calls| *calls += 1);
+        Runs(self.clone())
+    }
+
+    /// Waits until no call runs.
+    async fn ended(&self) {
+        // The sender is a field of `self`, so it is there.
+        let _ = self.0.subscribe().wait_for(|calls| *calls == 0).await;
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|calls| *calls -= 1);
+    }
+}
+
 /// Runs a call so that a panic in the backend ends only this call.
-fn run(kind: Kind, call: Call, begin: impl FnOnce(Call) -> Run) -> Running {
+fn run(kind: Kind, call: Call, runs: Runs, begin: impl FnOnce(Call) -> Run) -> Running {
     let version = call.version();
     let failed = if kind == Kind::Tool { tool_crashed } else { crashed };
     guarded(
         || {
             let run = begin(call);
-            Ok(async move { run.await.into_outcome(kind, version) })
+            Ok(async move {
+                let _runs = runs;
+                run.await.into_outcome(kind, version)
+            })
         },
         failed,
     )

@@ -1,14 +1,16 @@
 //! A call of the gate that runs at an upstream.
 
+use super::connection::Connection;
 use super::content;
 use super::failures::{self, Failed};
 use super::json::text;
 use super::limits::PAGE_ROUNDS;
 use super::questions::Dialogue;
 use super::requests::request;
-use super::upstream::{Connection, Upstream};
-use crate::backend::{Answer, Call};
-use crate::client::{Error, Event, RawJson, Version};
+use super::tasks;
+use super::upstream::{Unconnected, Upstream};
+use crate::backend::{Answer, Call, Kind};
+use crate::client::{Call as Running, Error, Event, RawJson};
 use attache_core::tool::Level;
 use std::sync::Arc;
 
@@ -19,6 +21,11 @@ pub(super) async fn run(upstream: &Arc<Upstream>, call: &Call) -> Answer {
     loop {
         let connection = match upstream.connection(call).await {
             Ok(connection) => connection,
+            // The call has not been written.
+            Err(Unconnected::Failed(Some(error))) if is_dead(&error) && !core::mem::replace(&mut is_retry, true) => {
+                upstream.doubt(error);
+                continue;
+            }
             Err(unconnected) => return failures::unconnected(upstream, unconnected),
         };
         let error = match once(upstream, &connection, call).await {
@@ -65,7 +72,14 @@ async fn once(upstream: &Upstream, connection: &Arc<Connection>, call: &Call) ->
     if let Some(level) = call.log_level() {
         connection.log_from(level).await;
     }
-    let mut running = connection.client.start(request(call, connection));
+    if call.kind() == Kind::Tool && upstream.needs_task(call.name()) {
+        return tasks::run(upstream, connection, call).await;
+    }
+    followed(upstream, call, connection.client.start(request(upstream, call, connection))).await
+}
+
+/// Waits for the result of a request, and forwards what comes before it.
+pub(super) async fn followed(upstream: &Upstream, call: &Call, mut running: Running) -> Result<RawJson, Error> {
     let mut dialogue = Dialogue::new(upstream, call);
     loop {
         let event = tokio::select! {
@@ -96,9 +110,4 @@ async fn log(call: &Call, params: &RawJson) {
     if let (Some(level), Some(data)) = (level, params.member("data")) {
         call.log(level, text(params, "logger").as_deref(), &data).await;
     }
-}
-
-/// Whether a client of this revision can be sent to pages.
-pub(super) fn can_visit(call: &Call) -> bool {
-    call.version() >= Version::V2025_11_25 && call.client_capabilities()["elicitation"]["url"].is_object()
 }

@@ -4,9 +4,10 @@
 //! with a member `kind` in `data` that programs can tell apart. A credential, a challenge or an HTTP status of an upstream never
 //! reaches a client.
 
-use super::calls::can_visit;
+use super::connection::Connection;
+use super::domain::can_visit;
 use super::json::raw_value;
-use super::upstream::{Connection, Unconnected, Upstream};
+use super::upstream::{Unconnected, Upstream};
 use crate::backend::{Answer, Call, Kind};
 use crate::client::{Error, RawJson, RpcError, Version};
 use serde_json::value::RawValue;
@@ -113,6 +114,11 @@ fn refused(upstream: &Upstream, call: &Call, refused: &RpcError) -> Answer {
         NEEDS_CAPABILITY if is_modern => own(*code),
         NEEDS_CAPABILITY => instead("capability"),
         PAGE_REQUIRED if call.version() == Version::V2025_11_25 => own(*code),
+        // MCP 2026-07-28 basic/index, "Error codes": the client learns which capability it lacks.
+        PAGE_REQUIRED if is_modern && !can_visit(call) => {
+            let required = json!({ "requiredCapabilities": { "elicitation": { "url": {} } } });
+            error(NEEDS_CAPABILITY, message, Some(required))
+        }
         // JSON-RPC 2.0 §5.1: these describe the message of the bridge, and not that of the client.
         PARSE_ERROR | INVALID_REQUEST => instead("refused"),
         // MCP 2026-07-28 basic/index, "Error codes": codes of this range that are not defined must not be used.

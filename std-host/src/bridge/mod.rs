@@ -20,6 +20,7 @@
 
 mod calls;
 mod completion;
+mod connection;
 mod content;
 mod domain;
 mod entries;
@@ -32,15 +33,18 @@ mod requests;
 mod sessions;
 mod supervisor;
 mod target;
+mod tasks;
 mod upstream;
 
 use crate::CompletionRequest;
 use crate::backend::{Backend, Call, Publisher, Run};
-use crate::client::{ClientLimits, Credential, ServerCommand, Version};
+use crate::client::{ClientLimits, Credential, Error, ServerCommand, Version};
 use core::fmt;
 use core::pin::Pin;
+pub use domain::Per;
 use http::{HeaderName, HeaderValue};
 use limits::Times;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use target::{Place, Target};
 use tokio::task::JoinHandle;
@@ -78,6 +82,12 @@ impl Bridge {
     /// A bridge to a server that is started as a child process and speaks over its standard input and output.
     pub fn command(name: impl Into<String>, command: ServerCommand) -> Self {
         Self::to(name, Place::Command(command))
+    }
+
+    /// A bridge to a server that is started as a child process and serves HTTP at a URL. `{port}` in the arguments and the
+    /// environment of the command and in the URL is replaced by a free port of this machine.
+    pub fn served(name: impl Into<String>, command: ServerCommand, url: impl Into<String>) -> Self {
+        Self::to(name, Place::Served { command, url: url.into(), current: Arc::default() })
     }
 
     fn to(name: impl Into<String>, place: Place) -> Self {
@@ -120,17 +130,48 @@ impl Bridge {
         self
     }
 
+    /// Sets which calls share a child process. A server at a URL is shared by all.
+    pub const fn per(mut self, per: Per) -> Self {
+        self.target.per = per;
+        self
+    }
+
+    /// Sets environment variables of the child of one caller, with [`Per::Caller`]. `name` is the name of an API key, or the issuer
+    /// and the subject of an access token with a space between them.
+    pub fn caller(mut self, name: impl Into<String>, environment: Vec<(OsString, OsString)>) -> Self {
+        self.target.callers.insert(name.into(), environment);
+        self
+    }
+
+    /// Sets the most connections of callers in addition to the first one; default [`limits::SESSIONS`].
+    pub const fn most_sessions(mut self, most: usize) -> Self {
+        self.target.most_sessions = most;
+        self
+    }
+
     /// Keeps the entries in the lists while the upstream is down. Their calls fail at once, with the reason.
     pub const fn keep_entries(mut self) -> Self {
         self.keeps_entries = true;
         self
     }
 
+    /// Calls a function whenever the connection that has the lists has ended or could not be made, with
+    /// the reason: for metrics.
+    pub fn on_end(mut self, on_end: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.target.on_end = Some(Arc::new(on_end));
+        self
+    }
+
+    /// Whether calls can be made. A child that was stopped because it was idle counts.
+    pub fn is_connected(&self) -> bool {
+        self.upstream().is_some_and(|upstream| matches!(&*upstream.state.borrow(), State::Up(_) | State::Idle))
+    }
+
     /// Waits until the bridge is connected, and what the upstream offers is published.
     pub async fn connected(&self) {
         let Some(mut states) = self.upstream().map(|upstream| upstream.state.subscribe()) else { return };
         // An error means that the bridge was stopped.
-        let _ = states.wait_for(|state| matches!(state, State::Up(_))).await;
+        let _ = states.wait_for(|state| matches!(state, State::Up(_) | State::Idle)).await;
     }
 
     /// The name of the upstream for people.

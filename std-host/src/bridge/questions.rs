@@ -1,11 +1,13 @@
 //! Questions of an upstream in the middle of a call, on their way to the client of the gate.
 
+use super::limits::TOGETHER;
 use super::upstream::Upstream;
 use crate::backend::Call;
 use crate::client::{Question, QuestionMethod, RawJson};
 use core::future::pending;
 use core::pin::Pin;
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until};
 
 /// The answers by the keys of the questions, or a sentence that says why there are none.
 type Answers = Result<Map<String, Value>, String>;
@@ -16,25 +18,34 @@ pub(super) struct Dialogue<'c> {
     call: &'c Call,
     /// Questions that have come and are not asked yet.
     waiting: Vec<Question>,
+    /// When the waiting questions are asked.
+    due: Instant,
     /// Questions that the client has, by the keys under which it was asked.
     open: Vec<(String, Question)>,
     asking: Option<Pin<Box<dyn Future<Output = Answers> + Send + 'c>>>,
 }
 
 impl<'c> Dialogue<'c> {
-    pub(super) const fn new(upstream: &'c Upstream, call: &'c Call) -> Self {
-        Self { upstream, call, waiting: Vec::new(), open: Vec::new(), asking: None }
+    pub(super) fn new(upstream: &'c Upstream, call: &'c Call) -> Self {
+        Self { upstream, call, waiting: Vec::new(), due: Instant::now(), open: Vec::new(), asking: None }
     }
 
-    /// Adds a question.
+    /// Adds a question. Questions that come together are asked together.
     pub(super) fn add(&mut self, question: Question) {
+        if self.waiting.is_empty() {
+            self.due = Instant::now() + TOGETHER;
+        }
         self.waiting.push(question);
     }
 
-    /// Asks what waits, or waits for answers and gives them to the upstream. Nothing is lost if the future is dropped.
+    /// Asks the waiting questions, or waits for answers and gives them to the upstream. Nothing is lost if the future is dropped.
     pub(super) async fn step(&mut self) {
         let Some(asking) = &mut self.asking else {
-            return if self.waiting.is_empty() { pending().await } else { self.ask() };
+            if self.waiting.is_empty() {
+                pending().await
+            }
+            sleep_until(self.due).await;
+            return self.ask();
         };
         let open = &mut self.open;
         let withdrawn = async {

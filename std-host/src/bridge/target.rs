@@ -1,16 +1,32 @@
 //! Where an upstream is, and how to connect to it.
 
-use super::domain::Profile;
-use super::limits::Times;
-use crate::client::{Client, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
+use super::domain::{Per, Profile};
+use super::limits::{SESSIONS, Times};
+use crate::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
+use core::time::Duration;
 use http::{HeaderName, HeaderValue};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    Http { url: String, old_transport: bool },
+    Http {
+        url: String,
+        old_transport: bool,
+    },
     Command(ServerCommand),
+    /// A child process that serves HTTP. `current` is the URL of the child that runs.
+    Served {
+        command: ServerCommand,
+        url: String,
+        current: Arc<Mutex<Option<String>>>,
+    },
 }
+
+/// A function that is called when the first connection has ended.
+pub(super) type OnEnd = Arc<dyn Fn(&Error) + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct Target {
@@ -21,6 +37,12 @@ pub(super) struct Target {
     pub(super) version: Option<Version>,
     pub(super) limits: ClientLimits,
     pub(super) times: Times,
+    pub(super) per: Per,
+    /// Environment variables of the child of a caller, by the name of the caller.
+    pub(super) callers: HashMap<String, Vec<(OsString, OsString)>>,
+    pub(super) on_end: Option<OnEnd>,
+    /// Most connections in addition to the first one.
+    pub(super) most_sessions: usize,
     /// For the sessions of callers, which need not probe again.
     verdicts: Verdicts,
 }
@@ -35,17 +57,60 @@ impl Target {
             version: None,
             limits: ClientLimits::default(),
             times: Times::default(),
+            per: Per::default(),
+            callers: HashMap::new(),
+            on_end: None,
+            most_sessions: SESSIONS,
             verdicts: Verdicts::default(),
         }
     }
 
-    /// Whether the upstream is a child process, which is one connection.
+    /// Whether the upstream is a child process on standard input and output, which is one connection.
     pub(super) const fn is_process(&self) -> bool {
         matches!(self.place, Place::Command(_))
     }
 
-    /// Connects with these capabilities.
+    /// The first and the longest wait after the child of a caller could not be started. A session over
+    /// HTTP is tried again at once.
+    pub(super) const fn session_back_off(&self) -> (Duration, Duration) {
+        match self.is_process() {
+            true => (self.times.back_off_first, self.times.back_off_most),
+            false => (Duration::ZERO, Duration::ZERO),
+        }
+    }
+
+    /// Makes the first connection, with these capabilities. Starts the child process if there is one.
     pub(super) async fn connect(&self, profile: &Profile) -> Result<Client, Error> {
+        let builder = self.builder(profile);
+        match &self.place {
+            Place::Http { url, old_transport: true } => builder.old_transport().http(url).await,
+            Place::Http { url, old_transport: false } => builder.http(url).await,
+            Place::Command(command) => builder.command(command.clone()).await,
+            Place::Served { command, url, current } => {
+                let (client, url) = builder.served(command.clone(), url).await?;
+                *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(url);
+                Ok(client)
+            }
+        }
+    }
+
+    /// Makes a further connection, for the caller of this name.
+    pub(super) async fn connect_for(&self, profile: &Profile, caller: Option<&str>) -> Result<Client, Error> {
+        let own = caller.and_then(|caller| self.callers.get(caller)).into_iter().flatten();
+        match &self.place {
+            Place::Command(command) => {
+                let command = own.fold(command.clone(), |command, (name, value)| command.env(name, value));
+                self.builder(profile).command(command).await
+            }
+            Place::Served { current, .. } => {
+                let url = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                self.builder(profile).http(&url.ok_or(Error::Closed)?).await
+            }
+            Place::Http { .. } => self.connect(profile).await,
+        }
+    }
+
+    fn builder(&self, profile: &Profile) -> ClientBuilder {
         // What callers call themselves stays with the gate: the upstream knows the gate alone.
         let mut builder = Client::builder("attache", env!("CARGO_PKG_VERSION"))
             .capabilities(profile.json())
@@ -61,11 +126,7 @@ impl Target {
         if let Some(version) = self.version {
             builder = builder.version(version);
         }
-        match &self.place {
-            Place::Http { url, old_transport: true } => builder.old_transport().http(url).await,
-            Place::Http { url, old_transport: false } => builder.http(url).await,
-            Place::Command(command) => builder.command(command.clone()).await,
-        }
+        builder
     }
 }
 

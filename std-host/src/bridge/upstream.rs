@@ -1,11 +1,12 @@
 //! The other server, as the calls of a bridge see it.
 
-use super::domain::{Domain, Profile};
+use super::connection::{Connection, Lent};
+use super::domain::{Domain, Per, Profile, configured_name};
 use super::sessions::Sessions;
 use super::target::Target;
 use crate::backend::Call;
-use crate::client::{Client, Error};
-use attache_core::tool::Level;
+use crate::client::Error;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -17,6 +18,12 @@ pub(super) struct Upstream {
     pub(super) target: Target,
     pub(super) state: watch::Sender<State>,
     pub(super) sessions: Sessions,
+    /// The number of calls so far.
+    pub(super) calls: AtomicU64,
+    /// The tools that run only as a task.
+    tasks: Mutex<BTreeSet<String>>,
+    /// Rung by a call that finds the child stopped because it was idle.
+    pub(super) wanted: Notify,
     /// Rung by a call that could not be written to the first connection.
     pub(super) suspicion: Notify,
     /// The resources that clients have subscribed to.
@@ -29,14 +36,12 @@ pub(super) struct Upstream {
 #[derive(Clone)]
 pub(super) enum State {
     Up(Arc<Connection>),
-    Down { since: Instant, reason: Option<Error> },
-}
-
-/// A connection to the upstream.
-pub(super) struct Connection {
-    pub(super) client: Client,
-    /// The least severe level of log messages that a session of an older revision was asked for.
-    level: tokio::sync::Mutex<Option<Level>>,
+    /// The child was stopped because it was idle. A call starts it again.
+    Idle,
+    Down {
+        since: Instant,
+        reason: Option<Error>,
+    },
 }
 
 /// Why a call has no connection.
@@ -49,9 +54,12 @@ impl Upstream {
     pub(super) fn new(name: String, target: Target) -> Self {
         Self {
             name,
+            sessions: Sessions::new(target.most_sessions, target.session_back_off()),
+            tasks: Mutex::default(),
             target,
+            calls: AtomicU64::new(0),
+            wanted: Notify::new(),
             state: watch::Sender::new(State::Down { since: Instant::now(), reason: None }),
-            sessions: Sessions::default(),
             suspicion: Notify::new(),
             watched: Mutex::default(),
             watching: Notify::new(),
@@ -59,19 +67,29 @@ impl Upstream {
     }
 
     /// The connection for a call. Waits a while if the upstream is being connected again.
-    pub(super) async fn connection(&self, call: &Call) -> Result<Arc<Connection>, Unconnected> {
+    pub(super) async fn connection(&self, call: &Call) -> Result<Lent, Unconnected> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let first = self.first().await?;
-        // Requests of revision 2026-07-28 stand for themselves, so all callers share a connection.
-        if first.client.version().is_modern() {
-            return Ok(first);
+        let (is_process, per) = (self.target.is_process(), self.target.per);
+        // Requests of revision 2026-07-28 are independent of each other, so all callers share a
+        // connection, unless they are to have children of their own.
+        let is_shared = !is_process || matches!(per, Per::Auto | Per::Process);
+        if is_shared && first.client.version().is_modern() {
+            return Ok(Lent::shared(first));
         }
-        let domain = match self.target.is_process() {
-            true => Domain::of_process(call),
-            false => Some(Domain::of_session(call)),
+        let domain = if is_process { Domain::of_process(per, call) } else { Domain::of_session(call) };
+        let caller = configured_name(call.caller()).filter(|_| per == Per::Caller);
+        let is_claimed = is_process && per == Per::Auto && domain != Domain::First && first.claim(&domain);
+        let made = match &domain {
+            Domain::First => return Ok(Lent::shared(first)),
+            Domain::User(_) if is_claimed => return Ok(Lent::shared(first)),
+            Domain::User(user) => self.sessions.of(user, self.connect(&user.profile, caller.as_deref())).await,
+            Domain::Alone(profile) => match is_claimed.then(|| first.lend()).flatten() {
+                Some(lent) => return Ok(lent),
+                None => self.sessions.alone(profile, self.connect(profile, None)).await,
+            },
         };
-        let Some(domain) = domain else { return Ok(first) };
-        let connect = async { self.connect(&domain.profile).await };
-        match self.sessions.of(&domain, connect).await {
+        match made {
             Some(made) => made.map_err(|error| Unconnected::Failed(Some(error))),
             None => Err(Unconnected::TooMany),
         }
@@ -80,10 +98,15 @@ impl Upstream {
     /// The first connection.
     pub(super) async fn first(&self) -> Result<Arc<Connection>, Unconnected> {
         let mut states = self.state.subscribe();
+        let begun = Instant::now();
         loop {
             let state = states.borrow_and_update().clone();
             let (since, reason) = match state {
                 State::Up(connection) => return Ok(connection),
+                State::Idle => {
+                    self.wanted.notify_one();
+                    (begun, None)
+                }
                 State::Down { since, reason } => (since, reason),
             };
             if timeout_at(since + self.target.times.restart, states.changed()).await.is_err() {
@@ -92,8 +115,10 @@ impl Upstream {
         }
     }
 
-    pub(super) async fn connect(&self, profile: &Profile) -> Result<Connection, Error> {
-        Ok(Connection { client: self.target.connect(profile).await?, level: tokio::sync::Mutex::default() })
+    /// Makes a further connection, which declares `profile`. A child process gets the settings of
+    /// `caller`.
+    pub(super) async fn connect(&self, profile: &Profile, caller: Option<&str>) -> Result<Connection, Error> {
+        Ok(Connection::new(self.target.connect_for(profile, caller).await?))
     }
 
     /// Notes that a connection has failed a call, so that the next call gets another one.
@@ -108,6 +133,28 @@ impl Upstream {
             is_first
         });
         self.suspicion.notify_one();
+    }
+
+    /// Notes that no further connection could be made. Calls wait until the first connection is known to live.
+    pub(super) fn doubt(&self, reason: Error) {
+        self.state.send_if_modified(|state| {
+            let is_up = matches!(state, State::Up(_));
+            if is_up {
+                *state = State::Down { since: Instant::now(), reason: Some(reason) };
+            }
+            is_up
+        });
+        self.suspicion.notify_one();
+    }
+
+    /// Whether the tool runs only as a task.
+    pub(super) fn needs_task(&self, tool: &str) -> bool {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(tool)
+    }
+
+    /// Notes the tools that run only as a task.
+    pub(super) fn note_tasks(&self, tools: BTreeSet<String>) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tools;
     }
 
     pub(super) fn watch(&self, uri: &str, is_watched: bool) {
@@ -132,29 +179,15 @@ impl Upstream {
         if let State::Up(first) = self.state.send_replace(down) {
             connections.push(first);
         }
-        for connection in connections {
-            connection.client.clone().close().await;
-        }
-    }
-}
-
-impl Connection {
-    /// Whether no call holds the connection.
-    pub(super) fn is_free(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1
-    }
-
-    /// Asks a session of an older revision for log messages of this level, if it was not asked yet. What is below the level of a
-    /// call is left out later.
-    pub(super) async fn log_from(&self, level: Level) {
-        let mut asked = self.level.lock().await;
-        let has_logging = self.client.server().has(&["logging"]);
-        if self.client.version().is_modern() || !has_logging || asked.is_some_and(|asked| asked <= level) {
-            return;
-        }
-        match self.client.set_level(level).await {
-            Ok(()) => *asked = Some(level),
-            Err(error) => tracing::debug!(%error, "the upstream does not take a log level"),
+        // A stubborn child takes seconds, so they end at the same time.
+        let close = |connection: Arc<Connection>| {
+            let client = connection.client.clone();
+            drop(connection);
+            tokio::spawn(client.close())
+        };
+        for closing in connections.into_iter().map(close).collect::<Vec<_>>() {
+            // An error means that the runtime ends.
+            let _ = closing.await;
         }
     }
 }

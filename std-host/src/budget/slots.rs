@@ -103,16 +103,22 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(self: &Arc<Self>, table: &mut Table, account: Account) -> Result<Slot, Crowded> {
+    /// Checks whether `account` may have one more slot.
+    fn may_take(&self, table: &Table, account: Account) -> Result<(), Crowded> {
         if table.used >= self.most {
             return Err(Crowded::Full);
         }
+        let held = table.held.get(&account).copied().unwrap_or_default();
+        if account != Account::UNKNOWN && held > 0 && (held >= self.share || table.used >= open_to_all(self.most)) {
+            return Err(Crowded::Caller);
+        }
+        Ok(())
+    }
+
+    fn take(self: &Arc<Self>, table: &mut Table, account: Account) -> Result<Slot, Crowded> {
+        self.may_take(table, account)?;
         if account != Account::UNKNOWN {
-            let held = table.held.entry(account).or_default();
-            if *held > 0 && (*held >= self.share || table.used >= open_to_all(self.most)) {
-                return Err(Crowded::Caller);
-            }
-            *held += 1;
+            *table.held.entry(account).or_default() += 1;
         }
         table.used += 1;
         Ok(Slot { shared: Arc::clone(self), account })
@@ -227,6 +233,39 @@ mod tests {
         drop(first);
         assert!(again.await.unwrap().is_some());
         assert_eq!((slots.used(), queue.used()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_caller_overtakes_one_that_waits_and_could_have_the_slot() {
+        let (slots, queue) = (Slots::new(16, 50), Slots::new(64, 100));
+        let mut held: VecDeque<Slot> = VecDeque::new();
+        let mut waiting: VecDeque<(u32, tokio::task::JoinHandle<Option<Slot>>)> = VecDeque::new();
+        for round in 0..2_000_u32 {
+            let number = round * 7 % 11;
+            let wait = (slots.clone(), queue.clone());
+            let task = tokio::spawn(async move { wait.0.wait(caller(number), &wait.1, Duration::from_secs(5)).await });
+            waiting.push_back((number, task));
+            if round % 3 > 0 {
+                drop(held.remove(round as usize % held.len().max(1)));
+            }
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            let mut left = VecDeque::new();
+            for (number, task) in waiting {
+                match task.is_finished() {
+                    true => held.extend(task.await.unwrap()),
+                    false => left.push_back((number, task)),
+                }
+            }
+            waiting = left;
+            // A caller that still waits could not have a slot, so a newcomer takes none from it.
+            let table = slots.0.table();
+            for (number, _) in &waiting {
+                assert!(slots.0.may_take(&table, caller(*number)).is_err(), "round {round}, caller {number}");
+            }
+        }
+        assert!(!held.is_empty() && waiting.len() > 2, "{} {}", held.len(), waiting.len());
     }
 
     #[tokio::test(start_paused = true)]

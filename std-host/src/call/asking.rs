@@ -3,8 +3,7 @@
 use super::ask::{Ask, Elicited};
 use super::error::{Failure, ToolError};
 use super::page::UserPage;
-use super::parked::ParkedCall;
-use super::state::{Binding, open};
+use super::state::{Binding, ParkedCall, open};
 use crate::budget::Permit;
 use attache_core::era::{Client, Version};
 use attache_core::json::Kind as Json;

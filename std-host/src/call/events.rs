@@ -40,9 +40,35 @@ pub(crate) struct Events {
     progress: Mutex<Progress>,
     level: Option<Level>,
     version: Version,
-    sender: mpsc::Sender<Event>,
+    /// `None` if the call cannot send any event.
+    sender: Option<mpsc::Sender<Event>>,
     /// Messages that wait to be sent are charged to the request of the call.
     permit: Permit,
+}
+
+/// Receives the events of one call.
+#[derive(Debug)]
+pub(crate) struct EventReceiver(Option<mpsc::Receiver<Event>>);
+
+impl EventReceiver {
+    /// The events of a call that sends none.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// Returns the next event, or `None` if no further event can come.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        self.0.as_mut()?.recv().await
+    }
+
+    /// Returns the next event that was already sent.
+    pub(crate) fn sent(&mut self) -> Option<Event> {
+        self.0.as_mut()?.try_recv().ok()
+    }
+}
+
+impl From<mpsc::Receiver<Event>> for EventReceiver {
+    fn from(receiver: mpsc::Receiver<Event>) -> Self {
+        Self(Some(receiver))
+    }
 }
 
 #[derive(Debug)]
@@ -56,21 +82,24 @@ struct Progress {
 impl Events {
     /// Creates the sender of a call's events, and the receiver for them. `logging` says whether the
     /// server has declared the logging capability. `level` is that of a legacy session; in the
-    /// modern era each call brings its own.
+    /// modern era each call brings its own. `asks` says whether the call may [`ask`](Self::ask).
     pub(crate) fn new(
         version: Version,
         request_meta: &RequestMeta<'_>,
         logging: bool,
         level: Option<Level>,
+        asks: bool,
         permit: &Permit,
-    ) -> (Self, mpsc::Receiver<Event>) {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let asked = if version.is_modern() { request_meta.log_level } else { level };
-        let token = request_meta.progress_token.map(<[u8]>::to_vec);
-        let progress = Mutex::new(Progress { token, last: f64::NEG_INFINITY });
+    ) -> (Self, EventReceiver) {
+        let wanted = if version.is_modern() { request_meta.log_level } else { level };
         // MCP server/utilities/logging: a server that sends log messages MUST declare it.
-        let permit = permit.another();
-        (Self { progress, level: asked.filter(|_| logging), version, sender, permit }, receiver)
+        let level = wanted.filter(|_| logging);
+        let token = request_meta.progress_token.map(<[u8]>::to_vec);
+        // Most callers want no event.
+        let sends = asks || level.is_some() || token.is_some();
+        let (sender, receiver) = sends.then(|| mpsc::channel(WAITING)).unzip();
+        let progress = Mutex::new(Progress { token, last: f64::NEG_INFINITY });
+        (Self { progress, level, version, sender, permit: permit.another() }, EventReceiver(receiver))
     }
 
     /// Returns the least severe level of log messages that the caller wants.
@@ -132,15 +161,17 @@ impl Events {
         let gone = || "The client has gone".to_owned();
         let (reply, answers) = oneshot::channel();
         let question = Question { requests, reply, sealer: Arc::clone(sealer), events: Arc::clone(self) };
-        self.sender.send(Event::Ask(question)).await.map_err(|_| gone())?;
+        let sender = self.sender.as_ref().ok_or_else(gone)?;
+        sender.send(Event::Ask(question)).await.map_err(|_| gone())?;
         answers.await.map_err(|_| gone())?
     }
 
     async fn send(&self, write: impl FnOnce(&mut dyn Sink) -> Result<(), Full>) {
+        let Some(sender) = &self.sender else { return };
         let mut message = Growing::charged(&self.permit, limits::RESULT);
         match write(&mut message) {
             // A failed send means that the caller has gone, which is fine.
-            Ok(()) => drop(self.sender.send(Event::Message(message.into_bytes())).await),
+            Ok(()) => drop(sender.send(Event::Message(message.into_bytes())).await),
             Err(Full) => tracing::debug!("a message of a call was left out: the memory budget has no room for it"),
         }
     }

@@ -112,18 +112,33 @@ impl Extensions {
 /// Checks the keys that an application writes into a `_meta` object.
 ///
 /// # Panics
-/// If a key breaks the grammar, or has a prefix that is reserved for the protocol.
+/// If a key is invalid.
 #[track_caller]
 pub(crate) fn check_keys(what: &str, meta: &Value) {
-    let members = meta.as_object();
-    assert!(members.is_some(), "_meta of {what} must be an object");
-    for key in members.into_iter().flatten().map(|(key, _)| key) {
-        assert!(
-            is_key(key),
-            "key {key:?} in _meta of {what} must be a name, or a name behind a prefix like com.example/"
-        );
-        assert!(!is_reserved(key), "key {key:?} in _meta of {what} has a prefix that belongs to the protocol");
+    if let Err(fault) = fault_of_keys(what, meta) {
+        panic!("{fault}");
     }
+}
+
+/// Checks the keys that an application writes into a `_meta` object.
+///
+/// # Errors
+/// If a key breaks the grammar, or has a prefix that is reserved for the protocol.
+pub(crate) fn fault_of_keys(what: &str, meta: &Value) -> Result<(), String> {
+    let Some(members) = meta.as_object() else {
+        return Err(format!("_meta of {what} must be an object"));
+    };
+    for key in members.keys() {
+        if !is_key(key) {
+            return Err(format!(
+                "key {key:?} in _meta of {what} must be a name, or a name behind a prefix like com.example/"
+            ));
+        }
+        if is_reserved(key) {
+            return Err(format!("key {key:?} in _meta of {what} has a prefix that belongs to the protocol"));
+        }
+    }
+    Ok(())
 }
 
 /// MCP 2025-06-18 and later, basic/index, "General fields": an optional prefix of dot-separated

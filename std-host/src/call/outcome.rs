@@ -7,7 +7,7 @@ use attache_core::tool::{Output, ToolError, ToolResult};
 use core::fmt;
 use core::future::{poll_fn, ready};
 use core::panic::AssertUnwindSafe;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 use serde_json::{Map, Value, json};
 use std::panic::catch_unwind;
@@ -175,10 +175,13 @@ where
         Ok(Err(outcome)) => return Box::pin(ready(outcome)),
         Err(panic) => return Box::pin(ready(panicked(panic))),
     };
-    // A future that panicked is never polled again, so its broken state is never observed.
-    let mut run = Box::pin(run);
-    Box::pin(poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
-        Ok(poll) => poll,
-        Err(panic) => Poll::Ready(panicked(panic)),
-    }))
+    Box::pin(async move {
+        let mut run = pin!(run);
+        // A future that panicked is never polled again, so its broken state is never observed.
+        poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
+            Ok(poll) => poll,
+            Err(panic) => Poll::Ready(panicked(panic)),
+        })
+        .await
+    })
 }

@@ -1,13 +1,10 @@
-//! The values that handlers return.
+//! The content of answers: blocks, and the outputs of tools, prompts and resources.
 
-use super::error::ToolError;
 use super::metadata::check_keys;
 use super::streamed::TextStream;
 use attache_core::json::Full;
 use attache_core::tool::Contents as Place;
 use attache_core::tool::{Block, Messages, Output, ToolResult};
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use attache_core::tool::Role;
@@ -127,6 +124,16 @@ pub struct ToolOutput {
 }
 
 impl ToolOutput {
+    /// Creates a structured result from JSON.
+    pub(super) fn of_json(json: String) -> Self {
+        Self { structured: Some(json), ..Self::default() }
+    }
+
+    /// Creates a text that is sent while it is produced.
+    pub(super) fn of_stream(text: TextStream) -> Self {
+        Self { streamed: Some(text), ..Self::default() }
+    }
+
     /// Creates a result of these blocks.
     pub fn new(content: impl IntoIterator<Item = Content>) -> Self {
         Self { content: content.into_iter().collect(), ..Self::default() }
@@ -137,8 +144,8 @@ impl ToolOutput {
         Self { content: vec![Content::Text(reason)], failed: true, ..Self::default() }
     }
 
-    /// Whether the tool reports a failure.
-    pub(crate) const fn is_error(&self) -> bool {
+    /// Whether the tool reports a failure (`isError`).
+    pub const fn is_error(&self) -> bool {
         self.failed
     }
 
@@ -168,83 +175,6 @@ impl ToolOutput {
     }
 }
 
-/// Types that a tool's closure may return.
-pub trait IntoToolOutput: Send + 'static {
-    /// Returns the schema of the structured result, if there is one.
-    fn output_schema() -> Option<Value> {
-        None
-    }
-
-    /// Converts the value into the result for the peer.
-    ///
-    /// # Errors
-    /// The error of the closure.
-    fn into_output(self) -> Result<ToolOutput, ToolError>;
-}
-
-impl IntoToolOutput for ToolOutput {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Ok(self)
-    }
-}
-
-impl IntoToolOutput for Content {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput::new([self]))
-    }
-}
-
-impl IntoToolOutput for String {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Content::Text(self).into_output()
-    }
-}
-
-impl IntoToolOutput for &'static str {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        self.to_owned().into_output()
-    }
-}
-
-impl IntoToolOutput for () {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput::default())
-    }
-}
-
-impl IntoToolOutput for TextStream {
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput { streamed: Some(self), ..ToolOutput::default() })
-    }
-}
-
-/// A structured result. The model gets it as JSON, and the tool is listed with the schema of the
-/// type.
-///
-/// Clients validate it against that schema, so the output of serde must match the schema.
-#[derive(Clone, Copy, Debug)]
-pub struct Json<T>(pub T);
-
-impl<T: Serialize + JsonSchema + Send + 'static> IntoToolOutput for Json<T> {
-    fn output_schema() -> Option<Value> {
-        Some(schemars::schema_for!(T).to_value())
-    }
-
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        Ok(ToolOutput { structured: Some(serde_json::to_string(&self.0)?), ..ToolOutput::default() })
-    }
-}
-
-impl<T: IntoToolOutput> IntoToolOutput for Result<T, ToolError> {
-    fn output_schema() -> Option<Value> {
-        T::output_schema()
-    }
-
-    fn into_output(self) -> Result<ToolOutput, ToolError> {
-        self.and_then(T::into_output)
-    }
-}
-
 /// The messages of a prompt.
 #[derive(Clone, Debug, Default)]
 pub struct PromptOutput(Vec<(Role, Content)>);
@@ -261,39 +191,6 @@ impl PromptOutput {
 
     pub(crate) fn size_hint(&self) -> usize {
         self.0.iter().map(|(_, content)| content.size_hint()).sum()
-    }
-}
-
-/// Types that a prompt's closure may return.
-pub trait IntoPrompt: Send + 'static {
-    /// Converts the value into the messages of the prompt.
-    ///
-    /// # Errors
-    /// The error of the closure.
-    fn into_prompt(self) -> Result<PromptOutput, ToolError>;
-}
-
-impl IntoPrompt for PromptOutput {
-    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
-        Ok(self)
-    }
-}
-
-impl IntoPrompt for String {
-    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
-        Ok(PromptOutput::new([(Role::User, Content::Text(self))]))
-    }
-}
-
-impl IntoPrompt for &'static str {
-    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
-        self.to_owned().into_prompt()
-    }
-}
-
-impl<T: IntoPrompt> IntoPrompt for Result<T, ToolError> {
-    fn into_prompt(self) -> Result<PromptOutput, ToolError> {
-        self.and_then(T::into_prompt)
     }
 }
 
@@ -368,50 +265,5 @@ impl Contents {
             Body::Blob(bytes) => bytes.len() / 3 * 4,
             Body::TextStream(_) => 0,
         }
-    }
-}
-
-/// Types that a resource's closure may return.
-pub trait IntoContents: Send + 'static {
-    /// Converts the value into the contents of the resource.
-    ///
-    /// # Errors
-    /// The error of the closure.
-    fn into_contents(self) -> Result<Contents, ToolError>;
-}
-
-impl IntoContents for Contents {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        Ok(self)
-    }
-}
-
-impl IntoContents for TextStream {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        Ok(Contents::streamed(self))
-    }
-}
-
-impl IntoContents for String {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        Ok(Contents::text(self))
-    }
-}
-
-impl IntoContents for &'static str {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        Ok(Contents::text(self))
-    }
-}
-
-impl IntoContents for Vec<u8> {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        Ok(Contents::blob(self))
-    }
-}
-
-impl<T: IntoContents> IntoContents for Result<T, ToolError> {
-    fn into_contents(self) -> Result<Contents, ToolError> {
-        self.and_then(T::into_contents)
     }
 }

@@ -3,17 +3,17 @@
 //! runs again with the answers. A call that another server runs cannot be run again, so it is kept
 //! alive here until the retry arrives.
 
-use super::events::{Event, Events, Question};
+use super::events::{EventReceiver, Events, Question};
 use super::outcome::{Outcome, Run};
+use super::state::ParkedCall;
 use crate::budget::{Account, Permit, open_to_all};
 use crate::limits;
 use attache_core::rpc::Code;
 use core::future::ready;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -26,17 +26,10 @@ pub(crate) struct Parking {
     elsewhere: Elsewhere,
 }
 
-/// Continues a parked call of another process with these answers, and sends its progress under this token.
-pub(crate) type Elsewhere = Arc<dyn Fn(ParkedCall, Map<String, Value>, Option<&[u8]>) -> Suspended + Send + Sync>;
-
-/// Where a call is parked: the process, and the number of the call there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ParkedCall {
-    #[serde(rename = "h")]
-    pub(crate) home: [u8; 4],
-    #[serde(rename = "n")]
-    pub(crate) call: u64,
-}
+/// Continues a parked call of another process with these answers, and sends its progress under this token. The permit is for the memory
+/// of its events.
+pub(crate) type Elsewhere =
+    Arc<dyn Fn(ParkedCall, Map<String, Value>, Option<&[u8]>, Permit) -> Suspended + Send + Sync>;
 
 #[derive(Default)]
 struct Table {
@@ -58,7 +51,7 @@ pub(crate) struct Parked {
 /// A suspended call. It is not polled.
 pub(crate) struct Suspended {
     pub(crate) run: Run,
-    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) events: EventReceiver,
     /// The permit for the memory that the call holds.
     pub(crate) permit: Permit,
 }
@@ -95,14 +88,21 @@ impl Parking {
         Some((requests, state))
     }
 
-    /// Continues a parked call with these answers, in whatever process it is. Later progress of it goes out under `token`.
-    pub(crate) fn resume(&self, parked: ParkedCall, answers: Map<String, Value>, token: Option<&[u8]>) -> Suspended {
+    /// Continues a parked call with these answers, in whatever process it is. Later progress of it goes out under `token`. The events
+    /// of a call in another process are charged to the request of `permit`.
+    pub(crate) fn resume(
+        &self,
+        parked: ParkedCall,
+        answers: Map<String, Value>,
+        token: Option<&[u8]>,
+        permit: &Permit,
+    ) -> Suspended {
         if parked.home != self.home {
-            return (self.elsewhere)(parked, answers, token);
+            return (self.elsewhere)(parked, answers, token, permit.another());
         }
         self.take(parked.call, answers, token).unwrap_or_else(|| Suspended {
             run: Box::pin(ready(parked_gone())),
-            events: mpsc::channel(1).1,
+            events: EventReceiver::NONE,
             permit: Permit::uncounted(),
         })
     }

@@ -1,8 +1,8 @@
 //! Seals the state that is sent to a client with questions.
 
 use super::asking::Asking;
-use super::parked::ParkedCall;
-use super::state::{Binding, seal};
+use super::state::{Binding, ParkedCall, seal};
+use crate::limits;
 use attache_core::seal::Key;
 use serde_json::json;
 use std::sync::Arc;
@@ -25,10 +25,11 @@ impl Sealer {
 
     /// The state that leads back to a parked call.
     pub(crate) fn seal_parked(&self, parked: ParkedCall) -> Option<String> {
-        seal(&self.binding, &self.key, &json!({ "a": {}, "s": null, "p": parked }))
+        let state = json!({ "a": {}, "s": null, "p": parked });
+        seal(&self.binding, &self.key, &state, limits::PARKED_TIME)
     }
 
     pub(crate) fn seal(&self) -> Option<String> {
-        seal(&self.binding, &self.key, &self.asking.state()?)
+        seal(&self.binding, &self.key, &self.asking.state()?, limits::ANSWERS)
     }
 }

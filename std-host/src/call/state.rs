@@ -1,7 +1,6 @@
 //! The sealed request state: a modern client carries it from one request of a call to the next (MCP
 //! 2026-07-28 basic/patterns/mrtr).
 
-use super::parked::ParkedCall;
 use crate::budget::{Permit, weight};
 use crate::clock::now;
 use crate::sink::Growing;
@@ -9,11 +8,13 @@ use attache_core::json::Text;
 use attache_core::seal::Key;
 use attache_core::tool::{Call, Kind};
 use bytes::Bytes;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The content of a sealed state.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct State {
     /// The answers so far.
     #[serde(rename = "a")]
@@ -26,10 +27,19 @@ pub(super) struct State {
     pub(super) parked: Option<ParkedCall>,
 }
 
-/// Seals the state of a call.
-pub(super) fn seal(binding: &Binding, key: &Key, state: &Value) -> Option<String> {
+/// Where a call is parked: the process, and the number of the call there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParkedCall {
+    #[serde(rename = "h")]
+    pub(crate) home: [u8; 4],
+    #[serde(rename = "n")]
+    pub(crate) call: u64,
+}
+
+/// Seals the state of a call, which is valid for the time `life`.
+pub(super) fn seal(binding: &Binding, key: &Key, state: &Value, life: Duration) -> Option<String> {
     let value = state.to_string();
-    let expires = now() + LIFE;
+    let expires = now() + life.as_secs();
     let mut scratch = vec![0; value.len() + 64];
     let mut sealed = Growing::unlimited();
     key.seal(&binding.parts(), expires, value.as_bytes(), &mut scratch, &mut sealed).ok()?;
@@ -86,9 +96,6 @@ impl Binding {
     }
 }
 
-/// The time in seconds that a user may take to answer.
-const LIFE: u64 = 15 * 60;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +103,23 @@ mod tests {
     use attache_core::auth::{Access, ApiKey, Authenticated, Shown, digest};
     use attache_core::exchange::{Carrier, Next, open};
     use serde_json::json;
+
+    #[test]
+    fn state_expires_at_the_end_of_its_life() {
+        let binding =
+            Binding { kind: Kind::Tool, key: Arc::from("t"), subject: Bytes::from_static(b"{}"), caller: Bytes::new() };
+        let key = Key::new([7; 32]);
+        for life in [crate::limits::PARKED_TIME, crate::limits::ANSWERS] {
+            let begun = now();
+            let sealed = Value::from(seal(&binding, &key, &json!({ "a": {} }), life).expect("a state")).to_string();
+            let opens = |time: u64| {
+                let state = attache_core::json::Value::parse(sealed.as_bytes()).expect("JSON");
+                let mut scratch = vec![0; sealed.len()];
+                key.open(&binding.parts(), time, state.text().expect("a text"), &mut scratch).is_some()
+            };
+            assert!(opens(begun + life.as_secs() - 1) && !opens(now() + life.as_secs() + 1), "{life:?}");
+        }
+    }
 
     // MRTR-07
     #[test]
@@ -114,7 +138,8 @@ mod tests {
         let callers = [Authenticated::anonymous(&Access::Anonymous), shown(b"first"), shown(b"second")];
         let key = Key::new([7; 32]);
         for (of, giver) in callers.iter().enumerate() {
-            let sealed = seal(&bound(giver), &key, &json!({ "a": {}, "s": 1 })).expect("a state");
+            let sealed =
+                seal(&bound(giver), &key, &json!({ "a": {}, "s": 1 }), Duration::from_secs(60)).expect("a state");
             let quoted = Value::from(sealed).to_string();
             let state = attache_core::json::Value::parse(quoted.as_bytes()).expect("JSON");
             for (by, taker) in callers.iter().enumerate() {

@@ -4,11 +4,11 @@ use super::connection::Client;
 use super::error::Error;
 use super::handshake::{Handshake, NoRestart, Restart, ServerInfo};
 use super::http::{Credential, Http, HttpOptions};
-use super::limits::ClientLimits;
+use super::limits::{ClientLimits, READY_CHECK};
 use super::link::Link;
 use super::memory::Verdicts;
 use super::pipe::Pipe;
-use super::process::{Process, ServerCommand};
+use super::process::{PORT, Process, ServerCommand};
 use super::profile::OwnProfile;
 use super::question::Question;
 use super::raw::RawJson;
@@ -18,9 +18,12 @@ use attache_core::era::Version;
 use bytes::Bytes;
 use core::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
 
 /// The builder of a client, which is not connected yet.
 #[must_use]
@@ -126,6 +129,31 @@ impl ClientBuilder {
     /// [`Error`] if no connection could be made.
     pub async fn http(self, url: &str) -> Result<Client, Error> {
         let parts = self.parts();
+        self.over_http(parts, url, None).await
+    }
+
+    /// Starts a server as a child process that serves HTTP, and connects as soon as it answers. `{port}` in the
+    /// arguments and the environment of the command and in the URL is replaced by a free port of this machine.
+    /// Returns the client, and the URL.
+    ///
+    /// # Errors
+    /// [`Error`] if no connection could be made. It contains the last lines of the server's output.
+    pub async fn served(self, command: ServerCommand, url: &str) -> Result<(Client, String), Error> {
+        let unreachable = |error: std::io::Error| Error::Unreachable(error.to_string());
+        // Another program may take the port before the server does. Then the server ends, and is started again.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(unreachable)?.port();
+        let url = url.replace(PORT, &port.to_string());
+        let parts = self.parts();
+        let process = Process::start_server(&command.with_port(port), Arc::clone(&parts.router))?;
+        let until = Instant::now() + self.limits.handshake_time;
+        tokio::select! {
+            error = parts.router.ended() => return Err(error),
+            listens = listens(&url, until) => listens?,
+        }
+        Ok((self.over_http(parts, &url, Some(process)).await?, url))
+    }
+
+    async fn over_http(self, parts: Parts, url: &str, process: Option<Process>) -> Result<Client, Error> {
         let options = HttpOptions {
             url: url.to_owned(),
             headers: self.headers,
@@ -151,7 +179,7 @@ impl ClientBuilder {
         if let Some(verdicts) = self.verdicts.filter(|_| self.pinned.is_none()) {
             verdicts.note(url, !server.version.is_modern());
         }
-        Ok(Client::new(parts.router, link, self.limits, parts.profile, server, None))
+        Ok(Client::new(parts.router, link, self.limits, parts.profile, server, process))
     }
 
     /// Starts a server as a child process, and talks to it over its standard input and output.
@@ -199,6 +227,20 @@ impl ClientBuilder {
         let profile = Arc::new(OwnProfile::new(name, version, self.capabilities.clone()));
         Parts { router, responses, profile }
     }
+}
+
+/// Waits until the server at a URL takes connections.
+async fn listens(url: &str, until: Instant) -> Result<(), Error> {
+    let invalid = || Error::Unreachable(format!("{url} is not a URL with a host"));
+    let parsed = reqwest::Url::parse(url).map_err(|_| invalid())?;
+    let address = (parsed.host_str().ok_or_else(invalid)?, parsed.port_or_known_default().ok_or_else(invalid)?);
+    while let Err(error) = TcpStream::connect(address).await {
+        if Instant::now() >= until {
+            return Err(Error::Unreachable(error.to_string()));
+        }
+        sleep(READY_CHECK).await;
+    }
+    Ok(())
 }
 
 /// The parts that every kind of connection needs.

@@ -8,6 +8,7 @@ use super::outgoing::Sending;
 use super::question::{Answered, Question, QuestionMethod, is_declared, unanswered};
 use super::raw::RawJson;
 use super::request::Request;
+use super::router::Purpose;
 use attache_core::client::Outcome;
 use attache_core::era;
 use core::fmt;
@@ -129,7 +130,11 @@ impl Call {
     fn begin(&mut self, further: &[(&str, RawJson)]) {
         let now = Instant::now();
         (self.started, self.last) = (now, now);
-        let (id, mailbox, sending) = self.inner.send(&self.request, further);
+        let purpose = match &*self.request.method {
+            "subscriptions/listen" => Purpose::Listen,
+            _ => Purpose::Call(self.request.asks),
+        };
+        let (id, mailbox, sending) = self.inner.send(&self.request, purpose, further);
         self.phase = Phase::Waiting { id, mailbox, sending };
     }
 
@@ -236,7 +241,7 @@ impl Call {
     async fn ask(&mut self) -> Result<Question, Option<Result<RawJson, Error>>> {
         let Phase::Asking(round) = &mut self.phase else { return Err(None) };
         while let Some(question) = round.questions.pop_front() {
-            if self.request.asks {
+            if self.request.asks.is_some() {
                 return Ok(question);
             }
             let Some(answers) = self.inner.router.answers() else {
@@ -251,8 +256,12 @@ impl Call {
             let Some((key, ..)) = round.open.pop() else { break };
             match answered {
                 Ok(result) => round.answered.push((key, result)),
-                // The protocol has no refusal here. A declined form is the nearest answer.
-                Err(_) if method == QuestionMethod::Elicitation => round.answered.push((key, declined())),
+                // The protocol has no refusal here. MCP client/elicitation: "decline" is a choice of
+                // the user, and "cancel" means that the user has made none.
+                Err(_) if method == QuestionMethod::Elicitation => match unanswered(method) {
+                    Ok(cancelled) => round.answered.push((key, cancelled)),
+                    Err(refusal) => return Err(Some(Err(Error::Unanswered(refusal.message)))),
+                },
                 Err(refusal) => return Err(Some(Err(Error::Unanswered(refusal.message)))),
             }
         }
@@ -299,11 +308,6 @@ impl fmt::Debug for Call {
 const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 const HEADER_MISMATCH: i64 = -32020;
-
-/// The answer of a user who declines a form.
-fn declined() -> RawJson {
-    RawJson::parse(r#"{"action":"decline"}"#).unwrap_or_else(|_| RawJson::empty_object())
-}
 
 /// Builds a JSON object with these members.
 fn object(members: &[(String, RawJson)]) -> RawJson {

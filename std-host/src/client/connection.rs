@@ -104,7 +104,7 @@ impl Client {
     /// [`Error`] if the server does not answer.
     pub async fn check(&self) -> Result<(), Error> {
         let method = if self.inner.is_modern() { "server/discover" } else { "ping" };
-        self.request(Request::new(method)).await.map(drop)
+        self.inner.ask(&Request::new(method)).await.map(drop)
     }
 
     /// Asks a server of an older revision for log messages of at least this level. With revision
@@ -116,7 +116,7 @@ impl Client {
         if self.inner.is_modern() {
             return Ok(());
         }
-        self.request(Request::new("logging/setLevel").text("level", level.name())).await?;
+        self.inner.ask(&Request::new("logging/setLevel").text("level", level.name())).await?;
         self.inner.profile.note_level(level);
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Client {
     /// [`listen`](Self::listen).
     pub(super) async fn subscribe(&self, uri: &str, is_on: bool) -> Result<(), Error> {
         let method = if is_on { "resources/subscribe" } else { "resources/unsubscribe" };
-        self.request(Request::new(method).text("uri", uri)).await?;
+        self.inner.ask(&Request::new(method).text("uri", uri)).await?;
         self.inner.profile.note_subscription(uri, is_on);
         Ok(())
     }
@@ -136,6 +136,12 @@ impl Client {
     /// [`listen`](Self::listen).
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.inner.router.notices()
+    }
+
+    /// Whether the server may ask a question that belongs to no running call. On a shared connection
+    /// such a question could reach another user.
+    pub(crate) fn may_ask_astray(&self) -> bool {
+        self.inner.router.may_stray()
     }
 
     /// Waits until the connection has ended, and returns the reason: the process of the server has ended, its output was closed, or

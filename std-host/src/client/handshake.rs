@@ -8,7 +8,7 @@ use super::outgoing::{Head, Outgoing};
 use super::profile::OwnProfile;
 use super::raw::RawJson;
 use super::request::Request;
-use super::router::Router;
+use super::router::{Purpose, Router};
 use attache_core::client::{Heard, Negotiation, NoRevision, Step};
 use attache_core::era::Version;
 use bytes::Bytes;
@@ -147,7 +147,7 @@ impl Handshake<'_> {
         time: Duration,
         body: impl FnOnce(u64) -> Bytes,
     ) -> Result<Answer, Error> {
-        let (id, mailbox) = self.router.open(false, false)?;
+        let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
         let head = Head { version, method: method.to_owned(), name: None, mirrored: Vec::new() };
         let mut sending = link.start(Outgoing { id, body: body(id), head });
         let answered = async {

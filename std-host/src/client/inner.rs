@@ -11,7 +11,7 @@ use super::process::Process;
 use super::profile::OwnProfile;
 use super::raw::RawJson;
 use super::request::Request;
-use super::router::Router;
+use super::router::{Purpose, Router};
 use crate::sink::Growing;
 use attache_core::client::{self, Outcome, Param};
 use attache_core::era::Version;
@@ -42,9 +42,13 @@ impl Inner {
     }
 
     /// Sends a request. Its events arrive in the mailbox, and so does a failure to send it.
-    pub(super) fn send(&self, request: &Request, further: &[(&str, RawJson)]) -> (u64, Arc<Mailbox>, Sending) {
-        let listens = request.method == "subscriptions/listen";
-        let (id, mailbox) = match self.router.open(request.asks, listens) {
+    pub(super) fn send(
+        &self,
+        request: &Request,
+        purpose: Purpose,
+        further: &[(&str, RawJson)],
+    ) -> (u64, Arc<Mailbox>, Sending) {
+        let (id, mailbox) = match self.router.open(purpose) {
             Ok(opened) => opened,
             Err(error) => {
                 let mailbox = Arc::new(Mailbox::default());
@@ -89,7 +93,7 @@ impl Inner {
 
     /// Sends a request that does not accept questions, and waits for its result.
     pub(super) async fn ask(&self, request: &Request) -> Result<RawJson, Error> {
-        let (id, mailbox, mut sending) = self.send(request, &[]);
+        let (id, mailbox, mut sending) = self.send(request, Purpose::Upkeep, &[]);
         let answered = async {
             loop {
                 if let Err(end) = mailbox.next().await {

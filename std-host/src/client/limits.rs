@@ -149,18 +149,11 @@ pub const OUTGOING: usize = 64;
 /// Lines of a pipe that are logged although they are not messages. Further ones are only counted.
 pub const NOISE: u64 = 5;
 
-/// The timeout for a child process to end after its input was closed, and again after SIGTERM. The
-/// TypeScript SDK uses the same.
-pub const STOP_TIME: Duration = Duration::from_secs(2);
+/// How often a server that was started is tried before it takes connections.
+pub const READY_CHECK: Duration = Duration::from_millis(50);
 
 /// The timeout for reading the remaining output of a child process after its end.
 pub const LAST_OUTPUT: Duration = Duration::from_millis(500);
-
-/// Lines of a child's standard error that are kept for error messages.
-pub const STDERR_LINES: usize = 20;
-
-/// Most bytes that are kept of one line of standard error.
-pub const STDERR_LINE: usize = 1024;
 
 /// The lifetime of a cached revision. An upgraded server still answers the old handshake, so
 /// without an expiry the client would never notice (the guide of the TypeScript SDK: 24 hours).

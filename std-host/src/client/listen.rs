@@ -9,6 +9,7 @@ use super::notice::Notice;
 use super::outgoing::Sending;
 use super::raw::RawJson;
 use super::request::Request;
+use super::router::Purpose;
 use core::fmt;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -178,7 +179,7 @@ impl Inner {
     async fn open_listen(&self, filter: &Filter) -> Result<(Open, RawJson), Error> {
         let wanted = RawJson::of(&filter.params()).map_err(|error| Error::Invalid(error.to_string()))?;
         let request = Request::new("subscriptions/listen").param("notifications", wanted);
-        let (id, mailbox, sending) = self.send(&request, &[]);
+        let (id, mailbox, sending) = self.send(&request, Purpose::Listen, &[]);
         let acknowledged = async {
             loop {
                 match mailbox.next().await {

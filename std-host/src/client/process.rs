@@ -1,16 +1,17 @@
 //! A server as a child process: its start, its environment, its standard error, and its end.
 
 use super::error::{Error, Exit};
-use super::limits::{LAST_OUTPUT, STDERR_LINE, STDERR_LINES, STOP_TIME};
+use super::limits::LAST_OUTPUT;
 use super::router::Router;
-use std::collections::VecDeque;
+use crate::children::limits::STOP_TIME;
+use crate::children::{Caps, Group, Refused, Signal, Supervision, Tail, spawn, with_minimal_environment};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use std::sync::Arc;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// The command that starts a server on standard input and output.
@@ -21,6 +22,8 @@ pub struct ServerCommand {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
+    caps: Caps,
+    supervision: Option<Supervision>,
 }
 
 impl ServerCommand {
@@ -31,6 +34,8 @@ impl ServerCommand {
             arguments: arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect(),
             environment: Vec::new(),
             directory: None,
+            caps: Caps::default(),
+            supervision: None,
         }
     }
 
@@ -47,30 +52,46 @@ impl ServerCommand {
         self
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).env_clear().kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in INHERITED {
-            // A value of this form is an exported shell function.
-            if let Some(value) = std::env::var_os(name).filter(|value| !value.as_encoded_bytes().starts_with(b"()")) {
-                command.env(name, value);
+    /// Replaces the placeholder of the port in the arguments and the environment.
+    pub(super) fn with_port(mut self, port: u16) -> Self {
+        let replace = |text: &mut OsString| {
+            if let Some(replaced) = text.to_str().filter(|text| text.contains(PORT)) {
+                *text = replaced.replace(PORT, &port.to_string()).into();
             }
-        }
+        };
+        self.arguments.iter_mut().for_each(replace);
+        self.environment.iter_mut().for_each(|(_, value)| replace(value));
+        self
+    }
+
+    /// Limits what the process and its descendants may use.
+    pub fn caps(mut self, caps: Caps) -> Self {
+        self.caps = caps;
+        self
+    }
+
+    /// Supervises the process. Without a supervision, it survives this process if this process is
+    /// killed and the server ignores the end of its standard input.
+    pub fn supervision(mut self, supervision: &Supervision) -> Self {
+        self.supervision = Some(supervision.clone());
+        self
+    }
+
+    fn command(&self, input: Stdio) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        with_minimal_environment(&mut command);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        // Package runners start the real server as a grandchild, so signals are sent to the process
-        // group.
-        #[cfg(unix)]
-        command.process_group(0);
         command
     }
 }
 
-/// The environment variables that a child inherits: the list of the TypeScript SDK.
-const INHERITED: [&str; 6] = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+/// The placeholder of the port in the command and in the URL of a server.
+pub(super) const PORT: &str = "{port}";
 
 /// A child process. Dropping it ends the whole process group: closed input, then SIGTERM, then
 /// SIGKILL.
@@ -88,8 +109,8 @@ pub(super) struct Streams {
 }
 
 impl Process {
-    /// Starts the process. When the process ends, all requests of `router` fail with its exit
-    /// status.
+    /// Starts a process that speaks over its standard streams. When the process ends, all requests of
+    /// `router` fail with its exit status.
     ///
     /// `drained` completes when its output has ended.
     pub(super) fn start(
@@ -97,20 +118,20 @@ impl Process {
         router: Arc<Router>,
         drained: oneshot::Receiver<()>,
     ) -> Result<(Self, Streams), Error> {
-        let failed = |reason: String| Error::Spawn { command: command.program.to_string_lossy().into_owned(), reason };
-        let mut child = command.command().spawn().map_err(|error| failed(error.to_string()))?;
-        let (Some(input), Some(output), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(failed("its standard streams are not piped".to_owned()));
+        let mut started = Started::of(command, Stdio::piped())?;
+        let (Some(input), Some(output)) = (started.child.stdin.take(), started.child.stdout.take()) else {
+            return Err(started.without_streams());
         };
-        tracing::debug!(program = ?command.program, pid = child.id(), "server process started");
-        let tail = Tail::default();
-        tokio::spawn(tail.clone().collect(stderr));
-        let (stop, stopped) = oneshot::channel();
-        let (ended, watched) = watch::channel(false);
-        let group = Group(child.id());
-        tokio::spawn(watch_over(child, group, tail.clone(), router, stopped, drained, ended));
-        Ok((Self { stop: Some(stop), ended: watched, tail }, Streams { input, output }))
+        Ok((started.watched(router, Some(drained)), Streams { input, output }))
+    }
+
+    /// Starts a process that does not speak over its standard streams. What it writes there is kept
+    /// for error messages.
+    pub(super) fn start_server(command: &ServerCommand, router: Arc<Router>) -> Result<Self, Error> {
+        let mut started = Started::of(command, Stdio::null())?;
+        let Some(output) = started.child.stdout.take() else { return Err(started.without_streams()) };
+        started.readers.push(tokio::spawn(started.tail.clone().collect(output)));
+        Ok(started.watched(router, None))
     }
 
     /// Ends the process and waits for its end.
@@ -119,126 +140,119 @@ impl Process {
         let _ = self.ended.wait_for(|ended| *ended).await;
     }
 
-    /// The last lines of standard error.
+    /// The output on standard error that is kept.
     pub(super) fn stderr(&self) -> Vec<String> {
-        self.tail.lines()
+        self.tail.all()
     }
 }
 
-/// Waits for the end of a child, or ends it when `stop` completes. Then reports the end.
-async fn watch_over(
-    mut child: Child,
+/// A child, with everything that its end needs.
+struct Started {
+    child: Child,
     group: Group,
+    caps: Caps,
     tail: Tail,
-    router: Arc<Router>,
-    stop: oneshot::Receiver<()>,
-    mut drained: oneshot::Receiver<()>,
-    ended: watch::Sender<bool>,
-) {
-    let status = tokio::select! {
-        status = child.wait() => {
-            // The pipe may still contain its last output. A grandchild may keep the pipe open for
-            // ever.
-            let _ = timeout(LAST_OUTPUT, drained).await;
-            status
-        }
-        // MCP 2026-07-28 basic/transports/stdio: the end of its output is the end of the server.
-        _ = &mut drained => match timeout(LAST_OUTPUT, child.wait()).await {
-            Ok(status) => status,
-            Err(_) => end(&mut child, &group).await,
-        },
-        // Dropping the pipe has closed standard input.
-        _ = stop => end(&mut child, &group).await,
-    };
-    let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-    tracing::debug!(%status, "server process ended");
-    group.end();
-    router.close(&Error::Exited(Exit { status, stderr: tail.lines(), written: false }));
-    let _ = ended.send(true);
+    /// The tasks that read into `tail`.
+    readers: Vec<JoinHandle<()>>,
+    program: String,
 }
 
-// MCP basic/lifecycle, "Shutdown": close the input, wait, SIGTERM, wait, SIGKILL.
-async fn end(child: &mut Child, group: &Group) -> std::io::Result<std::process::ExitStatus> {
-    if let Ok(status) = timeout(STOP_TIME, child.wait()).await {
-        return status;
-    }
-    group.signal(Signal::Terminate);
-    if let Ok(status) = timeout(STOP_TIME, child.wait()).await {
-        return status;
-    }
-    group.signal(Signal::Kill);
-    child.start_kill()?;
-    child.wait().await
-}
-
-/// The process group of a child. Dropping it kills the remaining processes of the group.
-#[derive(Debug)]
-struct Group(Option<u32>);
-
-enum Signal {
-    Terminate,
-    Kill,
-}
-
-impl Group {
-    /// Kills the remaining processes after the leader has ended.
-    fn end(mut self) {
-        self.signal(Signal::Kill);
-        // From here on, the number of the group may belong to another group.
-        self.0 = None;
+impl Started {
+    fn of(command: &ServerCommand, input: Stdio) -> Result<Self, Error> {
+        let program = command.program.to_string_lossy().into_owned();
+        let refused = |refused: Refused| Error::Spawn { command: program.clone(), reason: refused.to_string() };
+        let (mut child, group) = spawn(&mut command.command(input), command.supervision.as_ref()).map_err(refused)?;
+        tracing::debug!(program, pid = child.id(), "server process started");
+        let tail = Tail::default();
+        let stderr = child.stderr.take();
+        let readers = stderr.map(|stderr| tokio::spawn(tail.clone().collect(stderr))).into_iter().collect();
+        Ok(Self { child, group, caps: command.caps.clone(), tail, readers, program })
     }
 
-    #[cfg(unix)]
-    fn signal(&self, signal: Signal) {
-        use rustix::process::{Pid, Signal as Unix, kill_process_group};
-        let group = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let signal = match signal {
-            Signal::Terminate => Unix::TERM,
-            Signal::Kill => Unix::KILL,
-        };
-        // An error means that the group has no processes left.
-        let _ = group.map(|group| kill_process_group(group, signal));
+    fn without_streams(self) -> Error {
+        Error::Spawn { command: self.program, reason: "its standard streams are not piped".to_owned() }
     }
 
-    #[cfg(not(unix))]
-    fn signal(&self, _: Signal) {}
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::Kill);
+    fn watched(self, router: Arc<Router>, drained: Option<oneshot::Receiver<()>>) -> Process {
+        let (stop, stopped) = oneshot::channel();
+        let (ended, is_ended) = watch::channel(false);
+        let tail = self.tail.clone();
+        tokio::spawn(self.watch_over(router, stopped, drained, ended));
+        Process { stop: Some(stop), ended: is_ended, tail }
     }
-}
 
-/// The last lines of a child's standard error.
-#[derive(Clone, Debug, Default)]
-struct Tail(Arc<Mutex<VecDeque<String>>>);
-
-impl Tail {
-    /// Reads standard error to its end, because a full pipe would block the child.
-    async fn collect(self, stderr: ChildStderr) {
-        let mut reader = BufReader::new(stderr);
-        let mut line = Vec::new();
-        while let Ok(read) = (&mut reader).take(STDERR_LINE as u64).read_until(b'\n', &mut line).await {
-            if read == 0 {
-                break;
+    /// Waits for the end of the child, or ends it when `stop` completes. Then reports the end.
+    /// `drained` is set for a child that speaks over its standard streams.
+    async fn watch_over(
+        mut self,
+        router: Arc<Router>,
+        stop: oneshot::Receiver<()>,
+        mut drained: Option<oneshot::Receiver<()>>,
+        ended: watch::Sender<bool>,
+    ) {
+        let speaks = drained.is_some();
+        let status = tokio::select! {
+            status = self.child.wait() => {
+                // The pipes may still contain its last output. A grandchild may keep them open for
+                // ever.
+                let _ = timeout(LAST_OUTPUT, self.last_output(drained)).await;
+                told(status)
             }
-            self.push(&line);
-            line.clear();
-        }
+            // MCP 2026-07-28 basic/transports/stdio: the end of its output is the end of the server.
+            () = end_of(&mut drained) => match timeout(LAST_OUTPUT, self.child.wait()).await {
+                Ok(status) => told(status),
+                Err(_) => told(self.end(speaks).await),
+            },
+            reason = self.caps.exceeded(&self.group) => {
+                self.group.signal(Signal::Kill);
+                let status = told(self.child.wait().await);
+                format!("{status}: {reason}")
+            }
+            // Dropping the pipe has closed standard input.
+            _ = stop => told(self.end(speaks).await),
+        };
+        tracing::debug!(%status, "server process ended");
+        self.group.end();
+        router.close(&Error::Exited(Exit { status, stderr: self.tail.last(), written: false }));
+        let _ = ended.send(true);
     }
 
-    fn push(&self, line: &[u8]) {
-        let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-        tracing::debug!(%line, "server's standard error");
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == STDERR_LINES {
-            lines.pop_front();
+    // MCP basic/lifecycle, "Shutdown": close the input, wait, SIGTERM, wait, SIGKILL.
+    async fn end(&mut self, speaks: bool) -> std::io::Result<std::process::ExitStatus> {
+        // A process that was stopped cannot notice the end of its input.
+        self.group.signal(Signal::Continue);
+        if speaks && let Ok(status) = timeout(STOP_TIME, self.child.wait()).await {
+            return status;
         }
-        lines.push_back(line);
+        self.group.signal(Signal::Terminate);
+        if let Ok(status) = timeout(STOP_TIME, self.child.wait()).await {
+            return status;
+        }
+        self.group.signal(Signal::Kill);
+        self.child.start_kill()?;
+        self.child.wait().await
     }
 
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    /// Waits until all output was read.
+    async fn last_output(&mut self, mut drained: Option<oneshot::Receiver<()>>) {
+        if drained.is_some() {
+            end_of(&mut drained).await;
+        }
+        for reader in &mut self.readers {
+            let _ = reader.await;
+        }
     }
+}
+
+/// Completes when the output has ended. Never completes if there is none to wait for.
+async fn end_of(drained: &mut Option<oneshot::Receiver<()>>) {
+    match drained {
+        // An error means that the reader was dropped.
+        Some(drained) => drop(drained.await),
+        None => core::future::pending().await,
+    }
+}
+
+fn told(status: std::io::Result<std::process::ExitStatus>) -> String {
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }

@@ -29,8 +29,17 @@ pub struct Request {
     pub(super) capabilities: Option<RawJson>,
     pub(super) time: Option<Duration>,
     pub(super) total: Option<Duration>,
-    pub(super) asks: bool,
+    pub(super) asks: Option<Asks>,
     pub(super) keeps_questions: bool,
+}
+
+/// Whose call accepts questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// That of a user of its own.
+    Alone,
+    /// That of a user with other calls in the same session.
+    Session([u8; 16]),
 }
 
 impl Request {
@@ -45,7 +54,7 @@ impl Request {
             capabilities: None,
             time: None,
             total: None,
-            asks: false,
+            asks: None,
             keeps_questions: false,
         }
     }
@@ -115,8 +124,16 @@ impl Request {
     /// Delivers the server's questions to the caller, as events of the [`Call`](super::Call).
     /// Without this, the function of [`ClientBuilder::answers`](super::ClientBuilder::answers) gets
     /// them.
-    pub const fn questions(mut self) -> Self {
-        self.asks = true;
+    pub fn questions(mut self) -> Self {
+        self.asks = Some(Asks::Alone);
+        self
+    }
+
+    /// Like [`questions`](Self::questions), for a call of this session of a user. A question of an
+    /// older server may not say which call asks. If all calls that it can be for belong to one
+    /// session, the newest of them gets it: the question reaches the right user in any case.
+    pub fn questions_of(mut self, session: [u8; 16]) -> Self {
+        self.asks = Some(Asks::Session(session));
         self
     }
 

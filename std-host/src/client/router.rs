@@ -8,13 +8,14 @@ use super::mailbox::{Answer, Incoming, Mailbox};
 use super::notice::Notice;
 use super::question::Question;
 use super::raw::RawJson;
+use super::request::Asks;
 use attache_core::client::{self, AnswerId, Message, Unreadable, elements, number};
 use attache_core::era::{self, Version};
 use attache_core::json::{Item, Value};
 use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -41,6 +42,8 @@ pub(super) struct Router {
     declared: era::Client,
     answers: Option<Answers>,
     open_questions: Arc<AtomicUsize>,
+    /// Whether a question may come that belongs to no running call.
+    strays: AtomicBool,
     /// Whether the connection has ended.
     ended: watch::Sender<bool>,
 }
@@ -57,9 +60,33 @@ struct Calls {
 
 struct Running {
     mailbox: Arc<Mailbox>,
-    asks: bool,
-    listens: bool,
+    purpose: Purpose,
     written: bool,
+}
+
+/// The purpose of a request, which decides what may arrive for it before its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// The client itself needs the answer: a list, a check, a handshake.
+    Upkeep,
+    /// A call of the user. It gets log messages, and questions if it accepts them.
+    Call(Option<Asks>),
+    /// A subscription, which runs for as long as the connection.
+    Listen,
+}
+
+impl Running {
+    const fn listens(&self) -> bool {
+        matches!(self.purpose, Purpose::Listen)
+    }
+
+    /// Whose call accepts questions; `None` if the request accepts none.
+    const fn asks(&self) -> Option<Asks> {
+        match self.purpose {
+            Purpose::Call(asks) => asks,
+            Purpose::Upkeep | Purpose::Listen => None,
+        }
+    }
 }
 
 impl Router {
@@ -74,6 +101,7 @@ impl Router {
             declared,
             answers,
             open_questions: Arc::default(),
+            strays: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         };
         (Arc::new(router), outgoing)
@@ -105,20 +133,31 @@ impl Router {
     }
 
     /// Opens a request. Returns its id and its mailbox.
-    pub(super) fn open(&self, asks: bool, listens: bool) -> Result<(u64, Arc<Mailbox>), Error> {
+    pub(super) fn open(&self, purpose: Purpose) -> Result<(u64, Arc<Mailbox>), Error> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
         let mut calls = self.lock();
         if let Some(closed) = &calls.closed {
             return Err(closed.clone());
         }
-        calls.running.insert(id, Running { mailbox: Arc::clone(&mailbox), asks, listens, written: false });
+        calls.running.insert(id, Running { mailbox: Arc::clone(&mailbox), purpose, written: false });
         Ok((id, mailbox))
     }
 
     /// Forgets a request. Later messages for it are strays.
     pub(super) fn forget(&self, id: u64) -> bool {
-        self.lock().running.remove(&id).is_some()
+        let forgotten = self.lock().running.remove(&id);
+        // The server may go on with the call, and ask a question of it later.
+        if forgotten.as_ref().is_some_and(|running| running.asks().is_some()) {
+            self.strays.store(true, Ordering::Relaxed);
+        }
+        forgotten.is_some()
+    }
+
+    /// Whether a question may come that belongs to no running call: a call that accepted questions
+    /// was given up, or such a question has come already.
+    pub(super) fn may_stray(&self) -> bool {
+        self.strays.load(Ordering::Relaxed)
     }
 
     /// Records that a request is being written, so that it may reach the server.
@@ -168,11 +207,21 @@ impl Router {
         self.ended.send_replace(false);
     }
 
-    /// The only running request, if there is exactly one.
+    /// The only running request, if there is exactly one. A subscription does not count beside
+    /// another request.
     pub(super) fn only(&self) -> Option<u64> {
+        self.only_of(|running| !running.listens()).or_else(|| self.only_of(|_| true))
+    }
+
+    /// The only running call of the user, if there is exactly one.
+    fn only_call(&self) -> Option<u64> {
+        self.only_of(|running| matches!(running.purpose, Purpose::Call(_)))
+    }
+
+    fn only_of(&self, wanted: impl Fn(&Running) -> bool) -> Option<u64> {
         let calls = self.lock();
-        let mut ids = calls.running.keys();
-        ids.next().copied().filter(|_| ids.next().is_none())
+        let mut ids = calls.running.iter().filter(|(_, running)| wanted(running)).map(|(id, _)| *id);
+        ids.next().filter(|_| ids.next().is_none())
     }
 
     /// Handles a body: a message, or a batch of messages. If the body arrived on the stream of a
@@ -246,8 +295,8 @@ impl Router {
                 }
             }
             "notifications/message" => {
-                let call = stream.or_else(|| self.only());
-                match call.and_then(|call| self.mailbox(call, |running| !running.listens)) {
+                let call = stream.or_else(|| self.only_call());
+                match call.and_then(|call| self.mailbox(call, |running| !running.listens())) {
                     Some(mailbox) => {
                         let _ = mailbox.put(Incoming::Log(params), len);
                     }
@@ -268,7 +317,7 @@ impl Router {
     fn subscription(&self, params: &RawJson, stream: Option<u64>) -> Option<Arc<Mailbox>> {
         let id = |params: Value<'_>| number(params.member("_meta")?.member("io.modelcontextprotocol/subscriptionId")?);
         let call = params.value().and_then(id).or(stream)?;
-        self.mailbox(call, |running| running.listens)
+        self.mailbox(call, |running| running.listens())
     }
 
     fn cancelled(&self, params: &RawJson) {
@@ -280,7 +329,7 @@ impl Router {
         }
         // MCP 2026-07-28 basic/patterns/cancellation: a server can cancel only a subscription,
         // which ends it.
-        let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens).is_some());
+        let listen = id.value().and_then(number).filter(|id| self.mailbox(*id, |running| running.listens()).is_some());
         if let Some(listen) = listen {
             self.fail(listen, Error::Lost("the server ended the subscription".to_owned()));
         }

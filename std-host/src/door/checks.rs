@@ -13,7 +13,7 @@ use attache_core::http::{
 use bytes::Bytes;
 use core::future::poll_fn;
 use core::net::IpAddr;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 use http::HeaderValue;
@@ -153,7 +153,7 @@ impl Checks {
             }
             Decision::In(who) => Ok(Guest::Anonymous(who)),
             Decision::Out(refusal) => Err(refusal.into()),
-            Decision::NeedKey(came) => match Box::pin(waited(self.auth.check(came, &head.headers), permit)).await? {
+            Decision::NeedKey(came) => match waited(pin!(self.auth.check(came, head)), permit).await? {
                 Ok(evidence) => Ok(Guest::Proven(evidence)),
                 Err(refusal) => Ok(guest(self.auth.gate(), refusal).map(Guest::Anonymous).ok_or(refusal)?),
             },
@@ -208,8 +208,7 @@ impl Checks {
 }
 
 /// The result of a check. While the check waits for an issuer, the memory of its request counts to the part of requests that wait.
-async fn waited<T>(check: impl Future<Output = T>, permit: &mut Permit) -> Result<T, Overdrawn> {
-    let mut check = pin!(check);
+async fn waited<T>(mut check: Pin<&mut impl Future<Output = T>>, permit: &mut Permit) -> Result<T, Overdrawn> {
     match poll_fn(|context| Poll::Ready(check.as_mut().poll(context))).await {
         Poll::Ready(checked) => Ok(checked),
         Poll::Pending => {

@@ -3,8 +3,8 @@
 use super::checks::{Checks, Out};
 use super::head::{peer, size};
 use crate::auth::{Auth, Caller, Unauthenticated};
-use crate::budget::Permit;
-use crate::limits::Limits;
+use crate::budget::{Account, Budget, Overdrawn, Permit};
+use crate::limits::{FIELD_MEMORY, Limits, REQUEST_MEMORY};
 use crate::observe::{Observe, Observers, Transport, Watch};
 use crate::why;
 use attache_core::http::{Refusal, gate_route};
@@ -45,6 +45,7 @@ use tower_service::Service;
 pub struct Door {
     checks: Arc<Checks>,
     observers: Arc<Observers>,
+    budget: Budget,
 }
 
 /// A service behind a [`Door`].
@@ -59,7 +60,8 @@ impl Door {
     /// `[::1]`) until [`hosts`](Door::hosts) says otherwise.
     pub fn new(auth: Auth) -> Self {
         let checks = Arc::new(Checks::new(auth, &Limits::default()));
-        Self { checks, observers: Arc::new(Observers::of("door")) }
+        let budget = Budget::new(&Limits::default());
+        Self { checks, observers: Arc::new(Observers::of("door")), budget }
     }
 
     /// Callers need no credentials. `Host`, `Origin` and the rate limits are checked.
@@ -87,10 +89,19 @@ impl Door {
         self.with(|checks| checks.origins = origins.into_iter().collect())
     }
 
-    /// Sets the rate limits of callers, and the limits of a request's head. The other limits have no effect here.
+    /// Sets the rate limits of callers, the limits of a request's head, and the memory budget for requests that wait for an issuer. The
+    /// other limits have no effect here.
     #[must_use]
-    pub fn limits(self, limits: &Limits) -> Self {
+    pub fn limits(mut self, limits: &Limits) -> Self {
+        self.budget = Budget::new(limits);
         self.with(|checks| checks.limit(limits))
+    }
+
+    /// Reserves the memory of requests from a budget that is shared with servers. Call it after [`limits`](Self::limits).
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// Adds an observer, which is told of each refused request.
@@ -112,8 +123,13 @@ impl Door {
 
     /// The caller of the request with this head.
     async fn caller(&self, head: &Parts) -> Result<Caller, Refused> {
-        let (checks, mut permit) = (&*self.checks, Permit::uncounted());
+        let checks = &*self.checks;
         let refused = checks.refused(head, size(head));
+        let mut permit = match refused {
+            // The answer to a refused request is small and is sent at once.
+            Some(_) => Permit::uncounted(),
+            None => self.memory(head).map_err(|_| Refusal::Undecided)?,
+        };
         if checks.auth().is_hidden() {
             let is_known = match refused {
                 Some((Refusal::Rate, _)) => checks.is_remembered(head),
@@ -137,6 +153,12 @@ impl Door {
             Ok(()) => Ok(Caller::of(&who)),
             Err(wait) => Err(Refused { refusal: Refusal::Rate, wait: Some(wait) }),
         }
+    }
+
+    /// Reserves the memory of a request while its caller is checked, which may wait for an issuer.
+    fn memory(&self, head: &Parts) -> Result<Permit, Overdrawn> {
+        let bytes = REQUEST_MEMORY + size(head) + head.headers.len() * FIELD_MEMORY;
+        self.budget.reserve(Account::address(peer(head)), bytes)
     }
 
     /// Logs that the service behind the door has refused the request with this head.

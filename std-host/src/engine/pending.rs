@@ -18,7 +18,8 @@ use tokio::time::Instant;
 /// it holds.
 pub(crate) enum Pending {
     Ready(Answer),
-    Running(Running),
+    /// In a box, because it is large and is passed on several times before it runs.
+    Running(Box<Running>),
     Listening(Listening),
 }
 
@@ -78,11 +79,11 @@ impl Moment {
                 let (changes, parking, key) = (&self.server.changes, self.server.parking(), self.server.key());
                 let known = client.map(Client::known);
                 let call_of = ticket.call(&body, who);
-                let shared = (changes, parking, key);
+                let shared = (changes, parking, key, self.request.as_ref());
                 let mut started = self.offers.start(&body, call_of, shared, known, deadline, &place.permit);
                 let legacy = call.zip(started.again.take()).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);
-                Some(Pending::Running(running))
+                Some(Pending::Running(Box::new(running)))
             }
             Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.server, listen, body, place, watch))),
         }

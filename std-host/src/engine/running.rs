@@ -6,7 +6,7 @@ use super::server::Moment;
 use super::stop::{STOPPED, Stop};
 use crate::admission::Place;
 use crate::budget::Permit;
-use crate::call::{Event, Outcome, Question, Run, Suspended, parked_too_many};
+use crate::call::{Event, EventReceiver, Outcome, Question, Run, Suspended, parked_too_many};
 use crate::limits;
 use crate::observe::Watch;
 use crate::offer::Started;
@@ -16,7 +16,6 @@ use attache_core::exchange::Ticket;
 use attache_core::rpc::Code;
 use bytes::Bytes;
 use core::mem::replace;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 /// A running call.
@@ -27,6 +26,8 @@ pub(crate) struct Running {
     state: State,
     way: Way,
     deadline: Instant,
+    /// The latest deadline, however often the call asks.
+    latest: Instant,
     /// Ends the call before its deadline.
     stop: Stop,
     place: Place,
@@ -39,9 +40,9 @@ pub(crate) struct Running {
 
 enum State {
     /// The handler is running.
-    Running { ticket: Ticket, run: Run, events: mpsc::Receiver<Event> },
+    Running { ticket: Ticket, run: Run, events: EventReceiver },
     /// The handler has ended; its earlier events are still to be sent.
-    Draining { ticket: Ticket, outcome: Outcome, events: mpsc::Receiver<Event>, is_charged: bool },
+    Draining { ticket: Ticket, outcome: Outcome, events: EventReceiver, is_charged: bool },
     /// The answer is being streamed.
     Streaming(Piped),
     /// The last step was returned.
@@ -68,7 +69,8 @@ impl Running {
     ) -> Self {
         let (version, way) = (ticket.version(), Way::Pieces);
         let state = State::Running { ticket, run, events };
-        Self { moment, version, body, state, way, deadline, stop: Stop::default(), place, held, legacy, watch }
+        let (latest, stop) = (deadline + limits::ANSWERS_TOTAL, Stop::default());
+        Self { moment, version, body, state, way, deadline, latest, stop, place, held, legacy, watch }
     }
 
     /// Returns the protocol revision of the caller.
@@ -110,14 +112,14 @@ impl Running {
                 State::Running { run, events, .. } => {
                     Self::next(run, events, self.legacy.as_deref_mut(), (self.deadline, &mut self.stop)).await
                 }
-                State::Draining { events, .. } => match events.try_recv() {
-                    Ok(Event::Message(message)) => {
+                State::Draining { events, .. } => match events.sent() {
+                    Some(Event::Message(message)) => {
                         self.charge_outcome();
                         return Step::Told(message);
                     }
                     // The handler that asked has already ended.
-                    Ok(Event::Ask(_)) => continue,
-                    Err(_) => match self.finish() {
+                    Some(Event::Ask(_)) => continue,
+                    None => match self.finish() {
                         Some(step) => return step,
                         None => continue,
                     },
@@ -140,7 +142,7 @@ impl Running {
 
     async fn next(
         run: &mut Run,
-        events: &mut mpsc::Receiver<Event>,
+        events: &mut EventReceiver,
         legacy: Option<&mut Legacy>,
         (deadline, stop): (Instant, &mut Stop),
     ) -> Next {
@@ -152,7 +154,7 @@ impl Running {
         };
         tokio::select! {
             biased;
-            Some(event) = events.recv() => Next::Event(event),
+            Some(event) = events.next() => Next::Event(event),
             signal = signal => Next::Signal(signal),
             outcome = run => Next::Outcome(outcome),
             // Polled after the handler, so that a call that never waits needs no timer.
@@ -166,8 +168,7 @@ impl Running {
     fn ran(&mut self, outcome: Outcome) {
         match (outcome, &mut self.legacy) {
             (Outcome::Asks(questions, _), Some(legacy)) => {
-                // The user gets additional time to answer.
-                self.deadline += limits::ANSWERS;
+                self.deadline = extended(self.deadline, self.latest);
                 let asked = legacy.ask(questions);
                 self.asked(Some(asked));
             }
@@ -184,7 +185,7 @@ impl Running {
     /// client gets them as the answer, and its retry continues the parked call.
     fn ask(&mut self, question: Question) {
         if let Some(legacy) = &mut self.legacy {
-            self.deadline += limits::ANSWERS;
+            self.deadline = extended(self.deadline, self.latest);
             legacy.ask_alive(question);
             return;
         }
@@ -201,9 +202,8 @@ impl Running {
             Err(short) => Outcome::Rejected(Code::InternalError, short.reason().to_owned()),
         };
         // Later events of the parked call are sent in the answer to the retry.
-        let (_, events) = mpsc::channel(1);
         self.watch.ran(&outcome);
-        self.state = State::Draining { ticket, outcome, events, is_charged: true };
+        self.state = State::Draining { ticket, outcome, events: EventReceiver::NONE, is_charged: true };
     }
 
     fn asked(&mut self, asked: Option<Asked>) {
@@ -255,6 +255,11 @@ impl Running {
             Part::Broken => Step::Broken,
         }
     }
+}
+
+/// Returns the deadline of a call that has asked a question: its user gets additional time to answer.
+fn extended(deadline: Instant, latest: Instant) -> Instant {
+    (deadline + limits::ANSWERS).min(latest)
 }
 
 /// Returns the outcome of a call that has exceeded its deadline. Its handler is dropped.

@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::door::Checks;
 use crate::limits::{self, Limits};
 use crate::observe::{Observe, Observers, Transport, Watch};
-use crate::offer::{Changes, Registry};
+use crate::offer::{Changes, PassedExtensions, Registry};
 use crate::session::neighbours::{Alone, Local, Neighbours, resume};
 use crate::session::{Client, ReplayBuffers, SessionTables};
 use crate::sink::Growing;
@@ -26,14 +26,14 @@ use attache_core::seal::Key;
 use attache_core::tool::{Operation, scopes};
 use bytes::Bytes;
 use core::fmt;
+use http::Extensions;
 use std::sync::Arc;
 
 /// A finished server, shared by all connections. Its offers may change; everything else is fixed.
 pub struct Server {
-    /// Name, version and instructions are JSON-escaped.
+    /// Name and version are JSON-escaped.
     name: String,
     version: String,
-    instructions: Option<String>,
     pub(crate) page: usize,
     pub(crate) changes: Changes,
     pub(crate) backends: Backends,
@@ -53,6 +53,8 @@ pub struct Server {
     has_common_budget: bool,
     pub(crate) admission: Admission,
     observers: Arc<Observers>,
+    /// The types of request extensions that handlers see.
+    pub(crate) passed: PassedExtensions,
     /// Whether lists show only the entries that their caller may use.
     pub(crate) hides_forbidden: bool,
 }
@@ -71,7 +73,6 @@ impl Server {
         Self {
             name: escaped(name),
             version: escaped(version),
-            instructions: None,
             page: usize::MAX,
             backends: Backends::new(changes.clone()),
             changes,
@@ -88,6 +89,7 @@ impl Server {
             has_common_budget: false,
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers::of(name)),
+            passed: PassedExtensions::default(),
             hides_forbidden: false,
         }
     }
@@ -127,7 +129,7 @@ impl Server {
     }
 
     pub(crate) fn instruct(&mut self, text: &str) {
-        self.instructions = Some(escaped(text));
+        self.changes.instruct(None, text);
     }
 
     pub(crate) fn observe(&mut self, observer: Arc<dyn Observe>) {
@@ -252,13 +254,25 @@ impl Server {
 
     /// Returns the current state of the server.
     pub(crate) fn now(self: &Arc<Self>) -> Moment {
-        Moment { server: Arc::clone(self), offers: self.changes.offers() }
+        self.now_with(None)
+    }
+
+    /// Like [`now`](Self::now), for a request with these extensions.
+    pub(crate) fn now_with(self: &Arc<Self>, request: Option<Arc<Extensions>>) -> Moment {
+        Moment { server: Arc::clone(self), offers: self.changes.offers(), request }
+    }
+
+    /// Like [`now`](Self::now), for an HTTP request with these extensions.
+    pub(crate) fn now_for(self: &Arc<Self>, extensions: &Extensions) -> Moment {
+        self.now_with(self.passed.of(extensions))
     }
 }
 
 /// The parked calls of the process `home`; those of others are continued by its neighbours.
 fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
-    let resume = move |parked, answers, token: Option<&[u8]>| resume(Arc::clone(&neighbours), parked, answers, token);
+    let resume = move |parked, answers, token: Option<&[u8]>, permit| {
+        resume(Arc::clone(&neighbours), parked, answers, token, permit)
+    };
     Parking::new(home, Arc::new(resume))
 }
 
@@ -268,15 +282,17 @@ fn parking(home: [u8; 4], neighbours: Arc<dyn Neighbours>) -> Parking {
 pub(crate) struct Moment {
     pub(super) server: Arc<Server>,
     pub(super) offers: Arc<Registry>,
+    /// The extensions of the HTTP request that handlers see.
+    pub(super) request: Option<Arc<Extensions>>,
 }
 
 impl Moment {
     /// Returns the server as the protocol engine sees it.
     pub(crate) fn server(&self) -> mcp::Server<'_> {
         let text = Escaped::from_escaped;
-        let Server { name, version, instructions, page, .. } = &*self.server;
+        let Server { name, version, page, .. } = &*self.server;
         let server = mcp::Server::escaped(text(name), text(version), &*self.offers).with_page(*page).with_sessions();
-        let server = match instructions {
+        let server = match self.offers.instructions() {
             Some(instructions) => server.with_escaped_instructions(text(instructions)),
             None => server,
         };

@@ -13,7 +13,8 @@ use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use http::{HeaderValue, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 use std::sync::Arc;
@@ -68,6 +69,22 @@ pub(super) fn not_found(version: Version) -> Response<Answered> {
     response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
+
+/// Answers a person who opens the endpoint in a browser with a sentence instead of a JSON-RPC error.
+/// An answer that says nothing stays as it is.
+pub(super) fn for_people(head: &Parts, response: Response<Answered>) -> Response<Answered> {
+    // Browsers ask for HTML when a person opens a URL. MCP clients never do.
+    let accept = head.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if head.method != Method::GET || !accept.contains("text/html") || response.body().is_end_stream() {
+        return response;
+    }
+    let mut response = response.map(|_| Either::Left(Full::from(SENTENCE)));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+const SENTENCE: &str = "This is an endpoint of the Model Context Protocol (MCP), for programs and not for browsers.\n\
+                        To use it, enter the URL of this page into an MCP client.\n";
 
 pub(super) fn refuse_at_door(server: &Arc<Server>, refusal: Refusal, mut watch: Watch) -> Response<Answered> {
     watch.refused(refusal.name());

@@ -2,7 +2,7 @@
 //! module only moves bytes.
 
 use super::answer::{
-    AnswerBody, Answered, closing, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
+    AnswerBody, Answered, closing, for_people, not_found, refuse, refuse_at_door, response, short_of_memory, too_often,
 };
 use super::cors;
 use super::form::Form;
@@ -113,7 +113,7 @@ where
     let facts = checks.facts(head);
     if let Method::Get | Method::Delete = facts.verb {
         let response = Box::pin(session::bodiless(server, &facts, head, &mut permit, watch)).await;
-        return if response.status().is_success() { response } else { unread(response) };
+        return if response.status().is_success() { response } else { unread(for_people(head, response)) };
     }
     let guest = match checks.admit(gate(&facts, &checks.policy()), head, &mut permit).await {
         Ok(guest) => guest,
@@ -266,12 +266,13 @@ async fn serve(
         Ok(Named::Unknown) => (None, Carrier::UnknownSession(facts)),
         Err(error) => return refuse(server, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
-    let moment = server.now();
+    let moment = server.now_for(&head.extensions);
     let opened = open(&moment.server_for(who), who, carrier, &body);
     moment.opened(&opened, who, &body, &mut watch);
     let next = opened.next;
     if let Next::Batch(batch) = next {
-        let batch = session::batch(server, batch, who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
+        let batch =
+            session::batch(server, (moment, batch), who, carrier, (&body, &permit), client.as_ref(), (&form, watch));
         return Box::pin(batch).await;
     }
     if let Next::Reply(reply) = &next

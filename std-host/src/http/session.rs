@@ -6,7 +6,7 @@ use super::refused::{kept_out, turn_away};
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
-use crate::engine::{Answer, Running, Server, Step, Stop, batched};
+use crate::engine::{Answer, Moment, Running, Server, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Reader, ReplayBuffer, Replayed, SessionStream, Writer};
 use attache_core::auth::Authenticated;
@@ -61,7 +61,12 @@ pub(super) fn name(server: &Server, session: &Session, who: &Authenticated<'_>, 
 }
 
 /// Runs a call of a session.
-pub(super) async fn call(server: &Server, mut running: Running, client: &Client, form: &Form) -> Response<Answered> {
+pub(super) async fn call(
+    server: &Server,
+    mut running: Box<Running>,
+    client: &Client,
+    form: &Form,
+) -> Response<Answered> {
     // A message that may have to be sent again is buffered whole.
     running.whole();
     let (log, writer) = ReplayBuffer::begin(client.session.name, server.logs.number(), client.account());
@@ -110,7 +115,7 @@ fn leave(server: &Server, client: &Client) -> Option<Instant> {
 }
 
 /// Runs a call and logs its messages, even if no client reads the log.
-async fn record(mut running: Running, log: Writer) {
+async fn record(mut running: Box<Running>, log: Writer) {
     loop {
         match running.step().await {
             Step::Told(message) => log.push(message).await,
@@ -123,7 +128,7 @@ async fn record(mut running: Running, log: Writer) {
 /// Serves the messages of a batch in order. Their memory is charged to the request of the permit.
 pub(super) async fn batch(
     server: &Arc<Server>,
-    batch: Batch,
+    (moment, batch): (Moment, Batch),
     who: &Authenticated<'_>,
     carrier: Carrier<'_>,
     (body, permit): (&Bytes, &Permit),
@@ -149,7 +154,6 @@ pub(super) async fn batch(
         Ok(permit) => Place { _slot: Some(slot), permit },
         Err(short) => return busy(short.reason()),
     };
-    let moment = server.now();
     // The array has no place for questions.
     let client = client.map(|client| client.clone().hearing(false));
     let mut pending = Vec::new();

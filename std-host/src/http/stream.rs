@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 /// The source of a stream's messages.
 pub(super) enum Source {
     /// A call. Dropping the stream drops the call.
-    Running(Running),
+    Running(Box<Running>),
     /// A call that continues without its stream.
     Detached(mpsc::Receiver<Step>),
     /// A subscription.
@@ -43,7 +43,7 @@ pub(super) enum Source {
 impl Source {
     /// A call that continues if its client disconnects.
     // MCP 2025-11-25 basic/transports: a disconnect is not a cancellation.
-    pub(super) fn detached(mut running: Running) -> Self {
+    pub(super) fn detached(mut running: Box<Running>) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
             loop {

@@ -33,6 +33,15 @@ pub(super) fn read<A: DeserializeOwned>(arguments: Arguments<'_>, schema: &Schem
     })
 }
 
+/// Reads a value that is not an argument. The error is a sentence for the peer.
+pub(super) fn value_of<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    let value = Value::parse(json.as_bytes()).map_err(|error| error.to_string())?;
+    serde_path_to_error::deserialize(Node(&mut Source::of(value))).map_err(|error| match error.path().to_string() {
+        path if path == "." => error.inner().to_string(),
+        path => format!("{}: {}", echoed(path.chars()), error.inner()),
+    })
+}
+
 /// Checks that each argument is declared, and occurs only once.
 fn known(arguments: Arguments<'_>, names: &[String], of: Kind) -> Result<(), String> {
     let Some(object) = arguments.value() else {

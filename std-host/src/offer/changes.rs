@@ -1,10 +1,12 @@
 //! The current offers of a running server, and notifications of their changes to open
 //! subscriptions.
 
+use super::add_error::AddError;
 use super::registry::{self, NameTaken, Source};
+use super::state::States;
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use tokio::sync::broadcast;
 
 /// A handle to change the offers of a running server, and to notify open subscriptions of changes.
@@ -19,6 +21,8 @@ struct Live {
     offers: RwLock<Arc<Registry>>,
     told: broadcast::Sender<Change>,
     ended: AtomicBool,
+    /// The state of handlers. Set when the server is built.
+    states: OnceLock<States>,
 }
 
 /// One change.
@@ -38,6 +42,7 @@ pub(crate) type Offer = registry::Offer<Changes>;
 pub(crate) type Completion = registry::Completion<Changes>;
 pub(crate) type Rerun = registry::Rerun<Changes>;
 pub(crate) type Started = registry::Started<Changes>;
+pub(super) type Start = registry::Start<Changes>;
 
 /// A weak handle, which does not keep the server alive.
 #[derive(Clone, Debug)]
@@ -55,7 +60,17 @@ impl Changes {
             offers: RwLock::default(),
             told: broadcast::Sender::new(BACKLOG),
             ended: AtomicBool::new(false),
+            states: OnceLock::new(),
         }))
+    }
+
+    /// Sets the state of handlers. Only the first call has an effect.
+    pub(crate) fn share(&self, states: States) {
+        let _ = self.0.states.set(states);
+    }
+
+    pub(super) fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.states.get()?.get()
     }
 
     /// Returns the current offers.
@@ -79,7 +94,15 @@ impl Changes {
         taken
     }
 
-    pub(super) fn add(&self, kind: Kind, offer: Offer) -> Result<(), NameTaken> {
+    /// Sets the instructions of the program or of a backend.
+    pub(crate) fn instruct(&self, source: Option<Source>, text: &str) {
+        let quoted = serde_json::Value::from(text).to_string();
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
+        self.edit(|registry| registry.instruct(source, escaped));
+    }
+
+    pub(super) fn add(&self, kind: Kind, offer: Result<Offer, AddError>) -> Result<(), AddError> {
+        let offer = offer?;
         self.edit(|offers| offers.add(kind, offer))?;
         self.tell(Change::List(kind));
         Ok(())

@@ -1,10 +1,12 @@
 //! The common builder of tools, prompts and resources: the members that lists show.
 
-use super::changes::Offer;
+use super::add_error::AddError;
+use super::changes::{Completion, Offer, Start};
 use super::handler::Ctx;
 use super::registry::{Asked, Needed};
-use crate::call::{Run, Sealer, check_keys};
+use crate::call::{Outcome, Run, Sealer, crashed, fault_of_keys};
 use attache_core::era::Version;
+use core::future::ready;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -12,6 +14,10 @@ use std::collections::BTreeMap;
 pub(super) struct Entry {
     offer: Offer,
     listed: Map<String, Value>,
+    /// The completions of arguments, by their names.
+    completions: Vec<(String, Completion)>,
+    /// The first member that breaks a rule of the protocol.
+    fault: Option<String>,
 }
 
 impl Entry {
@@ -20,7 +26,6 @@ impl Entry {
         listed: Vec<(&str, Value)>,
         start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static,
     ) -> Self {
-        let start = Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer));
         Self {
             offer: Offer {
                 key: key.into(),
@@ -28,11 +33,13 @@ impl Entry {
                 arguments: None,
                 mirrors: Vec::new(),
                 needs: Vec::new(),
-                start,
+                start: starting(start),
                 complete: None,
                 source: None,
             },
             listed: listed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            completions: Vec::new(),
+            fault: None,
         }
     }
 
@@ -40,10 +47,38 @@ impl Entry {
         &self.offer.key
     }
 
+    /// Records a fault, which is reported when the entry is added.
+    pub(super) fn check(&mut self, sound: bool, fault: impl FnOnce(&str) -> String) {
+        if !sound && self.fault.is_none() {
+            self.fault = Some(fault(&self.offer.key));
+        }
+    }
+
+    /// Replaces the function that runs the handler.
+    pub(super) fn start_with(&mut self, start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static) {
+        self.offer.start = starting(start);
+    }
+
+    /// Wraps the function that runs the handler.
+    pub(super) fn wrap_start(&mut self, wrap: impl FnOnce(Start) -> Start) {
+        let unset = starting(|_, _, _| Box::pin(ready(crashed(&"a handler is being replaced"))));
+        self.offer.start = wrap(core::mem::replace(&mut self.offer.start, unset));
+    }
+
+    /// Completes one argument.
+    pub(super) fn complete(&mut self, argument: &str, completion: Completion) {
+        self.completions.push((argument.to_owned(), completion));
+    }
+
     /// Sets the names of the arguments if no others are allowed.
     pub(super) fn declare(mut self, arguments: Option<Vec<String>>) -> Self {
         self.offer.arguments = arguments;
         self
+    }
+
+    /// Returns the names of the arguments if no others are allowed.
+    pub(super) fn arguments(&self) -> Option<&[String]> {
+        self.offer.arguments.as_deref()
     }
 
     pub(super) fn get(&self, name: &str) -> &Value {
@@ -69,23 +104,33 @@ impl Entry {
         hints[name] = value.into();
     }
 
-    #[track_caller]
     pub(super) fn icons(&mut self, icons: Value) {
-        check_icons(self.key(), &icons);
+        self.check(are_icons(&icons), |key| {
+            format!("icons of {key:?} must be an array of objects whose src is an https: or a data: URL")
+        });
         self.set("icons", icons);
     }
 
-    #[track_caller]
     pub(super) fn meta(&mut self, meta: Value) {
-        check_keys(self.key(), &meta);
+        if let Err(fault) = fault_of_keys(self.key(), &meta) {
+            self.check(false, |_| fault);
+        }
         self.set("_meta", meta);
     }
 
     /// Prints the members: those in `first`, then the others. A member in `first` without a value
     /// gets the key.
-    #[track_caller]
-    pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Offer {
-        let Self { mut offer, listed } = self;
+    ///
+    /// # Errors
+    /// The first fault of the entry.
+    pub(super) fn finish(self, first: &[(&str, Option<String>)]) -> Result<Offer, AddError> {
+        let Self { mut offer, listed, completions, fault } = self;
+        if let Some(fault) = fault {
+            return Err(AddError::Invalid(fault));
+        }
+        if !completions.is_empty() {
+            offer.complete = Some(by_argument(completions));
+        }
         let first = first.iter().map(|(name, value)| (*name, Value::from(value.as_deref().unwrap_or(&offer.key))));
         let first: Vec<_> = first.collect();
         let members = first
@@ -101,16 +146,28 @@ impl Entry {
                 .push(format!("{}:{value}", Value::from(name)));
         }
         offer.members = groups.into_iter().map(|(since, members)| (since, members.join(","))).collect();
-        offer
+        Ok(offer)
     }
 }
 
+fn starting(start: impl Fn(Asked<'_>, Ctx, Sealer) -> Run + Send + Sync + 'static) -> Start {
+    Box::new(move |asked: Asked<'_>, call, sealer| start(asked, Ctx::of(call), sealer))
+}
+
+/// Completes each argument by its own completion. Arguments without one have no completions.
+fn by_argument(completions: Vec<(String, Completion)>) -> Completion {
+    Completion::new(move |request, call, sealer| {
+        match completions.iter().find(|(argument, _)| argument == request.argument()) {
+            Some((_, completion)) => completion.run(request, call, sealer),
+            None => Box::pin(ready(Outcome::Values(Vec::new()))),
+        }
+    })
+}
+
 /// MCP 2025-11-25 basic/index, "Icons": clients MUST refuse other schemes.
-#[track_caller]
-fn check_icons(of: &str, icons: &Value) {
+fn are_icons(icons: &Value) -> bool {
     let sources = icons.as_array().map(|icons| icons.iter().map(|icon| icon["src"].as_str().unwrap_or_default()));
-    let good = sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")));
-    assert!(good, "icons of {of:?} must be an array of objects whose src is an https: or a data: URL");
+    sources.is_some_and(|mut all| all.all(|src| src.starts_with("https://") || src.starts_with("data:")))
 }
 
 /// Returns the first revision with this member of an entry. `is_object` tells whether the value is
@@ -139,10 +196,9 @@ macro_rules! listed {
             /// Sets `icons` (MCP 2025-11-25 basic/index, "Icons"): an array of objects with `src`
             /// and optional members.
             ///
-            /// # Panics
-            /// If a `src` is neither an `https:` nor a `data:` URL, because clients show no others.
+            /// It cannot be added if a `src` is neither an `https:` nor a `data:` URL, because clients
+            /// show no others.
             #[must_use]
-            #[track_caller]
             pub fn icons(mut self, icons: serde_json::Value) -> Self {
                 self.entry.icons(icons);
                 self
@@ -150,11 +206,9 @@ macro_rules! listed {
 
             /// Sets `_meta` of the list entry.
             ///
-            /// # Panics
-            /// If a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or has a prefix
-            /// that is reserved for the protocol.
+            /// It cannot be added if a key breaks the grammar of keys (MCP 2026-07-28 basic/index), or
+            /// has a prefix that is reserved for the protocol.
             #[must_use]
-            #[track_caller]
             pub fn meta(mut self, meta: serde_json::Value) -> Self {
                 self.entry.meta(meta);
                 self

@@ -1,12 +1,15 @@
 //! Handlers: the closures that answer calls, and the context that they receive.
 
+use super::arguments::value_of;
 use super::changes::Changes;
 use super::registry::Called;
 use crate::auth::Caller;
-use crate::call::{Ask, Elicited, Failure, ToolError, TraceContext, UserPage};
+use crate::call::{Ask, Elicited, Failure, ToolError, TraceContext, UserPage, form_of};
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::Level;
+use core::any::type_name;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,7 +18,20 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// A closure that answers calls. Every `Fn(A, Ctx) -> impl Future<Output = R>` is a handler.
+/// A function that answers calls: `async fn(A, Ctx) -> R`, or a closure
+/// `async |arguments: A, ctx: Ctx| …`. Every `Fn(A, Ctx) -> impl Future<Output = R> + Send + 'static`
+/// is a handler.
+///
+/// `A` is the type of the arguments for tools and prompts,
+/// [`ResourceRequest`](crate::ResourceRequest) for resources, and
+/// [`CompletionRequest`](crate::CompletionRequest) for completions. A handler gets at the program's
+/// own values by [`with`], or by [`ServerBuilder::state`](crate::ServerBuilder::state) and
+/// [`Ctx::state`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    note = "a handler is `async |arguments: Arguments, ctx: Ctx| …`, or an `async fn` with these two parameters",
+    note = "a method `async fn add(self: Arc<Self>, arguments: Arguments, ctx: Ctx)` becomes a handler by `with(&app, App::add)`"
+)]
 pub trait Handler<A, R>: Send + Sync + 'static {
     /// Answers one call.
     fn run(&self, asked: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static;
@@ -29,6 +45,55 @@ where
     fn run(&self, asked: A, ctx: Ctx) -> impl Future<Output = R> + Send + 'static {
         self(asked, ctx)
     }
+}
+
+/// Makes a handler of a method, or of another function whose first parameter is an `Arc` of the
+/// application. Each call gets a clone of `app`.
+///
+/// ```
+/// use attache_host::{Ctx, Json, NoArgs, Server, ToolError, with};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+/// use std::sync::{Arc, Mutex};
+///
+/// #[derive(Default)]
+/// struct Notes(Mutex<Vec<String>>);
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Draft {
+///     /// what to remember
+///     text: String,
+/// }
+///
+/// impl Notes {
+///     async fn add(self: Arc<Self>, draft: Draft, _: Ctx) -> Result<String, ToolError> {
+///         let mut notes = self.0.lock().map_err(ToolError::internal)?;
+///         notes.push(draft.text);
+///         Ok(format!("This is note {}.", notes.len()))
+///     }
+///
+///     async fn list(self: Arc<Self>, _: NoArgs, _: Ctx) -> Result<Json<Vec<String>>, ToolError> {
+///         Ok(Json(self.0.lock().map_err(ToolError::internal)?.clone()))
+///     }
+/// }
+///
+/// let notes = Arc::new(Notes::default());
+/// let server = Server::new("notes", "1.0")
+///     .tool("add", "Add a note", with(&notes, Notes::add))
+///     .tool("list", "List all notes", with(&notes, Notes::list));
+/// ```
+///
+/// The macro [`tools!`](crate::tools) declares many methods at once, with hints and scopes.
+pub fn with<T, A, R, F, Fut>(app: &Arc<T>, method: F) -> impl Handler<A, R> + use<T, A, R, F, Fut>
+where
+    T: Send + Sync + 'static,
+    A: 'static,
+    R: 'static,
+    F: Fn(Arc<T>, A, Ctx) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+{
+    let app = Arc::clone(app);
+    move |asked: A, ctx: Ctx| method(Arc::clone(&app), asked, ctx)
 }
 
 /// Makes a handler of a closure that does not await. It runs on the threads for blocking work.
@@ -68,6 +133,37 @@ pub struct Ctx(Called<Changes>);
 impl Ctx {
     pub(super) const fn of(call: Called<Changes>) -> Self {
         Self(call)
+    }
+
+    /// Returns the state of this type that was given to the server
+    /// ([`ServerBuilder::state`](crate::ServerBuilder::state)).
+    ///
+    /// # Errors
+    /// If the server has no state of this type. The log names the type.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Result<&T, ToolError> {
+        let missing = || {
+            let name = type_name::<T>();
+            ToolError::internal(format!("the server has no state of type {name}: give it with ServerBuilder::state"))
+        };
+        self.0.changes.state().ok_or_else(missing)
+    }
+
+    /// Returns the value of this type in the extensions of the HTTP request, where a layer in front
+    /// of the endpoint has put it. The type must be declared with
+    /// [`ServerBuilder::request_extension`](crate::ServerBuilder::request_extension).
+    ///
+    /// # Errors
+    /// If the type is not declared, or if no layer has set a value. There is none on standard input
+    /// and output. The log names the type.
+    pub fn request_extension<T: Clone + Send + Sync + 'static>(&self) -> Result<&T, ToolError> {
+        let missing = || {
+            let name = type_name::<T>();
+            ToolError::internal(match self.0.request {
+                None => format!("declare {name} with ServerBuilder::request_extension, and serve it over HTTP"),
+                Some(_) => format!("the request has no extension of type {name}"),
+            })
+        };
+        self.0.request.as_ref().and_then(|request| request.get()).ok_or_else(missing)
     }
 
     /// Returns the protocol revision of the client.
@@ -121,19 +217,57 @@ impl Ctx {
         Elicited::of(&self.ask(key, Ask::form(message, schema))?)
     }
 
+    /// Asks the user to fill in a form with the fields of `T`, like [`ask`](Ctx::ask), and reads the
+    /// answer. Returns `None` if the user has declined or dismissed the form.
+    ///
+    /// The fields may be texts, numbers, booleans, enums without data, lists of such enums, and
+    /// `Option`s of these. Doc comments describe the fields to the user.
+    ///
+    /// ```
+    /// use attache_host::{Ctx, NoArgs, OrUser, Server, ToolError};
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Confirm {
+    ///     /// delete all notes for good
+    ///     sure: bool,
+    /// }
+    ///
+    /// let server = Server::new("notes", "1.0").tool("clear", "Delete all notes", async |_: NoArgs, ctx: Ctx| {
+    ///     let confirmed = ctx.elicit_as::<Confirm>("confirm", "Delete all notes?")?;
+    ///     confirmed.filter(|confirm| confirm.sure).or_user("the user did not agree")?;
+    ///     Ok("deleted")
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// Like [`ask`](Ctx::ask); or if the client's answer does not fit `T`, or if `T` is not a form.
+    pub fn elicit_as<T: DeserializeOwned + JsonSchema>(
+        &self,
+        key: &str,
+        message: &str,
+    ) -> Result<Option<T>, ToolError> {
+        let Elicited::Accepted(answer) = self.elicit(key, message, form_of::<T>())? else {
+            return Ok(None);
+        };
+        let unfit = |reason| ToolError::from_failure(Failure::Invalid(format!("The answer to {key:?}: {reason}")));
+        value_of(&Value::from(answer).to_string()).map(Some).map_err(unfit)
+    }
+
     /// Returns an error that sends the user to a web page before the call can continue, for example
     /// to sign in or to pay. Return it from the handler, which ends the call. The client then
     /// repeats the call, and the handler must check whether the user has finished at the page.
     ///
     /// ```
-    /// # use attache_host::{Ctx, NoArgs, UserPage, Server, ToolError};
+    /// # use attache_host::{Ctx, NoArgs, Server, UserPage};
     /// # fn signed_in() -> bool { false }
     /// let server = Server::new("calendar", "1").tool("events", "Today's events", |_: NoArgs, ctx: Ctx| async move {
     ///     if !signed_in() {
     ///         let page = UserPage::new("3f1c5f0e", "Sign in to the calendar", "https://calendar.example/sign-in/3f1c5f0e");
     ///         return Err(ctx.require_page(page));
     ///     }
-    ///     Ok::<_, ToolError>("none")
+    ///     Ok("none")
     /// });
     /// ```
     ///

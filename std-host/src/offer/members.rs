@@ -306,12 +306,9 @@ mod tests {
         let schema = Of::of::<A>("t");
         let value = Text::parse(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"));
         let refused = read::<A>(Arguments::new(Some(value)), &schema, Kind::Tool).err();
-        #[cfg(feature = "schema")]
-        {
-            let instance: serde_json::Value = serde_json::from_str(json).expect("JSON");
-            let valid = jsonschema::is_valid(&schema.value, &instance);
-            assert_eq!(valid, refused.is_none(), "{json}: {refused:?} by {}", schema.value);
-        }
+        let instance: serde_json::Value = serde_json::from_str(json).expect("JSON");
+        let valid = jsonschema::is_valid(&schema.value, &instance);
+        assert_eq!(valid, refused.is_none(), "{json}: {refused:?} by {}", schema.value);
         refused
     }
 

@@ -1,13 +1,18 @@
 //! The offers of a server (tools, prompts, resources and templates), the closures that run them,
 //! and changes of the lists.
 
+mod add_error;
 mod arguments;
 mod changes;
+mod checker;
 mod closing;
 mod entry;
 mod handler;
+mod layered;
 mod members;
+mod mirror;
 mod offering;
+mod passed;
 mod prompt;
 mod registry;
 mod resource;
@@ -15,17 +20,23 @@ mod rules;
 mod schema;
 mod shortened;
 mod site;
+mod state;
 mod tool;
 
+pub use add_error::AddError;
 pub use changes::Changes;
 pub(crate) use changes::{Change, Completion, Offer, Registry, Rerun, Started, WeakChanges};
 pub(crate) use entry::since;
-pub(crate) use handler::blocking;
-pub use handler::{Ctx, Handler};
+pub use handler::{Ctx, Handler, with};
+pub use layered::{ToolCall, ToolFailure, ToolService};
+pub(crate) use mirror::mirrors;
 pub(crate) use offering::completion;
+pub(crate) use passed::PassedExtensions;
 pub use prompt::Prompt;
 pub use registry::NameTaken;
-pub(crate) use registry::{Asked, Called, Known, Source};
+pub(crate) use registry::{Asked, Called, Known, Needed, Source};
 pub use resource::Resource;
+#[cfg(any(feature = "files", feature = "functions"))]
+pub(crate) use rules::Rules;
+pub(crate) use state::States;
 pub use tool::Tool;
-pub(crate) use tool::mirrors;

@@ -1,9 +1,9 @@
 //! Adding and removing tools, prompts, resources and templates at run time.
 
+use super::add_error::AddError;
 use super::changes::{Changes, Completion};
 use super::handler::{Ctx, Handler};
 use super::prompt::Prompt;
-use super::registry::NameTaken;
 use super::resource::Resource;
 use super::tool::Tool;
 use crate::call::{CompletionRequest, Outcome, crashed, guarded};
@@ -14,12 +14,12 @@ impl Changes {
     /// Adds a tool.
     ///
     /// # Errors
-    /// If a tool with this name exists.
+    /// If a tool with this name exists, or if the name or another member of the tool is invalid.
     ///
     /// # Panics
-    /// Like [`ServerBuilder::with_tool`](crate::ServerBuilder::with_tool), except for a name that is taken.
+    /// If the schema of [`Tool::input_schema`] is invalid.
     #[track_caller]
-    pub fn add_tool(&self, tool: Tool) -> Result<(), NameTaken> {
+    pub fn add_tool(&self, tool: Tool) -> Result<(), AddError> {
         self.add(Kind::Tool, tool.finish())
     }
 
@@ -32,8 +32,8 @@ impl Changes {
     /// Adds a prompt.
     ///
     /// # Errors
-    /// If a prompt with this name exists.
-    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), NameTaken> {
+    /// If a prompt with this name exists, or if a member of the prompt is invalid.
+    pub fn add_prompt(&self, prompt: Prompt) -> Result<(), AddError> {
         self.add(Kind::Prompt, prompt.finish())
     }
 
@@ -45,8 +45,8 @@ impl Changes {
     /// Adds a resource.
     ///
     /// # Errors
-    /// If a resource with this URI exists.
-    pub fn add_resource(&self, resource: Resource) -> Result<(), NameTaken> {
+    /// If a resource with this URI exists, or if the URI or another member is invalid.
+    pub fn add_resource(&self, resource: Resource) -> Result<(), AddError> {
         self.add(Kind::Resource, resource.finish("uri"))
     }
 
@@ -58,8 +58,8 @@ impl Changes {
     /// Adds a template.
     ///
     /// # Errors
-    /// If the same template exists.
-    pub fn add_template(&self, template: Resource) -> Result<(), NameTaken> {
+    /// If the same template exists, or if the template or another member is invalid.
+    pub fn add_template(&self, template: Resource) -> Result<(), AddError> {
         self.add(Kind::Template, template.finish("uriTemplate"))
     }
 

@@ -1,19 +1,38 @@
 //! The builder of a prompt.
 
+use super::add_error::AddError;
 use super::arguments::read;
 use super::changes::Offer;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
+use super::offering::completion;
 use super::registry::Asked;
 use super::schema::Schema;
-use crate::call::{IntoPrompt, Outcome, Sealer, crashed, guarded};
+use crate::call::{CompletionRequest, IntoPrompt, Outcome, Sealer, crashed, guarded};
 use attache_core::rpc::Code;
 use attache_core::tool::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// The builder of a prompt.
+/// The builder of a prompt: a text or messages that the user puts before the model.
+///
+/// ```
+/// use attache_host::{Ctx, Prompt, Server};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Review {
+///     /// the code to review
+///     code: String,
+/// }
+///
+/// let review = Prompt::new("review", "Review code", async |review: Review, _: Ctx| {
+///     format!("Review this code, and name the worst fault first:\n{}", review.code)
+/// });
+/// let server = Server::new("reviews", "1.0").with_prompt(review.title("Code review"));
+/// ```
 pub struct Prompt {
     entry: Entry,
 }
@@ -57,7 +76,37 @@ impl Prompt {
         Self { entry: Entry::new(name, listed, start).declare(names) }
     }
 
-    pub(crate) fn finish(self) -> Offer {
+    /// Completes an argument while the user types it. `handler` gets the typed text and returns
+    /// possible values, best first. At most a hundred are sent.
+    ///
+    /// ```
+    /// use attache_host::{CompletionRequest, Ctx, Prompt};
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Trip {
+    ///     /// where to go
+    ///     city: String,
+    /// }
+    ///
+    /// let prompt = Prompt::new("trip", "Plan a trip", async |trip: Trip, _: Ctx| format!("Plan a trip to {}", trip.city))
+    ///     .complete("city", async |typed: CompletionRequest, _: Ctx| {
+    ///         let cities = ["Berlin", "Bern", "Bilbao"];
+    ///         cities.into_iter().filter(|city| city.starts_with(typed.value())).map(str::to_owned).collect()
+    ///     });
+    /// ```
+    ///
+    /// The prompt cannot be added if it has no such argument.
+    #[must_use]
+    pub fn complete<H: Handler<CompletionRequest, Vec<String>>>(mut self, argument: &str, handler: H) -> Self {
+        let known = self.entry.arguments().is_none_or(|names| names.iter().any(|name| name == argument));
+        self.entry.check(known, |name| format!("prompt {name:?} has no argument {argument:?}"));
+        self.entry.complete(argument, completion(handler));
+        self
+    }
+
+    pub(crate) fn finish(self) -> Result<Offer, AddError> {
         self.entry.finish(&[("name", None)])
     }
 }

@@ -3,8 +3,8 @@
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
-    Asking, Binding, CompletionRequest, Event, Events, Extensions, Failure, Metadata, Outcome, Parking, Run, Sealer,
-    Suspended, crashed,
+    Asking, Binding, CompletionRequest, EventReceiver, Events, Extensions, Failure, Metadata, Outcome, Parking, Run,
+    Sealer, Suspended, crashed,
 };
 use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
@@ -17,9 +17,8 @@ use core::fmt;
 use core::future::ready;
 use serde_json::{Map, Value};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// All offers of a server at one moment. Copies share the closures. Each call gets a `C`, the
@@ -31,7 +30,7 @@ pub(crate) struct Registry<C> {
     resources: Shelf<C>,
     templates: Shelf<C>,
     completion: Option<Arc<Completion<C>>>,
-    /// Whether an entry of a backend completes its arguments, or once did. The capability stays
+    /// Whether an entry completes its arguments itself, or once did. The capability stays
     /// declared, because clients cache it.
     completes: bool,
     pub(crate) logging: bool,
@@ -39,14 +38,25 @@ pub(crate) struct Registry<C> {
     pub(crate) extensions: Arc<Extensions>,
     /// Scopes that include others, as pairs of the broad and the included one.
     pub(crate) implied: Vec<(String, String)>,
+    instructions: Instructions,
     /// Incremented with every change of a list.
     generation: u32,
+}
+
+/// The instructions for the model, JSON-escaped.
+#[derive(Clone, Debug, Default)]
+struct Instructions {
+    /// Those of the program, and of each backend.
+    each: BTreeMap<Option<Source>, String>,
+    all: String,
 }
 
 /// The offers of one kind, in the order in which they were added.
 #[derive(Clone, Debug)]
 struct Shelf<C> {
     offers: Vec<Arc<Offer<C>>>,
+    /// Offers of backends whose keys belong to an offer of the program or of an earlier backend.
+    hidden: Vec<Arc<Offer<C>>>,
     numbers: HashMap<Arc<str>, usize>,
     /// Whether there has ever been an offer. The capability stays declared when the last one is
     /// removed, because clients cache it.
@@ -67,6 +77,7 @@ impl<C> Default for Registry<C> {
             subscriptions: false,
             extensions: Arc::default(),
             implied: Vec::new(),
+            instructions: Instructions::default(),
             generation: 0,
         }
     }
@@ -74,7 +85,7 @@ impl<C> Default for Registry<C> {
 
 impl<C> Default for Shelf<C> {
     fn default() -> Self {
-        Self { offers: Vec::new(), numbers: HashMap::new(), declared: false }
+        Self { hidden: Vec::new(), offers: Vec::new(), numbers: HashMap::new(), declared: false }
     }
 }
 
@@ -83,6 +94,20 @@ impl<C> Default for Shelf<C> {
 pub struct NameTaken {
     kind: Kind,
     key: String,
+}
+
+impl NameTaken {
+    /// Returns the kind of the entry.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the name, URI or template.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 impl fmt::Display for NameTaken {
@@ -125,6 +150,10 @@ pub(crate) enum Needed {
     Role(String),
 }
 
+/// What all calls of a request share: the handle to change the offers, the parked calls, the key that
+/// seals, and the request extensions that handlers see.
+pub(crate) type Shared<'s, C> = (&'s C, &'s Parking, &'s Key, Option<&'s Arc<http::Extensions>>);
+
 /// The function that runs a handler.
 pub(crate) type Start<C> = Box<dyn Fn(Asked<'_>, Called<C>, Sealer) -> Run + Send + Sync>;
 
@@ -137,8 +166,12 @@ pub(crate) struct Called<C> {
     pub(crate) metadata: Metadata,
     pub(crate) extensions: Arc<Extensions>,
     pub(crate) caller: Caller,
+    /// The name of the client's session, for a legacy client.
+    pub(crate) session: Option<[u8; 16]>,
     pub(crate) deadline: Instant,
     pub(crate) changes: C,
+    /// The declared extensions of the HTTP request. `None` if the server declares none.
+    pub(crate) request: Option<Arc<http::Extensions>>,
 }
 
 /// The input of a call.
@@ -152,6 +185,8 @@ pub(crate) enum Asked<'b> {
 /// The state of a legacy client's session, which its calls do not repeat.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
+    /// The name of the session, which no other session has.
+    pub(crate) session: [u8; 16],
     pub(crate) client: Client,
     /// The least severe level of log messages that the client wants.
     pub(crate) level: Option<Level>,
@@ -161,11 +196,18 @@ pub(crate) struct Known {
 pub(crate) struct Started<C> {
     pub(crate) run: Run,
     /// The events that the call sends before its result.
-    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) events: EventReceiver,
     /// Runs the call again, for a legacy client with a known handshake.
     pub(crate) again: Option<Rerun<C>>,
     /// The permit for memory that the call already held when it was parked.
     pub(crate) held: Permit,
+}
+
+impl<C> Started<C> {
+    /// A call that ends with `outcome` and runs no handler.
+    fn ended(outcome: Outcome) -> Self {
+        Self { run: Box::pin(ready(outcome)), events: EventReceiver::NONE, again: None, held: Permit::uncounted() }
+    }
 }
 
 /// The data to run a call once more, with the answers to its questions.
@@ -208,24 +250,35 @@ impl<C> Completion<C> {
     pub(crate) fn new(complete: impl Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
+
+    pub(crate) fn run(&self, request: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
+        (self.0)(request, call, sealer)
+    }
 }
 
 impl<C> Shelf<C> {
-    /// Replaces all entries of `source`. They are listed after those of lower sources. Returns
-    /// whether the list has changed, and the keys that other sources already have.
+    /// Replaces all entries of `source`. They are listed after those of lower sources, and the entry
+    /// of the lowest source has a key that several sources offer. Returns whether the list has
+    /// changed, and the keys of `source` that lower sources have.
     fn replace(&mut self, source: Source, fresh: Vec<Arc<Offer<C>>>) -> (bool, Vec<String>) {
-        let (before, others): (Vec<_>, Vec<_>) = self.offers.drain(..).partition(|offer| offer.source == Some(source));
-        let (mut offers, behind): (Vec<_>, Vec<_>) = others.into_iter().partition(|offer| offer.source < Some(source));
-        let mut keys: HashSet<_> = offers.iter().chain(&behind).map(|offer| Arc::clone(&offer.key)).collect();
-        let (fresh, taken): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
         let listed = |offer: &Arc<Offer<C>>| (Arc::clone(&offer.key), offer.members.clone());
-        let differs = !before.iter().map(listed).eq(fresh.iter().map(listed));
+        let before: Vec<_> = self.offers.iter().map(listed).collect();
         self.declared |= !fresh.is_empty();
-        offers.extend(fresh);
-        offers.extend(behind);
-        self.numbers = offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
-        self.offers = offers;
-        (differs, taken.into_iter().map(|offer| offer.key.to_string()).collect())
+        let mut all: Vec<_> = self.offers.drain(..).chain(self.hidden.drain(..)).collect();
+        all.retain(|offer| offer.source != Some(source));
+        all.extend(fresh);
+        all.sort_by_key(|offer| offer.source);
+        let mut keys = HashSet::new();
+        (self.offers, self.hidden) = all.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
+        self.numbers = self.offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
+        let differs = before != self.offers.iter().map(listed).collect::<Vec<_>>();
+        (differs, self.hidden_of(source))
+    }
+
+    /// Returns the keys of `source` that lower sources have.
+    fn hidden_of(&self, source: Source) -> Vec<String> {
+        let own = self.hidden.iter().filter(|offer| offer.source == Some(source));
+        own.map(|offer| offer.key.to_string()).collect()
     }
 }
 
@@ -235,6 +288,7 @@ impl<C: Clone> Registry<C> {
     /// # Errors
     /// If the key is taken.
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), NameTaken> {
+        let completes = offer.complete.is_some();
         let shelf = self.of_mut(kind);
         match shelf.numbers.entry(offer.key.clone()) {
             Entry::Occupied(taken) => return Err(NameTaken { kind, key: taken.key().to_string() }),
@@ -242,6 +296,7 @@ impl<C: Clone> Registry<C> {
         };
         shelf.offers.push(Arc::new(offer));
         shelf.declared = true;
+        self.completes |= completes;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
     }
@@ -275,6 +330,30 @@ impl<C: Clone> Registry<C> {
             self.generation = self.generation.wrapping_add(1);
         }
         (changed, taken)
+    }
+
+    /// Returns the entries of `source` that are not listed because lower sources have their keys.
+    pub(crate) fn hidden_of(&self, source: Source) -> Vec<NameTaken> {
+        let hidden = |kind: Kind| {
+            let keys = self.of(kind).hidden_of(source);
+            keys.into_iter().map(move |key| NameTaken { kind, key })
+        };
+        Kind::ALL.into_iter().flat_map(hidden).collect()
+    }
+
+    /// Sets the instructions of the program or of a backend, JSON-escaped. Empty ones are removed.
+    pub(crate) fn instruct(&mut self, source: Option<Source>, text: String) {
+        let Instructions { each, all } = &mut self.instructions;
+        match text.is_empty() {
+            true => each.remove(&source),
+            false => each.insert(source, text),
+        };
+        *all = each.values().map(String::as_str).collect::<Vec<_>>().join(r"\n\n");
+    }
+
+    /// Returns the instructions of the program and then those of the backends, JSON-escaped.
+    pub(crate) fn instructions(&self) -> Option<&str> {
+        Some(&*self.instructions.all).filter(|all| !all.is_empty())
     }
 
     /// Returns the offer at this index.
@@ -312,33 +391,31 @@ impl<C: Clone> Registry<C> {
         &self,
         body: &Bytes,
         call: Call<'_>,
-        (changes, parking, key): (&C, &Parking, &Key),
+        (changes, parking, key, request): Shared<'_, C>,
         known: Option<Known>,
         deadline: Instant,
         permit: &Permit,
     ) -> Started<C> {
         let request_meta = call.request_meta();
-        let (events, received) =
-            Events::new(call.version(), &request_meta, self.logging, known.and_then(|known| known.level), permit);
         let (kind, index) = call.operation().entry();
         let Some(offer) = self.of(kind).offers.get(index) else {
-            let run = Box::pin(ready(crashed(&"a call of something that is not there")));
-            return Started { run, events: received, again: None, held: Permit::uncounted() };
+            return Started::ended(crashed(&"a call of something that is not there"));
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
         let client = known.map(|known| known.client);
         let asking = match Asking::of(body, call.version(), &request_meta, (key, &binding), client, permit) {
             Ok(asking) => asking,
-            Err(reason) => {
-                let run = Box::pin(ready(Outcome::Rejected(Code::InvalidParams, reason)));
-                return Started { run, events: received, again: None, held: Permit::uncounted() };
-            }
+            Err(reason) => return Started::ended(Outcome::Rejected(Code::InvalidParams, reason)),
         };
         if let Some(parked) = asking.parked() {
-            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token);
+            let resumed = parking.resume(parked, asking.into_answers(), request_meta.progress_token, permit);
             let Suspended { run, events, permit: held } = resumed;
             return Started { run, events, again: None, held };
         }
+        let level = known.and_then(|known| known.level);
+        // A closure asks by its outcome, and runs again with the answers.
+        let asks = offer.source.is_some();
+        let (events, received) = Events::new(call.version(), &request_meta, self.logging, level, asks, permit);
         let asking = Arc::new(asking);
         let again = known.map(|_| (key.clone(), binding.clone()));
         let sealer = Sealer::new(key.clone(), binding, Arc::clone(&asking));
@@ -349,8 +426,10 @@ impl<C: Clone> Registry<C> {
             metadata: Metadata::of(body, request_meta.metadata),
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
+            session: known.map(|known| known.session),
             deadline,
             changes: changes.clone(),
+            request: request.cloned(),
         };
         let uri = call.read().uri();
         let again = again.map(|(key, binding)| {
@@ -382,7 +461,7 @@ impl<C: Clone> Registry<C> {
 
     fn complete(&self, offer: &Offer<C>, typed: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
         match offer.complete.as_ref().or(self.completion.as_deref()) {
-            Some(completion) => (completion.0)(typed, call, sealer),
+            Some(completion) => completion.run(typed, call, sealer),
             None => Box::pin(ready(crashed(&"a completion, of which there is none"))),
         }
     }

@@ -1,13 +1,35 @@
 //! The builder of a resource or a resource template.
 
+use super::add_error::AddError;
 use super::changes::Offer;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
+use super::offering::completion;
 use super::registry::Asked;
-use crate::call::{IntoContents, Outcome, ResourceRequest, Role, Sealer, annotations, crashed, guarded};
+use crate::call::{
+    CompletionRequest, IntoContents, Outcome, ResourceRequest, Role, Sealer, annotations, crashed, guarded,
+};
+use attache_core::tool::template;
 use std::sync::Arc;
 
 /// The builder of a resource or a resource template.
+///
+/// ```
+/// use attache_host::{CompletionRequest, Ctx, Resource, ResourceRequest, Server, ToolError};
+///
+/// let readme = Resource::new("docs://readme", "readme", "text/markdown", async |_: ResourceRequest, _: Ctx| {
+///     "# Weather station"
+/// });
+/// let station = Resource::new("station://{name}", "station", "text/plain", async |read: ResourceRequest, _: Ctx| {
+///     match read.variable("name") {
+///         "roof" => Ok("21.5 °C"),
+///         _ => Err(ToolError::not_found()),
+///     }
+/// })
+/// .description("The temperature at a station")
+/// .complete("name", async |_: CompletionRequest, _: Ctx| vec!["roof".to_owned()]);
+/// let server = Server::new("weather", "1.0").with_resource(readme).with_template(station);
+/// ```
 pub struct Resource {
     entry: Entry,
     name: String,
@@ -19,15 +41,12 @@ impl Resource {
     /// For a template, `uri` has variables in braces (RFC 6570 level 1). [`ResourceRequest::variable`] returns
     /// their values.
     ///
-    /// # Panics
-    /// If `uri` is not a URI with a scheme (RFC 3986).
-    #[track_caller]
+    /// The resource cannot be added if `uri` is not a URI with a scheme (RFC 3986).
     pub fn new<R, H>(uri: &str, name: &str, mime_type: &str, handler: H) -> Self
     where
         R: IntoContents,
         H: Handler<ResourceRequest, R>,
     {
-        assert!(is_uri(uri), "{uri:?} must be a URI such as board://log");
         let listed = vec![("mimeType", mime_type.into())];
         let mime_type: Arc<str> = mime_type.into();
         let handler = Arc::new(handler);
@@ -49,7 +68,9 @@ impl Resource {
                 crashed,
             )
         };
-        Self { entry: Entry::new(uri, listed, start), name: name.to_owned() }
+        let mut entry = Entry::new(uri, listed, start);
+        entry.check(is_uri(uri), |uri| format!("{uri:?} must be a URI such as board://log"));
+        Self { entry, name: name.to_owned() }
     }
 
     /// Describes the content for the model (`description`).
@@ -71,7 +92,19 @@ impl Resource {
         self.member("annotations", annotations(audience, priority))
     }
 
-    pub(crate) fn finish(self, key: &'static str) -> Offer {
+    /// Completes a variable of a template while the user types it. `handler` gets the typed text and
+    /// returns possible values, best first. At most a hundred are sent.
+    ///
+    /// The template cannot be added if it has no such variable.
+    #[must_use]
+    pub fn complete<H: Handler<CompletionRequest, Vec<String>>>(mut self, variable: &str, handler: H) -> Self {
+        let known = template::names(self.entry.key()).any(|name| name == variable);
+        self.entry.check(known, |template| format!("{template:?} has no variable {variable:?}"));
+        self.entry.complete(variable, completion(handler));
+        self
+    }
+
+    pub(crate) fn finish(self, key: &'static str) -> Result<Offer, AddError> {
         self.entry.finish(&[(key, None), ("name", Some(self.name))])
     }
 }

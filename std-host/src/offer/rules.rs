@@ -2,8 +2,9 @@
 //! there are any is decided once, when the tool is added, so that a tool without such rules does
 //! not pay for them.
 
-#[cfg(feature = "schema")]
-use super::shortened::echoed;
+use super::checker::Checker;
+use crate::limits;
+use core::fmt;
 use serde_json::Value;
 
 /// Whether `schema`, which was derived from a type, has rules that deserializing into that type
@@ -67,71 +68,101 @@ fn is_bound(format: &str, value: &Value, upper: bool) -> bool {
     value.as_i64().map(i128::from).or(value.as_u64().map(i128::from)) == Some(bound)
 }
 
-/// A compiled schema that arguments are validated against.
+/// A compiled schema that arguments and results are validated against.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(crate) enum Rules {
+    /// Checks the keywords that [`Checker`] knows.
+    Own(Checker),
+    /// Checks all keywords.
     #[cfg(feature = "schema")]
-    validator: jsonschema::Validator,
+    Engine(jsonschema::Validator),
+}
+
+/// Where and why a value does not fit its schema.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unfit {
+    /// The place, such as `filter.tags[2]`. Empty for the whole value.
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+/// The sentence for the model.
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "The arguments do not fit: {}", self.reason),
+            path => write!(f, "Argument '{path}' does not fit: {}", self.reason),
+        }
+    }
 }
 
 impl Rules {
-    /// Compiles a schema.
+    /// Compiles a schema of the tool `tool`. `derived` is set if it was derived from the type of the
+    /// arguments. The keywords that are not checked are named once in the log.
     ///
-    /// # Panics
-    /// If the schema is invalid, refers to a schema outside of itself, or if feature `schema` is
-    /// off.
+    /// # Errors
+    /// If the schema is invalid, or refers to a schema outside of itself.
     // MCP 2026-07-28 basic/index: the dialect is 2020-12 unless `$schema` says otherwise. Nothing
     // is fetched.
+    pub(crate) fn compile(tool: &str, schema: &Value, derived: bool) -> Result<Self, String> {
+        let checker = Checker::new(schema, derived).map_err(|error| error.to_string())?;
+        if checker.unchecked().is_empty() {
+            return Ok(Self::Own(checker));
+        }
+        Self::beyond(tool, schema, checker)
+    }
+
     #[cfg(feature = "schema")]
-    #[track_caller]
-    pub(super) fn new(tool: &str, schema: &Value) -> Self {
-        match jsonschema::validator_for(schema) {
-            Ok(validator) => Self { validator },
-            Err(error) => panic!("the schema of tool {tool:?} cannot be used: {error}"),
-        }
+    fn beyond(_: &str, schema: &Value, _: Checker) -> Result<Self, String> {
+        jsonschema::validator_for(schema).map(Self::Engine).map_err(|error| error.to_string())
     }
 
-    /// Refuses a schema that cannot be checked.
-    ///
-    /// # Panics
-    /// Always, because arguments must not look checked if they are not.
     #[cfg(not(feature = "schema"))]
-    #[track_caller]
-    pub(super) fn new(tool: &str, _: &Value) -> Self {
-        panic!(
-            "the schema of tool {tool:?} says more than its type enforces: switch feature `schema` of attache-host on"
-        )
+    #[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+    fn beyond(tool: &str, _: &Value, checker: Checker) -> Result<Self, String> {
+        let keywords = checker.unchecked().join(", ");
+        tracing::warn!(
+            tool,
+            keywords,
+            "these keywords of a schema are not checked: build with feature `schema`, or check them in the tool"
+        );
+        Ok(Self::Own(checker))
     }
 
-    /// Checks arguments. The error is a sentence for the model.
-    pub(super) fn check(&self, arguments: &[u8]) -> Result<(), String> {
-        #[cfg(feature = "schema")]
-        {
-            let value: Value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
-            self.validator.validate(&value).map_err(|error| {
-                let reason: String = error.masked().to_string().chars().take(crate::limits::REASON).collect();
-                match error.instance_path().as_str() {
-                    "" => format!("The arguments do not fit: {reason}"),
-                    path => {
-                        let argument = echoed(path.trim_start_matches('/').chars());
-                        format!("Argument '{argument}' does not fit: {reason}")
-                    }
-                }
-            })
-        }
-        #[cfg(not(feature = "schema"))]
-        {
-            let _ = arguments;
-            Ok(())
+    /// Checks the text of arguments. The error is a sentence for the model.
+    pub(crate) fn check(&self, arguments: &[u8]) -> Result<(), String> {
+        let value = serde_json::from_slice(arguments).map_err(|error| error.to_string())?;
+        self.check_value(&value, arguments.len()).map_err(|unfit| unfit.to_string())
+    }
+
+    /// Checks a value that was `bytes` long.
+    ///
+    /// # Errors
+    /// The first place that does not fit.
+    pub(crate) fn check_value(&self, value: &Value, bytes: usize) -> Result<(), Unfit> {
+        let unfit = |path, reason: String| Unfit { path, reason: reason.chars().take(limits::REASON).collect() };
+        match self {
+            Self::Own(checker) => checker.check(value, bytes).map_err(|misfit| unfit(misfit.path(), misfit.reason())),
+            #[cfg(feature = "schema")]
+            Self::Engine(validator) => validator.validate(value).map_err(|error| {
+                let path = error.instance_path().as_str().trim_start_matches('/');
+                unfit(super::shortened::echoed(path.chars()), error.masked().to_string())
+            }),
         }
     }
 }
 
 /// Returns the rules of a schema that go beyond its type. `own` is set if the schema was not
 /// derived from the type.
+///
+/// # Panics
+/// If the schema cannot be used.
 #[track_caller]
 pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
-    (own || says_more(schema)).then(|| Rules::new(tool, schema))
+    (own || says_more(schema)).then(|| {
+        Rules::compile(tool, schema, !own)
+            .unwrap_or_else(|error| panic!("the schema of tool {tool:?} cannot be used: {error}"))
+    })
 }
 
 #[cfg(test)]
@@ -189,7 +220,6 @@ mod tests {
 
     // SCH-02
     #[test]
-    #[cfg(feature = "schema")]
     fn schema_derived_from_a_type_is_valid_in_its_dialect() {
         for schema in [Schema::of::<Types>("t"), Schema::of::<Ranged>("t"), Schema::of::<Nested>("t")] {
             assert_eq!(schema.value["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -199,9 +229,8 @@ mod tests {
 
     // SCH-01, SCH-03, SCH-04, SCH-05
     #[test]
-    #[cfg(feature = "schema")]
     fn schema_of_a_dialect_that_is_known_is_checked_by_it_and_any_other_stops_the_program_at_its_start() {
-        let rules = |schema: Value| std::panic::catch_unwind(|| Rules::new("t", &schema)).ok();
+        let rules = |schema: Value| Rules::compile("t", &schema, false).ok();
         let x = |of: Value| serde_json::json!({"type": "object", "properties": {"x": of}});
         // The dialect is 2020-12 unless `$schema` says otherwise. In draft 7, `prefixItems` is not
         // a keyword.
@@ -226,6 +255,19 @@ mod tests {
             x(serde_json::json!({"type": "text"})),
         ] {
             assert!(rules(schema.clone()).is_none(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn keyword_that_needs_the_engine_is_checked_with_feature_schema_alone() {
+        let schema = serde_json::json!({
+            "type": "object", "properties": {"x": {"multipleOf": 5, "maximum": 50}}, "required": ["x"],
+        });
+        let rules = Rules::compile("t", &schema, false).expect("a schema");
+        assert_eq!(rules.check(br#"{"x":7}"#).is_err(), cfg!(feature = "schema"));
+        assert_eq!(rules.check(br#"{"x":50}"#), Ok(()));
+        for refused in [&br#"{"x":55}"#[..], br#"{"y":5}"#, br#"[]"#] {
+            assert!(rules.check(refused).is_err(), "{}", refused.escape_ascii());
         }
     }
 }

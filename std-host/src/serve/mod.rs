@@ -77,6 +77,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod timers;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 
 pub use health::Ready;
@@ -84,6 +85,7 @@ pub use key_administration::key_administration;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use proxies::Proxies;
+#[cfg(feature = "tls")]
 pub use tls::{Certificate, TlsFiles};
 
 use crate::{Budget, Limits, limits};
@@ -123,7 +125,7 @@ pub struct Serve {
     router: axum::Router,
     limits: Arc<Limits>,
     budget: Option<Budget>,
-    tls: Option<Certificate>,
+    tls: Option<tls::Certificate>,
     proxies: Proxies,
     metrics: Arc<Metrics>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -149,6 +151,7 @@ impl Serve {
     }
 
     /// Serves over TLS with this certificate; by default without TLS.
+    #[cfg(feature = "tls")]
     pub fn tls(self, certificate: impl Into<Option<Certificate>>) -> Self {
         Self { tls: certificate.into(), ..self }
     }
@@ -229,7 +232,7 @@ impl IntoFuture for Serve {
 struct Serving {
     router: axum::Router,
     limits: Arc<Limits>,
-    tls: Option<Certificate>,
+    tls: Option<tls::Certificate>,
     metrics: Arc<Metrics>,
     proxies: Arc<Proxies>,
     budget: Budget,

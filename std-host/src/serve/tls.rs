@@ -15,9 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::CryptoProvider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{self, CertificateError, Error, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
@@ -111,27 +112,49 @@ fn config(files: &TlsFiles) -> Result<ServerConfig, InvalidFile> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .map_err(|error| InvalidFile::new(error.to_string()))?;
-    let builder = match &files.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for authority in chain(file)? {
-                roots.add(authority).map_err(|error| fault(file, &error))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, &error))?)
+    // Reads all files first, so that the operator sees the faults of all of them.
+    let verifier = files.client_ca.as_deref().map(|file| client_verifier(file, &provider)).transpose();
+    let (certificate, key) = (valid_chain(&files.certificate, provider), private_key(&files.key));
+    let (verifier, certificate, key) = match (verifier, certificate, key) {
+        (Ok(verifier), Ok(certificate), Ok(key)) => (verifier, certificate, key),
+        (verifier, certificate, key) => {
+            let faults = [certificate.err(), key.err(), verifier.err()];
+            return Err(faults.iter().flatten().flat_map(InvalidFile::causes).cloned().collect());
         }
     };
-    private_file::check("the private key", &files.key)?;
-    let key = fs::read(&files.key).map_err(|error| fault(&files.key, &error))?;
-    let key = PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| fault(&files.key, &error))?;
-    let certificate = chain(&files.certificate)?;
-    if let Some(why) = certificate.first().and_then(|leaf| outside_validity(leaf, provider)) {
-        return Err(fault(&files.certificate, &why));
-    }
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    };
     let mut config = builder.with_single_cert(certificate, key).map_err(|error| fault(&files.certificate, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn client_verifier(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, InvalidFile> {
+    let mut roots = RootCertStore::empty();
+    for authority in chain(file)? {
+        roots.add(authority).map_err(|error| fault(file, &error))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    verifier.map_err(|error| fault(file, &error))
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, InvalidFile> {
+    private_file::check("the private key", file)?;
+    let key = fs::read(file).map_err(|error| fault(file, &error))?;
+    PrivateKeyDer::from_pem_slice(without_mark(&key)).map_err(|error| match error {
+        pem::Error::NoItemsFound => fault(file, &"there is no PEM private key in it"),
+        error => fault(file, &error),
+    })
+}
+
+fn valid_chain(file: &Path, provider: Arc<CryptoProvider>) -> Result<Vec<CertificateDer<'static>>, InvalidFile> {
+    let certificate = chain(file)?;
+    match certificate.first().and_then(|leaf| outside_validity(leaf, provider)) {
+        Some(why) => Err(fault(file, &why)),
+        None => Ok(certificate),
+    }
 }
 
 /// Returns why clients would refuse a certificate today, if it has expired or is not valid yet.

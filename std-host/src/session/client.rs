@@ -64,7 +64,7 @@ impl Client {
     /// Returns the state of the session that a call needs.
     pub(crate) fn known(&self) -> Known {
         let client = if self.hears { self.session.client } else { Capabilities::NONE };
-        Known { client, level: self.memory.sessions.level(&self.session) }
+        Known { session: self.session.name, client, level: self.memory.sessions.level(&self.session) }
     }
 
     /// Takes a place in the table of running calls. `id` is that of the request, as it was written.

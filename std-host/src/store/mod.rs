@@ -5,10 +5,14 @@
 //! [`neighbours`](crate::neighbours) read them there. A checked token is a proof, so it stays in the process that has checked it.
 
 mod memory;
+#[cfg(feature = "authorization-server")]
+mod rows;
 
 pub use attache_core::era::Session;
 pub use attache_core::exchange::{Share, Unkept};
 pub use memory::MemorySessions;
+#[cfg(feature = "authorization-server")]
+pub use rows::{MemoryRows, RowChange, RowKey, RowStore, Unavailable};
 
 use attache_core::tool::Level;
 

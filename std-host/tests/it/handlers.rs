@@ -271,19 +271,15 @@ fn mistake_in_a_builder_panics_at_the_line_of_its_author() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct NotAnObject(#[expect(dead_code, reason = "only its schema matters")] u8);
     let tool = |name: &'static str| attache_host::Tool::new(name, "d", |_: NoArgs, _: Ctx| async { "x" });
-    let read = |_: attache_host::ResourceRequest, _: Ctx| async { "x" };
-    let mistakes: [fn(); 5] = [
+    let mistakes: [fn(); 6] = [
         || drop(Server::new("t", "1").tool("no name", "d", |_: NoArgs, _: Ctx| async { "x" })),
         || drop(Server::new("t", "1").tool("a", "d", |_: NotAnObject, _: Ctx| async { "x" })),
         || drop(Server::new("t", "1").extension("none", json!({}))),
         || drop(Server::new("t", "1").seal_keys([])),
+        || drop(Server::new("t", "1").state(1_u8).state(1_u8)),
         || {
-            drop(attache_host::Resource::new(
-                "none",
-                "n",
-                "text/plain",
-                |_: attache_host::ResourceRequest, _: Ctx| async { "x" },
-            ))
+            let read = |_: attache_host::ResourceRequest, _: Ctx| async { "x" };
+            drop(Server::new("t", "1").with_resource(attache_host::Resource::new("none", "n", "text/plain", read)));
         },
     ];
     for (number, mistake) in mistakes.into_iter().enumerate() {
@@ -293,12 +289,40 @@ fn mistake_in_a_builder_panics_at_the_line_of_its_author() {
     assert_eq!(here.0.1, here.1);
     let twice = move || drop(Server::new("t", "1").with_tool(tool("a")).with_tool(tool("a")));
     assert_eq!(place_of_panic(twice).0, file!());
-    let icons = move || drop(tool("a").icons(json!([{"src": "http://x"}])));
-    assert_eq!(place_of_panic(icons).0, file!());
-    let meta = move || {
-        drop(
-            attache_host::Resource::new("a://b", "n", "text/plain", read).meta(json!({"io.modelcontextprotocol/x": 1})),
-        )
-    };
-    assert_eq!(place_of_panic(meta).0, file!());
+    let several = move || drop(Server::new("t", "1").with_tools([tool("a"), tool("a")]));
+    assert_eq!(place_of_panic(several).0, file!());
+}
+
+#[test]
+fn entry_from_data_that_breaks_a_rule_is_an_error_and_the_server_goes_on() {
+    use attache_host::{AddError, CompletionRequest, Prompt, Resource, ResourceRequest};
+    let tool = |name: &str| attache_host::Tool::new(name, "d", |_: NoArgs, _: Ctx| async { "x" });
+    let prompt = |name: &str| Prompt::new(name, "d", |_: NoArgs, _: Ctx| async { "x" });
+    let resource = |uri: &str| Resource::new(uri, "n", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" });
+    let complete = |_: CompletionRequest, _: Ctx| async { vec![] };
+    let server = Server::new("t", "1").with_tool(tool("known"));
+    let changes = server.changes();
+    for (added, reason) in [
+        (changes.add_tool(tool("")), "must have 1 to 128 characters"),
+        (changes.add_tool(tool("a b")), "must have 1 to 128 characters"),
+        (changes.add_tool(tool("known")), "there is already a tool \"known\""),
+        (changes.add_tool(tool("a").icons(json!([{"src": "http://x"}]))), "icons of \"a\" must be"),
+        (changes.add_tool(tool("a").meta(json!({"dev.mcp/x": 1}))), "belongs to the protocol"),
+        (changes.add_tool(tool("a").input_schema(json!({"type": "string"}))), "must have the root type object"),
+        (
+            changes
+                .add_tool(tool("a").input_schema(json!({"type": "object", "properties": {"a": {"x-mcp-header": ""}}}))),
+            "must be a header name",
+        ),
+        (changes.add_prompt(prompt("p").meta(json!([]))), "_meta of p must be an object"),
+        (changes.add_prompt(prompt("p").complete("city", complete)), "has no argument \"city\""),
+        (changes.add_resource(resource("no uri")), "must be a URI"),
+        (changes.add_template(resource("a://{b}").complete("c", complete)), "has no variable \"c\""),
+    ] {
+        let error = added.expect_err(reason);
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(matches!(error, AddError::NameTaken(_)), reason.contains("already"), "{error}");
+    }
+    assert_eq!(changes.add_tool(tool("new")), Ok(()));
+    assert_eq!(changes.add_template(resource("a://{b}").complete("b", complete)), Ok(()));
 }

@@ -202,7 +202,7 @@ mod disconnected {
     }
 }
 
-#[cfg(all(feature = "axum", feature = "tokens"))]
+#[cfg(all(feature = "axum", feature = "discovery"))]
 #[tokio::test]
 async fn nested_endpoint_is_found_by_the_metadata_that_its_challenge_names() {
     use attache_host::auth::{Auth, Issuer, Tokens};

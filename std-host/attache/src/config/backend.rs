@@ -1,15 +1,25 @@
-//! `[[server.backend]]`: other servers that provide tools, prompts and resources to a server.
+//! `[[server.backend]]`: the sources of tools, prompts and resources of a server.
+
+mod children;
+mod environment;
+mod made;
+mod place;
+mod schema;
 
 use crate::fault::{Fault, Faults, Origin};
-use attache_host::bridge::Bridge;
-use attache_host::client::{Credential, ServerCommand, Version};
+use attache_host::client::Version;
+pub(crate) use children::Children;
 use core::fmt;
+use environment::environment;
 use http::{HeaderName, HeaderValue};
+pub(crate) use made::Made;
+pub(crate) use place::{Place, Program};
+pub(super) use schema::schema;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
-/// A server behind the gate.
+/// A server behind the gate, or a directory with tools, prompts or resources.
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) name: String,
@@ -20,103 +30,48 @@ pub(crate) struct Backend {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) plain_http: bool,
     pub(crate) version: Option<Version>,
+    /// Whether the entries stay in the lists while the server is down.
+    pub(crate) keeps_entries: bool,
+    pub(crate) children: Children,
     pub(crate) origin: Origin,
-}
-
-/// The location of the server.
-#[derive(Clone)]
-pub(crate) enum Place {
-    Url { url: String, old_transport: bool },
-    Command { words: Vec<OsString>, environment: Vec<(String, OsString)>, directory: Option<PathBuf> },
-}
-
-// The environment may contain secrets.
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url { url, .. } => f.debug_tuple("Url").field(url).finish(),
-            Self::Command { words, .. } => f.debug_tuple("Command").field(words).finish(),
-        }
-    }
 }
 
 // Header fields may be secret.
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("name", &self.name).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Backend").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl Backend {
     /// Makes a backend without further settings.
     pub(crate) fn new(name: &str, place: Place, origin: Origin) -> Self {
-        let (name, prefix) = (name.to_owned(), String::new());
-        Self { name, prefix, place, token_file: None, headers: Vec::new(), plain_http: false, version: None, origin }
+        Self {
+            name: name.to_owned(),
+            prefix: String::new(),
+            place,
+            token_file: None,
+            headers: Vec::new(),
+            plain_http: false,
+            version: None,
+            keeps_entries: false,
+            children: Children::default(),
+            origin,
+        }
     }
 
     /// Checks for faults that would prevent every connection.
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let fault = |what: String| Err(Fault::at(self.origin.clone(), format!("backend {:?}: {what}", self.name)));
-        match &self.place {
-            Place::Url { url, .. } => match reqwest::Url::parse(url) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
-                _ => fault(format!("{url:?} must be a URL such as http://127.0.0.1:3000/mcp")),
-            },
-            Place::Command { words, directory, .. } => {
-                let Some(program) = words.first() else { return fault("command must not be empty".to_owned()) };
-                if let Some(directory) = directory.as_ref().filter(|directory| !directory.is_dir()) {
-                    return fault(format!("cwd {} is not a directory", directory.display()));
-                }
-                if is_there(Path::new(program), directory.as_deref()) {
-                    return Ok(());
-                }
-                fault(format!("there is no program {}: install it, or write its path", Path::new(program).display()))
-            }
+        if let Some((file, Err(error))) = self.token_file.as_ref().map(|file| (file, std::fs::read_to_string(file))) {
+            return Err(self.fault(&format!("token_file {} cannot be read: {error}", file.display())));
         }
+        self.place.check().map_err(|what| self.fault(&what))
     }
 
-    /// Returns the bridge to the backend.
-    pub(crate) fn bridge(&self) -> Bridge {
-        let mut bridge = match &self.place {
-            Place::Url { url, old_transport: false } => Bridge::http(&self.name, url),
-            Place::Url { url, old_transport: true } => Bridge::old_http(&self.name, url),
-            Place::Command { words, environment, directory } => {
-                let (program, arguments) =
-                    words.split_first().map_or((OsString::new(), &[][..]), |(p, a)| (p.clone(), a));
-                let mut command = ServerCommand::new(program, arguments);
-                for (name, value) in environment {
-                    command = command.env(name, value);
-                }
-                if let Some(directory) = directory {
-                    command = command.directory(directory);
-                }
-                Bridge::command(&self.name, command)
-            }
-        };
-        if let Some(file) = &self.token_file {
-            bridge = bridge.credential(Credential::BearerFile(file.clone()));
-        }
-        for (name, value) in &self.headers {
-            bridge = bridge.header(name.clone(), value.clone());
-        }
-        if self.plain_http {
-            bridge = bridge.allow_plain_http();
-        }
-        match self.version {
-            Some(version) => bridge.version(version),
-            None => bridge,
-        }
+    /// Says what is wrong with the backend.
+    pub(crate) fn fault(&self, what: &str) -> Fault {
+        Fault::at(self.origin.clone(), format!("backend {:?}: {what}", self.name))
     }
-}
-
-/// Whether a program can be started: by its path, or from `PATH`.
-fn is_there(program: &Path, directory: Option<&Path>) -> bool {
-    if program.components().count() > 1 {
-        // A relative path is resolved against the working directory of the child.
-        return directory.map_or_else(|| program.to_owned(), |directory| directory.join(program)).is_file();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 /// Reads the tables `[[server.backend]]` of one server; `origin` converts an offset in the file to
@@ -157,22 +112,16 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
         given.take(key.get_ref(), value.get_ref()).map_err(|what| Fault::at(at, what))?;
     }
     let fault = |what: &str| Fault::at(place.clone(), what.to_owned());
-    let name = given.name.ok_or_else(|| fault("a backend needs a name"))?;
-    let where_to = match (given.url, given.command) {
-        (Some(url), None) => Place::Url { url, old_transport: given.old_transport },
-        (None, Some(command)) => Place::Command {
-            words: command.into_iter().map(OsString::from).collect(),
-            environment: given.environment,
-            directory: given.directory,
-        },
-        (Some(_), Some(_)) => return Err(fault("a backend has a command or a url, and not both")),
-        (None, None) => return Err(fault("a backend needs a command or a url")),
-    };
+    let name = given.name.take().ok_or_else(|| fault("a backend needs a name, such as name = \"files\""))?;
+    let where_to = given.place().map_err(|what| fault(&what))?;
+    given.children.check(&where_to).map_err(|what| fault(&what))?;
     let backend = Backend {
         prefix: given.prefix,
         token_file: given.token_file,
         plain_http: given.plain_http,
         version: given.version,
+        keeps_entries: given.keeps_entries,
+        children: given.children,
         ..Backend::new(&name, where_to, place.clone())
     };
     backend.check().map(|()| backend)
@@ -191,12 +140,56 @@ struct Given {
     token_file: Option<PathBuf>,
     plain_http: bool,
     version: Option<Version>,
+    keeps_entries: bool,
+    tools: Option<PathBuf>,
+    prompts: Option<PathBuf>,
+    resources: Option<PathBuf>,
+    children: Children,
 }
 
-const KEYS: [&str; 10] =
-    ["name", "command", "url", "transport", "prefix", "env", "cwd", "token_file", "plain_http", "revision"];
+const KEYS: [&str; 14] = [
+    "name",
+    "command",
+    "url",
+    "transport",
+    "prefix",
+    "env",
+    "cwd",
+    "token_file",
+    "plain_http",
+    "revision",
+    "when_down",
+    "tools_dir",
+    "prompts_dir",
+    "resources_dir",
+];
 
 impl Given {
+    /// The place that the keys name together.
+    fn place(&mut self) -> Result<Place, String> {
+        let directories = [
+            self.tools.take().map(Place::Tools),
+            self.prompts.take().map(Place::Prompts),
+            self.resources.take().map(Place::Resources),
+        ];
+        let mut directories = directories.into_iter().flatten();
+        let program = self.command.take().map(|words| Program {
+            words: words.into_iter().map(OsString::from).collect(),
+            environment: core::mem::take(&mut self.environment),
+            directory: self.directory.take(),
+        });
+        match (self.url.take(), program, directories.next(), directories.next()) {
+            (Some(url), None, None, None) => Ok(Place::Url { url, old_transport: self.old_transport }),
+            (None, Some(program), None, None) => Ok(Place::Command(program)),
+            (Some(_), Some(_), None, None) if self.old_transport => {
+                Err("a server with a command and a url is used over Streamable HTTP: remove transport".to_owned())
+            }
+            (Some(url), Some(program), None, None) => Ok(Place::Served { program, url }),
+            (None, None, Some(directory), None) => Ok(directory),
+            _ => Err(format!("a backend needs one of {PLACES}")),
+        }
+    }
+
     fn take(&mut self, key: &str, value: &DeValue<'_>) -> Result<(), String> {
         let text = || match value {
             DeValue::String(text) if !text.is_empty() => Ok(text.to_string()),
@@ -224,16 +217,33 @@ impl Given {
                 }
             }
             "revision" => self.version = Some(revision(&text()?)?),
+            "when_down" => {
+                self.keeps_entries = match text()?.as_str() {
+                    "hide" => false,
+                    "fail" => true,
+                    other => return Err(format!("when_down {other:?} must be hide or fail")),
+                }
+            }
+            "tools_dir" => self.tools = Some(text()?.into()),
+            "prompts_dir" => self.prompts = Some(text()?.into()),
+            "resources_dir" => self.resources = Some(text()?.into()),
+            _ if children::KEYS.contains(&key) => self.children.take(key, value)?,
             "deny" | "scopes" => {
                 return Err(format!(
                     "{key} is not supported: this version lets every caller use every tool of a backend"
                 ));
             }
-            _ => return Err(format!("there is no setting {key} of a backend: choose from {}", KEYS.join(", "))),
+            _ => {
+                let keys = [&KEYS[..], &children::KEYS].concat().join(", ");
+                return Err(format!("there is no setting {key} of a backend: choose from {keys}"));
+            }
         }
         Ok(())
     }
 }
+
+const PLACES: &str = "command, url, tools_dir, prompts_dir and resources_dir, or command and url of a server that is started and \
+                      serves HTTP";
 
 fn words(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     const WANTED: &str = "command must be an array of texts: the program and its arguments";
@@ -254,69 +264,7 @@ fn prefix(text: &str) -> Result<String, String> {
     }
 }
 
-/// Variables with their values, or the names of variables that the child inherits.
-fn environment(value: &DeValue<'_>) -> Result<Vec<(String, OsString)>, String> {
-    const WANTED: &str = r#"env must be { NAME = "value" }, or ["NAME"] to pass variables of this program on"#;
-    match value {
-        DeValue::Table(table) => table
-            .iter()
-            .map(|(name, value)| match value.get_ref() {
-                DeValue::String(value) => Ok((name.get_ref().to_string(), value.to_string().into())),
-                _ => Err(WANTED.to_owned()),
-            })
-            .collect(),
-        DeValue::Array(names) => names
-            .iter()
-            .map(|name| match name.get_ref() {
-                DeValue::String(name) => {
-                    let value = std::env::var_os(name.as_ref());
-                    let value = value.ok_or_else(|| format!("env names {name}, which is not set"))?;
-                    Ok((name.to_string(), value))
-                }
-                _ => Err(WANTED.to_owned()),
-            })
-            .collect(),
-        _ => Err(WANTED.to_owned()),
-    }
-}
-
 pub(crate) fn revision(date: &str) -> Result<Version, String> {
     Version::parse(date.as_bytes())
         .ok_or_else(|| "revision must be 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28".to_owned())
-}
-
-/// The schema of a table, for editors.
-pub(super) fn schema() -> serde_json::Value {
-    use serde_json::json;
-    let text = |description: &str| json!({"type": "string", "description": description});
-    json!({
-        "type": "array",
-        "description": "Other servers whose tools, prompts and resources this one offers",
-        "items": {
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["name"],
-            "properties": {
-                "name": text("Name for people and the log"),
-                "command": {
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "description": "Program and arguments of a server on standard input and output",
-                },
-                "url": text("URL of a server"),
-                "transport": {"enum": ["http", "sse"], "description": "sse: the HTTP transport of revision 2024-11-05", "default": "http"},
-                "prefix": text("Put before the names of its tools and prompts"),
-                "env": {
-                    "type": ["object", "array"],
-                    "items": {"type": "string"},
-                    "additionalProperties": {"type": "string"},
-                    "description": "Variables of the child: values by name, or names of variables to pass on",
-                },
-                "cwd": text("Working directory of the child"),
-                "token_file": text("File with the access token that is sent to url"),
-                "plain_http": {"type": "boolean", "description": "Let the token travel unencrypted to another machine", "default": false},
-                "revision": text("The only revision of MCP to speak with it; unset: the newest that both sides speak"),
-            },
-        },
-    })
 }

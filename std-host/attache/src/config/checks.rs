@@ -6,6 +6,9 @@ use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use std::path::PathBuf;
 
+/// What to do about `traces.endpoint` in a build without feature `traces`.
+pub(crate) const NO_TRACES: &str = "needs the exporter of spans, which this build does not have: build with --features traces, or use a released package";
+
 const SEAL_KEYS: &str =
     "a key that signs sessions must be 64 hexadecimal digits, and at most two are taken: openssl rand -hex 32";
 
@@ -24,6 +27,9 @@ impl Layers {
     /// The URL of the collector that receives spans.
     pub(super) fn traces(&self) -> Result<Option<String>, Fault> {
         let url = self.given("traces.endpoint", None).texts.into_iter().next();
+        if url.is_some() && cfg!(not(feature = "traces")) {
+            return Err(self.fault("traces.endpoint", NO_TRACES));
+        }
         match url.as_deref().map(str::parse::<http::Uri>) {
             Some(Ok(url)) if matches!(url.scheme_str(), Some("http" | "https")) => {}
             None => {}

@@ -27,7 +27,7 @@ fn flag(setting: &'static Setting) -> Arg {
         .visible_aliases(setting.alias)
         .value_name(setting.kind.name())
         .action(if matches!(setting.kind, Kind::List(_)) { ArgAction::Append } else { ArgAction::Set })
-        .help(setting.help)
+        .help(setting.short_help())
         .long_help(format!("{}\n[{}]", setting.help, places.join(", ")))
         .help_heading(setting.heading())
         .hide_short_help(!setting.is_basic);

@@ -37,9 +37,22 @@ pub(crate) struct Layers {
     /// Those of each server.
     backends: Vec<Vec<Backend>>,
     file: Values,
+    /// Defaults of a command, instead of those of the table.
+    defaults: Values,
 }
 
 impl Layers {
+    /// Replaces the default of a setting.
+    ///
+    /// # Errors
+    /// If the text does not have the form of the setting.
+    pub(crate) fn set_default(&mut self, key: &str, text: String) -> Result<(), Fault> {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key).expect("a key of the table");
+        let given = checked(setting, Given { texts: vec![text], origin: Origin::Default })?;
+        self.defaults.insert(setting.key, given);
+        Ok(())
+    }
+
     /// Adds a flag of the command line.
     pub(crate) fn flag(&mut self, setting: &'static Setting, texts: Vec<String>) -> Result<(), Fault> {
         let given = Given { texts, origin: Origin::Flag(setting.flag()) };
@@ -63,17 +76,25 @@ impl Layers {
         faults.end()
     }
 
-    /// Adds the file at `path` with content `text`.
-    ///
-    /// # Errors
-    /// All faults of the file.
-    pub(crate) fn file(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
+    /// Adds the file at `path` with content `text`, and adds its faults. Returns whether the text is
+    /// TOML.
+    pub(crate) fn file(&mut self, path: &Path, text: &str, faults: &mut Faults) -> bool {
         let file = File { path, text };
-        let table = DeTable::parse(text).map_err(|error| {
-            let line = file.line(error.span().map_or(0, |span| span.start));
-            Fault::at(Origin::File(path.to_owned(), line), error.message().to_owned())
-        })?;
-        let mut faults = Faults::default();
+        let table = match DeTable::parse(text) {
+            Ok(table) => table,
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                let place = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+                faults.add(file.fault(
+                    at,
+                    match error.message() {
+                        "duplicate key" => format!("{place} is there twice: remove one of them"),
+                        other => format!("this is not TOML: {other}"),
+                    },
+                ));
+                return false;
+            }
+        };
         for (key, value) in table.get_ref() {
             let at = key.span().start;
             match (key.get_ref().as_ref(), value.get_ref()) {
@@ -81,7 +102,7 @@ impl Layers {
                     for server in servers.iter() {
                         let (mut values, mut backends) = (Values::new(), Vec::new());
                         match server.get_ref() {
-                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, &mut faults),
+                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, faults),
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
                         self.servers.push(values);
@@ -91,11 +112,11 @@ impl Layers {
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
                 (_, inner) => {
                     let at = value.span().start;
-                    file.read_one(key, inner, at, "", Of::Program, &mut self.file, &mut faults);
+                    file.read_one(key, inner, at, "", Of::Program, &mut self.file, faults);
                 }
             }
         }
-        faults.end()
+        true
     }
 
     /// The number of `[[server]]` tables.
@@ -111,7 +132,7 @@ impl Layers {
     /// The value of a setting, for the `[[server]]` of this number.
     pub(crate) fn get(&self, setting: &Setting, server: Option<usize>) -> Given {
         let own = server.and_then(|number| self.servers.get(number));
-        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file)];
+        let layers = [Some(&self.flags), Some(&self.variables), own, Some(&self.file), Some(&self.defaults)];
         layers.into_iter().flatten().find_map(|values| values.get(setting.key)).cloned().unwrap_or_else(|| Given {
             texts: match setting.kind {
                 _ if setting.default.is_empty() => Vec::new(),
@@ -230,7 +251,9 @@ fn unknown(name: &str, of: Of, is_table: bool) -> String {
     }
     let fits = |setting: &&'static Setting| of == Of::Program || setting.of == Of::Server;
     let tables = shown().filter(fits).filter_map(|setting| Some(setting.key.split_once('.')?.0));
-    match nearest(name, shown().filter(fits).map(|setting| setting.key).chain(tables)) {
+    let of_servers = (of == Of::Program).then_some("server");
+    match nearest(name, shown().filter(fits).map(|setting| setting.key).chain(tables).chain(of_servers)) {
+        Some("server") => format!("there is no setting {name}; did you mean [[server]]?"),
         Some(nearest) => format!("there is no setting {name}; did you mean {nearest}?"),
         None => format!("there is no setting {name}"),
     }

@@ -43,7 +43,7 @@ impl Config {
     ///
     /// # Errors
     /// All paths that are used twice.
-    pub(super) fn check_paths(&self) -> Result<(), Fault> {
+    pub(crate) fn check_paths(&self) -> Result<(), Fault> {
         let mut faults = Faults::default();
         for (number, endpoint) in self.servers.iter().enumerate() {
             let before = self.servers.iter().take(number);

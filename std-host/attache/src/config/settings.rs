@@ -100,7 +100,33 @@ impl Setting {
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal") => "Sessions",
+            Some("children") => "Child processes",
             Some(_) => "Log, metrics, traces",
+        }
+    }
+
+    /// The help of `-h`: the first sentence.
+    pub(crate) fn short_help(&self) -> &'static str {
+        self.help.split_once(". ").map_or(self.help, |(first, _)| first)
+    }
+
+    /// The default as a value of the file. Without a default, an example.
+    pub(crate) fn example(&self) -> String {
+        let text = match self.key {
+            _ if !self.default.is_empty() => self.default,
+            "allow_host" => "api.example",
+            "auth.issuer" => "https://id.example",
+            "auth.resource" => "https://api.example/mcp",
+            "auth.keys_file" => "/var/lib/attache/keys",
+            "tls.certificate" => "/etc/attache/certificate.pem",
+            "tls.key" => "/etc/attache/key.pem",
+            _ => "",
+        };
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self.kind {
+            Kind::Switch => text.to_owned(),
+            Kind::List(_) => format!("[{}]", text.split(',').map(quoted).collect::<Vec<_>>().join(", ")),
+            _ => quoted(text),
         }
     }
 
@@ -357,6 +383,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
          second line is an older key, still accepted. Share the file so that sessions survive restarts and work on every replica",
     ),
     program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
+    program(
+        "children.most",
+        Kind::Count,
+        "256",
+        "Most child processes at once, of all backends: servers on standard input and output, and running tools of directories",
+    ),
+    program(
+        "children.state_dir",
+        Kind::File,
+        "",
+        "Directory of the file that lists running child processes, so that the next start ends those that a killed program has left. \
+         Unset: RUNTIME_DIRECTORY, or attache in XDG_RUNTIME_DIR, or attache-UID in the directory for temporary files",
+    ),
     program("log.format", Kind::Choice(&["text", "json"]), "text", "Format of the log, which goes to standard error"),
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
         .basic(),
@@ -380,6 +419,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
 /// The settings that may be flags and may be in files: all but secrets.
 pub(crate) fn shown() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| setting.kind != Kind::Secret)
+}
+
+/// The settings that `-h` shows, and that `attache init` writes.
+pub(crate) fn basic() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.is_basic)
 }
 
 /// Returns the known name that is most similar to a mistyped one, if any is similar enough.

@@ -100,6 +100,14 @@ pub(super) fn time(text: &str) -> Option<Duration> {
     Some(unit * number)
 }
 
+/// Reads the value of a flag that is a duration.
+///
+/// # Errors
+/// A text that is no duration.
+pub(crate) fn life(text: &str) -> Result<Duration, String> {
+    time(text).ok_or_else(|| format!("{text:?} is not a duration such as 90s, 10min or 1h"))
+}
+
 pub(super) fn rate(text: &str) -> Option<Rates> {
     match text {
         "auto" => Some(Rates::Auto),

@@ -1,7 +1,7 @@
 //! The configuration file in which a client lists its servers (`mcpServers`), in the format of
 //! Claude Desktop, Claude Code, Cursor and others.
 
-use crate::config::{Backend, Place};
+use crate::config::{Backend, Place, Program};
 use crate::fault::{Fault, Origin};
 use crate::text;
 use http::{HeaderName, HeaderValue};
@@ -57,7 +57,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<Backend>, Fault> {
 impl Entry {
     fn backend(self, name: &str, origin: Origin) -> Result<Backend, String> {
         let place = match (self.command, self.url) {
-            (Some(command), None) => Place::Command {
+            (Some(command), None) => Place::Command(Program {
                 words: core::iter::once(command)
                     .chain(self.args)
                     .map(|word| expanded(&word).map(OsString::from))
@@ -68,7 +68,7 @@ impl Entry {
                     .map(|(name, value)| Ok((name, expanded(&value)?.into())))
                     .collect::<Result<_, String>>()?,
                 directory: self.cwd,
-            },
+            }),
             (None, Some(url)) => {
                 Place::Url { url: expanded(&url)?, old_transport: self.kind.as_deref() == Some("sse") }
             }

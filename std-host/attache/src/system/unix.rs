@@ -56,6 +56,11 @@ pub(crate) fn handed_over() -> io::Result<Option<Listener>> {
     Ok(Some(Listener::of_unix(UnixListener::from_std(listener)?)))
 }
 
+/// Returns the number of the user of this program.
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Excludes memory with secrets from core dumps, and prevents other processes of the user from
 /// reading it.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {

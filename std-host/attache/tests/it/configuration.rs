@@ -152,6 +152,137 @@ fn mistake_stops_the_start_with_its_place_and_the_remedy() {
     }
 }
 
+/// The files that the configurations below name.
+fn with_files(directory: &Directory) {
+    let digest = "0f".repeat(32);
+    for (name, text, mode) in [
+        ("open-keys", format!("ci {digest}\n"), 0o644),
+        ("bad-keys", "ci\n".to_owned(), 0o600),
+        ("text", "hello\n".to_owned(), 0o600),
+        ("open-key.pem", "hello\n".to_owned(), 0o644),
+    ] {
+        let path = directory.0.join(name);
+        std::fs::write(&path, text).expect("written");
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("permissions");
+        #[cfg(not(unix))]
+        let _ = mode;
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn fault_of_a_file_or_a_backend_is_told_with_the_line_of_its_setting_and_the_remedy() {
+    let backend = |lines: &str| format!("[[server]]\n[[server.backend]]\nname = \"a\"\n{lines}");
+    let issuer = |line: &str| format!("[auth]\nissuer = \"https://id.example\"\n{line}");
+    for (file, words) in [
+        ("[auth]\nkeys_file = \"none\"".to_owned(), &["toml:2: auth.keys_file none", "attache key add NAME"][..]),
+        ("[auth]\nkeys_file = \"open-keys\"".to_owned(), &["toml:2: ", "chmod 600 open-keys"]),
+        ("[auth]\nkeys_file = \"bad-keys\"".to_owned(), &["toml:2: bad-keys:1: ", "attache key add NAME"]),
+        (issuer("jwks_file = \"none\""), &["toml:3: auth.jwks_file none", "correct the path"]),
+        (issuer("jwks_file = \"text\""), &["toml:3: auth.jwks_file text", "RFC 7517"]),
+        (
+            "[tls]\ncertificate = \"none.pem\"\nkey = \"gone.pem\"".to_owned(),
+            &["toml:2: TLS: none.pem", "toml:3: the private key gone.pem", "correct the path"],
+        ),
+        (
+            "[tls]\ncertificate = \"text\"\nkey = \"open-key.pem\"".to_owned(),
+            &["toml:2: TLS: text", "no PEM certificate", "toml:3: ", "chmod 600 open-key.pem"],
+        ),
+        (
+            "[tls]\ncertificate = \"none.pem\"\nkey = \"text\"\nclient_ca = \"bad-keys\"".to_owned(),
+            &["toml:2: ", "toml:3: TLS: text", "no PEM private key", "toml:4: TLS: bad-keys"],
+        ),
+        ("[seal]\nkey_file = \"none\"".to_owned(), &["toml:2: seal.key_file none", "openssl rand -hex 32"]),
+        ("[seal]\nkey_file = \"text\"".to_owned(), &["toml:2: ", "64 hexadecimal digits", "openssl rand -hex 32"]),
+        (
+            "\nlisten = \"0.0.0.0:0\"".to_owned(),
+            &["toml:2: 0.0.0.0:", "is reachable", "set auth.keys_file or auth.issuer"],
+        ),
+        (
+            "listen = \"0.0.0.0:0\"\n[auth]\nplatform_principal = true".to_owned(),
+            &["toml:3: auth.platform_principal", "WEBSITE_AUTH_ENABLED"],
+        ),
+        (backend("command = [\"no-such-program\"]"), &["toml:2: backend \"a\"", "install it, or write its path"]),
+        (backend("url = \"ftp://a\""), &["toml:2: backend \"a\"", "http://127.0.0.1:3000/mcp"]),
+        (backend(""), &["toml:2: ", "one of command, url, tools_dir"]),
+        (backend("command = [\"sh\"]\nenv = [\"NOT_SET\"]"), &["toml:5: env names NOT_SET", "NOT_SET = \"value\""]),
+        (backend("command = [\"sh\"]\ncwd = \"/none\""), &["toml:2: ", "cwd /none", "create it"]),
+        (backend("url = \"http://b\"\ntoken_file = \"none\""), &["toml:2: ", "token_file none cannot be read"]),
+        (backend("command = [\"sh\"]\nprefix = \"a b\""), &["toml:5: prefix \"a b\"", "letters, digits"]),
+        (backend("comand = [\"sh\"]"), &["toml:4: ", "comand", "choose from name, command"]),
+        (
+            backend("command = [\"sh\"]\n[[server.backend]]\nname = \"a\"\ncommand = [\"sh\"]"),
+            &["toml:5: ", "two backends \"a\"", "a name of its own"],
+        ),
+        ("[[server]]\n[[server.backend]]\ncommand = [\"sh\"]".to_owned(), &["toml:2: ", "name = \"files\""]),
+        ("[[server]]\n[server.backend]\nname = \"a\"".to_owned(), &["toml:2: ", "[[server.backend]]"]),
+        ("[[servers]]\npath = \"/a\"".to_owned(), &["toml:1: ", "did you mean [[server]]?"]),
+        ("path = \"/a\"\npath = \"/b\"".to_owned(), &["toml:2: path is there twice", "remove one"]),
+        ("\nname = \"a\n".to_owned(), &["toml:2: this is not TOML", "expected `\"`"]),
+        ("[status]\nlisten = \"0.0.0.0:8081\"".to_owned(), &["toml:2: status.listen", "loopback", "ssh -L"]),
+        ("[metrics]\nlisten = \"9090\"".to_owned(), &["toml:2: metrics.listen", "127.0.0.1:9090"]),
+        ("[auth]\nkey_administration = true".to_owned(), &["toml:2: auth.key_administration", "auth.keys_file"]),
+        ("[traces]\nendpoint = \"collector\"".to_owned(), &["toml:2: traces.endpoint", TRACES_REMEDY]),
+        ("listen = \"localhost:8080\"".to_owned(), &["toml:1: listen", "127.0.0.1:8080"]),
+    ] {
+        let directory = Directory::with("files", &file);
+        with_files(&directory);
+        for command in ["check", "serve"] {
+            let run = directory.run(&[command], &[]);
+            let said = String::from_utf8_lossy(&run.stderr);
+            assert_eq!(run.status.code(), Some(2), "{file}\n{said}");
+            assert!(words.iter().all(|word| said.contains(word)), "{command}: {words:?}\n{file}\n{said}");
+        }
+    }
+}
+
+const TRACES_REMEDY: &str =
+    if cfg!(feature = "traces") { "http://127.0.0.1:4318/v1/traces" } else { "--features traces" };
+
+#[test]
+#[cfg(unix)]
+fn faults_of_values_and_of_files_are_told_together_and_their_consequences_are_not() {
+    let file = "listen = \"0.0.0.0:0\"\n[auth]\nkeys_file = 7\n[tls]\ncertificate = \"none.pem\"\nkey = \"open-key.pem\"\n\
+                [limits]\nbody = \"4MB\"\n[seal]\nkey_file = \"text\"\n";
+    let directory = Directory::with("together", file);
+    with_files(&directory);
+    for command in ["check", "serve"] {
+        let said = directory.run(&[command], &[]).stderr;
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.lines().filter_map(|line| line.split("toml:").nth(1)?.split(':').next()).collect();
+        // No line says that authentication is missing: the setting of line 3 was meant to be it.
+        assert_eq!(lines, ["3", "5", "6", "8", "10"], "{said}");
+    }
+}
+
+#[test]
+fn written_configuration_passes_the_check_and_an_existing_file_is_never_changed() {
+    let directory = Directory::with("init", "");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+        command.current_dir(&directory.0).args(arguments).output().expect("the program runs")
+    };
+    let refused = run(&["init"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("attache.toml exists already") && said.contains("attache init FILE"), "{said}");
+    assert_eq!(std::fs::read_to_string(directory.0.join("attache.toml")).expect("it is there"), "");
+    std::fs::remove_file(directory.0.join("attache.toml")).expect("removed");
+    for (arguments, flags) in [(&["init"][..], &[][..]), (&["init", "other.toml"], &["--config", "other.toml"])] {
+        let wrote = run(arguments);
+        let said = String::from_utf8_lossy(&wrote.stdout);
+        assert!(
+            wrote.status.success()
+                && said.contains(&["attache check", flags.first().unwrap_or(&"")].join(" ").trim_end().to_owned()),
+            "{said}"
+        );
+        let checked = run(&[&["check"], flags].concat());
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success() && said.contains("/mcp on 127.0.0.1:8080"), "{said}");
+    }
+}
+
 #[test]
 fn all_mistakes_are_told_at_once_each_with_its_place() {
     let file = "lisen = 1\nallow_host = [\"*\"]\n[limits]\nbody = \"4MB\"\nhed = 1\n[[server]]\npath = \"a\"\n";

@@ -114,10 +114,9 @@ fn start_without_anything_to_serve_explains_what_to_write() {
 fn backend_that_can_never_be_connected_stops_the_start_with_its_place() {
     let directory = directory("faults");
     for (table, words) in [
-        ("name = \"a\"", &["attache.toml:2", "a command or a url"][..]),
+        ("name = \"a\"", &["attache.toml:2", "needs one of command, url"][..]),
         ("url = \"http://a\"", &["attache.toml:2", "needs a name"]),
         ("name = \"a\"\nurl = \"b\"", &["attache.toml:2", "must be a URL"]),
-        ("name = \"a\"\nurl = \"http://a\"\ncommand = [\"sh\"]", &["not both"]),
         ("name = \"a\"\ncommand = [\"no-such-program\"]", &["attache.toml:2", "no program no-such-program"]),
         ("name = \"a\"\ncommand = \"sh\"", &["attache.toml:4", "array of texts"]),
         ("name = \"a\"\ncommand = [\"sh\"]\ncwd = \"/no/such/place\"", &["is not a directory"]),

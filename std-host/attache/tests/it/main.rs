@@ -6,9 +6,17 @@ mod access;
 mod budget;
 mod commands;
 mod configuration;
+mod dev_issuer;
+mod documents;
 mod framing;
 #[cfg(unix)]
+mod functions;
+#[cfg(unix)]
 mod gate;
+#[cfg(target_os = "linux")]
+mod gate_children;
+#[cfg(target_os = "linux")]
+mod gate_files;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;

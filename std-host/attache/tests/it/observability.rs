@@ -26,7 +26,7 @@ impl Log {
     }
 
     /// Reads lines up to the first that `wanted` accepts, and returns it as JSON.
-    fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    fn find(&mut self, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let mut line = String::new();
             assert_ne!(self.0.read_line(&mut line).expect("it can be read"), 0, "the log has ended");
@@ -154,7 +154,7 @@ fn log_says_who_called_and_who_was_refused_and_why_in_one_line_each() {
 #[test]
 fn stranger_writes_short_printable_lines_and_repetitions_are_counted() {
     let mut command = attache(&["serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "https://api.example/mcp"]);
+    command.args(["--auth-issuer", "http://127.0.0.1:1", "--auth-resource", "http://localhost/mcp"]);
     command.stderr(std::process::Stdio::piped());
     let mut server = Running::logging(command);
     let mut log = Log::of(&mut server).0;
@@ -277,6 +277,7 @@ fn server_on_standard_input_and_output_has_figures_too() {
 
 /// Receives spans over OTLP as a collector does, and returns the requests' spans once there are
 /// `wanted` of them.
+#[cfg(feature = "traces")]
 fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry_proto::tonic::trace::v1::Span> {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use prost::Message;
@@ -306,6 +307,7 @@ fn collect(listener: &std::net::TcpListener, wanted: usize) -> Vec<opentelemetry
 }
 
 /// Returns the value of a span's attribute.
+#[cfg(feature = "traces")]
 fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> Option<String> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
     let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
@@ -315,6 +317,7 @@ fn attribute(span: &opentelemetry_proto::tonic::trace::v1::Span, key: &str) -> O
     }
 }
 
+#[cfg(feature = "traces")]
 #[test]
 fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_own() {
     let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -366,6 +369,7 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
     assert!(!all.contains("s3cret") && !all.contains("n0ne"), "{all}");
 }
 
+#[cfg(feature = "traces")]
 #[test]
 fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_logged() {
     let endpoint = format!("http://{}/v1/traces", free());
@@ -443,6 +447,39 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     assert_eq!((&events[1]["end"], &events[1]["method"]), (&json!("done"), &json!("ping")));
     assert!(!json!(events).to_string().contains(&key));
     let _ = std::fs::remove_file(keys);
+}
+
+/// Makes a directory with one tool, whose schema has a keyword that only feature `schema` checks.
+#[cfg(all(unix, not(feature = "schema")))]
+fn even_numbers() -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = std::env::temp_dir().join(format!("attache-even-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let description =
+        "description = \"Halve a number\"\n[arguments.properties.number]\ntype = \"integer\"\nmultipleOf = 2\n";
+    for (name, text, mode) in [("halve.toml", description, 0o600), ("halve.sh", "#!/bin/sh\necho half\n", 0o700)] {
+        std::fs::write(directory.join(name), text).expect("written");
+        std::fs::set_permissions(directory.join(name), PermissionsExt::from_mode(mode)).expect("permissions");
+    }
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).expect("permissions");
+    directory
+}
+
+#[test]
+#[cfg(all(unix, not(feature = "schema")))]
+fn keyword_of_a_schema_that_is_not_checked_is_named_once_in_the_log() {
+    let directory = even_numbers();
+    let (server, mut log) = Log::with(&["--log-format", "json", "--tools-dir", &directory.display().to_string()]);
+    let mut named = Vec::new();
+    log.find(|event| {
+        if event["fields"]["message"].as_str().is_some_and(|message| message.contains("not checked")) {
+            named.push((event["fields"]["tool"].clone(), event["fields"]["keywords"].clone()));
+        }
+        event["fields"]["message"] == "serving"
+    });
+    assert_eq!(named, [(json!("halve"), json!("multipleOf"))]);
+    drop(server);
+    let _ = std::fs::remove_dir_all(directory);
 }
 
 #[test]

@@ -304,3 +304,71 @@ fn stdio_ends_by_itself_when_its_input_ends_and_has_answered_the_last_line_witho
     assert!(run.status.success());
     assert_eq!(String::from_utf8_lossy(&run.stdout), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
 }
+
+/// Asks for a page as a browser does, and returns the status, the media type and the text.
+fn page(server: &Running, path: &str) -> (String, String, String) {
+    let mut stream = std::net::TcpStream::connect(server.address()).expect("it listens");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n"
+    );
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("taken");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).expect("an answer");
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+    let kind = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+    (head.split(' ').nth(1).unwrap_or_default().to_owned(), kind.to_owned(), text.to_owned())
+}
+
+#[test]
+fn person_with_a_browser_reads_a_sentence_at_the_root_and_at_the_endpoint() {
+    let server = Running::start();
+    for (path, status, words) in [("/", "404", "at /mcp on this host"), ("/mcp", "405", "the URL of this page")] {
+        let (found, kind, text) = page(&server, path);
+        assert_eq!((found.as_str(), kind.as_str()), (status, "text/plain; charset=utf-8"), "{path}: {text}");
+        assert!(text.contains("Model Context Protocol (MCP), for programs and not for browsers"), "{path}: {text}");
+        assert!(text.contains(words), "{path}: {text}");
+    }
+    assert_eq!(page(&server, "/other"), ("404".to_owned(), String::new(), String::new()));
+}
+
+#[test]
+fn shells_get_completions_and_man_gets_pages_that_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = attache(&["completions", shell]).output().expect("the program runs");
+        let script = String::from_utf8_lossy(&run.stdout);
+        for word in ["serve", "check", "mcp-json", "auth-keys-file"] {
+            assert!(run.status.success() && script.contains(word), "{shell} {word}");
+        }
+    }
+    for (arguments, words) in [
+        (&["man"][..], &[".TH attache 1", "attache\\-serve(1)"][..]),
+        (&["man", "serve"], &[".TH attache-serve 1", "ATTACHE_LISTEN", "127.0.0.1:8080"]),
+    ] {
+        let run = attache(arguments).output().expect("the program runs");
+        let page = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && words.iter().all(|word| page.contains(word)), "{arguments:?}: {page}");
+    }
+    let unknown = attache(&["man", "nothing"]).output().expect("the program runs");
+    assert_eq!(unknown.status.code(), Some(2), "{}", String::from_utf8_lossy(&unknown.stderr));
+}
+
+#[test]
+fn short_help_has_the_basics_in_one_line_each_and_the_long_one_has_all_with_variable_and_key() {
+    let help = |flag: &str| {
+        let run = attache(&["serve", flag]).output().expect("the program runs");
+        String::from_utf8(run.stdout).expect("UTF-8")
+    };
+    let (short, long) = (help("-h"), help("--help"));
+    assert!(short.lines().count() < 40, "{short}");
+    assert!(short.contains("--auth-keys-file") && !short.contains("--limits-share"), "{short}");
+    for heading in
+        ["Server:", "Who may call:", "TLS:", "Limits:", "Sessions:", "Behind a proxy:", "Log, metrics, traces:"]
+    {
+        assert!(long.lines().any(|line| line == heading), "{heading}\n{long}");
+    }
+    assert!(
+        long.lines().any(|line| line.trim() == "[default: 50, env: ATTACHE_LIMITS_SHARE, key: limits.share]"),
+        "{long}"
+    );
+    assert!(long.lines().chain(short.lines()).all(|line| line.chars().count() <= 100), "{short}\n{long}");
+}

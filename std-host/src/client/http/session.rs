@@ -5,6 +5,7 @@ use crate::client::error::Error;
 use crate::client::limits::DELETE_TIME;
 use crate::client::notice::Notice;
 use crate::client::outgoing::{Head, Outgoing};
+use crate::client::router::Purpose;
 use attache_core::era::Version;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
@@ -99,7 +100,7 @@ impl Http {
             return Ok(());
         }
         let offered = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
-        let (id, mailbox) = self.router.open(false, false)?;
+        let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
         let body = self.profile.initialize(id, offered);
         let head = Head { version: offered, method: "initialize".to_owned(), name: None, mirrored: Vec::new() };
         if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
@@ -122,7 +123,7 @@ impl Http {
     /// Restores the state of the lost session: its log level and its subscriptions.
     async fn restore(self: &Arc<Self>) {
         for request in self.profile.standing() {
-            let Ok((id, mailbox)) = self.router.open(false, false) else { return };
+            let Ok((id, mailbox)) = self.router.open(Purpose::Upkeep) else { return };
             let body = request.body(id, Version::NEWEST_LEGACY, self.profile.borrowed(), &[]);
             let version = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
             let head = Head { version, method: request.method.to_string(), name: None, mirrored: Vec::new() };

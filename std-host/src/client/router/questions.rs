@@ -1,10 +1,11 @@
 //! Requests of servers of older revisions: pings, and questions to the client.
 
-use super::Router;
+use super::{Router, Running};
 use crate::client::limits::QUESTIONS;
 use crate::client::mailbox::{Incoming, Mailbox};
 use crate::client::question::{Answered, Question, QuestionMethod, Refusal, is_declared, unanswered};
 use crate::client::raw::RawJson;
+use crate::client::request::Asks;
 use crate::sink::Growing;
 use attache_core::client;
 use attache_core::era::Version;
@@ -61,7 +62,10 @@ impl Router {
                     tokio::spawn(answers(question));
                 }
                 // A guess could show the question to another caller.
-                None => return Err(busy("It is not known which call asks")),
+                None => {
+                    self.strays.store(true, Ordering::Relaxed);
+                    return Err(busy("It is not known which call asks"));
+                }
             },
         }
         let (responses, own) = (self.responses.clone(), id.clone());
@@ -76,15 +80,26 @@ impl Router {
         Ok(())
     }
 
-    /// Finds the call for a question: that of the stream, or the only one that accepts questions.
+    /// Finds the call for a question: that of the stream, the only one that accepts questions, or
+    /// the newest one if all of them belong to the same session of a user.
     fn asking(&self, stream: Option<u64>) -> Option<Arc<Mailbox>> {
         let calls = self.lock();
-        if let Some(running) = stream.and_then(|stream| calls.running.get(&stream)) {
-            return running.asks.then(|| Arc::clone(&running.mailbox));
+        // The stream of a call that has ended is not that of another call.
+        if let Some(stream) = stream {
+            let running = calls.running.get(&stream).filter(|running| running.asks().is_some());
+            return running.map(|running| Arc::clone(&running.mailbox));
         }
-        let mut asking = calls.running.values().filter(|running| running.asks);
-        let first = asking.next()?;
-        asking.next().is_none().then(|| Arc::clone(&first.mailbox))
+        let mut newest: Option<(u64, Asks, &Running)> = None;
+        for (id, running) in &calls.running {
+            let Some(asks) = running.asks() else { continue };
+            newest = match newest {
+                None => Some((*id, asks, running)),
+                Some((_, other, _)) if other != asks || asks == Asks::Alone => return None,
+                Some((other, ..)) if *id > other => Some((*id, asks, running)),
+                older => older,
+            };
+        }
+        newest.map(|(.., running)| Arc::clone(&running.mailbox))
     }
 
     fn respond(&self, id: &[u8], answered: Answered) {

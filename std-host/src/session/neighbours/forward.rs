@@ -85,12 +85,14 @@ async fn mirror(mut parts: Parts, writer: Writer) {
     }
 }
 
-/// Continues a parked call of another process with these answers.
+/// Continues a parked call of another process with these answers. Events that wait here for the caller are charged to the request of
+/// `permit`.
 pub(crate) fn resume(
     neighbours: Arc<dyn Neighbours>,
     ParkedCall { home, call }: ParkedCall,
     answers: Map<String, Value>,
     token: Option<&[u8]>,
+    permit: Permit,
 ) -> Suspended {
     let what = What::Resume { call, answers, token: token.map(json) };
     let (sender, events) = mpsc::channel(EVENTS);
@@ -100,7 +102,10 @@ pub(crate) fn resume(
             let part = next(&mut parts).await;
             return match part.map(|part| part.0) {
                 Some(Content::Event(message)) => {
-                    let _ = sender.send(Event::Message(message.into())).await;
+                    match permit.hold(message.into_bytes()) {
+                        Ok(message) => drop(sender.send(Event::Message(message)).await),
+                        Err(short) => tracing::debug!(?short, "an event of another process was left out"),
+                    }
                     continue;
                 }
                 Some(Content::Result { members, meta, is_error }) => {
@@ -113,7 +118,7 @@ pub(crate) fn resume(
             };
         }
     });
-    Suspended { run, events, permit: Permit::uncounted() }
+    Suspended { run, events: events.into(), permit: Permit::uncounted() }
 }
 
 /// Events that wait for a caller that does not read.

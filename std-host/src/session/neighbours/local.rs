@@ -1,6 +1,6 @@
 //! This process as its neighbours see it.
 
-use super::message::{Content, Missed, Part, Parts, Received, Request, What};
+use super::message::{Content, Missed, Parts, Request, Sender, What, channel};
 use crate::budget::{Account, Budget, weight};
 use crate::call::{Event, Forwarded, Outcome, Parking, Suspended, parked_too_many};
 use crate::session::{Reader, ReplayBuffers, Replayed, SessionTables};
@@ -8,7 +8,6 @@ use bytes::Bytes;
 use core::fmt;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// This process as its neighbours see it: what serves their requests.
 #[derive(Clone)]
@@ -66,11 +65,11 @@ impl fmt::Debug for Local {
 }
 
 /// The parts that `send` sends from a task of its own, which ends when nobody reads them any more.
-fn sent<F>(send: impl FnOnce(mpsc::Sender<Part>) -> F) -> Parts
+fn sent<F>(send: impl FnOnce(Sender) -> F) -> Parts
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (sender, parts) = mpsc::channel(PARTS);
+    let (sender, parts) = channel();
     let closed = sender.clone();
     let sending = send(sender);
     tokio::spawn(async move {
@@ -79,20 +78,17 @@ where
             () = closed.closed() => {}
         }
     });
-    Box::pin(Received(parts))
+    Box::pin(parts)
 }
 
-/// Parts that wait for a process that does not read; what sends them waits.
-const PARTS: usize = 4;
-
-async fn replay(mut reader: Reader, sender: mpsc::Sender<Part>) {
+async fn replay(mut reader: Reader, sender: Sender) {
     loop {
         let (number, message, last) = match reader.next().await {
             Replayed::Message(number, message) => (number, message, None),
             Replayed::Last(number, message, status) => (number, message, Some(status)),
             Replayed::Gone => return,
         };
-        let part = Part(Content::Replayed { number, message: text(&message), last });
+        let part = Content::Replayed { number, message: text(&message), last };
         if sender.send(part).await.is_err() || last.is_some() {
             return;
         }
@@ -100,14 +96,14 @@ async fn replay(mut reader: Reader, sender: mpsc::Sender<Part>) {
 }
 
 /// Runs a call that was parked until it has an outcome, or asks again.
-async fn continued(call: Suspended, parking: Parking, sender: mpsc::Sender<Part>) {
+async fn continued(call: Suspended, parking: Parking, sender: Sender) {
     let Suspended { mut run, mut events, permit } = call;
     let outcome = loop {
         tokio::select! {
             biased;
-            Some(event) = events.recv() => match event {
+            Some(event) = events.next() => match event {
                 Event::Message(message) => {
-                    let _ = sender.send(Part(Content::Event(text(&message)))).await;
+                    let _ = sender.send(Content::Event(text(&message))).await;
                 }
                 Event::Ask(question) => {
                     let parked = parking.park(Suspended { run, events, permit }, question);
@@ -120,26 +116,26 @@ async fn continued(call: Suspended, parking: Parking, sender: mpsc::Sender<Part>
         }
     };
     // The events that the call has sent before it ended.
-    while let Ok(Event::Message(message)) = events.try_recv() {
-        let _ = sender.send(Part(Content::Event(text(&message)))).await;
+    while let Some(Event::Message(message)) = events.sent() {
+        let _ = sender.send(Content::Event(text(&message))).await;
     }
     let _ = sender.send(part(outcome)).await;
 }
 
 /// The outcome of a call that was resumed. Only backends have such calls, so the results of closures do not occur.
-fn part(outcome: Outcome) -> Part {
+fn part(outcome: Outcome) -> Content {
     if let Outcome::Tool(output) = &outcome
         && let Some(reason) = output.failure()
     {
-        return Part(Content::Failed(reason.to_owned()));
+        return Content::Failed(reason.to_owned());
     }
-    Part(match outcome {
+    match outcome {
         Outcome::Forwarded(Forwarded { members, meta, is_error }) => Content::Result { members, meta, is_error },
         Outcome::Failed { code, message, data } => Content::Error { code, message, data },
         Outcome::Rejected(code, message) => Content::Error { code: code.digits().to_owned(), message, data: None },
         Outcome::Asks(questions, state) => Content::Asks { questions, state },
         _ => Content::Failed("The call ended with a result that cannot be sent to another process".to_owned()),
-    })
+    }
 }
 
 /// A message, which is JSON.

@@ -1,0 +1,114 @@
+//! Backends as the library runs them.
+
+use super::{Backend, Place, Program};
+use attache_host::backend;
+use attache_host::bridge::Bridge;
+use attache_host::children::Supervision;
+use attache_host::client::{Credential, Error, ServerCommand};
+use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
+use std::ffi::OsString;
+use std::sync::Arc;
+
+/// A backend that can be added to a server.
+#[derive(Clone)]
+pub(crate) enum Made {
+    Bridge(Arc<Bridge>),
+    Files(Arc<dyn backend::Backend>),
+}
+
+impl Made {
+    pub(crate) fn backend(&self) -> Arc<dyn backend::Backend> {
+        match self {
+            Self::Bridge(bridge) => Arc::clone(bridge) as _,
+            Self::Files(files) => Arc::clone(files),
+        }
+    }
+
+    /// Whether the backend can be called. A directory always can.
+    pub(crate) fn is_connected(&self) -> bool {
+        match self {
+            Self::Bridge(bridge) => bridge.is_connected(),
+            Self::Files(_) => true,
+        }
+    }
+
+    /// Waits until the backend has published its entries.
+    pub(crate) async fn connected(&self) {
+        if let Self::Bridge(bridge) = self {
+            bridge.connected().await;
+        }
+    }
+}
+
+impl Backend {
+    /// Makes the backend. `supervision` is that of the children of the program. `on_end` is called when
+    /// the connection to a server has ended.
+    ///
+    /// # Errors
+    /// If the files of a directory cannot be used.
+    pub(crate) fn make(
+        &self,
+        supervision: &Supervision,
+        on_end: impl Fn(&Error) + Send + Sync + 'static,
+    ) -> Result<Made, String> {
+        let command = |program: &Program| self.children.limited(program.command(), supervision);
+        let bridge = match &self.place {
+            Place::Url { url, old_transport: true } => Bridge::old_http(&self.name, url),
+            Place::Url { url, .. } => Bridge::http(&self.name, url),
+            Place::Served { program, url } => Bridge::served(&self.name, command(program), url),
+            Place::Command(program) => Bridge::command(&self.name, command(program)),
+            Place::Tools(directory) => {
+                let tools = ToolFiles::open(directory).map_err(|error| error.to_string())?;
+                return Ok(Made::Files(Arc::new(tools.caps(self.children.caps()).supervision(supervision))));
+            }
+            Place::Prompts(directory) => {
+                let prompts = PromptFiles::open(directory).map_err(|error| error.to_string())?;
+                return Ok(Made::Files(Arc::new(prompts)));
+            }
+            Place::Resources(directory) => {
+                let resources = ResourceFiles::open(&self.name, directory).map_err(|error| error.to_string())?;
+                return Ok(Made::Files(Arc::new(resources)));
+            }
+        };
+        Ok(Made::Bridge(Arc::new(self.configured(self.children.bridged(bridge.on_end(on_end))))))
+    }
+
+    /// Applies the settings of a connection to a bridge.
+    fn configured(&self, mut bridge: Bridge) -> Bridge {
+        if let Some(file) = &self.token_file {
+            bridge = bridge.credential(Credential::BearerFile(file.clone()));
+        }
+        for (name, value) in &self.headers {
+            bridge = bridge.header(name.clone(), value.clone());
+        }
+        if self.plain_http {
+            bridge = bridge.allow_plain_http();
+        }
+        if self.keeps_entries {
+            bridge = bridge.keep_entries();
+        }
+        match self.version {
+            Some(version) => bridge.version(version),
+            None => bridge,
+        }
+    }
+
+    /// Whether the backend starts child processes.
+    pub(crate) const fn has_children(&self) -> bool {
+        matches!(self.place, Place::Command(_) | Place::Served { .. } | Place::Tools(_))
+    }
+}
+
+impl Program {
+    fn command(&self) -> ServerCommand {
+        let (program, arguments) = self.words.split_first().map_or((OsString::new(), &[][..]), |(p, a)| (p.clone(), a));
+        let mut command = ServerCommand::new(program, arguments);
+        for (name, value) in &self.environment {
+            command = command.env(name, value);
+        }
+        match &self.directory {
+            Some(directory) => command.directory(directory),
+            None => command,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The limits of the authorization server, each with its reason.
+
+use core::time::Duration;
+
+/// Most bytes of a form. Real ones have less than 4 kB; a sealed client id and a request's `state` fit many times.
+pub(super) const FORM: usize = 60_000;
+
+/// Most bytes of a registration. The largest known one has 2 kB.
+pub(super) const REGISTRATION: usize = 16 * 1024;
+
+/// Most redirect URIs of a client. Cursor registers three, VS Code eight.
+pub(super) const REDIRECT_URIS: usize = 10;
+
+/// Most bytes of a redirect URI, so that a sealed client id with several of them fits a URL.
+pub(super) const REDIRECT_URI: usize = 512;
+
+/// Most bytes of all redirect URIs of a registration: its sealed client id goes into every URL and token of the client.
+pub(super) const ALL_REDIRECT_URIS: usize = 1536;
+
+/// Most characters of a client's name that are shown.
+pub(super) const NAME: usize = 128;
+
+/// Most bytes of `state`. Clients send up to 1 kB.
+pub(super) const STATE: usize = 4096;
+
+/// Most bytes of `scope`, which becomes part of every token.
+pub(super) const SCOPE: usize = 1024;
+
+/// How long a person may look at the consent page.
+pub(super) const CONSENT: Duration = Duration::from_secs(10 * 60);
+
+/// Consent pages that one browser may have open at once. Each has a cookie, and browsers and proxies limit the size of all
+/// cookies together.
+pub(super) const OPEN_CONSENTS: usize = 10;
+
+/// Sign-ins at another issuer that one browser may have open at once. Their cookies hold whole requests.
+pub(super) const OPEN_SIGN_INS: usize = 3;
+
+/// Most bytes of the cookie of such a sign-in. Browsers drop larger cookies without a word.
+pub(super) const COOKIE: usize = 3500;
+
+/// Most bytes of the claims that are copied from an ID token, so that access tokens fit the heads of requests.
+pub(super) const CLAIMS: usize = 4096;
+
+/// How long the metadata of the issuer at which people sign in is used.
+pub(super) const PROVIDER_AGE: Duration = Duration::from_secs(3600);
+
+/// How long an authorization code is valid (RFC 6749 §4.1.2 recommends ten minutes at most; clients redeem it at once).
+pub(super) const CODE: Duration = Duration::from_secs(60);
+
+/// How long a registration is valid. Clients keep their id for ever, and few notice that it has expired.
+pub(super) const CLIENT: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// How long the previous refresh token still gets the same answer: clients lose answers, and several processes of a client
+/// refresh the same token.
+pub(super) const REPLAY: Duration = Duration::from_secs(60);
+
+/// How long a refresh token is valid without being used.
+pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a sign-in lasts, however often it is refreshed.
+pub(super) const SIGN_IN: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The default lifetime of an access token.
+pub(super) const ACCESS: Duration = Duration::from_secs(3600);
+
+/// The range of lifetimes of access tokens that can be set. A shorter one makes clients refresh all the time, and a longer one
+/// outlives a revocation for too long.
+pub(super) const ACCESS_RANGE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(24 * 3600)];
+
+/// Most bytes of a client id metadata document. The draft recommends 5 kB; known documents have less than 1 kB.
+pub(super) const DOCUMENT: usize = 8 * 1024;
+
+/// The deadline for fetching a client id metadata document: a person waits for the page.
+pub(super) const DOCUMENT_TIME: Duration = Duration::from_secs(5);
+
+/// Client id metadata documents that are cached.
+pub(super) const DOCUMENTS: usize = 256;
+
+/// How long a document is cached at least, at most, and if its answer does not say.
+pub(super) const DOCUMENT_AGE: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(24 * 3600), Duration::from_secs(3600)];
+
+/// How long the last good copy of a document is used while it cannot be fetched again.
+pub(super) const DOCUMENT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a document is not asked for again after a failure, so that requests here do not become requests to its host.
+pub(super) const DOCUMENT_RETRY: Duration = Duration::from_secs(30);

@@ -1,0 +1,83 @@
+//! The last output of a child on its standard error.
+
+use super::limits::{STDERR_BYTES, STDERR_LINE, STDERR_LINES};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+
+/// The last lines of a child's standard error. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail(Arc<Mutex<Ring>>);
+
+#[derive(Debug, Default)]
+struct Ring {
+    lines: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Tail {
+    /// Reads standard error to its end, because a full pipe would block the child.
+    pub(crate) async fn collect(self, stderr: impl AsyncRead + Unpin) {
+        let mut reader = BufReader::new(stderr);
+        let mut line = Vec::new();
+        while let Ok(read) = (&mut reader).take(STDERR_LINE as u64).read_until(b'\n', &mut line).await {
+            if read == 0 {
+                break;
+            }
+            self.push(&line);
+            line.clear();
+        }
+    }
+
+    fn push(&self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+        tracing::debug!(%line, "standard error of a child");
+        let mut ring = self.ring();
+        ring.bytes += line.len();
+        ring.lines.push_back(line);
+        while ring.bytes > STDERR_BYTES {
+            let oldest = ring.lines.pop_front().map_or(0, |line| line.len());
+            ring.bytes -= oldest;
+        }
+    }
+
+    /// Returns all lines that are kept.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.ring().lines.iter().cloned().collect()
+    }
+
+    /// Returns the lines that error messages show.
+    pub(crate) fn last(&self) -> Vec<String> {
+        let ring = self.ring();
+        ring.lines.iter().skip(ring.lines.len().saturating_sub(STDERR_LINES)).cloned().collect()
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_kept_up_to_a_bound_in_bytes_and_errors_show_the_last_ones() {
+        let text: String = (0..10_000).map(|number| format!("line {number} {}\n", "x".repeat(100))).collect();
+        let tail = Tail::default();
+        tail.clone().collect(text.as_bytes()).await;
+        let (all, last) = (tail.all(), tail.last());
+        let bytes: usize = all.iter().map(String::len).sum();
+        assert!(bytes <= STDERR_BYTES && bytes > STDERR_BYTES - 200, "{bytes}");
+        assert_eq!(last.len(), STDERR_LINES);
+        assert!(last.last().is_some_and(|line| line.starts_with("line 9999 ")), "{last:?}");
+        assert_eq!(last, all[all.len() - STDERR_LINES..]);
+    }
+
+    #[tokio::test]
+    async fn line_without_an_end_is_split() {
+        let tail = Tail::default();
+        tail.clone().collect("y".repeat(3 * STDERR_LINE).as_bytes()).await;
+        assert!(tail.all().iter().all(|line| line.len() <= STDERR_LINE));
+    }
+}

@@ -1,0 +1,96 @@
+//! The process of a worker: its environment, its output, its process group, and its end.
+
+use super::limits::STOP_TIME;
+use super::lines::Lines;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+
+/// How a worker is started. The arguments with its id and the address of the host come behind `arguments`.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    pub(super) program: OsString,
+    pub(super) arguments: Vec<OsString>,
+    /// The whole environment of the process.
+    pub(super) environment: Vec<(OsString, OsString)>,
+    /// The directory of the app.
+    pub(super) directory: PathBuf,
+    /// The directory of the worker's files.
+    pub(super) worker_directory: PathBuf,
+}
+
+/// A running process. Dropping it kills its process group.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    group: Group,
+    /// Held open while the process runs. Waiting for a child would close it.
+    _input: Option<ChildStdin>,
+}
+
+impl Process {
+    /// Starts the process with further arguments.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub(super) fn start(launch: &Launch, arguments: &[String], lines: &Lines) -> io::Result<Self> {
+        let mut command = Command::new(&launch.program);
+        command.args(&launch.arguments).args(arguments).current_dir(&launch.directory);
+        command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+        // Official Python workers are started by a launcher that ends when its input does.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn()?;
+        if let Some(output) = child.stdout.take() {
+            tokio::spawn(lines.clone().follow(output, false));
+        }
+        if let Some(output) = child.stderr.take() {
+            tokio::spawn(lines.clone().follow(output, true));
+        }
+        let (group, input) = (Group(child.id()), child.stdin.take());
+        Ok(Self { child, group, _input: input })
+    }
+
+    /// Waits for the end of the process, and kills what is left of its group.
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait().await;
+        self.group.end();
+        status
+    }
+
+    /// Gives the process some time to end by itself, and kills its group.
+    pub(super) async fn stop(mut self) {
+        let _ = timeout(STOP_TIME, self.ended()).await;
+    }
+}
+
+/// The process group of a worker. Dropping it kills the group.
+#[derive(Debug)]
+struct Group(Option<u32>);
+
+impl Group {
+    #[cfg(unix)]
+    fn end(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        // From here on, the number may belong to another group.
+        let group = self.0.take().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        // An error means that no process of the group is left.
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+    }
+
+    /// The process itself is killed when its handle is dropped.
+    #[cfg(not(unix))]
+    fn end(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
