@@ -73,7 +73,7 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = self.config(builder.host())?;
+        let config = self.serve.with_tools(self.config(builder.host())?)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (app, doors) = (OnceCell::new(), Cell::new(None));
         let make = |config: &super::ServerConfig| {
@@ -95,12 +95,11 @@ impl Functions {
             let _ = app.set(started);
             Ok(())
         };
-        let body = config.limits.body;
         let wrap = |router: Router| match (app.get(), doors.take()) {
-            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, body),
+            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, config.limits.body),
             _ => router,
         };
-        self.serve.run_after(config, &make, start, &wrap)
+        self.serve.run_after(&config, &make, start, &wrap)
     }
 
     fn directory(&self) -> &Path {
