@@ -38,6 +38,13 @@ pub const MIRRORED: usize = 8;
 /// and version in the modern era.
 pub const TAIL: usize = 256;
 
+/// Maximum length of the state that a handler on a device gives to its client with a question, in
+/// bytes. It is on the stack while it is sealed; a step and a few numbers fit.
+pub const ASKED_STATE: usize = 64;
+
+/// Time in seconds for which a client may answer a question: 15 minutes, because a person answers.
+pub const ASKED_SECONDS: u64 = 15 * 60;
+
 /// Maximum length of a subscription's request id on a device, in bytes, quotes included. A UUID
 /// has 38 bytes; the id is stored as long as the subscription is open.
 pub const LISTEN_ID: usize = 64;

@@ -161,6 +161,12 @@ impl<'b> Call<'b> {
         }
     }
 
+    /// Returns the arguments, the URI, or the argument to be completed.
+    #[cfg(feature = "seal")]
+    pub(super) const fn subject(&self) -> Option<Value<'b>> {
+        self.subject
+    }
+
     /// Returns the caller.
     pub const fn who(&self) -> &'b Authenticated<'b> {
         self.who
@@ -212,7 +218,7 @@ fn level(value: Option<Value<'_>>) -> Option<Level> {
 
 /// Returns the value of the member with this name, if `object` has exactly one.
 #[inline(never)]
-fn unique<'b>(object: Value<'b>, name: &str) -> Option<Value<'b>> {
+pub(super) fn unique<'b>(object: Value<'b>, name: &str) -> Option<Value<'b>> {
     let mut reader = object.reader();
     reader.enter_object().ok()??;
     let mut found = None;

@@ -19,6 +19,8 @@ mod number;
 mod or_fail;
 mod output;
 mod parts;
+#[cfg(feature = "seal")]
+mod questions;
 mod said;
 mod schema;
 mod streaming;
@@ -49,6 +51,8 @@ pub use output::{Contents, Messages, Output, Role, Values};
 pub(crate) use output::{End, Instead};
 #[doc(hidden)]
 pub use parts::{hint_parts, later_parts, prompt_parts, resource_parts, tool_parts};
+#[cfg(feature = "seal")]
+pub use questions::{Answered, Questions};
 #[doc(hidden)]
 pub use said::{Said, count, entries, present};
 pub use schema::Expected;

@@ -309,6 +309,20 @@ impl<'o> Output<'o> {
         Ok(())
     }
 
+    /// Asks the client for input, with a state that `seal` writes.
+    #[cfg(feature = "seal")]
+    pub(super) fn ask_sealed(
+        &mut self,
+        requests: &str,
+        seal: impl FnOnce(&mut dyn Sink) -> Result<(), Full>,
+    ) -> ToolResult {
+        self.ask(requests, None)?;
+        self.sink.put(br#","requestState":""#)?;
+        seal(self.sink)?;
+        self.sink.put(b"\"")?;
+        Ok(())
+    }
+
     /// Answers with the result of another server: `members` are those of the result object and
     /// `meta` those of its `_meta`, each as JSON on one line with commas between and none at the
     /// ends, or empty. They must not contain `resultType` or a key of `_meta` that the protocol

@@ -18,6 +18,7 @@ attache_core::args! {
         /** a float */ double: Option<f64>,
         /** a mode */ mode: Option<Mode>,
         /** a text */ text: Option<Text<'a>>,
+        /** a text in place, without escape sequences */ plain: Option<&'a str>,
         /** a text of one's own */ owned: Option<heapless::String<8>>,
         /** three numbers */ three: Option<[i16; 3]>,
         /** numbers of one's own */ some: Option<heapless::Vec<u8, 2>>,
@@ -44,7 +45,7 @@ attache_core::args! {
 /// The same arguments for serde.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Theirs {
+struct Theirs<'a> {
     truth: Option<bool>,
     small: Option<Whole<0, 255>>,
     large: Option<Whole<{ i64::MIN }, { i64::MAX }>>,
@@ -54,6 +55,9 @@ struct Theirs {
     double: Option<Double>,
     mode: Option<Mode>,
     text: Option<String>,
+    // A borrowed text has no escape sequences for serde either.
+    #[serde(borrow)]
+    plain: Option<&'a str>,
     owned: Option<String>,
     three: Option<[Whole<-32768, 32767>; 3]>,
     some: Option<Vec<Whole<0, 255>>>,
@@ -144,7 +148,7 @@ pub fn arguments(input: &[u8]) {
     }
     let ours = Arguments::new(Some(value)).read::<Every<'_>>();
     // Bounds of the types that serde does not know.
-    let theirs = serde_json::from_slice::<Theirs>(input).ok().filter(|theirs| {
+    let theirs = serde_json::from_slice::<Theirs<'_>>(input).ok().filter(|theirs| {
         theirs.owned.as_ref().is_none_or(|text| text.len() <= 8)
             && theirs.some.as_ref().is_none_or(|some| some.len() <= 2)
     });
@@ -156,7 +160,7 @@ pub fn arguments(input: &[u8]) {
     }
 }
 
-fn same(ours: &Every<'_>, theirs: &Theirs) {
+fn same(ours: &Every<'_>, theirs: &Theirs<'_>) {
     assert_eq!(ours.truth, theirs.truth);
     assert_eq!(ours.small.map(i64::from), theirs.small.as_ref().map(|whole| whole.0));
     assert_eq!(ours.large, theirs.large.as_ref().map(|whole| whole.0));
@@ -166,6 +170,7 @@ fn same(ours: &Every<'_>, theirs: &Theirs) {
     assert_eq!(ours.double.map(f64::to_bits), theirs.double.as_ref().map(|double| double.0.to_bits()));
     assert_eq!(ours.mode.map(|mode| mode.name()), theirs.mode.map(|mode| mode.name()));
     assert_eq!(ours.text.map(|text| text.chars().collect::<String>()), theirs.text);
+    assert_eq!(ours.plain, theirs.plain);
     assert_eq!(ours.owned.as_deref(), theirs.owned.as_deref());
     let three = theirs.three.as_ref().map(|three| three.each_ref().map(|whole| whole.0));
     assert_eq!(ours.three.map(|three| three.map(i64::from)), three);

@@ -65,6 +65,8 @@ tools! { pub mod tools for Board {
     #[cfg(feature = "structured")] async fn structured(Nothing) -> Reading;
     /// Writes formatted text
     #[cfg(feature = "formatting")] async fn formatting(Nothing);
+    /// Asks its user a question
+    #[cfg(feature = "asking")] async fn asking(Nothing, Call);
 } }
 
 static OFFERS: Tables<'static> = Tables::of_tools(tools::TOOLS);
@@ -203,6 +205,23 @@ results! { pub struct Reading { /** per cent */ level: u32, /** whether it is on
 impl Board {
     async fn structured(&self, _: Nothing, _: &mut Answer<'_>) -> Result<Reading, ToolError> {
         Ok(Reading { level: self.level.get(), on: self.led.get() })
+    }
+}
+
+#[cfg(feature = "asking")]
+impl Board {
+    async fn asking(&self, _: Nothing, call: Call<'_>, out: &mut Answer<'_>) -> ToolResult {
+        const SURE: &str = concat!(
+            r#"{"sure":{"method":"elicitation/create","params":{"mode":"form","message":"Erase the whole log?","#,
+            r#""requestedSchema":{"type":"object","properties":{"yes":{"type":"boolean"}},"required":["yes"]}}}}"#,
+        );
+        let key = attache_core::seal::Key::new([self.level.get().to_le_bytes()[0]; 32]);
+        let questions = attache_core::tool::Questions::new(&OFFERS, &key, self.level.get().into());
+        let Some(answered) = questions.answered(&call) else {
+            return questions.ask(&call, out, SURE, b"");
+        };
+        let yes = answered.accepted("sure").and_then(|form| form.member("yes")?.bool());
+        out.text(if yes == Some(true) { "erased" } else { "kept" })
     }
 }
 
