@@ -406,3 +406,34 @@ fn patterns_that_match_nothing_are_known_once_the_entries_are() {
     let server = offering("p_").policy(Policy::new().deny(["p_set*", "set*"]));
     assert_eq!(server.changes().unmatched_patterns(), ["set*"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_request_is_served_by_all_old_policies_or_by_all_new_ones() {
+    const TWO: &[(Kind, &str)] = &[
+        (Kind::Tool, r#"{"name":"mirror","inputSchema":{"type":"object"}}"#),
+        (Kind::Tool, r#"{"name":"progress","inputSchema":{"type":"object"}}"#),
+    ];
+    let server = Server::new("s", "1");
+    let backends = server.backends();
+    let publisher = backends.add("", Arc::new(Scripted::new(TWO)));
+    // One shows `progress` and the other one `mirror`; a mixture of them shows both or neither.
+    let one = || (Policy::new().deny(["mirror"]), Policy::new());
+    let other = || (Policy::new(), Policy::new().deny(["progress"]));
+    let set = |(of_server, of_backend): (Policy, Policy)| backends.set_policies(of_server, [(&publisher, of_backend)]);
+    set(one());
+    let client = Client::builder("test", "1").http(&served(server).await).await.expect("connected");
+    let calls = tokio::spawn(async move {
+        for _ in 0..1000 {
+            let names = crate::gate::names(&client, List::Tools, "name").await;
+            assert_eq!(names.len(), 1, "{names:?}");
+        }
+    });
+    let mut number = 0;
+    while !calls.is_finished() {
+        set(if number % 2 == 0 { other() } else { one() });
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    calls.await.expect("no request is lost");
+    assert!(number >= 20, "{number} changes");
+}

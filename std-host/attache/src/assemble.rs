@@ -6,6 +6,7 @@ use super::children::supervision;
 use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use super::reload::Reloaded;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, Unauthenticated};
 use attache_host::backend::{Backends, Kind};
@@ -323,20 +324,23 @@ To try the program without another server: attache serve --demo"#;
 ///
 /// # Errors
 /// If files of a backend cannot be used, or if backends that are connected offer the same name.
-pub(super) async fn connect(config: &Config, servers: &[Backends]) -> Result<(), Fault> {
+pub(super) async fn connect(config: &Config, servers: &[Backends]) -> Result<Vec<Reloaded>, Fault> {
     let supervision = supervision(config);
-    let (mut faults, mut started) = (Faults::default(), Vec::new());
+    let (mut faults, mut started, mut reloaded) = (Faults::default(), Vec::new(), Vec::new());
     for (endpoint, backends) in config.servers.iter().zip(servers) {
+        let mut publishers = Vec::new();
         for backend in &endpoint.backends {
             match backend.make(&supervision) {
                 Ok(made) => {
                     let policy = config.policy_of(endpoint, backend);
                     let publisher = backends.add_with_policy(&backend.prefix, made.backend(), policy);
+                    publishers.push((backend.name.clone(), publisher.clone()));
                     started.push((backend, made, publisher));
                 }
                 Err(what) => faults.add(backend.fault(&what)),
             }
         }
+        reloaded.push(Reloaded { path: endpoint.path.clone(), backends: backends.clone(), publishers });
     }
     let until = tokio::time::Instant::now() + CONNECT_TIME;
     for (backend, made, publisher) in &started {
@@ -360,7 +364,7 @@ pub(super) async fn connect(config: &Config, servers: &[Backends]) -> Result<(),
             }
         }
     }
-    faults.end()
+    faults.end().map(|()| reloaded)
 }
 
 /// The time that the start waits for backends. Package runners may take longer; clients are

@@ -37,6 +37,7 @@ mod print;
 mod problem;
 mod provision;
 mod reference;
+mod reload;
 mod serve;
 mod status;
 mod survey;

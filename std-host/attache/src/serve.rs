@@ -7,6 +7,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reload::Reloadable;
 use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, serve};
@@ -70,7 +71,8 @@ impl Serve {
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
-        if let Some(directory) = &self.tools_dir {
+        let Self { stdio, tools_dir, settings } = self;
+        if let Some(directory) = &tools_dir {
             let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
             tools.check()?;
             config.add_backends(vec![tools])?;
@@ -83,9 +85,9 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             prepared.await?;
-            match (self.stdio, config.servers.first()) {
+            match (stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, make, &observability, &budget, wrap).await,
+                _ => http(config, settings, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -216,34 +218,9 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, Fault> {
     Ok(config.tls.as_ref().map(Certificate::read).transpose()?)
 }
 
-/// Reloads the certificate when its files change, and when the operator sends the signal.
-fn follow(certificate: Option<Certificate>) -> Result<(), Problem> {
-    let mut reload = system::Reload::take().map_err(Problem::Signals)?;
-    if let Some(certificate) = &certificate {
-        tokio::spawn(certificate.clone().follow());
-    }
-    tokio::spawn(async move {
-        loop {
-            reload.next().await;
-            match &certificate {
-                None => {
-                    tracing::info!(
-                        "nothing to reload: there is no certificate, and key files are watched all the time"
-                    );
-                }
-                Some(certificate) => {
-                    if let Err(fault) = certificate.reload().await {
-                        tracing::error!(%fault, "TLS certificate not reloaded, the old one stays in use");
-                    }
-                }
-            }
-        }
-    });
-    Ok(())
-}
-
 async fn http(
     config: &Config,
+    settings: Settings,
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
@@ -260,14 +237,21 @@ async fn http(
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
-    follow(tls.clone())?;
+    let reload = system::Reload::take().map_err(Problem::Signals)?;
+    if let Some(certificate) = &tls {
+        tokio::spawn(certificate.clone().follow());
+    }
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    if let Err(fault) = connect(config, &backends).await {
-        disconnect(backends).await;
-        return Err(fault.into());
-    }
+    let servers = match connect(config, &backends).await {
+        Ok(servers) => servers,
+        Err(fault) => {
+            disconnect(backends).await;
+            return Err(fault.into());
+        }
+    };
+    tokio::spawn(Reloadable { settings, certificate: tls.clone(), servers }.follow(reload));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
