@@ -2,10 +2,10 @@
 //! `http://127.0.0.1:8080/mcp`.
 
 use attache_host::prelude::*;
+use core::sync::atomic::{AtomicU32, Ordering};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::watch;
 
 #[derive(Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ impl Thermostat {
     }
 }
 
-/// How often somebody has looked at the thermostat.
+/// The number of times that a client has looked at the thermostat.
 #[derive(Default)]
 struct Looks(AtomicU32);
 

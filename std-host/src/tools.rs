@@ -1,4 +1,4 @@
-//! `tools!`: the tools of an application type, declared beside each other.
+//! `tools!`: the tools of an application type, declared in one place.
 
 /// Declares the tools of an application: methods of one type, with the descriptions, hints and
 /// scopes that clients see. The words are those of the macro of the same name for devices.

@@ -30,7 +30,8 @@ export class Browser {
             }
             const page = await response.text();
             if (response.status !== 200) throw new Error(`${at} answers ${response.status}: ${page}`);
-            response = await this.fetch(new URL(decoded(/<form[^>]*action="([^"]*)"/.exec(page)[1]), at), {
+            const action = /<form[^>]*\baction="([^"]*)"/.exec(page)?.[1] ?? '';
+            response = await this.fetch(new URL(decoded(action), at), {
                 method: 'POST',
                 headers: { 'content-type': 'application/x-www-form-urlencoded' },
                 body: this.fields(page),
@@ -39,13 +40,13 @@ export class Browser {
         throw new Error('the redirects do not end');
     }
 
-    /** What a browser sends when a person presses the first button. */
+    /** What a browser sends when a person called ada presses the first button. */
     fields(page) {
         const fields = new URLSearchParams();
         for (const [input] of page.matchAll(/<input[^>]*>/g)) {
             const attribute = name => decoded(new RegExp(`\\b${name}="([^"]*)"`).exec(input)?.[1] ?? '');
             const isChoice = ['radio', 'checkbox'].includes(attribute('type'));
-            if (!isChoice || /\bchecked\b/.test(input)) fields.append(attribute('name'), attribute('value'));
+            if (!isChoice || /\bchecked\b/.test(input)) fields.append(attribute('name'), attribute('value') || 'ada');
         }
         const [button] = /<button[^>]*>/.exec(page);
         const attribute = name => new RegExp(`\\b${name}="([^"]*)"`).exec(button)?.[1];

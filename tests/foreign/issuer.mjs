@@ -1,5 +1,6 @@
 // A real OpenID Connect provider on a free loopback port, where anyone may sign in (see README.md).
-// Prints its URL and serves until it is killed.
+// Prints its URL and serves until it is killed. With CLIENT_REDIRECT, a client "gate" with the secret "secret" and this redirect URI
+// is registered.
 
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -23,6 +24,12 @@ const provider = new Provider(issuer, {
     jwks: { keys: [await key('RS256'), await key('ES256')] },
     scopes: ['openid', 'offline_access', 'mcp.use'],
     cookies: { keys: ['only for tests'] },
+    clients: process.env.CLIENT_REDIRECT
+        ? [{ client_id: 'gate', client_secret: 'secret', redirect_uris: [process.env.CLIENT_REDIRECT] }]
+        : [],
+    claims: { openid: ['sub'], profile: ['name'] },
+    conformIdTokenClaims: false,
+    findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id, name: `Person ${id}` }) }),
     features: {
         devInteractions: { enabled: true },
         registration: { enabled: true },

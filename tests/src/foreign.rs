@@ -23,7 +23,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// The program `attache`, built next to these tests.
-fn attache() -> PathBuf {
+pub(crate) fn attache() -> PathBuf {
     let tests = std::env::current_exe().expect("a running program");
     tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("attache")
 }
@@ -363,6 +363,56 @@ fn official_clients_sign_in_at_the_issuer_for_developers_refresh_and_call() {
         client.arg(root().join("tests/foreign").join(script)).arg(&url);
         succeed(client);
     }
+}
+
+#[test]
+fn official_clients_sign_in_at_a_gate_in_front_of_a_provider_of_others_before_and_after_a_restart() {
+    let Some(packages) = packages().filter(|_| host_is_built()) else {
+        return;
+    };
+    let address = free().to_string();
+    let gate = format!("http://{address}");
+    let issuer = root().join("tests/foreign/issuer.mjs");
+    let redirect = format!("{gate}/oauth/callback");
+    let issuer =
+        Process::start(Command::new("node").arg(issuer).env("CLIENT_REDIRECT", redirect).stderr(Stdio::null()));
+    let name = String::from_utf8(issuer.receive()).expect("UTF-8");
+    let directory = std::env::temp_dir().join(format!("attache-sign-in-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let make = format!(
+        "umask 077 && cd {} && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.pem && \
+         openssl rand -hex 32 >seal.key && echo secret >client.secret",
+        directory.display()
+    );
+    assert!(Command::new("sh").args(["-c", &make]).status().expect("sh").success());
+    let serve = || {
+        let mut serve = Command::new(attache());
+        serve.args(["serve", "--demo", "--listen", &address, "--auth-scopes", "mcp.use"]);
+        serve.args([
+            "--auth-server-issuer",
+            &gate,
+            "--auth-server-upstream",
+            name.trim(),
+            "--auth-server-client-id",
+            "gate",
+        ]);
+        serve.args(["--auth-server-client-secret-file", &file("client.secret")]);
+        serve.args(["--auth-server-signing-key-file", &file("signing.pem")]);
+        serve.args(["--seal-key-file", &file("seal.key"), "--store-file", &file("store.redb")]);
+        Process::start(serve.stderr(Stdio::null()))
+    };
+    for (program, script) in [(packages.join("venv/bin/python"), "oauth.py"), (PathBuf::from("node"), "oauth.mjs")] {
+        // The second client finds a server that was started anew, with the same store.
+        let server = serve();
+        let url = greeted(&server);
+        let mut client = Command::new(program);
+        client.arg(root().join("tests/foreign").join(script)).arg(&url);
+        succeed(client);
+    }
+    let size = std::fs::metadata(file("store.redb")).expect("the store is there").len();
+    assert!(size > 0);
+    std::fs::remove_dir_all(&directory).expect("it is there");
 }
 
 #[test]

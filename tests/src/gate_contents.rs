@@ -229,3 +229,87 @@ async fn refusal_of_the_gate_by_its_upstream_is_no_refusal_of_the_client() {
         }
     }
 }
+
+/// An upstream of revision 2025-11-25 whose tool runs only as a task, which is done when it was looked
+/// at so many times.
+async fn with_tasks(looks: usize, capabilities: &'static str) -> Peer {
+    let looked = AtomicUsize::new(0);
+    let task =
+        |status: &str| format!(r#""taskId":"t-1","status":"{status}","createdAt":"x","ttl":1,"pollInterval":100"#);
+    Peer::start(move |asked| match (asked.verb.as_str(), asked.method()) {
+        ("get", _) => http("405 Method Not Allowed", "", ""),
+        (_, "server/discover") => http("400 Bad Request", "", ""),
+        (_, "initialize") => result(
+            asked,
+            &AGREED.replace(
+                r#""capabilities":{"tools":{}}"#,
+                &format!(r#""capabilities":{{"tools":{{}}{capabilities}}}"#),
+            ),
+        ),
+        (_, "tools/list") => result(
+            asked,
+            r#"{"tools":[{"name":"t","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}},
+                {"name":"plain","inputSchema":{"type":"object"},"execution":{"taskSupport":"optional"}}]}"#,
+        ),
+        (_, "tools/call") if asked.body["params"]["name"] == "plain" => {
+            assert!(asked.body["params"]["task"].is_null());
+            result(asked, r#"{"content":[{"type":"text","text":"plain"}]}"#)
+        }
+        (_, "tools/call") => {
+            assert!(asked.body["params"]["task"]["ttl"].is_u64(), "{}", asked.body);
+            result(asked, &format!(r#"{{"task":{{{}}}}}"#, task("working")))
+        }
+        (_, "tasks/get") => {
+            assert_eq!(asked.body["params"]["taskId"], "t-1");
+            let status = if looked.fetch_add(1, SeqCst) + 1 >= looks { "completed" } else { "working" };
+            result(asked, &format!("{{{}}}", task(status)))
+        }
+        (_, "tasks/result") => {
+            let related = r#""_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t-1"}}"#;
+            result(asked, &format!(r#"{{"content":[{{"type":"text","text":"done"}}],{related}}}"#))
+        }
+        (_, "tasks/cancel") => result(asked, &format!("{{{}}}", task("cancelled"))),
+        _ => http("202 Accepted", "", ""),
+    })
+    .await
+}
+
+const TASKS: &str = r#","tasks":{"cancel":{},"requests":{"tools":{"call":{}}}}"#;
+
+#[tokio::test]
+async fn tool_that_runs_only_as_a_task_is_a_plain_call_for_clients_of_every_revision() {
+    for version in REVISIONS {
+        let peer = with_tasks(3, TASKS).await;
+        let client = gated(&peer.url, version).await;
+        let tools = client.list(List::Tools).await.expect("a list");
+        assert!(tools.iter().all(|tool| tool.member("execution").is_none()), "{tools:?}");
+        let done = soon(client.call("t", RawJson::empty_object())).await.expect("a result");
+        assert_eq!(text(&done), "done", "{}", version.as_str());
+        assert!(!done.as_str().contains("t-1"), "the task stays with the gate: {done}");
+        assert_eq!(text(&soon(client.call("plain", RawJson::empty_object())).await.expect("a result")), "plain");
+        let methods = peer.methods();
+        let count = |wanted: &str| methods.iter().filter(|method| *method == wanted).count();
+        assert_eq!((count("tasks/get"), count("tasks/result"), count("tasks/cancel")), (3, 1, 0), "{methods:?}");
+    }
+}
+
+#[tokio::test]
+async fn task_is_cancelled_when_its_client_gives_up_the_call() {
+    let peer = with_tasks(usize::MAX, TASKS).await;
+    let client = gated(&peer.url, NEW).await;
+    let mut call = client.start(Request::call("t", RawJson::empty_object()));
+    let count = |wanted: &str| peer.methods().iter().filter(|method| *method == wanted).count();
+    until(async || {
+        assert!(tokio::time::timeout(::core::time::Duration::from_millis(20), call.next()).await.is_err());
+        count("tasks/get") > 1
+    })
+    .await;
+    drop(call);
+    until(async || count("tasks/cancel") == 1).await;
+}
+
+#[tokio::test]
+async fn tool_that_needs_a_task_is_left_out_if_its_upstream_has_no_tasks() {
+    let peer = with_tasks(1, "").await;
+    assert_eq!(names(&gated(&peer.url, NEW).await, List::Tools, "name").await, ["plain"]);
+}

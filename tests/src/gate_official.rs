@@ -3,10 +3,10 @@
 //! The tests need foreign programs, see `foreign`.
 
 use crate::gate::{names, served, until};
-use crate::servers::{builder, everything, listening, use_everything};
+use crate::servers::{builder, everything, listening, run, use_everything};
 use attache_host::Server;
 use attache_host::bridge::Bridge;
-use attache_host::client::{List, ServerCommand, Version};
+use attache_host::client::{List, RawJson, Request, ServerCommand, Version};
 use std::process::Command;
 
 /// Clients of both eras use everything that the official example server has.
@@ -16,6 +16,10 @@ async fn used_through_a_gate(over: &str, bridge: Bridge) {
         let client = builder().version(version).http(&url).await.expect("connected");
         until(async || !names(&client, List::Tools, "name").await.is_empty()).await;
         use_everything(&client, &format!("{over}, client {}", version.as_str())).await;
+        // This tool runs only as a task, and asks the user in the middle of it.
+        let arguments = RawJson::parse(r#"{"topic":"gates","ambiguous":true}"#).expect("JSON");
+        let (report, _) = run(&client, Request::call("simulate-research-query", arguments)).await;
+        assert!(report.as_str().contains("gates"), "{over}, client {}: {report}", version.as_str());
     }
 }
 

@@ -5,7 +5,7 @@ use crate::gate::{client, names, raw, served, soon, text, until};
 use crate::gate_failures::{directory, rpc};
 use ::core::time::Duration;
 use attache_host::auth::{Auth, Keys};
-use attache_host::bridge::{Bridge, limits};
+use attache_host::bridge::{Bridge, Per, limits};
 use attache_host::client::{Call, Client, Credential, Event, List, RawJson, Request, ServerCommand, Version};
 use attache_host::{Ctx, NoArgs, Server, ServerBuilder};
 use axum::extract::{Request as HttpRequest, State};
@@ -110,6 +110,25 @@ async fn late_question_of_one_callers_call_never_reaches_another_caller() {
         assert_eq!(unasked(second.start(named("second"))).await, "alone", "{name}");
         drop(left);
     }
+}
+
+#[tokio::test]
+async fn late_question_reaches_no_caller_of_a_child_that_all_callers_share() {
+    let mark = directory("shared").join("mark");
+    let bridge = Bridge::command("there", asks_late().env("MARK", &mark)).per(Per::Process);
+    let url = served(gate(false, bridge)).await;
+    let (first, second) = (keyed(&url, NEW, None).await, keyed(&url, OLD, None).await);
+    until(async || !names(&first, List::Tools, "name").await.is_empty()).await;
+    let mut left = first.start(named("first"));
+    until(async || {
+        assert!(timeout(Duration::from_millis(5), left.next()).await.is_err());
+        mark.exists()
+    })
+    .await;
+    drop(left);
+    // The cancellation needs a moment to reach the child.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(unasked(second.start(named("second"))).await, "refused");
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ async fn same_through_a_gate(
 /// The example of this repository that has every fixture of the suite.
 fn fixtures() -> Option<(Process, String)> {
     let tests = std::env::current_exe().expect("a running program");
-    let example = tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("examples/everything");
+    let example =
+        tests.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("examples/conformance_server");
     if packages().is_none()
         || !there(&example, "run cargo build -p attache-host --examples, or test the whole workspace")
     {

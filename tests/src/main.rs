@@ -16,6 +16,8 @@ mod door;
 mod endpoint;
 mod foreign;
 mod forms;
+#[cfg(unix)]
+mod functions;
 mod gate;
 mod gate_contents;
 mod gate_failures;

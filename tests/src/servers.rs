@@ -102,7 +102,7 @@ async fn connected(builder: impl Fn() -> ClientBuilder, url: &str) -> Client {
 }
 
 /// Answers questions, counts progress, and returns the result.
-async fn run(client: &Client, request: Request) -> (RawJson, Vec<String>) {
+pub(crate) async fn run(client: &Client, request: Request) -> (RawJson, Vec<String>) {
     let mut call = client.start(request.progress().questions());
     let mut progress = Vec::new();
     loop {

@@ -1,15 +1,14 @@
 //! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
 use super::MakeServer;
-use super::auth::{self, KeyFiles};
-use super::children::supervision;
+use super::auth::{self, KeyFiles, OwnIssuer};
 use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
-use super::reload::Reloaded;
+use super::sign_in::{self, Store};
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::{Issuer, Unauthenticated};
-use attache_host::backend::{Backends, Kind};
+use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
+use attache_host::backend::Backends;
 use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
 use axum::Router;
@@ -19,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use core::fmt;
 use core::net::SocketAddr;
-use core::time::Duration;
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
@@ -80,8 +78,16 @@ pub(super) fn assemble(
     reach: &Reach,
     make: MakeServer<'_>,
     watch: impl Fn(ServerBuilder) -> ServerBuilder,
+    store: &Store,
 ) -> Result<Assembled, Fault> {
     let limits = limits(config, reach);
+    let sign_in = config.sign_in.as_ref();
+    let sign_in = sign_in.map(|sign_in| sign_in::server(config, sign_in, reach.address, store, &limits)).transpose()?;
+    let own = config
+        .sign_in
+        .as_ref()
+        .zip(sign_in.as_ref())
+        .map(|(config, server)| OwnIssuer { issuer: config.issuer.clone(), key_set: server.key_set() });
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
     let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
@@ -93,7 +99,7 @@ pub(super) fn assemble(
             exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
         faults.or_default(exposed);
         let server = served(make, endpoint, reach);
-        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files));
+        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, own.as_ref()));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -112,6 +118,9 @@ pub(super) fn assemble(
     }
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
         router = router.merge(root);
+    }
+    if let Some(server) = sign_in {
+        router = router.merge(server.hosts(all_hosts(config, reach)).routes());
     }
     if let Some(file) = &config.administered {
         match key_files.of(file) {
@@ -230,13 +239,16 @@ fn protected(
     reach: &Reach,
     tls: Option<&TlsFiles>,
     key_files: &mut KeyFiles,
+    own: Option<&OwnIssuer>,
 ) -> Result<ServerBuilder, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
-    if protection.policies.iter().any(|policy| matches!(policy.rules.applications.as_slice(), [any] if any == ANY)) {
+    let is_own = |issuer: &str| own.is_some_and(|own| own.issuer == issuer);
+    let is_any = |policy: &IssuerSettings| matches!(policy.rules.applications.as_slice(), [any] if any == ANY);
+    if protection.policies.iter().any(|policy| is_any(policy) && !is_own(&policy.issuer)) {
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
-    match auth::of(endpoint, &url, key_files)? {
+    match auth::of(endpoint, &url, key_files, own)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
@@ -318,67 +330,6 @@ const NOTHING: &str = r#"Put another MCP server behind it, in attache.toml:
 or name one server on the command line: attache gate URL, or attache gate -- COMMAND ARGS
 or a directory with tools: attache serve --tools-dir DIR
 To try the program without another server: attache serve --demo"#;
-
-/// Starts the backends of each server, and waits shortly for them to connect, so that a client that
-/// lists tools at once finds them.
-///
-/// # Errors
-/// If files of a backend cannot be used, or if backends that are connected offer the same name.
-pub(super) async fn connect(config: &Config, servers: &[Backends]) -> Result<Vec<Reloaded>, Fault> {
-    let supervision = supervision(config);
-    let (mut faults, mut started, mut reloaded) = (Faults::default(), Vec::new(), Vec::new());
-    for (endpoint, backends) in config.servers.iter().zip(servers) {
-        let mut publishers = Vec::new();
-        for backend in &endpoint.backends {
-            match backend.make(&supervision) {
-                Ok(made) => {
-                    let policy = config.policy_of(endpoint, backend);
-                    let publisher = backends.add_with_policy(&backend.prefix, made.backend(), policy);
-                    publishers.push((backend.name.clone(), publisher.clone()));
-                    started.push((backend, made, publisher));
-                }
-                Err(what) => faults.add(backend.fault(&what)),
-            }
-        }
-        reloaded.push(Reloaded { path: endpoint.path.clone(), backends: backends.clone(), publishers });
-    }
-    let until = tokio::time::Instant::now() + CONNECT_TIME;
-    for (backend, made, publisher) in &started {
-        if tokio::time::timeout_at(until, made.connected()).await.is_err() {
-            tracing::warn!(backend = backend.name, "a backend is not connected yet");
-            continue;
-        }
-        for pattern in publisher.unmatched_patterns() {
-            tracing::warn!(backend = backend.name, pattern, "a pattern of the policy matches no entry of the backend");
-        }
-    }
-    for (backend, _, publisher) in &started {
-        for hidden in publisher.hidden() {
-            match hidden.kind() {
-                Kind::Tool | Kind::Prompt => faults.add(backend.fault(&format!("{hidden}: set a prefix"))),
-                // URIs have no prefix.
-                Kind::Resource | Kind::Template => complain(&format!(
-                    "warning: {}: clients get it from the server or backend that is named first",
-                    backend.fault(&hidden.to_string())
-                )),
-            }
-        }
-    }
-    faults.end().map(|()| reloaded)
-}
-
-/// The time that the start waits for backends. Package runners may take longer; clients are
-/// notified of tools that appear later.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
-
-/// Stops all backends at once, and waits until child processes have ended.
-pub(super) async fn disconnect(servers: Vec<Backends>) {
-    let stops: Vec<_> =
-        servers.into_iter().map(|backends| tokio::spawn(async move { backends.stop().await })).collect();
-    for stop in stops {
-        let _ = stop.await;
-    }
-}
 
 fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Result<ServerBuilder, Fault> {
     let server = made(make, endpoint)

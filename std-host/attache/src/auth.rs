@@ -28,11 +28,16 @@ impl KeyFiles {
 
 /// Returns the credentials that callers of an endpoint need, or `None` if they need none. `url` is
 /// the endpoint's URL as clients write it, unless the configuration sets another.
-pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -> Result<Option<Auth>, Fault> {
+pub(super) fn of(
+    endpoint: &ServerConfig,
+    url: &str,
+    key_files: &mut KeyFiles,
+    own: Option<&OwnIssuer>,
+) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
     let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
-    let tokens = tokens(protection, url)?;
+    let tokens = tokens(protection, url, own)?;
     let auth = match (protection.gate, tokens, keys) {
         _ if protection.vouched => Auth::platform_principal(),
         (None | Some(Gate::Open(_)), ..) => return Ok(None),
@@ -55,9 +60,16 @@ pub(super) fn of(endpoint: &ServerConfig, url: &str, key_files: &mut KeyFiles) -
 const NO_CREDENTIALS: &str =
     "auth.require asks for credentials, and none are configured: set auth.keys_file or auth.issuer";
 
+/// The authorization server of the program itself, whose keys are known without being fetched.
+#[derive(Debug)]
+pub(super) struct OwnIssuer {
+    pub(super) issuer: String,
+    pub(super) key_set: String,
+}
+
 /// Returns the access tokens that an endpoint accepts; `None` if no issuer is configured.
-pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens>, Fault> {
-    let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection));
+pub(super) fn tokens(protection: &Protection, url: &str, own: Option<&OwnIssuer>) -> Result<Option<Tokens>, Fault> {
+    let mut issuers = protection.policies.iter().map(|policy| issuer(policy, protection, own));
     let Some(first) = issuers.next() else { return Ok(None) };
     let resource = protection.resource.as_deref().unwrap_or(url);
     let tokens = Tokens::of(resource, first?).map_err(|error| Fault::of(format!("auth.resource: {error}")))?;
@@ -65,7 +77,12 @@ pub(super) fn tokens(protection: &Protection, url: &str) -> Result<Option<Tokens
     Ok(Some(tokens.scopes(&protection.scopes).longest(protection.longest_token)))
 }
 
-fn issuer(policy: &IssuerSettings, protection: &Protection) -> Result<Issuer, Fault> {
+fn issuer(policy: &IssuerSettings, protection: &Protection, own: Option<&OwnIssuer>) -> Result<Issuer, Fault> {
+    if let Some(own) = own.filter(|own| own.issuer == policy.issuer) {
+        let issuer = Issuer::with_keys(&own.issuer, &own.key_set);
+        let issuer = issuer.map_err(|error| Fault::of(format!("auth.server.signing_key_file: {error}")))?;
+        return Ok(issuer.policy(policy.rules.clone()));
+    }
     let issuer = match &protection.jwks_file {
         None => Issuer::discovered(&policy.issuer).map_err(|error| Fault::of(format!("auth.issuer: {error}")))?,
         Some(file) => {

@@ -13,9 +13,10 @@ mod protection;
 mod schema;
 mod secret;
 mod settings;
+mod sign_in;
 mod value;
 
-pub(super) use backend::{Backend, Place, Program, revision};
+pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
@@ -28,6 +29,7 @@ pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
+pub(super) use sign_in::SignIn;
 pub(super) use value::{Listen, Rates, life};
 
 /// Whether a setting of a table has this name, such as `auth.issuer`.
@@ -69,6 +71,8 @@ pub(super) struct Config {
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
+    /// The program's own authorization server.
+    pub(super) sign_in: Option<SignIn>,
     /// The accepted definitions of backends.
     pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
@@ -291,6 +295,7 @@ impl Layers {
             traces: faults.or_default(self.traces()),
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
+            sign_in: faults.or_default(self.sign_in()),
             log_exchanges: self.text("log.exchanges") == "true",
             audit: match self.text("log.audit").as_str() {
                 "on" => Some(AuditLog::default()),

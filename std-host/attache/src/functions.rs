@@ -1,5 +1,6 @@
 //! `attache functions`: runs a function app, whose MCP triggers become tools, resources and prompts.
 
+mod http;
 mod new;
 
 use super::config::Config;
@@ -11,8 +12,9 @@ use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
 use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
+use axum::Router;
 use clap::{Args, Subcommand};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -71,9 +73,10 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = self.config(builder.host())?;
+        let config = self.serve.with_tools(self.config(builder.host())?)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
-        let app = OnceCell::new();
+        let (access, limit) = (http::Access::of(&config), config.limits.body);
+        let (app, doors) = (OnceCell::new(), Cell::new(None));
         let make = |config: &super::ServerConfig| {
             let server = Server::new(config.name(), &version);
             if let Some(app) = app.get() {
@@ -84,6 +87,8 @@ impl Functions {
         let start = async {
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
+            // The file of keys is watched by a task.
+            doors.set(Some(access.doors()?));
             if self.watch {
                 tokio::spawn(App::clone(&started).watch());
             }
@@ -91,7 +96,11 @@ impl Functions {
             let _ = app.set(started);
             Ok(())
         };
-        self.serve.run_after(config, &make, start, &|router| router.layer(WithHeadersLayer))
+        let wrap = |router: Router| match (app.get(), doors.take()) {
+            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, limit),
+            _ => router,
+        };
+        self.serve.run_after(&config, &make, start, &wrap)
     }
 
     fn directory(&self) -> &Path {
@@ -202,5 +211,8 @@ fn print_entries(app: &App) {
             Kind::Template => "template",
         };
         say(&format!("{kind:8} {name}"));
+    }
+    for route in app.http_routes() {
+        say(&format!("http     {route}"));
     }
 }

@@ -2,7 +2,7 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, PinsFile, Place, PolicyRules, Program};
+use super::config::{Backend, Children, PinsFile, Place, PolicyRules, Program};
 use super::fault::{Fault, Faults, Origin};
 use super::problem::Problem;
 use super::serve::Serve;
@@ -54,6 +54,26 @@ pub(super) struct Gate {
     #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Behind the gate", requires = "command")]
     environment: Vec<String>,
 
+    /// Start one child for all calls (process), for each session of a client (session), or for each caller (caller)
+    #[arg(long, value_name = "WHAT", help_heading = "Behind the gate", requires = "command")]
+    per: Option<String>,
+
+    /// Stop the command when no call has used it for this long, such as 10min; the next call starts it again
+    #[arg(long, value_name = "TIME", help_heading = "Behind the gate", requires = "command")]
+    idle: Option<String>,
+
+    /// Kill the command when its processes use more memory than this, such as 512MiB
+    #[arg(long, value_name = "SIZE", help_heading = "Behind the gate", requires = "command")]
+    memory: Option<String>,
+
+    /// Slow the command down when its processes use more cores than this, such as 0.5
+    #[arg(long, value_name = "CORES", help_heading = "Behind the gate", requires = "command")]
+    cpu: Option<String>,
+
+    /// Kill the command when it has more processes than this
+    #[arg(long, value_name = "NUMBER", help_heading = "Behind the gate", requires = "command")]
+    processes: Option<String>,
+
     /// Offer only the tools, prompts and resources with these names or URIs; * matches any text; repeatable
     #[arg(long, value_name = "PATTERN", help_heading = "Policy")]
     allow: Vec<String>,
@@ -102,14 +122,31 @@ impl Gate {
             (Some(url), _) => (host_of(url), Place::Url { url: url.clone(), old_transport: self.sse }),
             (None, program) => (program.map(name_of).unwrap_or_default(), self.place_of_command()?),
         };
+        let children = self.children(&place)?;
         let backend = Backend::new(&name, place, Origin::Flag("gate".to_owned()));
         Ok(vec![Backend {
             prefix: self.prefix.clone().unwrap_or_default(),
             token_file: self.backend_token_file.clone(),
             plain_http: self.plain_http,
             version: self.revision,
+            children,
             ..backend
         }])
+    }
+
+    /// The settings of the command as a child process.
+    fn children(&self, place: &Place) -> Result<Children, Fault> {
+        let fault = |flag: &str, what: String| Fault::at(Origin::Flag(flag.to_owned()), what);
+        let Self { per, idle, memory, cpu, processes, .. } = self;
+        let flags = [("per", per), ("idle", idle), ("memory", memory), ("cpu", cpu), ("processes", processes)];
+        let mut children = Children::default();
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                children.flag(flag, value).map_err(|what| fault(flag, what))?;
+            }
+        }
+        children.check(place).map_err(|what| fault("gate", what))?;
+        Ok(children)
     }
 
     fn rules(&self) -> PolicyRules {

@@ -17,6 +17,7 @@
 
 mod assemble;
 mod auth;
+mod backends;
 mod children;
 mod client;
 mod client_config;
@@ -39,6 +40,7 @@ mod provision;
 mod reference;
 mod reload;
 mod serve;
+mod sign_in;
 mod status;
 mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]

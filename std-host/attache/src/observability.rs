@@ -1,6 +1,7 @@
 //! Observability for the operator: observers of exchanges, and the listeners for metrics and the
 //! status page.
 
+use super::backends::Ends;
 use super::config::Config;
 use super::listen;
 use super::log::Log;
@@ -20,6 +21,8 @@ pub(super) struct Observability {
     observers: Vec<Arc<dyn Observe>>,
     /// Counters of connections and requests.
     pub(super) metrics: Arc<Metrics>,
+    /// A counter of the ends of connections to backends.
+    pub(super) ends: Ends,
     figures: Option<(SocketAddr, Arc<observe::Metrics>)>,
     recent: Option<(SocketAddr, Arc<Recent>)>,
     budget: Budget,
@@ -36,6 +39,12 @@ impl Observability {
         let metrics = Arc::new(Metrics::register(&mut exchanges));
         let dropped = "Log lines that were dropped because standard error was read too slowly";
         exchanges.registry().register("log_lines_dropped", dropped, log.dropped.clone());
+        let ends = Ends::default();
+        exchanges.registry().register(
+            "backend_ends",
+            "Connections to backends that have ended, by the reason",
+            ends.0.clone(),
+        );
         let figures = config.metrics.map(|at| (at, Arc::new(exchanges)));
         let recent = config.status.map(|at| (at, Arc::<Recent>::default()));
         let mut observers = Vec::<Arc<dyn Observe>>::new();
@@ -54,7 +63,7 @@ impl Observability {
         if let Some(traces) = &traces {
             observers.push(traces.observer());
         }
-        Ok(Self { observers, metrics, figures, recent, budget: budget.clone(), _traces: traces })
+        Ok(Self { observers, metrics, ends, figures, recent, budget: budget.clone(), _traces: traces })
     }
 
     /// Adds these observers to a server.

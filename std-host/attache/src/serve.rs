@@ -1,6 +1,7 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, connect, disconnect, made, sealed, url};
+use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
@@ -8,9 +9,10 @@ use super::observability::Observability;
 use super::print::{complain, print, say};
 use super::problem::Problem;
 use super::reload::Reloadable;
+use super::sign_in::Store;
 use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
-use attache_host::serve::{Certificate, Listener, serve};
+use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
 use axum::Router;
 use clap::Args;
@@ -59,25 +61,30 @@ impl Serve {
 
     /// Serves as the configuration says.
     pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
-        self.run_after(config, make, async { Ok(()) }, &|router| router)
+        let config = self.with_tools(config)?;
+        self.run_after(&config, make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Adds the directory of the flag `--tools-dir` to the backends.
+    pub(super) fn with_tools(&self, mut config: Config) -> Result<Config, Fault> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        Ok(config)
     }
 
     /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
     /// to the router.
     pub(super) fn run_after(
         self,
-        mut config: Config,
+        config: &Config,
         make: MakeServer<'_>,
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
-        let Self { stdio, tools_dir, settings } = self;
-        if let Some(directory) = &tools_dir {
-            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
-            tools.check()?;
-            config.add_backends(vec![tools])?;
-        }
-        let config = &config;
+        let Self { stdio, settings, .. } = self;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -134,7 +141,9 @@ impl Settings {
         let config = layers.typed(&mut contradictions);
         // Two routes with the same path cannot be built.
         let assembled = match config.check_paths() {
-            Ok(()) => assemble(&config, &Reach::from(&config.listen), make, |server| server).map(drop),
+            Ok(()) => {
+                assemble(&config, &Reach::from(&config.listen), make, |server| server, &Store::unused()).map(drop)
+            }
             Err(_) => Ok(()),
         };
         for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
@@ -170,7 +179,7 @@ async fn over_stdio(
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    if let Err(fault) = connect(config, &backends).await {
+    if let Err(fault) = connect(config, &backends, &observability.ends, &Ready::default()).await {
         disconnect(backends).await;
         return Err(fault.into());
     }
@@ -229,9 +238,9 @@ async fn http(
     let listener = listen::bind(&config.listen, config.socket_mode).await?;
     let reach = Reach::from(&listener);
     let mut faults = Faults::default();
-    let assembled = assemble(config, &reach, make, |server| observability.watch(server).budget(budget.clone()))
-        .map_err(|fault| faults.add(fault))
-        .ok();
+    let store = Store::open(config)?;
+    let watch = |server| observability.watch(server).budget(budget.clone());
+    let assembled = assemble(config, &reach, make, watch, &store).map_err(|fault| faults.add(fault)).ok();
     let tls = faults.or_default(certificate(config));
     faults.end().map_err(|fault| fault.placed(&config.written))?;
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
@@ -244,7 +253,7 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    let servers = match connect(config, &backends).await {
+    let servers = match connect(config, &backends, &observability.ends, &ready).await {
         Ok(servers) => servers,
         Err(fault) => {
             disconnect(backends).await;

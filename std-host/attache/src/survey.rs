@@ -38,7 +38,7 @@ pub(super) async fn survey(config: &Config) -> Vec<Surveyed> {
         let backends = Server::new("survey", env!("CARGO_PKG_VERSION")).policy(endpoint.policy()).backends();
         for backend in &endpoint.backends {
             let id = (endpoint.path().to_owned(), backend.name.clone());
-            match backend.make(&supervision) {
+            match backend.make(&supervision, |_| ()) {
                 Ok(made) => {
                     let policy = config.policy_of(endpoint, backend);
                     let publisher = backends.add_with_policy(&backend.prefix, made.backend(), policy);

@@ -51,7 +51,7 @@ impl Explain {
         let fault = |what: String| Problem::Config(Fault::of(what));
         let endpoint = auth::endpoint(&config.servers, self.server.as_deref())?;
         let url = url(config.listen.address(), &endpoint.path, config.tls.as_ref());
-        let tokens = auth::tokens(&endpoint.protection, &url)?;
+        let tokens = auth::tokens(&endpoint.protection, &url, None)?;
         let tokens = tokens.ok_or_else(|| fault(format!("{} takes no tokens: set auth.issuer", endpoint.path)))?;
         let token = self.token().map_err(|error| fault(format!("the token cannot be read: {error}")))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;

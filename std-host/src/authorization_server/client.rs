@@ -56,6 +56,11 @@ impl Clients {
         Self { seals, documents, rules }
     }
 
+    /// Allows `https` redirect URIs of these hosts only.
+    pub(super) fn restrict(&mut self, hosts: Vec<String>) {
+        self.rules.hosts = Some(hosts);
+    }
+
     pub(super) const fn rules(&self) -> &RedirectRules {
         &self.rules
     }

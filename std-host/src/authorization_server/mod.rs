@@ -97,7 +97,7 @@ pub struct AuthorizationServer {
 enum SignIn {
     /// By choosing one of these people.
     MadeUp(Vec<Person>),
-    Upstream(Upstream),
+    Upstream(Box<Upstream>),
 }
 
 /// Why there is no authorization server with these values.
@@ -234,7 +234,7 @@ impl AuthorizationServer {
             issuer: issuer.to_owned(),
             resources: Resources::Listed(resources),
             scopes: Scopes::default(),
-            sign_in: SignIn::Upstream(upstream),
+            sign_in: SignIn::Upstream(Box::new(upstream)),
             notice: None,
             access_life: limits::ACCESS,
             body_time: crate::limits::BODY_TIME,
@@ -258,6 +258,14 @@ impl AuthorizationServer {
     #[must_use]
     pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes.known = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets clients register `https` redirect URIs of these hosts only. Without this, any host is allowed, and the consent page
+    /// warns of it.
+    #[must_use]
+    pub fn redirect_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        self.clients.restrict(hosts.into_iter().collect());
         self
     }
 
@@ -313,12 +321,18 @@ impl AuthorizationServer {
             let metadata = if is_of_openid { metadata::of_openid(metadata.clone()) } else { metadata.clone() };
             public = public.route(&url[origin..], get(async move || document(&metadata)));
         }
-        Router::new()
+        // In front of an issuer, the first page belongs to the servers that share the origin.
+        let own_home = match server.sign_in {
+            SignIn::MadeUp(_) => {
+                Router::new().route(&format!("{base}/"), get(async move || answer::page(StatusCode::OK, home.clone())))
+            }
+            SignIn::Upstream(_) => Router::new(),
+        };
+        own_home
             .route(&at("authorize"), get(authorize::authorize))
             .route(&at("consent"), post(consent::decide))
             .route(&at("callback"), get(callback::callback))
             .route(&at("style.css"), get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE)))
-            .route(&format!("{base}/"), get(async move || answer::page(StatusCode::OK, home.clone())))
             .merge(public.layer(from_fn(guard::share)))
             .layer(from_fn_with_state(Arc::clone(&server), guard::guard))
             .with_state(server)
@@ -330,14 +344,31 @@ impl AuthorizationServer {
 
     /// Scheme, host and port of the issuer.
     fn origin(&self) -> &str {
-        let host = self.issuer.find("://").map_or(0, |at| at + 3);
-        let path = self.issuer[host..].find('/').map_or(self.issuer.len(), |at| host + at);
-        &self.issuer[..path]
+        origin(&self.issuer)
     }
 
     fn is_https(&self) -> bool {
         self.issuer.starts_with("https:")
     }
+}
+
+/// The last parts of the paths below `/oauth/`.
+const PATHS: [&str; 8] = ["authorize", "callback", "consent", "jwks", "register", "revoke", "style.css", "token"];
+
+/// Returns the paths that an authorization server with this issuer serves, so that other routes of the same origin can keep off.
+#[must_use]
+pub fn paths(issuer: &str) -> Vec<String> {
+    let origin = origin(issuer).len();
+    let base = &issuer[origin..];
+    let documents = fetch::places(issuer).into_iter().map(|url| url[origin..].to_owned());
+    PATHS.iter().map(|path| format!("{base}/oauth/{path}")).chain(documents).collect()
+}
+
+/// Scheme, host and port of an issuer.
+fn origin(issuer: &str) -> &str {
+    let host = issuer.find("://").map_or(0, |at| at + 3);
+    let path = issuer[host..].find('/').map_or(issuer.len(), |at| host + at);
+    &issuer[..path]
 }
 
 /// The notice of a server for developers.

@@ -7,9 +7,10 @@ use super::json::text;
 use super::limits::PAGE_ROUNDS;
 use super::questions::Dialogue;
 use super::requests::request;
+use super::tasks;
 use super::upstream::{Unconnected, Upstream};
-use crate::backend::{Answer, Call};
-use crate::client::{Error, Event, RawJson};
+use crate::backend::{Answer, Call, Kind};
+use crate::client::{Call as Running, Error, Event, RawJson};
 use attache_core::tool::Level;
 use std::sync::Arc;
 
@@ -71,7 +72,14 @@ async fn once(upstream: &Upstream, connection: &Arc<Connection>, call: &Call) ->
     if let Some(level) = call.log_level() {
         connection.log_from(level).await;
     }
-    let mut running = connection.client.start(request(call, connection));
+    if call.kind() == Kind::Tool && upstream.needs_task(call.name()) {
+        return tasks::run(upstream, connection, call).await;
+    }
+    followed(upstream, call, connection.client.start(request(upstream, call, connection))).await
+}
+
+/// Waits for the result of a request, and forwards what comes before it.
+pub(super) async fn followed(upstream: &Upstream, call: &Call, mut running: Running) -> Result<RawJson, Error> {
     let mut dialogue = Dialogue::new(upstream, call);
     loop {
         let event = tokio::select! {

@@ -65,12 +65,14 @@ impl Profile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Per {
-    /// All calls share a child, except that a known caller that can be asked questions has a child of
-    /// its own if the server speaks an older revision.
+    /// All calls share a child if the server speaks revision 2026-07-28. If it speaks an older one, each
+    /// session of a client that can be asked questions has a child, and so has each known caller
+    /// without a session. Other calls that can be asked use a child one at a time.
     #[default]
     Auto,
-    /// All calls share a child. A question of an older server reaches its caller only if one call
-    /// runs; otherwise it is refused, because such a question does not name its call.
+    /// All calls share a child. A question of an older server reaches its caller only if one call runs
+    /// that can be asked, and no such call was given up before; otherwise it is refused, because such a
+    /// question does not name its call.
     Process,
     /// Each session of a client has a child. A client of revision 2026-07-28 has no sessions, so the
     /// calls of one caller share a child.

@@ -1,8 +1,10 @@
 //! The lists of an upstream, as entries to be published.
 
 use super::json::{array, object, text, with};
+use super::tasks;
 use crate::backend::{Entry, Kind};
 use crate::client::{Client, Error, List, RawJson, Version};
+use std::collections::BTreeSet;
 
 /// The lists of an upstream.
 #[derive(Default)]
@@ -11,6 +13,8 @@ pub(super) struct Lists {
     prompts: Vec<Entry>,
     resources: Vec<Entry>,
     templates: Vec<Entry>,
+    /// The tools that run only as a task.
+    tasks: BTreeSet<String>,
 }
 
 /// All lists.
@@ -24,7 +28,12 @@ impl Lists {
     pub(super) async fn fetch(&mut self, client: &Client, kinds: &[Kind]) -> Result<(), Error> {
         for kind in kinds {
             match fetch(client, *kind).await {
-                Ok(entries) => *self.of(*kind) = entries,
+                Ok(fetched) => {
+                    *self.of(*kind) = fetched.entries;
+                    if *kind == Kind::Tool {
+                        self.tasks = fetched.tasks;
+                    }
+                }
                 Err(error @ (Error::Rpc(_) | Error::EndlessList(_) | Error::TooLarge(_) | Error::Invalid(_))) => {
                     tracing::warn!(list = ?kind, %error, "a list of the upstream cannot be used");
                 }
@@ -39,6 +48,11 @@ impl Lists {
         [&self.tools, &self.prompts, &self.resources, &self.templates].into_iter().flatten().cloned().collect()
     }
 
+    /// The tools that run only as a task.
+    pub(super) fn tasks(&self) -> BTreeSet<String> {
+        self.tasks.clone()
+    }
+
     const fn of(&mut self, kind: Kind) -> &mut Vec<Entry> {
         match kind {
             Kind::Tool => &mut self.tools,
@@ -49,7 +63,14 @@ impl Lists {
     }
 }
 
-async fn fetch(client: &Client, kind: Kind) -> Result<Vec<Entry>, Error> {
+/// One list, as it was fetched.
+#[derive(Default)]
+struct Fetched {
+    entries: Vec<Entry>,
+    tasks: BTreeSet<String>,
+}
+
+async fn fetch(client: &Client, kind: Kind) -> Result<Fetched, Error> {
     let (capability, list) = match kind {
         Kind::Tool => ("tools", List::Tools),
         Kind::Prompt => ("prompts", List::Prompts),
@@ -58,25 +79,30 @@ async fn fetch(client: &Client, kind: Kind) -> Result<Vec<Entry>, Error> {
     };
     // Servers on old SDKs do not survive a method that they do not know.
     if !client.server().has(&[capability]) {
-        return Ok(Vec::new());
+        return Ok(Fetched::default());
     }
     // MCP 2024-11-05 has completions without a capability for them.
     let completes = client.server().has(&["completions"]) || client.version() == Version::V2024_11_05;
-    let entries = client.list(list).await?;
     let is_modern = client.version().is_modern();
-    Ok(entries.iter().filter_map(|entry| read(kind, entry, (completes, is_modern))).collect())
+    let mut fetched = Fetched::default();
+    for listed in client.list(list).await? {
+        let name = text(&listed, "name").unwrap_or_default();
+        if needs_task(&listed) && !tasks::are_offered(client) {
+            tracing::warn!(entry = name, "a tool was left out: it runs as a task only, and the upstream has no tasks");
+            continue;
+        }
+        if let Some(entry) = read(kind, &listed, (completes, is_modern)) {
+            fetched.entries.push(entry);
+            if needs_task(&listed) {
+                fetched.tasks.insert(name);
+            }
+        }
+    }
+    Ok(fetched)
 }
 
 /// One entry. A bad one does not spoil the others.
 fn read(kind: Kind, listed: &RawJson, (completes, is_modern): (bool, bool)) -> Option<Entry> {
-    // MCP 2025-11-25 server/tools, `execution`: such a tool runs as a task only, and a bridge follows no tasks.
-    let needs_task = listed
-        .member("execution")
-        .is_some_and(|execution| text(&execution, "taskSupport").as_deref() == Some("required"));
-    if needs_task {
-        tracing::info!(entry = ?text(listed, "name"), "a tool was left out: it runs as a task only");
-        return None;
-    }
     let has_mirror = kind == Kind::Tool && !is_modern && listed.as_str().contains("x-mcp-header");
     let listed = if has_mirror { &with(listed, "inputSchema", without_mirrors) } else { listed };
     let listed = if listed.member("icons").is_some() { &with_safe_icons(listed) } else { listed };
@@ -88,6 +114,13 @@ fn read(kind: Kind, listed: &RawJson, (completes, is_modern): (bool, bool)) -> O
             None
         }
     }
+}
+
+// MCP 2025-11-25 server/tools, `execution`: such a tool cannot be called without a task.
+/// Whether a tool runs only as a task.
+fn needs_task(listed: &RawJson) -> bool {
+    let execution = listed.member("execution");
+    execution.is_some_and(|execution| text(&execution, "taskSupport").as_deref() == Some("required"))
 }
 
 /// A schema without `x-mcp-header`, for tools of an upstream of an older revision, where the name has no meaning. That of a newer

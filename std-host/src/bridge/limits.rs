@@ -102,6 +102,15 @@ pub const CALL: Duration = Duration::from_secs(24 * 60 * 60);
 /// revision 2026-07-28 gets them in one result. A person does not notice it.
 pub const TOGETHER: Duration = Duration::from_millis(20);
 
+/// How long an upstream shall keep a task: longer than a call of the gate may run.
+pub const TASK_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// The shortest pause between two looks at a task, whatever its upstream asks for.
+pub const POLL_LEAST: Duration = Duration::from_millis(100);
+
+/// The longest pause between two looks at a task, and the pause if the upstream asks for none: a client waits for the result.
+pub const POLL_MOST: Duration = Duration::from_secs(5);
+
 /// How often a call is made again after a person has visited the pages that the upstream demanded.
 pub const PAGE_ROUNDS: usize = 3;
 

@@ -33,6 +33,7 @@ mod requests;
 mod sessions;
 mod supervisor;
 mod target;
+mod tasks;
 mod upstream;
 
 use crate::CompletionRequest;
@@ -152,6 +153,18 @@ impl Bridge {
     pub const fn keep_entries(mut self) -> Self {
         self.keeps_entries = true;
         self
+    }
+
+    /// Calls a function whenever the connection that has the lists has ended or could not be made, with
+    /// the reason: for metrics.
+    pub fn on_end(mut self, on_end: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.target.on_end = Some(Arc::new(on_end));
+        self
+    }
+
+    /// Whether calls can be made. A child that was stopped because it was idle counts.
+    pub fn is_connected(&self) -> bool {
+        self.upstream().is_some_and(|upstream| matches!(&*upstream.state.borrow(), State::Up(_) | State::Idle))
     }
 
     /// Waits until the bridge is connected, and what the upstream offers is published.

@@ -1,14 +1,15 @@
 //! The request to an upstream that a call becomes.
 
 use super::connection::Connection;
-use super::domain::Profile;
+use super::domain::{Per, Profile};
 use super::limits::{CALL, METADATA};
+use super::upstream::Upstream;
 use crate::TraceContext;
 use crate::backend::{Call, Kind};
 use crate::client::{RawJson, Request};
 
 /// The request that a call becomes.
-pub(super) fn request(call: &Call, connection: &Connection) -> Request {
+pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Connection) -> Request {
     let is_modern = connection.client.version().is_modern();
     let arguments = || RawJson::parse(call.arguments().to_owned()).unwrap_or_else(|_| RawJson::empty_object());
     let request = match call.kind() {
@@ -18,11 +19,7 @@ pub(super) fn request(call: &Call, connection: &Connection) -> Request {
             Request::new("resources/read").text("uri", call.uri().unwrap_or_else(|| call.name()))
         }
     };
-    let request = described(request, call);
-    let mut request = match call.session() {
-        Some(session) => request.questions_of(session),
-        None => request.questions(),
-    };
+    let mut request = asking(described(request, call), upstream, call, connection);
     if call.wants_progress() {
         request = request.progress();
     }
@@ -33,6 +30,19 @@ pub(super) fn request(call: &Call, connection: &Connection) -> Request {
         request = request.capabilities(Profile::of_call(call).json());
     }
     request
+}
+
+/// The request, so that questions of the upstream reach the client of the call.
+pub(super) fn asking(request: Request, upstream: &Upstream, call: &Call, connection: &Connection) -> Request {
+    let request = request.timeout(CALL).total_timeout(CALL);
+    // A question of an earlier call could reach another caller.
+    if upstream.target.per == Per::Process && connection.is_spoilt() {
+        return request;
+    }
+    match call.session() {
+        Some(session) => request.questions_of(session),
+        None => request.questions(),
+    }
 }
 
 /// The request with what `_meta` of the call says, and the times of a call.

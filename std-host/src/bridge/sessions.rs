@@ -12,6 +12,8 @@ use tokio::time::Instant;
 pub(super) struct Sessions {
     table: Mutex<Table>,
     most: usize,
+    /// The first and the longest wait after a connection that could not be made.
+    back_off: (Duration, Duration),
 }
 
 #[derive(Default)]
@@ -27,15 +29,24 @@ struct Slot {
     /// Locked while it is being made, so that calls that come together share it.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     used: Mutex<Option<Instant>>,
+    failure: Mutex<Option<Failure>>,
+}
+
+/// A connection that could not be made.
+struct Failure {
+    error: Error,
+    until: Instant,
+    wait: Duration,
 }
 
 impl Sessions {
-    pub(super) fn new(most: usize) -> Self {
-        Self { table: Mutex::default(), most }
+    pub(super) fn new(most: usize, back_off: (Duration, Duration)) -> Self {
+        Self { table: Mutex::default(), most, back_off }
     }
 
-    /// The connection of a user, which `connect` makes if there is none. `None` if there are too
-    /// many.
+    /// The connection of a user, which `connect` makes if there is none. After a failure, the calls
+    /// of this user fail with the same error for a while, so that they do not start a child again and
+    /// again that ends at once. `None` if there are too many connections.
     pub(super) async fn of(
         &self,
         user: &User,
@@ -47,7 +58,12 @@ impl Sessions {
         if let Some(known) = &*connection {
             return Some(Ok(Lent::shared(Arc::clone(known))));
         }
-        Some(connect.await.map(|made| Lent::shared(Arc::clone(connection.insert(Arc::new(made))))))
+        if let Some(error) = slot.recent_failure() {
+            return Some(Err(error));
+        }
+        let made = connect.await;
+        slot.note(made.as_ref().err(), self.back_off);
+        Some(made.map(|made| Lent::shared(Arc::clone(connection.insert(Arc::new(made))))))
     }
 
     /// A connection for one call alone: one that no call uses, or one that `connect` makes. `None`
@@ -154,6 +170,21 @@ impl Table {
 impl Slot {
     fn touch(&self) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The error of a failure that was a short time ago.
+    fn recent_failure(&self) -> Option<Error> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().filter(|failure| Instant::now() < failure.until).map(|failure| failure.error.clone())
+    }
+
+    /// Notes a success or a failure. Each further failure doubles the wait.
+    fn note(&self, error: Option<&Error>, (first, most): (Duration, Duration)) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        *failure = error.map(|error| {
+            let wait = failure.as_ref().map_or(first, |failure| failure.wait.saturating_mul(2).min(most));
+            Failure { error: error.clone(), until: Instant::now() + wait, wait }
+        });
     }
 
     fn last_use(&self) -> Option<Instant> {

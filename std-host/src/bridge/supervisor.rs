@@ -167,6 +167,7 @@ impl Supervisor {
 
     async fn refresh(&mut self, client: &Client, kinds: &[Kind]) -> Result<(), Error> {
         self.lists.fetch(client, kinds).await?;
+        self.upstream.note_tasks(self.lists.tasks());
         self.is_published = true;
         for taken in self.publisher.publish(self.lists.entries()) {
             let remedy = match taken.kind() {
@@ -184,6 +185,9 @@ impl Supervisor {
 
     fn down(&self, reason: Error) {
         tracing::warn!(backend = self.upstream.name, %reason, "a backend is down");
+        if let Some(on_end) = &self.upstream.target.on_end {
+            on_end(&reason);
+        }
         self.upstream.state.send_modify(|state| {
             let since = match state {
                 State::Down { since, .. } => *since,

@@ -4,6 +4,7 @@ use super::domain::{Per, Profile};
 use super::limits::{SESSIONS, Times};
 use crate::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
+use core::time::Duration;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -24,6 +25,9 @@ pub(super) enum Place {
     },
 }
 
+/// A function that is called when the first connection has ended.
+pub(super) type OnEnd = Arc<dyn Fn(&Error) + Send + Sync>;
+
 #[derive(Clone)]
 pub(super) struct Target {
     place: Place,
@@ -36,6 +40,7 @@ pub(super) struct Target {
     pub(super) per: Per,
     /// Environment variables of the child of a caller, by the name of the caller.
     pub(super) callers: HashMap<String, Vec<(OsString, OsString)>>,
+    pub(super) on_end: Option<OnEnd>,
     /// Most connections in addition to the first one.
     pub(super) most_sessions: usize,
     /// For the sessions of callers, which need not probe again.
@@ -54,6 +59,7 @@ impl Target {
             times: Times::default(),
             per: Per::default(),
             callers: HashMap::new(),
+            on_end: None,
             most_sessions: SESSIONS,
             verdicts: Verdicts::default(),
         }
@@ -62,6 +68,15 @@ impl Target {
     /// Whether the upstream is a child process on standard input and output, which is one connection.
     pub(super) const fn is_process(&self) -> bool {
         matches!(self.place, Place::Command(_))
+    }
+
+    /// The first and the longest wait after the child of a caller could not be started. A session over
+    /// HTTP is tried again at once.
+    pub(super) const fn session_back_off(&self) -> (Duration, Duration) {
+        match self.is_process() {
+            true => (self.times.back_off_first, self.times.back_off_most),
+            false => (Duration::ZERO, Duration::ZERO),
+        }
     }
 
     /// Makes the first connection, with these capabilities. Starts the child process if there is one.

@@ -20,6 +20,8 @@ pub(super) struct Upstream {
     pub(super) sessions: Sessions,
     /// The number of calls so far.
     pub(super) calls: AtomicU64,
+    /// The tools that run only as a task.
+    tasks: Mutex<BTreeSet<String>>,
     /// Rung by a call that finds the child stopped because it was idle.
     pub(super) wanted: Notify,
     /// Rung by a call that could not be written to the first connection.
@@ -52,7 +54,8 @@ impl Upstream {
     pub(super) fn new(name: String, target: Target) -> Self {
         Self {
             name,
-            sessions: Sessions::new(target.most_sessions),
+            sessions: Sessions::new(target.most_sessions, target.session_back_off()),
+            tasks: Mutex::default(),
             target,
             calls: AtomicU64::new(0),
             wanted: Notify::new(),
@@ -144,6 +147,16 @@ impl Upstream {
         self.suspicion.notify_one();
     }
 
+    /// Whether the tool runs only as a task.
+    pub(super) fn needs_task(&self, tool: &str) -> bool {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(tool)
+    }
+
+    /// Notes the tools that run only as a task.
+    pub(super) fn note_tasks(&self, tools: BTreeSet<String>) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tools;
+    }
+
     pub(super) fn watch(&self, uri: &str, is_watched: bool) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if is_watched {
@@ -166,8 +179,15 @@ impl Upstream {
         if let State::Up(first) = self.state.send_replace(down) {
             connections.push(first);
         }
-        for connection in connections {
-            connection.client.clone().close().await;
+        // A stubborn child takes seconds, so they end at the same time.
+        let close = |connection: Arc<Connection>| {
+            let client = connection.client.clone();
+            drop(connection);
+            tokio::spawn(client.close())
+        };
+        for closing in connections.into_iter().map(close).collect::<Vec<_>>() {
+            // An error means that the runtime ends.
+            let _ = closing.await;
         }
     }
 }

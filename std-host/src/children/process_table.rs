@@ -47,6 +47,11 @@ pub(super) fn boot_id() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|text| text.trim().to_owned())
 }
 
+/// Returns a text that identifies the namespace of the process numbers (pid_namespaces(7)).
+pub(super) fn pid_namespace() -> String {
+    fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// Returns the usage of a process group, at most `age` old. Groups that ask at the same time share one
 /// pass over the table.
 pub(super) fn usage(group: u32, age: Duration) -> Usage {

@@ -4,12 +4,13 @@
 //!
 //! ```text
 //! boot BOOT-ID
+//! namespace NAMESPACE
 //! parent PID START
 //! group PID START
 //! ```
 
 use super::ending;
-use super::process_table::{Groups, boot_id, is_running, start_time};
+use super::process_table::{Groups, boot_id, is_running, pid_namespace, start_time};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ impl StateFile {
     pub(super) fn create(directory: &Path) -> io::Result<Self> {
         let own = std::process::id();
         let start = start_time(own).unwrap_or_default();
-        let head = format!("boot {}\nparent {own} {start}\n", boot_id().unwrap_or_default());
+        let (boot, namespace) = (boot_id().unwrap_or_default(), pid_namespace());
+        let head = format!("boot {boot}\nnamespace {namespace}\nparent {own} {start}\n");
         let file = Self { path: directory.join(format!("{PREFIX}{own}")), head };
         file.write(&Groups::new())?;
         Ok(file)
@@ -37,7 +39,8 @@ impl StateFile {
     pub(super) fn write(&self, groups: &Groups) -> io::Result<()> {
         let lines = groups.iter().filter_map(|(group, start)| Some(format!("group {group} {}\n", (*start)?)));
         let text = lines.fold(self.head.clone(), |text, line| text + &line);
-        let fresh = self.path.with_extension("new");
+        // A sweep of another process must not take it for a file of a process.
+        let fresh = self.path.with_file_name(format!(".fresh-{}", std::process::id()));
         fs::write(&fresh, text)?;
         fs::rename(fresh, &self.path)
     }
@@ -54,7 +57,7 @@ impl Drop for StateFile {
 /// system.
 pub(super) fn sweep(directory: &Path) -> io::Result<()> {
     prepare(directory)?;
-    let boot = boot_id();
+    let (boot, namespace) = (boot_id(), pid_namespace());
     let mut left = Vec::new();
     for entry in fs::read_dir(directory)?.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
@@ -62,6 +65,10 @@ pub(super) fn sweep(directory: &Path) -> io::Result<()> {
         }
         let text = fs::read_to_string(entry.path()).unwrap_or_default();
         let written = Written::of(&text);
+        // Process numbers of another container mean other processes here.
+        if written.namespace.is_some_and(|written| written != namespace) {
+            continue;
+        }
         let is_running = written.parent.is_some_and(|(pid, start)| is_running(pid, start));
         let is_this_boot = boot.is_some() && written.boot == boot.as_deref();
         if is_running && is_this_boot {
@@ -84,6 +91,7 @@ pub(super) fn sweep(directory: &Path) -> io::Result<()> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Written<'a> {
     boot: Option<&'a str>,
+    namespace: Option<&'a str>,
     parent: Option<(u32, u64)>,
     groups: Vec<(u32, u64)>,
 }
@@ -98,6 +106,7 @@ impl<'a> Written<'a> {
         for line in text.lines() {
             match line.split_once(' ') {
                 Some(("boot", id)) => written.boot = Some(id),
+                Some(("namespace", id)) => written.namespace = Some(id),
                 Some(("parent", words)) => written.parent = process(words),
                 Some(("group", words)) => written.groups.extend(process(words)),
                 _ => {}
@@ -150,15 +159,18 @@ mod tests {
         let directory = directory("sweep");
         let (boot, own) = (boot_id().expect("Linux"), std::process::id());
         let start = |child: &Child| start_time(child.id()).expect("it runs");
-        for (what, boot, parent_runs, shift, ends) in [
-            ("left", boot.as_str(), false, 0, true),
-            ("another leader", &boot, false, 1, false),
-            ("a parent that runs", &boot, true, 0, false),
-            ("another boot", "00000000-0000-0000-0000-000000000000", false, 0, false),
+        let here = pid_namespace();
+        for (what, boot, namespace, parent_runs, shift, ends) in [
+            ("left", boot.as_str(), here.as_str(), false, 0, true),
+            ("another leader", &boot, &here, false, 1, false),
+            ("a parent that runs", &boot, &here, true, 0, false),
+            ("another boot", "00000000-0000-0000-0000-000000000000", &here, false, 0, false),
+            ("another container", &boot, "pid:[1]", false, 0, false),
         ] {
             let mut child = group();
             let parent = if parent_runs { start_time(own).expect("it runs") } else { 1 };
-            let text = format!("boot {boot}\nparent {own} {parent}\ngroup {} {}\n", child.id(), start(&child) + shift);
+            let head = format!("boot {boot}\nnamespace {namespace}\nparent {own} {parent}\n");
+            let text = format!("{head}group {} {}\n", child.id(), start(&child) + shift);
             let file = directory.join("children-1");
             fs::write(&file, text).expect("written");
             let waits = std::thread::spawn(move || {
@@ -175,7 +187,7 @@ mod tests {
             });
             sweep(&directory).expect("it can be read");
             assert_eq!(waits.join().expect("no panic"), ends, "{what}");
-            assert_eq!(file.exists(), parent_runs, "{what}");
+            assert_eq!(file.exists(), parent_runs || namespace != here, "{what}");
         }
     }
 

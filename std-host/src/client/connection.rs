@@ -164,7 +164,7 @@ impl Client {
         }
     }
 
-    /// The last lines that a server process has written to its standard error.
+    /// The last output of a server process on its standard error, as lines: at most 64 KiB.
     pub fn stderr(&self) -> Vec<String> {
         let process = self.inner.process.lock().unwrap_or_else(PoisonError::into_inner);
         process.as_ref().map(Process::stderr).unwrap_or_default()

@@ -3,11 +3,12 @@
 use super::context::{self, Unfit};
 use super::custom::{Handler, Unanswered};
 use super::endpoint::Endpoint;
-use super::function::{Function, Refused, read_all};
+use super::function::{Function, Functions, Refused, read_all};
+use super::http_trigger::{self, HttpCall, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
 use super::lines::shortened;
 use super::link::{Invocation, Link};
-use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS};
+use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS, TypedData};
 use super::pool::Pool;
 use super::results;
 use super::runtime::{Choices, Language, Runtime};
@@ -116,8 +117,8 @@ impl AppBuilder {
         let (engine, reported) =
             self.start_engine(&runtime, endpoint).await.map_err(|failure| load_error(&failure, runtime.language))?;
         match offered(reported, self.host.ignored.clone()) {
-            Ok((functions, warnings)) => {
-                Ok(Loaded { functions, warnings, engine, timeout: self.host.timeout, _runtime: runtime })
+            Ok((functions, http, warnings)) => {
+                Ok(Loaded { functions, http, warnings, engine, timeout: self.host.timeout, _runtime: runtime })
             }
             Err(faults) => {
                 engine.stop().await;
@@ -128,13 +129,14 @@ impl AppBuilder {
 
     async fn start_engine(&self, runtime: &Runtime, endpoint: &Arc<Endpoint>) -> Result<(Engine, Reported), Failure> {
         let (name, launch) = (self.name(), runtime.launch.clone());
+        let levels: Arc<[_]> = self.host.log_levels.clone().into();
         if let Some(port) = runtime.custom {
-            let (handler, reported) = Handler::start(name, &self.directory, launch, port).await?;
+            let (handler, reported) = Handler::start(name, levels, &self.directory, launch, port).await?;
             return Ok((Engine::Handler(handler), reported));
         }
         let processes = self.settings.text("FUNCTIONS_WORKER_PROCESS_COUNT").and_then(|count| count.parse().ok());
         let processes = self.processes.or(processes).unwrap_or(runtime.processes).clamp(1, PROCESSES);
-        let (pool, reported) = Pool::start(name, launch, Arc::clone(endpoint), processes).await?;
+        let (pool, reported) = Pool::start(name, levels, launch, Arc::clone(endpoint), processes).await?;
         Ok((Engine::Workers(pool), reported))
     }
 
@@ -145,14 +147,14 @@ impl AppBuilder {
 }
 
 /// The functions that are offered, and warnings.
-type Offered = (HashMap<Key, Function>, Vec<String>);
+type Offered = (HashMap<Key, Function>, Vec<HttpFunction>, Vec<String>);
 
 /// Returns the functions that are offered, and what the operator should know.
 ///
 /// # Errors
 /// What prevents the app from being served.
 fn offered(reported: Reported, mut warnings: Vec<String>) -> Result<Offered, Vec<String>> {
-    let (functions, refused) = read_all(reported);
+    let Functions { mcp: functions, http, refused } = read_all(reported);
     let mut faults = Vec::new();
     for reason in refused {
         match reason {
@@ -172,7 +174,7 @@ fn offered(reported: Reported, mut warnings: Vec<String>) -> Result<Offered, Vec
         return Err(faults);
     }
     let keyed = functions.into_iter().map(|function| (key(function.entry.kind(), function.entry.key()), function));
-    Ok((keyed.collect(), warnings))
+    Ok((keyed.collect(), http, warnings))
 }
 
 /// Turns the failure of a start into the output of the app and a line of advice.
@@ -224,6 +226,14 @@ fn key(kind: Kind, name: &str) -> Key {
     (kind as u8, name.to_owned())
 }
 
+/// How a call of a function with an HTTP trigger has ended.
+pub(super) enum Called {
+    Value(Option<TypedData>),
+    Failed,
+    Late,
+    Lost,
+}
+
 /// What runs the functions.
 enum Engine {
     Workers(Pool),
@@ -242,6 +252,7 @@ impl Engine {
 /// The functions of an app and the workers that have loaded them.
 struct Loaded {
     functions: HashMap<Key, Function>,
+    http: Vec<HttpFunction>,
     warnings: Vec<String>,
     engine: Engine,
     timeout: Option<Duration>,
@@ -265,6 +276,56 @@ impl App {
     /// What the operator should know: functions that are not offered, and settings without effect.
     pub fn warnings(&self) -> Vec<String> {
         self.0.loaded().warnings.clone()
+    }
+
+    /// The routes of functions with an HTTP trigger, with the prefix of all routes, sorted.
+    pub fn http_routes(&self) -> Vec<String> {
+        let prefix = self.0.builder.host.prefix();
+        let loaded = self.0.loaded();
+        let mut routes: Vec<_> =
+            loaded.http.iter().map(|function| format!("{prefix}/{}", function.describe())).collect();
+        routes.sort();
+        routes
+    }
+
+    /// Finds the function with an HTTP trigger for a request.
+    pub fn http_call(&self, method: &http::Method, path: &str) -> Option<HttpCall> {
+        let path = path.strip_prefix(&self.0.builder.host.prefix())?;
+        path.is_empty().then_some("/").or(Some(path)).filter(|path| path.starts_with('/'))?;
+        http_trigger::find(self, &self.0.loaded().http, method, path)
+    }
+
+    /// Runs a call of a function with an HTTP trigger.
+    pub(super) async fn call_http(&self, function: &str, request: InvocationRequest) -> Called {
+        let loaded = self.0.loaded();
+        match &loaded.engine {
+            Engine::Handler(handler) => match within(loaded.timeout, handler.call(function, request)).await {
+                Some(Ok(value)) => Called::Value(value),
+                Some(Err(Unanswered::Lost(reason) | Unanswered::Failed(reason))) => {
+                    tracing::error!(function, "a function has failed: {reason}");
+                    Called::Failed
+                }
+                None => Called::Late,
+            },
+            Engine::Workers(pool) => {
+                let Some((link, mut invocation)) = invoke(pool, request).await else { return Called::Lost };
+                match within(loaded.timeout, invocation.answer.receive()).await {
+                    Some(Ok(response)) => match value(response) {
+                        Ok(value) => Called::Value(value),
+                        Err(error) => {
+                            tracing::error!(function, "a function has failed: {error}");
+                            Called::Failed
+                        }
+                    },
+                    Some(Err(_)) => Called::Lost,
+                    None => {
+                        drop(invocation);
+                        tokio::spawn(check(link));
+                        Called::Late
+                    }
+                }
+            }
+        }
     }
 
     /// Loads the app again, as its files are now. The new workers have loaded it before the old ones end, and calls that
@@ -387,19 +448,7 @@ async fn run_in_worker(
     request: InvocationRequest,
 ) -> Answer {
     let id = request.invocation_id.clone();
-    let begun = async {
-        let mut request = request;
-        loop {
-            let link = pool.pick().await?;
-            match link.invoke(request).await {
-                Ok(invocation) => return Some((link, invocation)),
-                // The worker has just ended, and its end was not noticed yet.
-                Err(unsent) => request = *unsent,
-            }
-            tokio::time::sleep(BACK_OFF_FIRST / 10).await;
-        }
-    };
-    let begun = tokio::time::timeout(WAIT_TIME, begun).await.ok().flatten();
+    let begun = invoke(pool, request).await;
     let Some((link, mut invocation)) = begun else {
         return failed("The function app is not running at the moment: try again later");
     };
@@ -412,6 +461,22 @@ async fn run_in_worker(
             late(function, limit)
         }
     }
+}
+
+/// Starts a call in a worker that is up, or comes up soon.
+async fn invoke(pool: &Pool, mut request: InvocationRequest) -> Option<(Arc<Link>, Invocation)> {
+    let begun = async {
+        loop {
+            let link = pool.pick().await?;
+            match link.invoke(request).await {
+                Ok(invocation) => return Some((link, invocation)),
+                // The worker has just ended, and its end was not noticed yet.
+                Err(unsent) => request = *unsent,
+            }
+            tokio::time::sleep(BACK_OFF_FIRST / 10).await;
+        }
+    };
+    tokio::time::timeout(WAIT_TIME, begun).await.ok().flatten()
 }
 
 async fn run_in_handler(
@@ -488,15 +553,20 @@ fn number(log: &RpcLog, name: &str) -> Option<f64> {
 }
 
 fn answer(function: &Function, call: &Call, id: &str, response: InvocationResponse) -> Answer {
-    let error = match response.result {
-        Some(result) if result.status == SUCCESS => match results::answer(function, call, response.return_value) {
-            Ok(answer) => return answer,
-            Err(reason) => format!("the function has returned what cannot be a result: {reason}"),
-        },
-        Some(result) => result.describe(),
-        None => "the worker has answered without a result".to_owned(),
-    };
-    threw(function, id, &error)
+    let invalid = |reason| format!("the function has returned what cannot be a result: {reason}");
+    match value(response).and_then(|value| results::answer(function, call, value).map_err(invalid)) {
+        Ok(answer) => answer,
+        Err(error) => threw(function, id, &error),
+    }
+}
+
+/// The value that a function has returned, or its error.
+fn value(response: InvocationResponse) -> Result<Option<TypedData>, String> {
+    match response.result {
+        Some(result) if result.status == SUCCESS => Ok(response.return_value),
+        Some(result) => Err(result.describe()),
+        None => Err("the worker has answered without a result".to_owned()),
+    }
 }
 
 /// The answer of a function that has failed.

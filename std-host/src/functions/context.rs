@@ -34,8 +34,8 @@ pub(super) fn request(
     check(function, &arguments)?;
     let context = context(call, headers);
     let data = match function.is_binary {
-        true => Data::Bytes(Bytes::from(context.clone())),
-        false => Data::String(context.clone()),
+        true => Data::Bytes(Bytes::from(context)),
+        false => Data::String(context),
     };
     let mut input_data = vec![parameter(&function.binding, Some(data.clone()))];
     for companion in &function.companions {
@@ -43,7 +43,7 @@ pub(super) fn request(
     }
     // FunctionRpc: the MCP package of .NET reads the context from the metadata of the trigger only.
     let mut trigger_metadata = HashMap::from([(function.binding.clone(), TypedData::from(data))]);
-    trigger_metadata.extend(metadata(function, call, &arguments, context));
+    trigger_metadata.extend(metadata(function, call, &arguments));
     let trace_context = call
         .trace()
         .map(|trace| RpcTraceContext { trace_parent: trace.parent, trace_state: trace.state.unwrap_or_default() });
@@ -123,23 +123,18 @@ fn canonical(name: &str) -> String {
 }
 
 /// The further metadata of the trigger, as the platform sends it.
-fn metadata(function: &Function, call: &Call, arguments: &Arguments<'_>, context: String) -> Vec<(String, TypedData)> {
+fn metadata(function: &Function, call: &Call, arguments: &Arguments<'_>) -> Vec<(String, TypedData)> {
     let texts = || {
         let texts: Map<String, Value> =
             arguments.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
         Data::Json(Value::from(texts).to_string())
     };
     let entries = match function.key().0 {
-        Kind::Tool => vec![("mcptoolargs".to_owned(), texts()), ("mcptoolcontext".to_owned(), Data::Json(context))],
-        Kind::Prompt => {
-            vec![("mcppromptargs".to_owned(), texts()), ("mcppromptcontext".to_owned(), Data::Json(context))]
-        }
+        Kind::Tool => vec![("mcptoolargs".to_owned(), texts())],
+        Kind::Prompt => vec![("mcppromptargs".to_owned(), texts())],
         Kind::Resource | Kind::Template => {
             let uri = call.uri().unwrap_or_default();
-            let mut entries = vec![
-                ("mcpresourceuri".to_owned(), Data::String(uri.to_owned())),
-                ("mcpresourcecontext".to_owned(), Data::Json(context)),
-            ];
+            let mut entries = vec![("mcpresourceuri".to_owned(), Data::String(uri.to_owned()))];
             entries.extend(variables(call.name(), uri).into_iter().map(|(name, value)| (name, Data::String(value))));
             entries
         }
@@ -184,5 +179,58 @@ fn text(value: &RawValue) -> String {
         "false" => "False".to_owned(),
         "null" => String::new(),
         json => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(companion: &Companion, arguments: &str) -> Option<Option<String>> {
+        let arguments: Arguments<'_> = serde_json::from_str(arguments).expect("JSON");
+        let sent = companion_value(companion, &arguments).ok()?;
+        Some(sent.data?.data.map(|data| match data {
+            Data::String(text) => text,
+            other => panic!("{other:?}"),
+        }))
+    }
+
+    #[test]
+    fn companion_gets_its_argument_as_text() {
+        let of = |of_prompt, is_required| Companion { name: "n".into(), argument: "a".into(), of_prompt, is_required };
+        let text = |text: &str| Some(Some(text.to_owned()));
+        for (arguments, expected) in [
+            (r#"{"a": "x\"y"}"#, text("x\"y")),
+            (r#"{"a": 1.50}"#, text("1.50")),
+            (r#"{"a": true}"#, text("True")),
+            (r#"{"a": false}"#, text("False")),
+            (r#"{"a": {"b": [1]}}"#, text(r#"{"b": [1]}"#)),
+            (r#"{"a": null}"#, text("")),
+            ("{}", text("")),
+        ] {
+            assert_eq!(sent(&of(false, true), arguments), expected, "{arguments}");
+        }
+        assert_eq!(sent(&of(true, false), "{}"), Some(None), "a missing argument of a prompt is null");
+        assert_eq!(sent(&of(true, true), "{}"), None, "a required one is an error");
+    }
+
+    #[test]
+    fn header_fields_are_written_as_on_the_platform_and_without_credentials() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("user-agent", "a"), ("x-ms-y", "1"), ("x-ms-y", "2"), ("authorization", "s"), ("cookie", "s")]
+        {
+            headers.append(name, value.parse().expect("a value"));
+        }
+        let transport: Value = serde_json::from_str(&transport(Some(&headers))).expect("JSON");
+        let expected = serde_json::json!({"User-Agent": "a", "X-Ms-Y": "1,2"});
+        assert_eq!(transport["properties"]["headers"], expected);
+    }
+
+    #[test]
+    fn parameters_of_a_template_are_taken_from_the_uri() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(variables("log://{day}/{level}", "log://monday/7"), [pair("day", "monday"), pair("level", "7")]);
+        assert_eq!(variables("log://day", "log://day"), []);
     }
 }

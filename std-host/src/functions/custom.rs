@@ -3,7 +3,7 @@
 use super::function_json;
 use super::limits::{BACK_OFF_FIRST, BACK_OFF_MOST, MESSAGE, READY_CHECK, READY_TIME, SUSTAINED, WAIT_TIME};
 use super::lines::Lines;
-use super::messages::{Data, InvocationRequest, TypedData};
+use super::messages::{Data, InvocationRequest, RpcHttp, TypedData};
 use super::process::{Launch, Process};
 use super::runtime::{Choices, environment};
 use super::settings::{AppSettings, CustomHandler, InvalidApp};
@@ -60,13 +60,14 @@ impl Handler {
     /// If the handler does not answer, or a function cannot be read.
     pub(super) async fn start(
         app: Arc<str>,
+        levels: Arc<[(String, i32)]>,
         directory: &Path,
         launch: Launch,
         port: Option<u16>,
     ) -> Result<(Self, Reported), Failure> {
         let unread = |error: InvalidApp| Failure::App { text: error.to_string(), lines: Vec::new() };
         let functions = function_json::read(directory).map_err(unread)?;
-        let recipe = Recipe { app: Arc::clone(&app), launch, root: directory.to_string_lossy().into_owned(), port };
+        let recipe = Recipe { app, levels, launch, root: directory.to_string_lossy().into_owned(), port };
         let (process, address, lines) = recipe.start().await?;
         let (sender, watched) = watch::channel(Some(address));
         let stop = watch::Sender::new(false);
@@ -118,6 +119,12 @@ impl Handler {
         for line in of("Logs").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             self.lines.console(line, false);
         }
+        // The response of an HTTP trigger is the output of its binding of type http, or the value.
+        let outputs = of("Outputs").and_then(Value::as_object).into_iter().flat_map(Map::values);
+        let is_response = |output: &&Value| output.get("statusCode").or(output.get("body")).is_some();
+        if let Some(output) = outputs.chain(of("ReturnValue")).find(is_response) {
+            return Ok(Some(Data::Http(Box::new(http_response(output))).into()));
+        }
         Ok(match of("ReturnValue") {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(Data::String(text.clone()).into()),
@@ -144,6 +151,7 @@ impl Drop for Handler {
 
 struct Recipe {
     app: Arc<str>,
+    levels: Arc<[(String, i32)]>,
     launch: Launch,
     root: String,
     /// The port that host.json sets, if the handler does not read it from a variable.
@@ -153,7 +161,7 @@ struct Recipe {
 impl Recipe {
     /// Starts the process, and waits until it answers.
     async fn start(&self) -> Result<(Process, SocketAddr, Lines), Failure> {
-        let lines = Lines::new(Arc::clone(&self.app));
+        let lines = Lines::new(Arc::clone(&self.app), Arc::clone(&self.levels));
         let failed = |error| Failure::Spawn { program: self.launch.program.to_string_lossy().into_owned(), error };
         let port = match self.port {
             Some(port) => port,
@@ -233,6 +241,28 @@ impl Recipe {
     }
 }
 
+/// The response of an HTTP trigger, as custom handlers write it.
+fn http_response(output: &Value) -> RpcHttp {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let headers = output.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let status = output.get("statusCode").or(output.get("status")).map(text).unwrap_or_default();
+    let body = output.get("body").map(|body| Box::new(Data::String(text(body)).into()));
+    let headers = headers.map(|(name, value)| (name.clone(), text(value))).collect();
+    RpcHttp { status_code: status, headers, body, ..RpcHttp::default() }
+}
+
+/// A request of an HTTP trigger, as custom handlers get it.
+fn http_request(http: RpcHttp) -> Value {
+    let headers: Map<String, Value> = http.headers.into_iter().map(|(name, value)| (name, json!([value]))).collect();
+    let body = match http.body.and_then(|body| body.data) {
+        Some(Data::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => String::new(),
+    };
+    json!({
+        "Url": http.url, "Method": http.method, "Query": http.query, "Headers": headers, "Params": http.params, "Body": body,
+    })
+}
+
 /// Returns a port that is free at the moment.
 fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
@@ -248,6 +278,7 @@ fn body(request: InvocationRequest) -> Value {
         Some(Data::Bytes(bytes) | Data::Stream(bytes)) => String::from_utf8_lossy(&bytes).into_owned().into(),
         Some(Data::Int(number)) => number.into(),
         Some(Data::Double(number)) => number.into(),
+        Some(Data::Http(http)) => http_request(*http),
     };
     let data = request.input_data.into_iter().map(|item| (item.name, value(item.data.and_then(|data| data.data))));
     let data: Map<String, Value> = data.collect();

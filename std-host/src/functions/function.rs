@@ -1,5 +1,6 @@
 //! The functions of an app: their triggers and bindings, checked, and the list entries that they make.
 
+use super::http_trigger::HttpFunction;
 use super::messages::RpcFunctionMetadata;
 use super::schema::{self, Property};
 use crate::backend::{Entry, Kind};
@@ -52,6 +53,10 @@ impl Binding {
         self.0.get(key)?.as_str()
     }
 
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
     fn is_true(&self, key: &str) -> bool {
         match self.0.get(key) {
             Some(Value::Bool(set)) => *set,
@@ -64,11 +69,11 @@ impl Binding {
         self.text("type").unwrap_or_default()
     }
 
-    fn is(&self, kind: &str) -> bool {
+    pub(super) fn is(&self, kind: &str) -> bool {
         self.kind().eq_ignore_ascii_case(kind)
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.text("name").unwrap_or_default()
     }
 
@@ -85,40 +90,47 @@ impl Binding {
     }
 }
 
-impl Function {
-    /// Reads a function that a worker has reported.
-    pub(super) fn read(reported: &RpcFunctionMetadata, unloaded: Option<String>) -> Result<Self, Refused> {
-        let name = &reported.name;
-        let invalid = |what: String| Refused::Invalid(format!("function {name}: {what}"));
-        if !is_function_name(name) {
-            return Err(invalid(
-                "its name must begin with a letter, and have 128 letters, digits, _ and - at most".into(),
-            ));
-        }
-        if let Some(status) = reported.status.as_ref().filter(|status| status.exception.is_some()) {
-            return Err(invalid(status.describe()));
-        }
-        let bindings = bindings(reported).map_err(invalid)?;
-        let mut triggers = bindings.iter().filter(|binding| binding.kind().to_ascii_lowercase().ends_with("trigger"));
-        let trigger = match (triggers.next(), triggers.next()) {
-            (Some(trigger), None) => trigger,
-            (None, _) => return Err(invalid("it has no trigger".into())),
-            (Some(_), Some(_)) => return Err(invalid("it has more than one trigger".into())),
-        };
-        let (entry, read) = read_trigger(name, trigger, &bindings)?;
-        let companions = companions(name, &bindings, trigger)?;
-        Ok(Self {
-            id: reported.function_id.clone(),
-            name: name.clone(),
-            binding: trigger.name().to_owned(),
-            is_binary: trigger.text("dataType").is_some_and(|kind| kind.eq_ignore_ascii_case("binary")),
-            trigger: read,
-            companions,
-            entry,
-            unloaded,
-        })
-    }
+/// A function that is offered, by its trigger.
+enum Read {
+    Mcp(Function),
+    Http(HttpFunction),
+}
 
+/// Reads a function that a worker has reported.
+fn read(reported: &RpcFunctionMetadata, unloaded: Option<String>) -> Result<Read, Refused> {
+    let name = &reported.name;
+    let invalid = |what: String| Refused::Invalid(format!("function {name}: {what}"));
+    if !is_function_name(name) {
+        return Err(invalid("its name must begin with a letter, and have 128 letters, digits, _ and - at most".into()));
+    }
+    if let Some(status) = reported.status.as_ref().filter(|status| status.exception.is_some()) {
+        return Err(invalid(status.describe()));
+    }
+    let bindings = bindings(reported).map_err(invalid)?;
+    let mut triggers = bindings.iter().filter(|binding| binding.kind().to_ascii_lowercase().ends_with("trigger"));
+    let trigger = match (triggers.next(), triggers.next()) {
+        (Some(trigger), None) => trigger,
+        (None, _) => return Err(invalid("it has no trigger".into())),
+        (Some(_), Some(_)) => return Err(invalid("it has more than one trigger".into())),
+    };
+    if trigger.is("httpTrigger") {
+        return HttpFunction::read(&reported.function_id, name, trigger, &bindings).map(Read::Http);
+    }
+    let (entry, read) = read_trigger(name, trigger, &bindings)?;
+    let companions = companions(name, &bindings, trigger)?;
+    Ok(Read::Mcp(Function {
+        id: reported.function_id.clone(),
+        name: name.clone(),
+        binding: trigger.name().to_owned(),
+        is_binary: trigger.text("dataType").is_some_and(|kind| kind.eq_ignore_ascii_case("binary")),
+        trigger: read,
+        companions,
+        entry,
+        unloaded,
+    }))
+}
+
+impl Function {
     /// The key by which calls find the function.
     pub(super) fn key(&self) -> (Kind, &str) {
         (self.entry.kind(), self.entry.key())
@@ -183,7 +195,7 @@ fn read_trigger(function: &str, trigger: &Binding, bindings: &[Binding]) -> Resu
         prompt(trigger, bindings)
     } else {
         return Err(Refused::Unsupported(format!(
-            "function {function}: the trigger {} is not supported; mcpToolTrigger, mcpResourceTrigger and mcpPromptTrigger are",
+            "function {function}: the trigger {} is not supported; mcpToolTrigger, mcpResourceTrigger, mcpPromptTrigger and httpTrigger are",
             trigger.kind()
         )));
     };
@@ -286,17 +298,28 @@ fn meta(trigger: &Binding) -> Result<Option<(&'static str, String)>, String> {
     }
 }
 
-/// Reads all functions that a worker has reported: those that are offered, and what is wrong with the others.
-pub(super) fn read_all(reported: super::start::Reported) -> (Vec<Function>, Vec<Refused>) {
-    let (mut functions, mut refused) = (Vec::new(), Vec::new());
+/// The functions that a worker has reported.
+#[derive(Default)]
+pub(super) struct Functions {
+    pub(super) mcp: Vec<Function>,
+    pub(super) http: Vec<HttpFunction>,
+    /// Those that are not offered.
+    pub(super) refused: Vec<Refused>,
+}
+
+/// Reads all functions that a worker has reported.
+pub(super) fn read_all(reported: super::start::Reported) -> Functions {
+    let mut functions = Functions::default();
     for (metadata, unloaded) in reported {
-        match Function::read(&metadata, unloaded) {
-            Ok(function) => functions.push(function),
-            Err(reason) => refused.push(reason),
+        match read(&metadata, unloaded) {
+            Ok(Read::Mcp(function)) => functions.mcp.push(function),
+            Ok(Read::Http(function)) => functions.http.push(function),
+            Err(reason) => functions.refused.push(reason),
         }
     }
-    refused.extend(taken(&functions).into_iter().map(Refused::Invalid));
-    (functions, refused)
+    let taken = taken(&functions.mcp).into_iter().map(Refused::Invalid);
+    functions.refused.extend(taken);
+    functions
 }
 
 /// Two functions that clients cannot tell apart: tools with names that are equal ignoring case, and templates that
@@ -320,4 +343,124 @@ fn taken(functions: &[Function]) -> Vec<String> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn reported(name: &str, bindings: &[Value]) -> (RpcFunctionMetadata, Option<String>) {
+        let raw_bindings = bindings.iter().map(Value::to_string).collect();
+        (RpcFunctionMetadata { name: name.to_owned(), raw_bindings, ..RpcFunctionMetadata::default() }, None)
+    }
+
+    fn trigger(kind: &str, keys: &Value) -> Value {
+        let mut binding = json!({"type": kind, "name": "context", "direction": "IN"});
+        binding.as_object_mut().expect("an object").extend(keys.as_object().expect("an object").clone());
+        binding
+    }
+
+    /// What is wrong with functions: whether the app is refused, and why.
+    fn faults(functions: Vec<(RpcFunctionMetadata, Option<String>)>) -> Vec<(bool, String)> {
+        let told = |refused| match refused {
+            Refused::Invalid(what) => (true, what),
+            Refused::Unsupported(what) => (false, what),
+        };
+        read_all(functions).refused.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn triggers_are_read_with_their_companions() {
+        let tool =
+            trigger("McpToolTrigger", &json!({"toolName": "t", "useResultSchema": "true", "dataType": "Binary"}));
+        let property = json!({"type": "mcpToolProperty", "name": "days", "direction": "in", "propertyName": "d", "isRequired": true});
+        let prompt = trigger("mcpPromptTrigger", &json!({"promptName": "p", "icons": "[]"}));
+        let argument = json!({"type": "mcpPromptArgument", "name": "code", "direction": "in", "argumentName": "c", "isRequired": true});
+        let resource = trigger("mcpResourceTrigger", &json!({"uri": "log://{day}", "size": 7, "metadata": {"a": 1}}));
+        let functions =
+            vec![reported("T", &[tool, property]), reported("P", &[prompt, argument]), reported("R", &[resource])];
+        let Functions { mcp, refused, .. } = read_all(functions);
+        assert!(refused.is_empty());
+        let [tool, prompt, resource] = mcp.as_slice() else { panic!("{} functions", mcp.len()) };
+        assert!(tool.is_binary);
+        // Without toolProperties, the companions are the arguments.
+        assert!(matches!(&tool.trigger, Trigger::Tool { envelope: true, required, .. } if required == &["d"]));
+        let companion = tool.companions.first().expect("one");
+        assert_eq!((companion.name.as_str(), companion.argument.as_str()), ("days", "d"));
+        assert!(matches!(&prompt.trigger, Trigger::Prompt { envelope: false, required } if required == &["c"]));
+        assert_eq!(resource.key(), (Kind::Template, "log://{day}"));
+    }
+
+    #[test]
+    fn function_that_is_wrong_is_named_with_its_key() {
+        let tool = |keys: Value| trigger("mcpToolTrigger", &keys);
+        for (name, bindings, is_fatal, word) in [
+            ("9lives", vec![tool(json!({"toolName": "t"}))], true, "letter"),
+            ("host", vec![tool(json!({"toolName": "t"}))], true, "letter"),
+            ("F", vec![], true, "no trigger"),
+            ("F", vec![json!({"type": "mcpToolTrigger"})], true, "no name"),
+            ("F", vec![tool(json!({})), trigger("timerTrigger", &json!({"name": "x"}))], true, "more than one trigger"),
+            ("F", vec![tool(json!({})), tool(json!({}))], true, "two bindings"),
+            ("F", vec![tool(json!({}))], true, "toolName"),
+            ("F", vec![tool(json!({"toolName": "a b"}))], true, "toolName"),
+            ("F", vec![tool(json!({"toolName": "t", "toolProperties": "{"}))], true, "toolProperties"),
+            ("F", vec![tool(json!({"toolName": "t", "metadata": "[]"}))], true, "metadata"),
+            ("F", vec![tool(json!({"toolName": "t", "outputSchema": "{\"type\":\"string\"}"}))], true, "outputSchema"),
+            (
+                "F",
+                vec![tool(
+                    json!({"toolName": "t", "useWorkerInputSchema": true, "inputSchema": "{\"type\":\"array\"}"}),
+                )],
+                true,
+                "inputSchema",
+            ),
+            (
+                "F",
+                vec![tool(json!({"toolName": "t", "useWorkerInputSchema": true,
+                    "inputSchema": "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"blob\"}}}"}))],
+                true,
+                "inputSchema",
+            ),
+            ("F", vec![trigger("mcpResourceTrigger", &json!({"uri": "a://{x}{y}"}))], true, "uri"),
+            (
+                "F",
+                vec![trigger("mcpPromptTrigger", &json!({"promptName": "p", "promptArguments": "[{}]"}))],
+                true,
+                "promptArguments",
+            ),
+            ("F", vec![trigger("httpTrigger", &json!({"authLevel": "owner"}))], true, "authLevel"),
+            ("F", vec![trigger("timerTrigger", &json!({}))], false, "timerTrigger"),
+            (
+                "F",
+                vec![tool(json!({"toolName": "t"})), json!({"type": "queue", "name": "q", "direction": "out"})],
+                false,
+                "queue",
+            ),
+        ] {
+            let told = faults(vec![reported(name, &bindings)]);
+            let [(fatal, what)] = told.as_slice() else { panic!("{bindings:?}: {told:?}") };
+            assert_eq!(*fatal, is_fatal, "{what}");
+            assert!(what.starts_with(&format!("function {name}: ")) && what.contains(word), "{bindings:?}: {what}");
+        }
+    }
+
+    #[test]
+    fn functions_that_clients_cannot_tell_apart_are_named() {
+        let tool = |name: &str| trigger("mcpToolTrigger", &json!({"toolName": name}));
+        let resource = |uri: &str| trigger("mcpResourceTrigger", &json!({"uri": uri}));
+        for (first, second, is_fault) in [
+            (tool("a"), tool("A"), true),
+            (tool("a"), tool("b"), false),
+            (resource("log://{day}"), resource("log://{tag}"), true),
+            (resource("log://{day}"), resource("log://day"), false),
+        ] {
+            let told = faults(vec![reported("One", &[first.clone()]), reported("Two", &[second])]);
+            assert_eq!(told.len(), usize::from(is_fault), "{first}");
+            assert!(
+                told.iter().all(|(fatal, what)| *fatal && what.contains("One") && what.contains("Two")),
+                "{told:?}"
+            );
+        }
+    }
 }

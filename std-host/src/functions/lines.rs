@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 #[derive(Clone)]
 pub(super) struct Lines {
     app: Arc<str>,
+    /// The least severe level by category, or the begin of one (`logging.logLevel` of host.json).
+    levels: Arc<[(String, i32)]>,
     state: Arc<Mutex<State>>,
 }
 
@@ -26,9 +28,9 @@ struct State {
 const USER: i32 = 0;
 
 impl Lines {
-    pub(super) fn new(app: Arc<str>) -> Self {
+    pub(super) fn new(app: Arc<str>, levels: Arc<[(String, i32)]>) -> Self {
         let state = State { kept: VecDeque::new(), is_starting: true, second: Instant::now(), count: 0 };
-        Self { app, state: Arc::new(Mutex::new(state)) }
+        Self { app, levels, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Reads an output of the process to its end, because a full pipe would block the worker.
@@ -62,7 +64,7 @@ impl Lines {
     /// Passes a log message on.
     pub(super) fn log(&self, log: &RpcLog) {
         let message = shortened(&log.message);
-        if message.is_empty() || !self.take(message) {
+        if message.is_empty() || log.level < self.least(&log.category) || !self.take(message) {
             return;
         }
         let (app, category) = (&*self.app, log.category.as_str());
@@ -72,6 +74,18 @@ impl Lines {
             (2, USER) => tracing::info!(app, category, "{message}"),
             _ => tracing::debug!(app, category, "{message}"),
         }
+    }
+
+    /// The least severe level of a category: that of the longest begin of `Function.CATEGORY` or `CATEGORY` that is set.
+    fn least(&self, category: &str) -> i32 {
+        let fits = |name: &str| {
+            let begins =
+                |text: &str| text.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            begins(&format!("Function.{category}.User")) || begins(category) || name.eq_ignore_ascii_case("default")
+        };
+        let of_length = |name: &str| if name.eq_ignore_ascii_case("default") { 0 } else { name.len() };
+        let fitting = self.levels.iter().filter(|(name, _)| fits(name));
+        fitting.max_by_key(|(name, _)| of_length(name)).map_or(0, |(_, level)| *level)
     }
 
     /// Counts a line, and keeps it while the worker starts. Returns whether it is passed on.

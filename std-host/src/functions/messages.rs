@@ -212,7 +212,7 @@ pub(super) struct ParameterBinding {
 /// A value. Nothing set means null.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TypedData {
-    #[prost(oneof = "Data", tags = "1, 2, 3, 4, 6, 7")]
+    #[prost(oneof = "Data", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(super) data: Option<Data>,
 }
 
@@ -226,10 +226,34 @@ pub(super) enum Data {
     Bytes(Bytes),
     #[prost(bytes = "bytes", tag = "4")]
     Stream(Bytes),
+    #[prost(message, boxed, tag = "5")]
+    Http(Box<RpcHttp>),
     #[prost(sint64, tag = "6")]
     Int(i64),
     #[prost(double, tag = "7")]
     Double(f64),
+}
+
+/// A request of an HTTP trigger, or its response.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RpcHttp {
+    #[prost(string, tag = "1")]
+    pub(super) method: String,
+    #[prost(string, tag = "2")]
+    pub(super) url: String,
+    #[prost(map = "string, string", tag = "3")]
+    pub(super) headers: HashMap<String, String>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub(super) body: Option<Box<TypedData>>,
+    #[prost(map = "string, string", tag = "10")]
+    pub(super) params: HashMap<String, String>,
+    #[prost(string, tag = "12")]
+    pub(super) status_code: String,
+    #[prost(map = "string, string", tag = "15")]
+    pub(super) query: HashMap<String, String>,
+    /// Of these, only the number is used.
+    #[prost(message, repeated, tag = "19")]
+    pub(super) cookies: Vec<Empty>,
 }
 
 impl From<Data> for TypedData {

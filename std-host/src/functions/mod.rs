@@ -26,6 +26,7 @@ mod frames;
 mod function;
 mod function_json;
 mod headers;
+mod http_trigger;
 pub mod limits;
 mod lines;
 mod link;
@@ -42,6 +43,7 @@ mod watch;
 
 pub use app::{App, AppBuilder, StartError};
 pub use headers::{WithHeaders, WithHeadersLayer};
+pub use http_trigger::{HttpCall, HttpFunction, HttpLevel};
 pub use settings::{AppSettings, HostFile, InvalidApp};
 
 use attache_core::tool::Level;

@@ -28,6 +28,7 @@ type Links = Vec<Option<Arc<Link>>>;
 /// What every start of a worker needs.
 struct Recipe {
     app: Arc<str>,
+    levels: Arc<[(String, i32)]>,
     launch: Launch,
     endpoint: Arc<Endpoint>,
     functions: Vec<RpcFunctionMetadata>,
@@ -40,17 +41,18 @@ impl Pool {
     /// If the first worker does not start.
     pub(super) async fn start(
         app: Arc<str>,
+        levels: Arc<[(String, i32)]>,
         launch: Launch,
         endpoint: Arc<Endpoint>,
         processes: usize,
     ) -> Result<(Self, Reported), Failure> {
-        let lines = Lines::new(Arc::clone(&app));
+        let lines = Lines::new(Arc::clone(&app), Arc::clone(&levels));
         let (first, reported) = start(&launch, &endpoint, &lines, None).await?;
         for line in lines.started() {
             tracing::info!(app = &*app, "{line}");
         }
         let functions = reported.iter().map(|(function, _)| function.clone()).collect();
-        let recipe = Arc::new(Recipe { app, launch, endpoint, functions });
+        let recipe = Arc::new(Recipe { app, levels, launch, endpoint, functions });
         let mut links: Links = vec![None; processes.max(1)];
         if let Some(place) = links.first_mut() {
             *place = Some(Arc::clone(&first.link));
@@ -132,8 +134,8 @@ impl Keeper {
     }
 
     async fn start(&self) -> Option<Worker> {
-        let Recipe { app, launch, endpoint, functions } = &*self.recipe;
-        let lines = Lines::new(Arc::clone(app));
+        let Recipe { app, levels, launch, endpoint, functions } = &*self.recipe;
+        let lines = Lines::new(Arc::clone(app), Arc::clone(levels));
         match start(launch, endpoint, &lines, Some(functions)).await {
             Ok((worker, _)) => {
                 lines.started();

@@ -64,6 +64,7 @@ fn text(data: Data) -> Result<String, String> {
         Data::Bytes(bytes) | Data::Stream(bytes) => {
             String::from_utf8(bytes.into()).map_err(|_| "the function has returned bytes that are not text".to_owned())
         }
+        Data::Http(_) => Err("the function has returned an HTTP response".to_owned()),
     }
 }
 

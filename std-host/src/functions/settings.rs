@@ -79,7 +79,11 @@ pub struct HostFile {
     pub timeout: Option<Duration>,
     /// `customHandler`
     pub(super) custom: Option<CustomHandler>,
-    /// Keys that have no effect here, each with the reason.
+    /// `extensions.http.routePrefix`
+    route_prefix: Option<String>,
+    /// `logging.logLevel`: the least severe level by category, or the begin of one.
+    pub(super) log_levels: Vec<(String, i32)>,
+    /// Keys that have no effect here.
     pub ignored: Vec<String>,
 }
 
@@ -90,8 +94,17 @@ impl HostFile {
     /// If the file is not JSON, or a value is none of those that its key can have.
     pub fn read(directory: &Path) -> Result<Self, InvalidApp> {
         let file = directory.join("host.json");
-        let Some(root) = object(&file)? else { return Ok(Self::default()) };
+        let mut root = object(&file)?.unwrap_or_default();
+        overlay(&mut root, std::env::vars());
         Self::of(&root).map_err(|what| InvalidApp::Malformed { file, what })
+    }
+
+    /// The prefix of all routes of HTTP triggers, such as `/api`; empty if there is none.
+    pub(super) fn prefix(&self) -> String {
+        match self.route_prefix.as_deref().unwrap_or("api").trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("/{prefix}"),
+        }
     }
 
     fn of(root: &Map<String, Value>) -> Result<Self, String> {
@@ -103,7 +116,8 @@ impl HostFile {
                         return Err(format!("version is {value}; only \"2.0\" is supported"));
                     }
                 }
-                "extensionbundle" | "logging" => {}
+                "extensionbundle" => {}
+                "logging" => host.logging(value)?,
                 "functiontimeout" => host.timeout = timespan(value)?,
                 "customhandler" => host.custom = Some(CustomHandler::of(value)?),
                 "configurationprofile" => {
@@ -119,11 +133,32 @@ impl HostFile {
         Ok(host)
     }
 
+    fn logging(&mut self, value: &Value) -> Result<(), String> {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            match (key.to_ascii_lowercase().as_str(), value) {
+                ("loglevel", Value::Object(levels)) => {
+                    for (category, level) in levels {
+                        let level = level.as_str().and_then(log_level);
+                        let level = level.ok_or_else(|| {
+                            format!("logging.logLevel.{category} must be a level such as Information")
+                        })?;
+                        self.log_levels.push((category.clone(), level));
+                    }
+                }
+                _ => self.ignored.push(format!("host.json: logging.{key} has no effect")),
+            }
+        }
+        Ok(())
+    }
+
     fn extensions(&mut self, value: &Value) -> Result<(), String> {
         for (name, extension) in value.as_object().into_iter().flatten() {
             match (name.to_ascii_lowercase().as_str(), extension) {
                 ("mcp", Value::Object(mcp)) => self.mcp(mcp)?,
                 ("mcp", _) => return Err("extensions.mcp must be an object".to_owned()),
+                ("http", extension) => {
+                    self.route_prefix = member(extension, "routePrefix").and_then(Value::as_str).map(str::to_owned);
+                }
                 _ => self.ignored.push(format!("host.json: extensions.{name} has no effect")),
             }
         }
@@ -168,6 +203,44 @@ impl HostFile {
             };
         }
         Ok(())
+    }
+}
+
+/// The number of a log level.
+fn log_level(name: &str) -> Option<i32> {
+    let levels = ["trace", "debug", "information", "warning", "error", "critical", "none"];
+    let number = levels.iter().position(|level| name.eq_ignore_ascii_case(level))?;
+    i32::try_from(number).ok()
+}
+
+/// A member of an object, the names of which may have any case.
+fn member<'v>(value: &'v Value, wanted: &str) -> Option<&'v Value> {
+    value.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+}
+
+/// Sets the values of `AzureFunctionsJobHost__A__B` variables in the file. The level of the webhook is not among them: a
+/// variable must not open a server that the file closes.
+fn overlay(root: &mut Map<String, Value>, variables: impl Iterator<Item = (String, String)>) {
+    for (name, text) in variables {
+        let Some(path) = name.strip_prefix("AzureFunctionsJobHost__") else { continue };
+        if path.to_ascii_lowercase().ends_with("webhookauthorizationlevel") {
+            continue;
+        }
+        let mut parts = path.split("__").peekable();
+        let mut at = &mut *root;
+        while let Some(part) = parts.next() {
+            let known = at.keys().find(|key| key.eq_ignore_ascii_case(part)).cloned();
+            let place = at.entry(known.unwrap_or_else(|| part.to_owned())).or_insert(Value::Null);
+            if parts.peek().is_none() {
+                *place = text.clone().into();
+                break;
+            }
+            if !place.is_object() {
+                *place = Value::Object(Map::new());
+            }
+            let Value::Object(inner) = place else { break };
+            at = inner;
+        }
     }
 }
 
@@ -369,6 +442,22 @@ mod tests {
         assert_eq!((read.is_anonymous, read.timeout), (true, Some(Duration::from_secs(600))));
         let ignored = read.ignored.join(" ");
         assert!(["colour", "queues", "retry"].iter().all(|key| ignored.contains(key)), "{ignored}");
+    }
+
+    #[test]
+    fn variables_set_values_of_the_file_and_never_open_the_server() {
+        let mut root =
+            json!({"version": "2.0", "extensions": {"mcp": {"serverName": "old"}}}).as_object().cloned().expect("one");
+        let variable = |name: &str, value: &str| (format!("AzureFunctionsJobHost__{name}"), value.to_owned());
+        let variables = [
+            variable("Extensions__MCP__ServerName", "new"),
+            variable("functionTimeout", "00:00:09"),
+            variable("extensions__mcp__system__webhookAuthorizationLevel", "Anonymous"),
+        ];
+        overlay(&mut root, variables.into_iter());
+        let read = HostFile::of(&root).expect("sound");
+        assert_eq!((read.server_name.as_deref(), read.timeout), (Some("new"), Some(Duration::from_secs(9))));
+        assert!(!read.is_anonymous);
     }
 
     #[test]

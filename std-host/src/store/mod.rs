@@ -4,12 +4,16 @@
 //! replaced while the server runs. The events of a stream stay with the call that sends them, and
 //! [`neighbours`](crate::neighbours) read them there. A checked token is a proof, so it stays in the process that has checked it.
 
+#[cfg(feature = "authorization-server")]
+mod file;
 mod memory;
 #[cfg(feature = "authorization-server")]
 mod rows;
 
 pub use attache_core::era::Session;
 pub use attache_core::exchange::{Share, Unkept};
+#[cfg(feature = "authorization-server")]
+pub use file::{CannotOpen, FileRows};
 pub use memory::MemorySessions;
 #[cfg(feature = "authorization-server")]
 pub use rows::{MemoryRows, RowChange, RowKey, RowStore, Unavailable};

@@ -51,7 +51,7 @@ impl Client {
     #[must_use]
     pub fn capable(mut self, capabilities: Value) -> Self {
         self.capabilities = Some(capabilities);
-        self.anew()
+        self.disconnected()
     }
 
     /// Calls as this caller, as if the server had authenticated it. The scopes and roles of the
@@ -59,7 +59,7 @@ impl Client {
     #[must_use]
     pub fn caller(mut self, caller: Caller) -> Self {
         self.caller = Some(caller);
-        self.anew()
+        self.disconnected()
     }
 
     /// Speaks this revision of the protocol. The client makes the handshake of older revisions
@@ -67,7 +67,7 @@ impl Client {
     #[must_use]
     pub fn revision(mut self, revision: Version) -> Self {
         self.revision = revision;
-        self.anew()
+        self.disconnected()
     }
 
     /// Sets an extension of each request, as a layer in front of an HTTP endpoint does:
@@ -75,7 +75,7 @@ impl Client {
     #[must_use]
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extensions.insert(value);
-        self.anew()
+        self.disconnected()
     }
 
     /// Answers the questions of handlers, and declares all capabilities for it unless
@@ -84,7 +84,7 @@ impl Client {
     #[must_use]
     pub fn answers(mut self, answer: impl Fn(&Question) -> Answer + Send + Sync + 'static) -> Self {
         self.answers = Some(Arc::new(answer));
-        self.anew()
+        self.disconnected()
     }
 
     /// Calls a tool and returns its result, which may be a failure (`isError`) or a question
@@ -133,7 +133,7 @@ impl Client {
     }
 
     /// Ends the connection, so that the next request begins another one with the current settings.
-    fn anew(mut self) -> Self {
+    fn disconnected(mut self) -> Self {
         self.pipe = None;
         self
     }

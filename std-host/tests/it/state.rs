@@ -200,7 +200,7 @@ async fn typed_question_has_a_form_of_its_type_and_a_wrong_answer_reaches_no_han
                     assert_eq!(result["content"][0]["text"], words, "{what}");
                 }
                 Err(field) => {
-                    let said = result.map_or_else(|error| error, |result| result).to_string();
+                    let said = result.unwrap_or_else(|error| error).to_string();
                     assert!(
                         said.contains(field) && (said.contains("-32602") || said.contains("isError")),
                         "{what}: {said}"

@@ -13,6 +13,7 @@ pub(crate) use children::Children;
 use core::fmt;
 use environment::environment;
 use http::{HeaderName, HeaderValue};
+pub(crate) use made::Made;
 pub(crate) use place::{Place, Program};
 pub(super) use schema::schema;
 use std::ffi::OsString;

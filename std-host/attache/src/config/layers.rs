@@ -247,7 +247,7 @@ impl File<'_> {
         let inside = format!("{name}.");
         let is_table = SETTINGS.iter().filter(fits).any(|setting| setting.key.starts_with(&inside));
         match value {
-            // The table of settings has only two levels, so the recursion ends.
+            // The table of settings has only three levels, so the recursion ends.
             DeValue::Table(table) if is_table => self.read(table, &inside, of, values, faults),
             _ => faults.add(self.fault(place, unknown(&name, of, is_table))),
         }

@@ -4,6 +4,7 @@
 use super::{Config, ServerConfig};
 use crate::fault::{Fault, Faults};
 use attache_core::http::Resource;
+use attache_host::authorization_server::paths;
 
 /// Where clients find the metadata of a protected resource (RFC 9728 §3).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -81,6 +82,10 @@ impl Config {
         let mut metadata = metadata.chain(self.has_tokens().then(|| METADATA.to_owned()));
         if metadata.any(|metadata| is_same(&metadata, path)) {
             return own("the OAuth metadata");
+        }
+        let sign_in = self.sign_in.as_ref().map(|sign_in| paths(&sign_in.issuer)).unwrap_or_default();
+        if sign_in.iter().any(|own| is_same(own, path)) {
+            return own("the sign-in");
         }
         if self.administered.is_some() && ADMINISTRATION.iter().any(|pattern| fits(pattern, path)) {
             return own("the key administration");

@@ -3,7 +3,7 @@
 use super::{Layers, value};
 use crate::fault::{Fault, Faults};
 use crate::text;
-use attache_core::auth::{Access, Gate, IssuerPolicy};
+use attache_core::auth::{ANY, Access, Gate, IssuerPolicy};
 use attache_host::auth::key_file::Level;
 use attache_host::auth::{Issuer, IssuerSettings, PlatformFile, Unauthenticated};
 use core::time::Duration;
@@ -119,11 +119,20 @@ impl Layers {
     fn policy(&self, server: Option<usize>) -> Result<PlatformFile, Fault> {
         let texts = |key: &str| self.given(key, server).texts;
         let Some(file) = texts("auth.platform_file").into_iter().next() else {
-            let policy = |issuer| {
-                let rules = IssuerPolicy::of_lists(|list| texts(&format!("auth.{list}")));
+            let own = self.own_issuer();
+            let policy = |issuer: String| {
+                let mut rules = IssuerPolicy::of_lists(|list| texts(&format!("auth.{list}")));
+                // Every client that has registered may call: the person has agreed to it.
+                if own.as_ref() == Some(&issuer) && rules.applications.is_empty() {
+                    rules.applications = vec![ANY.to_owned()];
+                }
                 IssuerSettings { issuer, rules }
             };
-            let policies = texts("auth.issuer").into_iter().map(policy).collect();
+            let mut issuers = texts("auth.issuer");
+            if issuers.is_empty() {
+                issuers.extend(own.clone());
+            }
+            let policies = issuers.into_iter().map(policy).collect();
             return Ok(PlatformFile { policies, scopes: texts("auth.scopes"), ..PlatformFile::default() });
         };
         if let Some(key) = self.first_of(OF_POLICY, server) {

@@ -33,19 +33,23 @@ pub(crate) fn schema() -> Value {
 fn properties(settings: impl Iterator<Item = &'static Setting>) -> Map<String, Value> {
     let mut properties = Map::new();
     for setting in settings {
-        match setting.key.split_once('.') {
-            None => {
-                properties.insert(setting.key.to_owned(), of(setting));
-            }
-            Some((table, key)) => {
-                let table = properties
-                    .entry(table)
-                    .or_insert_with(|| json!({"type": "object", "additionalProperties": false, "properties": {}}));
-                table["properties"][key] = of(setting);
-            }
-        }
+        place(&mut properties, setting.key, of(setting));
     }
     properties
+}
+
+/// Puts the schema of a setting into the table of its key. Keys have at most three parts, so the recursion ends.
+fn place(properties: &mut Map<String, Value>, key: &str, schema: Value) {
+    let Some((table, key)) = key.split_once('.') else {
+        properties.insert(key.to_owned(), schema);
+        return;
+    };
+    let table = properties
+        .entry(table)
+        .or_insert_with(|| json!({"type": "object", "additionalProperties": false, "properties": {}}));
+    if let Some(inner) = table["properties"].as_object_mut() {
+        place(inner, key, schema);
+    }
 }
 
 fn of(setting: &Setting) -> Value {

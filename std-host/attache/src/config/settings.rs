@@ -99,7 +99,7 @@ impl Setting {
             Some("proxy") => "Behind a proxy",
             Some("limits") => "Limits",
             Some("tls") => "TLS",
-            Some("seal") => "Sessions",
+            Some("seal" | "store") => "Sessions",
             Some("pins") => "Policy",
             Some("children") => "Child processes",
             Some(_) => "Log, metrics, traces",
@@ -294,6 +294,46 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "Longest accepted time since a token was issued (iat), such as 1h, whatever its exp says. Tokens without iat are refused then",
     ),
+    program(
+        "auth.server.issuer",
+        Kind::Text,
+        "",
+        "Public URL, such as https://gw.example, at which this program is itself an authorization server for its servers: clients \
+         register there on their own, and people sign in at auth.server.upstream. It becomes auth.issuer",
+    ),
+    program("auth.server.upstream", Kind::Text, "", "Issuer at which people sign in (OpenID Connect)"),
+    program(
+        "auth.server.client_id",
+        Kind::Text,
+        "",
+        "Client id of this program at auth.server.upstream; its redirect URI there is auth.server.issuer followed by /oauth/callback",
+    ),
+    program("auth.server.client_secret_file", Kind::File, "", "File with the secret of that client, private to its owner"),
+    program(
+        "auth.server.signing_key_file",
+        Kind::File,
+        "",
+        "PEM file with the key that signs access tokens, private to its owner (openssl genpkey -algorithm EC -pkeyopt \
+         ec_paramgen_curve:P-256). Further keys in it are published, too: newer ones before they sign, older ones until their tokens end",
+    ),
+    program(
+        "auth.server.upstream_scopes",
+        Kind::List(Item::Scope),
+        "openid,profile,email",
+        "Scopes to request at auth.server.upstream",
+    ),
+    program(
+        "auth.server.claims",
+        Kind::List(Item::Text),
+        "",
+        "Claims of the person's ID token to copy into access tokens, such as groups, roles, tid and oid",
+    ),
+    program(
+        "auth.server.redirect_hosts",
+        Kind::List(Item::Host),
+        "",
+        "Hosts of the https redirect URIs that clients may register, such as claude.ai; without this, any host, with a warning on the page",
+    ),
     server("auth.scopes", Kind::List(Item::Scope), "", "Scopes that clients are told to request"),
     server(
         "proxy.host_header",
@@ -384,6 +424,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
          second line is an older key, still accepted. Share the file so that sessions survive restarts and work on every replica",
     ),
     program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
+    program(
+        "store.file",
+        Kind::File,
+        "",
+        "Database file with what people have allowed at auth.server.issuer; it is made if it is missing, private to its owner and \
+         encrypted with the seal key",
+    ),
     program(
         "pins.file",
         Kind::File,

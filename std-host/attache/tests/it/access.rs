@@ -16,17 +16,17 @@ use std::process::Stdio;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A temporary directory, removed when the test ends.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("attache-access-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("UTF-8").to_owned()
     }
 }
@@ -251,7 +251,7 @@ const RESOURCE: &str = "https://api.example/mcp";
 
 /// Writes the key set of an issuer to the file `jwks`, and returns a function that signs valid
 /// claims with the given changes.
-fn issuer(directory: &Directory) -> impl Fn(Value) -> String + use<> {
+pub(crate) fn issuer(directory: &Directory) -> impl Fn(Value) -> String + use<> {
     let random = SystemRandom::new();
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("a key");
@@ -274,7 +274,7 @@ fn issuer(directory: &Directory) -> impl Fn(Value) -> String + use<> {
 }
 
 /// Returns the flags of a server that accepts those tokens.
-fn takes_tokens(directory: &Directory) -> Vec<String> {
+pub(crate) fn takes_tokens(directory: &Directory) -> Vec<String> {
     let flags = ["--auth-issuer", "https://id.example", "--auth-resource", RESOURCE, "--auth-applications", "app"];
     let file = ["--auth-jwks-file".to_owned(), directory.path("jwks")];
     flags.iter().map(ToString::to_string).chain(file).collect()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 fn text(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -133,4 +134,34 @@ fn dashboard_is_json_and_every_metric_in_it_exists() {
     for family in between(&metrics, "# TYPE ", " ") {
         assert!(expressions.iter().any(|expression| expression.contains(family)), "{family} is not on the dashboard");
     }
+}
+
+/// Splits a command of a shell into words. Single quotes keep a word together.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for letter in command.chars() {
+        match letter {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            letter => words.last_mut().expect("a word").push(letter),
+        }
+    }
+    words
+}
+
+#[test]
+fn first_commands_of_the_readme_serve_and_call_a_tool() {
+    let readme = text("README.md");
+    let [serve, call] = between(&readme, "$ cargo run --release -p attache -- ", "\n")[..] else {
+        panic!("two commands: {readme}")
+    };
+    // The address of the README may be in use where the tests run.
+    let mut server = Command::new(env!("CARGO_BIN_EXE_attache"));
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    server.current_dir(root).args(words(serve)).env("ATTACHE_LISTEN", "127.0.0.1:0");
+    let server = Running::of(server);
+    let mut client = Command::new(env!("CARGO_BIN_EXE_attache"));
+    let called = client.args(words(&call.replace("127.0.0.1:8080", server.address()))).output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&called.stdout), "3\n", "{}", String::from_utf8_lossy(&called.stderr));
 }

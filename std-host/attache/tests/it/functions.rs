@@ -97,6 +97,11 @@ impl Running {
         Self { child, url: url.expect("found"), printed, log }
     }
 
+    /// The URL of another path of the server.
+    fn at(&self, path: &str) -> String {
+        self.url.replace("/runtime/webhooks/mcp", path)
+    }
+
     /// Waits until the log has a text.
     fn logs(&self, text: &str) {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
@@ -732,11 +737,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        context = json.loads(json.loads(request["Data"]["context"]))
+        context = json.loads(json.loads(request["Data"].get("context", '"{}"')))
         if self.path == "/Shout":
             self.answer(200, {"Logs": ["shouting"], "ReturnValue": context["arguments"]["text"].upper() + os.environ["MARK"]})
         elif self.path == "/Logo":
             self.answer(200, {"Outputs": {}, "ReturnValue": "logo at " + context["uri"]})
+        elif self.path == "/Web":
+            request = request["Data"]["req"]
+            self.answer(200, {"Outputs": {"res": {"statusCode": 202, "headers": {"x-own": "1"}, "body": request["Params"]["name"]}}})
         elif self.path == "/Die":
             os._exit(1)
         else:
@@ -772,6 +780,11 @@ fn custom_handler_runs_functions_of_function_json() {
         ("Die/function.json", die.as_str()),
         ("Fail/function.json", fail.as_str()),
         ("Logo/function.json", logo.as_str()),
+        (
+            "Web/function.json",
+            r#"{"bindings": [{"type": "httpTrigger", "direction": "in", "name": "req", "route": "web/{name}", "authLevel": "anonymous"},
+                {"type": "http", "direction": "out", "name": "res"}]}"#,
+        ),
     ];
     let Some(app) = Directory::with("custom", &files) else { return };
     let executable: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -783,6 +796,8 @@ fn custom_handler_runs_functions_of_function_json() {
     assert_eq!(read["result"]["contents"][0]["text"], "logo at file://logo");
     let failed = server.call("fail", json!({}));
     assert!(failed["isError"] == true && !failed.to_string().contains("kaput"), "{failed}");
+    assert!(server.printed.contains("http     /api/web/{name}"), "{}", server.printed);
+    assert_eq!(post(&server.at("/api/web/Ada"), &[], b""), (202, b"Ada".to_vec()));
     assert_eq!(server.call("die", json!({}))["isError"], true);
     let begun = std::time::Instant::now();
     assert_eq!(server.text("shout", json!({"text": "hey"})), "HEY!");
@@ -855,4 +870,101 @@ fn new_app_runs_in_both_languages() {
             "{prompt}"
         );
     }
+}
+
+const HTTP_PYTHON: &str = r#"
+import azure.functions as func
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+@app.route(route="greet/{name}", auth_level=func.AuthLevel.ANONYMOUS)
+def greet(req: func.HttpRequest) -> func.HttpResponse:
+    text = f"{req.method} {req.route_params['name']} {req.params.get('q')} {req.get_body().decode()} {req.headers.get('x-in')}"
+    return func.HttpResponse(text, status_code=201, headers={"X-Own": "1"})
+
+@app.route(route="secret")
+def secret(req: func.HttpRequest) -> str:
+    return "secret"
+
+@app.route(route="boom", auth_level=func.AuthLevel.ANONYMOUS)
+def boom(req: func.HttpRequest) -> str:
+    raise ValueError("kaput")
+
+@app.mcp_tool()
+def hello() -> str:
+    return "hello"
+"#;
+
+const HTTP_NODE: &str = r#"
+const { app } = require('@azure/functions');
+app.http('greet', { route: 'greet/{name}', authLevel: 'anonymous', handler: async (request) => ({
+  status: 201, headers: { 'x-own': '1' },
+  body: `${request.method} ${request.params.name} ${request.query.get('q')} ${await request.text()} ${request.headers.get('x-in')}`,
+}) });
+app.http('secret', { handler: async () => ({ body: 'secret' }) });
+app.http('boom', { authLevel: 'anonymous', handler: async () => { throw new Error('kaput'); } });
+app.mcpTool('hello', { toolName: 'hello', description: 'Hello', toolProperties: {}, handler: () => 'hello' });
+"#;
+
+#[test]
+fn functions_with_http_triggers_answer_at_their_routes_with_their_levels() {
+    let python: &[_] = &[("host.json", "{}"), ("function_app.py", HTTP_PYTHON)];
+    let node: &[_] = &[("host.json", "{}"), ("package.json", r#"{"main": "index.js"}"#), ("index.js", HTTP_NODE)];
+    for (language, files) in [("http-python", python), ("http-node", node)] {
+        let Some(app) = Directory::with(language, files) else { return };
+        let server = Running::start(&app);
+        let fields = [("x-in", "in".to_owned()), ("content-type", "text/plain".to_owned())];
+        let (status, body) = post(&server.at("/api/greet/Ada%20L?q=1"), &fields, b"body");
+        assert_eq!((status, String::from_utf8_lossy(&body).as_ref()), (201, "POST Ada L 1 body in"), "{language}");
+        assert_eq!(
+            post(&server.at("/api/secret"), &[], b""),
+            (200, b"secret".to_vec()),
+            "a loopback address asks for no key"
+        );
+        let (status, body) = post(&server.at("/api/boom"), &[], b"");
+        assert_eq!((status, body.len()), (500, 0), "{language}: the reason stays in the log");
+        server.logs("kaput");
+        assert_eq!(post(&server.at("/api/none"), &[], b"").0, 404);
+        assert_eq!(server.text("hello", json!({})), "hello");
+        drop(server);
+        let keys = app.0.with_extension("keys");
+        let _ = fs::remove_file(&keys);
+        let keys = keys.to_str().expect("UTF-8");
+        let made = attache(&["key", "add", "default", "--keys-file", keys]).output().expect("it runs");
+        let key = String::from_utf8(made.stdout).expect("UTF-8").trim().to_owned();
+        let server = Running::with(&app, &["--auth-keys-file", keys]);
+        assert_eq!(post(&server.at("/api/secret"), &[], b"").0, 401, "{language}");
+        let with_key = [("x-functions-key", key)];
+        assert_eq!(post(&server.at("/api/secret"), &with_key, b""), (200, b"secret".to_vec()), "{language}");
+        assert_eq!(
+            post(&server.at("/api/greet/Ada"), &[], b"").0,
+            201,
+            "{language}: an anonymous function needs no key"
+        );
+        let [key] = with_key;
+        let json = |name| (name, "application/json, text/event-stream".to_owned());
+        let fields = [key, json("accept"), ("content-type", "application/json".to_owned())];
+        assert_eq!(post(&server.url, &fields, b"{}").0, 403, "{language}: a host key is not the system key");
+        let _ = fs::remove_file(keys);
+    }
+}
+
+#[test]
+fn levels_of_host_json_decide_which_lines_are_logged() {
+    let host = r#"{"version": "2.0", "logging": {"logLevel": {"default": "Warning", "Function.loud": "Information"}}}"#;
+    let code = r#"
+import logging
+import azure.functions as func
+app = func.FunctionApp()
+
+@app.mcp_tool()
+def speak() -> str:
+    logging.getLogger("quiet").info("a quiet line")
+    logging.getLogger("loud").info("a loud line")
+    return "spoken"
+"#;
+    let Some(app) = Directory::with("levels", &[("host.json", host), ("function_app.py", code)]) else { return };
+    let server = Running::start(&app);
+    server.text("speak", json!({}));
+    server.logs("a loud line");
+    assert!(!server.log.lock().expect("not poisoned").contains("a quiet line"));
 }

@@ -25,4 +25,6 @@ mod program;
 mod replicas;
 mod running;
 #[cfg(unix)]
+mod sign_in;
+#[cfg(unix)]
 mod transport;

@@ -26,7 +26,7 @@ impl Log {
     }
 
     /// Reads lines up to the first that `wanted` accepts, and returns it as JSON.
-    fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    fn find(&mut self, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let mut line = String::new();
             assert_ne!(self.0.read_line(&mut line).expect("it can be read"), 0, "the log has ended");
@@ -474,6 +474,39 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     assert_eq!((&events[1]["end"], &events[1]["method"]), (&json!("done"), &json!("ping")));
     assert!(!json!(events).to_string().contains(&key));
     let _ = std::fs::remove_file(keys);
+}
+
+/// Makes a directory with one tool, whose schema has a keyword that only feature `schema` checks.
+#[cfg(all(unix, not(feature = "schema")))]
+fn even_numbers() -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = std::env::temp_dir().join(format!("attache-even-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let description =
+        "description = \"Halve a number\"\n[arguments.properties.number]\ntype = \"integer\"\nmultipleOf = 2\n";
+    for (name, text, mode) in [("halve.toml", description, 0o600), ("halve.sh", "#!/bin/sh\necho half\n", 0o700)] {
+        std::fs::write(directory.join(name), text).expect("written");
+        std::fs::set_permissions(directory.join(name), PermissionsExt::from_mode(mode)).expect("permissions");
+    }
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).expect("permissions");
+    directory
+}
+
+#[test]
+#[cfg(all(unix, not(feature = "schema")))]
+fn keyword_of_a_schema_that_is_not_checked_is_named_once_in_the_log() {
+    let directory = even_numbers();
+    let (server, mut log) = Log::with(&["--log-format", "json", "--tools-dir", &directory.display().to_string()]);
+    let mut named = Vec::new();
+    log.find(|event| {
+        if event["fields"]["message"].as_str().is_some_and(|message| message.contains("not checked")) {
+            named.push((event["fields"]["tool"].clone(), event["fields"]["keywords"].clone()));
+        }
+        event["fields"]["message"] == "serving"
+    });
+    assert_eq!(named, [(json!("halve"), json!("multipleOf"))]);
+    drop(server);
+    let _ = std::fs::remove_dir_all(directory);
 }
 
 #[test]

@@ -139,7 +139,7 @@ pub fn server(notes: &Arc<Notes>) -> ServerBuilder {
         )
 }
 
-/// Returns the program's own routes, beside the MCP endpoint.
+/// Returns the program's own routes, for the same router as the MCP endpoint.
 pub fn routes(notes: &Arc<Notes>) -> axum::Router {
     let count = async |State(notes): State<Arc<Notes>>| match notes.0.find("", None) {
         Ok(all) => Ok(format!("{} notes", all.len())),

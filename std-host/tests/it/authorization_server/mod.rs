@@ -261,6 +261,19 @@ async fn issuer_with_a_path_has_its_documents_at_the_places_of_all_standards() {
     }
 }
 
+#[tokio::test]
+async fn every_path_that_is_named_is_served() {
+    let issuer = "http://localhost:8089/team";
+    let world = World::of(AuthorizationServer::for_development(issuer, []).expect("local"));
+    let paths = attache_host::authorization_server::paths(issuer);
+    for path in &paths {
+        let answer = world.send(Request::patch(path).header(HOST, "localhost"), String::new()).await;
+        assert_eq!(answer.status, 405, "{path}");
+    }
+    assert_eq!(paths.len(), 11);
+    assert_eq!(world.get("/team/oauth/other").await.status, 404);
+}
+
 #[test]
 fn development_issuer_is_on_this_machine() {
     for issuer in ["https://id.example", "http://10.0.0.1", "http://localhost/", "http://0.0.0.0:1", "localhost"] {

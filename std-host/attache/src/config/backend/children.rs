@@ -52,8 +52,13 @@ impl Children {
         Ok(())
     }
 
+    /// Sets a value of the command line.
+    pub(crate) fn flag(&mut self, key: &str, text: &str) -> Result<(), String> {
+        self.take(key, &DeValue::String(text.into()))
+    }
+
     /// Refuses settings that the place has no use for.
-    pub(super) fn check(&self, place: &Place) -> Result<(), String> {
+    pub(crate) fn check(&self, place: &Place) -> Result<(), String> {
         let has_use = |key: &str| match place {
             Place::Command(_) => true,
             Place::Served { .. } => !matches!(key, "per" | "callers"),
@@ -159,6 +164,7 @@ fn bytes(key: &str, value: &DeValue<'_>) -> Result<u64, String> {
 fn count(key: &str, value: &DeValue<'_>) -> Result<usize, String> {
     let number = match value {
         DeValue::Integer(number) => number.as_str().parse().ok(),
+        DeValue::String(text) => text.parse().ok(),
         _ => None,
     };
     number.filter(|number| *number > 0).ok_or_else(|| format!("{key} must be a number of at least 1"))
@@ -168,6 +174,7 @@ fn cores(key: &str, value: &DeValue<'_>) -> Result<f64, String> {
     let number: Option<f64> = match value {
         DeValue::Integer(number) => number.as_str().parse().ok(),
         DeValue::Float(number) => number.as_str().parse().ok(),
+        DeValue::String(text) => text.parse().ok(),
         _ => None,
     };
     number

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 /// A backend that can be added to a server.
+#[derive(Clone)]
 pub(crate) enum Made {
     Bridge(Arc<Bridge>),
     Files(Arc<dyn backend::Backend>),
@@ -20,6 +21,14 @@ impl Made {
         match self {
             Self::Bridge(bridge) => Arc::clone(bridge) as _,
             Self::Files(files) => Arc::clone(files),
+        }
+    }
+
+    /// Whether the backend can be called. A directory always can.
+    pub(crate) fn is_connected(&self) -> bool {
+        match self {
+            Self::Bridge(bridge) => bridge.is_connected(),
+            Self::Files(_) => true,
         }
     }
 
@@ -51,11 +60,16 @@ impl Made {
 }
 
 impl Backend {
-    /// Makes the backend. `supervision` is that of the children of the program.
+    /// Makes the backend. `supervision` is that of the children of the program. `on_end` is called when
+    /// the connection to a server has ended.
     ///
     /// # Errors
     /// If the files of a directory cannot be used.
-    pub(crate) fn make(&self, supervision: &Supervision) -> Result<Made, String> {
+    pub(crate) fn make(
+        &self,
+        supervision: &Supervision,
+        on_end: impl Fn(&Error) + Send + Sync + 'static,
+    ) -> Result<Made, String> {
         let command = |program: &Program| self.children.limited(program.command(), supervision);
         let bridge = match &self.place {
             Place::Url { url, old_transport: true } => Bridge::old_http(&self.name, url),
@@ -75,7 +89,7 @@ impl Backend {
                 return Ok(Made::Files(Arc::new(resources)));
             }
         };
-        Ok(Made::Bridge(Arc::new(self.configured(self.children.bridged(bridge)))))
+        Ok(Made::Bridge(Arc::new(self.configured(self.children.bridged(bridge.on_end(on_end))))))
     }
 
     /// Applies the settings of a connection to a bridge.

@@ -1,0 +1,111 @@
+//! The settings of the program's own authorization server (`auth.server` and `store`).
+
+use super::Layers;
+use super::secret::{self, Secret};
+use crate::fault::{Fault, Faults};
+use core::fmt;
+use std::path::PathBuf;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+
+/// An authorization server in front of another issuer.
+pub(crate) struct SignIn {
+    /// The public URL of the server.
+    pub(crate) issuer: String,
+    /// The issuer at which people sign in.
+    pub(crate) upstream: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Option<Secret<String>>,
+    /// Keys in the form of PKCS #8.
+    pub(crate) signing_keys: Secret<Vec<Vec<u8>>>,
+    pub(crate) upstream_scopes: Vec<String>,
+    pub(crate) claims: Vec<String>,
+    pub(crate) redirect_hosts: Vec<String>,
+    pub(crate) store: PathBuf,
+}
+
+impl fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignIn").field("issuer", &self.issuer).field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+/// The settings that mean something only with `auth.server.issuer`.
+const DEPENDENT: [&str; 7] = [
+    "auth.server.upstream",
+    "auth.server.client_id",
+    "auth.server.client_secret_file",
+    "auth.server.signing_key_file",
+    "auth.server.claims",
+    "auth.server.redirect_hosts",
+    "store.file",
+];
+
+impl Layers {
+    /// The issuer that the program is itself.
+    pub(super) fn own_issuer(&self) -> Option<String> {
+        self.given("auth.server.issuer", None).texts.into_iter().next()
+    }
+
+    pub(super) fn sign_in(&self) -> Result<Option<SignIn>, Fault> {
+        let texts = |key: &str| self.given(key, None).texts;
+        let Some(issuer) = self.own_issuer() else {
+            return match DEPENDENT.iter().find(|key| !texts(key).is_empty()) {
+                Some(key) => Err(self.fault(key, "means nothing without auth.server.issuer")),
+                None => Ok(None),
+            };
+        };
+        let mut faults = Faults::default();
+        let needed = |key: &str, what: &str| {
+            let missing = || Fault::of(format!("auth.server.issuer needs {key}: {what}"));
+            texts(key).into_iter().next().ok_or_else(missing)
+        };
+        let sign_in = SignIn {
+            issuer,
+            upstream: faults.or_default(needed("auth.server.upstream", "the issuer at which people sign in")),
+            client_id: faults.or_default(needed("auth.server.client_id", "the client id of this program there")),
+            client_secret: faults.or_default(self.client_secret()),
+            signing_keys: Secret(
+                faults.or_default(needed("auth.server.signing_key_file", MAKE_KEY).and_then(|_| self.signing_keys())),
+            ),
+            upstream_scopes: texts("auth.server.upstream_scopes"),
+            claims: texts("auth.server.claims"),
+            redirect_hosts: texts("auth.server.redirect_hosts"),
+            store: faults
+                .or_default(needed("store.file", "a file, such as /var/lib/attache/store.redb").map(PathBuf::from)),
+        };
+        if texts("seal.key_file").is_empty() && texts("seal.keys").is_empty() {
+            faults.add(Fault::of(
+                "auth.server.issuer needs seal.key_file: without it, clients and sign-ins end with the program"
+                    .to_owned(),
+            ));
+        }
+        faults.end().map(|()| Some(sign_in))
+    }
+
+    fn client_secret(&self) -> Result<Option<Secret<String>>, Fault> {
+        let (key, file) = ("auth.server.client_secret_file", self.given("auth.server.client_secret_file", None));
+        if file.texts.is_empty() {
+            return Ok(None);
+        }
+        let Secret(text) = secret::read_file(key, &file)?;
+        match text.trim() {
+            "" => Err(self.fault(key, "is empty")),
+            secret => Ok(Some(Secret(secret.to_owned()))),
+        }
+    }
+
+    fn signing_keys(&self) -> Result<Vec<Vec<u8>>, Fault> {
+        let key = "auth.server.signing_key_file";
+        let Secret(text) = secret::read_file(key, &self.given(key, None))?;
+        let keys = PrivatePkcs8KeyDer::pem_slice_iter(text.as_bytes());
+        let keys: Result<Vec<_>, _> = keys.map(|key| key.map(|key| key.secret_pkcs8_der().to_vec())).collect();
+        match keys {
+            Ok(keys) if !keys.is_empty() => Ok(keys),
+            _ => Err(self.fault(key, &format!("has no key: {MAKE_KEY}"))),
+        }
+    }
+}
+
+const MAKE_KEY: &str =
+    "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 | install -m 600 /dev/stdin signing.pem makes one";

@@ -1,0 +1,102 @@
+//! The program's own authorization server, in front of another issuer (`auth.server`).
+
+use super::assemble::url;
+use super::config::{Config, Secret, SignIn};
+use super::fault::Fault;
+use attache_host::Limits;
+use attache_host::authorization_server::{AuthorizationServer, ServerKeys, Upstream};
+use attache_host::private_file;
+use attache_host::store::{FileRows, MemoryRows, RowStore};
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::task::spawn_blocking;
+
+/// Where the grants of people are.
+#[derive(Clone)]
+pub(super) struct Store(Arc<dyn RowStore>);
+
+impl Store {
+    /// A store that is not used: for checks of the configuration, and for servers without sign-in.
+    pub(super) fn unused() -> Self {
+        Self(Arc::<MemoryRows>::default())
+    }
+
+    /// Opens the store of the configuration, and removes what has expired from it every hour.
+    pub(super) fn open(config: &Config) -> Result<Self, Fault> {
+        let (Some(sign_in), Some(Secret(keys))) = (&config.sign_in, &config.seal) else { return Ok(Self::unused()) };
+        let path = &sign_in.store;
+        let fault = |why: String| Fault::of(format!("store.file {}: {why}", path.display()));
+        let file = private(path).map_err(|error| fault(format!("it cannot be opened: {error}")))?;
+        private_file::check("store.file", path)?;
+        let rows = Arc::new(FileRows::open(file, keys).map_err(|error| fault(error.to_string()))?);
+        tokio::spawn(sweep(Arc::clone(&rows)));
+        Ok(Self(rows))
+    }
+}
+
+/// Opens a file, or makes one that nobody else may read.
+fn private(path: &Path) -> io::Result<std::fs::File> {
+    match private_file::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => drop(created?),
+    }
+    std::fs::File::options().read(true).write(true).open(path)
+}
+
+/// How often expired grants are removed. A grant takes about 1 kB of the file.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+async fn sweep(rows: Arc<FileRows>) {
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let rows = Arc::clone(&rows);
+        if let Ok(Ok(removed @ 1..)) = spawn_blocking(move || rows.remove_expired(now)).await {
+            tracing::info!(removed, "expired grants removed");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}
+
+/// Builds the authorization server, whose tokens are for all servers of the configuration that accept them.
+pub(super) fn server(
+    config: &Config,
+    sign_in: &SignIn,
+    address: Option<SocketAddr>,
+    store: &Store,
+    limits: &Limits,
+) -> Result<AuthorizationServer, Fault> {
+    let Secret(signing) = &sign_in.signing_keys;
+    let seal: &[[u8; 32]] = config.seal.as_ref().map_or(&[], |Secret(keys)| keys);
+    let fault = |key: &str, error: &dyn core::fmt::Display| Fault::of(format!("{key}: {error}"));
+    let upstream = Upstream::new(&sign_in.upstream, &sign_in.client_id)
+        .map_err(|error| fault("auth.server.upstream", &error))?
+        .scopes(&sign_in.upstream_scopes)
+        .claims(&sign_in.claims);
+    let upstream = match &sign_in.client_secret {
+        Some(Secret(secret)) => upstream.secret(secret),
+        None => upstream,
+    };
+    let trusting = || {
+        let trusts = |issuer: &str| issuer == sign_in.issuer;
+        config
+            .servers
+            .iter()
+            .filter(move |server| server.protection.policies.iter().any(|policy| trusts(&policy.issuer)))
+    };
+    let resources = trusting().map(|server| {
+        let own = || url(address, &server.path, config.tls.as_ref());
+        server.protection.resource.clone().unwrap_or_else(own)
+    });
+    let keys = ServerKeys { seal, signing };
+    let server = AuthorizationServer::in_front_of(upstream, &sign_in.issuer, resources, &keys, Arc::clone(&store.0));
+    let server = server.map_err(|error| fault("auth.server", &error))?;
+    let mut scopes: Vec<String> = trusting().flat_map(|server| server.protection.scopes.clone()).collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    let server = server.scopes(scopes).limits(limits);
+    Ok(if sign_in.redirect_hosts.is_empty() { server } else { server.redirect_hosts(sign_in.redirect_hosts.clone()) })
+}
