@@ -3,6 +3,7 @@
 
 use crate::backends::{Scripted, entries};
 use crate::gate::{REVISIONS, raw, read, served, soon, until};
+use ::core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use ::core::time::Duration;
 use attache_host::auth::Auth;
 use attache_host::backend::Kind;
@@ -405,4 +406,42 @@ fn patterns_that_match_nothing_are_known_once_the_entries_are() {
     assert_eq!(publisher.unmatched_patterns(), ["p_gone", "at://nowhere*", "p_typo"]);
     let server = offering("p_").policy(Policy::new().deny(["p_set*", "set*"]));
     assert_eq!(server.changes().unmatched_patterns(), ["set*"]);
+}
+
+#[tokio::test]
+async fn each_request_is_served_by_all_old_policies_or_by_all_new_ones() {
+    const TWO: &[(Kind, &str)] = &[
+        (Kind::Tool, r#"{"name":"mirror","inputSchema":{"type":"object"}}"#),
+        (Kind::Tool, r#"{"name":"progress","inputSchema":{"type":"object"}}"#),
+    ];
+    let server = Server::new("s", "1");
+    let backends = server.backends();
+    let publisher = backends.add("", Arc::new(Scripted::new(TWO)));
+    // One shows `progress` and the other one `mirror`; a mixture of them shows both or neither.
+    let one = || (Policy::new().deny(["mirror"]), Policy::new());
+    let other = || (Policy::new(), Policy::new().deny(["progress"]));
+    let set = move |(of_server, of_backend): (Policy, Policy)| {
+        backends.set_policies(of_server, [(&publisher, of_backend)]);
+    };
+    set(one());
+    let client = Client::builder("test", "1").http(&served(server).await).await.expect("connected");
+    let is_done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_done);
+    // Another thread, so that a change can come between any two steps of a request.
+    let changes = std::thread::spawn(move || {
+        let mut number = 0;
+        while !stop.load(SeqCst) {
+            set(if number % 2 == 0 { other() } else { one() });
+            number += 1;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        number
+    });
+    for _ in 0..1000 {
+        let names = crate::gate::names(&client, List::Tools, "name").await;
+        assert_eq!(names.len(), 1, "{names:?}");
+    }
+    is_done.store(true, SeqCst);
+    let number = changes.join().expect("no panic");
+    assert!(number >= 20, "{number} changes");
 }

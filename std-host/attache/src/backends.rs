@@ -4,6 +4,7 @@ use super::children::supervision;
 use super::config::{Config, Made};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use super::reload::Reloaded;
 use attache_host::backend::{Backends, Kind, Publisher};
 use attache_host::client::Error;
 use attache_host::serve::Ready;
@@ -37,17 +38,23 @@ impl Ends {
 ///
 /// # Errors
 /// If files of a backend cannot be used, or if backends that are connected offer the same name.
-pub(super) async fn connect(config: &Config, servers: &[Backends], ends: &Ends, ready: &Ready) -> Result<(), Fault> {
+pub(super) async fn connect(
+    config: &Config,
+    servers: &[Backends],
+    ends: &Ends,
+    ready: &Ready,
+) -> Result<Vec<Reloaded>, Fault> {
     let supervision = supervision(config);
-    let (mut faults, mut started) = (Faults::default(), Vec::new());
+    let (mut faults, mut started, mut reloaded) = (Faults::default(), Vec::new(), Vec::new());
     for (endpoint, backends) in config.servers.iter().zip(servers) {
-        let mut made = Vec::new();
+        let (mut made, mut publishers) = (Vec::new(), Vec::new());
         for backend in &endpoint.backends {
             let (name, ends) = (backend.name.clone(), ends.clone());
             match backend.make(&supervision, move |error| ends.count(&name, error)) {
                 Ok(one) => {
                     let policy = config.policy_of(endpoint, backend);
                     let publisher = backends.add_with_policy(&backend.prefix, one.backend(), policy);
+                    publishers.push((backend.name.clone(), publisher.clone()));
                     made.push(one.clone());
                     started.push((backend, one, publisher));
                 }
@@ -55,6 +62,7 @@ pub(super) async fn connect(config: &Config, servers: &[Backends], ends: &Ends, 
             }
         }
         let path = endpoint.path.clone();
+        reloaded.push(Reloaded { path: path.clone(), backends: backends.clone(), publishers });
         ready.require(move || is_down(&made).then(|| format!("no backend of {path} is connected")));
     }
     let until = Instant::now() + CONNECT_TIME;
@@ -70,7 +78,7 @@ pub(super) async fn connect(config: &Config, servers: &[Backends], ends: &Ends, 
     for (backend, _, publisher) in &started {
         clashes(publisher, |what| backend.fault(what), &mut faults);
     }
-    faults.end()
+    faults.end().map(|()| reloaded)
 }
 
 /// Whether there are backends, and all of them are down.

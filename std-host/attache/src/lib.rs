@@ -38,6 +38,7 @@ mod print;
 mod problem;
 mod provision;
 mod reference;
+mod reload;
 mod serve;
 mod sign_in;
 mod status;

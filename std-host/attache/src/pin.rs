@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Accept what the backends offer now: write the digest of each definition to attache.pins
 ///
 /// Starts or asks each backend of the configuration once. While attache.pins exists, tools, prompts and resources of backends are offered
-/// only as they were when they were pinned. Restart the program afterwards.
+/// only as they were when they were pinned. Send SIGHUP to a running program afterwards.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER)]
 pub(super) struct Pin {

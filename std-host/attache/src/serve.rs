@@ -8,6 +8,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reload::Reloadable;
 use super::sign_in::Store;
 use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
@@ -83,6 +84,7 @@ impl Serve {
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
+        let Self { stdio, settings, .. } = self;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -90,9 +92,9 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             prepared.await?;
-            match (self.stdio, config.servers.first()) {
+            match (stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, make, &observability, &budget, wrap).await,
+                _ => http(config, settings, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -225,34 +227,9 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, Fault> {
     Ok(config.tls.as_ref().map(Certificate::read).transpose()?)
 }
 
-/// Reloads the certificate when its files change, and when the operator sends the signal.
-fn follow(certificate: Option<Certificate>) -> Result<(), Problem> {
-    let mut reload = system::Reload::take().map_err(Problem::Signals)?;
-    if let Some(certificate) = &certificate {
-        tokio::spawn(certificate.clone().follow());
-    }
-    tokio::spawn(async move {
-        loop {
-            reload.next().await;
-            match &certificate {
-                None => {
-                    tracing::info!(
-                        "nothing to reload: there is no certificate, and key files are watched all the time"
-                    );
-                }
-                Some(certificate) => {
-                    if let Err(fault) = certificate.reload().await {
-                        tracing::error!(%fault, "TLS certificate not reloaded, the old one stays in use");
-                    }
-                }
-            }
-        }
-    });
-    Ok(())
-}
-
 async fn http(
     config: &Config,
+    settings: Settings,
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
@@ -269,14 +246,21 @@ async fn http(
     let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
-    follow(tls.clone())?;
+    let reload = system::Reload::take().map_err(Problem::Signals)?;
+    if let Some(certificate) = &tls {
+        tokio::spawn(certificate.clone().follow());
+    }
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    if let Err(fault) = connect(config, &backends, &observability.ends, &ready).await {
-        disconnect(backends).await;
-        return Err(fault.into());
-    }
+    let servers = match connect(config, &backends, &observability.ends, &ready).await {
+        Ok(servers) => servers,
+        Err(fault) => {
+            disconnect(backends).await;
+            return Err(fault.into());
+        }
+    };
+    tokio::spawn(Reloadable { settings, certificate: tls.clone(), servers }.follow(reload));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {

@@ -58,7 +58,7 @@ impl Backends {
             (offers.logging, offers.subscriptions) = (true, true);
             offers.declare_all();
         });
-        self.changes.set_policy_of(Some(source), policy);
+        self.changes.set_policies(vec![(Some(source), policy)]);
         let publisher = Publisher {
             changes: self.changes.downgrade(),
             source,
@@ -69,6 +69,15 @@ impl Backends {
         };
         backend.attach(publisher.clone());
         publisher
+    }
+
+    /// Replaces the policy of the server and those of some backends at once: a request is served by
+    /// all old policies or by all new ones. Running calls continue.
+    pub fn set_policies<'p>(&self, server: Policy, backends: impl IntoIterator<Item = (&'p Publisher, Policy)>) {
+        let (publishers, policies): (Vec<_>, Vec<_>) = backends.into_iter().unzip();
+        let of_backends = publishers.iter().map(|publisher| Some(publisher.source)).zip(policies);
+        self.changes.set_policies(core::iter::once((None, server)).chain(of_backends).collect());
+        publishers.iter().for_each(|publisher| publisher.report_held_back(&self.changes));
     }
 
     /// Removes the backend of `publisher` with all its entries, and stops it. Calls that run get
@@ -178,7 +187,7 @@ impl Publisher {
     /// Replaces the policy of this backend. Running calls continue.
     pub fn set_policy(&self, policy: Policy) {
         if let Some(changes) = self.changes.upgrade() {
-            changes.set_policy_of(Some(self.source), policy);
+            changes.set_policies(vec![(Some(self.source), policy)]);
             self.report_held_back(&changes);
         }
     }

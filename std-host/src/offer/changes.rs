@@ -95,9 +95,9 @@ impl Changes {
         taken
     }
 
-    /// Replaces the policy of a backend or, with `None`, of the server.
-    pub(crate) fn set_policy_of(&self, source: Option<Source>, policy: Policy) {
-        let changed = self.edit(|registry| registry.set_policy(source, Arc::new(policy)));
+    /// Replaces policies at once: of backends and, with `None`, of the server.
+    pub(crate) fn set_policies(&self, policies: Vec<(Option<Source>, Policy)>) {
+        let changed = self.edit(|registry| registry.set_policies(policies));
         changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
     }
 
@@ -158,7 +158,7 @@ impl Changes {
     /// Replaces the policy of the server. Running calls continue; requests that arrive from now on
     /// are served by the new policy.
     pub fn set_policy(&self, policy: Policy) {
-        self.set_policy_of(None, policy);
+        self.set_policies(vec![(None, policy)]);
     }
 
     /// Returns the patterns of the policy of the server that match none of its offers.

@@ -306,10 +306,10 @@ impl<C: Clone> Registry<C> {
         (changed, taken)
     }
 
-    /// Replaces the policy of a backend or, with `None`, of the server. Returns the lists that have
-    /// changed.
-    pub(crate) fn set_policy(&mut self, source: Option<Source>, policy: Arc<Policy>) -> Vec<Kind> {
-        self.policies.set(source, policy);
+    /// Replaces policies at once: of backends and, with `None`, of the server. Returns the lists that
+    /// have changed.
+    pub(crate) fn set_policies(&mut self, policies: Vec<(Option<Source>, Policy)>) -> Vec<Kind> {
+        policies.into_iter().for_each(|(source, policy)| self.policies.set(source, Arc::new(policy)));
         self.each_shelf(|kind, shelf, policies| shelf.refresh(kind, policies))
     }
 

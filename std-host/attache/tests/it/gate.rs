@@ -267,3 +267,43 @@ fn check_that_starts_the_backends_fails_if_one_cannot_be_connected() {
     assert_eq!(run.status.code(), Some(1), "{said}");
     assert!(said.contains("backend \"dead\" of /mcp: cannot be connected"), "{said}");
 }
+
+#[test]
+fn policy_is_reloaded_by_a_signal_and_a_file_with_a_mistake_changes_nothing() {
+    let file = directory("reload").join("attache.toml");
+    let write = |rule: &str| {
+        let text = format!(
+            "[[server]]\n[[server.backend]]\nname = \"child\"\ncommand = [{ATTACHE:?}, \"serve\", \"--demo\", \"--stdio\"]\n{rule}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+    };
+    write("");
+    let server = Running::of(program(&["serve", "--listen", "127.0.0.1:0", "--config", file.to_str().expect("UTF-8")]));
+    let tools = || {
+        let listed = listed(&server);
+        ["echo", "add"].map(|tool| listed.contains(&format!("  {tool}")))
+    };
+    let reload = || {
+        let hup = Command::new("kill").args(["-HUP", &server.child.id().to_string()]).status().expect("it runs");
+        assert!(hup.success());
+    };
+    assert_eq!(tools(), [true, true]);
+    let until = |expected: [bool; 2]| {
+        let deadline = std::time::Instant::now() + core::time::Duration::from_secs(20);
+        while tools() != expected {
+            assert!(std::time::Instant::now() < deadline, "{:?}", tools());
+        }
+    };
+    for (rule, expected) in [("deny = [\"add\"]", [true, false]), ("allow = [\"add\"]", [false, true])] {
+        write(rule);
+        reload();
+        until(expected);
+    }
+    write("deny = \"add\"");
+    reload();
+    std::thread::sleep(core::time::Duration::from_millis(500));
+    assert_eq!(tools(), [false, true], "the old policy holds");
+    write("");
+    reload();
+    until([true, true]);
+}
