@@ -73,7 +73,8 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = self.config(builder.host())?;
+        let mut config = self.config(builder.host())?;
+        self.serve.add_tools(&mut config)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (app, doors) = (OnceCell::new(), Cell::new(None));
         let make = |config: &super::ServerConfig| {
@@ -100,7 +101,7 @@ impl Functions {
             (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, body),
             _ => router,
         };
-        self.serve.run_after(config, &make, start, &wrap)
+        self.serve.run_after(&config, &make, start, &wrap)
     }
 
     fn directory(&self) -> &Path {

@@ -53,25 +53,30 @@ impl Serve {
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
-        self.run_after(config, make, async { Ok(()) }, &|router| router)
+    pub(super) fn run_with(self, mut config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        self.add_tools(&mut config)?;
+        self.run_after(&config, make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Adds the tools of `--tools-dir` to the configuration.
+    pub(super) fn add_tools(&self, config: &mut Config) -> Result<(), Problem> {
+        if let Some(directory) = &self.tools_dir {
+            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
+            tools.check()?;
+            config.add_backends(vec![tools])?;
+        }
+        Ok(())
     }
 
     /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
     /// to the router.
     pub(super) fn run_after(
         self,
-        mut config: Config,
+        config: &Config,
         make: MakeServer<'_>,
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
-        if let Some(directory) = &self.tools_dir {
-            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
-            tools.check()?;
-            config.add_backends(vec![tools])?;
-        }
-        let config = &config;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
