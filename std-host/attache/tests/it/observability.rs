@@ -452,7 +452,7 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
 /// Makes a directory with one tool, whose schema has a keyword that only feature `schema` checks.
 #[cfg(all(unix, not(feature = "schema")))]
 fn even_numbers() -> std::path::PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let directory = std::env::temp_dir().join(format!("attache-even-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     let description =
