@@ -91,6 +91,7 @@
 //!
 //! The crate contains no JSON document model and no scheduler. It reads message bodies
 //! whole: a body larger than its buffer is refused, never read in pieces.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 #[macro_use]

@@ -6,7 +6,7 @@ use axum::routing::get;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let server = Server::new("pi", "1.0").tool("pi", "Pi, roughly", async |_: NoArgs, _: Ctx| 3.14159);
+    let server = Server::new("answers", "1.0").tool("answer", "The answer to everything", async |_: NoArgs, _: Ctx| 42);
     let changes = server.changes();
     let router = axum::Router::new().route("/health", get(async || "ok")).merge(server.routes());
     let stop = async move {

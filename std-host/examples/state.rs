@@ -2,10 +2,10 @@
 //! `http://127.0.0.1:8080/mcp`.
 
 use attache_host::prelude::*;
+use core::sync::atomic::{AtomicU32, Ordering};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::watch;
 
 #[derive(Deserialize, JsonSchema)]

@@ -5,6 +5,6 @@ use attache_host::prelude::*;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let server = Server::new("pi", "1.0").tool("pi", "Pi, roughly", async |_: NoArgs, _: Ctx| 3.14159);
+    let server = Server::new("answers", "1.0").tool("answer", "The answer to everything", async |_: NoArgs, _: Ctx| 42);
     stdio::serve(server.build(), tokio::io::stdin(), tokio::io::stdout()).await
 }

@@ -8,6 +8,7 @@ use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::offer::{AddError, Changes, Ctx, Handler, Prompt, Resource, States, Tool, completion};
+use crate::policy::Policy;
 use crate::session::neighbours::Neighbours;
 use crate::store::SessionStore;
 use attache_core::seal::Key;
@@ -233,6 +234,21 @@ impl ServerBuilder {
     #[must_use]
     pub fn backend(self, prefix: &str, backend: impl Backend) -> Self {
         self.server.backends.add(prefix, Arc::new(backend));
+        self
+    }
+
+    /// Adds a backend with a policy for its entries. The policy of the server applies, too.
+    #[must_use]
+    pub fn backend_with_policy(self, prefix: &str, backend: impl Backend, policy: Policy) -> Self {
+        self.server.backends.add_with_policy(prefix, Arc::new(backend), policy);
+        self
+    }
+
+    /// Sets the policy for everything that the server offers: the program's own tools, prompts and
+    /// resources, and those of all backends.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        self.server.changes.set_policy(policy);
         self
     }
 

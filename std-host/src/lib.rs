@@ -1,33 +1,50 @@
 //! MCP servers on any machine that runs Rust's standard library.
 //!
-//! A [`Server`] is a name and tools; a tool is an async closure with typed arguments. The protocol itself lives in
-//! [`attache_core`], which answers the same bytes the same way on a microcontroller.
+//! A [`Server`] is a name and tools. A tool is an async function with typed arguments, or a method of the application
+//! ([`tools!`]). The protocol itself is in [`attache_core`], which answers the same bytes in the same way on a microcontroller.
 //!
-//! ```
-//! use attache_host::{Ctx, Server, ToolError};
+//! A whole program:
+//!
+//! ```no_run
+//! use attache_host::prelude::*;
 //! use schemars::JsonSchema;
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize, JsonSchema)]
 //! struct SetTarget {
 //!     /// degrees Celsius
+//!     #[schemars(range(min = 5, max = 30))]
 //!     celsius: f64,
 //! }
 //!
-//! # fn main() {
-//! let router: axum::Router = axum::Router::new().merge(
-//!     Server::new("thermostat", "1.0")
-//!         .tool("set_target", "Set the target temperature", |target: SetTarget, _: Ctx| async move {
-//!             if !(5.0..=30.0).contains(&target.celsius) {
-//!                 return Err(ToolError::user("celsius must be from 5 to 30"));
-//!             }
-//!             Ok(format!("target is {} °C", target.celsius))
-//!         })
-//!         .routes(),
-//! );
-//! # let _ = router;
-//! # }
+//! async fn set_target(target: SetTarget, ctx: Ctx) -> Result<String, ToolError> {
+//!     ctx.progress(0.0, Some(1.0), Some("heating")).await;
+//!     Ok(format!("target is {} °C", target.celsius))
+//! }
+//!
+//! # #[cfg(feature = "axum")]
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let server = Server::new("thermostat", "1.0").tool("set_target", "Set the target temperature", set_target);
+//!     let router: axum::Router = server.routes();
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     axum::serve(listener, router).await
+//! }
+//! # #[cfg(not(feature = "axum"))]
+//! # fn main() {}
 //! ```
+//!
+//! Where to start:
+//!
+//! | For | See |
+//! |---|---|
+//! | tools | [`ServerBuilder::tool`], [`tools!`], [`Tool`] |
+//! | results and errors | [`IntoToolOutput`], [`Json`], [`ToolError`], [`OrUser`] |
+//! | values of the program in handlers | [`with`], [`ServerBuilder::state`] |
+//! | the caller, questions, progress, log | [`Ctx`] |
+//! | prompts, resources, completion | [`Prompt`], [`Resource`] |
+//! | authentication | [`auth`] |
+//! | tests | [`testing`] |
 //!
 //! # Features
 //!
@@ -48,6 +65,9 @@
 //!
 //! With default features off the crate is a tower service, [`http::McpService`], and a serving function for standard input and
 //! output, [`stdio::serve`]. The program `attache` is the package `attache`.
+
+// Marks the items that need a feature, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admission;
 pub mod auth;
@@ -76,6 +96,7 @@ mod https;
 pub mod limits;
 pub mod observe;
 mod offer;
+pub mod policy;
 pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;

@@ -3,7 +3,7 @@
 //! ```
 //! use attache_host::prelude::*;
 //!
-//! let server = Server::new("pi", "1.0").tool("pi", "Pi, roughly", async |_: NoArgs, _: Ctx| 3.14159);
+//! let server = Server::new("answers", "1.0").tool("answer", "The answer to everything", async |_: NoArgs, _: Ctx| 42);
 //! ```
 
 pub use crate::{

@@ -36,6 +36,16 @@ use tokio::time::{sleep, timeout};
 /// other messages are still answered. Reading pauses only while
 /// [`LINE_WAITING`](crate::limits::LINE_WAITING) calls wait.
 ///
+/// ```no_run
+/// use attache_host::prelude::*;
+///
+/// #[tokio::main]
+/// async fn main() -> std::io::Result<()> {
+///     let server = Server::new("answers", "1.0").tool("answer", "The answer", async |_: NoArgs, _: Ctx| 42);
+///     stdio::serve(server.build(), tokio::io::stdin(), tokio::io::stdout()).await
+/// }
+/// ```
+///
 /// # Errors
 /// If reading or writing fails, or if calls do not end in time.
 pub async fn serve(

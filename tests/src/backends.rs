@@ -49,7 +49,7 @@ impl Scripted {
     }
 }
 
-fn entries(listed: &[(Kind, &str)]) -> Vec<Entry> {
+pub(crate) fn entries(listed: &[(Kind, &str)]) -> Vec<Entry> {
     listed.iter().map(|(kind, json)| Entry::read(*kind, json).expect("a sound entry")).collect()
 }
 

@@ -42,6 +42,7 @@ mod modern;
 mod neighbours;
 mod opening;
 mod permissions;
+mod policies;
 mod prompts_and_resources;
 mod protection;
 mod provisioning;

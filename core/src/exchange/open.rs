@@ -253,10 +253,7 @@ impl Opening<'_> {
     /// Opens a request that runs no code of the application.
     fn other(&self, method: Method, request: Request, version: Version, next: &mut Next) -> Result<(), Error> {
         let shape = match method {
-            Method::Listen if cfg!(feature = "subscriptions") => {
-                *next = Next::Listen(self.listen(request)?);
-                return Ok(());
-            }
+            Method::Listen if cfg!(feature = "subscriptions") => return self.listen(request, next),
             Method::SetLevel | Method::Subscribe | Method::Unsubscribe => return self.wish(method, request, next),
             Method::List(kind) => {
                 let cursor = self.params.cursor()?.map(|item| self.text(item));
@@ -280,8 +277,14 @@ impl Opening<'_> {
             }
             Method::Subscribe if cfg!(feature = "subscriptions") => {
                 let uri = self.params.uri()?;
-                let known = self.find(Kind::Resource, uri).or_else(|| self.find(Kind::Template, uri));
-                known.ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
+                let known = self.resource_at(self.text(uri)).ok_or(Error::UnknownResourceLegacy(uri.inner()))?;
+                // A notification tells when the resource changes, so it needs the same permissions
+                // as reading.
+                if let Err(denied) = self.allowed(known) {
+                    let reply = Reply::forbidden(request.id, known, denied);
+                    *next = Next::Reply(reply.about(MessageLabel::Method(method)));
+                    return Ok(());
+                }
                 SessionChange::Subscribe(uri)
             }
             _ => SessionChange::Unsubscribe(self.params.uri()?),
@@ -338,12 +341,15 @@ impl Opening<'_> {
     /// A resource with exactly this URI takes precedence over a template that matches it.
     fn resource(&self, version: Version) -> Result<(Operation, Option<Item>), Error> {
         let uri = self.params.uri()?;
-        let operation = match (self.find(Kind::Resource, uri), self.find(Kind::Template, uri)) {
-            (Some(resource), _) => Operation::Resource(resource),
-            (None, Some(template)) => Operation::Template(template),
-            (None, None) => return Err(no_resource(uri.inner(), version)),
-        };
+        let operation = self.resource_at(self.text(uri)).ok_or(no_resource(uri.inner(), version))?;
         Ok((operation, Some(uri)))
+    }
+
+    /// Returns the operation that reads this URI.
+    fn resource_at(&self, uri: Text<'_>) -> Option<Operation> {
+        let offers = self.server.offers();
+        let template = || offers.find(Kind::Template, uri).map(Operation::Template);
+        offers.find(Kind::Resource, uri).map(Operation::Resource).or_else(template)
     }
 
     // MCP server/utilities/completion: the reference is the name of a prompt, or the URI of a
@@ -401,7 +407,7 @@ impl Opening<'_> {
 
     // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement leaves out event types that
     // the client did not request or the server does not offer.
-    fn listen(&self, request: Request) -> Result<Listen, Error> {
+    fn listen(&self, request: Request, next: &mut Next) -> Result<(), Error> {
         // RFC 9110 §12.5.1: the server does not send a form that the client excludes, and a
         // subscription has only one form.
         if let Carrier::Http(facts) | Carrier::Session(facts, _) = self.carrier
@@ -425,7 +431,20 @@ impl Opening<'_> {
         };
         let lists =
             [wants(tools, features.tools)?, wants(prompts, features.prompts)?, wants(resources, features.resources)?];
-        Ok(Listen::new(request.id, lists, uris))
+        let listen = Listen::new(request.id, lists, uris);
+        let mut forbidden = None;
+        listen.each_uri(self.body, |uri| {
+            let denied = self.resource_at(uri).and_then(|known| Some((known, self.allowed(known).err()?)));
+            forbidden = forbidden.take().or(denied);
+        });
+        *next = match forbidden {
+            None => Next::Listen(listen),
+            Some((known, denied)) => {
+                let reply = Reply::forbidden(request.id, known, denied);
+                Next::Reply(reply.about(MessageLabel::Method(Method::Listen)))
+            }
+        };
+        Ok(())
     }
 
     /// Returns the members of an object with these names, which must be strings; `null` counts as

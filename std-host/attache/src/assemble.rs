@@ -84,6 +84,7 @@ pub(super) fn assemble(
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
     let mut root = None;
     for endpoint in &config.servers {
+        faults.or_default(endpoint.check_policies());
         let tls = config.tls.as_ref();
         let exposed =
             exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
@@ -289,6 +290,7 @@ pub(super) fn made(make: MakeServer<'_>, endpoint: &ServerConfig) -> Result<Serv
     if server.is_empty() && endpoint.backends.is_empty() {
         return Err(Fault::of(format!("{} has nothing to serve. {NOTHING}", endpoint.path)));
     }
+    let server = server.policy(endpoint.policy());
     Ok(match &endpoint.instructions {
         Some(text) => server.instructions(text),
         None => server,

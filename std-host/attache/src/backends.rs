@@ -46,7 +46,8 @@ pub(super) async fn connect(config: &Config, servers: &[Backends], ends: &Ends, 
             let (name, ends) = (backend.name.clone(), ends.clone());
             match backend.make(&supervision, move |error| ends.count(&name, error)) {
                 Ok(one) => {
-                    let publisher = backends.add(&backend.prefix, one.backend());
+                    let policy = config.policy_of(endpoint, backend);
+                    let publisher = backends.add_with_policy(&backend.prefix, one.backend(), policy);
                     made.push(one.clone());
                     started.push((backend, one, publisher));
                 }
@@ -57,9 +58,13 @@ pub(super) async fn connect(config: &Config, servers: &[Backends], ends: &Ends, 
         ready.require(move || is_down(&made).then(|| format!("no backend of {path} is connected")));
     }
     let until = Instant::now() + CONNECT_TIME;
-    for (backend, made, _) in &started {
+    for (backend, made, publisher) in &started {
         if timeout_at(until, made.connected()).await.is_err() {
             tracing::warn!(backend = backend.name, "a backend is not connected yet");
+            continue;
+        }
+        for pattern in publisher.unmatched_patterns() {
+            tracing::warn!(backend = backend.name, pattern, "a pattern of the policy matches no entry of the backend");
         }
     }
     for (backend, _, publisher) in &started {

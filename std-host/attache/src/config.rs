@@ -7,6 +7,8 @@ mod flags;
 mod layers;
 mod names;
 mod paths;
+mod pins;
+mod policy;
 mod protection;
 mod schema;
 mod secret;
@@ -19,6 +21,8 @@ pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
 pub(super) use layers::Layers;
 pub(super) use paths::METADATA;
+pub(super) use pins::{BackendId, Definitions, PinsFile, word};
+pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
@@ -32,8 +36,11 @@ pub(super) fn is_setting(name: &str) -> bool {
 }
 
 use super::fault::{Fault, Faults, Origin, Written};
+use super::print::complain;
 use super::text;
 use attache_host::Limits;
+use attache_host::observe::AuditLog;
+use attache_host::policy::Policy;
 use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -55,12 +62,15 @@ pub(super) struct Config {
     pub(super) log_level: String,
     pub(super) log_json: bool,
     pub(super) log_exchanges: bool,
+    pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
+    /// The accepted definitions of backends.
+    pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
     pub(super) written: Vec<Written>,
     pub(super) listen_origin: Origin,
@@ -87,11 +97,22 @@ pub struct ServerConfig {
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
     pub(super) backends: Vec<Backend>,
+    /// The policy for everything that the server offers.
+    rules: PolicyRules,
     path_origin: Origin,
     resource_origin: Origin,
 }
 
 impl Config {
+    /// Returns the policy of a backend, with its pins.
+    pub(super) fn policy_of(&self, server: &ServerConfig, backend: &Backend) -> Policy {
+        let policy = backend.rules.policy();
+        match self.pins.of(&server.path, &backend.name) {
+            Some(pins) => policy.pins(pins),
+            None => policy,
+        }
+    }
+
     /// Adds backends of the command line to the one server of the configuration.
     ///
     /// # Errors
@@ -109,10 +130,26 @@ const SEVERAL: &str = "the command line can add a backend to one path: with seve
                        [[server.backend]] there and run attache serve";
 
 impl ServerConfig {
+    /// Returns the policy for everything that the server offers.
+    pub(super) fn policy(&self) -> Policy {
+        self.rules.policy()
+    }
+
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Checks the policies of the server and of its backends.
+    pub(super) fn check_policies(&self) -> Result<(), Fault> {
+        let mut faults = Faults::default();
+        self.rules.check(&self.path, "", &self.protection, &mut faults);
+        for backend in &self.backends {
+            let of = format!("backend {:?}", backend.name);
+            backend.rules.check(&of, &backend.prefix, &self.protection, &mut faults);
+        }
+        faults.end()
     }
 
     pub(super) const fn path_origin(&self) -> &Origin {
@@ -212,8 +249,29 @@ impl Layers {
         faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
     }
 
+    /// Returns the configuration for `attache pin`, which also replaces a file that is missing or
+    /// that cannot be read. `keeps` is set if pins of the file have to be kept.
+    pub(super) fn config_to_pin(&self, keeps: bool) -> Result<Config, Fault> {
+        let mut faults = Faults::default();
+        let pins = match self.pins() {
+            Err(fault) if !keeps => {
+                complain(&format!("warning: {fault}"));
+                self.no_pins()
+            }
+            pins => faults.or_default(pins),
+        };
+        let config = self.typed_with(pins, &mut faults);
+        faults.end().map_err(|fault| fault.placed(&config.written)).map(|()| config)
+    }
+
     /// Returns the typed value of all settings, and adds their faults.
     pub(super) fn typed(&self, faults: &mut Faults) -> Config {
+        let pins = faults.or_default(self.pins());
+        faults.or_default(pins.check(self));
+        self.typed_with(pins, faults)
+    }
+
+    fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
             written: self.written(),
             listen_origin: self.given("listen", None).origin,
@@ -234,6 +292,12 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             log_exchanges: self.text("log.exchanges") == "true",
+            audit: match self.text("log.audit").as_str() {
+                "on" => Some(AuditLog::default()),
+                "arguments" => Some(AuditLog::default().with_arguments()),
+                _ => None,
+            },
+            pins,
             children: ChildLimits {
                 most: self.count("children.most"),
                 state_directory: Some(self.text("children.state_dir"))
@@ -325,6 +389,7 @@ impl Layers {
                     origins: texts("allow_origin"),
                     protection,
                     backends: number.map(|number| self.backends(number)).unwrap_or_default(),
+                    rules: self.rules(number),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
                 }),

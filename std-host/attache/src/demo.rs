@@ -12,7 +12,7 @@ pub fn demo(config: &ServerConfig) -> ServerBuilder {
         "echo" => server.tool("echo", "Repeat a text exactly", |echo: Echo, _: Ctx| async move { echo.text }),
         "add" => server.tool("add", "Add two integers", |add: Add, _: Ctx| async move {
             let sum = add.a.checked_add(add.b).ok_or(ToolError::user("the sum of a and b is beyond 64 bits"))?;
-            Ok::<_, ToolError>(sum.to_string())
+            Ok(sum.to_string())
         }),
         // Unknown names were refused with the configuration.
         _ => server,

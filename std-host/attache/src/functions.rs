@@ -73,8 +73,7 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let mut config = self.config(builder.host())?;
-        self.serve.add_tools(&mut config)?;
+        let config = self.serve.with_tools(self.config(builder.host())?)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (app, doors) = (OnceCell::new(), Cell::new(None));
         let make = |config: &super::ServerConfig| {
@@ -96,9 +95,8 @@ impl Functions {
             let _ = app.set(started);
             Ok(())
         };
-        let body = config.limits.body;
         let wrap = |router: Router| match (app.get(), doors.take()) {
-            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, body),
+            (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, config.limits.body),
             _ => router,
         };
         self.serve.run_after(&config, &make, start, &wrap)

@@ -2,7 +2,7 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Children, Place, Program};
+use super::config::{Backend, Children, PinsFile, Place, PolicyRules, Program};
 use super::fault::{Fault, Faults, Origin};
 use super::problem::Problem;
 use super::serve::Serve;
@@ -74,6 +74,18 @@ pub(super) struct Gate {
     #[arg(long, value_name = "NUMBER", help_heading = "Behind the gate", requires = "command")]
     processes: Option<String>,
 
+    /// Offer only the tools, prompts and resources with these names or URIs; * matches any text; repeatable
+    #[arg(long, value_name = "PATTERN", help_heading = "Policy")]
+    allow: Vec<String>,
+
+    /// Hide the tools, prompts and resources with these names or URIs; takes precedence over --allow
+    #[arg(long, value_name = "PATTERN", help_heading = "Policy")]
+    deny: Vec<String>,
+
+    /// Offer only tools that the server annotates with readOnlyHint
+    #[arg(long, help_heading = "Policy")]
+    read_only: bool,
+
     #[command(flatten)]
     serve: Serve,
 
@@ -94,7 +106,10 @@ impl Gate {
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
+        let backends = backends.into_iter().map(|backend| Backend { rules: self.rules(), ..backend }).collect();
         config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
+        // Pins belong to the backends of a configuration file.
+        config.pins = PinsFile::default();
         faults.end()?;
         self.serve.run_with(config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
     }
@@ -132,6 +147,10 @@ impl Gate {
         }
         children.check(place).map_err(|what| fault("gate", what))?;
         Ok(children)
+    }
+
+    fn rules(&self) -> PolicyRules {
+        PolicyRules::of_flags(&self.allow, &self.deny, self.read_only)
     }
 
     fn place_of_command(&self) -> Result<Place, Fault> {

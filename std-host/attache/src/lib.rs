@@ -33,12 +33,14 @@ mod keys;
 mod listen;
 mod log;
 mod observability;
+mod pin;
 mod print;
 mod problem;
 mod provision;
 mod reference;
 mod serve;
 mod status;
+mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]
 #[cfg_attr(not(unix), path = "system/other.rs")]
 mod system;
@@ -91,6 +93,7 @@ enum Command {
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(gate::Gate),
+    Pin(pin::Pin),
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),
     Functions(functions::Functions),
@@ -163,6 +166,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
         Command::Gate(gate) => gate.run(),
+        Command::Pin(pin) => pin.run(),
         Command::Watchdog(_) => children::Watchdog::run(),
         Command::Functions(functions) => functions.run(),
         Command::Key(key) => key.run(),

@@ -4,7 +4,7 @@
 
 use super::config::Config;
 use attache_host::budget::{Part, Permit};
-use attache_host::observe::ExchangeLog;
+use attache_host::observe::{AuditLog, ExchangeLog};
 use attache_host::{Budget, limits};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
@@ -104,10 +104,13 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// Starts the log. Waiting lines are charged to `budget`.
 pub(super) fn start(config: &Config, budget: &Budget) -> Log {
-    let exchanges = if config.log_exchanges { LevelFilter::INFO } else { LevelFilter::OFF };
+    let shown = |is_on: bool| if is_on { LevelFilter::INFO } else { LevelFilter::OFF };
     // The configuration has checked the level.
     let level = config.log_level.parse().unwrap_or(LevelFilter::INFO);
-    let filter = Targets::new().with_default(level).with_target(ExchangeLog::TARGET, exchanges);
+    let filter = Targets::new()
+        .with_default(level)
+        .with_target(ExchangeLog::TARGET, shown(config.log_exchanges))
+        .with_target(AuditLog::TARGET, shown(config.audit.is_some()));
     let queue = Queue::start(budget, io::stderr());
     let (writer, lost) = (queue.clone(), Arc::clone(&queue.lost));
     let log = fmt::layer().with_writer(move || writer.clone()).log_internal_errors(false);

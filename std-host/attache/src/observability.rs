@@ -51,6 +51,9 @@ impl Observability {
         if config.log_exchanges {
             observers.push(Arc::new(observe::ExchangeLog));
         }
+        if let Some(audit) = config.audit {
+            observers.push(Arc::new(audit));
+        }
         if let Some((_, figures)) = &figures {
             observers.push(figures.clone());
         }

@@ -18,6 +18,10 @@ pub(super) enum Problem {
     /// The reader of standard output has closed the pipe.
     Unread,
     Health(String),
+    /// Pins could not be written, or differ from what backends offer.
+    Pins(String),
+    /// A backend could not be connected.
+    Backends,
     KeptOut,
 }
 
@@ -57,7 +61,8 @@ impl fmt::Display for Problem {
             Self::Signals(error) => write!(f, "cannot receive signals: {error}"),
             Self::Stdio(error) => write!(f, "standard input or output: {error}"),
             Self::Unread => f.write_str("standard output has no reader"),
-            Self::Health(why) => f.write_str(why),
+            Self::Health(why) | Self::Pins(why) => f.write_str(why),
+            Self::Backends => f.write_str("a backend cannot be connected"),
             Self::KeptOut => f.write_str("the holder of this token may not call"),
         }
     }

@@ -6,8 +6,9 @@ use super::client_config::{Client, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
-use super::print::{complain, say};
+use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
@@ -35,6 +36,10 @@ pub(super) struct Serve {
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// Also start or ask each backend once, and print what it offers and what the policy hides; exit code 1 if one cannot be connected
+    #[arg(long)]
+    start: bool,
+
     /// Directory of a function app to load and check, instead of the servers of the configuration
     #[arg(value_name = "DIR")]
     app: Option<PathBuf>,
@@ -53,19 +58,19 @@ impl Serve {
     }
 
     /// Serves as the configuration says.
-    pub(super) fn run_with(self, mut config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
-        self.add_tools(&mut config)?;
+    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
+        let config = self.with_tools(config)?;
         self.run_after(&config, make, async { Ok(()) }, &|router| router)
     }
 
-    /// Adds the tools of `--tools-dir` to the configuration.
-    pub(super) fn add_tools(&self, config: &mut Config) -> Result<(), Problem> {
+    /// Adds the directory of the flag `--tools-dir` to the backends.
+    pub(super) fn with_tools(&self, mut config: Config) -> Result<Config, Fault> {
         if let Some(directory) = &self.tools_dir {
             let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
             tools.check()?;
             config.add_backends(vec![tools])?;
         }
-        Ok(())
+        Ok(config)
     }
 
     /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
@@ -103,7 +108,14 @@ impl Check {
         }
         let config = self.settings.check(make)?;
         let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
-        super::print::print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))
+        print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))?;
+        if !self.start {
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
+        let surveyed = runtime.block_on(survey(&config));
+        surveyed.iter().try_for_each(|backend| print(&backend.to_string()))?;
+        if all_connected(&surveyed) { Ok(()) } else { Err(Problem::Backends) }
     }
 }
 

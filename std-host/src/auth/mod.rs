@@ -41,6 +41,7 @@ pub(crate) mod source;
 #[cfg(feature = "tokens")]
 mod tokens;
 
+pub use attache_core::auth::IssuerPolicy;
 pub use caller::Caller;
 pub use custom::Rejection;
 #[cfg(feature = "tokens")]
@@ -57,11 +58,10 @@ pub use platform_file::{IssuerSettings, PlatformFile};
 #[cfg(feature = "tokens")]
 pub use tokens::{InvalidResource, Tokens};
 
-use custom::Custom;
-
 use crate::budget::Budget;
 use attache_core::auth::{Access, Authenticated, Denied, Gate, Shown, Verified};
 use attache_core::http::{Refusal, Resource, Unverified};
+use custom::Custom;
 use http::HeaderMap;
 use http::header::HeaderName;
 use http::request::Parts;

@@ -2,10 +2,12 @@
 
 use super::members::Members;
 use crate::offer::{mirrors, since};
+use crate::policy::Digest;
 use attache_core::era::Version;
 use attache_core::tool::Kind;
 use core::fmt;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// A tool, prompt, resource or template, as lists print it. Unknown members are kept, and numbers
@@ -89,6 +91,19 @@ impl Entry {
         &self.key
     }
 
+    /// Whether the annotations of a tool say that it changes nothing.
+    pub(super) fn is_read_only(&self) -> bool {
+        let annotations = self.members.get("annotations").map(RawValue::get).map(Members::read);
+        matches!(annotations, Some(Ok(hints)) if hints.get("readOnlyHint").is_some_and(|hint| hint.get() == "true"))
+    }
+
+    /// Returns the digest of the definition, by which an operator pins it.
+    pub fn digest(&self) -> Digest {
+        let mut text = String::new();
+        canonical_object(&self.members.0, &mut text, DEPTH);
+        Digest(attache_core::auth::digest(text.as_bytes()))
+    }
+
     pub(super) const fn completes(&self) -> bool {
         self.completes
     }
@@ -125,10 +140,89 @@ impl Entry {
     }
 }
 
+/// Writes an object with its members sorted by name, so that a server that writes them in another
+/// order has not changed its definition. Repeated members stay, because clients may read any of
+/// them.
+fn canonical_object(members: &[(String, Box<RawValue>)], out: &mut String, depth: usize) {
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    out.push('{');
+    for (number, (name, value)) in sorted.into_iter().enumerate() {
+        out.push_str(if number > 0 { "," } else { "" });
+        out.push_str(&Value::from(name.as_str()).to_string());
+        out.push(':');
+        canonical(value, out, depth);
+    }
+    out.push('}');
+}
+
+/// Writes a value without white space, with numbers as they were written.
+fn canonical(value: &RawValue, out: &mut String, depth: usize) {
+    let text = value.get();
+    match text.bytes().next() {
+        Some(b'{') if depth > 0 => match Members::read_all(text) {
+            Ok(members) => canonical_object(&members, out, depth - 1),
+            Err(_) => out.push_str(text),
+        },
+        Some(b'[') if depth > 0 => {
+            let elements: Vec<Box<RawValue>> = serde_json::from_str(text).unwrap_or_default();
+            out.push('[');
+            for (number, element) in elements.iter().enumerate() {
+                out.push_str(if number > 0 { "," } else { "" });
+                canonical(element, out, depth - 1);
+            }
+            out.push(']');
+        }
+        // Escapes have several spellings.
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            Ok(string) => out.push_str(&Value::from(string).to_string()),
+            Err(_) => out.push_str(text),
+        },
+        _ => out.push_str(text),
+    }
+}
+
+/// The depth up to which white space and the order of members do not count. JSON readers commonly
+/// refuse deeper values.
+const DEPTH: usize = 100;
+
 const fn key_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Tool | Kind::Prompt => "name",
         Kind::Resource => "uri",
         Kind::Template => "uriTemplate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(json: &str) -> Digest {
+        Entry::read(Kind::Prompt, json).expect("a sound entry").digest()
+    }
+
+    #[test]
+    fn definition_has_one_digest_whatever_its_layout_and_another_after_each_change() {
+        let base = digest(r#"{"name":"a","b":[1.0,{"c":"d","e":null}]}"#);
+        for (json, is_same) in [
+            (r#"{"b":[1.0,{"e":null,"c":"\u0064"}],"name":"a"}"#, true),
+            ("{\"name\" : \"a\",\n\"b\": [1.0, {\"c\":\"d\", \"e\":null}]}", true),
+            (r#"{"name":"a","b":[1,{"c":"d","e":null}]}"#, false),
+            (r#"{"name":"a","b":[{"c":"d","e":null},1.0]}"#, false),
+            (r#"{"name":"a","b":[1.0,{"c":"x","c":"d","e":null}]}"#, false),
+            (r#"{"name":"a","b":[1.0,{"c":"d ","e":null}]}"#, false),
+            (r#"{"name":"a","b":[1.0,{"c":"d","e":null}],"f":false}"#, false),
+            (r#"{"name":"b","b":[1.0,{"c":"d","e":null}]}"#, false),
+        ] {
+            assert_eq!(digest(json) == base, is_same, "{json}");
+        }
+    }
+
+    #[test]
+    fn digest_of_a_deeply_nested_definition_is_computed() {
+        let nested = |inner: &str| format!("{{\"name\":\"a\",\"b\":{}{inner}{}}}", "[".repeat(9999), "]".repeat(9999));
+        assert_eq!(digest(&nested("1")), digest(&nested("1")));
+        assert_ne!(digest(&nested("1")), digest(&nested("2")));
     }
 }

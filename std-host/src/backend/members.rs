@@ -15,6 +15,11 @@ impl Members {
         serde_json::from_str(json)
     }
 
+    /// Reads the members of an object, also those with the same name.
+    pub(super) fn read_all(json: &str) -> Result<Vec<(String, Box<RawValue>)>, serde_json::Error> {
+        serde_json::from_str::<AllMembers>(json).map(|all| all.0)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&RawValue> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
@@ -51,24 +56,37 @@ pub(super) fn one_line(value: &RawValue) -> String {
     value.get().replace(['\n', '\r'], " ")
 }
 
-impl<'de> Deserialize<'de> for Members {
+/// The members of an object, also those with the same name.
+struct AllMembers(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for AllMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Members;
+            type Value = AllMembers;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
-                while let Some((name, value)) = map.next_entry()? {
-                    members.set(name, value);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AllMembers, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
-                Ok(members)
+                Ok(AllMembers(members))
             }
         }
         deserializer.deserialize_map(Object)
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Self::default();
+        for (name, value) in AllMembers::deserialize(deserializer)?.0 {
+            members.set(name, value);
+        }
+        Ok(members)
     }
 }

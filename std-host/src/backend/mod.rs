@@ -44,6 +44,7 @@ mod members;
 mod publisher;
 mod watches;
 
+pub use crate::offer::HiddenEntry;
 pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;

@@ -4,7 +4,8 @@ use super::watches::Watches;
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
 use crate::limits::STOP_GRACE;
-use crate::offer::{Asked, Called, Changes, Completion, NameTaken, Needed, Offer, Source, WeakChanges};
+use crate::offer::{Asked, Called, Changes, Completion, HiddenEntry, NameTaken, Offer, Source, WeakChanges};
+use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::tool::Kind;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -39,6 +40,11 @@ impl Backends {
     /// Adds a backend. The names of its tools and prompts get `prefix`, which may be empty; URIs do
     /// not change. The backend may change its entries while the server runs.
     pub fn add(&self, prefix: &str, backend: Arc<dyn Backend>) -> Publisher {
+        self.add_with_policy(prefix, backend, Policy::new())
+    }
+
+    /// Adds a backend with a policy for its entries. The policy of the server applies, too.
+    pub fn add_with_policy(&self, prefix: &str, backend: Arc<dyn Backend>, policy: Policy) -> Publisher {
         let calls = RunningCalls::default();
         let source = {
             let mut list = self.list();
@@ -52,8 +58,15 @@ impl Backends {
             (offers.logging, offers.subscriptions) = (true, true);
             offers.declare_all();
         });
-        let changes = self.changes.downgrade();
-        let publisher = Publisher { changes, source, prefix: prefix.into(), backend: Arc::downgrade(&backend), calls };
+        self.changes.set_policy_of(Some(source), policy);
+        let publisher = Publisher {
+            changes: self.changes.downgrade(),
+            source,
+            prefix: prefix.into(),
+            backend: Arc::downgrade(&backend),
+            calls,
+            held_back: Arc::default(),
+        };
         backend.attach(publisher.clone());
         publisher
     }
@@ -113,6 +126,8 @@ pub struct Publisher {
     source: Source,
     prefix: Arc<str>,
     backend: Weak<dyn Backend>,
+    /// The entries that were reported in the log as held back by their pins.
+    held_back: Arc<Mutex<Vec<HiddenEntry>>>,
     calls: RunningCalls,
 }
 
@@ -128,13 +143,15 @@ impl Publisher {
             return Vec::new();
         };
         let offers = entries.into_iter().map(|entry| (entry.kind(), self.offer(&entry, &backend))).collect();
-        changes.replace(self.source, offers)
+        let taken = changes.replace(self.source, offers);
+        self.report_held_back(&changes);
+        taken
     }
 
     /// Returns the entries of this backend that are left out now because another entry of the server
     /// has their name or URI.
     pub fn hidden(&self) -> Vec<NameTaken> {
-        self.changes.upgrade().map(|changes| changes.offers().hidden_of(self.source)).unwrap_or_default()
+        self.changes.upgrade().map(|changes| changes.offers().taken_of(self.source)).unwrap_or_default()
     }
 
     /// Sets the instructions of this backend for the model. They follow those of the server. Text
@@ -150,11 +167,47 @@ impl Publisher {
         changes.instruct(Some(self.source), &text);
     }
 
-    /// Notifies the clients that have subscribed to this resource that it has changed.
+    /// Notifies the clients that have subscribed to this resource that it has changed, if the
+    /// policies admit it.
     pub fn resource_updated(&self, uri: impl Into<String>) {
         if let Some(changes) = self.changes.upgrade() {
-            changes.resource(uri);
+            changes.resource_of(self.source, uri.into());
         }
+    }
+
+    /// Replaces the policy of this backend. Running calls continue.
+    pub fn set_policy(&self, policy: Policy) {
+        if let Some(changes) = self.changes.upgrade() {
+            changes.set_policy_of(Some(self.source), policy);
+            self.report_held_back(&changes);
+        }
+    }
+
+    /// Returns the entries of this backend that policies hide from callers.
+    pub fn hidden_by_policy(&self) -> Vec<HiddenEntry> {
+        self.changes.upgrade().map(|changes| changes.offers().hidden(self.source)).unwrap_or_default()
+    }
+
+    /// Returns the definitions of all entries that this backend has published, also of those that
+    /// policies hide: the kind, the name or URI that clients see, and the digest to pin.
+    pub fn definitions(&self) -> Vec<(Kind, String, Digest)> {
+        self.changes.upgrade().map(|changes| changes.offers().definitions(self.source)).unwrap_or_default()
+    }
+
+    /// Returns the patterns of the backend's policy that match none of its entries.
+    pub fn unmatched_patterns(&self) -> Vec<String> {
+        self.changes.upgrade().map(|changes| changes.offers().unmatched_patterns(Some(self.source))).unwrap_or_default()
+    }
+
+    /// Logs each entry that its pin holds back, once for each definition.
+    fn report_held_back(&self, changes: &Changes) {
+        let hidden = changes.offers().hidden(self.source).into_iter();
+        let now: Vec<_> = hidden.filter(|entry| matches!(entry.by, HiddenBy::Changed | HiddenBy::Unpinned)).collect();
+        let mut known = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
+        for HiddenEntry { kind, key, by, .. } in now.iter().filter(|entry| !known.contains(entry)) {
+            tracing::warn!(?kind, entry = key, reason = %by, "an entry of a backend is held back until it is pinned");
+        }
+        *known = now;
     }
 
     fn offer(&self, entry: &Entry, backend: &Arc<dyn Backend>) -> Offer {
@@ -183,6 +236,8 @@ impl Publisher {
             arguments: None,
             mirrors: entry.mirrors().to_vec(),
             needs: entry.scopes().iter().cloned().map(Needed::Scope).collect(),
+            is_read_only: entry.is_read_only(),
+            digest: Some(entry.digest()),
             start: Box::new(start),
             complete,
             source: Some(self.source),

@@ -174,6 +174,27 @@ impl Bridge {
         let _ = states.wait_for(|state| matches!(state, State::Up(_) | State::Idle)).await;
     }
 
+    /// Waits until the bridge is connected, or until the first attempt has failed.
+    ///
+    /// # Errors
+    /// Why the attempt has failed. `None` if the bridge is not attached to a server, or was stopped.
+    pub async fn tried(&self) -> Result<(), Option<Error>> {
+        let mut states = self.upstream().ok_or(None)?.state.subscribe();
+        let is_known = |state: &State| !matches!(state, State::Down { reason: None, .. });
+        match &*states.wait_for(is_known).await.map_err(|_| None)? {
+            State::Up(_) | State::Idle => Ok(()),
+            State::Down { reason, .. } => Err(reason.clone()),
+        }
+    }
+
+    /// Returns the revision that is spoken with the upstream, while it is connected.
+    pub fn revision(&self) -> Option<Version> {
+        match &*self.upstream()?.state.borrow() {
+            State::Up(connection) => Some(connection.client.version()),
+            State::Idle | State::Down { .. } => None,
+        }
+    }
+
     /// The name of the upstream for people.
     pub fn name(&self) -> &str {
         &self.name

@@ -13,7 +13,7 @@ use attache_core::mcp;
 use attache_core::tool::Kind;
 use bytes::Bytes;
 use core::mem::take;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -32,6 +32,9 @@ pub(crate) struct Listening {
     body: Bytes,
     /// `None` if all subscriptions were ended before this one began.
     changes: Option<broadcast::Receiver<Change>>,
+    /// The resources for which the caller had the permissions when the subscription began. Others
+    /// were unknown then.
+    permitted: HashSet<String>,
     /// For the backends that offer the resources of the subscription.
     _watched: Vec<Watched>,
     /// What is to be told.
@@ -49,9 +52,23 @@ impl Listening {
         let body = Bytes::copy_from_slice(&body);
         // MCP 2026-07-28 basic/patterns/subscriptions: the acknowledgement is the first message.
         let due = VecDeque::from([Due::Acknowledgement]);
-        let mut watched = Vec::new();
-        listen.each_uri(&body, |uri| watched.extend(server.backends.watch(&uri.chars().collect::<String>())));
-        Self { server, listen, body, changes, _watched: watched, due, place, watch }
+        let (mut watched, mut permitted) = (Vec::new(), HashSet::new());
+        let offers = server.changes.offers();
+        listen.each_uri(&body, |uri| {
+            let uri = uri.chars().collect::<String>();
+            watched.extend(server.backends.watch(&uri));
+            if offers.needs_of_uri(&uri).is_some() {
+                permitted.insert(uri);
+            }
+        });
+        Self { server, listen, body, changes, permitted, _watched: watched, due, place, watch }
+    }
+
+    /// Whether the subscription includes this resource and the caller may hear of it. A resource
+    /// that requires permissions may have been added after the subscription began.
+    fn wants(&self, uri: &str) -> bool {
+        self.listen.wants_uri(&self.body, uri)
+            && (self.permitted.contains(uri) || self.server.changes.offers().needs_of_uri(uri) != Some(true))
     }
 
     /// Returns the answer for a subscription that exceeds the limits.
@@ -79,15 +96,15 @@ impl Listening {
             };
             match change {
                 Ok(Change::List(kind)) => self.due.push_back(Due::List(kind)),
-                Ok(Change::Resource(uri)) if self.listen.wants_uri(&self.body, &uri) => {
-                    self.due.push_back(Due::Resource(uri));
-                }
+                Ok(Change::Resource(uri)) if self.wants(&uri) => self.due.push_back(Due::Resource(uri)),
                 Ok(Change::Resource(_) | Change::Page(_)) => {}
                 // The missed changes are unknown: any list and any resource may have changed.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    let due = &mut self.due;
-                    due.extend([Kind::Tool, Kind::Prompt, Kind::Resource].map(Due::List));
-                    self.listen.each_uri(&self.body, |uri| due.push_back(Due::Resource(uri.chars().collect())));
+                    self.due.extend([Kind::Tool, Kind::Prompt, Kind::Resource].map(Due::List));
+                    let mut uris = Vec::new();
+                    self.listen.each_uri(&self.body, |uri| uris.push(uri.chars().collect::<String>()));
+                    uris.retain(|uri| self.wants(uri));
+                    self.due.extend(uris.into_iter().map(Due::Resource));
                 }
                 Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => {
                     let mut last = Growing::unlimited();

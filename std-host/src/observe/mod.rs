@@ -5,6 +5,7 @@
 //! results and header fields are not in records. The caller's name comes from verified credentials,
 //! and belongs in a log but not in a label.
 
+mod audit;
 mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -21,6 +22,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
+pub use audit::AuditLog;
 pub use log::ExchangeLog;
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
@@ -34,6 +36,12 @@ pub(crate) use watch::Watch;
 pub trait Observe: Send + Sync + 'static {
     /// Called when a message was answered, or when it will not be answered any more.
     fn exchange(&self, exchange: &Exchange<'_>);
+
+    /// Whether this observer needs the arguments of calls ([`Exchange::arguments`]). They are copied
+    /// only if an observer needs them.
+    fn needs_arguments(&self) -> bool {
+        false
+    }
 }
 
 /// One message and its outcome.
@@ -49,6 +57,11 @@ pub struct Exchange<'a> {
     /// The caller: `key NAME`, or the issuer and the subject of the token, separated by a space.
     /// `None` if the server does not distinguish callers, or if the message was refused before.
     pub caller: Option<&'a str>,
+    /// The application that calls, by the name in its token (`azp`, `appid`, `client_id` or `cid`).
+    pub application: Option<&'a str>,
+    /// The arguments of a call as JSON, printable and truncated, if an observer needs them. Text of
+    /// the caller.
+    pub arguments: Option<&'a str>,
     /// The protocol revision of the request. `None` if the message was refused before the revision
     /// was known.
     pub revision: Option<Version>,

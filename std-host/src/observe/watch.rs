@@ -11,8 +11,11 @@ use attache_core::era::Version;
 use attache_core::exchange::{Next, Opened, Reply};
 use attache_core::mcp::MessageLabel;
 use attache_core::rpc::Code;
+use attache_core::tool::Kind;
 use bytes::Bytes;
 use core::net::IpAddr;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +27,8 @@ pub(crate) struct Watch {
     transport: Transport,
     pub(crate) peer: Option<IpAddr>,
     caller: Option<String>,
+    application: Option<String>,
+    arguments: Option<String>,
     revision: Option<Version>,
     method: &'static str,
     offer: Option<Arc<Offer>>,
@@ -44,6 +49,8 @@ impl Watch {
             transport,
             peer: None,
             caller: None,
+            application: None,
+            arguments: None,
             revision: None,
             method: MessageLabel::Unreadable.as_str(),
             offer: None,
@@ -68,18 +75,52 @@ impl Watch {
             return;
         }
         self.called_by(who);
-        if let Next::Call(ticket) = &opened.next {
-            let call = ticket.call(body, who);
-            let (kind, index) = call.operation().entry();
-            self.offer = offers.offer(kind, index);
-            self.meta = Some(Metadata::of(body, call.metadata()));
+        match &opened.next {
+            Next::Call(ticket) => {
+                let call = ticket.call(body, who);
+                let (kind, index) = call.operation().entry();
+                self.offer = offers.offer(kind, index);
+                self.meta = Some(Metadata::of(body, call.metadata()));
+            }
+            Next::Reply(reply) => match reply.denied() {
+                Some((_, operation)) => {
+                    let (kind, index) = operation.entry();
+                    self.offer = offers.offer(kind, index);
+                }
+                None if refused && offers.hides_some() => self.hidden(offers, body),
+                None => {}
+            },
+            _ => {}
+        }
+        if self.observers.list.iter().any(|observer| observer.needs_arguments()) {
+            self.arguments = Params::of(body).and_then(|params| Some(printable(params.arguments?.get(), ARGUMENTS)));
+        }
+    }
+
+    /// Records that the message names an entry which a policy hides.
+    fn hidden(&mut self, offers: &Registry, body: &[u8]) {
+        let Some(params) = Params::of(body) else { return };
+        let kinds: &[Kind] = match self.method {
+            "tools/call" => &[Kind::Tool],
+            "prompts/get" => &[Kind::Prompt],
+            "resources/read" | "resources/subscribe" => &[Kind::Resource, Kind::Template],
+            _ => return,
+        };
+        let Some(key) = params.name.or(params.uri) else { return };
+        self.offer = kinds.iter().find_map(|kind| offers.hidden_at(*kind, &key));
+        if self.offer.is_some() {
+            self.reason = Some("policy");
         }
     }
 
     /// Records the caller.
     pub(crate) fn called_by(&mut self, who: &Authenticated<'_>) {
         self.caller = match (who.claims(), who.key_name()) {
-            (Some(claims), _) => Some(of_token(claims.json())),
+            (Some(claims), _) => {
+                let (caller, application) = of_token(claims.json());
+                self.application = application;
+                Some(caller)
+            }
             (None, Some(name)) => Some(printable(&format!("key {name}"), CALLER)),
             (None, None) => None,
         };
@@ -195,6 +236,8 @@ impl Drop for Watch {
             transport: self.transport,
             peer: self.peer,
             caller: self.caller.as_deref(),
+            application: self.application.as_deref(),
+            arguments: self.arguments.as_deref(),
             revision: self.revision,
             method: self.method,
             name: self.offer.as_ref().map(|offer| &*offer.key),
@@ -215,11 +258,38 @@ impl Drop for Watch {
 /// Most characters of a caller in a record.
 const CALLER: usize = 120;
 
-/// Returns the issuer and the subject of a token from its claims. For an application's own token,
-/// the subject is the application.
-fn of_token(claims: &[u8]) -> String {
+/// Most characters of the arguments in a record.
+const ARGUMENTS: usize = 2048;
+
+/// Returns the issuer and the subject of a token from its claims, and the application that it was
+/// issued to. For an application's own token, the subject is the application.
+fn of_token(claims: &[u8]) -> (String, Option<String>) {
     let claims: serde_json::Value = serde_json::from_slice(claims).unwrap_or_default();
     let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
     let subject = ["sub", "oid", "azp", "client_id"].into_iter().find_map(text).unwrap_or("?");
-    printable(&format!("{} {subject}", text("iss").unwrap_or("?")), CALLER)
+    let application = ["azp", "appid", "client_id", "cid"].into_iter().find_map(text);
+    let caller = printable(&format!("{} {subject}", text("iss").unwrap_or("?")), CALLER);
+    (caller, application.map(|application| printable(application, CALLER)))
+}
+
+/// The members of `params` that name an entry, and the arguments.
+#[derive(Deserialize)]
+struct Params<'a> {
+    name: Option<String>,
+    uri: Option<String>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    params: Option<Params<'a>>,
+}
+
+impl<'a> Params<'a> {
+    /// `None` if the message has no params, or others.
+    fn of(body: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice::<Message<'a>>(body).ok()?.params
+    }
 }

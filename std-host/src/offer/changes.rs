@@ -4,6 +4,7 @@
 use super::add_error::AddError;
 use super::registry::{self, NameTaken, Source};
 use super::state::States;
+use crate::policy::Policy;
 use attache_core::tool::Kind;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
@@ -94,6 +95,19 @@ impl Changes {
         taken
     }
 
+    /// Replaces the policy of a backend or, with `None`, of the server.
+    pub(crate) fn set_policy_of(&self, source: Option<Source>, policy: Policy) {
+        let changed = self.edit(|registry| registry.set_policy(source, Arc::new(policy)));
+        changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
+    }
+
+    /// Notifies the subscriptions of a resource that a backend has updated.
+    pub(crate) fn resource_of(&self, source: Source, uri: String) {
+        if self.offers().admits_uri(Some(source), &uri) {
+            self.tell(Change::Resource(uri));
+        }
+    }
+
     /// Sets the instructions of the program or of a backend.
     pub(crate) fn instruct(&self, source: Option<Source>, text: &str) {
         let quoted = serde_json::Value::from(text).to_string();
@@ -132,9 +146,24 @@ impl Changes {
         self.tell(Change::List(Kind::Resource));
     }
 
-    /// Notifies subscriptions that the resource with this URI has changed.
+    /// Notifies subscriptions that the resource with this URI has changed, if the policy of the
+    /// server admits it.
     pub fn resource(&self, uri: impl Into<String>) {
-        self.tell(Change::Resource(uri.into()));
+        let uri = uri.into();
+        if self.offers().admits_uri(None, &uri) {
+            self.tell(Change::Resource(uri));
+        }
+    }
+
+    /// Replaces the policy of the server. Running calls continue; requests that arrive from now on
+    /// are served by the new policy.
+    pub fn set_policy(&self, policy: Policy) {
+        self.set_policy_of(None, policy);
+    }
+
+    /// Returns the patterns of the policy of the server that match none of its offers.
+    pub fn unmatched_patterns(&self) -> Vec<String> {
+        self.offers().unmatched_patterns(None)
     }
 
     /// Reports that the user has finished at the page of this id

@@ -3,8 +3,9 @@
 use super::add_error::AddError;
 use super::changes::{Completion, Offer, Start};
 use super::handler::Ctx;
-use super::registry::{Asked, Needed};
+use super::registry::Asked;
 use crate::call::{Outcome, Run, Sealer, crashed, fault_of_keys};
+use crate::policy::Needed;
 use attache_core::era::Version;
 use core::future::ready;
 use serde_json::{Map, Value, json};
@@ -33,6 +34,8 @@ impl Entry {
                 arguments: None,
                 mirrors: Vec::new(),
                 needs: Vec::new(),
+                is_read_only: false,
+                digest: None,
                 start: starting(start),
                 complete: None,
                 source: None,
@@ -128,6 +131,7 @@ impl Entry {
         if let Some(fault) = fault {
             return Err(AddError::Invalid(fault));
         }
+        offer.is_read_only = listed.get("annotations").is_some_and(|hints| hints["readOnlyHint"] == true);
         if !completions.is_empty() {
             offer.complete = Some(by_argument(completions));
         }
@@ -222,7 +226,7 @@ macro_rules! listed {
             /// token.
             #[must_use]
             pub fn scope(mut self, scope: &str) -> Self {
-                self.entry.need(super::registry::Needed::Scope(scope.to_owned()));
+                self.entry.need(crate::policy::Needed::Scope(scope.to_owned()));
                 self
             }
 
@@ -230,7 +234,7 @@ macro_rules! listed {
             /// not apply to anonymous callers and holders of keys. Guests are asked for a token.
             #[must_use]
             pub fn role(mut self, role: &str) -> Self {
-                self.entry.need(super::registry::Needed::Role(role.to_owned()));
+                self.entry.need(crate::policy::Needed::Role(role.to_owned()));
                 self
             }
 

@@ -18,6 +18,7 @@ mod registry;
 mod resource;
 mod rules;
 mod schema;
+mod shelf;
 mod shortened;
 mod site;
 mod state;
@@ -33,8 +34,8 @@ pub(crate) use mirror::mirrors;
 pub(crate) use offering::completion;
 pub(crate) use passed::PassedExtensions;
 pub use prompt::Prompt;
-pub use registry::NameTaken;
-pub(crate) use registry::{Asked, Called, Known, Needed, Source};
+pub(crate) use registry::{Asked, Called, Known, Source};
+pub use registry::{HiddenEntry, NameTaken};
 pub use resource::Resource;
 #[cfg(any(feature = "files", feature = "functions"))]
 pub(crate) use rules::Rules;

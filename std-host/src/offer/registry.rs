@@ -1,11 +1,13 @@
 //! The registry of a server's offers, by index and by key, with the functions that run them.
 
+use super::shelf::{Policies, Shelf, Shown};
 use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
     Asking, Binding, CompletionRequest, EventReceiver, Events, Extensions, Failure, Metadata, Outcome, Parking, Run,
     Sealer, Suspended, crashed,
 };
+use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::auth::Need;
 use attache_core::era::{Client, Version};
 use attache_core::json::{self, Text};
@@ -16,8 +18,7 @@ use bytes::Bytes;
 use core::fmt;
 use core::future::ready;
 use serde_json::{Map, Value};
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -38,6 +39,7 @@ pub(crate) struct Registry<C> {
     pub(crate) extensions: Arc<Extensions>,
     /// Scopes that include others, as pairs of the broad and the included one.
     pub(crate) implied: Vec<(String, String)>,
+    policies: Policies,
     instructions: Instructions,
     /// Incremented with every change of a list.
     generation: u32,
@@ -49,18 +51,6 @@ struct Instructions {
     /// Those of the program, and of each backend.
     each: BTreeMap<Option<Source>, String>,
     all: String,
-}
-
-/// The offers of one kind, in the order in which they were added.
-#[derive(Clone, Debug)]
-struct Shelf<C> {
-    offers: Vec<Arc<Offer<C>>>,
-    /// Offers of backends whose keys belong to an offer of the program or of an earlier backend.
-    hidden: Vec<Arc<Offer<C>>>,
-    numbers: HashMap<Arc<str>, usize>,
-    /// Whether there has ever been an offer. The capability stays declared when the last one is
-    /// removed, because clients cache it.
-    declared: bool,
 }
 
 // Written by hand, because derived implementations would require `C: Default`.
@@ -77,15 +67,10 @@ impl<C> Default for Registry<C> {
             subscriptions: false,
             extensions: Arc::default(),
             implied: Vec::new(),
+            policies: Policies::default(),
             instructions: Instructions::default(),
             generation: 0,
         }
-    }
-}
-
-impl<C> Default for Shelf<C> {
-    fn default() -> Self {
-        Self { hidden: Vec::new(), offers: Vec::new(), numbers: HashMap::new(), declared: false }
     }
 }
 
@@ -97,6 +82,10 @@ pub struct NameTaken {
 }
 
 impl NameTaken {
+    pub(super) fn new(kind: Kind, key: &str) -> Self {
+        Self { kind, key: key.to_owned() }
+    }
+
     /// Returns the kind of the entry.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -130,8 +119,12 @@ pub(crate) struct Offer<C> {
     pub(crate) arguments: Option<Vec<String>>,
     /// The arguments that clients mirror in headers, as pairs of header and path.
     pub(crate) mirrors: Vec<(String, String)>,
-    /// The scopes and roles that the caller's token must have.
+    /// The scopes and roles that the caller's token must have, without those of policies.
     pub(crate) needs: Vec<Needed>,
+    /// Whether the annotations of a tool say that it is read-only.
+    pub(crate) is_read_only: bool,
+    /// The digest of the definition, if a backend has published it.
+    pub(crate) digest: Option<Digest>,
     /// Reads the input of the call and runs the handler.
     pub(crate) start: Start<C>,
     /// Completes the arguments. `None` if the server's completion does.
@@ -144,10 +137,17 @@ pub(crate) struct Offer<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Source(pub(crate) u32);
 
-/// A scope or a role.
-pub(crate) enum Needed {
-    Scope(String),
-    Role(String),
+/// An entry of a backend that is not offered to callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HiddenEntry {
+    /// The kind of the entry.
+    pub kind: Kind,
+    /// The name, URI or template that clients would see.
+    pub key: String,
+    /// The reason.
+    pub by: HiddenBy,
+    pub(crate) digest: Option<Digest>,
 }
 
 /// What all calls of a request share: the handle to change the offers, the parked calls, the key that
@@ -256,29 +256,10 @@ impl<C> Completion<C> {
     }
 }
 
-impl<C> Shelf<C> {
-    /// Replaces all entries of `source`. They are listed after those of lower sources, and the entry
-    /// of the lowest source has a key that several sources offer. Returns whether the list has
-    /// changed, and the keys of `source` that lower sources have.
-    fn replace(&mut self, source: Source, fresh: Vec<Arc<Offer<C>>>) -> (bool, Vec<String>) {
-        let listed = |offer: &Arc<Offer<C>>| (Arc::clone(&offer.key), offer.members.clone());
-        let before: Vec<_> = self.offers.iter().map(listed).collect();
-        self.declared |= !fresh.is_empty();
-        let mut all: Vec<_> = self.offers.drain(..).chain(self.hidden.drain(..)).collect();
-        all.retain(|offer| offer.source != Some(source));
-        all.extend(fresh);
-        all.sort_by_key(|offer| offer.source);
-        let mut keys = HashSet::new();
-        (self.offers, self.hidden) = all.into_iter().partition(|offer| keys.insert(Arc::clone(&offer.key)));
-        self.numbers = self.offers.iter().enumerate().map(|(number, offer)| (Arc::clone(&offer.key), number)).collect();
-        let differs = before != self.offers.iter().map(listed).collect::<Vec<_>>();
-        (differs, self.hidden_of(source))
-    }
-
-    /// Returns the keys of `source` that lower sources have.
-    fn hidden_of(&self, source: Source) -> Vec<String> {
-        let own = self.hidden.iter().filter(|offer| offer.source == Some(source));
-        own.map(|offer| offer.key.to_string()).collect()
+impl<C> Offer<C> {
+    /// Whether this offer and `other` are of one source and have one key.
+    pub(super) fn has_place(&self, other: &Self) -> bool {
+        self.source == other.source && self.key == other.key
     }
 }
 
@@ -289,21 +270,18 @@ impl<C: Clone> Registry<C> {
     /// If the key is taken.
     pub(crate) fn add(&mut self, kind: Kind, offer: Offer<C>) -> Result<(), NameTaken> {
         let completes = offer.complete.is_some();
-        let shelf = self.of_mut(kind);
-        match shelf.numbers.entry(offer.key.clone()) {
-            Entry::Occupied(taken) => return Err(NameTaken { kind, key: taken.key().to_string() }),
-            Entry::Vacant(free) => free.insert(shelf.offers.len()),
-        };
-        shelf.offers.push(Arc::new(offer));
-        shelf.declared = true;
+        let policies = core::mem::take(&mut self.policies);
+        let added = self.of_mut(kind).add(kind, offer, &policies);
+        self.policies = policies;
+        added?;
         self.completes |= completes;
         self.generation = self.generation.wrapping_add(1);
         Ok(())
     }
 
-    /// Whether no list has an entry.
+    /// Whether there is no offer, not even one that a policy hides.
     pub(crate) fn is_empty(&self) -> bool {
-        Kind::ALL.into_iter().all(|kind| self.of(kind).offers.is_empty())
+        Kind::ALL.into_iter().all(|kind| self.of(kind).of(None).next().is_none())
     }
 
     /// Declares all kinds of entries: a backend may come with any of them after clients have asked what the server offers.
@@ -320,25 +298,79 @@ impl<C: Clone> Registry<C> {
             self.completes |= offer.complete.is_some();
             fresh[kind as usize].push(Arc::new(offer));
         }
-        let mut changed = Vec::new();
-        for (kind, fresh) in Kind::ALL.into_iter().zip(fresh) {
-            let (differs, keys) = self.of_mut(kind).replace(source, fresh);
-            taken.extend(keys.into_iter().map(|key| NameTaken { kind, key }));
-            changed.extend(differs.then_some(kind));
-        }
-        if !changed.is_empty() {
-            self.generation = self.generation.wrapping_add(1);
-        }
+        let changed = self.each_shelf(|kind, shelf, policies| {
+            let (differs, names) = shelf.replace(kind, source, core::mem::take(&mut fresh[kind as usize]), policies);
+            taken.extend(names);
+            differs
+        });
         (changed, taken)
     }
 
-    /// Returns the entries of `source` that are not listed because lower sources have their keys.
-    pub(crate) fn hidden_of(&self, source: Source) -> Vec<NameTaken> {
-        let hidden = |kind: Kind| {
-            let keys = self.of(kind).hidden_of(source);
-            keys.into_iter().map(move |key| NameTaken { kind, key })
+    /// Replaces the policy of a backend or, with `None`, of the server. Returns the lists that have
+    /// changed.
+    pub(crate) fn set_policy(&mut self, source: Option<Source>, policy: Arc<Policy>) -> Vec<Kind> {
+        self.policies.set(source, policy);
+        self.each_shelf(|kind, shelf, policies| shelf.refresh(kind, policies))
+    }
+
+    /// Changes the shelf of each kind, and returns the kinds for which `change` returns `true`.
+    fn each_shelf(&mut self, mut change: impl FnMut(Kind, &mut Shelf<C>, &Policies) -> bool) -> Vec<Kind> {
+        let policies = core::mem::take(&mut self.policies);
+        let changed: Vec<_> =
+            Kind::ALL.into_iter().filter(|kind| change(*kind, self.of_mut(*kind), &policies)).collect();
+        self.policies = policies;
+        if !changed.is_empty() {
+            self.generation = self.generation.wrapping_add(1);
+        }
+        changed
+    }
+
+    /// Returns the offers of a backend that are hidden from callers, with the reason of each.
+    pub(crate) fn hidden(&self, source: Source) -> Vec<HiddenEntry> {
+        let of = |kind| {
+            let hidden = self.of(kind).hidden(kind, source, &self.policies);
+            hidden.map(move |(offer, by)| HiddenEntry { kind, key: offer.key.to_string(), by, digest: offer.digest })
         };
-        Kind::ALL.into_iter().flat_map(hidden).collect()
+        Kind::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// Whether a policy hides an offer.
+    pub(crate) fn hides_some(&self) -> bool {
+        Kind::ALL.into_iter().any(|kind| self.of(kind).hides_some())
+    }
+
+    /// Returns the hidden offer with this name or URI.
+    pub(crate) fn hidden_at(&self, kind: Kind, key: &str) -> Option<Arc<Offer<C>>> {
+        let json = serde_json::Value::from(key).to_string();
+        let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
+        self.of(kind).all().find(|offer| kind.finds(&offer.key, text)).map(Arc::clone)
+    }
+
+    /// Returns the key and the digest of each offer of a backend, also of those that are hidden.
+    pub(crate) fn definitions(&self, source: Source) -> Vec<(Kind, String, Digest)> {
+        let of = |kind| {
+            let offers = self.of(kind).of(Some(source));
+            offers.filter_map(move |offer| Some((kind, offer.key.to_string(), offer.digest?)))
+        };
+        Kind::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// Returns the patterns of policies that match no offer: those of a backend for its offers or,
+    /// with `None`, those of the server for all offers.
+    pub(crate) fn unmatched_patterns(&self, source: Option<Source>) -> Vec<String> {
+        let of = |kind| self.of(kind).of(source).map(move |offer| (kind, &*offer.key));
+        let all: Vec<_> = Kind::ALL.into_iter().flat_map(of).collect();
+        self.policies.own(source).map(|policy| policy.unmatched(&all)).unwrap_or_default()
+    }
+
+    /// Whether the policies let callers hear of changes of the resource with this URI.
+    pub(crate) fn admits_uri(&self, source: Option<Source>, uri: &str) -> bool {
+        self.policies.of(source).all(|policy| policy.admits_uri(uri))
+    }
+
+    /// Returns the entries of `source` that are not listed because lower sources have their keys.
+    pub(crate) fn taken_of(&self, source: Source) -> Vec<NameTaken> {
+        Kind::ALL.into_iter().flat_map(|kind| self.of(kind).taken_of(kind, source, &self.policies)).collect()
     }
 
     /// Sets the instructions of the program or of a backend, JSON-escaped. Empty ones are removed.
@@ -358,26 +390,29 @@ impl<C: Clone> Registry<C> {
 
     /// Returns the offer at this index.
     pub(crate) fn offer(&self, kind: Kind, index: usize) -> Option<Arc<Offer<C>>> {
-        self.of(kind).offers.get(index).cloned()
+        self.of(kind).shown.get(index).map(|shown| Arc::clone(&shown.offer))
     }
 
     /// Removes an offer. Returns `false` if there is none with this key.
     pub(crate) fn remove(&mut self, kind: Kind, key: &str) -> bool {
-        let shelf = self.of_mut(kind);
-        let Some(number) = shelf.numbers.remove(key) else {
-            return false;
-        };
-        shelf.offers.remove(number);
-        shelf.numbers.values_mut().filter(|other| **other > number).for_each(|other| *other -= 1);
-        self.generation = self.generation.wrapping_add(1);
-        true
+        let changed = self.each_shelf(|of, shelf, policies| of == kind && shelf.remove(kind, key, policies));
+        !changed.is_empty()
     }
 
     /// The source of the resource with this URI: that of its own entry, or of the template that it fits.
     pub(crate) fn source_of(&self, uri: &str) -> Option<Source> {
+        self.shown_for(uri)?.offer.source
+    }
+
+    /// Whether reading this URI needs permissions. `None` if there is no such resource.
+    pub(crate) fn needs_of_uri(&self, uri: &str) -> Option<bool> {
+        Some(!self.shown_for(uri)?.needs.is_empty())
+    }
+
+    fn shown_for(&self, uri: &str) -> Option<&Shown<C>> {
         let json = serde_json::Value::from(uri).to_string();
         let text = attache_core::json::Value::parse(json.as_bytes()).ok()?.text()?;
-        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.offer(kind, self.find(kind, text)?)?.source)
+        [Kind::Resource, Kind::Template].into_iter().find_map(|kind| self.of(kind).shown.get(self.find(kind, text)?))
     }
 
     pub(crate) fn complete_with(&mut self, completion: Completion<C>) {
@@ -398,7 +433,7 @@ impl<C: Clone> Registry<C> {
     ) -> Started<C> {
         let request_meta = call.request_meta();
         let (kind, index) = call.operation().entry();
-        let Some(offer) = self.of(kind).offers.get(index) else {
+        let Some(Shown { offer, .. }) = self.of(kind).shown.get(index) else {
             return Started::ended(crashed(&"a call of something that is not there"));
         };
         let binding = Binding::of(body, &call, kind, &offer.key);
@@ -487,16 +522,16 @@ impl<C: Clone> Registry<C> {
 
 impl<C: Clone> Catalogue for Registry<C> {
     fn len(&self, kind: Kind) -> usize {
-        self.of(kind).offers.len()
+        self.of(kind).shown.len()
     }
 
     fn key(&self, kind: Kind, index: usize) -> Option<&str> {
-        Some(&self.of(kind).offers.get(index)?.key)
+        Some(&self.of(kind).shown.get(index)?.offer.key)
     }
 
     fn members<'s>(&'s self, kind: Kind, index: usize, take: &mut dyn FnMut(Member<'s>)) {
-        let offer = self.of(kind).offers.get(index);
-        let members = offer.into_iter().flat_map(|offer| &offer.members);
+        let shown = self.of(kind).shown.get(index);
+        let members = shown.into_iter().flat_map(|shown| &shown.offer.members);
         members.for_each(|(since, members)| take(Member::since(*since, members)));
     }
 
@@ -517,12 +552,12 @@ impl<C: Clone> Catalogue for Registry<C> {
     }
 
     fn mirror(&self, tool: usize, number: usize) -> Option<Mirror<'_>> {
-        let (header, path) = self.tools.offers.get(tool)?.mirrors.get(number)?;
+        let (header, path) = self.tools.shown.get(tool)?.offer.mirrors.get(number)?;
         Some(Mirror { header, path })
     }
 
     fn declares(&self, kind: Kind, index: usize, argument: Text<'_>) -> bool {
-        let Some(offer) = self.of(kind).offers.get(index) else {
+        let Some(Shown { offer, .. }) = self.of(kind).shown.get(index) else {
             return false;
         };
         match (kind, &offer.arguments) {
@@ -533,7 +568,7 @@ impl<C: Clone> Catalogue for Registry<C> {
     }
 
     fn need(&self, kind: Kind, index: usize, number: usize) -> Option<Need<'_>> {
-        Some(match self.of(kind).offers.get(index)?.needs.get(number)? {
+        Some(match self.of(kind).shown.get(index)?.needs.get(number)? {
             Needed::Scope(scope) => Need::Scope(scope),
             Needed::Role(role) => Need::Role(role),
         })
@@ -546,15 +581,19 @@ impl<C: Clone> Catalogue for Registry<C> {
 
     fn find(&self, kind: Kind, key: Text<'_>) -> Option<usize> {
         let shelf = self.of(kind);
+        let finds = |shown: &Shown<C>| kind.finds(&shown.offer.key, key);
         match (kind, key.plain()) {
-            (Kind::Template, _) => shelf.offers.iter().position(|offer| kind.finds(&offer.key, key)),
+            (Kind::Template, _) => {
+                // The list does not name the URIs of a template, so a policy judges each of them.
+                shelf.shown.iter().position(|shown| finds(shown) && shown.permits_uri(|| owned(key)))
+            }
             (_, plain) => {
                 let number = match plain {
                     Some(key) => shelf.numbers.get(key),
                     None => shelf.numbers.get(owned(key).as_str()),
                 };
                 // Only URIs have several spellings.
-                let search = || shelf.offers.iter().position(|offer| kind.finds(&offer.key, key));
+                let search = || shelf.shown.iter().position(finds);
                 number.copied().or_else(|| if kind == Kind::Resource { search() } else { None })
             }
         }

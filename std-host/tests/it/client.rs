@@ -3,7 +3,7 @@
 use attache_host::client::{
     Call, Client, ClientBuilder, Error, Event, Filter, List, Notice, QuestionMethod, RawJson, Request, Version,
 };
-use attache_host::{Ask, Changes, Ctx, Level, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool, ToolError, stdio};
+use attache_host::{Ask, Changes, Ctx, Level, NoArgs, Prompt, Resource, Server, ServerBuilder, Tool, stdio};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use schemars::JsonSchema;
@@ -62,7 +62,7 @@ fn server() -> (ServerBuilder, Changes, Arc<Seen>) {
             let who = ctx.ask("who", Ask::form("Who are you?", schema))?;
             let says = ctx.ask("model", Ask::sample("Say something", 10))?;
             let text = says["content"]["text"].as_str().unwrap_or_default().to_owned();
-            Ok::<_, ToolError>(format!("{} {} {text}", who["action"], who["content"]["name"]))
+            Ok(format!("{} {} {text}", who["action"], who["content"]["name"]))
         })
         .tool("waits", "Never ends", move |_: NoArgs, _: Ctx| {
             let counted = Counted(Arc::clone(&counts));

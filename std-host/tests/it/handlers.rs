@@ -47,7 +47,7 @@ async fn tool_that_panics_or_fails_answers_with_a_fixed_sentence_and_the_next_ca
         })
         .tool("fails", "d", |_: NoArgs, _: Ctx| async {
             "x".parse::<u8>()?;
-            Ok::<_, ToolError>("unreachable")
+            Ok("unreachable")
         })
         .tool("refuses", "d", |_: NoArgs, _: Ctx| async { Err::<(), _>(ToolError::user("say \"please\"")) })
         .tool("works", "d", |_: NoArgs, _: Ctx| async { "yes" });
@@ -241,6 +241,7 @@ fn place_of_panic(mistake: impl FnOnce() + core::panic::UnwindSafe) -> (String, 
     PLACE.take()
 }
 
+#[cfg(feature = "discovery")]
 #[test]
 fn texts_that_operators_write_are_parsed_and_a_wrong_one_is_an_error_that_says_what_to_write() {
     use attache_host::auth::{Issuer, Keys, Tokens};

@@ -1,7 +1,7 @@
 //! The behaviour of a server when a client exceeds a limit.
 
 use attache_host::http::{McpService, Peer};
-use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, ServerBuilder, TextStream, ToolError};
+use attache_host::{Ask, Ctx, Limits, NoArgs, Rate, Server, ServerBuilder, TextStream};
 use core::time::Duration;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -185,7 +185,7 @@ async fn each_message_of_a_batch_counts_as_a_request_of_its_caller() {
 async fn question_that_a_legacy_client_does_not_answer_in_time_fails_its_call() {
     let server = Server::new("t", "1").tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
         ctx.ask("roots", Ask::Roots)?;
-        Ok::<_, ToolError>("answered")
+        Ok("answered")
     });
     let service = McpService::new(server.build());
     let answer = send(service.clone(), initialize("2025-11-25")).await;
@@ -204,7 +204,7 @@ async fn question_that_a_legacy_client_does_not_answer_in_time_fails_its_call() 
 async fn question_in_a_batch_fails_its_call_at_once_because_no_client_could_hear_it() {
     let server = Server::new("t", "1").tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
         ctx.ask_all([("a", Ask::Roots)])?;
-        Ok::<_, ToolError>("answered")
+        Ok("answered")
     });
     let service = McpService::new(server.build());
     let answer = send(service.clone(), initialize("2025-03-26")).await;
@@ -411,7 +411,7 @@ async fn answers_to_questions_count_until_their_call_has_ended() {
     let (server, budget) = counted(&Limits::default());
     let server = server.tool("asks", "d", |_: NoArgs, ctx: Ctx| async move {
         ctx.ask_all([("a", Ask::Roots), ("b", Ask::Roots)])?;
-        Ok::<_, ToolError>("answered")
+        Ok("answered")
     });
     let service = McpService::new(server.build());
     let answer = send(service.clone(), initialize("2025-11-25")).await;

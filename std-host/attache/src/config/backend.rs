@@ -6,6 +6,7 @@ mod made;
 mod place;
 mod schema;
 
+use super::policy::{self, PolicyRules};
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::client::Version;
 pub(crate) use children::Children;
@@ -30,6 +31,7 @@ pub(crate) struct Backend {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) plain_http: bool,
     pub(crate) version: Option<Version>,
+    pub(crate) rules: PolicyRules,
     /// Whether the entries stay in the lists while the server is down.
     pub(crate) keeps_entries: bool,
     pub(crate) children: Children,
@@ -54,6 +56,7 @@ impl Backend {
             headers: Vec::new(),
             plain_http: false,
             version: None,
+            rules: PolicyRules::default(),
             keeps_entries: false,
             children: Children::default(),
             origin,
@@ -109,7 +112,10 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
     let mut given = Given::default();
     for (key, value) in table.iter() {
         let at = origin(key.span().start);
-        given.take(key.get_ref(), value.get_ref()).map_err(|what| Fault::at(at, what))?;
+        let is_rule = given.rules.take(key.get_ref(), value.get_ref(), at.clone());
+        if !is_rule.map_err(|what| Fault::at(at.clone(), what))? {
+            given.take(key.get_ref(), value.get_ref()).map_err(|what| Fault::at(at, what))?;
+        }
     }
     let fault = |what: &str| Fault::at(place.clone(), what.to_owned());
     let name = given.name.take().ok_or_else(|| fault("a backend needs a name, such as name = \"files\""))?;
@@ -120,6 +126,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
         token_file: given.token_file,
         plain_http: given.plain_http,
         version: given.version,
+        rules: given.rules,
         keeps_entries: given.keeps_entries,
         children: given.children,
         ..Backend::new(&name, where_to, place.clone())
@@ -140,6 +147,7 @@ struct Given {
     token_file: Option<PathBuf>,
     plain_http: bool,
     version: Option<Version>,
+    rules: PolicyRules,
     keeps_entries: bool,
     tools: Option<PathBuf>,
     prompts: Option<PathBuf>,
@@ -228,13 +236,8 @@ impl Given {
             "prompts_dir" => self.prompts = Some(text()?.into()),
             "resources_dir" => self.resources = Some(text()?.into()),
             _ if children::KEYS.contains(&key) => self.children.take(key, value)?,
-            "deny" | "scopes" => {
-                return Err(format!(
-                    "{key} is not supported: this version lets every caller use every tool of a backend"
-                ));
-            }
             _ => {
-                let keys = [&KEYS[..], &children::KEYS].concat().join(", ");
+                let keys = [&KEYS[..], &children::KEYS, &policy::KEYS].concat().join(", ");
                 return Err(format!("there is no setting {key} of a backend: choose from {keys}"));
             }
         }

@@ -3,11 +3,12 @@
 
 use super::backend::{self, Backend};
 use super::names;
+use super::policy::{self, PolicyRules};
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
 use core::fmt;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -36,7 +37,13 @@ pub(crate) struct Layers {
     servers: Vec<Values>,
     /// Those of each server.
     backends: Vec<Vec<Backend>>,
+    /// The policy of each server.
+    pub(super) policies: Vec<PolicyRules>,
     file: Values,
+    /// The policy of servers that have none of their own.
+    pub(super) policy: PolicyRules,
+    /// The path of the file, if there is one.
+    pub(super) path: Option<PathBuf>,
     /// Defaults of a command, instead of those of the table.
     defaults: Values,
 }
@@ -79,6 +86,7 @@ impl Layers {
     /// Adds the file at `path` with content `text`, and adds its faults. Returns whether the text is
     /// TOML.
     pub(crate) fn file(&mut self, path: &Path, text: &str, faults: &mut Faults) -> bool {
+        self.path = Some(path.to_owned());
         let file = File { path, text };
         let table = match DeTable::parse(text) {
             Ok(table) => table,
@@ -100,16 +108,23 @@ impl Layers {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("server", DeValue::Array(servers)) => {
                     for server in servers.iter() {
-                        let (mut values, mut backends) = (Values::new(), Vec::new());
+                        let (mut values, mut backends, mut rules) = (Values::new(), Vec::new(), PolicyRules::default());
                         match server.get_ref() {
-                            DeValue::Table(table) => file.server(table, &mut values, &mut backends, faults),
+                            DeValue::Table(table) => {
+                                file.server(table, &mut values, (&mut backends, &mut rules), faults);
+                            }
                             _ => faults.add(file.fault(server.span().start, NOT_A_SERVER.to_owned())),
                         }
                         self.servers.push(values);
                         self.backends.push(backends);
+                        self.policies.push(rules);
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
+                (rule, inner) if policy::KEYS.contains(&rule) => {
+                    let taken = self.policy.take(rule, inner, file.origin(at));
+                    faults.or_default(taken.map_err(|what| file.fault(at, what)));
+                }
                 (_, inner) => {
                     let at = value.span().start;
                     file.read_one(key, inner, at, "", Of::Program, &mut self.file, faults);
@@ -181,10 +196,21 @@ impl File<'_> {
         Fault::at(self.origin(offset), what)
     }
 
-    fn server(&self, table: &DeTable<'_>, values: &mut Values, backends: &mut Vec<Backend>, faults: &mut Faults) {
+    fn server(
+        &self,
+        table: &DeTable<'_>,
+        values: &mut Values,
+        (backends, rules): (&mut Vec<Backend>, &mut PolicyRules),
+        faults: &mut Faults,
+    ) {
         for (key, value) in table.iter() {
             let at = value.span().start;
             match key.get_ref().as_ref() {
+                rule if policy::KEYS.contains(&rule) => {
+                    let at = key.span().start;
+                    let taken = rules.take(rule, value.get_ref(), self.origin(at));
+                    faults.or_default(taken.map_err(|what| self.fault(at, what)));
+                }
                 "backend" => *backends = backend::read(value.get_ref(), at, &|offset| self.origin(offset), faults),
                 _ => self.read_one(key, value.get_ref(), at, "", Of::Server, values, faults),
             }

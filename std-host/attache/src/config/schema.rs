@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration file, for editors.
 
 use super::settings::{Of, Setting, shown};
-use super::{Kind, backend};
+use super::{Kind, backend, policy};
 use serde_json::{Map, Value, json};
 
 /// The schema of `attache.toml`.
@@ -9,6 +9,10 @@ pub(crate) fn schema() -> Value {
     let mut properties = properties(shown());
     let mut own = self::properties(shown().filter(|setting| setting.of == Of::Server));
     own.insert("backend".to_owned(), backend::schema());
+    for (key, rule) in policy::schema() {
+        own.insert(key.to_owned(), rule.clone());
+        properties.insert(key.to_owned(), rule);
+    }
     properties.insert(
         "server".to_owned(),
         json!({

@@ -100,6 +100,7 @@ impl Setting {
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal") => "Sessions",
+            Some("pins") => "Policy",
             Some("children") => "Child processes",
             Some(_) => "Log, metrics, traces",
         }
@@ -384,6 +385,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     program("seal.keys", Kind::Secret, "", "The same keys themselves, with a comma between them"),
     program(
+        "pins.file",
+        Kind::File,
+        "",
+        "File with the accepted definitions of backends, written by attache pin. Unset: attache.pins beside the configuration file, if it \
+         exists",
+    ),
+    program(
+        "pins.new",
+        Kind::Choice(&["hold", "pass"]),
+        "hold",
+        "Entries of backends that have no pin, while there are pins. hold: hidden until they are pinned. pass: offered",
+    ),
+    program(
         "children.most",
         Kind::Count,
         "256",
@@ -400,6 +414,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     program("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "Least severe level to log")
         .basic(),
     program("log.exchanges", Kind::Switch, "false", "Log a line for each message that is answered, with its caller").basic(),
+    program(
+        "log.audit",
+        Kind::Choice(&["off", "on", "arguments"]),
+        "off",
+        "Log a line for each use of a tool, prompt or resource and each refusal: caller, application, name, decision, duration. arguments: \
+         with the arguments, which may contain secrets",
+    ),
     program("metrics.listen", Kind::Address, "", "Address where Prometheus reads /metrics, such as 127.0.0.1:9090"),
     program(
         "status.listen",

@@ -121,7 +121,14 @@ fn backend_that_can_never_be_connected_stops_the_start_with_its_place() {
         ("name = \"a\"\ncommand = \"sh\"", &["attache.toml:4", "array of texts"]),
         ("name = \"a\"\ncommand = [\"sh\"]\ncwd = \"/no/such/place\"", &["is not a directory"]),
         ("name = \"a\"\ncommand = [\"sh\"]\nenv = [\"NO_SUCH_VARIABLE\"]", &["NO_SUCH_VARIABLE"]),
-        ("name = \"a\"\nurl = \"http://a\"\ndeny = [\"x\"]", &["attache.toml:5", "deny is not supported"]),
+        ("name = \"a\"\nurl = \"http://a\"\ndeny = \"x\"", &["attache.toml:5", "deny must be an array"]),
+        ("name = \"a\"\nurl = \"http://a\"\nread_only = 1", &["attache.toml:5", "true or false"]),
+        ("name = \"a\"\nurl = \"http://a\"\nscopes = { \"x\" = [\"a b\"] }", &["attache.toml:5", "scopes must be"]),
+        ("name = \"a\"\nurl = \"http://a\"\nscopes = [\"x\"]", &["attache.toml:5", "set auth.issuer"]),
+        ("name = \"a\"\nurl = \"http://a\"\nroles = { \"*\" = \"x\" }", &["attache.toml:5", "set auth.issuer"]),
+        ("name = \"a\"\nurl = \"http://a\"\nallow = [\"x\"]\ndeny = [\"*\"]", &["allow has \"x\"", "deny \"*\""]),
+        ("name = \"a\"\nurl = \"http://a\"\nprefix = \"p_\"\ndeny = [\"x_*\"]", &["attache.toml:6", "never matches"]),
+        ("name = \"a\"\nurl = \"http://a\"\nallow = [\"\"]", &["attache.toml:5", "pattern is empty"]),
         ("name = \"a\"\nurl = \"http://a\"\nprefx = \"x\"", &["attache.toml:5", "no setting prefx"]),
         ("name = \"a\"\nurl = \"http://a\"\nprefix = \"x y\"", &["prefix"]),
         ("name = \"a\"\nurl = \"http://a\"\ntransport = \"ws\"", &["http or sse"]),
@@ -152,4 +159,111 @@ fn gate_that_is_stopped_leaves_no_child() {
     assert!(term.success());
     assert!(server.child.wait().expect("it ends").success());
     assert!(!proc.exists(), "the child has ended with the gate");
+}
+
+#[test]
+fn policy_of_the_file_and_of_flags_hides_tools_from_lists_and_calls() {
+    let behind = Running::start();
+    let url = format!("http://{}/mcp", behind.address());
+    let file = directory("policy").join("attache.toml");
+    let table = format!("[[server]]\n[[server.backend]]\nname = \"far\"\nprefix = \"far_\"\nurl = \"{url}\"\n");
+    let of_file = |text: String| {
+        std::fs::write(&file, text).expect("written");
+        let file = file.to_str().expect("UTF-8");
+        Running::of(program(&["serve", "--listen", "127.0.0.1:0", "--config", file]))
+    };
+    for server in [
+        of_file(format!("{table}deny = [\"far_add\"]\n")),
+        of_file(format!("{table}allow = [\"far_e*\"]\n")),
+        of_file(format!("deny = [\"*_add\"]\n{table}")),
+        of_file(table.replacen("[[server]]", "[[server]]\nallow = [\"*echo\"]", 1)),
+        gate(&["--prefix", "far_", "--deny", "far_add", &url]),
+        gate(&["--prefix", "far_", "--allow", "far_echo", "--allow", "far_other", &url]),
+    ] {
+        let listed = listed(&server);
+        assert!(listed.contains("far_echo") && !listed.contains("far_add"), "{listed}");
+        let gate = format!("http://{}/mcp", server.address());
+        let run = attache(&["call", &gate, "far_add", r#"{"a":1,"b":2}"#]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && said.contains("-32602"), "{said}");
+    }
+}
+
+#[test]
+fn definition_that_changes_after_it_was_pinned_is_held_back_until_it_is_pinned_again() {
+    let directory = directory("pins");
+    let [file, pins] = ["attache.toml", "attache.pins"].map(|name| directory.join(name));
+    let serve_with = |tools: &str, rest: &str| {
+        let text = format!(
+            "{rest}\n[[server]]\n[[server.backend]]\nname = \"child\"\nprefix = \"c_\"\ncommand = [{ATTACHE:?}, \"serve\", \"--stdio\"]\n\
+             env = {{ ATTACHE_TOOLS = \"{tools}\" }}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+    };
+    let config = file.to_str().expect("UTF-8");
+    let run = |arguments: &[&str]| {
+        let run = program(&[arguments, &["--config", config]].concat()).output().expect("it runs");
+        let said = [run.stdout, run.stderr].map(|text| String::from_utf8(text).expect("UTF-8")).concat();
+        (run.status.code(), said)
+    };
+    let tools = || {
+        let server = Running::of(program(&["serve", "--listen", "127.0.0.1:0", "--config", config]));
+        let listed = listed(&server);
+        ["c_echo", "c_add"].map(|tool| listed.contains(tool))
+    };
+    serve_with("echo", "");
+    assert_eq!(
+        run(&["pin"]),
+        (
+            Some(0),
+            format!("backend \"child\" of /mcp: new tool c_echo\nPinned 1 entry of 1 backend in {}\n", pins.display())
+        )
+    );
+    assert_eq!(run(&["pin", "--check"]).0, Some(0));
+    assert_eq!(tools(), [true, false]);
+    // The backend changes a tool, and adds another one.
+    let pinned = std::fs::read_to_string(&pins).expect("pins");
+    let (before, digest) = pinned.rsplit_once("= \"").expect("a digest");
+    let other = if digest.starts_with('0') { "1" } else { "0" };
+    std::fs::write(&pins, format!("{before}= \"{other}{}", &digest[1..])).expect("written");
+    serve_with("echo,add", "");
+    assert_eq!(tools(), [false, false]);
+    let (code, said) = run(&["pin", "--check"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("changed tool c_echo") && said.contains("new tool c_add"), "{said}");
+    let (code, said) = run(&["check", "--start"]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "offers 2 tools in revision 2026-07-28",
+        "hidden: tool c_echo (the definition has changed since it was pinned)",
+        "hidden: tool c_add (the entry is new and not pinned)",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    serve_with("echo,add", "[pins]\nnew = \"pass\"");
+    assert_eq!(tools(), [false, true]);
+    serve_with("echo,add", "");
+    assert_eq!(run(&["pin", "child"]).0, Some(0));
+    assert_eq!(tools(), [true, true]);
+    assert_eq!(run(&["pin", "nobody"]).0, Some(2));
+    std::fs::write(&pins, "[broken").expect("written");
+    for command in [&["check"][..], &["serve", "--listen", "127.0.0.1:0"], &["pin", "child"]] {
+        let (code, said) = run(command);
+        assert!(code == Some(2) && said.contains("attache.pins:1:") && said.contains("attache pin"), "{said}");
+    }
+    assert_eq!(run(&["pin"]).0, Some(0), "a broken file is written again");
+    serve_with("echo,add", &format!("[pins]\nfile = {:?}", directory.join("no.pins")));
+    let (code, said) = run(&["check"]);
+    assert!(code == Some(2) && said.contains("does not exist: run attache pin"), "{said}");
+}
+
+#[test]
+fn check_that_starts_the_backends_fails_if_one_cannot_be_connected() {
+    let file = directory("check-start").join("attache.toml");
+    let text = "[[server]]\n[[server.backend]]\nname = \"dead\"\ncommand = [\"sh\", \"-c\", \"exit 3\"]\n";
+    std::fs::write(&file, text).expect("written");
+    let run = program(&["check", "--start", "--config", file.to_str().expect("UTF-8")]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    assert!(said.contains("backend \"dead\" of /mcp: cannot be connected"), "{said}");
 }

@@ -105,6 +105,33 @@ fn exchanges_are_logged_with_declared_names_and_nothing_that_is_the_callers() {
 }
 
 #[test]
+fn audit_has_a_line_for_each_decision_with_the_arguments_only_if_told_to() {
+    let file = std::env::temp_dir().join(format!("attache-audit-{}.toml", std::process::id()));
+    std::fs::write(&file, "deny = [\"add\"]\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    for (audit, arguments) in [("on", false), ("arguments", true)] {
+        let (server, mut log) = Log::with(&["--config", file, "--log-audit", audit, "--log-format", "json"]);
+        log.message("serving");
+        let address = server.address().to_owned();
+        for (tool, expected) in [
+            ("echo", json!({"name": "echo", "decision": "allowed", "outcome": "done"})),
+            ("add", json!({"name": "add", "decision": "denied", "reason": "policy", "outcome": "refused"})),
+            ("n0ne", json!({"decision": "denied", "reason": "unknown_tool", "outcome": "refused"})),
+        ] {
+            call(&address, tool);
+            let line = log.message("audit");
+            for (member, value) in expected.as_object().expect("an object") {
+                assert_eq!(&line[member], value, "{line}");
+            }
+            assert_eq!(line["method"], "tools/call", "{line}");
+            assert!(line["microseconds"].is_u64() && line["peer"] == "127.0.0.1", "{line}");
+            assert_eq!(line["arguments"].as_str().is_some_and(|text| text.contains("s3cret")), arguments, "{line}");
+            assert!(!line.to_string().contains("n0ne"), "{line}");
+        }
+    }
+}
+
+#[test]
 fn refusals_are_logged_without_being_asked_for_and_successes_are_not() {
     let (server, mut log) = Log::with(&["--log-format", "json"]);
     log.message("serving");

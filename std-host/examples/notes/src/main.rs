@@ -5,10 +5,10 @@
 
 use attache_host::auth::{Auth, Issuer, Tokens};
 use attache_host::stdio;
+use core::error::Error;
 use notes::store::Store;
 use notes::{Notes, routes, server};
 use std::env::{args, var};
-use std::error::Error;
 use std::sync::Arc;
 
 #[tokio::main]

@@ -4,7 +4,7 @@ use super::{Backend, Place, Program};
 use attache_host::backend;
 use attache_host::bridge::Bridge;
 use attache_host::children::Supervision;
-use attache_host::client::{Credential, Error, ServerCommand};
+use attache_host::client::{Credential, Error, ServerCommand, Version};
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -29,6 +29,25 @@ impl Made {
         match self {
             Self::Bridge(bridge) => bridge.is_connected(),
             Self::Files(_) => true,
+        }
+    }
+
+    /// Waits until the backend has published its entries, or until the first attempt has failed.
+    ///
+    /// # Errors
+    /// Why the attempt has failed.
+    pub(crate) async fn tried(&self) -> Result<(), Option<Error>> {
+        match self {
+            Self::Bridge(bridge) => bridge.tried().await,
+            Self::Files(_) => Ok(()),
+        }
+    }
+
+    /// Returns the revision that is spoken with another server, while it is connected.
+    pub(crate) fn revision(&self) -> Option<Version> {
+        match self {
+            Self::Bridge(bridge) => bridge.revision(),
+            Self::Files(_) => None,
         }
     }
 
