@@ -82,7 +82,7 @@ first_build() {
     {
         seconds=$({
             TIMEFORMAT='%R %U %S'
-            time cargo build -q --release -p attache --target-dir "$cold" 2>&3
+            time cargo build -q -p attache --target-dir "$cold" 2>&3
         } 2>&1) || return
     } 3>&2
     rm -rf "$cold"

@@ -153,7 +153,7 @@ fn words(command: &str) -> Vec<String> {
 #[test]
 fn first_commands_of_the_readme_serve_and_call_a_tool() {
     let readme = text("README.md");
-    let [serve, call] = between(&readme, "$ cargo run --release -p attache -- ", "\n")[..] else {
+    let [serve, call] = between(&readme, "$ cargo run -p attache -- ", "\n")[..] else {
         panic!("two commands: {readme}")
     };
     // The address of the README may be in use where the tests run.
