@@ -370,7 +370,7 @@ impl Peer {
         }
     }
 
-    fn listen(&mut self, mut listening: Listening, place: OwnedSemaphorePermit) {
+    fn listen(&mut self, mut listening: Box<Listening>, place: OwnedSemaphorePermit) {
         while self.listening.try_join_next().is_some() {}
         self.by_id.retain(|_, task| !task.is_finished());
         if self.listening.len() >= limits::LINE_LISTENS {

@@ -28,7 +28,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("it is there") {
         let entry = entry.expect("readable").path();
         let to = to.join(entry.file_name().expect("a name"));
-        if entry.is_dir() { copy(&entry, &to) } else { drop(std::fs::copy(&entry, &to).expect("copied")) }
+        match entry.is_dir() {
+            true => copy(&entry, &to),
+            false => assert!(std::fs::copy(&entry, &to).is_ok(), "{} is copied", entry.display()),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use attache_host::backend::{Backend, Kind};
 use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
 use axum::Router;
 use clap::{Args, Subcommand};
-use std::cell::{Cell, OnceCell};
+use core::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -94,7 +94,7 @@ enum Command {
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
-    Gate(gate::Gate),
+    Gate(Box<gate::Gate>),
     Pin(pin::Pin),
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),

@@ -18,9 +18,9 @@ use tokio::time::Instant;
 /// it holds.
 pub(crate) enum Pending {
     Ready(Answer),
-    /// In a box, because it is large and is passed on several times before it runs.
+    // In boxes, because they are large and are passed on several times before they run.
     Running(Box<Running>),
-    Listening(Listening),
+    Listening(Box<Listening>),
 }
 
 impl Moment {
@@ -85,7 +85,9 @@ impl Moment {
                 let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);
                 Some(Pending::Running(Box::new(running)))
             }
-            Next::Listen(listen) => Some(Pending::Listening(Listening::new(self.server, listen, body, place, watch))),
+            Next::Listen(listen) => {
+                Some(Pending::Listening(Box::new(Listening::new(self.server, listen, body, place, watch))))
+            }
         }
     }
 

@@ -455,7 +455,7 @@ mod tests {
             (resource("log://{day}"), resource("log://{tag}"), true),
             (resource("log://{day}"), resource("log://day"), false),
         ] {
-            let told = faults(vec![reported("One", &[first.clone()]), reported("Two", &[second])]);
+            let told = faults(vec![reported("One", core::slice::from_ref(&first)), reported("Two", &[second])]);
             assert_eq!(told.len(), usize::from(is_fault), "{first}");
             assert!(
                 told.iter().all(|(fatal, what)| *fatal && what.contains("One") && what.contains("Two")),

@@ -23,7 +23,7 @@ pub(super) enum Source {
     /// A call that continues without its stream.
     Detached(mpsc::Receiver<Step>),
     /// A subscription.
-    Listening(Listening),
+    Listening(Box<Listening>),
     /// A call of a legacy session. Its messages are kept for replay.
     Replayed {
         reader: Reader,
