@@ -4,6 +4,7 @@
 //! `FOREIGN_CLIENTS=required`, as in CI, they fail instead.
 
 use crate::running::attache;
+use core::time::Duration;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -104,11 +105,11 @@ impl Running {
 
     /// Waits until the log has a text.
     fn logs(&self, text: &str) {
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let until = std::time::Instant::now() + Duration::from_secs(10);
         while !self.log.lock().expect("not poisoned").contains(text) {
             let log = || self.log.lock().expect("not poisoned").clone();
             assert!(std::time::Instant::now() < until, "the log does not have {text:?}: {}", log());
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -462,7 +463,7 @@ fn worker_that_hangs_is_killed_after_the_timeout_of_its_call() {
     let text = answer["content"][0]["text"].as_str().expect("a text");
     assert!(text.contains("hang") && text.contains("functionTimeout"), "{text}");
     // The worker is asked whether it is alive, killed, and started again.
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(3));
     assert_eq!(server.text("size", json!({"text": "abc"})), "3");
     // A plain function that is slow does not make its worker hang.
     assert_eq!(server.call("slow", json!({"seconds": 3}))["isError"], true);
@@ -627,8 +628,10 @@ fn other_machines_need_the_system_key_unless_the_app_is_anonymous() {
     assert!(["mcp_extension", "attache key add", "Anonymous"].iter().all(|word| said.contains(word)), "{said}");
 }
 
+type Variables = Vec<(&'static str, String)>;
+
 /// An app for the worker double, and the flags and variables that start it.
-fn double(name: &str, behaviour: &'static str) -> Option<(Directory, Vec<String>, Vec<(&'static str, String)>)> {
+fn double(name: &str, behaviour: &'static str) -> Option<(Directory, Vec<String>, Variables)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let file = root.join("tests/foreign/worker_double.py").canonicalize().expect("it is there");
     let config = json!({"description": {"language": "python", "extensions": [".py"], "defaultWorkerPath": file}});
@@ -820,20 +823,20 @@ fn changed_app_is_loaded_again_without_losing_a_call() {
     let server = Running::with(&app, &["--watch"]);
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| server.text("slow", json!({"seconds": 1.5})));
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         let changed = ROUGH.replace("def nothing()", "def something_new()");
         fs::write(app.0.join("function_app.py"), changed).expect("written");
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let until = std::time::Instant::now() + Duration::from_secs(10);
         let has_new = || server.ask("tools/list", json!({})).to_string().contains("something_new");
         while !has_new() {
             assert!(std::time::Instant::now() < until, "the app was not loaded again");
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(100));
         }
         assert_eq!(slow.join().expect("an answer"), "slept");
     });
     // An app that does not load leaves the old one running.
     fs::write(app.0.join("function_app.py"), "def broken(:").expect("written");
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     assert_eq!(server.text("size", json!({"text": "abc"})), "3");
 }
 
