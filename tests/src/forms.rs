@@ -246,7 +246,7 @@ fn get_stream_is_opened_for_clients_that_take_one() {
         (Some("application/json"), 406),
         (Some("text/event-stream;q=0, */*"), 406),
         (Some("text/event-streams"), 406),
-        (Some("text/html;x=\"text/event-stream\""), 406),
+        (Some("text/plain;x=\"text/event-stream\""), 406),
     ] {
         let mut headers = vec![("host", "localhost"), ("mcp-session-id", session.as_str())];
         headers.extend(accept.map(|accept| ("accept", accept)));

@@ -138,19 +138,30 @@ fn entry_is_listed_with_all_that_it_says_of_itself() {
 // ICON-01, META-07, RES-11
 #[test]
 fn entry_that_clients_would_refuse_stops_the_program_at_its_start() {
-    let tool = || Tool::new("t", "d", |_: NoArgs, _: Ctx| async {});
-    let resource =
-        |uri: &'static str| move || Resource::new(uri, "r", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" });
     fn panics<T>(make: impl FnOnce() -> T + ::core::panic::UnwindSafe) -> bool {
         std::panic::catch_unwind(|| drop(make())).is_err()
     }
-    assert!(panics(|| tool().icons(json!([{"src": "http://a.example/i.png"}]))));
-    assert!(panics(|| tool().icons(json!([{"src": "javascript:x"}]))));
-    assert!(panics(|| tool().icons(json!({"src": "https://a.example/i.png"}))));
-    assert!(!panics(|| tool().icons(json!([{"src": "data:image/png;base64,AA=="}]))));
-    assert!(panics(|| tool().meta(json!({"io.modelcontextprotocol/x": 1}))));
-    assert!(panics(|| tool().meta(json!({"no prefix": 1}))));
-    assert!(!panics(|| tool().meta(json!({"ui": {}}))));
+    let server = || Server::new("s", "1");
+    let tool = || Tool::new("t", "d", |_: NoArgs, _: Ctx| async {});
+    let icons = |icons: Value| move || server().with_tool(tool().icons(icons));
+    let meta = |meta: Value| move || server().with_tool(tool().meta(meta));
+    let resource = |uri: &'static str| {
+        move || {
+            let resource = Resource::new(uri, "r", "text/plain", |_: ResourceRequest, _: Ctx| async { "x" });
+            if uri.contains('{') { server().with_template(resource) } else { server().with_resource(resource) }
+        }
+    };
+    for wrong in [
+        json!([{"src": "http://a.example/i.png"}]),
+        json!([{"src": "javascript:x"}]),
+        json!({"src": "https://a.example/i.png"}),
+    ] {
+        assert!(panics(icons(wrong.clone())), "{wrong}");
+    }
+    assert!(!panics(icons(json!([{"src": "data:image/png;base64,AA=="}]))));
+    assert!(panics(meta(json!({"io.modelcontextprotocol/x": 1}))));
+    assert!(panics(meta(json!({"no prefix": 1}))));
+    assert!(!panics(meta(json!({"ui": {}}))));
     for uri in ["relative", "/absolute", "1://x", "at:", "at://a b", "at://\u{e9}", "at://\"", ""] {
         assert!(panics(resource(uri)), "{uri:?}");
     }

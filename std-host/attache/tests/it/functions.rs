@@ -903,7 +903,7 @@ app.http('greet', { route: 'greet/{name}', authLevel: 'anonymous', handler: asyn
   status: 201, headers: { 'x-own': '1' },
   body: `${request.method} ${request.params.name} ${request.query.get('q')} ${await request.text()} ${request.headers.get('x-in')}`,
 }) });
-app.http('secret', { handler: async () => ({ body: 'secret' }) });
+app.http('secret', { authLevel: 'function', handler: async () => ({ body: 'secret' }) });
 app.http('boom', { authLevel: 'anonymous', handler: async () => { throw new Error('kaput'); } });
 app.mcpTool('hello', { toolName: 'hello', description: 'Hello', toolProperties: {}, handler: () => 'hello' });
 "#;

@@ -504,7 +504,13 @@ fn keyword_of_a_schema_that_is_not_checked_is_named_once_in_the_log() {
         }
         event["fields"]["message"] == "serving"
     });
-    assert_eq!(named, [(json!("halve"), json!("multipleOf"))]);
+    // A build of the whole workspace has the feature, because other packages of it have.
+    let url = format!("http://{}/mcp", server.address());
+    let odd = attache(&["call", &url, "halve", r#"{"number": 3}"#]).output().expect("it runs");
+    match odd.status.success() {
+        true => assert_eq!(named, [(json!("halve"), json!("multipleOf"))]),
+        false => assert_eq!(named, []),
+    }
     drop(server);
     let _ = std::fs::remove_dir_all(directory);
 }
