@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Scaled {
     }
 }
 
-/// What is printed with more significant digits than this is refused.
+/// Refuses a number that is printed with more significant digits than this.
 fn is_short(raw: &str) -> bool {
     let mantissa = raw.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();

@@ -8,7 +8,7 @@ use super::system::Reload;
 use attache_host::backend::{Backends, Publisher};
 use attache_host::serve::Certificate;
 
-/// What can be reloaded while the program serves.
+/// The parts that can be reloaded while the program serves.
 pub(super) struct Reloadable {
     pub(super) settings: Settings,
     pub(super) certificate: Option<Certificate>,

@@ -132,7 +132,8 @@ fn person(issuer: &str, identity: Identity) -> Result<Person, Refused> {
     })
 }
 
-/// What the client is told about an error of the issuer. The text of the issuer stays here.
+/// Returns the error that the client gets for an error of the issuer. The text of the issuer is not
+/// passed on.
 fn of_issuer(error: &str) -> OAuthError {
     match error {
         "access_denied" | "consent_required" | "interaction_required" | "login_required" => {

@@ -44,7 +44,8 @@ fn knows(version: Version, kind: Option<&str>) -> bool {
     }
 }
 
-/// A block of content that clients of `version` know. What they do not know becomes a text.
+/// Converts a block of content to one that clients of `version` know. An unknown block becomes a
+/// text.
 fn fit(block: &RawJson, version: Version) -> RawJson {
     let kind = text(block, "type");
     if knows(version, kind.as_deref()) {

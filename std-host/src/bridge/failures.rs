@@ -13,7 +13,7 @@ use crate::client::{Error, RawJson, RpcError, Version};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-/// What becomes of a call that has failed.
+/// The outcome of a call that has failed.
 pub(super) enum Failed {
     Answer(Answer),
     /// The person has to visit pages first: the parameters of elicitations.
@@ -44,7 +44,7 @@ pub(super) fn broken(what: &str) -> Answer {
     failed(&format!("The answer of the backend breaks the protocol: {what}"), "invalid")
 }
 
-/// What becomes of a call that the upstream has refused or not answered.
+/// Decides the outcome of a call that the upstream has refused or not answered.
 pub(super) fn of_call(upstream: &Upstream, call: &Call, connection: &Connection, error: Error) -> Failed {
     match error {
         Error::Rpc(error) => match pages(call, connection, &error) {

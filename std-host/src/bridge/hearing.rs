@@ -1,4 +1,4 @@
-//! What an upstream tells of itself: changed lists and updated resources.
+//! Notifications of an upstream: changed lists and updated resources.
 
 use crate::client::{Client, Error, Filter, Notice, Subscription};
 use std::collections::{BTreeMap, BTreeSet};

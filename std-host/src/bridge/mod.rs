@@ -1,7 +1,8 @@
 //! A bridge: a [`Backend`] that is an MCP client of another server.
 //!
-//! What the other server offers is published by this one, in every revision of the protocol. Calls are forwarded with their progress,
-//! log messages, questions and cancellation, whatever revisions the two sides speak.
+//! This server publishes the offers of the other one, in every revision of the protocol. Calls are
+//! forwarded with their progress, log messages, questions and cancellation, whatever revisions the
+//! two sides speak.
 //!
 //! ```no_run
 //! use attache_host::Server;
@@ -62,7 +63,7 @@ pub struct Bridge {
     running: Mutex<Option<Running>>,
 }
 
-/// What runs once the bridge is attached.
+/// The parts that run once the bridge is attached.
 struct Running {
     upstream: Arc<Upstream>,
     supervisor: JoinHandle<()>,

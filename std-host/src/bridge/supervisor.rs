@@ -105,8 +105,8 @@ impl Supervisor {
         self.all_updated();
         tracing::info!(backend = upstream.name, revision = client.version().as_str(), "a backend is connected");
         upstream.state.send_replace(State::Up(Arc::clone(connection)));
-        // A server may leave a subscription without an answer, so the lists do not wait for it. What has changed since they were
-        // fetched is fetched now.
+        // A server may leave a subscription without an answer, so the lists do not wait for it.
+        // Entries that have changed since they were fetched are fetched now.
         let mut hearing = Hearing::open(client, &upstream.watched()).await;
         self.refresh(client, ALL).await?;
         let mut use_of = Use { calls: upstream.calls.load(Ordering::Relaxed), last: Instant::now() };

@@ -33,7 +33,7 @@ pub struct Request {
     pub(super) keeps_questions: bool,
 }
 
-/// Whose call accepts questions.
+/// The party that accepts questions of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
     /// That of a user of its own.
@@ -109,7 +109,7 @@ impl Request {
         self
     }
 
-    /// How long the request may go without an answer or progress.
+    /// Sets the timeout of the request: the time that may pass without an answer or progress.
     pub const fn timeout(mut self, time: Duration) -> Self {
         self.time = Some(time);
         self

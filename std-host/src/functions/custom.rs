@@ -38,7 +38,7 @@ pub(super) enum Unanswered {
     Failed(String),
 }
 
-/// How the handler of an app is started.
+/// Returns the command that starts the handler of an app.
 pub(super) fn launch(directory: &Path, custom: &CustomHandler, settings: &AppSettings, choices: &Choices) -> Launch {
     let program = settings.expand(&custom.program);
     let own = directory.join(&program);

@@ -24,7 +24,7 @@ struct State {
     count: u32,
 }
 
-/// What a log message of a worker is about.
+/// The category of a log message of a worker: the code of the user, not the worker itself.
 const USER: i32 = 0;
 
 impl Lines {

@@ -21,7 +21,7 @@ pub(super) struct Link {
     calls: Arc<Mutex<Calls>>,
     ended: watch::Receiver<bool>,
     status: Arc<Notify>,
-    /// What the worker can do, as it says in its first answer.
+    /// The capabilities of the worker, from its first answer.
     pub(super) capabilities: OnceLock<HashSet<String>>,
     /// Notified to have the process killed and started again.
     pub(super) kill: Notify,

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How the worker of an app is started.
+/// The command that starts the worker of an app.
 pub(super) struct Runtime {
     pub(super) language: Language,
     pub(super) launch: Launch,
@@ -64,7 +64,7 @@ impl Language {
     }
 }
 
-/// What the operator chooses about workers.
+/// The settings of the operator about workers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Choices {
     /// The directory of an official worker.

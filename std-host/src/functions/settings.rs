@@ -24,7 +24,7 @@ pub enum InvalidApp {
     Malformed {
         /// The file.
         file: PathBuf,
-        /// What is wrong, with the key.
+        /// The fault, with the key.
         what: String,
     },
     /// `local.settings.json` is encrypted.
@@ -35,7 +35,7 @@ pub enum InvalidApp {
     NoWorker {
         /// The language.
         language: String,
-        /// What was looked for and where, and what to do.
+        /// The name that was searched, the places, and the advice.
         what: String,
     },
 }

@@ -69,7 +69,7 @@ impl Site<'_> {
     }
 }
 
-/// Who the client is, as far as that is known.
+/// Describes the client, as far as it is known.
 fn who(client: &Client, name: &str) -> String {
     match client.host() {
         Some(host) => format!("{name}, described by {host}"),
@@ -77,7 +77,7 @@ fn who(client: &Client, name: &str) -> String {
     }
 }
 
-/// What the person should look at before they agree.
+/// Returns the points that the person should check before they agree.
 fn warning(client: &Client, consent: &Consent) -> String {
     // MCP basic/authorization: extra warning if a document has only loopback URIs, since any program can use them.
     let text = match is_loopback(&consent.redirect_uri) {
