@@ -25,7 +25,7 @@ pub(super) struct Reloaded {
 }
 
 impl Reloadable {
-    /// Reloads at each signal of the operator.
+    /// Reloads the certificate, the policies and the pins at each SIGHUP.
     pub(super) async fn follow(self, mut signals: Reload) {
         loop {
             signals.next().await;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::spawn_blocking;
 
-/// Where the grants of people are.
+/// The store of grants.
 #[derive(Clone)]
 pub(super) struct Store(Arc<dyn RowStore>);
 

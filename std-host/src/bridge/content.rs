@@ -1,11 +1,11 @@
-//! Results of an upstream, as the revision of the client has them.
+//! Converts results of an upstream to the revision of the client.
 
 use super::failures;
 use super::json::{array, object, raw_value, text, with};
 use crate::backend::{Answer, Call, Kind};
 use crate::client::{RawJson, Version};
 
-/// The answer that a result becomes.
+/// Converts a result to the answer for the client.
 pub(super) fn answer(result: &RawJson, call: &Call) -> Answer {
     let fitted = match call.kind() {
         Kind::Tool => fit_all(result, "content", call.version()),

@@ -1,4 +1,4 @@
-//! Failures of an upstream, as the clients of the gate get them.
+//! Converts failures of an upstream to the errors that clients of the gate get.
 //!
 //! An error of the upstream is forwarded where it means the same to the client. Everything else becomes an error of the gate, -32603
 //! with a member `kind` in `data` that programs can tell apart. A credential, a challenge or an HTTP status of an upstream never
@@ -68,7 +68,7 @@ fn error(code: i64, message: &str, data: Option<Value>) -> Answer {
     Answer::Error { code, message: message.to_owned(), data }
 }
 
-/// A failure that is not an error of JSON-RPC, in words that hold nothing but what callers may know.
+/// Describes a failure that is not an error of JSON-RPC, without details that callers must not see.
 fn local(upstream: &Upstream, error: &Error) -> Answer {
     let (kind, what) = match error {
         // The exit status and the last lines of standard error are in it.

@@ -1,8 +1,8 @@
-//! The numbers of a bridge, each with its reason.
+//! The limits and timeouts of a bridge, each with its reason.
 
 use core::time::Duration;
 
-/// The times of a bridge.
+/// The timeouts and pauses of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Times {
@@ -112,10 +112,11 @@ pub const TOGETHER: Duration = Duration::from_millis(20);
 /// The time for which an upstream is told to keep a task: longer than a call of the gate may run.
 pub const TASK_TIME: Duration = Duration::from_secs(60 * 60);
 
-/// The shortest pause between two looks at a task, whatever its upstream asks for.
+/// The shortest interval at which a task is polled, even if its upstream asks for a shorter one.
 pub const POLL_LEAST: Duration = Duration::from_millis(100);
 
-/// The longest pause between two looks at a task, and the pause if the upstream asks for none: a client waits for the result.
+/// The longest interval at which a task is polled, and the interval if the upstream sets none: a
+/// client waits for the result.
 pub const POLL_MOST: Duration = Duration::from_secs(5);
 
 /// The number of times that a call is made again after a person has visited the pages that the

@@ -95,7 +95,7 @@ impl Bridge {
         Self { name: name.into(), target: Target::new(place), keeps_entries: false, running: Mutex::default() }
     }
 
-    /// Shows this credential to the upstream. It is sent to the origin of its URL only.
+    /// Sends this credential to the upstream, only to the origin of its URL.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.target.credential = credential;
         self
@@ -113,7 +113,8 @@ impl Bridge {
         self
     }
 
-    /// Speaks only this revision with the upstream. Without it the newest one is found out that both sides speak.
+    /// Speaks only this revision with the upstream. Without it, the bridge negotiates the newest
+    /// revision that both sides speak.
     pub const fn version(mut self, version: Version) -> Self {
         self.target.version = Some(version);
         self
@@ -125,7 +126,7 @@ impl Bridge {
         self
     }
 
-    /// Replaces the times of connections that are lost and made again.
+    /// Replaces the timeouts and pauses of reconnection.
     pub const fn times(mut self, times: Times) -> Self {
         self.target.times = times;
         self

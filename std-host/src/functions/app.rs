@@ -51,7 +51,8 @@ pub enum StartError {
         /// The advice for the operator.
         advice: String,
     },
-    /// The functions of the app contradict each other, or this host. Each text names the function and the key.
+    /// The functions of the app conflict with each other, or with this host. Each text names the
+    /// function and the key.
     Functions(Vec<String>),
 }
 
@@ -219,7 +220,7 @@ struct Inner {
     publisher: Mutex<Option<Publisher>>,
 }
 
-/// A kind of entry, and a name, URI or template.
+/// The kind of an entry, and its name, URI or template.
 type Key = (u8, String);
 
 fn key(kind: Kind, name: &str) -> Key {
@@ -512,7 +513,7 @@ fn late(function: &Function, limit: Option<Duration>) -> Answer {
     failed(&format!("The function {} did not end within {seconds} s (functionTimeout)", function.name))
 }
 
-/// Has a worker killed that does not answer any more.
+/// Kills a worker that does not answer any more.
 async fn check(link: Arc<Link>) {
     if !link.is_alive(STATUS_TIME).await {
         link.kill.notify_one();

@@ -32,7 +32,7 @@ pub(super) struct Handler {
 
 /// Why a call of a handler has no value.
 pub(super) enum Unanswered {
-    /// The handler was lost, or is not there.
+    /// The handler has ended, or was not started.
     Lost(String),
     /// The function has failed.
     Failed(String),

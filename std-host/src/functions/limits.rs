@@ -1,4 +1,4 @@
-//! The numbers of the backend for function apps, each with its reason.
+//! The limits of the backend for function apps, each with its reason.
 
 use core::time::Duration;
 

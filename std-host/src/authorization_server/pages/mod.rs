@@ -9,7 +9,7 @@ use super::redirect::is_loopback;
 
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// Where the pages of a server are, and what they say about it.
+/// The path and the notice of a server's pages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'s> {
     /// The path of the issuer, without a slash at its end.
@@ -39,7 +39,7 @@ impl Site<'_> {
         self.page("Sign-in cannot continue", &body)
     }
 
-    /// A page that only tells something.
+    /// A page with a message.
     pub(super) fn message(&self, title: &str, text: &str) -> String {
         self.page(title, &format!("<p>{}</p>", escaped(text)))
     }
