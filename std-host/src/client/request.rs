@@ -33,12 +33,12 @@ pub struct Request {
     pub(super) keeps_questions: bool,
 }
 
-/// The party that accepts questions of a call.
+/// The user that accepts the questions of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
-    /// That of a user of its own.
+    /// A user with this call alone.
     Alone,
-    /// That of a user with other calls in the same session.
+    /// A user with other calls in the same session.
     Session([u8; 16]),
 }
 

@@ -77,7 +77,7 @@ fn who(client: &Client, name: &str) -> String {
     }
 }
 
-/// Returns the points that the person should check before they agree.
+/// Returns a warning about the client, if the person should check something before they agree.
 fn warning(client: &Client, consent: &Consent) -> String {
     // MCP basic/authorization: extra warning if a document has only loopback URIs, since any program can use them.
     let text = match is_loopback(&consent.redirect_uri) {
