@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-/// What a server spends on its callers at most. Every field has a default that is safe to leave as it is, and a method of the
-/// same name that replaces it:
+/// The most that a server spends on its callers. Every field has a default that is safe to leave as
+/// it is, and a method of the same name that replaces it:
 ///
 /// ```
 /// # use attache_host::Limits;

@@ -41,7 +41,7 @@ impl FromIterator<String> for InvalidFile {
 /// Refuses a file with secrets that another user could read or change. `key` says in errors what the file is.
 ///
 /// # Errors
-/// What is wrong with its owner or mode, and the command that mends it.
+/// Returns the fault of its owner or mode, and the command that mends it.
 pub fn check(key: &str, file: &Path) -> Result<(), InvalidFile> {
     refuse(key, file, system::exposure)?;
     refuse(key, file, system::foreign_owner)
@@ -82,7 +82,7 @@ fn read_text(key: &str, file: &Path) -> Result<String, InvalidFile> {
     text.map_err(|error| InvalidFile::new(format!("{key} {} cannot be read: {error}", file.display())))
 }
 
-/// Makes a new file that nobody else may read.
+/// Makes a new file that only its owner may read.
 ///
 /// # Errors
 /// If there is one already, or it cannot be written.

@@ -96,7 +96,7 @@ async fn cell(row: &Row, home: Home) -> (String, Changes) {
     (served(server.auth(Auth::platform_principal())).await, changes)
 }
 
-/// A client whose caller has these claims.
+/// A client. Its caller has these claims.
 async fn caller(url: &str, version: Version, claims: &[(&str, &str)]) -> Client {
     let claims: Vec<_> = [("sub", "ada"), ("azp", "app")]
         .iter()
@@ -117,7 +117,7 @@ const LISTS: [(List, &str); 4] = [
     (List::ResourceTemplates, "uriTemplate"),
 ];
 
-/// What a caller meets.
+/// The outcome for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
     Served,

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 const STREAMS: usize = 200;
-/// How long the streams are read.
+/// The time during which the streams are read.
 const TIME: Duration = Duration::from_secs(10);
 const MEMORY: u64 = 64 * 1024 * 1024;
 const MEDIAN: Duration = Duration::from_millis(1);

@@ -75,7 +75,7 @@ impl Value<'_> {
 struct Big {
     /// The lowest first.
     limbs: [u32; LIMBS],
-    /// How many of them are in use.
+    /// The number of them that are in use.
     len: usize,
 }
 
@@ -176,7 +176,7 @@ impl Big {
         (power + bias >= 1 && bits < infinity).then_some(bits)
     }
 
-    /// How many bits the number has.
+    /// Returns the number of bits.
     fn length(&self) -> usize {
         let top = self.limbs.iter().rposition(|limb| *limb != 0);
         let limb = top.and_then(|top| self.limbs.get(top)).copied().unwrap_or_default();

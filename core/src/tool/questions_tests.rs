@@ -84,7 +84,7 @@ fn asked(call: Try<'_>, state: &mut [u8; 256]) -> usize {
     })
 }
 
-/// What the tool has said; `None` if it has asked again.
+/// Returns the answer of the tool, or `None` if it has asked again.
 fn said(call: Try<'_>) -> Option<bool> {
     tried(call, |answer| {
         let content = answer.member("result").expect("a result").member("content")?;

@@ -117,7 +117,8 @@ impl<'de> Deserialize<'de> for Scaled {
     }
 }
 
-/// What is printed with more significant digits than this is refused.
+/// Whether the number has few enough significant digits. A number that is printed with more of
+/// them is refused.
 fn is_short(raw: &str) -> bool {
     let mantissa = raw.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();

@@ -187,7 +187,7 @@ fn judged(result: Value<'_>) {
     };
     let names: BTreeSet<&String> = known.0.iter().map(|(name, _)| name).collect();
     if names.len() < known.0.len() {
-        // Duplicate members are nobody's.
+        // With duplicate members, either outcome is allowed.
         return;
     }
     let value = |name: &str| -> Option<serde_json::Value> { serde_json::from_str(known.named(name)?.get()).ok() };

@@ -254,7 +254,8 @@ fn protected(
     }
 }
 
-/// How other machines reach an endpoint: by its address, or through a proxy that has a public name.
+/// Says how other machines reach an endpoint: by its address, or through a proxy that has a public
+/// name.
 fn way_in(endpoint: &ServerConfig, reach: &Reach) -> Option<String> {
     let is_public = |host: &&String| !attache_core::http::LOOPBACK.contains(&host.as_str());
     let host = || endpoint.hosts.iter().find(is_public).map(|host| format!("allow_host has {host}"));

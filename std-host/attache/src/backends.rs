@@ -24,7 +24,8 @@ pub(super) struct Ends(pub(super) Family<Vec<(&'static str, String)>, Counter>);
 impl Ends {
     fn count(&self, backend: &str, error: &Error) {
         let reason = match error {
-            // The number of exit codes and signals is small. What follows names a limit and a measurement.
+            // The number of exit codes and signals is small. The text behind them names a limit and
+            // a measurement.
             Error::Exited(exit) => exit.status.split(": killed").next().unwrap_or_default(),
             Error::Spawn { .. } => "not started",
             _ => "lost",

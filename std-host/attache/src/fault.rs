@@ -36,7 +36,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// What to do if the file does not exist.
+    /// The advice if the file does not exist.
     fn remedy(&self) -> &'static str {
         match self.key {
             "auth.keys_file" => "attache key add NAME makes it",
@@ -46,7 +46,7 @@ impl Written {
     }
 }
 
-/// How the operating system says that a file does not exist.
+/// The end of the operating system's message that a file does not exist.
 const NO_FILE: &str = "(os error 2)";
 
 /// Why the program does not start: one or more causes.

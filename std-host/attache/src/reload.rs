@@ -8,7 +8,7 @@ use super::system::Reload;
 use attache_host::backend::{Backends, Publisher};
 use attache_host::serve::Certificate;
 
-/// What can be reloaded while the program serves.
+/// The parts that can be reloaded while the program serves.
 pub(super) struct Reloadable {
     pub(super) settings: Settings,
     pub(super) certificate: Option<Certificate>,
@@ -25,7 +25,7 @@ pub(super) struct Reloaded {
 }
 
 impl Reloadable {
-    /// Reloads at each signal of the operator.
+    /// Reloads the certificate, the policies and the pins at each SIGHUP.
     pub(super) async fn follow(self, mut signals: Reload) {
         loop {
             signals.next().await;

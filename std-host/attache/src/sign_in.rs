@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::spawn_blocking;
 
-/// Where the grants of people are.
+/// The store of grants.
 #[derive(Clone)]
 pub(super) struct Store(Arc<dyn RowStore>);
 
@@ -38,7 +38,7 @@ impl Store {
     }
 }
 
-/// Opens a file, or makes one that nobody else may read.
+/// Opens a file, or makes one that only its owner may read.
 fn private(path: &Path) -> io::Result<std::fs::File> {
     match private_file::create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -47,7 +47,7 @@ fn private(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::options().read(true).write(true).open(path)
 }
 
-/// How often expired grants are removed. A grant takes about 1 kB of the file.
+/// The interval at which expired grants are removed. A grant takes about 1 kB of the file.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 async fn sweep(rows: Arc<FileRows>) {

@@ -9,10 +9,10 @@ use attache_host::client::Version;
 use core::fmt;
 use core::time::Duration;
 
-/// What a backend offers.
+/// The offers of a backend.
 pub(super) struct Surveyed {
     pub(super) id: BackendId,
-    /// What the backend offers, or why it could not be connected.
+    /// The offers, or the reason why the backend could not be connected.
     pub(super) offered: Result<Offered, String>,
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn survey(config: &Config) -> Vec<Surveyed> {
     let (mut running, mut surveyed) = (Vec::new(), Vec::new());
     let mut servers: Vec<Backends> = Vec::new();
     for endpoint in &config.servers {
-        // The backends publish to a server that nobody can call.
+        // The backends publish to a server that has no callers.
         let backends = Server::new("survey", env!("CARGO_PKG_VERSION")).policy(endpoint.policy()).backends();
         for backend in &endpoint.backends {
             let id = (endpoint.path().to_owned(), backend.name.clone());

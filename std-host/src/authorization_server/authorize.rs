@@ -43,7 +43,8 @@ impl Refused {
     }
 }
 
-/// What a person does whose program has an id from another server or from long ago. Programs cannot notice that by themselves.
+/// The advice for a person when the program has an id from another server, or one that has expired.
+/// Programs cannot notice that by themselves.
 const REGISTER_ANEW: &str = "Let the program register again. Visual Studio Code: run “Authentication: Remove Dynamic \
     Authentication Providers”. Claude Code: “/mcp”, choose the server, “Clear authentication”. Cursor: log out of the server in the \
     settings of MCP. mcp-remote: delete the folder ~/.mcp-auth.";

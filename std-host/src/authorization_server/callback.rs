@@ -1,4 +1,4 @@
-//! The way to the issuer at which people sign in, and back.
+//! The redirect to the issuer at which people sign in, and the callback from it.
 
 use super::authorize::Refused;
 use super::consent::{Approved, Why};
@@ -58,7 +58,7 @@ pub(super) async fn leave(
     Ok(response)
 }
 
-/// Takes a person back from the issuer.
+/// Handles the callback: a person comes back from the issuer.
 pub(super) async fn callback(State(server): State<Arc<AuthorizationServer>>, request: Request) -> Response {
     let SignIn::Upstream(upstream) = &server.sign_in else { return StatusCode::NOT_FOUND.into_response() };
     let (head, _) = request.into_parts();
@@ -132,7 +132,8 @@ fn person(issuer: &str, identity: Identity) -> Result<Person, Refused> {
     })
 }
 
-/// What the client is told about an error of the issuer. The text of the issuer stays here.
+/// Returns the error that the client gets for an error of the issuer. The text of the issuer is not
+/// passed on.
 fn of_issuer(error: &str) -> OAuthError {
     match error {
         "access_denied" | "consent_required" | "interaction_required" | "login_required" => {

@@ -1,4 +1,4 @@
-//! The consent of a person: what is asked on the page, and the decision that comes back.
+//! The consent of a person: the page that asks for it, and the decision.
 
 use super::answer::{page, see_other};
 use super::authorize::Refused;
@@ -72,7 +72,7 @@ impl Consent {
         Cookie { kind: "c", begun: self.begun, id: self.id, is_https }
     }
 
-    /// Whether the browser that sends these headers is the one that was asked.
+    /// Whether the browser that sends these headers is the one that got the page.
     fn is_of_browser(&self, headers: &HeaderMap, is_https: bool) -> bool {
         let value = self.cookie(is_https).value(headers);
         value.is_some_and(|value| digest(value.as_bytes()) == self.browser)

@@ -73,7 +73,7 @@ impl fmt::Display for Unusable {
 /// Fetches and caches documents.
 #[derive(Debug)]
 pub(super) struct Documents {
-    /// The hosts whose documents are fetched.
+    /// The hosts from which documents are fetched.
     hosts: Vec<String>,
     /// Whether documents on this machine are fetched as well, also by plain `http`.
     with_loopback: bool,
@@ -229,7 +229,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     has_type(headers, "application/json") || has_suffix
 }
 
-/// How long a document is fresh (RFC 9111 §5.2.2.1), within bounds.
+/// The time for which a document is fresh (RFC 9111 §5.2.2.1), within bounds.
 fn fresh(headers: &HeaderMap) -> Duration {
     let [least, most, default] = DOCUMENT_AGE;
     let directives = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -49,7 +49,7 @@ pub(super) struct OAuthError {
     pub(super) description: &'static str,
     /// The status of an answer to a direct request.
     pub(super) status: StatusCode,
-    /// How long the client has to wait before another attempt makes sense.
+    /// The time that the client has to wait before it tries again.
     pub(super) retry_after: Option<Duration>,
     /// Whether the client has tried to authenticate by HTTP Basic.
     pub(super) is_basic: bool,

@@ -17,7 +17,7 @@ pub(super) struct Grant {
     pub(super) until: u64,
 }
 
-/// What the person has agreed to. It does not change.
+/// The terms that the person has agreed to. They do not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Terms {
     pub(super) client_id: String,
@@ -71,7 +71,7 @@ impl RefreshToken {
     }
 }
 
-/// What a client shows to redeem a code.
+/// The values that a client sends to redeem a code.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Redemption<'r> {
     pub(super) client_id: &'r str,

@@ -23,7 +23,7 @@ impl fmt::Debug for Grants {
     }
 }
 
-/// What a client gets for a code or a refresh token.
+/// The tokens that a client gets for a code or a refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Issued {
     pub(super) terms: Terms,
@@ -194,7 +194,8 @@ impl Grants {
     }
 }
 
-/// A code that nobody redeems leaves nothing behind. Everything else is kept as long as its tokens could come again.
+/// A code that is not redeemed leaves nothing behind. Everything else is kept as long as its tokens
+/// could come again.
 const fn kept_until(grant: &Grant) -> u64 {
     match grant.stage {
         Stage::Code { until, .. } => until + REPLAY.as_secs(),
@@ -335,7 +336,7 @@ mod tests {
     fn sid_of_an_access_token_does_not_suffice_to_end_a_grant() {
         let grants = grants();
         let issued = redeemed(&grants);
-        // What an attacker could make of the sid, without the server's key.
+        // An attacker could make this of the sid, without the server's key.
         let forged = Seals::new([[8; 32]]);
         let token = RefreshToken { grant: [1; 16], generation: 9, secret: [0; 16] };
         let text = format!("{PREFIX}{}", forged.seal(Purpose::Refresh, u64::MAX, &token.to_bytes()));

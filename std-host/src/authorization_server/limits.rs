@@ -26,7 +26,7 @@ pub(super) const STATE: usize = 4096;
 /// Most bytes of `scope`, which becomes part of every token.
 pub(super) const SCOPE: usize = 1024;
 
-/// How long a person may look at the consent page.
+/// The time that a person has to answer the consent page.
 pub(super) const CONSENT: Duration = Duration::from_secs(10 * 60);
 
 /// Consent pages that one browser may have open at once. Each has a cookie, and browsers and proxies limit the size of all
@@ -42,23 +42,25 @@ pub(super) const COOKIE: usize = 3500;
 /// Most bytes of the claims that are copied from an ID token, so that access tokens fit the heads of requests.
 pub(super) const CLAIMS: usize = 4096;
 
-/// How long the metadata of the issuer at which people sign in is used.
+/// The time for which the metadata of the sign-in issuer is cached.
 pub(super) const PROVIDER_AGE: Duration = Duration::from_secs(3600);
 
-/// How long an authorization code is valid (RFC 6749 §4.1.2 recommends ten minutes at most; clients redeem it at once).
+/// The lifetime of an authorization code (RFC 6749 §4.1.2 recommends ten minutes at most; clients
+/// redeem it at once).
 pub(super) const CODE: Duration = Duration::from_secs(60);
 
-/// How long a registration is valid. Clients keep their id for ever, and few notice that it has expired.
+/// The lifetime of a registration. Clients keep their id for ever, and few notice that it has
+/// expired.
 pub(super) const CLIENT: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// How long the previous refresh token still gets the same answer: clients lose answers, and several processes of a client
-/// refresh the same token.
+/// The time for which the previous refresh token still gets the same answer: clients lose answers,
+/// and several processes of a client refresh the same token.
 pub(super) const REPLAY: Duration = Duration::from_secs(60);
 
-/// How long a refresh token is valid without being used.
+/// The lifetime of a refresh token that is not used.
 pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How long a sign-in lasts, however often it is refreshed.
+/// The lifetime of a sign-in, however often it is refreshed.
 pub(super) const SIGN_IN: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The default lifetime of an access token.
@@ -77,12 +79,14 @@ pub(super) const DOCUMENT_TIME: Duration = Duration::from_secs(5);
 /// Client id metadata documents that are cached.
 pub(super) const DOCUMENTS: usize = 256;
 
-/// How long a document is cached at least, at most, and if its answer does not say.
+/// The shortest and the longest time for which a document is cached, and the time if its answer has
+/// none.
 pub(super) const DOCUMENT_AGE: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(24 * 3600), Duration::from_secs(3600)];
 
-/// How long the last good copy of a document is used while it cannot be fetched again.
+/// The time for which the last good copy of a document is used while it cannot be fetched again.
 pub(super) const DOCUMENT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long a document is not asked for again after a failure, so that requests here do not become requests to its host.
+/// The pause after a failed fetch of a document, so that each request here does not cause a request
+/// to its host.
 pub(super) const DOCUMENT_RETRY: Duration = Duration::from_secs(30);

@@ -92,7 +92,7 @@ pub struct AuthorizationServer {
     keys: SigningKeys,
 }
 
-/// How people sign in.
+/// The way in which people sign in.
 #[derive(Debug)]
 enum SignIn {
     /// By choosing one of these people.
@@ -100,7 +100,7 @@ enum SignIn {
     Upstream(Box<Upstream>),
 }
 
-/// Why there is no authorization server with these values.
+/// The reason why these values do not make an authorization server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidServer {
     /// The issuer is not an `https` URL (or an `http` URL of this machine) in the form in which clients compare it.
@@ -159,7 +159,7 @@ impl fmt::Display for InvalidLife {
 
 impl core::error::Error for InvalidLife {}
 
-/// The hosts whose documents about clients are fetched: those of known clients.
+/// The hosts from which documents about clients are fetched: those of known clients.
 const DOCUMENT_HOSTS: [&str; 8] = [
     "vscode.dev",
     "insiders.vscode.dev",

@@ -1,4 +1,4 @@
-//! Redirect URIs: which ones clients may register, and which ones match a registered one.
+//! Redirect URIs: the rules for registration, and the comparison with a registered one.
 
 use super::limits;
 use attache_core::http::LOOPBACK;

@@ -4,7 +4,7 @@ use crate::sink::Growing;
 use attache_core::seal::Key;
 use core::fmt;
 
-/// What a sealed value is, so that a value of one kind is never accepted as one of another.
+/// The kind of a sealed value. A value of one kind is never accepted as one of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Client,

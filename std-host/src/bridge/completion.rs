@@ -42,7 +42,7 @@ pub(super) async fn run(upstream: &Arc<Upstream>, typed: &CompletionRequest, cal
     }
 }
 
-/// What the person has filled in for other arguments.
+/// Returns the values of the other arguments that the person has filled in.
 // MCP 2025-06-18 changelog: `context` is new.
 fn context(typed: &CompletionRequest, version: Version) -> Option<Value> {
     let resolved: Map<String, Value> =

@@ -1,4 +1,4 @@
-//! A connection to an upstream, and its loan to a call.
+//! Connections to an upstream, and their use by one call at a time or by several.
 
 use super::domain::Domain;
 use crate::client::Client;

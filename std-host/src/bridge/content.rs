@@ -1,11 +1,11 @@
-//! Results of an upstream, as the revision of the client has them.
+//! Converts results of an upstream to the revision of the client.
 
 use super::failures;
 use super::json::{array, object, raw_value, text, with};
 use crate::backend::{Answer, Call, Kind};
 use crate::client::{RawJson, Version};
 
-/// The answer that a result becomes.
+/// Converts a result to the answer for the client.
 pub(super) fn answer(result: &RawJson, call: &Call) -> Answer {
     let fitted = match call.kind() {
         Kind::Tool => fit_all(result, "content", call.version()),
@@ -44,7 +44,8 @@ fn knows(version: Version, kind: Option<&str>) -> bool {
     }
 }
 
-/// A block of content that clients of `version` know. What they do not know becomes a text.
+/// Converts a block of content to one that clients of `version` know. An unknown block becomes a
+/// text.
 fn fit(block: &RawJson, version: Version) -> RawJson {
     let kind = text(block, "type");
     if knows(version, kind.as_deref()) {

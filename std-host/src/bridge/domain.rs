@@ -9,7 +9,7 @@ use crate::backend::Call;
 use crate::client::{RawJson, Version};
 use serde_json::{Map, Value, json};
 
-/// What a client can be asked, as `ClientCapabilities` of the protocol.
+/// The questions that a client supports, as `ClientCapabilities` of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Profile(RawJson);
 
@@ -19,7 +19,8 @@ impl Profile {
         Self::of(&json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}))
     }
 
-    /// What the client of a call has declared, without what a bridge cannot carry.
+    /// The capabilities that the client of a call has declared, without those that a bridge cannot
+    /// carry.
     // MCP 2026-07-28 basic/patterns/mrtr: a server asks only for what this request declares.
     pub(super) fn of_call(call: &Call) -> Self {
         let declared = call.client_capabilities();

@@ -1,4 +1,4 @@
-//! Failures of an upstream, as the clients of the gate get them.
+//! Converts failures of an upstream to the errors that clients of the gate get.
 //!
 //! An error of the upstream is forwarded where it means the same to the client. Everything else becomes an error of the gate, -32603
 //! with a member `kind` in `data` that programs can tell apart. A credential, a challenge or an HTTP status of an upstream never
@@ -13,7 +13,7 @@ use crate::client::{Error, RawJson, RpcError, Version};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-/// What becomes of a call that has failed.
+/// The outcome of a call that has failed.
 pub(super) enum Failed {
     Answer(Answer),
     /// The person has to visit pages first: the parameters of elicitations.
@@ -44,7 +44,7 @@ pub(super) fn broken(what: &str) -> Answer {
     failed(&format!("The answer of the backend breaks the protocol: {what}"), "invalid")
 }
 
-/// What becomes of a call that the upstream has refused or not answered.
+/// Decides the outcome of a call that the upstream has refused or not answered.
 pub(super) fn of_call(upstream: &Upstream, call: &Call, connection: &Connection, error: Error) -> Failed {
     match error {
         Error::Rpc(error) => match pages(call, connection, &error) {
@@ -68,7 +68,7 @@ fn error(code: i64, message: &str, data: Option<Value>) -> Answer {
     Answer::Error { code, message: message.to_owned(), data }
 }
 
-/// A failure that is not an error of JSON-RPC, in words that hold nothing but what callers may know.
+/// Describes a failure that is not an error of JSON-RPC, without details that callers must not see.
 fn local(upstream: &Upstream, error: &Error) -> Answer {
     let (kind, what) = match error {
         // The exit status and the last lines of standard error are in it.

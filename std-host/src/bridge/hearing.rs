@@ -1,21 +1,21 @@
-//! What an upstream tells of itself: changed lists and updated resources.
+//! Notifications of an upstream: changed lists and updated resources.
 
 use crate::client::{Client, Error, Filter, Notice, Subscription};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::broadcast;
 
-/// Hears what an upstream tells of itself.
+/// Receives the notifications of an upstream.
 pub(super) enum Hearing {
     /// A subscription of revision 2026-07-28. It cannot be changed, so another one replaces it.
     Modern(Subscription),
-    /// The notices of an older session, and the resources that it is subscribed to.
+    /// The notifications of an older session, and the resources that it is subscribed to.
     Legacy(broadcast::Receiver<Notice>, BTreeMap<String, Subscription>),
     /// The upstream has no subscriptions.
     Nothing,
 }
 
 impl Hearing {
-    /// Begins to hear. The resources are those that clients have subscribed to.
+    /// Subscribes to the upstream. The resources are those that clients have subscribed to.
     pub(super) async fn open(client: &Client, resources: &BTreeSet<String>) -> Self {
         let mut hearing = match client.version().is_modern() {
             true => Self::Nothing,
@@ -25,7 +25,7 @@ impl Hearing {
         hearing
     }
 
-    /// Follows these resources, and no others.
+    /// Replaces the resources that are subscribed to.
     pub(super) async fn follow(&mut self, client: &Client, resources: &BTreeSet<String>) {
         match self {
             Self::Legacy(_, subscribed) => {
@@ -56,7 +56,7 @@ impl Hearing {
         }
     }
 
-    /// The next notice.
+    /// Waits for the next notification.
     pub(super) async fn next(&mut self) -> Result<Notice, Error> {
         match self {
             Self::Modern(subscription) => subscription.next().await,

@@ -1,7 +1,8 @@
 //! A bridge: a [`Backend`] that is an MCP client of another server.
 //!
-//! What the other server offers is published by this one, in every revision of the protocol. Calls are forwarded with their progress,
-//! log messages, questions and cancellation, whatever revisions the two sides speak.
+//! This server publishes the offers of the other one, in every revision of the protocol. Calls are
+//! forwarded with their progress, log messages, questions and cancellation, whatever revisions the
+//! two sides speak.
 //!
 //! ```no_run
 //! use attache_host::Server;
@@ -62,7 +63,7 @@ pub struct Bridge {
     running: Mutex<Option<Running>>,
 }
 
-/// What runs once the bridge is attached.
+/// The parts that run once the bridge is attached.
 struct Running {
     upstream: Arc<Upstream>,
     supervisor: JoinHandle<()>,
@@ -94,7 +95,7 @@ impl Bridge {
         Self { name: name.into(), target: Target::new(place), keeps_entries: false, running: Mutex::default() }
     }
 
-    /// Shows this credential to the upstream. It is sent to the origin of its URL only.
+    /// Sends this credential to the upstream, only to the origin of its URL.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.target.credential = credential;
         self
@@ -112,7 +113,8 @@ impl Bridge {
         self
     }
 
-    /// Speaks only this revision with the upstream. Without it the newest one is found out that both sides speak.
+    /// Speaks only this revision with the upstream. Without it, the bridge negotiates the newest
+    /// revision that both sides speak.
     pub const fn version(mut self, version: Version) -> Self {
         self.target.version = Some(version);
         self
@@ -124,7 +126,7 @@ impl Bridge {
         self
     }
 
-    /// Replaces the times of connections that are lost and made again.
+    /// Replaces the timeouts and pauses of reconnection.
     pub const fn times(mut self, times: Times) -> Self {
         self.target.times = times;
         self

@@ -88,7 +88,7 @@ impl<'c> Dialogue<'c> {
     }
 }
 
-/// The key of a question, made unlike those that are taken.
+/// Makes a key for a question that differs from the keys in use.
 fn unused(taken: &Map<String, Value>, key: &str) -> String {
     let further = (2..).map(|number| format!("{key}-{number}"));
     let mut keys = core::iter::once(key.to_owned()).chain(further);

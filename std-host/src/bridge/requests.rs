@@ -1,4 +1,4 @@
-//! The request to an upstream that a call becomes.
+//! Makes the request to an upstream for a call.
 
 use super::connection::Connection;
 use super::domain::{Per, Profile};
@@ -8,7 +8,7 @@ use crate::TraceContext;
 use crate::backend::{Call, Kind};
 use crate::client::{RawJson, Request};
 
-/// The request that a call becomes.
+/// Makes the request for a call.
 pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Connection) -> Request {
     let is_modern = connection.client.version().is_modern();
     let arguments = || RawJson::parse(call.arguments().to_owned()).unwrap_or_else(|_| RawJson::empty_object());

@@ -100,7 +100,7 @@ impl Sessions {
         });
     }
 
-    /// Closes connections that were not used for a while, or that no call may use any more.
+    /// Closes idle connections, and those that no call may use any more.
     pub(super) fn sweep(&self, idle: Duration) {
         self.lock().retain(|slot| !slot.is_idle(|used| used.elapsed() >= idle));
         self.lock().alone.retain(|(_, slot)| !slot.is_spoilt());
@@ -172,13 +172,13 @@ impl Slot {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// The error of a failure that was a short time ago.
+    /// Returns the error of a recent failure.
     fn recent_failure(&self) -> Option<Error> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.as_ref().filter(|failure| Instant::now() < failure.until).map(|failure| failure.error.clone())
     }
 
-    /// Notes a success or a failure. Each further failure doubles the wait.
+    /// Records a success or a failure. Each further failure doubles the wait.
     fn note(&self, error: Option<&Error>, (first, most): (Duration, Duration)) {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         *failure = error.map(|error| {

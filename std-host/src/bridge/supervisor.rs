@@ -96,7 +96,7 @@ impl Supervisor {
         self.upstream.sessions.sweep(self.upstream.target.times.idle.unwrap_or(SESSION_IDLE));
     }
 
-    /// Follows what the upstream tells until the connection ends.
+    /// Handles notifications of the upstream until the connection ends.
     async fn follow(&mut self, connection: &Arc<Connection>) -> Result<Idle, Error> {
         let (client, upstream) = (&connection.client, Arc::clone(&self.upstream));
         self.publisher.instructions(client.server().instructions.as_deref().unwrap_or_default());
@@ -105,8 +105,8 @@ impl Supervisor {
         self.all_updated();
         tracing::info!(backend = upstream.name, revision = client.version().as_str(), "a backend is connected");
         upstream.state.send_replace(State::Up(Arc::clone(connection)));
-        // A server may leave a subscription without an answer, so the lists do not wait for it. What has changed since they were
-        // fetched is fetched now.
+        // A server may leave a subscription without an answer, so the lists do not wait for it.
+        // Entries that have changed since they were fetched are fetched now.
         let mut hearing = Hearing::open(client, &upstream.watched()).await;
         self.refresh(client, ALL).await?;
         let mut use_of = Use { calls: upstream.calls.load(Ordering::Relaxed), last: Instant::now() };
@@ -136,7 +136,8 @@ impl Supervisor {
         }
     }
 
-    /// Takes the connection away from calls to come. Returns `false` if a call has taken it meanwhile.
+    /// Marks the connection as idle, so that no further call takes it. Returns `false` if a call
+    /// still uses it.
     fn let_go(&self, connection: &Arc<Connection>) -> bool {
         self.upstream.state.send_replace(State::Idle);
         let is_free = connection.is_free();
@@ -216,7 +217,7 @@ impl Use {
     }
 }
 
-/// Checks that the upstream answers, with whatever.
+/// Checks that the upstream answers. Any answer counts, also an error.
 async fn alive(client: &Client) -> Result<(), Error> {
     match client.check().await {
         Ok(()) | Err(Error::Rpc(_) | Error::Invalid(_) | Error::TooLarge(_)) => Ok(()),

@@ -111,7 +111,7 @@ impl Target {
     }
 
     fn builder(&self, profile: &Profile) -> ClientBuilder {
-        // What callers call themselves stays with the gate: the upstream knows the gate alone.
+        // The upstream gets the name of the gate. The names of callers stay with the gate.
         let mut builder = Client::builder("attache", env!("CARGO_PKG_VERSION"))
             .capabilities(profile.json())
             .limits(self.limits.clone())

@@ -1,4 +1,4 @@
-//! The other server, as the calls of a bridge see it.
+//! The state of an upstream that the calls of a bridge share.
 
 use super::connection::{Connection, Lent};
 use super::domain::{Domain, Per, Profile, configured_name};
@@ -22,13 +22,13 @@ pub(super) struct Upstream {
     pub(super) calls: AtomicU64,
     /// The tools that run only as a task.
     tasks: Mutex<BTreeSet<String>>,
-    /// Rung by a call that finds the child stopped because it was idle.
+    /// Notified by a call that finds the child stopped because it was idle.
     pub(super) wanted: Notify,
-    /// Rung by a call that could not be written to the first connection.
+    /// Notified by a call that could not be written to the first connection.
     pub(super) suspicion: Notify,
     /// The resources that clients have subscribed to.
     watched: Mutex<BTreeSet<String>>,
-    /// Rung when they have changed.
+    /// Notified when they have changed.
     pub(super) watching: Notify,
 }
 
@@ -121,7 +121,7 @@ impl Upstream {
         Ok(Connection::new(self.target.connect_for(profile, caller).await?))
     }
 
-    /// Notes that a connection has failed a call, so that the next call gets another one.
+    /// Records that a call has failed on a connection, so that the next call gets another one.
     pub(super) fn suspect(&self, failed: &Arc<Connection>) {
         self.sessions.forget(failed);
         let reason = None;
@@ -135,7 +135,8 @@ impl Upstream {
         self.suspicion.notify_one();
     }
 
-    /// Notes that no further connection could be made. Calls wait until the first connection is known to live.
+    /// Records that no further connection could be made. Calls wait until the first connection is
+    /// known to live.
     pub(super) fn doubt(&self, reason: Error) {
         self.state.send_if_modified(|state| {
             let is_up = matches!(state, State::Up(_));
@@ -152,7 +153,7 @@ impl Upstream {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(tool)
     }
 
-    /// Notes the tools that run only as a task.
+    /// Records the tools that run only as a task.
     pub(super) fn note_tasks(&self, tools: BTreeSet<String>) {
         *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tools;
     }

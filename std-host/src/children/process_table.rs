@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// What the processes of a group use together.
+/// The resources that the processes of a group use together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) processes: usize,

@@ -105,7 +105,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Notes the group of the child, so that the watchdog and the state file have it.
+    /// Records the group of the child, so that the watchdog and the state file have it.
     pub(super) fn taken_by(mut self, group: Option<u32>) -> Self {
         if let Some(group) = group {
             let start = start_time(group);

@@ -36,8 +36,9 @@ fn read(line: &str, groups: &mut Groups) {
     }
 }
 
-/// Whether the number still belongs to the group that was written down. The kernel does not give the
-/// number to another process as long as the group has a member, so a leader that has ended is no doubt.
+/// Whether the number still belongs to the group that was written down. The kernel does not give
+/// the number to another process as long as the group has a member, so the answer is yes if
+/// the leader has ended.
 fn is_same(group: u32, start: Option<u64>) -> bool {
     match (start, start_time(group)) {
         (Some(start), Some(now)) => start == now,
@@ -47,7 +48,7 @@ fn is_same(group: u32, start: Option<u64>) -> bool {
 
 /// The state of the parent that a watchdog belongs to.
 pub(super) trait Parent: Send + Sync + 'static {
-    /// Uses another watchdog from now on, and tells it all groups.
+    /// Switches to another watchdog, and sends it all groups.
     fn follow_with(&self, watchdog: Watchdog);
 }
 

@@ -149,7 +149,7 @@ pub const OUTGOING: usize = 64;
 /// Lines of a pipe that are logged although they are not messages. Further ones are only counted.
 pub const NOISE: u64 = 5;
 
-/// How often a server that was started is tried before it takes connections.
+/// The interval at which a started server is tried until it takes connections.
 pub const READY_CHECK: Duration = Duration::from_millis(50);
 
 /// The timeout for reading the remaining output of a child process after its end.

@@ -125,8 +125,8 @@ impl Process {
         Ok((started.watched(router, Some(drained)), Streams { input, output }))
     }
 
-    /// Starts a process that does not speak over its standard streams. What it writes there is kept
-    /// for error messages.
+    /// Starts a process that does not speak over its standard streams. Its output there
+    /// is kept for error messages.
     pub(super) fn start_server(command: &ServerCommand, router: Arc<Router>) -> Result<Self, Error> {
         let mut started = Started::of(command, Stdio::null())?;
         let Some(output) = started.child.stdout.take() else { return Err(started.without_streams()) };

@@ -33,12 +33,12 @@ pub struct Request {
     pub(super) keeps_questions: bool,
 }
 
-/// Whose call accepts questions.
+/// The user that accepts the questions of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
-    /// That of a user of its own.
+    /// A user with this call alone.
     Alone,
-    /// That of a user with other calls in the same session.
+    /// A user with other calls in the same session.
     Session([u8; 16]),
 }
 
@@ -109,7 +109,7 @@ impl Request {
         self
     }
 
-    /// How long the request may go without an answer or progress.
+    /// Sets the timeout of the request: the time that may pass without an answer or progress.
     pub const fn timeout(mut self, time: Duration) -> Self {
         self.time = Some(time);
         self

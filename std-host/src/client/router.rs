@@ -80,7 +80,7 @@ impl Running {
         matches!(self.purpose, Purpose::Listen)
     }
 
-    /// Whose call accepts questions; `None` if the request accepts none.
+    /// The user that accepts the questions of the call; `None` if the request accepts none.
     const fn asks(&self) -> Option<Asks> {
         match self.purpose {
             Purpose::Call(asks) => asks,

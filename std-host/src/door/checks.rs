@@ -123,7 +123,7 @@ impl Checks {
     /// Counts a request from an address.
     ///
     /// # Errors
-    /// How long to wait if there were too many.
+    /// Returns the time to wait if there were too many.
     pub(crate) fn count(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         self.rates.count(address)
     }
@@ -131,7 +131,7 @@ impl Checks {
     /// Counts a request of a caller that has shown a key or a token.
     ///
     /// # Errors
-    /// How long to wait if there were too many.
+    /// Returns the time to wait if there were too many.
     pub(crate) fn count_identity(&self, who: &Authenticated<'_>) -> Result<(), Duration> {
         self.rates.count_identity(who)
     }

@@ -25,7 +25,7 @@ impl Rates {
     /// Counts a request from an address; requests without an address count as those of one caller.
     ///
     /// # Errors
-    /// How long to wait if there were too many.
+    /// Returns the time to wait if there were too many.
     pub(super) fn count(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         let caller = address.map(network);
         self.by_address.as_ref().map_or(Ok(()), |buckets| buckets.take(caller, None, Instant::now()))
@@ -35,7 +35,7 @@ impl Rates {
     /// their addresses alone.
     ///
     /// # Errors
-    /// How long to wait if there were too many.
+    /// Returns the time to wait if there were too many.
     pub(super) fn count_identity(&self, who: &Authenticated<'_>) -> Result<(), Duration> {
         match (&self.by_identity, <[u8; 32]>::try_from(who.identity())) {
             (Some(buckets), Ok(identity)) => buckets.take(identity, [0; 32], Instant::now()),
@@ -47,9 +47,9 @@ impl Rates {
 /// A token bucket for each caller `K`. Of each bucket only the moment is kept at which it is full again.
 #[derive(Debug)]
 struct Buckets<K> {
-    /// How long one request takes to come back.
+    /// The time after which one more request is allowed.
     each: Duration,
-    /// How long an empty bucket takes to fill up.
+    /// The time in which an empty bucket fills up.
     whole: Duration,
     full_at: Mutex<HashMap<K, Instant>>,
 }

@@ -37,7 +37,7 @@ pub(crate) struct Listening {
     permitted: HashSet<String>,
     /// For the backends that offer the resources of the subscription.
     _watched: Vec<Watched>,
-    /// What is to be told.
+    /// The notifications that are to be sent.
     due: VecDeque<Due>,
     place: Place,
     watch: Watch,

@@ -1,4 +1,4 @@
-//! Who may change a file, and how a file is opened below a directory.
+//! Checks which users may change a file, and opens files below a directory.
 
 use super::limits::TEXT;
 use std::fs::{self, File};

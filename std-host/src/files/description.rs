@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a description file says.
+/// The content of a description file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// What the runs of all tools of a directory have in common.
+/// The settings that the runs of all tools of a directory share.
 pub(super) struct Surroundings {
     pub(super) directory: PathBuf,
     pub(super) caps: Caps,
@@ -29,7 +29,7 @@ pub(super) struct Execution<'a> {
     pub(super) surroundings: &'a Surroundings,
 }
 
-/// What a tool has written to standard output, if it was not too much.
+/// The standard output of a tool, if it was not too much.
 type Output = Result<Vec<u8>, TooLarge>;
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// How often a directory is checked for changes.
+/// The interval at which a directory is checked for changes.
 pub const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Most entries of a directory. Each is checked for changes every [`CHECK_EVERY`].
@@ -20,7 +20,7 @@ pub const RESOURCE: u64 = 8 * 1024 * 1024;
 /// Most bytes that a tool may write to its standard output. The model has to read them.
 pub const OUTPUT: usize = 1024 * 1024;
 
-/// Time limit of a tool whose description has none.
+/// The time limit of a tool if its description has none.
 pub const RUN_TIME: Duration = Duration::from_secs(60);
 
 /// Runs of the tools of one directory at once. Further calls wait.
@@ -30,6 +30,6 @@ pub const RUNS: usize = 32;
 /// variable with its name (execve(2)).
 pub const VARIABLE: usize = 100 * 1024;
 
-/// How long the output of a tool is read after the tool has ended. A process that the tool has left in
-/// the background may keep the pipe open.
+/// The time for which the output of a tool is read after the tool has ended. A process that the
+/// tool has left in the background may keep the pipe open.
 pub const LAST_OUTPUT: Duration = Duration::from_millis(500);

@@ -46,12 +46,13 @@ pub enum StartError {
     Endpoint(std::io::Error),
     /// The app does not load: its own output and traceback, and a line of advice.
     Load {
-        /// What the worker and the app have written.
+        /// The output of the worker and the app.
         output: String,
-        /// What to do about it.
+        /// The advice for the operator.
         advice: String,
     },
-    /// The functions of the app contradict each other, or this host. Each text names the function and the key.
+    /// The functions of the app conflict with each other, or with this host. Each text names the
+    /// function and the key.
     Functions(Vec<String>),
 }
 
@@ -152,7 +153,7 @@ type Offered = (HashMap<Key, Function>, Vec<HttpFunction>, Vec<String>);
 /// Returns the functions that are offered, and what the operator should know.
 ///
 /// # Errors
-/// What prevents the app from being served.
+/// Returns the faults that prevent the app from being served.
 fn offered(reported: Reported, mut warnings: Vec<String>) -> Result<Offered, Vec<String>> {
     let Functions { mcp: functions, http, refused } = read_all(reported);
     let mut faults = Vec::new();
@@ -219,14 +220,14 @@ struct Inner {
     publisher: Mutex<Option<Publisher>>,
 }
 
-/// A kind of entry, and a name, URI or template.
+/// The kind of an entry, and its name, URI or template.
 type Key = (u8, String);
 
 fn key(kind: Kind, name: &str) -> Key {
     (kind as u8, name.to_owned())
 }
 
-/// How a call of a function with an HTTP trigger has ended.
+/// The outcome of a call of a function with an HTTP trigger.
 pub(super) enum Called {
     Value(Option<TypedData>),
     Failed,
@@ -234,7 +235,7 @@ pub(super) enum Called {
     Lost,
 }
 
-/// What runs the functions.
+/// The engine that runs the functions.
 enum Engine {
     Workers(Pool),
     Handler(Handler),
@@ -273,7 +274,7 @@ impl App {
         Ok(AppBuilder { directory, host, settings, choices: Choices::default(), processes: None })
     }
 
-    /// What the operator should know: functions that are not offered, and settings without effect.
+    /// Warnings for the operator: functions that are not offered, and settings without effect.
     pub fn warnings(&self) -> Vec<String> {
         self.0.loaded().warnings.clone()
     }
@@ -512,7 +513,7 @@ fn late(function: &Function, limit: Option<Duration>) -> Answer {
     failed(&format!("The function {} did not end within {seconds} s (functionTimeout)", function.name))
 }
 
-/// Has a worker killed that does not answer any more.
+/// Kills a worker that does not answer any more.
 async fn check(link: Arc<Link>) {
     if !link.is_alive(STATUS_TIME).await {
         link.kill.notify_one();
@@ -572,7 +573,7 @@ fn value(response: InvocationResponse) -> Result<Option<TypedData>, String> {
 /// The answer of a function that has failed.
 fn threw(function: &Function, id: &str, error: &str) -> Answer {
     tracing::error!(function = function.name, invocation = id, "a function has failed: {error}");
-    // azure.md A.10: a fixed text. What the function says may hold secrets, and goes to the log.
+    // azure.md A.10: a fixed text. The text of the function may hold secrets, and goes to the log.
     failed(&format!(
         "An error occurred invoking '{}'. The server's log has the cause under {id}.",
         function.entry.key()

@@ -1,4 +1,5 @@
-//! What a worker receives with a call: the context of the trigger, and the values of companion bindings.
+//! The data that a worker receives with a call: the context of the trigger, and the values of
+//! companion bindings.
 
 use super::function::{Companion, Function, Trigger};
 use super::messages::{Data, InvocationRequest, ParameterBinding, RpcTraceContext, TypedData};

@@ -32,13 +32,13 @@ pub(super) struct Handler {
 
 /// Why a call of a handler has no value.
 pub(super) enum Unanswered {
-    /// The handler was lost, or is not there.
+    /// The handler has ended, or was not started.
     Lost(String),
     /// The function has failed.
     Failed(String),
 }
 
-/// How the handler of an app is started.
+/// Returns the command that starts the handler of an app.
 pub(super) fn launch(directory: &Path, custom: &CustomHandler, settings: &AppSettings, choices: &Choices) -> Launch {
     let program = settings.expand(&custom.program);
     let own = directory.join(&program);

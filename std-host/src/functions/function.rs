@@ -361,7 +361,7 @@ mod tests {
         binding
     }
 
-    /// What is wrong with functions: whether the app is refused, and why.
+    /// Lists the faults of functions. Each says whether the app is refused, and why.
     fn faults(functions: Vec<(RpcFunctionMetadata, Option<String>)>) -> Vec<(bool, String)> {
         let told = |refused| match refused {
             Refused::Invalid(what) => (true, what),

@@ -7,11 +7,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 tokio::task_local! {
-    /// The header fields of the request that the task answers.
+    /// The header fields of the request that the current task answers.
     static HEADERS: HeaderMap;
 }
 
-/// The header fields of the request that this task answers, if its service is inside of [`WithHeaders`].
+/// Returns the header fields of the request that the current task answers, if its service is inside of [`WithHeaders`].
 pub(super) fn of_request() -> Option<HeaderMap> {
     HEADERS.try_with(HeaderMap::clone).ok()
 }

@@ -1,4 +1,4 @@
-//! The numbers of the backend for function apps, each with its reason.
+//! The limits of the backend for function apps, each with its reason.
 
 use core::time::Duration;
 
@@ -31,45 +31,47 @@ pub const FILE: usize = 1024 * 1024;
 /// Connections to the endpoint of workers that have not shown the id of a worker yet. More are closed at once.
 pub const STRANGERS: usize = 32;
 
-/// How long a custom handler may take to answer its first request.
+/// The time that a custom handler has to answer its first request.
 pub const READY_TIME: Duration = Duration::from_secs(60);
 
-/// How often a custom handler that is starting is asked whether it answers.
+/// The interval at which a starting custom handler is asked whether it answers.
 pub const READY_CHECK: Duration = Duration::from_millis(20);
 
-/// How long a started process may take to open its stream.
+/// The time that a started process has to open its stream.
 pub const START_TIME: Duration = Duration::from_secs(60);
 
-/// How long a worker may take to answer the first request. Node.js workers load the app in that time.
+/// The time that a worker has to answer the first request. Node.js workers load the app in that
+/// time.
 pub const INIT_TIME: Duration = Duration::from_secs(120);
 
-/// How long a worker may take to list its functions, and again to load them. A Python app is imported in that time.
+/// The time that a worker has to list its functions, and again to load them. A Python app is
+/// imported in that time.
 pub const LOAD_TIME: Duration = Duration::from_secs(60);
 
-/// How long a worker may take to end after it was asked to. Then it is killed.
+/// The time that a worker has to end after it was asked to, before it is killed.
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 
-/// How long a call waits for a worker that is being restarted.
+/// The time that a call waits for a worker that is being restarted.
 pub const WAIT_TIME: Duration = Duration::from_secs(10);
 
-/// How long the host waits before it starts a worker again that has failed for the first time. The wait doubles up
-/// to [`BACK_OFF_MOST`].
+/// The time that the host waits before it restarts a worker that has failed for the first time. The
+/// wait doubles up to [`BACK_OFF_MOST`].
 pub const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
 
-/// How long the host waits at most before it starts a worker again.
+/// The longest time that the host waits before it starts a worker again.
 pub const BACK_OFF_MOST: Duration = Duration::from_secs(30);
 
-/// How long a worker must have run for the wait to begin with [`BACK_OFF_FIRST`] again.
+/// The running time of a worker after which the wait begins with [`BACK_OFF_FIRST`] again.
 pub const SUSTAINED: Duration = Duration::from_secs(10);
 
-/// How long a worker may take to answer whether it is alive, after a call has not ended in time. A worker that is
-/// silent is killed.
+/// The time that a worker has to answer whether it is alive, after a call has not ended in time. A
+/// worker that is silent is killed.
 pub const STATUS_TIME: Duration = Duration::from_secs(2);
 
-/// How often the host checks whether the last call of a reloaded app has ended.
+/// The interval at which the host checks whether the last call of a reloaded app has ended.
 pub const DRAIN_CHECK: Duration = Duration::from_millis(100);
 
-/// How often the files of an app are compared with those that were loaded, if the app is watched.
+/// The interval at which the files of a watched app are compared with those that were loaded.
 pub const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 /// Most files of an app that are watched. Libraries and hidden directories do not count.

@@ -11,7 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 #[derive(Clone)]
 pub(super) struct Lines {
     app: Arc<str>,
-    /// The least severe level by category, or the begin of one (`logging.logLevel` of host.json).
+    /// The least severe level by category or prefix of a category (`logging.logLevel` of
+    /// host.json).
     levels: Arc<[(String, i32)]>,
     state: Arc<Mutex<State>>,
 }
@@ -19,12 +20,12 @@ pub(super) struct Lines {
 struct State {
     kept: VecDeque<String>,
     is_starting: bool,
-    /// The begin of the present second, and the lines in it.
+    /// The start of the current second, and the number of lines in it.
     second: Instant,
     count: u32,
 }
 
-/// What a log message of a worker is about.
+/// The value of `log_category` for messages of the app's own code.
 const USER: i32 = 0;
 
 impl Lines {
@@ -76,7 +77,8 @@ impl Lines {
         }
     }
 
-    /// The least severe level of a category: that of the longest begin of `Function.CATEGORY` or `CATEGORY` that is set.
+    /// Returns the least severe level of a category: the level that is set for the longest prefix
+    /// of `Function.CATEGORY` or `CATEGORY`.
     fn least(&self, category: &str) -> i32 {
         let fits = |name: &str| {
             let begins =

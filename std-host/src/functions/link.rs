@@ -21,9 +21,9 @@ pub(super) struct Link {
     calls: Arc<Mutex<Calls>>,
     ended: watch::Receiver<bool>,
     status: Arc<Notify>,
-    /// What the worker can do, as it says in its first answer.
+    /// The capabilities of the worker, from its first answer.
     pub(super) capabilities: OnceLock<HashSet<String>>,
-    /// Notified to have the process killed and started again.
+    /// Notify this to kill the process and start it again.
     pub(super) kill: Notify,
 }
 
@@ -39,7 +39,7 @@ struct Pending {
     logs: mpsc::Sender<RpcLog>,
 }
 
-/// The answer of a call, which is to come.
+/// The pending answer of a call.
 pub(super) struct Awaited {
     link: Arc<Link>,
     answer: oneshot::Receiver<InvocationResponse>,
@@ -60,7 +60,7 @@ pub(super) struct Invocation {
 }
 
 impl Link {
-    /// Takes over a stream. Answers that belong to no call go to the returned channel.
+    /// Reads and writes a stream from now on. Answers without a call go to the returned channel.
     pub(super) fn open(opened: Opened, lines: Lines) -> (Arc<Self>, mpsc::Receiver<Content>) {
         let Opened { messages, sender, rival } = opened;
         let (calls, status) = (Arc::<Mutex<Calls>>::default(), Arc::new(Notify::new()));

@@ -25,7 +25,7 @@ pub(super) struct Pool {
 /// The stream of each worker that is up.
 type Links = Vec<Option<Arc<Link>>>;
 
-/// What every start of a worker needs.
+/// The values that every start of a worker needs.
 struct Recipe {
     app: Arc<str>,
     levels: Arc<[(String, i32)]>,

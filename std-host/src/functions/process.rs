@@ -9,7 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-/// How a worker is started. The arguments with its id and the address of the host come behind `arguments`.
+/// The command that starts a worker. The arguments with its id and the address of the host come
+/// behind `arguments`.
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
     pub(super) program: OsString,

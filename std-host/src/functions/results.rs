@@ -23,7 +23,7 @@ pub(super) fn answer(function: &Function, call: &Call, returned: Option<TypedDat
     RawValue::from_string(result).map(Answer::Result).map_err(|error| error.to_string())
 }
 
-/// An envelope. `content` and `structuredContent` are JSON in a string.
+/// The envelope of a result. `content` and `structuredContent` are JSON in a string.
 struct Envelope {
     kind: String,
     content: String,

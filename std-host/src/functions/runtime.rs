@@ -9,13 +9,13 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How the worker of an app is started.
+/// The command that starts the worker of an app.
 pub(super) struct Runtime {
     pub(super) language: Language,
     pub(super) launch: Launch,
     /// Whether the app is a custom handler, which speaks HTTP; with its port, if the app sets one.
     pub(super) custom: Option<Option<u16>>,
-    /// Worker processes to start if no setting says how many.
+    /// The number of worker processes to start if no setting has it.
     pub(super) processes: usize,
     /// Holds the files of our own worker.
     pub(super) _files: Option<WorkerFiles>,
@@ -48,7 +48,7 @@ impl Language {
         all.into_iter().find(|language| language.name().eq_ignore_ascii_case(name))
     }
 
-    /// The language of the app in a directory: a setting, else by its files.
+    /// Finds the language of the app in a directory: by a setting, else by its files.
     fn of(directory: &Path, settings: &AppSettings) -> Result<Self, InvalidApp> {
         if let Some(named) = settings.text("FUNCTIONS_WORKER_RUNTIME") {
             return Self::named(&named).ok_or_else(|| InvalidApp::NoWorker {
@@ -64,7 +64,7 @@ impl Language {
     }
 }
 
-/// What the operator chooses about workers.
+/// The settings of the operator about workers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Choices {
     /// The directory of an official worker.
@@ -302,7 +302,7 @@ const INHERITED: [&str; 17] = [
 /// Prefixes of variables that configure a function app.
 const PREFIXES: [&str; 5] = ["AzureWebJobs", "AzureFunctionsJobHost__", "FUNCTIONS_", "languageWorkers__", "PYTHON_"];
 
-/// Variables by which the Python worker believes that it runs on the platform. Then it looks for its files there.
+/// Variables that make the Python worker look for its files where they are on the platform.
 const REMOVED: [&str; 3] = ["CONTAINER_NAME", "WEBSITE_INSTANCE_ID", "WEBSITE_PLACEHOLDER_MODE"];
 
 /// The environment of a worker.

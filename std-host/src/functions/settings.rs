@@ -24,7 +24,7 @@ pub enum InvalidApp {
     Malformed {
         /// The file.
         file: PathBuf,
-        /// What is wrong, with the key.
+        /// The fault, with the key.
         what: String,
     },
     /// `local.settings.json` is encrypted.
@@ -35,7 +35,7 @@ pub enum InvalidApp {
     NoWorker {
         /// The language.
         language: String,
-        /// What was looked for and where, and what to do.
+        /// The missing program or wrong setting, and the advice.
         what: String,
     },
 }
@@ -75,13 +75,13 @@ pub struct HostFile {
     pub instructions: Option<String>,
     /// Whether `extensions.mcp.system.webhookAuthorizationLevel` is `Anonymous`, so that callers need no key.
     pub is_anonymous: bool,
-    /// `functionTimeout`: how long a call may run.
+    /// `functionTimeout`: the timeout of a call.
     pub timeout: Option<Duration>,
     /// `customHandler`
     pub(super) custom: Option<CustomHandler>,
     /// `extensions.http.routePrefix`
     route_prefix: Option<String>,
-    /// `logging.logLevel`: the least severe level by category, or the begin of one.
+    /// `logging.logLevel`: the least severe level by category or prefix of a category.
     pub(super) log_levels: Vec<(String, i32)>,
     /// Keys that have no effect here.
     pub ignored: Vec<String>,

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 pub(super) struct Worker {
     pub(super) link: Arc<Link>,
     pub(super) process: Process,
-    /// Keeps the id of the worker taken.
+    /// Reserves the id of the worker.
     _expected: Expected,
 }
 
@@ -34,11 +34,11 @@ pub(super) enum Failure {
     Spawn { program: String, error: std::io::Error },
     /// The process has ended, and its last lines.
     Exited { status: ExitStatus, lines: Vec<String> },
-    /// A step was not done in time.
+    /// A step has reached its timeout.
     Timeout { step: &'static str, limit: Duration, lines: Vec<String> },
     /// The stream has ended.
     Lost { reason: Arc<str>, lines: Vec<String> },
-    /// The app does not load: what the worker says about it.
+    /// The app does not load: the message of the worker.
     App { text: String, lines: Vec<String> },
 }
 

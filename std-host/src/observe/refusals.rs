@@ -16,7 +16,7 @@ pub(crate) struct Refused {
     pub(crate) caller: Option<String>,
     pub(crate) method: &'static str,
     pub(crate) reason: Option<&'static str>,
-    /// What is wrong with the credentials.
+    /// The fault of the credentials.
     pub(crate) why: Option<String>,
     pub(crate) status: Option<u16>,
     pub(crate) code: Option<&'static str>,

@@ -150,8 +150,8 @@ pub struct HiddenEntry {
     pub(crate) digest: Option<Digest>,
 }
 
-/// What all calls of a request share: the handle to change the offers, the parked calls, the key that
-/// seals, and the request extensions that handlers see.
+/// The values that all calls of a request share: the handle to change the offers, the parked calls,
+/// the key that seals, and the request extensions that handlers see.
 pub(crate) type Shared<'s, C> = (&'s C, &'s Parking, &'s Key, Option<&'s Arc<http::Extensions>>);
 
 /// The function that runs a handler.

@@ -12,7 +12,7 @@ pub(super) struct Pattern {
     decoded: Vec<String>,
 }
 
-/// What a pattern is compared with.
+/// The value that a pattern is compared with.
 #[derive(Clone, Copy)]
 pub(super) enum Subject<'a> {
     Name(&'a str),

@@ -148,7 +148,7 @@ impl Writer {
         self.finish(answer, status);
     }
 
-    /// Waits until nobody reads the log.
+    /// Waits until the log has no readers.
     pub(crate) async fn abandoned(&self) {
         loop {
             let news = self.0.news.notified();

@@ -1,4 +1,4 @@
-//! What outlives a request, behind traits, so that several servers or processes can share it.
+//! State that outlives a request, behind traits, so that several servers or processes can share it.
 //!
 //! [`SessionStore`] has the state of legacy sessions that their ids cannot carry. API keys have [`Keys`](crate::auth::Keys), which can be
 //! replaced while the server runs. The events of a stream stay with the call that sends them, and

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 /// The key of a row: random bytes.
 pub type RowKey = [u8; 16];
 
-/// What happens to a row.
+/// The change of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowChange {
     /// It stays as it is.

@@ -22,7 +22,7 @@ fn tool(asked: &Asked) -> &str {
 
 const ENDED: &str = r#"{"content":[]}"#;
 
-/// What a modern peer answers to a call of this tool.
+/// Returns the answer of a modern peer to a call of this tool.
 fn lie(asked: &Asked) -> Reply {
     let id = &asked.body["id"];
     let good = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{ENDED}}}"#);

@@ -198,7 +198,7 @@ async fn environment_is_what_is_named_and_little_more() {
     let seen = std::fs::read_to_string(directory.join("seen")).expect("a mark");
     let names: Vec<&str> = seen.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert!(names.contains(&"TOKEN") && names.contains(&"PATH"), "{names:?}");
-    // What cargo sets for tests was not passed on.
+    // The variables that cargo sets for tests were not passed on.
     assert!(!names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
     assert!(seen.contains(&format!("PWD={}", directory.display())), "{seen}");
     client.close().await;

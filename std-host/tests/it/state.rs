@@ -1,4 +1,4 @@
-//! What handlers get at: the program's own values, methods, typed answers, and errors.
+//! Handlers can use the program's own values, methods, typed answers, and errors.
 
 use attache_host::testing::{Answer, Client};
 use attache_host::{CompletionRequest, Ctx, Json, NoArgs, OrUser, Prompt, Resource, Server, ToolError, Version, with};

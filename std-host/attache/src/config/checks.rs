@@ -6,7 +6,7 @@ use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What to do about `traces.endpoint` in a build without feature `traces`.
+/// The advice for `traces.endpoint` in a build without feature `traces`.
 pub(crate) const NO_TRACES: &str = "needs the exporter of spans, which this build does not have: build with --features traces, or use a released package";
 
 const SEAL_KEYS: &str =

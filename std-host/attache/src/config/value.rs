@@ -103,7 +103,7 @@ pub(super) fn time(text: &str) -> Option<Duration> {
 /// Reads the value of a flag that is a duration.
 ///
 /// # Errors
-/// A text that is no duration.
+/// A text that is not a duration.
 pub(crate) fn life(text: &str) -> Result<Duration, String> {
     time(text).ok_or_else(|| format!("{text:?} is not a duration such as 90s, 10min or 1h"))
 }

@@ -25,7 +25,7 @@ pub(super) struct Doors {
     admin: Option<Door>,
 }
 
-/// What the configuration of the server says about access.
+/// The settings of the server about access.
 #[derive(Debug, Default)]
 pub(super) struct Access {
     is_local: bool,

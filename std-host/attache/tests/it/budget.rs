@@ -1,4 +1,5 @@
-//! What peers can make the program hold: never more than its budget, whatever they do, and never more than the share of one of them.
+//! The program never holds more memory than its budget, and never more for one peer than a peer's
+//! share.
 
 use crate::running::Running;
 use crate::running::http2::{Http2, connect_from};
@@ -11,7 +12,7 @@ const MIB: u64 = 1024 * 1024;
 /// Beyond the budget: what connections, threads and the allocator take, as `docs/operations.md` says.
 const BESIDES: u64 = 40 * MIB;
 
-/// What one caller may hold, and all of them.
+/// The budget of one caller, and that of all callers.
 const SHARE: u64 = 32 * MIB;
 const WHOLE: u64 = 128 * MIB;
 

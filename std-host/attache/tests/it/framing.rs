@@ -108,7 +108,8 @@ fn good_requests_one_behind_the_other_in_one_piece_are_all_answered() {
 fn chunk_that_begins_like_a_line_of_a_head_does_not_disturb_its_connection() {
     let server = Running::start();
     let (front, back) = PING.split_at(1);
-    // A line feed is white space to JSON. Within its string it would not be, so the line stands where a member would.
+    // A line feed is white space to JSON. Within its string it would not be, so the line is in the
+    // place of a member.
     let line = "\ncontent-length: 7\ntransfer-encoding: chunked\n\n";
     let whole = format!(r#"{front}"x":"{}",{back}"#, "y".repeat(40));
     let chunks = |parts: &[&str]| -> String {

@@ -59,7 +59,7 @@ impl Drop for Directory {
 struct Running {
     child: Child,
     url: String,
-    /// What the program has printed up to the line with the URL.
+    /// The output of the program up to the line with the URL.
     printed: String,
     log: Arc<Mutex<String>>,
 }

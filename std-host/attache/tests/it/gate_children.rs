@@ -59,7 +59,7 @@ done
         script
     }
 
-    /// A gate whose only backend has these settings.
+    /// A gate with one backend that has these settings.
     fn gate(&self, settings: &str) -> Gate {
         self.gate_by(settings, |command| command)
     }
@@ -778,7 +778,7 @@ impl Load {
     }
 }
 
-/// What the gate holds: descriptors, child processes, and resident memory in KiB.
+/// Counts the descriptors, child processes and KiB of resident memory of the gate.
 fn held(pid: u32) -> (usize, usize, u64) {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count();
     let is_child = |stat: String| {

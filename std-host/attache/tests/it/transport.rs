@@ -201,7 +201,7 @@ fn unix_socket_has_the_mode_that_was_said_and_lets_nobody_in_beside_it() {
         let mut server = Running::of(command);
         assert_eq!(mode(), expected, "{flags:?}");
         assert_eq!(curl(&["--unix-socket", &socket], "http://localhost/mcp"), "200 1.1");
-        // Who may open the socket is up to its mode; the status page asks nobody.
+        // The mode of the socket decides which users may call, so the status page cannot make calls.
         assert_eq!(curl(&[], &format!("http://{status}/try/0")), "403 1.1");
         let run = attache(&["health", "--listen", &listen]).output().expect("the program runs");
         assert!(run.status.success() && run.stdout == b"ready\n", "{run:?}");

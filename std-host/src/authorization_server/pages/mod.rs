@@ -9,7 +9,7 @@ use super::redirect::is_loopback;
 
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// Where the pages of a server are, and what they say about it.
+/// The path and the notice of a server's pages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'s> {
     /// The path of the issuer, without a slash at its end.
@@ -39,7 +39,7 @@ impl Site<'_> {
         self.page("Sign-in cannot continue", &body)
     }
 
-    /// A page that only tells something.
+    /// A page with a message.
     pub(super) fn message(&self, title: &str, text: &str) -> String {
         self.page(title, &format!("<p>{}</p>", escaped(text)))
     }
@@ -69,7 +69,7 @@ impl Site<'_> {
     }
 }
 
-/// Who the client is, as far as that is known.
+/// Describes the client, as far as it is known.
 fn who(client: &Client, name: &str) -> String {
     match client.host() {
         Some(host) => format!("{name}, described by {host}"),
@@ -77,7 +77,7 @@ fn who(client: &Client, name: &str) -> String {
     }
 }
 
-/// What the person should look at before they agree.
+/// Returns a warning about the client, if the person should check something before they agree.
 fn warning(client: &Client, consent: &Consent) -> String {
     // MCP basic/authorization: extra warning if a document has only loopback URIs, since any program can use them.
     let text = match is_loopback(&consent.redirect_uri) {

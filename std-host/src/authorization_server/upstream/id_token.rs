@@ -6,7 +6,7 @@ use core::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// What the ID token of a sign-in has to say.
+/// The values that the ID token of a sign-in must have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'e> {
     pub(super) issuer: &'e str,
@@ -127,7 +127,7 @@ fn read(claims: &[u8], expected: &Expected<'_>) -> Result<Identity, BadIdToken> 
 }
 
 impl Identity {
-    /// Keeps these claims only.
+    /// Removes all claims except these.
     pub(super) fn with_claims(mut self, names: &[String]) -> Self {
         self.claims.retain(|name, _| names.iter().any(|kept| kept == name));
         self

@@ -43,7 +43,7 @@ impl fmt::Debug for Upstream {
 /// Why a sign-in at the other issuer has failed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// The issuer cannot be reached, or does not answer as it should. Another attempt may work.
+    /// The issuer cannot be reached, or its answer is malformed. Another attempt may work.
     Unavailable(String),
     /// The issuer refuses this server: its registration there is wrong.
     Refused(String),

@@ -64,7 +64,7 @@ impl fmt::Debug for Local {
     }
 }
 
-/// The parts that `send` sends from a task of its own, which ends when nobody reads them any more.
+/// The parts that `send` sends from a task of its own, which ends when their reader is gone.
 fn sent<F>(send: impl FnOnce(Sender) -> F) -> Parts
 where
     F: Future<Output = ()> + Send + 'static,

@@ -75,7 +75,8 @@ pub(super) async fn next(parts: &mut Parts) -> Option<Part> {
     poll_fn(|context| parts.as_mut().poll_next(context)).await
 }
 
-/// Creates a channel for the parts of an answer. What sends them waits while [`NEIGHBOUR_BYTES`] wait to be read.
+/// Creates a channel for the parts of an answer. Its sender waits while [`NEIGHBOUR_BYTES`] wait to
+/// be read.
 pub(super) fn channel() -> (Sender, Received) {
     let (parts, received) = mpsc::channel(PARTS);
     (Sender { parts, room: Arc::new(Semaphore::new(NEIGHBOUR_BYTES)) }, Received(received))
@@ -95,7 +96,7 @@ impl Sender {
     /// Sends a part, when there is room for it. A part that is larger than the room waits until no other part waits to be read.
     ///
     /// # Errors
-    /// If nobody reads the parts any more.
+    /// If the reader of the parts is gone.
     pub(super) async fn send(&self, content: Content) -> Result<(), Closed> {
         let bytes = content.len().clamp(1, NEIGHBOUR_BYTES);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -103,7 +104,7 @@ impl Sender {
         self.parts.send((Part(content), room)).await.map_err(|_| Closed)
     }
 
-    /// Waits until nobody reads the parts any more.
+    /// Waits until the reader of the parts is gone.
     pub(super) async fn closed(&self) {
         self.parts.closed().await;
     }

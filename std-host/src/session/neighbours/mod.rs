@@ -59,7 +59,7 @@ pub trait Neighbours: Send + Sync + 'static {
     fn ask(&self, request: Request) -> Reply<'_>;
 }
 
-/// What comes of a request to another process.
+/// The outcome of a request to another process.
 pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Parts, Missed>> + Send + 'a>>;
 
 /// The default: this process is the only one.

@@ -89,7 +89,7 @@ impl Mock {
     }
 }
 
-/// What survives a restart of the server.
+/// The state that survives a restart of the server.
 struct Durable {
     seal: Vec<[u8; 32]>,
     signing: Vec<Vec<u8>>,

@@ -26,7 +26,7 @@ impl Asked {
     }
 }
 
-/// What the peer does with a request.
+/// The reaction of the peer to a request.
 pub enum Reply {
     /// Sends these bytes and closes the connection.
     Bytes(Vec<u8>),

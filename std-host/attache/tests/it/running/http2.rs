@@ -66,7 +66,7 @@ impl Http2 {
         }
     }
 
-    /// Opens a stream with these fields besides those of every request; its body follows.
+    /// Opens a stream with these fields, in addition to those of every request; its body follows.
     pub fn post(&mut self, fields: &[(&str, &str)]) -> u32 {
         let stream = self.next;
         self.next += 2;
@@ -145,7 +145,8 @@ impl Http2 {
         };
         match kind {
             0 => self.received += payload.len(),
-            // RFC 7541 §6.1: the statuses of the static table; others are literals of which the digits stand there.
+            // RFC 7541 §6.1: the statuses of the static table; others are literals that contain the
+            // digits.
             1 => {
                 let status = match payload.iter().find(|byte| **byte & 0xe0 != 0x20).copied() {
                     Some(0x88) => 200,
@@ -191,8 +192,8 @@ fn integer(value: usize, to: &mut Vec<u8>) {
     to.push(u8::try_from(rest).expect("short"));
 }
 
-/// The three digits of a status that is no entry of the static table; RFC 7541 Appendix B: `0`, `1` and `2` have five bits, the
-/// others six.
+/// The three digits of a status that is not in the static table; RFC 7541 Appendix B: `0`, `1` and
+/// `2` have five bits, the others six.
 fn digits(block: &[u8]) -> u16 {
     let text = block.windows(2).find(|pair| pair[0] == 0x82 || pair[0] == 3).map(|pair| pair[1]);
     match (block.get(1), text) {
