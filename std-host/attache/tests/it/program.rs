@@ -18,7 +18,9 @@ fn serve_answers_at_the_url_it_prints_soon_after_its_start_and_stays_small() {
             started.elapsed()
         })
         .min();
-    assert!(fastest < Some(Duration::from_millis(50)), "start to first answer took {fastest:?}");
+    // An unoptimised build takes three times as long, next to the other tests.
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 150 } else { 50 });
+    assert!(fastest < Some(bound), "start to first answer took {fastest:?}");
 
     let server = Running::start();
     assert_eq!(server.list("/mcp"), "HTTP/1.1 200 OK");
