@@ -37,6 +37,7 @@ mod pin;
 mod print;
 mod problem;
 mod provision;
+mod reach;
 mod reference;
 mod reload;
 mod serve;

@@ -1,6 +1,6 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::assemble::{Assembled, assemble, made, sealed};
 use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig};
@@ -8,6 +8,7 @@ use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reach::{Reach, url};
 use super::reload::Reloadable;
 use super::sign_in::Store;
 use super::survey::{all_connected, survey};

@@ -1,8 +1,8 @@
 //! `attache token`: explains access tokens to the operator.
 
-use super::assemble::url;
 use super::fault::Fault;
 use super::problem::Problem;
+use super::reach::url;
 use super::{Settings, auth, print, text};
 use clap::{Args, Subcommand};
 use std::io::{self, Read};
