@@ -18,6 +18,7 @@
 mod assemble;
 mod auth;
 mod backends;
+mod check;
 mod children;
 mod client;
 mod client_config;
@@ -90,7 +91,7 @@ enum Command {
     ///
     /// Does all that `serve` does before it listens. Starts no other program and connects to nothing.
     /// The exit code is 2 if there is a mistake.
-    Check(serve::Check),
+    Check(check::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from

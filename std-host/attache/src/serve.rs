@@ -6,12 +6,11 @@ use super::client_config::{Client, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
-use super::print::{complain, print, say};
+use super::print::{complain, say};
 use super::problem::Problem;
 use super::reach::{Reach, url};
 use super::reload::Reloadable;
 use super::sign_in::Store;
-use super::survey::{all_connected, survey};
 use super::{MakeServer, Settings, auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
@@ -35,20 +34,6 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     pub(super) settings: Settings,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Check {
-    /// Also start or ask each backend once, and print what it offers and what the policy hides; exit code 1 if one cannot be connected
-    #[arg(long)]
-    start: bool,
-
-    /// Directory of a function app to load and check, instead of the servers of the configuration
-    #[arg(value_name = "DIR")]
-    app: Option<PathBuf>,
-
-    #[command(flatten)]
-    settings: Settings,
 }
 
 impl Serve {
@@ -101,25 +86,6 @@ impl Serve {
         // A pending read of standard input cannot be cancelled, and must not delay the end.
         runtime.shutdown_background();
         served
-    }
-}
-
-impl Check {
-    /// Makes the preparations of `serve` before it opens a socket.
-    pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
-        if let Some(app) = &self.app {
-            return super::functions::check(app);
-        }
-        let config = self.settings.check(make)?;
-        let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
-        print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))?;
-        if !self.start {
-            return Ok(());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
-        let surveyed = runtime.block_on(survey(&config));
-        surveyed.iter().try_for_each(|backend| print(&backend.to_string()))?;
-        if all_connected(&surveyed) { Ok(()) } else { Err(Problem::Backends) }
     }
 }
 
