@@ -3,7 +3,7 @@
 use super::assemble::{Assembled, assemble, made, sealed};
 use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
-use super::config::{Backend, Config, Layers, Place, ServerConfig};
+use super::config::{Backend, Config, Layers, Place, ServerConfig, is_setting};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, say};
@@ -115,7 +115,7 @@ impl Settings {
         };
         for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
             if let Err(fault) = checked {
-                faults.add_later(fault.placed(&config.written));
+                faults.add_later(fault.placed(&config.written), is_setting);
             }
         }
         faults.end()?;
