@@ -1,6 +1,5 @@
 //! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
-use super::MakeServer;
 use super::auth::{self, KeyFiles, OwnIssuer};
 use super::config::{Config, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
@@ -21,6 +20,9 @@ use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
+
+/// Creates the server of an endpoint from its configuration.
+pub(super) type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 
 /// The router and the handles that the listener needs.
 pub(super) struct Assembled {

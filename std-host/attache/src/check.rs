@@ -1,9 +1,11 @@
 //! `attache check`: checks the configuration or a function app, and starts backends once if told to.
 
+use super::assemble::MakeServer;
+use super::functions;
 use super::print::print;
 use super::problem::Problem;
+use super::settings::Settings;
 use super::survey::{all_connected, survey};
-use super::{MakeServer, Settings, functions};
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, assemble, made, sealed};
+use super::assemble::{Assembled, MakeServer, assemble, made, sealed};
 use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig, is_setting};
@@ -10,8 +10,9 @@ use super::print::{complain, say};
 use super::problem::Problem;
 use super::reach::{Reach, url};
 use super::reload::Reloadable;
+use super::settings::Settings;
 use super::sign_in::Store;
-use super::{MakeServer, Settings, auth, listen, log, system};
+use super::{auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
 use axum::Router;
