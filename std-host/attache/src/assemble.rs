@@ -1,55 +1,28 @@
 //! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
-use super::MakeServer;
 use super::auth::{self, KeyFiles, OwnIssuer};
-use super::config::{Config, Listen, METADATA, Rates, Secret, ServerConfig};
+use super::config::{Config, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use super::reach::{Reach, url};
 use super::sign_in::{self, Store};
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
 use attache_host::backend::Backends;
-use attache_host::serve::{Listener, Ready, TlsFiles, key_administration, not_found};
+use attache_host::serve::{Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use core::fmt;
-use core::net::SocketAddr;
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
 
-/// Where callers reach the program, for URLs and for rules that differ on loopback.
-#[derive(Debug)]
-pub(super) struct Reach {
-    /// The authority of URLs. `None` for a Unix socket.
-    pub(super) address: Option<SocketAddr>,
-    /// Whether only this machine can connect.
-    is_local: bool,
-    name: String,
-}
-
-impl From<&Listener> for Reach {
-    fn from(listener: &Listener) -> Self {
-        Self { address: listener.address(), is_local: listener.is_local(), name: listener.to_string() }
-    }
-}
-
-impl From<&Listen> for Reach {
-    fn from(listen: &Listen) -> Self {
-        Self { address: listen.address(), is_local: listen.is_local(), name: listen.to_string() }
-    }
-}
-
-impl fmt::Display for Reach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
+/// Creates the server of an endpoint from its configuration.
+pub(super) type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 
 /// The router and the handles that the listener needs.
 pub(super) struct Assembled {
@@ -269,15 +242,6 @@ fn way_in(endpoint: &ServerConfig, reach: &Reach) -> Option<String> {
 
 /// The environment variable by which a platform announces that it authenticates callers.
 const SIGNS_IN: &str = "WEBSITE_AUTH_ENABLED";
-
-/// The URL of an endpoint, unless the configuration sets another.
-pub(super) fn url(address: Option<SocketAddr>, path: &str, tls: Option<&TlsFiles>) -> String {
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    match address {
-        Some(address) => format!("{scheme}://{address}{path}"),
-        None => format!("{scheme}://localhost{path}"),
-    }
-}
 
 /// Gives the server its own seal keys, derived from the program's keys and the server's path. A
 /// value that one server has sealed is therefore invalid at another.

@@ -1,11 +1,13 @@
 //! The client commands: `attache list`, `attache call` and `attache read`.
 
+mod failure;
 mod print;
 mod reach;
 
 use attache_host::Level;
 use attache_host::client::{Call as Running, Client, Error, Event, List as Of, RawJson, Request};
 use clap::Args;
+use failure::{Failure, report};
 use print::{print_list, print_log, print_progress, print_resource, print_result};
 use reach::Reach;
 use std::ffi::OsString;
@@ -87,24 +89,6 @@ Examples:
   attache call http://127.0.0.1:8080/mcp echo '{\"text\":\"hello\"}'
   attache call echo '{\"message\":\"hello\"}' -- npx -y @modelcontextprotocol/server-everything
   attache read --token-file token.txt https://mcp.example.com/mcp file:///readme";
-
-/// Why a command failed.
-#[derive(Debug)]
-enum Failure {
-    /// The command line is wrong.
-    Usage(String),
-    Client(Error),
-    /// The tool returned an error, which has been printed.
-    Tool,
-    /// The user pressed Ctrl-C.
-    Interrupted,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Client(error)
-    }
-}
 
 impl List {
     pub(super) fn run(self) -> ExitCode {
@@ -214,33 +198,5 @@ async fn followed(mut call: Running) -> Result<RawJson, Error> {
             Event::Done(result) => return result,
             _ => {}
         }
-    }
-}
-
-/// Prints why a command failed, and returns the exit status.
-fn report(failure: Failure) -> ExitCode {
-    match failure {
-        Failure::Usage(why) => {
-            eprintln!("attache: {why}");
-            ExitCode::from(2)
-        }
-        Failure::Client(error) => {
-            eprintln!("attache: {}", print::clean(&error.to_string()));
-            if let Some(hint) = hint(&error) {
-                eprintln!("{hint}");
-            }
-            ExitCode::FAILURE
-        }
-        Failure::Tool => ExitCode::from(3),
-        // The exit status that shells report for a program that SIGINT has ended.
-        Failure::Interrupted => ExitCode::from(130),
-    }
-}
-
-fn hint(error: &Error) -> Option<&'static str> {
-    match error {
-        Error::Unauthorized(_) => Some("Give a token with --token-file, or a key with --key."),
-        Error::PlainHttp => Some("To allow it in your own network, add --plain-http."),
-        _ => None,
     }
 }

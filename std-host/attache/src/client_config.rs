@@ -1,7 +1,7 @@
 //! Writes the configuration file that a client needs to find the servers of this program.
 
-use super::assemble::url;
 use super::config::{Config, ServerConfig};
+use super::reach::url;
 use attache_core::http::LOOPBACK;
 use attache_host::serve::TlsFiles;
 use clap::ValueEnum;

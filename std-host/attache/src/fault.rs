@@ -1,7 +1,6 @@
 //! Errors of the configuration: where each value was written, what is wrong, and what to write
 //! instead.
 
-use super::config::is_setting;
 use attache_host::private_file::InvalidFile;
 use core::fmt;
 use std::path::PathBuf;
@@ -140,10 +139,11 @@ pub(super) struct Faults(Vec<Cause>);
 
 impl Faults {
     /// Adds the faults of a later check. Leaves out those that mention the setting of an earlier
-    /// fault, or have its place, because they may be consequences of it.
-    pub(super) fn add_later(&mut self, mut later: Fault) {
-        let known: Vec<&str> = self.0.iter().filter_map(|cause| settings_in(&cause.what).next()).collect();
-        later.0.retain(|cause| !settings_in(&cause.what).any(|setting| known.contains(&setting)));
+    /// fault, or have its place, because they may be consequences of it. `is_setting` tells whether
+    /// a word is the name of a setting.
+    pub(super) fn add_later(&mut self, mut later: Fault, is_setting: impl Fn(&str) -> bool) {
+        let known: Vec<&str> = self.0.iter().filter_map(|cause| settings_in(&cause.what, &is_setting).next()).collect();
+        later.0.retain(|cause| !settings_in(&cause.what, &is_setting).any(|setting| known.contains(&setting)));
         let placed: Vec<&Origin> = self.0.iter().filter_map(|cause| cause.origin.as_ref()).collect();
         later.0.retain(|cause| cause.origin.as_ref().is_none_or(|origin| !placed.contains(&origin)));
         self.add(later);
@@ -182,7 +182,7 @@ impl Faults {
 }
 
 /// The settings of tables, such as `auth.issuer`, that a text mentions.
-fn settings_in(text: &str) -> impl Iterator<Item = &str> {
+fn settings_in<'a>(text: &'a str, is_setting: &impl Fn(&str) -> bool) -> impl Iterator<Item = &'a str> {
     let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_')));
     words.map(|word| word.trim_end_matches('.')).filter(|word| is_setting(word))
 }
@@ -210,11 +210,9 @@ mod tests {
     fn consequence_of_an_earlier_fault_is_not_told() {
         let mut faults = Faults::default();
         faults.add(Fault::of("tls.key must be a text".to_owned()));
-        faults.add_later(Fault::all(
-            ["tls.certificate needs tls.key as well", "auth.leeway must be 10min at most"]
-                .map(str::to_owned)
-                .into_iter(),
-        ));
+        let later = ["tls.certificate needs tls.key as well", "auth.leeway must be 10min at most"];
+        let is_setting = |word: &str| ["tls.certificate", "tls.key", "auth.leeway"].contains(&word);
+        faults.add_later(Fault::all(later.map(str::to_owned).into_iter()), is_setting);
         let told = faults.end().expect_err("faults").to_string();
         assert_eq!(told, "tls.key must be a text\nauth.leeway must be 10min at most");
     }

@@ -3,7 +3,7 @@
 mod http;
 mod new;
 
-use super::config::Config;
+use super::config::{Config, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
@@ -77,7 +77,7 @@ impl Functions {
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
-        let make = |config: &super::ServerConfig| {
+        let make = |config: &ServerConfig| {
             let server = Server::new(config.name(), &version);
             if let Some(app) = app.get() {
                 server.backends().add("", Arc::new(App::clone(app)));

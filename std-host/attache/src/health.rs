@@ -1,8 +1,9 @@
 //! `attache health`: asks a running server whether it is ready.
 
 use super::config::{Config, Listen};
+use super::print::print;
 use super::problem::Problem;
-use super::{Settings, print};
+use super::settings::Settings;
 use clap::Args;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -39,7 +40,7 @@ impl Health {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         let said = runtime.block_on(target.ask()).map_err(Problem::Health)?;
-        print::print(&format!("{said}\n"))
+        print(&format!("{said}\n"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `attache init`: writes a configuration file with the basic settings, commented out.
 
-use super::MakeServer;
+use super::assemble::MakeServer;
 use super::config::{Layers, basic_settings};
 use super::fault::Fault;
 use super::print::print;

@@ -18,6 +18,7 @@
 mod assemble;
 mod auth;
 mod backends;
+mod check;
 mod children;
 mod client;
 mod client_config;
@@ -37,9 +38,11 @@ mod pin;
 mod print;
 mod problem;
 mod provision;
+mod reach;
 mod reference;
 mod reload;
 mod serve;
+mod settings;
 mod sign_in;
 mod status;
 mod survey;
@@ -54,12 +57,12 @@ mod traces;
 use attache_host::ServerBuilder;
 use clap::{Args, Parser, Subcommand};
 use client_config::Client;
+use config::Layers;
 pub use config::ServerConfig;
-use config::{Config, Flags, Layers};
 pub use demo::demo;
 use print::{complain, print};
 use problem::Problem;
-use std::path::PathBuf;
+use settings::Settings;
 use std::process::ExitCode;
 
 /// An MCP server for any machine
@@ -89,7 +92,7 @@ enum Command {
     ///
     /// Does all that `serve` does before it listens. Starts no other program and connects to nothing.
     /// The exit code is 2 if there is a mistake.
-    Check(serve::Check),
+    Check(check::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
     /// Print the configuration in force, and where each value comes from
@@ -109,17 +112,6 @@ enum Command {
     Read(client::Read),
     Completions(reference::Completions),
     Man(reference::Man),
-}
-
-#[derive(Args, Debug)]
-struct Settings {
-    /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
-    /// without being named
-    #[arg(long, value_name = "FILE", help_heading = "Server")]
-    config: Option<PathBuf>,
-
-    #[command(flatten)]
-    flags: Flags,
 }
 
 #[derive(Args, Debug)]
@@ -150,9 +142,6 @@ struct McpJson {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/service.md")]
 struct ServicePage;
-
-/// Creates the server of an endpoint from its configuration.
-type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
 
 /// Reads the command line, runs its command, and returns the exit code: 0 for success, 2 for wrong
 /// flags or configuration, 1 for other failures.
@@ -189,17 +178,6 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
             complain(&problem.to_string());
             problem.code()
         }
-    }
-}
-
-impl Settings {
-    fn layers(&self) -> Result<Layers, Problem> {
-        Layers::unknown_variables().iter().for_each(|warning| complain(&format!("warning: {warning}")));
-        Ok(Layers::read(&self.flags, self.config.as_deref())?)
-    }
-
-    fn config(&self) -> Result<Config, Problem> {
-        Ok(self.layers()?.config()?)
     }
 }
 

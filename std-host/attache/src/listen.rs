@@ -18,10 +18,10 @@ pub(super) async fn bind(at: &Listen, socket_mode: u32) -> Result<Listener, Prob
             Listen::Unix(path) => Listener::unix(path, socket_mode),
         }
     };
-    bound.await.map_err(|error| Problem::Listen(at.clone(), error))
+    bound.await.map_err(|error| Problem::Listen(at.to_string(), error))
 }
 
 /// Listens at this address, even if a service manager has passed a socket.
 pub(super) async fn at(address: SocketAddr) -> Result<Listener, Problem> {
-    Listener::tcp(address).await.map_err(|error| Problem::Listen(Listen::Tcp(address), error))
+    Listener::tcp(address).await.map_err(|error| Problem::Listen(address.to_string(), error))
 }

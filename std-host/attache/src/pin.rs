@@ -1,10 +1,10 @@
 //! `attache pin`: accepts the definitions of backends as they are now.
 
-use super::Settings;
 use super::config::{BackendId, Definitions};
 use super::fault::Fault;
 use super::print::print;
 use super::problem::Problem;
+use super::settings::Settings;
 use super::survey::survey;
 use clap::Args;
 use std::collections::BTreeMap;

@@ -1,6 +1,5 @@
 //! Failures of the program and their exit codes.
 
-use super::config::Listen;
 use super::fault::Fault;
 use attache_host::private_file::InvalidFile;
 use core::fmt;
@@ -12,7 +11,8 @@ use std::process::ExitCode;
 pub(super) enum Problem {
     Config(Fault),
     Runtime(io::Error),
-    Listen(Listen, io::Error),
+    /// The program cannot listen at this address.
+    Listen(String, io::Error),
     Signals(io::Error),
     Stdio(io::Error),
     /// The reader of standard output has closed the pipe.

@@ -1,10 +1,12 @@
 //! `attache provision`: writes pages of flash with the authentication settings of a device, from
 //! the same configuration.
 
+use super::auth;
 use super::config::{Protection, Secret, ServerConfig};
 use super::fault::Fault;
+use super::print::print;
 use super::problem::Problem;
-use super::{Settings, auth, print};
+use super::settings::Settings;
 use attache_core::auth::{Access, ApiKey, Gate, IssuerPolicy, Jwk, jwk_set};
 use attache_core::json::{Text, Value};
 use attache_core::provision::{ISSUER_KEYS, IssuerKey, LISTED, List, Page};
@@ -88,7 +90,7 @@ impl Writing {
             Some(Secret(keys)) => keys.first().copied(),
             None => None,
         };
-        print::print(&self.write(endpoint, secret)?)
+        print(&self.write(endpoint, secret)?)
     }
 
     /// Writes the page, and returns a summary for the operator.
@@ -261,7 +263,7 @@ fn issuer_keys<'p>(
 fn show(path: &Path) -> Result<(), Problem> {
     let fault = |what: &dyn fmt::Display| Fault::of(format!("{}: {what}", path.display()));
     let flash = fs::read(path).map_err(|error| fault(&error))?;
-    print::print(&format!("{}\n", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?)))
+    print(&format!("{}\n", Shown(&Page::read(&flash).map_err(|blank| fault(&blank))?)))
 }
 
 /// Prints a page without its secrets.

@@ -1,9 +1,9 @@
 //! Reload by SIGHUP: the certificate, the policies and the pins.
 
-use super::Settings;
 use super::config::{Config, ServerConfig};
 use super::fault::Faults;
 use super::problem::Problem;
+use super::settings::Settings;
 use super::system::Reload;
 use attache_host::backend::{Backends, Publisher};
 use attache_host::serve::Certificate;

@@ -1,17 +1,18 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
-use super::assemble::{Assembled, Reach, assemble, made, sealed, url};
+use super::assemble::{Assembled, MakeServer, assemble, made, sealed};
 use super::backends::{connect, disconnect};
 use super::client_config::{Client, over_http};
-use super::config::{Backend, Config, Layers, Place, ServerConfig};
+use super::config::{Backend, Config, Layers, Place, ServerConfig, is_setting};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
-use super::print::{complain, print, say};
+use super::print::{complain, say};
 use super::problem::Problem;
+use super::reach::{Reach, url};
 use super::reload::Reloadable;
+use super::settings::Settings;
 use super::sign_in::Store;
-use super::survey::{all_connected, survey};
-use super::{MakeServer, Settings, auth, listen, log, system};
+use super::{auth, listen, log, system};
 use attache_host::serve::{Certificate, Listener, Ready, serve};
 use attache_host::{Budget, Changes, stdio};
 use axum::Router;
@@ -34,20 +35,6 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     pub(super) settings: Settings,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct Check {
-    /// Also start or ask each backend once, and print what it offers and what the policy hides; exit code 1 if one cannot be connected
-    #[arg(long)]
-    start: bool,
-
-    /// Directory of a function app to load and check, instead of the servers of the configuration
-    #[arg(value_name = "DIR")]
-    app: Option<PathBuf>,
-
-    #[command(flatten)]
-    settings: Settings,
 }
 
 impl Serve {
@@ -103,25 +90,6 @@ impl Serve {
     }
 }
 
-impl Check {
-    /// Makes the preparations of `serve` before it opens a socket.
-    pub(super) fn run(&self, make: MakeServer<'_>) -> Result<(), Problem> {
-        if let Some(app) = &self.app {
-            return super::functions::check(app);
-        }
-        let config = self.settings.check(make)?;
-        let paths: Vec<&str> = config.servers.iter().map(|server| server.path.as_str()).collect();
-        print(&format!("The configuration is valid: {} on {}\n", paths.join(", "), config.listen))?;
-        if !self.start {
-            return Ok(());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
-        let surveyed = runtime.block_on(survey(&config));
-        surveyed.iter().try_for_each(|backend| print(&backend.to_string()))?;
-        if all_connected(&surveyed) { Ok(()) } else { Err(Problem::Backends) }
-    }
-}
-
 impl Settings {
     /// Reads the configuration and the files that it names, as `serve` does before it opens a
     /// socket. Starts no backend and connects to nothing.
@@ -148,7 +116,7 @@ impl Settings {
         };
         for checked in [contradictions.end(), assembled, certificate(&config).map(drop)] {
             if let Err(fault) = checked {
-                faults.add_later(fault.placed(&config.written));
+                faults.add_later(fault.placed(&config.written), is_setting);
             }
         }
         faults.end()?;

@@ -1,8 +1,8 @@
 //! The program's own authorization server, in front of another issuer (`auth.server`).
 
-use super::assemble::url;
 use super::config::{Config, Secret, SignIn};
 use super::fault::Fault;
+use super::reach::url;
 use attache_host::Limits;
 use attache_host::authorization_server::{AuthorizationServer, ServerKeys, Upstream};
 use attache_host::private_file;

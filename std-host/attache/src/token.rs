@@ -1,9 +1,11 @@
 //! `attache token`: explains access tokens to the operator.
 
-use super::assemble::url;
 use super::fault::Fault;
+use super::print::print;
 use super::problem::Problem;
-use super::{Settings, auth, print, text};
+use super::reach::url;
+use super::settings::Settings;
+use super::{auth, text};
 use clap::{Args, Subcommand};
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -56,7 +58,7 @@ impl Explain {
         let token = self.token().map_err(|error| fault(format!("the token cannot be read: {error}")))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
         let explained = runtime.block_on(tokens.explain(token.trim()));
-        print::print(&format!("{explained}\n"))?;
+        print(&format!("{explained}\n"))?;
         if explained.is_admitted() { Ok(()) } else { Err(Problem::KeptOut) }
     }
 

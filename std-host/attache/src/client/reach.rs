@@ -1,6 +1,6 @@
 //! Options of the client commands for the server: URL or command, credentials, revision.
 
-use super::{Failure, report};
+use super::failure::{Failure, report};
 use attache_host::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Version};
 use clap::Args;
 use core::time::Duration;

@@ -38,10 +38,10 @@ pub(crate) struct Layers {
     /// Those of each server.
     backends: Vec<Vec<Backend>>,
     /// The policy of each server.
-    pub(super) policies: Vec<PolicyRules>,
+    policies: Vec<PolicyRules>,
     file: Values,
     /// The policy of servers that have none of their own.
-    pub(super) policy: PolicyRules,
+    policy: PolicyRules,
     /// The path of the file, if there is one.
     pub(super) path: Option<PathBuf>,
     /// Defaults of a command, instead of those of the table.
@@ -142,6 +142,12 @@ impl Layers {
     /// The backends of the `[[server]]` of this number.
     pub(crate) fn backends(&self, server: usize) -> Vec<Backend> {
         self.backends.get(server).cloned().unwrap_or_default()
+    }
+
+    /// The rules of a `[[server]]` table or, without one, of the whole file.
+    pub(crate) fn rules(&self, server: Option<usize>) -> PolicyRules {
+        let own = server.and_then(|number| self.policies.get(number)).cloned().unwrap_or_default();
+        own.or(self.policy.clone())
     }
 
     /// The value of a setting, for the `[[server]]` of this number.

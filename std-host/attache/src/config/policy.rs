@@ -1,6 +1,6 @@
 //! The policy of a server or of a backend: `allow`, `deny`, `scopes`, `roles` and `read_only`.
 
-use super::{Layers, Protection};
+use super::Protection;
 use crate::fault::{Fault, Faults, Origin};
 use crate::print::complain;
 use attache_core::auth::Gate;
@@ -112,14 +112,6 @@ impl PolicyRules {
                 "warning: {place}: {of}: holders of keys need no scopes or roles (auth.require = \"either\")"
             ));
         }
-    }
-}
-
-impl Layers {
-    /// Returns the rules of a `[[server]]` table or, without one, of the whole file.
-    pub(super) fn rules(&self, server: Option<usize>) -> PolicyRules {
-        let own = server.and_then(|number| self.policies.get(number)).cloned().unwrap_or_default();
-        own.or(self.policy.clone())
     }
 }
 

@@ -1,0 +1,51 @@
+//! Failures of the client commands and their exit codes.
+
+use super::print::clean;
+use attache_host::client::Error;
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The command line is wrong.
+    Usage(String),
+    Client(Error),
+    /// The tool returned an error, which has been printed.
+    Tool,
+    /// The user pressed Ctrl-C.
+    Interrupted,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+/// Prints why a command failed, and returns the exit status.
+pub(super) fn report(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Usage(why) => {
+            eprintln!("attache: {why}");
+            ExitCode::from(2)
+        }
+        Failure::Client(error) => {
+            eprintln!("attache: {}", clean(&error.to_string()));
+            if let Some(hint) = hint(&error) {
+                eprintln!("{hint}");
+            }
+            ExitCode::FAILURE
+        }
+        Failure::Tool => ExitCode::from(3),
+        // The exit status that shells report for a program that SIGINT has ended.
+        Failure::Interrupted => ExitCode::from(130),
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Unauthorized(_) => Some("Give a token with --token-file, or a key with --key."),
+        Error::PlainHttp => Some("To allow it in your own network, add --plain-http."),
+        _ => None,
+    }
+}
