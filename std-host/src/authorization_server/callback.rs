@@ -1,12 +1,12 @@
 //! The redirect to the issuer at which people sign in, and the callback from it.
 
-use super::authorize::Refused;
-use super::consent::{Approved, Why};
+use super::consent::Approved;
 use super::cookie::Cookie;
 use super::error::{ErrorCode, OAuthError};
 use super::grants::blocking;
 use super::limits::{CLAIMS, CONSENT, COOKIE, OPEN_SIGN_INS};
 use super::parameters::Parameters;
+use super::refused::{Refused, Why};
 use super::seals::Purpose;
 use super::upstream::{Attempt, Failed, Identity, Upstream};
 use super::{AuthorizationServer, Person, SignIn, answer};

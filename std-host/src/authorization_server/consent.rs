@@ -1,24 +1,20 @@
-//! The consent of a person: the page that asks for it, and the decision.
+//! The consent of a person: what a client asks for, and what the person has allowed.
 
-use super::answer::{page, see_other};
-use super::authorize::Refused;
+use super::answer::see_other;
 use super::cookie::Cookie;
-use super::error::{ErrorCode, OAuthError};
+use super::error::OAuthError;
 use super::grant::Terms;
 use super::grants::blocking;
-use super::limits::{CONSENT, OPEN_CONSENTS};
-use super::parameters::{Parameters, form};
+use super::limits::CONSENT;
 use super::redirect::with_parameters;
+use super::refused::{Refused, Why};
 use super::seals::{Purpose, random};
-use super::{AuthorizationServer, Person, SignIn, callback};
-use crate::clock::now;
+use super::{AuthorizationServer, Person};
 use attache_core::auth::digest;
-use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{ORIGIN, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -68,53 +64,15 @@ impl Consent {
         server.seals.seal(Purpose::Consent, self.begun + CONSENT.as_secs(), &bytes)
     }
 
-    fn cookie(&self, is_https: bool) -> Cookie {
+    pub(super) fn cookie(&self, is_https: bool) -> Cookie {
         Cookie { kind: "c", begun: self.begun, id: self.id, is_https }
     }
 
     /// Whether the browser that sends these headers is the one that got the page.
-    fn is_of_browser(&self, headers: &HeaderMap, is_https: bool) -> bool {
+    pub(super) fn is_of_browser(&self, headers: &HeaderMap, is_https: bool) -> bool {
         let value = self.cookie(is_https).value(headers);
         value.is_some_and(|value| digest(value.as_bytes()) == self.browser)
     }
-}
-
-/// Shows the page for this request.
-pub(super) fn ask(
-    server: &AuthorizationServer,
-    client: &super::client::Client,
-    asked: Asked,
-    headers: &HeaderMap,
-) -> Response {
-    let (consent, cookie) = asked.bind(now());
-    let html = server.site().consent(client, &consent, &consent.seal(server), &server.sign_in);
-    let mut response = page(StatusCode::OK, html);
-    for cookie in consent.cookie(server.is_https()).set(&cookie, headers, OPEN_CONSENTS) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    response
-}
-
-/// Takes the decision of a person.
-pub(super) async fn decide(State(server): State<Arc<AuthorizationServer>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let form = match form(&head.headers, body, server.body_time).await {
-        Ok(form) => form,
-        Err(error) => return error.into_response(),
-    };
-    let now = now();
-    let answer = async {
-        let approved = approved(&server, &head.headers, &form, now)?;
-        match &server.sign_in {
-            SignIn::MadeUp(people) => {
-                let chosen = form.get("person").and_then(|number| number.parse::<usize>().ok());
-                let person = chosen.and_then(|number| people.get(number)).ok_or(Refused::Page(EXPIRED))?;
-                approved.finish(&server, person.clone(), now).await
-            }
-            SignIn::Upstream(upstream) => callback::leave(&server, upstream, &approved, &head.headers).await,
-        }
-    };
-    answer.await.unwrap_or_else(|refused| refused.answer(&server))
 }
 
 /// A consent that a person has given.
@@ -122,32 +80,7 @@ pub(super) async fn decide(State(server): State<Arc<AuthorizationServer>>, reque
 pub(super) struct Approved {
     pub(super) consent: Consent,
     /// The scopes that the person has left ticked.
-    scopes: Vec<String>,
-}
-
-fn approved(
-    server: &AuthorizationServer,
-    headers: &HeaderMap,
-    form: &Parameters,
-    now: u64,
-) -> Result<Approved, Refused> {
-    let opened = form.get("consent").and_then(|sealed| server.seals.open(Purpose::Consent, now, sealed));
-    let consent = opened.and_then(|(_, bytes)| serde_json::from_slice::<Consent>(&bytes).ok());
-    let consent = consent.ok_or(Refused::Page(EXPIRED))?;
-    if !is_own_page(server, headers) {
-        return Err(Refused::Page(FOREIGN));
-    }
-    if !consent.is_of_browser(headers, server.is_https()) {
-        return Err(Refused::Page(NO_COOKIE));
-    }
-    // Everything but a clear yes is a no.
-    if form.get("decision") != Some("allow") {
-        return Err(consent.refused(OAuthError::new(ErrorCode::AccessDenied, "the person has not allowed it")));
-    }
-    let is_ticked = |number: usize| form.get(&format!("scope-{number}")) == Some("yes");
-    let scopes = consent.scopes.iter().enumerate().filter(|(number, _)| is_ticked(*number));
-    let scopes = scopes.map(|(_, scope)| scope.clone()).collect();
-    Ok(Approved { consent, scopes })
+    pub(super) scopes: Vec<String>,
 }
 
 impl Consent {
@@ -194,34 +127,13 @@ impl Approved {
     }
 }
 
-/// Whether the form was sent by a page of this server. Browsers that send neither field are protected by the cookie alone.
-fn is_own_page(server: &AuthorizationServer, headers: &HeaderMap) -> bool {
-    let is_same_site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    // Fetch Standard §3.2: because of `Referrer-Policy: no-referrer`, the origin of a form is `null`.
-    let is_origin = |origin: &HeaderValue| origin == "null" || origin == server.origin();
-    is_same_site && headers.get(ORIGIN).is_none_or(is_origin)
-}
-
-/// A page that says why the sign-in cannot go on, and what to do.
-pub(super) type Why = (&'static str, &'static str);
-
-const EXPIRED: Why = (
-    "This page is too old, or was changed.",
-    "Go back to the program in which you wanted to sign in, and start again there.",
-);
-const FOREIGN: Why = (
-    "The answer came from a page of another website.",
-    "That website may have tried to sign you in without your knowledge. If you wanted to sign in, start again in your program.",
-);
-const NO_COOKIE: Why = (
-    "Your browser did not send the cookie of this page.",
-    "Open the link in an ordinary browser window that keeps cookies, and start again in your program.",
-);
 const USED: Why = ("This sign-in was completed before.", "If your program is not signed in, start again there.");
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::OPEN_CONSENTS;
     use super::*;
+    use http::HeaderValue;
     use http::header::COOKIE;
 
     fn consent(begun: u64) -> (Consent, String) {

@@ -23,6 +23,7 @@ mod authorize;
 mod callback;
 mod client;
 mod consent;
+mod consent_page;
 mod cookie;
 mod documents;
 mod error;
@@ -35,6 +36,7 @@ mod pages;
 mod parameters;
 mod person;
 mod redirect;
+mod refused;
 mod register;
 mod resource;
 mod scope;
@@ -330,7 +332,7 @@ impl AuthorizationServer {
         };
         own_home
             .route(&at("authorize"), get(authorize::authorize))
-            .route(&at("consent"), post(consent::decide))
+            .route(&at("consent"), post(consent_page::decide))
             .route(&at("callback"), get(callback::callback))
             .route(&at("style.css"), get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE)))
             .merge(public.layer(from_fn(guard::share)))

@@ -1,6 +1,6 @@
 //! The backends of a server, and how each of them publishes its entries.
 
-use super::watches::Watches;
+use super::watches::{Watched, Watches};
 use super::{Backend, Call, Entry, Run};
 use crate::call::{Run as Running, Sealer, crashed, guarded, tool_crashed};
 use crate::limits::STOP_GRACE;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 pub struct Backends {
     changes: Changes,
     list: Arc<Mutex<List>>,
-    pub(super) watches: Watches,
+    watches: Watches,
 }
 
 #[derive(Default)]
@@ -109,8 +109,13 @@ impl Backends {
         }
     }
 
+    /// Counts a subscription to the resource with this URI. `None` if no backend offers it.
+    pub(crate) fn watch(&self, uri: &str) -> Option<Watched> {
+        Some(self.watches.watch(uri, &self.source_of(uri)?))
+    }
+
     /// The backend that offers the resource with this URI, by itself or by a template.
-    pub(super) fn source_of(&self, uri: &str) -> Option<Arc<dyn Backend>> {
+    fn source_of(&self, uri: &str) -> Option<Arc<dyn Backend>> {
         let source = self.changes.offers().source_of(uri)?;
         let list = self.list();
         let attached = list.backends.iter().find(|attached| attached.source == source)?;

@@ -1,6 +1,6 @@
 //! Subscriptions of clients to resources, counted, so that a backend is told of the first and of the last one.
 
-use super::{Backend, Backends};
+use super::Backend;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -20,22 +20,21 @@ pub(crate) struct Watched {
     watches: Watches,
 }
 
-impl Backends {
-    /// Counts a subscription to the resource with this URI. `None` if no backend offers it.
-    pub(crate) fn watch(&self, uri: &str) -> Option<Watched> {
-        let backend = self.source_of(uri)?;
+impl Watches {
+    /// Counts a subscription to the resource with this URI, which `backend` offers.
+    pub(super) fn watch(&self, uri: &str, backend: &Arc<dyn Backend>) -> Watched {
         let is_first = {
-            let mut counts = self.watches.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let count = counts
                 .entry(uri.to_owned())
-                .or_insert_with(|| Count { subscriptions: 0, backend: Arc::downgrade(&backend) });
+                .or_insert_with(|| Count { subscriptions: 0, backend: Arc::downgrade(backend) });
             count.subscriptions += 1;
             count.subscriptions == 1
         };
         if is_first {
             backend.watch(uri, true);
         }
-        Some(Watched { uri: uri.to_owned(), watches: self.watches.clone() })
+        Watched { uri: uri.to_owned(), watches: self.clone() }
     }
 }
 

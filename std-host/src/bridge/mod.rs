@@ -26,6 +26,7 @@ mod content;
 mod domain;
 mod entries;
 mod failures;
+mod following;
 mod hearing;
 mod json;
 pub mod limits;

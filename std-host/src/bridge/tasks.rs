@@ -1,8 +1,8 @@
 //! Tools that run only as a task (MCP 2025-11-25 basic/utilities/tasks). The gate follows the task,
 //! and its client gets the result as that of a plain call.
 
-use super::calls::followed;
 use super::connection::Connection;
+use super::following::followed;
 use super::json::text;
 use super::limits::{POLL_LEAST, POLL_MOST, TASK_TIME};
 use super::requests::{asking, request};

@@ -3,9 +3,10 @@
 //! `RLIMIT_AS` is not used: Node.js reserves more address space than it uses, and does not start under
 //! such a limit.
 
-use super::group::{Group, Signal};
+use super::group::Group;
 use super::limits::{CAPS_CHECK, CPU_BURST, CPU_CHECK};
 use super::process_table::{Usage, usage};
+use super::signal::Signal;
 use core::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};

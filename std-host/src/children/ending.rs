@@ -1,7 +1,7 @@
 //! Ends process groups of which this process is not the parent: SIGTERM, then SIGKILL.
 
-use super::group::{Signal, exists, send};
 use super::limits::{STOP_CHECK, STOP_TIME};
+use super::signal::{Signal, exists, send};
 use std::thread::sleep;
 use std::time::Instant;
 

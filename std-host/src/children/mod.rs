@@ -38,6 +38,7 @@ mod ending;
 mod group;
 pub mod limits;
 mod process_table;
+mod signal;
 mod spawn;
 mod state_file;
 mod stderr;
@@ -45,7 +46,8 @@ mod supervision;
 mod watchdog;
 
 pub use caps::Caps;
-pub(crate) use group::{Group, Signal};
+pub(crate) use group::Group;
+pub(crate) use signal::Signal;
 pub(crate) use spawn::{Refused, spawn, with_minimal_environment};
 pub(crate) use stderr::Tail;
 pub use supervision::Supervision;

@@ -3,13 +3,14 @@
 use super::context::{self, Unfit};
 use super::custom::{Handler, Unanswered};
 use super::endpoint::Endpoint;
-use super::function::{Function, Functions, Refused, read_all};
-use super::http_trigger::{self, HttpCall, HttpFunction};
+use super::function::{Function, Functions, read_all};
+use super::http_trigger::{self, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
 use super::lines::shortened;
 use super::link::{Invocation, Link};
 use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS, TypedData};
 use super::pool::Pool;
+use super::refused::Refused;
 use super::results;
 use super::runtime::{Choices, Language, Runtime};
 use super::settings::{AppSettings, HostFile, InvalidApp};
@@ -289,11 +290,17 @@ impl App {
         routes
     }
 
-    /// Finds the function with an HTTP trigger for a request.
-    pub fn http_call(&self, method: &http::Method, path: &str) -> Option<HttpCall> {
+    /// Finds the function with an HTTP trigger for a request, and the parameters of its route.
+    pub(super) fn find_http(
+        &self,
+        method: &http::Method,
+        path: &str,
+    ) -> Option<(HttpFunction, HashMap<String, String>)> {
         let path = path.strip_prefix(&self.0.builder.host.prefix())?;
         path.is_empty().then_some("/").or(Some(path)).filter(|path| path.starts_with('/'))?;
-        http_trigger::find(self, &self.0.loaded().http, method, path)
+        let loaded = self.0.loaded();
+        let (function, parameters) = http_trigger::find(&loaded.http, method, path)?;
+        Some((function.clone(), parameters))
     }
 
     /// Runs a call of a function with an HTTP trigger.

@@ -5,7 +5,6 @@ use super::limits::{BACK_OFF_FIRST, BACK_OFF_MOST, MESSAGE, READY_CHECK, READY_T
 use super::lines::Lines;
 use super::messages::{Data, InvocationRequest, RpcHttp, TypedData};
 use super::process::{Launch, Process};
-use super::runtime::{Choices, environment};
 use super::settings::{AppSettings, CustomHandler, InvalidApp};
 use super::start::{Failure, Reported, fresh_id};
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
@@ -38,8 +38,13 @@ pub(super) enum Unanswered {
     Failed(String),
 }
 
-/// Returns the command that starts the handler of an app.
-pub(super) fn launch(directory: &Path, custom: &CustomHandler, settings: &AppSettings, choices: &Choices) -> Launch {
+/// Returns the command that starts the handler of an app, with these environment variables.
+pub(super) fn launch(
+    directory: &Path,
+    custom: &CustomHandler,
+    settings: &AppSettings,
+    environment: Vec<(OsString, OsString)>,
+) -> Launch {
     let program = settings.expand(&custom.program);
     let own = directory.join(&program);
     let program = if own.is_file() { own.into_os_string() } else { program.into() };
@@ -47,7 +52,7 @@ pub(super) fn launch(directory: &Path, custom: &CustomHandler, settings: &AppSet
     Launch {
         program,
         arguments: custom.arguments.iter().map(|argument| settings.expand(argument).into()).collect(),
-        environment: environment(directory, directory, "custom", settings, choices),
+        environment,
         directory: working,
         worker_directory: directory.to_owned(),
     }

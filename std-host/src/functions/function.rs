@@ -1,11 +1,13 @@
 //! The functions of an app: their triggers and bindings, checked, and the list entries that they make.
 
+use super::binding::{Binding, bindings};
 use super::http_trigger::HttpFunction;
 use super::messages::RpcFunctionMetadata;
+use super::refused::Refused;
 use super::schema::{self, Property};
 use crate::backend::{Entry, Kind};
 use crate::offer::Rules;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// A function that clients call.
@@ -35,59 +37,6 @@ pub(super) struct Companion {
     pub(super) argument: String,
     pub(super) of_prompt: bool,
     pub(super) is_required: bool,
-}
-
-/// Why a function is not offered.
-pub(super) enum Refused {
-    /// The app has a mistake, and is not started.
-    Invalid(String),
-    /// The function uses what this host does not have. The other functions run.
-    Unsupported(String),
-}
-
-/// One binding of a function, as `function.json` has it.
-pub(super) struct Binding(Map<String, Value>);
-
-impl Binding {
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.as_str()
-    }
-
-    pub(super) fn value(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
-    }
-
-    fn is_true(&self, key: &str) -> bool {
-        match self.0.get(key) {
-            Some(Value::Bool(set)) => *set,
-            Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
-            _ => false,
-        }
-    }
-
-    pub(super) fn kind(&self) -> &str {
-        self.text("type").unwrap_or_default()
-    }
-
-    pub(super) fn is(&self, kind: &str) -> bool {
-        self.kind().eq_ignore_ascii_case(kind)
-    }
-
-    pub(super) fn name(&self) -> &str {
-        self.text("name").unwrap_or_default()
-    }
-
-    /// Reads a key whose value is JSON, or a string that holds JSON.
-    fn json(&self, key: &str) -> Result<Option<Value>, String> {
-        match self.0.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
-            Some(Value::String(text)) => {
-                serde_json::from_str(text).map(Some).map_err(|error| format!("{key} is not JSON: {error}"))
-            }
-            Some(value) => Ok(Some(value.clone())),
-        }
-    }
 }
 
 /// A function that is offered, by its trigger.
@@ -144,25 +93,6 @@ fn is_function_name(name: &str) -> bool {
         && name.len() <= 128
         && name.bytes().all(inside)
         && !name.eq_ignore_ascii_case("host")
-}
-
-fn bindings(reported: &RpcFunctionMetadata) -> Result<Vec<Binding>, String> {
-    let read = |raw: &String| {
-        let binding = serde_json::from_str(raw)
-            .map(Binding)
-            .map_err(|error| format!("a binding is not a JSON object: {error}"))?;
-        match ["type", "name", "direction"].into_iter().find(|key| !binding.0.contains_key(*key)) {
-            Some(missing) => Err(format!("a binding has no {missing}")),
-            None => Ok(binding),
-        }
-    };
-    let bindings = reported.raw_bindings.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let mut names: Vec<String> = bindings.iter().map(|binding| binding.name().to_ascii_lowercase()).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
-        Some([twice, _]) => Err(format!("there are two bindings with the name {twice}")),
-        _ => Ok(bindings),
-    }
 }
 
 /// The companions of the trigger. Any other binding is not supported.

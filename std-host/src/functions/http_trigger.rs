@@ -1,11 +1,8 @@
-//! Functions with an HTTP trigger: their routes, and their calls.
+//! Functions with an HTTP trigger, and their routes.
 
-use super::app::{App, Called};
-use super::function::{Binding, Refused};
-use super::messages::{Data, InvocationRequest, ParameterBinding, RpcHttp, TypedData};
-use super::start::fresh_id;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
+use super::binding::Binding;
+use super::refused::Refused;
+use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -15,11 +12,11 @@ use std::collections::HashMap;
 pub struct HttpFunction {
     pub(super) id: String,
     pub(super) name: String,
-    binding: String,
+    pub(super) binding: String,
     route: Route,
     /// Empty for all methods.
     methods: Vec<Method>,
-    level: HttpLevel,
+    pub(super) level: HttpLevel,
 }
 
 /// The key that callers of an HTTP function need (`authLevel`).
@@ -31,14 +28,6 @@ pub enum HttpLevel {
     Function,
     /// The master key.
     Admin,
-}
-
-/// A call of an HTTP function, found by its route.
-#[derive(Clone, Debug)]
-pub struct HttpCall {
-    app: App,
-    function: HttpFunction,
-    parameters: HashMap<String, String>,
 }
 
 /// The parts of a route between slashes.
@@ -149,121 +138,15 @@ impl HttpFunction {
     }
 }
 
-/// Finds the function for a request. `path` comes without the prefix of all routes.
-pub(super) fn find(app: &App, functions: &[HttpFunction], method: &Method, path: &str) -> Option<HttpCall> {
+/// Finds the function for a request, and the parameters of its route. `path` comes without the prefix of all routes.
+pub(super) fn find<'f>(
+    functions: &'f [HttpFunction],
+    method: &Method,
+    path: &str,
+) -> Option<(&'f HttpFunction, HashMap<String, String>)> {
     let fits = |function: &&HttpFunction| function.methods.is_empty() || function.methods.contains(method);
     let found = functions.iter().filter(fits).filter_map(|function| Some((function, function.route.parameters(path)?)));
-    let (function, parameters) = found.min_by_key(|(function, _)| function.route.weight())?;
-    Some(HttpCall { app: app.clone(), function: function.clone(), parameters })
-}
-
-impl HttpCall {
-    /// The key that the caller needs.
-    pub const fn level(&self) -> HttpLevel {
-        self.function.level
-    }
-
-    /// Runs the function.
-    pub async fn run(self, request: Request<Bytes>) -> Response<Bytes> {
-        let (head, body) = request.into_parts();
-        let request = self.request(&head, body);
-        let name = self.function.name.as_str();
-        match self.app.call_http(name, request).await {
-            Called::Value(Some(TypedData { data: Some(Data::Http(http)) })) => response(name, *http),
-            Called::Value(Some(TypedData { data: Some(data) })) => plain(data),
-            Called::Value(_) => empty(StatusCode::NO_CONTENT),
-            Called::Failed => empty(StatusCode::INTERNAL_SERVER_ERROR),
-            Called::Late => empty(StatusCode::GATEWAY_TIMEOUT),
-            Called::Lost => empty(StatusCode::BAD_GATEWAY),
-        }
-    }
-
-    fn request(&self, head: &Parts, body: Bytes) -> InvocationRequest {
-        let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let query = head.uri.query().unwrap_or_default();
-        let http = RpcHttp {
-            method: head.method.to_string(),
-            url: format!("http://{host}{path}"),
-            headers: headers(&head.headers),
-            params: self.parameters.clone(),
-            query: form_urlencoded::parse(query.as_bytes()).into_owned().filter(|(name, _)| name != "code").collect(),
-            body: (!body.is_empty()).then(|| Box::new(Data::Bytes(body).into())),
-            ..RpcHttp::default()
-        };
-        let data = Some(TypedData::from(Data::Http(Box::new(http))));
-        InvocationRequest {
-            invocation_id: fresh_id(),
-            function_id: self.function.id.clone(),
-            input_data: vec![ParameterBinding { name: self.function.binding.clone(), data }],
-            ..InvocationRequest::default()
-        }
-    }
-}
-
-/// The header fields of a request. The key of the caller is not among them.
-fn headers(fields: &HeaderMap) -> HashMap<String, String> {
-    let joined = |name: &HeaderName| {
-        let values: Vec<_> =
-            fields.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        (name.as_str().to_owned(), values.join(","))
-    };
-    fields.keys().filter(|name| name.as_str() != "x-functions-key").map(joined).collect()
-}
-
-fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
-}
-
-/// The response of a function that has returned a value instead of a response.
-fn plain(data: Data) -> Response<Bytes> {
-    let kind = if matches!(data, Data::Json(_)) { "application/json" } else { "text/plain; charset=utf-8" };
-    let mut response = Response::new(bytes(data));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-}
-
-fn bytes(data: Data) -> Bytes {
-    match data {
-        Data::String(text) | Data::Json(text) => text.into(),
-        Data::Bytes(bytes) | Data::Stream(bytes) => bytes,
-        Data::Int(number) => number.to_string().into(),
-        Data::Double(number) => number.to_string().into(),
-        Data::Http(_) => Bytes::new(),
-    }
-}
-
-fn response(function: &str, http: RpcHttp) -> Response<Bytes> {
-    let body = http.body.and_then(|body| body.data).map(bytes).unwrap_or_default();
-    let mut response = Response::new(body);
-    let status = match http.status_code.as_str() {
-        "" => Some(StatusCode::OK),
-        code => StatusCode::from_bytes(code.as_bytes()).ok(),
-    };
-    let Some(status) = status else {
-        tracing::error!(function, status = http.status_code, "a function has answered with an invalid status");
-        return empty(StatusCode::INTERNAL_SERVER_ERROR);
-    };
-    *response.status_mut() = status;
-    for (name, value) in http.headers {
-        // RFC 9110 §7.6.1, RFC 9112 §6: the framing of the response is the server's.
-        let is_framing =
-            ["connection", "content-length", "transfer-encoding"].iter().any(|own| name.eq_ignore_ascii_case(own));
-        match (HeaderName::try_from(&name), HeaderValue::try_from(&value)) {
-            (Ok(name), Ok(value)) if !is_framing => drop(response.headers_mut().insert(name, value)),
-            (Ok(_), Ok(_)) => {}
-            _ => tracing::warn!(function, name, "a header field of a function is invalid and was left out"),
-        }
-    }
-    if !http.cookies.is_empty() {
-        tracing::warn!(
-            function,
-            "cookies of a response are not supported and were left out: set the header Set-Cookie"
-        );
-    }
-    response
+    found.min_by_key(|(function, _)| function.route.weight())
 }
 
 #[cfg(test)]

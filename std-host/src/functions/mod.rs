@@ -19,6 +19,7 @@
 //! ```
 
 mod app;
+mod binding;
 mod context;
 mod custom;
 mod endpoint;
@@ -26,6 +27,7 @@ mod frames;
 mod function;
 mod function_json;
 mod headers;
+mod http_call;
 mod http_trigger;
 pub mod limits;
 mod lines;
@@ -34,6 +36,7 @@ mod messages;
 mod peer;
 mod pool;
 mod process;
+mod refused;
 mod results;
 mod runtime;
 mod schema;
@@ -43,7 +46,8 @@ mod watch;
 
 pub use app::{App, AppBuilder, StartError};
 pub use headers::{WithHeaders, WithHeadersLayer};
-pub use http_trigger::{HttpCall, HttpFunction, HttpLevel};
+pub use http_call::HttpCall;
+pub use http_trigger::{HttpFunction, HttpLevel};
 pub use settings::{AppSettings, HostFile, InvalidApp};
 
 use attache_core::tool::Level;

@@ -82,7 +82,8 @@ impl Runtime {
         choices: &Choices,
     ) -> Result<Self, InvalidApp> {
         if let Some(custom) = &host.custom {
-            let launch = custom::launch(directory, custom, settings, choices);
+            let environment = environment(directory, directory, Language::Custom.name(), settings, choices);
+            let launch = custom::launch(directory, custom, settings, environment);
             return Ok(Self {
                 language: Language::Custom,
                 launch,
@@ -306,7 +307,7 @@ const PREFIXES: [&str; 5] = ["AzureWebJobs", "AzureFunctionsJobHost__", "FUNCTIO
 const REMOVED: [&str; 3] = ["CONTAINER_NAME", "WEBSITE_INSTANCE_ID", "WEBSITE_PLACEHOLDER_MODE"];
 
 /// The environment of a worker.
-pub(super) fn environment(
+fn environment(
     directory: &Path,
     worker: &Path,
     language: &str,

@@ -1,6 +1,6 @@
 //! Why an entry cannot be added to a server.
 
-use super::registry::NameTaken;
+use super::name_taken::NameTaken;
 use core::fmt;
 
 /// Why a tool, a prompt, a resource or a template cannot be added. While a server is built, this is

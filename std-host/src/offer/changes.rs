@@ -2,7 +2,9 @@
 //! subscriptions.
 
 use super::add_error::AddError;
-use super::registry::{self, NameTaken, Source};
+use super::definition::{self, Source};
+use super::name_taken::NameTaken;
+use super::registry;
 use super::state::States;
 use crate::policy::Policy;
 use attache_core::tool::Kind;
@@ -39,11 +41,11 @@ pub(crate) enum Change {
 
 /// The offers of a server. Their handlers can change the offers.
 pub(crate) type Registry = registry::Registry<Changes>;
-pub(crate) type Offer = registry::Offer<Changes>;
-pub(crate) type Completion = registry::Completion<Changes>;
+pub(crate) type Offer = definition::Offer<Changes>;
+pub(crate) type Completion = definition::Completion<Changes>;
 pub(crate) type Rerun = registry::Rerun<Changes>;
 pub(crate) type Started = registry::Started<Changes>;
-pub(super) type Start = registry::Start<Changes>;
+pub(super) type Start = definition::Start<Changes>;
 
 /// A weak handle, which does not keep the server alive.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use super::add_error::AddError;
 use super::changes::{Completion, Offer, Start};
+use super::definition::Asked;
 use super::handler::Ctx;
-use super::registry::Asked;
 use crate::call::{Outcome, Run, Sealer, crashed, fault_of_keys};
 use crate::policy::Needed;
 use attache_core::era::Version;

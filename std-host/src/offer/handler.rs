@@ -2,7 +2,7 @@
 
 use super::arguments::value_of;
 use super::changes::Changes;
-use super::registry::Called;
+use super::definition::Called;
 use crate::auth::Caller;
 use crate::call::{Ask, Elicited, Failure, ToolError, TraceContext, UserPage, form_of};
 use crate::limits;

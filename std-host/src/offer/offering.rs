@@ -1,14 +1,11 @@
 //! Adding and removing tools, prompts, resources and templates at run time.
 
 use super::add_error::AddError;
-use super::changes::{Changes, Completion};
-use super::handler::{Ctx, Handler};
+use super::changes::Changes;
 use super::prompt::Prompt;
 use super::resource::Resource;
 use super::tool::Tool;
-use crate::call::{CompletionRequest, Outcome, crashed, guarded};
 use attache_core::tool::Kind;
-use std::sync::Arc;
 
 impl Changes {
     /// Adds a tool.
@@ -67,18 +64,4 @@ impl Changes {
     pub fn remove_template(&self, template: &str) -> bool {
         self.remove(Kind::Template, template)
     }
-}
-
-/// Makes a completion from a handler that suggests values for the argument being typed.
-pub(crate) fn completion<H: Handler<CompletionRequest, Vec<String>>>(handler: H) -> Completion {
-    let handler = Arc::new(handler);
-    Completion::new(move |typed, call, _| {
-        guarded(
-            || {
-                let run = handler.run(typed, Ctx::of(call));
-                Ok(async { Outcome::Values(run.await) })
-            },
-            crashed,
-        )
-    })
 }

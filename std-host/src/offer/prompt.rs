@@ -3,10 +3,10 @@
 use super::add_error::AddError;
 use super::arguments::read;
 use super::changes::Offer;
+use super::completion::completion;
+use super::definition::Asked;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
-use super::offering::completion;
-use super::registry::Asked;
 use super::schema::Schema;
 use crate::call::{CompletionRequest, IntoPrompt, Outcome, Sealer, crashed, guarded};
 use attache_core::rpc::Code;

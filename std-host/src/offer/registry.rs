@@ -1,5 +1,7 @@
 //! The registry of a server's offers, by index and by key, with the functions that run them.
 
+use super::definition::{Asked, Called, Completion, Offer, Source};
+use super::name_taken::NameTaken;
 use super::shelf::{Policies, Shelf, Shown};
 use crate::auth::Caller;
 use crate::budget::Permit;
@@ -9,13 +11,12 @@ use crate::call::{
 };
 use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::auth::Need;
-use attache_core::era::{Client, Version};
+use attache_core::era::Client;
 use attache_core::json::{self, Text};
 use attache_core::rpc::Code;
 use attache_core::seal::Key;
 use attache_core::tool::{Arguments, Call, Catalogue, Features, Kind, Level, Member, Mirror, Operation, template};
 use bytes::Bytes;
-use core::fmt;
 use core::future::ready;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -74,69 +75,6 @@ impl<C> Default for Registry<C> {
     }
 }
 
-/// The error for an offer with a name, URI or template that is already taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameTaken {
-    kind: Kind,
-    key: String,
-}
-
-impl NameTaken {
-    pub(super) fn new(kind: Kind, key: &str) -> Self {
-        Self { kind, key: key.to_owned() }
-    }
-
-    /// Returns the kind of the entry.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Returns the name, URI or template.
-    #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-}
-
-impl fmt::Display for NameTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = format!("{:?}", self.kind).to_lowercase();
-        write!(f, "there is already a {kind} {:?}", self.key)
-    }
-}
-
-impl core::error::Error for NameTaken {}
-
-/// One tool, prompt, resource or template.
-pub(crate) struct Offer<C> {
-    /// The name, URI or template.
-    pub(crate) key: Arc<str>,
-    /// The members that lists print: members of a JSON object, by the revision that introduced
-    /// them, oldest first.
-    pub(crate) members: Vec<(Version, String)>,
-    /// The names of the arguments, if no others are allowed.
-    pub(crate) arguments: Option<Vec<String>>,
-    /// The arguments that clients mirror in headers, as pairs of header and path.
-    pub(crate) mirrors: Vec<(String, String)>,
-    /// The scopes and roles that the caller's token must have, without those of policies.
-    pub(crate) needs: Vec<Needed>,
-    /// Whether the annotations of a tool say that it is read-only.
-    pub(crate) is_read_only: bool,
-    /// The digest of the definition, if a backend has published it.
-    pub(crate) digest: Option<Digest>,
-    /// Reads the input of the call and runs the handler.
-    pub(crate) start: Start<C>,
-    /// Completes the arguments. `None` if the server's completion does.
-    pub(crate) complete: Option<Completion<C>>,
-    /// The backend that has published the offer. `None` if the program has added it.
-    pub(crate) source: Option<Source>,
-}
-
-/// The index of a backend, in the order in which backends were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Source(pub(crate) u32);
-
 /// An entry of a backend that is not offered to callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -153,34 +91,6 @@ pub struct HiddenEntry {
 /// The values that all calls of a request share: the handle to change the offers, the parked calls,
 /// the key that seals, and the request extensions that handlers see.
 pub(crate) type Shared<'s, C> = (&'s C, &'s Parking, &'s Key, Option<&'s Arc<http::Extensions>>);
-
-/// The function that runs a handler.
-pub(crate) type Start<C> = Box<dyn Fn(Asked<'_>, Called<C>, Sealer) -> Run + Send + Sync>;
-
-/// A call as its handler sees it. Clones belong to the same call.
-#[derive(Clone, Debug)]
-pub(crate) struct Called<C> {
-    pub(crate) version: Version,
-    pub(crate) events: Arc<Events>,
-    pub(crate) asking: Arc<Asking>,
-    pub(crate) metadata: Metadata,
-    pub(crate) extensions: Arc<Extensions>,
-    pub(crate) caller: Caller,
-    /// The name of the client's session, for a legacy client.
-    pub(crate) session: Option<[u8; 16]>,
-    pub(crate) deadline: Instant,
-    pub(crate) changes: C,
-    /// The declared extensions of the HTTP request. `None` if the server declares none.
-    pub(crate) request: Option<Arc<http::Extensions>>,
-}
-
-/// The input of a call.
-pub(crate) enum Asked<'b> {
-    /// The arguments of a tool or a prompt.
-    With(Arguments<'b>),
-    /// The URI of a resource, and the values of its template's variables.
-    Uri(String, Vec<(String, String)>),
-}
 
 /// The state of a legacy client's session, which its calls do not repeat.
 #[derive(Clone, Copy)]
@@ -240,26 +150,6 @@ impl<C: Clone> Rerun<C> {
     /// Returns the outcome of a call if the client cannot answer.
     pub(crate) fn failed(&self, reason: String) -> Outcome {
         Outcome::of_failure(Failure::User(reason), self.kind == Kind::Tool, || None)
-    }
-}
-
-/// A function that completes arguments.
-pub(crate) struct Completion<C>(Box<dyn Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync>);
-
-impl<C> Completion<C> {
-    pub(crate) fn new(complete: impl Fn(CompletionRequest, Called<C>, Sealer) -> Run + Send + Sync + 'static) -> Self {
-        Self(Box::new(complete))
-    }
-
-    pub(crate) fn run(&self, request: CompletionRequest, call: Called<C>, sealer: Sealer) -> Run {
-        (self.0)(request, call, sealer)
-    }
-}
-
-impl<C> Offer<C> {
-    /// Whether this offer and `other` are of one source and have one key.
-    pub(super) fn has_place(&self, other: &Self) -> bool {
-        self.source == other.source && self.key == other.key
     }
 }
 
@@ -609,16 +499,4 @@ fn variables(template: &str, uri: Text<'_>) -> Vec<(String, String)> {
 
 fn owned(text: Text<'_>) -> String {
     text.chars().collect()
-}
-
-impl<C> fmt::Debug for Offer<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Offer").field("key", &self.key).field("members", &self.members).finish_non_exhaustive()
-    }
-}
-
-impl<C> fmt::Debug for Completion<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completion").finish_non_exhaustive()
-    }
 }

@@ -2,10 +2,10 @@
 
 use super::add_error::AddError;
 use super::changes::Offer;
+use super::completion::completion;
+use super::definition::Asked;
 use super::entry::{Entry, listed};
 use super::handler::Handler;
-use super::offering::completion;
-use super::registry::Asked;
 use crate::call::{
     CompletionRequest, IntoContents, Outcome, ResourceRequest, Role, Sealer, annotations, crashed, guarded,
 };

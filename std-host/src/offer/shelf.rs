@@ -1,6 +1,7 @@
 //! The offers of one kind: all of them, and those that the policies show to callers.
 
-use super::registry::{NameTaken, Offer, Source};
+use super::definition::{Offer, Source};
+use super::name_taken::NameTaken;
 use crate::policy::{HiddenBy, Judged, Needed, Policy};
 use attache_core::tool::Kind;
 use std::collections::HashMap;

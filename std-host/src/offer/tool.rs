@@ -3,11 +3,11 @@
 use super::add_error::AddError;
 use super::arguments::read;
 use super::changes::{Offer, Start};
+use super::definition::Asked;
 use super::entry::{Entry, listed};
 use super::handler::{Ctx, Handler, blocking};
 use super::layered::{BoxError, ToolCall, ToolService};
 use super::mirror::mirrors;
-use super::registry::Asked;
 use super::rules::Rules;
 use super::schema::{Schema, without_number_formats};
 use crate::call::{IntoToolOutput, Outcome, Sealer, ToolError, ToolOutput, guarded, tool_crashed};
