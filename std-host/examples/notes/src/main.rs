@@ -1,8 +1,9 @@
 //! Serves the notes in a file over HTTP, or over standard input and output.
 
-use attache_host::prelude::*;
+use attache_host::stdio;
+use core::error::Error;
 use notes::{Notes, routes, server, store::Store};
-use std::{env, error::Error, sync::Arc};
+use std::{env, sync::Arc};
 use tokio::{io, net::TcpListener, signal};
 
 #[tokio::main]
@@ -13,7 +14,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         [file] if !file.starts_with('-') => (false, file),
         _ => return Err("usage: notes [--stdio] FILE".into()),
     };
-    let notes = Arc::new(Notes(Store::open(file)?));
+    let notes = Arc::new(Notes(Store::open(file).map_err(|error| format!("{file}: {error}"))?));
     let server = server(&notes);
     if over_stdio {
         return Ok(stdio::serve(server.build(), io::stdin(), io::stdout()).await?);
