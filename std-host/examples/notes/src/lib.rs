@@ -1,42 +1,47 @@
-//! A notes server: tools, resources, a template, a prompt, and routes of its own.
+//! A notes server over SQLite.
 
 pub mod store;
 
 use attache_host::prelude::*;
-use axum::extract::State;
+use axum::{Router, extract::State, http::StatusCode, routing};
+use core::fmt::Write;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 use store::{Draft, Note, Store};
 
+const HELP: &str = "# Notes
+
+A note has a text, tags, a source and a priority. Read all notes at `notes://all`, and those with a tag at
+`notes://tag/{tag}`. The tool `search` finds notes by their text.
+";
+
 tools! { mod tools for Notes {
     /// Add a note
-    #[additive] #[closed_world] #[scope("notes.write")] async fn add(Draft, Ctx) -> Note;
-    /// Find notes by their text, and by a tag if one is given
-    #[read_only] #[closed_world] async fn search(Search);
-    /// Add many notes
+    #[additive] #[closed_world] #[scope("notes.write")] async fn add(Draft) -> Note;
+    /// Add several notes, and report progress after each
     #[additive] #[closed_world] #[scope("notes.write")] async fn import(Import, Ctx);
+    /// Find the notes that contain a text and have a tag. Without either, list all notes.
+    #[read_only] #[closed_world] #[scope("notes.read")] async fn search(Search) -> Vec<Note>;
     /// Delete a note. The user is asked first.
     #[destructive] #[idempotent] #[closed_world] #[scope("notes.write")] async fn delete(Number, Ctx);
     /// Draw how many notes each tag has
-    #[read_only] #[closed_world] async fn chart();
+    #[read_only] #[closed_world] #[scope("notes.read")] async fn chart();
 } }
-
-/// The application.
-pub struct Notes(pub Store);
-
-#[derive(Deserialize, JsonSchema)]
-struct Search {
-    /// text that the notes contain; empty for all notes
-    #[serde(default)]
-    text: String,
-    /// tag that the notes have
-    tag: Option<String>,
-}
 
 #[derive(Deserialize, JsonSchema)]
 struct Import {
+    /// the notes to add
     notes: Vec<Draft>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Search {
+    /// what the text of the note contains
+    #[serde(default)]
+    text: String,
+    /// a tag that the note has
+    tag: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -45,7 +50,6 @@ struct Number {
     id: i64,
 }
 
-/// The question before a note is deleted.
 #[derive(Deserialize, JsonSchema)]
 struct Confirm {
     /// delete it for good
@@ -53,49 +57,52 @@ struct Confirm {
 }
 
 #[derive(Deserialize, JsonSchema)]
-struct About {
+struct Summarize {
     /// tag of the notes to summarize
     tag: String,
 }
 
-impl Notes {
-    async fn add(&self, draft: Draft, ctx: Ctx) -> Result<Note, ToolError> {
-        let note = self.0.add(draft)?;
-        ctx.changes().resource("notes://all");
-        Ok(note)
-    }
+/// The application: its methods answer the calls.
+pub struct Notes(pub Store);
 
-    async fn search(&self, search: Search) -> Result<Json<Vec<Note>>, ToolError> {
-        Ok(Json(self.0.find(&search.text, search.tag.as_deref())?))
+impl Notes {
+    async fn add(&self, draft: Draft) -> Result<Note, ToolError> {
+        Ok(self.0.add(draft)?)
     }
 
     async fn import(&self, import: Import, ctx: Ctx) -> Result<String, ToolError> {
         let total = import.notes.len();
-        for (done, draft) in import.notes.into_iter().enumerate() {
-            ctx.progress(done as f64, Some(total as f64), Some(&draft.text)).await;
-            self.0.add(draft)?;
+        for (draft, done) in import.notes.into_iter().zip(1_u32..) {
+            let note = self.0.add(draft)?;
+            ctx.progress(done.into(), Some(total as f64), Some(&note.text)).await;
         }
-        ctx.changes().resource("notes://all");
         Ok(format!("{total} notes were added."))
     }
 
+    async fn search(&self, search: Search) -> Result<Vec<Note>, ToolError> {
+        Ok(self.0.find(&search.text, search.tag.as_deref())?)
+    }
+
+    // The handler runs again with the answer of the user, so nothing changes before the question.
     async fn delete(&self, number: Number, ctx: Ctx) -> Result<&'static str, ToolError> {
-        let note = self.0.get(number.id)?.or_user("There is no note of this number.")?;
-        let answer = ctx.elicit_as::<Confirm>("confirm", &format!("Delete the note {:?}?", note.text))?;
+        let missing = "There is no note of this number.";
+        let note = self.0.get(number.id)?.or_user(missing)?;
+        let answer = ctx.elicit_as::<Confirm>("confirm", &format!("Delete the note \"{}\"?", note.text))?;
         answer.filter(|confirm| confirm.sure).or_user("The user did not agree.")?;
-        self.0.remove(number.id)?;
-        ctx.changes().resource("notes://all");
-        Ok("The note is deleted.")
+        self.0.remove(note.id)?.then_some("The note is deleted.").or_user(missing)
     }
 
     async fn chart(&self) -> Result<Content, ToolError> {
-        let bar = |(row, (tag, notes)): (usize, &(String, i64))| {
-            let (y, width, tag) = (20 * row, 10 * notes, tag.replace('&', "&amp;").replace('<', "&lt;"));
-            format!(r#"<rect y="{y}" width="{width}" height="16"/><text x="{width}" y="{}">{tag}</text>"#, y + 13)
-        };
-        let bars: String = self.0.tags("")?.iter().enumerate().map(bar).collect();
-        let svg = format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="400" height="400">{bars}</svg>"#);
-        Ok(Content::Image { mime_type: "image/svg+xml".to_owned(), data: svg.into_bytes() })
+        let tags = self.0.tags("")?;
+        let height = 20 * tags.len();
+        let mut svg = format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="400" height="{height}">"#);
+        let most = tags.iter().map(|(_, notes)| *notes).max().unwrap_or(1);
+        for (row, (tag, notes)) in tags.iter().enumerate() {
+            let (y, width, tag) = (20 * row, 400 * notes / most, tag.replace('&', "&amp;").replace('<', "&lt;"));
+            write!(svg, r#"<rect y="{y}" width="{width}" height="16" fill="silver"/>"#)?;
+            write!(svg, r#"<text x="4" y="{}" font-size="12">{tag}: {notes}</text>"#, y + 12)?;
+        }
+        Ok(Content::Image { mime_type: "image/svg+xml".to_owned(), data: (svg + "</svg>").into_bytes() })
     }
 
     async fn all(self: Arc<Self>, _: ResourceRequest, _: Ctx) -> Result<Json<Vec<Note>>, ToolError> {
@@ -103,47 +110,56 @@ impl Notes {
     }
 
     async fn tagged(self: Arc<Self>, read: ResourceRequest, _: Ctx) -> Result<Json<Vec<Note>>, ToolError> {
-        Ok(Json(self.0.find("", Some(read.variable("tag")))?))
+        let tag = percent_decoded(read.variable("tag")).ok_or_else(ToolError::not_found)?;
+        Ok(Json(self.0.find("", Some(&tag))?))
     }
 
-    async fn summarize(self: Arc<Self>, about: About, _: Ctx) -> Result<String, ToolError> {
-        let notes: Vec<_> = self.0.find("", Some(&about.tag))?.into_iter().map(|note| note.text).collect();
-        Ok(format!("Summarize these notes in three sentences:\n{}", notes.join("\n")))
+    async fn summarize(self: Arc<Self>, asked: Summarize, _: Ctx) -> Result<String, ToolError> {
+        let texts: Vec<_> = self.0.find("", Some(&asked.tag))?.into_iter().map(|note| note.text).collect();
+        Ok(format!("Summarize these notes in three sentences:\n\n{}", texts.join("\n")))
     }
 
-    async fn complete_tag(self: Arc<Self>, typed: CompletionRequest, _: Ctx) -> Vec<String> {
+    // A completion cannot fail: it proposes nothing if the database cannot be read.
+    async fn tags(self: Arc<Self>, typed: CompletionRequest, _: Ctx) -> Vec<String> {
         self.0.tags(typed.value()).unwrap_or_default().into_iter().map(|(tag, _)| tag).collect()
     }
 }
 
-/// Returns the MCP server of these notes.
+/// Makes the MCP server of these notes.
 pub fn server(notes: &Arc<Notes>) -> ServerBuilder {
-    const JSON: &str = "application/json";
-    let tag = || with(notes, Notes::complete_tag);
+    let help = async |_: ResourceRequest, _: Ctx| HELP;
+    let all = Resource::new("notes://all", "all", "application/json", with(notes, Notes::all));
+    let tagged = Resource::new("notes://tag/{tag}", "tag", "application/json", with(notes, Notes::tagged))
+        .complete("tag", with(notes, Notes::tags));
+    let summarize = Prompt::new("summarize", "Summarize the notes with a tag", with(notes, Notes::summarize))
+        .complete("tag", with(notes, Notes::tags));
     Server::new("notes", env!("CARGO_PKG_VERSION"))
-        .instructions("Notes of the user. Search before you add, so that no note is there twice.")
-        .subscriptions()
+        .scope_implies("notes.write", "notes.read")
         .with_tools(tools::of(notes))
-        .with_resource(Resource::new("notes://all", "all", JSON, with(notes, Notes::all)).description("All notes"))
-        .with_resource(Resource::new("notes://help", "help", "text/markdown", async |_: ResourceRequest, _: Ctx| {
-            include_str!("../README.md")
-        }))
-        .with_template(
-            Resource::new("notes://tag/{tag}", "tag", JSON, with(notes, Notes::tagged))
-                .description("The notes that have a tag")
-                .complete("tag", tag()),
-        )
-        .with_prompt(
-            Prompt::new("summarize", "Summarize the notes that have a tag", with(notes, Notes::summarize))
-                .complete("tag", tag()),
-        )
+        .with_resource(Resource::new("notes://help", "help", "text/markdown", help))
+        .with_resource(all.description("All notes").scope("notes.read"))
+        .with_template(tagged.description("The notes with a tag").scope("notes.read"))
+        .with_prompt(summarize.scope("notes.read"))
 }
 
-/// Returns the program's own routes, for the same router as the MCP endpoint.
-pub fn routes(notes: &Arc<Notes>) -> axum::Router {
-    let count = async |State(notes): State<Arc<Notes>>| match notes.0.find("", None) {
-        Ok(all) => Ok(format!("{} notes", all.len())),
-        Err(_) => Err(axum::http::StatusCode::INTERNAL_SERVER_ERROR),
-    };
-    axum::Router::new().route("/count", axum::routing::get(count)).with_state(Arc::clone(notes))
+/// Returns the routes that are not MCP.
+pub fn routes(notes: &Arc<Notes>) -> Router {
+    Router::new().route("/count", routing::get(count)).with_state(Arc::clone(notes))
+}
+
+async fn count(State(notes): State<Arc<Notes>>) -> Result<String, StatusCode> {
+    let all = notes.0.find("", None).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(format!("{} notes", all.len()))
+}
+
+// The variable of a template is still percent-encoded.
+fn percent_decoded(text: &str) -> Option<String> {
+    let (mut bytes, mut decoded) = (text.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => u8::from_str_radix(str::from_utf8(&[bytes.next()?, bytes.next()?]).ok()?, 16).ok()?,
+            plain => plain,
+        });
+    }
+    String::from_utf8(decoded).ok()
 }

@@ -1,20 +1,18 @@
-//! The notes server with the flags, configuration, TLS, keys, metrics and stop of `attache serve`.
+//! The notes server with the flags and the configuration of `attache`.
 
-use notes::store::Store;
-use notes::{Notes, server};
-use std::process::ExitCode;
-use std::sync::Arc;
+use notes::{Notes, server, store::Store};
+use std::process::{self, ExitCode};
+use std::sync::{Arc, LazyLock};
 
 fn main() -> ExitCode {
-    let path = std::env::var("NOTES_DATABASE").unwrap_or_else(|_| "notes.db".to_owned());
-    match Store::open(&path) {
-        Ok(store) => {
-            let notes = Arc::new(Notes(store));
-            attache::run(move |_| server(&notes))
-        }
-        Err(error) => {
-            eprintln!("cannot open {path}: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    // Commands that serve nothing do not open the database, and all endpoints share it.
+    let notes = LazyLock::new(|| {
+        let file = std::env::var("NOTES_DATABASE").unwrap_or_else(|_| "notes.db".to_owned());
+        let store = Store::open(&file).unwrap_or_else(|error| {
+            eprintln!("notes-run: {file}: {error}");
+            process::exit(2)
+        });
+        Arc::new(Notes(store))
+    });
+    attache::run(|_| server(&notes))
 }
