@@ -146,9 +146,13 @@ struct ServicePage;
 /// Reads the command line, runs its command, and returns the exit code: 0 for success, 2 for wrong
 /// flags or configuration, 1 for other failures.
 ///
-/// `server` creates the server of each endpoint: its name, version and tools. From the
-/// configuration, the program adds its path, `Host` and `Origin` rules, credentials, limits and
-/// instructions.
+/// `server` creates the server of each endpoint: its version and tools, and its name, which should be
+/// [`ServerConfig::name`], or the setting `name` has no effect. From the configuration, the program
+/// adds its path, `Host` and `Origin` rules, credentials, limits and instructions.
+///
+/// `serve` and `check` call `server` once for each endpoint; other commands do not call it. Open what
+/// the endpoints share, such as a database, before `run` or in a `LazyLock`. If that fails, print the
+/// reason and return an exit code other than 0 instead of calling `run`.
 pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Serve(serve) => serve.run(&server),

@@ -34,12 +34,10 @@ fn session_of_the_readme_prints_what_the_readme_shows() {
     let path = format!("{}:{}", program.display(), env::var("PATH").unwrap_or_default());
     let steps = session(include_str!("../../README.md"));
     assert!(steps.len() > 2);
-    let (exports, steps): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.command.starts_with("export "));
     for Step { command, printed } in steps {
-        let exports: Vec<_> = exports.iter().map(|step| format!("{}; ", step.command)).collect();
         let ran = Command::new("sh")
             .arg("-c")
-            .arg(format!("{}{command}", exports.concat()))
+            .arg(&command)
             .current_dir(&directory)
             .env("PATH", &path)
             .output()
