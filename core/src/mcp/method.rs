@@ -106,6 +106,10 @@ impl Method {
     // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised counts as
     // unknown.
     pub fn is_served(self, version: Version, server: &Server<'_>) -> bool {
+        // The most frequent request is decided first. Every revision has tools.
+        if let Self::CallTool = self {
+            return server.offers().features().tools;
+        }
         let features = server.features(version);
         match self {
             Self::Discover => version.is_modern(),
