@@ -155,14 +155,10 @@ impl Rules {
 /// Returns the rules of a schema that go beyond its type. `own` is set if the schema was not
 /// derived from the type.
 ///
-/// # Panics
-/// If the schema cannot be used.
-#[track_caller]
-pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Option<Rules> {
-    (own || says_more(schema)).then(|| {
-        Rules::compile(tool, schema, !own)
-            .unwrap_or_else(|error| panic!("the schema of tool {tool:?} cannot be used: {error}"))
-    })
+/// # Errors
+/// Why the schema cannot be used.
+pub(super) fn rules(tool: &str, schema: &Value, own: bool) -> Result<Option<Rules>, String> {
+    (own || says_more(schema)).then(|| Rules::compile(tool, schema, !own)).transpose()
 }
 
 #[cfg(test)]

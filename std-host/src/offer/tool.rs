@@ -286,7 +286,8 @@ impl Tool {
     /// The tool cannot be added if the root of the schema is not `"type": "object"`.
     ///
     /// # Panics
-    /// When the tool is added, if the schema is invalid.
+    /// When the tool is added to a builder, if the schema is invalid;
+    /// [`Changes::add_tool`](crate::Changes::add_tool) returns the error.
     #[must_use]
     pub fn input_schema(mut self, schema: Value) -> Self {
         self.own_schema = true;
@@ -306,7 +307,6 @@ impl Tool {
     /// # Errors
     /// If a member is invalid, or if an `x-mcp-header` is at a place where clients must refuse it
     /// (MCP 2026-07-28 server/tools).
-    #[track_caller]
     pub(crate) fn finish(self) -> Result<Offer, AddError> {
         let Self { mut entry, own_schema, rules, service: _, timeout, concurrency } = self;
         let mirrored = mirrors(entry.get("inputSchema"));
@@ -314,9 +314,12 @@ impl Tool {
             entry.check(false, |name| format!("tool {name:?}: {reason}"));
         }
         let schema = entry.get("inputSchema");
-        if let Some(found) = super::rules::rules(entry.key(), schema, own_schema) {
+        match super::rules::rules(entry.key(), schema, own_schema) {
             // It is set only here, so it cannot be set already.
-            let _ = rules.set(found);
+            Ok(found) => drop(found.map(|found| rules.set(found))),
+            Err(reason) => {
+                entry.check(false, |name| format!("the schema of tool {name:?} cannot be used: {reason}"));
+            }
         }
         if !own_schema {
             // This comes after the rules, which recognize the bounds of a type by the format.

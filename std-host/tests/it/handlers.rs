@@ -311,6 +311,10 @@ fn entry_from_data_that_breaks_a_rule_is_an_error_and_the_server_goes_on() {
         (changes.add_tool(tool("a").meta(json!({"dev.mcp/x": 1}))), "belongs to the protocol"),
         (changes.add_tool(tool("a").input_schema(json!({"type": "string"}))), "must have the root type object"),
         (
+            changes.add_tool(tool("a").input_schema(json!({"type": "object", "required": "a"}))),
+            "the schema of tool \"a\" cannot be used",
+        ),
+        (
             changes
                 .add_tool(tool("a").input_schema(json!({"type": "object", "properties": {"a": {"x-mcp-header": ""}}}))),
             "must be a header name",

@@ -800,7 +800,9 @@ fn child_that_is_killed_again_and_again_under_load_leaves_nothing_and_every_call
     use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     let rounds = std::env::var("TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
     let place = Place::new("rounds");
-    let gate = place.gate(&format!("{}back_off = \"10ms\"\nback_off_most = \"10ms\"", command(&place.script("", X))));
+    // A call takes long enough that some are in flight when the child is killed.
+    let script = place.script("", &format!("sleep 0.01; {X}"));
+    let gate = place.gate(&format!("{}back_off = \"10ms\"\nback_off_most = \"10ms\"", command(&script)));
     let address = gate.0.address().to_owned();
     let (stop, done, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let mut measured = Vec::new();
