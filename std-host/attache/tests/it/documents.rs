@@ -160,6 +160,15 @@ fn first_commands_of_the_readme_serve_and_call_a_tool() {
     let mut server = Command::new(env!("CARGO_BIN_EXE_attache"));
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     server.current_dir(root).args(words(serve)).env("ATTACHE_LISTEN", "127.0.0.1:0");
+    // Some checkouts are group-writable (umask 002), and the program refuses such tools.
+    #[cfg(unix)]
+    assert!(
+        Command::new("chmod")
+            .args(["-R", "go-w", "std-host/attache/examples/tools"])
+            .current_dir(root)
+            .status()
+            .is_ok()
+    );
     let server = Running::of(server);
     let mut client = Command::new(env!("CARGO_BIN_EXE_attache"));
     let called = client.args(words(&call.replace("127.0.0.1:8080", server.address()))).output().expect("it runs");
