@@ -106,11 +106,11 @@ impl Method {
     // MCP 2026-07-28 basic/index: a method behind a capability that is not advertised counts as
     // unknown.
     pub fn is_served(self, version: Version, server: &Server<'_>) -> bool {
-        // The most frequent request is decided first. Every revision has tools.
-        if let Self::CallTool = self {
-            return server.offers().features().tools;
-        }
-        let features = server.features(version);
+        let features = match self {
+            // The most frequent request. Every revision has tools.
+            Self::CallTool => server.offers().features(),
+            _ => server.features(version),
+        };
         match self {
             Self::Discover => version.is_modern(),
             // MCP 2026-07-28 changelog: removed.

@@ -60,6 +60,14 @@ impl<const PLACES: u8, const MIN: i32, const MAX: i32> Fixed<PLACES, MIN, MAX> {
     const UNIT: &str = if PLACES == 1 { " decimal place" } else { " decimal places" };
     const PLACED: () = assert!(PLACES <= 9, "a Fixed has 9 places at most");
 
+    /// The bounds of the number in a schema.
+    pub(super) const BOUNDS: &'static [Part<'static>] = &[
+        Part::Json(",\"minimum\":"),
+        Part::Fixed(MIN as i64, PLACES),
+        Part::Json(",\"maximum\":"),
+        Part::Fixed(MAX as i64, PLACES),
+    ];
+
     /// Creates a number from units of the last place: 215 is 21.5 for `Fixed<1>`. `None` if it is
     /// out of range.
     pub const fn new(units: i32) -> Option<Self> {
@@ -93,12 +101,7 @@ impl<const PLACES: u8, const MIN: i32, const MAX: i32> Fixed<PLACES, MIN, MAX> {
 impl<'a, const PLACES: u8, const MIN: i32, const MAX: i32> Argument<'a> for Fixed<PLACES, MIN, MAX> {
     // A schema could say `multipleOf`, but validators that divide by a float would then refuse 0.3 as a multiple of 0.1.
     const EXPECTED: Expected = Expected {
-        bounds: &[
-            Part::Json(",\"minimum\":"),
-            Part::Fixed(MIN as i64, PLACES),
-            Part::Json(",\"maximum\":"),
-            Part::Fixed(MAX as i64, PLACES),
-        ],
+        bounds: Self::BOUNDS,
         ..Expected::of(
             "number",
             &[

@@ -231,15 +231,7 @@ impl<T: Copy + Into<i64>, const MIN: i64, const MAX: i64> ToJson for Within<T, M
 }
 
 impl<const PLACES: u8, const MIN: i32, const MAX: i32> ToJson for Fixed<PLACES, MIN, MAX> {
-    const EXPECTED: Expected = Expected {
-        bounds: &[
-            Part::Json(",\"minimum\":"),
-            Part::Fixed(MIN as i64, PLACES),
-            Part::Json(",\"maximum\":"),
-            Part::Fixed(MAX as i64, PLACES),
-        ],
-        ..Expected::of("number", &[])
-    };
+    const EXPECTED: Expected = Expected { bounds: Self::BOUNDS, ..Expected::of("number", &[]) };
 
     fn write(&self, out: &mut dyn Sink) -> Result<(), Full> {
         out.put(self.decimal().as_bytes())
