@@ -34,8 +34,8 @@ impl AuthorizationServer {
     }
 }
 
-/// Sends the browser of a person who has agreed to the issuer. Only now does the browser get a state, which its cookie has to
-/// match on the way back.
+/// Redirects the browser to the issuer after the person has agreed. The redirect carries a state, and the cookie of the
+/// browser has to match it when the browser comes back.
 pub(super) async fn leave(
     server: &AuthorizationServer,
     upstream: &Upstream,

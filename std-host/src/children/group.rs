@@ -12,7 +12,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(super) const fn new(id: Option<u32>, place: Option<Place>) -> Self {
+    pub(crate) const fn new(id: Option<u32>, place: Option<Place>) -> Self {
         Self { id, _place: place }
     }
 

@@ -37,6 +37,7 @@ mod caps;
 mod ending;
 mod group;
 pub mod limits;
+mod lines;
 mod process_table;
 mod signal;
 mod spawn;
@@ -47,6 +48,8 @@ mod watchdog;
 
 pub use caps::Caps;
 pub(crate) use group::Group;
+#[cfg(feature = "functions")]
+pub(crate) use lines::each_line;
 pub(crate) use signal::Signal;
 pub(crate) use spawn::{Refused, spawn, with_minimal_environment};
 pub(crate) use stderr::Tail;

@@ -1,9 +1,10 @@
 //! The last output of a child on its standard error.
 
 use super::limits::{STDERR_BYTES, STDERR_LINE, STDERR_LINES};
+use super::lines::each_line;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::AsyncRead;
 
 /// The last lines of a child's standard error. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -16,21 +17,13 @@ struct Ring {
 }
 
 impl Tail {
-    /// Reads standard error to its end, because a full pipe would block the child.
+    /// Reads standard error to its end.
     pub(crate) async fn collect(self, stderr: impl AsyncRead + Unpin) {
-        let mut reader = BufReader::new(stderr);
-        let mut line = Vec::new();
-        while let Ok(read) = (&mut reader).take(STDERR_LINE as u64).read_until(b'\n', &mut line).await {
-            if read == 0 {
-                break;
-            }
-            self.push(&line);
-            line.clear();
-        }
+        each_line(stderr, STDERR_LINE, |line| self.push(line)).await;
     }
 
-    fn push(&self, line: &[u8]) {
-        let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+    fn push(&self, line: &str) {
+        let line = line.to_owned();
         tracing::debug!(%line, "standard error of a child");
         let mut ring = self.ring();
         ring.bytes += line.len();

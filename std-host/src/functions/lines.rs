@@ -2,10 +2,11 @@
 
 use super::limits::{LINE, LINES_PER_SECOND, START_LINES};
 use super::messages::RpcLog;
+use crate::children::each_line;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::AsyncRead;
 
 /// The lines of one worker: passed on to the log of this program, and kept while the worker starts.
 #[derive(Clone)]
@@ -34,17 +35,9 @@ impl Lines {
         Self { app, levels, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Reads an output of the process to its end, because a full pipe would block the worker.
+    /// Reads an output of the process to its end.
     pub(super) async fn follow(self, output: impl AsyncRead + Unpin, is_error: bool) {
-        let mut reader = BufReader::new(output);
-        let mut line = Vec::new();
-        while let Ok(read) = (&mut reader).take(LINE as u64).read_until(b'\n', &mut line).await {
-            if read == 0 {
-                break;
-            }
-            self.console(String::from_utf8_lossy(line.trim_ascii_end()).as_ref(), is_error);
-            line.clear();
-        }
+        each_line(output, LINE, |line| self.console(line, is_error)).await;
     }
 
     /// Passes a line of the console on.

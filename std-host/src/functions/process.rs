@@ -2,6 +2,7 @@
 
 use super::limits::STOP_TIME;
 use super::lines::Lines;
+use crate::children::Group;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +28,8 @@ pub(super) struct Launch {
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    group: Group,
+    /// `None` after the end of the process.
+    group: Option<Group>,
     /// Held open while the process runs. Waiting for a child would close it.
     _input: Option<ChildStdin>,
 }
@@ -52,46 +54,19 @@ impl Process {
         if let Some(output) = child.stderr.take() {
             tokio::spawn(lines.clone().follow(output, true));
         }
-        let (group, input) = (Group(child.id()), child.stdin.take());
+        let (group, input) = (Some(Group::new(child.id(), None)), child.stdin.take());
         Ok(Self { child, group, _input: input })
     }
 
     /// Waits for the end of the process, and kills what is left of its group.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await;
-        self.group.end();
+        self.group = None;
         status
     }
 
     /// Gives the process some time to end by itself, and kills its group.
     pub(super) async fn stop(mut self) {
         let _ = timeout(STOP_TIME, self.ended()).await;
-    }
-}
-
-/// The process group of a worker. Dropping it kills the group.
-#[derive(Debug)]
-struct Group(Option<u32>);
-
-impl Group {
-    #[cfg(unix)]
-    fn end(&mut self) {
-        use rustix::process::{Pid, Signal, kill_process_group};
-        // From here on, the number may belong to another group.
-        let group = self.0.take().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        // An error means that no process of the group is left.
-        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
-    }
-
-    /// The process itself is killed when its handle is dropped.
-    #[cfg(not(unix))]
-    fn end(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.end();
     }
 }

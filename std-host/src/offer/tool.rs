@@ -315,8 +315,11 @@ impl Tool {
         }
         let schema = entry.get("inputSchema");
         match super::rules::rules(entry.key(), schema, own_schema) {
-            // It is set only here, so it cannot be set already.
-            Ok(found) => drop(found.map(|found| rules.set(found))),
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                // It is set only here, so it cannot be set already.
+                let _ = rules.set(found);
+            }
             Err(reason) => {
                 entry.check(false, |name| format!("the schema of tool {name:?} cannot be used: {reason}"));
             }
