@@ -8,8 +8,10 @@ use crate::offer::{Asked, Called, Changes, Completion, HiddenEntry, NameTaken, O
 use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::tool::Kind;
 use core::fmt;
+use core::pin::pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// The backends of one server. Clones belong to the same server.
@@ -269,34 +271,44 @@ impl fmt::Debug for Publisher {
 pub const INSTRUCTIONS: usize = 16 * 1024;
 
 /// The number of calls of a backend that run.
-#[derive(Clone)]
-struct RunningCalls(watch::Sender<usize>);
+#[derive(Clone, Default)]
+struct RunningCalls(Arc<Counter>);
+
+#[derive(Default)]
+struct Counter {
+    running: AtomicUsize,
+    /// Notified when the last call has ended.
+    ended: Notify,
+}
 
 /// Counts a call as running until it is dropped.
 struct Runs(RunningCalls);
 
-impl Default for RunningCalls {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
 impl RunningCalls {
     fn begin(&self) -> Runs {
-        self.0.send_modify(|calls| *calls += 1);
+        self.0.running.fetch_add(1, Ordering::AcqRel);
         Runs(self.clone())
     }
 
     /// Waits until no call runs.
     async fn ended(&self) {
-        // The sender is a field of `self`, so it is there.
-        let _ = self.0.subscribe().wait_for(|calls| *calls == 0).await;
+        loop {
+            let mut ended = pin!(self.0.ended.notified());
+            // From here on, no notification is missed.
+            ended.as_mut().enable();
+            if self.0.running.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            ended.await;
+        }
     }
 }
 
 impl Drop for Runs {
     fn drop(&mut self) {
-        self.0.0.send_modify(|calls| *calls -= 1);
+        if self.0.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.0.ended.notify_waiters();
+        }
     }
 }
 

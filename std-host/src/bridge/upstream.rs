@@ -77,6 +77,13 @@ impl Upstream {
         if is_shared && first.client.version().is_modern() {
             return Ok(Lent::shared(first));
         }
+        // In a box, because a future is as large as its largest path, and most calls do not connect.
+        Box::pin(self.own_connection(first, call)).await
+    }
+
+    /// A connection to an upstream of an older revision, or to a child of one caller.
+    async fn own_connection(&self, first: Arc<Connection>, call: &Call) -> Result<Lent, Unconnected> {
+        let (is_process, per) = (self.target.is_process(), self.target.per);
         let domain = if is_process { Domain::of_process(per, call) } else { Domain::of_session(call) };
         let caller = configured_name(call.caller()).filter(|_| per == Per::Caller);
         let is_claimed = is_process && per == Per::Auto && domain != Domain::First && first.claim(&domain);
@@ -97,6 +104,9 @@ impl Upstream {
 
     /// The first connection.
     pub(super) async fn first(&self) -> Result<Arc<Connection>, Unconnected> {
+        if let State::Up(connection) = &*self.state.borrow() {
+            return Ok(Arc::clone(connection));
+        }
         let mut states = self.state.subscribe();
         let begun = Instant::now();
         loop {
