@@ -92,8 +92,8 @@ impl Upstream {
             Domain::User(_) if is_claimed => return Ok(Lent::shared(first)),
             Domain::User(user) => self.sessions.of(user, self.connect(&user.profile, caller.as_deref())).await,
             Domain::Alone(profile) => match is_claimed.then(|| first.lend()).flatten() {
-                Some(lent) => return Ok(lent),
-                None => self.sessions.alone(profile, self.connect(profile, None)).await,
+                Some(lent) if lent.is_quiet().await => return Ok(lent),
+                _ => self.sessions.alone(profile, self.connect(profile, None)).await,
             },
         };
         match made {
