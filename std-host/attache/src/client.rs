@@ -22,7 +22,8 @@ use std::process::ExitCode;
     after_help = AFTER
 )]
 pub(super) struct List {
-    /// The URL of the server, such as http://127.0.0.1:8080/mcp.
+    /// The URL of the server, such as http://127.0.0.1:8080/mcp, or the serial port of a board, such
+    /// as serial:/dev/ttyACM0.
     #[arg(value_name = "URL", required_unless_present = "command", conflicts_with = "command")]
     url: Option<String>,
 

@@ -51,6 +51,8 @@ mod question;
 mod raw;
 mod request;
 mod router;
+#[cfg(unix)]
+mod serial;
 
 pub use attache_core::client::NoRevision;
 pub use attache_core::era::Version;
@@ -69,3 +71,5 @@ pub use process::ServerCommand;
 pub use question::{Question, QuestionMethod, Refusal};
 pub use raw::{InvalidJson, RawJson};
 pub use request::Request;
+#[cfg(unix)]
+pub use serial::{InvalidSerialUrl, SerialPort};
