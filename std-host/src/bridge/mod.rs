@@ -250,6 +250,12 @@ impl Backend for Bridge {
         }
     }
 
+    fn session_ended(&self, session: [u8; 16]) {
+        if let Some(upstream) = self.upstream() {
+            upstream.sessions.end(session);
+        }
+    }
+
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async {

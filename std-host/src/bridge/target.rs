@@ -6,6 +6,7 @@ use super::limits::{SESSIONS, Times};
 use crate::client::SerialPort;
 use crate::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
@@ -50,6 +51,9 @@ pub(super) struct Target {
     pub(super) most_sessions: usize,
     /// For the sessions of callers, which need not probe again.
     verdicts: Verdicts,
+    /// Whether the first child speaks an older revision. The children of callers run the same command, so
+    /// they need not be probed. Each first child is.
+    is_legacy: Arc<AtomicBool>,
 }
 
 impl Target {
@@ -67,6 +71,7 @@ impl Target {
             on_end: None,
             most_sessions: SESSIONS,
             verdicts: Verdicts::default(),
+            is_legacy: Arc::default(),
         }
     }
 
@@ -95,7 +100,11 @@ impl Target {
         match &self.place {
             Place::Http { url, old_transport: true } => builder.old_transport().http(url).await,
             Place::Http { url, old_transport: false } => builder.http(url).await,
-            Place::Command(command) => builder.command(command.clone()).await,
+            Place::Command(command) => {
+                let client = builder.command(command.clone()).await?;
+                self.is_legacy.store(!client.version().is_modern(), Ordering::Relaxed);
+                Ok(client)
+            }
             #[cfg(unix)]
             Place::Serial(port) => builder.serial(port).await,
             Place::Served { command, url, current } => {
@@ -112,7 +121,9 @@ impl Target {
         match &self.place {
             Place::Command(command) => {
                 let command = own.fold(command.clone(), |command, (name, value)| command.env(name, value));
-                self.builder(profile).command(command).await
+                let builder = self.builder(profile);
+                let is_legacy = self.is_legacy.load(Ordering::Relaxed);
+                if is_legacy { builder.known_legacy() } else { builder }.command(command).await
             }
             Place::Served { current, .. } => {
                 let url = current.lock().unwrap_or_else(PoisonError::into_inner).clone();

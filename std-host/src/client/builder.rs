@@ -37,6 +37,7 @@ pub struct ClientBuilder {
     limits: ClientLimits,
     pinned: Option<Version>,
     verdicts: Option<Verdicts>,
+    is_legacy: bool,
     headers: HeaderMap,
     credential: Credential,
     allow_plain: bool,
@@ -54,6 +55,7 @@ impl Client {
             limits: ClientLimits::default(),
             pinned: None,
             verdicts: None,
+            is_legacy: false,
             headers: HeaderMap::new(),
             credential: Credential::None,
             allow_plain: false,
@@ -97,6 +99,13 @@ impl ClientBuilder {
     /// Caches the revisions of HTTP servers here. Several clients can share the cache.
     pub fn verdicts(mut self, verdicts: Verdicts) -> Self {
         self.verdicts = Some(verdicts);
+        self
+    }
+
+    /// Starts the handshake of the older revisions without a probe, because a process of this command was
+    /// found to speak one of them.
+    pub(crate) const fn known_legacy(mut self) -> Self {
+        self.is_legacy = true;
         self
     }
 
@@ -196,7 +205,8 @@ impl ClientBuilder {
         let (pipe, process) = starter.start()?;
         let mut link = Link::Pipe(pipe);
         let mut running = Running { starter, process: Some(process) };
-        let negotiation = pinned(Negotiation::new(Transport::Line), self.pinned);
+        let negotiation = Negotiation::new(Transport::Line);
+        let negotiation = pinned(if self.is_legacy { negotiation.legacy() } else { negotiation }, self.pinned);
         let handshake = Handshake { router: &parts.router, profile: &parts.profile, limits: &self.limits };
         let server = handshake.run(&mut link, negotiation, &mut running).await?;
         Ok(Client::new(parts.router, link, self.limits, parts.profile, server, running.process))
