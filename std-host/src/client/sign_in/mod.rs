@@ -260,14 +260,15 @@ impl SignIn {
         if refusal.status == 401 {
             if let Some(session) = &session {
                 let is_fresh = session.is_fresh(now()) && !session.tokens.has_ended(now());
-                if is_fresh && session.is_signed_in {
-                    return Ok(false);
-                }
                 if !is_fresh && self.renew(&mut state).await? {
                     return Ok(true);
                 }
+                // The person has just signed in. Only a server that has another authorization server now gets another token.
+                if is_fresh && session.is_signed_in {
+                    return self.sign_in(&mut state, &challenge, "", Some(&session.issuer)).await;
+                }
             }
-            return self.sign_in(&mut state, &challenge, "").await;
+            return self.sign_in(&mut state, &challenge, "", None).await;
         }
         // MCP 2026-07-28 basic/authorization, "Step-up": the union of the scopes. A server that asks for what the token was
         // requested with would ask for ever.
@@ -276,15 +277,25 @@ impl SignIn {
         if challenge.error.as_deref() != Some("insufficient_scope") || scope == session.scope {
             return Ok(false);
         }
-        self.sign_in(&mut state, &challenge, &session.scope).await
+        self.sign_in(&mut state, &challenge, &session.scope, None).await
     }
 
-    /// Has the person sign in, with the scopes of the challenge in addition to `before`.
-    async fn sign_in(&self, state: &mut State, challenge: &Challenge, before: &str) -> Result<bool, OAuthError> {
+    /// Has the person sign in, with the scopes of the challenge in addition to `before`, and at another authorization server than
+    /// `except`.
+    async fn sign_in(
+        &self,
+        state: &mut State,
+        challenge: &Challenge,
+        before: &str,
+        except: Option<&str>,
+    ) -> Result<bool, OAuthError> {
         let Some(on_page) = &self.on_page else { return Ok(false) };
         let fetch = self.fetch(state)?;
         let protected = protected(&fetch, &self.url, challenge).await?;
         let issuer = usable(&fetch, &protected).await?;
+        if except == Some(&issuer.issuer) {
+            return Ok(false);
+        }
         if !issuer.has_pkce() {
             return Err(OAuthError::NoPkce(issuer.issuer));
         }
