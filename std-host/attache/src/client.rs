@@ -3,6 +3,7 @@
 mod failure;
 mod print;
 mod reach;
+mod sign_in;
 
 use attache_host::Level;
 use attache_host::client::{Call as Running, Client, Error, Event, List as Of, RawJson, Request};
@@ -11,6 +12,7 @@ use failure::{Failure, report};
 pub(super) use print::clean;
 use print::{print_list, print_log, print_progress, print_resource, print_result};
 use reach::Reach;
+pub(super) use sign_in::SignOut;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -90,7 +92,8 @@ Examples:
   attache list http://127.0.0.1:8080/mcp
   attache call http://127.0.0.1:8080/mcp echo '{\"text\":\"hello\"}'
   attache call echo '{\"message\":\"hello\"}' -- npx -y @modelcontextprotocol/server-everything
-  attache read --token-file token.txt https://mcp.example.com/mcp file:///readme";
+  attache read --token-file token.txt https://mcp.example.com/mcp file:///readme
+  attache list --sign-in https://mcp.example.com/mcp";
 
 impl List {
     pub(super) fn run(self) -> ExitCode {

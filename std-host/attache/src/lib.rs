@@ -112,6 +112,7 @@ enum Command {
     List(client::List),
     Call(client::Call),
     Read(client::Read),
+    SignOut(client::SignOut),
     Completions(reference::Completions),
     Man(reference::Man),
 }
@@ -177,6 +178,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Man(man) => man.run(),
         Command::Call(call) => return call.run(),
         Command::Read(read) => return read.run(),
+        Command::SignOut(sign_out) => return sign_out.run(),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
