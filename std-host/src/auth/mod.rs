@@ -58,7 +58,7 @@ pub use keys::{Keys, ShortKey};
 #[cfg(feature = "authorization-server")]
 pub(crate) use platform::LONG;
 #[cfg(feature = "tokens")]
-pub use platform_file::{IssuerSettings, PlatformFile};
+pub use platform_file::{IssuerSettings, PlatformFile, PlatformProvider, PlatformSignIn, ProviderKind};
 #[cfg(feature = "tokens")]
 pub use tokens::{InvalidResource, Tokens};
 
@@ -308,6 +308,11 @@ impl Auth {
     pub(crate) fn with_sessions(mut self, sessions: Arc<dyn Sessions>) -> Self {
         self.sessions = Some(sessions);
         self
+    }
+
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn with_gate(self, gate: Gate, keys: Keys) -> Self {
+        Self { gate, keys, ..self }
     }
 
     /// Requires a session of a person who has signed in with a browser.

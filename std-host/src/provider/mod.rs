@@ -132,6 +132,13 @@ impl Upstream {
         self
     }
 
+    /// Sets the scopes to request, of an issuer without ID tokens: without `openid`.
+    #[must_use]
+    pub fn scopes_alone<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Adds parameters to the request that signs a person in, such as `prompt` or `domain_hint`. Parameters that the protocol needs
     /// cannot be replaced.
     #[must_use]

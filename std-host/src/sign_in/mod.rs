@@ -45,12 +45,13 @@ mod stored;
 pub use provider::Provider;
 
 use crate::Limits;
-use crate::auth::Auth;
 use crate::auth::seen::Cache;
+use crate::auth::{Auth, Keys};
 use crate::authorization_server::pages::STYLE;
 use crate::authorization_server::seals::Seals;
 use crate::door::Door;
 use crate::store::RowStore;
+use attache_core::auth::Gate;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -114,7 +115,7 @@ pub enum InvalidSignIn {
     NoProvider,
     /// Two providers have this name.
     SameName(String),
-    /// The name of a provider has other characters than `a-z`, `0-9`, `-` and `_`.
+    /// The name of a provider has other characters than letters, digits, `-` and `_`.
     Name(String),
     /// The provider of this name has many tenants, and none is allowed.
     Tenants(String),
@@ -133,7 +134,10 @@ impl fmt::Display for InvalidSignIn {
             Self::SealKey => f.write_str("there must be a seal key"),
             Self::NoProvider => f.write_str("there must be a provider"),
             Self::SameName(name) => write!(f, "two providers have the name {name:?}"),
-            Self::Name(name) => write!(f, "the name {name:?} of a provider must consist of a-z, 0-9, - and _"),
+            Self::Name(name) => write!(
+                f,
+                "the name {name:?} of a provider must consist of letters, digits, - and _, and must not be done"
+            ),
             Self::Tenants(name) => {
                 write!(
                     f,
@@ -335,6 +339,26 @@ impl Auth {
     #[must_use]
     pub fn or_signed_in(self, sign_in: &Arc<SignIn>) -> Self {
         self.with_sessions(Arc::clone(sign_in) as _)
+    }
+}
+
+impl Auth {
+    /// Requires an API key in addition to the session.
+    #[must_use]
+    pub fn and_keys(self, keys: Keys) -> Self {
+        self.with_gate(Gate::Both, keys)
+    }
+
+    /// Accepts an API key instead of a session.
+    #[must_use]
+    pub fn or_keys(self, keys: Keys) -> Self {
+        self.with_gate(Gate::Either, keys)
+    }
+
+    /// Accepts a session, but does not require one. Other callers are guests, as with [`Auth::optional`].
+    #[must_use]
+    pub fn or_guests(self) -> Self {
+        self.with_gate(Gate::Optional, Keys::default())
     }
 }
 

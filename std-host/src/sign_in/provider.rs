@@ -57,7 +57,7 @@ pub(super) fn check(providers: &[Provider]) -> Result<(), InvalidSignIn> {
         return Err(InvalidSignIn::NoProvider);
     }
     for (number, Provider { name, upstream, people, .. }) in providers.iter().enumerate() {
-        let is_of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         // `done` is the page after a sign-in.
         if name.is_empty() || name == "done" || !name.bytes().all(is_of_name) {
             return Err(InvalidSignIn::Name(name.clone()));
