@@ -250,7 +250,6 @@ fn time(key: &str, text: Option<&str>) -> Result<Option<Duration>, String> {
 #[cfg(test)]
 mod tests {
     use super::super::PlatformFile;
-    use super::*;
 
     fn file(more: &str, providers: &str) -> Result<PlatformFile, String> {
         let entra = r#""azureActiveDirectory":{"registration":{"openIdIssuer":"https://login.microsoftonline.com/t/v2.0","clientId":"app",
