@@ -10,10 +10,12 @@ mod paths;
 mod pins;
 mod policy;
 mod protection;
+mod providers;
 mod schema;
 mod secret;
 mod settings;
 mod sign_in;
+mod sign_in_pages;
 mod value;
 
 pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
@@ -25,11 +27,13 @@ pub(super) use paths::METADATA;
 pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
+pub(super) use providers::ProviderConfig;
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use sign_in::SignIn;
+pub(super) use sign_in_pages::SignInPages;
 pub(super) use value::{Listen, Rates, life};
 
 /// Whether a setting of a table has this name, such as `auth.issuer`.
@@ -73,6 +77,8 @@ pub(super) struct Config {
     pub(super) administered: Option<PathBuf>,
     /// The program's own authorization server.
     pub(super) sign_in: Option<SignIn>,
+    /// The sign-in pages for people with a browser.
+    pub(super) sign_in_pages: Option<SignInPages>,
     /// The accepted definitions of backends.
     pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
@@ -296,6 +302,7 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             sign_in: faults.or_default(self.sign_in()),
+            sign_in_pages: faults.or_default(self.sign_in_pages()),
             log_exchanges: self.text("log.exchanges") == "true",
             audit: match self.text("log.audit").as_str() {
                 "on" => Some(AuditLog::default()),

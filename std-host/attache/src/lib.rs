@@ -45,6 +45,7 @@ mod reload;
 mod serve;
 mod settings;
 mod sign_in;
+mod sign_in_pages;
 mod status;
 mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]

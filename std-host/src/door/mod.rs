@@ -9,4 +9,5 @@ mod rates;
 pub(crate) use checks::{Checks, Out};
 pub(crate) use head::{HeadRefusal, facts, size};
 pub use head::{OverTls, Peer};
+pub(crate) use layer::redirect;
 pub use layer::{Door, Guarded};

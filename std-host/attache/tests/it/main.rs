@@ -30,4 +30,6 @@ mod running;
 #[cfg(unix)]
 mod sign_in;
 #[cfg(unix)]
+mod sign_in_pages;
+#[cfg(unix)]
 mod transport;
