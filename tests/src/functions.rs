@@ -59,7 +59,7 @@ fn start(language: &str, test: &str) -> Option<App> {
 }
 
 /// Scenarios that need what no function can do: ask its client, complete arguments, answer a prompt with anything but a
-/// text, or, in Node.js, report progress. Input schemas of the app's own cannot be written in Node.js either.
+/// text. Input schemas of the app's own cannot be written in Node.js.
 const NOT_OFFERED: [(&str, &[&str]); 2] = [
     (
         "2026-07-28",
@@ -94,8 +94,7 @@ const NOT_OFFERED: [(&str, &[&str]); 2] = [
     ),
 ];
 
-const NOT_IN_NODE: [&str; 3] =
-    ["tools-call-with-progress", "json-schema-2020-12", "http-custom-header-server-validation"];
+const NOT_IN_NODE: [&str; 2] = ["json-schema-2020-12", "http-custom-header-server-validation"];
 
 #[test]
 fn public_suite_finds_no_fault_in_what_a_function_app_can_offer() {

@@ -3,6 +3,7 @@
 mod http;
 mod new;
 
+use super::children;
 use super::config::{Config, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
@@ -85,6 +86,7 @@ impl Functions {
             server
         };
         let start = async {
+            let builder = builder.supervision(&children::with_watchdog(&config));
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
             // The file of keys is watched by a task.

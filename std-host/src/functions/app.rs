@@ -6,9 +6,9 @@ use super::endpoint::Endpoint;
 use super::function::{Function, Functions, read_all};
 use super::http_trigger::{self, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
-use super::lines::shortened;
+use super::lines::CallLog;
 use super::link::{Invocation, Link};
-use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS, TypedData};
+use super::messages::{InvocationRequest, InvocationResponse, SUCCESS, TypedData};
 use super::pool::Pool;
 use super::refused::Refused;
 use super::results;
@@ -17,6 +17,7 @@ use super::settings::{AppSettings, HostFile, InvalidApp};
 use super::start::{Failure, Reported};
 use super::{headers, watch};
 use crate::backend::{Answer, Backend, Call, Kind, Publisher, Run};
+use crate::children::Supervision;
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;
@@ -99,6 +100,12 @@ impl AppBuilder {
     /// variables of the platform, and those that a program needs, such as `PATH`.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.choices.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Starts the worker processes under a supervision, whose watchdog ends them if this program is killed.
+    pub fn supervision(mut self, supervision: &Supervision) -> Self {
+        self.choices.supervision = Some(supervision.clone());
         self
     }
 
@@ -284,8 +291,7 @@ impl App {
     pub fn http_routes(&self) -> Vec<String> {
         let prefix = self.0.builder.host.prefix();
         let loaded = self.0.loaded();
-        let mut routes: Vec<_> =
-            loaded.http.iter().map(|function| format!("{prefix}/{}", function.describe())).collect();
+        let mut routes: Vec<_> = loaded.http.iter().map(|function| format!("{prefix}/{}", function.route())).collect();
         routes.sort();
         routes
     }
@@ -546,17 +552,13 @@ async fn follow(invocation: &mut Invocation, call: &Call) -> Result<InvocationRe
 }
 
 /// Passes a log message of a function to the client that has asked for it.
-async fn forward(call: &Call, log: RpcLog) {
-    if let Some(progress) = number(&log, "progress") {
-        call.progress(progress, number(&log, "total"), Some(shortened(&log.message))).await;
+async fn forward(call: &Call, log: CallLog) {
+    let message = Some(log.message.as_str()).filter(|message| !message.is_empty());
+    if let Some(progress) = log.progress {
+        call.progress(progress, log.total, message).await;
     }
-    call.log(super::level(log.level), Some(&log.category), &shortened(&log.message)).await;
-}
-
-fn number(log: &RpcLog, name: &str) -> Option<f64> {
-    match log.properties.get(name)?.data {
-        Some(Data::Double(number)) => Some(number),
-        _ => None,
+    if let Some(message) = message {
+        call.log(super::level(log.level), Some(&log.category), &message).await;
     }
 }
 

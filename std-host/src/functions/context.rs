@@ -88,9 +88,15 @@ fn context(call: &Call, headers: Option<&HeaderMap>) -> String {
             members.extend([("name", Value::from(call.name()).to_string()), ("arguments", call.arguments().to_owned())])
         }
     }
+    members.extend(session(call).map(|session| ("sessionid", Value::from(session).to_string())));
     members.extend(call.client_info().map(|info| ("clientinfo", info.to_string())));
     members.push(("transport", transport(headers)));
     object(&members)
+}
+
+/// The session of the client. Clients of revision 2026-07-28 have none.
+fn session(call: &Call) -> Option<String> {
+    Some(call.session()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The transport of the request: its name, and the header fields that an app may see.
@@ -130,7 +136,7 @@ fn metadata(function: &Function, call: &Call, arguments: &Arguments<'_>) -> Vec<
             arguments.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
         Data::Json(Value::from(texts).to_string())
     };
-    let entries = match function.key().0 {
+    let mut entries = match function.key().0 {
         Kind::Tool => vec![("mcptoolargs".to_owned(), texts())],
         Kind::Prompt => vec![("mcppromptargs".to_owned(), texts())],
         Kind::Resource | Kind::Template => {
@@ -140,6 +146,7 @@ fn metadata(function: &Function, call: &Call, arguments: &Arguments<'_>) -> Vec<
             entries
         }
     };
+    entries.extend(session(call).map(|session| ("mcpsessionid".to_owned(), Data::String(session))));
     entries.into_iter().map(|(name, data)| (name, data.into())).collect()
 }
 

@@ -4,6 +4,7 @@ use super::custom;
 use super::process::Launch;
 use super::settings::{AppSettings, HostFile, InvalidApp, object};
 use super::start::fresh_id;
+use crate::children::Supervision;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -71,6 +72,8 @@ pub(super) struct Choices {
     pub(super) worker: Option<PathBuf>,
     /// Further environment variables.
     pub(super) environment: Vec<(OsString, OsString)>,
+    /// The supervision of the worker processes.
+    pub(super) supervision: Option<Supervision>,
 }
 
 impl Runtime {
@@ -84,6 +87,7 @@ impl Runtime {
         if let Some(custom) = &host.custom {
             let environment = environment(directory, directory, Language::Custom.name(), settings, choices);
             let launch = custom::launch(directory, custom, settings, environment);
+            let launch = Launch { supervision: choices.supervision.clone(), ..launch };
             return Ok(Self {
                 language: Language::Custom,
                 launch,
@@ -115,8 +119,14 @@ impl Runtime {
         };
         let is_official_python = language == Language::Python && files.is_none();
         let environment = environment(directory, &worker, language.name(), settings, choices);
-        let launch =
-            Launch { program, arguments, environment, directory: directory.to_owned(), worker_directory: worker };
+        let launch = Launch {
+            program,
+            arguments,
+            environment,
+            directory: directory.to_owned(),
+            worker_directory: worker,
+            supervision: choices.supervision.clone(),
+        };
         // The library runs plain functions of the official worker on its event loop, where each blocks all others.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processes = if is_official_python { cores.min(4) } else { 1 };

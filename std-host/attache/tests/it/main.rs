@@ -12,6 +12,14 @@ mod framing;
 #[cfg(unix)]
 mod functions;
 #[cfg(unix)]
+mod functions_access;
+#[cfg(target_os = "linux")]
+mod functions_ending;
+#[cfg(unix)]
+mod functions_events;
+#[cfg(unix)]
+mod functions_http;
+#[cfg(unix)]
 mod gate;
 #[cfg(target_os = "linux")]
 mod gate_children;
