@@ -98,6 +98,8 @@ pub(super) struct ChildLimits {
 #[derive(Debug)]
 pub struct ServerConfig {
     pub(super) path: String,
+    /// Whether the transport of revision 2024-11-05 is offered, too.
+    pub(super) http_sse: bool,
     pub(super) name: String,
     pub(super) instructions: Option<String>,
     pub(super) tools: Vec<String>,
@@ -392,6 +394,7 @@ impl Layers {
                 Err(fault) => faults.add(fault),
                 Ok(protection) => endpoints.push(ServerConfig {
                     path: text("path").unwrap_or_default(),
+                    http_sse: text("http_sse").as_deref() == Some("true"),
                     name: text("name").unwrap_or_default(),
                     instructions: text("instructions"),
                     tools,

@@ -4,6 +4,7 @@ use super::context::{self, Unfit};
 use super::custom::{Handler, Unanswered};
 use super::endpoint::Endpoint;
 use super::function::{Function, Functions, read_all};
+use super::headers::OfRequest;
 use super::http_trigger::{self, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
 use super::lines::CallLog;
@@ -21,7 +22,6 @@ use crate::children::Supervision;
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;
-use http::HeaderMap;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -418,10 +418,10 @@ impl Backend for App {
 
     fn start(&self, call: Call) -> Run {
         let loaded = self.0.loaded();
-        let headers = headers::of_request();
+        let origin = headers::of_request();
         Box::pin(async move {
             match loaded.functions.get(&key(call.kind(), call.name())) {
-                Some(function) => run(&loaded, function, &call, headers).await,
+                Some(function) => run(&loaded, function, &call, origin).await,
                 None => failed("The server is being reloaded: try again"),
             }
         })
@@ -437,12 +437,12 @@ fn failed(text: &str) -> Answer {
 }
 
 /// Runs a call of a function.
-async fn run(loaded: &Loaded, function: &Function, call: &Call, headers: Option<HeaderMap>) -> Answer {
+async fn run(loaded: &Loaded, function: &Function, call: &Call, origin: Option<OfRequest>) -> Answer {
     if let Some(error) = &function.unloaded {
         tracing::error!(function = function.name, %error, "a call failed: the function was not loaded");
         return failed(&format!("The function {} was not loaded; the server's log says why", function.name));
     }
-    let request = match context::request(function, call, headers.as_ref()) {
+    let request = match context::request(function, call, origin.as_ref()) {
         Ok(request) => request,
         // azure.md A.10: a missing argument is an error of the protocol.
         Err(Unfit::Missing(message)) => return Answer::Error { code: -32602, message, data: None },

@@ -48,10 +48,13 @@ mod start;
 mod watch;
 
 pub use app::{App, AppBuilder, StartError};
+#[cfg(feature = "axum")]
+pub(crate) use headers::relayed;
 pub use headers::{WithHeaders, WithHeadersLayer};
 pub use http_call::HttpCall;
 pub use http_trigger::{HttpFunction, HttpLevel};
-pub use settings::{AppSettings, HostFile, InvalidApp};
+pub use runtime::worker_runtime;
+pub use settings::{AppSettings, HostFile, InvalidApp, object as json_file};
 
 use attache_core::tool::Level;
 

@@ -57,12 +57,21 @@ impl Language {
                 what: "FUNCTIONS_WORKER_RUNTIME must be python, node, dotnet-isolated, java or powershell".to_owned(),
             });
         }
+        Self::by_files(directory).ok_or_else(|| InvalidApp::NoApp(directory.to_owned()))
+    }
+
+    fn by_files(directory: &Path) -> Option<Self> {
         let has = |file: &str| directory.join(file).is_file();
         [("function_app.py", Self::Python), ("package.json", Self::Node), ("worker.config.json", Self::DotNet)]
             .into_iter()
             .find_map(|(file, language)| has(file).then_some(language))
-            .ok_or_else(|| InvalidApp::NoApp(directory.to_owned()))
     }
+}
+
+/// Returns the language of an app as `FUNCTIONS_WORKER_RUNTIME` names it: by that setting, else by the files of the app.
+pub fn worker_runtime(directory: &Path, settings: &AppSettings) -> Option<String> {
+    let set = settings.text("FUNCTIONS_WORKER_RUNTIME");
+    set.or_else(|| Language::by_files(directory).map(|language| language.name().to_owned()))
 }
 
 /// The settings of the operator about workers.

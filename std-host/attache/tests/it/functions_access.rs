@@ -2,6 +2,7 @@
 
 use crate::access;
 use crate::functions::{Directory, Running, post_for_head};
+use crate::http_sse::{Events, request, send_to};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -73,7 +74,7 @@ fn legacy(server: &Running, session: Option<&str>, method: &str, params: Value) 
 #[test]
 fn context_names_the_session_of_a_client_that_has_one() {
     let Some(app) = Directory::with("session", &[HOST, ("function_app.py", APP)]) else { return };
-    let server = Running::start(&app);
+    let server = Running::with(&app, &["--http-sse=true"]);
     let context = |session: Option<&str>| -> Value {
         let (_, result) = legacy(&server, session, "tools/call", json!({"name": "session", "arguments": {}}));
         serde_json::from_str(result["content"][0]["text"].as_str().expect("a text")).expect("JSON")
@@ -88,6 +89,16 @@ fn context_names_the_session_of_a_client_that_has_one() {
     assert_eq!(context(sessions.first().map(String::as_str))["sessionid"], id, "it is the same in each call");
     assert_ne!(second["sessionid"], id, "each session has its own");
     assert_eq!(first["transport"]["sessionId"], json!(sessions[0]));
+    let address = server.url.split('/').nth(2).expect("an authority");
+    let (mut events, path) = Events::at(address, "/runtime/webhooks/mcp", "").expect("it is open");
+    let send = |message: &str| assert_eq!(send_to(address, "POST", &path, "", message), 202);
+    send(&request(1, "initialize", hello));
+    assert_eq!(events.message()["id"], 1);
+    send(&request(2, "tools/call", json!({"name": "session", "arguments": {}})));
+    let answer = events.message();
+    let old: Value =
+        serde_json::from_str(answer["result"]["content"][0]["text"].as_str().expect("a text")).expect("JSON");
+    assert_eq!((&old["transport"]["name"], old["sessionid"].is_string()), (&json!("http-sse"), true), "{old}");
     let modern: Value = serde_json::from_str(&server.text("session", json!({}))).expect("JSON");
     assert_eq!(modern["sessionid"], Value::Null, "revision 2026-07-28 has no sessions: {modern}");
 }

@@ -25,6 +25,7 @@ mod gate;
 mod gate_children;
 #[cfg(target_os = "linux")]
 mod gate_files;
+mod http_sse;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;
