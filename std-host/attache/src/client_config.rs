@@ -89,7 +89,7 @@ fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
 
 /// The URL that clients use: the public URL if it is set, otherwise one with the first allowed
 /// host, otherwise the address.
-fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
+pub(super) fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
     let ServerConfig { path, hosts, protection, .. } = endpoint;
     if let Some(resource) = &protection.resource {
         return resource.clone();
@@ -110,6 +110,14 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
         }
         _ => url(address, path, tls),
     }
+}
+
+/// Whether a URL is for clients on this machine only.
+pub(super) fn is_local(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    LOOPBACK
+        .iter()
+        .any(|name| host.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])))
 }
 
 /// Returns the first of the allowed hosts that is not a name of the machine itself.

@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// The libraries of function apps, if they are installed.
@@ -75,8 +75,13 @@ impl Running {
 
     pub(crate) fn by(app: &Directory, flags: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = attache(&[&["functions", "--listen", "127.0.0.1:0"], flags, &[app.path()]].concat());
-        let variables = variables.iter().map(|(name, value)| (name, value));
-        let mut child = command.envs(variables).spawn().expect("the program starts");
+        Self::of(command.envs(variables.iter().map(|(name, value)| (name, value))))
+    }
+
+    /// Runs a command that serves an app.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
         let (log, mut errors) = (Arc::<Mutex<String>>::default(), BufReader::new(child.stderr.take().expect("piped")));
         let kept = Arc::clone(&log);
         std::thread::spawn(move || {
@@ -89,7 +94,11 @@ impl Running {
         let (mut printed, mut url) = (String::new(), None);
         while url.is_none() {
             let mut line = String::new();
-            assert!(output.read_line(&mut line).expect("readable") > 0, "the program has ended: {printed}");
+            if output.read_line(&mut line).expect("readable") == 0 {
+                let _ = child.wait();
+                std::thread::sleep(Duration::from_millis(200));
+                panic!("the program has ended: {printed}{}", log.lock().expect("not poisoned"));
+            }
             url = line.strip_prefix("Serving MCP on ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
             printed.push_str(&line);
         }

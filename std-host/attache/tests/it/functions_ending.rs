@@ -2,10 +2,11 @@
 
 use crate::functions::{Directory, Running};
 use crate::functions_events::begin;
+use core::time::Duration;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A handler that ignores its input and signals, with a child that does so too.
 const HANDLER: &str = r#"#!/usr/bin/env python3

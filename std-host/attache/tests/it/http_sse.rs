@@ -104,10 +104,10 @@ fn client_of_revision_2024_11_05_gets_all_answers_as_events_of_its_stream() {
     assert_eq!(send(&server, "GET", "/mcp/sse", "origin: https://evil.example\r\n", ""), 403);
     drop(events);
     // The session ends with its stream, as soon as the server has noticed that.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = std::time::Instant::now() + core::time::Duration::from_secs(10);
     while send(&server, "POST", &path, "", READY) != 404 {
         assert!(std::time::Instant::now() < until, "the session goes on");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(core::time::Duration::from_millis(50));
     }
 }
 

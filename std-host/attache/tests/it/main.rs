@@ -6,6 +6,7 @@ mod access;
 mod budget;
 mod commands;
 mod configuration;
+mod describe;
 mod dev_issuer;
 mod documents;
 mod framing;
@@ -29,6 +30,8 @@ mod http_sse;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;
+#[cfg(target_os = "linux")]
+mod package;
 mod program;
 #[cfg(unix)]
 mod replicas;
