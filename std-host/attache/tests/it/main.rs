@@ -21,6 +21,8 @@ mod functions_events;
 #[cfg(unix)]
 mod functions_http;
 #[cfg(unix)]
+mod functions_tutorial;
+#[cfg(unix)]
 mod gate;
 #[cfg(target_os = "linux")]
 mod gate_children;
