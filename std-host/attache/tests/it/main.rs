@@ -4,10 +4,13 @@
 mod access;
 #[cfg(target_os = "linux")]
 mod budget;
+mod client_config;
+mod client_sign_in;
 mod commands;
 mod configuration;
 mod describe;
 mod dev_issuer;
+mod doctor;
 mod documents;
 mod framing;
 #[cfg(unix)]
