@@ -164,6 +164,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
+    server(
+        "http_sse",
+        Kind::Switch,
+        "false",
+        "Also offer the transport of revision 2024-11-05 (HTTP with SSE) to older clients: events at PATH/sse, messages to PATH/message. \
+         A stream and its messages have to reach the same process",
+    ),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
     server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
     server("demo", Kind::Switch, "false", "Offer the demo tools echo and add").basic(),
