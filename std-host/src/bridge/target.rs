@@ -2,6 +2,8 @@
 
 use super::domain::{Per, Profile};
 use super::limits::{SESSIONS, Times};
+#[cfg(unix)]
+use crate::client::SerialPort;
 use crate::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +20,9 @@ pub(super) enum Place {
         old_transport: bool,
     },
     Command(ServerCommand),
+    /// A board on a serial line, which is one connection.
+    #[cfg(unix)]
+    Serial(SerialPort),
     /// A child process that serves HTTP. `current` is the URL of the child that runs.
     Served {
         command: ServerCommand,
@@ -70,8 +75,13 @@ impl Target {
         }
     }
 
-    /// Whether the upstream is a child process on standard input and output, which is one connection.
+    /// Whether the upstream is one connection: a child process on standard input and output, or a
+    /// board on a serial line.
     pub(super) const fn is_process(&self) -> bool {
+        #[cfg(unix)]
+        if matches!(self.place, Place::Serial(_)) {
+            return true;
+        }
         matches!(self.place, Place::Command(_))
     }
 
@@ -95,6 +105,8 @@ impl Target {
                 self.is_legacy.store(!client.version().is_modern(), Ordering::Relaxed);
                 Ok(client)
             }
+            #[cfg(unix)]
+            Place::Serial(port) => builder.serial(port).await,
             Place::Served { command, url, current } => {
                 let (client, url) = builder.served(command.clone(), url).await?;
                 *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(url);
@@ -117,6 +129,8 @@ impl Target {
                 let url = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 self.builder(profile).http(&url.ok_or(Error::Closed)?).await
             }
+            #[cfg(unix)]
+            Place::Serial(_) => Err(Error::Unreachable("a serial line is one connection".to_owned())),
             Place::Http { .. } => self.connect(profile).await,
         }
     }

@@ -13,6 +13,8 @@ use super::profile::OwnProfile;
 use super::question::Question;
 use super::raw::RawJson;
 use super::router::{Answers, Router};
+#[cfg(unix)]
+use super::serial::SerialPort;
 use attache_core::client::{Negotiation, Transport};
 use attache_core::era::Version;
 use bytes::Bytes;
@@ -229,6 +231,16 @@ impl ClientBuilder {
         let handshake = Handshake { router: &parts.router, profile: &parts.profile, limits: &self.limits };
         let server: ServerInfo = handshake.run(&mut link, negotiation, &mut NoRestart).await?;
         Ok(Client::new(parts.router, link, self.limits, parts.profile, server, None))
+    }
+
+    /// Opens a serial port, and talks to the server behind it. The port is used by this client alone.
+    ///
+    /// # Errors
+    /// [`Error`] if the port cannot be opened, or if the server does not answer.
+    #[cfg(unix)]
+    pub async fn serial(self, port: &SerialPort) -> Result<Client, Error> {
+        let (input, output) = port.open_quiet().await?;
+        self.streams(input, output).await
     }
 
     fn parts(&self) -> Parts {

@@ -10,6 +10,8 @@ mod client_liars;
 mod client_process;
 #[cfg(feature = "client")]
 mod client_rules;
+#[cfg(feature = "oauth-client")]
+mod client_sign_in;
 mod custom_auth;
 mod handlers;
 #[cfg(feature = "client")]
@@ -21,6 +23,8 @@ mod limits;
 mod memory;
 mod mistakes;
 mod results;
+#[cfg(feature = "authorization-server")]
+mod sign_in;
 mod state;
 mod stdio;
 mod tools;
