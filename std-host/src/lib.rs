@@ -58,7 +58,7 @@
 //!   [`Tool::input_schema`].
 //! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
-//! - `oauth-client`: sign-in for the client, `client::SignIn`.
+//! - `oauth-client`: sign-in for the client, `client::SignIn`; tokens for other servers, `downstream::Downstream`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `functions`: a backend that runs function apps, `functions::App`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
@@ -86,6 +86,8 @@ pub mod children;
 pub mod client;
 mod clock;
 mod door;
+#[cfg(feature = "oauth-client")]
+pub mod downstream;
 mod engine;
 #[cfg(feature = "files")]
 pub mod files;

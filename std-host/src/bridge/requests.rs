@@ -19,7 +19,7 @@ pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Connection)
             Request::new("resources/read").text("uri", call.uri().unwrap_or_else(|| call.name()))
         }
     };
-    let mut request = asking(described(request, call), upstream, call, connection);
+    let mut request = asking(described(request, upstream, call), upstream, call, connection);
     if call.wants_progress() {
         request = request.progress();
     }
@@ -45,9 +45,13 @@ pub(super) fn asking(request: Request, upstream: &Upstream, call: &Call, connect
     }
 }
 
-/// The request with what `_meta` of the call says, and the times of a call.
-pub(super) fn described(request: Request, call: &Call) -> Request {
+/// The request with what `_meta` of the call says, the times of a call, and the token of its caller.
+pub(super) fn described(request: Request, upstream: &Upstream, call: &Call) -> Request {
     let mut request = request.timeout(CALL).total_timeout(CALL);
+    // The connection was chosen before, so the caller has a token.
+    if let Ok(Some(credential)) = upstream.target.credential_of(call) {
+        request = request.credential(credential);
+    }
     if let Some(trace) = call.trace() {
         request = traced(request, &trace);
     }
