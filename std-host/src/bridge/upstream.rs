@@ -70,6 +70,10 @@ impl Upstream {
     pub(super) async fn connection(&self, call: &Call) -> Result<Lent, Unconnected> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let credential = self.target.credential_of(call).map_err(|error| Unconnected::Failed(Some(error)))?;
+        Ok(self.connection_as(call, credential.as_ref()).await?.with(credential))
+    }
+
+    async fn connection_as(&self, call: &Call, credential: Option<&Credential>) -> Result<Lent, Unconnected> {
         let first = self.first().await?;
         let (is_process, per) = (self.target.is_process(), self.target.per);
         // Requests of revision 2026-07-28 are independent of each other, so all callers share a
@@ -80,7 +84,7 @@ impl Upstream {
         }
         let domain = if is_process { Domain::of_process(per, call) } else { Domain::of_session(call) };
         let caller = configured_name(call.caller()).filter(|_| per == Per::Caller);
-        let connect = |profile, caller| self.connect(profile, caller, credential.clone());
+        let connect = |profile, caller| self.connect(profile, caller, credential.cloned());
         let is_claimed = is_process && per == Per::Auto && domain != Domain::First && first.claim(&domain);
         let made = match &domain {
             Domain::First => return Ok(Lent::shared(first)),

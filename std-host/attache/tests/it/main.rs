@@ -9,6 +9,8 @@ mod commands;
 mod configuration;
 mod dev_issuer;
 mod documents;
+#[cfg(unix)]
+mod downstream;
 mod framing;
 #[cfg(unix)]
 mod functions;
