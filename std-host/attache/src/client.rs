@@ -9,6 +9,7 @@ use attache_host::Level;
 use attache_host::client::{Call as Running, Client, Error, Event, List as Of, RawJson, Request};
 use clap::Args;
 use failure::{Failure, report};
+pub(super) use print::clean;
 use print::{print_list, print_log, print_progress, print_resource, print_result};
 use reach::Reach;
 pub(super) use sign_in::SignOut;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
     after_help = AFTER
 )]
 pub(super) struct List {
-    /// The URL of the server, such as http://127.0.0.1:8080/mcp.
+    /// The URL of the server, such as http://127.0.0.1:8080/mcp, or the serial port of a board, such
+    /// as serial:/dev/ttyACM0.
     #[arg(value_name = "URL", required_unless_present = "command", conflicts_with = "command")]
     url: Option<String>,
 

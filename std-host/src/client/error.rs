@@ -96,6 +96,14 @@ pub struct Exit {
 }
 
 impl Error {
+    /// The error of a request that is made after the connection has ended for this reason. Such a request is not written.
+    pub(super) fn for_later_request(&self) -> Self {
+        match self {
+            Self::Lost(_) | Self::TooLarge(_) | Self::Invalid(_) => Self::Unreachable(self.to_string()),
+            other => other.clone(),
+        }
+    }
+
     /// Whether the request certainly did not reach the server, so that sending it again cannot
     /// execute it twice.
     pub fn is_unsent(&self) -> bool {

@@ -51,6 +51,8 @@ mod question;
 mod raw;
 mod request;
 mod router;
+#[cfg(unix)]
+mod serial;
 #[cfg(feature = "oauth-client")]
 mod sign_in;
 
@@ -73,5 +75,7 @@ pub use process::ServerCommand;
 pub use question::{Question, QuestionMethod, Refusal};
 pub use raw::{InvalidJson, RawJson};
 pub use request::Request;
+#[cfg(unix)]
+pub use serial::{InvalidSerialUrl, SerialPort};
 #[cfg(feature = "oauth-client")]
 pub use sign_in::{SignIn, SignedOut};

@@ -90,10 +90,10 @@ impl Reach {
     async fn connect(&self, url: Option<&str>, command: &[OsString]) -> Result<Client, Failure> {
         let builder = self.builder()?;
         match (url, command) {
-            (Some(url), _) if self.has_credential() => Ok(builder.http(url).await?),
+            (Some(url), _) if self.has_credential() => over(builder, url).await,
             (Some(url), _) => match self.sign_in.source(url)? {
-                Some(source) => Ok(builder.credential(source).http(url).await?),
-                None => Ok(builder.http(url).await?),
+                Some(source) => over(builder.credential(source), url).await,
+                None => over(builder, url).await,
             },
             (None, [program, arguments @ ..]) => {
                 let mut command = ServerCommand::new(program, arguments);
@@ -135,6 +135,16 @@ impl Reach {
         }
         Ok(if self.plain_http { builder.allow_plain_http() } else { builder })
     }
+}
+
+/// Connects to the server at a URL, or behind a serial port.
+async fn over(builder: ClientBuilder, url: &str) -> Result<Client, Failure> {
+    #[cfg(unix)]
+    if let Some(port) = attache_host::client::SerialPort::parse(url) {
+        let port = port.map_err(|error| Failure::Usage(error.to_string()))?;
+        return Ok(builder.serial(&port).await?);
+    }
+    Ok(builder.http(url).await?)
 }
 
 fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {
