@@ -24,7 +24,9 @@ mod client;
 mod client_config;
 mod config;
 mod demo;
+mod describe;
 mod dev_issuer;
+mod doctor;
 mod fault;
 mod functions;
 mod gate;
@@ -34,6 +36,7 @@ mod keys;
 mod listen;
 mod log;
 mod observability;
+mod package;
 mod pin;
 mod print;
 mod problem;
@@ -44,6 +47,7 @@ mod reload;
 mod serve;
 mod settings;
 mod sign_in;
+mod sign_in_pages;
 mod status;
 mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]
@@ -56,10 +60,11 @@ mod traces;
 
 use attache_host::ServerBuilder;
 use clap::{Args, Parser, Subcommand};
-use client_config::Client;
+use client_config::{Client, Credential, Wanted};
 use config::Layers;
 pub use config::ServerConfig;
 pub use demo::demo;
+use fault::Fault;
 use print::{complain, print};
 use problem::Problem;
 use settings::Settings;
@@ -95,6 +100,7 @@ enum Command {
     Check(check::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
+    Describe(describe::Describe),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(Box<gate::Gate>),
@@ -102,14 +108,17 @@ enum Command {
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),
     Functions(functions::Functions),
+    Package(package::Package),
     Key(keys::Key),
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
+    Doctor(doctor::Doctor),
     Health(health::Health),
     List(client::List),
     Call(client::Call),
     Read(client::Read),
+    SignOut(client::SignOut),
     Completions(reference::Completions),
     Man(reference::Man),
 }
@@ -129,6 +138,14 @@ struct McpJson {
     /// The client that reads the file
     #[arg(long = "for", value_name = "CLIENT", value_enum, default_value_t)]
     client: Client,
+
+    /// Client id for clients that do not register themselves [default: auth.client_id]
+    #[arg(long, value_name = "ID", conflicts_with = "stdio")]
+    client_id: Option<String>,
+
+    /// Credential of an agent, with --for foundry [default: the one that fits the configuration]
+    #[arg(long, value_name = "KIND", value_enum)]
+    credential: Option<Credential>,
 
     /// Have the client start the program and talk over standard input and output
     #[arg(long)]
@@ -160,20 +177,24 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Describe(describe) => describe.run(),
         Command::Gate(gate) => gate.run(),
         Command::Pin(pin) => pin.run(),
         Command::Watchdog(_) => children::Watchdog::run(),
         Command::Functions(functions) => functions.run(),
+        Command::Package(package) => package.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Call(call) => return call.run(),
         Command::Read(read) => return read.run(),
+        Command::SignOut(sign_out) => return sign_out.run(),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -188,6 +209,15 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
 impl McpJson {
     fn run(&self) -> Result<(), Problem> {
         let config = self.settings.config()?;
+        let fault = |what: &str| Err(Problem::Config(Fault::of(what.to_owned())));
+        if self.credential.is_some() && self.client != Client::Foundry {
+            return fault(
+                "--credential is for --for foundry: other clients take the credentials that the server asks for",
+            );
+        }
+        if self.stdio && self.client == Client::Foundry {
+            return fault("--for foundry and --stdio exclude each other: an agent there cannot start programs");
+        }
         let json = if self.stdio {
             let file = Layers::named(self.settings.config.as_deref());
             client_config::over_stdio(self.client, &config, file.as_deref())
@@ -196,7 +226,8 @@ impl McpJson {
             if client_config::names_this_machine(&config, address) {
                 complain("note: the URL is for clients on this machine; set allow_host to the name that others use");
             }
-            client_config::over_http(self.client, &config, address)
+            let (client, client_id, credential) = (self.client, self.client_id.as_deref(), self.credential);
+            client_config::over_http(Wanted { client, client_id, credential }, &config, address)
         };
         print(&format!("{json:#}\n"))
     }

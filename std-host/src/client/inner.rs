@@ -19,7 +19,6 @@ use core::fmt;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::timeout;
 
 pub(super) struct Inner {
     pub(super) router: Arc<Router>,
@@ -64,6 +63,7 @@ impl Inner {
             method: request.method.clone(),
             name: if is_mirrored { request.mirrored_name() } else { None },
             mirrored: if is_mirrored { self.mirrored(request) } else { Vec::new() },
+            credential: request.credential.clone(),
         };
         let body = request.body(id, version, self.profile.borrowed(), further);
         (id, mailbox, self.link.start(Outgoing { id, body, head }, drive))
@@ -104,7 +104,7 @@ impl Inner {
             }
         };
         let time = self.limits.request_time;
-        let Ok(answered) = timeout(time, sending.until(answered)).await else {
+        let Ok(answered) = self.link.within(time, sending.until(answered)).await else {
             self.cancel(id, "timeout");
             return Err(Error::Timeout(time));
         };

@@ -1,5 +1,6 @@
 //! An outgoing message, and the task that sends it.
 
+use super::http::Credential;
 use attache_core::era::Version;
 use bytes::Bytes;
 use core::fmt;
@@ -24,6 +25,8 @@ pub(super) struct Head {
     pub(super) method: Cow<'static, str>,
     pub(super) name: Option<String>,
     pub(super) mirrored: Vec<(HeaderName, HeaderValue)>,
+    /// The credential of the request, if it differs from that of the client.
+    pub(super) credential: Option<Credential>,
 }
 
 /// Who polls the future that sends a request and reads its answer.

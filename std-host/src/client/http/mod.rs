@@ -11,10 +11,10 @@ mod response;
 mod session;
 mod stream;
 
-pub use credential::Credential;
+pub use credential::{Credential, TokenFuture, TokenRefusal, TokenSource};
 
 use super::error::Error;
-use super::limits::{ClientLimits, NOTIFY_TIME, REDIRECTS};
+use super::limits::{ClientLimits, NOTIFY_TIME, REDIRECTS, TOKENS};
 use super::outgoing::{Drive, Head, Outgoing, Sending};
 use super::profile::OwnProfile;
 use super::router::Router;
@@ -22,6 +22,7 @@ use attache_core::client::field_value;
 use attache_core::era::Version;
 use attache_core::json::Sink;
 use bytes::Bytes;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use endpoint::Endpoint;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use http_body_util::Full;
@@ -46,6 +47,8 @@ pub(super) struct Http {
     profile: Arc<OwnProfile>,
     limits: ClientLimits,
     session: Session,
+    /// The requests that wait for another token.
+    waiting: AtomicUsize,
     tasks: Mutex<Vec<AbortHandle>>,
     own: Weak<Self>,
 }
@@ -67,6 +70,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// Writes header fields of a request.
+type Fill<'f> = &'f (dyn Fn(&mut HeaderMap) + Sync);
 
 /// As many header fields as a request has, without those of the user.
 const HEAD_FIELDS: usize = 8;
@@ -95,6 +101,7 @@ impl Http {
             profile,
             limits,
             session: Session::default(),
+            waiting: AtomicUsize::new(0),
             tasks: Mutex::default(),
             own: Weak::clone(own),
         });
@@ -133,32 +140,74 @@ impl Http {
         }
         posted
     }
-
     /// Posts a request with its head, or a notification or a response without one.
     async fn post(&self, body: Bytes, outgoing: Option<&Head>) -> Result<Response, Error> {
         let endpoint = self.post_endpoint.get().cloned().unwrap_or_else(|| self.endpoint());
+        let credential = outgoing.and_then(|head| head.credential.as_ref()).unwrap_or(&self.credential);
         let head = |head: &mut HeaderMap| {
             head.insert(header::CONTENT_TYPE, JSON);
             self.own_head(outgoing, head);
         };
-        self.send(Method::POST, endpoint, &head, body).await
+        self.send_as(credential, Method::POST, endpoint, &head, body).await
     }
 
-    /// Sends a message, with the header fields that `fill` writes. Follows redirects within the
-    /// origin.
-    async fn send(
+    async fn send(&self, method: Method, fill: Fill<'_>) -> Result<Response, Error> {
+        self.send_as(&self.credential, method, self.endpoint(), fill, Bytes::new()).await
+    }
+
+    /// Whether a request waits for another token. A person may have to sign in meanwhile.
+    pub(super) fn is_waiting_for_token(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends a request, and sends it again with another token if the server refuses the token and
+    /// the source has another one.
+    async fn send_as(
         &self,
+        credential: &Credential,
         method: Method,
-        mut endpoint: Arc<Endpoint>,
-        fill: &(dyn Fn(&mut HeaderMap) + Sync),
+        endpoint: Arc<Endpoint>,
+        fill: Fill<'_>,
         body: Bytes,
+    ) -> Result<Response, Error> {
+        let mut left = TOKENS;
+        loop {
+            let token = credential.token().await?;
+            let field = credential.header(token.as_deref())?;
+            let response = self.follow(&method, Arc::clone(&endpoint), fill, &body, field.as_ref()).await?;
+            let status = response.status().as_u16();
+            if left == 0 || !matches!(status, 401 | 403) {
+                return Ok(response);
+            }
+            left -= 1;
+            let refusal = TokenRefusal { status, challenge: exchange::challenge(&response).unwrap_or_default(), token };
+            let waiting = Waiting::of(&self.waiting);
+            let is_renewed = credential.renewed(&refusal).await?;
+            drop(waiting);
+            if !is_renewed {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// Sends a request once, with the header fields that `fill` writes, and follows redirects within
+    /// the origin.
+    async fn follow(
+        &self,
+        method: &Method,
+        mut endpoint: Arc<Endpoint>,
+        fill: Fill<'_>,
+        body: &Bytes,
+        credential: Option<&(HeaderName, HeaderValue)>,
     ) -> Result<Response, Error> {
         for redirects in 0..=REDIRECTS {
             let mut head = HeaderMap::with_capacity(HEAD_FIELDS + self.headers.len());
+            // The fields of the credential and of the protocol replace configured ones of the same
+            // name.
             head.extend(self.headers.clone());
             fill(&mut head);
-            if let Some((name, value)) = self.credential.header()? {
-                head.insert(name, value);
+            if let Some((name, value)) = credential {
+                head.insert(name, value.clone());
             }
             let request = endpoint.request(method.clone(), head, Full::new(body.clone()));
             let response = endpoint.connections.exchange(endpoint.uri(), request).await?;
@@ -168,7 +217,7 @@ impl Http {
                 }
                 return Ok(response);
             }
-            let url = redirected(&response, endpoint.url(), &method)?;
+            let url = redirected(&response, endpoint.url(), method)?;
             endpoint = Arc::new(endpoint.at(url)?);
         }
         Err(Error::Redirect(format!("more than {REDIRECTS} in a row")))
@@ -201,6 +250,22 @@ impl Http {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
+    }
+}
+
+/// Counts a request while it waits for another token.
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl<'w> Waiting<'w> {
+    fn of(waiting: &'w AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

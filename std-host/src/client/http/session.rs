@@ -8,7 +8,6 @@ use crate::client::notice::Notice;
 use crate::client::outgoing::{Head, Outgoing};
 use crate::client::router::Purpose;
 use attache_core::era::Version;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
@@ -107,7 +106,8 @@ impl Http {
         let offered = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
         let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
         let body = self.profile.initialize(id, offered);
-        let head = Head { version: offered, method: "initialize".into(), name: None, mirrored: Vec::new() };
+        let method = "initialize".into();
+        let head = Head { version: offered, method, name: None, mirrored: Vec::new(), credential: None };
         if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
             self.router.forget(id);
             return Err(error);
@@ -131,7 +131,8 @@ impl Http {
             let Ok((id, mailbox)) = self.router.open(Purpose::Upkeep) else { return };
             let body = request.body(id, Version::NEWEST_LEGACY, self.profile.borrowed(), &[]);
             let version = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
-            let head = Head { version, method: request.method.clone(), name: None, mirrored: Vec::new() };
+            let method = request.method.clone();
+            let head = Head { version, method, name: None, mirrored: Vec::new(), credential: None };
             if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
                 self.router.forget(id);
                 tracing::warn!(%error, method = %request.method, "the new session could not be set up like the last one");
@@ -146,7 +147,7 @@ impl Http {
         self.session.put(self.router.version(), &mut head);
         if self.session.forget() {
             let fill = |own: &mut HeaderMap| own.extend(head.clone());
-            let told = self.send(Method::DELETE, self.endpoint(), &fill, Bytes::new());
+            let told = self.send(Method::DELETE, &fill);
             let _ = timeout(DELETE_TIME, told).await;
         }
     }

@@ -114,7 +114,7 @@ impl Http {
                 head.insert(LAST_EVENT_ID, id.clone());
             }
         };
-        self.send(Method::GET, self.endpoint(), &head, Bytes::new()).await
+        self.send(Method::GET, &head).await
     }
 
     /// Opens the stream of the session after the handshake. The transport of 2024-11-05 has one
