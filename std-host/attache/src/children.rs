@@ -35,12 +35,19 @@ impl Watchdog {
 /// Returns the supervision of all children. The program also runs without a watchdog or a state file,
 /// and says so in the log.
 pub(super) fn supervision(config: &Config) -> Supervision {
-    let ChildLimits { most, state_directory } = &config.children;
-    let supervision = Supervision::new(*most);
+    let supervision = Supervision::new(config.children.most);
+    supervise(&supervision, config);
+    supervision
+}
+
+/// Starts the watchdog and the state file, if the configuration has backends that start children and they do not run
+/// yet.
+pub(super) fn supervise(supervision: &Supervision, config: &Config) {
+    let ChildLimits { state_directory, .. } = &config.children;
     let has_children = config.servers.iter().flat_map(|server| &server.backends).any(|backend| backend.has_children());
     // Other systems than Unix have no process groups.
-    if !has_children || !cfg!(unix) {
-        return supervision;
+    if !has_children || !cfg!(unix) || supervision.has_watchdog() {
+        return;
     }
     let directory = state_directory.clone().unwrap_or_else(default_directory);
     if let Err(error) = supervision.use_state_directory(&directory) {
@@ -49,7 +56,6 @@ pub(super) fn supervision(config: &Config) -> Supervision {
     if let Err(error) = watchdog().and_then(|command| supervision.start_watchdog(command)) {
         tracing::warn!(%error, "no watchdog could be started: children may survive if this program is killed");
     }
-    supervision
 }
 
 fn watchdog() -> std::io::Result<Command> {

@@ -20,7 +20,7 @@ pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
-pub(super) use layers::Layers;
+pub(super) use layers::{Effective, Layers};
 pub(super) use paths::METADATA;
 pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
@@ -67,6 +67,8 @@ pub(super) struct Config {
     pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
+    /// Whether the status page shows the JSON of exchanges.
+    pub(super) status_messages: bool,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
@@ -77,8 +79,14 @@ pub(super) struct Config {
     pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
     pub(super) written: Vec<Written>,
+    /// The values of all settings, to find those that a reload cannot change.
+    pub(super) settings: Vec<Effective>,
     pub(super) listen_origin: Origin,
     pub(super) children: ChildLimits,
+    /// Whether a changed file is read again without a signal.
+    pub(super) watch: bool,
+    /// The configuration file, if there is one.
+    pub(super) file: Option<PathBuf>,
 }
 
 /// The limits of all child processes together.
@@ -278,6 +286,10 @@ impl Layers {
     fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
             written: self.written(),
+            settings: self.effective(),
+            watch: self.text("watch") == "true",
+            file: self.path.clone(),
+            status_messages: self.text("status.messages") == "true",
             listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),

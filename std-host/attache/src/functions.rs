@@ -3,10 +3,11 @@
 mod http;
 mod new;
 
-use super::config::{Config, ServerConfig};
+use super::config::{Config, Layers, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reload::Read;
 use super::serve::Serve;
 use attache_core::auth::Gate;
 use attache_host::Server;
@@ -34,10 +35,6 @@ pub(super) struct Functions {
     /// Directory of the function app
     #[arg(value_name = "DIR", required = true)]
     directory: Option<PathBuf>,
-
-    /// Load the app again when its files change, without dropping calls
-    #[arg(long, help_heading = "Function app")]
-    watch: bool,
 
     /// Directory of the platform's worker for the language of the app (it has a worker.config.json); without it, an
     /// installed one is looked for, and then the worker of this program is used
@@ -73,7 +70,8 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = self.serve.with_tools(self.config(builder.host())?)?;
+        let config = self.config(builder.host())?;
+        let read = self.reader(builder.host().clone());
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
@@ -89,7 +87,7 @@ impl Functions {
             print_entries(&started);
             // The file of keys is watched by a task.
             doors.set(Some(access.doors()?));
-            if self.watch {
+            if config.watch {
                 tokio::spawn(App::clone(&started).watch());
             }
             // It is set only here.
@@ -100,7 +98,7 @@ impl Functions {
             (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, limit),
             _ => router,
         };
-        self.serve.run_after(&config, &make, start, &wrap)
+        self.serve.run_after(&config, read, &make, start, &wrap)
     }
 
     fn directory(&self) -> &Path {
@@ -127,27 +125,41 @@ impl Functions {
 
     /// The configuration, with the defaults of the platform.
     fn config(&self, host: &HostFile) -> Result<Config, Problem> {
-        let mut layers = self.serve.settings.layers()?;
-        let directory = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
-        let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
-        let mut faults = Faults::default();
-        let defaults = [
-            ("listen", "127.0.0.1:7071".to_owned()),
-            ("path", "/runtime/webhooks/mcp".to_owned()),
-            ("name", host.server_name.clone().unwrap_or_else(own)),
-            ("auth.key_level", "system".to_owned()),
-        ];
-        for (key, text) in defaults {
-            faults.or_default(layers.set_default(key, text));
-        }
-        if let Some(text) = &host.instructions {
-            faults.or_default(layers.set_default("instructions", text.clone()));
-        }
-        faults.end()?;
-        let config = layers.config()?;
-        check_key(&config, host)?;
-        Ok(config)
+        let config = configured(self.serve.settings.layers()?, self.directory(), host)?;
+        Ok(self.serve.with_tools(config)?)
     }
+
+    /// Reads the configuration again.
+    fn reader(&self, host: HostFile) -> Read {
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        Box::new(move || {
+            let config = configured(serve.settings.layers_again()?, &directory, &host)?;
+            Ok(serve.with_tools(config)?)
+        })
+    }
+}
+
+/// The configuration of `layers` and of the platform.
+fn configured(mut layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
+    let mut faults = Faults::default();
+    let defaults = [
+        ("listen", "127.0.0.1:7071".to_owned()),
+        ("path", "/runtime/webhooks/mcp".to_owned()),
+        ("name", host.server_name.clone().unwrap_or_else(own)),
+        ("auth.key_level", "system".to_owned()),
+    ];
+    for (key, text) in defaults {
+        faults.or_default(layers.set_default(key, text));
+    }
+    if let Some(text) = &host.instructions {
+        faults.or_default(layers.set_default("instructions", text.clone()));
+    }
+    faults.end()?;
+    let config = layers.config()?;
+    check_key(&config, host)?;
+    Ok(config)
 }
 
 fn unset(name: &str) -> Fault {

@@ -2,7 +2,7 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Children, PinsFile, Place, PolicyRules, Program};
+use super::config::{Backend, Children, Config, PinsFile, Place, PolicyRules, Program, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::problem::Problem;
 use super::serve::Serve;
@@ -11,6 +11,7 @@ use attache_host::client::Version;
 use clap::Args;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Serve another MCP server, at a URL or started as a command, to clients of every revision
 ///
@@ -102,7 +103,15 @@ Examples:
 
 impl Gate {
     pub(super) fn run(self) -> Result<(), Problem> {
-        let mut config = self.serve.settings.config()?;
+        let config = self.serve.settings.config()?;
+        let gate = Arc::new(self);
+        let amending = Arc::clone(&gate);
+        let make = |config: &ServerConfig| Server::new(config.name(), env!("CARGO_PKG_VERSION"));
+        gate.serve.run_with(config, &make, move |config| amending.amended(config))
+    }
+
+    /// Adds the backends of the command line to a configuration.
+    fn amended(&self, mut config: Config) -> Result<Config, Fault> {
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
@@ -110,8 +119,7 @@ impl Gate {
         config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
         // Pins belong to the backends of a configuration file.
         config.pins = PinsFile::default();
-        faults.end()?;
-        self.serve.run_with(config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
+        faults.end().map(|()| config)
     }
 
     fn backends(&self) -> Result<Vec<Backend>, Fault> {

@@ -463,7 +463,7 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     assert!(attempt(&key).starts_with("HTTP/1.1 200 "));
     let mut stream = TcpStream::connect(&status).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    write!(stream, "GET /exchanges HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("taken");
+    write!(stream, "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("taken");
     let events: Vec<Value> = BufReader::new(stream)
         .lines()
         .filter_map(|line| line.expect("it can be read").strip_prefix("data: ").map(str::to_owned))
