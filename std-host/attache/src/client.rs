@@ -8,6 +8,7 @@ use attache_host::Level;
 use attache_host::client::{Call as Running, Client, Error, Event, List as Of, RawJson, Request};
 use clap::Args;
 use failure::{Failure, report};
+pub(super) use print::clean;
 use print::{print_list, print_log, print_progress, print_resource, print_result};
 use reach::Reach;
 use std::ffi::OsString;

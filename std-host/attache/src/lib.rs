@@ -25,6 +25,7 @@ mod client_config;
 mod config;
 mod demo;
 mod dev_issuer;
+mod doctor;
 mod fault;
 mod functions;
 mod gate;
@@ -108,6 +109,7 @@ enum Command {
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
+    Doctor(doctor::Doctor),
     Health(health::Health),
     List(client::List),
     Call(client::Call),
@@ -170,6 +172,7 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
         Command::Completions(completions) => completions.run(),

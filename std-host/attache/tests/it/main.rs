@@ -7,6 +7,7 @@ mod budget;
 mod commands;
 mod configuration;
 mod dev_issuer;
+mod doctor;
 mod documents;
 mod framing;
 #[cfg(unix)]
