@@ -56,11 +56,11 @@ pub(super) fn assemble(
     let limits = limits(config, reach);
     let sign_in = config.sign_in.as_ref();
     let sign_in = sign_in.map(|sign_in| sign_in::server(config, sign_in, reach.address, store, &limits)).transpose()?;
-    let own = config
-        .sign_in
-        .as_ref()
-        .zip(sign_in.as_ref())
-        .map(|(config, server)| OwnIssuer { issuer: config.issuer.clone(), key_set: server.key_set() });
+    let own = config.sign_in.as_ref().zip(sign_in.as_ref()).map(|(config, server)| OwnIssuer {
+        issuer: config.issuer.clone(),
+        key_set: server.key_set(),
+        revocations: server.revocations(),
+    });
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
     let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());

@@ -35,6 +35,8 @@ mod platform_file;
 #[cfg(feature = "discovery")]
 pub(crate) mod reach;
 #[cfg(feature = "tokens")]
+mod revocations;
+#[cfg(feature = "tokens")]
 mod seen;
 #[cfg(feature = "tokens")]
 pub(crate) mod source;
@@ -55,6 +57,8 @@ pub use key_set::NoKeys;
 pub use keys::{Keys, ShortKey};
 #[cfg(feature = "tokens")]
 pub use platform_file::{IssuerSettings, PlatformFile};
+#[cfg(feature = "tokens")]
+pub use revocations::Revocations;
 #[cfg(feature = "tokens")]
 pub use tokens::{InvalidResource, Tokens};
 

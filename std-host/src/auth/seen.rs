@@ -16,11 +16,13 @@ pub(crate) struct Seen {
     verified: Verified<Vec<u8>>,
     /// The index of the issuer with rules that the token satisfies.
     pub(super) issuer: usize,
+    /// The grant from which the token comes, if its issuer tells which grants have ended.
+    pub(super) sid: Option<Box<str>>,
 }
 
 impl Seen {
-    pub(super) fn new(token: &[u8], verified: Verified<Vec<u8>>, issuer: usize) -> Arc<Self> {
-        Arc::new(Self { token: token.into(), verified, issuer })
+    pub(super) fn new(token: &[u8], verified: Verified<Vec<u8>>, issuer: usize, sid: Option<Box<str>>) -> Arc<Self> {
+        Arc::new(Self { token: token.into(), verified, issuer, sid })
     }
 
     pub(super) const fn verified(&self) -> &Verified<Vec<u8>> {
@@ -125,7 +127,7 @@ mod tests {
     fn token(number: usize) -> Arc<Seen> {
         let claims = format!(r#"{{"iss":"i","aud":"a","exp":{},"sub":"{number}"}}"#, 100 + number);
         let verified = Verified::vouched(&Voucher::Platform, claims.into_bytes()).expect("claims");
-        Seen::new(format!("{number:02000}").as_bytes(), verified, 0)
+        Seen::new(format!("{number:02000}").as_bytes(), verified, 0, None)
     }
 
     #[test]

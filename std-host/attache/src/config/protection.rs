@@ -24,6 +24,8 @@ pub(crate) struct Protection {
     pub(crate) vouched: bool,
     /// The issuers, each with the policy for its tokens.
     pub(crate) policies: Vec<IssuerSettings>,
+    /// The client id for clients that do not register themselves.
+    pub(crate) client_id: Option<String>,
     /// The scopes that clients should request.
     pub(crate) scopes: Vec<String>,
     /// The largest accepted token, in bytes.
@@ -95,6 +97,7 @@ impl Layers {
             key_in_query: says("auth.key_in_query"),
             vouched,
             policies: platform.policies,
+            client_id: text("auth.client_id"),
             scopes: platform.scopes,
             longest_token: text("auth.longest_token").as_deref().and_then(value::size).unwrap_or_default(),
             require_https: platform.require_https,
@@ -184,7 +187,7 @@ impl Layers {
         let mut wrong = Vec::new();
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
         if protection.policies.is_empty() {
-            for key in self.made(OF_POLICY, server).chain(self.made(&["jwks_file", "resource"], server)) {
+            for key in self.made(OF_POLICY, server).chain(self.made(&["jwks_file", "resource", "client_id"], server)) {
                 add(&key, "means nothing without auth.issuer");
             }
         }
