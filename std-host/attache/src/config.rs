@@ -85,8 +85,8 @@ pub(super) struct Config {
     pub(super) children: ChildLimits,
     /// Whether a changed file is read again without a signal.
     pub(super) watch: bool,
-    /// The configuration file, if there is one.
-    pub(super) file: Option<PathBuf>,
+    /// The configuration file, which may not exist yet.
+    pub(super) file: PathBuf,
 }
 
 /// The limits of all child processes together.
@@ -288,7 +288,7 @@ impl Layers {
             written: self.written(),
             settings: self.effective(),
             watch: self.text("watch") == "true",
-            file: self.path.clone(),
+            file: self.path.clone().unwrap_or_else(|| FILE.into()),
             status_messages: self.text("status.messages") == "true",
             listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))

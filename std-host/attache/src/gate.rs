@@ -2,8 +2,9 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Children, Config, PinsFile, Place, PolicyRules, Program, ServerConfig};
+use super::config::{Backend, Children, Config, Place, PolicyRules, Program, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
+use super::pin::pin_all;
 use super::problem::Problem;
 use super::serve::Serve;
 use attache_host::Server;
@@ -56,6 +57,10 @@ pub(super) struct Gate {
     #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Behind the gate", requires = "command")]
     environment: Vec<String>,
 
+    /// Accept what the server offers now, write its pins to attache.pins or --pins-file, and exit; see docs/gate.md
+    #[arg(long, help_heading = "Behind the gate", conflicts_with = "stdio")]
+    pin: bool,
+
     /// Start one child for all calls (process), for each session of a client (session), or for each caller (caller)
     #[arg(long, value_name = "WHAT", help_heading = "Behind the gate", requires = "command")]
     per: Option<String>,
@@ -105,6 +110,9 @@ Examples:
 
 impl Gate {
     pub(super) fn run(self) -> Result<(), Problem> {
+        if self.pin {
+            return pin_all(&self.amended(self.serve.settings.layers()?.config_to_pin(true)?)?);
+        }
         let config = self.serve.settings.config()?;
         let gate = Arc::new(self);
         let amending = Arc::clone(&gate);
@@ -119,8 +127,12 @@ impl Gate {
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
         let backends = backends.into_iter().map(|backend| Backend { rules: self.rules(), ..backend }).collect();
         config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
-        // Pins belong to the backends of a configuration file.
-        config.pins = PinsFile::default();
+        // Pins in attache.pins are often those of the configuration file, which has other backends.
+        let is_pinned =
+            |server: &ServerConfig| server.backends.iter().any(|backend| config.pins.has(server.path(), &backend.name));
+        if !self.pin && !config.pins.is_named && !config.servers.iter().any(is_pinned) {
+            config.pins = config.pins.without_force();
+        }
         faults.end().map(|()| config)
     }
 

@@ -274,7 +274,7 @@ async fn http(
 
 /// Returns the files whose changes reload the configuration.
 fn watched(config: &Config) -> Vec<PathBuf> {
-    let files = config.file.iter().chain([&config.pins.path]).filter(|_| config.watch);
+    let files = [&config.file, &config.pins.path].into_iter().filter(|_| config.watch);
     files.cloned().collect()
 }
 

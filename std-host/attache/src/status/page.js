@@ -15,7 +15,7 @@ let opened = null;
 
 const BAD = ["failed", "rejected", "refused", "broken"];
 const failed = (exchange) => BAD.includes(exchange.end);
-const what = (exchange) => [exchange.method, exchange.name].filter(Boolean).join(" ");
+const what = (exchange) => [exchange.method === "none" ? "(not readable)" : exchange.method, exchange.name].filter(Boolean).join(" ");
 const who = (exchange) => exchange.caller ?? exchange.peer ?? (exchange.transport === "http" ? "this page" : exchange.transport);
 const time = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const took = (microseconds) =>
@@ -182,7 +182,7 @@ function matches(exchange) {
 
 function messages(exchange) {
   const print = (all) => (all ?? []).map((message) => (typeof message === "string" ? message : JSON.stringify(message, null, 2))).join("\n\n");
-  const facts = [["Time", new Date(exchange.at).toLocaleString()], ["Address", exchange.peer], ["Application", exchange.application], ["Server", exchange.server], ["Revision", exchange.revision], ["HTTP status", exchange.status], ["Error code", exchange.code], ["Reason", exchange.reason], ["Bytes", `${count(exchange.received)} in, ${count(exchange.sent)} out`]];
+  const facts = [["Time", new Date(exchange.at).toLocaleString()], ["Address", exchange.peer], ["Application", exchange.application], ["Server", exchange.server], ["Revision", exchange.revision], ["HTTP status", exchange.status], ["Error code", exchange.code], ["Reason", exchange.reason && `${exchange.reason} (docs/operations.md explains it under "Log")`], ["Bytes", `${count(exchange.received)} in, ${count(exchange.sent)} out`]];
   const told = facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => `${name}: ${value}`).join("\n");
   const parts = exchange.request ? [told, "Request", print(exchange.request), "Answer", print(exchange.answer)] : [told];
   return parts.map((part, index) => (index === 1 || index === 3 ? element("h3", {}, part) : element("pre", {}, part)));
