@@ -56,7 +56,8 @@
 //! - `discovery`: finds the keys of an issuer by its metadata and fetches them, `auth::Issuer::discovered`.
 //! - `schema`: checks arguments by all keywords of JSON Schema. Without it, the keywords that most schemas use are checked; see
 //!   [`Tool::input_schema`].
-//! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
+//! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`, and sign-in pages for people with
+//!   a browser, `sign_in::SignIn`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
 //! - `oauth-client`: sign-in for the client, `client::SignIn`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
@@ -103,9 +104,13 @@ pub mod policy;
 pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
+#[cfg(feature = "authorization-server")]
+mod provider;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod session;
+#[cfg(feature = "authorization-server")]
+pub mod sign_in;
 mod sink;
 pub mod stdio;
 pub mod store;

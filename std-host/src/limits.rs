@@ -454,6 +454,10 @@ pub const TOKEN: usize = 16 * 1024;
 /// The timeout for fetching an issuer's metadata and keys: a client is waiting for it.
 pub const FETCH_TIME: Duration = Duration::from_secs(5);
 
+/// The time for which the metadata of an issuer at which people sign in is cached.
+#[cfg(feature = "authorization-server")]
+pub const PROVIDER_AGE: Duration = Duration::from_secs(3600);
+
 /// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;
 

@@ -6,10 +6,12 @@ use super::fault::{Fault, Faults};
 use super::print::complain;
 use super::reach::{Reach, url};
 use super::sign_in::{self, Store};
+use super::sign_in_pages;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
 use attache_host::backend::Backends;
 use attache_host::serve::{Ready, TlsFiles, key_administration, not_found};
+use attache_host::sign_in::SignIn;
 use attache_host::{Changes, Limits, Rate, ServerBuilder};
 use axum::Router;
 use axum::extract::Request;
@@ -20,6 +22,7 @@ use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Creates the server of an endpoint from its configuration.
 pub(super) type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
@@ -56,6 +59,13 @@ pub(super) fn assemble(
     let limits = limits(config, reach);
     let sign_in = config.sign_in.as_ref();
     let sign_in = sign_in.map(|sign_in| sign_in::server(config, sign_in, reach.address, store, &limits)).transpose()?;
+    let pages = config.sign_in_pages.as_ref();
+    let pages = pages
+        .map(|pages| sign_in_pages::pages(config, pages, reach.address, store, all_hosts(config, reach), &limits))
+        .transpose()?;
+    if let Some(endpoint) = config.servers.iter().find(|endpoint| way_in(endpoint, reach).is_some()) {
+        people_are_real(config, endpoint, reach)?;
+    }
     let own = config.sign_in.as_ref().zip(sign_in.as_ref()).map(|(config, server)| OwnIssuer {
         issuer: config.issuer.clone(),
         key_set: server.key_set(),
@@ -72,7 +82,8 @@ pub(super) fn assemble(
             exposed(endpoint, reach, tls).map_err(|fault| fault.placed(&config.written).or_at(&config.listen_origin));
         faults.or_default(exposed);
         let server = served(make, endpoint, reach);
-        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, own.as_ref()));
+        let server = server
+            .and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, (own.as_ref(), pages.as_ref())));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -91,6 +102,9 @@ pub(super) fn assemble(
     }
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
         router = router.merge(root);
+    }
+    if let Some(pages) = &pages {
+        router = pages.around(router);
     }
     if let Some(server) = sign_in {
         router = router.merge(server.hosts(all_hosts(config, reach)).routes());
@@ -205,6 +219,25 @@ fn exposed(endpoint: &ServerConfig, reach: &Reach, tls: Option<&TlsFiles>) -> Re
     Ok(())
 }
 
+/// Refuses to let people of a development provider in from other machines.
+fn people_are_real(config: &Config, endpoint: &ServerConfig, reach: &Reach) -> Result<(), Fault> {
+    let pages = config.sign_in_pages.iter().flat_map(|pages| &pages.providers);
+    let local =
+        pages.filter(|provider| !provider.issuer.is_empty()).find(|provider| Issuer::is_local(&provider.issuer));
+    match (local, way_in(endpoint, reach)) {
+        (Some(provider), Some(way_in)) => Err(Fault::at(
+            provider.origin.clone(),
+            format!(
+                "the issuer {} of provider {:?} is on this machine, and {} is reachable from other machines ({way_in}): the people of a \
+                 development issuer are made up, and everyone could sign in. Set the URL by which browsers reach the issuer, or listen on a \
+                 loopback address without a public name",
+                provider.issuer, provider.name, endpoint.path
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Adds to the server the credentials that its callers need.
 fn protected(
     server: ServerBuilder,
@@ -212,7 +245,7 @@ fn protected(
     reach: &Reach,
     tls: Option<&TlsFiles>,
     key_files: &mut KeyFiles,
-    own: Option<&OwnIssuer>,
+    (own, pages): (Option<&OwnIssuer>, Option<&Arc<SignIn>>),
 ) -> Result<ServerBuilder, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let is_own = |issuer: &str| own.is_some_and(|own| own.issuer == issuer);
@@ -221,7 +254,7 @@ fn protected(
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, path, tls);
-    match auth::of(endpoint, &url, key_files, own)? {
+    match auth::of(endpoint, &url, key_files, own, pages)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
@@ -302,6 +335,7 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?
         .origins(endpoint.origins.clone());
+    let server = if endpoint.http_sse { server.http_sse() } else { server };
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(
             "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",

@@ -1,7 +1,7 @@
 //! The backends of all servers: their start and end, and what readiness, metrics and the status page
 //! show of them.
 
-use super::children::{supervise, supervision};
+use super::children::supervision;
 use super::config::{Backend, Config, Made, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
@@ -12,7 +12,7 @@ use attache_host::client::Error;
 use core::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, timeout_at};
 
 /// The time that the start and a reload wait for backends. Package runners may take longer; clients are
@@ -41,7 +41,6 @@ impl Ends {
 pub(super) struct Fleet {
     groups: Arc<Mutex<Vec<Group>>>,
     pub(super) ends: Ends,
-    supervision: Arc<OnceLock<Supervision>>,
 }
 
 /// The backends of one server.
@@ -84,12 +83,12 @@ impl Fleet {
     /// # Errors
     /// If files of a backend cannot be used, or if backends that are connected offer the same name.
     pub(super) async fn start(&self, config: &Config, servers: &[Backends]) -> Result<(), Fault> {
-        let _ = self.supervision.set(supervision(config));
+        let supervision = supervision(config);
         let mut faults = Faults::default();
         for (endpoint, handle) in config.servers.iter().zip(servers) {
             let mut backends = Vec::new();
             for backend in &endpoint.backends {
-                let made = faults.or_none(self.make(backend));
+                let made = faults.or_none(self.make(backend, &supervision));
                 backends.extend(made.map(|made| {
                     let policy = config.policy_of(endpoint, backend);
                     let publisher = handle.add_with_policy(&backend.prefix, made.backend(), policy);
@@ -127,12 +126,10 @@ impl Fleet {
     /// # Errors
     /// If a new backend cannot be used, or offers a name that another one has. Nothing has changed then.
     pub(super) async fn change(&self, config: &Config) -> Result<Changed, Fault> {
-        if let Some(supervision) = self.supervision.get() {
-            supervise(supervision, config);
-        }
+        let supervision = supervision(config);
         let mut faults = Faults::default();
         let changes: Vec<_> =
-            self.groups().into_iter().filter_map(|old| self.staged(old, config, &mut faults)).collect();
+            self.groups().into_iter().filter_map(|old| self.staged(old, config, &supervision, &mut faults)).collect();
         let fresh: Vec<_> = changes.iter().flat_map(|change| change.fresh.iter().cloned()).collect();
         if faults.is_empty() {
             connected(&fresh).await;
@@ -159,7 +156,7 @@ impl Fleet {
 
     /// Starts the backends of a server that are new or have changed. Callers do not see them yet. `None` if the
     /// new configuration does not have the server.
-    fn staged(&self, old: Group, config: &Config, faults: &mut Faults) -> Option<Change> {
+    fn staged(&self, old: Group, config: &Config, supervision: &Supervision, faults: &mut Faults) -> Option<Change> {
         let endpoint = config.servers.iter().find(|endpoint| endpoint.path == old.path)?;
         let (mut now, mut fresh) = (Vec::new(), Vec::new());
         for backend in &endpoint.backends {
@@ -168,7 +165,7 @@ impl Fleet {
                 now.push((Started { config: backend.clone(), ..kept.clone() }, policy));
                 continue;
             }
-            let Some(made) = faults.or_none(self.make(backend)) else { continue };
+            let Some(made) = faults.or_none(self.make(backend, supervision)) else { continue };
             let publisher = old.handle.stage(&backend.prefix, made.backend());
             publisher.set_name(&backend.name);
             let started = Started { config: backend.clone(), made, publisher };
@@ -180,10 +177,9 @@ impl Fleet {
         Some(Change { server: endpoint.policy(), old, now, fresh, removed })
     }
 
-    fn make(&self, backend: &Backend) -> Result<Made, Fault> {
+    fn make(&self, backend: &Backend, supervision: &Supervision) -> Result<Made, Fault> {
         let (name, ends) = (backend.name.clone(), self.ends.clone());
-        let supervision = self.supervision.get().cloned().unwrap_or_else(|| Supervision::new(0));
-        backend.make(&supervision, move |error| ends.count(&name, error)).map_err(|what| backend.fault(&what))
+        backend.make(supervision, move |error| ends.count(&name, error)).map_err(|what| backend.fault(&what))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Group>> {

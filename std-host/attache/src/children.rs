@@ -32,22 +32,24 @@ impl Watchdog {
     }
 }
 
-/// Returns the supervision of all children. The program also runs without a watchdog or a state file,
-/// and says so in the log.
+/// Returns the supervision of the children of backends. It has no watchdog if no backend has children.
 pub(super) fn supervision(config: &Config) -> Supervision {
-    let supervision = Supervision::new(config.children.most);
-    supervise(&supervision, config);
-    supervision
+    let has_children = config.servers.iter().flat_map(|server| &server.backends).any(|backend| backend.has_children());
+    if has_children { with_watchdog(config) } else { Supervision::new(config.children.most) }
 }
 
-/// Starts the watchdog and the state file, if the configuration has backends that start children and they do not run
-/// yet.
-pub(super) fn supervise(supervision: &Supervision, config: &Config) {
-    let ChildLimits { state_directory, .. } = &config.children;
-    let has_children = config.servers.iter().flat_map(|server| &server.backends).any(|backend| backend.has_children());
+/// Returns the supervision of all children of the program, with a watchdog and a state file. The program also runs
+/// without these two, and says so in the log.
+pub(super) fn with_watchdog(config: &Config) -> Supervision {
+    config.children.supervision.get_or_init(|| start(&config.children)).clone()
+}
+
+fn start(limits: &ChildLimits) -> Supervision {
+    let ChildLimits { most, state_directory, .. } = limits;
+    let supervision = Supervision::new(*most);
     // Other systems than Unix have no process groups.
-    if !has_children || !cfg!(unix) || supervision.has_watchdog() {
-        return;
+    if !cfg!(unix) {
+        return supervision;
     }
     let directory = state_directory.clone().unwrap_or_else(default_directory);
     if let Err(error) = supervision.use_state_directory(&directory) {
@@ -56,6 +58,7 @@ pub(super) fn supervise(supervision: &Supervision, config: &Config) {
     if let Err(error) = watchdog().and_then(|command| supervision.start_watchdog(command)) {
         tracing::warn!(%error, "no watchdog could be started: children may survive if this program is killed");
     }
+    supervision
 }
 
 fn watchdog() -> std::io::Result<Command> {

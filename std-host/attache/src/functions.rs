@@ -3,12 +3,14 @@
 mod http;
 mod new;
 
+use super::children;
 use super::config::{Config, Layers, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
 use super::reload::Read;
 use super::serve::Serve;
+use super::settings::Settings;
 use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
@@ -70,7 +72,10 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = self.config(builder.host())?;
+        let layers = self.serve.settings.layers()?;
+        let config = config(layers, self.directory(), builder.host())?;
+        check_key(&config, builder.host())?;
+        let config = self.serve.with_tools(config)?;
         let read = self.reader(builder.host().clone());
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
@@ -83,6 +88,7 @@ impl Functions {
             server
         };
         let start = async {
+            let builder = builder.supervision(&children::with_watchdog(&config));
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
             // The file of keys is watched by a task.
@@ -99,6 +105,12 @@ impl Functions {
             _ => router,
         };
         self.serve.run_after(&config, read, &make, start, &wrap)
+    }
+
+    /// Reads the configuration again.
+    fn reader(&self, host: HostFile) -> Read {
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        Box::new(move || Ok(serve.with_tools(config(serve.settings.layers_again()?, &directory, &host)?)?))
     }
 
     fn directory(&self) -> &Path {
@@ -122,25 +134,10 @@ impl Functions {
         }
         Ok(builder)
     }
-
-    /// The configuration, with the defaults of the platform.
-    fn config(&self, host: &HostFile) -> Result<Config, Problem> {
-        let config = configured(self.serve.settings.layers()?, self.directory(), host)?;
-        Ok(self.serve.with_tools(config)?)
-    }
-
-    /// Reads the configuration again.
-    fn reader(&self, host: HostFile) -> Read {
-        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
-        Box::new(move || {
-            let config = configured(serve.settings.layers_again()?, &directory, &host)?;
-            Ok(serve.with_tools(config)?)
-        })
-    }
 }
 
-/// The configuration of `layers` and of the platform.
-fn configured(mut layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+/// The configuration of an app, with the defaults of the platform.
+fn config(mut layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
     let mut faults = Faults::default();
@@ -157,9 +154,13 @@ fn configured(mut layers: Layers, directory: &Path, host: &HostFile) -> Result<C
         faults.or_default(layers.set_default("instructions", text.clone()));
     }
     faults.end()?;
-    let config = layers.config()?;
-    check_key(&config, host)?;
-    Ok(config)
+    Ok(layers.config()?)
+}
+
+/// Returns the configuration of the app in a directory, and the version in its `host.json`.
+pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config, Option<String>), Problem> {
+    let host = HostFile::read(directory).map_err(|error| Fault::of(error.to_string()))?;
+    Ok((config(settings.layers()?, directory, &host)?, host.server_version))
 }
 
 fn unset(name: &str) -> Fault {

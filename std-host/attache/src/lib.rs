@@ -24,6 +24,7 @@ mod client;
 mod client_config;
 mod config;
 mod demo;
+mod describe;
 mod dev_issuer;
 mod doctor;
 mod fault;
@@ -36,6 +37,7 @@ mod last_reload;
 mod listen;
 mod log;
 mod observability;
+mod package;
 mod pin;
 mod print;
 mod problem;
@@ -47,6 +49,7 @@ mod secret_filter;
 mod serve;
 mod settings;
 mod sign_in;
+mod sign_in_pages;
 mod status;
 mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]
@@ -100,6 +103,7 @@ enum Command {
     Check(check::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
+    Describe(describe::Describe),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(Box<gate::Gate>),
@@ -107,6 +111,7 @@ enum Command {
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),
     Functions(functions::Functions),
+    Package(package::Package),
     Key(keys::Key),
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
@@ -175,10 +180,12 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Describe(describe) => describe.run(),
         Command::Gate(gate) => gate.run(),
         Command::Pin(pin) => pin.run(),
         Command::Watchdog(_) => children::Watchdog::run(),
         Command::Functions(functions) => functions.run(),
+        Command::Package(package) => package.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),

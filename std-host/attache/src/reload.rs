@@ -11,8 +11,10 @@ use super::observability::Observability;
 use super::problem::Problem;
 use super::secret_filter::SecretFilter;
 use super::system::Reload;
+use attache_host::children::Supervision;
 use attache_host::serve::Certificate;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use watched::Watched;
 
 /// Reads the configuration, with what the command line adds to it.
@@ -27,6 +29,8 @@ pub(super) struct Reloadable {
     filter: SecretFilter,
     /// The settings with which the program was started.
     settings: Vec<Effective>,
+    /// The one supervision of the program.
+    supervision: Arc<OnceLock<Supervision>>,
     /// The paths of the servers with which the program was started.
     servers: Vec<String>,
 }
@@ -45,6 +49,7 @@ impl Reloadable {
             last: observability.last_reload.clone(),
             filter: observability.filter.clone(),
             settings: config.settings.clone(),
+            supervision: Arc::clone(&config.children.supervision),
             servers: config.servers.iter().map(|server| server.path.clone()).collect(),
         }
     }
@@ -80,7 +85,8 @@ impl Reloadable {
     /// # Errors
     /// If the configuration has a fault. Nothing has changed then.
     async fn reload(&self) -> Result<Changed, Problem> {
-        let config = (self.read)()?;
+        let mut config = (self.read)()?;
+        config.children.supervision = Arc::clone(&self.supervision);
         let mut faults = Faults::default();
         config.servers.iter().for_each(|server| faults.or_default(server.check_policies()));
         faults.end()?;

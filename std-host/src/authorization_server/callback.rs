@@ -8,9 +8,9 @@ use super::limits::{CLAIMS, CONSENT, COOKIE, OPEN_SIGN_INS};
 use super::parameters::Parameters;
 use super::refused::{Refused, Why};
 use super::seals::Purpose;
-use super::upstream::{Attempt, Failed, Identity, Upstream};
 use super::{AuthorizationServer, Person, SignIn, answer};
 use crate::clock::now;
+use crate::provider::{Attempt, Failed, Identity, Upstream};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
@@ -98,7 +98,7 @@ async fn back(
         return Ok(approved.consent.with_code(server, &code));
     }
     match upstream.identity(code, &server.attempt(id, begun), now).await {
-        Ok(identity) => approved.finish(server, person(upstream.issuer(), identity)?, now).await,
+        Ok(identity) => approved.finish(server, person(identity)?, now).await,
         Err(failed) => match pending(server, &approved).await? {
             Some(code) => Ok(approved.consent.with_code(server, &code)),
             None => Err(refused(&approved, &failed)),
@@ -120,12 +120,12 @@ async fn pending(server: &Arc<AuthorizationServer>, approved: &Approved) -> Resu
     pending.map_err(|error| approved.consent.refused(error))
 }
 
-fn person(issuer: &str, identity: Identity) -> Result<Person, Refused> {
+fn person(identity: Identity) -> Result<Person, Refused> {
     let size = serde_json::to_vec(&identity.claims).map_or(usize::MAX, |bytes| bytes.len());
     if size > CLAIMS {
         return Err(Refused::Page(TOO_MANY_CLAIMS));
     }
-    let person = Person { claims: identity.claims, ..Person::new(issuer, &identity.subject) };
+    let person = Person { claims: identity.claims, ..Person::new(&identity.issuer, &identity.subject) };
     Ok(match identity.name {
         Some(name) => person.name(&super::pages::shown(&name)),
         None => person,

@@ -18,14 +18,14 @@
 //! The people of [`for_development`](AuthorizationServer::for_development) are made up: everyone who reaches the server can sign
 //! in as each of them.
 
-mod answer;
+pub(crate) mod answer;
 mod assertion;
 mod authorize;
 mod callback;
 mod client;
 mod consent;
 mod consent_page;
-mod cookie;
+pub(crate) mod cookie;
 mod documents;
 mod error;
 mod grant;
@@ -33,8 +33,8 @@ mod grants;
 mod guard;
 mod limits;
 mod metadata;
-mod pages;
-mod parameters;
+pub(crate) mod pages;
+pub(crate) mod parameters;
 mod person;
 mod preregistered;
 mod redirect;
@@ -43,18 +43,17 @@ mod register;
 mod remote;
 mod resource;
 mod scope;
-mod seals;
+pub(crate) mod seals;
 mod sender;
 mod signing;
 mod token;
 mod unusable;
-mod upstream;
 
 pub use crate::auth::InvalidIssuer;
+pub use crate::provider::Upstream;
 pub use person::Person;
 pub use preregistered::{InvalidClient, PreRegistered};
 pub use signing::new_signing_key;
-pub use upstream::Upstream;
 
 use crate::Limits;
 use crate::auth::{Auth, Revocations, fetch};

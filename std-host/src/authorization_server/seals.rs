@@ -6,7 +6,7 @@ use core::fmt;
 
 /// The kind of a sealed value. A value of one kind is never accepted as one of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Client,
     Consent,
     /// A consent that was given, while the person signs in at another issuer.
@@ -16,6 +16,12 @@ pub(super) enum Purpose {
     Verifier,
     Code,
     Refresh,
+    /// A sign-in that is under way on the pages of `sign_in`.
+    Attempt,
+    /// The session of a person who has signed in on these pages.
+    Session,
+    /// The URL to which the browser goes after a sign-out.
+    SignedOut,
 }
 
 impl Purpose {
@@ -29,12 +35,15 @@ impl Purpose {
             Self::Verifier => b"verifier",
             Self::Code => b"code",
             Self::Refresh => b"refresh",
+            Self::Attempt => b"attempt",
+            Self::Session => b"session",
+            Self::SignedOut => b"signed out",
         }
     }
 }
 
 /// The seal keys. The first one seals, and all of them open.
-pub(super) struct Seals(Vec<Key>);
+pub(crate) struct Seals(Vec<Key>);
 
 impl fmt::Debug for Seals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,12 +55,12 @@ impl fmt::Debug for Seals {
 const MARGIN: usize = 64;
 
 impl Seals {
-    pub(super) fn new(keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
+    pub(crate) fn new(keys: impl IntoIterator<Item = [u8; 32]>) -> Self {
         Self(keys.into_iter().map(Key::new).collect())
     }
 
     /// Seals a value until `expires`, in seconds since 1970. The result can be a part of a URL as it is.
-    pub(super) fn seal(&self, purpose: Purpose, expires: u64, value: &[u8]) -> String {
+    pub(crate) fn seal(&self, purpose: Purpose, expires: u64, value: &[u8]) -> String {
         let (mut scratch, mut out) = (vec![0; value.len() + MARGIN], Growing::unlimited());
         if let Some(key) = self.0.first() {
             // The buffers have room, so this cannot fail.
@@ -66,7 +75,7 @@ impl Seals {
     }
 
     /// Opens a value that was sealed for the same purpose and has not expired. Also returns when it expires.
-    pub(super) fn open(&self, purpose: Purpose, now: u64, sealed: &str) -> Option<(u64, Vec<u8>)> {
+    pub(crate) fn open(&self, purpose: Purpose, now: u64, sealed: &str) -> Option<(u64, Vec<u8>)> {
         let from_url = |byte| match byte {
             b'-' => Some(b'+'),
             b'_' => Some(b'/'),
@@ -88,7 +97,7 @@ impl Seals {
 ///
 /// # Panics
 /// If the operating system has no random numbers: nothing secret can be made then.
-pub(super) fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
     bytes

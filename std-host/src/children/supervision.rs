@@ -48,11 +48,6 @@ impl Supervision {
         Ok(())
     }
 
-    /// Whether [`start_watchdog`](Self::start_watchdog) has succeeded.
-    pub fn has_watchdog(&self) -> bool {
-        self.0.lock().watchdog.is_some()
-    }
-
     /// Writes the running groups to a file in this directory, which is created if it is missing. Before
     /// that, ends the groups that a process has left there which was killed together with its watchdog.
     ///

@@ -21,6 +21,8 @@ mod limits;
 mod memory;
 mod mistakes;
 mod results;
+#[cfg(feature = "authorization-server")]
+mod sign_in;
 mod state;
 mod stdio;
 mod tools;

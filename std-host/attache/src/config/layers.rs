@@ -4,6 +4,7 @@
 use super::backend::{self, Backend};
 use super::names;
 use super::policy::{self, PolicyRules};
+use super::providers::{self, ProviderConfig};
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
 use core::fmt;
@@ -60,6 +61,8 @@ pub(crate) struct Layers {
     /// The policy of each server.
     policies: Vec<PolicyRules>,
     file: Values,
+    /// The providers at which people sign in.
+    pub(super) providers: Vec<ProviderConfig>,
     /// The policy of servers that have none of their own.
     policy: PolicyRules,
     /// The path of the file, if there is one.
@@ -141,6 +144,13 @@ impl Layers {
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
+                ("auth", DeValue::Table(auth)) => {
+                    if let Some((_, value)) = auth.iter().find(|(key, _)| key.get_ref() == "provider") {
+                        let origin = |offset| file.origin(offset);
+                        self.providers = providers::read(value.get_ref(), value.span().start, &origin, faults);
+                    }
+                    file.read(auth, "auth.", Of::Program, &mut self.file, faults);
+                }
                 (rule, inner) if policy::KEYS.contains(&rule) => {
                     let taken = self.policy.take(rule, inner, file.origin(at));
                     faults.or_default(taken.map_err(|what| file.fault(at, what)));
@@ -282,6 +292,10 @@ impl File<'_> {
                 Ok(given) => drop(values.insert(setting.key, given)),
                 Err(fault) => faults.add(fault),
             }
+            return;
+        }
+        // `[[auth.provider]]` is read as a whole.
+        if of == Of::Program && name == "auth.provider" {
             return;
         }
         let inside = format!("{name}.");
