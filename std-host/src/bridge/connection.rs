@@ -6,10 +6,13 @@ use attache_core::tool::Level;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// A connection to the upstream.
 pub(super) struct Connection {
     pub(super) client: Client,
+    /// The time at which the connection was made.
+    pub(super) since: Instant,
     /// The least severe level of log messages that a session of an older revision was asked for.
     level: tokio::sync::Mutex<Option<Level>>,
     /// Whether a call uses the connection that no other call that can be asked may use meanwhile.
@@ -20,7 +23,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, level: tokio::sync::Mutex::default(), is_lent: AtomicBool::new(false), domain: OnceLock::new() }
+        let since = Instant::now();
+        Self {
+            client,
+            since,
+            level: tokio::sync::Mutex::default(),
+            is_lent: AtomicBool::new(false),
+            domain: OnceLock::new(),
+        }
     }
 
     /// Whether no call holds the connection.

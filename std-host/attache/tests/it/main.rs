@@ -40,6 +40,8 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod package;
 mod program;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(unix)]
 mod replicas;
 mod running;

@@ -18,6 +18,12 @@ pub(crate) enum Made {
     Files(Arc<dyn backend::Backend>),
 }
 
+impl core::fmt::Debug for Made {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Made").finish_non_exhaustive()
+    }
+}
+
 impl Made {
     pub(crate) fn backend(&self) -> Arc<dyn backend::Backend> {
         match self {
