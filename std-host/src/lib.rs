@@ -59,6 +59,7 @@
 //! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`, and sign-in pages for people with
 //!   a browser, `sign_in::SignIn`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
+//! - `oauth-client`: sign-in for the client, `client::SignIn`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `functions`: a backend that runs function apps, `functions::App`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
@@ -95,6 +96,8 @@ pub mod http;
 #[cfg(any(feature = "discovery", feature = "client"))]
 mod https;
 pub mod limits;
+#[cfg(feature = "oauth-client")]
+mod oauth;
 pub mod observe;
 mod offer;
 pub mod policy;

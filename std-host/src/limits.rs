@@ -424,6 +424,11 @@ pub const KEY: usize = 32;
 /// hour.
 pub const SEEN_TOKENS: usize = 4096;
 
+/// The grants of an issuer that have ended and whose access tokens are refused before they expire. Each takes about 80 bytes, and a
+/// person has to sign in for each.
+#[cfg(feature = "tokens")]
+pub(crate) const REVOKED_GRANTS: usize = 65_536;
+
 /// The shortest interval between fetches of an issuer's keys for tokens that name an unknown key.
 /// New keys of an issuer work at once, and the issuer is not asked more often for keys that it does
 /// not have.

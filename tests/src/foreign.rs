@@ -12,7 +12,7 @@ use crate::protection::now;
 use crate::tokens::{base64url, token};
 use ::core::time::Duration;
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -338,6 +338,46 @@ fn client_with_nothing_but_the_url_signs_in_at_a_provider_of_others_and_calls() 
         client.arg(root().join("tests/foreign/oauth.py")).arg(&url);
         succeed(client);
     }
+}
+
+#[test]
+fn person_signs_in_at_a_provider_of_others_for_a_command_and_later_commands_refresh_the_token() {
+    if packages().is_none() || !host_is_built() {
+        return;
+    }
+    let issuer = root().join("tests/foreign/issuer.mjs");
+    let issuer = Process::start(Command::new("node").arg(issuer).stderr(Stdio::null()));
+    let name = String::from_utf8(issuer.receive()).expect("UTF-8");
+    let flags = ["serve", "--demo", "--listen", "127.0.0.1:0", "--auth-applications", "*", "--auth-scopes", "mcp.use"];
+    let server = Process::start(Command::new(attache()).args(flags).args(["--auth-issuer", name.trim()]));
+    let url = greeted(&server);
+    let directory = std::env::temp_dir().join(format!("attache-foreign-sign-in-{}", std::process::id()));
+    let call = |more: &[&str]| {
+        let mut call = Command::new(attache());
+        call.arg("call").args(more).args([&url, "echo", r#"{"text":"hello"}"#]).env("ATTACHE_SIGN_IN_DIR", &directory);
+        call.stdin(Stdio::null()).stdout(Stdio::piped());
+        call
+    };
+    let mut signing_in = call(&["--sign-in", "--no-browser"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let said = BufReader::new(signing_in.stderr.take().expect("piped"));
+    let page = said.lines().map(|line| line.expect("text")).find(|line| line.starts_with("http://")).expect("a page");
+    let mut person = Command::new("node");
+    person.arg(root().join("tests/foreign/visit.mjs")).arg(&page);
+    succeed(person);
+    let printed = |output: std::process::Output| String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(printed(signing_in.wait_with_output().expect("it ends")), "hello\n");
+    // The access token is made to end, and the next command asks no person.
+    for file in std::fs::read_dir(&directory).expect("there").flatten().map(|file| file.path()) {
+        if file.extension().is_some_and(|name| name == "json") {
+            let kept = std::fs::read_to_string(&file).expect("there");
+            let mut kept: Value = serde_json::from_str(&kept).expect("JSON");
+            assert!(kept["tokens"]["refresh_token"].is_string(), "{kept}");
+            kept["tokens"]["expires"] = json!(1);
+            std::fs::write(&file, kept.to_string()).expect("written");
+        }
+    }
+    assert_eq!(printed(call(&[]).output().expect("it runs")), "hello\n");
+    let _ = std::fs::remove_dir_all(&directory);
 }
 
 /// Starts an issuer for developers, and returns it with its URL.

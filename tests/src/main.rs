@@ -50,6 +50,8 @@ mod questions;
 mod registration;
 mod results;
 mod revisions;
+#[cfg(unix)]
+mod serial;
 mod servers;
 mod sessions;
 mod signatures;

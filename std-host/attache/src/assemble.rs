@@ -66,11 +66,11 @@ pub(super) fn assemble(
     if let Some(endpoint) = config.servers.iter().find(|endpoint| way_in(endpoint, reach).is_some()) {
         people_are_real(config, endpoint, reach)?;
     }
-    let own = config
-        .sign_in
-        .as_ref()
-        .zip(sign_in.as_ref())
-        .map(|(config, server)| OwnIssuer { issuer: config.issuer.clone(), key_set: server.key_set() });
+    let own = config.sign_in.as_ref().zip(sign_in.as_ref()).map(|(config, server)| OwnIssuer {
+        issuer: config.issuer.clone(),
+        key_set: server.key_set(),
+        revocations: server.revocations(),
+    });
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
     let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());

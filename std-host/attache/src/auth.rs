@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::text;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::key_file::KeyFile;
-use attache_host::auth::{Auth, Issuer, IssuerSettings, Keys, Tokens, Unauthenticated};
+use attache_host::auth::{Auth, Issuer, IssuerSettings, Keys, Revocations, Tokens, Unauthenticated};
 use attache_host::sign_in::SignIn;
 use core::fmt;
 use std::path::Path;
@@ -84,6 +84,7 @@ const NO_CREDENTIALS: &str =
 pub(super) struct OwnIssuer {
     pub(super) issuer: String,
     pub(super) key_set: String,
+    pub(super) revocations: Revocations,
 }
 
 /// Returns the access tokens that an endpoint accepts; `None` if no issuer is configured.
@@ -100,7 +101,7 @@ fn issuer(policy: &IssuerSettings, protection: &Protection, own: Option<&OwnIssu
     if let Some(own) = own.filter(|own| own.issuer == policy.issuer) {
         let issuer = Issuer::with_keys(&own.issuer, &own.key_set);
         let issuer = issuer.map_err(|error| Fault::of(format!("auth.server.signing_key_file: {error}")))?;
-        return Ok(issuer.policy(policy.rules.clone()));
+        return Ok(issuer.revocations(own.revocations.clone()).policy(policy.rules.clone()));
     }
     let issuer = match &protection.jwks_file {
         None => Issuer::discovered(&policy.issuer).map_err(|error| Fault::of(format!("auth.issuer: {error}")))?,

@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
     after_help = AFTER
 )]
 pub(super) struct Gate {
-    /// URL of the server, such as http://127.0.0.1:3000/mcp
+    /// URL of the server, such as http://127.0.0.1:3000/mcp, or a serial port with a board, such as
+    /// serial:/dev/ttyACM0 or serial:/dev/ttyUSB0?baud=9600
     #[arg(value_name = "URL", required_unless_present_any = ["command", "mcp_servers"], conflicts_with_all = ["command", "mcp_servers"])]
     url: Option<String>,
 
@@ -98,7 +99,8 @@ const AFTER: &str = "\
 Examples:
   attache gate -- npx -y @modelcontextprotocol/server-filesystem /srv/data
   attache gate --auth-keys-file keys --listen 0.0.0.0:8443 http://127.0.0.1:3000/mcp
-  attache gate --stdio https://mcp.example.com/mcp";
+  attache gate --stdio https://mcp.example.com/mcp
+  attache gate serial:/dev/ttyACM0";
 
 impl Gate {
     pub(super) fn run(self) -> Result<(), Problem> {
@@ -175,6 +177,10 @@ fn name_of(program: &OsString) -> String {
 }
 
 fn host_of(url: &str) -> String {
+    if let Some(path) = url.strip_prefix("serial:") {
+        let path = path.split('?').next().unwrap_or(path);
+        return name_of(&OsString::from(path));
+    }
     let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
     host.unwrap_or_else(|| url.to_owned())
 }

@@ -25,6 +25,7 @@ mod client_config;
 mod config;
 mod demo;
 mod dev_issuer;
+mod doctor;
 mod fault;
 mod functions;
 mod gate;
@@ -57,10 +58,11 @@ mod traces;
 
 use attache_host::ServerBuilder;
 use clap::{Args, Parser, Subcommand};
-use client_config::Client;
+use client_config::{Client, Credential, Wanted};
 use config::Layers;
 pub use config::ServerConfig;
 pub use demo::demo;
+use fault::Fault;
 use print::{complain, print};
 use problem::Problem;
 use settings::Settings;
@@ -107,10 +109,12 @@ enum Command {
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
+    Doctor(doctor::Doctor),
     Health(health::Health),
     List(client::List),
     Call(client::Call),
     Read(client::Read),
+    SignOut(client::SignOut),
     Completions(reference::Completions),
     Man(reference::Man),
 }
@@ -130,6 +134,14 @@ struct McpJson {
     /// The client that reads the file
     #[arg(long = "for", value_name = "CLIENT", value_enum, default_value_t)]
     client: Client,
+
+    /// Client id for clients that do not register themselves [default: auth.client_id]
+    #[arg(long, value_name = "ID", conflicts_with = "stdio")]
+    client_id: Option<String>,
+
+    /// Credential of an agent, with --for foundry [default: the one that fits the configuration]
+    #[arg(long, value_name = "KIND", value_enum)]
+    credential: Option<Credential>,
 
     /// Have the client start the program and talk over standard input and output
     #[arg(long)]
@@ -169,12 +181,14 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Call(call) => return call.run(),
         Command::Read(read) => return read.run(),
+        Command::SignOut(sign_out) => return sign_out.run(),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -189,6 +203,15 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
 impl McpJson {
     fn run(&self) -> Result<(), Problem> {
         let config = self.settings.config()?;
+        let fault = |what: &str| Err(Problem::Config(Fault::of(what.to_owned())));
+        if self.credential.is_some() && self.client != Client::Foundry {
+            return fault(
+                "--credential is for --for foundry: other clients take the credentials that the server asks for",
+            );
+        }
+        if self.stdio && self.client == Client::Foundry {
+            return fault("--for foundry and --stdio exclude each other: an agent there cannot start programs");
+        }
         let json = if self.stdio {
             let file = Layers::named(self.settings.config.as_deref());
             client_config::over_stdio(self.client, &config, file.as_deref())
@@ -197,7 +220,8 @@ impl McpJson {
             if client_config::names_this_machine(&config, address) {
                 complain("note: the URL is for clients on this machine; set allow_host to the name that others use");
             }
-            client_config::over_http(self.client, &config, address)
+            let (client, client_id, credential) = (self.client, self.client_id.as_deref(), self.credential);
+            client_config::over_http(Wanted { client, client_id, credential }, &config, address)
         };
         print(&format!("{json:#}\n"))
     }

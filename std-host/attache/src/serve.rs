@@ -2,7 +2,7 @@
 
 use super::assemble::{Assembled, MakeServer, assemble, made, sealed};
 use super::backends::{connect, disconnect};
-use super::client_config::{Client, over_http};
+use super::client_config::{Wanted, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig, is_setting};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
@@ -265,7 +265,7 @@ fn greet(listener: &Listener, config: &Config) {
         }
     }
     if let Some(address) = listener.address() {
-        let json = over_http(Client::default(), config, Some(address));
+        let json = over_http(Wanted::default(), config, Some(address));
         say(&format!("\nFor a client's mcp.json (others: attache mcp-json --help):\n{json:#}"));
     }
 }

@@ -93,16 +93,26 @@ pub(super) fn server(
             .iter()
             .filter(move |server| server.protection.policies.iter().any(|policy| trusts(&policy.issuer)))
     };
-    let resources = trusting().map(|server| {
-        let own = || url(address, &server.path, config.tls.as_ref());
-        server.protection.resource.clone().unwrap_or_else(own)
-    });
+    let mut resources: Vec<(String, Vec<String>)> = Vec::new();
+    for endpoint in trusting() {
+        let own = || url(address, &endpoint.path, config.tls.as_ref());
+        let resource = endpoint.protection.resource.clone().unwrap_or_else(own);
+        let scopes = endpoint.protection.scopes.iter().cloned();
+        // Endpoints with one public URL are one resource.
+        match resources.iter_mut().find(|(other, _)| *other == resource) {
+            Some((_, all)) => all.extend(scopes),
+            None => resources.push((resource, scopes.collect())),
+        }
+    }
     let keys = ServerKeys { seal, signing };
-    let server = AuthorizationServer::in_front_of(upstream, &sign_in.issuer, resources, &keys, Arc::clone(&store.0));
+    let names = resources.iter().map(|(resource, _)| resource.as_str());
+    let server = AuthorizationServer::in_front_of(upstream, &sign_in.issuer, names, &keys, Arc::clone(&store.0));
     let server = server.map_err(|error| fault("auth.server", &error))?;
-    let mut scopes: Vec<String> = trusting().flat_map(|server| server.protection.scopes.clone()).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
-    let server = server.scopes(scopes).limits(limits);
+    let server = server.clients(sign_in.clients.iter().cloned());
+    let mut server = server.map_err(|error| fault("auth.server.clients_file", &error))?.limits(limits);
+    // A token for one endpoint has no scopes of another one.
+    for (resource, scopes) in resources {
+        server = server.scopes_of(&resource, scopes);
+    }
     Ok(if sign_in.redirect_hosts.is_empty() { server } else { server.redirect_hosts(sign_in.redirect_hosts.clone()) })
 }

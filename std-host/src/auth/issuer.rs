@@ -3,6 +3,7 @@
 #[cfg(feature = "discovery")]
 use super::fetch::{Fetcher, Reach};
 use super::key_set::{KeySet, NoKeys};
+use super::revocations::Revocations;
 use super::source::Source;
 use attache_core::auth::{ANY, IssuerPolicy, Rules};
 #[cfg(feature = "discovery")]
@@ -19,6 +20,7 @@ pub struct Issuer {
     policy: IssuerPolicy<Vec<String>>,
     scopes_in: Option<String>,
     pub(super) source: Source,
+    pub(super) revocations: Option<Revocations>,
 }
 
 #[cfg(feature = "discovery")]
@@ -96,7 +98,7 @@ impl Issuer {
 
     fn with(server: String, issuer: String, source: Source) -> Self {
         let policy = IssuerPolicy { issuers: vec![issuer], ..IssuerPolicy::default() };
-        Self { server, policy, scopes_in: None, source }
+        Self { server, policy, scopes_in: None, source, revocations: None }
     }
 
     /// Sets the whole policy at once. The issuer's own identifier remains the first of its issuers.
@@ -135,6 +137,13 @@ impl Issuer {
     #[must_use]
     pub fn scopes_in(mut self, claim: &str) -> Self {
         self.scopes_in = Some(claim.to_owned());
+        self
+    }
+
+    /// Refuses tokens whose grant (claim `sid`) has ended.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 

@@ -35,6 +35,8 @@ mod platform_file;
 #[cfg(feature = "discovery")]
 pub(crate) mod reach;
 #[cfg(feature = "tokens")]
+mod revocations;
+#[cfg(feature = "tokens")]
 pub(crate) mod seen;
 #[cfg(feature = "tokens")]
 pub(crate) mod sessions;
@@ -59,6 +61,8 @@ pub use keys::{Keys, ShortKey};
 pub(crate) use platform::LONG;
 #[cfg(feature = "tokens")]
 pub use platform_file::{IssuerSettings, PlatformFile, PlatformProvider, PlatformSignIn, ProviderKind};
+#[cfg(feature = "tokens")]
+pub use revocations::Revocations;
 #[cfg(feature = "tokens")]
 pub use tokens::{InvalidResource, Tokens};
 

@@ -16,11 +16,13 @@ pub(crate) struct Seen {
     verified: Verified<Vec<u8>>,
     /// The index of the issuer with rules that the token satisfies.
     pub(crate) issuer: usize,
+    /// The grant from which the token comes, if its issuer tells which grants have ended; or the session of a cookie.
+    pub(crate) sid: Option<Box<str>>,
 }
 
 impl Seen {
-    pub(crate) fn new(token: &[u8], verified: Verified<Vec<u8>>, issuer: usize) -> Arc<Self> {
-        Arc::new(Self { token: token.into(), verified, issuer })
+    pub(crate) fn new(token: &[u8], verified: Verified<Vec<u8>>, issuer: usize, sid: Option<Box<str>>) -> Arc<Self> {
+        Arc::new(Self { token: token.into(), verified, issuer, sid })
     }
 
     pub(crate) const fn verified(&self) -> &Verified<Vec<u8>> {
@@ -94,11 +96,11 @@ impl Cache {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash(token));
     }
 
-    /// Removes the tokens for which `is_ended` is true.
+    /// Removes the cached cookies of a session.
     #[cfg(feature = "authorization-server")]
-    pub(crate) fn forget_all(&self, is_ended: impl Fn(&Verified<Vec<u8>>) -> bool) {
+    pub(crate) fn forget_session(&self, sid: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, kept| !is_ended(&kept.seen.verified));
+        seen.retain(|_, kept| kept.seen.sid.as_deref() != Some(sid));
     }
 
     fn hash(&self, token: &[u8]) -> u64 {
@@ -132,7 +134,7 @@ mod tests {
     fn token(number: usize) -> Arc<Seen> {
         let claims = format!(r#"{{"iss":"i","aud":"a","exp":{},"sub":"{number}"}}"#, 100 + number);
         let verified = Verified::vouched(&Voucher::Platform, claims.into_bytes()).expect("claims");
-        Seen::new(format!("{number:02000}").as_bytes(), verified, 0)
+        Seen::new(format!("{number:02000}").as_bytes(), verified, 0, None)
     }
 
     #[test]

@@ -83,6 +83,12 @@ pub trait Backend: Send + Sync + 'static {
         let _ = (uri, watched);
     }
 
+    /// Reports that a client has ended its session, whose name [`Call::session`] returns. A backend that
+    /// keeps something for each session can drop it. By default, nothing is done.
+    fn session_ended(&self, session: [u8; 16]) {
+        let _ = session;
+    }
+
     /// Ends connections and child processes of the backend. Called when the backend is removed, and
     /// at the end of the server, when all calls have ended.
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -114,6 +114,12 @@ impl Backends {
         Some(self.watches.watch(uri, &self.source_of(uri)?))
     }
 
+    /// Tells all backends that a client has ended its session.
+    pub(crate) fn session_ended(&self, session: [u8; 16]) {
+        let backends: Vec<_> = self.list().backends.iter().map(|attached| Arc::clone(&attached.backend)).collect();
+        backends.iter().for_each(|backend| backend.session_ended(session));
+    }
+
     /// The backend that offers the resource with this URI, by itself or by a template.
     fn source_of(&self, uri: &str) -> Option<Arc<dyn Backend>> {
         let source = self.changes.offers().source_of(uri)?;

@@ -101,7 +101,7 @@ pub(super) struct User {
     /// The caller. Callers that the gate cannot tell apart are one.
     caller: Option<String>,
     /// The session of a legacy client.
-    session: Option<[u8; 16]>,
+    pub(super) session: Option<[u8; 16]>,
     pub(super) profile: Profile,
 }
 

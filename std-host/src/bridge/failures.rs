@@ -105,6 +105,10 @@ fn refused(upstream: &Upstream, call: &Call, refused: &RpcError) -> Answer {
         let message = format!("The backend {} refused the call: {message}", upstream.name);
         error(INTERNAL, &message, Some(json!({ "kind": kind, "code": code })))
     };
+    // JSON-RPC 2.0 §5.1: an error has a code and a message. The client reads what is absent as 0 and as empty.
+    if *code == 0 && message.is_empty() {
+        return local(upstream, &Error::Invalid("an error without a code and a message".to_owned()));
+    }
     let is_read = matches!(call.kind(), Kind::Resource | Kind::Template);
     match *code {
         // MCP 2026-07-28 server/resources: -32602 with the URI; -32002 before.

@@ -40,6 +40,8 @@ mod upstream;
 
 use crate::CompletionRequest;
 use crate::backend::{Backend, Call, Publisher, Run};
+#[cfg(unix)]
+use crate::client::SerialPort;
 use crate::client::{ClientLimits, Credential, Error, ServerCommand, Version};
 use core::fmt;
 use core::pin::Pin;
@@ -90,6 +92,12 @@ impl Bridge {
     /// environment of the command and in the URL is replaced by a free port of this machine.
     pub fn served(name: impl Into<String>, command: ServerCommand, url: impl Into<String>) -> Self {
         Self::to(name, Place::Served { command, url: url.into(), current: Arc::default() })
+    }
+
+    /// A bridge to a board on a serial port, which all calls share.
+    #[cfg(unix)]
+    pub fn serial(name: impl Into<String>, port: SerialPort) -> Self {
+        Self::to(name, Place::Serial(port)).per(Per::Process).most_sessions(0)
     }
 
     fn to(name: impl Into<String>, place: Place) -> Self {
@@ -239,6 +247,12 @@ impl Backend for Bridge {
     fn watch(&self, uri: &str, watched: bool) {
         if let Some(upstream) = self.upstream() {
             upstream.watch(uri, watched);
+        }
+    }
+
+    fn session_ended(&self, session: [u8; 16]) {
+        if let Some(upstream) = self.upstream() {
+            upstream.sessions.end(session);
         }
     }
 

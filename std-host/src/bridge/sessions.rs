@@ -100,6 +100,11 @@ impl Sessions {
         });
     }
 
+    /// Closes the connection of a session that its client has ended, when no call uses it any more.
+    pub(super) fn end(&self, session: [u8; 16]) {
+        self.lock().users.retain(|user, _| user.session != Some(session));
+    }
+
     /// Closes idle connections, and those that no call may use any more.
     pub(super) fn sweep(&self, idle: Duration) {
         self.lock().retain(|slot| !slot.is_idle(|used| used.elapsed() >= idle));

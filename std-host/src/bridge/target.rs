@@ -2,8 +2,11 @@
 
 use super::domain::{Per, Profile};
 use super::limits::{SESSIONS, Times};
+#[cfg(unix)]
+use crate::client::SerialPort;
 use crate::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
@@ -17,6 +20,9 @@ pub(super) enum Place {
         old_transport: bool,
     },
     Command(ServerCommand),
+    /// A board on a serial line, which is one connection.
+    #[cfg(unix)]
+    Serial(SerialPort),
     /// A child process that serves HTTP. `current` is the URL of the child that runs.
     Served {
         command: ServerCommand,
@@ -45,6 +51,9 @@ pub(super) struct Target {
     pub(super) most_sessions: usize,
     /// For the sessions of callers, which need not probe again.
     verdicts: Verdicts,
+    /// Whether the first child speaks an older revision. The children of callers run the same command, so
+    /// they need not be probed. Each first child is.
+    is_legacy: Arc<AtomicBool>,
 }
 
 impl Target {
@@ -62,11 +71,17 @@ impl Target {
             on_end: None,
             most_sessions: SESSIONS,
             verdicts: Verdicts::default(),
+            is_legacy: Arc::default(),
         }
     }
 
-    /// Whether the upstream is a child process on standard input and output, which is one connection.
+    /// Whether the upstream is one connection: a child process on standard input and output, or a
+    /// board on a serial line.
     pub(super) const fn is_process(&self) -> bool {
+        #[cfg(unix)]
+        if matches!(self.place, Place::Serial(_)) {
+            return true;
+        }
         matches!(self.place, Place::Command(_))
     }
 
@@ -85,7 +100,13 @@ impl Target {
         match &self.place {
             Place::Http { url, old_transport: true } => builder.old_transport().http(url).await,
             Place::Http { url, old_transport: false } => builder.http(url).await,
-            Place::Command(command) => builder.command(command.clone()).await,
+            Place::Command(command) => {
+                let client = builder.command(command.clone()).await?;
+                self.is_legacy.store(!client.version().is_modern(), Ordering::Relaxed);
+                Ok(client)
+            }
+            #[cfg(unix)]
+            Place::Serial(port) => builder.serial(port).await,
             Place::Served { command, url, current } => {
                 let (client, url) = builder.served(command.clone(), url).await?;
                 *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(url);
@@ -100,12 +121,16 @@ impl Target {
         match &self.place {
             Place::Command(command) => {
                 let command = own.fold(command.clone(), |command, (name, value)| command.env(name, value));
-                self.builder(profile).command(command).await
+                let builder = self.builder(profile);
+                let is_legacy = self.is_legacy.load(Ordering::Relaxed);
+                if is_legacy { builder.known_legacy() } else { builder }.command(command).await
             }
             Place::Served { current, .. } => {
                 let url = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 self.builder(profile).http(&url.ok_or(Error::Closed)?).await
             }
+            #[cfg(unix)]
+            Place::Serial(_) => Err(Error::Unreachable("a serial line is one connection".to_owned())),
             Place::Http { .. } => self.connect(profile).await,
         }
     }

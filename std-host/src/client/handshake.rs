@@ -159,7 +159,7 @@ impl Handshake<'_> {
                 }
             }
         };
-        let answered = timeout(time, answered).await;
+        let answered = link.within(time, answered).await;
         if answered.is_ok() {
             sending.finish();
         }

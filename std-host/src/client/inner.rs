@@ -19,7 +19,6 @@ use core::fmt;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::timeout;
 
 pub(super) struct Inner {
     pub(super) router: Arc<Router>,
@@ -102,7 +101,7 @@ impl Inner {
             }
         };
         let time = self.limits.request_time;
-        let Ok(answered) = timeout(time, answered).await else {
+        let Ok(answered) = self.link.within(time, answered).await else {
             self.cancel(id, "timeout");
             return Err(Error::Timeout(time));
         };

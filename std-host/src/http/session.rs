@@ -260,6 +260,7 @@ async fn served(
     }
     if facts.verb == Method::Delete {
         client.end()?;
+        server.backends.session_ended(client.session.name);
         return Ok(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new()));
     }
     if !facts.accept.events() {

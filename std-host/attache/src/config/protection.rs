@@ -24,6 +24,8 @@ pub(crate) struct Protection {
     pub(crate) vouched: bool,
     /// The issuers, each with the policy for its tokens.
     pub(crate) policies: Vec<IssuerSettings>,
+    /// The client id for clients that do not register themselves.
+    pub(crate) client_id: Option<String>,
     /// The scopes that clients should request.
     pub(crate) scopes: Vec<String>,
     /// The largest accepted token, in bytes.
@@ -98,6 +100,7 @@ impl Layers {
             key_in_query: says("auth.key_in_query"),
             vouched,
             policies: platform.policies,
+            client_id: text("auth.client_id"),
             scopes: platform.scopes,
             longest_token: text("auth.longest_token").as_deref().and_then(value::size).unwrap_or_default(),
             signs_people_in,
@@ -192,7 +195,11 @@ impl Layers {
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
         if protection.policies.is_empty() {
             // The public origin of sign-in pages is that of auth.resource.
-            let others: &[&str] = if protection.signs_people_in { &["jwks_file"] } else { &["jwks_file", "resource"] };
+            let others: &[&str] = if protection.signs_people_in {
+                &["jwks_file", "client_id"]
+            } else {
+                &["jwks_file", "resource", "client_id"]
+            };
             for key in self.made(OF_POLICY, server).chain(self.made(others, server)) {
                 add(&key, "means nothing without auth.issuer");
             }

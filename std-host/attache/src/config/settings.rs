@@ -378,7 +378,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "false",
         "Keep the fragment (#…) of the URL that a person has opened, by means of a script on the sign-in page",
     ),
+    program(
+        "auth.server.clients_file",
+        Kind::File,
+        "",
+        "JSON file with clients that cannot register themselves: an array of client metadata (RFC 7591) with client_id, client_name, \
+         redirect_uris and client_secret, private to its owner",
+    ),
     server("auth.scopes", Kind::List(Item::Scope), "", "Scopes that clients are told to request"),
+    server(
+        "auth.client_id",
+        Kind::Text,
+        "",
+        "Client id that is registered for MCP clients at the issuer, for clients that do not register themselves; attache mcp-json \
+         prints it",
+    ),
     server(
         "proxy.host_header",
         Kind::Text,

@@ -4,9 +4,12 @@
 mod access;
 #[cfg(target_os = "linux")]
 mod budget;
+mod client_config;
+mod client_sign_in;
 mod commands;
 mod configuration;
 mod dev_issuer;
+mod doctor;
 mod documents;
 mod framing;
 #[cfg(unix)]

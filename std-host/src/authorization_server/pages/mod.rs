@@ -1,7 +1,7 @@
 //! The pages that a person sees: plain HTML without scripts.
 
 use super::SignIn;
-use super::client::Client;
+use super::client::{Client, Kind};
 use super::consent::Consent;
 use super::limits;
 use super::person::Person;
@@ -71,9 +71,10 @@ impl Site<'_> {
 
 /// Describes the client, as far as it is known.
 fn who(client: &Client, name: &str) -> String {
-    match client.host() {
-        Some(host) => format!("{name}, described by {host}"),
-        None => format!("{name}. It has registered itself: nobody has checked this name."),
+    match (client.kind, client.host()) {
+        (Kind::ByOperator, _) => format!("{name}, registered by the operator of this server"),
+        (_, Some(host)) => format!("{name}, described by {host}"),
+        (_, None) => format!("{name}. It has registered itself: its name was not checked."),
     }
 }
 
@@ -82,7 +83,7 @@ fn warning(client: &Client, consent: &Consent) -> String {
     // MCP basic/authorization: extra warning if a document has only loopback URIs, since any program can use them.
     let text = match is_loopback(&consent.redirect_uri) {
         true => "The answer goes to a program on this computer. Allow only if you have just started to sign in there.",
-        false if client.host().is_none() => {
+        false if client.kind == Kind::Registered => {
             "The answer goes to another website. Allow only if you know it and have just started to sign in there."
         }
         false => return String::new(),

@@ -8,10 +8,10 @@ mod old;
 mod session;
 mod stream;
 
-pub use credential::Credential;
+pub use credential::{Credential, TokenFuture, TokenRefusal, TokenSource};
 
 use super::error::Error;
-use super::limits::{CONNECT_TIME, ClientLimits, NOTIFY_TIME, REDIRECTS};
+use super::limits::{CONNECT_TIME, ClientLimits, NOTIFY_TIME, REDIRECTS, TOKENS};
 use super::outgoing::{Head, Outgoing, Sending};
 use super::profile::OwnProfile;
 use super::router::Router;
@@ -20,6 +20,7 @@ use attache_core::client::field_value;
 use attache_core::era::Version;
 use attache_core::json::Sink;
 use bytes::Bytes;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use reqwest::{Response, Url};
 use session::Session;
@@ -42,6 +43,8 @@ pub(super) struct Http {
     profile: Arc<OwnProfile>,
     limits: ClientLimits,
     session: Session,
+    /// The requests that wait for another token.
+    waiting: AtomicUsize,
     tasks: Mutex<Vec<AbortHandle>>,
     own: Weak<Self>,
 }
@@ -92,6 +95,7 @@ impl Http {
             profile,
             limits,
             session: Session::default(),
+            waiting: AtomicUsize::new(0),
             tasks: Mutex::default(),
             own: Weak::clone(own),
         });
@@ -137,16 +141,49 @@ impl Http {
         self.send(Method::POST, url, head, Some(body)).await
     }
 
+    /// Whether a request waits for another token. A person may have to sign in meanwhile.
+    pub(super) fn is_waiting_for_token(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends a request, and sends it again with another token if the server refuses the token and the source has another one.
     async fn send(&self, method: Method, url: Url, head: &HeaderMap, body: Option<Bytes>) -> Result<Response, Error> {
+        for _ in 0..TOKENS {
+            let token = self.credential.token().await?;
+            let response = self.follow(&method, url.clone(), head, body.as_ref(), token.as_deref()).await?;
+            let status = response.status().as_u16();
+            if !matches!(status, 401 | 403) {
+                return Ok(response);
+            }
+            let refusal = TokenRefusal { status, challenge: exchange::challenge(&response).unwrap_or_default(), token };
+            let waiting = Waiting::of(&self.waiting);
+            let is_renewed = self.credential.renewed(&refusal).await?;
+            drop(waiting);
+            if !is_renewed {
+                return Ok(response);
+            }
+        }
+        let token = self.credential.token().await?;
+        self.follow(&method, url, head, body.as_ref(), token.as_deref()).await
+    }
+
+    async fn follow(
+        &self,
+        method: &Method,
+        url: Url,
+        head: &HeaderMap,
+        body: Option<&Bytes>,
+        token: Option<&str>,
+    ) -> Result<Response, Error> {
         let mut url = url;
         let first = url.clone();
         for _ in 0..=REDIRECTS {
             let mut request = self.client.request(method.clone(), url.clone()).headers(self.headers.clone());
             request = request.headers(head.clone());
-            if let Some((name, value)) = self.credential.header()? {
+            if let Some((name, value)) = self.credential.header(token)? {
                 request = request.header(name, value);
             }
-            if let Some(body) = &body {
+            if let Some(body) = body {
                 request = request.header(header::CONTENT_TYPE, JSON).body(body.clone());
             }
             let response = request.send().await.map_err(|error| failed(&error))?;
@@ -156,7 +193,7 @@ impl Http {
                 }
                 return Ok(response);
             }
-            url = redirected(&response, &url, &method)?;
+            url = redirected(&response, &url, method)?;
         }
         Err(Error::Redirect(format!("more than {REDIRECTS} in a row")))
     }
@@ -190,6 +227,22 @@ impl Http {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
+    }
+}
+
+/// Counts a request while it waits for another token.
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl<'w> Waiting<'w> {
+    fn of(waiting: &'w AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The authorization server, as clients and browsers use it.
 
+mod clients;
+mod known_clients;
 mod upstream;
 
 use attache_host::authorization_server::{AuthorizationServer, Person};
@@ -235,7 +237,6 @@ async fn metadata_names_the_configured_issuer_whatever_host_is_asked() {
             assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
             assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
             assert_eq!(metadata["client_id_metadata_document_supported"], true);
-            assert_eq!(metadata["token_endpoint_auth_methods_supported"], json!(["none"]));
         }
         let foreign = world.send(Request::get(path).header(HOST, "evil.example"), String::new()).await;
         assert_ne!(foreign.status, 200, "DNS rebinding");
@@ -271,6 +272,8 @@ async fn every_path_that_is_named_is_served() {
         assert_eq!(answer.status, 405, "{path}");
     }
     assert_eq!(paths.len(), 11);
+    let paths = attache_host::authorization_server::paths(ISSUER);
+    assert!(paths.contains(&"/authorize".to_owned()) && paths.contains(&"/token".to_owned()), "{paths:?}");
     assert_eq!(world.get("/team/oauth/other").await.status, 404);
 }
 

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const GATE: &str = "https://gw.example";
-const GATE_RESOURCE: &str = "https://gw.example/mcp";
+pub(super) const GATE_RESOURCE: &str = "https://gw.example/mcp";
 
 /// An issuer at which people sign in. The code that comes back says what it answers: `KIND.NONCE`.
-struct Mock {
+pub(super) struct Mock {
     issuer: String,
     key: EcdsaKeyPair,
     is_down: AtomicBool,
@@ -23,7 +23,7 @@ struct Mock {
 }
 
 impl Mock {
-    async fn start() -> Arc<Self> {
+    pub(super) async fn start() -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("an address"));
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &new_signing_key(), &SystemRandom::new());
@@ -90,24 +90,28 @@ impl Mock {
 }
 
 /// The state that survives a restart of the server.
-struct Durable {
+pub(super) struct Durable {
     seal: Vec<[u8; 32]>,
     signing: Vec<Vec<u8>>,
     rows: Arc<MemoryRows>,
 }
 
 impl Durable {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { seal: vec![[1; 32]], signing: vec![new_signing_key()], rows: Arc::default() }
     }
 
     fn world(&self, mock: &Mock) -> World {
+        World::of(self.server(mock))
+    }
+
+    pub(super) fn server(&self, mock: &Mock) -> AuthorizationServer {
         let upstream =
             Upstream::new(&mock.issuer, "gw").expect("a local issuer").secret("s3 cret").claims(["groups", "sub"]);
         let keys = ServerKeys { seal: &self.seal, signing: &self.signing };
         let rows = Arc::clone(&self.rows);
         let server = AuthorizationServer::in_front_of(upstream, GATE, [GATE_RESOURCE], &keys, rows).expect("valid");
-        World::of(server.scopes(["read", "write"]))
+        server.scopes(["read", "write"])
     }
 }
 
@@ -125,7 +129,7 @@ impl World {
     }
 
     /// Opens the consent page, agrees, and returns the parameters with which the browser is sent to the issuer.
-    async fn leave(&mut self, client: &str, mock: &Mock, changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub(super) async fn leave(&mut self, client: &str, mock: &Mock, changes: &[(&str, &str)]) -> Vec<(String, String)> {
         let page = self.open_as(client, &[&AT_GATE, changes].concat()).await;
         assert!(page.body.contains(&mock.issuer) && !page.body.contains("name=\"person\""), "{page:?}");
         let away = self.allow(&page).await;
@@ -140,7 +144,7 @@ impl World {
     }
 
     /// Returns from the issuer with a code of this kind.
-    async fn back(&self, mock: &Mock, sent: &[(String, String)], kind: &str) -> Answer {
+    pub(super) async fn back(&self, mock: &Mock, sent: &[(String, String)], kind: &str) -> Answer {
         let code = format!("{kind}.{}", value(sent, "nonce"));
         self.callback(&[("state", &value(sent, "state")), ("code", &code), ("iss", &mock.issuer)]).await
     }

@@ -4,6 +4,8 @@ use super::{Backend, Place, Program};
 use attache_host::backend;
 use attache_host::bridge::Bridge;
 use attache_host::children::Supervision;
+#[cfg(unix)]
+use attache_host::client::SerialPort;
 use attache_host::client::{Credential, Error, ServerCommand, Version};
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
 use std::ffi::OsString;
@@ -72,6 +74,8 @@ impl Backend {
     ) -> Result<Made, String> {
         let command = |program: &Program| self.children.limited(program.command(), supervision);
         let bridge = match &self.place {
+            #[cfg(unix)]
+            Place::Url { url, .. } if let Some(Ok(port)) = SerialPort::parse(url) => Bridge::serial(&self.name, port),
             Place::Url { url, old_transport: true } => Bridge::old_http(&self.name, url),
             Place::Url { url, .. } => Bridge::http(&self.name, url),
             Place::Served { program, url } => Bridge::served(&self.name, command(program), url),

@@ -1,5 +1,7 @@
 //! The location of a backend, and the checks that find a wrong one before the start.
 
+#[cfg(unix)]
+use attache_host::client::SerialPort;
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
 use core::fmt;
 use std::ffi::OsString;
@@ -42,6 +44,10 @@ impl Place {
     /// Checks for faults that would prevent every connection.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
+            #[cfg(unix)]
+            Self::Url { url, .. } if let Some(port) = SerialPort::parse(url) => {
+                port.map(drop).map_err(|error| error.to_string())
+            }
             Self::Url { url, .. } => check_url(url),
             Self::Command(program) => program.check(),
             Self::Served { program, url } => check_url(&url.replace("{port}", "1"))
