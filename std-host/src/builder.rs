@@ -21,6 +21,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct ServerBuilder {
     path: String,
+    /// Whether the endpoint offers the transport of revision 2024-11-05, too.
+    #[cfg(feature = "axum")]
+    has_http_sse: bool,
     server: Server,
     states: States,
 }
@@ -46,7 +49,13 @@ impl Server {
     /// others.
     #[expect(clippy::new_ret_no_self, reason = "an author writes the name of what is built, not of its builder")]
     pub fn new(name: &str, version: &str) -> ServerBuilder {
-        ServerBuilder { path: "/mcp".to_owned(), server: Self::empty(name, version), states: States::default() }
+        ServerBuilder {
+            path: "/mcp".to_owned(),
+            #[cfg(feature = "axum")]
+            has_http_sse: false,
+            server: Self::empty(name, version),
+            states: States::default(),
+        }
     }
 }
 
@@ -362,6 +371,15 @@ impl ServerBuilder {
         Ok(self)
     }
 
+    /// Also offers the transport of revision 2024-11-05 (HTTP with SSE) for clients that know no other: a stream of
+    /// events at `PATH/sse`, and messages to `PATH/message`. A stream and its messages have to reach the same process.
+    #[cfg(feature = "axum")]
+    #[must_use]
+    pub fn http_sse(mut self) -> Self {
+        self.has_http_sse = true;
+        self
+    }
+
     /// The host names, without port, by which clients call this server. They replace those of the
     /// machine itself. If empty, the `Host` header is not checked: do that only if a proxy in front
     /// has checked it.
@@ -460,9 +478,13 @@ impl ServerBuilder {
     /// Returns the router of the endpoint only, at its path.
     #[cfg(feature = "axum")]
     pub fn endpoint<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
-        let path = self.path.clone();
-        let service = crate::http::McpService::new(self.build());
+        let (path, has_http_sse) = (self.path.clone(), self.has_http_sse);
+        let server = self.build();
+        let service = crate::http::McpService::new(Arc::clone(&server));
         let mut router = axum::Router::new().without_v07_checks().route_service(&path, service.clone());
+        if has_http_sse {
+            router = router.merge(crate::http::HttpSse::routes(server, &path));
+        }
         if !path.ends_with('/') {
             // People add a slash to the URL, and clients do not correct it.
             router = router.route_service(&format!("{path}/"), service);

@@ -335,6 +335,7 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?
         .origins(endpoint.origins.clone());
+    let server = if endpoint.http_sse { server.http_sse() } else { server };
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(
             "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",

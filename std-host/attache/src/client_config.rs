@@ -154,6 +154,14 @@ pub(super) fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, t
     }
 }
 
+/// Whether a URL is for clients on this machine only.
+pub(super) fn is_local(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    LOOPBACK
+        .iter()
+        .any(|name| host.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])))
+}
+
 /// Returns the first of the allowed hosts that is not a name of the machine itself.
 fn public_host(hosts: &[String]) -> Option<&String> {
     hosts.iter().find(|host| !LOOPBACK.contains(&host.as_str()))

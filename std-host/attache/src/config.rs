@@ -45,12 +45,14 @@ use super::fault::{Fault, Faults, Origin, Written};
 use super::print::complain;
 use super::text;
 use attache_host::Limits;
+use attache_host::children::Supervision;
 use attache_host::observe::AuditLog;
 use attache_host::policy::Policy;
 use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The typed configuration of the program.
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub(super) struct ChildLimits {
     pub(super) most: usize,
     /// The directory of the state file. `None` for the directory of the service or of the user.
     pub(super) state_directory: Option<PathBuf>,
+    /// The one supervision of the program, once a child needs it.
+    pub(super) supervision: OnceLock<Supervision>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -100,6 +104,8 @@ pub(super) struct ChildLimits {
 #[derive(Debug)]
 pub struct ServerConfig {
     pub(super) path: String,
+    /// Whether the transport of revision 2024-11-05 is offered, too.
+    pub(super) http_sse: bool,
     pub(super) name: String,
     pub(super) instructions: Option<String>,
     pub(super) tools: Vec<String>,
@@ -315,6 +321,7 @@ impl Layers {
                 state_directory: Some(self.text("children.state_dir"))
                     .filter(|text| !text.is_empty())
                     .map(PathBuf::from),
+                supervision: OnceLock::new(),
             },
         };
         faults.or_default(config.check_paths());
@@ -394,6 +401,7 @@ impl Layers {
                 Err(fault) => faults.add(fault),
                 Ok(protection) => endpoints.push(ServerConfig {
                     path: text("path").unwrap_or_default(),
+                    http_sse: text("http_sse").as_deref() == Some("true"),
                     name: text("name").unwrap_or_default(),
                     instructions: text("instructions"),
                     tools,

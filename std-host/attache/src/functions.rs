@@ -3,11 +3,13 @@
 mod http;
 mod new;
 
+use super::children;
 use super::config::{Config, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
 use super::serve::Serve;
+use super::settings::Settings;
 use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
@@ -73,7 +75,9 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = self.serve.with_tools(self.config(builder.host())?)?;
+        let config = config(&self.serve.settings, self.directory(), builder.host())?;
+        check_key(&config, builder.host())?;
+        let config = self.serve.with_tools(config)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
@@ -85,6 +89,7 @@ impl Functions {
             server
         };
         let start = async {
+            let builder = builder.supervision(&children::with_watchdog(&config));
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
             // The file of keys is watched by a task.
@@ -124,30 +129,34 @@ impl Functions {
         }
         Ok(builder)
     }
+}
 
-    /// The configuration, with the defaults of the platform.
-    fn config(&self, host: &HostFile) -> Result<Config, Problem> {
-        let mut layers = self.serve.settings.layers()?;
-        let directory = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
-        let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
-        let mut faults = Faults::default();
-        let defaults = [
-            ("listen", "127.0.0.1:7071".to_owned()),
-            ("path", "/runtime/webhooks/mcp".to_owned()),
-            ("name", host.server_name.clone().unwrap_or_else(own)),
-            ("auth.key_level", "system".to_owned()),
-        ];
-        for (key, text) in defaults {
-            faults.or_default(layers.set_default(key, text));
-        }
-        if let Some(text) = &host.instructions {
-            faults.or_default(layers.set_default("instructions", text.clone()));
-        }
-        faults.end()?;
-        let config = layers.config()?;
-        check_key(&config, host)?;
-        Ok(config)
+/// The configuration of an app, with the defaults of the platform.
+fn config(settings: &Settings, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+    let mut layers = settings.layers()?;
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
+    let mut faults = Faults::default();
+    let defaults = [
+        ("listen", "127.0.0.1:7071".to_owned()),
+        ("path", "/runtime/webhooks/mcp".to_owned()),
+        ("name", host.server_name.clone().unwrap_or_else(own)),
+        ("auth.key_level", "system".to_owned()),
+    ];
+    for (key, text) in defaults {
+        faults.or_default(layers.set_default(key, text));
     }
+    if let Some(text) = &host.instructions {
+        faults.or_default(layers.set_default("instructions", text.clone()));
+    }
+    faults.end()?;
+    Ok(layers.config()?)
+}
+
+/// Returns the configuration of the app in a directory, and the version in its `host.json`.
+pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config, Option<String>), Problem> {
+    let host = HostFile::read(directory).map_err(|error| Fault::of(error.to_string()))?;
+    Ok((config(settings, directory, &host)?, host.server_version))
 }
 
 fn unset(name: &str) -> Fault {

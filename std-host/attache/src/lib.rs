@@ -24,6 +24,7 @@ mod client;
 mod client_config;
 mod config;
 mod demo;
+mod describe;
 mod dev_issuer;
 mod doctor;
 mod fault;
@@ -35,6 +36,7 @@ mod keys;
 mod listen;
 mod log;
 mod observability;
+mod package;
 mod pin;
 mod print;
 mod problem;
@@ -98,6 +100,7 @@ enum Command {
     Check(check::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
+    Describe(describe::Describe),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(Box<gate::Gate>),
@@ -105,6 +108,7 @@ enum Command {
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),
     Functions(functions::Functions),
+    Package(package::Package),
     Key(keys::Key),
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
@@ -173,10 +177,12 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Describe(describe) => describe.run(),
         Command::Gate(gate) => gate.run(),
         Command::Pin(pin) => pin.run(),
         Command::Watchdog(_) => children::Watchdog::run(),
         Command::Functions(functions) => functions.run(),
+        Command::Package(package) => package.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),

@@ -1,6 +1,6 @@
 //! The checks of one server or route, and what a caller without valid credentials is told.
 
-use super::head::{HeadLimits, HeadRefusal, facts, peer};
+use super::head::{HeadLimits, HeadRefusal, facts, is_relayed, peer};
 use super::rates::Rates;
 #[cfg(feature = "tokens")]
 use crate::auth::sessions::Session;
@@ -120,6 +120,9 @@ impl Checks {
     pub(crate) fn refused(&self, head: &Parts, size: usize) -> Option<HeadRefusal> {
         if let Some(refusal) = self.limits.refusal(head, size) {
             return Some((refusal, None));
+        }
+        if is_relayed(head) {
+            return None;
         }
         let wait = self.count(peer(head)).err()?;
         Some((Refusal::Rate, Some(wait)))

@@ -3,8 +3,11 @@
 use super::function_json;
 use super::limits::{BACK_OFF_FIRST, BACK_OFF_MOST, MESSAGE, READY_CHECK, READY_TIME, SUSTAINED, WAIT_TIME};
 use super::lines::Lines;
-use super::messages::{Data, InvocationRequest, RpcHttp, TypedData};
+use super::messages::{
+    Data, InvocationRequest, NullableBool, NullableDouble, NullableString, RpcHttp, RpcHttpCookie, TypedData,
+};
 use super::process::{Launch, Process};
+use super::results;
 use super::settings::{AppSettings, CustomHandler, InvalidApp};
 use super::start::{Failure, Reported, fresh_id};
 use bytes::Bytes;
@@ -19,7 +22,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 /// The process of a custom handler, started again when it ends. Dropping it kills the process.
@@ -55,6 +58,7 @@ pub(super) fn launch(
         environment,
         directory: working,
         worker_directory: directory.to_owned(),
+        supervision: None,
     }
 }
 
@@ -253,7 +257,31 @@ fn http_response(output: &Value) -> RpcHttp {
     let status = output.get("statusCode").or(output.get("status")).map(text).unwrap_or_default();
     let body = output.get("body").map(|body| Box::new(Data::String(text(body)).into()));
     let headers = headers.map(|(name, value)| (name.clone(), text(value))).collect();
-    RpcHttp { status_code: status, headers, body, ..RpcHttp::default() }
+    let cookies = output.get("cookies").and_then(Value::as_array).into_iter().flatten().map(http_cookie).collect();
+    RpcHttp { status_code: status, headers, body, cookies, ..RpcHttp::default() }
+}
+
+fn http_cookie(cookie: &Value) -> RpcHttpCookie {
+    let text = |key: &str| cookie[key].as_str().map(str::to_owned);
+    let nullable = |key: &str| text(key).map(|text| NullableString { value: Some(text) });
+    let switch = |key: &str| cookie[key].as_bool().map(|switch| NullableBool { value: Some(switch) });
+    let same_site = match text("sameSite").unwrap_or_default().to_ascii_lowercase().as_str() {
+        "lax" => 1,
+        "strict" => 2,
+        "none" => 3,
+        _ => 0,
+    };
+    RpcHttpCookie {
+        name: text("name").unwrap_or_default(),
+        value: text("value").unwrap_or_default(),
+        domain: nullable("domain"),
+        path: nullable("path"),
+        secure: switch("secure"),
+        http_only: switch("httpOnly"),
+        same_site,
+        max_age: cookie["maxAge"].as_f64().map(|age| NullableDouble { value: Some(age) }),
+        ..RpcHttpCookie::default()
+    }
 }
 
 /// A request of an HTTP trigger, as custom handlers get it.
@@ -284,6 +312,7 @@ fn body(request: InvocationRequest) -> Value {
         Some(Data::Int(number)) => number.into(),
         Some(Data::Double(number)) => number.into(),
         Some(Data::Http(http)) => http_request(*http),
+        Some(list) => results::text(list).map_or(Value::Null, Value::from),
     };
     let data = request.input_data.into_iter().map(|item| (item.name, value(item.data.and_then(|data| data.data))));
     let data: Map<String, Value> = data.collect();
@@ -306,8 +335,9 @@ async fn send(
     stream.set_nodelay(true)?;
     let address = stream.peer_addr()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // The connection is driven until the answer is read, and then dropped with this future.
-    let driver = tokio::spawn(connection);
+    // The connection is closed when the answer is read, or when the call is cancelled.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -315,12 +345,7 @@ async fn send(
         .header(header::CONTENT_TYPE, "application/json")
         .header("x-azure-functions-invocationid", id)
         .body(Full::new(body))?;
-    let answered = async {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, MESSAGE).collect().await?.to_bytes();
-        Ok((head.status, body))
-    };
-    let answered = answered.await;
-    driver.abort();
-    answered
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = Limited::new(body, MESSAGE).collect().await?.to_bytes();
+    Ok((head.status, body))
 }

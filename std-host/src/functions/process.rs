@@ -2,7 +2,7 @@
 
 use super::limits::STOP_TIME;
 use super::lines::Lines;
-use crate::children::Group;
+use crate::children::{Group, Refused, Supervision, spawn};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub(super) struct Launch {
     pub(super) directory: PathBuf,
     /// The directory of the worker's files.
     pub(super) worker_directory: PathBuf,
+    /// The supervision that ends the process if this program is killed.
+    pub(super) supervision: Option<Supervision>,
 }
 
 /// A running process. Dropping it kills its process group.
@@ -42,20 +44,21 @@ impl Process {
     pub(super) fn start(launch: &Launch, arguments: &[String], lines: &Lines) -> io::Result<Self> {
         let mut command = Command::new(&launch.program);
         command.args(&launch.arguments).args(arguments).current_dir(&launch.directory);
-        command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+        command.env_clear().envs(launch.environment.iter().map(|(name, value)| (name, value)));
         // Official Python workers are started by a launcher that ends when its input does.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        #[cfg(unix)]
-        command.process_group(0);
-        let mut child = command.spawn()?;
+        let (mut child, group) = spawn(&mut command, launch.supervision.as_ref()).map_err(|refused| match refused {
+            Refused::Failed(error) => error,
+            Refused::TooMany(_) => io::Error::other(refused.to_string()),
+        })?;
         if let Some(output) = child.stdout.take() {
             tokio::spawn(lines.clone().follow(output, false));
         }
         if let Some(output) = child.stderr.take() {
             tokio::spawn(lines.clone().follow(output, true));
         }
-        let (group, input) = (Some(Group::new(child.id(), None)), child.stdin.take());
-        Ok(Self { child, group, _input: input })
+        let input = child.stdin.take();
+        Ok(Self { child, group: Some(group), _input: input })
     }
 
     /// Waits for the end of the process, and kills what is left of its group.

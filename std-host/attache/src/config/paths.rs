@@ -28,6 +28,13 @@ impl ServerConfig {
         Resource::new(url).map(|resource| resource.metadata_path().concat())
     }
 
+    /// The paths that the endpoint serves.
+    fn paths(&self) -> Vec<String> {
+        let path = self.path.trim_end_matches('/');
+        let of_http_sse = self.http_sse.then(|| [format!("{path}/sse"), format!("{path}/message")]);
+        core::iter::once(self.path.clone()).chain(of_http_sse.into_iter().flatten()).collect()
+    }
+
     /// Whether both endpoints have the same metadata document.
     fn shares_metadata(&self, other: &Self) -> bool {
         let issuers = |endpoint: &Self| -> Vec<String> {
@@ -49,8 +56,10 @@ impl Config {
         let mut faults = Faults::default();
         for (number, endpoint) in self.servers.iter().enumerate() {
             let before = self.servers.iter().take(number);
-            if let Some(what) = self.taken(endpoint, before.clone()) {
-                faults.add(Fault::at(endpoint.path_origin.clone(), what));
+            for path in endpoint.paths() {
+                if let Some(what) = self.taken(&path, before.clone()) {
+                    faults.add(Fault::at(endpoint.path_origin.clone(), what));
+                }
             }
             let meets = |other: &&ServerConfig| {
                 endpoint.metadata_path().is_some_and(|path| other.metadata_path() == Some(path))
@@ -69,11 +78,10 @@ impl Config {
         faults.end()
     }
 
-    /// Describes the path that conflicts with the path of `endpoint`.
-    fn taken<'e>(&self, endpoint: &ServerConfig, mut before: impl Iterator<Item = &'e ServerConfig>) -> Option<String> {
-        let path = endpoint.path.as_str();
+    /// Describes what conflicts with a path of an endpoint.
+    fn taken<'e>(&self, path: &str, mut before: impl Iterator<Item = &'e ServerConfig>) -> Option<String> {
         let own = |what: &str| Some(format!("path {path} is {what} of this program: choose another, such as /mcp"));
-        if before.any(|other| is_same(&other.path, path)) {
+        if before.any(|other| other.paths().iter().any(|other| is_same(other, path))) {
             return Some(format!("two servers have the path {path}: give each its own"));
         }
         if HEALTH.iter().any(|health| is_same(health, path)) {

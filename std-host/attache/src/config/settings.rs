@@ -164,6 +164,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
+    server(
+        "http_sse",
+        Kind::Switch,
+        "false",
+        "Also offer the transport of revision 2024-11-05 (HTTP with SSE) to older clients: events at PATH/sse, messages to PATH/message. \
+         A stream and its messages have to reach the same process",
+    ),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
     server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
     server("demo", Kind::Switch, "false", "Offer the demo tools echo and add").basic(),
@@ -336,6 +343,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Hosts of the https redirect URIs that clients may register, such as claude.ai; without this, any host, with a warning on the page",
     ),
     program(
+        "auth.server.clients_file",
+        Kind::File,
+        "",
+        "JSON file with clients that cannot register themselves: an array of client metadata (RFC 7591) with client_id, client_name, \
+         redirect_uris and client_secret, private to its owner",
+    ),
+    program(
         "auth.session.url",
         Kind::Text,
         "",
@@ -377,13 +391,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "Keep the fragment (#…) of the URL that a person has opened, by means of a script on the sign-in page",
-    ),
-    program(
-        "auth.server.clients_file",
-        Kind::File,
-        "",
-        "JSON file with clients that cannot register themselves: an array of client metadata (RFC 7591) with client_id, client_name, \
-         redirect_uris and client_secret, private to its owner",
     ),
     server("auth.scopes", Kind::List(Item::Scope), "", "Scopes that clients are told to request"),
     server(

@@ -8,6 +8,7 @@ mod client_config;
 mod client_sign_in;
 mod commands;
 mod configuration;
+mod describe;
 mod dev_issuer;
 mod doctor;
 mod documents;
@@ -15,14 +16,27 @@ mod framing;
 #[cfg(unix)]
 mod functions;
 #[cfg(unix)]
+mod functions_access;
+#[cfg(target_os = "linux")]
+mod functions_ending;
+#[cfg(unix)]
+mod functions_events;
+#[cfg(unix)]
+mod functions_http;
+#[cfg(unix)]
+mod functions_tutorial;
+#[cfg(unix)]
 mod gate;
 #[cfg(target_os = "linux")]
 mod gate_children;
 #[cfg(target_os = "linux")]
 mod gate_files;
+mod http_sse;
 mod observability;
 #[cfg(target_os = "linux")]
 mod operation;
+#[cfg(target_os = "linux")]
+mod package;
 mod program;
 #[cfg(unix)]
 mod replicas;
