@@ -51,7 +51,10 @@ pub(super) fn described(request: Request, call: &Call, connection: &Lent) -> Req
         request = request.credential(credential.clone());
     }
     if let Some(trace) = call.onward_trace() {
-        request = traced(request, &trace);
+        request = request.meta("traceparent", RawJson::text(&trace.parent));
+        if let Some(state) = &trace.state {
+            request = request.meta("tracestate", RawJson::text(state));
+        }
     }
     let metadata = call.metadata();
     let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.get().len()).sum();
