@@ -22,7 +22,7 @@ pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
-pub(super) use layers::Layers;
+pub(super) use layers::{Effective, Layers};
 pub(super) use paths::METADATA;
 pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
@@ -52,7 +52,7 @@ use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The typed configuration of the program.
 #[derive(Debug)]
@@ -73,6 +73,8 @@ pub(super) struct Config {
     pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
+    /// Whether the status page shows the JSON of exchanges.
+    pub(super) status_messages: bool,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
@@ -85,8 +87,14 @@ pub(super) struct Config {
     pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
     pub(super) written: Vec<Written>,
+    /// The values of all settings, to find those that a reload cannot change.
+    pub(super) settings: Vec<Effective>,
     pub(super) listen_origin: Origin,
     pub(super) children: ChildLimits,
+    /// Whether a changed file is read again without a signal.
+    pub(super) watch: bool,
+    /// The configuration file, which may not exist yet.
+    pub(super) file: PathBuf,
 }
 
 /// The limits of all child processes together.
@@ -96,7 +104,7 @@ pub(super) struct ChildLimits {
     /// The directory of the state file. `None` for the directory of the service or of the user.
     pub(super) state_directory: Option<PathBuf>,
     /// The one supervision of the program, once a child needs it.
-    pub(super) supervision: OnceLock<Supervision>,
+    pub(super) supervision: Arc<OnceLock<Supervision>>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -290,6 +298,10 @@ impl Layers {
     fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
             written: self.written(),
+            settings: self.effective(),
+            watch: self.text("watch") == "true",
+            file: self.path.clone().unwrap_or_else(|| FILE.into()),
+            status_messages: self.text("status.messages") == "true",
             listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
@@ -321,7 +333,7 @@ impl Layers {
                 state_directory: Some(self.text("children.state_dir"))
                     .filter(|text| !text.is_empty())
                     .map(PathBuf::from),
-                supervision: OnceLock::new(),
+                supervision: Arc::default(),
             },
         };
         faults.or_default(config.check_paths());

@@ -4,10 +4,11 @@ mod http;
 mod new;
 
 use super::children;
-use super::config::{Config, ServerConfig};
+use super::config::{Config, Layers, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reload::Read;
 use super::serve::Serve;
 use super::settings::Settings;
 use attache_core::auth::Gate;
@@ -36,10 +37,6 @@ pub(super) struct Functions {
     /// Directory of the function app
     #[arg(value_name = "DIR", required = true)]
     directory: Option<PathBuf>,
-
-    /// Load the app again when its files change, without dropping calls
-    #[arg(long, help_heading = "Function app")]
-    watch: bool,
 
     /// Directory of the platform's worker for the language of the app (it has a worker.config.json); without it, an
     /// installed one is looked for, and then the worker of this program is used
@@ -75,9 +72,11 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = config(&self.serve.settings, self.directory(), builder.host())?;
+        let layers = self.serve.settings.layers()?;
+        let config = config(layers, self.directory(), builder.host())?;
         check_key(&config, builder.host())?;
         let config = self.serve.with_tools(config)?;
+        let read = self.reader(builder.host().clone());
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
@@ -94,7 +93,7 @@ impl Functions {
             print_entries(&started);
             // The file of keys is watched by a task.
             doors.set(Some(access.doors()?));
-            if self.watch {
+            if config.watch {
                 tokio::spawn(App::clone(&started).watch());
             }
             // It is set only here.
@@ -105,7 +104,13 @@ impl Functions {
             (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, limit),
             _ => router,
         };
-        self.serve.run_after(&config, &make, start, &wrap)
+        self.serve.run_after(&config, read, &make, start, &wrap)
+    }
+
+    /// Reads the configuration again.
+    fn reader(&self, host: HostFile) -> Read {
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        Box::new(move || Ok(serve.with_tools(config(serve.settings.layers_again()?, &directory, &host)?)?))
     }
 
     fn directory(&self) -> &Path {
@@ -132,8 +137,7 @@ impl Functions {
 }
 
 /// The configuration of an app, with the defaults of the platform.
-fn config(settings: &Settings, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
-    let mut layers = settings.layers()?;
+fn config(mut layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
     let mut faults = Faults::default();
@@ -156,7 +160,7 @@ fn config(settings: &Settings, directory: &Path, host: &HostFile) -> Result<Conf
 /// Returns the configuration of the app in a directory, and the version in its `host.json`.
 pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config, Option<String>), Problem> {
     let host = HostFile::read(directory).map_err(|error| Fault::of(error.to_string()))?;
-    Ok((config(settings, directory, &host)?, host.server_version))
+    Ok((config(settings.layers()?, directory, &host)?, host.server_version))
 }
 
 fn unset(name: &str) -> Fault {

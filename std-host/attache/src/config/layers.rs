@@ -13,6 +13,26 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// The value of a setting that is in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Effective {
+    /// The path of the server, for a setting of a `[[server]]`.
+    server: Option<String>,
+    pub(crate) key: &'static str,
+    pub(crate) given: Given,
+}
+
+/// The settings that a reload changes.
+const RELOADED: [&str; 2] = ["pins.file", "pins.new"];
+
+impl Effective {
+    /// Whether the setting had another value at the start of the program, and has it until a restart.
+    pub(crate) fn needs_restart(&self, at_start: &[Self]) -> bool {
+        let before = at_start.iter().find(|before| before.key == self.key && before.server == self.server);
+        !RELOADED.contains(&self.key) && before.is_some_and(|before| before.given.texts != self.given.texts)
+    }
+}
+
 /// A value in its written form, with its source.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Given {
@@ -158,6 +178,20 @@ impl Layers {
     pub(crate) fn rules(&self, server: Option<usize>) -> PolicyRules {
         let own = server.and_then(|number| self.policies.get(number)).cloned().unwrap_or_default();
         own.or(self.policy.clone())
+    }
+
+    /// The values of all settings.
+    pub(super) fn effective(&self) -> Vec<Effective> {
+        let one = |setting: &'static Setting, server: Option<usize>| {
+            let path = SETTINGS.iter().find(|setting| setting.key == "path");
+            let path = server.and(path).and_then(|path| self.get(path, server).texts.into_iter().next());
+            Effective { server: path, key: setting.key, given: self.get(setting, server) }
+        };
+        let of_servers = (0..self.servers()).flat_map(|server| {
+            let own = SETTINGS.iter().filter(|setting| setting.of == Of::Server);
+            own.map(move |setting| one(setting, Some(server)))
+        });
+        SETTINGS.iter().map(|setting| one(setting, None)).chain(of_servers).collect()
     }
 
     /// The value of a setting, for the `[[server]]` of this number.

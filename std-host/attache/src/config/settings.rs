@@ -163,6 +163,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "660",
         "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
+    program(
+        "watch",
+        Kind::Switch,
+        "false",
+        "Reload backends, policies and pins when the configuration file or the file of pins changes, as SIGHUP does; attache functions \
+         also loads the app again when its files change",
+    ),
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
     server(
         "http_sse",
@@ -541,6 +548,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Loopback address of a status page for a browser on this machine, such as 127.0.0.1:8081",
     )
     .alias("status"),
+    program(
+        "status.messages",
+        Kind::Switch,
+        "false",
+        "Show the JSON of the last exchanges on the status page. What looks like a secret is hidden",
+    ),
     program(
         "traces.endpoint",
         Kind::Text,

@@ -12,6 +12,8 @@ mod describe;
 mod dev_issuer;
 mod doctor;
 mod documents;
+#[cfg(unix)]
+mod downstream;
 mod framing;
 #[cfg(unix)]
 mod functions;
@@ -38,6 +40,8 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod package;
 mod program;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(unix)]
 mod replicas;
 mod running;

@@ -18,6 +18,12 @@ pub(crate) enum Made {
     Files(Arc<dyn backend::Backend>),
 }
 
+impl core::fmt::Debug for Made {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Made").finish_non_exhaustive()
+    }
+}
+
 impl Made {
     pub(crate) fn backend(&self) -> Arc<dyn backend::Backend> {
         match self {
@@ -93,7 +99,14 @@ impl Backend {
                 return Ok(Made::Files(Arc::new(resources)));
             }
         };
-        Ok(Made::Bridge(Arc::new(self.configured(self.children.bridged(bridge.on_end(on_end))))))
+        let mut bridge = self.configured(self.children.bridged(bridge.on_end(on_end)));
+        if let Some(auth) = &self.auth {
+            bridge = bridge.downstream(self.downstream(auth)?);
+            if auth.anonymous_lists {
+                bridge = bridge.anonymous_lists();
+            }
+        }
+        Ok(Made::Bridge(Arc::new(bridge)))
     }
 
     /// Applies the settings of a connection to a bridge.
