@@ -8,6 +8,7 @@ from scene import UPSTREAM, Row, Scene
 
 sys.path.insert(0, str(UPSTREAM))
 import lies  # noqa: E402
+import lies_at_start  # noqa: E402
 
 ERAS = {"modern": "2026-07-28", "legacy": "2025-11-25"}
 MOST_MEMORY = 300 << 20  # of the gate itself, after a lie of 200 MB
@@ -82,7 +83,7 @@ def usable(down):
 
 
 def handshakes():
-    for name, (overs, eras) in lies.HANDSHAKES.items():
+    for name, (overs, eras) in lies_at_start.HANDSHAKES.items():
         for over in overs.split():
             for era, up in ERAS.items():
                 if era in eras and not (over == "sse" and era == "modern"):
