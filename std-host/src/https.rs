@@ -1,4 +1,4 @@
-//! Outgoing HTTPS: the one place that builds its client.
+//! Outgoing HTTPS: the one place that configures TLS for clients.
 
 use core::fmt;
 use reqwest::redirect;
@@ -9,18 +9,24 @@ use tokio_rustls::rustls;
 /// certificates as the platform does. If `tls` is false, the platform's root certificates are not
 /// read, and no certificate is accepted.
 pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
+    let config = config(tls)?;
+    Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))
+}
+
+/// Returns the TLS configuration of a client that verifies certificates as the platform does. If
+/// `tls` is false, the platform's root certificates are not read, and no certificate is accepted.
+pub(crate) fn config(tls: bool) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let failed = |error: &dyn fmt::Display| error.to_string();
     let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
-    let config = if tls {
+    Ok(if tls {
         let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| failed(&error))?;
         config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
     } else {
         config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-    };
-    Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))
+    })
 }
 
 /// Returns an error and its causes in one line.

@@ -39,6 +39,7 @@ mod group;
 pub mod limits;
 mod lines;
 mod process_table;
+mod redact;
 mod signal;
 mod spawn;
 mod state_file;
