@@ -60,6 +60,7 @@
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `functions`: a backend that runs function apps, `functions::App`.
+//! - `proxy`: any HTTP application behind the access checks, as it is, `proxy::Proxy`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -100,6 +101,8 @@ pub mod policy;
 pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod session;

@@ -4,7 +4,7 @@ use super::config::{Protection, ServerConfig};
 use super::fault::Fault;
 use super::text;
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::key_file::KeyFile;
+use attache_host::auth::key_file::{KeyFile, Level};
 use attache_host::auth::{Auth, Issuer, IssuerSettings, Tokens, Unauthenticated};
 use core::fmt;
 use std::path::Path;
@@ -34,10 +34,24 @@ pub(super) fn of(
     key_files: &mut KeyFiles,
     own: Option<&OwnIssuer>,
 ) -> Result<Option<Auth>, Fault> {
+    of_level(endpoint, Some(&endpoint.protection.key_level), url, key_files, own)
+}
+
+/// Returns the credentials that callers of a part of an endpoint need. They need a key of this level; `None` for no key.
+pub(super) fn of_level(
+    endpoint: &ServerConfig,
+    level: Option<&Level>,
+    url: &str,
+    key_files: &mut KeyFiles,
+    own: Option<&OwnIssuer>,
+) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
-    let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
+    let keys = key_file.zip(level).map(|(key_file, level)| key_file.keys_for(level.clone(), path));
     let tokens = tokens(protection, url, own)?;
+    if level.is_none() && tokens.is_none() && !protection.vouched {
+        return Ok(None);
+    }
     let auth = match (protection.gate, tokens, keys) {
         _ if protection.vouched => Auth::platform_principal(),
         (None | Some(Gate::Open(_)), ..) => return Ok(None),

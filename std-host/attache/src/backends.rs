@@ -47,7 +47,8 @@ pub(super) async fn connect(
 ) -> Result<Vec<Reloaded>, Fault> {
     let supervision = supervision(config);
     let (mut faults, mut started, mut reloaded) = (Faults::default(), Vec::new(), Vec::new());
-    for (endpoint, backends) in config.servers.iter().zip(servers) {
+    let bridged = config.servers.iter().zip(servers).filter(|(endpoint, _)| endpoint.proxy.is_none());
+    for (endpoint, backends) in bridged {
         let (mut made, mut publishers) = (Vec::new(), Vec::new());
         for backend in &endpoint.backends {
             let (name, ends) = (backend.name.clone(), ends.clone());

@@ -10,6 +10,7 @@ mod paths;
 mod pins;
 mod policy;
 mod protection;
+mod proxy;
 mod schema;
 mod secret;
 mod settings;
@@ -25,6 +26,7 @@ pub(super) use paths::METADATA;
 pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
+pub(super) use proxy::{ProxyConfig, RouteAccess, RouteRule, Upgrades};
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
@@ -101,6 +103,8 @@ pub struct ServerConfig {
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
     pub(super) backends: Vec<Backend>,
+    /// The settings of a proxy. `None` for an MCP server.
+    pub(super) proxy: Option<ProxyConfig>,
     /// The policy for everything that the server offers.
     rules: PolicyRules,
     path_origin: Origin,
@@ -158,6 +162,12 @@ impl ServerConfig {
 
     pub(super) const fn path_origin(&self) -> &Origin {
         &self.path_origin
+    }
+
+    /// The path of the URL that clients are told: the first MCP path of a proxy, or the path of the endpoint.
+    pub(super) fn resource_path(&self) -> String {
+        let mcp = self.proxy.as_ref().and_then(|proxy| proxy.mcp_paths.first());
+        mcp.map_or_else(|| self.path.clone(), |pattern| pattern.literal_start())
     }
 
     /// Returns the path of the endpoint (`path`), with its leading slash.
@@ -383,9 +393,12 @@ impl Layers {
                 let what = format!("there is no tool {unknown:?}: choose from {}", TOOLS.join(", "));
                 faults.add(Fault::at(self.given("tools", number).origin, what));
             }
+            let backends = number.map(|number| self.backends(number)).unwrap_or_default();
+            let proxy = faults.or_default(self.proxy(number, &backends));
             match self.protection(number) {
                 Err(fault) => faults.add(fault),
                 Ok(protection) => endpoints.push(ServerConfig {
+                    proxy,
                     path: text("path").unwrap_or_default(),
                     name: text("name").unwrap_or_default(),
                     instructions: text("instructions"),
@@ -393,7 +406,7 @@ impl Layers {
                     hosts: texts("allow_host"),
                     origins: texts("allow_origin"),
                     protection,
-                    backends: number.map(|number| self.backends(number)).unwrap_or_default(),
+                    backends,
                     rules: self.rules(number),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,

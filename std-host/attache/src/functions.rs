@@ -1,9 +1,10 @@
 //! `attache functions`: runs a function app, whose MCP triggers become tools, resources and prompts.
 
+mod handler;
 mod http;
 mod new;
 
-use super::config::{Config, ServerConfig};
+use super::config::{Config, Layers, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
@@ -12,6 +13,7 @@ use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
 use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
+use attache_host::proxy::AppCommand;
 use axum::Router;
 use clap::{Args, Subcommand};
 use core::cell::{Cell, OnceCell};
@@ -23,8 +25,9 @@ use std::sync::Arc;
 /// Run a function app, as it is, without its platform: its MCP triggers become tools, resources and prompts
 ///
 /// DIR has the host.json of the app, and its code in Python (v2 model) or Node.js (v4 model), or the build output of
-/// a .NET isolated app. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
-/// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise.
+/// a .NET isolated app. An app whose host.json has the profile mcp-custom-handler, or routes for its custom handler, is a server
+/// of its own: its handler is started, and gets the requests as they are. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
+/// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise; a handler has its own paths.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Functions {
@@ -73,6 +76,10 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
+        if let Some(routes) = builder.host().handler_routes() {
+            let config = handler::config(&self, builder, &routes)?;
+            return self.serve.run_with(config, &|config| Server::new(config.name(), "1.0.0"));
+        }
         let config = self.serve.with_tools(self.config(builder.host())?)?;
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
@@ -127,26 +134,29 @@ impl Functions {
 
     /// The configuration, with the defaults of the platform.
     fn config(&self, host: &HostFile) -> Result<Config, Problem> {
+        let defaults = [("path", "/runtime/webhooks/mcp".to_owned()), ("auth.key_level", "system".to_owned())];
+        let config = self.layers(host, &defaults)?.config()?;
+        check_key(&config, host)?;
+        Ok(config)
+    }
+}
+
+impl Functions {
+    /// The settings, with the defaults of the platform and these.
+    fn layers(&self, host: &HostFile, defaults: &[(&str, String)]) -> Result<Layers, Problem> {
         let mut layers = self.serve.settings.layers()?;
         let directory = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
         let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
         let mut faults = Faults::default();
-        let defaults = [
-            ("listen", "127.0.0.1:7071".to_owned()),
-            ("path", "/runtime/webhooks/mcp".to_owned()),
-            ("name", host.server_name.clone().unwrap_or_else(own)),
-            ("auth.key_level", "system".to_owned()),
-        ];
-        for (key, text) in defaults {
-            faults.or_default(layers.set_default(key, text));
+        let of_all = [("listen", "127.0.0.1:7071".to_owned()), ("name", host.server_name.clone().unwrap_or_else(own))];
+        for (key, text) in of_all.iter().chain(defaults) {
+            faults.or_default(layers.set_default(key, text.clone()));
         }
         if let Some(text) = &host.instructions {
             faults.or_default(layers.set_default("instructions", text.clone()));
         }
         faults.end()?;
-        let config = layers.config()?;
-        check_key(&config, host)?;
-        Ok(config)
+        Ok(layers)
     }
 }
 
@@ -158,9 +168,7 @@ fn unset(name: &str) -> Fault {
 fn check_key(config: &Config, host: &HostFile) -> Result<(), Fault> {
     let needs_key = !host.is_anonymous && !config.listen.is_local();
     let [server] = config.servers.as_slice() else {
-        return Err(Fault::of(
-            "attache functions serves one path: the configuration file may have one [[server]]".to_owned(),
-        ));
+        return Err(Fault::of(ONE_SERVER.to_owned()));
     };
     let is_open = matches!(server.protection.gate, Some(Gate::Open(_)));
     if needs_key && server.protection.keys_file.is_none() && !is_open {
@@ -173,6 +181,8 @@ fn check_key(config: &Config, host: &HostFile) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+const ONE_SERVER: &str = "attache functions serves one app: the configuration file may have one [[server]]";
 
 /// Prints what an app has written before it failed, and returns the advice.
 fn explain(error: &StartError) -> Problem {
@@ -191,6 +201,11 @@ pub(super) fn check(directory: &Path) -> Result<(), Problem> {
     let builder = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
     runtime.block_on(async {
+        if builder.host().handler_routes().is_some() {
+            let handler = AppCommand::handler(&builder).map_err(|error| explain(&error))?;
+            handler.started().await.map_err(|error| explain(&error))?.stop().await;
+            return Ok(());
+        }
         let app = builder.start().await.map_err(|error| explain(&error))?;
         print_entries(&app);
         app.stop().await;

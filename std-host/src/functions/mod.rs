@@ -40,6 +40,7 @@ mod refused;
 mod results;
 mod runtime;
 mod schema;
+mod served;
 mod settings;
 mod start;
 mod watch;
@@ -49,6 +50,14 @@ pub use headers::{WithHeaders, WithHeadersLayer};
 pub use http_call::HttpCall;
 pub use http_trigger::{HttpFunction, HttpLevel};
 pub use settings::{AppSettings, HostFile, InvalidApp};
+
+#[cfg(feature = "proxy")]
+pub(crate) use {
+    app::handler_error,
+    process::Launch,
+    served::{Address, Recipe, Served, Told},
+    start::fresh_id,
+};
 
 use attache_core::tool::Level;
 

@@ -115,8 +115,14 @@ impl Runtime {
         };
         let is_official_python = language == Language::Python && files.is_none();
         let environment = environment(directory, &worker, language.name(), settings, choices);
-        let launch =
-            Launch { program, arguments, environment, directory: directory.to_owned(), worker_directory: worker };
+        let launch = Launch {
+            program,
+            arguments,
+            environment,
+            directory: directory.to_owned(),
+            worker_directory: worker,
+            ..Launch::default()
+        };
         // The library runs plain functions of the official worker on its event loop, where each blocks all others.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let processes = if is_official_python { cores.min(4) } else { 1 };
@@ -325,7 +331,8 @@ fn environment(
         variables.extend(settings.get(name).map(|value| (name.into(), value)));
     }
     let packages = directory.join(".python_packages/lib/site-packages");
-    if language == Language::Python.name() && packages.is_dir() {
+    let may_be_python = [Language::Python, Language::Custom].iter().any(|own| own.name() == language);
+    if may_be_python && packages.is_dir() {
         let before = variables.remove(OsStr::new("PYTHONPATH"));
         let paths = before.iter().flat_map(std::env::split_paths).chain([packages]);
         variables.extend(std::env::join_paths(paths).ok().map(|paths| ("PYTHONPATH".into(), paths)));

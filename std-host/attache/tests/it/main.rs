@@ -21,6 +21,8 @@ mod observability;
 #[cfg(target_os = "linux")]
 mod operation;
 mod program;
+#[cfg(target_os = "linux")]
+mod proxy;
 #[cfg(unix)]
 mod replicas;
 mod running;
