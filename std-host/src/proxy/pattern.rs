@@ -41,7 +41,7 @@ impl RoutePattern {
         let invalid = || InvalidPattern(text.to_owned());
         let inside = text.strip_prefix('/').unwrap_or(text);
         let parts: Vec<&str> = inside.split('/').filter(|part| !part.is_empty()).collect();
-        if super::path::is_ambiguous(&inside.replace(['{', '}', '*', '?'], "")) {
+        if super::path::is_ambiguous(&text.replace(['{', '}', '*', '?'], "")) {
             return Err(invalid());
         }
         let segment = |(number, part): (usize, &&str)| {
