@@ -4,12 +4,13 @@ use super::auth::{self, KeyFiles, OwnIssuer};
 use super::config::{Config, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
-use super::proxy::{self, PreparedApp, Site};
+use super::proxy::{self, PreparedApp, Proxied, Site};
 use super::reach::{Reach, url};
 use super::sign_in::{self, Store};
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
 use attache_host::backend::Backends;
+use attache_host::proxy::Proxy;
 use attache_host::serve::{Ready, TlsFiles, key_administration, not_found};
 use attache_host::{Changes, Limits, Rate, Server, ServerBuilder};
 use axum::Router;
@@ -36,6 +37,8 @@ pub(super) struct Assembled {
     pub(super) backends: Vec<Backends>,
     /// The applications of proxies, which are started before the first request is served.
     pub(super) apps: Vec<PreparedApp>,
+    /// The proxies whose policies can be replaced, by the paths of their servers.
+    pub(super) proxies: Vec<(String, Proxy)>,
     pub(super) ready: Ready,
     pub(super) limits: Limits,
 }
@@ -83,10 +86,7 @@ pub(super) fn assemble(
                 own: own.as_ref(),
             };
             match proxy::routes(&site, proxied, &mut key_files, &ready) {
-                Ok((routes, app)) => {
-                    proxies.push((endpoint.path.clone(), routes));
-                    apps.extend(app);
-                }
+                Ok(proxied) => proxies.push(proxied),
                 Err(fault) => faults.add(fault),
             }
         }
@@ -131,15 +131,18 @@ pub(super) fn assemble(
         router = router
             .route("/", get(move || core::future::ready((StatusCode::NOT_FOUND, text.clone()))).fallback(not_found));
     }
-    let has_proxy_at_root = proxies.iter().any(|(path, _)| path == "/");
+    let has_proxy_at_root = proxies.iter().any(|proxied| proxied.path == "/");
     if !has_proxy_at_root {
         router = router.fallback(not_found);
     }
-    for (path, routes) in proxies {
+    let mut policies = Vec::new();
+    for Proxied { path, routes, mcp, app } in proxies {
         router = proxy::mount(router, &path, routes);
+        apps.extend(app);
+        policies.push((path, mcp));
     }
     let [router, beside] = by_admission(router, config, reach).map(|router| router.merge(ready.routes()));
-    Ok(Assembled { router, beside, changes, backends, apps, ready, limits })
+    Ok(Assembled { router, beside, changes, backends, apps, proxies: policies, ready, limits })
 }
 
 /// A server for the metadata of a proxy, which names the authorization servers of its callers.

@@ -143,6 +143,11 @@ impl ServerConfig {
         self.rules.policy()
     }
 
+    /// Whether the server has rules of a policy.
+    pub(super) const fn has_policy(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {

@@ -28,6 +28,17 @@ pub(super) struct Site<'a> {
     pub(super) own: Option<&'a OwnIssuer>,
 }
 
+/// A server that is a proxy.
+#[derive(Debug)]
+pub(super) struct Proxied {
+    pub(super) path: String,
+    pub(super) routes: Routes,
+    /// The proxy of its MCP paths, which has its policy.
+    pub(super) mcp: Proxy,
+    /// The command of its application.
+    pub(super) app: Option<PreparedApp>,
+}
+
 /// Builds the routes of a server that is a proxy, and the command of its application.
 ///
 /// # Errors
@@ -37,7 +48,7 @@ pub(super) fn routes(
     config: &ProxyConfig,
     key_files: &mut KeyFiles,
     ready: &Ready,
-) -> Result<(Routes, Option<PreparedApp>), Fault> {
+) -> Result<Proxied, Fault> {
     let endpoint = site.endpoint;
     let (upstream, app) = match (&config.app, endpoint.backends.first()) {
         (Some(app), _) => {
@@ -50,13 +61,13 @@ pub(super) fn routes(
         }
         (None, None) => return Err(Fault::of(format!("{} has no application", endpoint.path))),
     };
-    let proxy = proxy(endpoint, config, Proxy::new(upstream));
-    let (watched, path) = (proxy.clone(), endpoint.path.clone());
+    let parts = Parts::of(endpoint, config, Proxy::new(upstream).limits(site.limits));
+    let (watched, path) = (parts.rest.clone(), endpoint.path.clone());
     ready.require(move || (!watched.is_up()).then(|| format!("the application of {path} is not running")));
-    let mut routes = site.base(&proxy, key_files)?;
+    let mut routes = site.base(&parts.rest, key_files)?;
     for rule in &config.routes {
         let door = site.door(rule.access, key_files)?.scopes(rule.scopes.clone());
-        routes = routes.add(rule.pattern.clone(), site.of_path(&proxy, config, &rule.pattern), door);
+        routes = routes.add(rule.pattern.clone(), parts.of_path(config, &rule.pattern), door);
     }
     for pattern in config.mcp_paths.iter().filter(|pattern| config.routes.iter().all(|rule| rule.pattern != **pattern))
     {
@@ -66,9 +77,31 @@ pub(super) fn routes(
             None => (RouteAccess::Server, Vec::new()),
         };
         let door = site.door(access, key_files)?.scopes(scopes);
-        routes = routes.add(pattern.clone(), site.of_path(&proxy, config, pattern), door);
+        routes = routes.add(pattern.clone(), parts.mcp.clone(), door);
     }
-    Ok((routes, app))
+    Ok(Proxied { path: endpoint.path.clone(), routes, mcp: parts.mcp, app })
+}
+
+/// The proxies of an application: for its MCP paths, and for the rest.
+struct Parts {
+    mcp: Proxy,
+    rest: Proxy,
+}
+
+impl Parts {
+    fn of(endpoint: &ServerConfig, config: &ProxyConfig, proxy: Proxy) -> Self {
+        let rest = self::proxy(endpoint, config, proxy);
+        let mcp = if config.upgrades == Upgrades::ExceptMcp { rest.clone().refuse_upgrades() } else { rest.clone() };
+        // Without rules, nothing is held.
+        let mcp = if endpoint.has_policy() { mcp.policy(endpoint.policy()) } else { mcp };
+        Self { mcp, rest }
+    }
+
+    /// The proxy for the paths of a pattern.
+    fn of_path(&self, config: &ProxyConfig, pattern: &RoutePattern) -> Proxy {
+        let is_mcp = config.mcp_paths.iter().any(|mcp| mcp.covers(&pattern.literal_start()));
+        if is_mcp { self.mcp.clone() } else { self.rest.clone() }
+    }
 }
 
 fn proxy(endpoint: &ServerConfig, config: &ProxyConfig, proxy: Proxy) -> Proxy {
@@ -102,12 +135,6 @@ impl Site<'_> {
         let pattern = RoutePattern::parse(&pattern)
             .map_err(|error| Fault::at(self.endpoint.path_origin().clone(), error.to_string()))?;
         Ok(Routes::none().add(pattern, proxy.clone(), door))
-    }
-
-    /// The proxy for the paths of a pattern.
-    fn of_path(&self, proxy: &Proxy, config: &ProxyConfig, pattern: &RoutePattern) -> Proxy {
-        let is_mcp = config.mcp_paths.iter().any(|mcp| mcp.covers(&pattern.literal_start()));
-        if is_mcp && config.upgrades == Upgrades::ExceptMcp { proxy.clone().refuse_upgrades() } else { proxy.clone() }
     }
 
     /// The access checks for a route.

@@ -6,6 +6,7 @@ use super::problem::Problem;
 use super::settings::Settings;
 use super::system::Reload;
 use attache_host::backend::{Backends, Publisher};
+use attache_host::proxy::Proxy;
 use attache_host::serve::Certificate;
 
 /// The parts that can be reloaded while the program serves.
@@ -14,6 +15,8 @@ pub(super) struct Reloadable {
     pub(super) certificate: Option<Certificate>,
     /// In the order of the configuration.
     pub(super) servers: Vec<Reloaded>,
+    /// The proxies of applications, by the paths of their servers.
+    pub(super) proxies: Vec<(String, Proxy)>,
 }
 
 /// A server whose policies can be replaced.
@@ -50,6 +53,16 @@ impl Reloadable {
         let mut faults = Faults::default();
         config.servers.iter().for_each(|server| faults.or_default(server.check_policies()));
         faults.end()?;
+        for (path, proxy) in &self.proxies {
+            match config.servers.iter().find(|server| server.path() == path) {
+                // A proxy without a policy holds no requests, and its routes are built without one.
+                Some(server) if server.has_policy() && !proxy.has_policy() => {
+                    tracing::warn!(path, "a policy was added to a proxy that had none: restart to put it in force");
+                }
+                Some(server) => proxy.replace_policy(server.policy()),
+                None => tracing::warn!(path, "a server was removed from the configuration: restart to stop it"),
+            }
+        }
         for live in &self.servers {
             match config.servers.iter().find(|server| server.path() == live.path) {
                 Some(server) => live.replace_policies(&config, server),

@@ -216,7 +216,9 @@ async fn http(
     let assembled = assemble(config, &reach, make, watch, &store).map_err(|fault| faults.add(fault)).ok();
     let tls = faults.or_default(certificate(config));
     faults.end().map_err(|fault| fault.placed(&config.written))?;
-    let Some(Assembled { router, beside, changes, backends, apps, ready, limits }) = assembled else { return Ok(()) };
+    let Some(Assembled { router, beside, changes, backends, apps, proxies, ready, limits }) = assembled else {
+        return Ok(());
+    };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let reload = system::Reload::take().map_err(Problem::Signals)?;
@@ -235,7 +237,7 @@ async fn http(
             return Err(fault.into());
         }
     };
-    tokio::spawn(Reloadable { settings, certificate: tls.clone(), servers }.follow(reload));
+    tokio::spawn(Reloadable { settings, certificate: tls.clone(), servers, proxies }.follow(reload));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {

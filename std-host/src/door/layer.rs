@@ -49,6 +49,22 @@ pub struct Door {
     budget: Budget,
     /// The scopes that callers need.
     scopes: Arc<[String]>,
+    /// Whether the service can send challenges of this door.
+    #[cfg(feature = "proxy")]
+    is_lent: bool,
+}
+
+/// The challenges of a door, for the service behind it. It is in the extensions of a request.
+#[cfg(feature = "proxy")]
+#[derive(Clone, Debug)]
+pub(crate) struct Challenger(Arc<Checks>);
+
+#[cfg(feature = "proxy")]
+impl Challenger {
+    /// The challenge for a refusal, with the scopes that would do.
+    pub(crate) fn challenge(&self, refusal: Refusal, head: &Parts, scopes: &[String]) -> Option<HeaderValue> {
+        self.0.challenge(refusal, head, scopes.iter().map(String::as_str))
+    }
 }
 
 /// A service behind a [`Door`].
@@ -71,7 +87,14 @@ impl Door {
     pub fn new(auth: Auth) -> Self {
         let checks = Arc::new(Checks::new(auth, &Limits::default()));
         let budget = Budget::new(&Limits::default());
-        Self { checks, observers: Arc::new(Observers::of("door")), budget, scopes: Arc::default() }
+        Self {
+            checks,
+            observers: Arc::new(Observers::of("door")),
+            budget,
+            scopes: Arc::default(),
+            #[cfg(feature = "proxy")]
+            is_lent: false,
+        }
     }
 
     /// Callers need no credentials. `Host`, `Origin` and the rate limits are checked.
@@ -119,6 +142,13 @@ impl Door {
     #[must_use]
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = String>) -> Self {
         self.scopes = scopes.into_iter().collect();
+        self
+    }
+
+    /// Lets the service behind this door send its challenges.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn lent(mut self) -> Self {
+        self.is_lent = true;
         self
     }
 
@@ -275,6 +305,10 @@ where
                 Ok(caller) => head.extensions.insert(caller),
                 Err(response) => return Ok(response.map(Either::Left)),
             };
+            #[cfg(feature = "proxy")]
+            if door.is_lent {
+                head.extensions.insert(Challenger(Arc::clone(&door.checks)));
+            }
             Ok(service.call(Request::from_parts(head, body)).await?.map(Either::Right))
         })
     }

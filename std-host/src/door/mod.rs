@@ -9,4 +9,6 @@ mod rates;
 pub(crate) use checks::{Checks, Out};
 pub(crate) use head::{HeadRefusal, facts, size};
 pub use head::{OverTls, Peer};
+#[cfg(feature = "proxy")]
+pub(crate) use layer::Challenger;
 pub use layer::{Door, Guarded};

@@ -27,3 +27,6 @@ pub const FIELDS: usize = 200;
 
 /// Bytes that each direction of an upgraded connection buffers.
 pub const TUNNEL_BUFFER: usize = 8 * 1024;
+
+/// Tools of one application whose annotations are remembered for `read_only`. Further ones count as tools that write.
+pub const ANNOTATIONS: usize = 10_000;

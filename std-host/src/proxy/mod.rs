@@ -25,6 +25,7 @@ mod answer;
 mod child;
 mod fields;
 pub mod limits;
+mod mcp;
 mod path;
 mod pattern;
 mod principal;

@@ -29,6 +29,8 @@ pub(super) enum Refused {
     Switched,
     /// Nothing came for the time limit.
     Late,
+    /// The policy has to filter the answer, and cannot read it.
+    Withheld,
 }
 
 impl Refused {
@@ -38,7 +40,9 @@ impl Refused {
             Self::Target | Self::Ambiguous | Self::Upgrade => StatusCode::BAD_REQUEST,
             Self::NotServed => StatusCode::NOT_FOUND,
             Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Broken | Self::Length | Self::Switched => StatusCode::BAD_GATEWAY,
+            Self::Unreachable | Self::Broken | Self::Length | Self::Switched | Self::Withheld => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -58,6 +62,7 @@ impl Refused {
             Self::Broken => "the application has closed the connection, or its answer is not HTTP",
             Self::Length => "the answer of the application has two lengths",
             Self::Switched => "the application has changed the protocol without being asked to",
+            Self::Withheld => "the answer of the application cannot be checked against the policy",
             Self::Late => "the application has not answered in time",
         }
     }

@@ -32,7 +32,7 @@ struct Route {
 impl Routes {
     /// All paths of the application, behind this door.
     pub fn new(proxy: Proxy, door: Door) -> Self {
-        Self { routes: Arc::default(), rest: Some(door.layer(proxy)) }
+        Self { routes: Arc::default(), rest: Some(door.lent().layer(proxy)) }
     }
 
     /// No path of the application until one is added with [`add`](Self::add).
@@ -55,7 +55,7 @@ impl Routes {
     #[must_use]
     pub fn add(mut self, pattern: RoutePattern, proxy: Proxy, door: Door) -> Self {
         let routes = Arc::make_mut(&mut self.routes);
-        routes.push(Route { pattern, service: door.layer(proxy) });
+        routes.push(Route { pattern, service: door.lent().layer(proxy) });
         routes.sort_by(|one, other| one.pattern.order(&other.pattern));
         self
     }

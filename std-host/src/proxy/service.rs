@@ -3,12 +3,15 @@
 use super::activity::{Activity, RequestBody};
 use super::answer::cleaned;
 use super::limits::IDLE_TIME;
+use super::mcp::{Admission, McpPolicy};
 use super::path::most_lenient;
 use super::refused::Refused;
 use super::request::{Passing, outgoing, upgrade};
 use super::tunnel;
 use super::upstream::{Unanswered, Upstream};
 use crate::https::causes;
+use crate::limits::Limits;
+use crate::policy::Policy;
 use crate::serve::Tunnel;
 use axum::body::Body;
 use core::convert::Infallible;
@@ -34,6 +37,9 @@ struct Inner {
     passing: Passing,
     idle_time: Duration,
     refuses_upgrades: bool,
+    /// The policy of MCP paths.
+    policy: Option<McpPolicy>,
+    limits: Limits,
 }
 
 impl Proxy {
@@ -45,6 +51,8 @@ impl Proxy {
             passing: Passing::default(),
             idle_time: IDLE_TIME,
             refuses_upgrades: false,
+            policy: None,
+            limits: Limits::default(),
         }))
     }
 
@@ -86,6 +94,31 @@ impl Proxy {
         self.with(|inner| inner.refuses_upgrades = true)
     }
 
+    /// Judges the MCP messages of all requests by a policy. Use it for the paths at which the application serves MCP: other requests
+    /// are refused. Read-only tools are known from the lists that have passed; pins have no effect.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        self.with(|inner| inner.policy = Some(McpPolicy::new(policy)))
+    }
+
+    /// Whether the messages of requests are judged.
+    pub fn has_policy(&self) -> bool {
+        self.0.policy.is_some()
+    }
+
+    /// Replaces the policy of this proxy and of its clones, if it has one. Requests that are under way keep the old one.
+    pub fn replace_policy(&self, policy: Policy) {
+        if let Some(own) = &self.0.policy {
+            own.replace(policy);
+        }
+    }
+
+    /// Sets the limits of bodies that are held until they are judged.
+    #[must_use]
+    pub fn limits(self, limits: &Limits) -> Self {
+        self.with(|inner| inner.limits = limits.clone())
+    }
+
     /// Whether the application is there, as far as this program knows: a process that it has started runs.
     pub fn is_up(&self) -> bool {
         self.0.upstream.is_up()
@@ -117,11 +150,21 @@ impl Inner {
     async fn answer(&self, mut request: Request<Body>) -> Result<Response<Body>, Refused> {
         check(&request)?;
         let client = hyper::upgrade::on(&mut request);
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let (version, upgrade) = (head.version, upgrade(&head));
         if upgrade.is_some() && self.refuses_upgrades {
             return Err(Refused::Upgrade);
         }
+        let (body, due) = match &self.policy {
+            None => (body, None),
+            Some(policy) => match policy.admit(&mut head, body, &self.limits).await {
+                Admission::Answered(answer) => return Ok(answer),
+                Admission::Passed(admitted) => {
+                    let (body, due) = admitted.parts();
+                    (body, Some((policy, due)))
+                }
+            },
+        };
         let origin = self.upstream.origin().await.map_err(|unanswered| self.log(&unanswered))?;
         let request = outgoing(head, upgrade.clone(), &origin, &self.passing).ok_or(Refused::Target)?;
         let activity = Activity::new(self.idle_time);
@@ -146,7 +189,10 @@ impl Inner {
         if !is_read && version < Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(answer)
+        match due {
+            None => Ok(answer),
+            Some((policy, due)) => policy.filter(answer, due).await,
+        }
     }
 
     /// Logs why there is no answer, and returns the part of it that the client may know.

@@ -171,6 +171,10 @@ impl Layers {
                 "mode = \"proxy\" needs one [[server.backend]], with a url, or a command and a url",
             )),
         }
+        let has_mcp_paths = !self.given("upstream.mcp_paths", server).texts.is_empty();
+        if !self.rules(server).is_empty() && !has_mcp_paths {
+            faults.add(fault("mode", "a policy with mode = \"proxy\" needs upstream.mcp_paths, such as [\"/mcp\"]"));
+        }
         faults.end()?;
         self.proxy_settings(server, routes).map(Some)
     }

@@ -1,9 +1,11 @@
 //! `mode = "proxy"`: HTTP applications behind the access checks. Most applications here are scripts: bytes that are sent whatever the
 //! request is.
 
+use crate::access::{Directory, issuer, takes_tokens};
 use crate::running::{Running, attache};
 use core::net::SocketAddr;
 use core::time::Duration;
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -559,6 +561,202 @@ fn handler_that_does_not_start_is_told_with_its_output() {
             let said = String::from_utf8_lossy(&ran.stderr);
             assert_eq!(ran.status.code(), Some(2), "{name}: {said}");
             assert!(words.iter().all(|word| said.contains(word)), "{name}: {said}");
+        }
+    }
+}
+
+#[test]
+fn caller_with_a_token_is_described_to_the_application_and_the_token_stays_here() {
+    let directory = Directory::new("proxy-tokens");
+    let issued = issuer(&directory);
+    let app = App::new(ok);
+    let routes = "[[server.route]]\npath = \"/write/*\"\nscopes = [\"notes.write\"]\n\
+                  [[server.route]]\npath = \"/public\"\nlevel = \"anonymous\"\n";
+    let file = file("tokens", "upstream.mcp_paths = [\"/mcp\"]", &format!("url = \"http://{}\"", app.address), routes);
+    let mut command = program(&["serve", "--listen", "127.0.0.1:0", "--config", &file]);
+    command.args(takes_tokens(&directory));
+    let server = Running::of(command);
+    let bearer = |changes| format!("authorization: Bearer {}\r\n", issued(changes));
+    assert_eq!(status(&get(&server, "/", &bearer(json!({"oid": "o", "email": "ada@example.org"})))), "200");
+    let head = app.head().to_ascii_lowercase();
+    assert_eq!(field(&head, "x-ms-client-principal-id"), Some("o"), "{head}");
+    assert_eq!(field(&head, "x-ms-client-principal-name"), Some("ada@example.org"), "{head}");
+    assert_eq!(field(&head, "x-ms-client-principal-idp"), Some("id.example"), "{head}");
+    assert!(field(&head, "x-ms-client-principal").is_some() && !head.contains("authorization"), "{head}");
+    // A caller without a token is told where to get one, by this program.
+    let refused = get(&server, "/mcp", "");
+    let challenge = "resource_metadata=\"https://api.example/.well-known/oauth-protected-resource/mcp\"";
+    assert!(status(&refused) == "401" && refused.contains(challenge), "{refused}");
+    let metadata = get(&server, "/.well-known/oauth-protected-resource/mcp", "");
+    assert!(metadata.contains("https://id.example"), "{metadata}");
+    assert_eq!(status(&get(&server, "/public", "")), "200");
+    assert!(!app.head().to_ascii_lowercase().contains("x-ms-client-principal"), "{}", app.head());
+    let refused = get(&server, "/write/a", &bearer(json!({})));
+    assert!(status(&refused) == "403" && refused.contains("notes.write"), "{refused}");
+    assert_eq!(status(&get(&server, "/write/a", &bearer(json!({"scope": "notes.write"})))), "200");
+}
+
+/// Posts a message to the MCP path.
+fn post(server: &Running, fields: &str, body: &str) -> String {
+    exchange(
+        server,
+        &format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n{fields}\r\n{body}",
+            body.len()
+        ),
+    )
+}
+
+/// An application that answers with the body of the request as its result, in the form that its field `x-form` names.
+fn mirror(stream: &mut TcpStream, head: &str) {
+    let head = head.to_ascii_lowercase();
+    let length = field(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).expect("a body");
+    let body = String::from_utf8(body).expect("UTF-8");
+    let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get"},{"name":"set"}]}}"#;
+    let (kind, more, body) = match field(&head, "x-form") {
+        Some("list") => ("application/json", "", list.to_owned()),
+        Some("events") => ("text/event-stream", "", format!(": hello\n\nid: 7\ndata: {list}\n\n")),
+        Some("gzip") => ("application/json", "content-encoding: gzip\r\n", list.to_owned()),
+        Some("text") => ("text/plain", "", list.to_owned()),
+        Some("twice") => ("application/json", "", list.replace("\"result\"", "\"result\":{},\"result\"")),
+        _ => ("application/json", "", body),
+    };
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{more}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+#[test]
+fn message_that_two_parsers_could_read_in_two_ways_does_not_reach_an_application_with_a_policy() {
+    let app = App::new(mirror);
+    let server = serve("judged", &app, "upstream.mcp_paths = [\"/mcp\"]\ndeny = [\"set*\"]", "");
+    let call = |name: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#);
+    let gzip = "content-encoding: gzip\r\n";
+    for (name, fields, body, expected) in [
+        ("hidden", "", call("set"), "200"),
+        ("escaped", "", call("s\\u0065t"), "200"),
+        ("encoded", gzip, call("get"), "415"),
+        ("charset", "content-type: application/json; charset=utf-16\r\n", call("get"), "415"),
+        ("twice", "", call("get").replace("\"name\"", "\"name\":\"set\",\"name\""), "400"),
+        ("case", "", call("get").replace("\"name\"", "\"Name\":\"set\",\"name\""), "400"),
+        ("method", "", call("get").replace("\"method\"", "\"METHOD\":\"ping\",\"method\""), "400"),
+        ("mirror", "mcp-method: tools/list\r\n", call("get"), "400"),
+        ("name mirror", "mcp-method: tools/call\r\nmcp-name: other\r\n", call("get"), "400"),
+        ("bom", "", format!("\u{feff}{}", call("get")), "400"),
+        ("not JSON", "", "tools/call".to_owned(), "400"),
+        ("unknown method", "", call("get").replace("tools/call", "skills/get"), "200"),
+        ("large", "", call(&"x".repeat(5 * 1024 * 1024)), "413"),
+    ] {
+        let answer = post(&server, fields, &body);
+        assert_eq!(status(&answer), expected, "{name}: {answer}");
+        assert!(answer.contains("\"error\""), "{name}: {answer}");
+    }
+    // A method of another kind gets no body past the policy either.
+    for method in ["PUT", "PATCH", "DELETE", "GET"] {
+        let body = call("set");
+        let request = format!(
+            "{method} /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = exchange(&server, &request);
+        assert!(answer.contains("Unknown tool"), "{method}: {answer}");
+    }
+    assert_eq!(app.requests(), 0, "{:?}", app.heads.lock());
+    // What is allowed passes byte by byte, and so does its answer.
+    let body = "{ \"jsonrpc\":\"2.0\",\"id\" : 1.0e0,\n\"method\":\"tools/call\",\"params\":{\"name\":\"get\",\"arguments\":{\"a\":1.50}}}";
+    let answer = post(&server, "accept-encoding: gzip\r\n", body);
+    assert!(answer.ends_with(body), "{answer}");
+    assert!(!app.head().to_ascii_lowercase().contains("accept-encoding"), "{}", app.head());
+    // Other paths stream, whatever the policy says.
+    assert_eq!(status(&get(&server, "/other", "")), "200");
+}
+
+#[test]
+fn list_is_filtered_in_each_form_and_withheld_if_it_cannot_be_read() {
+    let app = App::new(mirror);
+    let server = serve("lists", &app, "upstream.mcp_paths = [\"/mcp\"]\ndeny = [\"set*\"]", "");
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    for (form, expected) in [
+        ("list", Some("\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"get\"}]}}")),
+        ("events", Some("id: 7\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"get\"}]}}")),
+        ("gzip", None),
+        ("text", None),
+        ("twice", None),
+    ] {
+        let answer = post(&server, &format!("x-form: {form}\r\n"), list);
+        match expected {
+            Some(expected) => assert!(status(&answer) == "200" && answer.contains(expected), "{form}: {answer}"),
+            None => assert!(status(&answer) == "502" && !answer.contains("set"), "{form}: {answer}"),
+        }
+    }
+    let stream = get(&server, "/mcp", "x-form: events\r\naccept: text/event-stream\r\n");
+    assert!(stream.contains("\"get\"") && !stream.contains("\"set\""), "a stream that is resumed: {stream}");
+}
+
+/// A port that is free at the moment.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+#[test]
+fn official_servers_run_unchanged_as_handlers_behind_keys_and_behind_tokens() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
+    let foreign = root.join("target/foreign");
+    if !foreign.join("venv").is_dir() {
+        let required = std::env::var_os("FOREIGN_CLIENTS").is_some_and(|wish| wish == "required");
+        assert!(!required, "the official packages are missing: run tests/foreign/setup");
+        let _ = writeln!(std::io::stderr(), "skipped: run tests/foreign/setup");
+        return;
+    }
+    let tokens = Directory::new("proxy-official");
+    let issued = issuer(&tokens);
+    let token = tokens.path("token");
+    std::fs::write(&token, issued(json!({}))).expect("written");
+    let keys = tokens.path("keys.json");
+    let added = attache(&["key", "add", "default", "--keys-file", &keys]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&added.stdout).into_owned() + &String::from_utf8_lossy(&added.stderr);
+    let key = said.split_whitespace().max_by_key(|word| word.len()).expect("a key").to_owned();
+    let python = |path: &str| foreign.join(path).join("bin/python").to_str().expect("UTF-8").to_owned();
+    let script = |name: &str| root.join("tests/foreign").join(name).to_str().expect("UTF-8").to_owned();
+    for (name, interpreter, arguments) in [
+        ("python-1", python("older/1.30.0"), [script("server.py"), "streamable-http".to_owned()]),
+        ("python-2", python("venv"), [script("server.py"), "streamable-http".to_owned()]),
+        ("typescript", "node".to_owned(), [script("server.mjs"), "http".to_owned()]),
+    ] {
+        let app = directory(name);
+        let port = free_port().to_string();
+        let host = json!({"version": "2.0", "configurationProfile": "mcp-custom-handler", "customHandler": {
+            "description": {"defaultExecutablePath": interpreter, "arguments": [arguments[0], arguments[1], port]},
+            "port": port,
+        }});
+        std::fs::write(app.join("host.json"), host.to_string()).expect("written");
+        let app = app.to_str().expect("UTF-8");
+        let by_token = takes_tokens(&tokens);
+        let by_token: Vec<&str> = by_token.iter().map(String::as_str).collect();
+        let by_key = ["--auth-keys-file", &keys];
+        for (flags, credentials) in
+            [(&by_key[..], ["--key", key.as_str()]), (&by_token[..], ["--token-file", token.as_str()])]
+        {
+            let server = Running::of(program(&[&["functions", "--listen", "127.0.0.1:0"], flags, &[app]].concat()));
+            let url = format!("http://{}/mcp", server.address());
+            let run = |arguments: &[&str]| {
+                let ran = attache(&[arguments, &credentials].concat()).output().expect("it runs");
+                (ran.status.success(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+            };
+            for (arguments, words) in [
+                (&["list", url.as_str()][..], "echo"),
+                (&["call", &url, "echo", r#"{"text":"Grüße"}"#], "Grüße"),
+                (&["call", &url, "steps", r#"{"count":3}"#], "done"),
+            ] {
+                let (succeeded, said) = run(arguments);
+                assert!(succeeded && said.contains(words), "{name} {flags:?} {arguments:?}: {said}");
+            }
+            let refused = attache(&["list", &url]).output().expect("it runs");
+            assert!(String::from_utf8_lossy(&refused.stderr).contains("401"), "{name} {flags:?}: {refused:?}");
         }
     }
 }
