@@ -4,15 +4,19 @@
 //! `conformance client --command target/debug/examples/conformance_client --suite core`
 
 use attache_host::client::{
-    Call, Client, ClientBuilder, Error, Event, List, Question, QuestionMethod, RawJson, Request, Version,
+    Call, Client, ClientBuilder, Credential, Error, Event, List, Question, QuestionMethod, RawJson, Request, SignIn,
+    Version,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let url = std::env::args().next_back().ok_or("usage: conformance_client URL")?;
     let scenario = std::env::var("MCP_CONFORMANCE_SCENARIO").unwrap_or_default();
-    let client = connected(&url).await?;
+    let client = connected(&url, scenario.starts_with("auth/")).await?;
     match scenario.as_str() {
         "initialize" => {}
         "sep-2322-client-request-state" => request_state(&client).await?,
@@ -35,7 +39,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
 }
 
 /// Connects with the revision that the suite names.
-async fn connected(url: &str) -> Result<Client, Error> {
+async fn connected(url: &str, signs_in: bool) -> Result<Client, Error> {
     let version = std::env::var("MCP_CONFORMANCE_PROTOCOL_VERSION").ok();
     let version = version.and_then(|date| Version::parse(date.as_bytes()));
     let capabilities = json!({"elicitation": {"form": {"applyDefaults": true}}, "sampling": {}, "roots": {}});
@@ -43,10 +47,53 @@ async fn connected(url: &str) -> Result<Client, Error> {
     let builder = || -> ClientBuilder {
         Client::builder("attache-conformance", "1.0").capabilities(capabilities.clone()).answers(answer)
     };
+    let builder = || -> Result<ClientBuilder, Error> {
+        match signs_in {
+            true => Ok(builder().credential(Credential::Source(Arc::new(sign_in(url)?)))),
+            false => Ok(builder()),
+        }
+    };
     match version {
-        Some(version) => builder().version(version).http(url).await,
-        None => builder().http(url).await,
+        Some(version) => builder()?.version(version).http(url).await,
+        None => builder()?.http(url).await,
     }
+}
+
+/// A sign-in with the client of the scenario, at the suite's authorization server, which asks nobody.
+fn sign_in(url: &str) -> Result<SignIn, Error> {
+    let context: Value = std::env::var("MCP_CONFORMANCE_CONTEXT")
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let sign_in = SignIn::new("attache-conformance", url)?
+        .client_document("https://conformance-test.local/client-metadata.json")
+        .on_page(|_, page| {
+            let page = page.to_owned();
+            tokio::spawn(async move { visit(&page).await });
+        });
+    Ok(match context["client_id"].as_str() {
+        Some(id) => sign_in.client(id, context["client_secret"].as_str().map(str::to_owned)),
+        None => sign_in,
+    })
+}
+
+/// Opens a page, and follows its redirects.
+async fn visit(page: &str) -> Result<(), Box<dyn core::error::Error + Send + Sync>> {
+    let mut url = page.to_owned();
+    while let Some(rest) = url.strip_prefix("http://") {
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let mut stream = TcpStream::connect(authority).await?;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let location = answer.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("location").then(|| value.to_owned())
+        });
+        url = location.unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Lists everything, and uses each entry once.

@@ -4,6 +4,8 @@ use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
 use crate::budget::Budget;
 use crate::call::{CompletionRequest, IntoToolOutput};
+#[cfg(feature = "oauth-client")]
+use crate::downstream::{Downstream, Downstreams};
 use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
@@ -21,8 +23,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct ServerBuilder {
     path: String,
+    /// Whether the endpoint offers the transport of revision 2024-11-05, too.
+    #[cfg(feature = "axum")]
+    has_http_sse: bool,
     server: Server,
     states: States,
+    #[cfg(feature = "oauth-client")]
+    downstreams: Downstreams,
 }
 
 /// A path that does not begin with a slash.
@@ -46,7 +53,15 @@ impl Server {
     /// others.
     #[expect(clippy::new_ret_no_self, reason = "an author writes the name of what is built, not of its builder")]
     pub fn new(name: &str, version: &str) -> ServerBuilder {
-        ServerBuilder { path: "/mcp".to_owned(), server: Self::empty(name, version), states: States::default() }
+        ServerBuilder {
+            path: "/mcp".to_owned(),
+            #[cfg(feature = "axum")]
+            has_http_sse: false,
+            server: Self::empty(name, version),
+            states: States::default(),
+            #[cfg(feature = "oauth-client")]
+            downstreams: Downstreams::default(),
+        }
     }
 }
 
@@ -113,6 +128,25 @@ impl ServerBuilder {
     #[must_use]
     pub fn request_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
         self.server.passed.declare::<T>();
+        self
+    }
+
+    /// Lets handlers get tokens for another server by [`Ctx::token_for`], as its `resource` is named. Keeps the access tokens of
+    /// callers if the grant needs them.
+    #[cfg(feature = "oauth-client")]
+    #[must_use]
+    pub fn downstream(mut self, tokens: Downstream) -> Self {
+        self.server.keeps_caller_tokens |= tokens.needs_caller_token();
+        self.downstreams.add(tokens);
+        self
+    }
+
+    /// Keeps the verified access tokens of callers during their calls, for backends that get tokens on behalf of callers
+    /// ([`Bridge::downstream`](crate::bridge::Bridge::downstream)). Handlers cannot read them.
+    #[cfg(feature = "oauth-client")]
+    #[must_use]
+    pub const fn keep_caller_tokens(mut self) -> Self {
+        self.server.keeps_caller_tokens = true;
         self
     }
 
@@ -362,6 +396,15 @@ impl ServerBuilder {
         Ok(self)
     }
 
+    /// Also offers the transport of revision 2024-11-05 (HTTP with SSE) for clients that know no other: a stream of
+    /// events at `PATH/sse`, and messages to `PATH/message`. A stream and its messages have to reach the same process.
+    #[cfg(feature = "axum")]
+    #[must_use]
+    pub fn http_sse(mut self) -> Self {
+        self.has_http_sse = true;
+        self
+    }
+
     /// The host names, without port, by which clients call this server. They replace those of the
     /// machine itself. If empty, the `Host` header is not checked: do that only if a proxy in front
     /// has checked it.
@@ -428,7 +471,11 @@ impl ServerBuilder {
 
     /// Finishes the server.
     pub fn build(self) -> Arc<Server> {
-        self.server.changes.share(self.states);
+        #[cfg(feature = "oauth-client")]
+        let states = self.states.with(self.downstreams);
+        #[cfg(not(feature = "oauth-client"))]
+        let states = self.states;
+        self.server.changes.share(states);
         self.server.keeps_within_budget();
         self.server.meet_neighbours();
         self.server.auth().prepare();
@@ -460,9 +507,13 @@ impl ServerBuilder {
     /// Returns the router of the endpoint only, at its path.
     #[cfg(feature = "axum")]
     pub fn endpoint<S: Clone + Send + Sync + 'static>(self) -> axum::Router<S> {
-        let path = self.path.clone();
-        let service = crate::http::McpService::new(self.build());
+        let (path, has_http_sse) = (self.path.clone(), self.has_http_sse);
+        let server = self.build();
+        let service = crate::http::McpService::new(Arc::clone(&server));
         let mut router = axum::Router::new().without_v07_checks().route_service(&path, service.clone());
+        if has_http_sse {
+            router = router.merge(crate::http::HttpSse::routes(server, &path));
+        }
         if !path.ends_with('/') {
             // People add a slash to the URL, and clients do not correct it.
             router = router.route_service(&format!("{path}/"), service);

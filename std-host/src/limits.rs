@@ -293,6 +293,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// container runtimes kill it after ten seconds or more.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// Most bytes of an answer that are kept for observers: enough to see what went wrong.
+pub const ANSWER_KEPT: usize = 16 * 1024;
+
 /// Largest answer of a tool, in bytes.
 pub const RESULT: usize = 16 * 1024 * 1024;
 
@@ -424,6 +427,11 @@ pub const KEY: usize = 32;
 /// hour.
 pub const SEEN_TOKENS: usize = 4096;
 
+/// The grants of an issuer that have ended and whose access tokens are refused before they expire. Each takes about 80 bytes, and a
+/// person has to sign in for each.
+#[cfg(feature = "tokens")]
+pub(crate) const REVOKED_GRANTS: usize = 65_536;
+
 /// The shortest interval between fetches of an issuer's keys for tokens that name an unknown key.
 /// New keys of an issuer work at once, and the issuer is not asked more often for keys that it does
 /// not have.
@@ -445,6 +453,10 @@ pub const TOKEN: usize = 16 * 1024;
 
 /// The timeout for fetching an issuer's metadata and keys: a client is waiting for it.
 pub const FETCH_TIME: Duration = Duration::from_secs(5);
+
+/// The time for which the metadata of an issuer at which people sign in is cached.
+#[cfg(feature = "authorization-server")]
+pub const PROVIDER_AGE: Duration = Duration::from_secs(3600);
 
 /// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;

@@ -13,6 +13,7 @@ mod device;
 mod device_log;
 mod discovery;
 mod door;
+mod downstream;
 mod endpoint;
 mod foreign;
 mod forms;
@@ -50,6 +51,8 @@ mod questions;
 mod registration;
 mod results;
 mod revisions;
+#[cfg(unix)]
+mod serial;
 mod servers;
 mod sessions;
 mod signatures;

@@ -239,6 +239,24 @@ async fn official_example_server_is_used_over_all_its_transports() {
     }
 }
 
+/// The scenarios of sign-in that the suite has for both revisions.
+const SIGN_IN: [&str; 14] = [
+    "auth/metadata-default",
+    "auth/metadata-var1",
+    "auth/metadata-var2",
+    "auth/metadata-var3",
+    "auth/basic-cimd",
+    "auth/scope-from-www-authenticate",
+    "auth/scope-from-scopes-supported",
+    "auth/scope-omitted-when-undefined",
+    "auth/scope-step-up",
+    "auth/scope-retry-limit",
+    "auth/token-endpoint-auth-basic",
+    "auth/token-endpoint-auth-post",
+    "auth/token-endpoint-auth-none",
+    "auth/pre-registration",
+];
+
 #[test]
 fn public_suite_finds_no_fault_in_the_client() {
     let Some(_) = packages() else { return };
@@ -260,9 +278,23 @@ fn public_suite_finds_no_fault_in_the_client() {
                 "json-schema-2020-12-preservation",
             ],
         ),
+        ("2025-03-26", &["auth/2025-03-26-oauth-metadata-backcompat"]),
+        ("2025-11-25", &SIGN_IN),
+        ("2026-07-28", &SIGN_IN),
         (
             "2026-07-28",
             &[
+                "auth/resource-mismatch",
+                "auth/offline-access-scope",
+                "auth/offline-access-not-supported",
+                "auth/authorization-server-migration",
+                "auth/iss-supported",
+                "auth/iss-not-advertised",
+                "auth/iss-supported-missing",
+                "auth/iss-wrong-issuer",
+                "auth/iss-unexpected",
+                "auth/iss-normalized",
+                "auth/metadata-issuer-mismatch",
                 "tools_call",
                 "request-metadata",
                 "sep-2322-client-request-state",

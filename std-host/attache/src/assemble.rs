@@ -1,17 +1,19 @@
 //! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
 use super::auth::{self, KeyFiles, OwnIssuer};
-use super::config::{Config, METADATA, Rates, Secret, ServerConfig};
+use super::config::{Backend, Config, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use super::proxy::{self, PreparedApp, Proxied, Site};
 use super::reach::{Reach, url};
 use super::sign_in::{self, Store};
+use super::sign_in_pages;
 use attache_core::auth::{ANY, Gate};
 use attache_host::auth::{Issuer, IssuerSettings, Unauthenticated};
 use attache_host::backend::Backends;
 use attache_host::proxy::Proxy;
 use attache_host::serve::{Ready, TlsFiles, key_administration, not_found};
+use attache_host::sign_in::SignIn;
 use attache_host::{Changes, Limits, Rate, Server, ServerBuilder};
 use axum::Router;
 use axum::extract::Request;
@@ -22,6 +24,7 @@ use hmac::{Hmac, Mac};
 use http::StatusCode;
 use sha2::Sha256;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Creates the server of an endpoint from its configuration.
 pub(super) type MakeServer<'a> = &'a dyn Fn(&ServerConfig) -> ServerBuilder;
@@ -62,11 +65,18 @@ pub(super) fn assemble(
     let limits = limits(config, reach);
     let sign_in = config.sign_in.as_ref();
     let sign_in = sign_in.map(|sign_in| sign_in::server(config, sign_in, reach.address, store, &limits)).transpose()?;
-    let own = config
-        .sign_in
-        .as_ref()
-        .zip(sign_in.as_ref())
-        .map(|(config, server)| OwnIssuer { issuer: config.issuer.clone(), key_set: server.key_set() });
+    let pages = config.sign_in_pages.as_ref();
+    let pages = pages
+        .map(|pages| sign_in_pages::pages(config, pages, reach.address, store, all_hosts(config, reach), &limits))
+        .transpose()?;
+    if let Some(endpoint) = config.servers.iter().find(|endpoint| way_in(endpoint, reach).is_some()) {
+        people_are_real(config, endpoint, reach)?;
+    }
+    let own = config.sign_in.as_ref().zip(sign_in.as_ref()).map(|(config, server)| OwnIssuer {
+        issuer: config.issuer.clone(),
+        key_set: server.key_set(),
+        revocations: server.revocations(),
+    });
     let (mut changes, mut backends) = (Vec::new(), Vec::new());
     let (mut key_files, mut faults) = (KeyFiles::default(), Faults::default());
     let (mut router, mut mounted) = (Router::new().without_v07_checks(), HashSet::new());
@@ -83,7 +93,7 @@ pub(super) fn assemble(
                 hosts: hosts(endpoint, reach),
                 url: url(reach.address, &endpoint.resource_path(), tls),
                 limits: &limits,
-                own: own.as_ref(),
+                credentials: (own.as_ref(), pages.as_ref()),
             };
             match proxy::routes(&site, proxied, &mut key_files, &ready) {
                 Ok(proxied) => proxies.push(proxied),
@@ -95,7 +105,8 @@ pub(super) fn assemble(
             Some(_) => metadata_server(endpoint, reach),
             None => served(make, endpoint, reach),
         };
-        let server = server.and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, own.as_ref()));
+        let server = server
+            .and_then(|server| protected(server, endpoint, reach, tls, &mut key_files, (own.as_ref(), pages.as_ref())));
         let server = match server {
             Ok(server) => watch(sealed(server, endpoint, config.seal.as_ref())).limits(limits.clone()),
             Err(fault) => {
@@ -117,6 +128,16 @@ pub(super) fn assemble(
     if let (Some(root), false) = (root, mounted.contains(METADATA)) {
         router = router.merge(root);
     }
+    let has_proxy_at_root = proxies.iter().any(|proxied| proxied.path == "/");
+    let mut policies = Vec::new();
+    for Proxied { path, routes, mcp, app } in proxies {
+        router = proxy::mount(router, &path, routes);
+        apps.extend(app);
+        policies.push((path, mcp));
+    }
+    if let Some(pages) = &pages {
+        router = pages.around(router);
+    }
     if let Some(server) = sign_in {
         router = router.merge(server.hosts(all_hosts(config, reach)).routes());
     }
@@ -131,17 +152,10 @@ pub(super) fn assemble(
         router = router
             .route("/", get(move || core::future::ready((StatusCode::NOT_FOUND, text.clone()))).fallback(not_found));
     }
-    let has_proxy_at_root = proxies.iter().any(|proxied| proxied.path == "/");
-    if !has_proxy_at_root {
-        router = router.fallback(not_found);
-    }
-    let mut policies = Vec::new();
-    for Proxied { path, routes, mcp, app } in proxies {
-        router = proxy::mount(router, &path, routes);
-        apps.extend(app);
-        policies.push((path, mcp));
-    }
-    let [router, beside] = by_admission(router, config, reach).map(|router| router.merge(ready.routes()));
+    let [router, beside] = by_admission(router, config, reach).map(|router| {
+        let router = router.merge(ready.routes());
+        if has_proxy_at_root { router } else { router.fallback(not_found) }
+    });
     Ok(Assembled { router, beside, changes, backends, apps, proxies: policies, ready, limits })
 }
 
@@ -245,6 +259,25 @@ fn exposed(endpoint: &ServerConfig, reach: &Reach, tls: Option<&TlsFiles>) -> Re
     Ok(())
 }
 
+/// Refuses to let people of a development provider in from other machines.
+fn people_are_real(config: &Config, endpoint: &ServerConfig, reach: &Reach) -> Result<(), Fault> {
+    let pages = config.sign_in_pages.iter().flat_map(|pages| &pages.providers);
+    let local =
+        pages.filter(|provider| !provider.issuer.is_empty()).find(|provider| Issuer::is_local(&provider.issuer));
+    match (local, way_in(endpoint, reach)) {
+        (Some(provider), Some(way_in)) => Err(Fault::at(
+            provider.origin.clone(),
+            format!(
+                "the issuer {} of provider {:?} is on this machine, and {} is reachable from other machines ({way_in}): the people of a \
+                 development issuer are made up, and everyone could sign in. Set the URL by which browsers reach the issuer, or listen on a \
+                 loopback address without a public name",
+                provider.issuer, provider.name, endpoint.path
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Adds to the server the credentials that its callers need.
 fn protected(
     server: ServerBuilder,
@@ -252,7 +285,7 @@ fn protected(
     reach: &Reach,
     tls: Option<&TlsFiles>,
     key_files: &mut KeyFiles,
-    own: Option<&OwnIssuer>,
+    (own, pages): (Option<&OwnIssuer>, Option<&Arc<SignIn>>),
 ) -> Result<ServerBuilder, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let is_own = |issuer: &str| own.is_some_and(|own| own.issuer == issuer);
@@ -261,7 +294,7 @@ fn protected(
         complain(&format!("warning: any application with a token for this server may call {path}"));
     }
     let url = url(reach.address, &endpoint.resource_path(), tls);
-    match auth::of(endpoint, &url, key_files, own)? {
+    match auth::of(endpoint, &url, key_files, own, pages)? {
         Some(auth) => Ok(server.auth(auth)),
         None => Ok(server),
     }
@@ -342,6 +375,11 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?
         .origins(endpoint.origins.clone());
+    let server = match endpoint.backends.iter().any(Backend::needs_caller_token) {
+        true => server.keep_caller_tokens(),
+        false => server,
+    };
+    let server = if endpoint.http_sse { server.http_sse() } else { server };
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(
             "warning: the Host header is not checked for {} (DNS rebinding): set --allow-host",

@@ -32,14 +32,23 @@ impl Watchdog {
     }
 }
 
-/// Returns the supervision of all children. The program also runs without a watchdog or a state file,
-/// and says so in the log.
+/// Returns the supervision of the children of backends. It has no watchdog if no backend has children.
 pub(super) fn supervision(config: &Config) -> Supervision {
-    let ChildLimits { most, state_directory } = &config.children;
-    let supervision = Supervision::new(*most);
     let has_children = config.servers.iter().flat_map(|server| &server.backends).any(|backend| backend.has_children());
+    if has_children { with_watchdog(config) } else { Supervision::new(config.children.most) }
+}
+
+/// Returns the supervision of all children of the program, with a watchdog and a state file. The program also runs
+/// without these two, and says so in the log.
+pub(super) fn with_watchdog(config: &Config) -> Supervision {
+    config.children.supervision.get_or_init(|| start(&config.children)).clone()
+}
+
+fn start(limits: &ChildLimits) -> Supervision {
+    let ChildLimits { most, state_directory, .. } = limits;
+    let supervision = Supervision::new(*most);
     // Other systems than Unix have no process groups.
-    if !has_children || !cfg!(unix) {
+    if !cfg!(unix) {
         return supervision;
     }
     let directory = state_directory.clone().unwrap_or_else(default_directory);

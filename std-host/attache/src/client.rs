@@ -3,13 +3,16 @@
 mod failure;
 mod print;
 mod reach;
+mod sign_in;
 
 use attache_host::Level;
 use attache_host::client::{Call as Running, Client, Error, Event, List as Of, RawJson, Request};
 use clap::Args;
 use failure::{Failure, report};
+pub(super) use print::clean;
 use print::{print_list, print_log, print_progress, print_resource, print_result};
 use reach::Reach;
+pub(super) use sign_in::SignOut;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -21,7 +24,8 @@ use std::process::ExitCode;
     after_help = AFTER
 )]
 pub(super) struct List {
-    /// The URL of the server, such as http://127.0.0.1:8080/mcp.
+    /// The URL of the server, such as http://127.0.0.1:8080/mcp, or the serial port of a board, such
+    /// as serial:/dev/ttyACM0.
     #[arg(value_name = "URL", required_unless_present = "command", conflicts_with = "command")]
     url: Option<String>,
 
@@ -88,7 +92,8 @@ Examples:
   attache list http://127.0.0.1:8080/mcp
   attache call http://127.0.0.1:8080/mcp echo '{\"text\":\"hello\"}'
   attache call echo '{\"message\":\"hello\"}' -- npx -y @modelcontextprotocol/server-everything
-  attache read --token-file token.txt https://mcp.example.com/mcp file:///readme";
+  attache read --token-file token.txt https://mcp.example.com/mcp file:///readme
+  attache list --sign-in https://mcp.example.com/mcp";
 
 impl List {
     pub(super) fn run(self) -> ExitCode {

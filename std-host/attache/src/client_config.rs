@@ -1,5 +1,9 @@
 //! Writes the configuration file that a client needs to find the servers of this program.
 
+mod foundry;
+
+pub(super) use foundry::Credential;
+
 use super::config::{Config, ServerConfig};
 use super::reach::url;
 use attache_core::http::LOOPBACK;
@@ -20,11 +24,27 @@ pub(super) enum Client {
     Claude,
     /// Cursor: `.cursor/mcp.json`. The key is taken from the variable ATTACHE_KEY.
     Cursor,
+    /// Microsoft Foundry: connections of a project, and the tools of an agent that use them. Replace the names in ${...}.
+    Foundry,
+}
+
+/// What the operator wants to be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'w> {
+    pub(super) client: Client,
+    /// The client id that the clients use. `None` takes that of the configuration.
+    pub(super) client_id: Option<&'w str>,
+    /// The credential of an agent. `None` takes the one that fits the configuration.
+    pub(super) credential: Option<Credential>,
 }
 
 /// Returns one document with all servers, for clients that connect over HTTP. `address` is where
 /// the program listens.
-pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketAddr>) -> Value {
+pub(super) fn over_http(wanted: Wanted<'_>, config: &Config, address: Option<SocketAddr>) -> Value {
+    let Wanted { client, client_id, credential } = wanted;
+    if client == Client::Foundry {
+        return over_connections(config, address, client_id, credential);
+    }
     let (mut servers, mut inputs) = (Map::new(), Vec::new());
     let several = config.servers.len() > 1;
     for (name, endpoint) in named(&config.servers) {
@@ -36,15 +56,37 @@ pub(super) fn over_http(client: Client, config: &Config, address: Option<SocketA
             let id = if several { format!("key-{name}") } else { "key".to_owned() };
             server["headers"] = json!({ "x-functions-key": match client {
                 Client::Vscode => format!("${{input:{id}}}"),
-                Client::Claude => "${ATTACHE_KEY}".to_owned(),
                 Client::Cursor => "${env:ATTACHE_KEY}".to_owned(),
+                Client::Claude | Client::Foundry => "${ATTACHE_KEY}".to_owned(),
             }});
             let description = if several { format!("API key of {name}") } else { "API key of the server".to_owned() };
             inputs.push(json!({ "type": "promptString", "id": id, "description": description, "password": true }));
         }
+        if let Some(id) = client_id.or(endpoint.protection.client_id.as_deref()) {
+            match client {
+                Client::Cursor => server["auth"] = json!({ "CLIENT_ID": id, "scopes": endpoint.protection.scopes }),
+                _ => server["oauth"] = json!({ "clientId": id }),
+            }
+        }
         servers.insert(name, server);
     }
     document(client, servers, inputs)
+}
+
+/// Returns the connections of a Foundry project with all servers, and the tools that use them.
+fn over_connections(
+    config: &Config,
+    address: Option<SocketAddr>,
+    client_id: Option<&str>,
+    credential: Option<Credential>,
+) -> Value {
+    let all = named(&config.servers).into_iter().map(|(name, endpoint)| {
+        let url = public_url(endpoint, address, config.tls.as_ref());
+        let client_id = client_id.or(endpoint.protection.client_id.as_deref());
+        foundry::connection(&name, &url, endpoint, config, credential, client_id)
+    });
+    let (connections, tools): (Vec<_>, Vec<_>) = all.map(|[connection, tool]| (connection, tool)).unzip();
+    json!({ "connections": connections, "tools": tools })
 }
 
 /// Returns the document for the first server, which the client starts itself.
@@ -67,7 +109,7 @@ fn document(client: Client, servers: Map<String, Value>, inputs: Vec<Value>) -> 
     match client {
         Client::Vscode if inputs.is_empty() => json!({ "servers": servers }),
         Client::Vscode => json!({ "servers": servers, "inputs": inputs }),
-        Client::Claude | Client::Cursor => json!({ "mcpServers": servers }),
+        Client::Claude | Client::Cursor | Client::Foundry => json!({ "mcpServers": servers }),
     }
 }
 
@@ -89,7 +131,7 @@ fn named(servers: &[ServerConfig]) -> Vec<(String, &ServerConfig)> {
 
 /// The URL that clients use: the public URL if it is set, otherwise one with the first allowed
 /// host, otherwise the address.
-fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
+pub(super) fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<&TlsFiles>) -> String {
     let ServerConfig { hosts, protection, .. } = endpoint;
     let path = &endpoint.resource_path();
     if let Some(resource) = &protection.resource {
@@ -111,6 +153,14 @@ fn public_url(endpoint: &ServerConfig, address: Option<SocketAddr>, tls: Option<
         }
         _ => url(address, path, tls),
     }
+}
+
+/// Whether a URL is for clients on this machine only.
+pub(super) fn is_local(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    LOOPBACK
+        .iter()
+        .any(|name| host.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])))
 }
 
 /// Returns the first of the allowed hosts that is not a name of the machine itself.

@@ -10,28 +10,32 @@ mod paths;
 mod pins;
 mod policy;
 mod protection;
+mod providers;
 mod proxy;
 mod schema;
 mod secret;
 mod settings;
 mod sign_in;
+mod sign_in_pages;
 mod value;
 
 pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
-pub(super) use layers::Layers;
+pub(super) use layers::{Effective, Layers};
 pub(super) use paths::METADATA;
 pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
+pub(super) use providers::ProviderConfig;
 pub(super) use proxy::{ProxyConfig, RouteAccess, RouteRule, Upgrades};
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
 use settings::{Kind, SETTINGS, Setting};
 pub(super) use sign_in::SignIn;
+pub(super) use sign_in_pages::SignInPages;
 pub(super) use value::{Listen, Rates, life};
 
 /// Whether a setting of a table has this name, such as `auth.issuer`.
@@ -43,12 +47,14 @@ use super::fault::{Fault, Faults, Origin, Written};
 use super::print::complain;
 use super::text;
 use attache_host::Limits;
+use attache_host::children::Supervision;
 use attache_host::observe::AuditLog;
 use attache_host::policy::Policy;
 use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// The typed configuration of the program.
 #[derive(Debug)]
@@ -69,18 +75,28 @@ pub(super) struct Config {
     pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
+    /// Whether the status page shows the JSON of exchanges.
+    pub(super) status_messages: bool,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
     pub(super) administered: Option<PathBuf>,
     /// The program's own authorization server.
     pub(super) sign_in: Option<SignIn>,
+    /// The sign-in pages for people with a browser.
+    pub(super) sign_in_pages: Option<SignInPages>,
     /// The accepted definitions of backends.
     pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
     pub(super) written: Vec<Written>,
+    /// The values of all settings, to find those that a reload cannot change.
+    pub(super) settings: Vec<Effective>,
     pub(super) listen_origin: Origin,
     pub(super) children: ChildLimits,
+    /// Whether a changed file is read again without a signal.
+    pub(super) watch: bool,
+    /// The configuration file, which may not exist yet.
+    pub(super) file: PathBuf,
 }
 
 /// The limits of all child processes together.
@@ -89,6 +105,8 @@ pub(super) struct ChildLimits {
     pub(super) most: usize,
     /// The directory of the state file. `None` for the directory of the service or of the user.
     pub(super) state_directory: Option<PathBuf>,
+    /// The one supervision of the program, once a child needs it.
+    pub(super) supervision: Arc<OnceLock<Supervision>>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -96,6 +114,8 @@ pub(super) struct ChildLimits {
 #[derive(Debug)]
 pub struct ServerConfig {
     pub(super) path: String,
+    /// Whether the transport of revision 2024-11-05 is offered, too.
+    pub(super) http_sse: bool,
     pub(super) name: String,
     pub(super) instructions: Option<String>,
     pub(super) tools: Vec<String>,
@@ -293,6 +313,10 @@ impl Layers {
     fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
             written: self.written(),
+            settings: self.effective(),
+            watch: self.text("watch") == "true",
+            file: self.path.clone().unwrap_or_else(|| FILE.into()),
+            status_messages: self.text("status.messages") == "true",
             listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
@@ -311,6 +335,7 @@ impl Layers {
             proxies: faults.or_default(self.proxies()),
             administered: faults.or_default(self.administered()),
             sign_in: faults.or_default(self.sign_in()),
+            sign_in_pages: faults.or_default(self.sign_in_pages()),
             log_exchanges: self.text("log.exchanges") == "true",
             audit: match self.text("log.audit").as_str() {
                 "on" => Some(AuditLog::default()),
@@ -323,6 +348,7 @@ impl Layers {
                 state_directory: Some(self.text("children.state_dir"))
                     .filter(|text| !text.is_empty())
                     .map(PathBuf::from),
+                supervision: Arc::default(),
             },
         };
         faults.or_default(config.check_paths());
@@ -405,6 +431,7 @@ impl Layers {
                 Ok(protection) => endpoints.push(ServerConfig {
                     proxy,
                     path: text("path").unwrap_or_default(),
+                    http_sse: text("http_sse").as_deref() == Some("true"),
                     name: text("name").unwrap_or_default(),
                     instructions: text("instructions"),
                     tools,

@@ -4,15 +4,18 @@ mod handler;
 mod http;
 mod new;
 
+use super::children;
 use super::config::{Config, Layers, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reload::Read;
 use super::serve::Serve;
+use super::settings::Settings;
 use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
-use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
+use attache_host::functions::{App, AppBuilder, HostFile, HttpLevel, StartError, WithHeadersLayer};
 use attache_host::proxy::AppCommand;
 use axum::Router;
 use clap::{Args, Subcommand};
@@ -37,10 +40,6 @@ pub(super) struct Functions {
     /// Directory of the function app
     #[arg(value_name = "DIR", required = true)]
     directory: Option<PathBuf>,
-
-    /// Load the app again when its files change, without dropping calls
-    #[arg(long, help_heading = "Function app")]
-    watch: bool,
 
     /// Directory of the platform's worker for the language of the app (it has a worker.config.json); without it, an
     /// installed one is looked for, and then the worker of this program is used
@@ -76,11 +75,14 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
+        let layers = self.serve.settings.layers()?;
         if let Some(routes) = builder.host().handler_routes() {
-            let config = handler::config(&self, builder, &routes)?;
-            return self.serve.run_with(config, &|config| Server::new(config.name(), "1.0.0"));
+            return self.run_handler(&builder, layers, &routes);
         }
-        let config = self.serve.with_tools(self.config(builder.host())?)?;
+        let config = config(layers, self.directory(), builder.host())?;
+        check_key(&config, builder.host())?;
+        let config = self.serve.with_tools(config)?;
+        let read = self.reader(builder.host().clone());
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
@@ -92,11 +94,12 @@ impl Functions {
             server
         };
         let start = async {
+            let builder = builder.supervision(&children::with_watchdog(&config));
             let started = builder.start().await.map_err(|error| explain(&error))?;
             print_entries(&started);
             // The file of keys is watched by a task.
             doors.set(Some(access.doors()?));
-            if self.watch {
+            if config.watch {
                 tokio::spawn(App::clone(&started).watch());
             }
             // It is set only here.
@@ -107,7 +110,29 @@ impl Functions {
             (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, limit),
             _ => router,
         };
-        self.serve.run_after(&config, &make, start, &wrap)
+        self.serve.run_after(&config, read, &make, start, &wrap)
+    }
+
+    /// Serves an app whose custom handler is a server of its own.
+    fn run_handler(self, app: &AppBuilder, layers: Layers, routes: &[(String, HttpLevel)]) -> Result<(), Problem> {
+        if self.worker.is_some() || self.processes.is_some() {
+            complain(
+                "warning: --worker and --processes have no effect on a custom handler that is a server of its own",
+            );
+        }
+        app.host().ignored.iter().for_each(|what| complain(&format!("warning: {what}")));
+        let config = handler::config(layers, self.directory(), app, routes)?;
+        let make = |config: &ServerConfig| Server::new(config.name(), "1.0.0");
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        let (app, routes) = (app.clone(), routes.to_vec());
+        let read: Read = Box::new(move || handler::config(serve.settings.layers_again()?, &directory, &app, &routes));
+        self.serve.run_after(&config, read, &make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Reads the configuration again.
+    fn reader(&self, host: HostFile) -> Read {
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        Box::new(move || Ok(serve.with_tools(config(serve.settings.layers_again()?, &directory, &host)?)?))
     }
 
     fn directory(&self) -> &Path {
@@ -131,33 +156,43 @@ impl Functions {
         }
         Ok(builder)
     }
-
-    /// The configuration, with the defaults of the platform.
-    fn config(&self, host: &HostFile) -> Result<Config, Problem> {
-        let defaults = [("path", "/runtime/webhooks/mcp".to_owned()), ("auth.key_level", "system".to_owned())];
-        let config = self.layers(host, &defaults)?.config()?;
-        check_key(&config, host)?;
-        Ok(config)
-    }
 }
 
-impl Functions {
-    /// The settings, with the defaults of the platform and these.
-    fn layers(&self, host: &HostFile, defaults: &[(&str, String)]) -> Result<Layers, Problem> {
-        let mut layers = self.serve.settings.layers()?;
-        let directory = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
-        let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
-        let mut faults = Faults::default();
-        let of_all = [("listen", "127.0.0.1:7071".to_owned()), ("name", host.server_name.clone().unwrap_or_else(own))];
-        for (key, text) in of_all.iter().chain(defaults) {
-            faults.or_default(layers.set_default(key, text.clone()));
-        }
-        if let Some(text) = &host.instructions {
-            faults.or_default(layers.set_default("instructions", text.clone()));
-        }
-        faults.end()?;
-        Ok(layers)
+/// The configuration of an app, with the defaults of the platform.
+fn config(layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+    let defaults = [("path", "/runtime/webhooks/mcp"), ("auth.key_level", "system")];
+    Ok(with_defaults(layers, directory, host, &defaults)?.config()?)
+}
+
+/// Adds the defaults of the platform for all apps, and these.
+fn with_defaults(
+    mut layers: Layers,
+    directory: &Path,
+    host: &HostFile,
+    defaults: &[(&str, &str)],
+) -> Result<Layers, Fault> {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
+    let mut faults = Faults::default();
+    let name = host.server_name.clone().unwrap_or_else(own);
+    for (key, text) in [("listen", "127.0.0.1:7071"), ("name", name.as_str())].iter().chain(defaults) {
+        faults.or_default(layers.set_default(key, (*text).to_owned()));
     }
+    if let Some(text) = &host.instructions {
+        faults.or_default(layers.set_default("instructions", text.clone()));
+    }
+    faults.end().map(|()| layers)
+}
+
+/// Returns the configuration of the app in a directory, and the version in its `host.json`.
+pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config, Option<String>), Problem> {
+    let app = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
+    let (layers, version) = (settings.layers()?, app.host().server_version.clone());
+    let config = match app.host().handler_routes() {
+        Some(routes) => handler::config(layers, directory, &app, &routes)?,
+        None => config(layers, directory, app.host())?,
+    };
+    Ok((config, version))
 }
 
 fn unset(name: &str) -> Fault {

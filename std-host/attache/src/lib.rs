@@ -24,16 +24,20 @@ mod client;
 mod client_config;
 mod config;
 mod demo;
+mod describe;
 mod dev_issuer;
+mod doctor;
 mod fault;
 mod functions;
 mod gate;
 mod health;
 mod init;
 mod keys;
+mod last_reload;
 mod listen;
 mod log;
 mod observability;
+mod package;
 mod pin;
 mod print;
 mod problem;
@@ -42,9 +46,11 @@ mod proxy;
 mod reach;
 mod reference;
 mod reload;
+mod secret_filter;
 mod serve;
 mod settings;
 mod sign_in;
+mod sign_in_pages;
 mod status;
 mod survey;
 #[cfg_attr(unix, path = "system/unix.rs")]
@@ -56,14 +62,16 @@ mod token;
 mod traces;
 
 use attache_host::ServerBuilder;
-use clap::{Args, Parser, Subcommand};
-use client_config::Client;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use client_config::{Client, Credential, Wanted};
 use config::Layers;
 pub use config::ServerConfig;
 pub use demo::demo;
+use fault::Fault;
 use print::{complain, print};
 use problem::Problem;
 use settings::Settings;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// An MCP server for any machine
@@ -96,6 +104,7 @@ enum Command {
     Check(check::Check),
     /// Print the mcp.json that a client needs for this configuration
     McpJson(McpJson),
+    Describe(describe::Describe),
     /// Print the configuration in force, and where each value comes from
     Config(Show),
     Gate(Box<gate::Gate>),
@@ -103,14 +112,17 @@ enum Command {
     #[command(name = children::COMMAND, hide = true)]
     Watchdog(children::Watchdog),
     Functions(functions::Functions),
+    Package(package::Package),
     Key(keys::Key),
     Provision(provision::Provision),
     DevIssuer(dev_issuer::DevIssuer),
     Token(token::Token),
+    Doctor(doctor::Doctor),
     Health(health::Health),
     List(client::List),
     Call(client::Call),
     Read(client::Read),
+    SignOut(client::SignOut),
     Completions(reference::Completions),
     Man(reference::Man),
 }
@@ -130,6 +142,14 @@ struct McpJson {
     /// The client that reads the file
     #[arg(long = "for", value_name = "CLIENT", value_enum, default_value_t)]
     client: Client,
+
+    /// Client id for clients that do not register themselves [default: auth.client_id]
+    #[arg(long, value_name = "ID", conflicts_with = "stdio")]
+    client_id: Option<String>,
+
+    /// Credential of an agent, with --for foundry [default: the one that fits the configuration]
+    #[arg(long, value_name = "KIND", value_enum)]
+    credential: Option<Credential>,
 
     /// Have the client start the program and talk over standard input and output
     #[arg(long)]
@@ -155,26 +175,30 @@ struct ServicePage;
 /// the endpoints share, such as a database, before `run` or in a `LazyLock`. If that fails, print the
 /// reason and return an exit code other than 0 instead of calling `run`.
 pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
-    let ran = match Cli::parse().command {
+    let ran = match parsed().command {
         Command::Serve(serve) => serve.run(&server),
         Command::Init(init) => init.run(&server),
         Command::Check(check) => check.run(&server),
         Command::Config(show) => show.run(),
         Command::McpJson(wanted) => wanted.run(),
+        Command::Describe(describe) => describe.run(),
         Command::Gate(gate) => gate.run(),
         Command::Pin(pin) => pin.run(),
         Command::Watchdog(_) => children::Watchdog::run(),
         Command::Functions(functions) => functions.run(),
+        Command::Package(package) => package.run(),
         Command::Key(key) => key.run(),
         Command::Provision(provision) => provision.run(),
         Command::DevIssuer(issuer) => issuer.run(),
         Command::Token(token) => token.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Health(health) => health.run(),
         Command::List(list) => return list.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Call(call) => return call.run(),
         Command::Read(read) => return read.run(),
+        Command::SignOut(sign_out) => return sign_out.run(),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,
@@ -186,9 +210,30 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
     }
 }
 
+/// Parses the command line. The program of another author has the name of its file.
+fn parsed() -> Cli {
+    const OWN: &str = "attache";
+    let mut command = Cli::command();
+    let file = std::env::args_os().next().map(PathBuf::from);
+    let name = file.as_deref().and_then(Path::file_stem).map(|name| name.to_string_lossy().into_owned());
+    if let Some(name) = name.filter(|name| name != OWN) {
+        command = command.name(name).version(concat!("(attache ", env!("CARGO_PKG_VERSION"), ")"));
+    }
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 impl McpJson {
     fn run(&self) -> Result<(), Problem> {
         let config = self.settings.config()?;
+        let fault = |what: &str| Err(Problem::Config(Fault::of(what.to_owned())));
+        if self.credential.is_some() && self.client != Client::Foundry {
+            return fault(
+                "--credential is for --for foundry: other clients take the credentials that the server asks for",
+            );
+        }
+        if self.stdio && self.client == Client::Foundry {
+            return fault("--for foundry and --stdio exclude each other: an agent there cannot start programs");
+        }
         let json = if self.stdio {
             let file = Layers::named(self.settings.config.as_deref());
             client_config::over_stdio(self.client, &config, file.as_deref())
@@ -197,7 +242,8 @@ impl McpJson {
             if client_config::names_this_machine(&config, address) {
                 complain("note: the URL is for clients on this machine; set allow_host to the name that others use");
             }
-            client_config::over_http(self.client, &config, address)
+            let (client, client_id, credential) = (self.client, self.client_id.as_deref(), self.credential);
+            client_config::over_http(Wanted { client, client_id, credential }, &config, address)
         };
         print(&format!("{json:#}\n"))
     }

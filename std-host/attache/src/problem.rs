@@ -23,6 +23,8 @@ pub(super) enum Problem {
     /// A backend could not be connected.
     Backends,
     KeptOut,
+    /// Clients cannot use the server that the doctor has examined.
+    Unusable,
 }
 
 impl Problem {
@@ -63,6 +65,7 @@ impl fmt::Display for Problem {
             Self::Unread => f.write_str("standard output has no reader"),
             Self::Health(why) | Self::Pins(why) => f.write_str(why),
             Self::Backends => f.write_str("a backend cannot be connected"),
+            Self::Unusable => f.write_str("clients cannot use this server; see the report"),
             Self::KeptOut => f.write_str("the holder of this token may not call"),
         }
     }

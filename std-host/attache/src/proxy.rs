@@ -1,7 +1,7 @@
 //! Servers with `mode = "proxy"`: builds their routes, and starts their applications.
 
 use super::auth::{self, KeyFiles, OwnIssuer};
-use super::children::supervision;
+use super::children::with_watchdog;
 use super::config::{Config, ProxyConfig, RouteAccess, ServerConfig, Upgrades};
 use super::fault::Fault;
 use attache_host::Limits;
@@ -9,7 +9,9 @@ use attache_host::auth::key_file::Level;
 use attache_host::http::Door;
 use attache_host::proxy::{AppCommand, Proxy, RoutePattern, Routes, RunningApp};
 use attache_host::serve::Ready;
+use attache_host::sign_in::SignIn;
 use axum::Router;
+use std::sync::Arc;
 
 /// An application that is started with the program.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub(super) struct Site<'a> {
     pub(super) hosts: Vec<String>,
     pub(super) url: String,
     pub(super) limits: &'a Limits,
-    pub(super) own: Option<&'a OwnIssuer>,
+    /// The authorization server and the sign-in pages of the program.
+    pub(super) credentials: (Option<&'a OwnIssuer>, Option<&'a Arc<SignIn>>),
 }
 
 /// A server that is a proxy.
@@ -147,7 +150,7 @@ impl Site<'_> {
         };
         let auth = match access {
             RouteAccess::Public => None,
-            _ => auth::of_level(self.endpoint, level.as_ref(), &self.url, key_files, self.own)?,
+            _ => auth::of_level(self.endpoint, level.as_ref(), &self.url, key_files, self.credentials)?,
         };
         let door = auth.map_or_else(Door::open, Door::new);
         Ok(door
@@ -183,7 +186,7 @@ impl RunningApps {
         if apps.is_empty() {
             return Ok(running);
         }
-        let supervision = supervision(config);
+        let supervision = with_watchdog(config);
         for PreparedApp { command, is_needed } in apps {
             let command = command.supervision(&supervision);
             running.0.push(match is_needed {

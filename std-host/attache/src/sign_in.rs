@@ -15,11 +15,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::spawn_blocking;
 
-/// The store of grants.
+/// The store of grants, and of the tokens of providers.
 #[derive(Clone)]
 pub(super) struct Store(Arc<dyn RowStore>);
 
 impl Store {
+    /// The rows of the store.
+    pub(super) fn rows(&self) -> Arc<dyn RowStore> {
+        Arc::clone(&self.0)
+    }
+
     /// A store that is not used: for checks of the configuration, and for servers without sign-in.
     pub(super) fn unused() -> Self {
         Self(Arc::<MemoryRows>::default())
@@ -27,8 +32,9 @@ impl Store {
 
     /// Opens the store of the configuration, and removes what has expired from it every hour.
     pub(super) fn open(config: &Config) -> Result<Self, Fault> {
-        let (Some(sign_in), Some(Secret(keys))) = (&config.sign_in, &config.seal) else { return Ok(Self::unused()) };
-        let path = &sign_in.store;
+        let of_pages = config.sign_in_pages.as_ref().and_then(|pages| pages.store.as_ref());
+        let path = config.sign_in.as_ref().map(|sign_in| &sign_in.store).or(of_pages);
+        let (Some(path), Some(Secret(keys))) = (path, &config.seal) else { return Ok(Self::unused()) };
         let fault = |why: String| Fault::of(format!("store.file {}: {why}", path.display()));
         let file = private(path).map_err(|error| fault(format!("it cannot be opened: {error}")))?;
         private_file::check("store.file", path)?;
@@ -87,16 +93,26 @@ pub(super) fn server(
             .iter()
             .filter(move |server| server.protection.policies.iter().any(|policy| trusts(&policy.issuer)))
     };
-    let resources = trusting().map(|server| {
-        let own = || url(address, &server.path, config.tls.as_ref());
-        server.protection.resource.clone().unwrap_or_else(own)
-    });
+    let mut resources: Vec<(String, Vec<String>)> = Vec::new();
+    for endpoint in trusting() {
+        let own = || url(address, &endpoint.path, config.tls.as_ref());
+        let resource = endpoint.protection.resource.clone().unwrap_or_else(own);
+        let scopes = endpoint.protection.scopes.iter().cloned();
+        // Endpoints with one public URL are one resource.
+        match resources.iter_mut().find(|(other, _)| *other == resource) {
+            Some((_, all)) => all.extend(scopes),
+            None => resources.push((resource, scopes.collect())),
+        }
+    }
     let keys = ServerKeys { seal, signing };
-    let server = AuthorizationServer::in_front_of(upstream, &sign_in.issuer, resources, &keys, Arc::clone(&store.0));
+    let names = resources.iter().map(|(resource, _)| resource.as_str());
+    let server = AuthorizationServer::in_front_of(upstream, &sign_in.issuer, names, &keys, Arc::clone(&store.0));
     let server = server.map_err(|error| fault("auth.server", &error))?;
-    let mut scopes: Vec<String> = trusting().flat_map(|server| server.protection.scopes.clone()).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
-    let server = server.scopes(scopes).limits(limits);
+    let server = server.clients(sign_in.clients.iter().cloned());
+    let mut server = server.map_err(|error| fault("auth.server.clients_file", &error))?.limits(limits);
+    // A token for one endpoint has no scopes of another one.
+    for (resource, scopes) in resources {
+        server = server.scopes_of(&resource, scopes);
+    }
     Ok(if sign_in.redirect_hosts.is_empty() { server } else { server.redirect_hosts(sign_in.redirect_hosts.clone()) })
 }

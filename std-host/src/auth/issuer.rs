@@ -3,6 +3,7 @@
 #[cfg(feature = "discovery")]
 use super::fetch::{Fetcher, Reach};
 use super::key_set::{KeySet, NoKeys};
+use super::revocations::Revocations;
 use super::source::Source;
 use attache_core::auth::{ANY, IssuerPolicy, Rules};
 #[cfg(feature = "discovery")]
@@ -19,6 +20,7 @@ pub struct Issuer {
     policy: IssuerPolicy<Vec<String>>,
     scopes_in: Option<String>,
     pub(super) source: Source,
+    pub(super) revocations: Option<Revocations>,
 }
 
 #[cfg(feature = "discovery")]
@@ -96,7 +98,7 @@ impl Issuer {
 
     fn with(server: String, issuer: String, source: Source) -> Self {
         let policy = IssuerPolicy { issuers: vec![issuer], ..IssuerPolicy::default() };
-        Self { server, policy, scopes_in: None, source }
+        Self { server, policy, scopes_in: None, source, revocations: None }
     }
 
     /// Sets the whole policy at once. The issuer's own identifier remains the first of its issuers.
@@ -138,6 +140,13 @@ impl Issuer {
         self
     }
 
+    /// Refuses tokens whose grant (claim `sid`) has ended.
+    #[must_use]
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
     /// Sets the tolerated clock difference, a minute by default. Fractions of a second are ignored.
     #[must_use]
     pub const fn leeway(mut self, leeway: Duration) -> Self {
@@ -160,22 +169,22 @@ impl Issuer {
 }
 
 /// The placeholder for the tenant of a token.
-const TENANT: &str = "{tenantid}";
+pub(crate) const TENANT: &str = "{tenantid}";
 
 /// The two names of an issuer. They differ if the issuer has many tenants.
-struct Names {
+pub(crate) struct Names {
     /// The URL of the authorization server, where its metadata is found.
-    server: String,
+    pub(crate) server: String,
     /// The issuer in the metadata, with a placeholder for the tenant. Tokens have their tenant in
     /// its place.
-    issuer: String,
+    pub(crate) issuer: String,
 }
 
 impl Names {
     // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of
     // `common` and `organizations` has `{tenantid}` in its issuer; that of `consumers` has the
     // tenant of all personal accounts.
-    fn of(issuer: &str) -> Self {
+    pub(crate) fn of(issuer: &str) -> Self {
         let ends = [
             ("/common/v2.0", TENANT),
             ("/organizations/v2.0", TENANT),

@@ -37,7 +37,7 @@ enum Numbers {
 }
 
 /// The algorithms that are served.
-const SERVED: [Algorithm; 7] = [
+pub(crate) const SERVED: [Algorithm; 7] = [
     Algorithm::Rs256,
     Algorithm::Rs384,
     Algorithm::Rs512,
@@ -79,7 +79,7 @@ impl core::error::Error for NoKeys {}
 
 impl KeySet {
     /// Reads a key set from JSON. Keys for other uses are ignored (RFC 7517 §5).
-    pub(super) fn read(json: &[u8]) -> Result<Self, NoKeys> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, NoKeys> {
         let mut set = Self::default();
         for value in jwk_set(json).ok_or(NoKeys)? {
             let mut scratch = [0; NUMBERS];

@@ -8,7 +8,7 @@ use super::source::{Fetch, Found};
 use crate::budget::Budget;
 use crate::clock::now;
 use crate::sink::Growing;
-use attache_core::auth::{Bearer, Denied, Verified};
+use attache_core::auth::{Authenticated, Bearer, Denied, Verified};
 use attache_core::http::{Refusal, Resource, metadata};
 use core::fmt;
 use std::sync::Arc;
@@ -139,6 +139,10 @@ impl Tokens {
     /// Checks whether a token that was verified before is still accepted.
     async fn holds(&self, seen: &Seen, fetch: Fetch) -> Result<(), Denied<'static>> {
         let issuer = self.issuers.get(seen.issuer).ok_or(Denied::Outdated)?;
+        // Its full check says that the grant has ended.
+        if seen.sid.as_ref().is_some_and(|sid| issuer.revocations.as_ref().is_some_and(|all| all.contains(sid))) {
+            return Err(Denied::Outdated);
+        }
         let keys = issuer.source.fresh(fetch).await;
         seen.holds(&issuer.rules(keys.generation), now())
     }
@@ -168,7 +172,14 @@ impl Tokens {
             },
             Err((false, refusal)) => return Err(refusal),
         };
-        Ok(Seen::new(bearer.as_bytes(), verified, number))
+        let sid = issuer.revocations.as_ref().and_then(|_| sid(&verified));
+        if let (Some(revocations), Some(sid)) = (&issuer.revocations, &sid)
+            && revocations.look_up(sid).await
+        {
+            tracing::info!("access token refused: its grant has ended");
+            return Err(Refusal::BadToken);
+        }
+        Ok(Seen::new(bearer.as_bytes(), verified, number, sid))
     }
 
     /// Returns the index of the issuer that the token names.
@@ -177,6 +188,13 @@ impl Tokens {
         let number = self.issuers.iter().position(|issuer| claimed.is_of(&issuer.rules(0)));
         number.ok_or_else(|| log_denial(&Denied::Issuer(claimed.issuer().raw())))
     }
+}
+
+/// Returns the grant from which a token comes.
+fn sid(verified: &Verified<Vec<u8>>) -> Option<Box<str>> {
+    let claims = Authenticated::token(verified).claims()?;
+    let sid = claims.claim("sid")?.text()?;
+    Some(sid.chars().collect())
 }
 
 /// Whether another key with the same `kid` could make the token valid.

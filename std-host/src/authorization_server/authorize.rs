@@ -60,7 +60,8 @@ fn asked(server: &AuthorizationServer, client: &Client, parameters: &Parameters)
     let terms = check(server, parameters);
     let (challenge, resource, scopes) =
         terms.map_err(|error| Refused::Client(redirect_uri.clone(), state.clone(), error))?;
-    Ok(Asked { client_id: client.id.clone(), redirect_uri, challenge, resource, scopes, state })
+    let (client_id, is_confidential) = (client.id.clone(), client.is_confidential);
+    Ok(Asked { client_id, is_confidential, redirect_uri, challenge, resource, scopes, state })
 }
 
 type Checked = (String, String, Vec<String>);
@@ -87,7 +88,7 @@ fn check(server: &AuthorizationServer, parameters: &Parameters) -> Result<Checke
     let challenge = parameters.get("code_challenge").filter(|challenge| is_challenge(challenge));
     let Some(challenge) = challenge else { return invalid("code_challenge must be the Base64url of a SHA-256") };
     let resource = server.resources.audience(parameters.all("resource"))?;
-    let scopes = server.scopes.requested(parameters.get("scope"))?;
+    let scopes = server.scopes.requested(&resource, parameters.get("scope"))?;
     // OpenID Connect Core 1.0 §3.1.2.1: `none` asks for an answer without a page. Consent is asked each time.
     if parameters.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
         return Err(OAuthError::new(ErrorCode::InteractionRequired, "a person has to agree on a page"));

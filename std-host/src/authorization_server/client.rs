@@ -1,9 +1,13 @@
-//! Clients: those that have registered, whose id is a sealed record, and those that publish a document about themselves.
+//! Clients: those that have registered, whose id is a sealed record, those that publish a document about themselves, and those that the
+//! operator has registered.
 
-use super::documents::{Documents, Unusable};
+use super::assertion::{self, Assertion, Expected, NotAuthenticated};
+use super::documents::Documents;
 use super::limits;
+use super::preregistered::PreRegistered;
 use super::redirect::{self, RedirectRules};
 use super::seals::{Purpose, Seals};
+use super::unusable::Unusable;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -14,6 +18,31 @@ pub(super) struct Client {
     /// The name that the client has given itself.
     pub(super) name: Option<String>,
     pub(super) redirect_uris: Vec<String>,
+    pub(super) kind: Kind,
+    /// Whether the client has to authenticate at the token endpoint.
+    pub(super) is_confidential: bool,
+}
+
+/// How a client became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It has registered itself.
+    Registered,
+    /// It publishes a document.
+    Document,
+    /// The operator has registered it.
+    ByOperator,
+}
+
+/// What a client has shown about itself, apart from its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing: it has no secret.
+    None,
+    /// Its secret.
+    Secret,
+    /// It has a secret, and has not shown it.
+    Wrong,
 }
 
 /// The content of the id of a registered client (RFC 7591 A.5.2: an id that encodes the registration). So a registration needs no
@@ -49,16 +78,27 @@ pub(super) struct Clients {
     seals: Arc<Seals>,
     documents: Documents,
     rules: RedirectRules,
+    of_operator: Vec<PreRegistered>,
 }
 
 impl Clients {
     pub(super) const fn new(seals: Arc<Seals>, documents: Documents, rules: RedirectRules) -> Self {
-        Self { seals, documents, rules }
+        Self { seals, documents, rules, of_operator: Vec::new() }
     }
 
     /// Allows `https` redirect URIs of these hosts only.
     pub(super) fn restrict(&mut self, hosts: Vec<String>) {
         self.rules.hosts = Some(hosts);
+    }
+
+    /// Makes these clients known.
+    pub(super) fn add(&mut self, clients: Vec<PreRegistered>) {
+        self.of_operator = clients;
+    }
+
+    /// Whether a client authenticates by a secret.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.of_operator.iter().any(PreRegistered::is_confidential)
     }
 
     pub(super) const fn rules(&self) -> &RedirectRules {
@@ -73,6 +113,11 @@ impl Clients {
 
     /// Returns the client with this id. Fetches its document if the id is a URL.
     pub(super) async fn find(&self, id: &str, now: u64) -> Result<Client, UnknownClient> {
+        if let Some(own) = self.of_operator(id) {
+            let PreRegistered { name, redirect_uris, .. } = own.clone();
+            let (kind, is_confidential) = (Kind::ByOperator, own.is_confidential());
+            return Ok(Client { id: id.to_owned(), name, redirect_uris, kind, is_confidential });
+        }
         if is_document(id) {
             let document = self.documents.get(id).await.map_err(UnknownClient::Document)?;
             let redirect_uris = document.redirect_uris.iter().filter(|uri| self.rules.check(uri).is_ok());
@@ -80,17 +125,38 @@ impl Clients {
             if redirect_uris.is_empty() {
                 return Err(UnknownClient::Document(Unusable::NoRedirectUri));
             }
-            return Ok(Client { id: id.to_owned(), name: document.client_name.clone(), redirect_uris });
+            let (name, is_confidential) = (document.client_name.clone(), document.is_confidential());
+            return Ok(Client { id: id.to_owned(), name, redirect_uris, kind: Kind::Document, is_confidential });
         }
         let Registration { redirect_uris, name, .. } = self.registration(id, now).ok_or(UnknownClient::Id)?;
         // The rules may have become stricter since.
         let redirect_uris = redirect_uris.into_iter().filter(|uri| self.rules.check(uri).is_ok()).collect();
-        Ok(Client { id: id.to_owned(), name, redirect_uris })
+        Ok(Client { id: id.to_owned(), name, redirect_uris, kind: Kind::Registered, is_confidential: false })
     }
 
-    /// Whether the id can be that of a client. Nothing is fetched: a code or refresh token names its client, and an outage of the
-    /// host of a document must not sign people out.
-    pub(super) fn could_be(&self, id: &str, now: u64) -> bool {
+    /// Returns what the client with this id proves by `secret`; `None` if there can be no such client. Clients without a secret may
+    /// send any.
+    pub(super) fn proof(&self, id: &str, secret: Option<&str>, now: u64) -> Option<Proof> {
+        match self.of_operator(id).filter(|own| own.is_confidential()) {
+            Some(own) if secret.is_some_and(|secret| own.is_secret(secret)) => Some(Proof::Secret),
+            Some(_) => Some(Proof::Wrong),
+            None => (self.of_operator(id).is_some() || self.could_be(id, now)).then_some(Proof::None),
+        }
+    }
+
+    /// Verifies the assertion of a client that publishes a document.
+    pub(super) async fn verify(&self, assertion: &str, expected: &Expected<'_>) -> Result<Assertion, NotAuthenticated> {
+        let document = self.documents.get(expected.client_id).await.map_err(NotAuthenticated::Keys)?;
+        assertion::verify(assertion, &document, &self.documents, expected).await
+    }
+
+    fn of_operator(&self, id: &str) -> Option<&PreRegistered> {
+        self.of_operator.iter().find(|own| own.id == id)
+    }
+
+    /// Whether the id can be that of a client that has registered or publishes a document. Nothing is fetched: a code or refresh token
+    /// names its client, and an outage of the host of a document must not sign people out.
+    fn could_be(&self, id: &str, now: u64) -> bool {
         if is_document(id) { self.documents.check_id(id).is_ok() } else { self.registration(id, now).is_some() }
     }
 
@@ -113,7 +179,7 @@ impl Client {
 
     /// The host that publishes the client's document.
     pub(super) fn host(&self) -> Option<String> {
-        let url = is_document(&self.id).then(|| reqwest::Url::parse(&self.id).ok()).flatten()?;
+        let url = (self.kind == Kind::Document).then(|| reqwest::Url::parse(&self.id).ok()).flatten()?;
         url.host_str().map(str::to_owned)
     }
 }

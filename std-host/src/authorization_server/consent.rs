@@ -28,6 +28,9 @@ pub(super) struct Consent {
     /// The digest of the cookie of the browser that has asked.
     browser: [u8; 32],
     pub(super) client_id: String,
+    /// Whether the client has to authenticate.
+    #[serde(default)]
+    pub(super) is_confidential: bool,
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
     pub(super) resource: String,
@@ -39,6 +42,7 @@ pub(super) struct Consent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) client_id: String,
+    pub(super) is_confidential: bool,
     pub(super) redirect_uri: String,
     pub(super) challenge: String,
     pub(super) resource: String,
@@ -50,10 +54,21 @@ impl Asked {
     /// Binds the request to a browser. Also returns the value of the browser's cookie.
     pub(super) fn bind(self, now: u64) -> (Consent, String) {
         let cookie = URL_SAFE_NO_PAD.encode(random::<16>());
-        let Self { client_id, redirect_uri, challenge, resource, scopes, state } = self;
+        let Self { client_id, is_confidential, redirect_uri, challenge, resource, scopes, state } = self;
         let browser = digest(cookie.as_bytes());
-        let consent =
-            Consent { id: random(), begun: now, browser, client_id, redirect_uri, challenge, resource, scopes, state };
+        let id = random();
+        let consent = Consent {
+            id,
+            begun: now,
+            browser,
+            client_id,
+            is_confidential,
+            redirect_uri,
+            challenge,
+            resource,
+            scopes,
+            state,
+        };
         (consent, cookie)
     }
 }
@@ -115,6 +130,7 @@ impl Approved {
             scopes: scopes.clone(),
             person,
             signed_in: now,
+            is_confidential: consent.is_confidential,
         };
         tracing::info!(
             person = terms.person.subject, redirect_uri = terms.redirect_uri, resource = terms.resource,
@@ -139,6 +155,7 @@ mod tests {
     fn consent(begun: u64) -> (Consent, String) {
         let asked = Asked {
             client_id: "a".to_owned(),
+            is_confidential: false,
             redirect_uri: "http://127.0.0.1:1/".to_owned(),
             challenge: String::new(),
             resource: String::new(),

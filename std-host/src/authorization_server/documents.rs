@@ -1,20 +1,15 @@
 //! Client id metadata documents (draft-ietf-oauth-client-id-metadata-document-00): a client whose id is the URL of a document
-//! about it. Fetches them within strict rules, and caches them.
+//! about it, and the keys by which such a client authenticates.
 
-use super::limits::{DOCUMENT, DOCUMENT_AGE, DOCUMENT_KEPT, DOCUMENT_RETRY, DOCUMENT_TIME, DOCUMENTS};
-use super::parameters::{has_type, object};
-use crate::auth::reach::Reach;
-use crate::https::{self, causes};
+use super::limits::{DOCUMENT, KEYS_DOCUMENT};
+use super::parameters::object;
+use super::remote::{Published, Remote};
+use super::unusable::Unusable;
+use crate::auth::key_set::KeySet;
 use attache_core::json::without_mark;
-use core::fmt;
-use core::time::Duration;
-use http::header::CACHE_CONTROL;
-use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use serde::Deserialize;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::{Instant, timeout};
+use std::sync::Arc;
 
 /// The members of a document that are read. Others are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -28,46 +23,8 @@ pub(super) struct Document {
     token_endpoint_auth_methods_supported: Vec<String>,
     client_secret: Option<serde_json::Value>,
     client_secret_expires_at: Option<serde_json::Value>,
-}
-
-/// Why a document cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// The URL is not allowed as a client id.
-    Id,
-    /// The host is not on the allow-list.
-    Host(String),
-    /// The connection failed.
-    Unreachable(String),
-    Status(u16),
-    TooLarge,
-    TooSlow,
-    NotJson,
-    /// The document names another client id.
-    OtherId,
-    /// The document has a secret, although everyone can read it.
-    Secret,
-    /// The client can only authenticate by a method that is not served.
-    Method,
-    NoRedirectUri,
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id => f.write_str("the client id is not a plain https URL with a path"),
-            Self::Host(host) => write!(f, "{host} is not on the list of hosts whose documents this server reads"),
-            Self::Unreachable(error) => write!(f, "the document cannot be fetched: {error}"),
-            Self::Status(status) => write!(f, "the document's server answers with status {status}"),
-            Self::TooLarge => write!(f, "the document has more than {DOCUMENT} bytes"),
-            Self::TooSlow => write!(f, "the document's server does not answer within {} s", DOCUMENT_TIME.as_secs()),
-            Self::NotJson => f.write_str("the document is not a JSON object of client metadata"),
-            Self::OtherId => f.write_str("the document is about another client"),
-            Self::Secret => f.write_str("the document contains a client secret"),
-            Self::Method => f.write_str("the client does not offer the authentication method none"),
-            Self::NoRedirectUri => f.write_str("the document has no redirect URI that this server accepts"),
-        }
-    }
+    jwks: Option<serde_json::Value>,
+    jwks_uri: Option<String>,
 }
 
 /// Fetches and caches documents.
@@ -77,32 +34,13 @@ pub(super) struct Documents {
     hosts: Vec<String>,
     /// Whether documents on this machine are fetched as well, also by plain `http`.
     with_loopback: bool,
-    cache: Mutex<HashMap<String, Arc<Entry>>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    last_used: Mutex<Instant>,
-    /// Locked during a fetch, so that requests at once share one fetch.
-    slot: tokio::sync::Mutex<Slot>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    good: Option<Good>,
-    failed: Option<(Instant, Unusable)>,
-}
-
-#[derive(Debug)]
-struct Good {
-    document: Arc<Document>,
-    fetched: Instant,
-    fresh: Duration,
+    documents: Remote<Document>,
+    keys: Remote<KeySet>,
 }
 
 impl Documents {
     pub(super) fn new(hosts: Vec<String>, with_loopback: bool) -> Self {
-        Self { hosts, with_loopback, cache: Mutex::default() }
+        Self { hosts, with_loopback, documents: Remote::new(with_loopback), keys: Remote::new(with_loopback) }
     }
 
     /// Checks the id before anything is looked up.
@@ -124,88 +62,44 @@ impl Documents {
 
     /// Returns the document with this id, from the cache or from its host.
     pub(super) async fn get(&self, id: &str) -> Result<Arc<Document>, Unusable> {
-        let url = self.check_id(id)?;
-        let entry = self.entry(id);
-        let mut slot = entry.slot.lock().await;
-        if let Some(good) = slot.good.as_ref().filter(|good| good.fetched.elapsed() < good.fresh) {
-            return Ok(Arc::clone(&good.document));
-        }
-        if let Some((at, why)) = slot.failed.as_ref().filter(|(at, _)| at.elapsed() < DOCUMENT_RETRY) {
-            let _ = at;
-            return slot.last_good().ok_or_else(|| why.clone());
-        }
-        match timeout(DOCUMENT_TIME, self.fetch(&url)).await.unwrap_or(Err(Unusable::TooSlow)) {
-            Ok((document, fresh)) => {
-                let document = Arc::new(document);
-                *slot = Slot {
-                    good: Some(Good { document: Arc::clone(&document), fetched: Instant::now(), fresh }),
-                    failed: None,
-                };
-                Ok(document)
-            }
-            Err(why) => {
-                tracing::warn!(client = id, reason = %why, "the metadata document of a client was not fetched");
-                slot.failed = Some((Instant::now(), why.clone()));
-                slot.last_good().ok_or(why)
-            }
-        }
+        self.documents.get(&self.check_id(id)?).await
     }
 
-    /// Returns the entry of a document. A full cache drops the one that was used least recently.
-    fn entry(&self, id: &str) -> Arc<Entry> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if let Some(entry) = cache.get(id) {
-            *entry.last_used.lock().unwrap_or_else(PoisonError::into_inner) = now;
-            return Arc::clone(entry);
-        }
-        if cache.len() >= DOCUMENTS {
-            let last_used = |entry: &Entry| *entry.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-            let oldest = cache.iter().min_by_key(|(_, entry)| last_used(entry)).map(|(id, _)| id.clone());
-            oldest.and_then(|oldest| cache.remove(&oldest));
-        }
-        let entry = Arc::new(Entry { last_used: Mutex::new(now), slot: tokio::sync::Mutex::default() });
-        cache.insert(id.to_owned(), Arc::clone(&entry));
-        entry
-    }
-
-    async fn fetch(&self, url: &Url) -> Result<(Document, Duration), Unusable> {
-        let failed = |error: reqwest::Error| Unusable::Unreachable(causes(&error));
-        // The host is on a list of the operator, but its name could lead to a machine inside.
-        let reach = Reach::public(self.with_loopback);
-        if !reach.allows(url.as_str()) {
-            return Err(Unusable::Id);
-        }
-        let client = https::builder(url.scheme() == "https").map_err(Unusable::Unreachable)?;
-        let client = client.dns_resolver(Arc::new(reach)).build().map_err(failed)?;
-        let mut response = client.get(url.clone()).header("accept", "application/json").send().await.map_err(failed)?;
-        if response.status() != StatusCode::OK {
-            return Err(Unusable::Status(response.status().as_u16()));
-        }
-        if !is_json(response.headers()) {
-            return Err(Unusable::NotJson);
-        }
-        let fresh = fresh(response.headers());
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if piece.len() > DOCUMENT - body.len() {
-                return Err(Unusable::TooLarge);
-            }
-            body.extend_from_slice(&piece);
-        }
-        Document::read(url.as_str(), &body).map(|document| (document, fresh))
-    }
-}
-
-impl Slot {
-    /// The last good copy, as long as it may replace a newer one that cannot be fetched.
-    fn last_good(&self) -> Option<Arc<Document>> {
-        let good = self.good.as_ref().filter(|good| good.fetched.elapsed() < DOCUMENT_KEPT)?;
-        Some(Arc::clone(&good.document))
+    /// Returns the keys by which a client authenticates. `is_known` tells whether they have the key that is looked for; if they do
+    /// not, they are fetched again, because clients replace their keys.
+    pub(super) async fn keys(
+        &self,
+        document: &Document,
+        is_known: impl Fn(&KeySet) -> bool,
+    ) -> Result<Arc<KeySet>, Unusable> {
+        let Some(uri) = &document.jwks_uri else {
+            let keys = document.jwks.as_ref().map(ToString::to_string).ok_or(Unusable::NoKeys)?;
+            return KeySet::read(keys.as_bytes()).map(Arc::new).map_err(|_| Unusable::NoKeys);
+        };
+        // The document has named this URL, so it follows the same rules as the URL of a document.
+        let url = self.check_id(uri)?;
+        let keys = self.keys.get(&url).await?;
+        if is_known(&keys) { Ok(keys) } else { self.keys.renewed(&url).await }
     }
 }
 
 impl Document {
+    /// Whether the client may authenticate by this method.
+    // RFC 7591 §2: the default is `client_secret_basic`, which a document cannot have. So no method means `none`.
+    fn offers(&self, method: &str) -> bool {
+        let own = self.token_endpoint_auth_method.as_deref().unwrap_or("none");
+        own == method || self.token_endpoint_auth_methods_supported.iter().any(|other| other == method)
+    }
+
+    /// Whether the client has to authenticate.
+    pub(super) fn is_confidential(&self) -> bool {
+        !self.offers("none")
+    }
+}
+
+impl Published for Document {
+    const SIZE: usize = DOCUMENT;
+
     fn read(id: &str, body: &[u8]) -> Result<Self, Unusable> {
         let document: Self = object(without_mark(body)).ok_or(Unusable::NotJson)?;
         // Draft -00 §4.1: compared as a plain string.
@@ -215,36 +109,59 @@ impl Document {
         if document.client_secret.is_some() || document.client_secret_expires_at.is_some() {
             return Err(Unusable::Secret);
         }
-        let is_none = |method: &str| method == "none";
-        let offers_none = document.token_endpoint_auth_method.as_deref().is_none_or(is_none)
-            || document.token_endpoint_auth_methods_supported.iter().any(|method| is_none(method));
-        if offers_none { Ok(document) } else { Err(Unusable::Method) }
+        let has_keys = document.jwks.is_some() || document.jwks_uri.is_some();
+        match (document.offers("none"), document.offers("private_key_jwt")) {
+            (true, _) => Ok(document),
+            (false, true) if has_keys => Ok(document),
+            (false, true) => Err(Unusable::NoKeys),
+            (false, false) => Err(Unusable::Method),
+        }
+    }
+
+    fn built_in(id: &str) -> Option<Self> {
+        let (_, json) = BUILT_IN.iter().find(|(known, _)| *known == id)?;
+        Self::read(id, json.as_bytes()).ok()
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = essence.split(';').next().unwrap_or_default().trim();
-    let has_suffix = essence.starts_with("application/") && essence.ends_with("+json");
-    has_type(headers, "application/json") || has_suffix
+impl Published for KeySet {
+    const SIZE: usize = KEYS_DOCUMENT;
+
+    fn read(_: &str, body: &[u8]) -> Result<Self, Unusable> {
+        Self::read(body).map_err(|_| Unusable::NoKeys)
+    }
 }
 
-/// The time for which a document is fresh (RFC 9111 §5.2.2.1), within bounds.
-fn fresh(headers: &HeaderMap) -> Duration {
-    let [least, most, default] = DOCUMENT_AGE;
-    let directives = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut directives = directives.split(',').map(|directive| directive.trim().to_ascii_lowercase());
-    let age = directives.find_map(|directive| match directive.as_str() {
-        "no-store" | "no-cache" => Some(0),
-        other => other.strip_prefix("max-age=").and_then(|seconds| seconds.parse().ok()),
-    });
-    age.map_or(default, Duration::from_secs).clamp(least, most)
-}
+/// Copies of the documents of known clients, by their ids. The hosts of some documents refuse requests from data centres.
+const BUILT_IN: [(&str, &str); 4] = [
+    (
+        "https://vscode.dev/oauth/client-metadata.json",
+        r#"{"client_id":"https://vscode.dev/oauth/client-metadata.json","client_name":"Visual Studio Code",
+        "redirect_uris":["http://127.0.0.1:33418/","https://vscode.dev/redirect"],"token_endpoint_auth_method":"none"}"#,
+    ),
+    (
+        "https://claude.ai/oauth/claude-code-client-metadata",
+        r#"{"client_id":"https://claude.ai/oauth/claude-code-client-metadata","client_name":"Claude Code",
+        "redirect_uris":["http://localhost/callback","http://127.0.0.1/callback"],"token_endpoint_auth_method":"none"}"#,
+    ),
+    (
+        "https://claude.ai/oauth/mcp-oauth-client-metadata",
+        r#"{"client_id":"https://claude.ai/oauth/mcp-oauth-client-metadata","client_name":"Claude",
+        "redirect_uris":["https://claude.ai/api/mcp/auth_callback","https://claude.com/api/mcp/auth_callback"],
+        "token_endpoint_auth_method":"none"}"#,
+    ),
+    (
+        "https://chatgpt.com/oauth/client.json",
+        r#"{"client_id":"https://chatgpt.com/oauth/client.json","client_name":"ChatGPT",
+        "redirect_uris":["https://chatgpt.com/connector_platform_oauth_redirect"],
+        "token_endpoint_auth_method":"private_key_jwt","token_endpoint_auth_methods_supported":["private_key_jwt","none"],
+        "jwks_uri":"https://chatgpt.com/oauth/jwks.json"}"#,
+    ),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn client_id_must_be_a_plain_url_of_a_listed_host_before_anything_is_fetched() {
@@ -290,7 +207,19 @@ mod tests {
             ),
             (
                 r#""client_id":"https://vscode.dev/client.json","token_endpoint_auth_method":"private_key_jwt""#,
+                Some(Unusable::NoKeys),
+            ),
+            (
+                r#""client_id":"https://vscode.dev/client.json","token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://vscode.dev/jwks""#,
+                None,
+            ),
+            (
+                r#""client_id":"https://vscode.dev/client.json","token_endpoint_auth_method":"client_secret_basic""#,
                 Some(Unusable::Method),
+            ),
+            (
+                r#""client_id":"https://vscode.dev/client.json","token_endpoint_auth_method":"tls_client_auth","token_endpoint_auth_methods_supported":["private_key_jwt"],"jwks":{"keys":[]}"#,
+                None,
             ),
             (r#""client_id":"https://vscode.dev/Client.json""#, Some(Unusable::OtherId)),
             (r#""client_id":"https://vscode.dev/client.json/""#, Some(Unusable::OtherId)),
@@ -309,17 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn age_of_a_document_is_kept_within_bounds() {
-        for (value, seconds) in [
-            ("max-age=600", 600),
-            ("public, Max-Age=600", 600),
-            ("max-age=1", 60),
-            ("max-age=99999999", 24 * 3600),
-            ("no-store", 60),
-            ("private", 3600),
-        ] {
-            let headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(value))]);
-            assert_eq!(fresh(&headers), Duration::from_secs(seconds), "{value}");
+    fn copies_that_came_with_the_program_are_valid_documents_of_listed_hosts() {
+        let documents = Documents::new(super::super::DOCUMENT_HOSTS.map(str::to_owned).into(), false);
+        for (id, json) in BUILT_IN {
+            documents.check_id(id).expect("a listed host");
+            let document = Document::read(id, json.as_bytes()).expect("it breaks no rule");
+            let rules = super::super::redirect::RedirectRules::default();
+            assert!(!document.redirect_uris.is_empty(), "{id}");
+            document.redirect_uris.iter().for_each(|uri| rules.check(uri).expect(uri));
         }
+        assert!(Document::built_in("https://vscode.dev/other.json").is_none());
     }
 }

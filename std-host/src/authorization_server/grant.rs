@@ -7,6 +7,7 @@ use attache_core::auth::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The row of a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,27 @@ pub(super) struct Terms {
     pub(super) person: Person,
     /// When the person has signed in.
     pub(super) signed_in: u64,
+    /// Whether the client has to authenticate.
+    #[serde(default)]
+    pub(super) is_confidential: bool,
+}
+
+/// The client that sends a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sender {
+    pub(super) id: Cow<'static, str>,
+    /// Whether the client has authenticated.
+    pub(super) is_proven: bool,
+}
+
+impl Sender {
+    pub(super) const fn new(id: String) -> Self {
+        Self { id: Cow::Owned(id), is_proven: false }
+    }
+
+    pub(super) const fn proven(id: String) -> Self {
+        Self { id: Cow::Owned(id), is_proven: true }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +64,10 @@ pub(super) enum Stage {
         generation: u32,
         /// When the current refresh token was issued.
         rotated: u64,
+        /// Whether the client has authenticated when it redeemed the code. Then it has to do so each time, even if its document
+        /// lets it choose: a thief of a refresh token does not have the key of the client.
+        #[serde(default)]
+        is_proven: bool,
     },
     /// The grant was revoked.
     Ended,
@@ -74,7 +100,7 @@ impl RefreshToken {
 /// The values that a client sends to redeem a code.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Redemption<'r> {
-    pub(super) client_id: &'r str,
+    pub(super) sender: &'r Sender,
     pub(super) redirect_uri: Option<&'r str>,
     pub(super) verifier: &'r str,
 }
@@ -84,6 +110,8 @@ pub(super) struct Redemption<'r> {
 pub(super) enum NotGranted {
     Expired,
     OtherClient,
+    /// The client has to authenticate, and has not.
+    NotAuthenticated,
     OtherRedirectUri,
     /// The code verifier does not belong to the challenge (RFC 7636 §4.6).
     Verifier,
@@ -100,12 +128,22 @@ impl Grant {
         self.terms.client_id == client_id
     }
 
+    /// Checks that the sender is the client of this grant.
+    pub(super) fn check(&self, sender: &Sender) -> Result<(), NotGranted> {
+        let has_proven = matches!(self.stage, Stage::Refreshed { is_proven: true, .. });
+        match self.is_of(&sender.id) {
+            false => Err(NotGranted::OtherClient),
+            true if (self.terms.is_confidential || has_proven) && !sender.is_proven => {
+                Err(NotGranted::NotAuthenticated)
+            }
+            true => Ok(()),
+        }
+    }
+
     /// Redeems the code. `secret` becomes the secret of the refresh tokens.
     pub(super) fn redeem(&mut self, shown: Redemption<'_>, secret: [u8; 16], now: u64) -> Result<(), NotGranted> {
         // RFC 6749 §5.2: a code that was issued to another client is an invalid grant. The other client cannot end it.
-        if !self.is_of(shown.client_id) {
-            return Err(NotGranted::OtherClient);
-        }
+        self.check(shown.sender)?;
         let (challenge, until) = match &self.stage {
             Stage::Code { challenge, until } => (challenge, *until),
             Stage::Ended => return Err(NotGranted::Revoked),
@@ -126,7 +164,12 @@ impl Grant {
         if !is_verified(challenge, shown.verifier) {
             return Err(NotGranted::Verifier);
         }
-        self.stage = Stage::Refreshed { secret: digest(&secret), generation: 0, rotated: now };
+        self.stage = Stage::Refreshed {
+            secret: digest(&secret),
+            generation: 0,
+            rotated: now,
+            is_proven: shown.sender.is_proven,
+        };
         Ok(())
     }
 
@@ -135,13 +178,13 @@ impl Grant {
     pub(super) fn refresh(
         &mut self,
         shown: RefreshToken,
-        client_id: &str,
+        sender: &Sender,
         now: u64,
     ) -> Result<RefreshToken, NotGranted> {
-        if !self.is_of(client_id) {
-            return Err(NotGranted::OtherClient);
-        }
-        let Stage::Refreshed { secret, generation, rotated } = &mut self.stage else { return Err(NotGranted::Revoked) };
+        self.check(sender)?;
+        let Stage::Refreshed { secret, generation, rotated, .. } = &mut self.stage else {
+            return Err(NotGranted::Revoked);
+        };
         if digest(&shown.secret) != *secret {
             return Err(NotGranted::Revoked);
         }
@@ -202,12 +245,17 @@ mod tests {
             scopes: Vec::new(),
             person: Person::new("https://id.example", "ada"),
             signed_in: 0,
+            is_confidential: false,
         };
         Grant { terms, stage: Stage::Code { challenge: CHALLENGE.to_owned(), until: 60 }, until: LONG }
     }
 
+    const A: &Sender = &Sender { id: Cow::Borrowed("a"), is_proven: false };
+    const B: &Sender = &Sender { id: Cow::Borrowed("b"), is_proven: false };
+    const PROVEN: &Sender = &Sender { id: Cow::Borrowed("a"), is_proven: true };
+
     const GOOD: Redemption<'_> =
-        Redemption { client_id: "a", redirect_uri: Some("http://127.0.0.1:1/cb"), verifier: VERIFIER };
+        Redemption { sender: A, redirect_uri: Some("http://127.0.0.1:1/cb"), verifier: VERIFIER };
 
     /// A grant with a code that was redeemed at time 0, and its first refresh token.
     fn refreshed() -> (Grant, RefreshToken) {
@@ -223,7 +271,7 @@ mod tests {
         for (shown, now, expected) in [
             (GOOD, 59, Ok(())),
             (GOOD, 60, Err(NotGranted::Expired)),
-            (Redemption { client_id: "b", ..GOOD }, 0, Err(NotGranted::OtherClient)),
+            (Redemption { sender: B, ..GOOD }, 0, Err(NotGranted::OtherClient)),
             (Redemption { redirect_uri: None, ..GOOD }, 0, Err(NotGranted::OtherRedirectUri)),
             (Redemption { redirect_uri: Some("http://127.0.0.1:2/cb"), ..GOOD }, 0, Err(NotGranted::OtherRedirectUri)),
             (Redemption { verifier: "", ..GOOD }, 0, Err(NotGranted::Verifier)),
@@ -242,10 +290,10 @@ mod tests {
     #[test]
     fn code_that_is_used_twice_ends_what_it_gave() {
         let (mut grant, token) = refreshed();
-        assert_eq!(grant.redeem(Redemption { client_id: "b", ..GOOD }, [6; 16], 1), Err(NotGranted::OtherClient));
-        assert!(grant.clone().refresh(token, "a", 1).is_ok(), "another client cannot end it");
+        assert_eq!(grant.redeem(Redemption { sender: B, ..GOOD }, [6; 16], 1), Err(NotGranted::OtherClient));
+        assert!(grant.clone().refresh(token, A, 1).is_ok(), "another client cannot end it");
         assert_eq!(grant.redeem(GOOD, [6; 16], 1), Err(NotGranted::CodeReused));
-        assert_eq!(grant.refresh(token, "a", 1), Err(NotGranted::Revoked));
+        assert_eq!(grant.refresh(token, A, 1), Err(NotGranted::Revoked));
         assert_eq!(grant.redeem(GOOD, [6; 16], 1), Err(NotGranted::Revoked));
     }
 
@@ -263,33 +311,50 @@ mod tests {
     #[test]
     fn previous_refresh_token_gets_the_same_successor_for_a_minute_until_that_is_used() {
         let (mut grant, first) = refreshed();
-        let second = grant.refresh(first, "a", 100).expect("current");
-        assert_eq!(grant.refresh(first, "a", 160), Ok(second), "a minute later");
-        let third = grant.refresh(second, "a", 161).expect("current");
-        assert_eq!(grant.refresh(second, "a", 162), Ok(third));
+        let second = grant.refresh(first, A, 100).expect("current");
+        assert_eq!(grant.refresh(first, A, 160), Ok(second), "a minute later");
+        let third = grant.refresh(second, A, 161).expect("current");
+        assert_eq!(grant.refresh(second, A, 162), Ok(third));
         // The first one is two generations old.
-        assert_eq!(grant.refresh(first, "a", 162), Err(NotGranted::TokenReused));
-        assert_eq!(grant.refresh(third, "a", 162), Err(NotGranted::Revoked), "the reuse has ended the grant");
+        assert_eq!(grant.refresh(first, A, 162), Err(NotGranted::TokenReused));
+        assert_eq!(grant.refresh(third, A, 162), Err(NotGranted::Revoked), "the reuse has ended the grant");
     }
 
     #[test]
     fn previous_refresh_token_ends_the_grant_after_its_minute() {
         let (mut grant, first) = refreshed();
-        let second = grant.refresh(first, "a", 100).expect("current");
-        assert_eq!(grant.refresh(first, "a", 161), Err(NotGranted::TokenReused));
-        assert_eq!(grant.refresh(second, "a", 161), Err(NotGranted::Revoked));
+        let second = grant.refresh(first, A, 100).expect("current");
+        assert_eq!(grant.refresh(first, A, 161), Err(NotGranted::TokenReused));
+        assert_eq!(grant.refresh(second, A, 161), Err(NotGranted::Revoked));
     }
 
     #[test]
     fn refresh_token_is_bound_to_its_client_and_secret_and_expires() {
         let (mut grant, first) = refreshed();
-        assert_eq!(grant.refresh(first, "b", 1), Err(NotGranted::OtherClient));
-        assert_eq!(grant.refresh(RefreshToken { secret: [6; 16], ..first }, "a", 1), Err(NotGranted::Revoked));
-        assert_eq!(grant.refresh(first, "a", IDLE.as_secs() + 1), Err(NotGranted::Expired), "idle for too long");
-        assert_eq!(grant.refresh(first, "a", LONG), Err(NotGranted::Expired));
-        assert!(grant.refresh(first, "a", IDLE.as_secs()).is_ok());
+        assert_eq!(grant.refresh(first, B, 1), Err(NotGranted::OtherClient));
+        assert_eq!(grant.refresh(RefreshToken { secret: [6; 16], ..first }, A, 1), Err(NotGranted::Revoked));
+        assert_eq!(grant.refresh(first, A, IDLE.as_secs() + 1), Err(NotGranted::Expired), "idle for too long");
+        assert_eq!(grant.refresh(first, A, LONG), Err(NotGranted::Expired));
+        assert!(grant.refresh(first, A, IDLE.as_secs()).is_ok());
         assert_eq!(RefreshToken::read(&first.to_bytes()), Some(first));
         assert_eq!(RefreshToken::read(&first.to_bytes()[1..]), None);
+    }
+
+    #[test]
+    fn client_that_has_to_authenticate_or_has_once_done_so_gets_nothing_without() {
+        let proven = Redemption { sender: PROVEN, ..GOOD };
+        let mut confidential = grant();
+        confidential.terms.is_confidential = true;
+        assert_eq!(confidential.redeem(GOOD, [5; 16], 1), Err(NotGranted::NotAuthenticated));
+        let mut choosing = grant();
+        for grant in [&mut confidential, &mut choosing] {
+            grant.redeem(proven, [5; 16], 1).expect("it has authenticated");
+            let first = RefreshToken { grant: [1; 16], generation: 0, secret: [5; 16] };
+            assert_eq!(grant.refresh(first, A, 2), Err(NotGranted::NotAuthenticated));
+            assert!(grant.refresh(first, PROVEN, 2).is_ok(), "the attempt has not ended the grant");
+        }
+        let (mut public, first) = refreshed();
+        assert!(public.refresh(first, PROVEN, 1).is_ok(), "a client may begin to authenticate");
     }
 
     /// Whatever clients and the network do, at most one line of refresh tokens works.
@@ -307,7 +372,7 @@ mod tests {
             for _ in 0..12 {
                 now += [0, 30, 61][random(3)];
                 let shown = tokens[tokens.len() - 1 - random(tokens.len().min(3))];
-                match grant.refresh(shown, "a", now) {
+                match grant.refresh(shown, A, now) {
                     Ok(_) if has_ended => panic!("a grant that has ended gives no tokens"),
                     Ok(token) => {
                         let newest = tokens.iter().map(|token| token.generation).max().unwrap_or_default();

@@ -1,11 +1,13 @@
 //! Stores grants, and hands out codes and refresh tokens for them.
 
 use super::error::{ErrorCode, OAuthError};
-use super::grant::{Grant, NotGranted, Redemption, RefreshToken, Stage, Terms};
-use super::limits::{CODE, REPLAY, SIGN_IN};
+use super::grant::{Grant, NotGranted, Redemption, RefreshToken, Sender, Stage, Terms};
+use super::limits::{ACCESS_RANGE, CODE, REPLAY, SIGN_IN};
 use super::seals::{Purpose, Seals, random};
 use super::{resource, scope};
-use crate::store::{RowChange, RowKey, RowStore};
+use crate::auth::Revocations;
+use crate::clock;
+use crate::store::{RowChange, RowKey, RowStore, Unavailable};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 pub(super) struct Grants {
     rows: Arc<dyn RowStore>,
     seals: Arc<Seals>,
+    revocations: Revocations,
 }
 
 impl fmt::Debug for Grants {
@@ -46,7 +49,24 @@ const PREFIX: &str = "atr_";
 
 impl Grants {
     pub(super) fn new(rows: Arc<dyn RowStore>, seals: Arc<Seals>) -> Self {
-        Self { rows, seals }
+        let shared = Arc::clone(&rows);
+        let revocations = Revocations::new(move |sid| has_ended(&*shared, sid, clock::now()));
+        Self { rows, seals, revocations }
+    }
+
+    /// Tells which grants have ended.
+    pub(super) fn revocations(&self) -> Revocations {
+        self.revocations.clone()
+    }
+
+    /// Whether a value that works once is used for the first time. `key` stands for the value, and after `until` it is not valid anyway.
+    pub(super) fn is_first_use(&self, key: &RowKey, until: u64, now: u64) -> Result<bool, OAuthError> {
+        let mut is_first = false;
+        let used = self.rows.update(key, now, &mut |row| {
+            is_first = row.is_none();
+            if is_first { RowChange::Put(Vec::new(), until) } else { RowChange::Keep }
+        });
+        used.map(|()| is_first).map_err(unavailable)
     }
 
     /// Stores a new grant, and returns its authorization code. For the same `id`, the same grant has the same code, so that a
@@ -114,7 +134,7 @@ impl Grants {
     pub(super) fn refresh<'r>(
         &self,
         token: &str,
-        client_id: &str,
+        sender: &Sender,
         requested: Option<&str>,
         resources: impl Iterator<Item = &'r str> + Clone,
         now: u64,
@@ -123,25 +143,36 @@ impl Grants {
         self.change(&token.grant, now, |grant| {
             check_resources(grant, resources.clone())?;
             let scopes = scope::narrowed(&grant.terms.scopes, requested)?;
-            let next = grant.refresh(token, client_id, now).map_err(|denied| log(denied, grant))?;
+            let next = grant.refresh(token, sender, now).map_err(|denied| log(denied, grant))?;
             Ok((next, scopes))
         })
     }
 
     /// Ends the grant of a refresh token of this client. An unknown token is not an error (RFC 7009 §2.2).
-    pub(super) fn revoke(&self, token: &str, client_id: &str, now: u64) -> Result<(), OAuthError> {
+    pub(super) fn revoke(&self, token: &str, sender: &Sender, now: u64) -> Result<(), OAuthError> {
         let Some(token) = self.opened(token, now) else { return Ok(()) };
-        self.end(&token.grant, client_id, now)
+        self.end(&token.grant, sender, now)
     }
 
     /// Ends a grant of this client.
-    pub(super) fn end(&self, id: &RowKey, client_id: &str, now: u64) -> Result<(), OAuthError> {
+    pub(super) fn end(&self, id: &RowKey, sender: &Sender, now: u64) -> Result<(), OAuthError> {
+        let mut ended = Ok(());
         self.update(id, now, &mut |grant| {
-            let Some(grant) = grant.as_mut().filter(|grant| grant.is_of(client_id)) else { return false };
-            tracing::info!(client = client_name(&grant.terms), person = grant.terms.person.subject, "grant revoked");
+            let Some(grant) = grant.as_mut() else { return false };
+            match grant.check(sender) {
+                Ok(()) => {}
+                Err(denied @ NotGranted::NotAuthenticated) => {
+                    ended = Err(log(denied, grant));
+                    return false;
+                }
+                Err(_) => return false,
+            }
+            let client = client_name(&grant.terms);
+            tracing::info!(client, person = grant.terms.person.subject, "grant revoked");
             grant.stage = Stage::Ended;
             true
-        })
+        })?;
+        ended
     }
 
     fn opened(&self, token: &str, now: u64) -> Option<RefreshToken> {
@@ -179,19 +210,44 @@ impl Grants {
         now: u64,
         change: &mut dyn FnMut(&mut Option<Grant>) -> bool,
     ) -> Result<(), OAuthError> {
+        let mut has_ended = false;
         let updated = self.rows.update(id, now, &mut |row| {
             let mut grant = row.and_then(|row| serde_json::from_slice(row).ok());
             let is_changed = change(&mut grant);
+            has_ended = is_changed && grant.as_ref().is_some_and(|grant| grant.stage == Stage::Ended);
             match grant.filter(|_| is_changed) {
                 Some(grant) => RowChange::Put(serde_json::to_vec(&grant).unwrap_or_default(), kept_until(&grant)),
                 None => RowChange::Keep,
             }
         });
-        updated.map_err(|unavailable| {
-            tracing::error!(error = %unavailable, "a grant was not stored");
-            OAuthError::unavailable()
-        })
+        if has_ended && updated.is_ok() {
+            let [_, longest] = ACCESS_RANGE;
+            // Tokens are verified by the clock of the process.
+            let now = now.max(clock::now());
+            self.revocations.add(&URL_SAFE_NO_PAD.encode(id), now + longest.as_secs(), now);
+        }
+        updated.map_err(unavailable)
     }
+}
+
+fn unavailable(unavailable: Unavailable) -> OAuthError {
+    tracing::error!(error = %unavailable, "a grant was not stored");
+    OAuthError::unavailable()
+}
+
+/// Whether the grant of an access token has ended. If the store cannot tell, the token is valid until it expires.
+fn has_ended(rows: &dyn RowStore, sid: &str, now: u64) -> bool {
+    let Some(id) = URL_SAFE_NO_PAD.decode(sid).ok().and_then(|id| RowKey::try_from(id).ok()) else { return false };
+    let mut has_ended = false;
+    let read = rows.update(&id, now, &mut |row| {
+        let grant = row.and_then(|row| serde_json::from_slice::<Grant>(row).ok());
+        has_ended = grant.is_some_and(|grant| grant.stage == Stage::Ended);
+        RowChange::Keep
+    });
+    if let Err(error) = read {
+        tracing::error!(%error, "the grant of an access token was not read");
+    }
+    has_ended
 }
 
 /// A code that is not redeemed leaves nothing behind. Everything else is kept as long as its tokens
@@ -234,6 +290,11 @@ fn log(denied: NotGranted, grant: &Grant) -> OAuthError {
         NotGranted::OtherRedirectUri => {
             OAuthError::new(ErrorCode::InvalidGrant, "the redirect_uri is not the one of the authorization request")
         }
+        // RFC 6749 §5.2: `invalid_client` if client authentication is missing.
+        NotGranted::NotAuthenticated => OAuthError::new(
+            ErrorCode::InvalidClient,
+            "the client has to authenticate by client_assertion or its secret",
+        ),
         _ => UNKNOWN,
     }
 }
@@ -247,13 +308,16 @@ fn client_name(terms: &Terms) -> &str {
 mod tests {
     use super::*;
     use crate::authorization_server::Person;
-    use crate::store::{MemoryRows, Unavailable};
+    use crate::store::MemoryRows;
+    use std::borrow::Cow;
 
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     const RESOURCE: &str = "http://127.0.0.1:2/mcp";
+    const A: &Sender = &Sender { id: Cow::Borrowed("a"), is_proven: false };
+    const B: &Sender = &Sender { id: Cow::Borrowed("b"), is_proven: false };
     const SHOWN: Redemption<'_> =
-        Redemption { client_id: "a", redirect_uri: Some("http://127.0.0.1:1/cb"), verifier: VERIFIER };
+        Redemption { sender: A, redirect_uri: Some("http://127.0.0.1:1/cb"), verifier: VERIFIER };
 
     fn terms() -> Terms {
         Terms {
@@ -263,6 +327,7 @@ mod tests {
             scopes: vec!["read".to_owned(), "write".to_owned()],
             person: Person::new("https://id.example", "ada"),
             signed_in: 0,
+            is_confidential: false,
         }
     }
 
@@ -287,7 +352,7 @@ mod tests {
         let denied = grants.redeem(&code, SHOWN, wrong.clone(), 1).expect_err("another resource");
         assert_eq!(denied.code, ErrorCode::InvalidTarget);
         let issued = grants.redeem(&code, SHOWN, [RESOURCE].into_iter(), 1).expect("the code is still good");
-        let refresh = |resource, scope| grants.refresh(&issued.refresh_token, "a", scope, resource, 2);
+        let refresh = |resource, scope| grants.refresh(&issued.refresh_token, A, scope, resource, 2);
         assert_eq!(refresh(wrong, None).map_err(|error| error.code), Err(ErrorCode::InvalidTarget));
         let wider = refresh([RESOURCE].into_iter(), Some("admin")).map_err(|error| error.code);
         assert_eq!(wider, Err(ErrorCode::InvalidScope));
@@ -310,8 +375,7 @@ mod tests {
         let grants = grants();
         let first = redeemed(&grants);
         let answers: Vec<_> = std::thread::scope(|scope| {
-            let refresh =
-                || grants.refresh(&first.refresh_token, "a", None, none(), 2).expect("a replay").refresh_token;
+            let refresh = || grants.refresh(&first.refresh_token, A, None, none(), 2).expect("a replay").refresh_token;
             let threads: Vec<_> = (0..100).map(|_| scope.spawn(refresh)).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
@@ -323,12 +387,12 @@ mod tests {
     fn revocation_ends_the_grant_of_its_own_client_alone_and_knows_nothing_of_foreign_tokens() {
         let grants = grants();
         let issued = redeemed(&grants);
-        for (token, client) in [("atr_AAAA", "a"), ("", "a"), (&*issued.refresh_token, "b")] {
+        for (token, client) in [("atr_AAAA", A), ("", A), (&*issued.refresh_token, B)] {
             grants.revoke(token, client, 2).expect("not an error");
         }
-        let next = grants.refresh(&issued.refresh_token, "a", None, none(), 2).expect("it was not revoked");
-        grants.revoke(&issued.refresh_token, "a", 2).expect("an older token of the client counts as well");
-        let denied = grants.refresh(&next.refresh_token, "a", None, none(), 2).expect_err("revoked");
+        let next = grants.refresh(&issued.refresh_token, A, None, none(), 2).expect("it was not revoked");
+        grants.revoke(&issued.refresh_token, A, 2).expect("an older token of the client counts as well");
+        let denied = grants.refresh(&next.refresh_token, A, None, none(), 2).expect_err("revoked");
         assert_eq!(denied.code, ErrorCode::InvalidGrant);
     }
 
@@ -340,8 +404,31 @@ mod tests {
         let forged = Seals::new([[8; 32]]);
         let token = RefreshToken { grant: [1; 16], generation: 9, secret: [0; 16] };
         let text = format!("{PREFIX}{}", forged.seal(Purpose::Refresh, u64::MAX, &token.to_bytes()));
-        assert!(grants.refresh(&text, "a", None, none(), 2).is_err());
-        assert!(grants.refresh(&issued.refresh_token, "a", None, none(), 2).is_ok());
+        assert!(grants.refresh(&text, A, None, none(), 2).is_err());
+        assert!(grants.refresh(&issued.refresh_token, A, None, none(), 2).is_ok());
+    }
+
+    #[test]
+    fn grant_that_has_ended_is_known_by_its_access_tokens_after_a_restart_too() {
+        let (rows, seals) = (Arc::<MemoryRows>::default(), Arc::new(Seals::new([[7; 32]])));
+        let grants = Grants::new(rows.clone(), Arc::clone(&seals));
+        let issued = redeemed(&grants);
+        assert!(!has_ended(&*rows, &issued.sid, 3));
+        grants.revoke(&issued.refresh_token, A, 2).expect("stored");
+        assert!(has_ended(&*rows, &issued.sid, 3));
+        for unknown in ["", "AAAA", "?", "AAAAAAAAAAAAAAAAAAAAAA"] {
+            assert!(!has_ended(&*rows, unknown, 3), "{unknown}");
+        }
+        assert!(!has_ended(&Broken, &issued.sid, 3), "tokens stay valid if the store cannot be read");
+    }
+
+    #[test]
+    fn value_that_works_once_is_refused_until_it_has_expired() {
+        let grants = grants();
+        let uses = [(9, true), (9, false), (10, false), (20, true)];
+        for (number, (now, expected)) in uses.into_iter().enumerate() {
+            assert_eq!(grants.is_first_use(&[3; 16], now.max(10) + 1, now), Ok(expected), "{number}");
+        }
     }
 
     /// A store that cannot write.
@@ -363,8 +450,8 @@ mod tests {
         for denied in [
             broken.begin(&[1; 16], &terms(), CHALLENGE, 0).map(drop),
             broken.redeem(&code, SHOWN, none(), 1).map(drop),
-            broken.refresh(&token, "a", None, none(), 1).map(drop),
-            broken.revoke(&token, "a", 1),
+            broken.refresh(&token, A, None, none(), 1).map(drop),
+            broken.revoke(&token, A, 1),
         ] {
             assert_eq!(denied, Err(OAuthError::unavailable()));
         }

@@ -42,9 +42,6 @@ pub(super) const COOKIE: usize = 3500;
 /// Most bytes of the claims that are copied from an ID token, so that access tokens fit the heads of requests.
 pub(super) const CLAIMS: usize = 4096;
 
-/// The time for which the metadata of the sign-in issuer is cached.
-pub(super) const PROVIDER_AGE: Duration = Duration::from_secs(3600);
-
 /// The lifetime of an authorization code (RFC 6749 §4.1.2 recommends ten minutes at most; clients
 /// redeem it at once).
 pub(super) const CODE: Duration = Duration::from_secs(60);
@@ -83,6 +80,21 @@ pub(super) const DOCUMENTS: usize = 256;
 /// none.
 pub(super) const DOCUMENT_AGE: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(24 * 3600), Duration::from_secs(3600)];
+
+/// Most bytes of the keys that a client publishes, as for the keys of issuers.
+pub(super) const KEYS_DOCUMENT: usize = 64 * 1024;
+
+/// Most bytes of a client assertion. Real ones have less than 2 kB.
+pub(super) const ASSERTION: usize = 8 * 1024;
+
+/// The longest time for which a client assertion is valid. Its use is stored for that time.
+pub(super) const ASSERTION_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// Most characters of a client id that the operator chooses.
+pub(super) const CLIENT_ID: usize = 200;
+
+/// Fewest bytes of a client secret: a value of this length cannot be guessed, in any encoding.
+pub(super) const CLIENT_SECRET: usize = 32;
 
 /// The time for which the last good copy of a document is used while it cannot be fetched again.
 pub(super) const DOCUMENT_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -3,9 +3,15 @@
 use serde_json::{Value, json};
 
 /// Returns the metadata for this issuer. `scopes` are those of the resources: some clients read them here and not from the
-/// metadata of the resource.
-pub(super) fn metadata(issuer: &str, scopes: &[String]) -> Value {
+/// metadata of the resource. `has_secrets` says whether a client authenticates by a secret.
+pub(super) fn metadata(issuer: &str, scopes: &[String], has_secrets: bool) -> Value {
     let at = |path: &str| format!("{issuer}/oauth/{path}");
+    let mut methods = vec!["none", "private_key_jwt"];
+    if has_secrets {
+        methods.extend(["client_secret_basic", "client_secret_post"]);
+    }
+    // RFC 8414 §2: required with `private_key_jwt`.
+    let algorithms: Vec<_> = crate::auth::key_set::SERVED.iter().map(|algorithm| algorithm.name()).collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("authorize"),
@@ -18,8 +24,10 @@ pub(super) fn metadata(issuer: &str, scopes: &[String]) -> Value {
         "grant_types_supported": ["authorization_code", "refresh_token"],
         // MCP basic/authorization: clients refuse to go on without this member.
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none"],
-        "revocation_endpoint_auth_methods_supported": ["none"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "client_id_metadata_document_supported": true,
         // RFC 9207 §3: advertised, because every answer has `iss`.
         "authorization_response_iss_parameter_supported": true,

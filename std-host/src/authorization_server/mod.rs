@@ -18,13 +18,14 @@
 //! The people of [`for_development`](AuthorizationServer::for_development) are made up: everyone who reaches the server can sign
 //! in as each of them.
 
-mod answer;
+pub(crate) mod answer;
+mod assertion;
 mod authorize;
 mod callback;
 mod client;
 mod consent;
 mod consent_page;
-mod cookie;
+pub(crate) mod cookie;
 mod documents;
 mod error;
 mod grant;
@@ -32,26 +33,30 @@ mod grants;
 mod guard;
 mod limits;
 mod metadata;
-mod pages;
-mod parameters;
+pub(crate) mod pages;
+pub(crate) mod parameters;
 mod person;
+mod preregistered;
 mod redirect;
 mod refused;
 mod register;
+mod remote;
 mod resource;
 mod scope;
-mod seals;
+pub(crate) mod seals;
+mod sender;
 mod signing;
 mod token;
-mod upstream;
+mod unusable;
 
 pub use crate::auth::InvalidIssuer;
+pub use crate::provider::Upstream;
 pub use person::Person;
+pub use preregistered::{InvalidClient, PreRegistered};
 pub use signing::new_signing_key;
-pub use upstream::Upstream;
 
 use crate::Limits;
-use crate::auth::{Auth, fetch};
+use crate::auth::{Auth, Revocations, fetch};
 use crate::door::Checks;
 use crate::store::{MemoryRows, RowStore};
 use answer::json;
@@ -113,6 +118,8 @@ pub enum InvalidServer {
     SealKey,
     /// There is no resource.
     Resource,
+    /// The issuer at which people sign in has many tenants.
+    Tenants,
 }
 
 impl fmt::Display for InvalidServer {
@@ -127,6 +134,9 @@ impl fmt::Display for InvalidServer {
             }
             Self::SealKey => f.write_str("there must be a seal key"),
             Self::Resource => f.write_str("there must be a resource that tokens are for"),
+            Self::Tenants => f.write_str(
+                "the issuer at which people sign in has many tenants, so people of all of them could sign in: name the issuer of one tenant",
+            ),
         }
     }
 }
@@ -229,6 +239,9 @@ impl AuthorizationServer {
         if keys.seal.is_empty() {
             return Err(InvalidServer::SealKey);
         }
+        if upstream.has_tenants() {
+            return Err(InvalidServer::Tenants);
+        }
         let signing = SigningKeys::read(keys.signing).ok_or(InvalidServer::SigningKey)?;
         let seals = Arc::new(Seals::new(keys.seal.iter().copied()));
         let documents = Documents::new(DOCUMENT_HOSTS.map(str::to_owned).into(), false);
@@ -261,6 +274,30 @@ impl AuthorizationServer {
     pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes.known = scopes.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Grants these scopes for this resource, in place of the scopes that all resources have in common.
+    #[must_use]
+    pub fn scopes_of<T: Into<String>>(mut self, resource: &str, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes.of.insert(resource.to_owned(), scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Makes clients known that the operator has registered.
+    ///
+    /// # Errors
+    /// [`InvalidClient`] if one of them cannot be used.
+    pub fn clients(mut self, clients: impl IntoIterator<Item = PreRegistered>) -> Result<Self, InvalidClient> {
+        let clients: Vec<_> = clients.into_iter().collect();
+        preregistered::check(&clients)?;
+        self.clients.add(clients);
+        Ok(self)
+    }
+
+    /// Tells which grants have ended, for [`Issuer::revocations`](crate::auth::Issuer::revocations). Without it, access tokens of such
+    /// grants are valid until they expire.
+    pub fn revocations(&self) -> Revocations {
+        self.grants.revocations()
     }
 
     /// Lets clients register `https` redirect URIs of these hosts only. Without this, any host is allowed, and the consent page
@@ -309,7 +346,7 @@ impl AuthorizationServer {
     pub fn routes(self) -> Router {
         let base = self.site().base.to_owned();
         let at = |path: &str| format!("{base}/oauth/{path}");
-        let metadata = metadata::metadata(&self.issuer, &self.scopes.known);
+        let metadata = metadata::metadata(&self.issuer, &self.scopes.all(), self.clients.has_secrets());
         let (jwks, origin) = (self.keys.key_set(), self.origin().len());
         let home = self.site().message("Sign-in for MCP clients", HOME);
         let server = Arc::new(self);
@@ -330,8 +367,13 @@ impl AuthorizationServer {
             }
             SignIn::Upstream(_) => Router::new(),
         };
-        own_home
-            .route(&at("authorize"), get(authorize::authorize))
+        let mut pages = own_home.route(&at("authorize"), get(authorize::authorize));
+        // MCP 2025-03-26 basic/authorization: clients without metadata use these paths of the host.
+        if base.is_empty() {
+            pages = pages.route("/authorize", get(authorize::authorize));
+            public = public.route("/token", post(token::token)).route("/register", post(register::register));
+        }
+        pages
             .route(&at("consent"), post(consent_page::decide))
             .route(&at("callback"), get(callback::callback))
             .route(&at("style.css"), get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE)))
@@ -357,13 +399,17 @@ impl AuthorizationServer {
 /// The last parts of the paths below `/oauth/`.
 const PATHS: [&str; 8] = ["authorize", "callback", "consent", "jwks", "register", "revoke", "style.css", "token"];
 
+/// Further paths, if the issuer has no path.
+const ALIASES: [&str; 3] = ["/authorize", "/register", "/token"];
+
 /// Returns the paths that an authorization server with this issuer serves, so that other routes of the same origin can keep off.
 #[must_use]
 pub fn paths(issuer: &str) -> Vec<String> {
     let origin = origin(issuer).len();
     let base = &issuer[origin..];
     let documents = fetch::places(issuer).into_iter().map(|url| url[origin..].to_owned());
-    PATHS.iter().map(|path| format!("{base}/oauth/{path}")).chain(documents).collect()
+    let aliases = ALIASES.iter().filter(|_| base.is_empty()).map(ToString::to_string);
+    PATHS.iter().map(|path| format!("{base}/oauth/{path}")).chain(documents).chain(aliases).collect()
 }
 
 /// Scheme, host and port of an issuer.

@@ -79,6 +79,19 @@ impl RedirectRules {
     }
 }
 
+impl RedirectRules {
+    /// Whether the operator may register this URI for a client: any host, and any scheme of an application of its own.
+    pub(super) fn accepts_of_operator(uri: &str) -> bool {
+        // Browsers and systems run or open what these schemes name.
+        const DANGEROUS: [&str; 7] = ["about", "blob", "data", "file", "filesystem", "javascript", "vbscript"];
+        match (Self { hosts: None, private: Vec::new() }).check(uri) {
+            Ok(()) => true,
+            Err(Unacceptable::Scheme) => Url::parse(uri).is_ok_and(|url| !DANGEROUS.contains(&url.scheme())),
+            Err(_) => false,
+        }
+    }
+}
+
 /// Whether a requested URI is the registered one.
 // OAuth 2.1 §2.3.1: exact string matching. RFC 8252 §7.3: the port of a loopback address is chosen when a native application
 // asks. Claude Code registers `http://localhost/callback` without a port, so `localhost` counts as such an address.

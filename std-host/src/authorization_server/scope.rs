@@ -2,25 +2,37 @@
 
 use super::error::{ErrorCode, OAuthError};
 use super::limits;
+use std::collections::{BTreeSet, HashMap};
 
 /// The scopes that the server grants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scopes {
     /// The known scopes. A client that requests none gets all of them. If there are none, every scope is granted.
     pub(super) known: Vec<String>,
+    /// The known scopes of some resources, which replace the list above: a token for one resource has no scopes of another one.
+    pub(super) of: HashMap<String, Vec<String>>,
 }
 
 /// Scopes that ask for an ID token or a refresh token, which do not depend on them here.
 const OF_OPENID: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
 
 impl Scopes {
+    /// Returns the scopes of all resources, each once.
+    pub(super) fn all(&self) -> Vec<String> {
+        let mut all = self.known.clone();
+        let others: BTreeSet<_> = self.of.values().flatten().filter(|scope| !self.known.contains(scope)).collect();
+        all.extend(others.into_iter().cloned());
+        all
+    }
+
     /// Returns the scopes that a client may get for this value of `scope`. Unknown scopes are dropped: RFC 6749 §3.3 allows that,
     /// and clients request those of other servers.
-    pub(super) fn requested(&self, scope: Option<&str>) -> Result<Vec<String>, OAuthError> {
-        let Some(scope) = scope else { return Ok(self.known.clone()) };
+    pub(super) fn requested(&self, resource: &str, scope: Option<&str>) -> Result<Vec<String>, OAuthError> {
+        let known = self.of.get(resource).unwrap_or(&self.known);
+        let Some(scope) = scope else { return Ok(known.clone()) };
         let mut granted = Vec::new();
         for one in words(scope)? {
-            let is_known = self.known.is_empty() || self.known.iter().any(|known| known == one);
+            let is_known = known.is_empty() || known.iter().any(|known| known == one);
             if is_known && !OF_OPENID.contains(&one) && !granted.iter().any(|other| other == one) {
                 granted.push(one.to_owned());
             }
@@ -77,13 +89,26 @@ mod tests {
             ("", Some("x y email"), "x y"),
             ("", None, ""),
         ] {
-            let scopes = Scopes { known: list(known) };
-            assert_eq!(scopes.requested(requested), Ok(list(granted)), "{known:?} {requested:?}");
+            let scopes = Scopes { known: list(known), ..Scopes::default() };
+            assert_eq!(scopes.requested("r", requested), Ok(list(granted)), "{known:?} {requested:?}");
         }
         let scopes = Scopes::default();
         for bad in ["a\tb", "a\"b", "ä", &"a".repeat(limits::SCOPE + 1)] {
-            assert_eq!(scopes.requested(Some(bad)).map_err(|error| error.code), Err(ErrorCode::InvalidScope), "{bad}");
+            assert_eq!(
+                scopes.requested("r", Some(bad)).map_err(|error| error.code),
+                Err(ErrorCode::InvalidScope),
+                "{bad}"
+            );
         }
+    }
+
+    #[test]
+    fn resource_has_scopes_of_its_own() {
+        let of = [("one", "a b"), ("two", "b c")].map(|(resource, scopes)| (resource.to_owned(), list(scopes)));
+        let scopes = Scopes { known: Vec::new(), of: of.into() };
+        assert_eq!(scopes.requested("one", None), Ok(list("a b")));
+        assert_eq!(scopes.requested("two", Some("a b c")), Ok(list("b c")));
+        assert_eq!(scopes.all(), list("a b c"));
     }
 
     #[test]

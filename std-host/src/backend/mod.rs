@@ -49,7 +49,7 @@ pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
-pub use publisher::{Backends, INSTRUCTIONS, Publisher};
+pub use publisher::{Backends, BackendsUpdate, INSTRUCTIONS, Publisher};
 pub(crate) use watches::Watched;
 
 use crate::CompletionRequest;
@@ -81,6 +81,12 @@ pub trait Backend: Send + Sync + 'static {
     /// unsubscribed. A backend that ignores this publishes the updates of all its resources.
     fn watch(&self, uri: &str, watched: bool) {
         let _ = (uri, watched);
+    }
+
+    /// Reports that a client has ended its session, whose name [`Call::session`] returns. A backend that
+    /// keeps something for each session can drop it. By default, nothing is done.
+    fn session_ended(&self, session: [u8; 16]) {
+        let _ = session;
     }
 
     /// Ends connections and child processes of the backend. Called when the backend is removed, and

@@ -1,15 +1,18 @@
 //! Connections to an upstream, and their use by one call at a time or by several.
 
 use super::domain::Domain;
-use crate::client::Client;
+use crate::client::{Client, Credential};
 use attache_core::tool::Level;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// A connection to the upstream.
 pub(super) struct Connection {
     pub(super) client: Client,
+    /// The time at which the connection was made.
+    pub(super) since: Instant,
     /// The least severe level of log messages that a session of an older revision was asked for.
     level: tokio::sync::Mutex<Option<Level>>,
     /// Whether a call uses the connection that no other call that can be asked may use meanwhile.
@@ -20,7 +23,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, level: tokio::sync::Mutex::default(), is_lent: AtomicBool::new(false), domain: OnceLock::new() }
+        let since = Instant::now();
+        Self {
+            client,
+            since,
+            level: tokio::sync::Mutex::default(),
+            is_lent: AtomicBool::new(false),
+            domain: OnceLock::new(),
+        }
     }
 
     /// Whether no call holds the connection.
@@ -40,7 +50,7 @@ impl Connection {
         if self.is_spoilt() || self.is_lent.swap(true, Ordering::Acquire) {
             return None;
         }
-        Some(Lent { connection: Arc::clone(self), is_alone: true })
+        Some(Lent { connection: Arc::clone(self), is_alone: true, credential: None })
     }
 
     /// Whether a question of an earlier call may still come.
@@ -67,12 +77,20 @@ impl Connection {
 pub(super) struct Lent {
     connection: Arc<Connection>,
     is_alone: bool,
+    /// The credential of the call, if it differs from that of the connection.
+    pub(super) credential: Option<Credential>,
 }
 
 impl Lent {
     /// A connection that calls share.
     pub(super) const fn shared(connection: Arc<Connection>) -> Self {
-        Self { connection, is_alone: false }
+        Self { connection, is_alone: false, credential: None }
+    }
+
+    /// Sets the credential of the call.
+    pub(super) fn with(mut self, credential: Option<Credential>) -> Self {
+        self.credential = credential;
+        self
     }
 }
 

@@ -34,7 +34,14 @@ impl Lists {
                         self.tasks = fetched.tasks;
                     }
                 }
-                Err(error @ (Error::Rpc(_) | Error::EndlessList(_) | Error::TooLarge(_) | Error::Invalid(_))) => {
+                // A list that does not come does not take the others away. The supervisor checks whether the upstream answers.
+                Err(
+                    error @ (Error::Rpc(_)
+                    | Error::EndlessList(_)
+                    | Error::TooLarge(_)
+                    | Error::Invalid(_)
+                    | Error::Timeout(_)),
+                ) => {
                     tracing::warn!(list = ?kind, %error, "a list of the upstream cannot be used");
                 }
                 Err(error) => return Err(error),
@@ -71,11 +78,11 @@ struct Fetched {
 }
 
 async fn fetch(client: &Client, kind: Kind) -> Result<Fetched, Error> {
-    let (capability, list) = match kind {
-        Kind::Tool => ("tools", List::Tools),
-        Kind::Prompt => ("prompts", List::Prompts),
-        Kind::Resource => ("resources", List::Resources),
-        Kind::Template => ("resources", List::ResourceTemplates),
+    let (capability, list, key) = match kind {
+        Kind::Tool => ("tools", List::Tools, "name"),
+        Kind::Prompt => ("prompts", List::Prompts, "name"),
+        Kind::Resource => ("resources", List::Resources, "uri"),
+        Kind::Template => ("resources", List::ResourceTemplates, "uriTemplate"),
     };
     // Servers on old SDKs do not survive a method that they do not know.
     if !client.server().has(&[capability]) {
@@ -84,9 +91,14 @@ async fn fetch(client: &Client, kind: Kind) -> Result<Fetched, Error> {
     // MCP 2024-11-05 has completions without a capability for them.
     let completes = client.server().has(&["completions"]) || client.version() == Version::V2024_11_05;
     let is_modern = client.version().is_modern();
-    let mut fetched = Fetched::default();
+    let (mut fetched, mut keys) = (Fetched::default(), BTreeSet::new());
     for listed in client.list(list).await? {
         let name = text(&listed, "name").unwrap_or_default();
+        // A clash of two backends is for the operator to solve, but no prefix solves this one.
+        if !keys.insert(text(&listed, key)) {
+            tracing::warn!(entry = name, "an entry was left out: the upstream lists it twice");
+            continue;
+        }
         if needs_task(&listed) && !tasks::are_offered(client) {
             tracing::warn!(entry = name, "a tool was left out: it runs as a task only, and the upstream has no tasks");
             continue;

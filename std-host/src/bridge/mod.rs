@@ -33,6 +33,7 @@ pub mod limits;
 mod questions;
 mod requests;
 mod sessions;
+mod status;
 mod supervisor;
 mod target;
 mod tasks;
@@ -40,12 +41,15 @@ mod upstream;
 
 use crate::CompletionRequest;
 use crate::backend::{Backend, Call, Publisher, Run};
+#[cfg(unix)]
+use crate::client::SerialPort;
 use crate::client::{ClientLimits, Credential, Error, ServerCommand, Version};
 use core::fmt;
 use core::pin::Pin;
 pub use domain::Per;
 use http::{HeaderName, HeaderValue};
 use limits::Times;
+pub use status::{BridgeState, BridgeStatus};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use target::{Place, Target};
@@ -92,6 +96,12 @@ impl Bridge {
         Self::to(name, Place::Served { command, url: url.into(), current: Arc::default() })
     }
 
+    /// A bridge to a board on a serial port, which all calls share.
+    #[cfg(unix)]
+    pub fn serial(name: impl Into<String>, port: SerialPort) -> Self {
+        Self::to(name, Place::Serial(port)).per(Per::Process).most_sessions(0)
+    }
+
     fn to(name: impl Into<String>, place: Place) -> Self {
         Self { name: name.into(), target: Target::new(place), keeps_entries: false, running: Mutex::default() }
     }
@@ -99,6 +109,22 @@ impl Bridge {
     /// Sends this credential to the upstream, only to the origin of its URL.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.target.credential = credential;
+        self
+    }
+
+    /// Makes each call with a token of its caller. The lists are fetched with this server's own token, by client credentials, unless
+    /// [`credential`](Self::credential) sets another one. The server needs
+    /// [`ServerBuilder::keep_caller_tokens`](crate::ServerBuilder::keep_caller_tokens).
+    #[cfg(feature = "oauth-client")]
+    pub fn downstream(mut self, tokens: crate::downstream::Downstream) -> Self {
+        self.target.downstream = Some(Arc::new(tokens));
+        self
+    }
+
+    /// Fetches the lists without a token, with [`downstream`](Self::downstream).
+    #[cfg(feature = "oauth-client")]
+    pub const fn anonymous_lists(mut self) -> Self {
+        self.target.anonymous_lists = true;
         self
     }
 
@@ -198,6 +224,11 @@ impl Bridge {
         }
     }
 
+    /// Returns the status of the bridge. `None` if it is not attached to a server, or was stopped.
+    pub fn status(&self) -> Option<BridgeStatus> {
+        self.upstream().map(|upstream| BridgeStatus::of(&upstream))
+    }
+
     /// The name of the upstream for people.
     pub fn name(&self) -> &str {
         &self.name
@@ -239,6 +270,12 @@ impl Backend for Bridge {
     fn watch(&self, uri: &str, watched: bool) {
         if let Some(upstream) = self.upstream() {
             upstream.watch(uri, watched);
+        }
+    }
+
+    fn session_ended(&self, session: [u8; 16]) {
+        if let Some(upstream) = self.upstream() {
+            upstream.sessions.end(session);
         }
     }
 

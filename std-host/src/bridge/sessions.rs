@@ -92,12 +92,23 @@ impl Sessions {
         Some(lent)
     }
 
+    /// Returns the number of connections.
+    pub(super) fn len(&self) -> usize {
+        let table = self.lock();
+        table.users.len() + table.alone.len()
+    }
+
     /// Forgets a connection that has failed. Calls that run on it are not disturbed.
     pub(super) fn forget(&self, failed: &Arc<Connection>) {
         self.lock().retain(|slot| {
             let connection = slot.connection.try_lock();
             !connection.is_ok_and(|known| known.as_ref().is_some_and(|known| Arc::ptr_eq(known, failed)))
         });
+    }
+
+    /// Closes the connection of a session that its client has ended, when no call uses it any more.
+    pub(super) fn end(&self, session: [u8; 16]) {
+        self.lock().users.retain(|user, _| user.session != Some(session));
     }
 
     /// Closes idle connections, and those that no call may use any more.

@@ -13,6 +13,8 @@ use super::profile::OwnProfile;
 use super::question::Question;
 use super::raw::RawJson;
 use super::router::{Answers, Router};
+#[cfg(unix)]
+use super::serial::SerialPort;
 use attache_core::client::{Negotiation, Transport};
 use attache_core::era::Version;
 use bytes::Bytes;
@@ -35,6 +37,7 @@ pub struct ClientBuilder {
     limits: ClientLimits,
     pinned: Option<Version>,
     verdicts: Option<Verdicts>,
+    is_legacy: bool,
     headers: HeaderMap,
     credential: Credential,
     allow_plain: bool,
@@ -52,6 +55,7 @@ impl Client {
             limits: ClientLimits::default(),
             pinned: None,
             verdicts: None,
+            is_legacy: false,
             headers: HeaderMap::new(),
             credential: Credential::None,
             allow_plain: false,
@@ -95,6 +99,13 @@ impl ClientBuilder {
     /// Caches the revisions of HTTP servers here. Several clients can share the cache.
     pub fn verdicts(mut self, verdicts: Verdicts) -> Self {
         self.verdicts = Some(verdicts);
+        self
+    }
+
+    /// Starts the handshake of the older revisions without a probe, because a process of this command was
+    /// found to speak one of them.
+    pub(crate) const fn known_legacy(mut self) -> Self {
+        self.is_legacy = true;
         self
     }
 
@@ -194,7 +205,8 @@ impl ClientBuilder {
         let (pipe, process) = starter.start()?;
         let mut link = Link::Pipe(pipe);
         let mut running = Running { starter, process: Some(process) };
-        let negotiation = pinned(Negotiation::new(Transport::Line), self.pinned);
+        let negotiation = Negotiation::new(Transport::Line);
+        let negotiation = pinned(if self.is_legacy { negotiation.legacy() } else { negotiation }, self.pinned);
         let handshake = Handshake { router: &parts.router, profile: &parts.profile, limits: &self.limits };
         let server = handshake.run(&mut link, negotiation, &mut running).await?;
         Ok(Client::new(parts.router, link, self.limits, parts.profile, server, running.process))
@@ -219,6 +231,16 @@ impl ClientBuilder {
         let handshake = Handshake { router: &parts.router, profile: &parts.profile, limits: &self.limits };
         let server: ServerInfo = handshake.run(&mut link, negotiation, &mut NoRestart).await?;
         Ok(Client::new(parts.router, link, self.limits, parts.profile, server, None))
+    }
+
+    /// Opens a serial port, and talks to the server behind it. The port is used by this client alone.
+    ///
+    /// # Errors
+    /// [`Error`] if the port cannot be opened, or if the server does not answer.
+    #[cfg(unix)]
+    pub async fn serial(self, port: &SerialPort) -> Result<Client, Error> {
+        let (input, output) = port.open_quiet().await?;
+        self.streams(input, output).await
     }
 
     fn parts(&self) -> Parts {

@@ -146,6 +146,11 @@ impl Call {
         let deadline = (self.last + time).min(self.started + total);
         let Phase::Waiting { mailbox, sending, .. } = &mut self.phase else { return Err(None) };
         let Ok(next) = timeout_at(deadline, mailbox.next()).await else {
+            if self.inner.link.is_waiting_for_token() {
+                let now = Instant::now();
+                (self.started, self.last) = (now, now);
+                return Err(None);
+            }
             let time = if deadline == self.last + time { time } else { total };
             self.cancel("timeout");
             return Err(Some(Err(Error::Timeout(time))));

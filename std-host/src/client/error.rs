@@ -2,6 +2,8 @@
 
 use super::limits::SHOWN;
 use super::raw::RawJson;
+#[cfg(feature = "oauth-client")]
+use crate::oauth::OAuthError;
 use attache_core::client::{Failure, NoRevision};
 use core::fmt;
 use core::time::Duration;
@@ -62,6 +64,9 @@ pub enum Error {
     TooManyRounds(u32),
     /// The list did not end within the limits for pages and bytes, or the server repeated a cursor.
     EndlessList(String),
+    /// There is no access token for the server.
+    #[cfg(feature = "oauth-client")]
+    OAuth(OAuthError),
     /// This client has closed the connection.
     Closed,
 }
@@ -91,11 +96,21 @@ pub struct Exit {
 }
 
 impl Error {
+    /// The error of a request that is made after the connection has ended for this reason. Such a request is not written.
+    pub(super) fn for_later_request(&self) -> Self {
+        match self {
+            Self::Lost(_) | Self::TooLarge(_) | Self::Invalid(_) => Self::Unreachable(self.to_string()),
+            other => other.clone(),
+        }
+    }
+
     /// Whether the request certainly did not reach the server, so that sending it again cannot
     /// execute it twice.
     pub fn is_unsent(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Spawn { .. } | Self::PlainHttp | Self::Redirect(_) => true,
+            #[cfg(feature = "oauth-client")]
+            Self::OAuth(_) => true,
             Self::Exited(exit) => !exit.written,
             _ => false,
         }
@@ -161,6 +176,8 @@ impl fmt::Display for Error {
             Self::Unanswered(what) => write!(f, "the server asks for input that this client cannot give: {what}"),
             Self::TooManyRounds(rounds) => write!(f, "the server asked for input more than {rounds} times"),
             Self::EndlessList(why) => write!(f, "the list does not end: {why}"),
+            #[cfg(feature = "oauth-client")]
+            Self::OAuth(error) => error.fmt(f),
             Self::Closed => f.write_str("the connection was closed"),
         }
     }

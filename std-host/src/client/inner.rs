@@ -19,7 +19,6 @@ use core::fmt;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::timeout;
 
 pub(super) struct Inner {
     pub(super) router: Arc<Router>,
@@ -62,6 +61,7 @@ impl Inner {
             method: request.method.to_string(),
             name: request.mirrored_name().filter(|_| version.is_modern()),
             mirrored: self.mirrored(request, version),
+            credential: request.credential.clone(),
         };
         let body = request.body(id, version, self.profile.borrowed(), further);
         (id, mailbox, self.link.start(Outgoing { id, body, head }))
@@ -102,7 +102,7 @@ impl Inner {
             }
         };
         let time = self.limits.request_time;
-        let Ok(answered) = timeout(time, answered).await else {
+        let Ok(answered) = self.link.within(time, answered).await else {
             self.cancel(id, "timeout");
             return Err(Error::Timeout(time));
         };

@@ -119,6 +119,10 @@ pub const LIST_BYTES: usize = 64 * 1024 * 1024;
 /// Most redirects of one request.
 pub const REDIRECTS: usize = 3;
 
+/// Most other tokens with which a request is sent again: a renewed one, one of a new sign-in, and one
+/// with further scopes.
+pub const TOKENS: usize = 3;
+
 /// The pause before a broken stream is opened again, unless the server sets one. It doubles with
 /// each failure.
 pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);

@@ -5,7 +5,11 @@ use super::http::Http;
 use super::outgoing::{Outgoing, Sending};
 use super::pipe::Pipe;
 use bytes::Bytes;
+use core::pin::pin;
+use core::time::Duration;
 use std::sync::Arc;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 #[derive(Debug)]
 pub(super) enum Link {
@@ -39,6 +43,25 @@ impl Link {
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                     runtime.spawn(async move { http.notify(body).await });
                 }
+            }
+        }
+    }
+
+    /// Whether a request waits for another token.
+    pub(super) fn is_waiting_for_token(&self) -> bool {
+        match self {
+            Self::Pipe(_) => false,
+            Self::Http(http) => http.is_waiting_for_token(),
+        }
+    }
+
+    /// Waits for the answer to a request within a time, which begins again while a request waits for another token.
+    pub(super) async fn within<T>(&self, time: Duration, answered: impl Future<Output = T>) -> Result<T, Elapsed> {
+        let mut answered = pin!(answered);
+        loop {
+            match timeout(time, answered.as_mut()).await {
+                Err(_) if self.is_waiting_for_token() => {}
+                answered => return answered,
             }
         }
     }

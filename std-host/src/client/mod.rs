@@ -51,7 +51,13 @@ mod question;
 mod raw;
 mod request;
 mod router;
+#[cfg(unix)]
+mod serial;
+#[cfg(feature = "oauth-client")]
+mod sign_in;
 
+#[cfg(feature = "oauth-client")]
+pub use crate::oauth::{Demand, OAuthError};
 pub use attache_core::client::NoRevision;
 pub use attache_core::era::Version;
 pub use builder::ClientBuilder;
@@ -59,7 +65,7 @@ pub use call::{Call, Event};
 pub use connection::Client;
 pub use error::{Error, Exit, RpcError};
 pub use handshake::ServerInfo;
-pub use http::Credential;
+pub use http::{Credential, TokenFuture, TokenRefusal, TokenSource};
 pub use limits::ClientLimits;
 pub use listen::{Filter, Subscription};
 pub use lists::List;
@@ -69,3 +75,7 @@ pub use process::ServerCommand;
 pub use question::{Question, QuestionMethod, Refusal};
 pub use raw::{InvalidJson, RawJson};
 pub use request::Request;
+#[cfg(unix)]
+pub use serial::{InvalidSerialUrl, SerialPort};
+#[cfg(feature = "oauth-client")]
+pub use sign_in::{SignIn, SignedOut};

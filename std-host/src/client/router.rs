@@ -138,7 +138,7 @@ impl Router {
         let mailbox = Arc::new(Mailbox::default());
         let mut calls = self.lock();
         if let Some(closed) = &calls.closed {
-            return Err(closed.clone());
+            return Err(closed.for_later_request());
         }
         calls.running.insert(id, Running { mailbox: Arc::clone(&mailbox), purpose, written: false });
         Ok((id, mailbox))

@@ -17,6 +17,16 @@ pub struct Peer(pub IpAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverTls;
 
+/// Marks a request that another transport forwards: it was counted for the rate limits, and its client cannot resume a
+/// stream. Only code of this crate can put it into the extensions of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed;
+
+/// Whether another transport forwards the request.
+pub(crate) fn is_relayed(head: &Parts) -> bool {
+    head.extensions.get::<Relayed>().is_some()
+}
+
 /// A refusal by the head alone, and how long the caller has to wait if the refusal ends by itself.
 pub(crate) type HeadRefusal = (Refusal, Option<Duration>);
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -224,8 +224,12 @@ impl Door {
         let mut watch = Watch::new(&self.observers, Transport::Http);
         watch.peer = peer(head);
         let auth = self.checks.auth();
+        if let Some(url) = auth.sign_in_url(refusal, head) {
+            watch.turned_away(refusal.name(), StatusCode::FOUND.as_u16());
+            return redirect(&url);
+        }
         let mut response = match auth.shown_to_callers(refusal) {
-            Unauthenticated::Challenge => {
+            Unauthenticated::Challenge | Unauthenticated::SignIn => {
                 let reason = serde_json::json!({"error": refusal.reason()}).to_string();
                 let mut response = answered(refusal.status(), reason.into());
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -259,6 +263,17 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, wait: None }
     }
+}
+
+/// Sends a person with a browser to the sign-in page. No cache may store the answer: after the sign-in, the URL has another one.
+pub(crate) fn redirect<B: Default>(url: &str) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::FOUND;
+    if let Ok(url) = HeaderValue::from_str(url) {
+        response.headers_mut().insert(LOCATION, url);
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn answered(status: u16, body: Bytes) -> Response<Full<Bytes>> {

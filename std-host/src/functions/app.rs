@@ -8,11 +8,12 @@ use super::endpoint::Endpoint;
 use super::function::{Function, Functions, read_all};
 #[cfg(feature = "proxy")]
 use super::function_json;
+use super::headers::OfRequest;
 use super::http_trigger::{self, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
-use super::lines::shortened;
+use super::lines::CallLog;
 use super::link::{Invocation, Link};
-use super::messages::{Data, InvocationRequest, InvocationResponse, RpcLog, SUCCESS, TypedData};
+use super::messages::{InvocationRequest, InvocationResponse, SUCCESS, TypedData};
 use super::pool::Pool;
 use super::refused::Refused;
 use super::results;
@@ -23,10 +24,10 @@ use super::settings::{AppSettings, HostFile, InvalidApp};
 use super::start::{Failure, Reported};
 use super::{headers, watch};
 use crate::backend::{Answer, Backend, Call, Kind, Publisher, Run};
+use crate::children::Supervision;
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;
-use http::HeaderMap;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,12 @@ impl AppBuilder {
     /// variables of the platform, and those that a program needs, such as `PATH`.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.choices.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Starts the worker processes under a supervision, whose watchdog ends them if this program is killed.
+    pub fn supervision(mut self, supervision: &Supervision) -> Self {
+        self.choices.supervision = Some(supervision.clone());
         self
     }
 
@@ -315,8 +322,7 @@ impl App {
     pub fn http_routes(&self) -> Vec<String> {
         let prefix = self.0.builder.host.prefix();
         let loaded = self.0.loaded();
-        let mut routes: Vec<_> =
-            loaded.http.iter().map(|function| format!("{prefix}/{}", function.describe())).collect();
+        let mut routes: Vec<_> = loaded.http.iter().map(|function| format!("{prefix}/{}", function.route())).collect();
         routes.sort();
         routes
     }
@@ -443,10 +449,10 @@ impl Backend for App {
 
     fn start(&self, call: Call) -> Run {
         let loaded = self.0.loaded();
-        let headers = headers::of_request();
+        let origin = headers::of_request();
         Box::pin(async move {
             match loaded.functions.get(&key(call.kind(), call.name())) {
-                Some(function) => run(&loaded, function, &call, headers).await,
+                Some(function) => run(&loaded, function, &call, origin).await,
                 None => failed("The server is being reloaded: try again"),
             }
         })
@@ -462,12 +468,12 @@ fn failed(text: &str) -> Answer {
 }
 
 /// Runs a call of a function.
-async fn run(loaded: &Loaded, function: &Function, call: &Call, headers: Option<HeaderMap>) -> Answer {
+async fn run(loaded: &Loaded, function: &Function, call: &Call, origin: Option<OfRequest>) -> Answer {
     if let Some(error) = &function.unloaded {
         tracing::error!(function = function.name, %error, "a call failed: the function was not loaded");
         return failed(&format!("The function {} was not loaded; the server's log says why", function.name));
     }
-    let request = match context::request(function, call, headers.as_ref()) {
+    let request = match context::request(function, call, origin.as_ref()) {
         Ok(request) => request,
         // azure.md A.10: a missing argument is an error of the protocol.
         Err(Unfit::Missing(message)) => return Answer::Error { code: -32602, message, data: None },
@@ -577,17 +583,13 @@ async fn follow(invocation: &mut Invocation, call: &Call) -> Result<InvocationRe
 }
 
 /// Passes a log message of a function to the client that has asked for it.
-async fn forward(call: &Call, log: RpcLog) {
-    if let Some(progress) = number(&log, "progress") {
-        call.progress(progress, number(&log, "total"), Some(shortened(&log.message))).await;
+async fn forward(call: &Call, log: CallLog) {
+    let message = Some(log.message.as_str()).filter(|message| !message.is_empty());
+    if let Some(progress) = log.progress {
+        call.progress(progress, log.total, message).await;
     }
-    call.log(super::level(log.level), Some(&log.category), &shortened(&log.message)).await;
-}
-
-fn number(log: &RpcLog, name: &str) -> Option<f64> {
-    match log.properties.get(name)?.data {
-        Some(Data::Double(number)) => Some(number),
-        _ => None,
+    if let Some(message) = message {
+        call.log(super::level(log.level), Some(&log.category), &message).await;
     }
 }
 

@@ -2,13 +2,13 @@
 //! companion bindings.
 
 use super::function::{Companion, Function, Trigger};
+use super::headers::OfRequest;
 use super::messages::{Data, InvocationRequest, ParameterBinding, RpcTraceContext, TypedData};
 use super::schema::object;
 use super::start::fresh_id;
 use crate::backend::{Call, Kind};
 use attache_core::tool::template;
 use bytes::Bytes;
-use http::HeaderMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -28,12 +28,12 @@ pub(super) enum Unfit {
 pub(super) fn request(
     function: &Function,
     call: &Call,
-    headers: Option<&HeaderMap>,
+    origin: Option<&OfRequest>,
 ) -> Result<InvocationRequest, Unfit> {
     let arguments: Arguments<'_> = serde_json::from_str(call.arguments())
         .map_err(|error| Unfit::Missing(format!("The arguments are not an object: {error}")))?;
     check(function, &arguments)?;
-    let context = context(call, headers);
+    let context = context(call, origin);
     let data = match function.is_binary {
         true => Data::Bytes(Bytes::from(context)),
         false => Data::String(context),
@@ -80,7 +80,7 @@ fn check(function: &Function, arguments: &Arguments<'_>) -> Result<(), Unfit> {
 }
 
 /// The context of the trigger, as JSON.
-fn context(call: &Call, headers: Option<&HeaderMap>) -> String {
+fn context(call: &Call, origin: Option<&OfRequest>) -> String {
     let mut members = Vec::new();
     match call.uri() {
         Some(uri) => members.push(("uri", Value::from(uri).to_string())),
@@ -88,14 +88,20 @@ fn context(call: &Call, headers: Option<&HeaderMap>) -> String {
             members.extend([("name", Value::from(call.name()).to_string()), ("arguments", call.arguments().to_owned())])
         }
     }
+    members.extend(session(call).map(|session| ("sessionid", Value::from(session).to_string())));
     members.extend(call.client_info().map(|info| ("clientinfo", info.to_string())));
-    members.push(("transport", transport(headers)));
+    members.push(("transport", transport(origin)));
     object(&members)
 }
 
+/// The session of the client. Clients of revision 2026-07-28 have none.
+fn session(call: &Call) -> Option<String> {
+    Some(call.session()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The transport of the request: its name, and the header fields that an app may see.
-fn transport(headers: Option<&HeaderMap>) -> String {
-    let Some(headers) = headers else { return r#"{"name":"unknown"}"#.to_owned() };
+fn transport(origin: Option<&OfRequest>) -> String {
+    let Some(OfRequest { headers, transport }) = origin else { return r#"{"name":"unknown"}"#.to_owned() };
     let mut fields = Map::new();
     for name in headers.keys().filter(|name| !SECRET.contains(&name.as_str())) {
         let values: Vec<_> =
@@ -103,7 +109,7 @@ fn transport(headers: Option<&HeaderMap>) -> String {
         fields.insert(canonical(name.as_str()), values.join(",").into());
     }
     let properties = object(&[("headers", Value::from(fields).to_string())]);
-    let mut members = vec![("name", Value::from("http-streamable").to_string())];
+    let mut members = vec![("name", Value::from(*transport).to_string())];
     if let Some(session) = headers.get("mcp-session-id").and_then(|id| id.to_str().ok()) {
         members.push(("sessionId", Value::from(session).to_string()));
     }
@@ -130,7 +136,7 @@ fn metadata(function: &Function, call: &Call, arguments: &Arguments<'_>) -> Vec<
             arguments.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
         Data::Json(Value::from(texts).to_string())
     };
-    let entries = match function.key().0 {
+    let mut entries = match function.key().0 {
         Kind::Tool => vec![("mcptoolargs".to_owned(), texts())],
         Kind::Prompt => vec![("mcppromptargs".to_owned(), texts())],
         Kind::Resource | Kind::Template => {
@@ -140,6 +146,7 @@ fn metadata(function: &Function, call: &Call, arguments: &Arguments<'_>) -> Vec<
             entries
         }
     };
+    entries.extend(session(call).map(|session| ("mcpsessionid".to_owned(), Data::String(session))));
     entries.into_iter().map(|(name, data)| (name, data.into())).collect()
 }
 
@@ -217,13 +224,14 @@ mod tests {
 
     #[test]
     fn header_fields_are_written_as_on_the_platform_and_without_credentials() {
-        let mut headers = HeaderMap::new();
+        let mut headers = http::HeaderMap::new();
         for (name, value) in
             [("user-agent", "a"), ("x-ms-y", "1"), ("x-ms-y", "2"), ("authorization", "s"), ("cookie", "s")]
         {
             headers.append(name, value.parse().expect("a value"));
         }
-        let transport: Value = serde_json::from_str(&transport(Some(&headers))).expect("JSON");
+        let transport: Value =
+            serde_json::from_str(&transport(Some(&OfRequest { headers, transport: "http-streamable" }))).expect("JSON");
         let expected = serde_json::json!({"User-Agent": "a", "X-Ms-Y": "1,2"});
         assert_eq!(transport["properties"]["headers"], expected);
     }

@@ -3,8 +3,11 @@
 use super::function_json;
 use super::limits::{READY_CHECK, WAIT_TIME};
 use super::lines::Lines;
-use super::messages::{Data, InvocationRequest, RpcHttp, TypedData};
+use super::messages::{
+    Data, InvocationRequest, NullableBool, NullableDouble, NullableString, RpcHttp, RpcHttpCookie, TypedData,
+};
 use super::process::Launch;
+use super::results;
 use super::served::{Address, Recipe, Served, Told, send};
 use super::settings::{AppSettings, CustomHandler, InvalidApp};
 use super::start::{Failure, Reported};
@@ -151,7 +154,31 @@ fn http_response(output: &Value) -> RpcHttp {
     let status = output.get("statusCode").or(output.get("status")).map(text).unwrap_or_default();
     let body = output.get("body").map(|body| Box::new(Data::String(text(body)).into()));
     let headers = headers.map(|(name, value)| (name.clone(), text(value))).collect();
-    RpcHttp { status_code: status, headers, body, ..RpcHttp::default() }
+    let cookies = output.get("cookies").and_then(Value::as_array).into_iter().flatten().map(http_cookie).collect();
+    RpcHttp { status_code: status, headers, body, cookies, ..RpcHttp::default() }
+}
+
+fn http_cookie(cookie: &Value) -> RpcHttpCookie {
+    let text = |key: &str| cookie[key].as_str().map(str::to_owned);
+    let nullable = |key: &str| text(key).map(|text| NullableString { value: Some(text) });
+    let switch = |key: &str| cookie[key].as_bool().map(|switch| NullableBool { value: Some(switch) });
+    let same_site = match text("sameSite").unwrap_or_default().to_ascii_lowercase().as_str() {
+        "lax" => 1,
+        "strict" => 2,
+        "none" => 3,
+        _ => 0,
+    };
+    RpcHttpCookie {
+        name: text("name").unwrap_or_default(),
+        value: text("value").unwrap_or_default(),
+        domain: nullable("domain"),
+        path: nullable("path"),
+        secure: switch("secure"),
+        http_only: switch("httpOnly"),
+        same_site,
+        max_age: cookie["maxAge"].as_f64().map(|age| NullableDouble { value: Some(age) }),
+        ..RpcHttpCookie::default()
+    }
 }
 
 /// A request of an HTTP trigger, as custom handlers get it.
@@ -177,6 +204,7 @@ fn body(request: InvocationRequest) -> Value {
         Some(Data::Int(number)) => number.into(),
         Some(Data::Double(number)) => number.into(),
         Some(Data::Http(http)) => http_request(*http),
+        Some(list) => results::text(list).map_or(Value::Null, Value::from),
     };
     let data = request.input_data.into_iter().map(|item| (item.name, value(item.data.and_then(|data| data.data))));
     let data: Map<String, Value> = data.collect();

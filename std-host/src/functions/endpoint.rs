@@ -2,11 +2,10 @@
 //!
 //! A stream is accepted once for each worker, while the worker starts, and only with the id that was made for it.
 
-use super::frames::{Messages, Outgoing};
-use super::limits::{OUTGOING, START_TIME, STRANGERS};
+use super::frames::{Messages, Outbox, Outgoing};
+use super::limits::{START_TIME, STRANGERS};
 use super::messages::{Content, StartStream};
 use super::peer;
-use bytes::Bytes;
 use core::convert::Infallible;
 use core::net::SocketAddr;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -38,7 +37,7 @@ pub(super) struct Endpoint {
 /// The stream of a worker that has shown its id.
 pub(super) struct Opened {
     pub(super) messages: Messages,
-    pub(super) sender: mpsc::Sender<Bytes>,
+    pub(super) outbox: Outbox,
     /// Completes when a second stream shows the same id.
     pub(super) rival: oneshot::Receiver<()>,
 }
@@ -149,11 +148,11 @@ async fn serve(stream: TcpStream, claims: Claims, permit: OwnedSemaphorePermit) 
 
 /// Answers a request at once. Its messages are read by a task.
 fn answer(request: Request<Incoming>, claims: Claims, claimed: mpsc::Sender<()>) -> Response<Outgoing> {
-    let (sender, receiver) = mpsc::channel(OUTGOING);
-    let mut response = Response::new(Outgoing::new(receiver));
+    let (body, outbox) = Outgoing::new();
+    let mut response = Response::new(body);
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     if request.method() == Method::POST && request.uri().path() == PATH {
-        tokio::spawn(begin(Messages::new(request.into_body()), sender, claims, claimed));
+        tokio::spawn(begin(Messages::new(request.into_body()), outbox, claims, claimed));
     } else {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
@@ -161,7 +160,7 @@ fn answer(request: Request<Incoming>, claims: Claims, claimed: mpsc::Sender<()>)
 }
 
 /// Reads the first message, and gives the stream to the worker that it names.
-async fn begin(mut messages: Messages, sender: mpsc::Sender<Bytes>, claims: Claims, claimed: mpsc::Sender<()>) {
+async fn begin(mut messages: Messages, outbox: Outbox, claims: Claims, claimed: mpsc::Sender<()>) {
     let first = match timeout(START_TIME, messages.next()).await {
         Ok(Ok(Some(first))) => first.content,
         _ => None,
@@ -180,7 +179,7 @@ async fn begin(mut messages: Messages, sender: mpsc::Sender<Bytes>, claims: Clai
         Claim::Free(waiting) => {
             let _ = claimed.try_send(());
             // An error means that the start was given up.
-            let _ = waiting.send(Opened { messages, sender, rival: disputed });
+            let _ = waiting.send(Opened { messages, outbox, rival: disputed });
         }
         Claim::Taken(first) => {
             *claim = Claim::Disputed;

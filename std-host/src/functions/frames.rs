@@ -1,6 +1,6 @@
 //! gRPC framing: messages with a prefix of five bytes, in a body of HTTP/2.
 
-use super::limits::MESSAGE;
+use super::limits::{MESSAGE, OUTGOING, OUTGOING_BYTES};
 use super::messages::StreamingMessage;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::fmt;
@@ -8,6 +8,8 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use prost::Message;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The messages of a request body.
 pub(super) struct Messages {
@@ -81,9 +83,8 @@ impl Messages {
 /// The bytes of the flag and the length before each message.
 const PREFIX: usize = 5;
 
-/// Encodes a message with its prefix.
-pub(super) fn encode(message: &StreamingMessage) -> Bytes {
-    let length = message.encoded_len();
+/// Encodes a message of this length with its prefix.
+fn encode(message: &StreamingMessage, length: usize) -> Bytes {
     let mut bytes = BytesMut::with_capacity(PREFIX + length);
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
@@ -92,15 +93,53 @@ pub(super) fn encode(message: &StreamingMessage) -> Bytes {
     bytes.freeze()
 }
 
-/// The body of the answer: the messages of a channel, then `grpc-status: 0`.
+/// Messages that wait to be sent, bounded in number and in bytes.
+pub(super) struct Outbox {
+    messages: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// An encoded message, with the room that it takes.
+struct Waiting {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Outbox {
+    /// Sends a message as soon as there is room. It is lost if the stream has ended.
+    pub(super) async fn send(&self, message: &StreamingMessage) {
+        let length = message.encoded_len();
+        // The semaphore is never closed.
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(permits(length)).await else { return };
+        let _ = self.messages.send(Waiting { bytes: encode(message, length), _room: room }).await;
+    }
+
+    /// Sends a message if there is room now. Otherwise it is lost.
+    pub(super) fn try_send(&self, message: &StreamingMessage) {
+        let length = message.encoded_len();
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(permits(length)) {
+            let _ = self.messages.try_send(Waiting { bytes: encode(message, length), _room: room });
+        }
+    }
+}
+
+/// The room of a message of this length. A message that is larger than all room waits until nothing else waits.
+fn permits(length: usize) -> u32 {
+    u32::try_from((PREFIX + length).min(OUTGOING_BYTES)).unwrap_or(u32::MAX)
+}
+
+/// The body of the answer: the messages of an [`Outbox`], then `grpc-status: 0`.
 pub(super) struct Outgoing {
-    messages: tokio::sync::mpsc::Receiver<Bytes>,
+    messages: mpsc::Receiver<Waiting>,
     ended: bool,
 }
 
 impl Outgoing {
-    pub(super) const fn new(messages: tokio::sync::mpsc::Receiver<Bytes>) -> Self {
-        Self { messages, ended: false }
+    /// Creates a body, and the outbox whose messages it has.
+    pub(super) fn new() -> (Self, Outbox) {
+        let (sender, messages) = mpsc::channel(OUTGOING);
+        let room = Arc::new(Semaphore::new(OUTGOING_BYTES));
+        (Self { messages, ended: false }, Outbox { messages: sender, room })
     }
 }
 
@@ -117,7 +156,7 @@ impl Body for Outgoing {
             return Poll::Ready(None);
         }
         self.messages.poll_recv(context).map(|message| {
-            Some(Ok(message.map(http_body::Frame::data).unwrap_or_else(|| {
+            Some(Ok(message.map(|waiting| http_body::Frame::data(waiting.bytes)).unwrap_or_else(|| {
                 self.ended = true;
                 let mut trailers = http::HeaderMap::new();
                 trailers.insert("grpc-status", http::HeaderValue::from_static("0"));

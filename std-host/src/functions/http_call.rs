@@ -1,8 +1,10 @@
 //! Calls of functions with an HTTP trigger.
 
 use super::app::{App, Called};
+use super::http_cookie::set_cookie;
 use super::http_trigger::{HttpFunction, HttpLevel};
 use super::messages::{Data, InvocationRequest, ParameterBinding, RpcHttp, TypedData};
+use super::results;
 use super::start::fresh_id;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request::Parts};
@@ -86,7 +88,7 @@ fn empty(status: StatusCode) -> Response<Bytes> {
 
 /// The response of a function that has returned a value instead of a response.
 fn plain(data: Data) -> Response<Bytes> {
-    let kind = if matches!(data, Data::Json(_)) { "application/json" } else { "text/plain; charset=utf-8" };
+    let kind = if data.is_json() { "application/json" } else { "text/plain; charset=utf-8" };
     let mut response = Response::new(bytes(data));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
@@ -94,11 +96,9 @@ fn plain(data: Data) -> Response<Bytes> {
 
 fn bytes(data: Data) -> Bytes {
     match data {
-        Data::String(text) | Data::Json(text) => text.into(),
         Data::Bytes(bytes) | Data::Stream(bytes) => bytes,
-        Data::Int(number) => number.to_string().into(),
-        Data::Double(number) => number.to_string().into(),
-        Data::Http(_) => Bytes::new(),
+        // A response in a response has no text.
+        data => results::text(data).unwrap_or_default().into(),
     }
 }
 
@@ -124,11 +124,11 @@ fn response(function: &str, http: RpcHttp) -> Response<Bytes> {
             _ => tracing::warn!(function, name, "a header field of a function is invalid and was left out"),
         }
     }
-    if !http.cookies.is_empty() {
-        tracing::warn!(
-            function,
-            "cookies of a response are not supported and were left out: set the header Set-Cookie"
-        );
+    for cookie in &http.cookies {
+        match set_cookie(cookie) {
+            Some(value) => drop(response.headers_mut().append(http::header::SET_COOKIE, value)),
+            None => tracing::warn!(function, name = cookie.name, "a cookie of a function is invalid and was left out"),
+        }
     }
     response
 }

@@ -8,6 +8,10 @@ pub const MESSAGE: usize = 32 * 1024 * 1024;
 /// Messages that wait to be sent to one worker. Calls wait for a place.
 pub const OUTGOING: usize = 64;
 
+/// Bytes of the messages that wait to be sent to one worker. Calls wait for room before their request is encoded. One
+/// request of 4 MiB fits, which holds its arguments twice and as JSON in JSON.
+pub const OUTGOING_BYTES: usize = 16 * 1024 * 1024;
+
 /// Log messages of one call that wait for its client. Further ones are dropped for the client and still reach
 /// the log of the host.
 pub const CALL_LOGS: usize = 64;

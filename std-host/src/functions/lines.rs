@@ -1,7 +1,7 @@
 //! Lines that a worker writes: its console, and the log messages of its functions.
 
 use super::limits::{LINE, LINES_PER_SECOND, START_LINES};
-use super::messages::RpcLog;
+use super::messages::{Data, RpcLog};
 use crate::children::each_line;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -117,6 +117,31 @@ impl Lines {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A log message of a call, with what its client gets of it.
+pub(super) struct CallLog {
+    pub(super) level: i32,
+    pub(super) category: String,
+    pub(super) message: String,
+    pub(super) progress: Option<f64>,
+    pub(super) total: Option<f64>,
+}
+
+impl CallLog {
+    pub(super) fn of(log: &RpcLog) -> Self {
+        let number = |name: &str| match log.properties.get(name)?.data {
+            Some(Data::Double(number)) => Some(number),
+            _ => None,
+        };
+        Self {
+            level: log.level,
+            category: shortened(&log.category).to_owned(),
+            message: shortened(&log.message).to_owned(),
+            progress: number("progress"),
+            total: number("total"),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! The stream of a running worker: calls by their ids, and the log messages of calls.
 
 use super::endpoint::Opened;
-use super::frames::{Broken, Messages, encode};
+use super::frames::{Broken, Messages, Outbox};
 use super::limits::CALL_LOGS;
-use super::lines::Lines;
+use super::lines::{CallLog, Lines};
 use super::messages::{
     Content, Duration, Empty, InvocationCancel, InvocationRequest, InvocationResponse, RpcLog, StreamingMessage,
     WorkerTerminate,
 };
-use bytes::Bytes;
 use core::time;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 
 /// The stream of a worker. Dropping the last handle ends the stream.
 pub(super) struct Link {
-    sender: mpsc::Sender<Bytes>,
+    outbox: Outbox,
     calls: Arc<Mutex<Calls>>,
     ended: watch::Receiver<bool>,
     status: Arc<Notify>,
@@ -36,7 +35,7 @@ struct Calls {
 
 struct Pending {
     answer: oneshot::Sender<InvocationResponse>,
-    logs: mpsc::Sender<RpcLog>,
+    logs: mpsc::Sender<CallLog>,
 }
 
 /// The pending answer of a call.
@@ -56,13 +55,13 @@ pub(super) struct Invocation {
     _running: Running,
     pub(super) answer: Awaited,
     /// Log messages that the function has written.
-    pub(super) logs: mpsc::Receiver<RpcLog>,
+    pub(super) logs: mpsc::Receiver<CallLog>,
 }
 
 impl Link {
     /// Reads and writes a stream from now on. Answers without a call go to the returned channel.
     pub(super) fn open(opened: Opened, lines: Lines) -> (Arc<Self>, mpsc::Receiver<Content>) {
-        let Opened { messages, sender, rival } = opened;
+        let Opened { messages, outbox, rival } = opened;
         let (calls, status) = (Arc::<Mutex<Calls>>::default(), Arc::new(Notify::new()));
         let (others, answers) = mpsc::channel(16);
         let (ended, watched) = watch::channel(false);
@@ -71,13 +70,13 @@ impl Link {
             reader.run(rival).await;
             let _ = ended.send(true);
         });
-        let link = Self { sender, calls, ended: watched, status, capabilities: OnceLock::new(), kill: Notify::new() };
+        let link = Self { outbox, calls, ended: watched, status, capabilities: OnceLock::new(), kill: Notify::new() };
         (Arc::new(link), answers)
     }
 
     /// Sends a message. It is lost if the stream has ended.
     pub(super) async fn send(&self, content: Content) {
-        let _ = self.sender.send(encode(&message(content))).await;
+        self.outbox.send(&message(content)).await;
     }
 
     /// Starts a call.
@@ -161,7 +160,7 @@ impl Drop for Running {
         if is_running && self.link.can("HandlesInvocationCancelMessage") {
             let cancel = Content::Cancel(InvocationCancel { invocation_id: core::mem::take(&mut self.id) });
             // If the queue is full, the call runs to its end and its answer is dropped.
-            let _ = self.link.sender.try_send(encode(&message(cancel)));
+            self.link.outbox.try_send(&message(cancel));
         }
     }
 }
@@ -227,7 +226,7 @@ impl Reader {
             && let Some(call) = lock(&self.calls).open.get(&log.invocation_id)
         {
             // A client that reads slowly does not slow the worker down.
-            let _ = call.logs.try_send(log);
+            let _ = call.logs.try_send(CallLog::of(&log));
         }
     }
 }

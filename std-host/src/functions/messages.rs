@@ -212,7 +212,7 @@ pub(super) struct ParameterBinding {
 /// A value. Nothing set means null.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TypedData {
-    #[prost(oneof = "Data", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Data", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub(super) data: Option<Data>,
 }
 
@@ -232,6 +232,42 @@ pub(super) enum Data {
     Int(i64),
     #[prost(double, tag = "7")]
     Double(f64),
+    #[prost(message, tag = "8")]
+    ListOfBytes(ListOfBytes),
+    #[prost(message, tag = "9")]
+    ListOfStrings(ListOfStrings),
+    #[prost(message, tag = "10")]
+    ListOfDoubles(ListOfDoubles),
+    #[prost(message, tag = "11")]
+    ListOfInts(ListOfInts),
+}
+
+/// `CollectionBytes`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListOfBytes {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(super) items: Vec<Bytes>,
+}
+
+/// `CollectionString`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListOfStrings {
+    #[prost(string, repeated, tag = "1")]
+    pub(super) items: Vec<String>,
+}
+
+/// `CollectionDouble`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListOfDoubles {
+    #[prost(double, repeated, tag = "1")]
+    pub(super) items: Vec<f64>,
+}
+
+/// `CollectionSInt64`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListOfInts {
+    #[prost(sint64, repeated, tag = "1")]
+    pub(super) items: Vec<i64>,
 }
 
 /// A request of an HTTP trigger, or its response.
@@ -251,9 +287,77 @@ pub(super) struct RpcHttp {
     pub(super) status_code: String,
     #[prost(map = "string, string", tag = "15")]
     pub(super) query: HashMap<String, String>,
-    /// Of these, only the number is used.
     #[prost(message, repeated, tag = "19")]
-    pub(super) cookies: Vec<Empty>,
+    pub(super) cookies: Vec<RpcHttpCookie>,
+}
+
+/// A cookie that a function sets.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RpcHttpCookie {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) value: String,
+    #[prost(message, optional, tag = "3")]
+    pub(super) domain: Option<NullableString>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) path: Option<NullableString>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) expires: Option<NullableTimestamp>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) secure: Option<NullableBool>,
+    #[prost(message, optional, tag = "7")]
+    pub(super) http_only: Option<NullableBool>,
+    /// Unset 0, Lax 1, Strict 2, None 3.
+    #[prost(int32, tag = "8")]
+    pub(super) same_site: i32,
+    #[prost(message, optional, tag = "9")]
+    pub(super) max_age: Option<NullableDouble>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct NullableString {
+    #[prost(string, optional, tag = "1")]
+    pub(super) value: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct NullableBool {
+    #[prost(bool, optional, tag = "1")]
+    pub(super) value: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct NullableDouble {
+    #[prost(double, optional, tag = "1")]
+    pub(super) value: Option<f64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct NullableTimestamp {
+    #[prost(message, optional, tag = "1")]
+    pub(super) value: Option<Timestamp>,
+}
+
+/// `google.protobuf.Timestamp`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Timestamp {
+    #[prost(int64, tag = "1")]
+    pub(super) seconds: i64,
+}
+
+impl Data {
+    /// Whether the value is printed as JSON.
+    pub(super) const fn is_json(&self) -> bool {
+        matches!(
+            self,
+            Self::Json(_)
+                | Self::ListOfBytes(_)
+                | Self::ListOfStrings(_)
+                | Self::ListOfDoubles(_)
+                | Self::ListOfInts(_)
+        )
+    }
 }
 
 impl From<Data> for TypedData {

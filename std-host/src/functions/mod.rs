@@ -28,6 +28,7 @@ mod function;
 mod function_json;
 mod headers;
 mod http_call;
+mod http_cookie;
 mod http_trigger;
 pub mod limits;
 mod lines;
@@ -38,6 +39,8 @@ mod pool;
 mod process;
 mod refused;
 mod results;
+mod route;
+mod route_constraint;
 mod runtime;
 mod schema;
 mod served;
@@ -46,10 +49,13 @@ mod start;
 mod watch;
 
 pub use app::{App, AppBuilder, StartError};
+#[cfg(feature = "axum")]
+pub(crate) use headers::relayed;
 pub use headers::{WithHeaders, WithHeadersLayer};
 pub use http_call::HttpCall;
 pub use http_trigger::{HttpFunction, HttpLevel};
-pub use settings::{AppSettings, HostFile, InvalidApp};
+pub use runtime::worker_runtime;
+pub use settings::{AppSettings, HostFile, InvalidApp, object as json_file};
 
 #[cfg(feature = "proxy")]
 pub(crate) use {

@@ -55,14 +55,22 @@ fn text_block(text: &str) -> String {
     object(&[("type", quoted("text")), ("text", quoted(text))])
 }
 
-/// A value as text.
-fn text(data: Data) -> Result<String, String> {
+/// A value as text. A list becomes a JSON array, with bytes in base64.
+pub(super) fn text(data: Data) -> Result<String, String> {
+    let printed = |list: serde_json::Result<String>| list.map_err(|error| error.to_string());
     match data {
         Data::String(text) | Data::Json(text) => Ok(text),
         Data::Int(number) => Ok(number.to_string()),
         Data::Double(number) => Ok(number.to_string()),
         Data::Bytes(bytes) | Data::Stream(bytes) => {
             String::from_utf8(bytes.into()).map_err(|_| "the function has returned bytes that are not text".to_owned())
+        }
+        Data::ListOfStrings(list) => printed(serde_json::to_string(&list.items)),
+        Data::ListOfDoubles(list) => printed(serde_json::to_string(&list.items)),
+        Data::ListOfInts(list) => printed(serde_json::to_string(&list.items)),
+        Data::ListOfBytes(list) => {
+            let items = list.items.iter().map(|item| base64(item)).collect::<Result<Vec<_>, _>>()?;
+            printed(serde_json::to_string(&items))
         }
         Data::Http(_) => Err("the function has returned an HTTP response".to_owned()),
     }
@@ -85,6 +93,8 @@ fn tool_in_envelope(function: &str, data: Option<Data>) -> Result<String, String
     }
     let Envelope { kind, content, structured_content } = Envelope::read(&text)?;
     let blocks = match kind.as_str() {
+        // azure.md A.9: the content of a text may be the text itself.
+        "text" if !content.trim_start().starts_with('{') => format!("[{}]", text_block(&content)),
         "text" | "image" | "audio" | "resource" | "resource_link" => format!("[{}]", block(&content)?),
         "multi_content_result" => blocks(&content)?,
         // The result is complete. The outer structured content is not looked at.
@@ -208,6 +218,7 @@ fn prompt_in_envelope(data: Option<Data>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::messages::{ListOfBytes, ListOfDoubles, ListOfInts, ListOfStrings};
     use serde_json::json;
 
     fn string(text: impl ToString) -> Option<Data> {
@@ -233,6 +244,20 @@ mod tests {
             (Some(Data::Int(-7)), json!([{"type": "text", "text": "-7"}])),
             (Some(Data::Double(1.5)), json!([{"type": "text", "text": "1.5"}])),
             (Some(Data::Bytes("ä".into())), json!([{"type": "text", "text": "ä"}])),
+            (Some(Data::Stream("ä".into())), json!([{"type": "text", "text": "ä"}])),
+            (
+                Some(Data::ListOfStrings(ListOfStrings { items: vec!["a".into(), "\"".into()] })),
+                json!([{"type": "text", "text": r#"["a","\""]"#}]),
+            ),
+            (
+                Some(Data::ListOfDoubles(ListOfDoubles { items: vec![1.5, 2.0] })),
+                json!([{"type": "text", "text": "[1.5,2.0]"}]),
+            ),
+            (Some(Data::ListOfInts(ListOfInts { items: vec![-1, 2] })), json!([{"type": "text", "text": "[-1,2]"}])),
+            (
+                Some(Data::ListOfBytes(ListOfBytes { items: vec![vec![1, 2, 3].into()] })),
+                json!([{"type": "text", "text": r#"["AQID"]"#}]),
+            ),
         ] {
             assert_eq!(parsed(tool(data.clone())), json!({ "content": expected }), "{data:?}");
         }
@@ -243,12 +268,19 @@ mod tests {
     fn envelope_of_a_tool_is_unpacked_by_its_type() {
         let text = json!({"type": "text", "text": "hey"});
         let image = json!({"type": "image", "data": "AA==", "mimeType": "image/png"});
+        let audio = json!({"type": "audio", "data": "AA==", "mimeType": "audio/wav"});
+        let resource = json!({"type": "resource", "resource": {"uri": "a://b", "text": "t"}});
+        let link = json!({"type": "resource_link", "uri": "a://b", "name": "b"});
         let whole = json!({"content": [], "isError": true, "_meta": {"a": 1}});
         for (data, expected) in [
             (None, json!({"content": []})),
             (string(""), json!({"content": []})),
             (envelope("text", text.clone(), None), json!({"content": [text]})),
+            (string(json!({"type": "text", "content": "hey"})), json!({"content": [text]})),
             (envelope("IMAGE", image.clone(), None), json!({"content": [image]})),
+            (envelope("audio", audio.clone(), None), json!({"content": [audio]})),
+            (envelope("resource", resource.clone(), None), json!({"content": [resource]})),
+            (envelope("resource_link", link.clone(), None), json!({"content": [link]})),
             (envelope("multi_content_result", json!([text, image]), None), json!({"content": [text, image]})),
             (
                 envelope("text", text.clone(), Some(json!({"n": 1}))),

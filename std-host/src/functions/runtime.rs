@@ -4,6 +4,7 @@ use super::custom;
 use super::process::Launch;
 use super::settings::{AppSettings, HostFile, InvalidApp, object};
 use super::start::fresh_id;
+use crate::children::Supervision;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -56,12 +57,21 @@ impl Language {
                 what: "FUNCTIONS_WORKER_RUNTIME must be python, node, dotnet-isolated, java or powershell".to_owned(),
             });
         }
+        Self::by_files(directory).ok_or_else(|| InvalidApp::NoApp(directory.to_owned()))
+    }
+
+    fn by_files(directory: &Path) -> Option<Self> {
         let has = |file: &str| directory.join(file).is_file();
         [("function_app.py", Self::Python), ("package.json", Self::Node), ("worker.config.json", Self::DotNet)]
             .into_iter()
             .find_map(|(file, language)| has(file).then_some(language))
-            .ok_or_else(|| InvalidApp::NoApp(directory.to_owned()))
     }
+}
+
+/// Returns the language of an app as `FUNCTIONS_WORKER_RUNTIME` names it: by that setting, else by the files of the app.
+pub fn worker_runtime(directory: &Path, settings: &AppSettings) -> Option<String> {
+    let set = settings.text("FUNCTIONS_WORKER_RUNTIME");
+    set.or_else(|| Language::by_files(directory).map(|language| language.name().to_owned()))
 }
 
 /// The settings of the operator about workers.
@@ -71,6 +81,8 @@ pub(super) struct Choices {
     pub(super) worker: Option<PathBuf>,
     /// Further environment variables.
     pub(super) environment: Vec<(OsString, OsString)>,
+    /// The supervision of the worker processes.
+    pub(super) supervision: Option<Supervision>,
 }
 
 impl Runtime {
@@ -84,6 +96,7 @@ impl Runtime {
         if let Some(custom) = &host.custom {
             let environment = environment(directory, directory, Language::Custom.name(), settings, choices);
             let launch = custom::launch(directory, custom, settings, environment);
+            let launch = Launch { supervision: choices.supervision.clone(), ..launch };
             return Ok(Self {
                 language: Language::Custom,
                 launch,
@@ -121,6 +134,7 @@ impl Runtime {
             environment,
             directory: directory.to_owned(),
             worker_directory: worker,
+            supervision: choices.supervision.clone(),
             ..Launch::default()
         };
         // The library runs plain functions of the official worker on its event loop, where each blocks all others.

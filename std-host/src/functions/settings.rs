@@ -461,7 +461,10 @@ impl AppSettings {
 }
 
 /// Reads a file with a JSON object, which may have comments and a byte order mark. `None` if there is no file.
-pub(super) fn object(file: &Path) -> Result<Option<Map<String, Value>>, InvalidApp> {
+///
+/// # Errors
+/// If the file cannot be read, or is not a JSON object.
+pub fn object(file: &Path) -> Result<Option<Map<String, Value>>, InvalidApp> {
     let unreadable = |error| InvalidApp::Unreadable { file: file.to_owned(), error };
     let opened = match std::fs::File::open(file) {
         Ok(opened) => opened,

@@ -34,7 +34,7 @@ pub(super) fn preflight(server: &Server, head: &Parts) -> Option<Response<Answer
 
 /// Allows the page that sent the request to read the answer, and the header fields that its client
 /// needs.
-pub(super) fn expose(server: &Server, head: &Parts, response: &mut Response<Answered>) {
+pub(super) fn expose<B>(server: &Server, head: &Parts, response: &mut Response<B>) {
     if let Some(origin) = allowed(server, head) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

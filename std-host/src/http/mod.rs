@@ -5,6 +5,8 @@
 mod answer;
 mod cors;
 mod form;
+#[cfg(feature = "axum")]
+mod http_sse;
 mod refused;
 mod service;
 mod session;
@@ -12,5 +14,7 @@ mod stream;
 
 pub use crate::door::{Door, Guarded, OverTls, Peer};
 pub use answer::AnswerBody;
+#[cfg(feature = "axum")]
+pub(crate) use http_sse::HttpSse;
 pub use service::McpService;
 pub use stream::Broken;

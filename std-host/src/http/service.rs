@@ -10,7 +10,7 @@ use super::refused::{demand, kept_out, turn_away};
 use super::session::{self, Named};
 use super::stream::Source;
 use crate::budget::{Account, Overdrawn, Permit};
-use crate::door::{HeadRefusal, Peer, size};
+use crate::door::{HeadRefusal, Peer, is_relayed, size};
 use crate::engine::{Answer, Pending, Server};
 use crate::limits;
 use crate::observe::{Transport, Watch};
@@ -81,7 +81,7 @@ where
 }
 
 /// Starts the record of a request.
-fn watch(server: &Server, head: &Parts) -> Watch {
+pub(super) fn watch(server: &Server, head: &Parts) -> Watch {
     let mut watch = server.watch(Transport::Http);
     watch.peer = head.extensions.get::<Peer>().map(|Peer(address)| *address);
     watch
@@ -123,7 +123,9 @@ where
         Ok(who) => who,
         Err(refusal) => return unread(turn_away(server, refusal, head, watch)),
     };
-    if let Err(wait) = checks.count_identity(&who) {
+    if !is_relayed(head)
+        && let Err(wait) = checks.count_identity(&who)
+    {
         return unread(too_often(server, wait, watch));
     }
     let own = match server.permit_of(&who, &permit) {
@@ -206,7 +208,7 @@ impl Weight {
 }
 
 /// Why a body was not read to its end.
-enum Unread {
+pub(super) enum Unread {
     /// The body exceeds the limit.
     TooLarge,
     /// The peer closed the connection early, or broke the framing.
@@ -217,7 +219,7 @@ enum Unread {
 
 /// Reads a body whole. Copies its pieces into one buffer, because each piece may hold a buffer many
 /// times its size. Each growth of the buffer is reserved from the budget before more is read.
-async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Bytes, Unread> {
+pub(super) async fn read<B: Body>(body: B, limit: usize, mut permit: Permit) -> Result<Bytes, Unread> {
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     let hint = body.size_hint();
@@ -266,7 +268,7 @@ async fn serve(
         Ok(Named::Unknown) => (None, Carrier::UnknownSession(facts)),
         Err(error) => return refuse(server, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
-    let moment = server.now_for(&head.extensions);
+    let moment = server.now_for(head, who);
     let opened = open(&moment.server_for(who), who, carrier, &body);
     moment.opened(&opened, who, &body, &mut watch);
     let next = opened.next;
@@ -308,7 +310,7 @@ async fn serve(
         Some(Pending::Running(running)) if running.version().is_modern() => Source::Running(running),
         Some(Pending::Running(running)) => match &client {
             None => Source::detached(running),
-            Some(client) => return Box::pin(session::call(server, running, client, &form)).await,
+            Some(client) => return Box::pin(session::call(server, running, client, &form, !is_relayed(head))).await,
         },
     };
     form.answer(source).await

@@ -6,6 +6,7 @@ use super::refused::{kept_out, turn_away};
 use super::stream::{Source, Stream, next_until};
 use crate::admission::{Place, parsed};
 use crate::budget::{Account, Permit};
+use crate::door::is_relayed;
 use crate::engine::{Answer, Moment, Running, Server, Step, Stop, batched};
 use crate::observe::{Transport, Watch};
 use crate::session::{Client, Reader, ReplayBuffer, Replayed, SessionStream, Writer};
@@ -60,12 +61,13 @@ pub(super) fn name(server: &Server, session: &Session, who: &Authenticated<'_>, 
     }
 }
 
-/// Runs a call of a session.
+/// Runs a call of a session. `can_resume` is whether the client may be asked to resume its stream.
 pub(super) async fn call(
     server: &Server,
     mut running: Box<Running>,
     client: &Client,
     form: &Form,
+    can_resume: bool,
 ) -> Response<Answered> {
     // A message that may have to be sent again is buffered whole.
     running.whole();
@@ -73,14 +75,14 @@ pub(super) async fn call(
     // MCP 2025-11-25 basic/transports: a disconnect is not a cancellation.
     tokio::spawn(record(running, writer));
     let mut reader = log.read(0);
-    let leave = leave(server, client);
+    let leave = if can_resume { leave(server, client) } else { None };
     let Some(begins_by) = form.begins_by() else {
         return answer_alone(reader, form).await;
     };
     let by = leave.map_or(begins_by, |leave| leave.min(begins_by));
     // MCP 2025-11-25 basic/transports: the first event has an id and no data, so that the client
     // can resume the stream.
-    let primed = client.session.version >= Version::V2025_11_25;
+    let primed = can_resume && client.session.version >= Version::V2025_11_25;
     let answer = match next_until(&mut reader, Some(by)).await {
         Some(Replayed::Last(_, bytes, status)) => return form.whole(status, bytes),
         // MCP 2025-11-25 basic/utilities/cancellation: a cancelled request gets no answer.
@@ -203,7 +205,9 @@ pub(super) async fn bodiless(
         Err(refusal) => return turn_away(server, refusal, head, watch),
     };
     watch.called_by(&who);
-    if let Err(wait) = checks.count_identity(&who) {
+    if !is_relayed(head)
+        && let Err(wait) = checks.count_identity(&who)
+    {
         return too_often(server, wait, watch);
     }
     let own = match server.permit_of(&who, permit) {
@@ -260,6 +264,7 @@ async fn served(
     }
     if facts.verb == Method::Delete {
         client.end()?;
+        server.backends.session_ended(client.session.name);
         return Ok(response(StatusCode::NO_CONTENT.as_u16(), Bytes::new()));
     }
     if !facts.accept.events() {

@@ -29,6 +29,11 @@ pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::create_new(path)
 }
 
+/// Creates a directory, and those above it.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
 /// Does nothing, because this system's files have no owner to keep.
 pub(crate) fn keep_owner(_: &Path, _: &std::fs::File) {}
 

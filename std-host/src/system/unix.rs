@@ -69,6 +69,12 @@ pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Creates a directory, and those above it, that only its owner may enter.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Gives a new file to the owner of the one that it replaces, or of the directory if there is none,
 /// because root changes keys for a service that runs as another user. A user other than root cannot
 /// do this and does not need to.

@@ -8,6 +8,10 @@ mod client;
 mod client_liars;
 #[cfg(all(feature = "client", unix))]
 mod client_process;
+#[cfg(feature = "client")]
+mod client_rules;
+#[cfg(feature = "oauth-client")]
+mod client_sign_in;
 mod custom_auth;
 mod handlers;
 #[cfg(feature = "client")]
@@ -19,6 +23,8 @@ mod limits;
 mod memory;
 mod mistakes;
 mod results;
+#[cfg(feature = "authorization-server")]
+mod sign_in;
 mod state;
 mod stdio;
 mod tools;

@@ -1,10 +1,13 @@
-"""Uses the app of this directory with an official Python client (1.x), over HTTP: client.py URL"""
+"""Uses the app of this directory with an official Python client (1.x), over HTTP: client.py URL
+
+A URL that ends in /sse is that of the transport of revision 2024-11-05.
+"""
 
 import sys
 
 import anyio
 from mcp import ClientSession, McpError
-from mcp.client.streamable_http import streamablehttp_client
+from mcp.client.sse import sse_client
 from pydantic import AnyUrl
 
 
@@ -13,9 +16,17 @@ def check(holds, message):
         raise AssertionError(message)
 
 
+def connect(url):
+    if url.endswith("/sse"):
+        return sse_client(url)
+    # The oldest package does not have it.
+    from mcp.client.streamable_http import streamablehttp_client
+    return streamablehttp_client(url)
+
+
 async def drive(url):
     with anyio.fail_after(60):
-        async with streamablehttp_client(url) as streams, ClientSession(streams[0], streams[1]) as session:
+        async with connect(url) as streams, ClientSession(streams[0], streams[1]) as session:
             hello = await session.initialize()
             check(hello.serverInfo.name == "suite", hello)
             tools = {tool.name for tool in (await session.list_tools()).tools}

@@ -1,7 +1,7 @@
 //! Failures of the client commands and their exit codes.
 
 use super::print::clean;
-use attache_host::client::Error;
+use attache_host::client::{Error, OAuthError};
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -44,7 +44,15 @@ pub(super) fn report(failure: Failure) -> ExitCode {
 
 fn hint(error: &Error) -> Option<&'static str> {
     match error {
-        Error::Unauthorized(_) => Some("Give a token with --token-file, or a key with --key."),
+        Error::Unauthorized(_) => {
+            Some("Sign in with --sign-in, or give a token with --token-file, or a key with --key.")
+        }
+        Error::Forbidden(Some(challenge)) if challenge.contains("insufficient_scope") => {
+            Some("Sign in again with --sign-in to allow the scopes that the server asks for.")
+        }
+        Error::OAuth(OAuthError::NoRegistration(_)) => {
+            Some("Give the id of a client that is registered there with --client-id.")
+        }
         Error::PlainHttp => Some("To allow it in your own network, add --plain-http."),
         _ => None,
     }

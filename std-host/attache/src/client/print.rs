@@ -5,7 +5,7 @@ use attache_host::client::{RawJson, ServerInfo, Version};
 use std::io::{IsTerminal, Write, stdout};
 
 /// Replaces control characters in foreign text, which could steer a terminal.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let is_harmless = |char: char| !char.is_control() || matches!(char, '\n' | '\t');
     text.chars().map(|char| if is_harmless(char) { char } else { '\u{fffd}' }).collect()
 }

@@ -1,9 +1,11 @@
 //! Options of the client commands for the server: URL or command, credentials, revision.
 
 use super::failure::{Failure, report};
+use super::sign_in::SignInFlags;
 use attache_host::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Version};
 use clap::Args;
 use core::time::Duration;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +25,9 @@ pub(super) struct Reach {
     /// The file that holds the access token, sent as a bearer token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    sign_in: SignInFlags,
 
     /// A further header field of each request, such as "X-Tenant: a". Repeatable.
     #[arg(long = "header", value_name = "NAME: VALUE")]
@@ -85,7 +90,11 @@ impl Reach {
     async fn connect(&self, url: Option<&str>, command: &[OsString]) -> Result<Client, Failure> {
         let builder = self.builder()?;
         match (url, command) {
-            (Some(url), _) => Ok(builder.http(url).await?),
+            (Some(url), _) if self.has_credential() => over(builder, url).await,
+            (Some(url), _) => match self.sign_in.source(url)? {
+                Some(source) => over(builder.credential(source), url).await,
+                None => over(builder, url).await,
+            },
             (None, [program, arguments @ ..]) => {
                 let mut command = ServerCommand::new(program, arguments);
                 for variable in &self.environment {
@@ -98,6 +107,12 @@ impl Reach {
             }
             (None, []) => Err(Failure::Usage("name the server: a URL, or a command behind --".to_owned())),
         }
+    }
+
+    /// Whether the command line has a key or a token.
+    fn has_credential(&self) -> bool {
+        let is_authorization = |header: &String| field(header).is_some_and(|(name, _)| name == AUTHORIZATION);
+        self.key.is_some() || self.token_file.is_some() || self.headers.iter().any(is_authorization)
     }
 
     fn builder(&self) -> Result<ClientBuilder, Failure> {
@@ -120,6 +135,16 @@ impl Reach {
         }
         Ok(if self.plain_http { builder.allow_plain_http() } else { builder })
     }
+}
+
+/// Connects to the server at a URL, or behind a serial port.
+async fn over(builder: ClientBuilder, url: &str) -> Result<Client, Failure> {
+    #[cfg(unix)]
+    if let Some(port) = attache_host::client::SerialPort::parse(url) {
+        let port = port.map_err(|error| Failure::Usage(error.to_string()))?;
+        return Ok(builder.serial(&port).await?);
+    }
+    Ok(builder.http(url).await?)
 }
 
 fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -4,6 +4,7 @@
 use super::backend::{self, Backend};
 use super::names;
 use super::policy::{self, PolicyRules};
+use super::providers::{self, ProviderConfig};
 use super::proxy::{self, RouteRule};
 use super::settings::{Kind, Of, SETTINGS, Setting, nearest, shown};
 use crate::fault::{Fault, Faults, Origin};
@@ -12,6 +13,26 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// The value of a setting that is in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Effective {
+    /// The path of the server, for a setting of a `[[server]]`.
+    server: Option<String>,
+    pub(crate) key: &'static str,
+    pub(crate) given: Given,
+}
+
+/// The settings that a reload changes.
+const RELOADED: [&str; 2] = ["pins.file", "pins.new"];
+
+impl Effective {
+    /// Whether the setting had another value at the start of the program, and has it until a restart.
+    pub(crate) fn needs_restart(&self, at_start: &[Self]) -> bool {
+        let before = at_start.iter().find(|before| before.key == self.key && before.server == self.server);
+        !RELOADED.contains(&self.key) && before.is_some_and(|before| before.given.texts != self.given.texts)
+    }
+}
 
 /// A value in its written form, with its source.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +64,8 @@ pub(crate) struct Layers {
     /// The routes of each server.
     routes: Vec<Vec<RouteRule>>,
     file: Values,
+    /// The providers at which people sign in.
+    pub(super) providers: Vec<ProviderConfig>,
     /// The policy of servers that have none of their own.
     policy: PolicyRules,
     /// The path of the file, if there is one.
@@ -141,6 +164,13 @@ impl Layers {
                     }
                 }
                 ("server", _) => faults.add(file.fault(at, NOT_A_SERVER.to_owned())),
+                ("auth", DeValue::Table(auth)) => {
+                    if let Some((_, value)) = auth.iter().find(|(key, _)| key.get_ref() == "provider") {
+                        let origin = |offset| file.origin(offset);
+                        self.providers = providers::read(value.get_ref(), value.span().start, &origin, faults);
+                    }
+                    file.read(auth, "auth.", Of::Program, &mut self.file, faults);
+                }
                 (rule, inner) if policy::KEYS.contains(&rule) => {
                     let taken = self.policy.take(rule, inner, file.origin(at));
                     faults.or_default(taken.map_err(|what| file.fault(at, what)));
@@ -173,6 +203,20 @@ impl Layers {
     pub(crate) fn rules(&self, server: Option<usize>) -> PolicyRules {
         let own = server.and_then(|number| self.policies.get(number)).cloned().unwrap_or_default();
         own.or(self.policy.clone())
+    }
+
+    /// The values of all settings.
+    pub(super) fn effective(&self) -> Vec<Effective> {
+        let one = |setting: &'static Setting, server: Option<usize>| {
+            let path = SETTINGS.iter().find(|setting| setting.key == "path");
+            let path = server.and(path).and_then(|path| self.get(path, server).texts.into_iter().next());
+            Effective { server: path, key: setting.key, given: self.get(setting, server) }
+        };
+        let of_servers = (0..self.servers()).flat_map(|server| {
+            let own = SETTINGS.iter().filter(|setting| setting.of == Of::Server);
+            own.map(move |setting| one(setting, Some(server)))
+        });
+        SETTINGS.iter().map(|setting| one(setting, None)).chain(of_servers).collect()
     }
 
     /// The value of a setting, for the `[[server]]` of this number.
@@ -278,6 +322,10 @@ impl File<'_> {
                 Ok(given) => drop(values.insert(setting.key, given)),
                 Err(fault) => faults.add(fault),
             }
+            return;
+        }
+        // `[[auth.provider]]` is read as a whole.
+        if of == Of::Program && name == "auth.provider" {
             return;
         }
         let inside = format!("{name}.");

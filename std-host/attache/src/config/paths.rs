@@ -5,6 +5,7 @@ use super::{Config, ServerConfig};
 use crate::fault::{Fault, Faults};
 use attache_core::http::Resource;
 use attache_host::authorization_server::paths;
+use attache_host::sign_in::PREFIX;
 
 /// Where clients find the metadata of a protected resource (RFC 9728 §3).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -25,6 +26,13 @@ impl ServerConfig {
         let own = format!("http://localhost{}", self.resource_path());
         let url = self.protection.resource.as_deref().unwrap_or(&own);
         Resource::new(url).map(|resource| resource.metadata_path().concat())
+    }
+
+    /// The paths that the endpoint serves.
+    fn paths(&self) -> Vec<String> {
+        let path = self.path.trim_end_matches('/');
+        let of_http_sse = self.http_sse.then(|| [format!("{path}/sse"), format!("{path}/message")]);
+        core::iter::once(self.path.clone()).chain(of_http_sse.into_iter().flatten()).collect()
     }
 
     /// Whether both endpoints have the same metadata document.
@@ -48,8 +56,10 @@ impl Config {
         let mut faults = Faults::default();
         for (number, endpoint) in self.servers.iter().enumerate() {
             let before = self.servers.iter().take(number);
-            if let Some(what) = self.taken(endpoint, before.clone()) {
-                faults.add(Fault::at(endpoint.path_origin.clone(), what));
+            for path in endpoint.paths() {
+                if let Some(what) = self.taken(&path, before.clone()) {
+                    faults.add(Fault::at(endpoint.path_origin.clone(), what));
+                }
             }
             let meets = |other: &&ServerConfig| {
                 endpoint.metadata_path().is_some_and(|path| other.metadata_path() == Some(path))
@@ -68,11 +78,10 @@ impl Config {
         faults.end()
     }
 
-    /// Describes the path that conflicts with the path of `endpoint`.
-    fn taken<'e>(&self, endpoint: &ServerConfig, mut before: impl Iterator<Item = &'e ServerConfig>) -> Option<String> {
-        let path = endpoint.path.as_str();
+    /// Describes what conflicts with a path of an endpoint.
+    fn taken<'e>(&self, path: &str, mut before: impl Iterator<Item = &'e ServerConfig>) -> Option<String> {
         let own = |what: &str| Some(format!("path {path} is {what} of this program: choose another, such as /mcp"));
-        if before.any(|other| is_same(&other.path, path)) {
+        if before.any(|other| other.paths().iter().any(|other| is_same(other, path))) {
             return Some(format!("two servers have the path {path}: give each its own"));
         }
         if HEALTH.iter().any(|health| is_same(health, path)) {
@@ -86,6 +95,10 @@ impl Config {
         let sign_in = self.sign_in.as_ref().map(|sign_in| paths(&sign_in.issuer)).unwrap_or_default();
         if sign_in.iter().any(|own| is_same(own, path)) {
             return own("the sign-in");
+        }
+        let is_page = path == PREFIX || path.starts_with(PREFIX) && path[PREFIX.len()..].starts_with('/');
+        if self.sign_in_pages.is_some() && is_page {
+            return own("a sign-in page");
         }
         if self.administered.is_some() && ADMINISTRATION.iter().any(|pattern| fits(pattern, path)) {
             return own("the key administration");

@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration file, for editors.
 
 use super::settings::{Of, Setting, shown};
-use super::{Kind, backend, policy, proxy};
+use super::{Kind, backend, policy, providers, proxy};
 use serde_json::{Map, Value, json};
 
 /// The schema of `attache.toml`.
@@ -14,6 +14,7 @@ pub(crate) fn schema() -> Value {
         own.insert(key.to_owned(), rule.clone());
         properties.insert(key.to_owned(), rule);
     }
+    properties["auth"]["properties"]["provider"] = providers::schema();
     properties.insert(
         "server".to_owned(),
         json!({

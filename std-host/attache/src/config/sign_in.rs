@@ -3,6 +3,7 @@
 use super::Layers;
 use super::secret::{self, Secret};
 use crate::fault::{Fault, Faults};
+use attache_host::authorization_server::PreRegistered;
 use core::fmt;
 use std::path::PathBuf;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
@@ -21,6 +22,8 @@ pub(crate) struct SignIn {
     pub(crate) upstream_scopes: Vec<String>,
     pub(crate) claims: Vec<String>,
     pub(crate) redirect_hosts: Vec<String>,
+    /// The clients that the operator has registered.
+    pub(crate) clients: Vec<PreRegistered>,
     pub(crate) store: PathBuf,
 }
 
@@ -31,13 +34,14 @@ impl fmt::Debug for SignIn {
 }
 
 /// The settings that mean something only with `auth.server.issuer`.
-const DEPENDENT: [&str; 7] = [
+const DEPENDENT: [&str; 8] = [
     "auth.server.upstream",
     "auth.server.client_id",
     "auth.server.client_secret_file",
     "auth.server.signing_key_file",
     "auth.server.claims",
     "auth.server.redirect_hosts",
+    "auth.server.clients_file",
     "store.file",
 ];
 
@@ -50,7 +54,13 @@ impl Layers {
     pub(super) fn sign_in(&self) -> Result<Option<SignIn>, Fault> {
         let texts = |key: &str| self.given(key, None).texts;
         let Some(issuer) = self.own_issuer() else {
-            return match DEPENDENT.iter().find(|key| !texts(key).is_empty()) {
+            // Sign-in pages have a store, too.
+            let means_nothing =
+                |key: &&&str| !texts(key).is_empty() && !(**key == "store.file" && self.signs_people_in());
+            return match DEPENDENT.iter().find(means_nothing) {
+                Some(&"store.file") => {
+                    Err(self.fault("store.file", "means nothing without auth.server.issuer or [[auth.provider]]"))
+                }
                 Some(key) => Err(self.fault(key, "means nothing without auth.server.issuer")),
                 None => Ok(None),
             };
@@ -71,6 +81,7 @@ impl Layers {
             upstream_scopes: texts("auth.server.upstream_scopes"),
             claims: texts("auth.server.claims"),
             redirect_hosts: texts("auth.server.redirect_hosts"),
+            clients: faults.or_default(self.clients()),
             store: faults
                 .or_default(needed("store.file", "a file, such as /var/lib/attache/store.redb").map(PathBuf::from)),
         };
@@ -93,6 +104,16 @@ impl Layers {
             "" => Err(self.fault(key, "is empty")),
             secret => Ok(Some(Secret(secret.to_owned()))),
         }
+    }
+
+    fn clients(&self) -> Result<Vec<PreRegistered>, Fault> {
+        let (key, file) = ("auth.server.clients_file", self.given("auth.server.clients_file", None));
+        if file.texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The file may have secrets.
+        let Secret(text) = secret::read_file(key, &file)?;
+        PreRegistered::read(&text).map_err(|error| self.fault(key, &format!("cannot be used: {error}")))
     }
 
     fn signing_keys(&self) -> Result<Vec<Vec<u8>>, Fault> {

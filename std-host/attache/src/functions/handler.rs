@@ -1,35 +1,25 @@
 //! Function apps whose custom handler is a server of its own: a proxy in front of the handler.
 
-use super::Functions;
-use crate::config::{Config, RouteAccess, RouteRule};
+use crate::config::{Config, Layers, RouteAccess, RouteRule};
 use crate::fault::{Fault, Origin};
-use crate::print::complain;
 use crate::problem::Problem;
 use attache_core::auth::{Access, Gate};
 use attache_host::functions::{AppBuilder, HttpLevel};
 use attache_host::proxy::RoutePattern;
+use std::path::Path;
 
 /// The path at which servers of the official SDKs listen.
 const MCP_PATH: &str = "/mcp";
 
 /// The configuration of the proxy for an app with these routes.
 pub(super) fn config(
-    functions: &Functions,
-    app: AppBuilder,
+    layers: Layers,
+    directory: &Path,
+    app: &AppBuilder,
     routes: &[(String, HttpLevel)],
 ) -> Result<Config, Problem> {
-    if functions.watch || functions.worker.is_some() || functions.processes.is_some() {
-        complain(
-            "warning: --watch, --worker and --processes have no effect on a custom handler that is a server of its own",
-        );
-    }
-    app.host().ignored.iter().for_each(|what| complain(&format!("warning: {what}")));
-    let defaults = [
-        ("path", "/".to_owned()),
-        ("auth.key_level", "function".to_owned()),
-        ("upstream.mcp_paths", MCP_PATH.to_owned()),
-    ];
-    let layers = functions.layers(app.host(), &defaults)?;
+    let defaults = [("path", "/"), ("auth.key_level", "function"), ("upstream.mcp_paths", MCP_PATH)];
+    let layers = super::with_defaults(layers, directory, app.host(), &defaults)?;
     let mut config = layers.config()?;
     let is_local = config.listen.is_local();
     let [server] = config.servers.as_mut_slice() else {
@@ -41,7 +31,7 @@ pub(super) fn config(
     }
     let number = (layers.servers() > 0).then_some(0);
     let mut proxy = layers.proxy_settings(number, rules(routes)?)?;
-    proxy.app = Some(app);
+    proxy.app = Some(app.clone());
     let needs_no_key = proxy.routes.iter().all(|rule| rule.access == RouteAccess::NoKey);
     let protection = &mut server.protection;
     if !protection.asks() && protection.gate.is_none() && !is_local {

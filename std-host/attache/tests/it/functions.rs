@@ -10,11 +10,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// The libraries of function apps, if they are installed.
-fn libraries() -> Option<PathBuf> {
+pub(crate) fn libraries() -> Option<PathBuf> {
     let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/foreign/functions").canonicalize();
     if libraries.is_err() {
         let required = std::env::var_os("FOREIGN_CLIENTS").is_some_and(|wish| wish == "required");
@@ -25,11 +25,11 @@ fn libraries() -> Option<PathBuf> {
 }
 
 /// A function app in a directory of its own, removed with the value.
-struct Directory(PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
     /// Writes the files of an app, and links the libraries of its language.
-    fn with(name: &str, files: &[(&str, &str)]) -> Option<Self> {
+    pub(crate) fn with(name: &str, files: &[(&str, &str)]) -> Option<Self> {
         let libraries = libraries()?;
         let path = std::env::temp_dir().join(format!("attache-functions-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
@@ -44,7 +44,7 @@ impl Directory {
         Some(Self(path))
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().expect("UTF-8")
     }
 }
@@ -56,27 +56,32 @@ impl Drop for Directory {
 }
 
 /// A running app, stopped with the value.
-struct Running {
-    child: Child,
-    url: String,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) url: String,
     /// The output of the program up to the line with the URL.
-    printed: String,
+    pub(crate) printed: String,
     log: Arc<Mutex<String>>,
 }
 
 impl Running {
-    fn start(app: &Directory) -> Self {
+    pub(crate) fn start(app: &Directory) -> Self {
         Self::with(app, &[])
     }
 
-    fn with(app: &Directory, flags: &[&str]) -> Self {
+    pub(crate) fn with(app: &Directory, flags: &[&str]) -> Self {
         Self::by(app, flags, &[])
     }
 
-    fn by(app: &Directory, flags: &[&str], variables: &[(&str, String)]) -> Self {
+    pub(crate) fn by(app: &Directory, flags: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = attache(&[&["functions", "--listen", "127.0.0.1:0"], flags, &[app.path()]].concat());
-        let variables = variables.iter().map(|(name, value)| (name, value));
-        let mut child = command.envs(variables).spawn().expect("the program starts");
+        Self::of(command.envs(variables.iter().map(|(name, value)| (name, value))))
+    }
+
+    /// Runs a command that serves an app.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
         let (log, mut errors) = (Arc::<Mutex<String>>::default(), BufReader::new(child.stderr.take().expect("piped")));
         let kept = Arc::clone(&log);
         std::thread::spawn(move || {
@@ -89,7 +94,11 @@ impl Running {
         let (mut printed, mut url) = (String::new(), None);
         while url.is_none() {
             let mut line = String::new();
-            assert!(output.read_line(&mut line).expect("readable") > 0, "the program has ended: {printed}");
+            if output.read_line(&mut line).expect("readable") == 0 {
+                let _ = child.wait();
+                std::thread::sleep(Duration::from_millis(200));
+                panic!("the program has ended: {printed}{}", log.lock().expect("not poisoned"));
+            }
             url = line.strip_prefix("Serving MCP on ").and_then(|rest| rest.split(' ').next()).map(str::to_owned);
             printed.push_str(&line);
         }
@@ -99,12 +108,12 @@ impl Running {
     }
 
     /// The URL of another path of the server.
-    fn at(&self, path: &str) -> String {
+    pub(crate) fn at(&self, path: &str) -> String {
         self.url.replace("/runtime/webhooks/mcp", path)
     }
 
     /// Waits until the log has a text.
-    fn logs(&self, text: &str) {
+    pub(crate) fn logs(&self, text: &str) {
         let until = std::time::Instant::now() + Duration::from_secs(10);
         while !self.log.lock().expect("not poisoned").contains(text) {
             let log = || self.log.lock().expect("not poisoned").clone();
@@ -114,7 +123,12 @@ impl Running {
     }
 
     /// Sends a request of revision 2026-07-28, and returns the response.
-    fn ask(&self, method: &str, mut params: Value) -> Value {
+    pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
+        self.ask_with(method, params, &[])
+    }
+
+    /// Sends a request of revision 2026-07-28 with further header fields, and returns the response.
+    pub(crate) fn ask_with(&self, method: &str, mut params: Value, further: &[(&'static str, String)]) -> Value {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "3"},
@@ -129,19 +143,20 @@ impl Running {
             ("mcp-method", method.to_owned()),
         ];
         fields.extend(name.map(|name| ("mcp-name", name)));
+        fields.extend(further.iter().cloned());
         let (status, answer) = post(&self.url, &fields, body.as_bytes());
         let answer = String::from_utf8(answer).expect("UTF-8");
         let json = answer.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or(&answer);
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{status}: {error}: {answer}"))
     }
 
-    fn call(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Value {
         let answer = self.ask("tools/call", json!({"name": tool, "arguments": arguments}));
         assert!(answer["result"].is_object(), "{tool}: {answer}");
         answer["result"].clone()
     }
 
-    fn text(&self, tool: &str, arguments: Value) -> String {
+    pub(crate) fn text(&self, tool: &str, arguments: Value) -> String {
         let result = self.call(tool, arguments);
         result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{tool}: {result}")).to_owned()
     }
@@ -161,7 +176,13 @@ impl Drop for Running {
 }
 
 /// Sends a POST on a connection of its own.
-fn post(url: &str, fields: &[(&str, String)], body: &[u8]) -> (u16, Vec<u8>) {
+pub(crate) fn post(url: &str, fields: &[(&str, String)], body: &[u8]) -> (u16, Vec<u8>) {
+    let (status, _, body) = post_for_head(url, fields, body);
+    (status, body)
+}
+
+/// Sends a POST on a connection of its own, and returns the head of the response as well.
+pub(crate) fn post_for_head(url: &str, fields: &[(&str, String)], body: &[u8]) -> (u16, String, Vec<u8>) {
     use std::io::Read;
     let (address, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a URL");
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");
@@ -173,8 +194,9 @@ fn post(url: &str, fields: &[(&str, String)], body: &[u8]) -> (u16, Vec<u8>) {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-    let status = String::from_utf8_lossy(answer.get(9..12).expect("a status")).parse().expect("a number");
-    (status, answer.split_off(end + 4))
+    let body = answer.split_off(end + 4);
+    let head = String::from_utf8(answer).expect("UTF-8");
+    (head.get(9..12).expect("a status").parse().expect("a number"), head, body)
 }
 
 /// The sample of the protocol's description, in Python.
@@ -546,7 +568,7 @@ fn log_and_progress_of_a_function_reach_the_client_that_asks_for_them() {
 }
 
 /// Runs the program to its end, and returns its exit code and standard error.
-fn refused(app: &Directory, flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+pub(crate) fn refused(app: &Directory, flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = attache(&[&["functions"], flags, &[app.path()]].concat());
     let run = command.envs(variables.iter().copied()).output().expect("it runs");
     (run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned())

@@ -22,6 +22,10 @@ impl Files {
         files.write("seal.key", &"0f".repeat(32));
         files.write("secret", "s3cret\n");
         files.write("empty", " \n");
+        let client =
+            r#"{"client_id": "agents", "redirect_uris": ["https://agents.example/cb"], "client_secret": "SECRET"}"#;
+        files.write("clients.json", &format!("[{}]", client.replace("SECRET", &"0f".repeat(32))));
+        files.write("short.json", &format!("[{client}]"));
         files
     }
 
@@ -45,6 +49,7 @@ impl Files {
             ("--seal-key-file", self.path("seal.key")),
             ("--store-file", self.path("store.redb")),
             ("--auth-resource", "https://gw.example/mcp".to_owned()),
+            ("--auth-server-clients-file", String::new()),
             ("--allow-host", "gw.example".to_owned()),
             ("--path", "/mcp".to_owned()),
         ]
@@ -83,6 +88,11 @@ fn setting_that_is_missing_or_wrong_stops_the_start_with_the_remedy() {
         ("--auth-server-client-secret-file", path("open"), Some("chmod")),
         ("--auth-server-client-secret-file", path("empty"), Some("is empty")),
         ("--auth-server-signing-key-file", path("secret"), Some("has no key")),
+        ("--auth-server-clients-file", path("open"), Some("chmod")),
+        ("--auth-server-clients-file", path("secret"), Some("must be a JSON array")),
+        ("--auth-server-clients-file", path("clients.json"), None),
+        ("--auth-server-clients-file", path("short.json"), Some("openssl rand")),
+        ("--path", "/token".to_owned(), Some("is the sign-in of this program")),
         ("--path", "/oauth/token".to_owned(), Some("is the sign-in of this program")),
         ("--path", "/.well-known/oauth-authorization-server".to_owned(), Some("is the sign-in of this program")),
         // The people of an issuer on this machine are made up.
@@ -129,4 +139,79 @@ fn server_serves_its_own_metadata_and_its_store_is_private_to_one_process() {
     let second = start().output().expect("it runs");
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success() && said.contains("another process has it open"), "{said}");
+}
+
+/// Sends a request, and returns the head and the body of the answer.
+fn exchange(server: &Running, request: &str, body: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(server.address()).expect("it listens");
+    let fields = format!("host: gw.example\r\nconnection: close\r\ncontent-length: {}", body.len());
+    write!(stream, "{request}\r\n{fields}\r\n\r\n{body}").expect("taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn each_server_has_its_own_issuer_audience_and_scopes() {
+    let files = Files::new("several");
+    let servers = r#"
+        [[server]]
+        path = "/notes"
+        demo = true
+        auth = { resource = "https://gw.example/notes", scopes = ["notes.read"] }
+        [[server]]
+        path = "/mail"
+        demo = true
+        auth = { resource = "https://gw.example/mail", scopes = ["mail.read", "mail.send"] }
+        [[server]]
+        path = "/partner"
+        demo = true
+        auth = { issuer = "https://partner.example", applications = ["app"], resource = "https://gw.example/partner", scopes = ["p"] }
+    "#;
+    files.write("attache.toml", servers);
+    let mut command = attache(&["serve", "--listen", "127.0.0.1:0", "--config", &files.path("attache.toml")]);
+    let of_servers = ["--auth-resource", "--path"];
+    command
+        .args(arguments(&files.flags().into_iter().filter(|(flag, _)| !of_servers.contains(flag)).collect::<Vec<_>>()));
+    let server = Running::of(command);
+    let json = |path: &str| {
+        let (head, body) = exchange(&server, &format!("GET {path} HTTP/1.1"), "");
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        serde_json::from_str::<serde_json::Value>(&body).expect("JSON")
+    };
+    for (path, issuer, scopes) in [
+        ("/notes", "https://gw.example", &["notes.read"][..]),
+        ("/mail", "https://gw.example", &["mail.read", "mail.send"]),
+        ("/partner", "https://partner.example", &["p"]),
+    ] {
+        let metadata = json(&format!("/.well-known/oauth-protected-resource{path}"));
+        assert_eq!(metadata["resource"], format!("https://gw.example{path}"));
+        assert_eq!(metadata["authorization_servers"], serde_json::json!([issuer]));
+        assert_eq!(metadata["scopes_supported"], serde_json::json!(scopes));
+        assert_eq!(server.list(path), "HTTP/1.1 401 Unauthorized");
+    }
+    let metadata = json("/.well-known/oauth-authorization-server");
+    let all = ["mail.read", "mail.send", "notes.read", "offline_access"];
+    assert_eq!(metadata["scopes_supported"], serde_json::json!(all));
+    // The sign-in of this program issues tokens for its own servers, with the scopes of each.
+    let registration = r#"{"redirect_uris":["http://127.0.0.1/"]}"#;
+    let register = "POST /oauth/register HTTP/1.1\r\ncontent-type: application/json";
+    let (_, registered) = exchange(&server, register, registration);
+    let registered: serde_json::Value = serde_json::from_str(&registered).expect("JSON");
+    let client = registered["client_id"].as_str().expect("an id");
+    let authorize = |path: &str| {
+        let query = format!(
+            "response_type=code&client_id={client}&redirect_uri=http%3A%2F%2F127.0.0.1%2F&code_challenge_method=S256&\
+             code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&resource=https%3A%2F%2Fgw.example{path}&\
+             scope=notes.read%20mail.send%20p"
+        );
+        exchange(&server, &format!("GET /oauth/authorize?{query} HTTP/1.1"), "")
+    };
+    for (path, offered, others) in [("/notes", "notes.read", "mail.send"), ("/mail", "mail.send", "notes.read")] {
+        let (head, page) = authorize(path);
+        assert!(head.starts_with("HTTP/1.1 200") && page.contains(offered) && !page.contains(others), "{head} {page}");
+    }
+    let (head, _) = authorize("/partner");
+    assert!(head.starts_with("HTTP/1.1 303") && head.contains("error=invalid_target"), "{head}");
 }

@@ -11,24 +11,35 @@ use std::time::Instant;
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// A temporary directory, removed when the test ends.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("attache-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.0.join(name).to_string_lossy().into_owned()
     }
 
     /// Writes a self-signed certificate for localhost with this common name, and its key.
-    fn certificate(&self, name: &str) {
+    pub(crate) fn certificate(&self, name: &str) {
+        self.self_signed(name, "DNS:localhost,IP:127.0.0.1", &[]);
+    }
+
+    /// Writes a self-signed certificate that is not that of an authority, so that clients can trust
+    /// it as it is, and its key.
+    pub(crate) fn certificate_of_server(&self, names: &str) {
+        self.self_signed("server", names, &["-addext", "basicConstraints=critical,CA:FALSE"]);
+    }
+
+    fn self_signed(&self, name: &str, names: &str, more: &[&str]) {
         let run = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-            .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+            .args(["-subj", &format!("/CN={name}"), "-addext", &format!("subjectAltName={names}")])
+            .args(more)
             .args(["-keyout", &self.file("key.pem"), "-out", &self.file("certificate.pem")])
             .output()
             .expect("openssl runs");
@@ -37,7 +48,7 @@ impl Directory {
     }
 
     /// Writes a certificate that expired yesterday.
-    fn expired_certificate(&self) {
+    pub(crate) fn expired_certificate(&self) {
         self.certificate("old");
         std::fs::write(self.file("extensions"), "subjectAltName=DNS:localhost").expect("written");
         let openssl = |arguments: &[&str]| {

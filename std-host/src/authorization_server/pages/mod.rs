@@ -1,13 +1,13 @@
 //! The pages that a person sees: plain HTML without scripts.
 
 use super::SignIn;
-use super::client::Client;
+use super::client::{Client, Kind};
 use super::consent::Consent;
 use super::limits;
 use super::person::Person;
 use super::redirect::is_loopback;
 
-pub(super) const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// The path and the notice of a server's pages.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +71,10 @@ impl Site<'_> {
 
 /// Describes the client, as far as it is known.
 fn who(client: &Client, name: &str) -> String {
-    match client.host() {
-        Some(host) => format!("{name}, described by {host}"),
-        None => format!("{name}. It has registered itself: nobody has checked this name."),
+    match (client.kind, client.host()) {
+        (Kind::ByOperator, _) => format!("{name}, registered by the operator of this server"),
+        (_, Some(host)) => format!("{name}, described by {host}"),
+        (_, None) => format!("{name}. It has registered itself: its name was not checked."),
     }
 }
 
@@ -82,7 +83,7 @@ fn warning(client: &Client, consent: &Consent) -> String {
     // MCP basic/authorization: extra warning if a document has only loopback URIs, since any program can use them.
     let text = match is_loopback(&consent.redirect_uri) {
         true => "The answer goes to a program on this computer. Allow only if you have just started to sign in there.",
-        false if client.host().is_none() => {
+        false if client.kind == Kind::Registered => {
             "The answer goes to another website. Allow only if you know it and have just started to sign in there."
         }
         false => return String::new(),
@@ -126,7 +127,7 @@ fn scopes_to_choose(scopes: &[String]) -> String {
 }
 
 /// A name that a client has chosen, as it is shown: one line, without characters that change the direction of text.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     let is_directional = |char: char| matches!(char, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
     let visible = name.chars().filter(|char| !is_directional(*char));
     let visible: String = visible.map(|char| if char.is_control() { ' ' } else { char }).take(limits::NAME).collect();
@@ -134,7 +135,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// Escapes a text for HTML and for attribute values in double quotes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

@@ -40,7 +40,7 @@ impl Http {
     pub(super) async fn attempt(self: &Arc<Self>, outgoing: &Outgoing) -> Result<(), Error> {
         let head = self.own_head(Some(&outgoing.head));
         let had_session = head.contains_key(SESSION_ID);
-        let response = self.post(outgoing.body.clone(), &head).await?;
+        let response = self.post(outgoing.body.clone(), &head, outgoing.head.credential.as_ref()).await?;
         let status = response.status();
         if outgoing.head.method == "initialize" && status.is_success() {
             self.session.begin(&response);
@@ -111,7 +111,7 @@ pub(super) async fn refusal(response: Response) -> Error {
 async fn refusal_and_body(response: Response) -> (Error, Bytes) {
     let status = response.status().as_u16();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let challenge = text(header::WWW_AUTHENTICATE);
+    let challenge = challenge(&response);
     let retry_after = text(header::RETRY_AFTER).and_then(|time| time.parse().ok()).map(Duration::from_secs);
     let body = front_of(response, Bytes::new()).await;
     let refusal = match status {
@@ -120,6 +120,13 @@ async fn refusal_and_body(response: Response) -> (Error, Bytes) {
         _ => Error::Status { status, retry_after, body: front(&body) },
     };
     (refusal, body)
+}
+
+/// Returns the fields `WWW-Authenticate`, joined by commas.
+pub(super) fn challenge(response: &Response) -> Option<String> {
+    let fields = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+    let fields: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).collect();
+    (!fields.is_empty()).then(|| fields.join(", "))
 }
 
 fn front(body: &[u8]) -> String {

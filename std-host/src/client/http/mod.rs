@@ -8,10 +8,10 @@ mod old;
 mod session;
 mod stream;
 
-pub use credential::Credential;
+pub use credential::{Credential, TokenFuture, TokenRefusal, TokenSource};
 
 use super::error::Error;
-use super::limits::{CONNECT_TIME, ClientLimits, NOTIFY_TIME, REDIRECTS};
+use super::limits::{CONNECT_TIME, ClientLimits, NOTIFY_TIME, REDIRECTS, TOKENS};
 use super::outgoing::{Head, Outgoing, Sending};
 use super::profile::OwnProfile;
 use super::router::Router;
@@ -20,6 +20,7 @@ use attache_core::client::field_value;
 use attache_core::era::Version;
 use attache_core::json::Sink;
 use bytes::Bytes;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use reqwest::{Response, Url};
 use session::Session;
@@ -42,6 +43,8 @@ pub(super) struct Http {
     profile: Arc<OwnProfile>,
     limits: ClientLimits,
     session: Session,
+    /// The requests that wait for another token.
+    waiting: AtomicUsize,
     tasks: Mutex<Vec<AbortHandle>>,
     own: Weak<Self>,
 }
@@ -92,6 +95,7 @@ impl Http {
             profile,
             limits,
             session: Session::default(),
+            waiting: AtomicUsize::new(0),
             tasks: Mutex::default(),
             own: Weak::clone(own),
         });
@@ -118,7 +122,7 @@ impl Http {
     /// Posts a notification or a response. Any 2xx status is success, and its body is ignored.
     pub(super) async fn notify(&self, body: Bytes) -> Result<(), Error> {
         let posted = async {
-            let response = self.post(body, &self.own_head(None)).await?;
+            let response = self.post(body, &self.own_head(None), None).await?;
             match response.status().is_success() {
                 true => Ok(()),
                 false => Err(exchange::refusal(response).await),
@@ -132,21 +136,69 @@ impl Http {
     }
 
     /// Posts a message. Follows redirects within the origin.
-    async fn post(&self, body: Bytes, head: &HeaderMap) -> Result<Response, Error> {
+    async fn post(&self, body: Bytes, head: &HeaderMap, credential: Option<&Credential>) -> Result<Response, Error> {
         let url = self.post_url.get().cloned().unwrap_or_else(|| self.url());
-        self.send(Method::POST, url, head, Some(body)).await
+        self.send_as(credential.unwrap_or(&self.credential), Method::POST, url, head, Some(body)).await
     }
 
     async fn send(&self, method: Method, url: Url, head: &HeaderMap, body: Option<Bytes>) -> Result<Response, Error> {
+        self.send_as(&self.credential, method, url, head, body).await
+    }
+
+    /// Whether a request waits for another token. A person may have to sign in meanwhile.
+    pub(super) fn is_waiting_for_token(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends a request, and sends it again with another token if the server refuses the token and the source has another one.
+    async fn send_as(
+        &self,
+        credential: &Credential,
+        method: Method,
+        url: Url,
+        head: &HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Response, Error> {
+        let mut left = TOKENS;
+        loop {
+            let token = credential.token().await?;
+            let field = credential.header(token.as_deref())?;
+            let response = self.follow(&method, url.clone(), head, body.as_ref(), field.as_ref()).await?;
+            let status = response.status().as_u16();
+            if left == 0 || !matches!(status, 401 | 403) {
+                return Ok(response);
+            }
+            left -= 1;
+            let refusal = TokenRefusal { status, challenge: exchange::challenge(&response).unwrap_or_default(), token };
+            let waiting = Waiting::of(&self.waiting);
+            let is_renewed = credential.renewed(&refusal).await?;
+            drop(waiting);
+            if !is_renewed {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// Sends a request once, and follows redirects.
+    async fn follow(
+        &self,
+        method: &Method,
+        url: Url,
+        head: &HeaderMap,
+        body: Option<&Bytes>,
+        credential: Option<&(HeaderName, HeaderValue)>,
+    ) -> Result<Response, Error> {
         let mut url = url;
         let first = url.clone();
         for _ in 0..=REDIRECTS {
-            let mut request = self.client.request(method.clone(), url.clone()).headers(self.headers.clone());
-            request = request.headers(head.clone());
-            if let Some((name, value)) = self.credential.header()? {
-                request = request.header(name, value);
+            // The fields of the credential and of the protocol replace configured ones of the same name.
+            let mut headers = self.headers.clone();
+            headers.extend(head.clone());
+            if let Some((name, value)) = credential {
+                headers.insert(name, value.clone());
             }
-            if let Some(body) = &body {
+            let mut request = self.client.request(method.clone(), url.clone()).headers(headers);
+            if let Some(body) = body {
                 request = request.header(header::CONTENT_TYPE, JSON).body(body.clone());
             }
             let response = request.send().await.map_err(|error| failed(&error))?;
@@ -156,7 +208,7 @@ impl Http {
                 }
                 return Ok(response);
             }
-            url = redirected(&response, &url, &method)?;
+            url = redirected(&response, &url, method)?;
         }
         Err(Error::Redirect(format!("more than {REDIRECTS} in a row")))
     }
@@ -190,6 +242,22 @@ impl Http {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
+    }
+}
+
+/// Counts a request while it waits for another token.
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl<'w> Waiting<'w> {
+    fn of(waiting: &'w AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

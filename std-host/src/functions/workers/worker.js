@@ -19,6 +19,7 @@ const FIELDS = {
         [9, 'functionLoadResponse', 'FunctionLoadResponse'], [12, 'workerStatusRequest', 'Empty'],
         [13, 'workerStatusResponse', 'Empty'], [14, 'workerTerminate', 'Empty'], [16, 'workerInitResponse', 'WorkerInitResponse'],
         [17, 'workerInitRequest', 'WorkerInitRequest'], [20, 'startStream', 'StartStream'],
+        [21, 'invocationCancel', 'InvocationCancel'],
         [29, 'functionsMetadataRequest', 'FunctionsMetadataRequest'], [30, 'functionMetadataResponse', 'FunctionMetadataResponse'],
     ],
     Empty: [],
@@ -44,20 +45,35 @@ const FIELDS = {
     InvocationResponse: [
         [1, 'invocationId', 's'], [2, 'outputData', '*ParameterBinding'], [3, 'result', 'StatusResult'], [4, 'returnValue', 'TypedData'],
     ],
+    InvocationCancel: [[2, 'invocationId', 's']],
     ParameterBinding: [[1, 'name', 's'], [2, 'data', 'TypedData']],
     TypedData: [
         [1, 'string', 's'], [2, 'json', 's'], [3, 'bytes', 'b'], [4, 'stream', 'b'], [5, 'http', 'RpcHttp'], [6, 'int', 'z'], [7, 'double', 'd'],
     ],
     RpcHttp: [
         [1, 'method', 's'], [2, 'url', 's'], [3, 'headers', 'm:s'], [4, 'body', 'TypedData'], [10, 'params', 'm:s'],
-        [12, 'statusCode', 's'], [15, 'query', 'm:s'], [16, 'enableContentNegotiation', 'v'],
+        [12, 'statusCode', 's'], [15, 'query', 'm:s'], [16, 'enableContentNegotiation', 'v'], [19, 'cookies', '*RpcHttpCookie'],
     ],
+    RpcHttpCookie: [
+        [1, 'name', 's'], [2, 'value', 's'], [3, 'domain', 'NullableString'], [4, 'path', 'NullableString'],
+        [5, 'expires', 'NullableTimestamp'], [6, 'secure', 'NullableBool'], [7, 'httpOnly', 'NullableBool'], [8, 'sameSite', 'v'],
+        [9, 'maxAge', 'NullableDouble'],
+    ],
+    NullableString: [[1, 'value', 's']],
+    NullableBool: [[1, 'value', 'v']],
+    NullableDouble: [[1, 'value', 'd']],
+    NullableTimestamp: [[1, 'value', 'Timestamp']],
+    Timestamp: [[1, 'seconds', 'v']],
     RpcTraceContext: [[1, 'traceParent', 's'], [2, 'traceState', 's'], [3, 'attributes', 'm:s']],
-    RpcLog: [[1, 'invocationId', 's'], [2, 'category', 's'], [3, 'level', 'v'], [4, 'message', 's'], [8, 'logCategory', 'v']],
+    RpcLog: [
+        [1, 'invocationId', 's'], [2, 'category', 's'], [3, 'level', 'v'], [4, 'message', 's'], [8, 'logCategory', 'v'],
+        [9, 'propertiesMap', 'm:TypedData'],
+    ],
 };
 const LEVELS = ['trace', 'debug', 'information', 'warning', 'error', 'critical', 'none'];
 const LOG_CATEGORIES = ['user', 'system', 'customMetric'];
 const DIRECTIONS = ['in', 'out', 'inout'];
+const SAME_SITE = ['none', 'lax', 'strict', 'explicitNone'];
 const SUCCESS = 1;
 // Bytes that the host may send before it waits for a window update.
 const WINDOW = 16 * 1024 * 1024;
@@ -334,7 +350,8 @@ const handlers = {
     async workerInitRequest(requestId, request) {
         hostVersion = request.hostVersion ?? '';
         await loadApp(request.functionAppDirectory || process.cwd());
-        const known = ['RpcHttpBodyOnly', 'RawHttpBodyBytes', 'RpcHttpTriggerMetadataRemoved', 'TypedDataCollection', 'WorkerStatus', 'HandlesWorkerTerminateMessage'];
+        const known = ['RpcHttpBodyOnly', 'RawHttpBodyBytes', 'RpcHttpTriggerMetadataRemoved', 'TypedDataCollection', 'WorkerStatus', 'HandlesWorkerTerminateMessage',
+            'HandlesInvocationCancelMessage'];
         const offered = Object.fromEntries(known.map((name) => [name, 'true']));
         const capabilities = (await model?.getCapabilities?.(offered)) ?? offered;
         const workerMetadata = { runtimeName: 'node', runtimeVersion: process.versions.node, workerVersion: core.version, workerBitness: process.arch };
@@ -363,25 +380,50 @@ const handlers = {
     async invocationRequest(requestId, request) {
         const { invocationId } = request;
         const response = { invocationId };
+        const abort = new AbortController();
+        running.set(invocationId, abort);
         try {
             const { metadata, callback } = functions.get(request.functionId);
             const coreContext = {
                 invocationId, request, metadata, state: undefined,
                 log: (level, category, message) => log(invocationId, metadata.name, level, category, message),
             };
-            Object.assign(response, await invoke(coreContext, callback), { result: { status: SUCCESS } });
+            Object.assign(response, await invoke(coreContext, callback, abort.signal), { result: { status: SUCCESS } });
         } catch (error) {
             response.result = failure(error);
         }
+        running.delete(invocationId);
+        for (const cookie of response.returnValue?.http?.cookies ?? []) {
+            // The library names the values of the enumeration.
+            cookie.sameSite = Math.max(0, SAME_SITE.indexOf(cookie.sameSite));
+        }
         send({ requestId, invocationResponse: response });
     },
+    invocationCancel: (requestId, { invocationId }) => running.get(invocationId)?.abort(),
     workerStatusRequest: (requestId) => send({ requestId, workerStatusResponse: {} }),
     workerTerminate: () => leave(),
 };
 
-async function invoke(coreContext, callback) {
+// The calls that run, by their ids: each can be cancelled.
+const running = new Map();
+
+// What this host offers to a function beyond the platform. Other workers do not have it: a function that runs on
+// both calls `context.progress?.(…)` and reads `context.signal?.aborted`.
+function extend(context, { invocationId, metadata }, signal) {
+    const progress = (progress, total, message = '') => {
+        const numbers = Object.entries({ progress, total }).filter(([, number]) => typeof number === 'number');
+        send({ rpcLog: {
+            invocationId, category: metadata.name, level: LEVELS.indexOf('information'), message, logCategory: LOG_CATEGORIES.indexOf('user'),
+            propertiesMap: Object.fromEntries(numbers.map(([name, double]) => [name, { double }])),
+        } });
+    };
+    Object.defineProperties(context, { progress: { value: progress }, signal: { value: signal } });
+}
+
+async function invoke(coreContext, callback, signal) {
     const invocation = model.getInvocationModel(coreContext);
     const { context, inputs } = await invocation.getArguments();
+    extend(context, coreContext, signal);
     const before = { invocationContext: context, inputs, functionCallback: callback, hookData: {}, appHookData };
     coreContext.state = 'preInvocationHooks';
     await runHooks('preInvocation', before);

@@ -8,7 +8,9 @@ import argparse
 import asyncio
 import concurrent.futures
 import contextvars
+import email.utils
 import functools
+import http.cookies
 import importlib
 import inspect
 import logging
@@ -64,8 +66,18 @@ FIELDS = {
     ],
     "RpcHttp": [
         (1, "method", "s"), (2, "url", "s"), (3, "headers", "m:s"), (4, "body", "TypedData"), (10, "params", "m:s"),
-        (12, "status_code", "s"), (15, "query", "m:s"), (16, "enable_content_negotiation", "v"),
+        (12, "status_code", "s"), (15, "query", "m:s"), (16, "enable_content_negotiation", "v"), (19, "cookies", "*RpcHttpCookie"),
     ],
+    "RpcHttpCookie": [
+        (1, "name", "s"), (2, "value", "s"), (3, "domain", "NullableString"), (4, "path", "NullableString"),
+        (5, "expires", "NullableTimestamp"), (6, "secure", "NullableBool"), (7, "http_only", "NullableBool"), (8, "same_site", "v"),
+        (9, "max_age", "NullableDouble"),
+    ],
+    "NullableString": [(1, "value", "s")],
+    "NullableBool": [(1, "value", "v")],
+    "NullableDouble": [(1, "value", "d")],
+    "NullableTimestamp": [(1, "value", "Timestamp")],
+    "Timestamp": [(1, "seconds", "v")],
     "RpcTraceContext": [(1, "trace_parent", "s"), (2, "trace_state", "s"), (3, "attributes", "m:s")],
     "RpcLog": [
         (1, "invocation_id", "s"), (2, "category", "s"), (3, "level", "v"), (4, "message", "s"), (8, "log_category", "v"),
@@ -486,11 +498,30 @@ def http_response(returned):
     if not hasattr(returned, "get_body"):
         text = "" if returned is None else str(returned)
         return {"http": {"status_code": "200", "headers": {"content-type": "text/plain; charset=utf-8"}, "body": {"string": text}}}
-    headers = {name.lower(): value for name, value in returned.headers.items()}
+    headers = {name.lower(): value for name, value in returned.headers.items() if name.lower() != "set-cookie"}
+    cookies = [cookie for field in returned.headers.getlist("Set-Cookie") for cookie in read_cookies(field)]
     if "content-type" not in headers and returned.mimetype:
         headers["content-type"] = f"{returned.mimetype}; charset={returned.charset}"
     body = {"bytes": returned.get_body() or b""}
-    return {"http": {"status_code": str(returned.status_code), "headers": headers, "body": body, "enable_content_negotiation": 0}}
+    return {"http": {"status_code": str(returned.status_code), "headers": headers, "body": body, "cookies": cookies, "enable_content_negotiation": 0}}
+
+
+SAME_SITE = {"lax": 1, "strict": 2, "none": 3}
+
+
+def read_cookies(field):
+    """The cookies of a field Set-Cookie, of which the headers of a message can have only one."""
+    for name, cookie in http.cookies.SimpleCookie(field).items():
+        read = {"name": name, "value": cookie.value, "same_site": SAME_SITE.get(cookie["samesite"].lower(), 0)}
+        read.update({key: {"value": cookie[key]} for key in ("domain", "path") if cookie[key]})
+        switches = {"secure": cookie["secure"], "http_only": cookie["httponly"]}
+        read.update({key: {"value": 1} for key, is_on in switches.items() if is_on})
+        if cookie["max-age"]:
+            read["max_age"] = {"value": float(cookie["max-age"])}
+        expires = email.utils.parsedate_tz(cookie["expires"])
+        if expires:
+            read["expires"] = {"value": {"seconds": max(0, email.utils.mktime_tz(expires))}}
+        yield read
 
 
 def failure(error):

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const GATE: &str = "https://gw.example";
-const GATE_RESOURCE: &str = "https://gw.example/mcp";
+pub(super) const GATE_RESOURCE: &str = "https://gw.example/mcp";
 
 /// An issuer at which people sign in. The code that comes back says what it answers: `KIND.NONCE`.
-struct Mock {
+pub(super) struct Mock {
     issuer: String,
     key: EcdsaKeyPair,
     is_down: AtomicBool,
@@ -23,7 +23,7 @@ struct Mock {
 }
 
 impl Mock {
-    async fn start() -> Arc<Self> {
+    pub(super) async fn start() -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("an address"));
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &new_signing_key(), &SystemRandom::new());
@@ -90,24 +90,28 @@ impl Mock {
 }
 
 /// The state that survives a restart of the server.
-struct Durable {
+pub(super) struct Durable {
     seal: Vec<[u8; 32]>,
     signing: Vec<Vec<u8>>,
     rows: Arc<MemoryRows>,
 }
 
 impl Durable {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { seal: vec![[1; 32]], signing: vec![new_signing_key()], rows: Arc::default() }
     }
 
     fn world(&self, mock: &Mock) -> World {
+        World::of(self.server(mock))
+    }
+
+    pub(super) fn server(&self, mock: &Mock) -> AuthorizationServer {
         let upstream =
             Upstream::new(&mock.issuer, "gw").expect("a local issuer").secret("s3 cret").claims(["groups", "sub"]);
         let keys = ServerKeys { seal: &self.seal, signing: &self.signing };
         let rows = Arc::clone(&self.rows);
         let server = AuthorizationServer::in_front_of(upstream, GATE, [GATE_RESOURCE], &keys, rows).expect("valid");
-        World::of(server.scopes(["read", "write"]))
+        server.scopes(["read", "write"])
     }
 }
 
@@ -125,7 +129,7 @@ impl World {
     }
 
     /// Opens the consent page, agrees, and returns the parameters with which the browser is sent to the issuer.
-    async fn leave(&mut self, client: &str, mock: &Mock, changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub(super) async fn leave(&mut self, client: &str, mock: &Mock, changes: &[(&str, &str)]) -> Vec<(String, String)> {
         let page = self.open_as(client, &[&AT_GATE, changes].concat()).await;
         assert!(page.body.contains(&mock.issuer) && !page.body.contains("name=\"person\""), "{page:?}");
         let away = self.allow(&page).await;
@@ -140,7 +144,7 @@ impl World {
     }
 
     /// Returns from the issuer with a code of this kind.
-    async fn back(&self, mock: &Mock, sent: &[(String, String)], kind: &str) -> Answer {
+    pub(super) async fn back(&self, mock: &Mock, sent: &[(String, String)], kind: &str) -> Answer {
         let code = format!("{kind}.{}", value(sent, "nonce"));
         self.callback(&[("state", &value(sent, "state")), ("code", &code), ("iss", &mock.issuer)]).await
     }
@@ -345,6 +349,29 @@ async fn clients_and_refresh_tokens_survive_a_restart_and_new_keys() {
 }
 
 #[tokio::test]
+async fn sign_in_that_is_under_way_survives_a_restart_with_new_keys() {
+    let (mock, mut durable) = (Mock::start().await, Durable::new());
+    let mut world = durable.world(&mock);
+    let client = world.registered().await;
+    let page = world.open_as(&client, &AT_GATE).await;
+    let sent = world.leave(&client, &mock, &[]).await;
+    durable.seal.insert(0, [2; 32]);
+    durable.signing.insert(0, new_signing_key());
+    let mut world = World { cookies: world.cookies, ..durable.world(&mock) };
+    let code = world.back(&mock, &sent, "good").await.parameter("code");
+    assert_eq!(world.redeem(&client, &code, &[]).await.status, 200);
+    let received = mock.received.lock().expect("no panic").clone();
+    let form: Vec<_> = form_urlencoded::parse(received[0].0.as_bytes()).into_owned().collect();
+    let challenge = URL_SAFE_NO_PAD.encode(attache_core::auth::digest(value(&form, "code_verifier").as_bytes()));
+    assert_eq!(challenge, value(&sent, "code_challenge"), "the issuer gets the verifier for its challenge");
+    // The page that was open before works as well.
+    let away = world.allow(&page).await;
+    world.keep_cookies(&away);
+    let sent = away.redirected(&format!("{}/authorize", mock.issuer));
+    assert_eq!(world.back(&mock, &sent, "good").await.parameter("state"), "x&y");
+}
+
+#[tokio::test]
 async fn request_that_does_not_fit_a_cookie_is_refused() {
     let (mock, durable) = (Mock::start().await, Durable::new());
     let mut world = durable.world(&mock);
@@ -369,5 +396,10 @@ fn server_in_front_of_an_issuer_needs_a_public_name_keys_and_a_resource() {
         let server = AuthorizationServer::in_front_of(upstream, issuer, resource, keys, Arc::<MemoryRows>::default());
         assert_eq!(server.err(), Some(expected));
     }
+    // People of every tenant could sign in.
+    let many = Upstream::new("https://login.microsoftonline.com/common/v2.0", "gw").expect("an issuer");
+    let rows = Arc::<MemoryRows>::default();
+    let server = AuthorizationServer::in_front_of(many, GATE, [GATE_RESOURCE], &good, rows);
+    assert_eq!(server.err(), Some(InvalidServer::Tenants));
     assert!(Upstream::new("http://id.example", "gw").is_err());
 }

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use toml::de::DeValue;
 
 /// The settings of a child process.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Children {
     per: Per,
     /// The variables of each caller's child, by the name of the caller.
@@ -86,6 +86,11 @@ impl Children {
 
     pub(super) fn caps(&self) -> Caps {
         self.caps.clone()
+    }
+
+    /// Returns the variables of the children of callers.
+    pub(super) fn environments(&self) -> impl Iterator<Item = &(String, OsString)> {
+        self.callers.values().flatten()
     }
 
     /// Applies the settings of a child to its command.

@@ -5,6 +5,8 @@ use crate::fault::Fault;
 use attache_host::backend;
 use attache_host::bridge::Bridge;
 use attache_host::children::Supervision;
+#[cfg(unix)]
+use attache_host::client::SerialPort;
 use attache_host::client::{Credential, Error, ServerCommand, Version};
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
 use attache_host::proxy::{AppCommand, Upstream};
@@ -16,6 +18,12 @@ use std::sync::Arc;
 pub(crate) enum Made {
     Bridge(Arc<Bridge>),
     Files(Arc<dyn backend::Backend>),
+}
+
+impl core::fmt::Debug for Made {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Made").finish_non_exhaustive()
+    }
 }
 
 impl Made {
@@ -74,6 +82,8 @@ impl Backend {
     ) -> Result<Made, String> {
         let command = |program: &Program| self.children.limited(program.command(), supervision);
         let bridge = match &self.place {
+            #[cfg(unix)]
+            Place::Url { url, .. } if let Some(Ok(port)) = SerialPort::parse(url) => Bridge::serial(&self.name, port),
             Place::Url { url, old_transport: true } => Bridge::old_http(&self.name, url),
             Place::Url { url, .. } => Bridge::http(&self.name, url),
             Place::Served { program, url } => Bridge::served(&self.name, command(program), url),
@@ -91,7 +101,14 @@ impl Backend {
                 return Ok(Made::Files(Arc::new(resources)));
             }
         };
-        Ok(Made::Bridge(Arc::new(self.configured(self.children.bridged(bridge.on_end(on_end))))))
+        let mut bridge = self.configured(self.children.bridged(bridge.on_end(on_end)));
+        if let Some(auth) = &self.auth {
+            bridge = bridge.downstream(self.downstream(auth)?);
+            if auth.anonymous_lists {
+                bridge = bridge.anonymous_lists();
+            }
+        }
+        Ok(Made::Bridge(Arc::new(bridge)))
     }
 
     /// The origin of the application behind a proxy, with the port in place of `{port}` if it is not fixed.

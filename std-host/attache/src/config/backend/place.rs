@@ -1,12 +1,14 @@
 //! The location of a backend, and the checks that find a wrong one before the start.
 
+#[cfg(unix)]
+use attache_host::client::SerialPort;
 use attache_host::files::{PromptFiles, ResourceFiles, ToolFiles};
 use core::fmt;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The location of the server.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Url {
         url: String,
@@ -24,7 +26,7 @@ pub(crate) enum Place {
 }
 
 /// A program that is started as a child process.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) words: Vec<OsString>,
     pub(crate) environment: Vec<(String, OsString)>,
@@ -38,10 +40,40 @@ impl fmt::Debug for Program {
     }
 }
 
+impl fmt::Display for Place {
+    /// Writes the URL, the command or the directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = |f: &mut fmt::Formatter<'_>, program: &Program| {
+            let words: Vec<_> = program.words.iter().map(|word| word.to_string_lossy()).collect();
+            f.write_str(&words.join(" "))
+        };
+        match self {
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Command(program) => words(f, program),
+            Self::Served { program, url } => words(f, program).and_then(|()| write!(f, " at {url}")),
+            Self::Tools(directory) | Self::Prompts(directory) | Self::Resources(directory) => {
+                write!(f, "{}", directory.display())
+            }
+        }
+    }
+}
+
 impl Place {
+    /// Returns the variables of the child process, if there is one.
+    pub(super) fn environment(&self) -> &[(String, OsString)] {
+        match self {
+            Self::Command(program) | Self::Served { program, .. } => &program.environment,
+            _ => &[],
+        }
+    }
+
     /// Checks for faults that would prevent every connection.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
+            #[cfg(unix)]
+            Self::Url { url, .. } if let Some(port) = SerialPort::parse(url) => {
+                port.map(drop).map_err(|error| error.to_string())
+            }
             Self::Url { url, .. } => check_url(url),
             Self::Command(program) => program.check(),
             Self::Served { program, url } => check_url(&url.replace("{port}", "1"))

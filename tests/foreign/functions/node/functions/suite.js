@@ -29,6 +29,13 @@ tool('test_multiple_content_types', 'A text, an image and a resource', () => new
 tool('test_error_handling', 'Fails on purpose', () => {
     throw new Error('This tool intentionally returns an error for testing');
 });
+tool('test_tool_with_progress', 'Tells of its progress', async (_, context) => {
+    for (const progress of [0, 50, 100]) {
+        context.progress(progress, 100, 'step');
+        await wait(50);
+    }
+    return 'Done.';
+});
 tool('test_tool_with_logging', 'Writes three messages to the log of the client', async (_, context) => {
     for (const message of ['Tool execution started', 'Tool processing data', 'Tool execution completed']) {
         context.log(message);
