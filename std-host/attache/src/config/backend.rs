@@ -86,6 +86,7 @@ impl Backend {
             prefix,
             place,
             token_file,
+            auth,
             headers,
             plain_http,
             version,
@@ -96,8 +97,8 @@ impl Backend {
         } = self;
         (name, prefix, place, token_file, headers)
             == (&other.name, &other.prefix, &other.place, &other.token_file, &other.headers)
-            && (plain_http, version, keeps_entries, children)
-                == (&other.plain_http, &other.version, &other.keeps_entries, &other.children)
+            && (auth, plain_http, version, keeps_entries, children)
+                == (&other.auth, &other.plain_http, &other.version, &other.keeps_entries, &other.children)
     }
 
     /// Returns the variables of child processes, by name.
