@@ -41,6 +41,8 @@ mod operation;
 mod package;
 mod program;
 #[cfg(target_os = "linux")]
+mod proxy;
+#[cfg(target_os = "linux")]
 mod reload;
 #[cfg(unix)]
 mod replicas;
