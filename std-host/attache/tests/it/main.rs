@@ -26,6 +26,8 @@ mod functions_events;
 #[cfg(unix)]
 mod functions_http;
 #[cfg(unix)]
+mod functions_peers;
+#[cfg(unix)]
 mod functions_tutorial;
 #[cfg(unix)]
 mod gate;
