@@ -499,6 +499,56 @@ fn person_signs_in_at_the_issuer_for_developers_in_a_browser_by_keys_alone() {
 }
 
 #[test]
+fn person_signs_in_on_the_pages_of_a_gate_at_a_provider_of_others_in_a_browser_by_keys_alone() {
+    if !host_is_built() || !there(&node_packages(), "run tests/foreign/setup") {
+        return;
+    }
+    if !there(Path::new("/usr/bin/chromium"), "apt-get install chromium") {
+        return;
+    }
+    let address = free().to_string();
+    let origin = format!("http://{address}");
+    let mut issuer = Command::new("node");
+    issuer.arg(root().join("tests/foreign/issuer.mjs")).stderr(Stdio::null());
+    issuer.env("CLIENT_REDIRECT", format!("{origin}/.auth/login/company/callback"));
+    issuer.env("CLIENT_SIGNED_OUT", format!("{origin}/.auth/logout/done"));
+    let issuer = Process::start(&mut issuer);
+    let name = String::from_utf8(issuer.receive()).expect("UTF-8");
+    let directory = std::env::temp_dir().join(format!("attache-pages-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let provider = |provider: &str| {
+        format!(
+            "[[auth.provider]]\nname = {provider:?}\nkind = \"oidc\"\nissuer = {:?}\nclient_id = \"gate\"\nclient_secret_file = {:?}\n",
+            name.trim(),
+            file("client.secret")
+        )
+    };
+    let configuration = format!(
+        "listen = {address:?}\ndemo = true\n[auth]\nunauthenticated = \"sign-in\"\n[auth.session]\nexpose_tokens = true\n\
+         [seal]\nkey_file = {:?}\n[store]\nfile = {:?}\n{}{}",
+        file("seal.key"),
+        file("store.redb"),
+        provider("company"),
+        provider("other"),
+    );
+    std::fs::write(file("attache.toml"), configuration).expect("written");
+    let make = format!(
+        "umask 077 && cd {} && openssl rand -hex 32 >seal.key && echo secret >client.secret",
+        directory.display()
+    );
+    assert!(Command::new("sh").args(["-c", &make]).status().expect("sh").success());
+    let server = Process::start(
+        Command::new(attache()).args(["serve", "--config", &file("attache.toml")]).stderr(Stdio::null()),
+    );
+    greeted(&server);
+    let mut person = Command::new("node");
+    person.arg(root().join("tests/foreign/pages.mjs")).arg(&origin);
+    succeed(person);
+    std::fs::remove_dir_all(&directory).expect("it is there");
+}
+
+#[test]
 fn public_suite_finds_no_fault_in_the_issuer_for_developers() {
     if !host_is_built() || !there(&node_packages(), "run tests/foreign/setup") {
         return;

@@ -1,7 +1,7 @@
 //! Builds the router from the configuration: everything that `serve` does before it opens a socket.
 
 use super::auth::{self, KeyFiles, OwnIssuer};
-use super::config::{Config, METADATA, Rates, Secret, ServerConfig};
+use super::config::{Backend, Config, METADATA, Rates, Secret, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
 use super::reach::{Reach, url};
@@ -335,6 +335,10 @@ fn served(make: MakeServer<'_>, endpoint: &ServerConfig, reach: &Reach) -> Resul
         .path(&endpoint.path)
         .map_err(|error| Fault::of(error.to_string()))?
         .origins(endpoint.origins.clone());
+    let server = match endpoint.backends.iter().any(Backend::needs_caller_token) {
+        true => server.keep_caller_tokens(),
+        false => server,
+    };
     let server = if endpoint.http_sse { server.http_sse() } else { server };
     if !reach.is_local && endpoint.hosts.is_empty() {
         complain(&format!(

@@ -72,6 +72,12 @@ impl Call {
         &self.called.caller
     }
 
+    /// Returns the access token of the caller, if the server keeps it.
+    #[cfg(feature = "oauth-client")]
+    pub(crate) fn inbound(&self) -> Option<&crate::auth::inbound::Inbound> {
+        self.called.request.as_ref()?.get()
+    }
+
     /// Returns the name of the client's session, which no other session has. `None` for a client of
     /// revision 2026-07-28, which has no sessions, and for a legacy client that has begun none.
     pub const fn session(&self) -> Option<[u8; 16]> {

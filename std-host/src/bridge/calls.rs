@@ -1,6 +1,6 @@
 //! A call of the gate that runs at an upstream.
 
-use super::connection::Connection;
+use super::connection::Lent;
 use super::content;
 use super::failures::{self, Failed};
 use super::following::followed;
@@ -66,7 +66,7 @@ const fn is_dead(error: &Error) -> bool {
 }
 
 /// Makes the call once, and forwards what comes before the result.
-async fn once(upstream: &Upstream, connection: &Arc<Connection>, call: &Call) -> Result<RawJson, Error> {
+async fn once(upstream: &Upstream, connection: &Lent, call: &Call) -> Result<RawJson, Error> {
     if let Some(level) = call.log_level() {
         connection.log_from(level).await;
     }

@@ -1,7 +1,7 @@
 //! Connections to an upstream, and their use by one call at a time or by several.
 
 use super::domain::Domain;
-use crate::client::Client;
+use crate::client::{Client, Credential};
 use attache_core::tool::Level;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +50,7 @@ impl Connection {
         if self.is_spoilt() || self.is_lent.swap(true, Ordering::Acquire) {
             return None;
         }
-        Some(Lent { connection: Arc::clone(self), is_alone: true })
+        Some(Lent { connection: Arc::clone(self), is_alone: true, credential: None })
     }
 
     /// Whether a question of an earlier call may still come.
@@ -77,12 +77,20 @@ impl Connection {
 pub(super) struct Lent {
     connection: Arc<Connection>,
     is_alone: bool,
+    /// The credential of the call, if it differs from that of the connection.
+    pub(super) credential: Option<Credential>,
 }
 
 impl Lent {
     /// A connection that calls share.
     pub(super) const fn shared(connection: Arc<Connection>) -> Self {
-        Self { connection, is_alone: false }
+        Self { connection, is_alone: false, credential: None }
+    }
+
+    /// Sets the credential of the call.
+    pub(super) fn with(mut self, credential: Option<Credential>) -> Self {
+        self.credential = credential;
+        self
     }
 }
 

@@ -112,6 +112,22 @@ impl Bridge {
         self
     }
 
+    /// Makes each call with a token of its caller. The lists are fetched with this server's own token, by client credentials, unless
+    /// [`credential`](Self::credential) sets another one. The server needs
+    /// [`ServerBuilder::keep_caller_tokens`](crate::ServerBuilder::keep_caller_tokens).
+    #[cfg(feature = "oauth-client")]
+    pub fn downstream(mut self, tokens: crate::downstream::Downstream) -> Self {
+        self.target.downstream = Some(Arc::new(tokens));
+        self
+    }
+
+    /// Fetches the lists without a token, with [`downstream`](Self::downstream).
+    #[cfg(feature = "oauth-client")]
+    pub const fn anonymous_lists(mut self) -> Self {
+        self.target.anonymous_lists = true;
+        self
+    }
+
     /// Adds a header field to each HTTP request.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.target.headers.push((name, value));

@@ -1,6 +1,6 @@
 //! Makes the request to an upstream for a call.
 
-use super::connection::Connection;
+use super::connection::{Connection, Lent};
 use super::domain::{Per, Profile};
 use super::limits::{CALL, METADATA};
 use super::upstream::Upstream;
@@ -8,7 +8,7 @@ use crate::backend::{Call, Kind};
 use crate::client::{RawJson, Request};
 
 /// Makes the request for a call.
-pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Connection) -> Request {
+pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Lent) -> Request {
     let is_modern = connection.client.version().is_modern();
     let arguments = || RawJson::parse(call.arguments().to_owned()).unwrap_or_else(|_| RawJson::empty_object());
     let request = match call.kind() {
@@ -18,7 +18,7 @@ pub(super) fn request(upstream: &Upstream, call: &Call, connection: &Connection)
             Request::new("resources/read").text("uri", call.uri().unwrap_or_else(|| call.name()))
         }
     };
-    let mut request = asking(described(request, call), upstream, call, connection);
+    let mut request = asking(described(request, call, connection), upstream, call, connection);
     if call.wants_progress() {
         request = request.progress();
     }
@@ -44,9 +44,12 @@ pub(super) fn asking(request: Request, upstream: &Upstream, call: &Call, connect
     }
 }
 
-/// The request with what `_meta` of the call says, and the times of a call.
-pub(super) fn described(request: Request, call: &Call) -> Request {
+/// The request with what `_meta` of the call says, the times of a call, and the token of its caller.
+pub(super) fn described(request: Request, call: &Call, connection: &Lent) -> Request {
     let mut request = request.timeout(CALL).total_timeout(CALL);
+    if let Some(credential) = &connection.credential {
+        request = request.credential(credential.clone());
+    }
     if let Some(trace) = call.onward_trace() {
         request = request.meta("traceparent", RawJson::text(&trace.parent));
         if let Some(state) = &trace.state {

@@ -148,7 +148,7 @@ impl Handshake<'_> {
         body: impl FnOnce(u64) -> Bytes,
     ) -> Result<Answer, Error> {
         let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
-        let head = Head { version, method: method.to_owned(), name: None, mirrored: Vec::new() };
+        let head = Head { version, method: method.to_owned(), name: None, mirrored: Vec::new(), credential: None };
         let mut sending = link.start(Outgoing { id, body: body(id), head });
         let answered = async {
             loop {

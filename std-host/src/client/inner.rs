@@ -61,6 +61,7 @@ impl Inner {
             method: request.method.to_string(),
             name: request.mirrored_name().filter(|_| version.is_modern()),
             mirrored: self.mirrored(request, version),
+            credential: request.credential.clone(),
         };
         let body = request.body(id, version, self.profile.borrowed(), further);
         (id, mailbox, self.link.start(Outgoing { id, body, head }))

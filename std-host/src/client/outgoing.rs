@@ -1,5 +1,6 @@
 //! An outgoing message, and the task that sends it.
 
+use super::http::Credential;
 use attache_core::era::Version;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -20,6 +21,8 @@ pub(super) struct Head {
     pub(super) method: String,
     pub(super) name: Option<String>,
     pub(super) mirrored: Vec<(HeaderName, HeaderValue)>,
+    /// The credential of the request, if it differs from that of the client.
+    pub(super) credential: Option<Credential>,
 }
 
 /// A request that is being sent. Dropping it cancels the sending and, over HTTP, the stream of the

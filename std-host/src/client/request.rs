@@ -1,5 +1,6 @@
 //! A request: its method, its parameters as JSON text, and its options.
 
+use super::http::Credential;
 use super::raw::RawJson;
 use crate::sink::Growing;
 use attache_core::client::{self, Meta, Param, Profile, mirrored_name};
@@ -31,6 +32,7 @@ pub struct Request {
     pub(super) total: Option<Duration>,
     pub(super) asks: Option<Asks>,
     pub(super) keeps_questions: bool,
+    pub(super) credential: Option<Credential>,
 }
 
 /// The user that accepts the questions of a call.
@@ -56,6 +58,7 @@ impl Request {
             total: None,
             asks: None,
             keeps_questions: false,
+            credential: None,
         }
     }
 
@@ -141,6 +144,13 @@ impl Request {
     /// questions. The caller then repeats the request with `inputResponses` and `requestState`.
     pub const fn keep_questions(mut self) -> Self {
         self.keeps_questions = true;
+        self
+    }
+
+    /// Sends this credential over HTTP, instead of that of the client: for a program that makes requests for several users. A session
+    /// of an older revision belongs to one user, so its requests should have the credential of the client.
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
         self
     }
 

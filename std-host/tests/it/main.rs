@@ -8,6 +8,8 @@ mod client;
 mod client_liars;
 #[cfg(all(feature = "client", unix))]
 mod client_process;
+#[cfg(feature = "client")]
+mod client_rules;
 #[cfg(feature = "oauth-client")]
 mod client_sign_in;
 mod custom_auth;

@@ -187,3 +187,35 @@ fn first_commands_of_the_readme_serve_and_call_a_tool() {
     let called = client.args(words(&call.replace("127.0.0.1:8080", server.address()))).output().expect("it runs");
     assert_eq!(String::from_utf8_lossy(&called.stdout), "3\n", "{}", String::from_utf8_lossy(&called.stderr));
 }
+
+/// The text of all Rust files in a directory, also in directories below.
+fn sources(directory: &Path) -> String {
+    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    entries
+        .map(|entry| {
+            let path = entry.expect("readable").path();
+            match path.extension().is_some_and(|extension| extension == "rs") {
+                true => std::fs::read_to_string(&path).expect("readable"),
+                false if path.is_dir() => sources(&path),
+                false => String::new(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn tests_that_the_rules_of_the_client_name_exist() {
+    let document = text("docs/client.md");
+    let rules = between(&document, "| Id | Rule | Shown by |\n|---|---|---|\n", "\n\n")[0];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let directories =
+        ["core/src/client", "std-host/src/client", "std-host/tests", "std-host/attache/tests", "tests/src"];
+    let sources: String = directories.iter().map(|directory| sources(&root.join(directory))).collect();
+    for row in rules.lines() {
+        assert!(row.contains("::") || row.contains("`tests/gate`") || row.contains("Not offered"), "no test: {row}");
+        for name in row.split('`').filter_map(|word| word.split_once("::")).map(|(_, name)| name) {
+            assert!(sources.contains(&format!("fn {name}(")), "no such test: {name}");
+        }
+    }
+    assert!(rules.lines().count() > 60, "{rules}");
+}

@@ -12,6 +12,8 @@ mod describe;
 mod dev_issuer;
 mod doctor;
 mod documents;
+#[cfg(unix)]
+mod downstream;
 mod framing;
 #[cfg(unix)]
 mod functions;

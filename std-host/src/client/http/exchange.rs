@@ -40,7 +40,7 @@ impl Http {
     pub(super) async fn attempt(self: &Arc<Self>, outgoing: &Outgoing) -> Result<(), Error> {
         let head = self.own_head(Some(&outgoing.head));
         let had_session = head.contains_key(SESSION_ID);
-        let response = self.post(outgoing.body.clone(), &head).await?;
+        let response = self.post(outgoing.body.clone(), &head, outgoing.head.credential.as_ref()).await?;
         let status = response.status();
         if outgoing.head.method == "initialize" && status.is_success() {
             self.session.begin(&response);

@@ -122,7 +122,7 @@ impl Http {
     /// Posts a notification or a response. Any 2xx status is success, and its body is ignored.
     pub(super) async fn notify(&self, body: Bytes) -> Result<(), Error> {
         let posted = async {
-            let response = self.post(body, &self.own_head(None)).await?;
+            let response = self.post(body, &self.own_head(None), None).await?;
             match response.status().is_success() {
                 true => Ok(()),
                 false => Err(exchange::refusal(response).await),
@@ -136,9 +136,13 @@ impl Http {
     }
 
     /// Posts a message. Follows redirects within the origin.
-    async fn post(&self, body: Bytes, head: &HeaderMap) -> Result<Response, Error> {
+    async fn post(&self, body: Bytes, head: &HeaderMap, credential: Option<&Credential>) -> Result<Response, Error> {
         let url = self.post_url.get().cloned().unwrap_or_else(|| self.url());
-        self.send(Method::POST, url, head, Some(body)).await
+        self.send_as(credential.unwrap_or(&self.credential), Method::POST, url, head, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, url: Url, head: &HeaderMap, body: Option<Bytes>) -> Result<Response, Error> {
+        self.send_as(&self.credential, method, url, head, body).await
     }
 
     /// Whether a request waits for another token. A person may have to sign in meanwhile.
@@ -147,42 +151,53 @@ impl Http {
     }
 
     /// Sends a request, and sends it again with another token if the server refuses the token and the source has another one.
-    async fn send(&self, method: Method, url: Url, head: &HeaderMap, body: Option<Bytes>) -> Result<Response, Error> {
-        for _ in 0..TOKENS {
-            let token = self.credential.token().await?;
-            let response = self.follow(&method, url.clone(), head, body.as_ref(), token.as_deref()).await?;
+    async fn send_as(
+        &self,
+        credential: &Credential,
+        method: Method,
+        url: Url,
+        head: &HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Response, Error> {
+        let mut left = TOKENS;
+        loop {
+            let token = credential.token().await?;
+            let field = credential.header(token.as_deref())?;
+            let response = self.follow(&method, url.clone(), head, body.as_ref(), field.as_ref()).await?;
             let status = response.status().as_u16();
-            if !matches!(status, 401 | 403) {
+            if left == 0 || !matches!(status, 401 | 403) {
                 return Ok(response);
             }
+            left -= 1;
             let refusal = TokenRefusal { status, challenge: exchange::challenge(&response).unwrap_or_default(), token };
             let waiting = Waiting::of(&self.waiting);
-            let is_renewed = self.credential.renewed(&refusal).await?;
+            let is_renewed = credential.renewed(&refusal).await?;
             drop(waiting);
             if !is_renewed {
                 return Ok(response);
             }
         }
-        let token = self.credential.token().await?;
-        self.follow(&method, url, head, body.as_ref(), token.as_deref()).await
     }
 
+    /// Sends a request once, and follows redirects.
     async fn follow(
         &self,
         method: &Method,
         url: Url,
         head: &HeaderMap,
         body: Option<&Bytes>,
-        token: Option<&str>,
+        credential: Option<&(HeaderName, HeaderValue)>,
     ) -> Result<Response, Error> {
         let mut url = url;
         let first = url.clone();
         for _ in 0..=REDIRECTS {
-            let mut request = self.client.request(method.clone(), url.clone()).headers(self.headers.clone());
-            request = request.headers(head.clone());
-            if let Some((name, value)) = self.credential.header(token)? {
-                request = request.header(name, value);
+            // The fields of the credential and of the protocol replace configured ones of the same name.
+            let mut headers = self.headers.clone();
+            headers.extend(head.clone());
+            if let Some((name, value)) = credential {
+                headers.insert(name, value.clone());
             }
+            let mut request = self.client.request(method.clone(), url.clone()).headers(headers);
             if let Some(body) = body {
                 request = request.header(header::CONTENT_TYPE, JSON).body(body.clone());
             }

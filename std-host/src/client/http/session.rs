@@ -102,7 +102,13 @@ impl Http {
         let offered = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
         let (id, mailbox) = self.router.open(Purpose::Upkeep)?;
         let body = self.profile.initialize(id, offered);
-        let head = Head { version: offered, method: "initialize".to_owned(), name: None, mirrored: Vec::new() };
+        let head = Head {
+            version: offered,
+            method: "initialize".to_owned(),
+            name: None,
+            mirrored: Vec::new(),
+            credential: None,
+        };
         if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
             self.router.forget(id);
             return Err(error);
@@ -126,7 +132,13 @@ impl Http {
             let Ok((id, mailbox)) = self.router.open(Purpose::Upkeep) else { return };
             let body = request.body(id, Version::NEWEST_LEGACY, self.profile.borrowed(), &[]);
             let version = self.router.version().unwrap_or(Version::NEWEST_LEGACY);
-            let head = Head { version, method: request.method.to_string(), name: None, mirrored: Vec::new() };
+            let head = Head {
+                version,
+                method: request.method.to_string(),
+                name: None,
+                mirrored: Vec::new(),
+                credential: None,
+            };
             if let Err(error) = self.attempt(&Outgoing { id, body, head }).await {
                 self.router.forget(id);
                 tracing::warn!(%error, method = %request.method, "the new session could not be set up like the last one");

@@ -99,7 +99,14 @@ impl Backend {
                 return Ok(Made::Files(Arc::new(resources)));
             }
         };
-        Ok(Made::Bridge(Arc::new(self.configured(self.children.bridged(bridge.on_end(on_end))))))
+        let mut bridge = self.configured(self.children.bridged(bridge.on_end(on_end)));
+        if let Some(auth) = &self.auth {
+            bridge = bridge.downstream(self.downstream(auth)?);
+            if auth.anonymous_lists {
+                bridge = bridge.anonymous_lists();
+            }
+        }
+        Ok(Made::Bridge(Arc::new(bridge)))
     }
 
     /// Applies the settings of a connection to a bridge.
