@@ -5,10 +5,12 @@ use super::children::supervision;
 use super::config::{Backend, Config, Made, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
+use attache_host::NameTaken;
 use attache_host::backend::{Backends, BackendsUpdate, Kind, Publisher};
 use attache_host::bridge::BridgeStatus;
 use attache_host::children::Supervision;
 use attache_host::client::Error;
+use attache_host::policy::Policy;
 use core::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -191,9 +193,9 @@ impl Fleet {
 /// The change of one server to a new configuration.
 struct Change {
     old: Group,
-    server: attache_host::policy::Policy,
+    server: Policy,
     /// All backends of the new configuration, with their policies.
-    now: Vec<(Started, attache_host::policy::Policy)>,
+    now: Vec<(Started, Policy)>,
     /// Those of them that were started for it.
     fresh: Vec<Started>,
     removed: Vec<Started>,
@@ -201,11 +203,11 @@ struct Change {
 
 impl Change {
     fn update(&self) -> BackendsUpdate<'_> {
-        let mut update = BackendsUpdate::default();
-        update.server = self.server.clone();
-        update.policies = self.now.iter().map(|(started, policy)| (&started.publisher, policy.clone())).collect();
-        update.removed = self.removed.iter().map(|started| &started.publisher).collect();
-        update
+        BackendsUpdate {
+            server: self.server.clone(),
+            policies: self.now.iter().map(|(started, policy)| (&started.publisher, policy.clone())).collect(),
+            removed: self.removed.iter().map(|started| &started.publisher).collect(),
+        }
     }
 
     /// Finds the names of new backends that other entries have.
@@ -265,7 +267,7 @@ fn warn_of_unmatched_patterns(started: &Started) {
 }
 
 /// Collects the tools and prompts of a backend whose names are taken, and reports such resources.
-fn clashes(started: &Started, taken: Vec<attache_host::NameTaken>, faults: &mut Faults) {
+fn clashes(started: &Started, taken: Vec<NameTaken>, faults: &mut Faults) {
     for hidden in taken {
         match hidden.kind() {
             Kind::Tool | Kind::Prompt => faults.add(started.config.fault(&format!("{hidden}: set a prefix"))),
