@@ -56,11 +56,13 @@
 //! - `discovery`: finds the keys of an issuer by its metadata and fetches them, `auth::Issuer::discovered`.
 //! - `schema`: checks arguments by all keywords of JSON Schema. Without it, the keywords that most schemas use are checked; see
 //!   [`Tool::input_schema`].
-//! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`.
+//! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`, and sign-in pages for people with
+//!   a browser, `sign_in::SignIn`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
-//! - `oauth-client`: sign-in for the client, `client::SignIn`.
+//! - `oauth-client`: sign-in for the client, `client::SignIn`; tokens for other servers, `downstream::Downstream`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `functions`: a backend that runs function apps, `functions::App`.
+//! - `proxy`: any HTTP application behind the access checks, as it is, `proxy::Proxy`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -86,6 +88,8 @@ pub mod children;
 pub mod client;
 mod clock;
 mod door;
+#[cfg(feature = "oauth-client")]
+pub mod downstream;
 mod engine;
 #[cfg(feature = "files")]
 pub mod files;
@@ -103,9 +107,15 @@ pub mod policy;
 pub mod prelude;
 #[cfg(feature = "serve")]
 pub mod private_file;
+#[cfg(feature = "authorization-server")]
+mod provider;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod session;
+#[cfg(feature = "authorization-server")]
+pub mod sign_in;
 mod sink;
 pub mod stdio;
 pub mod store;

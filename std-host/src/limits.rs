@@ -293,6 +293,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// container runtimes kill it after ten seconds or more.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// Most bytes of an answer that are kept for observers: enough to see what went wrong.
+pub const ANSWER_KEPT: usize = 16 * 1024;
+
 /// Largest answer of a tool, in bytes.
 pub const RESULT: usize = 16 * 1024 * 1024;
 
@@ -450,6 +453,10 @@ pub const TOKEN: usize = 16 * 1024;
 
 /// The timeout for fetching an issuer's metadata and keys: a client is waiting for it.
 pub const FETCH_TIME: Duration = Duration::from_secs(5);
+
+/// The time for which the metadata of an issuer at which people sign in is cached.
+#[cfg(feature = "authorization-server")]
+pub const PROVIDER_AGE: Duration = Duration::from_secs(3600);
 
 /// Most bytes of a document of an issuer: ten times the largest key sets.
 pub const FETCHED: usize = 512 * 1024;

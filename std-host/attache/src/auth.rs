@@ -4,8 +4,9 @@ use super::config::{Protection, ServerConfig};
 use super::fault::Fault;
 use super::text;
 use attache_core::auth::{ANY, Gate};
-use attache_host::auth::key_file::KeyFile;
-use attache_host::auth::{Auth, Issuer, IssuerSettings, Revocations, Tokens, Unauthenticated};
+use attache_host::auth::key_file::{KeyFile, Level};
+use attache_host::auth::{Auth, Issuer, IssuerSettings, Keys, Revocations, Tokens, Unauthenticated};
+use attache_host::sign_in::SignIn;
 use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,12 +34,29 @@ pub(super) fn of(
     url: &str,
     key_files: &mut KeyFiles,
     own: Option<&OwnIssuer>,
+    pages: Option<&Arc<SignIn>>,
+) -> Result<Option<Auth>, Fault> {
+    of_level(endpoint, Some(&endpoint.protection.key_level), url, key_files, (own, pages))
+}
+
+/// Returns the credentials that callers of a part of an endpoint need. They need a key of this level; `None` for no key.
+pub(super) fn of_level(
+    endpoint: &ServerConfig,
+    level: Option<&Level>,
+    url: &str,
+    key_files: &mut KeyFiles,
+    (own, pages): (Option<&OwnIssuer>, Option<&Arc<SignIn>>),
 ) -> Result<Option<Auth>, Fault> {
     let ServerConfig { path, protection, .. } = endpoint;
     let key_file = protection.keys_file.as_deref().map(|file| key_files.of(file)).transpose()?;
-    let keys = key_file.map(|key_file| key_file.keys_for(protection.key_level.clone(), path));
+    let keys = key_file.zip(level).map(|(key_file, level)| key_file.keys_for(level.clone(), path));
     let tokens = tokens(protection, url, own)?;
+    let pages = pages.filter(|_| protection.signs_people_in && !matches!(protection.gate, Some(Gate::Open(_))));
+    if level.is_none() && tokens.is_none() && pages.is_none() && !protection.vouched {
+        return Ok(None);
+    }
     let auth = match (protection.gate, tokens, keys) {
+        (gate, None, keys) if let Some(pages) = pages => of_sessions(pages, gate, keys),
         _ if protection.vouched => Auth::platform_principal(),
         (None | Some(Gate::Open(_)), ..) => return Ok(None),
         (Some(Gate::Optional), Some(tokens), _) => Auth::optional(tokens),
@@ -49,12 +67,27 @@ pub(super) fn of(
         (Some(_), None, None) => return Err(Fault::of(NO_CREDENTIALS.to_owned())),
     };
     let auth = auth.unauthenticated(protection.unauthenticated);
+    let auth = match pages {
+        Some(pages) => auth.or_signed_in(pages),
+        None => auth,
+    };
     // `auth.resource` takes precedence over the headers of a proxy.
     let auth = match &protection.forwarded {
         Some([host, proto]) if protection.resource.is_none() => auth.forwarded(host.clone(), proto.clone()),
         _ => auth,
     };
     Ok(Some(if protection.key_in_query { auth.key_in_query() } else { auth }))
+}
+
+/// The credentials of an endpoint that accepts sessions and no tokens.
+fn of_sessions(pages: &Arc<SignIn>, gate: Option<Gate>, keys: Option<Keys>) -> Auth {
+    let auth = Auth::signed_in(pages);
+    match (gate, keys) {
+        (Some(Gate::Optional), _) => auth.or_guests(),
+        (Some(Gate::Either), Some(keys)) => auth.or_keys(keys),
+        (_, Some(keys)) => auth.and_keys(keys),
+        (_, None) => auth,
+    }
 }
 
 const NO_CREDENTIALS: &str =
@@ -112,6 +145,11 @@ impl fmt::Display for Words<'_> {
         let key = protection.keys_file.as_ref().map(|file| format!("a key of {}", file.display()));
         let issuers: Vec<_> = protection.policies.iter().map(|policy| policy.issuer.as_str()).collect();
         let token = (!issuers.is_empty()).then(|| format!("an access token of {}", issuers.join(" or ")));
+        let session = protection.signs_people_in.then(|| "a sign-in with a browser at /.auth/login".to_owned());
+        let token = match (token, session) {
+            (Some(token), Some(session)) => Some(format!("{token}, or {session}")),
+            (token, session) => token.or(session),
+        };
         let and = if protection.gate == Some(Gate::Either) { "or" } else { "and" };
         match (protection.gate, token, key) {
             _ if protection.vouched => return f.write_str("The header X-MS-CLIENT-PRINCIPAL says who calls."),
@@ -123,6 +161,9 @@ impl fmt::Display for Words<'_> {
             (_, Some(one), None) | (_, None, Some(one)) => write!(f, "Callers need {one}.")?,
         }
         match protection.unauthenticated {
+            Unauthenticated::SignIn => {
+                f.write_str(" People with a browser get the sign-in page, and others get 401.")?
+            }
             Unauthenticated::Forbidden => f.write_str(" Others get 403 without a reason.")?,
             Unauthenticated::NotFound => f.write_str(" Others get 404.")?,
             _ => {}

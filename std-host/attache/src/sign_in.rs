@@ -15,11 +15,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::spawn_blocking;
 
-/// The store of grants.
+/// The store of grants, and of the tokens of providers.
 #[derive(Clone)]
 pub(super) struct Store(Arc<dyn RowStore>);
 
 impl Store {
+    /// The rows of the store.
+    pub(super) fn rows(&self) -> Arc<dyn RowStore> {
+        Arc::clone(&self.0)
+    }
+
     /// A store that is not used: for checks of the configuration, and for servers without sign-in.
     pub(super) fn unused() -> Self {
         Self(Arc::<MemoryRows>::default())
@@ -27,8 +32,9 @@ impl Store {
 
     /// Opens the store of the configuration, and removes what has expired from it every hour.
     pub(super) fn open(config: &Config) -> Result<Self, Fault> {
-        let (Some(sign_in), Some(Secret(keys))) = (&config.sign_in, &config.seal) else { return Ok(Self::unused()) };
-        let path = &sign_in.store;
+        let of_pages = config.sign_in_pages.as_ref().and_then(|pages| pages.store.as_ref());
+        let path = config.sign_in.as_ref().map(|sign_in| &sign_in.store).or(of_pages);
+        let (Some(path), Some(Secret(keys))) = (path, &config.seal) else { return Ok(Self::unused()) };
         let fault = |why: String| Fault::of(format!("store.file {}: {why}", path.display()));
         let file = private(path).map_err(|error| fault(format!("it cannot be opened: {error}")))?;
         private_file::check("store.file", path)?;

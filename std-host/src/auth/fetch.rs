@@ -41,7 +41,7 @@ pub(crate) enum Unfetched {
 }
 
 /// The members of the metadata that are read (RFC 8414 §2).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Metadata {
     issuer: String,
     jwks_uri: String,
@@ -50,11 +50,26 @@ pub(crate) struct Metadata {
     #[cfg(feature = "authorization-server")]
     pub(crate) token_endpoint: Option<String>,
     #[cfg(feature = "authorization-server")]
+    pub(crate) end_session_endpoint: Option<String>,
+    #[cfg(feature = "authorization-server")]
     #[serde(default)]
     pub(crate) token_endpoint_auth_methods_supported: Vec<String>,
     #[cfg(feature = "authorization-server")]
     #[serde(default)]
     pub(crate) authorization_response_iss_parameter_supported: bool,
+}
+
+#[cfg(feature = "authorization-server")]
+impl Metadata {
+    /// The endpoints of an issuer that has no metadata. Its clients send their secrets in the form.
+    pub(crate) fn of(authorization_endpoint: String, token_endpoint: String) -> Self {
+        Self {
+            authorization_endpoint: Some(authorization_endpoint),
+            token_endpoint: Some(token_endpoint),
+            token_endpoint_auth_methods_supported: vec!["client_secret_post".to_owned()],
+            ..Self::default()
+        }
+    }
 }
 
 impl Fetcher {
@@ -157,6 +172,27 @@ impl Client {
         Ok((status, whole(response, url).await?))
     }
 
+    /// Gets a document of an API with this `Authorization`, and returns the status and the body of the answer.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) async fn call(
+        &self,
+        url: &str,
+        authorization: &str,
+        json: Option<String>,
+    ) -> Result<(u16, Vec<u8>), Unfetched> {
+        if !self.reach.allows(url) {
+            return Err(Unfetched::Forbidden(url.to_owned()));
+        }
+        let request = match json {
+            Some(json) => self.http.post(url).header("content-type", "application/json").body(json),
+            None => self.http.get(url),
+        };
+        let request = request.header("accept", "application/json").header("authorization", authorization);
+        let response = request.send().await.map_err(|error| Unfetched::Client(causes(&error)))?;
+        let status = response.status().as_u16();
+        Ok((status, whole(response, url).await?))
+    }
+
     async fn metadata(&self, url: &str) -> Result<Metadata, Unfetched> {
         let body = self.get(url).await?;
         serde_json::from_slice(without_mark(&body)).map_err(|_| Unfetched::NotJson(url.to_owned()))
@@ -194,6 +230,8 @@ async fn whole(mut response: reqwest::Response, url: &str) -> Result<Vec<u8>, Un
 /// operator has not named.
 fn client(reach: &Reach) -> Result<reqwest::Client, Unfetched> {
     let builder = https::builder(true).map_err(Unfetched::Client)?;
+    // GitHub refuses requests without this field.
+    let builder = builder.user_agent(concat!("attache/", env!("CARGO_PKG_VERSION")));
     builder.dns_resolver(Arc::new(reach.clone())).build().map_err(|error| Unfetched::Client(causes(&error)))
 }
 

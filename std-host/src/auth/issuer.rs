@@ -169,22 +169,22 @@ impl Issuer {
 }
 
 /// The placeholder for the tenant of a token.
-const TENANT: &str = "{tenantid}";
+pub(crate) const TENANT: &str = "{tenantid}";
 
 /// The two names of an issuer. They differ if the issuer has many tenants.
-struct Names {
+pub(crate) struct Names {
     /// The URL of the authorization server, where its metadata is found.
-    server: String,
+    pub(crate) server: String,
     /// The issuer in the metadata, with a placeholder for the tenant. Tokens have their tenant in
     /// its place.
-    issuer: String,
+    pub(crate) issuer: String,
 }
 
 impl Names {
     // learn.microsoft.com, "OpenID Connect on the Microsoft identity platform": the metadata of
     // `common` and `organizations` has `{tenantid}` in its issuer; that of `consumers` has the
     // tenant of all personal accounts.
-    fn of(issuer: &str) -> Self {
+    pub(crate) fn of(issuer: &str) -> Self {
         let ends = [
             ("/common/v2.0", TENANT),
             ("/organizations/v2.0", TENANT),

@@ -22,8 +22,10 @@ mod explain;
 #[cfg(feature = "tokens")]
 #[cfg_attr(not(feature = "discovery"), path = "no_fetch.rs")]
 pub(crate) mod fetch;
+#[cfg(feature = "oauth-client")]
+pub(crate) mod inbound;
 #[cfg(feature = "tokens")]
-mod issuer;
+pub(crate) mod issuer;
 #[cfg(feature = "serve")]
 pub mod key_file;
 #[cfg(feature = "tokens")]
@@ -37,7 +39,9 @@ pub(crate) mod reach;
 #[cfg(feature = "tokens")]
 mod revocations;
 #[cfg(feature = "tokens")]
-mod seen;
+pub(crate) mod seen;
+#[cfg(feature = "tokens")]
+pub(crate) mod sessions;
 #[cfg(feature = "tokens")]
 pub(crate) mod source;
 #[cfg(feature = "tokens")]
@@ -55,8 +59,10 @@ pub use issuer::Issuer;
 #[cfg(feature = "tokens")]
 pub use key_set::NoKeys;
 pub use keys::{Keys, ShortKey};
+#[cfg(feature = "authorization-server")]
+pub(crate) use platform::LONG;
 #[cfg(feature = "tokens")]
-pub use platform_file::{IssuerSettings, PlatformFile};
+pub use platform_file::{IssuerSettings, PlatformFile, PlatformProvider, PlatformSignIn, ProviderKind};
 #[cfg(feature = "tokens")]
 pub use revocations::Revocations;
 #[cfg(feature = "tokens")]
@@ -71,6 +77,8 @@ use http::header::HeaderName;
 use http::request::Parts;
 #[cfg(feature = "tokens")]
 use seen::Seen;
+#[cfg(feature = "tokens")]
+use sessions::{Session, Sessions};
 #[cfg(feature = "tokens")]
 use source::Fetch;
 #[cfg(feature = "tokens")]
@@ -88,6 +96,9 @@ pub struct Auth {
     custom: Option<Custom>,
     #[cfg(feature = "tokens")]
     tokens: Option<Tokens>,
+    /// The sessions of people who have signed in with a browser.
+    #[cfg(feature = "tokens")]
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 /// Marks a request that came through a trusted proxy. The code that accepts connections puts it
@@ -106,6 +117,8 @@ pub enum Unauthenticated {
     Forbidden,
     /// 404, as if the endpoint did not exist.
     NotFound,
+    /// A redirect to the sign-in page for a person with a browser, and 401 with a challenge for programs.
+    SignIn,
 }
 
 impl Auth {
@@ -215,6 +228,8 @@ impl Auth {
             custom: None,
             #[cfg(feature = "tokens")]
             tokens: None,
+            #[cfg(feature = "tokens")]
+            sessions: None,
         }
     }
 
@@ -224,6 +239,10 @@ impl Auth {
         if let Some(tokens) = &self.tokens {
             tokens.draw_from(budget);
         }
+        #[cfg(feature = "tokens")]
+        if let Some(sessions) = &self.sessions {
+            sessions.draw_from(budget);
+        }
         #[cfg(not(feature = "tokens"))]
         let _ = budget;
     }
@@ -232,6 +251,17 @@ impl Auth {
     pub(crate) fn keys_of<'q>(&self, query: Option<&'q str>) -> impl Iterator<Item = &'q str> {
         let pairs = query.filter(|_| self.key_in_query).unwrap_or_default().split('&');
         pairs.filter_map(|pair| pair.strip_prefix("code="))
+    }
+
+    /// Returns the access token of a caller that was verified by its token.
+    #[cfg(feature = "oauth-client")]
+    pub(crate) fn inbound(&self, who: &Authenticated<'_>, headers: &HeaderMap) -> Option<inbound::Inbound> {
+        if self.tokens.is_none() || who.claims().is_none() {
+            return None;
+        }
+        let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| inbound::Inbound::new(token.trim()))
     }
 
     pub(crate) const fn gate(&self) -> Gate {
@@ -271,11 +301,53 @@ impl Auth {
 
     /// Returns the answer to a caller that was refused for this reason: a challenge, unless the
     /// endpoint is configured to send none.
-    pub(crate) const fn shown_to_callers(&self, refusal: Refusal) -> Unauthenticated {
+    pub(crate) fn shown_to_callers(&self, refusal: Refusal) -> Unauthenticated {
         match refusal {
+            // Programs get a challenge: see `sign_in_url`.
+            _ if matches!(self.unauthenticated, Unauthenticated::SignIn) => Unauthenticated::Challenge,
             Refusal::NoToken | Refusal::BadToken | Refusal::NoKey => self.unauthenticated,
             _ => Unauthenticated::Challenge,
         }
+    }
+
+    /// Returns the URL of the sign-in page, if the caller is a person with a browser who has to sign in.
+    pub(crate) fn sign_in_url(&self, refusal: Refusal, head: &Parts) -> Option<String> {
+        #[cfg(feature = "tokens")]
+        if (self.unauthenticated, refusal) == (Unauthenticated::SignIn, Refusal::NoToken) {
+            return self.sessions.as_ref()?.sign_in_url(head);
+        }
+        let _ = (refusal, head);
+        None
+    }
+
+    /// Accepts the sessions of people who have signed in with a browser, where it accepts tokens.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn with_sessions(mut self, sessions: Arc<dyn Sessions>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn with_gate(self, gate: Gate, keys: Keys) -> Self {
+        Self { gate, keys, ..self }
+    }
+
+    /// Requires a session of a person who has signed in with a browser.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn of_sessions(sessions: Arc<dyn Sessions>) -> Self {
+        Self::of(Gate::Token, Keys::default()).with_sessions(sessions)
+    }
+
+    /// Returns the session of a request without a token. `None` if sessions are not accepted.
+    #[cfg(feature = "tokens")]
+    pub(crate) fn session<'s>(&'s self, head: &'s Parts) -> Option<Session<'s>> {
+        self.sessions.as_ref().map(|sessions| sessions.find(head))
+    }
+
+    /// Whether sessions are accepted.
+    #[cfg(feature = "tokens")]
+    pub(crate) const fn has_sessions(&self) -> bool {
+        self.sessions.is_some()
     }
 
     /// Returns the public URL of the endpoint, if tokens are accepted.
@@ -357,6 +429,8 @@ impl Auth {
     async fn token(&self, bearer: attache_core::auth::Bearer<'_>) -> Result<Evidence<'static>, Refusal> {
         match &self.tokens {
             Some(tokens) => tokens.check(bearer, self.fetch()).await.map(Evidence::Token),
+            // Only sessions are accepted.
+            None if self.sessions.is_some() => Err(Refusal::BadToken),
             None => Err(log_denial(&Denied::KeyUnavailable)),
         }
     }

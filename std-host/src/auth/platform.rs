@@ -23,7 +23,7 @@ struct Claim {
 }
 
 /// The platform's long names for claims, and their short names in tokens.
-const LONG: [(&str, &str); 6] = [
+pub(crate) const LONG: [(&str, &str); 6] = [
     ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid"),
     ("http://schemas.microsoft.com/identity/claims/tenantid", "tid"),
     ("http://schemas.microsoft.com/identity/claims/scope", "scp"),

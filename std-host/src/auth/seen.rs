@@ -1,4 +1,4 @@
-//! Cache of verified tokens. A client sends the same token with every request, and its signature is
+//! Cache of verified tokens and sessions. A client sends the same token with every request, and its signature is
 //! verified once.
 
 use crate::budget::{Budget, Part, Permit};
@@ -15,22 +15,22 @@ pub(crate) struct Seen {
     token: Box<[u8]>,
     verified: Verified<Vec<u8>>,
     /// The index of the issuer with rules that the token satisfies.
-    pub(super) issuer: usize,
-    /// The grant from which the token comes, if its issuer tells which grants have ended.
-    pub(super) sid: Option<Box<str>>,
+    pub(crate) issuer: usize,
+    /// The grant from which the token comes, if its issuer tells which grants have ended; or the session of a cookie.
+    pub(crate) sid: Option<Box<str>>,
 }
 
 impl Seen {
-    pub(super) fn new(token: &[u8], verified: Verified<Vec<u8>>, issuer: usize, sid: Option<Box<str>>) -> Arc<Self> {
+    pub(crate) fn new(token: &[u8], verified: Verified<Vec<u8>>, issuer: usize, sid: Option<Box<str>>) -> Arc<Self> {
         Arc::new(Self { token: token.into(), verified, issuer, sid })
     }
 
-    pub(super) const fn verified(&self) -> &Verified<Vec<u8>> {
+    pub(crate) const fn verified(&self) -> &Verified<Vec<u8>> {
         &self.verified
     }
 
     /// Checks whether the token is still valid under these rules at this time.
-    pub(super) fn holds(&self, rules: &Rules<'_, String>, now: u64) -> Result<(), Denied<'static>> {
+    pub(crate) fn holds(&self, rules: &Rules<'_, String>, now: u64) -> Result<(), Denied<'static>> {
         attache_core::auth::Authenticated::cached(&self.verified, rules, Some(now)).map(|_| ())
     }
 }
@@ -38,7 +38,7 @@ impl Seen {
 /// The verified tokens that may come again, by a hash with a secret key, so that no caller can
 /// produce collisions.
 #[derive(Default)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     hash: RandomState,
     seen: Mutex<HashMap<u64, Kept>>,
     /// Unset if memory is not counted.
@@ -53,11 +53,11 @@ struct Kept {
 
 impl Cache {
     /// Charges the cache to this budget. Only the first call has an effect.
-    pub(super) fn draw_from(&self, budget: &Budget) {
+    pub(crate) fn draw_from(&self, budget: &Budget) {
         let _ = self.budget.set(budget.clone());
     }
 
-    pub(super) fn get(&self, token: &[u8]) -> Option<Arc<Seen>> {
+    pub(crate) fn get(&self, token: &[u8]) -> Option<Arc<Seen>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = seen.get(&self.hash(token)).map(|kept| Arc::clone(&kept.seen));
         seen.filter(|seen| same(&seen.token, token))
@@ -66,7 +66,7 @@ impl Cache {
     /// Adds a token to the cache. If the table or the memory budget is full, expired tokens are
     /// removed first, then arbitrary ones. If there is still no room, the token is not cached and
     /// will be verified again.
-    pub(super) fn put(&self, token: &Arc<Seen>, now: u64) {
+    pub(crate) fn put(&self, token: &Arc<Seen>, now: u64) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut permit = self.permit(token);
         if seen.len() >= SEEN_TOKENS || permit.is_none() {
@@ -92,8 +92,15 @@ impl Cache {
         }
     }
 
-    pub(super) fn forget(&self, token: &[u8]) {
+    pub(crate) fn forget(&self, token: &[u8]) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash(token));
+    }
+
+    /// Removes the cached cookies of a session.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn forget_session(&self, sid: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, kept| kept.seen.sid.as_deref() != Some(sid));
     }
 
     fn hash(&self, token: &[u8]) -> u64 {

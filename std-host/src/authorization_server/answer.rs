@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 /// An answer that no cache may keep (RFC 6749 §5.1).
-pub(super) fn json(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
     let fields = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (status, fields, body.to_string()).into_response()
 }
@@ -43,14 +43,14 @@ const OF_BROWSERS: [(HeaderName, &str); 4] = [
 const POLICY: &str = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// A page for a person.
-pub(super) fn page(status: StatusCode, html: String) -> Response {
+pub(crate) fn page(status: StatusCode, html: String) -> Response {
     let mut response = (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
     for_browsers(&mut response);
     response
 }
 
 /// Sends the browser to a URL. 303 makes it use GET (RFC 9700 §4.12: never 307, which would repeat a form).
-pub(super) fn see_other(url: &str) -> Response {
+pub(crate) fn see_other(url: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     match HeaderValue::from_str(url) {
         Ok(location) => response.headers_mut().insert(LOCATION, location),

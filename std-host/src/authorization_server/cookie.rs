@@ -8,18 +8,18 @@ use http::{HeaderMap, HeaderValue};
 
 /// The cookie of one sign-in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cookie {
+pub(crate) struct Cookie {
     /// A letter for the purpose.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     /// When the sign-in has begun.
-    pub(super) begun: u64,
-    pub(super) id: [u8; 16],
-    pub(super) is_https: bool,
+    pub(crate) begun: u64,
+    pub(crate) id: [u8; 16],
+    pub(crate) is_https: bool,
 }
 
 impl Cookie {
     /// The name begins with the time, so that the oldest cookie can be found.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let id = URL_SAFE_NO_PAD.encode(&self.id[..6]);
         format!("{}{:010x}-{id}", self.prefix(), self.begun)
     }
@@ -34,7 +34,7 @@ impl Cookie {
 
     /// Returns the fields that set the cookie in a browser with these `headers`. The oldest cookies of this kind beyond `most` are
     /// removed, because browsers and proxies limit the size of all cookies together.
-    pub(super) fn set(&self, value: &str, headers: &HeaderMap, most: usize) -> Vec<HeaderValue> {
+    pub(crate) fn set(&self, value: &str, headers: &HeaderMap, most: usize) -> Vec<HeaderValue> {
         let secure = if self.is_https { " Secure;" } else { "" };
         let attributes = format!("Path=/;{secure} HttpOnly; SameSite=Lax");
         let (name, prefix) = (self.name(), self.prefix());
@@ -47,15 +47,21 @@ impl Cookie {
         ended.chain([set]).filter_map(|cookie| HeaderValue::from_str(&cookie).ok()).collect()
     }
 
+    /// Returns the field that removes the cookie from the browser.
+    pub(crate) fn ended(&self) -> Option<HeaderValue> {
+        let secure = if self.is_https { " Secure;" } else { "" };
+        HeaderValue::from_str(&format!("{}=; Max-Age=0; Path=/;{secure} HttpOnly; SameSite=Lax", self.name())).ok()
+    }
+
     /// Returns the value, unless the browser has sent two cookies of this name.
-    pub(super) fn value<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+    pub(crate) fn value<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let name = self.name();
         let mut values = cookies(headers).filter(|(own, _)| *own == name).map(|(_, value)| value);
         values.next().filter(|_| values.next().is_none())
     }
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
     fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }

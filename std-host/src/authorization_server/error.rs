@@ -43,7 +43,7 @@ impl ErrorCode {
 
 /// An error for a client, with a sentence for its developer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OAuthError {
+pub(crate) struct OAuthError {
     pub(super) code: ErrorCode,
     /// Fixed texts only: RFC 6749 §5.2 allows neither quotes nor characters beyond ASCII, and a peer's own words could mislead.
     pub(super) description: &'static str,

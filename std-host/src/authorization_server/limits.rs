@@ -42,9 +42,6 @@ pub(super) const COOKIE: usize = 3500;
 /// Most bytes of the claims that are copied from an ID token, so that access tokens fit the heads of requests.
 pub(super) const CLAIMS: usize = 4096;
 
-/// The time for which the metadata of the sign-in issuer is cached.
-pub(super) const PROVIDER_AGE: Duration = Duration::from_secs(3600);
-
 /// The lifetime of an authorization code (RFC 6749 §4.1.2 recommends ten minutes at most; clients
 /// redeem it at once).
 pub(super) const CODE: Duration = Duration::from_secs(60);

@@ -18,14 +18,14 @@
 //! The people of [`for_development`](AuthorizationServer::for_development) are made up: everyone who reaches the server can sign
 //! in as each of them.
 
-mod answer;
+pub(crate) mod answer;
 mod assertion;
 mod authorize;
 mod callback;
 mod client;
 mod consent;
 mod consent_page;
-mod cookie;
+pub(crate) mod cookie;
 mod documents;
 mod error;
 mod grant;
@@ -33,8 +33,8 @@ mod grants;
 mod guard;
 mod limits;
 mod metadata;
-mod pages;
-mod parameters;
+pub(crate) mod pages;
+pub(crate) mod parameters;
 mod person;
 mod preregistered;
 mod redirect;
@@ -43,18 +43,17 @@ mod register;
 mod remote;
 mod resource;
 mod scope;
-mod seals;
+pub(crate) mod seals;
 mod sender;
 mod signing;
 mod token;
 mod unusable;
-mod upstream;
 
 pub use crate::auth::InvalidIssuer;
+pub use crate::provider::Upstream;
 pub use person::Person;
 pub use preregistered::{InvalidClient, PreRegistered};
 pub use signing::new_signing_key;
-pub use upstream::Upstream;
 
 use crate::Limits;
 use crate::auth::{Auth, Revocations, fetch};
@@ -119,6 +118,8 @@ pub enum InvalidServer {
     SealKey,
     /// There is no resource.
     Resource,
+    /// The issuer at which people sign in has many tenants.
+    Tenants,
 }
 
 impl fmt::Display for InvalidServer {
@@ -133,6 +134,9 @@ impl fmt::Display for InvalidServer {
             }
             Self::SealKey => f.write_str("there must be a seal key"),
             Self::Resource => f.write_str("there must be a resource that tokens are for"),
+            Self::Tenants => f.write_str(
+                "the issuer at which people sign in has many tenants, so people of all of them could sign in: name the issuer of one tenant",
+            ),
         }
     }
 }
@@ -234,6 +238,9 @@ impl AuthorizationServer {
         }
         if keys.seal.is_empty() {
             return Err(InvalidServer::SealKey);
+        }
+        if upstream.has_tenants() {
+            return Err(InvalidServer::Tenants);
         }
         let signing = SigningKeys::read(keys.signing).ok_or(InvalidServer::SigningKey)?;
         let seals = Arc::new(Seals::new(keys.seal.iter().copied()));

@@ -11,27 +11,27 @@ use tokio::time::timeout;
 
 /// Decoded parameters. Those without a value are left out (RFC 6749 §3.1: treated as omitted).
 #[derive(Debug, Default)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    pub(super) fn parse(text: &[u8]) -> Self {
+    pub(crate) fn parse(text: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(text).into_owned();
         Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
     }
 
     /// Returns the only value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.all(name);
         values.next().filter(|_| values.next().is_none())
     }
 
     /// Returns every value of a parameter.
-    pub(super) fn all<'p>(&'p self, name: &str) -> impl Iterator<Item = &'p str> {
+    pub(crate) fn all<'p>(&'p self, name: &str) -> impl Iterator<Item = &'p str> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether this parameter occurs more than once.
-    pub(super) fn is_repeated(&self, name: &str) -> bool {
+    pub(crate) fn is_repeated(&self, name: &str) -> bool {
         self.all(name).nth(1).is_some()
     }
 
@@ -58,7 +58,7 @@ pub(super) async fn form(headers: &HeaderMap, body: Body, time: Duration) -> Res
 }
 
 /// Reads a whole body of at most so many bytes.
-pub(super) async fn bytes(body: Body, most: usize, time: Duration) -> Result<bytes::Bytes, OAuthError> {
+pub(crate) async fn bytes(body: Body, most: usize, time: Duration) -> Result<bytes::Bytes, OAuthError> {
     match timeout(time, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(OAuthError::new(ErrorCode::InvalidRequest, "the body is too large")
@@ -69,12 +69,12 @@ pub(super) async fn bytes(body: Body, most: usize, time: Duration) -> Result<byt
 }
 
 /// Reads a JSON object. Without this check, an array would do as well: its entries would be the members in their order.
-pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     serde_json::from_slice(json).ok().filter(|_| json.trim_ascii_start().starts_with(b"{"))
 }
 
 /// Whether the body has this media type, which occurs once. Parameters such as `charset` are ignored.
-pub(super) fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+pub(crate) fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let first = types.next().and_then(|value| value.to_str().ok()).filter(|_| types.next().is_none());
     let essence = first.map(|value| value.split(';').next().unwrap_or_default().trim());

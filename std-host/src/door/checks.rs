@@ -2,17 +2,22 @@
 
 use super::head::{HeadLimits, HeadRefusal, facts, is_relayed, peer};
 use super::rates::Rates;
+#[cfg(feature = "tokens")]
+use crate::auth::sessions::Session;
 use crate::auth::{Auth, Evidence};
 use crate::budget::{Overdrawn, Part, Permit};
 use crate::limits::Limits;
 use crate::sink::Growing;
 use attache_core::auth::Authenticated;
+#[cfg(feature = "tokens")]
+use attache_core::auth::Gate;
 use attache_core::http::{
     Door as Decision, HeadFacts, LOOPBACK, Policy, Refusal, Resource, Unverified, challenge, gate_credentials, guest,
 };
 use bytes::Bytes;
 use core::future::poll_fn;
 use core::net::IpAddr;
+use core::ops::DerefMut;
 use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
@@ -154,12 +159,54 @@ impl Checks {
             ref decision if has_token(head.uri.query()) && self.asks_for_token(decision) => {
                 Err(Refusal::Credentials.into())
             }
+            #[cfg(feature = "tokens")]
+            Decision::In(_) | Decision::Out(Refusal::NoToken) if self.auth.has_sessions() => {
+                Box::pin(self.signed_in(decision, head, permit)).await
+            }
             Decision::In(who) => Ok(Guest::Anonymous(who)),
             Decision::Out(refusal) => Err(refusal.into()),
             Decision::NeedKey(came) => match waited(pin!(self.auth.check(came, head)), permit).await? {
                 Ok(evidence) => Ok(Guest::Proven(evidence)),
                 Err(refusal) => Ok(guest(self.auth.gate(), refusal).map(Guest::Anonymous).ok_or(refusal)?),
             },
+        }
+    }
+
+    /// Admits a caller without a token by the session of its browser. Without a session, `decision` applies.
+    #[cfg(feature = "tokens")]
+    async fn signed_in<'h>(
+        &self,
+        decision: Decision<'h>,
+        head: &'h Parts,
+        permit: &mut Permit,
+    ) -> Result<Guest<'h>, Out> {
+        let found = match self.auth.session(head) {
+            None | Some(Session::None) => None,
+            Some(Session::Known(seen)) => Some(Ok(seen)),
+            Some(Session::Unknown(check)) => Some(waited(check, permit).await?),
+        };
+        match (found, decision) {
+            (Some(Ok(seen)), _) => {
+                self.check_key(head).await?;
+                Ok(Guest::Proven(Evidence::Token(seen)))
+            }
+            (Some(Err(refusal @ (Refusal::Forbidden | Refusal::Undecided))), _) => Err(refusal.into()),
+            (_, Decision::In(who)) => Ok(Guest::Anonymous(who)),
+            (_, Decision::Out(refusal)) => Err(refusal.into()),
+            (_, Decision::NeedKey(_)) => Err(Refusal::NoToken.into()),
+        }
+    }
+
+    /// Checks the key that the endpoint requires in addition to a session.
+    #[cfg(feature = "tokens")]
+    async fn check_key(&self, head: &Parts) -> Result<(), Refusal> {
+        if self.auth.gate() != Gate::Both {
+            return Ok(());
+        }
+        match gate_credentials(&self.facts(head), Gate::Key) {
+            Decision::NeedKey(key) => self.auth.check(key, head).await?.caller().map(|_| ()),
+            Decision::In(_) => Ok(()),
+            Decision::Out(refusal) => Err(refusal),
         }
     }
 
@@ -211,7 +258,11 @@ impl Checks {
 }
 
 /// The result of a check. While the check waits for an issuer, the memory of its request counts to the part of requests that wait.
-async fn waited<T>(mut check: Pin<&mut impl Future<Output = T>>, permit: &mut Permit) -> Result<T, Overdrawn> {
+async fn waited<T, P>(mut check: Pin<P>, permit: &mut Permit) -> Result<T, Overdrawn>
+where
+    P: DerefMut,
+    P::Target: Future<Output = T>,
+{
     match poll_fn(|context| Poll::Ready(check.as_mut().poll(context))).await {
         Poll::Ready(checked) => Ok(checked),
         Poll::Pending => {

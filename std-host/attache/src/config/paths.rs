@@ -5,6 +5,7 @@ use super::{Config, ServerConfig};
 use crate::fault::{Fault, Faults};
 use attache_core::http::Resource;
 use attache_host::authorization_server::paths;
+use attache_host::sign_in::PREFIX;
 
 /// Where clients find the metadata of a protected resource (RFC 9728 §3).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -22,7 +23,7 @@ impl ServerConfig {
         if self.protection.policies.is_empty() {
             return None;
         }
-        let own = format!("http://localhost{}", self.path);
+        let own = format!("http://localhost{}", self.resource_path());
         let url = self.protection.resource.as_deref().unwrap_or(&own);
         Resource::new(url).map(|resource| resource.metadata_path().concat())
     }
@@ -94,6 +95,10 @@ impl Config {
         let sign_in = self.sign_in.as_ref().map(|sign_in| paths(&sign_in.issuer)).unwrap_or_default();
         if sign_in.iter().any(|own| is_same(own, path)) {
             return own("the sign-in");
+        }
+        let is_page = path == PREFIX || path.starts_with(PREFIX) && path[PREFIX.len()..].starts_with('/');
+        if self.sign_in_pages.is_some() && is_page {
+            return own("a sign-in page");
         }
         if self.administered.is_some() && ADMINISTRATION.iter().any(|pattern| fits(pattern, path)) {
             return own("the key administration");

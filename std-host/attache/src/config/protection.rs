@@ -30,6 +30,8 @@ pub(crate) struct Protection {
     pub(crate) scopes: Vec<String>,
     /// The largest accepted token, in bytes.
     pub(crate) longest_token: usize,
+    /// Whether people who have signed in with a browser may call.
+    pub(crate) signs_people_in: bool,
     /// Whether plain HTTP is served on loopback addresses alone.
     pub(crate) require_https: bool,
     pub(crate) unauthenticated: Unauthenticated,
@@ -44,7 +46,7 @@ pub(crate) struct Protection {
 impl Protection {
     /// Whether callers need any credentials.
     pub(crate) const fn asks(&self) -> bool {
-        self.keys_file.is_some() || !self.policies.is_empty() || self.vouched
+        self.keys_file.is_some() || !self.policies.is_empty() || self.vouched || self.signs_people_in
     }
 }
 
@@ -80,13 +82,14 @@ impl Layers {
         }
         let keys_file = text("auth.keys_file").map(PathBuf::from);
         let vouched = says("auth.platform_principal");
+        let signs_people_in = !vouched && self.signs_people_in();
         let protection = Protection {
             gate: match text("auth.require").as_deref() {
                 Some("anonymous") => Some(Gate::Open(Access::Anonymous)),
                 Some("either") => Some(Gate::Either),
                 Some("optional") => Some(Gate::Optional),
                 _ if platform.admits_guests => Some(Gate::Optional),
-                _ => all_of(!platform.policies.is_empty() || vouched, keys_file.is_some()),
+                _ => all_of(!platform.policies.is_empty() || vouched || signs_people_in, keys_file.is_some()),
             },
             keys_file,
             key_level: match text("auth.key_level").as_deref() {
@@ -100,10 +103,13 @@ impl Layers {
             client_id: text("auth.client_id"),
             scopes: platform.scopes,
             longest_token: text("auth.longest_token").as_deref().and_then(value::size).unwrap_or_default(),
+            signs_people_in,
             require_https: platform.require_https,
             unauthenticated: match (text("auth.unauthenticated").as_deref(), platform.unauthenticated) {
                 (Some("403"), _) | (Some("401"), Some(403)) => Unauthenticated::Forbidden,
                 (Some("404"), _) | (Some("401"), Some(404)) => Unauthenticated::NotFound,
+                (Some("sign-in"), _) => Unauthenticated::SignIn,
+                (Some("401"), _) if platform.redirects_people => Unauthenticated::SignIn,
                 _ => Unauthenticated::Challenge,
             },
             forwarded: self.forwarded(server)?.or(platform.forwarded),
@@ -119,7 +125,7 @@ impl Layers {
     }
 
     /// The rules for access tokens, from the settings or from the file of a platform.
-    fn policy(&self, server: Option<usize>) -> Result<PlatformFile, Fault> {
+    pub(super) fn policy(&self, server: Option<usize>) -> Result<PlatformFile, Fault> {
         let texts = |key: &str| self.given(key, server).texts;
         let Some(file) = texts("auth.platform_file").into_iter().next() else {
             let own = self.own_issuer();
@@ -156,7 +162,8 @@ impl Layers {
     fn wrong_credentials(&self, server: Option<usize>, protection: &Protection) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
-        let (has_keys, has_tokens) = (protection.keys_file.is_some(), !protection.policies.is_empty());
+        let has_keys = protection.keys_file.is_some();
+        let has_tokens = !protection.policies.is_empty() || protection.signs_people_in;
         let given = |key: &str| self.given(key, server).texts.into_iter().next().unwrap_or_default();
         let require = given("auth.require");
         if matches!(protection.gate, Some(Gate::Open(_))) && protection.asks() {
@@ -169,8 +176,8 @@ impl Layers {
             let key = if require == "optional" { "auth.require" } else { "auth.platform_file" };
             add(key, "lets guests in, which works with tokens alone: set auth.issuer, and remove auth.keys_file");
         }
-        if protection.vouched && (has_keys || has_tokens) {
-            add("auth.platform_principal", "excludes auth.keys_file and auth.issuer");
+        if protection.vouched && (has_keys || has_tokens || self.signs_people_in()) {
+            add("auth.platform_principal", "excludes auth.keys_file, auth.issuer and [[auth.provider]]");
         }
         if protection.key_in_query && !has_keys {
             add("auth.key_in_query", "means nothing without auth.keys_file");
@@ -187,7 +194,13 @@ impl Layers {
         let mut wrong = Vec::new();
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
         if protection.policies.is_empty() {
-            for key in self.made(OF_POLICY, server).chain(self.made(&["jwks_file", "resource", "client_id"], server)) {
+            // The public origin of sign-in pages is that of auth.resource.
+            let others: &[&str] = if protection.signs_people_in {
+                &["jwks_file", "client_id"]
+            } else {
+                &["jwks_file", "resource", "client_id"]
+            };
+            for key in self.made(OF_POLICY, server).chain(self.made(others, server)) {
                 add(&key, "means nothing without auth.issuer");
             }
         }

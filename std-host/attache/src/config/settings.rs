@@ -97,6 +97,7 @@ impl Setting {
             None => "Server",
             Some("auth") => "Who may call",
             Some("proxy") => "Behind a proxy",
+            Some("upstream") => "Proxy mode",
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal" | "store") => "Sessions",
@@ -163,6 +164,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "660",
         "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
+    program(
+        "watch",
+        Kind::Switch,
+        "false",
+        "Reload backends, policies and pins when the configuration file or the file of pins changes, as SIGHUP does; attache functions \
+         also loads the app again when its files change",
+    ),
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
     server(
         "http_sse",
@@ -173,6 +181,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
     server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
+    server(
+        "mode",
+        Kind::Choice(&["mcp", "proxy"]),
+        "mcp",
+        "mcp: an MCP server with the tools of its backends. proxy: the HTTP application of its one backend, as it is, with all paths below path",
+    ),
     server("demo", Kind::Switch, "false", "Offer the demo tools echo and add").basic(),
     server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer; naming them here is as good as demo = true"),
     server(
@@ -200,10 +214,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     server(
         "auth.unauthenticated",
-        Kind::Choice(&["401", "403", "404"]),
+        Kind::Choice(&["401", "403", "404", "sign-in"]),
         "401",
-        "Status for callers without valid credentials. 401 lets clients find the issuer and sign in; 403 says nothing; with 404 the \
-         endpoint and its metadata look as if they did not exist",
+        "Answer to callers without valid credentials. 401 lets clients find the issuer and sign in; 403 says nothing; with 404 the \
+         endpoint and its metadata look as if they did not exist; sign-in sends people with a browser to the sign-in page, and \
+         programs get 401",
     ),
     server(
         "auth.platform_principal",
@@ -348,6 +363,49 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "JSON file with clients that cannot register themselves: an array of client metadata (RFC 7591) with client_id, client_name, \
          redirect_uris and client_secret, private to its owner",
     ),
+    program(
+        "auth.session.url",
+        Kind::Text,
+        "",
+        "Public origin of the sign-in pages, such as https://gw.example. Unset: that of auth.resource, or the address listened on",
+    ),
+    program(
+        "auth.session.life",
+        Kind::Time,
+        "8h",
+        "Lifetime of the session of a person with a browser that is not used. A session that is used is renewed in its second half",
+    ),
+    program("auth.session.longest", Kind::Time, "72h", "Longest lifetime of such a session, from the sign-in on"),
+    program(
+        "auth.session.scopes",
+        Kind::List(Item::Scope),
+        "",
+        "Scopes that every such session has. Without this, tools that require a scope refuse people with a browser",
+    ),
+    program(
+        "auth.session.redirects",
+        Kind::List(Item::Text),
+        "",
+        "URLs of other origins to which post_login_redirect_uri and post_logout_redirect_uri may lead",
+    ),
+    program(
+        "auth.session.provider",
+        Kind::Text,
+        "",
+        "Name of the [[auth.provider]] to which people are sent. Unset: the only one, or a page to choose",
+    ),
+    program(
+        "auth.session.expose_tokens",
+        Kind::Switch,
+        "false",
+        "Show the tokens of the provider at /.auth/me, to scripts of pages of this server alone; needs store.file",
+    ),
+    program(
+        "auth.session.keep_fragments",
+        Kind::Switch,
+        "false",
+        "Keep the fragment (#…) of the URL that a person has opened, by means of a script on the sign-in page",
+    ),
     server("auth.scopes", Kind::List(Item::Scope), "", "Scopes that clients are told to request"),
     server(
         "auth.client_id",
@@ -374,6 +432,38 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "Proxies whose X-Forwarded-For names the caller: addresses, networks such as 10.0.0.0/8, or unix for connections by the \
          Unix socket",
+    ),
+    server(
+        "upstream.mcp_paths",
+        Kind::List(Item::Text),
+        "",
+        "With mode = \"proxy\": paths at which the application serves MCP, such as /mcp. The first one is the URL that clients are told",
+    ),
+    server(
+        "upstream.timeout",
+        Kind::Time,
+        "240s",
+        "With mode = \"proxy\": end an exchange with the application after this time without a byte of the request or of the answer",
+    ),
+    server(
+        "upstream.upgrades",
+        Kind::Choice(&["auto", "on", "off"]),
+        "auto",
+        "With mode = \"proxy\": let clients change the protocol (WebSocket). auto: except on MCP paths. on: on all paths",
+    ),
+    server(
+        "upstream.pass_authorization",
+        Kind::Switch,
+        "false",
+        "With mode = \"proxy\": pass the field Authorization on although this server accepts tokens itself. The application can then use \
+         the tokens of its callers elsewhere",
+    ),
+    server(
+        "upstream.pass_host",
+        Kind::Switch,
+        "false",
+        "With mode = \"proxy\": pass the field Host of the client on. Otherwise the application gets its own address in Host, and that of \
+         the client in X-Forwarded-Host",
     ),
     program("limits.body", Kind::Size, "4MiB", "Largest request body"),
     program("limits.body_time", Kind::Time, "30s", "Time in which a request body must arrive"),
@@ -449,7 +539,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "store.file",
         Kind::File,
         "",
-        "Database file with what people have allowed at auth.server.issuer; it is made if it is missing, private to its owner and \
+        "Database file with what people have allowed at auth.server.issuer, and with the tokens of providers; it is made if it is missing, private to its owner and \
          encrypted with the seal key",
     ),
     program(
@@ -497,6 +587,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Loopback address of a status page for a browser on this machine, such as 127.0.0.1:8081",
     )
     .alias("status"),
+    program(
+        "status.messages",
+        Kind::Switch,
+        "false",
+        "Show the JSON of the last exchanges on the status page. What looks like a secret is hidden",
+    ),
     program(
         "traces.endpoint",
         Kind::Text,

@@ -54,7 +54,13 @@ impl Layers {
     pub(super) fn sign_in(&self) -> Result<Option<SignIn>, Fault> {
         let texts = |key: &str| self.given(key, None).texts;
         let Some(issuer) = self.own_issuer() else {
-            return match DEPENDENT.iter().find(|key| !texts(key).is_empty()) {
+            // Sign-in pages have a store, too.
+            let means_nothing =
+                |key: &&&str| !texts(key).is_empty() && !(**key == "store.file" && self.signs_people_in());
+            return match DEPENDENT.iter().find(means_nothing) {
+                Some(&"store.file") => {
+                    Err(self.fault("store.file", "means nothing without auth.server.issuer or [[auth.provider]]"))
+                }
                 Some(key) => Err(self.fault(key, "means nothing without auth.server.issuer")),
                 None => Ok(None),
             };

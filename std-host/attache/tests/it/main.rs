@@ -12,6 +12,8 @@ mod describe;
 mod dev_issuer;
 mod doctor;
 mod documents;
+#[cfg(unix)]
+mod downstream;
 mod framing;
 #[cfg(unix)]
 mod functions;
@@ -40,10 +42,16 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod package;
 mod program;
+#[cfg(target_os = "linux")]
+mod proxy;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(unix)]
 mod replicas;
 mod running;
 #[cfg(unix)]
 mod sign_in;
+#[cfg(unix)]
+mod sign_in_pages;
 #[cfg(unix)]
 mod transport;

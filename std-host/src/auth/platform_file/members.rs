@@ -19,10 +19,26 @@ known! {
         global_validation: GlobalValidation,
         http_settings: HttpSettings,
         identity_providers: IdentityProviders,
-        // The sign-in of users through a browser. MCP clients sign in at the issuer, so this is
-        // ignored.
-        login: Option<Value>,
+        login: Login,
     }
+    Login {
+        routes: LoginRoutes,
+        token_store: TokenStore,
+        preserve_url_fragments_for_logins: Option<bool>,
+        allowed_external_redirect_urls: Vec<String>,
+        cookie_expiration: CookieExpiration,
+        nonce: Nonce,
+    }
+    LoginRoutes { logout_endpoint: Option<String>, }
+    TokenStore {
+        enabled: Option<bool>,
+        token_refresh_extension_hours: Option<f64>,
+        // The store of this program is a setting of its own.
+        file_system: Option<Value>,
+        azure_blob_storage: Option<Value>,
+    }
+    CookieExpiration { convention: Option<String>, time_to_expiration: Option<String>, }
+    Nonce { validate_nonce: Option<bool>, nonce_expiration_interval: Option<String>, }
     Runtime { enabled: Option<bool>, runtime_version: Option<String>, config_file_path: Option<String>, }
     GlobalValidation {
         require_authentication: Option<bool>,
@@ -43,25 +59,30 @@ known! {
         apple: Other,
         azure_static_web_apps: Other,
         facebook: Other,
-        git_hub: Other,
-        google: Other,
+        git_hub: OAuth,
+        google: OAuth,
         legacy_microsoft_account: Other,
         twitter: Other,
     }
-    Entra { enabled: Option<bool>, registration: EntraRegistration, login: Option<Value>, validation: Validation, is_auto_provisioned: Option<bool>, }
+    OAuth { enabled: Option<bool>, registration: Option<OAuthRegistration>, login: OAuthLogin, validation: Option<Value>, }
+    OAuthRegistration { client_id: Option<String>, client_secret_setting_name: Option<String>, }
+    OAuthLogin { scopes: Vec<String>, }
+    EntraLogin { login_parameters: Vec<String>, disable_www_authenticate: Option<bool>, }
+    CustomLogin { name_claim_type: Option<String>, scopes: Vec<String>, login_parameter_names: Vec<String>, }
+    ClientCredential { method: Option<String>, client_secret_setting_name: Option<String>, }
+    Entra { enabled: Option<bool>, registration: EntraRegistration, login: EntraLogin, validation: Validation, is_auto_provisioned: Option<bool>, }
     EntraRegistration {
         open_id_issuer: Option<String>,
         client_id: Option<String>,
-        // These are for signing in users, which this program does not do.
         client_secret_setting_name: Option<String>,
         client_secret_certificate_thumbprint: Option<String>,
         client_secret_certificate_issuer: Option<String>,
         client_secret_certificate_subject_alternative_name: Option<String>,
     }
-    Custom { enabled: Option<bool>, registration: CustomRegistration, login: Option<Value>, validation: Validation, }
+    Custom { enabled: Option<bool>, registration: CustomRegistration, login: CustomLogin, validation: Validation, }
     CustomRegistration {
         client_id: Option<String>,
-        client_credential: Option<Value>,
+        client_credential: ClientCredential,
         open_id_connect_configuration: OpenIdConnect,
     }
     OpenIdConnect {
@@ -81,7 +102,13 @@ known! {
     Principals { identities: Vec<String>, groups: Vec<String>, }
 }
 
-/// A provider that signs in users but does not issue access tokens for other services.
+impl OAuth {
+    pub(super) fn is_used(&self) -> bool {
+        self.registration.is_some() && self.enabled != Some(false)
+    }
+}
+
+/// A provider at which people cannot sign in here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Other {

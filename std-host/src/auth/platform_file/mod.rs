@@ -1,11 +1,11 @@
 //! Reads the policy of a function platform with built-in authorization: `authsettingsV2`, either as
 //! the body of its resource or as `auth.json`. A setting that this program cannot apply stops the
-//! start. Only settings for signing in users through a browser are ignored, because MCP clients
-//! sign in at the issuer.
+//! start.
 
 mod members;
 mod once;
 mod providers;
+mod sign_in;
 
 use http::header::HeaderName;
 use members::{ForwardProxy, GlobalValidation, Settings};
@@ -14,16 +14,17 @@ use providers::{TENANTS, enabled};
 use serde_json::Value;
 
 pub use providers::IssuerSettings;
+pub use sign_in::{PlatformProvider, PlatformSignIn, ProviderKind};
 
 /// Scopes that clients are told to request, separated by commas or spaces.
 const SCOPES: &str = "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES";
 /// Whether the calling application must have a service principal in the tenant.
 const PRINCIPAL: &str = "WEBSITE_AUTH_AAD_REQUIRE_CLIENT_SERVICE_PRINCIPAL";
 
-/// The settings of a platform's policy file that are not about browsers.
+/// The settings of a platform's policy file.
 #[derive(Debug, Default)]
 pub struct PlatformFile {
-    /// The issuers, at least one.
+    /// The issuers of access tokens.
     pub policies: Vec<IssuerSettings>,
     /// Scopes that clients are told to request.
     pub scopes: Vec<String>,
@@ -31,6 +32,10 @@ pub struct PlatformFile {
     pub require_https: bool,
     /// The status for unauthenticated callers.
     pub unauthenticated: Option<u16>,
+    /// Whether people with a browser are sent to the sign-in page.
+    pub redirects_people: bool,
+    /// The sign-in of people with a browser. `None` if no provider has a secret.
+    pub sign_in: Option<PlatformSignIn>,
     /// Whether callers without a token may call tools that require no scope or role.
     pub admits_guests: bool,
     /// The header fields in which a proxy passes the public host and scheme.
@@ -54,8 +59,7 @@ impl PlatformFile {
                 "{PRINCIPAL} is set, which is not served: name the callers in allowedPrincipals instead, and remove it"
             ));
         }
-        let Settings { platform, global_validation, http_settings, identity_providers, login: _ } = match settings(text)
-        {
+        let Settings { platform, global_validation, http_settings, identity_providers, login } = match settings(text) {
             Ok(settings) => settings,
             Err(fault) => {
                 faults.push(fault);
@@ -71,12 +75,17 @@ impl PlatformFile {
         let prefix = served("httpSettings.routes.apiPrefix", http_settings.routes.api_prefix, "/.auth".to_owned());
         or_default(&mut faults, prefix);
         let (unauthenticated, admits_guests) = or_default(&mut faults, action(&global_validation));
+        let redirects_people = !admits_guests && action_is_redirect(&global_validation);
+        let redirect_to = global_validation.redirect_to_provider.as_deref();
+        let sign_in = sign_in::read(&identity_providers, &login, redirect_to, redirects_people, &variable);
         let platform = PlatformFile {
             policies: or_default(&mut faults, enabled(&identity_providers, &tenants)),
             scopes: words(SCOPES),
             // The platform requires HTTPS unless the setting says otherwise.
             require_https: http_settings.require_https != Some(false),
             unauthenticated,
+            redirects_people,
+            sign_in: or_default(&mut faults, sign_in),
             admits_guests,
             forwarded: or_default(&mut faults, forwarded(&http_settings.forward_proxy)),
         };
@@ -116,6 +125,12 @@ fn settings(text: &str) -> Result<Settings, String> {
     })
 }
 
+const REDIRECT: &str = "RedirectToLoginPage";
+
+fn action_is_redirect(validation: &GlobalValidation) -> bool {
+    validation.unauthenticated_client_action.as_deref() == Some(REDIRECT)
+}
+
 /// The status for unauthenticated callers, and whether they are admitted as guests.
 fn action(validation: &GlobalValidation) -> Result<(Option<u16>, bool), String> {
     const KEY: &str = "globalValidation.unauthenticatedClientAction";
@@ -124,11 +139,11 @@ fn action(validation: &GlobalValidation) -> Result<(Option<u16>, bool), String> 
             Err(format!("{KEY} is AllowAnonymous, and globalValidation.requireAuthentication is true: keep one"))
         }
         (Some(false), _) | (_, Some("AllowAnonymous")) => Ok((None, true)),
-        (_, None | Some("Return401")) => Ok((None, false)),
+        (_, None | Some("Return401" | REDIRECT)) => Ok((None, false)),
         (_, Some("Return403")) => Ok((Some(403), false)),
         (_, Some("Return404")) => Ok((Some(404), false)),
         (_, Some(other)) => Err(format!(
-            "{KEY} is {other:?}, which is not served: Return401, Return403, Return404 and AllowAnonymous are"
+            "{KEY} is {other:?}, which is not served: Return401, Return403, Return404, RedirectToLoginPage and AllowAnonymous are"
         )),
     }
 }
@@ -339,7 +354,7 @@ mod tests {
             ),
             (
                 entra(r#","globalValidation":{"unauthenticatedClientAction":"RedirectToLoginPage"}"#),
-                &["RedirectToLoginPage"],
+                &["RedirectToLoginPage", "clientSecretSettingName"],
             ),
             (entra(r#","globalValidation":{"excludedPaths":["/mcp/"]}"#), &["excludedPaths", "/mcp/"]),
             (entra(r#","globalValidation":{"excludedPaths":["/open/*"]}"#), &["excludedPaths", "/open/*"]),

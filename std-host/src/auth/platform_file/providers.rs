@@ -23,13 +23,13 @@ pub(super) fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Resu
         ("apple", &providers.apple),
         ("azureStaticWebApps", &providers.azure_static_web_apps),
         ("facebook", &providers.facebook),
-        ("gitHub", &providers.git_hub),
-        ("google", &providers.google),
         ("legacyMicrosoftAccount", &providers.legacy_microsoft_account),
         ("twitter", &providers.twitter),
     ];
     if let Some((name, _)) = others.iter().find(|(_, other)| other.is_used()) {
-        return Err(format!("identityProviders.{name} issues no access tokens for this server: take it away"));
+        return Err(format!(
+            "identityProviders.{name} is not served: people can sign in at Entra ID, Google, GitHub and OpenID Connect providers. Take it away"
+        ));
     }
     let mut policies = Vec::new();
     if let Some(entra) = azure_active_directory.as_ref().filter(|entra| entra.enabled != Some(false)) {
@@ -40,7 +40,12 @@ pub(super) fn enabled(providers: &IdentityProviders, tenants: &[String]) -> Resu
             policies.push(of_custom(&format!("identityProviders.customOpenIdConnectProviders.{name}"), custom)?);
         }
     }
-    if policies.is_empty() { Err("identityProviders has none that is enabled".to_owned()) } else { Ok(policies) }
+    let signs_in = providers.google.is_used() || providers.git_hub.is_used();
+    if policies.is_empty() && !signs_in {
+        Err("identityProviders has none that is enabled".to_owned())
+    } else {
+        Ok(policies)
+    }
 }
 
 fn of_entra(entra: &Entra, tenants: &[String]) -> Result<IssuerSettings, String> {
@@ -73,24 +78,29 @@ fn of_entra(entra: &Entra, tenants: &[String]) -> Result<IssuerSettings, String>
     )
 }
 
-fn of_custom(key: &str, custom: &Custom) -> Result<IssuerSettings, String> {
+/// The issuer of a custom provider. `key` is that of the provider.
+pub(super) fn issuer_of(key: &str, custom: &Custom) -> Result<String, String> {
     let OpenIdConnect { well_known_open_id_configuration: known, issuer, .. } =
         &custom.registration.open_id_connect_configuration;
     let inside = format!("{key}.registration.openIdConnectConfiguration");
     if custom.registration.open_id_connect_configuration.certification_uri.is_some() {
         return Err(format!("{inside}.certificationUri is not served: keys are found by the issuer's metadata"));
     }
-    let issuer = match (issuer, known) {
+    match (issuer, known) {
         (Some(issuer), Some(url)) if !url.starts_with(issuer.trim_end_matches('/')) => {
-            return Err(format!("{inside} names issuer {issuer} and metadata of another one, {url}: keep one of them"));
+            Err(format!("{inside} names issuer {issuer} and metadata of another one, {url}: keep one of them"))
         }
-        (Some(issuer), _) => issuer.clone(),
+        (Some(issuer), _) => Ok(issuer.clone()),
         (None, Some(url)) => url
             .strip_suffix("/.well-known/openid-configuration")
             .map(str::to_owned)
-            .ok_or(format!("{inside}.wellKnownOpenIdConfiguration must end with /.well-known/openid-configuration"))?,
-        (None, None) => return Err(format!("{inside} needs wellKnownOpenIdConfiguration or issuer")),
-    };
+            .ok_or(format!("{inside}.wellKnownOpenIdConfiguration must end with /.well-known/openid-configuration")),
+        (None, None) => Err(format!("{inside} needs wellKnownOpenIdConfiguration or issuer")),
+    }
+}
+
+fn of_custom(key: &str, custom: &Custom) -> Result<IssuerSettings, String> {
+    let issuer = issuer_of(key, custom)?;
     let client = custom.registration.client_id.clone().ok_or(format!("{key}.registration.clientId is missing"))?;
     validated(key, &custom.validation, IssuerSettings { issuer, ..IssuerSettings::default() }, client)
 }

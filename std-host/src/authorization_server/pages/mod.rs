@@ -7,7 +7,7 @@ use super::limits;
 use super::person::Person;
 use super::redirect::is_loopback;
 
-pub(super) const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// The path and the notice of a server's pages.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ fn scopes_to_choose(scopes: &[String]) -> String {
 }
 
 /// A name that a client has chosen, as it is shown: one line, without characters that change the direction of text.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     let is_directional = |char: char| matches!(char, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
     let visible = name.chars().filter(|char| !is_directional(*char));
     let visible: String = visible.map(|char| if char.is_control() { ' ' } else { char }).take(limits::NAME).collect();
@@ -135,7 +135,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// Escapes a text for HTML and for attribute values in double quotes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

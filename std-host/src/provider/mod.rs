@@ -1,36 +1,45 @@
 //! Sign-in by another issuer (OpenID Connect Core 1.0, authorization code flow).
 
+mod github;
 mod id_token;
+mod tokens;
 
-pub(super) use id_token::Identity;
+pub(crate) use id_token::Identity;
+pub(crate) use tokens::Tokens;
 
-use super::limits::PROVIDER_AGE;
 use crate::auth::InvalidIssuer;
-use crate::auth::fetch::{Client, Fetcher, Metadata, Reach, Unfetched};
+use crate::auth::fetch::{Fetcher, Metadata, Reach, Unfetched};
+use crate::auth::issuer::{Names, TENANT};
 use crate::auth::source::Source;
-use attache_core::json::without_mark;
+use crate::limits::PROVIDER_AGE;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
 use id_token::{BadIdToken, Expected};
 use reqwest::Url;
-use serde::Deserialize;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// An issuer at which people sign in, and this server's registration there: a confidential or public web application with one
 /// redirect URI, the issuer of this server followed by `/oauth/callback`.
 pub struct Upstream {
+    /// The value of `iss`, with `{tenantid}` in the place of the tenant if the issuer has many.
     issuer: String,
     client_id: String,
     client_secret: Option<String>,
     scopes: Vec<String>,
     claims: Vec<String>,
+    /// Further parameters of the request that signs a person in.
+    parameters: Vec<(String, String)>,
     reach: Reach,
     fetcher: Fetcher,
     keys: Source,
     provider: Mutex<Option<(Instant, Arc<Metadata>)>>,
+    /// The endpoints of an issuer without metadata.
+    fixed: Option<Arc<Metadata>>,
+    /// The API that describes a person, of an issuer without ID tokens.
+    api: Option<String>,
 }
 
 impl fmt::Debug for Upstream {
@@ -42,7 +51,7 @@ impl fmt::Debug for Upstream {
 
 /// Why a sign-in at the other issuer has failed.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// The issuer cannot be reached, or its answer is malformed. Another attempt may work.
     Unavailable(String),
     /// The issuer refuses this server: its registration there is wrong.
@@ -71,19 +80,11 @@ impl From<Unfetched> for Failed {
 
 /// The values of one sign-in, which the callback has to match.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
-    pub(super) state: String,
-    pub(super) nonce: String,
-    pub(super) verifier: String,
-    pub(super) redirect_uri: String,
-}
-
-/// The answer of a token endpoint: the tokens, or an error.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    id_token: Option<String>,
-    error: Option<String>,
+pub(crate) struct Attempt {
+    pub(crate) state: String,
+    pub(crate) nonce: String,
+    pub(crate) verifier: String,
+    pub(crate) redirect_uri: String,
 }
 
 /// The claims of every token, which the issuer cannot set.
@@ -96,19 +97,23 @@ impl Upstream {
     /// # Errors
     /// [`InvalidIssuer`] if `issuer` is neither an `https` URL nor an `http` URL of this machine.
     pub fn new(issuer: &str, client_id: &str) -> Result<Self, InvalidIssuer> {
-        let reach = Reach::of(issuer).filter(|reach| reach.allows(issuer));
+        let Names { server, issuer: named } = Names::of(issuer);
+        let reach = Reach::of(&server).filter(|reach| reach.allows(&server));
         let reach = reach.ok_or_else(|| InvalidIssuer { issuer: issuer.to_owned() })?;
-        let fetcher = || Fetcher::new(reach.clone(), issuer, issuer);
+        let fetcher = || Fetcher::new(reach.clone(), &server, &named);
         Ok(Self {
-            issuer: issuer.to_owned(),
             client_id: client_id.to_owned(),
             client_secret: None,
             scopes: ["openid", "profile", "email"].map(str::to_owned).into(),
             claims: Vec::new(),
+            parameters: Vec::new(),
             keys: Source::fetched(fetcher()),
             fetcher: fetcher(),
             provider: Mutex::default(),
+            fixed: None,
+            api: None,
             reach,
+            issuer: named,
         })
     }
 
@@ -127,6 +132,21 @@ impl Upstream {
         self
     }
 
+    /// Sets the scopes to request, of an issuer without ID tokens: without `openid`.
+    #[must_use]
+    pub fn scopes_alone<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds parameters to the request that signs a person in, such as `prompt` or `domain_hint`. Parameters that the protocol needs
+    /// cannot be replaced.
+    #[must_use]
+    pub fn parameters(mut self, parameters: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.parameters.extend(parameters);
+        self
+    }
+
     /// Copies these claims of ID tokens into access tokens, such as `groups`, `roles`, `tid` and `oid`. Claims that every access
     /// token has cannot be copied.
     #[must_use]
@@ -135,13 +155,13 @@ impl Upstream {
         self
     }
 
-    pub(super) fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
     /// Returns the URL to which the browser goes. It is made from nothing that the client has sent: its `prompt`, `resource` and
     /// scopes mean something else there.
-    pub(super) async fn authorization_url(&self, attempt: &Attempt) -> Result<String, Failed> {
+    pub(crate) async fn authorization_url(&self, attempt: &Attempt) -> Result<String, Failed> {
         let provider = self.provider().await?;
         let endpoint = provider.authorization_endpoint.as_deref().unwrap_or_default();
         // The browser goes there, so an issuer elsewhere must not name another scheme or this machine.
@@ -161,75 +181,90 @@ impl Upstream {
             ("code_challenge_method", "S256"),
         ];
         // The endpoint may have a query, in which no parameter may occur twice.
-        let kept: Vec<_> =
-            url.query_pairs().into_owned().filter(|(name, _)| own.iter().all(|(own, _)| own != name)).collect();
+        let is_free = |(name, _): &(String, String)| own.iter().all(|(own, _)| own != name);
+        let fixed = |(name, _): &(String, String)| self.parameters.iter().all(|(own, _)| own != name);
+        let of_endpoint = url.query_pairs().into_owned().filter(fixed);
+        let kept: Vec<_> = of_endpoint.chain(self.parameters.clone()).filter(is_free).collect();
         url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(own);
         Ok(url.into())
     }
 
     /// Whether the `iss` of a callback is that of this issuer (RFC 9207 §2.4).
-    pub(super) async fn has_sent(&self, iss: Option<&str>) -> Result<bool, Failed> {
+    pub(crate) async fn has_sent(&self, iss: Option<&str>) -> Result<bool, Failed> {
         Ok(match iss {
-            Some(iss) => iss == self.issuer,
+            Some(iss) => iss == self.issuer || id_token::is_of_tenant(&self.issuer, iss),
             None => !self.provider().await?.authorization_response_iss_parameter_supported,
         })
     }
 
-    /// Exchanges a code for the identity of the person who has signed in.
-    pub(super) async fn identity(&self, code: &str, attempt: &Attempt, now: u64) -> Result<Identity, Failed> {
-        let provider = self.provider().await?;
-        let answer = timeout(crate::limits::FETCH_TIME, self.redeem(&provider, code, attempt)).await;
-        let answer = answer.unwrap_or(Err(Failed::Unavailable("it does not answer".to_owned())))?;
-        let token = answer.id_token.ok_or_else(|| Failed::Refused("it sends no ID token".to_owned()))?;
-        let expected = Expected { issuer: &self.issuer, client_id: &self.client_id, nonce: &attempt.nonce, now };
-        let identity = id_token::verify(&token, &self.keys, &expected).await.map_err(Failed::IdToken)?;
+    /// Exchanges a code for the identity of the person who has signed in, with the configured claims.
+    pub(crate) async fn identity(&self, code: &str, attempt: &Attempt, now: u64) -> Result<Identity, Failed> {
+        let (identity, _) = self.signed_in(code, attempt, now).await?;
         Ok(identity.with_claims(&self.claims))
     }
 
-    async fn redeem(&self, provider: &Metadata, code: &str, attempt: &Attempt) -> Result<Answer, Failed> {
-        let endpoint = provider.token_endpoint.as_deref().unwrap_or_default();
-        let (form, basic) = self.token_request(provider, code, attempt);
-        let client = Client::new(&self.reach)?;
-        let (status, body) = client.post(endpoint, form, basic.as_deref()).await?;
-        let answer = serde_json::from_slice::<Answer>(without_mark(&body)).ok();
-        match (status, answer) {
-            (200, Some(answer)) if answer.error.is_none() => Ok(answer),
-            (429 | 500.., _) => Err(Failed::Unavailable(format!("its token endpoint answers with {status}"))),
-            // The error is for the log; its text never reaches a client.
-            (_, Some(Answer { error: Some(error), .. })) if error == "invalid_grant" => Err(Failed::Code),
-            (_, Some(Answer { error: Some(error), .. })) => Err(Failed::Refused(error.chars().take(64).collect())),
-            _ => Err(Failed::Unavailable(format!("its token endpoint answers with {status} and without JSON"))),
-        }
-    }
-
-    /// The form of a token request, and its `Authorization`.
-    fn token_request(&self, provider: &Metadata, code: &str, attempt: &Attempt) -> (String, Option<String>) {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs([
+    /// Exchanges a code for the identity and the tokens of the person who has signed in.
+    pub(crate) async fn signed_in(
+        &self,
+        code: &str,
+        attempt: &Attempt,
+        now: u64,
+    ) -> Result<(Identity, Tokens), Failed> {
+        let grant = [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", &attempt.redirect_uri),
             ("code_verifier", &attempt.verifier),
-        ]);
-        // OpenID Connect Discovery 1.0 §3: `client_secret_basic` if the metadata names no method.
-        let methods = &provider.token_endpoint_auth_methods_supported;
-        let is_basic = methods.is_empty() || methods.iter().any(|method| method == "client_secret_basic");
-        let basic = self.client_secret.as_ref().filter(|_| is_basic).map(|secret| self.basic(secret));
-        if basic.is_none() {
-            form.append_pair("client_id", &self.client_id);
-            form.extend_pairs(self.client_secret.iter().map(|secret| ("client_secret", secret)));
-        }
-        (form.finish(), basic)
+        ];
+        let tokens = self.request(&grant).await?.tokens(now);
+        let identity = match &self.api {
+            Some(api) => self.user(api, &tokens.access_token).await?,
+            None => {
+                let none = || Failed::Refused("it sends no ID token".to_owned());
+                let token = tokens.id_token.as_ref().ok_or_else(none)?;
+                self.holder(token, Some(&attempt.nonce), now).await?
+            }
+        };
+        Ok((identity, tokens))
     }
 
-    // RFC 6749 §2.3.1: both parts are encoded as in a form.
-    fn basic(&self, secret: &str) -> String {
-        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(&self.client_id), encoded(secret))))
+    /// Returns the person to whom a token belongs that a program has got elsewhere: an ID token for this client, or an access token
+    /// of an issuer without ID tokens that was issued to this client.
+    pub(crate) async fn presented(&self, token: &str, now: u64) -> Result<Identity, Failed> {
+        match &self.api {
+            Some(api) => self.checked_user(api, token).await,
+            None => self.holder(token, None, now).await,
+        }
+    }
+
+    async fn holder(&self, token: &str, nonce: Option<&str>, now: u64) -> Result<Identity, Failed> {
+        let expected = Expected { issuer: &self.issuer, client_id: &self.client_id, nonce, now };
+        id_token::verify(token, &self.keys, &expected).await.map_err(Failed::IdToken)
+    }
+
+    /// The id of this server at the issuer.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Whether the issuer has many tenants.
+    pub(crate) fn has_tenants(&self) -> bool {
+        self.issuer.contains(TENANT)
+    }
+
+    /// Returns the endpoint that ends the session of a browser at the issuer, if it has one (OpenID Connect RP-Initiated Logout 1.0).
+    pub(crate) async fn session_end(&self) -> Result<Option<Url>, Failed> {
+        let provider = self.provider().await?;
+        let endpoint = provider.end_session_endpoint.as_deref();
+        // The browser goes there, so an issuer elsewhere must not name another scheme or this machine.
+        Ok(endpoint.filter(|endpoint| self.reach.allows(endpoint)).and_then(|endpoint| Url::parse(endpoint).ok()))
     }
 
     /// Returns the metadata of the issuer, which is fetched again after an hour. While it cannot be fetched, the old one is used.
     async fn provider(&self) -> Result<Arc<Metadata>, Failed> {
+        if let Some(fixed) = &self.fixed {
+            return Ok(Arc::clone(fixed));
+        }
         let mut provider = self.provider.lock().await;
         if let Some((fetched, metadata)) = provider.as_ref().filter(|(fetched, _)| fetched.elapsed() < PROVIDER_AGE) {
             let _ = fetched;

@@ -1,5 +1,6 @@
 //! Verification of ID tokens (OpenID Connect Core 1.0 §3.1.3.7).
 
+use crate::auth::issuer::TENANT;
 use crate::auth::source::{Fetch, Source};
 use attache_core::auth::Jws;
 use core::fmt;
@@ -9,15 +10,17 @@ use serde_json::{Map, Value};
 /// The values that the ID token of a sign-in must have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'e> {
+    /// `{tenantid}` in it is a placeholder for the `tid` of the token.
     pub(super) issuer: &'e str,
     pub(super) client_id: &'e str,
-    pub(super) nonce: &'e str,
+    /// `None` for a token that was not requested by this server.
+    pub(super) nonce: Option<&'e str>,
     pub(super) now: u64,
 }
 
 /// Why an ID token is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum BadIdToken {
+pub(crate) enum BadIdToken {
     /// The token cannot be read, has no known key, or its signature is wrong.
     Signature(String),
     Claims,
@@ -46,11 +49,13 @@ impl fmt::Display for BadIdToken {
 
 /// The person of an ID token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Identity {
-    pub(in super::super) subject: String,
-    pub(in super::super) name: Option<String>,
+pub(crate) struct Identity {
+    /// The issuer, with its tenant.
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) name: Option<String>,
     /// The other claims.
-    pub(in super::super) claims: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
 }
 
 /// The claims that are checked. Their repetition is an error.
@@ -87,12 +92,19 @@ pub(super) async fn verify(token: &str, keys: &Source, expected: &Expected<'_>) 
     let found = keys.key(jws.kid(), Fetch::Wait, |keys| keys.find(jws.kid(), jws.alg(), |_| true)).await;
     let key = found.map_err(|denied| failed(&denied))?.key;
     let claims = jws.verify(&*key).map_err(|denied| failed(&denied))?;
-    read(claims, expected)
+    let identity = read(claims, expected)?;
+    // A key that names an issuer is valid for the tokens of that issuer alone.
+    let tenant = identity.tenant();
+    match attache_core::auth::Verify::issuer(&*key) {
+        Some(of_key) if !is_issuer(of_key, &identity.issuer, tenant) => Err(BadIdToken::Issuer),
+        _ => Ok(identity),
+    }
 }
 
 fn read(claims: &[u8], expected: &Expected<'_>) -> Result<Identity, BadIdToken> {
     let claims: Claims = serde_json::from_slice(claims).map_err(|_| BadIdToken::Claims)?;
-    if claims.iss != expected.issuer {
+    let tenant = claims.rest.get("tid").and_then(Value::as_str);
+    if !is_issuer(expected.issuer, &claims.iss, tenant) {
         return Err(BadIdToken::Issuer);
     }
     // Rules 3 to 5: this client is in the audience; if there are others, it is the authorized party.
@@ -114,7 +126,7 @@ fn read(claims: &[u8], expected: &Expected<'_>) -> Result<Identity, BadIdToken> 
         return Err(BadIdToken::NotYet);
     }
     // Rule 11: the nonce binds the token to this sign-in, so a token of another one cannot be injected.
-    if claims.nonce.as_deref() != Some(expected.nonce) {
+    if expected.nonce.is_some() && claims.nonce.as_deref() != expected.nonce {
         return Err(BadIdToken::Nonce);
     }
     // OpenID Connect Core 1.0 §2: at most 255 ASCII characters.
@@ -123,10 +135,37 @@ fn read(claims: &[u8], expected: &Expected<'_>) -> Result<Identity, BadIdToken> 
     if !is_subject {
         return Err(BadIdToken::Subject);
     }
-    Ok(Identity { subject: claims.sub, name: claims.name.or(claims.preferred_username), claims: claims.rest })
+    let mut rest = claims.rest;
+    if let Some(username) = &claims.preferred_username {
+        rest.insert("preferred_username".to_owned(), username.as_str().into());
+    }
+    let name = claims.name.or(claims.preferred_username);
+    Ok(Identity { issuer: claims.iss, subject: claims.sub, name, claims: rest })
+}
+
+/// Whether `issuer` is `pattern` with any tenant. The tenant itself is checked with the ID token.
+pub(super) fn is_of_tenant(pattern: &str, issuer: &str) -> bool {
+    let Some((front, back)) = pattern.split_once(TENANT) else { return false };
+    let tenant = issuer.strip_prefix(front).and_then(|rest| rest.strip_suffix(back));
+    is_issuer(pattern, issuer, tenant)
+}
+
+/// Whether `issuer` is `pattern`, with the tenant in the place of `{tenantid}`.
+fn is_issuer(pattern: &str, issuer: &str, tenant: Option<&str>) -> bool {
+    if !pattern.contains(TENANT) {
+        return pattern == issuer;
+    }
+    // A tenant is a GUID, so it cannot lead to another path.
+    let is_guid =
+        |tenant: &&str| tenant.len() == 36 && tenant.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    tenant.filter(is_guid).is_some_and(|tenant| pattern.replace(TENANT, tenant) == issuer)
 }
 
 impl Identity {
+    fn tenant(&self) -> Option<&str> {
+        self.claims.get("tid").and_then(Value::as_str)
+    }
+
     /// Removes all claims except these.
     pub(super) fn with_claims(mut self, names: &[String]) -> Self {
         self.claims.retain(|name, _| names.iter().any(|kept| kept == name));
@@ -139,7 +178,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const EXPECTED: Expected<'_> = Expected { issuer: "https://id.example", client_id: "gw", nonce: "n", now: 1000 };
+    const EXPECTED: Expected<'_> =
+        Expected { issuer: "https://id.example", client_id: "gw", nonce: Some("n"), now: 1000 };
 
     fn good() -> Value {
         json!({"iss": "https://id.example", "sub": "1", "aud": "gw", "exp": 1100, "iat": 990, "nonce": "n", "name": "Ada", "groups": ["a"]})
@@ -177,6 +217,24 @@ mod tests {
         claims["aud"] = many["aud"].clone();
         claims["azp"] = many["azp"].clone();
         assert!(read(claims.to_string().as_bytes(), &EXPECTED).is_ok());
+    }
+
+    #[test]
+    fn token_of_a_tenant_has_the_tenant_in_its_issuer() {
+        const TENANT: &str = "66666666-7777-8888-9999-000000000000";
+        let of_tenant = Expected { issuer: "https://id.example/{tenantid}/v2.0", ..EXPECTED };
+        for (tenant, iss, is_good) in [
+            (TENANT, format!("https://id.example/{TENANT}/v2.0"), true),
+            ("other", format!("https://id.example/{TENANT}/v2.0"), false),
+            ("other", "https://id.example/other/v2.0".to_owned(), false),
+            (TENANT, "https://id.example/{tenantid}/v2.0".to_owned(), false),
+        ] {
+            let mut claims = good();
+            claims["iss"] = json!(iss);
+            claims["tid"] = json!(tenant);
+            let expected = if is_good { Ok(()) } else { Err(BadIdToken::Issuer) };
+            assert_eq!(read(claims.to_string().as_bytes(), &of_tenant).map(|_| ()), expected, "{claims}");
+        }
     }
 
     #[test]

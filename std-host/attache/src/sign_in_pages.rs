@@ -1,0 +1,87 @@
+//! The sign-in pages of the program (`/.auth/*`), from its configuration.
+
+use super::config::{Config, ProviderConfig, Secret, SignInPages};
+use super::fault::Fault;
+use super::reach::url;
+use super::sign_in::Store;
+use attache_host::Limits;
+use attache_host::auth::ProviderKind;
+use attache_host::authorization_server::Upstream;
+use attache_host::sign_in::{Provider, SignIn};
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+/// Builds the pages.
+pub(super) fn pages(
+    config: &Config,
+    pages: &SignInPages,
+    address: Option<SocketAddr>,
+    store: &Store,
+    hosts: Vec<String>,
+    limits: &Limits,
+) -> Result<Arc<SignIn>, Fault> {
+    let seal: &[[u8; 32]] = config.seal.as_ref().map_or(&[], |Secret(keys)| keys);
+    let origin = pages.origin.clone().unwrap_or_else(|| url(address, "", config.tls.as_ref()));
+    let has_store = pages.store.is_some();
+    let providers = pages.providers.iter().map(|own| provider(own, has_store));
+    let providers: Vec<Provider> = providers.collect::<Result<_, _>>()?;
+    let fault = |error: &dyn core::fmt::Display| Fault::of(format!("auth.provider: {error}"));
+    let sign_in = SignIn::new(&origin, seal, providers).map_err(|error| fault(&error))?;
+    // A session without a life of its own ends with the token of the provider.
+    let sign_in = match pages.life {
+        Some(life) => sign_in.lifetime(life, pages.longest),
+        None => sign_in.lifetime(pages.longest, pages.longest).end_with_token(),
+    };
+    let mut sign_in = sign_in
+        .attempt_time(pages.attempt_time.unwrap_or(Duration::MAX))
+        .external_redirects(pages.redirects.clone())
+        .scopes(pages.scopes.clone())
+        .hosts(hosts)
+        .limits(limits);
+    if let Some(provider) = &pages.redirect_to {
+        sign_in = sign_in.redirect_to(provider).map_err(|error| fault(&error))?;
+    }
+    if has_store {
+        sign_in = sign_in.store(store.rows());
+    }
+    if pages.expose_tokens {
+        sign_in = sign_in.expose_tokens();
+    }
+    if pages.keep_fragments {
+        sign_in = sign_in.keep_fragments();
+    }
+    Ok(Arc::new(sign_in))
+}
+
+fn provider(own: &ProviderConfig, has_store: bool) -> Result<Provider, Fault> {
+    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    let upstream = match own.kind {
+        ProviderKind::GitHub => Upstream::github(
+            &or(&own.issuer, "https://github.com"),
+            &or(&own.api_url, "https://api.github.com"),
+            &own.client_id,
+        ),
+        ProviderKind::Google => Upstream::new(&or(&own.issuer, "https://accounts.google.com"), &own.client_id),
+        ProviderKind::OpenIdConnect | ProviderKind::Entra => Upstream::new(&own.issuer, &own.client_id),
+    };
+    let upstream =
+        upstream.map_err(|error| Fault::at(own.origin.clone(), format!("provider {:?}: {error}", own.name)))?;
+    let upstream = match &own.client_secret {
+        Some(Secret(secret)) => upstream.secret(secret),
+        None => upstream,
+    };
+    let upstream = match own.kind {
+        _ if own.scopes.is_empty() => upstream,
+        ProviderKind::GitHub => upstream.scopes_alone(&own.scopes),
+        _ => upstream.scopes(&own.scopes),
+    };
+    let mut parameters = own.parameters.clone();
+    // Google has a parameter of its own for refresh tokens, instead of the scope offline_access.
+    if own.kind == ProviderKind::Google && has_store && parameters.iter().all(|(name, _)| name != "access_type") {
+        parameters.push(("access_type".to_owned(), "offline".to_owned()));
+    }
+    let provider = Provider::new(&own.name, upstream.parameters(parameters)).label(&own.label);
+    let provider = provider.identities(own.identities.clone()).groups(own.groups.clone());
+    Ok(provider.tenants(own.tenants.clone()).domains(own.email_domains.clone()))
+}
