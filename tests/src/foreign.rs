@@ -298,13 +298,42 @@ fn person_at_the_status_page_sees_what_happens_and_tries_a_tool() {
         return;
     }
     let status = free().to_string();
-    let serve = ["serve", "--demo", "--listen", "127.0.0.1:0", "--status", &status];
+    let directory = std::env::temp_dir().join(format!("attache-status-page-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let [script, config] = ["backend.sh", "attache.toml"].map(|name| directory.join(name));
+    std::fs::write(&script, BACKEND).expect("written");
+    let text = format!(
+        "demo = true\n[status]\nmessages = true\n[[server]]\n[[server.backend]]\nname = \"there\"\n\
+         command = [\"sh\", {script:?}]\n[[server.backend]]\nname = \"down\"\nurl = \"http://127.0.0.1:1/mcp\"\n"
+    );
+    std::fs::write(&config, text).expect("written");
+    let config = config.to_str().expect("UTF-8");
+    let serve = ["serve", "--config", config, "--listen", "127.0.0.1:0", "--status", &status];
     let server = Process::start(Command::new(attache()).args(serve).stderr(Stdio::null()));
     let url = greeted(&server);
     let mut person = Command::new("node");
     person.arg(root().join("tests/foreign/status.mjs")).args([&format!("http://{status}/"), &url]);
     succeed(person);
+    let _ = std::fs::remove_dir_all(directory);
 }
+
+/// A server with a tool and a resource, which prints a secret.
+const BACKEND: &str = r#"
+echo "listening with DB_PASSWORD=hunter2" >&2
+while read -r line; do
+    id=${line#*'"id":'}; id=${id%%,*}
+    case "$line" in
+    *server/discover*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{}}}}' ;;
+    *tools/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","tools":[{"name":"t","inputSchema":{"type":"object"}}]}}' ;;
+    *templates/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","resourceTemplates":[]}}' ;;
+    *resources/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","resources":[{"uri":"a:b","name":"b"}]}}' ;;
+    *resources/read*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","contents":[{"uri":"a:b","text":"content of a:b"}]}}' ;;
+    *subscriptions/listen*) echo '{"jsonrpc":"2.0","id":'$id',"error":{"code":-32601,"message":"Method not found"}}' ;;
+    *notifications/*) ;;
+    *) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","content":[{"type":"text","text":"x"}]}}' ;;
+    esac
+done
+"#;
 
 #[test]
 fn clients_of_every_generation_are_served_by_one_server_at_the_same_time() {

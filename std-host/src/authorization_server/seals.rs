@@ -63,8 +63,13 @@ impl Seals {
 
     /// Seals a value until `expires`, in seconds since 1970. The result can be a part of a URL as it is.
     pub(crate) fn seal(&self, purpose: Purpose, expires: u64, value: &[u8]) -> String {
+        self.seal_by(0, purpose, expires, value)
+    }
+
+    /// Seals a value with the key of this index. The same values give the same text.
+    pub(crate) fn seal_by(&self, index: usize, purpose: Purpose, expires: u64, value: &[u8]) -> String {
         let (mut scratch, mut out) = (vec![0; value.len() + MARGIN], Growing::unlimited());
-        if let Some(key) = self.0.first() {
+        if let Some(key) = self.0.get(index) {
             // The buffers have room, so this cannot fail.
             let _ = key.seal(&[b"authorization server", purpose.name()], expires, value, &mut scratch, &mut out);
         }
@@ -78,6 +83,11 @@ impl Seals {
 
     /// Opens a value that was sealed for the same purpose and has not expired. Also returns when it expires.
     pub(crate) fn open(&self, purpose: Purpose, now: u64, sealed: &str) -> Option<(u64, Vec<u8>)> {
+        self.open_by(purpose, now, sealed).map(|(_, expires, value)| (expires, value))
+    }
+
+    /// As [`open`](Self::open). Also returns the index of the key.
+    pub(crate) fn open_by(&self, purpose: Purpose, now: u64, sealed: &str) -> Option<(usize, u64, Vec<u8>)> {
         let from_url = |byte| match byte {
             b'-' => Some(b'+'),
             b'_' => Some(b'/'),
@@ -87,10 +97,10 @@ impl Seals {
         let mut text: Vec<u8> = sealed.bytes().map(from_url).collect::<Option<_>>()?;
         text.resize(text.len().next_multiple_of(4), b'=');
         let mut scratch = vec![0; text.len()];
-        self.0.iter().find_map(|key| {
+        self.0.iter().enumerate().find_map(|(index, key)| {
             let binding: [&[u8]; 2] = [b"authorization server", purpose.name()];
             let (expires, value) = key.open_until(&binding, now, &text, &mut scratch)?;
-            Some((expires, value.to_vec()))
+            Some((index, expires, value.to_vec()))
         })
     }
 }
