@@ -195,7 +195,11 @@ impl Layers {
         let mut add = |key: &str, what: &str| wrong.push((key.to_owned(), what.to_owned()));
         if protection.policies.is_empty() {
             // The public origin of sign-in pages is that of auth.resource.
-            let others: &[&str] = if protection.signs_people_in { &["jwks_file", "client_id"] } else { &["jwks_file", "resource", "client_id"] };
+            let others: &[&str] = if protection.signs_people_in {
+                &["jwks_file", "client_id"]
+            } else {
+                &["jwks_file", "resource", "client_id"]
+            };
             for key in self.made(OF_POLICY, server).chain(self.made(others, server)) {
                 add(&key, "means nothing without auth.issuer");
             }
