@@ -4,6 +4,8 @@ use crate::auth::Auth;
 use crate::backend::{Backend, Backends};
 use crate::budget::Budget;
 use crate::call::{CompletionRequest, IntoToolOutput};
+#[cfg(feature = "oauth-client")]
+use crate::downstream::{Downstream, Downstreams};
 use crate::engine::Server;
 use crate::limits::Limits;
 use crate::observe::Observe;
@@ -26,6 +28,8 @@ pub struct ServerBuilder {
     has_http_sse: bool,
     server: Server,
     states: States,
+    #[cfg(feature = "oauth-client")]
+    downstreams: Downstreams,
 }
 
 /// A path that does not begin with a slash.
@@ -55,6 +59,8 @@ impl Server {
             has_http_sse: false,
             server: Self::empty(name, version),
             states: States::default(),
+            #[cfg(feature = "oauth-client")]
+            downstreams: Downstreams::default(),
         }
     }
 }
@@ -122,6 +128,25 @@ impl ServerBuilder {
     #[must_use]
     pub fn request_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
         self.server.passed.declare::<T>();
+        self
+    }
+
+    /// Lets handlers get tokens for another server by [`Ctx::token_for`], as its `resource` is named. Keeps the access tokens of
+    /// callers if the grant needs them.
+    #[cfg(feature = "oauth-client")]
+    #[must_use]
+    pub fn downstream(mut self, tokens: Downstream) -> Self {
+        self.server.keeps_caller_tokens |= tokens.needs_caller_token();
+        self.downstreams.add(tokens);
+        self
+    }
+
+    /// Keeps the verified access tokens of callers during their calls, for backends that get tokens on behalf of callers
+    /// ([`Bridge::downstream`](crate::bridge::Bridge::downstream)). Handlers cannot read them.
+    #[cfg(feature = "oauth-client")]
+    #[must_use]
+    pub const fn keep_caller_tokens(mut self) -> Self {
+        self.server.keeps_caller_tokens = true;
         self
     }
 
@@ -446,7 +471,11 @@ impl ServerBuilder {
 
     /// Finishes the server.
     pub fn build(self) -> Arc<Server> {
-        self.server.changes.share(self.states);
+        #[cfg(feature = "oauth-client")]
+        let states = self.states.with(self.downstreams);
+        #[cfg(not(feature = "oauth-client"))]
+        let states = self.states;
+        self.server.changes.share(states);
         self.server.keeps_within_budget();
         self.server.meet_neighbours();
         self.server.auth().prepare();

@@ -59,9 +59,10 @@
 //! - `authorization-server`: an OAuth authorization server, `authorization_server::AuthorizationServer`, and sign-in pages for people with
 //!   a browser, `sign_in::SignIn`.
 //! - `client`: a client for MCP servers, `client::Client`; and the supervision of child processes, `children::Supervision`.
-//! - `oauth-client`: sign-in for the client, `client::SignIn`.
+//! - `oauth-client`: sign-in for the client, `client::SignIn`; tokens for other servers, `downstream::Downstream`.
 //! - `files`: tools, prompts and resources from the files of a directory, `files::ToolFiles` and the like.
 //! - `functions`: a backend that runs function apps, `functions::App`.
+//! - `proxy`: any HTTP application behind the access checks, as it is, `proxy::Proxy`.
 //! - `metrics`: `observe::Metrics`, for Prometheus.
 //! - `traces`: `observe::Traces`, spans of OpenTelemetry.
 //!
@@ -87,6 +88,8 @@ pub mod children;
 pub mod client;
 mod clock;
 mod door;
+#[cfg(feature = "oauth-client")]
+pub mod downstream;
 mod engine;
 #[cfg(feature = "files")]
 pub mod files;
@@ -106,6 +109,8 @@ pub mod prelude;
 pub mod private_file;
 #[cfg(feature = "authorization-server")]
 mod provider;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod session;

@@ -13,6 +13,7 @@ mod device;
 mod device_log;
 mod discovery;
 mod door;
+mod downstream;
 mod endpoint;
 mod foreign;
 mod forms;

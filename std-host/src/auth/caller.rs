@@ -129,6 +129,18 @@ impl Caller {
         self.claims::<Value>()?.get_mut(name).map(Value::take)
     }
 
+    /// Returns a name for the caller that no other caller has. `None` for a guest.
+    #[cfg(feature = "client")]
+    pub(crate) fn identity(&self) -> Option<String> {
+        if let Some(key) = self.key_name() {
+            return Some(format!("key {key}"));
+        }
+        let claims: Value = self.claims()?;
+        // RFC 9068 §2.2: issuer, subject and client. A token without them is a caller of its own.
+        let parts = [&claims["iss"], &claims["sub"], &claims["client_id"], &claims["azp"]];
+        Some(if claims["sub"].is_string() { serde_json::json!(parts).to_string() } else { claims.to_string() })
+    }
+
     /// Returns the claim `sub`: the identifier of the caller, which its issuer assigns to no other
     /// caller.
     pub fn subject(&self) -> Option<String> {

@@ -22,6 +22,8 @@ mod explain;
 #[cfg(feature = "tokens")]
 #[cfg_attr(not(feature = "discovery"), path = "no_fetch.rs")]
 pub(crate) mod fetch;
+#[cfg(feature = "oauth-client")]
+pub(crate) mod inbound;
 #[cfg(feature = "tokens")]
 pub(crate) mod issuer;
 #[cfg(feature = "serve")]
@@ -249,6 +251,17 @@ impl Auth {
     pub(crate) fn keys_of<'q>(&self, query: Option<&'q str>) -> impl Iterator<Item = &'q str> {
         let pairs = query.filter(|_| self.key_in_query).unwrap_or_default().split('&');
         pairs.filter_map(|pair| pair.strip_prefix("code="))
+    }
+
+    /// Returns the access token of a caller that was verified by its token.
+    #[cfg(feature = "oauth-client")]
+    pub(crate) fn inbound(&self, who: &Authenticated<'_>, headers: &HeaderMap) -> Option<inbound::Inbound> {
+        if self.tokens.is_none() || who.claims().is_none() {
+            return None;
+        }
+        let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| inbound::Inbound::new(token.trim()))
     }
 
     pub(crate) const fn gate(&self) -> Gate {

@@ -1,6 +1,6 @@
 //! A call of the gate that runs at an upstream.
 
-use super::connection::Connection;
+use super::connection::Lent;
 use super::content;
 use super::failures::{self, Failed};
 use super::following::followed;
@@ -44,7 +44,7 @@ pub(super) async fn run(upstream: &Arc<Upstream>, call: &Call) -> Answer {
                 if pages > PAGE_ROUNDS {
                     return Answer::Failed("The person has to visit a page first, and has not done it".to_owned());
                 }
-                if let Err(reason) = super::questions::visit(upstream, call, questions).await {
+                if let Err(reason) = Box::pin(super::questions::visit(upstream, call, questions)).await {
                     return Answer::Failed(reason);
                 }
             }
@@ -66,12 +66,12 @@ const fn is_dead(error: &Error) -> bool {
 }
 
 /// Makes the call once, and forwards what comes before the result.
-async fn once(upstream: &Upstream, connection: &Arc<Connection>, call: &Call) -> Result<RawJson, Error> {
+async fn once(upstream: &Upstream, connection: &Lent, call: &Call) -> Result<RawJson, Error> {
     if let Some(level) = call.log_level() {
-        connection.log_from(level).await;
+        Box::pin(connection.log_from(level)).await;
     }
     if call.kind() == Kind::Tool && upstream.needs_task(call.name()) {
-        return tasks::run(upstream, connection, call).await;
+        return Box::pin(tasks::run(upstream, connection, call)).await;
     }
-    followed(upstream, call, connection.client.start(request(upstream, call, connection))).await
+    followed(upstream, call, connection.client.attended(request(upstream, call, connection))).await
 }

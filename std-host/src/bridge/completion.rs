@@ -27,7 +27,7 @@ pub(super) async fn run(upstream: &Arc<Upstream>, typed: &CompletionRequest, cal
         ("argument", Some(argument)),
         ("context", context(typed, connection.client.version())),
     ];
-    let mut request = described(Request::new("completion/complete"), call);
+    let mut request = described(Request::new("completion/complete"), call, &connection);
     for (name, value) in params {
         if let Some(value) = value.and_then(|value| RawJson::of(&value).ok()) {
             request = request.param(name, value);

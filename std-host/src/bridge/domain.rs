@@ -23,6 +23,9 @@ impl Profile {
     /// carry.
     // MCP 2026-07-28 basic/patterns/mrtr: a server asks only for what this request declares.
     pub(super) fn of_call(call: &Call) -> Self {
+        if call.declares_nothing() {
+            return Self(RawJson::empty_object());
+        }
         let declared = call.client_capabilities();
         let mut carried = Map::new();
         if let Some(modes) = declared["elicitation"].as_object() {
@@ -119,7 +122,7 @@ impl Domain {
         match per {
             Per::Process => Self::First,
             Per::Session => Self::of(call, false, Profile::full()),
-            Per::Caller if let Some(caller) = identity(call.caller()) => {
+            Per::Caller if let Some(caller) = call.caller().identity() => {
                 Self::User(User { caller: Some(caller), session: None, profile: Profile::full() })
             }
             Per::Auto | Per::Caller if Profile::of_call(call).is_empty() => Self::First,
@@ -128,7 +131,7 @@ impl Domain {
     }
 
     fn of(call: &Call, is_silent: bool, profile: Profile) -> Self {
-        let (caller, session) = (identity(call.caller()), call.session());
+        let (caller, session) = (call.caller().identity(), call.session());
         match (&caller, session) {
             (None, None) if !is_silent => Self::Alone(profile),
             _ => Self::User(User { caller, session, profile }),
@@ -143,17 +146,6 @@ pub(super) fn configured_name(caller: &Caller) -> Option<String> {
         return Some(key.to_owned()).filter(|key| !key.contains(' '));
     }
     Some(format!("{} {}", caller.claim("iss")?.as_str()?, caller.subject()?))
-}
-
-/// A name for the caller that no other caller has.
-fn identity(caller: &Caller) -> Option<String> {
-    if let Some(key) = caller.key_name() {
-        return Some(format!("key {key}"));
-    }
-    let claims: Value = caller.claims()?;
-    // RFC 9068 §2.2: issuer, subject and client. A token without them is a caller of its own.
-    let parts = [&claims["iss"], &claims["sub"], &claims["client_id"], &claims["azp"]];
-    Some(if claims["sub"].is_string() { json!(parts).to_string() } else { claims.to_string() })
 }
 
 /// Whether a client can be asked to send its user to a page.

@@ -9,6 +9,8 @@ use super::domain::can_visit;
 use super::json::raw_value;
 use super::upstream::{Unconnected, Upstream};
 use crate::backend::{Answer, Call, Kind};
+#[cfg(feature = "oauth-client")]
+use crate::client::OAuthError;
 use crate::client::{Error, RawJson, RpcError, Version};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -23,7 +25,10 @@ pub(super) enum Failed {
 /// The answer to a call that has no connection.
 pub(super) fn unconnected(upstream: &Upstream, reason: Unconnected) -> Answer {
     match reason {
-        Unconnected::Failed(Some(error)) => local(upstream, &error),
+        Unconnected::Failed(Some(error)) => {
+            tracing::warn!(backend = upstream.name, %error, "a call has no connection to its backend");
+            local(upstream, &error)
+        }
         Unconnected::Failed(None) => {
             failed(&format!("The backend {} is not connected yet: try again later", upstream.name), "unreachable")
         }
@@ -77,6 +82,16 @@ fn local(upstream: &Upstream, error: &Error) -> Answer {
         Error::Unreachable(_) | Error::PlainHttp | Error::Redirect(_) | Error::NoRevision(_) => {
             ("unreachable", "it cannot be reached".to_owned())
         }
+        #[cfg(feature = "oauth-client")]
+        Error::OAuth(error) if error.needs_person() => {
+            ("sign_in", "it needs the person to sign in again, or to consent".to_owned())
+        }
+        #[cfg(feature = "oauth-client")]
+        Error::OAuth(OAuthError::Unavailable { .. }) => {
+            ("unavailable", "its authorization server is unavailable: try again later".to_owned())
+        }
+        #[cfg(feature = "oauth-client")]
+        Error::OAuth(_) => ("no_token", "its authorization server has issued no usable token".to_owned()),
         Error::Unauthorized(_) => ("unauthorized", "it refuses the credential of this server (HTTP 401)".to_owned()),
         Error::Forbidden(_) => {
             ("forbidden", "it does not allow this with the credential of this server (HTTP 403)".to_owned())

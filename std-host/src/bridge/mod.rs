@@ -33,6 +33,7 @@ pub mod limits;
 mod questions;
 mod requests;
 mod sessions;
+mod status;
 mod supervisor;
 mod target;
 mod tasks;
@@ -48,6 +49,7 @@ use core::pin::Pin;
 pub use domain::Per;
 use http::{HeaderName, HeaderValue};
 use limits::Times;
+pub use status::{BridgeState, BridgeStatus};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use target::{Place, Target};
@@ -107,6 +109,22 @@ impl Bridge {
     /// Sends this credential to the upstream, only to the origin of its URL.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.target.credential = credential;
+        self
+    }
+
+    /// Makes each call with a token of its caller. The lists are fetched with this server's own token, by client credentials, unless
+    /// [`credential`](Self::credential) sets another one. The server needs
+    /// [`ServerBuilder::keep_caller_tokens`](crate::ServerBuilder::keep_caller_tokens).
+    #[cfg(feature = "oauth-client")]
+    pub fn downstream(mut self, tokens: crate::downstream::Downstream) -> Self {
+        self.target.downstream = Some(Arc::new(tokens));
+        self
+    }
+
+    /// Fetches the lists without a token, with [`downstream`](Self::downstream).
+    #[cfg(feature = "oauth-client")]
+    pub const fn anonymous_lists(mut self) -> Self {
+        self.target.anonymous_lists = true;
         self
     }
 
@@ -204,6 +222,11 @@ impl Bridge {
             State::Up(connection) => Some(connection.client.version()),
             State::Idle | State::Down { .. } => None,
         }
+    }
+
+    /// Returns the status of the bridge. `None` if it is not attached to a server, or was stopped.
+    pub fn status(&self) -> Option<BridgeStatus> {
+        self.upstream().map(|upstream| BridgeStatus::of(&upstream))
     }
 
     /// The name of the upstream for people.

@@ -2,9 +2,12 @@
 
 use super::domain::{Per, Profile};
 use super::limits::{SESSIONS, Times};
+use crate::backend::Call;
 #[cfg(unix)]
 use crate::client::SerialPort;
 use crate::client::{Client, ClientBuilder, ClientLimits, Credential, Error, ServerCommand, Verdicts, Version};
+#[cfg(feature = "oauth-client")]
+use crate::downstream::Downstream;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -38,6 +41,12 @@ pub(super) type OnEnd = Arc<dyn Fn(&Error) + Send + Sync>;
 pub(super) struct Target {
     place: Place,
     pub(super) credential: Credential,
+    /// The tokens of callers for their calls.
+    #[cfg(feature = "oauth-client")]
+    pub(super) downstream: Option<Arc<Downstream>>,
+    /// Whether the lists are fetched without a token of `downstream`.
+    #[cfg(feature = "oauth-client")]
+    pub(super) anonymous_lists: bool,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) allow_plain: bool,
     pub(super) version: Option<Version>,
@@ -61,6 +70,10 @@ impl Target {
         Self {
             place,
             credential: Credential::None,
+            #[cfg(feature = "oauth-client")]
+            downstream: None,
+            #[cfg(feature = "oauth-client")]
+            anonymous_lists: false,
             headers: Vec::new(),
             allow_plain: false,
             version: None,
@@ -94,9 +107,37 @@ impl Target {
         }
     }
 
+    /// The credential of a call, if it differs from that of the connection.
+    ///
+    /// # Errors
+    /// If the caller has no token that could be exchanged.
+    #[cfg(feature = "oauth-client")]
+    pub(super) fn credential_of(&self, call: &Call) -> Result<Option<Credential>, Error> {
+        let tokens = self.downstream.as_ref();
+        tokens.map(|tokens| tokens.of(call.caller(), call.inbound())).transpose()
+    }
+
+    #[cfg(not(feature = "oauth-client"))]
+    pub(super) const fn credential_of(&self, _: &Call) -> Result<Option<Credential>, Error> {
+        Ok(None)
+    }
+
+    /// The credential for requests that belong to no call.
+    fn own_credential(&self) -> Credential {
+        #[cfg(feature = "oauth-client")]
+        if let (Some(tokens), Credential::None, false) = (&self.downstream, &self.credential, self.anonymous_lists) {
+            return tokens.own();
+        }
+        self.credential.clone()
+    }
+
     /// Makes the first connection, with these capabilities. Starts the child process if there is one.
     pub(super) async fn connect(&self, profile: &Profile) -> Result<Client, Error> {
-        let builder = self.builder(profile);
+        self.connect_as(profile, self.own_credential()).await
+    }
+
+    async fn connect_as(&self, profile: &Profile, credential: Credential) -> Result<Client, Error> {
+        let builder = self.builder(profile, credential);
         match &self.place {
             Place::Http { url, old_transport: true } => builder.old_transport().http(url).await,
             Place::Http { url, old_transport: false } => builder.http(url).await,
@@ -115,33 +156,39 @@ impl Target {
         }
     }
 
-    /// Makes a further connection, for the caller of this name.
-    pub(super) async fn connect_for(&self, profile: &Profile, caller: Option<&str>) -> Result<Client, Error> {
+    /// Makes a further connection, for the caller of this name, with its credential if it has one of its own.
+    pub(super) async fn connect_for(
+        &self,
+        profile: &Profile,
+        caller: Option<&str>,
+        credential: Option<Credential>,
+    ) -> Result<Client, Error> {
+        let credential = credential.unwrap_or_else(|| self.own_credential());
         let own = caller.and_then(|caller| self.callers.get(caller)).into_iter().flatten();
         match &self.place {
             Place::Command(command) => {
                 let command = own.fold(command.clone(), |command, (name, value)| command.env(name, value));
-                let builder = self.builder(profile);
+                let builder = self.builder(profile, credential);
                 let is_legacy = self.is_legacy.load(Ordering::Relaxed);
                 if is_legacy { builder.known_legacy() } else { builder }.command(command).await
             }
             Place::Served { current, .. } => {
                 let url = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                self.builder(profile).http(&url.ok_or(Error::Closed)?).await
+                self.builder(profile, credential).http(&url.ok_or(Error::Closed)?).await
             }
             #[cfg(unix)]
             Place::Serial(_) => Err(Error::Unreachable("a serial line is one connection".to_owned())),
-            Place::Http { .. } => self.connect(profile).await,
+            Place::Http { .. } => self.connect_as(profile, credential).await,
         }
     }
 
-    fn builder(&self, profile: &Profile) -> ClientBuilder {
+    fn builder(&self, profile: &Profile, credential: Credential) -> ClientBuilder {
         // The upstream gets the name of the gate. The names of callers stay with the gate.
         let mut builder = Client::builder("attache", env!("CARGO_PKG_VERSION"))
             .capabilities(profile.json())
             .limits(self.limits.clone())
             .verdicts(self.verdicts.clone())
-            .credential(self.credential.clone());
+            .credential(credential);
         for (name, value) in &self.headers {
             builder = builder.header(name.clone(), value.clone());
         }

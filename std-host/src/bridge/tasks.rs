@@ -1,7 +1,7 @@
 //! Tools that run only as a task (MCP 2025-11-25 basic/utilities/tasks). The gate follows the task,
 //! and its client gets the result as that of a plain call.
 
-use super::connection::Connection;
+use super::connection::Lent;
 use super::following::followed;
 use super::json::text;
 use super::limits::{POLL_LEAST, POLL_MOST, TASK_TIME};
@@ -11,7 +11,6 @@ use crate::backend::Call;
 use crate::client::{Client, Error, RawJson, Request};
 use core::time::Duration;
 use serde_json::json;
-use std::sync::Arc;
 use tokio::time::sleep;
 
 /// Whether an upstream runs its tools as tasks. Without it, a tool that needs a task cannot be called.
@@ -20,11 +19,11 @@ pub(super) fn are_offered(client: &Client) -> bool {
 }
 
 /// Runs a call as a task, and returns the result of the task.
-pub(super) async fn run(upstream: &Upstream, connection: &Arc<Connection>, call: &Call) -> Result<RawJson, Error> {
+pub(super) async fn run(upstream: &Upstream, connection: &Lent, call: &Call) -> Result<RawJson, Error> {
     let client = &connection.client;
     let life = RawJson::of(&json!({ "ttl": TASK_TIME.as_millis() })).unwrap_or_else(|_| RawJson::empty_object());
     let created =
-        followed(upstream, call, client.start(request(upstream, call, connection).param("task", life))).await?;
+        followed(upstream, call, client.attended(request(upstream, call, connection).param("task", life))).await?;
     // The upstream may have answered at once.
     let Some(mut task) = created.member("task") else { return Ok(created) };
     let id = text(&task, "taskId").ok_or_else(|| Error::Invalid("a task without an id".to_owned()))?;
@@ -37,7 +36,7 @@ pub(super) async fn run(upstream: &Upstream, connection: &Arc<Connection>, call:
     let result = followed(
         upstream,
         call,
-        client.start(asking(Request::new("tasks/result").text("taskId", &id), upstream, call, connection)),
+        client.attended(asking(Request::new("tasks/result").text("taskId", &id), upstream, call, connection)),
     );
     let result = result.await;
     running.id = None;

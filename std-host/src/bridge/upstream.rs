@@ -5,7 +5,7 @@ use super::domain::{Domain, Per, Profile, configured_name};
 use super::sessions::Sessions;
 use super::target::Target;
 use crate::backend::Call;
-use crate::client::Error;
+use crate::client::{Credential, Error};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,8 @@ pub(super) struct Upstream {
     pub(super) sessions: Sessions,
     /// The number of calls so far.
     pub(super) calls: AtomicU64,
+    /// The number of times that the connection was made again after it had failed.
+    pub(super) restarts: AtomicU64,
     /// The tools that run only as a task.
     tasks: Mutex<BTreeSet<String>>,
     /// Notified by a call that finds the child stopped because it was idle.
@@ -58,6 +60,7 @@ impl Upstream {
             tasks: Mutex::default(),
             target,
             calls: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
             wanted: Notify::new(),
             state: watch::Sender::new(State::Down { since: Instant::now(), reason: None }),
             suspicion: Notify::new(),
@@ -69,6 +72,11 @@ impl Upstream {
     /// The connection for a call. Waits a while if the upstream is being connected again.
     pub(super) async fn connection(&self, call: &Call) -> Result<Lent, Unconnected> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let credential = self.target.credential_of(call).map_err(|error| Unconnected::Failed(Some(error)))?;
+        Ok(self.connection_as(call, credential.as_ref()).await?.with(credential))
+    }
+
+    async fn connection_as(&self, call: &Call, credential: Option<&Credential>) -> Result<Lent, Unconnected> {
         let first = self.first().await?;
         let (is_process, per) = (self.target.is_process(), self.target.per);
         // Requests of revision 2026-07-28 are independent of each other, so all callers share a
@@ -77,16 +85,29 @@ impl Upstream {
         if is_shared && first.client.version().is_modern() {
             return Ok(Lent::shared(first));
         }
+        // In a box, because a future is as large as its largest path, and most calls do not connect.
+        Box::pin(self.own_connection(first, call, credential)).await
+    }
+
+    /// A connection to an upstream of an older revision, or to a child of one caller.
+    async fn own_connection(
+        &self,
+        first: Arc<Connection>,
+        call: &Call,
+        credential: Option<&Credential>,
+    ) -> Result<Lent, Unconnected> {
+        let (is_process, per) = (self.target.is_process(), self.target.per);
         let domain = if is_process { Domain::of_process(per, call) } else { Domain::of_session(call) };
         let caller = configured_name(call.caller()).filter(|_| per == Per::Caller);
+        let connect = |profile, caller| self.connect(profile, caller, credential.cloned());
         let is_claimed = is_process && per == Per::Auto && domain != Domain::First && first.claim(&domain);
         let made = match &domain {
             Domain::First => return Ok(Lent::shared(first)),
             Domain::User(_) if is_claimed => return Ok(Lent::shared(first)),
-            Domain::User(user) => self.sessions.of(user, self.connect(&user.profile, caller.as_deref())).await,
+            Domain::User(user) => self.sessions.of(user, connect(&user.profile, caller.as_deref())).await,
             Domain::Alone(profile) => match is_claimed.then(|| first.lend()).flatten() {
-                Some(lent) => return Ok(lent),
-                None => self.sessions.alone(profile, self.connect(profile, None)).await,
+                Some(lent) if lent.is_quiet().await => return Ok(lent),
+                _ => self.sessions.alone(profile, connect(profile, None)).await,
             },
         };
         match made {
@@ -97,6 +118,9 @@ impl Upstream {
 
     /// The first connection.
     pub(super) async fn first(&self) -> Result<Arc<Connection>, Unconnected> {
+        if let State::Up(connection) = &*self.state.borrow() {
+            return Ok(Arc::clone(connection));
+        }
         let mut states = self.state.subscribe();
         let begun = Instant::now();
         loop {
@@ -117,8 +141,13 @@ impl Upstream {
 
     /// Makes a further connection, which declares `profile`. A child process gets the settings of
     /// `caller`.
-    pub(super) async fn connect(&self, profile: &Profile, caller: Option<&str>) -> Result<Connection, Error> {
-        Ok(Connection::new(self.target.connect_for(profile, caller).await?))
+    pub(super) async fn connect(
+        &self,
+        profile: &Profile,
+        caller: Option<&str>,
+        credential: Option<Credential>,
+    ) -> Result<Connection, Error> {
+        Ok(Connection::new(self.target.connect_for(profile, caller, credential).await?))
     }
 
     /// Records that a call has failed on a connection, so that the next call gets another one.

@@ -57,7 +57,7 @@ mod serial;
 mod sign_in;
 
 #[cfg(feature = "oauth-client")]
-pub use crate::oauth::OAuthError;
+pub use crate::oauth::{Demand, OAuthError};
 pub use attache_core::client::NoRevision;
 pub use attache_core::era::Version;
 pub use builder::ClientBuilder;

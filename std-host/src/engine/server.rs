@@ -27,6 +27,7 @@ use attache_core::tool::{Operation, scopes};
 use bytes::Bytes;
 use core::fmt;
 use http::Extensions;
+use http::request::Parts;
 use std::sync::Arc;
 
 /// A finished server, shared by all connections. Its offers may change; everything else is fixed.
@@ -55,6 +56,9 @@ pub struct Server {
     observers: Arc<Observers>,
     /// The types of request extensions that handlers see.
     pub(crate) passed: PassedExtensions,
+    /// Whether the access tokens of callers are kept for their calls.
+    #[cfg(feature = "oauth-client")]
+    pub(crate) keeps_caller_tokens: bool,
     /// Whether lists show only the entries that their caller may use.
     pub(crate) hides_forbidden: bool,
 }
@@ -90,6 +94,8 @@ impl Server {
             admission: Admission::new(&Limits::default()),
             observers: Arc::new(Observers::of(name)),
             passed: PassedExtensions::default(),
+            #[cfg(feature = "oauth-client")]
+            keeps_caller_tokens: false,
             hides_forbidden: false,
         }
     }
@@ -262,9 +268,21 @@ impl Server {
         Moment { server: Arc::clone(self), offers: self.changes.offers(), request }
     }
 
-    /// Like [`now`](Self::now), for an HTTP request with these extensions.
-    pub(crate) fn now_for(self: &Arc<Self>, extensions: &Extensions) -> Moment {
-        self.now_with(self.passed.of(extensions))
+    /// Like [`now`](Self::now), for an HTTP request with this head.
+    pub(crate) fn now_for(self: &Arc<Self>, head: &Parts, who: &Authenticated<'_>) -> Moment {
+        let passed = self.passed.of(&head.extensions);
+        #[cfg(feature = "oauth-client")]
+        let passed = match self.keeps_caller_tokens.then(|| self.auth().inbound(who, &head.headers)).flatten() {
+            Some(inbound) => {
+                let mut passed = passed.map(Arc::unwrap_or_clone).unwrap_or_default();
+                passed.insert(inbound);
+                Some(Arc::new(passed))
+            }
+            None => passed,
+        };
+        #[cfg(not(feature = "oauth-client"))]
+        let _ = who;
+        self.now_with(passed)
     }
 }
 
@@ -409,7 +427,7 @@ fn filled(server: &mcp::Server<'_>, reply: &Reply, body: &[u8], room: Permit) ->
 fn noted(reply: &Reply, answer: Answer, watch: &mut Watch) -> Answer {
     watch.replied(reply);
     watch.status(answer.status);
-    watch.sent(answer.bytes.len());
+    watch.sent(&answer.bytes);
     answer
 }
 

@@ -268,7 +268,7 @@ async fn serve(
         Ok(Named::Unknown) => (None, Carrier::UnknownSession(facts)),
         Err(error) => return refuse(server, Standalone::error(error, Revision::NEWEST_LEGACY), watch),
     };
-    let moment = server.now_for(&head.extensions);
+    let moment = server.now_for(head, who);
     let opened = open(&moment.server_for(who), who, carrier, &body);
     moment.opened(&opened, who, &body, &mut watch);
     let next = opened.next;

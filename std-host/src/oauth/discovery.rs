@@ -141,15 +141,20 @@ impl Issuer {
 
     /// Whether this is Entra ID.
     pub(crate) fn is_entra(&self) -> bool {
-        const HOSTS: [&str; 3] =
-            ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"];
-        Url::parse(&self.issuer).is_ok_and(|url| url.host_str().is_some_and(|host| HOSTS.contains(&host)))
+        Url::parse(&self.issuer).is_ok_and(|url| is_entra(&url))
     }
 
     /// Whether the authorization server offers refresh tokens by this scope (OpenID Connect Core 1.0 §11).
     pub(crate) fn has_offline_access(&self) -> bool {
         self.scopes_supported.iter().any(|scope| scope == "offline_access")
     }
+}
+
+/// Whether an issuer is Entra ID.
+pub(crate) fn is_entra(issuer: &Url) -> bool {
+    const HOSTS: [&str; 3] =
+        ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"];
+    issuer.host_str().is_some_and(|host| HOSTS.contains(&host))
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub enum OAuthError {
         error: String,
         /// Its description.
         description: Option<String>,
+        /// What the person has to do: `claims`, or a `suberror` of Entra ID.
+        demand: Option<Demand>,
     },
     /// The person, or the authorization server, has not allowed the access. Holds the error code.
     Denied(String),
@@ -57,11 +59,41 @@ pub enum OAuthError {
     NoPort(String),
     /// The token is not a bearer token, or has characters that a header field cannot carry.
     UnusableToken,
+    /// The caller has no access token that could be exchanged.
+    NoCallerToken,
+    /// The authorization server has issued another token than the one that was requested.
+    OtherToken(String),
     /// The tokens cannot be stored or read.
     Store(String),
 }
 
+/// What an authorization server demands of the person before it issues a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Demand {
+    /// The claims that the next sign-in has to request, as JSON.
+    pub claims: Option<String>,
+    /// The kind of the error, such as `basic_action` or `consent_required`.
+    pub suberror: Option<String>,
+}
+
 impl OAuthError {
+    /// Whether the person has to sign in again, or to consent.
+    // Entra ID: the members `claims` and `suberror` decide. The numbers in the description may change.
+    pub fn needs_person(&self) -> bool {
+        match self {
+            Self::NoCallerToken => true,
+            Self::Refused { error, demand, .. } => {
+                demand.is_some()
+                    || matches!(
+                        error.as_str(),
+                        "invalid_grant" | "interaction_required" | "login_required" | "consent_required"
+                    )
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the refresh token or the client is of no further use.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Refused { .. })
@@ -100,8 +132,12 @@ impl fmt::Display for OAuthError {
                  client id",
                 shown(issuer)
             ),
-            Self::Refused { error, description } => {
+            Self::NoCallerToken => f.write_str("the caller has no access token: sign in first"),
+            Self::OtherToken(what) => write!(f, "the authorization server has issued {}", shown(what)),
+            Self::Refused { error, description, demand } => {
                 write!(f, "the authorization server refuses: {}", shown(error))?;
+                let suberror = demand.iter().filter_map(|demand| demand.suberror.as_ref());
+                suberror.into_iter().try_for_each(|suberror| write!(f, "/{}", shown(suberror)))?;
                 description.iter().try_for_each(|text| write!(f, " ({})", shown(text)))
             }
             Self::Denied(error) => write!(f, "the sign-in was not completed: {}", shown(error)),

@@ -1,5 +1,5 @@
 //! The client side of OAuth 2.1: discovery, registration, authorization codes with PKCE, and token
-//! requests. The MCP client uses it to sign a person in.
+//! requests. The MCP client uses it to sign a person in, and a server to get tokens for other servers.
 
 mod authorization;
 mod challenge;
@@ -13,9 +13,9 @@ mod token;
 
 pub(crate) use authorization::{Attempt, Request};
 pub(crate) use challenge::Challenge;
-pub(crate) use discovery::{Issuer, Protected, issuer, protected};
-pub use error::OAuthError;
+pub(crate) use discovery::{Issuer, Protected, is_entra, issuer, protected};
+pub use error::{Demand, OAuthError};
 pub(crate) use fetch::Fetch;
 pub(crate) use loopback::Loopback;
 pub(crate) use registration::{Application, register};
-pub(crate) use token::{ClientAuth, Granted, revoke, token};
+pub(crate) use token::{ClientAuth, Granted, Method, revoke, token};

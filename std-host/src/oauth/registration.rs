@@ -77,7 +77,7 @@ pub(crate) async fn register(
             let reason = format!("it answers the registration with HTTP status {}", answer.status);
             return Err(OAuthError::Unavailable { url: endpoint.clone(), reason, retry_after: answer.retry_after });
         };
-        return Err(OAuthError::Refused { error, description: error_description });
+        return Err(OAuthError::Refused { error, description: error_description, demand: None });
     }
     let registered: Registered = answer.read(endpoint)?;
     // RFC 7591 §3.2.1: the server may choose another method than the client has asked for.

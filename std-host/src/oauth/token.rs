@@ -1,6 +1,6 @@
 //! Requests to a token endpoint (RFC 6749 §3.2), and their answers.
 
-use super::error::OAuthError;
+use super::error::{Demand, OAuthError};
 use super::fetch::{Answer, Body, Fetch};
 use super::limits::RENEW_BEFORE;
 use crate::clock::now;
@@ -86,6 +86,8 @@ pub(crate) struct Granted {
     pub(crate) refresh_token: Option<String>,
     /// The scopes, if they differ from those that were requested.
     pub(crate) scope: Option<String>,
+    /// The type of the token, in the answer to a token exchange (RFC 8693 §2.2.1).
+    pub(crate) issued_token_type: Option<String>,
 }
 
 // Tokens must not be logged.
@@ -116,8 +118,11 @@ struct Fields {
     expires_in: Option<Seconds>,
     refresh_token: Option<String>,
     scope: Option<String>,
+    issued_token_type: Option<String>,
     error: Option<String>,
     error_description: Option<String>,
+    suberror: Option<String>,
+    claims: Option<String>,
 }
 
 /// A lifetime in seconds. Some servers write it as a string.
@@ -197,7 +202,11 @@ fn read(endpoint: &str, answer: &Answer, sent: u64) -> Result<Granted, OAuthErro
     // Some servers answer errors with status 200.
     match fields.error {
         Some(error) if error == "temporarily_unavailable" || error == "slow_down" => return Err(unavailable()),
-        Some(error) => return Err(OAuthError::Refused { error, description: fields.error_description }),
+        Some(error) => {
+            let (claims, suberror) = (fields.claims, fields.suberror);
+            let demand = (claims.is_some() || suberror.is_some()).then_some(Demand { claims, suberror });
+            return Err(OAuthError::Refused { error, description: fields.error_description, demand });
+        }
         None if answer.status != 200 => return Err(unavailable()),
         None => {}
     }
@@ -208,7 +217,8 @@ fn read(endpoint: &str, answer: &Answer, sent: u64) -> Result<Granted, OAuthErro
     }
     let expires = fields.expires_in.and_then(|seconds| seconds.get()).map(|seconds| sent.saturating_add(seconds));
     let refresh_token = fields.refresh_token.filter(|token| (1..=TOKEN).contains(&token.len()));
-    Ok(Granted { access_token, expires, refresh_token, scope: fields.scope })
+    let issued_token_type = fields.issued_token_type;
+    Ok(Granted { access_token, expires, refresh_token, scope: fields.scope, issued_token_type })
 }
 
 /// Whether a header field can carry the token (RFC 6750 §2.1), in a size that servers accept.

@@ -5,6 +5,8 @@ use super::changes::Changes;
 use super::definition::Called;
 use crate::auth::Caller;
 use crate::call::{Ask, Elicited, Failure, ToolError, TraceContext, UserPage, form_of};
+#[cfg(feature = "oauth-client")]
+use crate::downstream::Downstreams;
 use crate::limits;
 use attache_core::era::Version;
 use attache_core::tool::Level;
@@ -164,6 +166,27 @@ impl Ctx {
             })
         };
         self.0.request.as_ref().and_then(|request| request.get()).ok_or_else(missing)
+    }
+
+    /// Returns a token for another server, on behalf of the caller. The server must be declared with
+    /// [`ServerBuilder::downstream`](crate::ServerBuilder::downstream). Send the token to that server alone, and keep it out of
+    /// results and logs.
+    ///
+    /// # Errors
+    /// If the caller has to sign in, the model is told so. Every other cause goes to the log.
+    #[cfg(feature = "oauth-client")]
+    pub async fn token_for(&self, resource: &str) -> Result<String, ToolError> {
+        let undeclared =
+            || ToolError::internal(format!("no tokens for {resource}: declare it with ServerBuilder::downstream"));
+        let declared = self.0.changes.state::<Downstreams>().and_then(|all| all.of(resource)).ok_or_else(undeclared)?;
+        let inbound = self.0.request.as_ref().and_then(|request| request.get());
+        declared.token_for(&self.0.caller, inbound).await.map_err(|error| match error.needs_person() {
+            true => {
+                tracing::info!(resource, %error, "the caller has to sign in for a downstream token");
+                ToolError::user(format!("A token for {resource} needs the person to sign in again, or to consent."))
+            }
+            false => ToolError::internal(error),
+        })
     }
 
     /// Returns the protocol revision of the client.

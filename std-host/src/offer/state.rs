@@ -19,6 +19,13 @@ impl States {
         assert!(before.is_none(), "there is already a state of type {}", type_name::<T>());
     }
 
+    /// Adds a value.
+    #[cfg(feature = "oauth-client")]
+    pub(crate) fn with<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.add(value);
+        self
+    }
+
     pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
         self.0.get(&TypeId::of::<T>())?.1.downcast_ref()
     }

@@ -1,5 +1,6 @@
 //! `[[server.backend]]`: the sources of tools, prompts and resources of a server.
 
+mod auth;
 mod children;
 mod environment;
 mod made;
@@ -9,6 +10,7 @@ mod schema;
 use super::policy::{self, PolicyRules};
 use crate::fault::{Fault, Faults, Origin};
 use attache_host::client::Version;
+pub(crate) use auth::BackendAuth;
 pub(crate) use children::Children;
 use core::fmt;
 use environment::environment;
@@ -27,6 +29,8 @@ pub(crate) struct Backend {
     pub(crate) prefix: String,
     pub(crate) place: Place,
     pub(crate) token_file: Option<PathBuf>,
+    /// How tokens for calls are got.
+    pub(crate) auth: Option<BackendAuth>,
     /// Header fields of each HTTP request.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) plain_http: bool,
@@ -53,6 +57,7 @@ impl Backend {
             prefix: String::new(),
             place,
             token_file: None,
+            auth: None,
             headers: Vec::new(),
             plain_http: false,
             version: None,
@@ -68,7 +73,37 @@ impl Backend {
         if let Some((file, Err(error))) = self.token_file.as_ref().map(|file| (file, std::fs::read_to_string(file))) {
             return Err(self.fault(&format!("token_file {} cannot be read: {error}", file.display())));
         }
+        if let Some(auth) = &self.auth {
+            self.downstream(auth).map(drop).map_err(|what| self.fault(&what))?;
+        }
         self.place.check().map_err(|what| self.fault(&what))
+    }
+
+    /// Whether a running backend of this configuration can stay. Policies can be replaced while it runs.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            prefix,
+            place,
+            token_file,
+            auth,
+            headers,
+            plain_http,
+            version,
+            rules: _,
+            keeps_entries,
+            children,
+            origin: _,
+        } = self;
+        (name, prefix, place, token_file, headers)
+            == (&other.name, &other.prefix, &other.place, &other.token_file, &other.headers)
+            && (auth, plain_http, version, keeps_entries, children)
+                == (&other.auth, &other.plain_http, &other.version, &other.keeps_entries, &other.children)
+    }
+
+    /// Returns the variables of child processes, by name.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &(String, OsString)> {
+        self.place.environment().iter().chain(self.children.environments())
     }
 
     /// Says what is wrong with the backend.
@@ -124,6 +159,7 @@ fn one(table: &DeTable<'_>, place: &Origin, origin: &impl Fn(usize) -> Origin) -
     let backend = Backend {
         prefix: given.prefix,
         token_file: given.token_file,
+        auth: given.auth,
         plain_http: given.plain_http,
         version: given.version,
         rules: given.rules,
@@ -145,6 +181,7 @@ struct Given {
     environment: Vec<(String, OsString)>,
     directory: Option<PathBuf>,
     token_file: Option<PathBuf>,
+    auth: Option<BackendAuth>,
     plain_http: bool,
     version: Option<Version>,
     rules: PolicyRules,
@@ -155,7 +192,7 @@ struct Given {
     children: Children,
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "name",
     "command",
     "url",
@@ -164,6 +201,7 @@ const KEYS: [&str; 14] = [
     "env",
     "cwd",
     "token_file",
+    "auth",
     "plain_http",
     "revision",
     "when_down",
@@ -218,6 +256,7 @@ impl Given {
             "env" => self.environment = environment(value)?,
             "cwd" => self.directory = Some(text()?.into()),
             "token_file" => self.token_file = Some(text()?.into()),
+            "auth" => self.auth = Some(BackendAuth::read(value)?),
             "plain_http" => {
                 self.plain_http = match value {
                     DeValue::Boolean(switch) => *switch,

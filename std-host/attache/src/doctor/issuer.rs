@@ -1,5 +1,6 @@
 //! The authorization servers that the metadata names.
 
+use super::entra::is_entra;
 use super::finding::Code;
 use super::http::NoAnswer;
 use super::metadata::Metadata;
@@ -19,20 +20,6 @@ pub(super) struct Issuer {
 
 /// Most authorization servers that are examined: metadata could name any number.
 const MOST: usize = 3;
-
-/// Whether the issuer is Microsoft Entra ID, by its host or by members that only its metadata has.
-pub(super) fn is_entra(issuer: &str, metadata: Option<&Value>) -> bool {
-    let host = Url::parse(issuer).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let of_entra = [
-        "login.microsoftonline.com",
-        "login.microsoftonline.us",
-        "login.partner.microsoftonline.cn",
-        "sts.windows.net",
-    ];
-    of_entra.contains(&host.as_str())
-        || host.ends_with(".ciamlogin.com")
-        || metadata.is_some_and(|metadata| metadata.get("tenant_region_scope").is_some())
-}
 
 impl Walk<'_> {
     /// Examines the authorization servers.
@@ -72,20 +59,6 @@ impl Walk<'_> {
         self.abilities(issuer, &metadata, known.is_entra);
         known.keys = self.keys(&metadata).await;
         known
-    }
-
-    fn form_of_entra(&mut self, url: &Url, is_entra: bool) {
-        let mut parts = url.path_segments().into_iter().flatten();
-        let (tenant, version) = (parts.next().unwrap_or_default(), parts.next());
-        if !is_entra {
-            return;
-        }
-        if ["common", "organizations", "consumers"].contains(&tenant) {
-            self.report.found(Step::Issuer, Code::IssuerManyTenants, url.as_str());
-        }
-        if version != Some("v2.0") {
-            self.report.found(Step::Issuer, Code::IssuerV1, url.as_str());
-        }
     }
 
     /// Looks for the metadata at the three places, in the order of MCP basic/authorization.

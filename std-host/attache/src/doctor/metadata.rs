@@ -1,9 +1,9 @@
 //! The metadata of the protected resource (RFC 9728).
 
 use super::challenge::{BROWSER, First};
+use super::entra::is_entra;
 use super::finding::Code;
 use super::http::{Answer, Body};
-use super::issuer::is_entra;
 use super::report::Step;
 use super::walk::Walk;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -148,21 +148,4 @@ impl Walk<'_> {
         };
         self.report.found(Step::Metadata, code, seen);
     }
-
-    /// Microsoft Entra ID accepts a `resource` only if the scopes begin with it.
-    pub(super) fn scopes_of_entra(&mut self, resource: &str, scopes: &[String]) {
-        for scope in scopes.iter().filter(|scope| !OF_OPENID.contains(&scope.as_str())) {
-            let Some((prefix, _)) = scope.rsplit_once('/') else {
-                self.report.found(Step::Metadata, Code::ScopeUnqualified, format!("the scope {scope} has no prefix"));
-                continue;
-            };
-            if prefix.trim_end_matches('/') != resource.trim_end_matches('/') {
-                let seen = format!("the scope {scope} does not begin with the resource {resource}");
-                self.report.found(Step::Metadata, Code::ScopePrefixDiffers, seen);
-            }
-        }
-    }
 }
-
-/// Scopes of OpenID Connect, which belong to no resource.
-const OF_OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];

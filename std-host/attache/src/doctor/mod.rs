@@ -3,6 +3,7 @@
 mod browser;
 mod challenge;
 mod configuration;
+mod entra;
 mod finding;
 mod http;
 mod issuer;
@@ -10,6 +11,7 @@ mod message;
 mod metadata;
 mod protocol;
 mod report;
+mod steps;
 mod token;
 mod walk;
 mod www_authenticate;

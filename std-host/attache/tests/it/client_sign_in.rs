@@ -8,23 +8,31 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A server that requires a token of an issuer for developers, and a directory for tokens.
-struct World {
+pub(crate) struct World {
     _issuer: Running,
-    server: Running,
+    pub(crate) server: Running,
     directory: PathBuf,
 }
 
 impl World {
     fn start(name: &str) -> Self {
+        Self::with(name, |_| {})
+    }
+
+    /// Starts a world whose server has further flags.
+    pub(crate) fn with(name: &str, more: impl FnOnce(&mut Command)) -> Self {
         let issuer = Running::of(attache(&["dev-issuer", "--listen", "127.0.0.1:0"]));
         let name_of = issuer.greeting.split_whitespace().find(|word| word.starts_with("http://")).expect("a URL");
-        let server = Running::with(&["--auth-issuer", name_of, "--auth-applications", "*", "--auth-scopes", "mcp.use"]);
+        let mut serve = attache(&["serve", "--listen", "127.0.0.1:0", "--auth-issuer", name_of]);
+        serve.args(["--auth-applications", "*", "--auth-scopes", "mcp.use"]).stderr(Stdio::null());
+        more(&mut serve);
+        let server = Running::logging(serve);
         let directory = std::env::temp_dir().join(format!("attache-program-sign-in-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         Self { _issuer: issuer, server, directory }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/mcp", self.server.address())
     }
 
@@ -34,14 +42,14 @@ impl World {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let Output { status, stdout, stderr } = self.command(arguments).output().expect("it runs");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         (status.code().expect("an exit status"), text(stdout), text(stderr))
     }
 
     /// Runs a command whose user presses this button on the consent page.
-    fn sign_in(&self, arguments: &[&str], decision: &str) -> (i32, String, String) {
+    pub(crate) fn sign_in(&self, arguments: &[&str], decision: &str) -> (i32, String, String) {
         let mut command = self.command(arguments);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut said = BufReader::new(child.stderr.take().expect("piped"));
@@ -58,6 +66,16 @@ impl World {
         said.read_to_string(&mut text).expect("text");
         let output = child.wait_with_output().expect("it ends");
         (output.status.code().expect("a status"), String::from_utf8(output.stdout).expect("UTF-8"), text)
+    }
+}
+
+impl World {
+    /// The kept access token.
+    pub(crate) fn token(&self) -> String {
+        let mut files = std::fs::read_dir(&self.directory).expect("there").flatten().map(|file| file.path());
+        let file = files.find(|file| file.extension().is_some_and(|name| name == "json")).expect("tokens are kept");
+        let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(file).expect("there")).expect("JSON");
+        kept["tokens"]["access_token"].as_str().expect("a token").to_owned()
     }
 }
 

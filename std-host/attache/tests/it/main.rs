@@ -12,6 +12,8 @@ mod describe;
 mod dev_issuer;
 mod doctor;
 mod documents;
+#[cfg(unix)]
+mod downstream;
 mod framing;
 #[cfg(unix)]
 mod functions;
@@ -23,6 +25,8 @@ mod functions_ending;
 mod functions_events;
 #[cfg(unix)]
 mod functions_http;
+#[cfg(unix)]
+mod functions_peers;
 #[cfg(unix)]
 mod functions_tutorial;
 #[cfg(unix)]
@@ -38,6 +42,10 @@ mod operation;
 #[cfg(target_os = "linux")]
 mod package;
 mod program;
+#[cfg(target_os = "linux")]
+mod proxy;
+#[cfg(target_os = "linux")]
+mod reload;
 #[cfg(unix)]
 mod replicas;
 mod running;

@@ -521,5 +521,10 @@ fn server_in_front_of_an_issuer_needs_a_public_name_keys_and_a_resource() {
         let server = AuthorizationServer::in_front_of(upstream, issuer, resource, keys, Arc::<MemoryRows>::default());
         assert_eq!(server.err(), Some(expected));
     }
+    // People of every tenant could sign in.
+    let many = Upstream::new("https://login.microsoftonline.com/common/v2.0", "gw").expect("an issuer");
+    let rows = Arc::<MemoryRows>::default();
+    let server = AuthorizationServer::in_front_of(many, GATE, [GATE_RESOURCE], &good, rows);
+    assert_eq!(server.err(), Some(InvalidServer::Tenants));
     assert!(Upstream::new("http://id.example", "gw").is_err());
 }

@@ -45,6 +45,7 @@ fn places() -> Value {
         "env": environment("Variables of the child: values by name, or names of variables to pass on"),
         "cwd": text("Working directory of the child"),
         "token_file": text("File with the access token that is sent to url"),
+        "auth": auth(),
         "plain_http": {"type": "boolean", "description": "Let the token travel unencrypted to another machine", "default": false},
         "revision": text("The only revision of MCP to speak with it; unset: the newest that both sides speak"),
         "when_down": {
@@ -52,6 +53,33 @@ fn places() -> Value {
             "description": "While the server is down, its entries leave the lists (hide), or stay there and fail (fail)",
             "default": "hide",
         },
+    })
+}
+
+fn auth() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["kind", "issuer", "client_id"],
+        "properties": {
+            "kind": {
+                "enum": ["client-credentials", "exchange", "on-behalf-of"],
+                "description": "As this server itself, or on behalf of the caller: token exchange (RFC 8693), or on-behalf-of of Entra ID",
+            },
+            "issuer": text("URL of the issuer of the tokens"),
+            "token_endpoint": text("URL of its token endpoint; unset: from its metadata"),
+            "client_id": text("Id of this server at the issuer"),
+            "client_secret_file": text("File with the secret of this server at the issuer"),
+            "scopes": {"type": "array", "items": {"type": "string"}, "description": "Scopes to request"},
+            "resource": text("The resource that tokens are for; unset: url"),
+            "audience": text("Name of the resource at the issuer, for token exchange"),
+            "lists": {
+                "enum": ["client-credentials", "anonymous"],
+                "description": "Fetch the lists with a token of this server, or without one; token_file comes first",
+                "default": "client-credentials",
+            },
+        },
+        "description": "Tokens for the calls to url; the token of the caller is never passed on",
     })
 }
 
