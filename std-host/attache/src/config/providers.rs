@@ -172,6 +172,11 @@ fn one(table: &DeTable<'_>, place: Origin, origin: &impl Fn(usize) -> Origin) ->
     })
 }
 
+/// Returns the kind with this name.
+pub(super) fn kind(word: &str) -> ProviderKind {
+    KINDS.iter().find(|(own, _)| *own == word).map(|(_, kind)| *kind).unwrap_or_default()
+}
+
 /// The name for people of a provider without a label.
 fn label(kind: ProviderKind, name: &str) -> String {
     match kind {
