@@ -1,14 +1,19 @@
 //! The backends of all servers: their start and end, and what readiness, metrics and the status page
 //! show of them.
 
+mod change;
+
 use super::children::supervision;
 use super::config::{Backend, Config, Made, ServerConfig};
 use super::fault::{Fault, Faults};
 use super::print::complain;
-use attache_host::backend::{Backends, BackendsUpdate, Kind, Publisher};
+use attache_host::NameTaken;
+use attache_host::backend::{Backends, Kind, Publisher};
 use attache_host::bridge::BridgeStatus;
 use attache_host::children::Supervision;
 use attache_host::client::Error;
+use change::Change;
+pub(super) use change::Changed;
 use core::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -85,7 +90,8 @@ impl Fleet {
     pub(super) async fn start(&self, config: &Config, servers: &[Backends]) -> Result<(), Fault> {
         let supervision = supervision(config);
         let mut faults = Faults::default();
-        for (endpoint, handle) in config.servers.iter().zip(servers) {
+        let bridged = config.servers.iter().zip(servers).filter(|(endpoint, _)| endpoint.proxy.is_none());
+        for (endpoint, handle) in bridged {
             let mut backends = Vec::new();
             for backend in &endpoint.backends {
                 let made = faults.or_none(self.make(backend, &supervision));
@@ -187,60 +193,6 @@ impl Fleet {
     }
 }
 
-/// The change of one server to a new configuration.
-struct Change {
-    old: Group,
-    server: attache_host::policy::Policy,
-    /// All backends of the new configuration, with their policies.
-    now: Vec<(Started, attache_host::policy::Policy)>,
-    /// Those of them that were started for it.
-    fresh: Vec<Started>,
-    removed: Vec<Started>,
-}
-
-impl Change {
-    fn update(&self) -> BackendsUpdate<'_> {
-        let mut update = BackendsUpdate::default();
-        update.server = self.server.clone();
-        update.policies = self.now.iter().map(|(started, policy)| (&started.publisher, policy.clone())).collect();
-        update.removed = self.removed.iter().map(|started| &started.publisher).collect();
-        update
-    }
-
-    /// Finds the names of new backends that other entries have.
-    fn check(&self, faults: &mut Faults) {
-        let conflicts = self.old.handle.conflicts(&self.update());
-        for ((started, _), taken) in self.now.iter().zip(conflicts) {
-            let is_fresh = self.fresh.iter().any(|fresh| fresh.config.name == started.config.name);
-            if is_fresh {
-                clashes(started, taken, faults);
-            }
-        }
-    }
-}
-
-/// The backends that a reload has changed, by name.
-#[derive(Debug, Default)]
-pub(super) struct Changed {
-    pub(super) added: Vec<String>,
-    pub(super) replaced: Vec<String>,
-    pub(super) removed: Vec<String>,
-}
-
-impl Changed {
-    fn add(&mut self, change: &Change) {
-        let has = |all: &[Started], name: &str| all.iter().any(|started| started.config.name == name);
-        for Started { config: Backend { name, .. }, .. } in &change.fresh {
-            match has(&change.removed, name) {
-                true => self.replaced.push(name.clone()),
-                false => self.added.push(name.clone()),
-            }
-        }
-        let names = change.removed.iter().map(|started| &started.config.name);
-        self.removed.extend(names.filter(|name| !has(&change.fresh, name)).cloned());
-    }
-}
-
 /// Waits shortly for backends to connect, and warns of those that do not.
 async fn connected(started: &[Started]) {
     let until = Instant::now() + CONNECT_TIME;
@@ -264,7 +216,7 @@ fn warn_of_unmatched_patterns(started: &Started) {
 }
 
 /// Collects the tools and prompts of a backend whose names are taken, and reports such resources.
-fn clashes(started: &Started, taken: Vec<attache_host::NameTaken>, faults: &mut Faults) {
+fn clashes(started: &Started, taken: Vec<NameTaken>, faults: &mut Faults) {
     for hidden in taken {
         match hidden.kind() {
             Kind::Tool | Kind::Prompt => faults.add(started.config.fault(&format!("{hidden}: set a prefix"))),
