@@ -11,7 +11,7 @@ import lies  # noqa: E402
 
 ERAS = {"modern": "2026-07-28", "legacy": "2025-11-25"}
 MOST_MEMORY = 300 << 20  # of the gate itself, after a lie of 200 MB
-LIMIT = {"the time of a call": "3s"}
+LIMIT = {"the time of a call": "3s"}  # for calls whose answer cannot be recognised
 
 
 def told(name, outcome, down):
@@ -58,10 +58,9 @@ def calls():
                 told(name, lie.outcome, down)
                 for down in ERAS.values() for name, lie in lies.CALLS.items() if over in lie.overs and era in lie.eras
             ]
-            # The time of a call bounds those that no answer is recognised for.
-            yield Scene("liars", f"lie of a server {up} over {over}", [*rows, Row("memory", memory)], up, over, options=LIMIT,
+            yield Scene("liars", f"lie of a server {up} over {over}", [*rows, Row("memory", memory)], up, over, wishes=LIMIT,
                         is_fresh=True)
-    yield Scene("liars", "lie beside other clients", [Row("", others)], options=LIMIT)
+    yield Scene("liars", "lie beside other clients", [Row("", others)], wishes=LIMIT)
 
 
 def usable(down):

@@ -27,10 +27,11 @@ class Scene:
     if `is_fresh` says so.
     """
 
-    def __init__(self, group, title, rows, revision="2026-07-28", over="stdio", flags=(), options=None, is_fresh=False):
+    def __init__(self, group, title, rows, revision="2026-07-28", over="stdio", flags=(), options=None, wishes=None,
+                 is_fresh=False):
         self.group, self.title, self.rows = group, title, rows
         self.revision, self.over, self.flags, self.options = revision, over, tuple(flags), dict(options or {})
-        self.is_fresh = is_fresh
+        self.wishes, self.is_fresh = dict(wishes or {}), is_fresh  # options that a gate may lack
 
     def name(self, row):
         return f"{self.title}: {row.name}" if row.name else self.title
@@ -75,7 +76,8 @@ class Stage:
             gate.check(scene.options, scene.over != "stdio")
             if scene.over != "stdio":
                 url = self.serve()
-            options = {name: value(self) if callable(value) else value for name, value in scene.options.items()}
+            wished = {name: value for name, value in scene.wishes.items() if name in gate.settings}
+            options = {name: value(self) if callable(value) else value for name, value in (scene.options | wished).items()}
             self.gate = Running(gate, self.directory, options, self.command(), url)
         except BaseException:
             self.close()

@@ -18,9 +18,10 @@ use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 
 impl AuthorizationServer {
-    /// The values of the sign-in with this id. All of them can be made again from the id, and by this server alone.
-    fn attempt(&self, id: [u8; 16], begun: u64) -> Attempt {
-        let sealed = |purpose| self.seals.seal(purpose, begun + CONSENT.as_secs(), &id);
+    /// The values of the sign-in with this id. All of them can be made again from the id and the index of the seal key, and by this
+    /// server alone.
+    fn attempt(&self, id: [u8; 16], begun: u64, key: usize) -> Attempt {
+        let sealed = |purpose| self.seals.seal_by(key, purpose, begun + CONSENT.as_secs(), &id);
         Attempt {
             state: sealed(Purpose::State),
             nonce: sealed(Purpose::Nonce),
@@ -49,7 +50,7 @@ pub(super) async fn leave(
         let error = OAuthError::new(ErrorCode::InvalidRequest, "state, scope and client_id are too long together");
         return Err(consent.refused(error));
     }
-    let attempt = server.attempt(consent.id, consent.begun);
+    let attempt = server.attempt(consent.id, consent.begun, 0);
     let url = upstream.authorization_url(&attempt).await.map_err(|failed| refused(approved, &failed))?;
     let mut response = answer::see_other(&url);
     for cookie in server.cookie(consent.id, consent.begun).set(&sealed, headers, OPEN_SIGN_INS) {
@@ -77,9 +78,9 @@ async fn back(
     query: &Parameters,
     now: u64,
 ) -> Result<Response, Refused> {
-    let opened = query.get("state").and_then(|state| server.seals.open(Purpose::State, now, state));
-    let (id, begun) = opened
-        .and_then(|(expires, id)| Some((id.try_into().ok()?, expires.checked_sub(CONSENT.as_secs())?)))
+    let opened = query.get("state").and_then(|state| server.seals.open_by(Purpose::State, now, state));
+    let (id, begun, key) = opened
+        .and_then(|(key, expires, id)| Some((id.try_into().ok()?, expires.checked_sub(CONSENT.as_secs())?, key)))
         .ok_or(Refused::Page(UNKNOWN))?;
     let approved = approved(server, headers, id, begun, now).ok_or(Refused::Page(NO_COOKIE))?;
     // RFC 9207 §2.4: before anything else is believed. An answer of another issuer ends here.
@@ -97,7 +98,7 @@ async fn back(
     if let Some(code) = pending(server, &approved).await? {
         return Ok(approved.consent.with_code(server, &code));
     }
-    match upstream.identity(code, &server.attempt(id, begun), now).await {
+    match upstream.identity(code, &server.attempt(id, begun, key), now).await {
         Ok(identity) => approved.finish(server, person(identity)?, now).await,
         Err(failed) => match pending(server, &approved).await? {
             Some(code) => Ok(approved.consent.with_code(server, &code)),

@@ -118,6 +118,8 @@ pub enum InvalidServer {
     SealKey,
     /// There is no resource.
     Resource,
+    /// The issuer at which people sign in has many tenants.
+    Tenants,
 }
 
 impl fmt::Display for InvalidServer {
@@ -132,6 +134,9 @@ impl fmt::Display for InvalidServer {
             }
             Self::SealKey => f.write_str("there must be a seal key"),
             Self::Resource => f.write_str("there must be a resource that tokens are for"),
+            Self::Tenants => f.write_str(
+                "the issuer at which people sign in has many tenants, so people of all of them could sign in: name the issuer of one tenant",
+            ),
         }
     }
 }
@@ -233,6 +238,9 @@ impl AuthorizationServer {
         }
         if keys.seal.is_empty() {
             return Err(InvalidServer::SealKey);
+        }
+        if upstream.has_tenants() {
+            return Err(InvalidServer::Tenants);
         }
         let signing = SigningKeys::read(keys.signing).ok_or(InvalidServer::SigningKey)?;
         let seals = Arc::new(Seals::new(keys.seal.iter().copied()));

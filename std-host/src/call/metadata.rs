@@ -2,6 +2,7 @@
 //! not read: client extensions, the trace context of the call, keys of applications.
 
 use crate::limits;
+use attache_core::json::Value as Json;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -11,20 +12,18 @@ pub(crate) struct Metadata(Bytes);
 
 impl Metadata {
     /// Creates the metadata of a call, which was read from `body`.
-    pub(crate) fn of(body: &Bytes, metadata: Option<attache_core::json::Value<'_>>) -> Self {
+    pub(crate) fn of(body: &Bytes, metadata: Option<Json<'_>>) -> Self {
         Self(metadata.map(|object| body.slice_ref(object.raw())).unwrap_or_default())
     }
 
-    /// The object as it was written; empty if there is none.
-    pub(crate) fn json(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+    /// The object, which was checked with its message. Without metadata, it has no members.
+    pub(crate) fn object(&self) -> Json<'_> {
+        Json::of_checked(&self.0)
     }
 
     /// The value of one key. The others are not parsed: a caller may have sent many.
     pub(crate) fn get(&self, key: &str) -> Option<Value> {
-        // The JSON was already checked with its message.
-        let object = attache_core::json::Value::parse(&self.0).ok()?;
-        serde_json::from_slice(object.member(key)?.raw()).ok()
+        serde_json::from_slice(self.object().member(key)?.raw()).ok()
     }
 
     /// Returns the settings that the client declares for an extension.
@@ -59,6 +58,42 @@ pub struct TraceContext {
     pub state: Option<String>,
     /// `baggage`
     pub baggage: Option<String>,
+}
+
+/// The ids of the span of a call, in the form of W3C Trace Context. They are chosen when the call begins, so that
+/// the spans of a backend are children of the exported span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanIds {
+    /// The trace that the span belongs to.
+    pub trace: [u8; 16],
+    /// The span itself.
+    pub span: [u8; 8],
+    /// Whether the client's span is in a trace that is not sampled.
+    pub(crate) is_unsampled: bool,
+}
+
+impl SpanIds {
+    /// Chooses the ids of a span below that of the client. `None` if the system gives no randomness.
+    pub(crate) fn below(client: Option<&TraceContext>) -> Option<Self> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).ok()?;
+        // W3C Trace Context §3.2.2: ids of zeros are invalid.
+        let (trace, span) = (u128::from_be_bytes(random[..16].try_into().ok()?), &random[16..]);
+        let mut parts = client.into_iter().flat_map(|client| client.parent.split('-').skip(1));
+        let known = parts.next().and_then(|trace| u128::from_str_radix(trace, 16).ok());
+        let flags = parts.nth(1).and_then(|flags| u8::from_str_radix(flags, 16).ok());
+        Some(Self {
+            trace: known.unwrap_or_else(|| trace.max(1)).to_be_bytes(),
+            span: u64::from_be_bytes(span.try_into().ok()?).max(1).to_be_bytes(),
+            is_unsampled: flags.is_some_and(|flags| flags & 1 == 0),
+        })
+    }
+
+    /// Returns `traceparent` for the server that continues the trace.
+    pub(crate) fn parent(&self) -> String {
+        let (trace, span) = (u128::from_be_bytes(self.trace), u64::from_be_bytes(self.span));
+        format!("00-{trace:032x}-{span:016x}-{:02x}", u8::from(!self.is_unsampled))
+    }
 }
 
 /// W3C Trace Context §3.2: version, trace id, parent id and flags in lower-case hexadecimal.

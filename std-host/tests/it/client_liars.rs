@@ -244,7 +244,9 @@ async fn credential_goes_to_its_own_origin_and_not_in_the_clear_to_other_machine
 }
 
 /// A peer over a pair of streams: for each line it writes what `answer` says.
-fn lines(answer: impl Fn(&str, &serde_json::Value) -> Vec<u8> + Send + 'static) -> (DuplexStream, DuplexStream) {
+pub(crate) fn lines(
+    answer: impl Fn(&str, &serde_json::Value) -> Vec<u8> + Send + 'static,
+) -> (DuplexStream, DuplexStream) {
     let (own_input, mut output) = duplex(64 * 1024);
     let (input, own_output) = duplex(64 * 1024);
     tokio::spawn(async move {

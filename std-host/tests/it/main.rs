@@ -5,9 +5,13 @@ mod authorization_server;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod client_connections;
+#[cfg(feature = "client")]
 mod client_liars;
 #[cfg(all(feature = "client", unix))]
 mod client_process;
+#[cfg(feature = "client")]
+mod client_rules;
 #[cfg(feature = "oauth-client")]
 mod client_sign_in;
 mod custom_auth;

@@ -4,6 +4,10 @@ import base64
 
 META = "io.modelcontextprotocol/"
 NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+CAPABILITIES = {
+    "tools": "tools", "prompts": "prompts", "resources": "resources", "logging": "logging", "completion": "completions",
+}
+FIRST_COMPLETIONS = ("completions", "2024-11-05")
 LEGACY_ONLY = ("initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe")
 
 
@@ -21,6 +25,11 @@ def request(session, message, reply):
     if id in (session.running if session.server.is_modern else session.ids):
         breach(session, f"{method}: the id {id!r} again")
     session.ids.add(id)
+    # MCP 2025-11-25 lifecycle, "Operation": "Only use capabilities that were successfully negotiated". 2024-11-05 has
+    # completions without a capability.
+    capability = CAPABILITIES.get(method.split("/")[0])
+    if capability not in session.server.capabilities() and capability and (capability, session.server.revision) != FIRST_COMPLETIONS:
+        breach(session, f"{method}: the server has not declared {capability}")
     (modern if session.server.is_modern else legacy)(session, method, params, reply.headers)
     if reply.headers is not None:
         accept = reply.headers.get("accept", "")

@@ -161,7 +161,7 @@ class Session:
         try:
             answer = waiting.get(timeout=PATIENCE)
         except queue.Empty:
-            raise Error(-32603, "nobody answers") from None
+            raise Error(-32603, "no answer to the question") from None
         if "error" in answer:
             raise Error(-32603, "refused: " + str(answer["error"].get("message")), answer["error"])
         return answer["result"]

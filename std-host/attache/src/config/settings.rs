@@ -97,6 +97,7 @@ impl Setting {
             None => "Server",
             Some("auth") => "Who may call",
             Some("proxy") => "Behind a proxy",
+            Some("upstream") => "Proxy mode",
             Some("limits") => "Limits",
             Some("tls") => "TLS",
             Some("seal" | "store") => "Sessions",
@@ -163,6 +164,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "660",
         "Permissions of the file of a Unix socket, in octal digits: users with write permission can connect",
     ),
+    program(
+        "watch",
+        Kind::Switch,
+        "false",
+        "Reload backends, policies and pins when the configuration file or the file of pins changes, as SIGHUP does; attache functions \
+         also loads the app again when its files change",
+    ),
     server("path", Kind::Path, "/mcp", "Path of the endpoint").basic(),
     server(
         "http_sse",
@@ -173,6 +181,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     server("name", Kind::Text, "attache", "Name by which the server introduces itself"),
     server("instructions", Kind::Text, "", "Text for the model that says how to use the server"),
+    server(
+        "mode",
+        Kind::Choice(&["mcp", "proxy"]),
+        "mcp",
+        "mcp: an MCP server with the tools of its backends. proxy: the HTTP application of its one backend, as it is, with all paths below path",
+    ),
     server("demo", Kind::Switch, "false", "Offer the demo tools echo and add").basic(),
     server("tools", Kind::List(Item::Text), "echo,add", "Demo tools to offer; naming them here is as good as demo = true"),
     server(
@@ -419,6 +433,38 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Proxies whose X-Forwarded-For names the caller: addresses, networks such as 10.0.0.0/8, or unix for connections by the \
          Unix socket",
     ),
+    server(
+        "upstream.mcp_paths",
+        Kind::List(Item::Text),
+        "",
+        "With mode = \"proxy\": paths at which the application serves MCP, such as /mcp. The first one is the URL that clients are told",
+    ),
+    server(
+        "upstream.timeout",
+        Kind::Time,
+        "240s",
+        "With mode = \"proxy\": end an exchange with the application after this time without a byte of the request or of the answer",
+    ),
+    server(
+        "upstream.upgrades",
+        Kind::Choice(&["auto", "on", "off"]),
+        "auto",
+        "With mode = \"proxy\": let clients change the protocol (WebSocket). auto: except on MCP paths. on: on all paths",
+    ),
+    server(
+        "upstream.pass_authorization",
+        Kind::Switch,
+        "false",
+        "With mode = \"proxy\": pass the field Authorization on although this server accepts tokens itself. The application can then use \
+         the tokens of its callers elsewhere",
+    ),
+    server(
+        "upstream.pass_host",
+        Kind::Switch,
+        "false",
+        "With mode = \"proxy\": pass the field Host of the client on. Otherwise the application gets its own address in Host, and that of \
+         the client in X-Forwarded-Host",
+    ),
     program("limits.body", Kind::Size, "4MiB", "Largest request body"),
     program("limits.body_time", Kind::Time, "30s", "Time in which a request body must arrive"),
     program("limits.head", Kind::Size, "64KiB", "Largest request head, at least 8KiB"),
@@ -541,6 +587,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Loopback address of a status page for a browser on this machine, such as 127.0.0.1:8081",
     )
     .alias("status"),
+    program(
+        "status.messages",
+        Kind::Switch,
+        "false",
+        "Show the JSON of the last exchanges on the status page. What looks like a secret is hidden",
+    ),
     program(
         "traces.endpoint",
         Kind::Text,

@@ -62,7 +62,20 @@ fn every_reason_of_a_refusal_is_explained_with_a_remedy_and_no_other() {
 fn metrics() -> String {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
     let free = free.to_string();
-    let server = Running::with(&["--metrics-listen", &free]);
+    // A backend that is called, and one that is down, for the metrics of backends.
+    let program = env!("CARGO_BIN_EXE_attache");
+    let file = std::env::temp_dir().join(format!("attache-documents-{}-{free}.toml", std::process::id()));
+    let text = format!(
+        "[[server]]\n[[server.backend]]\nname = \"up\"\ncommand = [{program:?}, \"serve\", \"--demo\", \"--stdio\"]\n\
+         [[server.backend]]\nname = \"down\"\nurl = \"http://127.0.0.1:1/mcp\"\n"
+    );
+    std::fs::write(&file, text).expect("written");
+    let mut command = Command::new(program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &free, "--config"]).arg(&file);
+    let server = Running::of(command);
+    let _ = std::fs::remove_file(file);
+    let call = Command::new(program).args(["call", &format!("http://{}/mcp", server.address()), "echo", "{}"]).output();
+    assert!(call.is_ok());
     let send = |address: &str, request: &str| {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.write_all(request.as_bytes()).expect("taken");
@@ -173,4 +186,36 @@ fn first_commands_of_the_readme_serve_and_call_a_tool() {
     let mut client = Command::new(env!("CARGO_BIN_EXE_attache"));
     let called = client.args(words(&call.replace("127.0.0.1:8080", server.address()))).output().expect("it runs");
     assert_eq!(String::from_utf8_lossy(&called.stdout), "3\n", "{}", String::from_utf8_lossy(&called.stderr));
+}
+
+/// The text of all Rust files in a directory, also in directories below.
+fn sources(directory: &Path) -> String {
+    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    entries
+        .map(|entry| {
+            let path = entry.expect("readable").path();
+            match path.extension().is_some_and(|extension| extension == "rs") {
+                true => std::fs::read_to_string(&path).expect("readable"),
+                false if path.is_dir() => sources(&path),
+                false => String::new(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn tests_that_the_rules_of_the_client_name_exist() {
+    let document = text("docs/client.md");
+    let rules = between(&document, "| Id | Rule | Shown by |\n|---|---|---|\n", "\n\n")[0];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let directories =
+        ["core/src/client", "std-host/src/client", "std-host/tests", "std-host/attache/tests", "tests/src"];
+    let sources: String = directories.iter().map(|directory| sources(&root.join(directory))).collect();
+    for row in rules.lines() {
+        assert!(row.contains("::") || row.contains("`tests/gate`") || row.contains("Not offered"), "no test: {row}");
+        for name in row.split('`').filter_map(|word| word.split_once("::")).map(|(_, name)| name) {
+            assert!(sources.contains(&format!("fn {name}(")), "no such test: {name}");
+        }
+    }
+    assert!(rules.lines().count() > 60, "{rules}");
 }

@@ -673,13 +673,18 @@ async fn client_that_publishes_a_document_signs_in_without_registration() {
 #[tokio::test]
 async fn document_that_breaks_a_rule_gets_a_page_with_the_reason() {
     let large = format!("{{\"client_id\":\"{}\"}}", "a".repeat(9000));
-    let rows: [(String, &str); 7] = [
+    let rows: [(String, &str); 8] = [
         (http("302 Found", "location: http://127.0.0.1:1/\r\n", ""), "status 302"),
         (http("403 Forbidden", JSON, "{}"), "status 403"),
         (http("200 OK", "content-type: text/html\r\n", "{}"), "not a JSON object"),
         (http("200 OK", JSON, "<html>"), "not a JSON object"),
         (http("200 OK", JSON, &large), "more than 8192 bytes"),
         (http("200 OK", JSON, r#"{"client_id":"http://127.0.0.1/other.json"}"#), "about another client"),
+        // A compressed body is not decompressed, so it cannot grow.
+        (
+            http("200 OK", "content-type: application/json\r\ncontent-encoding: gzip\r\n", "\u{1f}\u{8b}"),
+            "not a JSON object",
+        ),
         ("garbage".to_owned(), "cannot be fetched"),
     ];
     for (answer, words) in rows {
@@ -697,6 +702,32 @@ async fn document_that_breaks_a_rule_gets_a_page_with_the_reason() {
     })
     .await;
     assert!(World::new().open_as(&id, &[]).await.body.contains("no redirect URI"));
+}
+
+#[tokio::test]
+async fn document_that_changes_counts_from_its_next_fetch_on() {
+    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let has_changed = std::sync::Arc::<AtomicBool>::default();
+    let own = std::sync::Arc::clone(&has_changed);
+    let (id, _) = document_host(move |id| {
+        let uri = if own.load(Relaxed) { "https://other.example/" } else { REDIRECT };
+        // A byte order mark is ignored (RFC 8259 §8.1).
+        let document = format!("\u{feff}{}", json!({"client_id": id, "redirect_uris": [uri]}));
+        http("200 OK", &format!("{JSON}cache-control: max-age=60\r\n"), &document)
+    })
+    .await;
+    let mut world = World::new();
+    let page = world.open_as(&id, &[]).await;
+    has_changed.store(true, Relaxed);
+    tokio::time::pause();
+    tokio::time::advance(core::time::Duration::from_secs(61)).await;
+    tokio::time::resume();
+    // The person has agreed to the address that was on the page.
+    let code = world.allow(&page).await.parameter("code");
+    assert_eq!(world.redeem(&id, &code, &[]).await.status, 200);
+    let withdrawn = world.open_as(&id, &[]).await;
+    assert_eq!((withdrawn.status, withdrawn.headers.get(LOCATION)), (400, None));
+    assert_eq!(world.open_as(&id, &[("redirect_uri", "https://other.example/")]).await.status, 200);
 }
 
 #[tokio::test]

@@ -349,6 +349,29 @@ async fn clients_and_refresh_tokens_survive_a_restart_and_new_keys() {
 }
 
 #[tokio::test]
+async fn sign_in_that_is_under_way_survives_a_restart_with_new_keys() {
+    let (mock, mut durable) = (Mock::start().await, Durable::new());
+    let mut world = durable.world(&mock);
+    let client = world.registered().await;
+    let page = world.open_as(&client, &AT_GATE).await;
+    let sent = world.leave(&client, &mock, &[]).await;
+    durable.seal.insert(0, [2; 32]);
+    durable.signing.insert(0, new_signing_key());
+    let mut world = World { cookies: world.cookies, ..durable.world(&mock) };
+    let code = world.back(&mock, &sent, "good").await.parameter("code");
+    assert_eq!(world.redeem(&client, &code, &[]).await.status, 200);
+    let received = mock.received.lock().expect("no panic").clone();
+    let form: Vec<_> = form_urlencoded::parse(received[0].0.as_bytes()).into_owned().collect();
+    let challenge = URL_SAFE_NO_PAD.encode(attache_core::auth::digest(value(&form, "code_verifier").as_bytes()));
+    assert_eq!(challenge, value(&sent, "code_challenge"), "the issuer gets the verifier for its challenge");
+    // The page that was open before works as well.
+    let away = world.allow(&page).await;
+    world.keep_cookies(&away);
+    let sent = away.redirected(&format!("{}/authorize", mock.issuer));
+    assert_eq!(world.back(&mock, &sent, "good").await.parameter("state"), "x&y");
+}
+
+#[tokio::test]
 async fn request_that_does_not_fit_a_cookie_is_refused() {
     let (mock, durable) = (Mock::start().await, Durable::new());
     let mut world = durable.world(&mock);
@@ -373,5 +396,10 @@ fn server_in_front_of_an_issuer_needs_a_public_name_keys_and_a_resource() {
         let server = AuthorizationServer::in_front_of(upstream, issuer, resource, keys, Arc::<MemoryRows>::default());
         assert_eq!(server.err(), Some(expected));
     }
+    // People of every tenant could sign in.
+    let many = Upstream::new("https://login.microsoftonline.com/common/v2.0", "gw").expect("an issuer");
+    let rows = Arc::<MemoryRows>::default();
+    let server = AuthorizationServer::in_front_of(many, GATE, [GATE_RESOURCE], &good, rows);
+    assert_eq!(server.err(), Some(InvalidServer::Tenants));
     assert!(Upstream::new("http://id.example", "gw").is_err());
 }
