@@ -323,7 +323,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Public URL, such as https://gw.example, at which this program is itself an authorization server for its servers: clients \
          register there on their own, and people sign in at auth.server.upstream. It becomes auth.issuer",
     ),
-    program("auth.server.upstream", Kind::Text, "", "Issuer at which people sign in (OpenID Connect)"),
+    program(
+        "auth.server.upstream",
+        Kind::Text,
+        "",
+        "Issuer at which people sign in. Unset: that of Google or GitHub, if auth.server.upstream_kind names one of them",
+    ),
+    program(
+        "auth.server.upstream_kind",
+        Kind::Choice(&["oidc", "entra", "google", "github"]),
+        "oidc",
+        "Kind of that issuer: OpenID Connect, or one with habits of its own. GitHub has no ID tokens, and is asked by its API",
+    ),
+    program(
+        "auth.server.upstream_api",
+        Kind::Text,
+        "",
+        "URL of the API of a GitHub installation. Unset: https://api.github.com",
+    ),
     program(
         "auth.server.client_id",
         Kind::Text,
@@ -342,7 +359,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "auth.server.upstream_scopes",
         Kind::List(Item::Scope),
         "openid,profile,email",
-        "Scopes to request at auth.server.upstream",
+        "Scopes to request at auth.server.upstream. Unset for GitHub: read:user",
     ),
     program(
         "auth.server.claims",
@@ -355,6 +372,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::List(Item::Host),
         "",
         "Hosts of the https redirect URIs that clients may register, such as claude.ai; without this, any host, with a warning on the page",
+    ),
+    program(
+        "auth.server.tenants",
+        Kind::List(Item::Text),
+        "",
+        "Tenants (tid) whose people may sign in; *: all. An issuer of many tenants (common, organizations) needs a value",
+    ),
+    program(
+        "auth.server.recheck",
+        Kind::Span,
+        "24h",
+        "Time after which the issuer is asked again at a refresh whether it still knows the person, if it has given a refresh token \
+         (scope offline_access). 0s: never",
     ),
     program(
         "auth.server.clients_file",
