@@ -5,16 +5,8 @@ use reqwest::redirect;
 use std::sync::Arc;
 use tokio_rustls::rustls;
 
-/// Returns the builder of a client that follows no redirects, uses no proxy, and verifies
-/// certificates as the platform does. If `tls` is false, the platform's root certificates are not
-/// read, and no certificate is accepted.
-pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
-    let config = config(tls)?;
-    Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))
-}
-
-/// Returns the TLS configuration of a client that verifies certificates as the platform does. If
-/// `tls` is false, the platform's root certificates are not read, and no certificate is accepted.
+/// Returns the TLS settings of a client, which verifies certificates as the platform does. If `tls` is false, the platform's root
+/// certificates are not read, and no certificate is accepted.
 pub(crate) fn config(tls: bool) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let failed = |error: &dyn fmt::Display| error.to_string();
@@ -27,6 +19,12 @@ pub(crate) fn config(tls: bool) -> Result<rustls::ClientConfig, String> {
     } else {
         config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
     })
+}
+
+/// Returns the builder of a client that follows no redirects and uses no proxy, with the TLS settings of [`config`].
+pub(crate) fn builder(tls: bool) -> Result<reqwest::ClientBuilder, String> {
+    let config = config(tls)?;
+    Ok(reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().tls_backend_preconfigured(config))
 }
 
 /// Returns an error and its causes in one line.

@@ -293,6 +293,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// container runtimes kill it after ten seconds or more.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// Most bytes of an answer that are kept for observers: enough to see what went wrong.
+pub const ANSWER_KEPT: usize = 16 * 1024;
+
 /// Largest answer of a tool, in bytes.
 pub const RESULT: usize = 16 * 1024 * 1024;
 

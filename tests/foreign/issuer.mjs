@@ -1,6 +1,6 @@
 // A real OpenID Connect provider on a free loopback port, where anyone may sign in (see README.md).
 // Prints its URL and serves until it is killed. With CLIENT_REDIRECT, a client "gate" with the secret "secret" and this redirect URI
-// is registered.
+// is registered; CLIENT_SIGNED_OUT is the URI after a sign-out.
 
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -25,7 +25,10 @@ const provider = new Provider(issuer, {
     scopes: ['openid', 'offline_access', 'mcp.use'],
     cookies: { keys: ['only for tests'] },
     clients: process.env.CLIENT_REDIRECT
-        ? [{ client_id: 'gate', client_secret: 'secret', redirect_uris: [process.env.CLIENT_REDIRECT] }]
+        ? [{
+            client_id: 'gate', client_secret: 'secret', redirect_uris: [process.env.CLIENT_REDIRECT],
+            post_logout_redirect_uris: process.env.CLIENT_SIGNED_OUT ? [process.env.CLIENT_SIGNED_OUT] : [],
+        }]
         : [],
     claims: { openid: ['sub'], profile: ['name'] },
     conformIdTokenClaims: false,

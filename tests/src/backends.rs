@@ -4,7 +4,8 @@
 use crate::implementations::Answering;
 use crate::modern::{Client, Pipe, able};
 use ::core::time::Duration;
-use attache_host::backend::{Answer, Backend, Backends, Call, Entry, Kind, Publisher, Run};
+use attache_host::backend::{Answer, Backend, Backends, BackendsUpdate, Call, Entry, Kind, Publisher, Run};
+use attache_host::policy::Policy;
 use attache_host::{Ctx, NoArgs, Server, ServerBuilder};
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use serde_json::value::RawValue;
@@ -401,6 +402,65 @@ async fn backend_that_is_removed_is_stopped_when_its_calls_have_ended_or_after_t
             assert_eq!(pipe.hear().await["result"]["content"][0]["text"], "done");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn staged_backend_replaces_another_at_once_and_calls_of_the_old_one_run_to_their_end() {
+    const OLD: &[(Kind, &str)] = &[
+        (Kind::Tool, r#"{"name":"slow","title":"old","inputSchema":{"type":"object"}}"#),
+        (Kind::Resource, r#"{"uri":"at://there","name":"there"}"#),
+    ];
+    const NEW: &[(Kind, &str)] = &[
+        (Kind::Tool, r#"{"name":"slow","title":"new","inputSchema":{"type":"object"}}"#),
+        (Kind::Resource, r#"{"uri":"at://there","name":"there"}"#),
+    ];
+    let (old, new) = (Scripted::new(OLD), Scripted::new(NEW));
+    let server = Server::new("s", "1");
+    let backends: Backends = server.backends();
+    let first = backends.add("", Arc::new(old.clone()));
+    let mut pipe = Pipe::to(server);
+    let titles = async |pipe: &mut Pipe| {
+        pipe.ask(9, "tools/list", json!({})).await;
+        let list = loop {
+            let heard = pipe.hear().await;
+            if heard["id"] == 9 {
+                break heard;
+            }
+        };
+        let tools = list["result"]["tools"].as_array().expect("a list");
+        tools.iter().map(|tool| tool["title"].as_str().expect("a title").to_owned()).collect::<Vec<_>>()
+    };
+    let listen = json!({"notifications": {"toolsListChanged": true, "resourceSubscriptions": ["at://there"]}});
+    pipe.ask(1, "subscriptions/listen", listen).await;
+    assert_eq!(pipe.hear().await["method"], "notifications/subscriptions/acknowledged");
+    pipe.ask(2, "tools/call", json!({"name": "slow"})).await;
+    until(|| old.running.load(SeqCst) == 1).await;
+    let staged = backends.stage("", Arc::new(new.clone()));
+    assert_eq!(titles(&mut pipe).await, ["old"], "a staged backend is not seen");
+    let policies = vec![(&staged, Policy::new())];
+    let update = BackendsUpdate { policies, removed: vec![&first], ..BackendsUpdate::default() };
+    assert_eq!(backends.conflicts(&update), [vec![]]);
+    let alone = BackendsUpdate { removed: Vec::new(), ..update.clone() };
+    assert_eq!(backends.conflicts(&alone)[0].len(), 2, "without the removal, the names are taken");
+    backends.update(&update);
+    assert_eq!(pipe.hear().await["method"], "notifications/tools/list_changed");
+    assert_eq!(titles(&mut pipe).await, ["new"]);
+    old.publisher().publish(entries(OLD));
+    assert_eq!(titles(&mut pipe).await, ["new"], "a removed backend publishes nothing");
+    let watched = |backend: &Scripted| backend.watched.lock().expect("not poisoned").clone();
+    let there = "at://there".to_owned();
+    assert_eq!(watched(&old), [(there.clone(), true), (there.clone(), false)]);
+    assert_eq!(watched(&new), [(there, true)], "subscriptions follow the resource");
+    let removing = tokio::spawn(async move { backends.remove_within(&first, Duration::from_secs(60)).await });
+    loop {
+        let heard = pipe.hear().await;
+        if heard["id"] == 2 {
+            assert_eq!(heard["result"]["content"][0]["text"], "done", "{heard}");
+            break;
+        }
+    }
+    removing.await.expect("no panic");
+    assert_eq!((old.stopped.load(SeqCst), new.stopped.load(SeqCst)), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -298,13 +298,42 @@ fn person_at_the_status_page_sees_what_happens_and_tries_a_tool() {
         return;
     }
     let status = free().to_string();
-    let serve = ["serve", "--demo", "--listen", "127.0.0.1:0", "--status", &status];
+    let directory = std::env::temp_dir().join(format!("attache-status-page-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let [script, config] = ["backend.sh", "attache.toml"].map(|name| directory.join(name));
+    std::fs::write(&script, BACKEND).expect("written");
+    let text = format!(
+        "demo = true\n[status]\nmessages = true\n[[server]]\n[[server.backend]]\nname = \"there\"\n\
+         command = [\"sh\", {script:?}]\n[[server.backend]]\nname = \"down\"\nurl = \"http://127.0.0.1:1/mcp\"\n"
+    );
+    std::fs::write(&config, text).expect("written");
+    let config = config.to_str().expect("UTF-8");
+    let serve = ["serve", "--config", config, "--listen", "127.0.0.1:0", "--status", &status];
     let server = Process::start(Command::new(attache()).args(serve).stderr(Stdio::null()));
     let url = greeted(&server);
     let mut person = Command::new("node");
     person.arg(root().join("tests/foreign/status.mjs")).args([&format!("http://{status}/"), &url]);
     succeed(person);
+    let _ = std::fs::remove_dir_all(directory);
 }
+
+/// A server with a tool and a resource, which prints a secret.
+const BACKEND: &str = r#"
+echo "listening with DB_PASSWORD=hunter2" >&2
+while read -r line; do
+    id=${line#*'"id":'}; id=${id%%,*}
+    case "$line" in
+    *server/discover*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{}}}}' ;;
+    *tools/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","tools":[{"name":"t","inputSchema":{"type":"object"}}]}}' ;;
+    *templates/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","resourceTemplates":[]}}' ;;
+    *resources/list*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","resources":[{"uri":"a:b","name":"b"}]}}' ;;
+    *resources/read*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","contents":[{"uri":"a:b","text":"content of a:b"}]}}' ;;
+    *subscriptions/listen*) echo '{"jsonrpc":"2.0","id":'$id',"error":{"code":-32601,"message":"Method not found"}}' ;;
+    *notifications/*) ;;
+    *) echo '{"jsonrpc":"2.0","id":'$id',"result":{"resultType":"complete","content":[{"type":"text","text":"x"}]}}' ;;
+    esac
+done
+"#;
 
 #[test]
 fn clients_of_every_generation_are_served_by_one_server_at_the_same_time() {
@@ -467,6 +496,56 @@ fn person_signs_in_at_the_issuer_for_developers_in_a_browser_by_keys_alone() {
     let mut person = Command::new("node");
     person.arg(root().join("tests/foreign/consent.mjs")).arg(&name);
     succeed(person);
+}
+
+#[test]
+fn person_signs_in_on_the_pages_of_a_gate_at_a_provider_of_others_in_a_browser_by_keys_alone() {
+    if !host_is_built() || !there(&node_packages(), "run tests/foreign/setup") {
+        return;
+    }
+    if !there(Path::new("/usr/bin/chromium"), "apt-get install chromium") {
+        return;
+    }
+    let address = free().to_string();
+    let origin = format!("http://{address}");
+    let mut issuer = Command::new("node");
+    issuer.arg(root().join("tests/foreign/issuer.mjs")).stderr(Stdio::null());
+    issuer.env("CLIENT_REDIRECT", format!("{origin}/.auth/login/company/callback"));
+    issuer.env("CLIENT_SIGNED_OUT", format!("{origin}/.auth/logout/done"));
+    let issuer = Process::start(&mut issuer);
+    let name = String::from_utf8(issuer.receive()).expect("UTF-8");
+    let directory = std::env::temp_dir().join(format!("attache-pages-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let provider = |provider: &str| {
+        format!(
+            "[[auth.provider]]\nname = {provider:?}\nkind = \"oidc\"\nissuer = {:?}\nclient_id = \"gate\"\nclient_secret_file = {:?}\n",
+            name.trim(),
+            file("client.secret")
+        )
+    };
+    let configuration = format!(
+        "listen = {address:?}\ndemo = true\n[auth]\nunauthenticated = \"sign-in\"\n[auth.session]\nexpose_tokens = true\n\
+         [seal]\nkey_file = {:?}\n[store]\nfile = {:?}\n{}{}",
+        file("seal.key"),
+        file("store.redb"),
+        provider("company"),
+        provider("other"),
+    );
+    std::fs::write(file("attache.toml"), configuration).expect("written");
+    let make = format!(
+        "umask 077 && cd {} && openssl rand -hex 32 >seal.key && echo secret >client.secret",
+        directory.display()
+    );
+    assert!(Command::new("sh").args(["-c", &make]).status().expect("sh").success());
+    let server = Process::start(
+        Command::new(attache()).args(["serve", "--config", &file("attache.toml")]).stderr(Stdio::null()),
+    );
+    greeted(&server);
+    let mut person = Command::new("node");
+    person.arg(root().join("tests/foreign/pages.mjs")).arg(&origin);
+    succeed(person);
+    std::fs::remove_dir_all(&directory).expect("it is there");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 // The file is included by path, so that the fuzz target does not build the host.
 #[path = "../../../std-host/src/auth/platform_file/mod.rs"]
-#[expect(unreachable_pub, reason = "public in the host")]
+#[expect(dead_code, unreachable_pub, unused_imports, reason = "public in the host, and used there")]
 mod platform_file;
 
 use platform_file::PlatformFile;

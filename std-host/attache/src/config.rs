@@ -4,6 +4,7 @@
 mod backend;
 mod checks;
 mod flags;
+mod given;
 mod layers;
 mod names;
 mod paths;
@@ -11,6 +12,7 @@ mod pins;
 mod policy;
 mod protection;
 mod providers;
+mod proxy;
 mod schema;
 mod secret;
 mod settings;
@@ -22,12 +24,13 @@ pub(super) use backend::{Backend, Children, Made, Place, Program, revision};
 #[cfg(not(feature = "traces"))]
 pub(super) use checks::NO_TRACES;
 pub(super) use flags::Flags;
-pub(super) use layers::Layers;
+pub(super) use layers::{Effective, Layers};
 pub(super) use paths::METADATA;
 pub(super) use pins::{BackendId, Definitions, PinsFile, word};
 pub(super) use policy::PolicyRules;
 pub(super) use protection::Protection;
 pub(super) use providers::ProviderConfig;
+pub(super) use proxy::{ProxyConfig, RouteAccess, RouteRule, Upgrades};
 pub(super) use schema::schema;
 pub(super) use secret::Secret;
 pub(super) use settings::basic as basic_settings;
@@ -52,7 +55,7 @@ use attache_host::serve::{Proxies, TlsFiles};
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The typed configuration of the program.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ pub(super) struct Config {
     pub(super) audit: Option<AuditLog>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) status: Option<SocketAddr>,
+    /// Whether the status page shows the JSON of exchanges.
+    pub(super) status_messages: bool,
     pub(super) traces: Option<String>,
     pub(super) proxies: Proxies,
     /// The key file that is administered over HTTP.
@@ -85,8 +90,14 @@ pub(super) struct Config {
     pub(super) pins: PinsFile,
     /// The settings that are not at their default, for the position of faults that are found later.
     pub(super) written: Vec<Written>,
+    /// The values of all settings, to find those that a reload cannot change.
+    pub(super) settings: Vec<Effective>,
     pub(super) listen_origin: Origin,
     pub(super) children: ChildLimits,
+    /// Whether a changed file is read again without a signal.
+    pub(super) watch: bool,
+    /// The configuration file, which may not exist yet.
+    pub(super) file: PathBuf,
 }
 
 /// The limits of all child processes together.
@@ -96,7 +107,7 @@ pub(super) struct ChildLimits {
     /// The directory of the state file. `None` for the directory of the service or of the user.
     pub(super) state_directory: Option<PathBuf>,
     /// The one supervision of the program, once a child needs it.
-    pub(super) supervision: OnceLock<Supervision>,
+    pub(super) supervision: Arc<OnceLock<Supervision>>,
 }
 
 /// The configuration of one server: its `[[server]]` table, or the top-level settings if no such
@@ -113,6 +124,8 @@ pub struct ServerConfig {
     pub(super) origins: Vec<String>,
     pub(super) protection: Protection,
     pub(super) backends: Vec<Backend>,
+    /// The settings of a proxy. `None` for an MCP server.
+    pub(super) proxy: Option<ProxyConfig>,
     /// The policy for everything that the server offers.
     rules: PolicyRules,
     path_origin: Origin,
@@ -151,6 +164,11 @@ impl ServerConfig {
         self.rules.policy()
     }
 
+    /// Whether the server has rules of a policy.
+    pub(super) const fn has_policy(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// Returns the name that the server reports to clients (`name`).
     #[must_use]
     pub fn name(&self) -> &str {
@@ -170,6 +188,12 @@ impl ServerConfig {
 
     pub(super) const fn path_origin(&self) -> &Origin {
         &self.path_origin
+    }
+
+    /// The path of the URL that clients are told: the first MCP path of a proxy, or the path of the endpoint.
+    pub(super) fn resource_path(&self) -> String {
+        let mcp = self.proxy.as_ref().and_then(|proxy| proxy.mcp_paths.first());
+        mcp.map_or_else(|| self.path.clone(), |pattern| pattern.literal_start())
     }
 
     /// Returns the path of the endpoint (`path`), with its leading slash.
@@ -290,6 +314,10 @@ impl Layers {
     fn typed_with(&self, pins: PinsFile, faults: &mut Faults) -> Config {
         let config = Config {
             written: self.written(),
+            settings: self.effective(),
+            watch: self.text("watch") == "true",
+            file: self.path.clone().unwrap_or_else(|| FILE.into()),
+            status_messages: self.text("status.messages") == "true",
             listen_origin: self.given("listen", None).origin,
             listen: value::listen(&self.text("listen"))
                 .unwrap_or(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))),
@@ -321,7 +349,7 @@ impl Layers {
                 state_directory: Some(self.text("children.state_dir"))
                     .filter(|text| !text.is_empty())
                     .map(PathBuf::from),
-                supervision: OnceLock::new(),
+                supervision: Arc::default(),
             },
         };
         faults.or_default(config.check_paths());
@@ -334,7 +362,7 @@ impl Layers {
         let all = SETTINGS.iter().flat_map(|setting| servers().map(move |server| (setting, self.get(setting, server))));
         let written = all.filter(|(_, given)| given.origin != Origin::Default);
         written
-            .map(|(setting, layers::Given { texts, origin })| {
+            .map(|(setting, given::Given { texts, origin })| {
                 let file = texts.into_iter().next().filter(|_| setting.kind == Kind::File);
                 Written { key: setting.key, file, origin }
             })
@@ -397,9 +425,12 @@ impl Layers {
                 let what = format!("there is no tool {unknown:?}: choose from {}", TOOLS.join(", "));
                 faults.add(Fault::at(self.given("tools", number).origin, what));
             }
+            let backends = number.map(|number| self.backends(number)).unwrap_or_default();
+            let proxy = faults.or_default(self.proxy(number, &backends));
             match self.protection(number) {
                 Err(fault) => faults.add(fault),
                 Ok(protection) => endpoints.push(ServerConfig {
+                    proxy,
                     path: text("path").unwrap_or_default(),
                     http_sse: text("http_sse").as_deref() == Some("true"),
                     name: text("name").unwrap_or_default(),
@@ -408,7 +439,7 @@ impl Layers {
                     hosts: texts("allow_host"),
                     origins: texts("allow_origin"),
                     protection,
-                    backends: number.map(|number| self.backends(number)).unwrap_or_default(),
+                    backends,
                     rules: self.rules(number),
                     path_origin: self.given("path", number).origin,
                     resource_origin: self.given("auth.resource", number).origin,
@@ -418,7 +449,7 @@ impl Layers {
         endpoints
     }
 
-    fn given(&self, key: &str, server: Option<usize>) -> layers::Given {
+    fn given(&self, key: &str, server: Option<usize>) -> given::Given {
         let setting = SETTINGS.iter().find(|setting| setting.key == key);
         self.get(setting.expect("a key of the table"), server)
     }

@@ -157,6 +157,16 @@ impl Faults {
         })
     }
 
+    /// Returns the value. For a fault, collects it.
+    pub(super) fn or_none<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.add(fault)).ok()
+    }
+
+    /// Whether there is no fault.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds the causes of a fault, without duplicates.
     pub(super) fn add(&mut self, fault: Fault) {
         for cause in fault.0 {

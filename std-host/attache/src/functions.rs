@@ -1,19 +1,22 @@
 //! `attache functions`: runs a function app, whose MCP triggers become tools, resources and prompts.
 
+mod handler;
 mod http;
 mod new;
 
 use super::children;
-use super::config::{Config, ServerConfig};
+use super::config::{Config, Layers, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
 use super::print::{complain, print, say};
 use super::problem::Problem;
+use super::reload::Read;
 use super::serve::Serve;
 use super::settings::Settings;
 use attache_core::auth::Gate;
 use attache_host::Server;
 use attache_host::backend::{Backend, Kind};
-use attache_host::functions::{App, AppBuilder, HostFile, StartError, WithHeadersLayer};
+use attache_host::functions::{App, AppBuilder, HostFile, HttpLevel, StartError, WithHeadersLayer};
+use attache_host::proxy::AppCommand;
 use axum::Router;
 use clap::{Args, Subcommand};
 use core::cell::{Cell, OnceCell};
@@ -25,8 +28,9 @@ use std::sync::Arc;
 /// Run a function app, as it is, without its platform: its MCP triggers become tools, resources and prompts
 ///
 /// DIR has the host.json of the app, and its code in Python (v2 model) or Node.js (v4 model), or the build output of
-/// a .NET isolated app. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
-/// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise.
+/// a .NET isolated app. An app whose host.json has the profile mcp-custom-handler, or routes for its custom handler, is a server
+/// of its own: its handler is started, and gets the requests as they are. Every setting of `attache serve` holds here too, such as keys, tokens and TLS. The server
+/// listens on 127.0.0.1:7071 at /runtime/webhooks/mcp unless told otherwise; a handler has its own paths.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Functions {
@@ -36,10 +40,6 @@ pub(super) struct Functions {
     /// Directory of the function app
     #[arg(value_name = "DIR", required = true)]
     directory: Option<PathBuf>,
-
-    /// Load the app again when its files change, without dropping calls
-    #[arg(long, help_heading = "Function app")]
-    watch: bool,
 
     /// Directory of the platform's worker for the language of the app (it has a worker.config.json); without it, an
     /// installed one is looked for, and then the worker of this program is used
@@ -75,9 +75,14 @@ impl Functions {
             return new.run();
         }
         let builder = self.builder()?;
-        let config = config(&self.serve.settings, self.directory(), builder.host())?;
+        let layers = self.serve.settings.layers()?;
+        if let Some(routes) = builder.host().handler_routes() {
+            return self.run_handler(&builder, layers, &routes);
+        }
+        let config = config(layers, self.directory(), builder.host())?;
         check_key(&config, builder.host())?;
         let config = self.serve.with_tools(config)?;
+        let read = self.reader(builder.host().clone());
         let version = builder.host().server_version.clone().unwrap_or_else(|| "1.0.0".to_owned());
         let (access, limit) = (http::Access::of(&config), config.limits.body);
         let (app, doors) = (OnceCell::new(), Cell::new(None));
@@ -94,7 +99,7 @@ impl Functions {
             print_entries(&started);
             // The file of keys is watched by a task.
             doors.set(Some(access.doors()?));
-            if self.watch {
+            if config.watch {
                 tokio::spawn(App::clone(&started).watch());
             }
             // It is set only here.
@@ -105,7 +110,29 @@ impl Functions {
             (Some(app), Some(doors)) => http::add(router.layer(WithHeadersLayer), app, doors, limit),
             _ => router,
         };
-        self.serve.run_after(&config, &make, start, &wrap)
+        self.serve.run_after(&config, read, &make, start, &wrap)
+    }
+
+    /// Serves an app whose custom handler is a server of its own.
+    fn run_handler(self, app: &AppBuilder, layers: Layers, routes: &[(String, HttpLevel)]) -> Result<(), Problem> {
+        if self.worker.is_some() || self.processes.is_some() {
+            complain(
+                "warning: --worker and --processes have no effect on a custom handler that is a server of its own",
+            );
+        }
+        app.host().ignored.iter().for_each(|what| complain(&format!("warning: {what}")));
+        let config = handler::config(layers, self.directory(), app, routes)?;
+        let make = |config: &ServerConfig| Server::new(config.name(), "1.0.0");
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        let (app, routes) = (app.clone(), routes.to_vec());
+        let read: Read = Box::new(move || handler::config(serve.settings.layers_again()?, &directory, &app, &routes));
+        self.serve.run_after(&config, read, &make, async { Ok(()) }, &|router| router)
+    }
+
+    /// Reads the configuration again.
+    fn reader(&self, host: HostFile) -> Read {
+        let (serve, directory) = (self.serve.clone(), self.directory().to_owned());
+        Box::new(move || Ok(serve.with_tools(config(serve.settings.layers_again()?, &directory, &host)?)?))
     }
 
     fn directory(&self) -> &Path {
@@ -132,31 +159,45 @@ impl Functions {
 }
 
 /// The configuration of an app, with the defaults of the platform.
-fn config(settings: &Settings, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
-    let mut layers = settings.layers()?;
+fn config(layers: Layers, directory: &Path, host: &HostFile) -> Result<Config, Problem> {
+    let defaults = [("path", "/runtime/webhooks/mcp"), ("auth.key_level", "system")];
+    Ok(with_defaults(layers, directory, host, &defaults)?.config()?)
+}
+
+/// Adds the defaults of the platform for all apps, and these.
+fn with_defaults(
+    mut layers: Layers,
+    directory: &Path,
+    host: &HostFile,
+    defaults: &[(&str, &str)],
+) -> Result<Layers, Fault> {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let own = || directory.file_name().map_or_else(|| "functions".to_owned(), |name| name.to_string_lossy().into());
     let mut faults = Faults::default();
-    let defaults = [
-        ("listen", "127.0.0.1:7071".to_owned()),
-        ("path", "/runtime/webhooks/mcp".to_owned()),
-        ("name", host.server_name.clone().unwrap_or_else(own)),
-        ("auth.key_level", "system".to_owned()),
-    ];
-    for (key, text) in defaults {
-        faults.or_default(layers.set_default(key, text));
+    let name = host.server_name.clone().unwrap_or_else(own);
+    for (key, text) in [("listen", "127.0.0.1:7071"), ("name", name.as_str())].iter().chain(defaults) {
+        faults.or_default(layers.set_default(key, (*text).to_owned()));
     }
     if let Some(text) = &host.instructions {
         faults.or_default(layers.set_default("instructions", text.clone()));
     }
-    faults.end()?;
-    Ok(layers.config()?)
+    faults.end().map(|()| layers)
 }
 
 /// Returns the configuration of the app in a directory, and the version in its `host.json`.
 pub(super) fn config_of(settings: &Settings, directory: &Path) -> Result<(Config, Option<String>), Problem> {
-    let host = HostFile::read(directory).map_err(|error| Fault::of(error.to_string()))?;
-    Ok((config(settings, directory, &host)?, host.server_version))
+    let app = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
+    let (layers, version) = (settings.layers()?, app.host().server_version.clone());
+    let config = match app.host().handler_routes() {
+        Some(routes) => {
+            let mut config = handler::config(layers, directory, &app, &routes)?;
+            // The proxy has all paths, and clients use one of them.
+            config.servers.iter_mut().for_each(|server| handler::MCP_PATH.clone_into(&mut server.path));
+            config
+        }
+        None => config(layers, directory, app.host())?,
+    };
+    Ok((config, version))
 }
 
 fn unset(name: &str) -> Fault {
@@ -167,9 +208,7 @@ fn unset(name: &str) -> Fault {
 fn check_key(config: &Config, host: &HostFile) -> Result<(), Fault> {
     let needs_key = !host.is_anonymous && !config.listen.is_local();
     let [server] = config.servers.as_slice() else {
-        return Err(Fault::of(
-            "attache functions serves one path: the configuration file may have one [[server]]".to_owned(),
-        ));
+        return Err(Fault::of(ONE_SERVER.to_owned()));
     };
     let is_open = matches!(server.protection.gate, Some(Gate::Open(_)));
     if needs_key && server.protection.keys_file.is_none() && !is_open {
@@ -182,6 +221,8 @@ fn check_key(config: &Config, host: &HostFile) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+const ONE_SERVER: &str = "attache functions serves one app: the configuration file may have one [[server]]";
 
 /// Prints what an app has written before it failed, and returns the advice.
 fn explain(error: &StartError) -> Problem {
@@ -200,6 +241,11 @@ pub(super) fn check(directory: &Path) -> Result<(), Problem> {
     let builder = App::at(directory).map_err(|error| Fault::of(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
     runtime.block_on(async {
+        if builder.host().handler_routes().is_some() {
+            let handler = AppCommand::handler(&builder).map_err(|error| explain(&error))?;
+            handler.started().await.map_err(|error| explain(&error))?.stop().await;
+            return Ok(());
+        }
         let app = builder.start().await.map_err(|error| explain(&error))?;
         print_entries(&app);
         app.stop().await;

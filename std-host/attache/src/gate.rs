@@ -2,8 +2,9 @@
 
 mod mcp_servers;
 
-use super::config::{Backend, Children, PinsFile, Place, PolicyRules, Program};
+use super::config::{Backend, Children, Config, Place, PolicyRules, Program, ServerConfig};
 use super::fault::{Fault, Faults, Origin};
+use super::pin::pin_all;
 use super::problem::Problem;
 use super::serve::Serve;
 use attache_host::Server;
@@ -11,6 +12,7 @@ use attache_host::client::Version;
 use clap::Args;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Serve another MCP server, at a URL or started as a command, to clients of every revision
 ///
@@ -54,6 +56,10 @@ pub(super) struct Gate {
     /// Set a variable of the command, or pass on one of the gate; repeatable
     #[arg(long = "env", value_name = "NAME[=VALUE]", help_heading = "Behind the gate", requires = "command")]
     environment: Vec<String>,
+
+    /// Accept what the server offers now, write its pins to attache.pins or --pins-file, and exit; see docs/gate.md
+    #[arg(long, help_heading = "Behind the gate", conflicts_with = "stdio")]
+    pin: bool,
 
     /// Start one child for all calls (process), for each session of a client (session), or for each caller (caller)
     #[arg(long, value_name = "WHAT", help_heading = "Behind the gate", requires = "command")]
@@ -104,16 +110,30 @@ Examples:
 
 impl Gate {
     pub(super) fn run(self) -> Result<(), Problem> {
-        let mut config = self.serve.settings.config()?;
+        if self.pin {
+            return pin_all(&self.amended(self.serve.settings.layers()?.config_to_pin(true)?)?);
+        }
+        let config = self.serve.settings.config()?;
+        let gate = Arc::new(self);
+        let amending = Arc::clone(&gate);
+        let make = |config: &ServerConfig| Server::new(config.name(), env!("CARGO_PKG_VERSION"));
+        gate.serve.run_with(config, &make, move |config| amending.amended(config))
+    }
+
+    /// Adds the backends of the command line to a configuration.
+    fn amended(&self, mut config: Config) -> Result<Config, Fault> {
         let backends = self.backends()?;
         let mut faults = Faults::default();
         backends.iter().for_each(|backend| faults.or_default(backend.check()));
         let backends = backends.into_iter().map(|backend| Backend { rules: self.rules(), ..backend }).collect();
         config.add_backends(backends).unwrap_or_else(|fault| faults.add(fault));
-        // Pins belong to the backends of a configuration file.
-        config.pins = PinsFile::default();
-        faults.end()?;
-        self.serve.run_with(config, &|config| Server::new(config.name(), env!("CARGO_PKG_VERSION")))
+        // Pins in attache.pins are often those of the configuration file, which has other backends.
+        let is_pinned =
+            |server: &ServerConfig| server.backends.iter().any(|backend| config.pins.has(server.path(), &backend.name));
+        if !self.pin && !config.pins.is_named && !config.servers.iter().any(is_pinned) {
+            config.pins = config.pins.without_force();
+        }
+        faults.end().map(|()| config)
     }
 
     fn backends(&self) -> Result<Vec<Backend>, Fault> {

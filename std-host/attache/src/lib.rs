@@ -33,6 +33,7 @@ mod gate;
 mod health;
 mod init;
 mod keys;
+mod last_reload;
 mod listen;
 mod log;
 mod observability;
@@ -41,9 +42,11 @@ mod pin;
 mod print;
 mod problem;
 mod provision;
+mod proxy;
 mod reach;
 mod reference;
 mod reload;
+mod secret_filter;
 mod serve;
 mod settings;
 mod sign_in;
@@ -59,7 +62,7 @@ mod token;
 mod traces;
 
 use attache_host::ServerBuilder;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use client_config::{Client, Credential, Wanted};
 use config::Layers;
 pub use config::ServerConfig;
@@ -68,6 +71,7 @@ use fault::Fault;
 use print::{complain, print};
 use problem::Problem;
 use settings::Settings;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// An MCP server for any machine
@@ -171,7 +175,7 @@ struct ServicePage;
 /// the endpoints share, such as a database, before `run` or in a `LazyLock`. If that fails, print the
 /// reason and return an exit code other than 0 instead of calling `run`.
 pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
-    let ran = match Cli::parse().command {
+    let ran = match parsed().command {
         Command::Serve(serve) => serve.run(&server),
         Command::Init(init) => init.run(&server),
         Command::Check(check) => check.run(&server),
@@ -204,6 +208,18 @@ pub fn run(server: impl Fn(&ServerConfig) -> ServerBuilder) -> ExitCode {
             problem.code()
         }
     }
+}
+
+/// Parses the command line. The program of another author has the name of its file.
+fn parsed() -> Cli {
+    const OWN: &str = "attache";
+    let mut command = Cli::command();
+    let file = std::env::args_os().next().map(PathBuf::from);
+    let name = file.as_deref().and_then(Path::file_stem).map(|name| name.to_string_lossy().into_owned());
+    if let Some(name) = name.filter(|name| name != OWN) {
+        command = command.name(name).version(concat!("(attache ", env!("CARGO_PKG_VERSION"), ")"));
+    }
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 impl McpJson {

@@ -1,29 +1,30 @@
 //! `attache serve`: serves HTTP, or one client on standard input and output.
 
 use super::assemble::{Assembled, MakeServer, assemble, made, sealed};
-use super::backends::{connect, disconnect};
+use super::backends::disconnect;
 use super::client_config::{Wanted, over_http};
 use super::config::{Backend, Config, Layers, Place, ServerConfig, is_setting};
 use super::fault::{Fault, Faults, Origin};
 use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
+use super::proxy::RunningApps;
 use super::reach::{Reach, url};
-use super::reload::Reloadable;
+use super::reload::{Read, Reloadable};
 use super::settings::Settings;
 use super::sign_in::Store;
 use super::{auth, listen, log, system};
-use attache_host::serve::{Certificate, Listener, Ready, serve};
+use attache_host::serve::{Certificate, Listener, serve};
 use attache_host::{Budget, Changes, stdio};
 use axum::Router;
 use clap::Args;
 use core::pin::pin;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct Serve {
     /// Serve one client on standard input and output instead of HTTP
     #[arg(long, conflicts_with_all = ["listen", "path", "allow_host", "allow_origin"])]
@@ -40,38 +41,42 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self, make: MakeServer<'_>) -> Result<(), Problem> {
         match self.settings.config() {
-            Ok(config) => self.run_with(config, make),
+            Ok(config) => self.run_with(config, make, Ok),
             // The operator sees the faults of the files that are named as well.
             Err(problem) => Err(self.settings.check(make).err().unwrap_or(problem)),
         }
     }
 
-    /// Serves as the configuration says.
-    pub(super) fn run_with(self, config: Config, make: MakeServer<'_>) -> Result<(), Problem> {
-        let config = self.with_tools(config)?;
-        self.run_after(&config, make, async { Ok(()) }, &|router| router)
+    /// Serves as the configuration says. `amend` adds what only the command line says, at the start and at each
+    /// reload.
+    pub(super) fn run_with(
+        &self,
+        config: Config,
+        make: MakeServer<'_>,
+        amend: impl Fn(Config) -> Result<Config, Fault> + Send + Sync + 'static,
+    ) -> Result<(), Problem> {
+        let (settings, tools_dir) = (self.settings.clone(), self.tools_dir.clone());
+        let amend = move |config| with_tools(amend(config)?, tools_dir.as_deref());
+        let config = amend(config)?;
+        let read = move || Ok(amend(settings.layers_again()?.config()?)?);
+        self.run_after(&config, Box::new(read), make, async { Ok(()) }, &|router| router)
     }
 
     /// Adds the directory of the flag `--tools-dir` to the backends.
-    pub(super) fn with_tools(&self, mut config: Config) -> Result<Config, Fault> {
-        if let Some(directory) = &self.tools_dir {
-            let tools = Backend::new("tools", Place::Tools(directory.clone()), Origin::Flag("tools-dir".to_owned()));
-            tools.check()?;
-            config.add_backends(vec![tools])?;
-        }
-        Ok(config)
+    pub(super) fn with_tools(&self, config: Config) -> Result<Config, Fault> {
+        with_tools(config, self.tools_dir.as_deref())
     }
 
-    /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `wrap` may add layers and routes
-    /// to the router.
+    /// Serves after `prepared` has succeeded, which runs in the runtime of the server. `read` reads the configuration
+    /// again. `wrap` may add layers and routes to the router.
     pub(super) fn run_after(
-        self,
+        &self,
         config: &Config,
+        read: Read,
         make: MakeServer<'_>,
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
-        let Self { stdio, settings, .. } = self;
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -79,15 +84,26 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Runtime)?;
         let served = runtime.block_on(async {
             prepared.await?;
-            match (stdio, config.servers.first()) {
+            match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, settings, make, &observability, &budget, wrap).await,
+                _ => http(config, read, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
         runtime.shutdown_background();
         served
     }
+}
+
+/// Adds the directory of the flag `--tools-dir` to the backends.
+fn with_tools(mut config: Config, directory: Option<&Path>) -> Result<Config, Fault> {
+    if let Some(directory) = directory {
+        let place = Place::Tools(directory.to_owned());
+        let tools = Backend::new("tools", place, Origin::Flag("tools-dir".to_owned()));
+        tools.check()?;
+        config.add_backends(vec![tools])?;
+    }
+    Ok(config)
 }
 
 impl Settings {
@@ -143,11 +159,15 @@ async fn over_stdio(
     // Takes the signals before reading: the first process of a container receives only the signals
     // for which it has a handler.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
+    if first.proxy.is_some() {
+        let what = "an application in mode = \"proxy\" is served over HTTP alone: remove --stdio";
+        return Err(Fault::at(first.path_origin().clone(), what.to_owned()).into());
+    }
     let server = sealed(made(make, first)?, first, config.seal.as_ref());
     let limits = Arc::new(config.limits.clone());
     let backends = vec![server.backends()];
     let server = observability.watch(server).budget(budget).limits(config.limits.clone()).build();
-    if let Err(fault) = connect(config, &backends, &observability.ends, &Ready::default()).await {
+    if let Err(fault) = observability.fleet.start(config, &backends).await {
         disconnect(backends).await;
         return Err(fault.into());
     }
@@ -197,7 +217,7 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, Fault> {
 
 async fn http(
     config: &Config,
-    settings: Settings,
+    read: Read,
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
@@ -211,7 +231,9 @@ async fn http(
     let assembled = assemble(config, &reach, make, watch, &store).map_err(|fault| faults.add(fault)).ok();
     let tls = faults.or_default(certificate(config));
     faults.end().map_err(|fault| fault.placed(&config.written))?;
-    let Some(Assembled { router, beside, changes, backends, ready, limits }) = assembled else { return Ok(()) };
+    let Some(Assembled { router, beside, changes, backends, apps, proxies, ready, limits }) = assembled else {
+        return Ok(());
+    };
     // Takes the signals before the greeting: a program that reads the greeting may send a signal.
     let mut signals = system::Signals::take().map_err(Problem::Signals)?;
     let reload = system::Reload::take().map_err(Problem::Signals)?;
@@ -221,14 +243,19 @@ async fn http(
     let limits = Arc::new(limits);
     observability.figures(&limits, ready.routes()).await?;
     let status = observability.status(&limits, config, &beside).await?;
-    let servers = match connect(config, &backends, &observability.ends, &ready).await {
-        Ok(servers) => servers,
-        Err(fault) => {
-            disconnect(backends).await;
-            return Err(fault.into());
-        }
-    };
-    tokio::spawn(Reloadable { settings, certificate: tls.clone(), servers }.follow(reload));
+    let apps = RunningApps::start(config, apps).await?;
+    let fleet = observability.fleet.clone();
+    if let Err(fault) = fleet.start(config, &backends).await {
+        disconnect(backends).await;
+        apps.stop().await;
+        return Err(fault.into());
+    }
+    ready.require({
+        let fleet = fleet.clone();
+        move || fleet.unready()
+    });
+    let reloadable = Reloadable::new(config, read, tls.clone(), observability, proxies);
+    tokio::spawn(reloadable.follow(reload, watched(config)));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
@@ -252,16 +279,28 @@ async fn http(
         tracing::warn!("stopped by a second signal; requests that were not answered yet were dropped");
     }
     disconnect(backends).await;
+    apps.stop().await;
     Ok(())
 }
 
+/// Returns the files whose changes reload the configuration.
+fn watched(config: &Config) -> Vec<PathBuf> {
+    let files = [&config.file, &config.pins.path].into_iter().filter(|_| config.watch);
+    files.cloned().collect()
+}
+
 fn greet(listener: &Listener, config: &Config) {
-    for ServerConfig { path, protection, .. } in &config.servers {
+    for endpoint in &config.servers {
+        let path = &endpoint.resource_path();
         let url = url(listener.address(), path, config.tls.as_ref());
-        let policy = auth::Words(protection, &url);
+        let policy = auth::Words(&endpoint.protection, &url);
+        let what = match &endpoint.proxy {
+            None => "Serving MCP",
+            Some(_) => "Serving an application",
+        };
         match listener.address() {
-            Some(_) => say(&format!("Serving MCP on {url} (stop with Ctrl-C)\n{policy}")),
-            None => say(&format!("Serving MCP on {path} of {listener} (stop with Ctrl-C)\n{policy}")),
+            Some(_) => say(&format!("{what} on {url} (stop with Ctrl-C)\n{policy}")),
+            None => say(&format!("{what} on {path} of {listener} (stop with Ctrl-C)\n{policy}")),
         }
     }
     if let Some(address) = listener.address() {

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use clap::Args;
 use std::path::PathBuf;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct Settings {
     /// Configuration file [env: ATTACHE_CONFIG]; attache.toml in the working directory is read
     /// without being named
@@ -21,6 +21,11 @@ impl Settings {
     /// Reads all sources of values, and warns of variables that are not settings.
     pub(super) fn layers(&self) -> Result<Layers, Problem> {
         Layers::unknown_variables().iter().for_each(|warning| complain(&format!("warning: {warning}")));
+        Ok(Layers::read(&self.flags, self.config.as_deref())?)
+    }
+
+    /// Reads all sources of values again, without the warnings of the start.
+    pub(super) fn layers_again(&self) -> Result<Layers, Problem> {
         Ok(Layers::read(&self.flags, self.config.as_deref())?)
     }
 

@@ -1,9 +1,17 @@
-//! The status page: servers and their tools, live exchanges, latencies, refusals with their reason,
-//! and a form to try a tool. It is for people at this machine. A call from the page needs the same
-//! credentials as any other call.
+//! The status page for people who operate the program: backends, live exchanges, totals, latencies, callers,
+//! and forms to call tools, get prompts and read resources. It is for people at this machine. A call from the
+//! page needs the same credentials as any other call.
 
+mod latencies;
+mod recent;
+mod record;
+mod state;
+
+use super::backends::Fleet;
 use super::config::ServerConfig;
-use attache_host::observe::{Exchange, Observe};
+use super::last_reload::LastReload;
+use super::secret_filter::SecretFilter;
+use attache_host::serve::Metrics;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -12,75 +20,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use core::convert::Infallible;
+use core::time::Duration;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_body::Frame;
 use http_body_util::StreamBody;
+pub(super) use recent::Recent;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::broadcast::{self, error::RecvError};
+use std::sync::Arc;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
 use tower_service::Service;
-
-/// The most recent exchanges, and a channel for the pages that wait for new ones.
-#[derive(Debug)]
-pub(super) struct Recent {
-    last: Mutex<VecDeque<Bytes>>,
-    next: broadcast::Sender<Bytes>,
-}
-
-/// The number of exchanges that are kept for a page that is opened later.
-const KEPT: usize = 200;
-
-/// The number of exchanges that wait for a slow page. Further ones are not shown on that page.
-const WAITING: usize = 1024;
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self { last: Mutex::default(), next: broadcast::Sender::new(WAITING) }
-    }
-}
-
-impl Recent {
-    /// Returns the kept exchanges, and a receiver for all later ones.
-    fn listen(&self) -> (Vec<Bytes>, broadcast::Receiver<Bytes>) {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        (last.iter().cloned().collect(), self.next.subscribe())
-    }
-}
-
-impl Observe for Recent {
-    fn exchange(&self, exchange: &Exchange<'_>) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let record = json!({
-            "at": u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
-            "server": exchange.server,
-            "transport": exchange.transport.as_str(),
-            "peer": exchange.peer,
-            "caller": exchange.caller,
-            "revision": exchange.revision.map(|revision| revision.as_str()),
-            "method": exchange.method,
-            "name": exchange.name,
-            "end": exchange.end.as_str(),
-            "status": exchange.status,
-            "code": exchange.code.map(|code| code.digits()),
-            "reason": exchange.reason,
-            "microseconds": u64::try_from(exchange.took.as_micros()).unwrap_or(u64::MAX),
-            "received": exchange.received,
-            "sent": exchange.sent,
-        });
-        let record = Bytes::from(format!("data: {record}\n\n"));
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.len() == KEPT {
-            last.pop_front();
-        }
-        last.push_back(record.clone());
-        // Sending fails if no page is open. The lock is held while sending, so that a page neither
-        // misses an exchange nor receives one twice.
-        let _ = self.next.send(record);
-    }
-}
 
 /// A server as the page shows it.
 #[derive(Clone, Debug)]
@@ -113,6 +63,10 @@ pub(super) struct Status {
     pub(super) servers: Vec<Shown>,
     /// The router of all endpoints.
     pub(super) endpoints: Router,
+    pub(super) fleet: Fleet,
+    pub(super) last_reload: LastReload,
+    pub(super) filter: SecretFilter,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Status {
@@ -122,8 +76,10 @@ impl Status {
             .route("/", asset("text/html; charset=utf-8", include_str!("status/page.html")))
             .route("/page.css", asset("text/css; charset=utf-8", include_str!("status/page.css")))
             .route("/page.js", asset("text/javascript; charset=utf-8", include_str!("status/page.js")))
+            .route("/form.js", asset("text/javascript; charset=utf-8", include_str!("status/form.js")))
             .route("/servers", get(servers))
-            .route("/exchanges", get(exchanges))
+            .route("/state", get(|State(status): State<Arc<Self>>| async move { json_of(&status.state()) }))
+            .route("/events", get(events))
             .route("/try/{number}", post(forward))
             .layer(middleware::from_fn(guard))
             .with_state(Arc::new(self))
@@ -155,36 +111,45 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// The Content-Security-Policy: the page may only run its own script and call this server.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+/// The Content-Security-Policy: the page may only run its own script, call this server, and show images of results.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
 async fn servers(State(status): State<Arc<Status>>) -> Response {
     let servers: Vec<&Value> = status.servers.iter().map(|server| &server.words).collect();
-    let page = json!({ "version": env!("CARGO_PKG_VERSION"), "servers": servers });
-    ([(CONTENT_TYPE, "application/json")], page.to_string()).into_response()
+    json_of(&json!({ "version": env!("CARGO_PKG_VERSION"), "servers": servers }))
 }
 
-/// Streams the last exchanges and all later ones as server-sent events.
-async fn exchanges(State(status): State<Arc<Status>>) -> Response {
-    let (last, mut next) = status.recent.listen();
+fn json_of(value: &Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+/// The interval at which an open page gets the state.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Streams the last exchanges and all later ones as server-sent events, and the state at intervals.
+async fn events(State(status): State<Arc<Status>>) -> Response {
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     tokio::spawn(async move {
+        let (last, mut next) = status.recent.listen();
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = last.into_iter();
         loop {
-            let record = match last.next() {
-                Some(record) => record,
+            let event = match last.next() {
+                Some(record) => format!("data: {}\n\n", record.print(&status.filter)),
                 None => tokio::select! {
                     record = next.recv() => match record {
-                        Ok(record) => record,
-                        Err(RecvError::Lagged(missed)) => Bytes::from(format!("event: missed\ndata: {missed}\n\n")),
+                        Ok(record) => format!("data: {}\n\n", record.print(&status.filter)),
+                        Err(RecvError::Lagged(missed)) => format!("event: missed\ndata: {missed}\n\n"),
                         Err(RecvError::Closed) => break,
                     },
+                    _ = ticks.tick() => format!("event: state\ndata: {}\n\n", status.state()),
                     // The page was closed.
                     () = sender.closed() => break,
                 },
             };
-            if sender.send(record).await.is_err() {
+            if sender.send(event.into()).await.is_err() {
                 break;
             }
         }

@@ -3,10 +3,10 @@
 use super::fault::Fault;
 use attache_host::observe::{self, Observe};
 use core::time::Duration;
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{SpanId, TraceId, TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
 use std::sync::Arc;
 
 /// The exporter of spans. Dropping it sends the remaining spans, if the collector accepts them
@@ -35,6 +35,7 @@ impl Traces {
             resource = resource.with_service_name("attache");
         }
         let provider = SdkTracerProvider::builder()
+            .with_id_generator(Ids::default())
             .with_resource(resource.build())
             .with_batch_exporter(exporter.map_err(|error| failed(&error))?)
             .build();
@@ -43,6 +44,20 @@ impl Traces {
 
     pub(super) fn observer(&self) -> Arc<dyn Observe> {
         Arc::new(observe::Traces::new(self.0.tracer("attache")))
+    }
+}
+
+/// Gives the span of a call that a backend has run the ids that the backend was told.
+#[derive(Debug, Default)]
+struct Ids(RandomIdGenerator);
+
+impl IdGenerator for Ids {
+    fn new_trace_id(&self) -> TraceId {
+        observe::chosen_ids().map_or_else(|| self.0.new_trace_id(), |ids| TraceId::from_bytes(ids.trace))
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        observe::chosen_ids().map_or_else(|| self.0.new_span_id(), |ids| SpanId::from_bytes(ids.span))
     }
 }
 

@@ -16,8 +16,8 @@ pub(crate) struct Seen {
     verified: Verified<Vec<u8>>,
     /// The index of the issuer with rules that the token satisfies.
     pub(crate) issuer: usize,
-    /// The grant from which the token comes, if its issuer tells which grants have ended.
-    pub(super) sid: Option<Box<str>>,
+    /// The grant from which the token comes, if its issuer tells which grants have ended; or the session of a cookie.
+    pub(crate) sid: Option<Box<str>>,
 }
 
 impl Seen {
@@ -96,11 +96,11 @@ impl Cache {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash(token));
     }
 
-    /// Removes the tokens for which `is_ended` is true.
+    /// Removes the cached cookies of a session.
     #[cfg(feature = "authorization-server")]
-    pub(crate) fn forget_all(&self, is_ended: impl Fn(&Verified<Vec<u8>>) -> bool) {
+    pub(crate) fn forget_session(&self, sid: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, kept| !is_ended(&kept.seen.verified));
+        seen.retain(|_, kept| kept.seen.sid.as_deref() != Some(sid));
     }
 
     fn hash(&self, token: &[u8]) -> u64 {

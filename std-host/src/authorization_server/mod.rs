@@ -37,6 +37,7 @@ pub(crate) mod pages;
 pub(crate) mod parameters;
 mod person;
 mod preregistered;
+mod recheck;
 mod redirect;
 mod refused;
 mod register;
@@ -72,6 +73,7 @@ use grants::Grants;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pages::Site;
+use recheck::Recheck;
 use redirect::RedirectRules;
 use resource::Resources;
 use scope::Scopes;
@@ -95,6 +97,9 @@ pub struct AuthorizationServer {
     checks: Checks,
     clients: Clients,
     grants: Grants,
+    recheck: Recheck,
+    /// The tenants whose people may sign in at an issuer of many.
+    tenants: Vec<String>,
     seals: Arc<Seals>,
     keys: SigningKeys,
 }
@@ -118,6 +123,8 @@ pub enum InvalidServer {
     SealKey,
     /// There is no resource.
     Resource,
+    /// The issuer at which people sign in has many tenants.
+    Tenants,
 }
 
 impl fmt::Display for InvalidServer {
@@ -132,6 +139,9 @@ impl fmt::Display for InvalidServer {
             }
             Self::SealKey => f.write_str("there must be a seal key"),
             Self::Resource => f.write_str("there must be a resource that tokens are for"),
+            Self::Tenants => f.write_str(
+                "the issuer at which people sign in has many tenants, so people of all of them could sign in: name the issuer of one tenant",
+            ),
         }
     }
 }
@@ -205,6 +215,8 @@ impl AuthorizationServer {
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             clients: Clients::new(Arc::clone(&seals), documents, RedirectRules::default()),
             grants: Grants::new(Arc::<MemoryRows>::default(), Arc::clone(&seals)),
+            recheck: Recheck::new(Duration::ZERO),
+            tenants: Vec::new(),
             seals,
             keys: SigningKeys::read([new_signing_key()]).ok_or_else(invalid)?,
         })
@@ -234,6 +246,9 @@ impl AuthorizationServer {
         if keys.seal.is_empty() {
             return Err(InvalidServer::SealKey);
         }
+        if upstream.has_tenants() {
+            return Err(InvalidServer::Tenants);
+        }
         let signing = SigningKeys::read(keys.signing).ok_or(InvalidServer::SigningKey)?;
         let seals = Arc::new(Seals::new(keys.seal.iter().copied()));
         let documents = Documents::new(DOCUMENT_HOSTS.map(str::to_owned).into(), false);
@@ -248,6 +263,8 @@ impl AuthorizationServer {
             checks: Checks::new(Auth::anonymous(), &Limits::default()),
             clients: Clients::new(Arc::clone(&seals), documents, RedirectRules::default()),
             grants: Grants::new(rows, Arc::clone(&seals)),
+            recheck: Recheck::new(limits::RECHECK),
+            tenants: Vec::new(),
             seals,
             keys: signing,
         })
@@ -272,6 +289,22 @@ impl AuthorizationServer {
     #[must_use]
     pub fn scopes_of<T: Into<String>>(mut self, resource: &str, scopes: impl IntoIterator<Item = T>) -> Self {
         self.scopes.of.insert(resource.to_owned(), scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Lets people of these tenants sign in (claim `tid` of their ID token); `*` stands for all. If the issuer has many tenants, none
+    /// may sign in without this.
+    #[must_use]
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = tenants.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the time after which the issuer is asked again at a refresh whether it still knows the person, a day by default. This
+    /// needs a refresh token of the issuer. Zero switches it off, and then no token of the issuer is stored.
+    #[must_use]
+    pub fn recheck(mut self, after: Duration) -> Self {
+        self.recheck.after = after;
         self
     }
 

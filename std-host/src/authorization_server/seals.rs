@@ -2,6 +2,8 @@
 
 use crate::sink::Growing;
 use attache_core::seal::Key;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
 
 /// The kind of a sealed value. A value of one kind is never accepted as one of another.
@@ -103,6 +105,15 @@ impl Seals {
     }
 }
 
+/// Reads when a sealed value expires, without checking who has sealed it.
+pub(crate) fn claimed_expiry(sealed: &str) -> Option<u64> {
+    // The time is behind one byte of format.
+    let mut front = [0; 9];
+    let read = URL_SAFE_NO_PAD.decode_slice(sealed.get(..12)?, &mut front).ok()?;
+    let (_, time) = front.split_first_chunk::<1>()?;
+    (read == front.len()).then(|| u64::from_be_bytes(*time.first_chunk().unwrap_or(&[0; 8])))
+}
+
 /// Returns random bytes of the operating system.
 ///
 /// # Panics
@@ -118,12 +129,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn text_that_is_too_short_has_no_expiry() {
+        for text in ["", "AQAAAAAAAAA", "!!!!!!!!!!!!", "äääääää"] {
+            assert_eq!(claimed_expiry(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn sealed_value_opens_for_its_purpose_in_time_and_under_an_older_key() {
         let old = Seals::new([[1; 32]]);
         for len in 0..8 {
             let value = vec![0xFB; len];
             let sealed = old.seal(Purpose::Code, 100, &value);
             assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{sealed}");
+            assert_eq!(claimed_expiry(&sealed), Some(100));
             let both = Seals::new([[2; 32], [1; 32]]);
             assert_eq!(both.open(Purpose::Code, 100, &sealed), Some((100, value.clone())));
             assert_eq!(both.open(Purpose::Code, 101, &sealed), None, "expired");

@@ -2,7 +2,7 @@
 
 use super::members::{Member, distinct, members};
 use crate::auth::Caller;
-use crate::call::{Sealer, TraceContext, is_reserved};
+use crate::call::{Sealer, SpanIds, TraceContext, is_reserved};
 use crate::offer::{Called, Changes};
 use attache_core::era::Version;
 use attache_core::tool::{Kind, Level};
@@ -105,6 +105,20 @@ impl Call {
     /// Returns the trace context of the call, if its client has sent a well-formed `traceparent`.
     pub fn trace(&self) -> Option<TraceContext> {
         self.called.metadata.trace()
+    }
+
+    /// Returns the trace context for a server that continues this call. Its parent is the span of the call: the
+    /// exported one if spans are exported, otherwise a new one below the client's. `None` if the call belongs to
+    /// no trace. Baggage may hold personal data, and is left out.
+    // W3C Trace Context §2.4: a server that passes a request on writes `traceparent` with its own span.
+    pub fn onward_trace(&self) -> Option<TraceContext> {
+        let client = self.trace();
+        let ids = match (self.called.span, &client) {
+            (Some(ids), _) => ids,
+            (None, Some(_)) => SpanIds::below(client.as_ref())?,
+            (None, None) => return None,
+        };
+        Some(TraceContext { parent: ids.parent(), state: client.and_then(|client| client.state), baggage: None })
     }
 
     /// The keys of `_meta` that applications define, with their values as JSON. Keys that the protocol defines or reserves, and the

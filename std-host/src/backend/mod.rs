@@ -49,7 +49,7 @@ pub use answer::Answer;
 pub use attache_core::tool::Kind;
 pub use call::Call;
 pub use entry::{Entry, InvalidEntry};
-pub use publisher::{Backends, INSTRUCTIONS, Publisher};
+pub use publisher::{Backends, BackendsUpdate, INSTRUCTIONS, Publisher};
 pub(crate) use watches::Watched;
 
 use crate::CompletionRequest;

@@ -8,10 +8,9 @@ use crate::offer::{Asked, Called, Changes, Completion, HiddenEntry, NameTaken, O
 use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::tool::Kind;
 use core::fmt;
-use core::pin::pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use tokio::sync::Notify;
+use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// The backends of one server. Clones belong to the same server.
@@ -31,7 +30,17 @@ struct List {
 struct Attached {
     source: Source,
     backend: Arc<dyn Backend>,
-    calls: RunningCalls,
+}
+
+/// A change of the backends of a server, which takes effect as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct BackendsUpdate<'p> {
+    /// The policy of the server.
+    pub server: Policy,
+    /// The policies of backends that stay, and of staged ones, which are taken into use.
+    pub policies: Vec<(&'p Publisher, Policy)>,
+    /// The backends whose entries are removed. [`Backends::remove`] stops them.
+    pub removed: Vec<&'p Publisher>,
 }
 
 impl Backends {
@@ -47,18 +56,29 @@ impl Backends {
 
     /// Adds a backend with a policy for its entries. The policy of the server applies, too.
     pub fn add_with_policy(&self, prefix: &str, backend: Arc<dyn Backend>, policy: Policy) -> Publisher {
-        let calls = RunningCalls::default();
+        self.attach(prefix, backend, policy, false)
+    }
+
+    /// Adds a backend that connects and publishes its entries, of which callers see none until
+    /// [`update`](Self::update) takes it into use.
+    pub fn stage(&self, prefix: &str, backend: Arc<dyn Backend>) -> Publisher {
+        self.attach(prefix, backend, Policy::new().allow([""; 0]), true)
+    }
+
+    fn attach(&self, prefix: &str, backend: Arc<dyn Backend>, policy: Policy, is_staged: bool) -> Publisher {
+        let uses = Uses::default();
         let source = {
             let mut list = self.list();
             list.last += 1;
             let source = Source(list.last);
-            list.backends.push(Attached { source, backend: Arc::clone(&backend), calls: calls.clone() });
+            list.backends.push(Attached { source, backend: Arc::clone(&backend) });
             source
         };
         // A backend may come with log messages, changes and updates at any time.
         self.changes.edit(|offers| {
             (offers.logging, offers.subscriptions) = (true, true);
             offers.declare_all();
+            offers.attach(source, is_staged);
         });
         self.changes.set_policies(vec![(Some(source), policy)]);
         let publisher = Publisher {
@@ -66,11 +86,31 @@ impl Backends {
             source,
             prefix: prefix.into(),
             backend: Arc::downgrade(&backend),
-            calls,
+            uses,
             held_back: Arc::default(),
+            name: Arc::default(),
         };
         backend.attach(publisher.clone());
         publisher
+    }
+
+    /// Changes the backends and their policies at once: a request is served by the old state or by the new one,
+    /// never by a mixture. Running calls continue, and clients are notified of the lists that have changed.
+    pub fn update(&self, update: &BackendsUpdate<'_>) {
+        let (policies, removed) = update.parts();
+        self.changes.update(policies, &removed);
+        update.policies.iter().for_each(|(publisher, _)| publisher.report_held_back(&self.changes));
+        for uri in self.watches.moved(|uri| self.source_of(uri)) {
+            self.changes.resource_moved(uri);
+        }
+    }
+
+    /// Returns the entries that `update` would leave out because other entries of the server have their names or
+    /// URIs: those of each backend in `policies`, by its place there.
+    pub fn conflicts(&self, update: &BackendsUpdate<'_>) -> Vec<Vec<NameTaken>> {
+        let (policies, removed) = update.parts();
+        let conflicts = self.changes.conflicts(policies, &removed);
+        update.policies.iter().map(|(publisher, _)| conflicts(publisher.source)).collect()
     }
 
     /// Replaces the policy of the server and those of some backends at once: a request is served by
@@ -85,16 +125,22 @@ impl Backends {
     /// Removes the backend of `publisher` with all its entries, and stops it. Calls that run get
     /// [`STOP_GRACE`] to end first. Calls that wait for the answers of their client do, too.
     pub async fn remove(&self, publisher: &Publisher) {
+        self.remove_within(publisher, STOP_GRACE).await;
+    }
+
+    /// Like [`remove`](Self::remove), but calls that run get `grace` to end.
+    pub async fn remove_within(&self, publisher: &Publisher, grace: Duration) {
+        self.changes.update(Vec::new(), &[publisher.source]);
+        let is_ended = timeout(grace, publisher.uses.ended()).await.is_ok();
+        // Until here, the end of the server stops the backend, too.
         let removed = {
             let mut list = self.list();
             let place = list.backends.iter().position(|attached| attached.source == publisher.source);
             place.map(|place| list.backends.remove(place))
         };
-        self.changes.replace(publisher.source, Vec::new());
-        self.changes.instruct(Some(publisher.source), "");
-        if let Some(Attached { backend, calls, .. }) = removed {
-            if timeout(STOP_GRACE, calls.ended()).await.is_err() {
-                tracing::warn!("a backend is removed although calls of it still run");
+        if let Some(Attached { backend, .. }) = removed {
+            if !is_ended {
+                tracing::warn!(backend = publisher.name(), "a backend is stopped although calls of it still run");
             }
             backend.stop().await;
         }
@@ -135,6 +181,14 @@ impl Backends {
     }
 }
 
+impl BackendsUpdate<'_> {
+    fn parts(&self) -> (Vec<(Option<Source>, Policy)>, Vec<Source>) {
+        let of_backends = self.policies.iter().map(|(publisher, policy)| (Some(publisher.source), policy.clone()));
+        let policies = core::iter::once((None, self.server.clone())).chain(of_backends).collect();
+        (policies, self.removed.iter().map(|publisher| publisher.source).collect())
+    }
+}
+
 impl fmt::Debug for Backends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backends").field("number", &self.list().backends.len()).finish_non_exhaustive()
@@ -150,10 +204,25 @@ pub struct Publisher {
     backend: Weak<dyn Backend>,
     /// The entries that were reported in the log as held back by their pins.
     held_back: Arc<Mutex<Vec<HiddenEntry>>>,
-    calls: RunningCalls,
+    uses: Uses,
+    name: Arc<OnceLock<String>>,
 }
 
 impl Publisher {
+    /// Sets the name of the backend, by which observers, metrics and error messages know it. Only the first call
+    /// has an effect.
+    pub fn set_name(&self, name: &str) {
+        if self.name.set(name.to_owned()).is_ok()
+            && let Some(changes) = self.changes.upgrade()
+        {
+            changes.edit(|offers| offers.name(self.source, name));
+        }
+    }
+
+    fn name(&self) -> String {
+        self.name.get().cloned().unwrap_or_default()
+    }
+
     /// Replaces all entries of this backend with `entries`, and notifies clients of the lists that
     /// have changed. Running calls continue.
     ///
@@ -234,21 +303,21 @@ impl Publisher {
 
     fn offer(&self, entry: &Entry, backend: &Arc<dyn Backend>) -> Offer {
         let (kind, name) = (entry.kind(), Arc::<str>::from(entry.key()));
-        let starts = (Arc::clone(backend), Arc::clone(&name), self.calls.clone());
+        let starts = (Arc::clone(backend), Arc::clone(&name), self.uses.begin());
         let start = move |asked: Asked<'_>, called: Called<Changes>, sealer: Sealer| {
-            let (backend, name, calls) = &starts;
+            let (backend, name, uses) = &starts;
             let uri = match asked {
                 Asked::With(_) => None,
                 Asked::Uri(uri, _) => Some(uri),
             };
             let call = Call::new(kind, Arc::clone(name), uri, called, sealer);
-            run(kind, call, calls.begin(), |call| backend.start(call))
+            run(kind, call, uses.clone(), |call| backend.start(call))
         };
         let complete = entry.completes().then(|| {
-            let (backend, calls) = (Arc::clone(backend), self.calls.clone());
+            let (backend, uses) = (Arc::clone(backend), self.uses.begin());
             Completion::new(move |request, called, sealer| {
                 let call = Call::completing(kind, Arc::clone(&name), called, sealer);
-                run(kind, call, calls.begin(), |call| backend.complete(request, call))
+                run(kind, call, uses.clone(), |call| backend.complete(request, call))
             })
         });
         Offer {
@@ -276,57 +345,40 @@ impl fmt::Debug for Publisher {
 /// Most bytes of the instructions of one backend. Models read them with every conversation.
 pub const INSTRUCTIONS: usize = 16 * 1024;
 
-/// The number of calls of a backend that run.
-#[derive(Clone, Default)]
-struct RunningCalls(Arc<Counter>);
+/// The uses of a backend: its calls that run, and the requests that may still start one because they arrived
+/// while its entries were listed.
+#[derive(Clone)]
+struct Uses(watch::Sender<()>);
 
-#[derive(Default)]
-struct Counter {
-    running: AtomicUsize,
-    /// Notified when the last call has ended.
-    ended: Notify,
+/// One use, which ends when it is dropped.
+type Use = watch::Receiver<()>;
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self(watch::Sender::new(()))
+    }
 }
 
-/// Counts a call as running until it is dropped.
-struct Runs(RunningCalls);
-
-impl RunningCalls {
-    fn begin(&self) -> Runs {
-        self.0.running.fetch_add(1, Ordering::AcqRel);
-        Runs(self.clone())
+impl Uses {
+    fn begin(&self) -> Use {
+        self.0.subscribe()
     }
 
-    /// Waits until no call runs.
+    /// Waits until there is no use.
     async fn ended(&self) {
-        loop {
-            let mut ended = pin!(self.0.ended.notified());
-            // From here on, no notification is missed.
-            ended.as_mut().enable();
-            if self.0.running.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            ended.await;
-        }
-    }
-}
-
-impl Drop for Runs {
-    fn drop(&mut self) {
-        if self.0.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.0.ended.notify_waiters();
-        }
+        self.0.closed().await;
     }
 }
 
 /// Runs a call so that a panic in the backend ends only this call.
-fn run(kind: Kind, call: Call, runs: Runs, begin: impl FnOnce(Call) -> Run) -> Running {
+fn run(kind: Kind, call: Call, uses: Use, begin: impl FnOnce(Call) -> Run) -> Running {
     let version = call.version();
     let failed = if kind == Kind::Tool { tool_crashed } else { crashed };
     guarded(
         || {
             let run = begin(call);
             Ok(async move {
-                let _runs = runs;
+                let _uses = uses;
                 run.await.into_outcome(kind, version)
             })
         },

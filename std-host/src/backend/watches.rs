@@ -38,6 +38,28 @@ impl Watches {
     }
 }
 
+impl Watches {
+    /// Has each subscription followed by the backend that offers its resource now, and returns the URIs for which
+    /// this is another one.
+    pub(super) fn moved(&self, offers: impl Fn(&str) -> Option<Arc<dyn Backend>>) -> Vec<String> {
+        let mut moved = Vec::new();
+        for (uri, count) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            let Some(now) = offers(uri) else { continue };
+            let before = core::mem::replace(&mut count.backend, Arc::downgrade(&now));
+            if !Weak::ptr_eq(&before, &count.backend) {
+                moved.push((uri.clone(), before, now));
+            }
+        }
+        for (uri, before, now) in &moved {
+            if let Some(before) = before.upgrade() {
+                before.watch(uri, false);
+            }
+            now.watch(uri, true);
+        }
+        moved.into_iter().map(|(uri, ..)| uri).collect()
+    }
+}
+
 impl Drop for Watched {
     fn drop(&mut self) {
         let last = {

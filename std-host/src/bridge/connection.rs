@@ -7,11 +7,14 @@ use attache_core::tool::Level;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tokio::time::timeout;
 
 /// A connection to the upstream.
 pub(super) struct Connection {
     pub(super) client: Client,
+    /// The time at which the connection was made.
+    pub(super) since: Instant,
     /// The least severe level of log messages that a session of an older revision was asked for.
     level: tokio::sync::Mutex<Option<Level>>,
     /// Whether a call uses the connection that no other call that can be asked may use meanwhile.
@@ -24,8 +27,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(client: Client) -> Self {
-        let (is_lent, was_lent) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { client, level: tokio::sync::Mutex::default(), is_lent, was_lent, domain: OnceLock::new() }
+        Self {
+            client,
+            since: Instant::now(),
+            level: tokio::sync::Mutex::default(),
+            is_lent: AtomicBool::new(false),
+            was_lent: AtomicBool::new(false),
+            domain: OnceLock::new(),
+        }
     }
 
     /// Whether no call holds the connection.

@@ -33,6 +33,7 @@ pub mod limits;
 mod questions;
 mod requests;
 mod sessions;
+mod status;
 mod supervisor;
 mod target;
 mod tasks;
@@ -48,6 +49,7 @@ use core::pin::Pin;
 pub use domain::Per;
 use http::{HeaderName, HeaderValue};
 use limits::Times;
+pub use status::{BridgeState, BridgeStatus};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use target::{Place, Target};
@@ -220,6 +222,11 @@ impl Bridge {
             State::Up(connection) => Some(connection.client.version()),
             State::Idle | State::Down { .. } => None,
         }
+    }
+
+    /// Returns the status of the bridge. `None` if it is not attached to a server, or was stopped.
+    pub fn status(&self) -> Option<BridgeStatus> {
+        self.upstream().map(|upstream| BridgeStatus::of(&upstream))
     }
 
     /// The name of the upstream for people.

@@ -4,7 +4,6 @@ use super::connection::{Connection, Lent};
 use super::domain::{Per, Profile};
 use super::limits::{CALL, METADATA};
 use super::upstream::Upstream;
-use crate::TraceContext;
 use crate::backend::{Call, Kind};
 use crate::client::{RawJson, Request};
 
@@ -52,8 +51,11 @@ pub(super) fn described(request: Request, call: &Call, connection: &Lent) -> Req
     if let Some(credential) = &connection.credential {
         request = request.credential(credential.clone());
     }
-    if let Some(trace) = call.trace() {
-        request = traced(request, &trace);
+    if let Some(trace) = call.onward_trace() {
+        request = request.meta("traceparent", RawJson::text(&trace.parent));
+        if let Some(state) = &trace.state {
+            request = request.meta("tracestate", RawJson::text(state));
+        }
     }
     let metadata = call.metadata();
     let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.get().len()).sum();
@@ -65,24 +67,4 @@ pub(super) fn described(request: Request, call: &Call, connection: &Lent) -> Req
         Ok(value) => request.meta(key, value),
         Err(_) => request,
     })
-}
-
-/// Trace context §2.4: the gate is a hop, so the call goes on as a span of its own in the same trace. Baggage may hold personal data, and
-/// stays here.
-fn traced(request: Request, trace: &TraceContext) -> Request {
-    let mut parts = trace.parent.splitn(4, '-');
-    let (Some(version), Some(id), Some(_), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return request;
-    };
-    let mut span = [0; 8];
-    if getrandom::fill(&mut span).is_err() {
-        return request;
-    }
-    let parent = format!("{version}-{id}-{:016x}-{rest}", u64::from_be_bytes(span).max(1));
-    let request = request.meta("traceparent", RawJson::text(&parent));
-    match &trace.state {
-        Some(state) => request.meta("tracestate", RawJson::text(state)),
-        None => request,
-    }
 }

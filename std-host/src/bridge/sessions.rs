@@ -97,6 +97,12 @@ impl Sessions {
         Some(lent)
     }
 
+    /// Returns the number of connections.
+    pub(super) fn len(&self) -> usize {
+        let table = self.lock();
+        table.users.len() + table.alone.len()
+    }
+
     /// Forgets a connection that has failed. Calls that run on it are not disturbed.
     pub(super) fn forget(&self, failed: &Arc<Connection>) {
         self.lock().retain(|slot| {

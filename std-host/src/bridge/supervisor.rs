@@ -19,11 +19,16 @@ pub(super) async fn supervise(upstream: Arc<Upstream>, publisher: Publisher, kee
     let mut supervisor =
         Supervisor { upstream, publisher, keeps_entries, is_published: false, lists: Lists::default() };
     let mut wait = Duration::ZERO;
+    let mut has_failed = false;
     loop {
         let reason = match supervisor.connected(wait).await {
             Ok(connection) => {
+                if core::mem::take(&mut has_failed) {
+                    supervisor.upstream.restarts.fetch_add(1, Ordering::Relaxed);
+                }
                 let begun = Instant::now();
                 let reason = supervisor.follow(&connection).await;
+                has_failed = reason.is_err();
                 if begun.elapsed() >= times.sustained {
                     wait = Duration::ZERO;
                 }

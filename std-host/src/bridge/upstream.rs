@@ -20,6 +20,8 @@ pub(super) struct Upstream {
     pub(super) sessions: Sessions,
     /// The number of calls so far.
     pub(super) calls: AtomicU64,
+    /// The number of times that the connection was made again after it had failed.
+    pub(super) restarts: AtomicU64,
     /// The tools that run only as a task.
     tasks: Mutex<BTreeSet<String>>,
     /// Notified by a call that finds the child stopped because it was idle.
@@ -58,6 +60,7 @@ impl Upstream {
             tasks: Mutex::default(),
             target,
             calls: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
             wanted: Notify::new(),
             state: watch::Sender::new(State::Down { since: Instant::now(), reason: None }),
             suspicion: Notify::new(),

@@ -60,6 +60,42 @@ pub struct TraceContext {
     pub baggage: Option<String>,
 }
 
+/// The ids of the span of a call, in the form of W3C Trace Context. They are chosen when the call begins, so that
+/// the spans of a backend are children of the exported span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanIds {
+    /// The trace that the span belongs to.
+    pub trace: [u8; 16],
+    /// The span itself.
+    pub span: [u8; 8],
+    /// Whether the client's span is in a trace that is not sampled.
+    pub(crate) is_unsampled: bool,
+}
+
+impl SpanIds {
+    /// Chooses the ids of a span below that of the client. `None` if the system gives no randomness.
+    pub(crate) fn below(client: Option<&TraceContext>) -> Option<Self> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).ok()?;
+        // W3C Trace Context §3.2.2: ids of zeros are invalid.
+        let (trace, span) = (u128::from_be_bytes(random[..16].try_into().ok()?), &random[16..]);
+        let mut parts = client.into_iter().flat_map(|client| client.parent.split('-').skip(1));
+        let known = parts.next().and_then(|trace| u128::from_str_radix(trace, 16).ok());
+        let flags = parts.nth(1).and_then(|flags| u8::from_str_radix(flags, 16).ok());
+        Some(Self {
+            trace: known.unwrap_or_else(|| trace.max(1)).to_be_bytes(),
+            span: u64::from_be_bytes(span.try_into().ok()?).max(1).to_be_bytes(),
+            is_unsampled: flags.is_some_and(|flags| flags & 1 == 0),
+        })
+    }
+
+    /// Returns `traceparent` for the server that continues the trace.
+    pub(crate) fn parent(&self) -> String {
+        let (trace, span) = (u128::from_be_bytes(self.trace), u64::from_be_bytes(self.span));
+        format!("00-{trace:032x}-{span:016x}-{:02x}", u8::from(!self.is_unsampled))
+    }
+}
+
 /// W3C Trace Context §3.2: version, trace id, parent id and flags in lower-case hexadecimal.
 /// Neither id may be zero, and version `ff` is invalid. Later versions may append more parts.
 fn is_traceparent(text: &str) -> bool {

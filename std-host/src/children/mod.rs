@@ -52,6 +52,8 @@ pub(crate) use group::Group;
 #[cfg(feature = "functions")]
 pub(crate) use lines::each_line;
 pub(crate) use signal::Signal;
+#[cfg(feature = "proxy")]
+pub(crate) use spawn::inherited;
 pub(crate) use spawn::{Refused, spawn, with_minimal_environment};
 pub(crate) use stderr::Tail;
 pub use supervision::Supervision;

@@ -85,7 +85,7 @@ impl Listening {
         loop {
             if let Some(due) = self.due.pop_front() {
                 if let Some(message) = self.message(&due) {
-                    self.watch.sent(message.len());
+                    self.watch.sent(&message);
                     return Step::Told(message);
                 }
                 continue;
@@ -109,7 +109,7 @@ impl Listening {
                 Ok(Change::End) | Err(broadcast::error::RecvError::Closed) => {
                     let mut last = Growing::unlimited();
                     let _ = self.listen.end(&self.server.now().server(), &self.body, &mut last);
-                    self.watch.sent(last.bytes.len());
+                    self.watch.sent(&last.bytes);
                     self.watch.taken();
                     return Step::Last(Answer::of(OK, last.bytes.into()));
                 }

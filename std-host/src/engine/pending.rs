@@ -79,7 +79,7 @@ impl Moment {
                 let (changes, parking, key) = (&self.server.changes, self.server.parking(), self.server.key());
                 let known = client.map(Client::known);
                 let call_of = ticket.call(&body, who);
-                let shared = (changes, parking, key, self.request.as_ref());
+                let shared = (changes, parking, key, self.request.as_ref(), watch.span());
                 let mut started = self.offers.start(&body, call_of, shared, known, deadline, &place.permit);
                 let legacy = call.zip(started.again.take()).map(|(call, again)| Box::new(Legacy::new(call, again)));
                 let running = Running::new(self, (ticket, body), started, deadline, place, legacy, watch);

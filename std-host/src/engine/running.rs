@@ -92,9 +92,9 @@ impl Running {
     pub(crate) async fn step(&mut self) -> Step {
         let step = self.advance().await;
         match &step {
-            Step::Told(bytes) | Step::Piece(bytes) => self.watch.sent(bytes.len()),
+            Step::Told(bytes) | Step::Piece(bytes) => self.watch.sent(bytes),
             Step::Last(answer) => {
-                self.watch.sent(answer.bytes.len());
+                self.watch.sent(&answer.bytes);
                 self.watch.answered(answer.status, answer.spoilt);
             }
             Step::Broken => self.watch.broke(),

@@ -427,7 +427,7 @@ fn filled(server: &mcp::Server<'_>, reply: &Reply, body: &[u8], room: Permit) ->
 fn noted(reply: &Reply, answer: Answer, watch: &mut Watch) -> Answer {
     watch.replied(reply);
     watch.status(answer.status);
-    watch.sent(answer.bytes.len());
+    watch.sent(&answer.bytes);
     answer
 }
 

@@ -1,9 +1,15 @@
 //! A function app as a backend.
 
 use super::context::{self, Unfit};
+#[cfg(feature = "proxy")]
+use super::custom;
 use super::custom::{Handler, Unanswered};
+#[cfg(feature = "oauth-client")]
+use super::downstream::AppTokens;
 use super::endpoint::Endpoint;
 use super::function::{Function, Functions, read_all};
+#[cfg(feature = "proxy")]
+use super::function_json;
 use super::headers::OfRequest;
 use super::http_trigger::{self, HttpFunction};
 use super::limits::{BACK_OFF_FIRST, DRAIN_CHECK, PROCESSES, STATUS_TIME, WAIT_TIME};
@@ -14,11 +20,15 @@ use super::pool::Pool;
 use super::refused::Refused;
 use super::results;
 use super::runtime::{Choices, Language, Runtime};
+#[cfg(feature = "proxy")]
+use super::served::Recipe;
 use super::settings::{AppSettings, HostFile, InvalidApp};
 use super::start::{Failure, Reported};
 use super::{headers, watch};
 use crate::backend::{Answer, Backend, Call, Kind, Publisher, Run};
 use crate::children::Supervision;
+#[cfg(feature = "oauth-client")]
+use crate::downstream::Downstream;
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;
@@ -36,6 +46,8 @@ pub struct AppBuilder {
     settings: AppSettings,
     choices: Choices,
     processes: Option<usize>,
+    #[cfg(feature = "oauth-client")]
+    tokens: Option<AppTokens>,
 }
 
 /// Why an app does not start.
@@ -109,6 +121,17 @@ impl AppBuilder {
         self
     }
 
+    /// Shows functions a token of their caller for another server, as the platform does: in the header field
+    /// `X-MS-TOKEN-<PROVIDER>-ACCESS-TOKEN`, for the provider `aad`, for example. Functions see header fields inside of
+    /// [`WithHeadersLayer`](super::WithHeadersLayer). The server needs
+    /// [`ServerBuilder::keep_caller_tokens`](crate::ServerBuilder::keep_caller_tokens). A provider whose name cannot be in a header
+    /// field has no tokens.
+    #[cfg(feature = "oauth-client")]
+    pub fn downstream(mut self, provider: &str, tokens: Downstream) -> Self {
+        self.tokens = AppTokens::new(provider, tokens);
+        self
+    }
+
     /// Starts the app, and waits until its functions are loaded.
     ///
     /// # Errors
@@ -149,6 +172,25 @@ impl AppBuilder {
         Ok((Engine::Workers(pool), reported))
     }
 
+    /// How the handler of an app is started that is a server of its own.
+    ///
+    /// # Errors
+    /// If the app has functions as well, or its program is not set.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn handler(&self) -> Result<Recipe, StartError> {
+        let runtime = Runtime::find(&self.directory, &self.host, &self.settings, &self.choices)?;
+        // The platform refuses both together.
+        if let [function, ..] = function_json::read(&self.directory)?.as_slice() {
+            let what = format!(
+                "host.json has routes for the handler, and there is a function.json of {}: remove one of them",
+                function.name
+            );
+            return Err(StartError::Functions(vec![what]));
+        }
+        let levels = self.host.log_levels.clone().into();
+        Ok(custom::recipe(self.name(), levels, &self.directory, runtime.launch.clone(), runtime.custom.flatten()))
+    }
+
     /// The name of the app in the log: that of its directory.
     fn name(&self) -> Arc<str> {
         self.directory.file_name().map_or("app".into(), |name| name.to_string_lossy().into())
@@ -184,6 +226,12 @@ fn offered(reported: Reported, mut warnings: Vec<String>) -> Result<Offered, Vec
     }
     let keyed = functions.into_iter().map(|function| (key(function.entry.kind(), function.entry.key()), function));
     Ok((keyed.collect(), http, warnings))
+}
+
+/// Says why the handler of an app has not started.
+#[cfg(feature = "proxy")]
+pub(crate) fn handler_error(failure: &Failure) -> StartError {
+    load_error(failure, Language::Custom)
 }
 
 /// Turns the failure of a start into the output of the app and a line of advice.
@@ -279,7 +327,15 @@ impl App {
         let unreadable = |error| InvalidApp::Unreadable { file: directory.to_owned(), error };
         let directory = directory.canonicalize().map_err(unreadable)?;
         let (host, settings) = (HostFile::read(&directory)?, AppSettings::read(&directory)?);
-        Ok(AppBuilder { directory, host, settings, choices: Choices::default(), processes: None })
+        Ok(AppBuilder {
+            directory,
+            host,
+            settings,
+            choices: Choices::default(),
+            processes: None,
+            #[cfg(feature = "oauth-client")]
+            tokens: None,
+        })
     }
 
     /// Warnings for the operator: functions that are not offered, and settings without effect.
@@ -419,7 +475,13 @@ impl Backend for App {
     fn start(&self, call: Call) -> Run {
         let loaded = self.0.loaded();
         let origin = headers::of_request();
+        #[cfg(feature = "oauth-client")]
+        let (mut origin, tokens) = (origin, self.0.builder.tokens.clone());
         Box::pin(async move {
+            #[cfg(feature = "oauth-client")]
+            if let (Some(tokens), Some(origin)) = (&tokens, &mut origin) {
+                tokens.put(&call, origin).await;
+            }
             match loaded.functions.get(&key(call.kind(), call.name())) {
                 Some(function) => run(&loaded, function, &call, origin).await,
                 None => failed("The server is being reloaded: try again"),

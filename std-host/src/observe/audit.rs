@@ -13,6 +13,7 @@ use attache_core::era::Version;
 /// | `application` | the application that the token was issued to |
 /// | `peer` | the address of the caller |
 /// | `method`, `name` | the method, and the tool, prompt, resource or template by its declared name |
+/// | `backend` | the backend that has published it |
 /// | `decision` | `allowed` or `denied` |
 /// | `reason` | why it was denied: `scope`, `forbidden` (a role), `no_token`, `policy` and others |
 /// | `outcome` | how it ended: `done`, `failed`, `asked`, `rejected`, `refused`, `cancelled`, `broken` |
@@ -61,6 +62,7 @@ impl Observe for AuditLog {
             revision = exchange.revision.map(Version::as_str),
             method,
             name,
+            backend = exchange.backend,
             decision = if end == End::Refused { "denied" } else { "allowed" },
             reason,
             outcome = end.as_str(),

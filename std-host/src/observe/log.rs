@@ -26,6 +26,7 @@ impl Observe for ExchangeLog {
             revision = exchange.revision.map(Version::as_str),
             method,
             name,
+            backend = exchange.backend,
             end = exchange.end.as_str(),
             status,
             code = exchange.code.map(Code::digits),

@@ -1,6 +1,6 @@
 //! Counters and latencies in the text format of Prometheus.
 
-use super::{Exchange, Observe};
+use super::{End, Exchange, Observe};
 use crate::limits;
 use core::fmt;
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
@@ -20,6 +20,8 @@ pub struct Metrics {
     seconds: Family<Called, Histogram, fn() -> Histogram>,
     received: Family<Of, Counter>,
     sent: Family<Of, Counter>,
+    backend_calls: Family<BackendCalled, Counter>,
+    backend_seconds: Family<OfBackend, Histogram, fn() -> Histogram>,
     names: Mutex<HashSet<String>>,
 }
 
@@ -51,6 +53,19 @@ struct Refused {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfBackend {
+    server: String,
+    backend: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct BackendCalled {
+    server: String,
+    backend: String,
+    end: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
@@ -61,6 +76,8 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(histogram),
             received: Family::default(),
             sent: Family::default(),
+            backend_calls: Family::default(),
+            backend_seconds: Family::new_with_constructor(histogram),
             names: Mutex::default(),
         };
         let registry = &mut metrics.registry;
@@ -69,6 +86,16 @@ impl Default for Metrics {
         registry.register("exchange_seconds", "Time from message to answer", metrics.seconds.clone());
         registry.register("received_bytes", "Bytes of messages", metrics.received.clone());
         registry.register("sent_bytes", "Bytes of answers", metrics.sent.clone());
+        registry.register(
+            "backend_calls",
+            "Calls that backends have run, by how they ended",
+            metrics.backend_calls.clone(),
+        );
+        registry.register(
+            "backend_seconds",
+            "Time from message to answer of calls that backends have run",
+            metrics.backend_seconds.clone(),
+        );
         metrics
     }
 }
@@ -87,6 +114,14 @@ impl Metrics {
             names.insert(name.to_owned());
         }
         name.to_owned()
+    }
+
+    /// Counts a call that a backend has run. A refused call has not reached it.
+    fn count_backend(&self, backend: &str, exchange: &Exchange<'_>) {
+        let (server, backend) = (exchange.server.to_owned(), self.label(backend));
+        let called = BackendCalled { server: server.clone(), backend: backend.clone(), end: exchange.end.as_str() };
+        self.backend_calls.get_or_create(&called).inc();
+        self.backend_seconds.get_or_create(&OfBackend { server, backend }).observe(exchange.took.as_secs_f64());
     }
 
     /// The registry, to which a program can add its own metrics before it shares this value. Their
@@ -121,6 +156,9 @@ impl Observe for Metrics {
         if method != "subscriptions/listen" {
             let called = Called { server: server(), method, name };
             self.seconds.get_or_create(&called).observe(exchange.took.as_secs_f64());
+        }
+        if let Some(backend) = exchange.backend.filter(|_| exchange.end != End::Refused) {
+            self.count_backend(backend, exchange);
         }
         if let Some(reason) = exchange.reason {
             self.refusals.get_or_create(&Refused { server: server(), method, reason }).inc();

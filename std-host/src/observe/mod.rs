@@ -14,6 +14,7 @@ mod refusals;
 mod traces;
 mod watch;
 
+pub use crate::call::SpanIds;
 use crate::call::{Metadata, TraceContext};
 use attache_core::era::Version;
 use attache_core::rpc::Code;
@@ -28,7 +29,7 @@ pub use log::ExchangeLog;
 pub use metrics::Metrics;
 use refusals::Refusals;
 #[cfg(feature = "traces")]
-pub use traces::Traces;
+pub use traces::{Traces, chosen_ids};
 pub(crate) use watch::Watch;
 
 /// An observer of answered messages. It is called on the task that answers, so it must neither
@@ -40,6 +41,17 @@ pub trait Observe: Send + Sync + 'static {
     /// Whether this observer needs the arguments of calls ([`Exchange::arguments`]). They are copied
     /// only if an observer needs them.
     fn needs_arguments(&self) -> bool {
+        false
+    }
+
+    /// Whether this observer needs the messages themselves ([`Exchange::request`] and
+    /// [`Exchange::answer`]). Their bytes are kept only if an observer needs them.
+    fn needs_messages(&self) -> bool {
+        false
+    }
+
+    /// Whether this observer exports spans with the ids of [`Exchange::span`].
+    fn needs_spans(&self) -> bool {
         false
     }
 }
@@ -69,6 +81,9 @@ pub struct Exchange<'a> {
     pub method: &'static str,
     /// The tool, prompt, resource or template, by its declared name.
     pub name: Option<&'a str>,
+    /// The backend that has published it, by the name that
+    /// [`Publisher::set_name`](crate::backend::Publisher::set_name) has given to it.
+    pub backend: Option<&'a str>,
     /// The outcome.
     pub end: End,
     /// The HTTP status. `None` on a line.
@@ -84,6 +99,14 @@ pub struct Exchange<'a> {
     pub received: usize,
     /// Bytes of the answer and of the messages before it, without framing.
     pub sent: usize,
+    /// The message, if an observer needs it. Text of the caller.
+    pub request: Option<&'a [u8]>,
+    /// The beginning of the answer and of the messages before it, one after the other, if an observer needs
+    /// them: at most [`ANSWER_KEPT`](crate::limits::ANSWER_KEPT) bytes.
+    pub answer: Option<&'a [u8]>,
+    /// The ids of the span of a call that a backend has run, if an observer exports spans. The spans of
+    /// the backend's server have this span as their parent.
+    pub span: Option<SpanIds>,
     meta: Option<&'a Metadata>,
 }
 

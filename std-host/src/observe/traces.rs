@@ -1,10 +1,11 @@
 //! OpenTelemetry spans: one for each exchange, by the semantic conventions for MCP (Development, as
 //! of 2026). If the call names a span of the client in `_meta` (SEP-414), that span is the parent.
 
-use super::{End, Exchange, Observe, Transport};
+use super::{End, Exchange, Observe, SpanIds, Transport};
 use crate::call::TraceContext;
 use attache_core::era::Version;
 use attache_core::rpc::Code;
+use core::cell::Cell;
 use core::fmt;
 use opentelemetry::trace::{
     Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
@@ -15,6 +16,9 @@ use std::time::SystemTime;
 
 /// Records each exchange as a span of a tracer. The span is created when the exchange has ended, so
 /// the spans that handlers create with [`Ctx::trace`](crate::Ctx::trace) are its siblings.
+///
+/// The span of a call that a backend runs has the ids of [`Exchange::span`], which the backend's server was told
+/// as its parent. That requires a tracer whose generator of ids returns those of [`chosen_ids`].
 ///
 /// Spans contain the method, the declared name, the revision, the peer's address and the error.
 /// Arguments, results, request ids and session ids are not recorded, because they belong to the
@@ -36,13 +40,30 @@ impl<T: Tracer<Span: Send + Sync> + Send + Sync + 'static> Observe for Traces<T>
         let began = ended.checked_sub(exchange.took).unwrap_or(ended);
         let span = self.0.span_builder(name(exchange)).with_kind(SpanKind::Server).with_start_time(began);
         let parent = exchange.trace().map(|trace| Context::new().with_remote_span_context(parent(&trace)));
+        CHOSEN.set(exchange.span);
         let mut span =
             span.with_attributes(attributes(exchange)).start_with_context(&self.0, &parent.unwrap_or_default());
+        CHOSEN.set(None);
         if error(exchange).is_some() {
             span.set_status(Status::error(exchange.reason.unwrap_or_default()));
         }
         span.end_with_timestamp(ended);
     }
+
+    fn needs_spans(&self) -> bool {
+        true
+    }
+}
+
+thread_local! {
+    /// The ids of the span that is being started.
+    static CHOSEN: Cell<Option<SpanIds>> = const { Cell::new(None) };
+}
+
+/// Returns the ids for the span that [`Traces`] is starting on this thread, for the generator of ids of its
+/// tracer. `None` if they do not matter.
+pub fn chosen_ids() -> Option<SpanIds> {
+    CHOSEN.get()
 }
 
 impl<T> fmt::Debug for Traces<T> {
@@ -80,6 +101,7 @@ fn attributes(exchange: &Exchange<'_>) -> Vec<KeyValue> {
         "resources/read" => add("mcp.resource.uri", name.filter(|uri| !uri.contains('{'))),
         _ => {}
     }
+    add("mcp.backend.name", exchange.backend.map(owned));
     add("mcp.protocol.version", exchange.revision.map(|revision| Version::as_str(revision).into()));
     add("rpc.response.status_code", exchange.code.map(|code| Code::digits(code).into()));
     add("error.type", error(exchange).map(Into::into));

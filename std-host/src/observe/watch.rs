@@ -2,7 +2,7 @@
 
 use super::refusals::Refused;
 use super::{End, Exchange, Observers, Transport};
-use crate::call::{Metadata, Outcome};
+use crate::call::{Metadata, Outcome, SpanIds};
 use crate::limits;
 use crate::offer::{Offer, Registry};
 use crate::why::{self, printable};
@@ -32,7 +32,10 @@ pub(crate) struct Watch {
     revision: Option<Version>,
     method: &'static str,
     offer: Option<Arc<Offer>>,
+    backend: Option<Arc<str>>,
     meta: Option<Metadata>,
+    span: Option<SpanIds>,
+    messages: Option<Messages>,
     end: End,
     status: Option<u16>,
     code: Option<Code>,
@@ -54,7 +57,10 @@ impl Watch {
             revision: None,
             method: MessageLabel::Unreadable.as_str(),
             offer: None,
+            backend: None,
             meta: None,
+            span: None,
+            messages: None,
             end: End::Cancelled,
             status: None,
             code: None,
@@ -75,17 +81,23 @@ impl Watch {
             return;
         }
         self.called_by(who);
+        if self.observers.list.iter().any(|observer| observer.needs_messages()) {
+            self.messages = Some(Messages { request: body.clone(), answer: Vec::new() });
+        }
         match &opened.next {
             Next::Call(ticket) => {
                 let call = ticket.call(body, who);
                 let (kind, index) = call.operation().entry();
                 self.offer = offers.offer(kind, index);
+                self.backend = self.offer.as_ref().and_then(|offer| offers.backend_of(offer));
                 self.meta = Some(Metadata::of(body, call.metadata()));
+                self.choose_span();
             }
             Next::Reply(reply) => match reply.denied() {
                 Some((_, operation)) => {
                     let (kind, index) = operation.entry();
                     self.offer = offers.offer(kind, index);
+                    self.backend = self.offer.as_ref().and_then(|offer| offers.backend_of(offer));
                 }
                 None if refused && offers.hides_some() => self.hidden(offers, body),
                 None => {}
@@ -111,6 +123,19 @@ impl Watch {
         if self.offer.is_some() {
             self.reason = Some("policy");
         }
+    }
+
+    /// Chooses the ids of the span of a call that a backend runs.
+    fn choose_span(&mut self) {
+        let is_backend = self.offer.as_ref().is_some_and(|offer| offer.source.is_some());
+        if is_backend && self.observers.list.iter().any(|observer| observer.needs_spans()) {
+            self.span = SpanIds::below(self.meta.as_ref().and_then(Metadata::trace).as_ref());
+        }
+    }
+
+    /// Returns the ids of the span of the call, if spans are exported.
+    pub(crate) const fn span(&self) -> Option<SpanIds> {
+        self.span
     }
 
     /// Records the caller.
@@ -192,8 +217,13 @@ impl Watch {
         self.end = End::Broken;
     }
 
-    pub(crate) const fn sent(&mut self, bytes: usize) {
-        self.sent += bytes;
+    /// Records bytes of the answer, or of a message before it.
+    pub(crate) fn sent(&mut self, bytes: &[u8]) {
+        self.sent += bytes.len();
+        if let Some(messages) = &mut self.messages {
+            let room = limits::ANSWER_KEPT.saturating_sub(messages.answer.len());
+            messages.answer.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
     }
 
     pub(crate) const fn status(&mut self, status: u16) {
@@ -241,6 +271,7 @@ impl Drop for Watch {
             revision: self.revision,
             method: self.method,
             name: self.offer.as_ref().map(|offer| &*offer.key),
+            backend: self.backend.as_deref(),
             end: self.end,
             status: self.status.filter(|_| self.transport == Transport::Http),
             code: self.code,
@@ -248,11 +279,20 @@ impl Drop for Watch {
             took: self.began.elapsed(),
             received: self.received,
             sent: self.sent,
+            request: self.messages.as_ref().map(|messages| &*messages.request),
+            answer: self.messages.as_ref().map(|messages| &*messages.answer),
+            span: self.span,
             meta: self.meta.as_ref(),
         };
         self.log(&exchange);
         self.observers.list.iter().for_each(|observer| observer.exchange(&exchange));
     }
+}
+
+/// A message and its answer, for observers that need them.
+struct Messages {
+    request: Bytes,
+    answer: Vec<u8>,
 }
 
 /// Most characters of a caller in a record.

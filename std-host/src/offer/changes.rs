@@ -103,6 +103,29 @@ impl Changes {
         changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
     }
 
+    /// Replaces policies, removes backends, and takes staged ones into use, all at once: a request is served by
+    /// the old state or by the new one.
+    pub(crate) fn update(&self, policies: Vec<(Option<Source>, Policy)>, removed: &[Source]) {
+        let changed = self.edit(|registry| registry.update(policies, removed));
+        changed.into_iter().for_each(|kind| self.tell(Change::List(kind)));
+    }
+
+    /// Returns the offers that such an update would leave out because other offers have their keys.
+    pub(crate) fn conflicts(
+        &self,
+        policies: Vec<(Option<Source>, Policy)>,
+        removed: &[Source],
+    ) -> impl Fn(Source) -> Vec<NameTaken> {
+        let mut registry = Registry::clone(&self.offers());
+        registry.update(policies, removed);
+        move |source| registry.taken_of(source)
+    }
+
+    /// Notifies the subscriptions of a resource, whichever backend offers it now.
+    pub(crate) fn resource_moved(&self, uri: String) {
+        self.tell(Change::Resource(uri));
+    }
+
     /// Notifies the subscriptions of a resource that a backend has updated.
     pub(crate) fn resource_of(&self, source: Source, uri: String) {
         if self.offers().admits_uri(Some(source), &uri) {

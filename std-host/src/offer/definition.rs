@@ -1,7 +1,7 @@
 //! One offer of a server: its key, its members, and the closures that run it.
 
 use crate::auth::Caller;
-use crate::call::{Asking, CompletionRequest, Events, Extensions, Metadata, Run, Sealer};
+use crate::call::{Asking, CompletionRequest, Events, Extensions, Metadata, Run, Sealer, SpanIds};
 use crate::policy::{Digest, Needed};
 use attache_core::era::Version;
 use attache_core::tool::Arguments;
@@ -55,6 +55,8 @@ pub(crate) struct Called<C> {
     pub(crate) events: Arc<Events>,
     pub(crate) asking: Arc<Asking>,
     pub(crate) metadata: Metadata,
+    /// The span of the call, if spans are exported.
+    pub(crate) span: Option<SpanIds>,
     pub(crate) extensions: Arc<Extensions>,
     pub(crate) caller: Caller,
     /// The name of the client's session, for a legacy client.

@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::budget::Permit;
 use crate::call::{
     Asking, Binding, CompletionRequest, EventReceiver, Events, Extensions, Failure, Metadata, Outcome, Parking, Run,
-    Sealer, Suspended, crashed,
+    Sealer, SpanIds, Suspended, crashed,
 };
 use crate::policy::{Digest, HiddenBy, Needed, Policy};
 use attache_core::auth::Need;
@@ -42,6 +42,10 @@ pub(crate) struct Registry<C> {
     pub(crate) implied: Vec<(String, String)>,
     policies: Policies,
     instructions: Instructions,
+    /// The backends that were added and not removed.
+    attached: Vec<Source>,
+    /// The names of backends.
+    names: Vec<(Source, Arc<str>)>,
     /// Incremented with every change of a list.
     generation: u32,
 }
@@ -51,7 +55,17 @@ pub(crate) struct Registry<C> {
 struct Instructions {
     /// Those of the program, and of each backend.
     each: BTreeMap<Option<Source>, String>,
+    /// The backends that are not in use yet, whose instructions are left out.
+    staged: Vec<Source>,
     all: String,
+}
+
+impl Instructions {
+    fn join(&mut self) {
+        let is_staged = |source: &Option<Source>| source.is_some_and(|source| self.staged.contains(&source));
+        let used = self.each.iter().filter(|(source, _)| !is_staged(source)).map(|(_, text)| text.as_str());
+        self.all = used.collect::<Vec<_>>().join(r"\n\n");
+    }
 }
 
 // Written by hand, because derived implementations would require `C: Default`.
@@ -70,6 +84,8 @@ impl<C> Default for Registry<C> {
             implied: Vec::new(),
             policies: Policies::default(),
             instructions: Instructions::default(),
+            attached: Vec::new(),
+            names: Vec::new(),
             generation: 0,
         }
     }
@@ -89,8 +105,8 @@ pub struct HiddenEntry {
 }
 
 /// The values that all calls of a request share: the handle to change the offers, the parked calls,
-/// the key that seals, and the request extensions that handlers see.
-pub(crate) type Shared<'s, C> = (&'s C, &'s Parking, &'s Key, Option<&'s Arc<http::Extensions>>);
+/// the key that seals, the request extensions that handlers see, and the span of the call.
+pub(crate) type Shared<'s, C> = (&'s C, &'s Parking, &'s Key, Option<&'s Arc<http::Extensions>>, Option<SpanIds>);
 
 /// The state of a legacy client's session, which its calls do not repeat.
 #[derive(Clone, Copy)]
@@ -182,6 +198,10 @@ impl<C: Clone> Registry<C> {
 
     /// Replaces all entries of `source`, and returns the lists that have changed and the keys that other sources have already.
     pub(crate) fn replace(&mut self, source: Source, offers: Vec<(Kind, Offer<C>)>) -> (Vec<Kind>, Vec<NameTaken>) {
+        // A removed backend may publish once more before it has stopped.
+        if !self.attached.contains(&source) {
+            return (Vec::new(), Vec::new());
+        }
         let mut taken = Vec::new();
         let mut fresh = [const { Vec::new() }; Kind::ALL.len()];
         for (kind, offer) in offers {
@@ -201,6 +221,42 @@ impl<C: Clone> Registry<C> {
     pub(crate) fn set_policies(&mut self, policies: Vec<(Option<Source>, Policy)>) -> Vec<Kind> {
         policies.into_iter().for_each(|(source, policy)| self.policies.set(source, Arc::new(policy)));
         self.each_shelf(|kind, shelf, policies| shelf.refresh(kind, policies))
+    }
+
+    /// Adds a backend. The instructions of a staged one are left out until [`update`](Self::update) takes it into use.
+    pub(crate) fn attach(&mut self, source: Source, is_staged: bool) {
+        self.attached.push(source);
+        if is_staged {
+            self.instructions.staged.push(source);
+        }
+    }
+
+    /// Replaces policies, removes backends with their entries, and takes all staged backends into use. Returns
+    /// the lists that have changed.
+    pub(crate) fn update(&mut self, policies: Vec<(Option<Source>, Policy)>, removed: &[Source]) -> Vec<Kind> {
+        policies.into_iter().for_each(|(source, policy)| self.policies.set(source, Arc::new(policy)));
+        self.attached.retain(|source| !removed.contains(source));
+        self.policies.remove(removed);
+        self.names.retain(|(source, _)| !removed.contains(source));
+        self.instructions.each.retain(|source, _| source.is_none_or(|source| !removed.contains(&source)));
+        self.instructions.staged.clear();
+        self.instructions.join();
+        self.each_shelf(|kind, shelf, policies| {
+            shelf.forget(removed);
+            shelf.refresh(kind, policies)
+        })
+    }
+
+    /// Sets the name of a backend, by which observers know it.
+    pub(crate) fn name(&mut self, source: Source, name: &str) {
+        self.names.retain(|(known, _)| *known != source);
+        self.names.push((source, name.into()));
+    }
+
+    /// Returns the name of the backend that has published an offer.
+    pub(crate) fn backend_of(&self, offer: &Offer<C>) -> Option<Arc<str>> {
+        let source = offer.source?;
+        self.names.iter().find(|(known, _)| *known == source).map(|(_, name)| Arc::clone(name))
     }
 
     /// Changes the shelf of each kind, and returns the kinds for which `change` returns `true`.
@@ -265,12 +321,14 @@ impl<C: Clone> Registry<C> {
 
     /// Sets the instructions of the program or of a backend, JSON-escaped. Empty ones are removed.
     pub(crate) fn instruct(&mut self, source: Option<Source>, text: String) {
-        let Instructions { each, all } = &mut self.instructions;
+        if source.is_some_and(|source| !self.attached.contains(&source)) {
+            return;
+        }
         match text.is_empty() {
-            true => each.remove(&source),
-            false => each.insert(source, text),
+            true => self.instructions.each.remove(&source),
+            false => self.instructions.each.insert(source, text),
         };
-        *all = each.values().map(String::as_str).collect::<Vec<_>>().join(r"\n\n");
+        self.instructions.join();
     }
 
     /// Returns the instructions of the program and then those of the backends, JSON-escaped.
@@ -316,7 +374,7 @@ impl<C: Clone> Registry<C> {
         &self,
         body: &Bytes,
         call: Call<'_>,
-        (changes, parking, key, request): Shared<'_, C>,
+        (changes, parking, key, request, span): Shared<'_, C>,
         known: Option<Known>,
         deadline: Instant,
         permit: &Permit,
@@ -349,6 +407,7 @@ impl<C: Clone> Registry<C> {
             events: Arc::new(events),
             asking,
             metadata: Metadata::of(body, request_meta.metadata),
+            span,
             extensions: Arc::clone(&self.extensions),
             caller: Caller::of(call.who()),
             session: known.map(|known| known.session),

@@ -26,6 +26,11 @@ impl Policies {
         self.sources.push((source, policy));
     }
 
+    /// Removes the policies of these backends.
+    pub(super) fn remove(&mut self, removed: &[Source]) {
+        self.sources.retain(|(source, _)| !removed.contains(source));
+    }
+
     /// Returns the policy of a backend, or that of the server.
     pub(super) fn own(&self, source: Option<Source>) -> Option<&Arc<Policy>> {
         match source {
@@ -150,6 +155,11 @@ impl<C> Shelf<C> {
         let taken = self.show(kind, policies).into_iter().filter(|offer| offer.source == Some(source));
         let taken = taken.map(|offer| NameTaken::new(kind, &offer.key)).collect();
         (self.differs(&before), taken)
+    }
+
+    /// Removes all offers of these backends. [`refresh`](Self::refresh) has to follow.
+    pub(super) fn forget(&mut self, removed: &[Source]) {
+        self.all.retain(|offer| offer.source.is_none_or(|source| !removed.contains(&source)));
     }
 
     /// Shows what the policies allow now. Returns whether the list has changed.

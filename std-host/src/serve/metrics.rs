@@ -54,6 +54,11 @@ impl Metrics {
         metrics
     }
 
+    /// Returns the number of connections that were accepted, and of those that are open.
+    pub fn connections(&self) -> (u64, i64) {
+        (self.connections.get(), self.open.get())
+    }
+
     pub(super) fn connected(&self) -> Connected {
         self.connections.inc();
         self.open.inc();

@@ -28,7 +28,7 @@ pub(super) async fn callback(
     let now = now();
     let Some((id, begun)) = attempt(&sign_in, &query, now) else { return failure(UNKNOWN, Some(&again)) };
     let cookie = sign_in.attempt_cookie(id, begun);
-    // The state is bound to the browser in which the sign-in began, so a link with the answer for another person signs nobody in.
+    // The state is bound to the browser in which the sign-in began, so a link with the answer for another person signs in no one.
     let Some(pending) =
         pending(&sign_in, &cookie, headers, id, now).filter(|pending| pending.provider == provider.name)
     else {

@@ -78,7 +78,7 @@ pub(super) async fn refresh(State(sign_in): State<Arc<SignIn>>, request: Request
     // Providers take a refresh token that comes twice for a stolen one, so only one refresh of a session runs at a time.
     let _alone = sign_in.refreshing[usize::from(key[0]) % sign_in.refreshing.len()].lock().await;
     let now = now();
-    let stored = match row::get(rows, key, now).await {
+    let mut stored = match row::get(rows, key, now).await {
         Ok(Some(stored)) => stored,
         Ok(None) => return error(StatusCode::UNAUTHORIZED, "the session has ended"),
         Err(_) => return refused(Refusal::Undecided),
@@ -98,19 +98,24 @@ pub(super) async fn refresh(State(sign_in): State<Arc<SignIn>>, request: Request
             }
         };
         let until = session.auth_time + sign_in.most.as_secs();
-        let value = Stored { tokens, refreshed: Some(now) }.to_bytes().unwrap_or_default();
+        stored = Stored { tokens, refreshed: Some(now) };
+        let value = stored.to_bytes().unwrap_or_default();
         match row::replace(rows, key, value, until, now).await {
             Ok(true) => {}
             Ok(false) => return error(StatusCode::UNAUTHORIZED, "the session has ended"),
             Err(_) => return refused(Refusal::Undecided),
         }
     }
-    let renewed = session.renewed(&sign_in, now);
+    let mut renewed = session.renewed(&sign_in, now);
+    if let (true, Some(expires)) = (sign_in.ends_with_token, stored.tokens.expires) {
+        renewed.exp = renewed.exp.min(expires);
+    }
     let mut response = json(StatusCode::OK, &json!({}));
     // A program with the header keeps its session itself.
     if !head.headers.contains_key(HEADER)
-        && let Some(cookies) =
-            sign_in.seal(&renewed).and_then(|sealed| sign_in.cookie().set(&sealed, renewed.exp - now, &head.headers))
+        && let Some(cookies) = sign_in
+            .seal(&renewed)
+            .and_then(|sealed| sign_in.cookie().set(&sealed, renewed.exp.saturating_sub(now), &head.headers))
     {
         for cookie in cookies {
             response.headers_mut().append(SET_COOKIE, cookie);

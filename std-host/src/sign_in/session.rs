@@ -220,7 +220,7 @@ impl SignIn {
             why::note(&denied);
             Refusal::NoToken
         })?;
-        let seen = Seen::new(sealed.as_bytes(), verified, 0, None);
+        let seen = Seen::new(sealed.as_bytes(), verified, 0, Some(session.sid.into()));
         self.cache.put(&seen, now);
         Ok(seen)
     }
@@ -230,11 +230,7 @@ impl SignIn {
         if let Some(rows) = &self.rows {
             row::remove(rows, session.key(), now()).await?;
         }
-        self.cache.forget_all(|verified| {
-            let claims = attache_core::auth::Authenticated::token(verified).claims();
-            let sid = claims.and_then(|claims| claims.claim("sid"));
-            sid.and_then(|sid| sid.text()).is_some_and(|sid| sid.is(&session.sid))
-        });
+        self.cache.forget_session(&session.sid);
         Ok(())
     }
 }

@@ -79,6 +79,33 @@ impl Backend {
         self.place.check().map_err(|what| self.fault(&what))
     }
 
+    /// Whether a running backend of this configuration can stay. Policies can be replaced while it runs.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            prefix,
+            place,
+            token_file,
+            auth,
+            headers,
+            plain_http,
+            version,
+            rules: _,
+            keeps_entries,
+            children,
+            origin: _,
+        } = self;
+        (name, prefix, place, token_file, headers)
+            == (&other.name, &other.prefix, &other.place, &other.token_file, &other.headers)
+            && (auth, plain_http, version, keeps_entries, children)
+                == (&other.auth, &other.plain_http, &other.version, &other.keeps_entries, &other.children)
+    }
+
+    /// Returns the variables of child processes, by name.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &(String, OsString)> {
+        self.place.environment().iter().chain(self.children.environments())
+    }
+
     /// Says what is wrong with the backend.
     pub(crate) fn fault(&self, what: &str) -> Fault {
         Fault::at(self.origin.clone(), format!("backend {:?}: {what}", self.name))

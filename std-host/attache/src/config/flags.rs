@@ -4,7 +4,7 @@ use super::settings::{self, Kind, Setting};
 use clap::{Arg, ArgAction, ArgMatches};
 
 /// The flags of the command line, with their values.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Flags(pub(super) Vec<(&'static Setting, Vec<String>)>);
 
 impl clap::Args for Flags {
@@ -32,6 +32,10 @@ fn flag(setting: &'static Setting) -> Arg {
         .help_heading(setting.heading())
         .hide_short_help(!setting.is_basic);
     match setting.kind {
+        // Behind a space, a command could have its directory or URL.
+        Kind::Switch if setting.key == "watch" => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+        }
         Kind::Switch => arg.num_args(0..=1).default_missing_value("true"),
         _ => arg,
     }

@@ -16,6 +16,8 @@ pub(crate) struct PinsFile {
     pub(crate) path: PathBuf,
     /// Whether the file exists, so that pins are in force.
     pub(crate) exists: bool,
+    /// Whether a setting names the file.
+    pub(crate) is_named: bool,
     passes_new: bool,
     backends: BTreeMap<BackendId, Definitions>,
 }
@@ -52,8 +54,8 @@ impl Layers {
     pub(super) fn no_pins(&self) -> PinsFile {
         let named = self.given("pins.file", None).texts.first().map(PathBuf::from);
         let beside = || self.path.as_deref().unwrap_or(Path::new(FILE)).with_file_name(NAME);
-        let path = named.unwrap_or_else(beside);
-        PinsFile { path, passes_new: self.text("pins.new") == "pass", ..PinsFile::default() }
+        let (is_named, path) = (named.is_some(), named.unwrap_or_else(beside));
+        PinsFile { path, is_named, passes_new: self.text("pins.new") == "pass", ..PinsFile::default() }
     }
 }
 
@@ -64,7 +66,10 @@ impl PinsFile {
         if self.exists || given.texts.is_empty() {
             return Ok(());
         }
-        let what = format!("pins.file {} does not exist: run attache pin to write it", self.path.display());
+        let what = format!(
+            "pins.file {} does not exist: run attache pin, or attache gate --pin, to write it",
+            self.path.display()
+        );
         Err(Fault::at(given.origin, what))
     }
 
@@ -73,6 +78,21 @@ impl PinsFile {
         let pins = if self.passes_new { Pins::new().pass_new() } else { Pins::new() };
         let known = self.exists.then(|| self.definitions(server, backend))?;
         Some(known.iter().fold(pins, |pins, ((kind, key), digest)| pins.pin(kind_of(kind), key, *digest)))
+    }
+
+    /// Returns a file with the same path, whose pins are not in force.
+    pub(crate) fn without_force(self) -> Self {
+        Self { path: self.path, ..Self::default() }
+    }
+
+    /// Whether the file has pins of a backend.
+    pub(crate) fn has(&self, server: &str, backend: &str) -> bool {
+        self.backends.contains_key(&(server.to_owned(), backend.to_owned()))
+    }
+
+    /// The pins of all backends.
+    pub(crate) const fn all(&self) -> &BTreeMap<BackendId, Definitions> {
+        &self.backends
     }
 
     pub(crate) fn definitions(&self, server: &str, backend: &str) -> Definitions {

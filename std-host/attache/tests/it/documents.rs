@@ -62,7 +62,20 @@ fn every_reason_of_a_refusal_is_explained_with_a_remedy_and_no_other() {
 fn metrics() -> String {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
     let free = free.to_string();
-    let server = Running::with(&["--metrics-listen", &free]);
+    // A backend that is called, and one that is down, for the metrics of backends.
+    let program = env!("CARGO_BIN_EXE_attache");
+    let file = std::env::temp_dir().join(format!("attache-documents-{}-{free}.toml", std::process::id()));
+    let text = format!(
+        "[[server]]\n[[server.backend]]\nname = \"up\"\ncommand = [{program:?}, \"serve\", \"--demo\", \"--stdio\"]\n\
+         [[server.backend]]\nname = \"down\"\nurl = \"http://127.0.0.1:1/mcp\"\n"
+    );
+    std::fs::write(&file, text).expect("written");
+    let mut command = Command::new(program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &free, "--config"]).arg(&file);
+    let server = Running::of(command);
+    let _ = std::fs::remove_file(file);
+    let call = Command::new(program).args(["call", &format!("http://{}/mcp", server.address()), "echo", "{}"]).output();
+    assert!(call.is_ok());
     let send = |address: &str, request: &str| {
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.write_all(request.as_bytes()).expect("taken");

@@ -258,6 +258,50 @@ fn definition_that_changes_after_it_was_pinned_is_held_back_until_it_is_pinned_a
 }
 
 #[test]
+fn pins_of_a_gate_hold_a_changed_definition_back() {
+    let place = directory("gate-pins");
+    let (tools, pins) = (place.join("tools.json"), place.join("pins"));
+    let script = place.join("server.sh");
+    let text = format!(
+        r#"while read -r line; do
+    id=${{line#*'"id":'}}; id=${{id%%,*}}
+    case "$line" in
+    *server/discover*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}}}}}}' ;;
+    *tools/list*) echo '{{"jsonrpc":"2.0","id":'$id',"result":{{"resultType":"complete","tools":['"$(cat {})"']}}}}' ;;
+    *notifications/*) ;;
+    *) echo '{{"jsonrpc":"2.0","id":'$id',"error":{{"code":-32601,"message":"Method not found"}}}}' ;;
+    esac
+done
+"#,
+        tools.display()
+    );
+    std::fs::write(&script, text).expect("written");
+    let offer = |description: &str| {
+        let tool = format!(r#"{{"name":"t","description":"{description}","inputSchema":{{"type":"object"}}}}"#);
+        std::fs::write(&tools, tool).expect("written");
+    };
+    let [pins, script] = [&pins, &script].map(|path| path.to_str().expect("UTF-8"));
+    let behind = ["--", "sh", script];
+    let pin = || {
+        let run = program(&[&["gate", "--pin", "--pins-file", pins], &behind[..]].concat()).output().expect("it runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).expect("UTF-8")
+    };
+    let has_tool = || listed(&gate(&[&["--pins-file", pins], &behind[..]].concat())).contains("  t");
+    offer("old");
+    assert!(pin().contains("Pinned 1 entry of 1 backend"));
+    assert!(has_tool());
+    offer("new");
+    assert!(!has_tool(), "the definition has changed");
+    assert!(pin().contains("changed tool t"));
+    assert!(has_tool());
+    let missing = place.join("missing");
+    let run = program(&[&["gate", "--pins-file", missing.to_str().expect("UTF-8")], &behind[..]].concat()).output();
+    let said = String::from_utf8(run.expect("it runs").stderr).expect("UTF-8");
+    assert!(said.contains("attache gate --pin"), "{said}");
+}
+
+#[test]
 fn check_that_starts_the_backends_fails_if_one_cannot_be_connected() {
     let file = directory("check-start").join("attache.toml");
     let text = "[[server]]\n[[server.backend]]\nname = \"dead\"\ncommand = [\"sh\", \"-c\", \"exit 3\"]\n";

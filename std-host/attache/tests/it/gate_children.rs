@@ -170,8 +170,10 @@ fn demand_1_readiness_and_metrics_tell_that_a_child_is_down() {
     fs::write(place.path("off"), "").expect("written");
     signal("-KILL", place.lines("pids").last().expect("a pid"));
     until("the gate is not ready", || {
-        ready().starts_with("HTTP/1.1 503") && ready().contains("no backend of /mcp is connected")
+        ready().starts_with("HTTP/1.1 503") && ready().contains("no backend of /mcp is connected: there down")
     });
+    let has = |line: &str| get(&figures, "/metrics").lines().any(|known| known == line);
+    assert!(has(r#"attache_backend_up{server="attache",backend="there"} 0"#));
     let counts = |reason: &str| {
         let line = format!("attache_backend_ends_total{{backend=\"there\",reason=\"{reason}\"}}");
         get(&figures, "/metrics").lines().any(|counted| counted.starts_with(&line))
@@ -179,6 +181,11 @@ fn demand_1_readiness_and_metrics_tell_that_a_child_is_down() {
     until("the metrics have the exit status", || counts("exit status: 7") && counts("signal: 9 (SIGKILL)"));
     fs::remove_file(place.path("off")).expect("it was there");
     until("the gate is ready again", || ready().starts_with("HTTP/1.1 200"));
+    assert!(has(r#"attache_backend_up{server="attache",backend="there"} 1"#));
+    assert!(has(r#"attache_backend_restarts_total{server="attache",backend="there"} 1"#));
+    assert_eq!(gate.call("t", "{}").as_deref(), Ok("x"));
+    assert!(has(r#"attache_backend_calls_total{server="attache",backend="there",end="done"} 1"#));
+    assert!(has(r#"attache_backend_seconds_count{server="attache",backend="there"} 1"#));
 }
 
 #[test]

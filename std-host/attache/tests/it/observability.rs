@@ -398,6 +398,51 @@ fn spans_reach_a_collector_under_the_span_of_the_client_and_hold_nothing_of_its_
 
 #[cfg(feature = "traces")]
 #[test]
+fn collector_gets_the_spans_of_a_gate_and_of_its_backend_as_one_trace() {
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}/v1/traces", collector.local_addr().expect("an address"));
+    let program = |arguments: &[&str]| {
+        let mut command = attache(&[arguments, &["--listen", "127.0.0.1:0", "--traces-endpoint", &endpoint]].concat());
+        command.env("OTEL_BSP_SCHEDULE_DELAY", "100");
+        command
+    };
+    let behind = Running::of(program(&["serve"]));
+    let url = format!("http://{}/mcp", behind.address());
+    let gate = Running::of({
+        let mut command = program(&["gate"]);
+        command.arg(&url);
+        command
+    });
+    for traceparent in [None, Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")] {
+        let mut meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+        if let Some(traceparent) = traceparent {
+            meta["traceparent"] = traceparent.into();
+        }
+        let params = json!({"name": "echo", "arguments": {"text": "x"}, "_meta": meta});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: echo\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        assert!(exchange(gate.address(), &(head + &body)).starts_with("HTTP/1.1 200"));
+        let mut spans = Vec::new();
+        while spans.len() < 2 {
+            let all = collect(&collector, 1);
+            spans.extend(all.into_iter().filter(|span| span.name == "tools/call echo"));
+        }
+        let of_gate = |span: &&_| attribute(span, "mcp.backend.name").is_some();
+        let outer = spans.iter().find(of_gate).unwrap_or_else(|| panic!("{spans:?}"));
+        let inner = spans.iter().find(|span| !of_gate(span)).unwrap_or_else(|| panic!("{spans:?}"));
+        assert_eq!((&inner.parent_span_id, &inner.trace_id), (&outer.span_id, &outer.trace_id), "{spans:?}");
+        assert_eq!(outer.parent_span_id.is_empty(), traceparent.is_none(), "{outer:?}");
+        let trace: String = outer.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(traceparent.is_none_or(|parent| parent.contains(&trace)), "{trace}");
+    }
+}
+
+#[cfg(feature = "traces")]
+#[test]
 fn collector_that_is_down_delays_neither_the_start_nor_a_call_and_is_logged() {
     let endpoint = format!("http://{}/v1/traces", free());
     let mut command =
@@ -463,7 +508,7 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     assert!(attempt(&key).starts_with("HTTP/1.1 200 "));
     let mut stream = TcpStream::connect(&status).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    write!(stream, "GET /exchanges HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("taken");
+    write!(stream, "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("taken");
     let events: Vec<Value> = BufReader::new(stream)
         .lines()
         .filter_map(|line| line.expect("it can be read").strip_prefix("data: ").map(str::to_owned))
@@ -473,6 +518,13 @@ fn status_page_shows_refusals_of_the_gate_and_bypasses_no_protection() {
     assert_eq!((&events[0]["end"], &events[0]["status"]), (&json!("refused"), &json!(401)));
     assert_eq!((&events[1]["end"], &events[1]["method"]), (&json!("done"), &json!("ping")));
     assert!(!json!(events).to_string().contains(&key));
+    let answer = get(&status, "/state");
+    let state: Value = serde_json::from_str(answer.split_once("\r\n\r\n").expect("a head").1).expect("JSON");
+    let totals = &state["totals"];
+    assert_eq!((&totals["done"], &totals["refused"], &totals["failed"]), (&json!(1), &json!(1), &json!(0)), "{state}");
+    let slots = state["history"].as_array().expect("a list");
+    let sum = |member: usize| slots.iter().filter_map(|slot| slot[member].as_u64()).sum::<u64>();
+    assert_eq!((sum(1), sum(2), sum(3)), (1, 0, 1), "{state}");
     let _ = std::fs::remove_file(keys);
 }
 

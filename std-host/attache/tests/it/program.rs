@@ -159,6 +159,17 @@ fn version_is_that_of_the_program() {
     assert_eq!(String::from_utf8_lossy(&run.stdout), format!("attache {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+#[cfg(unix)]
+#[test]
+fn program_of_another_author_has_its_own_name_and_tells_the_version_of_attache() {
+    let file = std::env::temp_dir().join(format!("notes-{}", std::process::id()));
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_attache"), &file).expect("a link");
+    let run = std::process::Command::new(&file).arg("--version").output().expect("the program runs");
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    assert_eq!(String::from_utf8_lossy(&run.stdout), format!("{name} (attache {})\n", env!("CARGO_PKG_VERSION")));
+    let _ = std::fs::remove_file(file);
+}
+
 /// The exit code of the program if it writes where its reader has gone.
 #[cfg(unix)]
 fn unread(arguments: &[&str]) -> Option<i32> {

@@ -1,6 +1,8 @@
 //! The sign-in pages, as browsers and attackers use them.
 
 mod double;
+#[cfg(target_os = "linux")]
+mod memory;
 
 use attache_host::auth::{Auth, Caller, Keys, Unauthenticated};
 use attache_host::authorization_server::Upstream;
@@ -200,7 +202,7 @@ async fn person_signs_in_and_is_the_caller_of_pages_and_tools() {
 }
 
 #[tokio::test]
-async fn answer_that_does_not_prove_the_person_signs_nobody_in() {
+async fn answer_that_does_not_prove_the_person_starts_no_session() {
     let double = Double::start().await;
     let server = browser(settings(&double));
     for (kind, status, words) in [
@@ -484,7 +486,7 @@ async fn sign_out_ends_the_session_here_and_at_the_provider_and_a_copy_of_the_co
     browser.open("/.auth/logout/done?state=evil").await.says(200, "You are signed out");
     assert!(!browser.is_signed_in());
     assert_eq!((browser.page().await, copy.page().await), (401, 401));
-    // A provider that is down keeps nobody from signing out here.
+    // A session without stored tokens ends at the provider without a hint.
     let mut browser = self::browser(settings(&double));
     browser.sign_in(&double, "good", "").await;
     assert!(browser.open("/.auth/logout").await.location().starts_with(&double.issuer));
@@ -511,7 +513,7 @@ impl RowStore for Fragile {
 }
 
 #[tokio::test]
-async fn broken_store_lets_nobody_in_and_loses_nothing_but_the_attempt() {
+async fn broken_store_admits_no_new_person_and_loses_nothing_but_the_attempt() {
     let double = Double::start().await;
     let rows = Arc::new(Fragile::default());
     let server = browser(settings(&double).store(Arc::clone(&rows) as _));

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use toml::de::DeValue;
 
 /// The settings of a child process.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Children {
     per: Per,
     /// The variables of each caller's child, by the name of the caller.
@@ -79,8 +79,18 @@ impl Children {
         Ok(())
     }
 
+    /// Whether settings are written that are not limits of the process.
+    pub(in crate::config) fn has_more_than_caps(&self) -> bool {
+        self.keys.iter().any(|key| !OF_TOOLS.contains(&&**key))
+    }
+
     pub(super) fn caps(&self) -> Caps {
         self.caps.clone()
+    }
+
+    /// Returns the variables of the children of callers.
+    pub(super) fn environments(&self) -> impl Iterator<Item = &(String, OsString)> {
+        self.callers.values().flatten()
     }
 
     /// Applies the settings of a child to its command.

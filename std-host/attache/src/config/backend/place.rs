@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The location of the server.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Url {
         url: String,
@@ -26,7 +26,7 @@ pub(crate) enum Place {
 }
 
 /// A program that is started as a child process.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) words: Vec<OsString>,
     pub(crate) environment: Vec<(String, OsString)>,
@@ -40,7 +40,33 @@ impl fmt::Debug for Program {
     }
 }
 
+impl fmt::Display for Place {
+    /// Writes the URL, the command or the directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = |f: &mut fmt::Formatter<'_>, program: &Program| {
+            let words: Vec<_> = program.words.iter().map(|word| word.to_string_lossy()).collect();
+            f.write_str(&words.join(" "))
+        };
+        match self {
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Command(program) => words(f, program),
+            Self::Served { program, url } => words(f, program).and_then(|()| write!(f, " at {url}")),
+            Self::Tools(directory) | Self::Prompts(directory) | Self::Resources(directory) => {
+                write!(f, "{}", directory.display())
+            }
+        }
+    }
+}
+
 impl Place {
+    /// Returns the variables of the child process, if there is one.
+    pub(super) fn environment(&self) -> &[(String, OsString)] {
+        match self {
+            Self::Command(program) | Self::Served { program, .. } => &program.environment,
+            _ => &[],
+        }
+    }
+
     /// Checks for faults that would prevent every connection.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {

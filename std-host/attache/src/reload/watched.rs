@@ -1,0 +1,78 @@
+//! Files whose changes reload the configuration.
+
+use core::time::Duration;
+use std::path::PathBuf;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+/// The files, and their content when it was last reported.
+///
+/// Content is compared, and not time stamps: an editor may empty a file before it writes it, and half a
+/// configuration is a valid one. A change is reported when two readings have found the same new content.
+pub(super) struct Watched {
+    files: Vec<PathBuf>,
+    reported: Option<Contents>,
+    last: Contents,
+}
+
+/// The content of each file. `None` if it cannot be read.
+type Contents = Vec<Option<Vec<u8>>>;
+
+/// The time between two readings. A person who saves a file does not notice it, and reading small files costs
+/// nothing.
+const EVERY: Duration = Duration::from_secs(1);
+
+impl Watched {
+    pub(super) const fn new(files: Vec<PathBuf>) -> Self {
+        Self { files, reported: None, last: Vec::new() }
+    }
+
+    /// Waits until the content of a file has changed. Waits for ever if there are no files.
+    pub(super) async fn changed(&mut self) {
+        if self.files.is_empty() {
+            return core::future::pending().await;
+        }
+        loop {
+            // The first reading is that of the start.
+            if self.reported.is_some() {
+                sleep(EVERY).await;
+            }
+            let files = self.files.clone();
+            let read = spawn_blocking(move || files.iter().map(|file| std::fs::read(file).ok()).collect::<Contents>());
+            let Ok(now) = read.await else { continue };
+            let is_settled = core::mem::replace(&mut self.last, now) == self.last;
+            match &self.reported {
+                None => self.reported = Some(self.last.clone()),
+                Some(reported) if is_settled && *reported != self.last => {
+                    self.reported = Some(self.last.clone());
+                    return;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn file_that_is_emptied_and_written_again_is_reported_once_and_whole() {
+        let file = std::env::temp_dir().join(format!("attache-reload-watched-{}", std::process::id()));
+        std::fs::write(&file, "old").expect("written");
+        let mut watched = Watched::new(vec![file.clone()]);
+        assert!(timeout(EVERY * 3, watched.changed()).await.is_err(), "nothing has changed");
+        std::fs::write(&file, "").expect("written");
+        let writer = async {
+            sleep(EVERY / 2).await;
+            std::fs::write(&file, "new").expect("written");
+        };
+        let (reported, ()) = tokio::join!(timeout(EVERY * 20, watched.changed()), writer);
+        reported.expect("the change is reported");
+        assert_eq!(watched.reported, Some(vec![Some(b"new".to_vec())]));
+        assert!(timeout(EVERY * 3, watched.changed()).await.is_err(), "it is reported once");
+        let _ = std::fs::remove_file(file);
+    }
+}
