@@ -9,7 +9,7 @@ use super::observability::Observability;
 use super::print::{complain, say};
 use super::problem::Problem;
 use super::reach::{Reach, url};
-use super::reload::{Read, Reloadable};
+use super::reload::{Read, Reloadable, Source};
 use super::settings::Settings;
 use super::sign_in::Store;
 use super::{auth, listen, log, system};
@@ -76,6 +76,7 @@ impl Serve {
         prepared: impl Future<Output = Result<(), Problem>>,
         wrap: &dyn Fn(Router) -> Router,
     ) -> Result<(), Problem> {
+        let source = Source::new(config, read);
         protect_memory(config);
         let budget = Budget::new(&config.limits);
         let log = log::start(config, &budget);
@@ -85,7 +86,7 @@ impl Serve {
             prepared.await?;
             match (self.stdio, config.servers.first()) {
                 (true, Some(first)) => over_stdio(config, first, make, &observability, budget).await,
-                _ => http(config, read, make, &observability, &budget, wrap).await,
+                _ => http(config, source, make, &observability, &budget, wrap).await,
             }
         });
         // A pending read of standard input cannot be cancelled, and must not delay the end.
@@ -212,7 +213,7 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, Fault> {
 
 async fn http(
     config: &Config,
-    read: Read,
+    source: Source,
     make: MakeServer<'_>,
     observability: &Observability,
     budget: &Budget,
@@ -245,7 +246,7 @@ async fn http(
         let fleet = fleet.clone();
         move || fleet.unready()
     });
-    tokio::spawn(Reloadable::new(config, read, tls.clone(), observability).follow(reload, watched(config)));
+    tokio::spawn(Reloadable::new(config, source, tls.clone(), observability).follow(reload));
     tracing::info!(%listener, servers = config.servers.len(), "serving");
     greet(&listener, config);
     if let Some(address) = status {
@@ -270,12 +271,6 @@ async fn http(
     }
     disconnect(backends).await;
     Ok(())
-}
-
-/// Returns the files whose changes reload the configuration.
-fn watched(config: &Config) -> Vec<PathBuf> {
-    let files = [&config.file, &config.pins.path].into_iter().filter(|_| config.watch);
-    files.cloned().collect()
 }
 
 fn greet(listener: &Listener, config: &Config) {
